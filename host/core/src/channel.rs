@@ -1,0 +1,101 @@
+//! A channel: a configured destination, and what it wants to hear.
+
+use crate::event::{EventMonitor, EventType};
+use crate::grant::HostGrant;
+use crate::secret::SecretRef;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A destination, as the file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Unique; what people call it.
+    pub name: String,
+    /// The plugin that speaks for it.
+    pub notifier: String,
+    /// A disabled channel is told nothing.
+    pub enabled: bool,
+    /// The notifier's own settings, by key.
+    pub settings: Settings,
+    /// What it wants to hear.
+    pub filter: ChannelFilter,
+    /// Egress beyond what the notifier asks for.
+    pub allow: Vec<HostGrant>,
+}
+
+/// A notifier's settings by key, secrets by reference.
+pub type Settings = BTreeMap<String, Setting>;
+
+/// One setting. Which form a key takes is the notifier's word ([`FieldKind`](crate::notifier::FieldKind)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// A switch.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text, or where it is kept.
+    Text(SecretRef),
+    /// Several texts.
+    List(Vec<SecretRef>),
+    /// Texts by key.
+    Map(BTreeMap<String, SecretRef>),
+}
+
+/// What a channel wants to hear. Each condition that is there must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelFilter {
+    /// These events; `None`: all.
+    #[serde(default)]
+    pub events: Option<Vec<EventType>>,
+    /// Monitors of these groups; `None`: all.
+    #[serde(default)]
+    pub groups: Option<Vec<String>>,
+    /// Monitors with each of these tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl ChannelFilter {
+    /// Whether a channel with this filter wants to hear `event` of `monitor`.
+    pub fn wants(&self, event: EventType, monitor: &EventMonitor) -> bool {
+        self.events.as_ref().is_none_or(|events| events.contains(&event))
+            && self
+                .groups
+                .as_ref()
+                .is_none_or(|groups| monitor.group.as_ref().is_some_and(|group| groups.contains(group)))
+            && self.tags.iter().all(|(key, value)| monitor.tags.get(key) == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_condition_must_hold() {
+        let monitor = EventMonitor {
+            name: "shop".into(),
+            kind: "http".into(),
+            target: "https://example.com/".into(),
+            group: Some("web".into()),
+            tags: BTreeMap::from([("team".into(), "a".into())]),
+        };
+        let wants = |filter: ChannelFilter, event| filter.wants(event, &monitor);
+        let all = ChannelFilter::default;
+        assert!(wants(all(), EventType::Down));
+        assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));
+        assert!(wants(ChannelFilter { groups: Some(vec!["web".into()]), ..all() }, EventType::Down));
+        assert!(!wants(ChannelFilter { groups: Some(vec!["db".into()]), ..all() }, EventType::Down));
+        assert!(!wants(ChannelFilter { tags: BTreeMap::from([("team".into(), "b".into())]), ..all() }, EventType::Up));
+        assert!(!wants(ChannelFilter { tags: BTreeMap::from([("zone".into(), "a".into())]), ..all() }, EventType::Up));
+    }
+
+    #[test]
+    fn settings_keep_the_files_form_in_json() {
+        let json = serde_json::json!({"token": {"env": "T"}, "silent": true, "thread": 7, "headers": {"A": "b"}, "secret": [{"file": "f"}, "x"]});
+        let settings: Settings = serde_json::from_value(json.clone()).expect("settings");
+        assert_eq!(settings["token"], Setting::Text(SecretRef::Env { env: "T".into() }));
+        assert_eq!(serde_json::to_value(&settings).expect("settings serialize"), json);
+    }
+}

@@ -1,0 +1,231 @@
+//! What one execution of a check found.
+//!
+//! A target that is down is data, not an error. Whether the trouble is the target's or ours follows from the
+//! failure's class alone ([`FailureClass::is_ours`]), so an outcome and its class can't contradict each other.
+
+use crate::duration::as_ms;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The verdict of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The target did what was expected.
+    Up,
+    /// The target did not.
+    Down,
+    /// We could not tell, and the fault is ours: no incident, not counted.
+    Inconclusive,
+}
+
+impl Outcome {
+    /// The word in JSON, in the database and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where a check failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The name does not exist, or its server says so.
+    Dns,
+    /// The target's host refused the connection.
+    Refused,
+    /// A router, or the target's network, said that the way there ends.
+    Unreachable,
+    /// No answer to the connection attempt.
+    ConnectTimeout,
+    /// The certificate's issuer is not trusted.
+    TlsUnknownIssuer,
+    /// The certificate is past its end, or not valid yet.
+    TlsExpired,
+    /// The certificate is for another name.
+    TlsWrongName,
+    /// The handshake failed in another way.
+    TlsHandshake,
+    /// The handshake did not end in time.
+    TlsTimeout,
+    /// The request was sent and no answer began.
+    FirstByteTimeout,
+    /// The answer began and did not end in time.
+    BodyTimeout,
+    /// The connection broke, or what came was not the protocol.
+    Protocol,
+    /// Too many redirects, or one that may not be followed.
+    Redirect,
+    /// A status that was not expected.
+    Status,
+    /// The answer lacks something that was expected.
+    Assertion,
+    /// Slower than allowed.
+    Latency,
+    /// Not enough echoes came back.
+    Loss,
+    /// Ours: this process may not do that.
+    Permission,
+    /// Ours: no descriptors, memory or ports left.
+    Resources,
+    /// Ours: no way to any network.
+    Network,
+    /// Ours: the resolver of this machine does not answer.
+    Resolver,
+    /// Ours: a value that the check needs (an environment variable, a file) is not there.
+    Settings,
+}
+
+impl FailureClass {
+    /// Whether the trouble is the monitor's own. Such a check is `inconclusive`.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Permission | Self::Resources | Self::Network | Self::Resolver | Self::Settings)
+    }
+
+    /// The word in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::TlsUnknownIssuer => "tls_unknown_issuer",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsWrongName => "tls_wrong_name",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsTimeout => "tls_timeout",
+            Self::FirstByteTimeout => "first_byte_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::Protocol => "protocol",
+            Self::Redirect => "redirect",
+            Self::Status => "status",
+            Self::Assertion => "assertion",
+            Self::Latency => "latency",
+            Self::Loss => "loss",
+            Self::Permission => "permission",
+            Self::Resources => "resources",
+            Self::Network => "network",
+            Self::Resolver => "resolver",
+            Self::Settings => "settings",
+        }
+    }
+}
+
+/// Why a check did not find its target up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Where it failed.
+    pub class: FailureClass,
+    /// One line for a person: what was tried and what happened. At most [`Failure::MESSAGE_MAX`] characters, no
+    /// control characters, no secret.
+    pub message: String,
+    /// What would have been right, where that can be said in a word (`2xx`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What came instead (`503`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+}
+
+impl Failure {
+    /// The longest message, in characters.
+    pub const MESSAGE_MAX: usize = 1_000;
+
+    /// A failure with a message made safe to print: control characters become spaces, and it is cut to
+    /// [`Failure::MESSAGE_MAX`].
+    pub fn new(class: FailureClass, message: impl AsRef<str>) -> Self {
+        Self { class, message: printable(message.as_ref(), Self::MESSAGE_MAX), expected: None, got: None }
+    }
+
+    /// Adds what was expected and what came instead, each made safe like the message.
+    #[must_use]
+    pub fn with(mut self, expected: impl AsRef<str>, got: impl AsRef<str>) -> Self {
+        self.expected = Some(printable(expected.as_ref(), 200));
+        self.got = Some(printable(got.as_ref(), 200));
+        self
+    }
+}
+
+/// `text` on one line without control characters, cut to `max` characters (with `…` as the last when cut).
+pub fn printable(text: &str, max: usize) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max + 1).collect();
+    if line.chars().count() > max {
+        line = line.chars().take(max.saturating_sub(1)).collect();
+        line.push('…');
+    }
+    line
+}
+
+/// How long each part took. `None` where the check has no such part or did not get there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Name resolution.
+    pub dns: Option<Duration>,
+    /// TCP's handshake.
+    pub connect: Option<Duration>,
+    /// TLS's handshake.
+    pub tls: Option<Duration>,
+    /// From the request's last byte to the answer's first; for ping the mean round trip.
+    pub first_byte: Option<Duration>,
+    /// From the answer's first byte to its last.
+    pub transfer: Option<Duration>,
+}
+
+/// All that one execution of a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// `None`: the target is up.
+    pub failure: Option<Failure>,
+    /// The address that was spoken to last.
+    pub address: Option<IpAddr>,
+    /// HTTP's status of the last hop.
+    pub status_code: Option<u16>,
+    /// The parts of `total`; for HTTP of the last hop.
+    pub phases: Phases,
+    /// From the check's start to its end, all hops.
+    #[serde(with = "as_ms")]
+    pub total: Duration,
+}
+
+impl CheckReport {
+    /// The verdict, by the failure's class.
+    pub fn outcome(&self) -> Outcome {
+        match &self.failure {
+            None => Outcome::Up,
+            Some(failure) if failure.class.is_ours() => Outcome::Inconclusive,
+            Some(_) => Outcome::Down,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_printable_line() {
+        let failure = Failure::new(FailureClass::Status, "a\u{1b}[31m\r\nb");
+        assert_eq!(failure.message, "a [31m  b");
+        assert_eq!(printable(&"ä".repeat(20), 5), "ääää…");
+        assert_eq!(printable("12345", 5), "12345");
+    }
+
+    #[test]
+    fn the_class_in_json_is_the_class_in_the_database() {
+        for class in [FailureClass::Dns, FailureClass::TlsUnknownIssuer, FailureClass::FirstByteTimeout, FailureClass::Settings] {
+            assert_eq!(serde_json::to_value(class).expect("a unit variant serializes"), class.as_str());
+        }
+    }
+}

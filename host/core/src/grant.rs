@@ -1,0 +1,126 @@
+//! Egress grants: `scheme://host[:port]`, the host perhaps with `*.` as its first label.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use url::Url;
+
+/// Where a plugin may send requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct HostGrant {
+    scheme: String,
+    /// Lower case, IPv6 in brackets; without `*.`.
+    host: String,
+    any_subdomain: bool,
+    port: u16,
+}
+
+impl HostGrant {
+    /// The grant that covers exactly the origin of `url`; `None` when it is not http or https.
+    pub fn origin_of(url: &Url) -> Option<Self> {
+        matches!(url.scheme(), "http" | "https").then_some(())?;
+        Some(Self {
+            scheme: url.scheme().to_owned(),
+            host: url.host_str()?.to_owned(),
+            any_subdomain: false,
+            port: url.port_or_known_default()?,
+        })
+    }
+
+    /// Whether a request to `url` is covered.
+    pub fn covers(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        let host_fits = if self.any_subdomain {
+            host.strip_suffix(self.host.as_str()).is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+        } else {
+            host == self.host
+        };
+        host_fits && url.scheme() == self.scheme && url.port_or_known_default() == Some(self.port)
+    }
+}
+
+impl std::str::FromStr for HostGrant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("`{text}` is no grant: {why}; write `https://host` or `http://host:port`");
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it names no scheme"))?;
+        let (any_subdomain, rest) = match rest.strip_prefix("*.") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        if rest.contains('*') {
+            return Err(wrong("`*.` may only begin the host"));
+        }
+        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(wrong("it may have a scheme, a host and a port, nothing else"));
+        }
+        if any_subdomain && !matches!(url.host(), Some(url::Host::Domain(_))) {
+            return Err(wrong("`*.` needs a name, not an address"));
+        }
+        let origin = Self::origin_of(&url).ok_or_else(|| wrong("only http and https can be granted"))?;
+        Ok(Self { any_subdomain, ..origin })
+    }
+}
+
+impl fmt::Display for HostGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wildcard = if self.any_subdomain { "*." } else { "" };
+        write!(f, "{}://{wildcard}{}", self.scheme, self.host)?;
+        match (self.scheme.as_str(), self.port) {
+            ("https", 443) | ("http", 80) => Ok(()),
+            (_, port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+impl TryFrom<String> for HostGrant {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<HostGrant> for String {
+    fn from(grant: HostGrant) -> Self {
+        grant.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_covers_its_origin_alone() {
+        for (grant, url, covered) in [
+            ("https://discord.com", "https://discord.com/api", true),
+            ("https://discord.com", "https://discord.com:443/api", true),
+            ("https://discord.com", "https://discord.com:8443/api", false),
+            ("https://discord.com", "http://discord.com/api", false),
+            ("https://discord.com", "https://discord.com.evil.example/", false),
+            ("https://discord.com", "https://evil-discord.com/", false),
+            ("https://*.example.com", "https://a.b.example.com/", true),
+            ("https://*.example.com", "https://example.com/", false),
+            ("https://*.example.com", "https://notexample.com/", false),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000/x", true),
+            ("http://127.0.0.1:9000", "http://2130706433:9000/x", true),
+            ("http://[::1]:9000", "http://[0:0::1]:9000/", true),
+        ] {
+            let grant: HostGrant = grant.parse().expect(grant);
+            assert_eq!(grant.covers(&Url::parse(url).expect(url)), covered, "{grant} {url}");
+        }
+    }
+
+    #[test]
+    fn grants_are_written_as_read() {
+        for text in ["https://discord.com", "https://*.example.com", "http://127.0.0.1:9000", "http://[::1]:9000"] {
+            assert_eq!(text.parse::<HostGrant>().expect(text).to_string(), text);
+        }
+        for text in ["discord.com", "ftp://a", "https://a/b", "https://a*.b", "https://*.*.b", "https://*.127.0.0.1", "https://u@a", "https://"] {
+            assert!(text.parse::<HostGrant>().is_err(), "{text}");
+        }
+    }
+}

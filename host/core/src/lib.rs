@@ -1,0 +1,34 @@
+//! The domain of `uptime`: what is watched, what was found, what follows from it.
+//!
+//! Everything here is pure. Nothing reads a clock, a file, the environment or the network, and nothing is
+//! random: `now` and randomness are arguments. So each decision that wakes a person can be tested as a table.
+//! The crates around it do the work: `uptime-store` keeps it, `uptime-engine` moves it, `uptime-notifier` tells it.
+
+pub mod address;
+pub mod backoff;
+pub mod channel;
+pub mod check;
+pub mod config;
+pub mod duration;
+pub mod event;
+pub mod grant;
+pub mod id;
+pub mod judgement;
+pub mod monitor;
+pub mod notifier;
+pub mod schedule;
+pub mod secret;
+pub mod target;
+
+/// What a caller may do about an error. Retry decisions look at this and at nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// May go away by itself: retry with backoff.
+    Transient,
+    /// The same attempt would fail in the same way.
+    Permanent,
+    /// An operator has to change the configuration.
+    Config,
+    /// A fault in this program.
+    Bug,
+}

@@ -1,0 +1,59 @@
+//! Secrets, and where they come from.
+//!
+//! A [`Secret`] has no `Display`, its `Debug` is masked, and it does not serialize: it can't get into a log, a
+//! JSON answer or a job by accident. What is stored is a [`SecretRef`], which says where the value is.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// A value that nobody may see. Only [`Secret::expose`] gives it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A value of the configuration that may live elsewhere. Serialized as `"text"`, `{"env": …}` or `{"file": …}`,
+/// the form that the file has.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SecretRef {
+    /// Written in the file itself.
+    Literal(String),
+    /// An environment variable of the process that needs the value.
+    Env {
+        /// The variable's name.
+        env: String,
+    },
+    /// A file, whose content without the trailing newline is the value.
+    File {
+        /// The file's path.
+        file: PathBuf,
+    },
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("Literal(…)"),
+            Self::Env { env } => write!(f, "Env({env})"),
+            Self::File { file } => write!(f, "File({})", file.display()),
+        }
+    }
+}

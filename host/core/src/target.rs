@@ -1,0 +1,140 @@
+//! Targets as the command line takes them: `https://…`, `tcp://host:port`, `ping://host`.
+
+use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, PingSpec, TcpSpec};
+use std::collections::BTreeMap;
+use thiserror::Error;
+use url::{Host, Url};
+
+/// Why a text is no target.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TargetError {
+    /// It is no URL.
+    #[error("`{target}` is no target: {reason}")]
+    NotAUrl {
+        /// What was given.
+        target: String,
+        /// The URL parser's word.
+        reason: String,
+    },
+    /// A URL of another kind.
+    #[error("`{target}` has the scheme `{scheme}`, which no check speaks")]
+    Scheme {
+        /// What was given.
+        target: String,
+        /// The scheme that it has.
+        scheme: String,
+    },
+    /// A part is missing, or one is there that the kind of check has no use for.
+    #[error("`{target}` {problem}")]
+    Part {
+        /// What was given.
+        target: String,
+        /// Which part.
+        problem: &'static str,
+    },
+}
+
+impl TargetError {
+    /// The way out.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotAUrl { .. } | Self::Scheme { .. } => {
+                "write `https://example.com/health`, `tcp://example.com:5432` or `ping://example.com`"
+            }
+            Self::Part { .. } => "`tcp://` takes a host and a port, `ping://` a host alone",
+        }
+    }
+}
+
+/// Parses a target into a check with the defaults of its kind.
+///
+/// # Errors
+/// [`TargetError`], whose [`hint`](TargetError::hint) shows the forms.
+pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
+    let url = Url::parse(target.trim())
+        .map_err(|error| TargetError::NotAUrl { target: target.into(), reason: error.to_string() })?;
+    let part = |problem| TargetError::Part { target: target.into(), problem };
+    match url.scheme() {
+        "http" | "https" => Ok(CheckSpec::Http(http(url))),
+        scheme @ ("tcp" | "ping") => {
+            let host = host(&url).ok_or_else(|| part("names no host"))?;
+            if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+                return Err(part("has a path, which its kind of check has no use for"));
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(part("has a user, which its kind of check has no use for"));
+            }
+            match (scheme, url.port()) {
+                ("tcp", Some(0)) => Err(part("has the port 0")),
+                ("tcp", Some(port)) => Ok(CheckSpec::Tcp(TcpSpec { host, port, ip: IpFamily::Any })),
+                ("tcp", None) => Err(part("names no port")),
+                (_, None) => Ok(CheckSpec::Ping(ping(host))),
+                (_, Some(_)) => Err(part("has a port, and a ping has none")),
+            }
+        }
+        scheme => Err(TargetError::Scheme { target: target.into(), scheme: scheme.into() }),
+    }
+}
+
+/// A GET of `url` that follows up to 5 redirects and takes any 2xx.
+pub fn http(url: Url) -> HttpSpec {
+    HttpSpec {
+        url,
+        method: "GET".into(),
+        headers: BTreeMap::new(),
+        body: None,
+        redirects: 5,
+        ip: IpFamily::Any,
+        expect: HttpExpect::default(),
+    }
+}
+
+/// Three echoes, of which one must come back.
+pub fn ping(host: String) -> PingSpec {
+    PingSpec { host, count: 3, loss_below: 100, latency_below: None, ip: IpFamily::Any }
+}
+
+/// The host without brackets.
+fn host(url: &Url) -> Option<String> {
+    match url.host()? {
+        Host::Domain("") => None,
+        Host::Domain(name) => Some(name.to_owned()),
+        Host::Ipv4(address) => Some(address.to_string()),
+        Host::Ipv6(address) => Some(address.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_each_kind() {
+        for (text, kind, target) in [
+            ("https://example.com", "http", "https://example.com/"),
+            ("http://127.0.0.1:8080/health?deep=1", "http", "http://127.0.0.1:8080/health"),
+            ("tcp://db.internal:5432", "tcp", "tcp://db.internal:5432"),
+            ("tcp://[::1]:22", "tcp", "tcp://[::1]:22"),
+            ("ping://192.0.2.1", "ping", "ping://192.0.2.1"),
+        ] {
+            let spec = parse(text).expect(text);
+            assert_eq!((spec.kind(), spec.target().as_str()), (kind, target));
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_says_why() {
+        for (text, message) in [
+            ("example.com", "`example.com` is no target: relative URL without a base"),
+            ("ftp://example.com", "`ftp://example.com` has the scheme `ftp`, which no check speaks"),
+            ("tcp://example.com", "`tcp://example.com` names no port"),
+            ("tcp://example.com:0", "`tcp://example.com:0` has the port 0"),
+            ("tcp://example.com:1/x", "`tcp://example.com:1/x` has a path, which its kind of check has no use for"),
+            ("ping://example.com:7", "`ping://example.com:7` has a port, and a ping has none"),
+            ("ping://", "`ping://` names no host"),
+            ("https://", "`https://` is no target: empty host"),
+        ] {
+            assert_eq!(parse(text).expect_err(text).to_string(), message);
+        }
+    }
+}
