@@ -1,1 +1,138 @@
-//! To be written.
+//! `uptime.toml`: text in, a [`Config`] and [`Diagnostic`]s out.
+//!
+//! The reader of a table is its schema: a key exists because a reader asks for it, and what nobody asked for is
+//! unknown ([`table`]). So the reference ([`reference()`]) can't differ from what is read. All errors of a file are
+//! found at once, and no text makes the reader panic. Literal secrets are never in a message, and each diagnostic
+//! says which bytes of its line must not be shown. The command line reads the file and prints; nothing here does.
+
+mod channels;
+mod diagnostic;
+mod monitors;
+mod queues;
+mod reference;
+mod syntax;
+mod table;
+mod takes;
+mod values;
+
+pub use diagnostic::{Diagnostic, Level};
+pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
+pub use reference::{KeyDoc, reference};
+
+use crate::channel::Channel;
+use crate::check::printable;
+use crate::monitor::Monitor;
+use crate::notifier::Description;
+use crate::secret::SecretRef;
+use diagnostic::{Lines, Notes};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use table::Table;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use values::{DatabaseUrl, Reference};
+
+/// What `uptime init` writes: it reads as it is, and its commented examples read when they are uncommented.
+pub const STARTER: &str = include_str!("config/starter.toml");
+
+/// The longest file that is read, in bytes.
+pub const TEXT_MOST: usize = 64 << 20;
+
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[database]`.
+    pub database: DatabaseSection,
+    /// `[queues]`.
+    pub queues: Queues,
+    /// `[channels]`, by name.
+    pub channels: Vec<Channel>,
+    /// `[monitors]`, by name.
+    pub monitors: Vec<Monitor>,
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseSection {
+    /// Which database; `None`: the file does not say.
+    pub url: Option<SecretRef>,
+}
+
+/// What came of reading a file.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What it says; `None` when there is an error.
+    pub config: Option<Config>,
+    /// What is wrong with it, in the file's order.
+    pub diagnostics: Vec<Diagnostic>,
+    text: String,
+    secrets: Vec<Range<usize>>,
+}
+
+impl Reading {
+    /// Where the value of a key is, or the header of a table, such as `["channels", "ops", "chat_id"]`.
+    pub fn position_of(&self, path: &[&str]) -> Option<Range<usize>> {
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let (first, rest) = path.split_first()?;
+        let mut item: &Spanned<DeValue<'_>> = root.get_ref().get(*first)?;
+        for key in rest {
+            item = item.get_ref().as_table()?.get(*key)?;
+        }
+        Some(item.span())
+    }
+
+    /// An error that somebody else found in what the file says, such as a notifier in its settings. It is put where
+    /// `path` is, or the nearest table around it.
+    pub fn complaint(&self, path: &[&str], message: &str, hint: Option<&str>) -> Diagnostic {
+        let found = (1..=path.len()).rev().find_map(|length| self.position_of(&path[..length]));
+        let hint = hint.map(|hint| printable(hint, 300));
+        Lines::new(&self.text).diagnose(Level::Error, printable(message, 300), hint, found.unwrap_or(0..0), &self.secrets)
+    }
+}
+
+/// Reads a file. `notifiers` are those that a channel may name.
+pub fn read(text: &str, notifiers: &[Description]) -> Reading {
+    let mut notes = Notes::default();
+    let mut config = None;
+    if text.len() > TEXT_MOST {
+        let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());
+        notes.error(0..0, message, Some("`uptime monitor add` needs no file".into()));
+    } else {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers);
+        let mut table = Table::root(&mut notes, root.get_ref());
+        config = Some(read_file(&mut table, notifiers));
+    }
+    let (diagnostics, secrets) = notes.conclude(text);
+    let config = config.filter(|_| diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error));
+    Reading { config, diagnostics, text: text.to_owned(), secrets }
+}
+
+fn read_file(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Config {
+    let url = root.table("database", |table| {
+        table.optional(
+            "url",
+            "Where the database is; `DATABASE_URL` comes before it.",
+            "a PostgreSQL of its own, started when it is needed",
+            &Reference { literal: DatabaseUrl, secret: false },
+        )
+    });
+    let queues = root.table("queues", queues::read);
+    let channels = channels::read(root, notifiers);
+    let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
+    let surroundings = monitors::Surroundings { channels: root.names("channels"), job_timeout };
+    let monitors = monitors::read(root, &surroundings);
+    let groups: BTreeSet<&str> = monitors.iter().filter_map(|monitor| monitor.group.as_deref()).collect();
+    for (group, span) in channels.iter().flat_map(|found| &found.groups) {
+        if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
+            let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
+            root.notes.warning(span.clone(), message, Some(takes::nearest(group, groups.iter().copied())));
+        }
+    }
+    root.finish();
+    let channels = channels.into_iter().map(|found| found.channel).collect();
+    Config { database: DatabaseSection { url }, queues, channels, monitors }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The plugin host: notifiers as sandboxed WebAssembly components.
+//!
+//! A notifier turns an event into requests to one provider. It runs with a clock, a log, a way to sign and a way to
+//! send, each of them the host's, and with nothing else. Secrets do not enter it, its requests go where they were
+//! granted, and each call ends within its limits in a typed result: [`NotifierError`] says which. The worker calls
+//! [`NotifierHost::notify`], the command line the rest.
+
+mod bindings;
+mod cache;
+mod call;
+mod convert;
+mod egress;
+mod error;
+mod host;
+mod limits;
+mod plugin;
+mod sandbox;
+mod secrets;
+mod settings;
+
+pub use call::RequestPreview;
+pub use error::{ConfigProblem, NotifierError};
+pub use host::{Delivery, HostOptions, NotifierHost, Receipt};
+pub use limits::Limits;
+pub use settings::{ResolvedSetting, ResolvedSettings};

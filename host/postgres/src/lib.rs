@@ -1,1 +1,248 @@
-//! Placeholder.
+//! A PostgreSQL of our own, from the binaries that are installed on this machine, with nothing to configure.
+//!
+//! [`acquire`] makes the cluster if there is none, starts the server if it is not running, and registers the
+//! caller as one of its users; [`Lease::release`] stops the server when the last one goes. Any process may be
+//! killed at any point: what it held is freed by the kernel, a half-made cluster never bears the cluster's name,
+//! and the next `acquire` puts right whatever is left. The server is reachable by a Unix socket alone, which only
+//! its user and root can get at. All calls block; an async caller uses `spawn_blocking`.
+
+mod account;
+mod binaries;
+mod cluster;
+mod error;
+mod layout;
+mod lock;
+mod postmaster;
+mod server;
+mod session;
+
+pub use error::PostgresError;
+pub use session::{Row, Session};
+
+use layout::Layout;
+use lock::{Patience, StartLock, UsersLock};
+use postmaster::PidFile;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The role that owns everything, and the database that [`Lease::url`] leads to.
+pub const DATABASE: &str = "uptime";
+
+/// The oldest major version that is used.
+pub const OLDEST_MAJOR: u32 = 13;
+
+/// Where the cluster is and how its server is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The user's data directory; the cluster lives in its `postgres` folder. Made when it is not there.
+    pub data_dir: PathBuf,
+    /// Server settings beyond our own (`fsync`, `off`). They hold for a server that this call starts; one that
+    /// runs already keeps its own.
+    pub settings: Vec<(String, String)>,
+    /// Folders to look for PostgreSQL's binaries in, instead of those of this system.
+    pub search: Option<Vec<PathBuf>>,
+    /// How long to wait for another process, for `initdb`, and for the server to accept connections.
+    pub timeout: Duration,
+}
+
+impl Options {
+    /// The defaults: durable, the system's binaries, two minutes.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            settings: Vec::new(),
+            search: None,
+            timeout: Duration::from_secs(120),
+        }
+    }
+
+    /// Adds a server setting.
+    #[must_use]
+    pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether the user gave up durability, so that making the cluster need not wait for the disk either.
+    fn is_durable(&self) -> bool {
+        let off = |value: &str| matches!(value, "off" | "false" | "no" | "0");
+        !self.settings.iter().any(|(name, value)| name == "fsync" && off(value))
+    }
+}
+
+/// What [`acquire`] is waiting for, for a spinner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Another process is starting or stopping the server.
+    WaitingForOther,
+    /// `initdb` runs. Once in the life of a data directory.
+    CreatingCluster,
+    /// The server starts.
+    Starting,
+    /// The server was not shut down in order and replays its log.
+    Recovering,
+}
+
+impl Progress {
+    /// A line for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WaitingForOther => "waiting for another process that starts or stops PostgreSQL",
+            Self::CreatingCluster => "creating the database cluster",
+            Self::Starting => "starting PostgreSQL",
+            Self::Recovering => "PostgreSQL is recovering from a crash",
+        }
+    }
+}
+
+/// The right to use the server, and the duty to let go of it.
+///
+/// Dropping it is what the kernel does for a killed process: the server stays, for the next one to use and stop.
+#[derive(Debug)]
+pub struct Lease {
+    options: Options,
+    layout: Layout,
+    socket_dir: PathBuf,
+    users: UsersLock,
+}
+
+/// What became of the server when a user left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// This was the last user: the server is stopped.
+    Stopped,
+    /// Others use it: it runs on.
+    StillUsed,
+}
+
+/// Makes sure that the server runs, and registers this call as one of its users.
+///
+/// Several calls in one process are several users.
+pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Lease, PostgresError> {
+    let patience = Patience::new(options.timeout);
+    let layout = Layout::create(&options.data_dir)?;
+    let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;
+    // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
+    let users = UsersLock::join(&layout)?;
+    let socket_dir = server::ensure(&layout, options, &start, patience, None, on_progress)?;
+    Ok(Lease { options: options.clone(), layout, socket_dir, users })
+}
+
+impl Lease {
+    /// The connection URL of the database [`DATABASE`], for sqlx, `psql` and all that speaks libpq's URLs.
+    pub fn url(&self) -> String {
+        self.url_of(DATABASE)
+    }
+
+    /// The connection URL of another database of this server.
+    pub fn url_of(&self, database: &str) -> String {
+        session::url(&self.socket_dir, database)
+    }
+
+    /// Opens a session on a database of this server.
+    pub fn session(&self, database: &str) -> Result<Session, PostgresError> {
+        Session::open(&self.socket_dir, database)
+    }
+
+    /// Starts the server again if it has died meanwhile. The URL stays what it was, unless another process has
+    /// started it with a short socket path of its own choice.
+    pub fn ensure_running(&mut self, on_progress: &dyn Fn(Progress)) -> Result<(), PostgresError> {
+        let patience = Patience::new(self.options.timeout);
+        let start = StartLock::take(&self.layout, patience, || on_progress(Progress::WaitingForOther))?;
+        let prefer = Some(self.socket_dir.as_path());
+        self.socket_dir = server::ensure(&self.layout, &self.options, &start, patience, prefer, on_progress)?;
+        Ok(())
+    }
+
+    /// Lets go of the server. The last user stops it, and waits until it is down.
+    pub fn release(self) -> Result<Released, PostgresError> {
+        let patience = Patience::new(self.options.timeout);
+        let start = StartLock::take(&self.layout, patience, || ())?;
+        if !self.users.leave_as_last()? {
+            return Ok(Released::StillUsed);
+        }
+        server::stop(&self.layout, &start, patience)?;
+        Ok(Released::Stopped)
+    }
+}
+
+/// What there is in a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The cluster's directory, whether it is there or not.
+    pub cluster: PathBuf,
+    /// The cluster's major version; `None`: there is no cluster.
+    pub version: Option<String>,
+    /// Whether it runs.
+    pub server: ServerState,
+    /// Whether a process has a lease.
+    pub in_use: bool,
+    /// The server's log.
+    pub log: PathBuf,
+}
+
+/// What the server does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerState {
+    /// Nothing.
+    Stopped,
+    /// A process is starting or stopping it, or it does not take connections yet.
+    Changing,
+    /// It takes connections.
+    Running {
+        /// The postmaster's process id.
+        pid: u32,
+        /// The connection URL of [`DATABASE`].
+        url: String,
+    },
+}
+
+/// Looks at a data directory and changes nothing.
+pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
+    let layout = Layout::of(data_dir)?;
+    let mut status = Status {
+        cluster: layout.cluster(),
+        version: cluster::version(&layout)?,
+        server: ServerState::Stopped,
+        in_use: false,
+        log: layout.log(),
+    };
+    if !layout.exists() {
+        return Ok(status);
+    }
+    // The users can be counted only while nobody comes or goes.
+    let Some(_start) = StartLock::try_take(&layout)? else {
+        status.server = ServerState::Changing;
+        status.in_use = true;
+        return Ok(status);
+    };
+    status.in_use = UsersLock::is_held(&layout)?;
+    let pid_file = PidFile::read(&layout.cluster())?;
+    if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(&layout.cluster()).ours()) {
+        let socket_dir = pid_file.and_then(|file| file.socket_dir);
+        status.server = match socket_dir {
+            Some(dir) if Session::open(&dir, DATABASE).is_ok() => {
+                ServerState::Running { pid, url: session::url(&dir, DATABASE) }
+            }
+            _ => ServerState::Changing,
+        };
+    }
+    Ok(status)
+}
+
+/// Stops the server of a data directory; `Ok(false)` when none ran.
+///
+/// While processes use it, only `force` stops it: they lose their connections then.
+pub fn stop(data_dir: &Path, force: bool) -> Result<bool, PostgresError> {
+    let patience = Patience::new(Duration::from_secs(120));
+    let layout = Layout::of(data_dir)?;
+    if !layout.exists() {
+        return Ok(false);
+    }
+    let start = StartLock::take(&layout, patience, || ())?;
+    if !force && UsersLock::is_held(&layout)? {
+        return Err(PostgresError::InUse { cluster: layout.cluster() });
+    }
+    server::stop(&layout, &start, patience)
+}

@@ -1,0 +1,128 @@
+//! `[channels.NAME]`: who is told, and the settings that the channel's notifier takes.
+//!
+//! Which settings there are is the notifier's word: its [`Description`] is read like any other part of the schema.
+
+use super::table::Table;
+use super::takes::{At, Boolean, Choice, Integer, List, Takes, Text, quoted};
+use super::values::{Address, Grant, Headers, Map, NotifierName, Reference};
+use crate::channel::{Channel, ChannelFilter, Setting, Settings};
+use crate::event::EventType;
+use crate::notifier::{Description, Field, FieldKind};
+use std::ops::Range;
+
+/// A channel, and where the groups are that it names.
+pub(super) struct Found {
+    pub(super) channel: Channel,
+    pub(super) groups: Vec<(String, Range<usize>)>,
+}
+
+/// Reads `[channels]`.
+pub(super) fn read(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Vec<Found> {
+    root.tables("channels", |name, table| channel(name, table, notifiers))
+}
+
+fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: &[Description]) -> Option<Found> {
+    let names = notifiers.iter().map(|notifier| notifier.name.as_str()).collect();
+    let notifier = table.required(
+        "notifier",
+        "The plugin that delivers: a built-in one, or one that was added with `uptime plugin add`.",
+        &NotifierName(names),
+    );
+    let enabled = table.or("enabled", "A disabled channel is told nothing.", true, &Boolean);
+    let events = table.optional(
+        "events",
+        "What it wants to hear.",
+        "all events",
+        &List { of: event(), count: 1..=EventType::ALL.len(), or_one: false },
+    );
+    let groups = table.optional(
+        "groups",
+        "It hears of monitors of these groups alone.",
+        "all groups",
+        &List { of: At(super::monitors::group()), count: 1..=100, or_one: false },
+    );
+    let tags = table.optional(
+        "tags",
+        "It hears alone of monitors that have each of these tags.",
+        "all monitors",
+        &super::monitors::tags(),
+    );
+    let allow = table.optional(
+        "allow",
+        "Where its notifier may send requests beyond what the notifier asks for; plain HTTP and private addresses \
+         need it.",
+        "nowhere else",
+        &List { of: Grant, count: 0..=20, or_one: false },
+    );
+    let settings = settings(table, notifier.as_deref(), notifiers);
+    let groups = groups.unwrap_or_default();
+    let names: Vec<String> = groups.iter().map(|(group, _)| group.clone()).collect();
+    let filter = ChannelFilter {
+        events,
+        groups: Some(names).filter(|names| !names.is_empty()),
+        tags: tags.unwrap_or_default(),
+    };
+    let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
+    Some(Found { channel: Channel { name, notifier: notifier?, enabled, settings, filter, allow }, groups })
+}
+
+fn event() -> Choice<EventType> {
+    Choice::new(EventType::ALL.iter().map(|event| (event.as_str(), *event)))
+}
+
+fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: &[Description]) -> Settings {
+    let mut settings = Settings::new();
+    let known = notifiers.iter().find(|description| Some(description.name.as_str()) == notifier);
+    for field in known.into_iter().flat_map(|description| &description.fields) {
+        if let Some(setting) = setting(table, field) {
+            settings.insert(field.key.clone(), setting);
+        }
+    }
+    if known.is_none() && !table.is_reference() {
+        // The notifier is missing or misspelt, which is reported; its keys can't be judged.
+        table.take_any_key();
+    } else if table.is_reference() || table.has_unknown() {
+        for description in notifiers.iter().filter(|description| Some(description.name.as_str()) != notifier) {
+            table.elsewhere(&format!("notifier = {}", quoted(&description.name)), |table| {
+                for field in &description.fields {
+                    setting(table, field);
+                }
+            });
+        }
+    }
+    settings
+}
+
+/// Reads one of the notifier's own keys.
+fn setting(table: &mut Table<'_, '_>, field: &Field) -> Option<Setting> {
+    let text = || Text { most: 4_000, example: "…" };
+    match field.kind {
+        FieldKind::Text => own(table, field, &Reference { literal: text(), secret: false }).map(Setting::Text),
+        FieldKind::Url => own(table, field, &Reference { literal: Address, secret: false }).map(Setting::Text),
+        FieldKind::Secret => {
+            let secret = Reference { literal: text(), secret: true };
+            let mut secrets = own(table, field, &List { of: secret, count: 1..=5, or_one: true })?;
+            Some(if secrets.len() == 1 { Setting::Text(secrets.remove(0)) } else { Setting::List(secrets) })
+        }
+        FieldKind::Integer => own(table, field, &Integer(i64::MIN..=i64::MAX)).map(Setting::Integer),
+        FieldKind::Boolean => own(table, field, &Boolean).map(Setting::Boolean),
+        FieldKind::Choice => {
+            let words = field.choices.iter().map(|word| (word.clone(), ())).collect();
+            own(table, field, &Reference { literal: Choice(words), secret: false }).map(Setting::Text)
+        }
+        // Headers are headers wherever they stand.
+        FieldKind::Map if field.key == "headers" => own(table, field, &Headers).map(Setting::Map),
+        FieldKind::Map => {
+            let of = Reference { literal: text(), secret: false };
+            own(table, field, &Map { of, example: "{ key = \"text\" }" }).map(Setting::Map)
+        }
+    }
+}
+
+fn own<K: Takes>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<K::Value> {
+    if field.required {
+        table.required(&field.key, &field.help, takes)
+    } else {
+        table.optional(&field.key, &field.help, "the notifier's own default", takes)
+    }
+}

@@ -1,0 +1,233 @@
+//! `[queues.NAME]`: what the file says of a queue's workers, and what holds where nobody says anything.
+//!
+//! The file is one layer: flags and the environment come on top of it, the defaults lie below. The layers meet in
+//! [`QueueSettings`].
+
+use super::table::Table;
+use super::takes::{Integer, List, Span};
+use crate::duration;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The queues' names, as the file, the command line and the database have them.
+pub const MONITOR_CHECKS: &str = "monitor-checks";
+/// See [`MONITOR_CHECKS`].
+pub const NOTIFICATIONS: &str = "notifications";
+
+/// What the file says of both queues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// Checks.
+    pub monitor_checks: QueueSection,
+    /// Notifications.
+    pub notifications: QueueSection,
+}
+
+impl Queues {
+    /// What the file says of the queue `name`.
+    pub fn section(&self, name: &str) -> Option<&QueueSection> {
+        match name {
+            MONITOR_CHECKS => Some(&self.monitor_checks),
+            NOTIFICATIONS => Some(&self.notifications),
+            _ => None,
+        }
+    }
+}
+
+/// What the file says of one queue; `None`: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueSection {
+    /// See [`QueueSettings::sleep`].
+    pub sleep: Option<Duration>,
+    /// See [`QueueSettings::tries`].
+    pub tries: Option<u32>,
+    /// See [`QueueSettings::timeout`].
+    pub timeout: Option<Duration>,
+    /// See [`QueueSettings::backoff`].
+    pub backoff: Option<Vec<Duration>>,
+    /// See [`QueueSettings::retry_after`].
+    pub retry_after: Option<Duration>,
+    /// See [`QueueSettings::concurrency`].
+    pub concurrency: Option<u32>,
+}
+
+/// How a queue is worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// From one look at an empty queue to the next, when nothing wakes the worker earlier.
+    pub sleep: Duration,
+    /// Attempts, the first one too, before a job goes to the failed list.
+    pub tries: u32,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// From a failed attempt to the next: the first after the first, and so on; the last one stays.
+    pub backoff: Vec<Duration>,
+    /// A claimed job of which nothing is heard for so long is claimed again. Longer than `timeout`.
+    pub retry_after: Duration,
+    /// Jobs worked on at once.
+    pub concurrency: u32,
+}
+
+/// A `timeout` that is not below `retry_after`: a job that is still worked on would be claimed a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a `timeout` of `{}` is not below the `retry_after` of `{}`: {}",
+    duration::format(*.timeout), duration::format(*.retry_after), over(*.timeout, *.retry_after)
+)]
+pub struct TimeoutConflict {
+    /// The attempt's limit.
+    pub timeout: Duration,
+    /// The claim's limit.
+    pub retry_after: Duration,
+}
+
+impl TimeoutConflict {
+    /// The way out.
+    pub fn hint(&self) -> String {
+        let longer = duration::format(self.timeout + Duration::from_secs(30));
+        format!("a job still worked on would be claimed again: shorten `timeout`, or write `retry_after = \"{longer}\"`")
+    }
+}
+
+fn over(timeout: Duration, retry_after: Duration) -> String {
+    match timeout.saturating_sub(retry_after) {
+        Duration::ZERO => "they are the same".into(),
+        over => format!("{} too long", duration::format(over)),
+    }
+}
+
+impl QueueSettings {
+    /// What holds for the queue `name` when nobody says anything. A name that is not one of ours gets the
+    /// settings of [`NOTIFICATIONS`], the careful ones.
+    pub fn defaults(name: &str) -> Self {
+        let notifications = Self {
+            sleep: 3 * SECOND,
+            tries: 3,
+            timeout: 60 * SECOND,
+            backoff: vec![5 * SECOND],
+            retry_after: 90 * SECOND,
+            concurrency: 32,
+        };
+        match name {
+            MONITOR_CHECKS => {
+                Self { sleep: SECOND, tries: 1, timeout: 30 * SECOND, concurrency: 100, ..notifications }
+            }
+            _ => notifications,
+        }
+    }
+
+    /// These, where `section` says nothing.
+    #[must_use]
+    pub fn with(self, section: &QueueSection) -> Self {
+        Self {
+            sleep: section.sleep.unwrap_or(self.sleep),
+            tries: section.tries.unwrap_or(self.tries),
+            timeout: section.timeout.unwrap_or(self.timeout),
+            backoff: section.backoff.clone().unwrap_or(self.backoff),
+            retry_after: section.retry_after.unwrap_or(self.retry_after),
+            concurrency: section.concurrency.unwrap_or(self.concurrency),
+        }
+    }
+
+    /// Whether the limits of an attempt and of a claim can live together. To be asked of the settings that all
+    /// layers make together.
+    pub fn check(&self) -> Result<(), TimeoutConflict> {
+        let Self { timeout, retry_after, .. } = *self;
+        if timeout < retry_after { Ok(()) } else { Err(TimeoutConflict { timeout, retry_after }) }
+    }
+}
+
+/// Reads `[queues]`.
+pub(super) fn read(queues: &mut Table<'_, '_>) -> Queues {
+    Queues {
+        monitor_checks: queues.table(MONITOR_CHECKS, |table| section(MONITOR_CHECKS, table)),
+        notifications: queues.table(NOTIFICATIONS, |table| section(NOTIFICATIONS, table)),
+    }
+}
+
+fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
+    let defaults = QueueSettings::defaults(name);
+    let long = |duration: Duration| format!("`{}`", duration::format(duration));
+    let section = QueueSection {
+        sleep: table.optional(
+            "sleep",
+            "From one look at an empty queue to the next, when nothing wakes the worker earlier.",
+            &long(defaults.sleep),
+            &Span(Duration::from_millis(10)..=HOUR),
+        ),
+        tries: table.optional(
+            "tries",
+            "Attempts, the first one too, before a job goes to the failed list.",
+            &format!("`{}`", defaults.tries),
+            &Integer(1..=100),
+        ),
+        timeout: table.optional(
+            "timeout",
+            "The longest that one attempt may take; below `retry_after`.",
+            &long(defaults.timeout),
+            &Span(SECOND..=HOUR),
+        ),
+        backoff: table.optional(
+            "backoff",
+            "From a failed attempt to the next; a list says it for the first, the second and so on.",
+            &long(defaults.backoff[0]),
+            &List { of: Span(Duration::ZERO..=DAY), count: 1..=20, or_one: true },
+        ),
+        retry_after: table.optional(
+            "retry_after",
+            "A claimed job whose worker is not heard of for so long is claimed again.",
+            &long(defaults.retry_after),
+            &Span(2 * SECOND..=DAY),
+        ),
+        concurrency: table.optional(
+            "concurrency",
+            "Jobs that one worker has in hand at once.",
+            &format!("`{}`", defaults.concurrency),
+            &Integer(1..=10_000),
+        ),
+    };
+    if let Err(conflict) = defaults.with(&section).check() {
+        let span = table.span_of("timeout").or_else(|| table.span_of("retry_after")).unwrap_or_else(|| table.span());
+        table.notes.error(span, conflict.to_string(), Some(conflict.hint()));
+    }
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let checks = QueueSettings::defaults(MONITOR_CHECKS);
+        assert_eq!((checks.sleep, checks.tries, checks.timeout), (SECOND, 1, 30 * SECOND));
+        assert_eq!((checks.retry_after, checks.concurrency), (90 * SECOND, 100));
+        let notifications = QueueSettings::defaults(NOTIFICATIONS);
+        assert_eq!((notifications.sleep, notifications.tries, notifications.timeout), (3 * SECOND, 3, 60 * SECOND));
+        assert_eq!((notifications.backoff.as_slice(), notifications.concurrency), ([5 * SECOND].as_slice(), 32));
+    }
+
+    #[test]
+    fn a_section_comes_on_top_of_the_defaults() {
+        let section = QueueSection { tries: Some(9), backoff: Some(vec![SECOND, HOUR]), ..QueueSection::default() };
+        let defaults = QueueSettings::defaults(NOTIFICATIONS);
+        let expected = QueueSettings { tries: 9, backoff: vec![SECOND, HOUR], ..defaults.clone() };
+        assert_eq!(defaults.with(&section), expected);
+    }
+
+    #[test]
+    fn an_attempt_ends_before_its_claim_does() {
+        let settings = |timeout| QueueSettings { timeout, ..QueueSettings::defaults(NOTIFICATIONS) };
+        assert_eq!(settings(89 * SECOND).check(), Ok(()));
+        for (timeout, message) in [
+            (90, "a `timeout` of `1m30s` is not below the `retry_after` of `1m30s`: they are the same"),
+            (120, "a `timeout` of `2m` is not below the `retry_after` of `1m30s`: 30s too long"),
+        ] {
+            let conflict = settings(timeout * SECOND).check().expect_err("a conflict");
+            assert_eq!(conflict.to_string(), message);
+        }
+    }
+}

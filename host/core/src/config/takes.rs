@@ -1,0 +1,476 @@
+//! What a key takes: the kinds of values, each with its words, its limits and its example.
+//!
+//! Every refusal reads the same: `` `interval` takes a duration such as `30s`, not an integer ``, and a hint that
+//! can be pasted. This file has the kinds that any program has; `values.rs` has the ones of this domain.
+
+use super::diagnostic::Notes;
+use crate::check::printable;
+use crate::duration;
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// A kind of values.
+pub(super) trait Takes {
+    /// What a value becomes.
+    type Value;
+
+    /// What it is, after "takes": `a duration such as …`.
+    fn words(&self) -> String;
+
+    /// What holds beyond that, after the words: `from 1 to 20`.
+    fn limits(&self) -> Option<String> {
+        None
+    }
+
+    /// A value, as TOML.
+    fn example(&self) -> String;
+
+    /// The right value, as TOML, where it can be told from the wrong one.
+    fn repaired(&self, _wrong: &DeValue<'_>) -> Option<String> {
+        None
+    }
+
+    /// Whether a value must not be shown.
+    fn hides(&self) -> bool {
+        false
+    }
+
+    /// Makes the value.
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
+}
+
+/// A kind whose values can be shown as a default.
+pub(super) trait Shown: Takes {
+    /// A value as a person would write it.
+    fn show(&self, value: &Self::Value) -> String;
+}
+
+/// A value of the file.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'t> {
+    /// The key that it is for.
+    pub(super) key: &'t str,
+    /// Whether it is one of several in a list.
+    pub(super) in_list: bool,
+    pub(super) value: &'t DeValue<'t>,
+    pub(super) at: &'t Spanned<DeValue<'t>>,
+}
+
+impl Item<'_> {
+    pub(super) fn span(&self) -> Range<usize> {
+        self.at.span()
+    }
+}
+
+/// Why a value is not taken.
+pub(super) enum Refusal {
+    /// It is of another type.
+    Type,
+    /// It is no such thing; with the way out, if that is more than an example.
+    Form(Option<String>),
+    /// Something else is wrong.
+    Value(String, Option<String>),
+    /// It has been reported already.
+    Reported,
+}
+
+/// Reads a value and reports what is wrong with it.
+pub(super) fn read_value<'t, K: Takes>(
+    key: &str,
+    in_list: bool,
+    at: &'t Spanned<DeValue<'t>>,
+    takes: &K,
+    notes: &mut Notes,
+) -> Option<K::Value> {
+    let value = at.get_ref();
+    if takes.hides() {
+        hide(at, notes);
+    }
+    let refusal = match takes.parse(Item { key, in_list, value, at }, notes) {
+        Ok(value) => return Some(value),
+        Err(refusal) => refusal,
+    };
+    let write = || {
+        let repaired = if takes.hides() { None } else { takes.repaired(value) };
+        let right = repaired.unwrap_or_else(|| takes.example());
+        if in_list { format!("write `{right}`") } else { format!("write `{key} = {right}`") }
+    };
+    let key = printable(key, 60);
+    let (message, hint) = match refusal {
+        Refusal::Reported => return None,
+        Refusal::Type => (format!("`{key}` takes {}, not {}", takes.words(), found(value)), Some(write())),
+        Refusal::Form(hint) => {
+            let got = match value {
+                _ if takes.hides() => "this".to_owned(),
+                DeValue::String(text) => format!("`{}`", printable(text, 60)),
+                DeValue::Integer(number) => format!("`{}`", printable(&number.to_string(), 60)),
+                other => found(other).to_owned(),
+            };
+            let what = match (value, takes.limits()) {
+                (DeValue::Integer(_), Some(limits)) => format!("{} {limits}", takes.words()),
+                _ => takes.words(),
+            };
+            (format!("`{key}` takes {what}, not {got}"), Some(hint.unwrap_or_else(write)))
+        }
+        Refusal::Value(message, hint) => (message, hint),
+    };
+    notes.error(at.span(), message, hint);
+    None
+}
+
+/// Keeps a value from being shown; where it is kept (`{ env = "NAME" }`) may be seen.
+pub(super) fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
+    match at.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide(item, notes)),
+        DeValue::Table(table) if table.keys().all(|key| matches!(key.get_ref().as_ref(), "env" | "file")) => {}
+        DeValue::Table(table) => table.values().for_each(|item| hide(item, notes)),
+        _ => notes.secret(at.span()),
+    }
+}
+
+/// What a value is, for "…, not an integer".
+pub(super) fn found(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The hint for a wrong word: the nearest right one, or all.
+pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<&str> = words.collect();
+    let wrong = wrong.to_lowercase();
+    let close = words
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), *word))
+        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(wrong.chars().count()) / 3))
+        .min_by_key(|(distance, _)| *distance);
+    match close {
+        Some((_, word)) => format!("did you mean `{}`?", printable(word, 100)),
+        None if words.is_empty() => "there is none".into(),
+        None => format!("there is {}", alternatives(words.into_iter())),
+    }
+}
+
+/// `` `a`, `b` and `c` ``, at most twenty.
+pub(super) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{}`", printable(word, 60))).collect();
+    let more = words.len().saturating_sub(20);
+    words.truncate(20);
+    let last = if more > 0 { Some(format!("{more} more")) } else { words.pop() };
+    match (words.is_empty(), last) {
+        (_, None) => words.join(", "),
+        (true, Some(last)) => last,
+        (false, Some(last)) => format!("{} and {last}", words.join(", ")),
+    }
+}
+
+/// A text as TOML writes it.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// `true` or `false`.
+pub(super) struct Boolean;
+
+impl Takes for Boolean {
+    type Value = bool;
+
+    fn words(&self) -> String {
+        "`true` or `false`".into()
+    }
+
+    fn example(&self) -> String {
+        "true".into()
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        match wrong.as_str()?.to_lowercase().as_str() {
+            "true" | "yes" | "on" => Some("true".into()),
+            "false" | "no" | "off" => Some("false".into()),
+            _ => None,
+        }
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<bool, Refusal> {
+        item.value.as_bool().ok_or(Refusal::Type)
+    }
+}
+
+impl Shown for Boolean {
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// A whole number in a range.
+pub(super) struct Integer<N>(pub(super) RangeInclusive<N>);
+
+impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
+    type Value = N;
+
+    fn words(&self) -> String {
+        "a whole number".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("from {} to {}", self.0.start(), self.0.end()))
+    }
+
+    fn example(&self) -> String {
+        self.0.start().to_string()
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        let number = wrong.as_str()?.trim().parse::<i64>().ok()?;
+        N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<N, Refusal> {
+        let number = item.value.as_integer().ok_or(Refusal::Type)?;
+        let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        let fits = number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
+        let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
+        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{} = {bound}`", item.key))))
+    }
+}
+
+impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Shown for Integer<N> {
+    fn show(&self, value: &N) -> String {
+        value.to_string()
+    }
+}
+
+/// A duration in a range.
+pub(super) struct Span(pub(super) RangeInclusive<Duration>);
+
+impl Takes for Span {
+    type Value = Duration;
+
+    fn words(&self) -> String {
+        "a duration such as `30s`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("from {} to {}", duration::format(*self.0.start()), duration::format(*self.0.end())))
+    }
+
+    fn example(&self) -> String {
+        let example = Duration::from_secs(30);
+        quoted(&duration::format(if self.0.contains(&example) { example } else { *self.0.start() }))
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        let number = match wrong {
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::String(text) => text.trim(),
+            _ => return None,
+        };
+        let seconds = number.parse().ok().map(Duration::from_secs)?;
+        self.0.contains(&seconds).then(|| quoted(&format!("{number}s")))
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Duration, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        let bare = text.trim().parse::<u64>().is_ok();
+        let units = "write a number and a unit, such as `500ms`, `30s`, `5m`, `1h30m` or `7d`".to_owned();
+        let value = duration::parse(text).map_err(|_| Refusal::Form((!bare).then_some(units)))?;
+        if self.0.contains(&value) {
+            return Ok(value);
+        }
+        let bound = if value < *self.0.start() { self.0.start() } else { self.0.end() };
+        let (least, most) = (duration::format(*self.0.start()), duration::format(*self.0.end()));
+        Err(Refusal::Value(
+            format!("`{}` takes a duration from `{least}` to `{most}`, not `{}`", item.key, printable(text, 60)),
+            Some(format!("write `{} = {}`", item.key, quoted(&duration::format(*bound)))),
+        ))
+    }
+}
+
+impl Shown for Span {
+    fn show(&self, value: &Duration) -> String {
+        duration::format(*value)
+    }
+}
+
+/// A text that is not empty.
+pub(super) struct Text {
+    /// The most characters.
+    pub(super) most: usize,
+    /// A text that shows what is meant.
+    pub(super) example: &'static str,
+}
+
+impl Takes for Text {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "a text".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most {} characters", self.most))
+    }
+
+    fn example(&self) -> String {
+        quoted(self.example)
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        as_text(wrong)
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        if text.is_empty() {
+            return Err(Refusal::Value(format!("`{}` is empty", item.key), Some("write a text, or leave the key out".into())));
+        }
+        let length = text.chars().count();
+        if length > self.most {
+            let message = format!("`{}` has {length} characters, and {} are the most", item.key, self.most);
+            return Err(Refusal::Value(message, Some("make it shorter".into())));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// A number or a boolean that should have been a text.
+fn as_text(wrong: &DeValue<'_>) -> Option<String> {
+    match wrong {
+        DeValue::Integer(number) => Some(quoted(&number.to_string())),
+        DeValue::Float(number) => Some(quoted(number.as_str())),
+        DeValue::Boolean(value) => Some(quoted(&value.to_string())),
+        _ => None,
+    }
+}
+
+/// One of some words.
+pub(super) struct Choice<T>(pub(super) Vec<(String, T)>);
+
+impl<T: Copy> Choice<T> {
+    pub(super) fn new(words: impl IntoIterator<Item = (&'static str, T)>) -> Self {
+        Self(words.into_iter().map(|(word, value)| (word.to_owned(), value)).collect())
+    }
+}
+
+impl<T: Clone> Takes for Choice<T> {
+    type Value = T;
+
+    fn words(&self) -> String {
+        format!("one of {}", alternatives(self.0.iter().map(|(word, _)| word.as_str())))
+    }
+
+    fn example(&self) -> String {
+        quoted(self.0.first().map_or("", |(word, _)| word))
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        as_text(wrong).filter(|text| self.0.iter().any(|(word, _)| quoted(word) == *text))
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        match self.0.iter().find(|(word, _)| word == text) {
+            Some((_, value)) => Ok(value.clone()),
+            None => Err(Refusal::Form(Some(nearest(text, self.0.iter().map(|(word, _)| word.as_str()))))),
+        }
+    }
+}
+
+impl<T: Clone + PartialEq> Shown for Choice<T> {
+    fn show(&self, value: &T) -> String {
+        self.0.iter().find(|(_, other)| other == value).map_or_else(String::new, |(word, _)| quoted(word))
+    }
+}
+
+/// Several values.
+pub(super) struct List<K> {
+    /// What each is.
+    pub(super) of: K,
+    /// How many there may be.
+    pub(super) count: RangeInclusive<usize>,
+    /// Whether one without brackets will do.
+    pub(super) or_one: bool,
+}
+
+impl<K: Takes> Takes for List<K> {
+    type Value = Vec<K::Value>;
+
+    fn words(&self) -> String {
+        if self.or_one { format!("{}, or a list of them", self.of.words()) } else { format!("a list such as `{}`", self.example()) }
+    }
+
+    fn limits(&self) -> Option<String> {
+        let each = if self.or_one { self.of.limits() } else { Some(format!("each {}", self.of.words())) };
+        let count = format!("at most {} of them", self.count.end());
+        Some(each.map_or_else(|| count.clone(), |each| format!("{each}, {count}")))
+    }
+
+    fn example(&self) -> String {
+        if self.or_one { self.of.example() } else { format!("[{}]", self.of.example()) }
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        let one = self.of.repaired(wrong);
+        match wrong {
+            _ if self.or_one => one,
+            DeValue::String(text) => Some(format!("[{}]", one.unwrap_or_else(|| quoted(&printable(text, 60))))),
+            _ => one.map(|one| format!("[{one}]")),
+        }
+    }
+
+    fn hides(&self) -> bool {
+        self.of.hides()
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+        let Some(items) = item.value.as_array() else {
+            return if self.or_one { self.of.parse(item, notes).map(|one| vec![one]) } else { Err(Refusal::Type) };
+        };
+        if !self.count.contains(&items.len()) {
+            let message = format!("`{}` is a list of {}, and it takes {} to {}", item.key, items.len(), self.count.start(), self.count.end());
+            return Err(Refusal::Value(message, Some("write at least one, or leave the key out".into()).filter(|_| items.is_empty())));
+        }
+        let values: Vec<_> = items.iter().map(|at| read_value(item.key, true, at, &self.of, notes)).collect();
+        values.into_iter().collect::<Option<_>>().ok_or(Refusal::Reported)
+    }
+}
+
+/// A value, and where it is.
+pub(super) struct At<K>(pub(super) K);
+
+impl<K: Takes> Takes for At<K> {
+    type Value = (K::Value, Range<usize>);
+
+    fn words(&self) -> String {
+        self.0.words()
+    }
+
+    fn limits(&self) -> Option<String> {
+        self.0.limits()
+    }
+
+    fn example(&self) -> String {
+        self.0.example()
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        self.0.repaired(wrong)
+    }
+
+    fn hides(&self) -> bool {
+        self.0.hides()
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+        self.0.parse(item, notes).map(|value| (value, item.span()))
+    }
+}

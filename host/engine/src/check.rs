@@ -1,0 +1,100 @@
+//! One execution of a check: what a monitor asks of its target, done once, within one deadline.
+//!
+//! A target that is down is an answer ([`CheckReport`]), never an error. Nothing here retries, judges an outage or
+//! knows a database: the worker calls [`Checker::check`] and stores what it says. Each check speaks over a fresh
+//! connection, so that it sees what a new visitor would see, and every wait inside it is bounded by its timeout.
+
+mod connect;
+mod errno;
+mod http;
+mod icmp;
+mod ping;
+mod resolve;
+mod tcp;
+mod tls;
+mod trace;
+
+use crate::check::ping::Pinger;
+use crate::check::resolve::Resolver;
+use crate::check::tls::Tls;
+use crate::check::trace::Trace;
+use rustls::RootCertStore;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
+use uptime_core::ErrorClass;
+use uptime_core::check::CheckReport;
+use uptime_core::monitor::CheckSpec;
+
+/// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs checks. Clones share what is worth sharing: the trusted certificates, the ping sockets, the bound on name
+/// lookups at once. One is enough for a process; it must be used inside one tokio runtime.
+#[derive(Clone)]
+pub struct Checker {
+    means: Arc<Means>,
+}
+
+/// What all checks of a process share.
+struct Means {
+    resolver: Resolver,
+    tls: Tls,
+    pinger: Pinger,
+}
+
+/// Why there can be no [`Checker`].
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckerError {
+    /// The TLS library refuses its own settings.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl CheckerError {
+    /// Nothing from outside goes into these settings.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Bug
+    }
+}
+
+impl Checker {
+    /// A checker that trusts the certificates that this machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` are
+    /// looked at). They are read once. Where there are none, `https` checks are inconclusive and say so, and the
+    /// others work.
+    pub fn new() -> Result<Self, CheckerError> {
+        Ok(Self::over(Tls::native()?))
+    }
+
+    /// A checker that trusts `roots` alone.
+    pub fn with_roots(roots: RootCertStore) -> Result<Self, CheckerError> {
+        Ok(Self::over(Tls::with_roots(roots)?))
+    }
+
+    fn over(tls: Tls) -> Self {
+        Self { means: Arc::new(Means { resolver: Resolver::new(), tls, pinger: Pinger::new() }) }
+    }
+
+    /// Checks a target once. Returns within `timeout`, whatever the target does.
+    pub async fn check(&self, spec: &CheckSpec, timeout: Duration) -> CheckReport {
+        let started = Instant::now();
+        let deadline = started + timeout.min(TIMEOUT_MAX);
+        let means = &*self.means;
+        let mut trace = Trace::new();
+        // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
+        let verdict = match spec {
+            CheckSpec::Http(http) => timeout_at(deadline, http::run(means, http, started, deadline, &mut trace)).await,
+            CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(means, tcp, deadline, &mut trace)).await,
+            // What came back by the deadline counts, so this one must not be cut off from outside.
+            CheckSpec::Ping(ping) => ping::run(means, ping, deadline, &mut trace).await,
+        };
+        let failure = match verdict {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => Some(trace.cut_off(timeout)),
+        };
+        trace.into_report(failure, started.elapsed())
+    }
+}

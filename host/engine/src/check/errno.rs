@@ -1,0 +1,93 @@
+//! What an error of a socket call says about the target or about us, as one table.
+//!
+//! The distinction wakes people: a class that [is ours](FailureClass::is_ours) opens no incident.
+
+use rustix::io::Errno;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use uptime_core::check::{Failure, FailureClass};
+
+/// Error number, whose fault, and the words for it.
+const MEANINGS: &[(Errno, FailureClass, &str)] = &[
+    (Errno::CONNREFUSED, FailureClass::Refused, "connection refused"),
+    (Errno::HOSTUNREACH, FailureClass::Unreachable, "no route to the host"),
+    (Errno::HOSTDOWN, FailureClass::Unreachable, "the host is down"),
+    (Errno::NETUNREACH, FailureClass::Unreachable, "the network is unreachable"),
+    (Errno::TIMEDOUT, FailureClass::ConnectTimeout, "no answer"),
+    (Errno::CONNRESET, FailureClass::Protocol, "connection reset"),
+    (Errno::CONNABORTED, FailureClass::Protocol, "connection aborted"),
+    (Errno::PIPE, FailureClass::Protocol, "connection closed"),
+    (Errno::NETDOWN, FailureClass::Network, "this machine's network is down"),
+    (Errno::AFNOSUPPORT, FailureClass::Network, "this machine has no such address family"),
+    (Errno::MFILE, FailureClass::Resources, "this process has no file descriptors left; raise `ulimit -n`"),
+    (Errno::NFILE, FailureClass::Resources, "this machine has no file descriptors left; raise `fs.file-max`"),
+    (Errno::NOBUFS, FailureClass::Resources, "this machine has no socket buffers left"),
+    (Errno::NOMEM, FailureClass::Resources, "this machine has no memory left"),
+    (Errno::ADDRNOTAVAIL, FailureClass::Resources, "this machine has no local address or port for it"),
+    (Errno::ADDRINUSE, FailureClass::Resources, "this machine has no local port left for it"),
+    (Errno::AGAIN, FailureClass::Resources, "this machine has no local port left for it"),
+    (Errno::ACCESS, FailureClass::Permission, "this process may not do that"),
+    (Errno::PERM, FailureClass::Permission, "this process, or a firewall of this machine, does not allow it"),
+];
+
+/// The class and the words for `error`. An unknown one is the target's, in the system's own words.
+pub(super) fn classify(error: &io::Error) -> (FailureClass, String) {
+    let known = Errno::from_io_error(error)
+        .and_then(|errno| MEANINGS.iter().find(|(candidate, ..)| *candidate == errno))
+        .map(|&(_, class, words)| (class, words.to_owned()));
+    known.unwrap_or_else(|| match error.kind() {
+        io::ErrorKind::UnexpectedEof => (FailureClass::Protocol, "connection closed".to_owned()),
+        _ => (FailureClass::Protocol, error.to_string()),
+    })
+}
+
+/// The failure of `doing` (`connecting to 192.0.2.1:80`) to reach `peer`.
+pub(super) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
+    let (class, words) = classify(error);
+    if Errno::from_io_error(error) == Some(Errno::NETUNREACH) && !has_any_route(peer) {
+        let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Failure::new(FailureClass::Network, format!("{doing}: this machine has no {family} route to any network"));
+    }
+    Failure::new(class, format!("{doing}: {words}"))
+}
+
+/// Whether this machine knows a way to the world in the family of `peer`. Connecting a UDP socket sends nothing; it
+/// asks the routing table, here about an address that is kept for documentation (RFC 5737, RFC 3849).
+fn has_any_route(peer: IpAddr) -> bool {
+    let (local, world): (IpAddr, IpAddr) = match peer {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+    };
+    UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((world, 9))).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_class() {
+        for (errno, class, ours) in [
+            (Errno::CONNREFUSED, FailureClass::Refused, false),
+            (Errno::HOSTUNREACH, FailureClass::Unreachable, false),
+            (Errno::MFILE, FailureClass::Resources, true),
+            (Errno::ADDRNOTAVAIL, FailureClass::Resources, true),
+            (Errno::ACCESS, FailureClass::Permission, true),
+            (Errno::PERM, FailureClass::Permission, true),
+            (Errno::NETDOWN, FailureClass::Network, true),
+            (Errno::NOTCONN, FailureClass::Protocol, false),
+        ] {
+            let (found, words) = classify(&errno.into());
+            assert_eq!((found, found.is_ours()), (class, ours), "{words}");
+        }
+    }
+
+    #[test]
+    fn without_any_route_the_fault_is_ours() {
+        for peer in [IpAddr::from([203, 0, 113, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let failure = failure("connecting", &Errno::NETUNREACH.into(), peer);
+            let expected = if has_any_route(peer) { FailureClass::Unreachable } else { FailureClass::Network };
+            assert_eq!(failure.class, expected, "{}", failure.message);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Where a redirect may lead, and what it does to the request. Pure; the hop itself is the parent's work.
+//!
+//! The target chooses the location, so it is treated as hostile: no other scheme, no way down from `https`, no
+//! host that only this machine can reach.
+
+use http::header::LOCATION;
+use http::{HeaderMap, Method, StatusCode};
+use uptime_core::check::{Failure, FailureClass};
+use url::Url;
+
+/// The location that a hop asks to go to; `None` when the answer itself is to be judged.
+pub(super) fn location(allowed: u8, status: StatusCode, headers: &HeaderMap) -> Option<&[u8]> {
+    let redirects = matches!(
+        status,
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    if allowed == 0 || !redirects { None } else { headers.get(LOCATION).map(http::HeaderValue::as_bytes) }
+}
+
+/// The URL that `location` names, seen from `from`, when it may be followed.
+pub(super) fn target(from: &Url, location: &[u8]) -> Result<Url, Failure> {
+    let text = String::from_utf8_lossy(location);
+    let refuse = |why: &str| {
+        Failure::new(FailureClass::Redirect, format!("{} redirects to `{}`, {why}", shown(from), shown_text(&text)))
+    };
+    let mut url = from.join(&text).map_err(|_| refuse("which is no URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(refuse("which is neither http nor https"));
+    }
+    if from.scheme() == "https" && url.scheme() == "http" {
+        return Err(refuse("which gives up encryption"));
+    }
+    url.set_fragment(None);
+    // Credentials that a stranger put there are not ours to send. Neither can fail: the URL has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Ok(url)
+}
+
+/// The method after a redirect with `status` (RFC 9110, 15.4, as browsers do it); whether the body goes along.
+pub(super) fn method(status: StatusCode, method: &Method) -> (Method, bool) {
+    match status {
+        StatusCode::SEE_OTHER if method != Method::GET && method != Method::HEAD => (Method::GET, false),
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if method == Method::POST => (Method::GET, false),
+        _ => (method.clone(), true),
+    }
+}
+
+/// The failure of a chain that does not end.
+pub(super) fn too_many(shown: &str, allowed: u8, location: &[u8]) -> Failure {
+    let location = shown_text(&String::from_utf8_lossy(location));
+    let message = format!("{shown} redirects again, to `{location}`, after {allowed} redirects");
+    Failure::new(FailureClass::Redirect, message).with(format!("at most {allowed} redirects"), "one more")
+}
+
+/// A URL for people: no userinfo, no query, no fragment; each may hold a secret.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// [`shown`] for what may be no URL, or a relative one.
+fn shown_text(location: &str) -> String {
+    match Url::parse(location) {
+        Ok(url) => shown(&url),
+        Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect(text)
+    }
+
+    #[test]
+    fn locations_are_read_as_browsers_do() {
+        for (from, location, to) in [
+            ("https://a.example/x/y?z", "/b", "https://a.example/b"),
+            ("https://a.example/x/y", "b", "https://a.example/x/b"),
+            ("https://a.example/x/y", "?q=1", "https://a.example/x/y?q=1"),
+            ("https://a.example/", "//b.example/c#d", "https://b.example/c"),
+            ("http://a.example/", "https://b.example", "https://b.example/"),
+            ("https://a.example/", "https://u:p@b.example/", "https://b.example/"),
+            ("http://a.example:8080/", "http://a.example:8081/", "http://a.example:8081/"),
+        ] {
+            assert_eq!(target(&url(from), location.as_bytes()).expect(location), url(to), "{location}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_followed_says_why() {
+        for (from, location, message) in [
+            ("https://a.example/?t=1", "http://a.example/?u=2", "https://a.example/ redirects to `http://a.example/`, which gives up encryption"),
+            ("http://a.example/", "file:///etc/passwd", "http://a.example/ redirects to `file:///etc/passwd`, which is neither http nor https"),
+            ("http://a.example/", "http://[::1", "http://a.example/ redirects to `http://[::1`, which is no URL"),
+            ("http://a.example/", "javascript:alert(1)", "http://a.example/ redirects to `javascript:alert(1)`, which is neither http nor https"),
+        ] {
+            let failure = target(&url(from), location.as_bytes()).expect_err(location);
+            assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Redirect, message));
+        }
+    }
+
+    #[test]
+    fn methods_change_as_the_status_says() {
+        for (status, before, after, with_body) in [
+            (301, Method::POST, Method::GET, false),
+            (302, Method::POST, Method::GET, false),
+            (302, Method::PUT, Method::PUT, true),
+            (303, Method::PUT, Method::GET, false),
+            (303, Method::HEAD, Method::HEAD, true),
+            (307, Method::POST, Method::POST, true),
+            (308, Method::POST, Method::POST, true),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(method(status, &before), (after, with_body), "{status} {before}");
+        }
+    }
+
+    #[test]
+    fn only_a_redirect_with_a_location_is_followed() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(location(5, StatusCode::FOUND, &headers), None);
+        headers.insert(LOCATION, http::HeaderValue::from_static("/x"));
+        assert_eq!(location(5, StatusCode::FOUND, &headers), Some(&b"/x"[..]));
+        assert_eq!(location(0, StatusCode::FOUND, &headers), None);
+        for status in [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED, StatusCode::MULTIPLE_CHOICES] {
+            assert_eq!(location(5, status, &headers), None, "{status}");
+        }
+    }
+}

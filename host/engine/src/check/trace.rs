@@ -1,0 +1,86 @@
+//! Where a check is, and how long each part took, written down while it runs.
+//!
+//! The deadline of a check is one timer around everything. When it fires, the check's future is gone; this is what
+//! is left of it, and enough to say which step did not end.
+
+use crate::check::http::Marks;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
+use uptime_core::duration;
+
+/// What a check is waiting for.
+pub(super) enum Step {
+    /// The resolver's answer for this name.
+    Resolve(String),
+    /// The connection to this address.
+    Connect(SocketAddr),
+    /// The TLS handshake with this name.
+    Tls(String),
+    /// The answer to this request (`GET https://…`), whose progress the marks tell.
+    Answer(String, Arc<Marks>),
+}
+
+/// The evidence of a running check.
+pub(super) struct Trace {
+    pub(super) phases: Phases,
+    pub(super) address: Option<IpAddr>,
+    pub(super) status_code: Option<u16>,
+    step: Option<(Step, Instant)>,
+}
+
+impl Trace {
+    pub(super) fn new() -> Self {
+        Self { phases: Phases::default(), address: None, status_code: None, step: None }
+    }
+
+    /// Begins a new hop: what is reported is the last one's.
+    pub(super) fn begin_hop(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Says what is waited for from now on; the answer is where the wait began.
+    pub(super) fn enter(&mut self, step: Step) -> Instant {
+        let now = Instant::now();
+        self.step = Some((step, now));
+        now
+    }
+
+    /// The failure of a check that its deadline cut off. Completes the phases with the one that did not end.
+    pub(super) fn cut_off(&mut self, timeout: Duration) -> Failure {
+        let limit = duration::format(timeout);
+        let Some((step, since)) = self.step.take() else {
+            return Failure::new(FailureClass::Resources, format!("this machine did not begin the check within {limit}"));
+        };
+        let waited = Some(since.elapsed());
+        let (class, message) = match step {
+            Step::Resolve(host) => {
+                self.phases.dns = waited;
+                (FailureClass::Resolver, format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"))
+            }
+            Step::Connect(address) => {
+                self.phases.connect = waited;
+                (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
+            }
+            Step::Tls(name) => {
+                self.phases.tls = waited;
+                (FailureClass::TlsTimeout, format!("the TLS handshake with `{name}` did not end within {limit}"))
+            }
+            Step::Answer(request, marks) => {
+                marks.complete(&mut self.phases);
+                if self.phases.transfer.is_some() {
+                    (FailureClass::BodyTimeout, format!("{request}: the answer began and did not end within {limit}"))
+                } else {
+                    (FailureClass::FirstByteTimeout, format!("{request}: connected, and no answer within {limit}"))
+                }
+            }
+        };
+        Failure::new(class, message)
+    }
+
+    pub(super) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
+        CheckReport { failure, address: self.address, status_code: self.status_code, phases: self.phases, total }
+    }
+}

@@ -1,0 +1,181 @@
+//! Compiled components on disk, so that a process starts in microseconds instead of compiling for a tenth of a second.
+//!
+//! What lies there is native code that will run unchecked. So it is only read from a directory that belongs to this
+//! user and that nobody else can write, each file is named by what it was made from (the component's SHA-256, the
+//! engine's compatibility), and begins with a digest of the rest, so that a torn or rotten file is compiled anew. Where
+//! one of that can't be had, the component is compiled in memory and all goes on as well, only slower.
+
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Where compiled components are kept, if anywhere.
+pub(crate) struct Cache {
+    directory: Option<PathBuf>,
+}
+
+impl Cache {
+    /// A cache in `directory`, which is made when it is not there; without one, or when others could write to it, in
+    /// memory only.
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        let directory = directory.filter(|directory| match prepare(directory) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(directory = %directory.display(), %error, "plugins are compiled anew in each process");
+                false
+            }
+        });
+        Self { directory }
+    }
+
+    /// The component made of `bytes`, from the disk when it is there.
+    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let Some(directory) = &self.directory else { return Component::new(engine, bytes) };
+        let path = directory.join(file_name(engine, bytes));
+        if let Some(component) = read(engine, &path) {
+            return Ok(component);
+        }
+        let component = Component::new(engine, bytes)?;
+        if let Err(error) = write(&path, &component.serialize()?) {
+            tracing::warn!(path = %path.display(), %error, "a compiled plugin was not kept");
+        }
+        Ok(component)
+    }
+}
+
+fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+    let mut compatibility = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    let digest = Sha256::digest(bytes);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{digest}-{:016x}.cwasm", compatibility.finish())
+}
+
+/// The component in the file, `None` when there is none that is whole and of this engine.
+#[expect(unsafe_code, reason = "the directory is this user's alone, and the digest says that the file is as it was written")]
+fn read(engine: &Engine, path: &Path) -> Option<Component> {
+    let file = fs::read(path).ok()?;
+    let (digest, code) = file.split_at_checked(size_of::<[u8; 32]>())?;
+    if Sha256::digest(code).as_slice() != digest {
+        tracing::warn!(path = %path.display(), "a compiled plugin is damaged and is made anew");
+        return None;
+    }
+    // SAFETY: `code` is what `Component::serialize` gave: `write` alone makes files in this directory (`prepare`), and
+    // the digest rules out damage. wasmtime itself refuses what another version or configuration made.
+    unsafe { Component::deserialize(engine, code) }.ok()
+}
+
+/// Writes the file as a whole or not at all.
+fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+    let written = (|| {
+        let mut file = private_file(&temporary)?;
+        file.write_all(&Sha256::digest(code))?;
+        file.write_all(code)?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // It is in nobody's way.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(unix)]
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes sure that the directory is there and that only this user can write to it.
+#[cfg(unix)]
+fn prepare(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let metadata = fs::symlink_metadata(directory)?;
+    if !metadata.is_dir() {
+        return Err(io::Error::other("it is no directory"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(io::Error::other("others can write to it"));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Who may write to a directory can't be told here, so nothing is kept.
+#[cfg(not(unix))]
+fn prepare(_directory: &Path) -> io::Result<()> {
+    Err(io::Error::other("who can write to it can't be told on this system"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn component() -> Vec<u8> {
+        wat::parse_str("(component)").expect("a component")
+    }
+
+    fn only_file(directory: &Path) -> PathBuf {
+        let files: Vec<_> = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
+    }
+
+    #[test]
+    fn a_compiled_component_is_kept_and_read_again() {
+        let engine = crate::sandbox::engine().expect("an engine");
+        let directory = tempfile::tempdir().expect("a directory");
+        let cache = Cache::new(Some(directory.path().join("plugins")));
+        cache.load(&engine, &component()).expect("compiled");
+        let path = only_file(&directory.path().join("plugins"));
+        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        assert!(read(&engine, &path).is_some());
+    }
+
+    #[test]
+    fn a_damaged_file_is_made_anew() {
+        let engine = crate::sandbox::engine().expect("an engine");
+        let directory = tempfile::tempdir().expect("a directory");
+        let cache = Cache::new(Some(directory.path().to_owned()));
+        cache.load(&engine, &component()).expect("compiled");
+        let path = only_file(directory.path());
+        let whole = fs::read(&path).expect("a file");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for damaged in [&whole[..whole.len() / 2], &whole[..10], b"", flipped.as_slice()] {
+            fs::write(&path, damaged).expect("a file");
+            assert!(read(&engine, &path).is_none());
+            cache.load(&engine, &component()).expect("compiled anew");
+            assert_eq!(fs::read(&path).expect("a file"), whole);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_is_not_used() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = directory.path().join("open");
+        fs::create_dir(&open).expect("a directory");
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("its mode");
+        let link = directory.path().join("link");
+        symlink(directory.path(), &link).expect("a link");
+        for refused in [open, link] {
+            let cache = Cache::new(Some(refused.clone()));
+            assert!(cache.directory.is_none(), "{}", refused.display());
+            cache.load(&crate::sandbox::engine().expect("an engine"), &component()).expect("compiled in memory");
+        }
+    }
+}

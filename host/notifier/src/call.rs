@@ -1,0 +1,266 @@
+//! One call of a plugin: what it may use up, what it has done, and the three things that it can ask of the host.
+//!
+//! A [`Call`] is the data of a fresh wasmtime store and dies with it. It remembers what matters for telling the ways of
+//! failing apart (a denied request, refused memory) even when the guest goes on as if nothing had happened.
+
+use crate::bindings::uptime::notifier::{http as guest_http, log as guest_log, sign as guest_sign, types as guest_types};
+use crate::egress::{self, Denial, Egress, EgressError, Inbound, Outbound, Policy};
+use crate::limits::{Limits, Memory};
+use crate::secrets::{Escape, References};
+use base64::Engine as _;
+use guest_http::{HttpError, Request, Response};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sha2::Sha256;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use uptime_core::check::printable;
+use url::Url;
+
+/// A guest that is stopped in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Halt {
+    #[error("the CPU budget is used up")]
+    Cpu,
+    #[error("too many requests")]
+    Requests,
+}
+
+/// What becomes of the guest's requests.
+pub(crate) enum Outlet {
+    /// The function called has none to send.
+    Closed,
+    /// They are sent.
+    Open(Arc<Egress>),
+    /// They are kept and answered with a 200, whose body says `ok`.
+    Captured(Vec<RequestPreview>),
+}
+
+/// A request as it would be sent, secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPreview {
+    /// `POST` and the like.
+    pub method: String,
+    /// The address.
+    pub url: String,
+    /// Those that the plugin sets.
+    pub headers: Vec<(String, String)>,
+    /// The body; bytes that are no UTF-8 are replaced.
+    pub body: Option<String>,
+}
+
+/// The state of one call.
+pub(crate) struct Call {
+    notifier: String,
+    limits: Limits,
+    ticks_left: u64,
+    requests_left: u32,
+    log_lines_left: u32,
+    pub(crate) memory: Memory,
+    pub(crate) references: References,
+    policy: Policy,
+    pub(crate) outlet: Outlet,
+    /// The last request that the guard stopped.
+    pub(crate) denial: Option<Denial>,
+    /// The last answer's status.
+    pub(crate) status: Option<u16>,
+}
+
+impl Call {
+    pub(crate) fn new(notifier: &str, limits: &Limits, references: References, policy: Policy, outlet: Outlet) -> Self {
+        let ticks = limits.cpu.as_millis().div_ceil(Limits::TICK.as_millis());
+        Self {
+            notifier: notifier.to_owned(),
+            ticks_left: u64::try_from(ticks).unwrap_or(u64::MAX),
+            requests_left: limits.requests,
+            log_lines_left: limits.log_lines,
+            memory: Memory::new(limits),
+            references,
+            policy,
+            outlet,
+            denial: None,
+            status: None,
+            limits: limits.clone(),
+        }
+    }
+
+    /// Takes note that the guest was found running at a tick. Waiting for a provider is at most one of them.
+    pub(crate) fn tick(&mut self) -> Result<(), Halt> {
+        self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Halt::Cpu)?;
+        Ok(())
+    }
+
+    /// What the guest said, fit for people: no secret, one line, `max` characters.
+    pub(crate) fn said(&self, text: &str, max: usize) -> String {
+        printable(&self.references.mask(text), max)
+    }
+
+    /// The request with the secrets in it.
+    fn outbound(&self, request: Request) -> Result<Outbound, String> {
+        let mut url = Url::parse(&self.references.fill_url(&request.url)).map_err(|error| format!("the address: {error}"))?;
+        if !request.query.is_empty() {
+            let mut query = url.query_pairs_mut();
+            for (key, value) in &request.query {
+                query.append_pair(key, &self.references.fill(value, Escape::None));
+            }
+        }
+        url.set_fragment(None);
+        let mut headers = HeaderMap::new();
+        for (name, value) in &request.headers {
+            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header's name"))?;
+            if egress::is_reserved(&parsed) {
+                return Err(format!("the header `{name}` is the host's to set"));
+            }
+            let mut value = HeaderValue::from_str(&self.references.fill(value, Escape::None))
+                .map_err(|_| format!("the header `{name}` has a value that can't be sent"))?;
+            value.set_sensitive(true);
+            headers.append(parsed, value);
+        }
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert(HeaderValue::from_static(concat!("uptime/", env!("CARGO_PKG_VERSION"))));
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let escape = Escape::for_content_type(content_type);
+        let body = self.references.fill_body(request.body.unwrap_or_default(), escape);
+        if body.len() > self.limits.request_body {
+            return Err(format!("a body of {} bytes is over the limit of {}", body.len(), self.limits.request_body));
+        }
+        let asked = request.timeout_ms.map(u64::from).map(Duration::from_millis);
+        Ok(Outbound {
+            method: method(request.method),
+            url,
+            headers,
+            body: body.into(),
+            timeout: asked.unwrap_or(self.limits.request_timeout).min(self.limits.request_timeout),
+            response_body: self.limits.response_body,
+        })
+    }
+
+    /// The request as people may see it.
+    fn preview(&self, request: &Request) -> RequestPreview {
+        let mut url = self.references.mask(&request.url);
+        for (key, value) in &request.query {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{key}={}", self.references.mask(value)));
+        }
+        RequestPreview {
+            method: method(request.method).to_string(),
+            url,
+            headers: request.headers.iter().map(|(name, value)| (name.clone(), self.references.mask(value))).collect(),
+            body: request.body.as_ref().map(|body| self.references.mask(&String::from_utf8_lossy(body))),
+        }
+    }
+
+    /// The answer as the guest may see it: an echo of a secret is cleared.
+    fn inbound(&mut self, inbound: Inbound) -> Response {
+        self.status = Some(inbound.status);
+        let headers = inbound.headers.iter().map(|(name, value)| {
+            (name.to_string(), self.references.mask(&String::from_utf8_lossy(value.as_bytes())))
+        });
+        Response {
+            status: inbound.status,
+            headers: headers.collect(),
+            body: self.references.clear(inbound.body),
+            truncated: inbound.truncated,
+        }
+    }
+
+    fn failed(&mut self, error: EgressError) -> HttpError {
+        let masked = |text: String| self.references.mask(&text);
+        match error {
+            EgressError::Denied(denial) => {
+                let origin = masked(denial.origin);
+                let denial = Denial { origin, reason: masked(denial.reason) };
+                tracing::warn!(notifier = self.notifier, origin = denial.origin, reason = denial.reason, "a plugin's request was stopped");
+                let reason = format!("`{}`: {}", denial.origin, denial.reason);
+                self.denial = Some(denial);
+                HttpError::Denied(reason)
+            }
+            EgressError::Dns(text) => HttpError::Dns(masked(text)),
+            EgressError::Connect(text) => HttpError::Connect(masked(text)),
+            EgressError::Tls(text) => HttpError::Tls(masked(text)),
+            EgressError::Timeout => HttpError::Timeout,
+            EgressError::Other(text) => HttpError::Other(masked(text)),
+        }
+    }
+}
+
+impl guest_types::Host for Call {}
+
+impl guest_http::Host for Call {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
+        if matches!(self.outlet, Outlet::Closed) {
+            return Ok(Err(HttpError::Denied("only `notify` can send".into())));
+        }
+        // A plugin that sends without end is stopped rather than answered: it would not listen.
+        self.requests_left = self.requests_left.checked_sub(1).ok_or(Halt::Requests)?;
+        let preview = matches!(self.outlet, Outlet::Captured(_)).then(|| self.preview(&request));
+        let outbound = match self.outbound(request) {
+            Ok(outbound) => outbound,
+            Err(reason) => return Ok(Err(HttpError::Invalid(self.references.mask(&reason)))),
+        };
+        let answer = match (&mut self.outlet, preview) {
+            (Outlet::Captured(captured), Some(preview)) => match self.policy.admit(&outbound.url) {
+                Ok(_) => {
+                    captured.push(preview);
+                    Ok(Inbound { status: 200, headers: HeaderMap::new(), body: b"ok".to_vec(), truncated: false })
+                }
+                Err(denial) => Err(EgressError::Denied(denial)),
+            },
+            (Outlet::Open(egress), _) => Arc::clone(egress).send(&self.policy, outbound).await,
+            _ => return Ok(Err(HttpError::Denied("only `notify` can send".into()))),
+        };
+        Ok(match answer {
+            Ok(inbound) => Ok(self.inbound(inbound)),
+            Err(error) => Err(self.failed(error)),
+        })
+    }
+}
+
+impl guest_log::Host for Call {
+    fn write(&mut self, level: guest_log::Level, message: String) {
+        let Some(left) = self.log_lines_left.checked_sub(1) else { return };
+        self.log_lines_left = left;
+        let (notifier, message) = (&self.notifier, self.said(&message, self.limits.log_line_chars));
+        match level {
+            guest_log::Level::Debug => tracing::debug!(notifier, "{message}"),
+            guest_log::Level::Info => tracing::info!(notifier, "{message}"),
+            guest_log::Level::Warn => tracing::warn!(notifier, "{message}"),
+            guest_log::Level::Error => tracing::error!(notifier, "{message}"),
+        }
+        if left == 0 {
+            tracing::debug!(notifier, "the plugin's further lines are dropped");
+        }
+    }
+}
+
+impl guest_sign::Host for Call {
+    fn hmac_sha256(&mut self, secret: String, message: Vec<u8>) -> Result<Vec<u8>, String> {
+        let secret = self.references.value(&secret).ok_or("that is no reference to a secret")?;
+        if self.references.occurs_in(&message) {
+            return Err("a signed message can't hold a reference: the receiver would see another message".into());
+        }
+        let secret = secret.expose();
+        let key = match secret.strip_prefix("whsec_") {
+            Some(encoded) => base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .map_err(|_| "a secret that begins with `whsec_` has to go on in base64")?,
+            None => secret.as_bytes().to_vec(),
+        };
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
+        mac.update(&message);
+        Ok(mac.finalize().into_bytes().to_vec())
+    }
+}
+
+fn method(method: guest_http::Method) -> http::Method {
+    match method {
+        guest_http::Method::Get => http::Method::GET,
+        guest_http::Method::Post => http::Method::POST,
+        guest_http::Method::Put => http::Method::PUT,
+        guest_http::Method::Patch => http::Method::PATCH,
+        guest_http::Method::Delete => http::Method::DELETE,
+        guest_http::Method::Head => http::Method::HEAD,
+    }
+}

@@ -1,0 +1,206 @@
+//! The one way out: every request of every plugin goes through [`Egress::send`].
+//!
+//! The guard ([`policy`]) looks at the address first. A name is then resolved once, every address that it has is
+//! judged, and the connection goes to exactly those: what the name means a moment later changes nothing. Nothing here
+//! knows of redirects, proxies, cookies or connection reuse, so none of them can be a way around.
+
+mod connect;
+mod policy;
+
+pub(crate) use policy::{Denial, Policy};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// A request, with the secrets in it.
+pub(crate) struct Outbound {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// For everything from the name's resolution to the answer's end.
+    pub(crate) timeout: Duration,
+    /// How much of the answer's body is read.
+    pub(crate) response_body: usize,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) truncated: bool,
+}
+
+/// Why nothing came back. No text holds more of the address than its host.
+#[derive(Debug)]
+pub(crate) enum EgressError {
+    Denied(Denial),
+    Dns(String),
+    Connect(String),
+    Tls(String),
+    Timeout,
+    Other(String),
+}
+
+/// How names become addresses.
+pub(crate) trait Resolve: Send + Sync + 'static {
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = std::io::Result<Vec<std::net::SocketAddr>>> + Send;
+}
+
+/// The machine's own resolver.
+pub(crate) struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+}
+
+/// The way out. One for all plugins.
+pub(crate) struct Egress<R = SystemResolver> {
+    resolver: R,
+    /// Loaded at the first HTTPS request: reading the machine's certificates takes milliseconds.
+    tls: OnceCell<Arc<rustls::ClientConfig>>,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self { resolver: SystemResolver, tls: OnceCell::new() }
+    }
+}
+
+impl<R: Resolve> Egress<R> {
+    /// Sends a request to where `policy` lets it go and reads the answer.
+    pub(crate) async fn send(&self, policy: &Policy, request: Outbound) -> Result<Inbound, EgressError> {
+        let timeout = request.timeout;
+        tokio::time::timeout(timeout, self.exchange(policy, request)).await.unwrap_or(Err(EgressError::Timeout))
+    }
+
+    async fn exchange(&self, policy: &Policy, request: Outbound) -> Result<Inbound, EgressError> {
+        let admission = policy.admit(&request.url).map_err(EgressError::Denied)?;
+        let addresses = self.addresses(&request.url).await?;
+        for address in &addresses {
+            admission.admit_address(address.ip()).map_err(EgressError::Denied)?;
+        }
+        let stream = connect::tcp(&addresses).await?;
+        if request.url.scheme() == "https" {
+            let tls = self.tls.get_or_try_init(connect::native_tls).await?;
+            let stream = connect::tls(Arc::clone(tls), &request.url, stream).await?;
+            speak(stream, request).await
+        } else {
+            speak(stream, request).await
+        }
+    }
+
+    /// The addresses of the URL's host. A literal in whatever writing is one by now: the URL's parser has read it.
+    async fn addresses(&self, url: &Url) -> Result<Vec<std::net::SocketAddr>, EgressError> {
+        let port = url.port_or_known_default().unwrap_or_default();
+        let host = match url.host() {
+            Some(url::Host::Ipv4(address)) => return Ok(vec![(address, port).into()]),
+            Some(url::Host::Ipv6(address)) => return Ok(vec![(address, port).into()]),
+            Some(url::Host::Domain(host)) => host,
+            None => return Err(EgressError::Dns("the address has no host".into())),
+        };
+        match self.resolver.resolve(host, port).await {
+            Ok(addresses) if addresses.is_empty() => Err(EgressError::Dns(format!("`{host}` has no address"))),
+            Ok(addresses) => Ok(addresses),
+            Err(error) => Err(EgressError::Dns(format!("`{host}` was not resolved: {error}"))),
+        }
+    }
+}
+
+/// One request and its answer over a fresh connection.
+async fn speak<S>(stream: S, request: Outbound) -> Result<Inbound, EgressError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let broken = |error: hyper::Error| EgressError::Other(format!("the exchange broke: {}", root_cause(&error)));
+    let limit = request.response_body;
+    let mut outbound = http::Request::new(Full::new(request.body));
+    *outbound.method_mut() = request.method;
+    *outbound.uri_mut() = request.url[url::Position::BeforePath..url::Position::AfterQuery]
+        .parse()
+        .map_err(|error| EgressError::Other(format!("the address can't be sent: {error}")))?;
+    *outbound.headers_mut() = request.headers;
+    let host = &request.url[url::Position::BeforeHost..url::Position::AfterPort];
+    let host = HeaderValue::from_str(host).map_err(|error| EgressError::Other(error.to_string()))?;
+    outbound.headers_mut().insert(header::HOST, host);
+    outbound.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(64 * 1024)
+        .max_headers(100)
+        .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    let exchange = async move {
+        let response = sender.send_request(outbound).await.map_err(broken)?;
+        let (head, mut incoming) = response.into_parts();
+        let mut body = Vec::new();
+        let mut truncated = false;
+        while let Some(frame) = incoming.frame().await {
+            // A body that breaks off does not undo what the status says: the message has been taken.
+            let Ok(frame) = frame else {
+                truncated = true;
+                break;
+            };
+            let Some(chunk) = frame.data_ref() else { continue };
+            let room = limit - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                truncated = true;
+                break;
+            }
+        }
+        Ok(Inbound { status: head.status.as_u16(), headers: head.headers, body, truncated })
+    };
+    // The connection only works while it is polled, and its own end is no answer: the exchange tells.
+    let driver = async move {
+        let _ = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        answer = exchange => answer,
+        never = driver => match never {},
+    }
+}
+
+/// Headers that belong to the connection, which is ours.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+        header::PROXY_AUTHORIZATION,
+    ]
+    .contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings")
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! The ways in which a delivery does not come about, each told apart, with what may be done about it.
+//!
+//! The retry decision looks at [`NotifierError::class`] alone. No message holds a secret: what a plugin or a provider
+//! said was redacted, put on one line and cut before it got in here.
+
+use std::time::Duration;
+use thiserror::Error;
+use uptime_core::ErrorClass;
+
+/// Something about a channel's settings that an operator has to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The key, where it is about one.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "`{key}`: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Why a notifier could not be asked, or did not deliver.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NotifierError {
+    /// No plugin has that name.
+    #[error("there is no notifier `{name}`")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The channel's settings are wrong.
+    #[error("the settings for `{notifier}` are wrong: {}", list(problems))]
+    Config {
+        /// The plugin.
+        notifier: String,
+        /// At least one.
+        problems: Vec<ConfigProblem>,
+    },
+    /// The provider refused the credentials.
+    #[error("`{notifier}` was refused: {message}")]
+    Unauthorized {
+        /// The plugin.
+        notifier: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// The destination is not there, or no longer.
+    #[error("`{notifier}` found nobody there: {message}")]
+    Gone {
+        /// The plugin.
+        notifier: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// Too many messages; the whole channel should wait.
+    #[error("`{notifier}` was told to slow down: {message}")]
+    RateLimited {
+        /// The plugin.
+        notifier: String,
+        /// The provider's words.
+        message: String,
+        /// What the provider asked for, at most an hour.
+        after: Option<Duration>,
+    },
+    /// It may work later.
+    #[error("`{notifier}` did not deliver: {message}")]
+    Transient {
+        /// The plugin.
+        notifier: String,
+        /// What happened.
+        message: String,
+        /// What the provider asked for, at most an hour.
+        after: Option<Duration>,
+    },
+    /// The same message would be refused again.
+    #[error("`{notifier}` can't deliver: {message}")]
+    Permanent {
+        /// The plugin.
+        notifier: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// A request that nobody granted was stopped.
+    #[error("`{notifier}` may not send to `{origin}`: {reason}")]
+    EgressDenied {
+        /// The plugin.
+        notifier: String,
+        /// `scheme://host[:port]`, or what stood there.
+        origin: String,
+        /// The rule.
+        reason: String,
+    },
+    /// The plugin crashed.
+    #[error("the plugin `{notifier}` crashed: {message}")]
+    Trap {
+        /// The plugin.
+        notifier: String,
+        /// Where, or in which way.
+        message: String,
+    },
+    /// The plugin computed for too long.
+    #[error("the plugin `{notifier}` used up its {} ms of CPU time", budget.as_millis())]
+    Cpu {
+        /// The plugin.
+        notifier: String,
+        /// The limit.
+        budget: Duration,
+    },
+    /// The plugin wanted more memory than it may have.
+    #[error("the plugin `{notifier}` wanted more than its {} KiB of memory", limit / 1024)]
+    Memory {
+        /// The plugin.
+        notifier: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The plugin handed over more at once, or sent more often, than it may.
+    #[error("the plugin `{notifier}` went over its limit of {limit}")]
+    Limit {
+        /// The plugin.
+        notifier: String,
+        /// Which, with its size.
+        limit: String,
+    },
+    /// The call took too long, whatever it did.
+    #[error("`{notifier}` did not end within {} ms", limit.as_millis())]
+    WallClock {
+        /// The plugin.
+        notifier: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The file is no plugin that this program can run.
+    #[error("the plugin `{notifier}` can't be loaded: {reason}")]
+    BadComponent {
+        /// The plugin.
+        notifier: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This program's own fault.
+    #[error("the plugin host failed: {0}")]
+    Host(String),
+}
+
+impl NotifierError {
+    /// What may be done about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            // A loaded machine stretches both, and a provider may be slow today.
+            Self::RateLimited { .. } | Self::Transient { .. } | Self::Cpu { .. } | Self::WallClock { .. } => {
+                ErrorClass::Transient
+            }
+            Self::Unknown { .. } | Self::Config { .. } | Self::EgressDenied { .. } | Self::BadComponent { .. } => {
+                ErrorClass::Config
+            }
+            Self::Unauthorized { .. }
+            | Self::Gone { .. }
+            | Self::Permanent { .. }
+            | Self::Trap { .. }
+            | Self::Memory { .. }
+            | Self::Limit { .. } => ErrorClass::Permanent,
+            Self::Host(_) => ErrorClass::Bug,
+        }
+    }
+
+    /// How long the provider wants to be left alone, at most an hour.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { after, .. } | Self::Transient { after, .. } => *after,
+            _ => None,
+        }
+    }
+
+    /// Whether no message at all gets through until somebody changes something: the channel is broken.
+    pub fn channel_broken(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Config { .. }
+                | Self::Unauthorized { .. }
+                | Self::Gone { .. }
+                | Self::EgressDenied { .. }
+                | Self::BadComponent { .. }
+        )
+    }
+
+    /// The way out, where an operator has one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", known.join(", ")),
+            }),
+            Self::Config { notifier, .. } => Some(format!("`uptime plugin inspect {notifier}` lists its settings")),
+            Self::Unauthorized { .. } => Some("look whether the channel's token is right and still valid".into()),
+            Self::Gone { .. } => Some("look whether the channel's address or destination still exists".into()),
+            Self::EgressDenied { origin, .. } => Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table")),
+            Self::BadComponent { .. } => Some("build it again with `uptime plugin build`".into()),
+            Self::Host(_) => Some("this is a bug in uptime".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The word of `known` that `word` was probably meant to be.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+fn list(problems: &[ConfigProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

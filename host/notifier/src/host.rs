@@ -1,0 +1,366 @@
+//! The host: which notifiers there are, and one bounded call of one of them.
+//!
+//! A call gets a fresh store, a place among its plugin's concurrent calls, and a deadline. Whatever the guest does,
+//! the call ends within its limits in a typed result, and the next call knows nothing of it.
+
+use crate::bindings::NotifierPlugin;
+use crate::bindings::uptime::notifier::types as guest;
+use crate::cache::Cache;
+use crate::call::{Call, Halt, Outlet, RequestPreview};
+use crate::convert;
+use crate::egress::{Egress, Policy};
+use crate::error::{ConfigProblem, NotifierError};
+use crate::limits::Limits;
+use crate::plugin::{self, BUILT_IN, Plugin};
+use crate::sandbox::{self, Ticker};
+use crate::secrets::References;
+use crate::settings::{self, ResolvedSetting, ResolvedSettings};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use uptime_core::event::Event;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::Description;
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Engine, Store, Trap};
+
+/// How a host is set up.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// Where compiled plugins are kept; without it they are compiled anew in each process. It is made when it is not
+    /// there, and not used when another user could write to it.
+    pub cache_dir: Option<PathBuf>,
+    /// What one call may use up.
+    pub limits: Limits,
+}
+
+/// One try to tell one event to one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The plugin's name.
+    pub notifier: &'a str,
+    /// The channel's settings.
+    pub settings: &'a ResolvedSettings,
+    /// The channel's extra egress.
+    pub allow: &'a [HostGrant],
+    /// What to tell.
+    pub event: &'a Event,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// [`Receipt::remote_id`] of the message that opened the incident.
+    pub opening_remote_id: Option<&'a str>,
+}
+
+/// The provider has accepted the message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The provider's name for the message.
+    pub remote_id: Option<String>,
+    /// What an operator should know.
+    pub detail: Option<String>,
+    /// The status of the provider's last answer.
+    pub status: Option<u16>,
+    /// Settings that the provider has replaced (a chat that moved), to be used from now on. Never secrets or addresses.
+    pub replaced: ResolvedSettings,
+    /// The provider wants no other message from this channel for so long; at most an hour.
+    pub pause: Option<Duration>,
+}
+
+/// All notifiers, ready to be called. Cheap to clone.
+#[derive(Clone)]
+pub struct NotifierHost {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Call>,
+    plugins: BTreeMap<String, Plugin>,
+    cache: Arc<Cache>,
+    egress: Arc<Egress>,
+    ticker: Ticker,
+}
+
+/// A call of one of the guest's functions.
+type Guest<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
+impl NotifierHost {
+    /// A host with the notifiers that are part of the program. Each is compiled at its first use.
+    pub fn new(options: HostOptions) -> Result<Self, NotifierError> {
+        Self::with_plugins(options, [])
+    }
+
+    /// A host with more plugins, by name and component. One that bears the name of another takes its place.
+    pub fn with_plugins(
+        options: HostOptions,
+        plugins: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, NotifierError> {
+        let engine = sandbox::engine().map_err(host_failed)?;
+        let mut linker = Linker::new(&engine);
+        NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call).map_err(host_failed)?;
+        let built_in = BUILT_IN.into_iter().map(|(name, bytes)| (name.to_owned(), Cow::Borrowed(bytes)));
+        let added = plugins.into_iter().map(|(name, bytes)| (name, Cow::Owned(bytes)));
+        let plugins = built_in
+            .chain(added)
+            .map(|(name, bytes)| (name.clone(), Plugin::new(name, bytes, options.limits.clone())))
+            .collect();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                ticker: Ticker::start(&engine)
+                    .map_err(|error| NotifierError::Host(format!("the ticker thread did not start: {error}")))?,
+                engine,
+                linker,
+                plugins,
+                cache: Arc::new(Cache::new(options.cache_dir)),
+                egress: Arc::new(Egress::default()),
+            }),
+        })
+    }
+
+    /// The notifiers' names, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.inner.plugins.keys().cloned().collect()
+    }
+
+    /// What a notifier says of itself.
+    pub async fn describe(&self, name: &str) -> Result<Description, NotifierError> {
+        self.inner.description(self.inner.plugin(name)?).await.cloned()
+    }
+
+    /// What is wrong with a channel's settings; an empty list: nothing.
+    pub async fn validate(&self, name: &str, settings: &ResolvedSettings) -> Result<Vec<ConfigProblem>, NotifierError> {
+        let plugin = self.inner.plugin(name)?;
+        let description = self.inner.description(plugin).await?;
+        let problems = settings::check(description, settings);
+        if !problems.is_empty() {
+            return Ok(problems);
+        }
+        let mut references = References::default();
+        let given = settings::for_guest(description, settings, &mut references);
+        let call = Call::new(name, &plugin.limits, references, Policy::default(), Outlet::Closed);
+        let (answer, call) = self
+            .inner
+            .call(plugin, call, |guest, store| {
+                Box::pin(async move { guest.uptime_notifier_notifier().call_validate(store, &given).await })
+            })
+            .await;
+        Ok(convert::problems(answer?, |text| call.said(text, 500)))
+    }
+
+    /// Tells an event to a channel. `Ok`: the provider has accepted it.
+    pub async fn notify(&self, delivery: Delivery<'_>) -> Result<Receipt, NotifierError> {
+        let outlet = Outlet::Open(Arc::clone(&self.inner.egress));
+        self.inner.deliver(delivery, outlet).await.0
+    }
+
+    /// The requests that [`notify`](Self::notify) would send, secrets masked. Nothing is sent: each is answered as if
+    /// it had been accepted, so what depends on an answer is not shown.
+    pub async fn preview(&self, delivery: Delivery<'_>) -> Result<Vec<RequestPreview>, NotifierError> {
+        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new())).await;
+        match (result, call.map(|call| call.outlet)) {
+            // A stopped request is the answer to the question; one that only dislikes the answer it got is not.
+            (Err(error @ NotifierError::EgressDenied { .. }), _) => Err(error),
+            (_, Some(Outlet::Captured(requests))) if !requests.is_empty() => Ok(requests),
+            (Ok(_), _) => Ok(Vec::new()),
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+impl Inner {
+    fn plugin(&self, name: &str) -> Result<&Plugin, NotifierError> {
+        self.plugins.get(name).ok_or_else(|| NotifierError::Unknown {
+            name: name.to_owned(),
+            known: self.plugins.keys().cloned().collect(),
+        })
+    }
+
+    /// The plugin's description, asked for once.
+    async fn description<'a>(&self, plugin: &'a Plugin) -> Result<&'a Description, NotifierError> {
+        plugin
+            .description
+            .get_or_try_init(|| async {
+                let call =
+                    Call::new(&plugin.name, &plugin.limits, References::default(), Policy::default(), Outlet::Closed);
+                let (answer, _) = self
+                    .call(plugin, call, |guest, store| {
+                        Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
+                    })
+                    .await;
+                answer.map(convert::description)
+            })
+            .await
+    }
+
+    /// One delivery, and the call's remains where it came to a call.
+    async fn deliver(&self, delivery: Delivery<'_>, outlet: Outlet) -> (Result<Receipt, NotifierError>, Option<Call>) {
+        let name = delivery.notifier;
+        let prepared = async {
+            let plugin = self.plugin(name)?;
+            let description = self.description(plugin).await?;
+            let problems = settings::check(description, delivery.settings);
+            if !problems.is_empty() {
+                return Err(NotifierError::Config { notifier: name.to_owned(), problems });
+            }
+            Ok((plugin, description))
+        };
+        let (plugin, description) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => return (Err(error), None),
+        };
+        let asked = description.hosts.iter().filter_map(|host| host.parse().ok());
+        let policy = Policy {
+            granted: asked.chain(settings::origins(description, delivery.settings)).collect(),
+            allowed: delivery.allow.to_vec(),
+        };
+        let mut references = References::default();
+        let given = settings::for_guest(description, delivery.settings, &mut references);
+        let event = convert::event(delivery.event);
+        let this_try = guest::Delivery {
+            id: delivery.event.delivery_id.to_string(),
+            attempt: delivery.attempt,
+            now_ms: now_ms(),
+            opening_remote_id: delivery.opening_remote_id.map(str::to_owned),
+        };
+        let call = Call::new(name, &plugin.limits, references, policy, outlet);
+        let (answer, call) = self
+            .call(plugin, call, |guest, store| {
+                Box::pin(async move {
+                    guest.uptime_notifier_notifier().call_notify(store, &given, &event, &this_try).await
+                })
+            })
+            .await;
+        (receipt(name, description, answer, &call), Some(call))
+    }
+
+    /// Runs one function of a fresh instance within the plugin's limits.
+    async fn call<T>(
+        &self,
+        plugin: &Plugin,
+        call: Call,
+        function: impl for<'a> FnOnce(&'a NotifierPlugin, &'a mut Store<Call>) -> Guest<'a, T> + Send,
+    ) -> (Result<T, NotifierError>, Call) {
+        let ready = match self.ready(plugin).await {
+            Ok(ready) => ready,
+            Err(error) => return (Err(error), call),
+        };
+        let _slot = plugin.slots.acquire().await;
+        let _running = self.ticker.run();
+        let mut store = sandbox::store(&self.engine, plugin.limits.handed_over, call);
+        let outcome = tokio::time::timeout(plugin.limits.wall_clock, async {
+            let guest = ready.instantiate_async(&mut store).await?;
+            function(&guest, &mut store).await
+        })
+        .await;
+        let call = store.into_data();
+        let result = match outcome {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(broken_off(plugin, &call, &error)),
+            Err(_) => Err(NotifierError::WallClock { notifier: plugin.name.clone(), limit: plugin.limits.wall_clock }),
+        };
+        (result, call)
+    }
+
+    /// The plugin, compiled and linked; done once.
+    async fn ready<'a>(
+        &self,
+        plugin: &'a Plugin,
+    ) -> Result<&'a crate::bindings::NotifierPluginPre<Call>, NotifierError> {
+        plugin
+            .ready
+            .get_or_try_init(|| async {
+                let (engine, cache, bytes) = (self.engine.clone(), Arc::clone(&self.cache), plugin.bytes.clone());
+                let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
+                let component = tokio::task::spawn_blocking(move || cache.load(&engine, &bytes))
+                    .await
+                    .map_err(|error| NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name)))?
+                    .map_err(|error| bad(plugin::one_line(&error)))?;
+                plugin::link(&self.engine, &self.linker, &component).map_err(bad)
+            })
+            .await
+    }
+}
+
+/// What came of a delivery.
+fn receipt(
+    name: &str,
+    description: &Description,
+    answer: Result<Result<crate::bindings::exports::uptime::notifier::notifier::Receipt, guest::NotifyError>, NotifierError>,
+    call: &Call,
+) -> Result<Receipt, NotifierError> {
+    match (answer?, &call.denial) {
+        (Ok(receipt), _) => Ok(Receipt {
+            remote_id: receipt.remote_id.map(|id| call.said(&id, 200)),
+            detail: receipt.detail.map(|detail| call.said(&detail, 500)),
+            status: call.status,
+            replaced: replaced(description, receipt.replaced, call),
+            pause: receipt.pause_ms.map(convert::wait),
+        }),
+        // Whatever the guest makes of it: somebody has to look at the grants.
+        (Err(_), Some(denial)) => Err(NotifierError::EgressDenied {
+            notifier: name.to_owned(),
+            origin: denial.origin.clone(),
+            reason: denial.reason.clone(),
+        }),
+        (Err(error), None) => Err(convert::notify_error(name, error, |text| call.said(text, 500))),
+    }
+}
+
+/// Replaced settings of the kinds that a provider may replace: none that grants or proves anything.
+fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Call) -> ResolvedSettings {
+    use uptime_core::notifier::FieldKind;
+    let kind = |key: &str| description.fields.iter().find(|field| field.key == key).map(|field| field.kind);
+    settings
+        .into_iter()
+        .filter_map(|setting| match (kind(&setting.key)?, setting.value) {
+            (FieldKind::Text, guest::SettingValue::Text(text)) => {
+                let text = uptime_core::secret::Secret::new(call.said(&text, 500));
+                Some((setting.key, ResolvedSetting::Text(text)))
+            }
+            (FieldKind::Integer, guest::SettingValue::Integer(number)) => {
+                Some((setting.key, ResolvedSetting::Integer(number)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Why a guest did not return.
+fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> NotifierError {
+    let notifier = plugin.name.clone();
+    let limits = &plugin.limits;
+    match error.downcast_ref::<Halt>() {
+        Some(Halt::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
+        Some(Halt::Requests) => {
+            return NotifierError::Limit { notifier, limit: format!("{} requests in a call", limits.requests) };
+        }
+        None => {}
+    }
+    if call.memory.denied {
+        return NotifierError::Memory { notifier, limit: limits.memory };
+    }
+    // wasmtime's own type for it is private.
+    if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
+        let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
+        return NotifierError::Limit { notifier, limit };
+    }
+    let message = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => call.said(&error.root_cause().to_string(), 500),
+    };
+    tracing::warn!(notifier, error = call.said(&format!("{error:#}"), 2_000), "a plugin crashed");
+    NotifierError::Trap { notifier, message }
+}
+
+fn host_failed(error: wasmtime::Error) -> NotifierError {
+    NotifierError::Host(plugin::one_line(&error))
+}
+
+/// The guest's clock.
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,224 @@
+//! Secrets on their way through a plugin: it gets references, the values are put in where the request leaves.
+//!
+//! A reference is random in each call, so that a text from a stranger (a monitored server's words in a message) can't
+//! hold one. What comes back from outside is cleared of the values, and what a plugin says is cleared of both, before
+//! anybody sees it.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use std::borrow::Cow;
+use uptime_core::grant::HostGrant;
+use uptime_core::secret::Secret;
+use url::Url;
+use uuid::Uuid;
+
+/// What people see in a secret's place.
+pub(crate) const MASK: &str = "•••";
+
+/// Values shorter than this are not looked for in texts: they are no secrets, and clearing them would garble all.
+const CLEARED_MIN: usize = 4;
+
+/// All but unreserved characters and the `:` of a Telegram token, which its server wants as it is.
+const OUTSIDE_ADDRESSES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// How a value is written at the place where it is put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escape {
+    /// As it is.
+    None,
+    /// Inside a JSON string.
+    Json,
+    /// Inside an address or a form.
+    Percent,
+}
+
+impl Escape {
+    /// What a body of this content type needs.
+    pub(crate) fn for_content_type(content_type: &str) -> Self {
+        let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind.ends_with("/json") || kind.ends_with("+json") {
+            Self::Json
+        } else if kind == "application/x-www-form-urlencoded" {
+            Self::Percent
+        } else {
+            Self::None
+        }
+    }
+
+    fn apply(self, value: &str) -> Cow<'_, str> {
+        match self {
+            Self::None => Cow::Borrowed(value),
+            Self::Json => {
+                let quoted = serde_json::Value::from(value).to_string();
+                Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
+            }
+            Self::Percent => percent_encoding::utf8_percent_encode(value, OUTSIDE_ADDRESSES).into(),
+        }
+    }
+}
+
+struct Entry {
+    reference: String,
+    value: Secret,
+    mask: String,
+}
+
+/// The secrets of one call and the references that stand for them.
+#[derive(Default)]
+pub(crate) struct References {
+    /// The longest value first, so that one that is part of another does not spoil it.
+    entries: Vec<Entry>,
+}
+
+impl References {
+    /// A new reference to `value`.
+    pub(crate) fn add(&mut self, value: &Secret) -> String {
+        let reference = format!("secret{}", Uuid::new_v4().simple());
+        let mask = match Url::parse(value.expose()).ok().as_ref().and_then(HostGrant::origin_of) {
+            Some(origin) => format!("{origin}/{MASK}"),
+            None => MASK.to_owned(),
+        };
+        self.entries.push(Entry { reference: reference.clone(), value: value.clone(), mask });
+        self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.value.expose().len()));
+        reference
+    }
+
+    /// The value behind a reference.
+    pub(crate) fn value(&self, reference: &str) -> Option<&Secret> {
+        self.entries.iter().find(|entry| entry.reference == reference).map(|entry| &entry.value)
+    }
+
+    /// Whether there is a reference in `bytes`.
+    pub(crate) fn occurs_in(&self, bytes: &[u8]) -> bool {
+        self.entries.iter().any(|entry| find(bytes, entry.reference.as_bytes()).is_some())
+    }
+
+    /// `text` with the values in their places.
+    pub(crate) fn fill(&self, text: &str, escape: Escape) -> String {
+        self.entries.iter().fold(text.to_owned(), |text, entry| {
+            if text.contains(&entry.reference) {
+                text.replace(&entry.reference, &escape.apply(entry.value.expose()))
+            } else {
+                text
+            }
+        })
+    }
+
+    /// An address with the values in their places: one that begins it as it is (it is an address itself), others
+    /// percent-encoded.
+    pub(crate) fn fill_url(&self, url: &str) -> String {
+        match self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?))) {
+            Some((first, rest)) => format!("{}{}", first.value.expose(), self.fill(rest, Escape::Percent)),
+            None => self.fill(url, Escape::Percent),
+        }
+    }
+
+    /// A body with the values in their places.
+    pub(crate) fn fill_body(&self, body: Vec<u8>, escape: Escape) -> Vec<u8> {
+        self.entries.iter().fold(body, |body, entry| {
+            replace(body, entry.reference.as_bytes(), escape.apply(entry.value.expose()).as_bytes())
+        })
+    }
+
+    /// `text` as people may see it: references and values masked.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        let masked = self.entries.iter().fold(text.to_owned(), |text, entry| {
+            if text.contains(&entry.reference) { text.replace(&entry.reference, &entry.mask) } else { text }
+        });
+        String::from_utf8_lossy(&self.clear(masked.into_bytes())).into_owned()
+    }
+
+    /// Bytes from outside with every value masked, however it is written.
+    pub(crate) fn clear(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.entries.iter().filter(|entry| entry.value.expose().len() >= CLEARED_MIN).fold(bytes, |bytes, entry| {
+            [Escape::None, Escape::Json, Escape::Percent].into_iter().fold(bytes, |bytes, escape| {
+                replace(bytes, escape.apply(entry.value.expose()).as_bytes(), MASK.as_bytes())
+            })
+        })
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    let (&first, rest) = needle.split_first()?;
+    let mut from = 0;
+    while let Some(offset) = haystack[from..].iter().position(|byte| *byte == first) {
+        let at = from + offset;
+        if haystack[at + 1..].starts_with(rest) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+fn replace(haystack: Vec<u8>, needle: &[u8], with: &[u8]) -> Vec<u8> {
+    let Some(mut at) = find(&haystack, needle) else { return haystack };
+    let mut replaced = Vec::with_capacity(haystack.len() + with.len());
+    let mut rest = haystack.as_slice();
+    loop {
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(with);
+        rest = &rest[at + needle.len()..];
+        match find(rest, needle) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    replaced.extend_from_slice(rest);
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_their_place_needs_it() {
+        let mut references = References::default();
+        let secret = references.add(&Secret::new("a\"b/c d"));
+        assert_eq!(references.fill(&format!("Bearer {secret}"), Escape::None), "Bearer a\"b/c d");
+        assert_eq!(references.fill_url(&format!("https://x/{secret}?q={secret}")), "https://x/a%22b%2Fc%20d?q=a%22b%2Fc%20d");
+        let json = references.fill_body(format!("{{\"k\":\"{secret}{secret}\"}}").into_bytes(), Escape::Json);
+        assert_eq!(String::from_utf8(json).expect("text"), "{\"k\":\"a\\\"b/c da\\\"b/c d\"}");
+    }
+
+    #[test]
+    fn an_address_stays_one_at_the_beginning_alone() {
+        let mut references = References::default();
+        let url = references.add(&Secret::new("https://hooks.example/T1/s3cret?x=1"));
+        assert_eq!(references.fill_url(&url), "https://hooks.example/T1/s3cret?x=1");
+        assert_eq!(references.fill_url(&format!("{url}&y=2")), "https://hooks.example/T1/s3cret?x=1&y=2");
+        assert_eq!(references.mask(&format!("POST {url}&y=2")), "POST https://hooks.example/•••&y=2");
+    }
+
+    #[test]
+    fn what_comes_back_holds_no_value_in_any_writing() {
+        let mut references = References::default();
+        references.add(&Secret::new("s3cret \"key\""));
+        references.add(&Secret::new("s3cret"));
+        references.add(&Secret::new("of"));
+        let said = "s3cret \"key\" / s3cret \\\"key\\\" / s3cret%20%22key%22 / s3cret of";
+        assert_eq!(references.mask(said), "••• / ••• / ••• / ••• of");
+    }
+
+    #[test]
+    fn content_types() {
+        for (text, escape) in [
+            ("application/json", Escape::Json),
+            ("Application/Problem+JSON; charset=utf-8", Escape::Json),
+            ("application/x-www-form-urlencoded", Escape::Percent),
+            ("text/plain", Escape::None),
+            ("", Escape::None),
+        ] {
+            assert_eq!(Escape::for_content_type(text), escape, "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_found_and_replaced() {
+        for (haystack, needle, with, result) in
+            [("aab", "ab", "x", "ax"), ("abab", "ab", "", ""), ("ab", "abc", "x", "ab"), ("a", "", "x", "a"), ("xaxa", "xa", "xax", "xaxxax")]
+        {
+            assert_eq!(replace(haystack.into(), needle.as_bytes(), with.as_bytes()), result.as_bytes());
+        }
+    }
+}

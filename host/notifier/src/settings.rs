@@ -1,0 +1,125 @@
+//! A channel's settings with their values looked up, held against what the notifier takes.
+//!
+//! Here the host does what needs no plugin: unknown and missing keys, wrong kinds, choices, addresses. What passes is
+//! handed over in the form that the field's kind has, secrets by reference.
+
+use crate::bindings::uptime::notifier::types::{Setting, SettingValue};
+use crate::error::{ConfigProblem, nearest};
+use crate::secrets::References;
+use std::collections::BTreeMap;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::{Description, Field, FieldKind};
+use uptime_core::secret::Secret;
+use url::Url;
+
+/// A channel's settings by key.
+pub type ResolvedSettings = BTreeMap<String, ResolvedSetting>;
+
+/// One setting, its value looked up. Whether it is a secret is the notifier's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolvedSetting {
+    /// A switch.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(Secret),
+    /// Several texts.
+    List(Vec<Secret>),
+    /// Texts by key.
+    Map(BTreeMap<String, Secret>),
+}
+
+/// What is wrong with `settings` by the description alone, in the description's order.
+pub(crate) fn check(description: &Description, settings: &ResolvedSettings) -> Vec<ConfigProblem> {
+    let problem = |key: &str, message: String| ConfigProblem { key: Some(key.to_owned()), message };
+    let keys = || description.fields.iter().map(|field| field.key.as_str());
+    let unknown = settings.keys().filter(|key| !keys().any(|known| known == key.as_str())).map(|key| {
+        let near = nearest(key, keys()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        problem(key, format!("`{}` has no such setting{near}", description.name))
+    });
+    let wrong = description.fields.iter().filter_map(|field| match settings.get(&field.key) {
+        Some(setting) if !is_empty(setting) => {
+            hand_over(field, setting, &mut References::default()).err().map(|message| problem(&field.key, message))
+        }
+        _ if field.required => Some(problem(&field.key, format!("is missing: {}", field.help))),
+        _ => None,
+    });
+    wrong.chain(unknown).collect()
+}
+
+/// The settings as the plugin gets them. What [`check`] complains of is left out.
+pub(crate) fn for_guest(description: &Description, settings: &ResolvedSettings, references: &mut References) -> Vec<Setting> {
+    description
+        .fields
+        .iter()
+        .filter_map(|field| {
+            let setting = settings.get(&field.key).filter(|setting| !is_empty(setting))?;
+            Some(Setting { key: field.key.clone(), value: hand_over(field, setting, references).ok()? })
+        })
+        .collect()
+}
+
+/// The origins that are granted by an address being written into the settings.
+pub(crate) fn origins<'a>(description: &'a Description, settings: &'a ResolvedSettings) -> impl Iterator<Item = HostGrant> + 'a {
+    description
+        .fields
+        .iter()
+        .filter(|field| matches!(field.kind, FieldKind::Url | FieldKind::Secret))
+        .filter_map(|field| match settings.get(&field.key)? {
+            ResolvedSetting::Text(text) => HostGrant::origin_of(&Url::parse(text.expose()).ok()?),
+            _ => None,
+        })
+}
+
+/// An empty text (an environment variable that is set to nothing) is no value.
+fn is_empty(setting: &ResolvedSetting) -> bool {
+    match setting {
+        ResolvedSetting::Text(text) => text.expose().is_empty(),
+        ResolvedSetting::List(texts) => texts.iter().all(|text| text.expose().is_empty()),
+        ResolvedSetting::Map(map) => map.is_empty(),
+        ResolvedSetting::Boolean(_) | ResolvedSetting::Integer(_) => false,
+    }
+}
+
+/// One value in the form of the field's kind. Texts stand for numbers and switches too: the environment has only texts.
+fn hand_over(field: &Field, setting: &ResolvedSetting, references: &mut References) -> Result<SettingValue, String> {
+    use ResolvedSetting as R;
+    match (field.kind, setting) {
+        (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
+        (FieldKind::Text, R::Integer(number)) => Ok(SettingValue::Text(number.to_string())),
+        (FieldKind::Text, _) => Err("takes one text".into()),
+        (FieldKind::Secret, R::Text(secret)) => Ok(SettingValue::Text(references.add(secret))),
+        (FieldKind::Secret, R::Integer(number)) => {
+            Ok(SettingValue::Text(references.add(&Secret::new(number.to_string()))))
+        }
+        (FieldKind::Secret, R::List(secrets)) => {
+            let filled = secrets.iter().filter(|secret| !secret.expose().is_empty());
+            Ok(SettingValue::List(filled.map(|secret| references.add(secret)).collect()))
+        }
+        (FieldKind::Secret, _) => Err("takes a text, best as `{ env = \"NAME\" }`, or a list of them".into()),
+        (FieldKind::Url, R::Text(text)) => match Url::parse(text.expose()) {
+            Ok(url) if HostGrant::origin_of(&url).is_some() => Ok(SettingValue::Text(text.expose().to_owned())),
+            _ => Err("takes an address such as `https://example.com/path`".into()),
+        },
+        (FieldKind::Url, _) => Err("takes an address".into()),
+        (FieldKind::Integer, R::Integer(number)) => Ok(SettingValue::Integer(*number)),
+        (FieldKind::Integer, R::Text(text)) => {
+            text.expose().trim().parse().map(SettingValue::Integer).map_err(|_| "takes a whole number".into())
+        }
+        (FieldKind::Integer, _) => Err("takes a whole number".into()),
+        (FieldKind::Boolean, R::Boolean(switch)) => Ok(SettingValue::Boolean(*switch)),
+        (FieldKind::Boolean, R::Text(text)) => {
+            text.expose().trim().parse().map(SettingValue::Boolean).map_err(|_| "takes `true` or `false`".into())
+        }
+        (FieldKind::Boolean, _) => Err("takes `true` or `false`".into()),
+        (FieldKind::Choice, R::Text(text)) if field.choices.iter().any(|choice| choice == text.expose()) => {
+            Ok(SettingValue::Text(text.expose().to_owned()))
+        }
+        (FieldKind::Choice, _) => Err(format!("takes one of `{}`", field.choices.join("`, `"))),
+        (FieldKind::Map, R::Map(map)) => Ok(SettingValue::Map(
+            map.iter().map(|(key, value)| (key.clone(), references.add(value))).collect(),
+        )),
+        (FieldKind::Map, _) => Err("takes a table of texts".into()),
+    }
+}

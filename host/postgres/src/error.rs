@@ -1,0 +1,187 @@
+//! All that can go wrong between a data directory and a running server, each with its way out.
+
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why there is no server to talk to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// No PostgreSQL, or none that is new enough.
+    #[error("no PostgreSQL {oldest} or newer was found on this machine", oldest = crate::OLDEST_MAJOR)]
+    NotInstalled {
+        /// The command that installs it here.
+        install: String,
+    },
+    /// The cluster is another major version's, and that version is not installed.
+    #[error("the database in `{cluster}` needs PostgreSQL {needed}; found: {found}", cluster = cluster.display())]
+    OtherVersion {
+        /// The cluster's directory.
+        cluster: PathBuf,
+        /// What `PG_VERSION` says.
+        needed: String,
+        /// The versions that are installed.
+        found: String,
+    },
+    /// The cluster's directory has something else in it.
+    #[error("`{cluster}` is not empty and is no PostgreSQL cluster", cluster = cluster.display())]
+    NotACluster {
+        /// The cluster's directory.
+        cluster: PathBuf,
+    },
+    /// PostgreSQL does not run as root, and the user that it runs as can't get at the directory.
+    #[error("the user `{user}`, which PostgreSQL has to run as, can't enter `{directory}`", directory = directory.display())]
+    Unreachable {
+        /// The server's user.
+        user: String,
+        /// The directory that keeps it out.
+        directory: PathBuf,
+    },
+    /// There is no user to run the server as.
+    #[error("PostgreSQL does not run as root, and there is no user `postgres` to run it as")]
+    NoAccount,
+    /// The data directory can't be written as a URL or in a setting.
+    #[error("`{path}` can't be a data directory: {reason}", path = path.display())]
+    Path {
+        /// The directory.
+        path: PathBuf,
+        /// What is in the way.
+        reason: &'static str,
+    },
+    /// The directory for the socket is another user's, or open to others.
+    #[error("`{directory}` can't hold the server's socket: {reason}", directory = directory.display())]
+    SocketDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Another process has been starting or stopping the server for too long.
+    #[error("another process has been starting or stopping PostgreSQL in `{directory}` for over {seconds} s", directory = directory.display())]
+    Busy {
+        /// The directory that is locked.
+        directory: PathBuf,
+        /// How long this one waited.
+        seconds: u64,
+    },
+    /// `initdb` failed.
+    #[error("`initdb` could not create `{cluster}`: {output}", cluster = cluster.display())]
+    CreateFailed {
+        /// The cluster's directory.
+        cluster: PathBuf,
+        /// What it said last.
+        output: String,
+    },
+    /// The server ended instead of starting.
+    #[error("PostgreSQL did not start; its log ends with:\n{tail}")]
+    StartFailed {
+        /// The log's last lines.
+        tail: String,
+        /// The log.
+        log: PathBuf,
+    },
+    /// The server runs and takes no connections.
+    #[error("PostgreSQL takes no connections after {seconds} s{}; its log ends with:\n{tail}", if *recovering { ", it is still recovering from a crash" } else { "" })]
+    StartTimeout {
+        /// How long this one waited.
+        seconds: u64,
+        /// Whether it is recovering.
+        recovering: bool,
+        /// The log's last lines.
+        tail: String,
+        /// The log.
+        log: PathBuf,
+    },
+    /// The server does not end.
+    #[error("PostgreSQL (process {pid}) did not stop within {seconds} s")]
+    StopTimeout {
+        /// The postmaster's process id.
+        pid: u32,
+        /// How long this one waited.
+        seconds: u64,
+    },
+    /// Processes use the server.
+    #[error("the server of `{cluster}` is in use", cluster = cluster.display())]
+    InUse {
+        /// The cluster's directory.
+        cluster: PathBuf,
+    },
+    /// The server refused a session or a statement.
+    #[error("PostgreSQL refused: {message} (`{code}`)")]
+    Refused {
+        /// The SQLSTATE.
+        code: String,
+        /// The server's words.
+        message: String,
+    },
+    /// A file, a socket or a program could not be used.
+    #[error("could not {action} `{path}`: {source}", path = path.display())]
+    Io {
+        /// A verb.
+        action: &'static str,
+        /// What it was about.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+impl PostgresError {
+    /// For `map_err`: an [`Io`](Self::Io) with what was being done.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the same call may succeed in a moment.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::StartTimeout { .. } | Self::StopTimeout { .. } | Self::InUse { .. } => {
+                true
+            }
+            // Starting up, shutting down, no connection left.
+            Self::Refused { code, .. } => matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "53300"),
+            _ => false,
+        }
+    }
+
+    /// The way out, to be pasted where there is a command.
+    pub fn hint(&self) -> Option<String> {
+        let other_database = "or set `DATABASE_URL` to a server of your own";
+        Some(match self {
+            Self::NotInstalled { install } => format!("install it with `{install}`, {other_database}"),
+            Self::OtherVersion { cluster, needed, .. } => format!(
+                "install PostgreSQL {needed}, or carry the data over with `pg_upgrade`, or move `{}` away to begin anew",
+                cluster.display()
+            ),
+            Self::NotACluster { cluster } => format!("move `{}` away, {other_database}", cluster.display()),
+            Self::Unreachable { directory, .. } => format!(
+                "use `--data-dir /var/lib/uptime`, or let others pass with `chmod o+x {}`, {other_database}",
+                directory.display()
+            ),
+            Self::NoAccount => {
+                format!(
+                    "create it with `useradd --system postgres`, or run `uptime` as an ordinary user, {other_database}"
+                )
+            }
+            Self::Path { .. } => format!("choose another with `--data-dir`, {other_database}"),
+            Self::SocketDirectory { directory, .. } => {
+                format!("remove `{}`, or choose a shorter path with `--data-dir`", directory.display())
+            }
+            Self::Busy { .. } => "see which with `ps aux | grep -e initdb -e pg_ctl`".into(),
+            Self::StartFailed { log, .. } | Self::StartTimeout { log, .. } => {
+                format!("the whole log: `{}`; {}", log.display(), &other_database[3..])
+            }
+            Self::CreateFailed { .. } => format!("make room or free the directory, {other_database}"),
+            Self::StopTimeout { pid, .. } => {
+                format!("end it at once with `kill -QUIT {pid}`; no data is lost")
+            }
+            Self::InUse { .. } => "end the `uptime` processes that use it, or force it".into(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                format!("choose a directory of your own with `--data-dir`, {other_database}")
+            }
+            Self::Refused { .. } | Self::Io { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! Starts and stops the server. Everything here is called under the start lock.
+//!
+//! `pg_ctl` starts it: the server then is in a session of its own (Ctrl-C does not reach it) and no child of ours
+//! (it is never our zombie). Whether it is there is asked by opening a session, every few milliseconds.
+
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::cluster;
+use crate::error::PostgresError;
+use crate::layout::{self, Layout};
+use crate::lock::{Patience, StartLock};
+use crate::postmaster::{self, Owner, PidFile};
+use crate::session::Session;
+use crate::{DATABASE, Options, Progress};
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A log longer than this is cut when somebody comes; the last of it stays in `server.log.1`.
+const LOG_MAX: u64 = 4 << 20;
+
+/// How much of the log an error shows.
+const TAIL_BYTES: u64 = 2_000;
+
+/// How long a server may say that it is ready and be out of reach, until it is started anew.
+const LOST_SOCKET_AFTER: Duration = Duration::from_secs(2);
+
+/// For a small machine, where the server is a guest. `Options::settings` come after them.
+const SETTINGS: [(&str, &str); 6] = [
+    ("max_connections", "100"),
+    ("shared_buffers", "128MB"),
+    // Compiling a query costs more than any of ours takes.
+    ("jit", "off"),
+    ("timezone", "UTC"),
+    ("log_timezone", "UTC"),
+    // PostgreSQL 15 began to log each of them: a line every five minutes, for ever.
+    ("log_checkpoints", "off"),
+];
+
+/// Makes sure that a server takes connections and has its database; gives the socket's directory.
+pub(crate) fn ensure(
+    layout: &Layout,
+    options: &Options,
+    start: &StartLock,
+    patience: Patience,
+    prefer: Option<&Path>,
+    on_progress: &dyn Fn(Progress),
+) -> Result<PathBuf, PostgresError> {
+    let mut starting: Option<Starting> = None;
+    let mut unreachable_since = None;
+    let mut recovering = false;
+    cut_log(layout);
+    loop {
+        let pid_file = PidFile::read(&layout.cluster())?;
+        if let Some(socket_dir) = pid_file.as_ref().and_then(|file| file.socket_dir.as_deref()) {
+            match look(layout, socket_dir)? {
+                Seen::Ready => return Ok(socket_dir.to_owned()),
+                Seen::NotYet => {
+                    unreachable_since = None;
+                    if !recovering && starting.as_ref().is_none_or(|starting| starting.is_slow()) {
+                        on_progress(Progress::Recovering);
+                        recovering = true;
+                    }
+                }
+                Seen::Nothing => {}
+            }
+        }
+        if let Some(child) = &mut starting {
+            if child.failed()? {
+                let tail = child.log_tail();
+                // A killed postmaster's backends may be on their way out; another's start may be on its way up.
+                let passes = tail.contains("is still in use") || tail.contains("already exists");
+                if !passes || patience.is_over() {
+                    return Err(PostgresError::StartFailed { tail, log: layout.log() });
+                }
+                starting = None;
+                thread::sleep(Duration::from_millis(100));
+            } else if child.is_over()? && pid_file.is_none() {
+                // It came up, and went again before anybody could speak to it.
+                starting = None;
+            }
+        } else {
+            match pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(&layout.cluster())) {
+                Owner::Ours(pid) => {
+                    let since = *unreachable_since.get_or_insert_with(Instant::now);
+                    if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
+                        tracing::warn!(pid, "the database server's socket is lost: starting it anew");
+                        stop_process(layout, pid, patience)?;
+                    }
+                }
+                owner => {
+                    match (owner, &pid_file) {
+                        (Owner::Foreign(pid), Some(file)) => {
+                            tracing::warn!(
+                                pid,
+                                "the database server's pid file names another program: it is not believed"
+                            );
+                            file.disown(&layout.cluster())?;
+                        }
+                        (Owner::Unreadable, Some(_)) => PidFile::remove(&layout.cluster())?,
+                        _ => {}
+                    }
+                    starting = Some(Starting::begin(layout, options, start, patience, prefer, on_progress)?);
+                }
+            }
+        }
+        if patience.is_over() {
+            let tail = tail(&layout.log(), 0);
+            return Err(PostgresError::StartTimeout {
+                seconds: patience.seconds(),
+                recovering,
+                tail,
+                log: layout.log(),
+            });
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Stops the server if it runs; whether it did.
+pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> Result<bool, PostgresError> {
+    let pid_file = PidFile::read(&layout.cluster())?;
+    let Some(pid) = pid_file.and_then(|file| file.owner(&layout.cluster()).ours()) else { return Ok(false) };
+    stop_process(layout, pid, patience)?;
+    Ok(true)
+}
+
+/// What knocking at the socket shows.
+enum Seen {
+    Ready,
+    /// A server that starts, recovers or stops.
+    NotYet,
+    Nothing,
+}
+
+fn look(layout: &Layout, socket_dir: &Path) -> Result<Seen, PostgresError> {
+    // A socket is believed only where no other user could have put it.
+    let Ok(owner) = fs::symlink_metadata(layout.cluster()) else { return Ok(Seen::Nothing) };
+    match fs::symlink_metadata(socket_dir) {
+        Ok(_) => layout::check_private(socket_dir, std::os::unix::fs::MetadataExt::uid(&owner))?,
+        Err(_) => return Ok(Seen::Nothing),
+    }
+    match Session::open(socket_dir, DATABASE) {
+        Ok(_) => Ok(Seen::Ready),
+        Err(PostgresError::Io { .. }) => Ok(Seen::Nothing),
+        Err(PostgresError::Refused { code, message }) => match code.as_str() {
+            "57P03" => Ok(Seen::NotYet),
+            "53300" => Ok(Seen::Ready),
+            "3D000" => {
+                let made = Session::open(socket_dir, "postgres")
+                    .and_then(|mut session| session.query(&format!("CREATE DATABASE {DATABASE}")));
+                match made {
+                    // Somebody else made it meanwhile.
+                    Err(PostgresError::Refused { code, .. }) if code == "42P04" => Ok(Seen::Ready),
+                    made => made.map(|_| Seen::Ready),
+                }
+            }
+            _ => Err(PostgresError::Refused { code, message }),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// A `pg_ctl start` on its way.
+struct Starting {
+    pg_ctl: Child,
+    since: Instant,
+    log: PathBuf,
+    /// Where this start's part of the log begins.
+    log_from: u64,
+}
+
+impl Starting {
+    fn begin(
+        layout: &Layout,
+        options: &Options,
+        start: &StartLock,
+        patience: Patience,
+        prefer: Option<&Path>,
+        on_progress: &dyn Fn(Progress),
+    ) -> Result<Self, PostgresError> {
+        let account = Account::for_server(layout)?;
+        let binaries = Binaries::find(layout, &account, options.search.as_deref())?;
+        if cluster::version(layout)?.is_none() {
+            on_progress(Progress::CreatingCluster);
+            cluster::create(layout, &account, &binaries, options.is_durable(), start)?;
+        }
+        on_progress(Progress::Starting);
+        let socket_dir = layout.socket_dir(&account, prefer)?;
+        write_access_files(layout, &account)?;
+        let log = layout.open_log()?;
+        let log_from = log.metadata().map_or(0, |metadata| metadata.len());
+        let both = log.try_clone().map_err(PostgresError::io("open", layout.log()))?;
+        let program = binaries.program("pg_ctl");
+        let mut pg_ctl = account.command(&program);
+        // `PGDATA`, because pg_ctl puts a `-D` of its own between double quotes into a shell's command.
+        pg_ctl.env("PGDATA", layout.cluster());
+        pg_ctl
+            .args(["start", "--silent", "--wait", "--timeout"])
+            .arg((patience.rest().as_secs() + 1).to_string());
+        pg_ctl.arg("-o").arg(server_arguments(layout, options, &socket_dir));
+        pg_ctl.stdin(start.as_stdin()?).stdout(log).stderr(both).process_group(0);
+        let pg_ctl = pg_ctl.spawn().map_err(PostgresError::io("run", program))?;
+        Ok(Self { pg_ctl, since: Instant::now(), log: layout.log(), log_from })
+    }
+
+    fn is_over(&mut self) -> Result<bool, PostgresError> {
+        Ok(self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))?.is_some())
+    }
+
+    fn failed(&mut self) -> Result<bool, PostgresError> {
+        let status = self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))?;
+        Ok(status.is_some_and(|status| !status.success()))
+    }
+
+    fn is_slow(&self) -> bool {
+        self.since.elapsed() > Duration::from_secs(1)
+    }
+
+    fn log_tail(&self) -> String {
+        tail(&self.log, self.log_from)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // It looks only every 100 ms, and need not be waited for. Nobody else would reap it.
+        if let Ok(Some(_)) = self.pg_ctl.try_wait() {
+            return;
+        }
+        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.pg_ctl.id()).unwrap_or(0)) {
+            thread::spawn(move || rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()));
+        }
+    }
+}
+
+/// The postmaster's command line, each argument quoted for the shell that `pg_ctl` hands it to.
+fn server_arguments(layout: &Layout, options: &Options, socket_dir: &Path) -> String {
+    let fixed = [
+        ("listen_addresses", String::new()),
+        ("port", "5432".into()),
+        // A list, in which a name in quotes may have any character.
+        ("unix_socket_directories", format!("\"{}\"", socket_dir.display().to_string().replace('"', "\"\""))),
+        ("unix_socket_permissions", "0700".into()),
+        ("hba_file", layout.hba_file().display().to_string()),
+        ("ident_file", layout.ident_file().display().to_string()),
+        ("log_destination", "stderr".into()),
+        ("logging_collector", "off".into()),
+    ];
+    let ours = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let mut text = format!("-D {}", shell_quote(&layout.cluster().display().to_string()));
+    for (name, value) in ours.chain(options.settings.iter().cloned()).chain(fixed) {
+        text.push_str(" -c ");
+        text.push_str(&shell_quote(&format!("{name}={value}")));
+    }
+    text
+}
+
+fn shell_quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Who may connect: root and the cluster's own user, as the kernel attests them, both as the one role. The socket
+/// stands in a directory that nobody else can enter; this holds even if somebody opened it.
+fn write_access_files(layout: &Layout, account: &Account) -> Result<(), PostgresError> {
+    let hba = format!("local all {DATABASE} peer map={DATABASE}\n");
+    let mut ident = String::new();
+    for user in ["root", &account.name] {
+        ident.push_str(&format!("{DATABASE} \"{user}\" {DATABASE}\n"));
+    }
+    layout.write_for_server(&layout.hba_file(), &hba)?;
+    layout.write_for_server(&layout.ident_file(), &ident)
+}
+
+/// Fast shutdown: sessions are ended, everything is written. At the end of the patience, an immediate one.
+fn stop_process(layout: &Layout, pid: u32, patience: Patience) -> Result<(), PostgresError> {
+    // The file goes a moment before the process does.
+    let is_running = || postmaster::serves(pid, &layout.cluster());
+    let kill = |signal| postmaster::signal(pid, signal).map_err(PostgresError::io("stop", layout.cluster()));
+    kill(Signal::INT)?;
+    while is_running() {
+        if patience.is_over() {
+            kill(Signal::QUIT)?;
+            return Err(PostgresError::StopTimeout { pid, seconds: patience.seconds() });
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// The last lines of the log, of the part from `from` on.
+fn tail(log: &Path, from: u64) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let start = from.max(file.metadata()?.len().saturating_sub(TAIL_BYTES));
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    };
+    match read() {
+        Ok(text) if text.is_empty() => "(nothing)".into(),
+        Ok(text) => text,
+        Err(error) => format!("(it can't be read: {error})"),
+    }
+}
+
+/// Keeps the log short. The server appends, so cutting the file under it is safe; a few lines written between the
+/// two steps may be lost.
+fn cut_log(layout: &Layout) {
+    let log = layout.log();
+    if fs::metadata(&log).map_or(0, |found| found.len()) <= LOG_MAX {
+        return;
+    }
+    let cut = || -> std::io::Result<()> {
+        let mut file = File::options().read(true).write(true).open(&log)?;
+        file.seek(SeekFrom::End(-i64::try_from(LOG_MAX / 4).unwrap_or(0)))?;
+        let mut last = Vec::new();
+        file.read_to_end(&mut last)?;
+        let kept = log.with_extension("log.1");
+        let _ = fs::remove_file(&kept);
+        fs::write(&kept, last)?;
+        file.set_len(0)
+    };
+    if let Err(error) = cut() {
+        tracing::warn!(log = %log.display(), %error, "the database server's log could not be cut");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_safe_in_a_shell() {
+        assert_eq!(shell_quote("a'b $(c)"), r"'a'\''b $(c)'");
+    }
+}

@@ -1,0 +1,12 @@
+-- One notification and its job. A channel that was told to wait gets the job when the wait is over.
+WITH notification AS (
+  INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state)
+  VALUES ($1, $2, $3, $4, $5, $6, 'queued')
+  ON CONFLICT (incident_id, channel_id, event, sequence) DO NOTHING
+  RETURNING id),
+job AS (
+  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  SELECT 'notifications', n.id, $2, $3::text || ':' || $2::text, greatest(now(), c.paused_until)
+  FROM notification n, channels c WHERE c.id = $2
+  RETURNING id)
+SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', 'notifications') IS NULL END AS announced FROM job

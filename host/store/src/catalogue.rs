@@ -1,0 +1,368 @@
+//! What is to be watched and who is to be told: the database is made what a file (or a command line) says, in one
+//! transaction.
+//!
+//! Every row remembers where it came from, so that applying a file never touches what a command line brought in.
+//! Applying the same thing twice changes nothing.
+
+use crate::{Store, StoreError};
+use serde_json::Value;
+use sqlx::{PgConnection, Row};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uptime_core::channel::Channel;
+use uptime_core::duration::to_ms;
+use uptime_core::monitor::Monitor;
+use uptime_core::schedule::{first_check_after, phase};
+
+/// Where monitors and channels come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `uptime.toml`.
+    File,
+    /// Targets given to `uptime up`.
+    CommandLine,
+}
+
+impl Source {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::CommandLine => "command-line",
+        }
+    }
+}
+
+/// What becomes of the rows of a source that it no longer names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// They stay as they are.
+    Keep,
+    /// They stay, with their history, and are not active.
+    Disable,
+    /// They go, with their history.
+    Remove,
+}
+
+/// The wanted state of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Whose rows.
+    pub source: Source,
+    /// All its channels.
+    pub channels: &'a [Channel],
+    /// All its monitors; their channels may be of any source.
+    pub monitors: &'a [Monitor],
+    /// What becomes of the others of this source.
+    pub absent: Absent,
+}
+
+/// What was done, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// To it.
+    pub kind: ChangeKind,
+    /// `monitor` or `channel`.
+    pub table: &'static str,
+    /// Its name.
+    pub name: String,
+    /// For a change: the columns that differ, as the file calls them.
+    pub keys: Vec<&'static str>,
+}
+
+/// The sign in front of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It was not there.
+    Add,
+    /// It differs.
+    Change,
+    /// It goes, or is disabled.
+    Remove,
+}
+
+/// What was applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Each change, channels first, by name.
+    pub changes: Vec<Change>,
+    /// Names of this source that are in the database and not wanted, and were kept.
+    pub unwanted: Vec<String>,
+}
+
+impl Store {
+    /// Makes the rows of a source what is wanted. With `dry_run` everything is done and taken back.
+    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // Two at once would both add; the second waits and finds nothing left to do.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))").execute(&mut *transaction).await?;
+        let mut applied = Applied::default();
+        apply_channels(&mut transaction, wanted, &mut applied).await?;
+        apply_monitors(&mut transaction, wanted, &mut applied).await?;
+        if dry_run {
+            transaction.rollback().await?;
+        } else {
+            transaction.commit().await?;
+        }
+        Ok(applied)
+    }
+}
+
+/// A row as it is, by the columns that may differ.
+struct Existing {
+    id: i64,
+    source: String,
+    columns: BTreeMap<&'static str, Value>,
+}
+
+/// Which columns of `existing` are not what is wanted.
+fn differing(existing: &Existing, wanted: &BTreeMap<&'static str, Value>, source: Source) -> Vec<&'static str> {
+    let mut keys: Vec<&'static str> =
+        wanted.iter().filter(|(key, value)| existing.columns.get(*key) != Some(value)).map(|(key, _)| *key).collect();
+    if existing.source != source.as_str() {
+        keys.push("source");
+    }
+    keys
+}
+
+async fn apply_channels(connection: &mut PgConnection, wanted: Wanted<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+    let mut existing = existing_channels(connection).await?;
+    for channel in wanted.channels {
+        let columns = channel_columns(channel)?;
+        let allow: Vec<String> = channel.allow.iter().map(ToString::to_string).collect();
+        let (kind, keys) = match existing.remove(&channel.name) {
+            None => (ChangeKind::Add, Vec::new()),
+            Some(row) => match differing(&row, &columns, wanted.source) {
+                keys if keys.is_empty() => continue,
+                keys => (ChangeKind::Change, keys),
+            },
+        };
+        // A changed channel gets a fresh start: what the provider said was about the old settings.
+        sqlx::query(
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, source)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
+               settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow, source = EXCLUDED.source,
+               paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
+        )
+        .bind(&channel.name)
+        .bind(&channel.notifier)
+        .bind(channel.enabled)
+        .bind(&columns["settings"])
+        .bind(&columns["filter"])
+        .bind(allow)
+        .bind(wanted.source.as_str())
+        .execute(&mut *connection)
+        .await?;
+        applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
+    }
+    let gone = absent(existing, wanted.source);
+    settle_absent(connection, "channel", gone, wanted.absent, applied).await
+}
+
+async fn apply_monitors(connection: &mut PgConnection, wanted: Wanted<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+    let mut existing = existing_monitors(connection).await?;
+    let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
+        .fetch_all(&mut *connection)
+        .await?
+        .into_iter()
+        .collect();
+    let mut added = 0;
+    for monitor in wanted.monitors {
+        let columns = monitor_columns(monitor)?;
+        let before = existing.remove(&monitor.name);
+        let (kind, keys) = match &before {
+            None => (ChangeKind::Add, Vec::new()),
+            Some(row) => match differing(row, &columns, wanted.source) {
+                keys if keys.is_empty() => continue,
+                keys => (ChangeKind::Change, keys),
+            },
+        };
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO monitors (name, enabled, check_spec, policy, target, group_name, tags, source)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (name) DO UPDATE SET enabled = EXCLUDED.enabled, check_spec = EXCLUDED.check_spec,
+               policy = EXCLUDED.policy, target = EXCLUDED.target, group_name = EXCLUDED.group_name,
+               tags = EXCLUDED.tags, source = EXCLUDED.source, updated_at = now()
+             RETURNING id",
+        )
+        .bind(&monitor.name)
+        .bind(monitor.enabled)
+        .bind(&columns["check"])
+        .bind(&columns["policy"])
+        .bind(monitor.check.target())
+        .bind(&monitor.group)
+        .bind(&columns["tags"])
+        .bind(wanted.source.as_str())
+        .fetch_one(&mut *connection)
+        .await?;
+        let channels: Vec<i64> = monitor.channels.iter().filter_map(|name| channel_ids.get(name)).copied().collect();
+        sqlx::query("DELETE FROM monitor_channels WHERE monitor_id = $1 AND channel_id <> ALL ($2)")
+            .bind(id)
+            .bind(&channels)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("INSERT INTO monitor_channels SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING")
+            .bind(id)
+            .bind(&channels)
+            .execute(&mut *connection)
+            .await?;
+        let interval = monitor.policy.interval;
+        // A new monitor, and one that checks something else now, is looked at soon, not a whole interval later.
+        let soon = keys.is_empty() || keys.contains(&"check") || keys.contains(&"enabled");
+        let wait = first_check_after(added, interval);
+        added += usize::from(soon);
+        sqlx::query(
+            "INSERT INTO monitor_states AS s (monitor_id, active, interval_ms, phase_ms, next_check_at)
+             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+             ON CONFLICT (monitor_id) DO UPDATE SET active = EXCLUDED.active, interval_ms = EXCLUDED.interval_ms,
+               phase_ms = EXCLUDED.phase_ms,
+               next_check_at = CASE WHEN $6 THEN EXCLUDED.next_check_at
+                                    ELSE least(s.next_check_at, following_slot($3, $4, now())) END",
+        )
+        .bind(id)
+        .bind(monitor.enabled)
+        .bind(to_ms(interval))
+        .bind(to_ms(phase(&monitor.name, interval)))
+        .bind(wait.as_secs_f64())
+        .bind(soon)
+        .execute(&mut *connection)
+        .await?;
+        if !monitor.enabled {
+            drop_waiting_checks(connection, &[id]).await?;
+        }
+        applied.changes.push(Change { kind, table: "monitor", name: monitor.name.clone(), keys });
+    }
+    let gone = absent(existing, wanted.source);
+    settle_absent(connection, "monitor", gone, wanted.absent, applied).await
+}
+
+/// The rows of `source` among `left`, which nobody asked for.
+fn absent(left: HashMap<String, Existing>, source: Source) -> BTreeMap<String, Existing> {
+    left.into_iter().filter(|(_, row)| row.source == source.as_str()).collect()
+}
+
+async fn settle_absent(
+    connection: &mut PgConnection,
+    table: &'static str,
+    gone: BTreeMap<String, Existing>,
+    absent: Absent,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = gone.values().map(|row| row.id).collect();
+    if absent == Absent::Keep || ids.is_empty() {
+        applied.unwanted.extend(gone.into_keys().map(|name| format!("{table} {name}")));
+        return Ok(());
+    }
+    if table == "monitor" {
+        drop_waiting_checks(connection, &ids).await?;
+    }
+    let disabled: HashSet<i64> = match (absent, table) {
+        (Absent::Remove, "monitor") => {
+            sqlx::query("DELETE FROM monitors WHERE id = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
+            ids.into_iter().collect()
+        }
+        (Absent::Remove, _) => {
+            sqlx::query("DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
+            sqlx::query("DELETE FROM channels WHERE id = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
+            ids.into_iter().collect()
+        }
+        (_, "monitor") => sqlx::query_scalar(
+            "WITH off AS (UPDATE monitors SET enabled = false, updated_at = now() WHERE id = ANY ($1) AND enabled RETURNING id)
+             UPDATE monitor_states s SET active = false FROM off WHERE s.monitor_id = off.id RETURNING off.id",
+        )
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await?
+        .into_iter()
+        .collect(),
+        _ => sqlx::query_scalar("UPDATE channels SET enabled = false, updated_at = now() WHERE id = ANY ($1) AND enabled RETURNING id")
+            .bind(&ids)
+            .fetch_all(&mut *connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    applied.changes.extend(gone.into_iter().filter(|(_, row)| disabled.contains(&row.id)).map(|(name, _)| Change {
+        kind: ChangeKind::Remove,
+        table,
+        name,
+        keys: Vec::new(),
+    }));
+    Ok(())
+}
+
+async fn drop_waiting_checks(connection: &mut PgConnection, monitors: &[i64]) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM jobs WHERE queue = 'monitor-checks' AND subject = ANY ($1)").bind(monitors).execute(connection).await?;
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(column: &'static str, name: &str, value: &T) -> Result<Value, StoreError> {
+    serde_json::to_value(value).map_err(|error| StoreError::Row { column, row: format!("`{name}`"), reason: error.to_string() })
+}
+
+fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, StoreError> {
+    let name = channel.name.as_str();
+    Ok(BTreeMap::from([
+        ("notifier", Value::from(channel.notifier.as_str())),
+        ("enabled", Value::from(channel.enabled)),
+        ("settings", json("settings", name, &channel.settings)?),
+        ("filter", json("filter", name, &channel.filter)?),
+        ("allow", json("allow", name, &channel.allow)?),
+    ]))
+}
+
+fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, StoreError> {
+    let name = monitor.name.as_str();
+    let mut channels = monitor.channels.clone();
+    channels.sort_unstable();
+    channels.dedup();
+    Ok(BTreeMap::from([
+        ("enabled", Value::from(monitor.enabled)),
+        ("check", json("check_spec", name, &monitor.check)?),
+        ("policy", json("policy", name, &monitor.policy)?),
+        ("group", Value::from(monitor.group.clone())),
+        ("tags", json("tags", name, &monitor.tags)?),
+        ("channels", Value::from(channels)),
+    ]))
+}
+
+async fn existing_channels(connection: &mut PgConnection) -> Result<HashMap<String, Existing>, StoreError> {
+    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow FROM channels")
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let columns = BTreeMap::from([
+                ("notifier", Value::from(row.try_get::<String, _>("notifier")?)),
+                ("enabled", Value::from(row.try_get::<bool, _>("enabled")?)),
+                ("settings", row.try_get("settings")?),
+                ("filter", row.try_get("filter")?),
+                ("allow", row.try_get("allow")?),
+            ]);
+            Ok((row.try_get("name")?, Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns }))
+        })
+        .collect()
+}
+
+async fn existing_monitors(connection: &mut PgConnection) -> Result<HashMap<String, Existing>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags,
+                coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
+                          JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels
+         FROM monitors m",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let columns = BTreeMap::from([
+                ("enabled", Value::from(row.try_get::<bool, _>("enabled")?)),
+                ("check", row.try_get("check_spec")?),
+                ("policy", row.try_get("policy")?),
+                ("group", Value::from(row.try_get::<Option<String>, _>("group_name")?)),
+                ("tags", row.try_get("tags")?),
+                ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
+            ]);
+            Ok((row.try_get("name")?, Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns }))
+        })
+        .collect()
+}

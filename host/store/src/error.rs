@@ -1,0 +1,95 @@
+//! Why the database could not do what was asked. The only place that looks into sqlx's errors.
+
+use thiserror::Error;
+use uptime_core::ErrorClass;
+
+/// What went wrong with the database.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL can't be read.
+    #[error("the database's URL can't be read: {0}")]
+    Url(String),
+    /// No connection, or it broke.
+    #[error("the database can't be reached: {0}")]
+    Unreachable(String),
+    /// Its schema was made by a newer `uptime`.
+    #[error("the database has the schema version {found}, and this `uptime` knows versions up to {known}")]
+    Newer {
+        /// The newest version in the database.
+        found: i64,
+        /// The newest version in this binary.
+        known: i64,
+    },
+    /// Its schema is not what this binary once made.
+    #[error("the database's schema can't be brought up to date: {0}")]
+    Migration(String),
+    /// The server said no to a statement that should have worked.
+    #[error("the database refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+    /// A row holds what this program never wrote.
+    #[error("`{column}` of {row} can't be read: {reason}")]
+    Row {
+        /// The column.
+        column: &'static str,
+        /// The row, as a person would name it.
+        row: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// What may be done about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unreachable(_) => ErrorClass::Transient,
+            Self::Url(_) | Self::Newer { .. } | Self::Migration(_) => ErrorClass::Config,
+            Self::Refused(error) if is_retryable(error) => ErrorClass::Transient,
+            Self::Refused(_) | Self::Row { .. } => ErrorClass::Bug,
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "write it as `postgres://user@host:5432/name`",
+            Self::Unreachable(_) => "is the server running? `uptime doctor` and `psql \"$DATABASE_URL\"` tell more",
+            Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
+            Self::Migration(_) => "restore the database from before the change, or point `DATABASE_URL` to an empty one",
+            Self::Refused(_) | Self::Row { .. } => "this is a bug in `uptime`: please report it with this message",
+        }
+    }
+}
+
+/// Deadlocks, serialization failures, a server that shuts down or has no connection left.
+fn is_retryable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "55P03"))
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Configuration(error) => Self::Url(error.to_string()),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unreachable(error.to_string()),
+            sqlx::Error::Database(ref database) => {
+                let code = database.code();
+                let code = code.as_deref().unwrap_or_default();
+                // Class 08 is the connection's; 28 and 3D are "not with that role, not that database"; 57P is the
+                // server going down or coming up.
+                if ["08", "28", "3D", "57P"].iter().any(|class| code.starts_with(class)) {
+                    Self::Unreachable(database.message().to_owned())
+                } else {
+                    Self::Refused(error)
+                }
+            }
+            other => Self::Refused(other),
+        }
+    }
+}

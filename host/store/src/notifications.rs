@@ -1,0 +1,300 @@
+//! Deliveries: a notification, its job, its tries, and what a channel's provider said of the channel itself.
+//!
+//! ```text
+//!  queued ──▶ delivered
+//!    │ ├────▶ failed ──queue retry──▶ queued
+//!    │ └────▶ muted          (looked at again at delivery: the channel was disabled)
+//!    └ a retry stays queued, with its error
+//! ```
+//! A try is recorded in the same transaction that ends or puts back its job, fenced by the claim. What a crash between
+//! sending and recording repeats bears the same delivery id.
+
+use crate::queue::{Claim, JobFailure};
+use crate::row::{Columns, instant, int};
+use crate::{NOTIFICATIONS, Store, StoreError};
+use jiff::Timestamp;
+use sqlx::{PgConnection, Row};
+use std::time::Duration;
+use uptime_core::channel::Settings;
+use uptime_core::event::Event;
+use uptime_core::grant::HostGrant;
+use uptime_core::id::{ChannelId, NotificationId};
+
+/// A channel as a delivery needs it.
+#[derive(Clone, Debug)]
+pub struct ChannelRow {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its name.
+    pub name: String,
+    /// The plugin that speaks for it.
+    pub notifier: String,
+    /// Whether it is told anything.
+    pub enabled: bool,
+    /// The notifier's settings.
+    pub settings: Settings,
+    /// Egress beyond what the notifier asks for.
+    pub allow: Vec<HostGrant>,
+    /// Since when it can't be delivered to, if so.
+    pub broken_at: Option<Timestamp>,
+    /// Why.
+    pub broken_reason: Option<String>,
+}
+
+/// A notification that is to be delivered now.
+#[derive(Clone, Debug)]
+pub struct DueDelivery {
+    /// The notification.
+    pub notification: NotificationId,
+    /// What to tell.
+    pub event: Event,
+    /// Whom.
+    pub channel: ChannelRow,
+    /// Tries so far, over all retries by hand too.
+    pub attempts: u32,
+    /// The provider's name for the incident's opening message, when there is one.
+    pub opening_remote_id: Option<String>,
+}
+
+/// How a try ended.
+#[derive(Clone, Debug)]
+pub enum DeliveryEnd {
+    /// The provider took it.
+    Delivered {
+        /// Its name for the message.
+        remote_id: Option<String>,
+    },
+    /// It runs again.
+    Retry {
+        /// After so long.
+        after: Duration,
+        /// Why.
+        error: String,
+        /// The provider asked the whole channel to wait.
+        pause_channel: bool,
+    },
+    /// It will not run again by itself.
+    Failed {
+        /// Why.
+        error: String,
+        /// The channel itself can't be delivered to.
+        channel_broken: bool,
+    },
+    /// It is not wanted any more; no try was made.
+    Muted,
+}
+
+/// One try, to be recorded.
+#[derive(Clone, Debug)]
+pub struct DeliveryTry {
+    /// The claim of its job.
+    pub claim: Claim,
+    /// The notification.
+    pub notification: NotificationId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// HTTP's status, if there was one.
+    pub status: Option<u16>,
+    /// The provider's words, or ours.
+    pub message: Option<String>,
+    /// The error's class (`transient`, …), `delivered` or `muted`.
+    pub outcome: &'static str,
+    /// What follows.
+    pub end: DeliveryEnd,
+}
+
+impl Store {
+    /// The notification with this id and its channel as they are now; `None` when either is gone.
+    pub async fn due_delivery(&self, id: NotificationId) -> Result<Option<DueDelivery>, StoreError> {
+        let row = sqlx::query(
+            "SELECT n.id AS notification_id, n.snapshot, n.attempts, c.*,
+                    (SELECT o.remote_id FROM notifications o
+                     WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.event = 'down' AND o.id < n.id
+                       AND o.remote_id IS NOT NULL ORDER BY o.id LIMIT 1) AS opening_remote_id
+             FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(DueDelivery {
+                notification: id,
+                event: row.json("snapshot", || format!("notification {id}"))?,
+                channel: channel(&row)?,
+                attempts: row.count("attempts")?,
+                opening_remote_id: row.try_get("opening_remote_id")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The channel of this name.
+    pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM channels WHERE name = $1").bind(name).fetch_optional(&self.pool).await?;
+        row.as_ref().map(channel).transpose()
+    }
+
+    /// Every channel, by name.
+    pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.pool).await?;
+        rows.iter().map(channel).collect()
+    }
+
+    /// Records a try and what follows, if the job is still ours; `false` means that the lease was lost and nothing
+    /// was written.
+    pub async fn record_delivery(&self, tried: &DeliveryTry) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let ours = match &tried.end {
+            DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted => crate::queue::complete(&mut transaction, &[tried.claim]).await?,
+            DeliveryEnd::Retry { after, error, .. } => {
+                let failure = JobFailure { claim: tried.claim, retry_after: Some(*after), error: error.clone() };
+                crate::queue::fail(&mut transaction, &[failure]).await?
+            }
+            DeliveryEnd::Failed { error, .. } => {
+                let failure = JobFailure { claim: tried.claim, retry_after: None, error: error.clone() };
+                crate::queue::fail(&mut transaction, &[failure]).await?
+            }
+        };
+        if ours.is_empty() {
+            return Ok(false);
+        }
+        let (state, error, remote_id) = match &tried.end {
+            DeliveryEnd::Delivered { remote_id } => ("delivered", None, remote_id.as_deref()),
+            DeliveryEnd::Retry { error, .. } => ("queued", Some(error.as_str()), None),
+            DeliveryEnd::Failed { error, .. } => ("failed", Some(error.as_str()), None),
+            DeliveryEnd::Muted => ("muted", None, None),
+        };
+        let tries = i32::from(!matches!(tried.end, DeliveryEnd::Muted));
+        let attempt: i32 = sqlx::query_scalar(
+            "UPDATE notifications SET state = $2, attempts = attempts + $3, last_error = coalesce($4, last_error),
+                    remote_id = coalesce($5, remote_id), delivered_at = CASE WHEN $2 = 'delivered' THEN now() END
+             WHERE id = $1 RETURNING attempts",
+        )
+        .bind(tried.notification.0)
+        .bind(state)
+        .bind(tries)
+        .bind(error)
+        .bind(remote_id)
+        .fetch_one(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO delivery_attempts (notification_id, attempt, started_at, duration_ms, outcome, status_code, message)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(tried.notification.0)
+        .bind(attempt)
+        .bind(instant(tried.started_at))
+        .bind(uptime_core::duration::to_ms(tried.took))
+        .bind(tried.outcome)
+        .bind(tried.status.and_then(|status| i16::try_from(status).ok()))
+        .bind(&tried.message)
+        .execute(&mut *transaction)
+        .await?;
+        note_channel(&mut transaction, tried).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try.
+    pub async fn fail_notifications(&self, failures: &[(NotificationId, JobFailure)]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let jobs: Vec<JobFailure> = failures.iter().map(|(_, failure)| failure.clone()).collect();
+        let ours = crate::queue::fail(&mut transaction, &jobs).await?;
+        for (notification, failure) in failures.iter().filter(|(_, failure)| ours.contains(&failure.claim.id)) {
+            let state = if failure.retry_after.is_some() { "queued" } else { "failed" };
+            sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
+                .bind(notification.0)
+                .bind(state)
+                .bind(&failure.error)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// What the try says about the channel itself: it works, it must wait, or it is broken.
+async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Result<(), StoreError> {
+    match &tried.end {
+        DeliveryEnd::Delivered { .. } => {
+            sqlx::query(
+                "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL
+                 WHERE id = $1 AND (broken_at IS NOT NULL OR paused_until <= now())",
+            )
+            .bind(tried.channel.0)
+            .execute(connection)
+            .await?;
+        }
+        DeliveryEnd::Retry { after, pause_channel: true, .. } => {
+            // What waits for the channel waits until then; what is enqueued later is given the same instant.
+            sqlx::query(
+                "WITH paused AS (
+                   UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
+                   WHERE id = $1 RETURNING id, paused_until)
+                 UPDATE jobs j SET available_at = greatest(j.available_at, p.paused_until)
+                 FROM paused p WHERE j.queue = $3 AND j.lane = p.id AND j.reserved_until IS NULL",
+            )
+            .bind(tried.channel.0)
+            .bind(after.as_secs_f64())
+            .bind(NOTIFICATIONS)
+            .execute(connection)
+            .await?;
+        }
+        DeliveryEnd::Failed { channel_broken: true, error } => {
+            sqlx::query("UPDATE channels SET broken_at = coalesce(broken_at, now()), broken_reason = $2 WHERE id = $1")
+                .bind(tried.channel.0)
+                .bind(error)
+                .execute(connection)
+                .await?;
+        }
+        DeliveryEnd::Retry { .. } | DeliveryEnd::Failed { .. } | DeliveryEnd::Muted => {}
+    }
+    Ok(())
+}
+
+/// Makes a notification and its job within a transaction of the caller's. A second one for the same incident, channel,
+/// event and sequence is not made.
+pub(crate) async fn enqueue(connection: &mut PgConnection, channel: ChannelId, event: &Event) -> Result<(), StoreError> {
+    let snapshot = serde_json::to_value(event).map_err(|error| StoreError::Row {
+        column: "snapshot",
+        row: format!("delivery {}", event.delivery_id),
+        reason: error.to_string(),
+    })?;
+    let incident = event.incident.as_ref().map(|incident| incident.id.0);
+    sqlx::query(include_str!("../queries/enqueue_notification.sql"))
+        .bind(event.delivery_id.0)
+        .bind(channel.0)
+        .bind(incident)
+        .bind(event.kind.as_str())
+        .bind(int(0))
+        .bind(snapshot)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
+    let name: String = row.try_get("name")?;
+    let allow: Vec<String> = row.try_get("allow")?;
+    let allow = allow
+        .iter()
+        .map(|grant| {
+            grant.parse().map_err(|reason| StoreError::Row { column: "allow", row: format!("channel `{name}`"), reason })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(ChannelRow {
+        id: ChannelId(row.try_get("id")?),
+        notifier: row.try_get("notifier")?,
+        enabled: row.try_get("enabled")?,
+        settings: row.json("settings", || format!("channel `{name}`"))?,
+        broken_at: row.optional_instant("broken_at")?,
+        broken_reason: row.try_get("broken_reason")?,
+        allow,
+        name,
+    })
+}

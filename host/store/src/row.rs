@@ -1,0 +1,56 @@
+//! Between rows and the domain's types.
+
+use crate::StoreError;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::time::Duration;
+
+/// Reads columns that sqlx has no type for.
+pub(crate) trait Columns {
+    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError>;
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError>;
+    fn json<T: DeserializeOwned>(&self, column: &'static str, row: impl Fn() -> String) -> Result<T, StoreError>;
+    fn count(&self, column: &'static str) -> Result<u32, StoreError>;
+}
+
+impl Columns for PgRow {
+    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        Ok(self.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
+    }
+
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)?.map(jiff_sqlx::Timestamp::to_jiff))
+    }
+
+    fn json<T: DeserializeOwned>(&self, column: &'static str, row: impl Fn() -> String) -> Result<T, StoreError> {
+        let value: serde_json::Value = self.try_get(column)?;
+        serde_json::from_value(value)
+            .map_err(|error| StoreError::Row { column, row: row(), reason: error.to_string() })
+    }
+
+    fn count(&self, column: &'static str) -> Result<u32, StoreError> {
+        Ok(u32::try_from(self.try_get::<i32, _>(column)?).unwrap_or(0))
+    }
+}
+
+/// An instant as a parameter.
+pub(crate) fn instant(at: Timestamp) -> jiff_sqlx::Timestamp {
+    at.into()
+}
+
+/// An optional instant as a parameter.
+pub(crate) fn optional_instant(at: Option<Timestamp>) -> Option<jiff_sqlx::Timestamp> {
+    at.map(Into::into)
+}
+
+/// Whole microseconds, saturating.
+pub(crate) fn us(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A counter as PostgreSQL's `integer`, saturating.
+pub(crate) fn int(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,75 @@
+//! Slots that are due become jobs.
+
+use crate::row::Columns;
+use crate::{Store, StoreError};
+use jiff::Timestamp;
+use sqlx::Row;
+use std::time::Duration;
+
+/// What one run of the scheduler did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Slots that were due.
+    pub due: i64,
+    /// Of them, those that became a job; the rest have a check that still waits or runs.
+    pub enqueued: i64,
+}
+
+/// A monitor whose slot is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueMonitor {
+    /// Its name.
+    pub name: String,
+    /// What is checked.
+    pub target: String,
+    /// The slot.
+    pub slot_at: Timestamp,
+}
+
+impl Store {
+    /// Enqueues every slot that is due by `horizon` from now. State rows that another transaction holds are
+    /// passed over; they are still due for the next call.
+    pub async fn schedule(&self, horizon: Duration) -> Result<Scheduled, StoreError> {
+        let row = sqlx::query(include_str!("../queries/schedule.sql")).bind(horizon.as_secs_f64()).fetch_one(&self.pool).await?;
+        Ok(Scheduled { due: row.try_get("due")?, enqueued: row.try_get("enqueued")? })
+    }
+
+    /// What [`Store::schedule`] would enqueue now, the earliest first.
+    pub async fn due(&self, horizon: Duration) -> Result<Vec<DueMonitor>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT m.name, m.target, s.next_check_at FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id
+             WHERE s.active AND s.next_check_at <= now() + make_interval(secs => $1)
+               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = 'monitor-checks' AND j.subject = s.monitor_id)
+             ORDER BY s.next_check_at, m.name",
+        )
+        .bind(horizon.as_secs_f64())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DueMonitor {
+                    name: row.try_get("name")?,
+                    target: row.try_get("target")?,
+                    slot_at: row.instant("next_check_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// How long until the earliest slot that nobody enqueued yet; zero when one is due, `None` when no monitor is
+    /// active. Lets a loop sleep instead of scanning.
+    pub async fn next_slot_in(&self) -> Result<Option<Duration>, StoreError> {
+        let seconds: Option<f64> = sqlx::query_scalar(
+            "SELECT extract(epoch FROM min(next_check_at) - now())::double precision FROM monitor_states WHERE active",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+    }
+
+    /// Makes the partitions of the coming days. Cheap when they are there.
+    pub async fn make_result_partitions(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT make_result_partitions(3)").execute(&self.pool).await?;
+        Ok(())
+    }
+}

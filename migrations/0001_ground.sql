@@ -1,0 +1,213 @@
+-- The ground of the whole data flow. Forward-only: a change is a new file.
+--
+-- What changes with every check (monitor_states, jobs, check_results) is narrow, keeps room on its pages
+-- (fillfactor) and has no index on a column that changes, so that each such change is a HOT update. What is
+-- configured (monitors, channels) is wide and rarely written.
+-- Instants are the database's own (now()): hosts need not agree on the time.
+
+-- ── configured ──────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE channels (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name         text NOT NULL UNIQUE,
+  notifier     text NOT NULL,
+  enabled      boolean NOT NULL,
+  settings     jsonb NOT NULL,          -- secrets by reference: {"env": …}, {"file": …}
+  filter       jsonb NOT NULL,
+  allow        text[] NOT NULL,
+  source       text NOT NULL CHECK (source IN ('file', 'command-line')),
+  paused_until timestamptz,             -- the provider said "not before" (429)
+  broken_at    timestamptz,             -- the provider said that the channel is gone or the credentials are wrong
+  broken_reason text,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  updated_at   timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE monitors (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name       text NOT NULL UNIQUE,
+  enabled    boolean NOT NULL,
+  check_spec jsonb NOT NULL,
+  policy     jsonb NOT NULL,
+  target     text NOT NULL,             -- for people, without credentials
+  group_name text,
+  tags       jsonb NOT NULL,
+  source     text NOT NULL CHECK (source IN ('file', 'command-line')),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE monitor_channels (
+  monitor_id bigint NOT NULL REFERENCES monitors ON DELETE CASCADE,
+  channel_id bigint NOT NULL REFERENCES channels ON DELETE CASCADE,
+  PRIMARY KEY (monitor_id, channel_id)
+);
+CREATE INDEX ON monitor_channels (channel_id);
+
+-- ── what changes with every check ───────────────────────────────────────────────────────────────────────
+
+-- One row per monitor. Deliberately without an index on next_check_at: scanning a million of these rows costs
+-- 0.1 s once a tick, an index would cost every single check its HOT update.
+CREATE TABLE monitor_states (
+  monitor_id    bigint PRIMARY KEY REFERENCES monitors ON DELETE CASCADE,
+  active        boolean NOT NULL,
+  interval_ms   bigint NOT NULL CHECK (interval_ms > 0),
+  phase_ms      bigint NOT NULL,
+  next_check_at timestamptz NOT NULL,   -- the next slot that nobody enqueued yet
+  chain_until   timestamptz,            -- workers may enqueue the following slots up to here (schedule --horizon)
+  -- what the judgement remembers
+  status        text NOT NULL DEFAULT 'unknown',
+  since         timestamptz,
+  streak        integer NOT NULL DEFAULT 0,
+  streak_since  timestamptz,
+  failures      integer NOT NULL DEFAULT 0,
+  last_slot_at  timestamptz,
+  incident_id   bigint,                 -- the open incident
+  -- what people look at first
+  last_check_at   timestamptz,
+  last_outcome    text,
+  last_latency_us bigint,
+  last_message    text
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+-- The first instant of a monitor's grid after `instant`: k * interval + phase since the epoch.
+CREATE FUNCTION following_slot(interval_ms bigint, phase_ms bigint, instant timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT timestamptz 'epoch' + ((floor((extract(epoch FROM instant) * 1000 - phase_ms) / interval_ms) + 1) * interval_ms + phase_ms)
+                               * interval '1 millisecond'
+$$;
+
+CREATE TABLE jobs (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  queue          text NOT NULL,
+  subject        bigint,                -- what it is about (a monitor, a notification); unique while it waits or runs
+  lane           bigint,                -- shares a bound with others of its lane (a channel)
+  order_key      text,                  -- jobs of one key run one after the other, by id (an incident and a channel)
+  payload        jsonb NOT NULL DEFAULT '{}',
+  attempts       integer NOT NULL DEFAULT 0,
+  reserved_until timestamptz,           -- the lease; NULL: waiting. In no index, so that a claim is a HOT update
+  available_at   timestamptz NOT NULL DEFAULT now(),
+  created_at     timestamptz NOT NULL DEFAULT now(),
+  errors         jsonb                  -- [{"attempt", "at", "error"}], one for each failed attempt
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+CREATE INDEX jobs_ready ON jobs (queue, available_at, id);
+CREATE UNIQUE INDEX jobs_subject ON jobs (queue, subject) WHERE subject IS NOT NULL;
+CREATE INDEX jobs_order ON jobs (order_key, id) WHERE order_key IS NOT NULL;
+
+CREATE TABLE failed_jobs (
+  id         bigint PRIMARY KEY,        -- the id that it had as a job
+  queue      text NOT NULL,
+  subject    bigint,
+  lane       bigint,
+  order_key  text,
+  payload    jsonb NOT NULL,
+  attempts   integer NOT NULL,
+  errors     jsonb NOT NULL,
+  created_at timestamptz NOT NULL,
+  failed_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON failed_jobs (queue, failed_at);
+
+-- What each worker process finished in each minute, written every few seconds outside of the jobs' transactions.
+CREATE TABLE queue_throughput (
+  queue     text NOT NULL,
+  worker    uuid NOT NULL,
+  minute_at timestamptz NOT NULL,
+  finished  bigint NOT NULL,
+  PRIMARY KEY (queue, minute_at, worker)
+);
+
+-- Partitioned by day, so that retention drops a table instead of deleting rows. The default partition is a net
+-- for a day whose partition nobody made in time; it is empty in a healthy system. Roll-ups are derived from it.
+CREATE TABLE check_results (
+  monitor_id    bigint NOT NULL,
+  slot_at       timestamptz NOT NULL,
+  started_at    timestamptz NOT NULL,
+  outcome       text NOT NULL,
+  class         text,
+  message       text,
+  status_code   smallint,
+  address       text,
+  total_us      bigint NOT NULL,
+  dns_us        integer,
+  connect_us    integer,
+  tls_us        integer,
+  first_byte_us integer,
+  transfer_us   integer,
+  late_us       bigint NOT NULL         -- from the slot to the start: the monitor's own lag, never the target's latency
+) PARTITION BY RANGE (started_at);
+CREATE INDEX ON check_results (monitor_id, started_at);
+CREATE TABLE check_results_default PARTITION OF check_results DEFAULT;
+
+-- Makes the partitions of the days from today to today + ahead (UTC). Safe to call from anywhere at any time.
+CREATE FUNCTION make_result_partitions(ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  day date;
+  partition text;
+  made integer := 0;
+BEGIN
+  FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + ahead, '1 day')::date LOOP
+    partition := 'check_results_' || to_char(day, 'YYYYMMDD');
+    CONTINUE WHEN to_regclass(partition) IS NOT NULL;
+    PERFORM pg_advisory_xact_lock(hashtext('uptime.make_result_partitions'));
+    CONTINUE WHEN to_regclass(partition) IS NOT NULL;
+    EXECUTE format('CREATE TABLE %I PARTITION OF check_results FOR VALUES FROM (%L) TO (%L)', partition,
+                   to_char(day, 'YYYY-MM-DD') || 'T00:00:00Z', to_char(day + 1, 'YYYY-MM-DD') || 'T00:00:00Z');
+    made := made + 1;
+  END LOOP;
+  RETURN made;
+END $$;
+
+-- ── what follows from it ────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE incidents (
+  id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  monitor_id      bigint NOT NULL REFERENCES monitors ON DELETE CASCADE,
+  severity        text NOT NULL,
+  class           text NOT NULL,
+  cause           text NOT NULL,
+  expected        text,
+  got             text,
+  started_at      timestamptz NOT NULL, -- the first failure
+  opened_at       timestamptz NOT NULL DEFAULT now(),
+  ended_at        timestamptz,          -- the first success
+  resolved_at     timestamptz,
+  failures        integer NOT NULL,
+  acknowledged_at timestamptz,
+  acknowledged_by text
+);
+CREATE UNIQUE INDEX incidents_open ON incidents (monitor_id) WHERE ended_at IS NULL;
+CREATE INDEX ON incidents (started_at);
+
+-- One message for one channel. The event is a snapshot; the channel's configuration is read at delivery.
+CREATE TABLE notifications (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  delivery_id  uuid NOT NULL UNIQUE,
+  channel_id   bigint NOT NULL REFERENCES channels ON DELETE CASCADE,
+  incident_id  bigint REFERENCES incidents ON DELETE CASCADE,
+  event        text NOT NULL,
+  sequence     integer NOT NULL,        -- counts the events of one type within an incident, for reminders
+  snapshot     jsonb NOT NULL,
+  state        text NOT NULL CHECK (state IN ('queued', 'paused', 'delivered', 'failed', 'muted', 'discarded')),
+  attempts     integer NOT NULL DEFAULT 0,
+  last_error   text,
+  remote_id    text,                    -- the provider's name for the message, so that a recovery can answer it
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  delivered_at timestamptz,
+  UNIQUE (incident_id, channel_id, event, sequence)
+);
+CREATE INDEX ON notifications (created_at);
+CREATE INDEX ON notifications (channel_id);
+
+-- Each try of a notification's delivery, and the provider's words.
+CREATE TABLE delivery_attempts (
+  notification_id bigint NOT NULL REFERENCES notifications ON DELETE CASCADE,
+  attempt         integer NOT NULL,
+  started_at      timestamptz NOT NULL,
+  duration_ms     bigint NOT NULL,
+  outcome         text NOT NULL,        -- delivered | transient | permanent | config | bug
+  status_code     smallint,
+  message         text,
+  PRIMARY KEY (notification_id, attempt, started_at)
+);
