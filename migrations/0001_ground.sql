@@ -13,6 +13,7 @@ CREATE TABLE channels (
   notifier     text NOT NULL,
   enabled      boolean NOT NULL,
   settings     jsonb NOT NULL,          -- secrets by reference: {"env": …}, {"file": …}
+  learned      jsonb NOT NULL DEFAULT '{}',  -- settings that the provider replaced (a chat that moved)
   filter       jsonb NOT NULL,
   allow        text[] NOT NULL,
   source       text NOT NULL CHECK (source IN ('file', 'command-line')),

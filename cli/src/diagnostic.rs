@@ -7,7 +7,6 @@
 
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
-use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 use uptime_core::config::{Diagnostic, Level};
 
@@ -74,13 +73,15 @@ impl Page {
             1 => Some(format!("1 {word}")),
             _ => Some(format!("{count} {word}s")),
         };
-        let counts: Vec<String> = count(errors, "error").into_iter().chain(count(warnings, "warning")).collect();
+        let counts: Vec<String> =
+            count(errors, "error").into_iter().chain(count(warnings, "warning")).collect();
         if counts.is_empty() {
             return;
         }
         let (word, style) = named(if errors > 0 { Level::Error } else { Level::Warning });
         let hidden = diagnostics.len().saturating_sub(SHOWN);
-        let shown = if hidden > 0 { format!(", of which the first {SHOWN} are shown") } else { String::new() };
+        let shown =
+            if hidden > 0 { format!(", of which the first {SHOWN} are shown") } else { String::new() };
         self.painted(style, word);
         self.push(&format!(": `{file_name}` has {}{shown}\n", counts.join(" and ")));
     }
@@ -142,15 +143,20 @@ impl Excerpt {
 
     /// The part around the carets that fits.
     fn cut(cells: &[Cell]) -> Self {
-        let width = |cells: &[Cell]| -> usize { cells.iter().map(Cell::width).sum() };
+        let width = |cells: &[Cell]| -> usize { cells.iter().map(|cell| cell.width()).sum() };
         let first = cells.iter().position(|cell| cell.marked).unwrap_or(cells.len());
         let (mut from, mut to) = (0, cells.len());
         if width(cells) > WIDTH {
-            while from < first && width(&cells[from..first]) > WIDTH / 2 {
+            let mut before = width(&cells[..first]);
+            while before > WIDTH / 2 {
+                before -= cells[from].width();
                 from += 1;
             }
-            while to > from && width(&cells[from..to]) > WIDTH {
-                to -= 1;
+            let mut shown = 0;
+            to = from;
+            while to < cells.len() && shown + cells[to].width() <= WIDTH {
+                shown += cells[to].width();
+                to += 1;
             }
         }
         let dots = |cut: bool| if cut { "…" } else { "" };
@@ -173,7 +179,7 @@ struct Cell {
 }
 
 impl Cell {
-    fn width(&self) -> usize {
+    fn width(self) -> usize {
         self.shown.width().unwrap_or(0)
     }
 }
@@ -186,8 +192,10 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::Range;
 
-    fn one(text: &str, span: Range<usize>, masked: Vec<Range<usize>>) -> Vec<Diagnostic> {
+    fn one(text: &str, span: Range<usize>, masked: Option<Range<usize>>) -> Vec<Diagnostic> {
+        let masked = masked.into_iter().collect();
         let line = text[..span.start].matches('\n').count() + 1;
         let (message, hint) = ("`a` is wrong".to_owned(), Some("write `b`".to_owned()));
         vec![Diagnostic { level: Level::Error, message, hint, span, line, column: 1, masked }]
@@ -196,7 +204,7 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_its_line() {
         let text = "x = 1\na = \"ä\" # c\n";
-        let page = render("uptime.toml", text, &one(text, 10..14, Vec::new()), false);
+        let page = render("uptime.toml", text, &one(text, 10..14, None), false);
         assert_eq!(
             page,
             "error: `a` is wrong\n --> uptime.toml:2:1\n  |\n2 | a = \"ä\" # c\n  |     ^^^\nhint: write `b`\n\nerror: `uptime.toml` has 1 error\n"
@@ -208,9 +216,9 @@ mod tests {
         for secret in ["x", "a-much-longer-secret"] {
             let text = format!("token = \"{secret}\" # c");
             let (start, end) = (8, 10 + secret.len());
-            let page = render("f", &text, &one(&text, start..end, vec![start..end]), false);
+            let page = render("f", &text, &one(&text, start..end, Some(start..end)), false);
             assert!(page.contains("1 | token = •••••• # c\n  |         ^^^^^^\n"), "{page}");
-            let page = render("f", &text, &one(&text, 0..5, vec![start..end]), false);
+            let page = render("f", &text, &one(&text, 0..5, Some(start..end)), false);
             assert!(page.contains("1 | token = •••••• # c\n  | ^^^^^\n"), "{page}");
         }
     }
@@ -224,7 +232,7 @@ mod tests {
             ("a = 1", 5..5, "a = 1", "     ^"),
             ("a = [\r\n1]", 4..9, "a = [", "    ^"),
         ] {
-            let page = render("f", text, &one(text, span, Vec::new()), false);
+            let page = render("f", text, &one(text, span, None), false);
             assert!(page.contains(&format!("1 | {line}\n  | {carets}\n")), "{page}");
         }
     }
@@ -232,7 +240,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_carets() {
         let text = format!("{}WRONG{}", "a".repeat(500), "b".repeat(500));
-        let page = render("f", &text, &one(&text, 500..505, Vec::new()), false);
+        let page = render("f", &text, &one(&text, 500..505, None), false);
         let lines: Vec<&str> = page.lines().collect();
         assert_eq!(lines[3], format!("1 | …{}WRONG{}…", "a".repeat(60), "b".repeat(55)));
         assert_eq!(lines[4], format!("  | {}^^^^^", " ".repeat(61)));
@@ -241,7 +249,7 @@ mod tests {
     #[test]
     fn all_are_counted_and_not_all_are_shown() {
         let text = "a = 1";
-        let many: Vec<Diagnostic> = (0..150).flat_map(|_| one(text, 0..1, Vec::new())).collect();
+        let many: Vec<Diagnostic> = (0..150).flat_map(|_| one(text, 0..1, None)).collect();
         let page = render("f", text, &many, false);
         assert_eq!(page.matches("-->").count(), 100);
         assert!(page.ends_with("error: `f` has 150 errors, of which the first 100 are shown\n"));
@@ -251,7 +259,7 @@ mod tests {
     #[test]
     fn color_changes_nothing_but_the_color() {
         let text = "a = 1";
-        let colored = render("f", text, &one(text, 0..1, Vec::new()), true);
+        let colored = render("f", text, &one(text, 0..1, None), true);
         assert!(colored.starts_with("\u{1b}[1m\u{1b}[31merror\u{1b}[0m: `a` is wrong\n"), "{colored:?}");
     }
 }

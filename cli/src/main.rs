@@ -1,1 +1,43 @@
-fn main() {}
+//! The binary `uptime`: parse, run, exit code.
+
+mod args;
+mod commands;
+mod confirm;
+mod database;
+mod diagnostic;
+mod env;
+mod exit;
+mod file;
+mod log;
+mod output;
+mod settings;
+mod signals;
+
+use clap::Parser;
+use exit::Exit;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long blocking calls (a name that nobody resolves) may hold up the exit.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let printer = output::Printer::new(&args.global);
+    log::init(&args.global, args.command.default_log());
+    // A process has one provider; that it is set already can't be.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&exit::CommandError::new(Exit::TryAgain, format!("no threads to be had: {error}")));
+            return Exit::TryAgain.into();
+        }
+    };
+    let exit = runtime.block_on(commands::run(args, &printer)).unwrap_or_else(|error| {
+        printer.error(&error);
+        error.exit
+    });
+    runtime.shutdown_timeout(LEFTOVERS);
+    exit.into()
+}

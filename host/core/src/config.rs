@@ -10,6 +10,7 @@ mod diagnostic;
 mod monitors;
 mod queues;
 mod reference;
+mod references;
 mod syntax;
 mod table;
 mod takes;
@@ -25,12 +26,13 @@ use crate::monitor::Monitor;
 use crate::notifier::Description;
 use crate::secret::SecretRef;
 use diagnostic::{Lines, Notes};
+use references::Reference;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use table::Table;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use values::{DatabaseUrl, Reference};
+use values::DatabaseUrl;
 
 /// What `uptime init` writes: it reads as it is, and its commented examples read when they are uncommented.
 pub const STARTER: &str = include_str!("config/starter.toml");
@@ -86,7 +88,13 @@ impl Reading {
     pub fn complaint(&self, path: &[&str], message: &str, hint: Option<&str>) -> Diagnostic {
         let found = (1..=path.len()).rev().find_map(|length| self.position_of(&path[..length]));
         let hint = hint.map(|hint| printable(hint, 300));
-        Lines::new(&self.text).diagnose(Level::Error, printable(message, 300), hint, found.unwrap_or(0..0), &self.secrets)
+        Lines::new(&self.text).diagnose(
+            Level::Error,
+            printable(message, 300),
+            hint,
+            found.unwrap_or(0..0),
+            &self.secrets,
+        )
     }
 }
 
@@ -98,7 +106,13 @@ pub fn read(text: &str, notifiers: &[Description]) -> Reading {
         let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());
         notes.error(0..0, message, Some("`uptime monitor add` needs no file".into()));
     } else {
-        let (root, errors) = DeTable::parse_recoverable(text);
+        let (mut root, mut errors) = DeTable::parse_recoverable(text);
+        let without = syntax::without_keys_alone(text, &errors);
+        if let Some(without) = &without {
+            let (rest, more) = DeTable::parse_recoverable(without);
+            root = rest;
+            errors.extend(more);
+        }
         notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers);
         let mut table = Table::root(&mut notes, root.get_ref());
         config = Some(read_file(&mut table, notifiers));

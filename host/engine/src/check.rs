@@ -28,7 +28,7 @@ use uptime_core::check::CheckReport;
 use uptime_core::monitor::CheckSpec;
 
 /// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
-const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 
 /// Runs checks. Clones share what is worth sharing: the trusted certificates, the ping sockets, the bound on name
 /// lookups at once. One is enough for a process; it must be used inside one tokio runtime.
@@ -85,7 +85,9 @@ impl Checker {
         let mut trace = Trace::new();
         // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
         let verdict = match spec {
-            CheckSpec::Http(http) => timeout_at(deadline, http::run(means, http, started, deadline, &mut trace)).await,
+            CheckSpec::Http(http) => {
+                timeout_at(deadline, http::run(means, http, started, deadline, &mut trace)).await
+            }
             CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(means, tcp, deadline, &mut trace)).await,
             // What came back by the deadline counts, so this one must not be cut off from outside.
             CheckSpec::Ping(ping) => ping::run(means, ping, deadline, &mut trace).await,

@@ -1,1 +1,78 @@
-//! Placeholder.
+//! Everything that moves: the scheduler, the workers, the checks, the deliveries.
+//!
+//! It decides by `uptime-core`, keeps by `uptime-store` and tells by `uptime-notifier`. It prints nothing: what
+//! happened goes to the log, and to an [`Observer`] for whoever shows it.
+
+pub mod check;
+pub mod checks;
+pub mod deliveries;
+pub mod scheduler;
+pub mod secrets;
+pub mod worker;
+
+use jiff::Timestamp;
+use std::sync::Arc;
+use uptime_core::check::{CheckReport, Failure};
+use uptime_core::event::EventType;
+use uptime_core::id::IncidentId;
+use uptime_store::notifications::DeliveryEnd;
+
+/// Is told what happened, after it was committed. Must return at once.
+pub type Observer = Arc<dyn Fn(Activity) + Send + Sync>;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Activity {
+    /// A check was recorded.
+    Checked {
+        /// Of which monitor.
+        monitor: String,
+        /// What it found.
+        report: CheckReport,
+    },
+    /// An incident opened.
+    Opened {
+        /// Of which monitor.
+        monitor: String,
+        /// Which.
+        incident: IncidentId,
+        /// The first failure.
+        started_at: Timestamp,
+        /// What opened it.
+        cause: Option<Failure>,
+    },
+    /// An incident ended.
+    Resolved {
+        /// Of which monitor.
+        monitor: String,
+        /// Which.
+        incident: IncidentId,
+        /// The first failure.
+        started_at: Timestamp,
+        /// The first success.
+        ended_at: Timestamp,
+    },
+    /// A delivery was tried.
+    Delivery {
+        /// To which channel.
+        channel: String,
+        /// About which monitor.
+        monitor: String,
+        /// What was told.
+        event: EventType,
+        /// How the try ended.
+        end: DeliveryEnd,
+    },
+    /// The database can't be reached.
+    DatabaseAway {
+        /// Who noticed.
+        queue: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// It can be again.
+    DatabaseBack {
+        /// Who noticed.
+        queue: &'static str,
+    },
+}

@@ -60,7 +60,9 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::NotSet { name } => {
-                format!("set `{name}` for this process: `Environment={name}=…` in its unit, or `export {name}=…` before it starts")
+                format!(
+                    "set `{name}` for this process: `Environment={name}=…` in its unit, or `export {name}=…` before it starts"
+                )
             }
             Self::NotText { from } | Self::Empty { from } => format!("write the secret's text into `{from}`"),
             Self::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
@@ -69,7 +71,9 @@ impl SecretError {
             Self::Unreadable { path, .. } => {
                 format!("let this process's user read it: `chown` or `chmod` on `{}`", path.display())
             }
-            Self::TooLarge { path } => format!("point to a file with the secret alone instead of `{}`", path.display()),
+            Self::TooLarge { path } => {
+                format!("point to a file with the secret alone instead of `{}`", path.display())
+            }
         }
     }
 }
@@ -139,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_files_last_newline_is_not_the_secrets() {
-        for (content, secret) in [("word", "word"), ("word\n", "word"), ("word\r\n", "word"), ("two\nlines\n\n", "two\nlines\n")] {
+        for (content, secret) in
+            [("word", "word"), ("word\n", "word"), ("word\r\n", "word"), ("two\nlines\n\n", "two\nlines\n")]
+        {
             let (_directory, reference) = file(content.as_bytes());
             assert_eq!(resolve(&reference).expect(content).expose(), secret);
         }
@@ -160,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_can_be_no_secret_is_refused() {
-        for content in [&b""[..], b"\n", b"\xff\xfe", &[b'x'; 65 * 1024]] {
+        for content in [&b""[..], b"\n", b"\xff\xfe", &vec![b'x'; 65 * 1024]] {
             let (_directory, reference) = file(content);
             assert!(resolve(&reference).is_err(), "{} bytes", content.len());
         }

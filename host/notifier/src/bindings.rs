@@ -1,8 +1,6 @@
 //! What wasmtime makes of `wit/notifier/0.1.0`. A later version gets a module beside it, and an adapter into the
 //! newest one's types.
 
-#![expect(missing_docs, reason = "the documentation is in the WIT files")]
-
 wasmtime::component::bindgen!({
     path: "../../wit/notifier/0.1.0",
     world: "notifier-plugin",

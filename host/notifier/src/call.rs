@@ -264,3 +264,73 @@ fn method(method: guest_http::Method) -> http::Method {
         guest_http::Method::Head => http::Method::HEAD,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use guest_sign::Host as _;
+    use uptime_core::secret::Secret;
+
+    fn call() -> (Call, String) {
+        let mut references = References::default();
+        let reference = references.add(&Secret::new("a\"b&c"));
+        (Call::new("test", &Limits::default(), references, Policy::default(), Outlet::Closed), reference)
+    }
+
+    fn request(url: String, headers: &[(&str, String)], body: String) -> Request {
+        Request {
+            method: guest_http::Method::Post,
+            url,
+            query: vec![("q".into(), body.clone())],
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            body: Some(body.into_bytes()),
+            timeout_ms: Some(3_600_000),
+        }
+    }
+
+    #[test]
+    fn secrets_are_put_in_as_each_place_needs_it() {
+        let (call, reference) = call();
+        for (content_type, body) in [
+            ("application/json; charset=utf-8", r#"a\"b&c"#),
+            ("application/x-www-form-urlencoded", "a%22b%26c"),
+            ("text/plain", "a\"b&c"),
+        ] {
+            let headers = [("content-type", content_type.to_owned()), ("authorization", format!("Bearer {reference}"))];
+            let outbound = call.outbound(request(format!("https://x.example/{reference}/y?z#f"), &headers, reference.clone()));
+            let outbound = outbound.expect("a request");
+            assert_eq!(outbound.url.as_str(), "https://x.example/a%22b%26c/y?z&q=a%22b%26c");
+            assert_eq!(outbound.headers["authorization"], "Bearer a\"b&c");
+            assert_eq!(outbound.body, body.as_bytes(), "{content_type}");
+            assert_eq!(outbound.timeout, Limits::default().request_timeout);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let (call, reference) = call();
+        let refused = |url: &str, name: &str, value: &str| {
+            call.outbound(request(url.into(), &[(name, value.into())], String::new())).err().expect("refused")
+        };
+        assert_eq!(refused("nowhere", "x-a", "1"), "the address: relative URL without a base");
+        for name in ["Host", "content-length", "Transfer-Encoding", "connection", "proxy-connection"] {
+            assert_eq!(refused("https://x.example", name, "1"), format!("the header `{name}` is the host's to set"));
+        }
+        assert_eq!(refused("https://x.example", "a b", "1"), "`a b` is no header's name");
+        assert_eq!(refused("https://x.example", "x-a", "1\r\nx-b: 2"), "the header `x-a` has a value that can't be sent");
+        drop(reference);
+    }
+
+    #[test]
+    fn signatures_are_over_what_the_receiver_sees() {
+        let (mut call, reference) = call();
+        assert_eq!(call.hmac_sha256(reference.clone(), b"x".to_vec()).expect("a signature").len(), 32);
+        assert!(call.hmac_sha256(reference.clone(), format!("x{reference}").into_bytes()).is_err());
+        assert!(call.hmac_sha256("bot_token".into(), b"x".to_vec()).is_err());
+        let broken = call.references.add(&Secret::new("whsec_%%%"));
+        assert_eq!(
+            call.hmac_sha256(broken, b"x".to_vec()),
+            Err("a secret that begins with `whsec_` has to go on in base64".into())
+        );
+    }
+}

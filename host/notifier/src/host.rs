@@ -274,6 +274,7 @@ impl Inner {
             .get_or_try_init(|| async {
                 let (engine, cache, bytes) = (self.engine.clone(), Arc::clone(&self.cache), plugin.bytes.clone());
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
+                plugin::look(&bytes).map_err(bad)?;
                 let component = tokio::task::spawn_blocking(move || cache.load(&engine, &bytes))
                     .await
                     .map_err(|error| NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name)))?

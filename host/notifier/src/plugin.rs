@@ -46,6 +46,15 @@ impl Plugin {
     }
 }
 
+/// What a file is by its first bytes, when that is no component: wasmtime's words for it are long.
+pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
+    match bytes {
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', ..] => Err("it is a core module, not a component".into()),
+        _ => Err("it is no WebAssembly".into()),
+    }
+}
+
 /// A compiled component, its imports resolved; the reason when it is no plugin for this host.
 pub(crate) fn link(engine: &Engine, linker: &Linker<Call>, component: &Component) -> Result<NotifierPluginPre<Call>, String> {
     let ty = component.component_type();

@@ -123,3 +123,86 @@ fn hand_over(field: &Field, setting: &ResolvedSetting, references: &mut Referenc
         (FieldKind::Map, _) => Err("takes a table of texts".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        let field = |key: &str, kind| Field { key: key.into(), help: String::new(), kind, required: false, choices: vec!["a".into()] };
+        Description {
+            name: "test".into(),
+            version: "1".into(),
+            summary: String::new(),
+            fields: vec![
+                field("text", FieldKind::Text),
+                field("secret", FieldKind::Secret),
+                field("url", FieldKind::Url),
+                field("integer", FieldKind::Integer),
+                field("boolean", FieldKind::Boolean),
+                field("choice", FieldKind::Choice),
+                field("map", FieldKind::Map),
+            ],
+            hosts: vec![],
+        }
+    }
+
+    fn text(text: &str) -> ResolvedSetting {
+        ResolvedSetting::Text(Secret::new(text))
+    }
+
+    #[test]
+    fn the_guest_gets_references_for_secrets_and_for_a_maps_values() {
+        let settings = ResolvedSettings::from([
+            ("secret".to_owned(), ResolvedSetting::List(vec![Secret::new("canary1"), Secret::new("canary2"), Secret::new("")])),
+            ("map".to_owned(), ResolvedSetting::Map(BTreeMap::from([("key".to_owned(), Secret::new("canary3"))]))),
+            ("text".to_owned(), text("clear")),
+        ]);
+        let mut references = References::default();
+        let given = for_guest(&description(), &settings, &mut references);
+        let shown = format!("{given:?}");
+        assert!(shown.contains("clear") && shown.contains("key") && !shown.contains("canary"), "{shown}");
+        let SettingValue::List(secrets) = &given[1].value else { panic!("{shown}") };
+        let SettingValue::Map(map) = &given[2].value else { panic!("{shown}") };
+        let values: Vec<_> =
+            secrets.iter().chain([&map[0].1]).map(|reference| references.value(reference).map(Secret::expose)).collect();
+        assert_eq!(values, [Some("canary1"), Some("canary2"), Some("canary3")]);
+    }
+
+    #[test]
+    fn each_kind_takes_its_form_alone() {
+        use ResolvedSetting as R;
+        let list = || R::List(vec![Secret::new("x")]);
+        let map = || R::Map(BTreeMap::from([("k".to_owned(), Secret::new("x"))]));
+        for (key, good, bad) in [
+            ("text", vec![text("x"), R::Integer(1)], vec![R::Boolean(true), list(), map()]),
+            ("secret", vec![text("x"), R::Integer(1), list()], vec![R::Boolean(true), map()]),
+            ("url", vec![text("http://x/y")], vec![text("x"), text("ftp://x"), R::Integer(1), list(), map()]),
+            ("integer", vec![R::Integer(-1), text(" 7 ")], vec![text("x"), text("1.5"), R::Boolean(true), list(), map()]),
+            ("boolean", vec![R::Boolean(false), text("true")], vec![text("yes"), R::Integer(1), list(), map()]),
+            ("choice", vec![text("a")], vec![text("b"), R::Integer(1), list(), map()]),
+            ("map", vec![map()], vec![text("x"), list(), R::Integer(1)]),
+        ] {
+            for setting in good {
+                assert_eq!(check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())])), [], "{key} {setting:?}");
+            }
+            for setting in bad {
+                let problems = check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())]));
+                assert_eq!(problems.len(), 1, "{key} {setting:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_grant_their_origins() {
+        let settings = ResolvedSettings::from([
+            ("url".to_owned(), text("https://a.example:8443/x?y")),
+            ("secret".to_owned(), text("https://b.example/token")),
+            ("text".to_owned(), text("https://c.example/")),
+        ]);
+        let granted: Vec<_> = origins(&description(), &settings).map(|grant| grant.to_string()).collect();
+        assert_eq!(granted, ["https://b.example", "https://a.example:8443"]);
+        let token = ResolvedSettings::from([("secret".to_owned(), text("123:abc"))]);
+        assert_eq!(origins(&description(), &token).count(), 0);
+    }
+}

@@ -55,16 +55,12 @@ pub(crate) fn create(
         .output()
         .map_err(PostgresError::io("run", binaries.program("initdb")))?;
     if !output.status.success() {
-        let mut words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if let Some(signal) = output.status.signal() {
-            words.push_str(&format!(" (ended by signal {signal})"));
-        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let ended = output.status.signal().map(|signal| format!("(ended by signal {signal})"));
+        let output = [words.trim(), &ended.unwrap_or_default()].join(" ").trim().to_owned();
         // What it leaves when it is killed; it cleans up after itself otherwise.
         let _ = fs::remove_dir_all(&unfinished);
-        return Err(PostgresError::CreateFailed {
-            cluster: layout.cluster(),
-            output: words.trim().to_owned(),
-        });
+        return Err(PostgresError::CreateFailed { cluster: layout.cluster(), output });
     }
     fs::rename(&unfinished, layout.cluster()).map_err(PostgresError::io("rename", unfinished))?;
     if durable {

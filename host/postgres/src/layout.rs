@@ -45,6 +45,8 @@ impl Layout {
 
     /// Makes the directories that the caller owns.
     pub(crate) fn create(data_dir: &Path) -> Result<Self, PostgresError> {
+        // A name that won't do is refused before anything is made; the real one is known only afterwards.
+        Self::of(data_dir)?;
         // Root's directory must let the server's account pass; a user's own is nobody else's business.
         let mode = if Account::is_root() { 0o711 } else { 0o700 };
         make_dirs(data_dir, mode)?;
@@ -87,7 +89,7 @@ impl Layout {
     }
 
     /// Writes a file that the server's account has to read, all of it or nothing.
-    pub(crate) fn write_for_server(&self, path: &Path, content: &str) -> Result<(), PostgresError> {
+    pub(crate) fn write_for_server(path: &Path, content: &str) -> Result<(), PostgresError> {
         let temporary = path.with_extension("new");
         let write = || {
             let _ = fs::remove_file(&temporary);

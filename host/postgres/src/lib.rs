@@ -52,7 +52,7 @@ impl Options {
             data_dir: data_dir.into(),
             settings: Vec::new(),
             search: None,
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
         }
     }
 
@@ -211,11 +211,15 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
     if !layout.exists() {
         return Ok(status);
     }
-    // The users can be counted only while nobody comes or goes.
-    let Some(_start) = StartLock::try_take(&layout)? else {
-        status.server = ServerState::Changing;
-        status.in_use = true;
-        return Ok(status);
+    // The users can be counted only while nobody comes or goes. To join a running server takes milliseconds.
+    let _start = match StartLock::take(&layout, Patience::new(Duration::from_secs(1)), || ()) {
+        Ok(start) => start,
+        Err(PostgresError::Busy { .. }) => {
+            status.server = ServerState::Changing;
+            status.in_use = true;
+            return Ok(status);
+        }
+        Err(error) => return Err(error),
     };
     status.in_use = UsersLock::is_held(&layout)?;
     let pid_file = PidFile::read(&layout.cluster())?;
@@ -235,7 +239,7 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
 ///
 /// While processes use it, only `force` stops it: they lose their connections then.
 pub fn stop(data_dir: &Path, force: bool) -> Result<bool, PostgresError> {
-    let patience = Patience::new(Duration::from_secs(120));
+    let patience = Patience::new(Duration::from_mins(2));
     let layout = Layout::of(data_dir)?;
     if !layout.exists() {
         return Ok(false);

@@ -65,7 +65,7 @@ impl StartLock {
     }
 
     /// Takes it if it is free.
-    pub(crate) fn try_take(layout: &Layout) -> Result<Option<Self>, PostgresError> {
+    fn try_take(layout: &Layout) -> Result<Option<Self>, PostgresError> {
         let file = layout.open_lock("start.lock")?;
         Ok(try_lock(&file, layout)?.then_some(Self(file)))
     }

@@ -154,6 +154,8 @@ fn belongs_to(pid: u32, cluster: &Path) -> bool {
     }
     match fs::read_link(file("cwd")) {
         Ok(directory) => directory == cluster,
+        // It is about to be a zombie: still here, until it is.
+        Err(error) if program.is_empty() && error.kind() == io::ErrorKind::NotFound => true,
         Err(_) => is_postgres(&String::from_utf8_lossy(&program)),
     }
 }

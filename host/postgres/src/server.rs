@@ -14,7 +14,8 @@ use crate::session::Session;
 use crate::{DATABASE, Options, Progress};
 use rustix::process::Signal;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -52,117 +53,111 @@ pub(crate) fn ensure(
     on_progress: &dyn Fn(Progress),
 ) -> Result<PathBuf, PostgresError> {
     let mut starting: Option<Starting> = None;
-    let mut unreachable_since = None;
+    let mut absent_since = None;
     let mut recovering = false;
     cut_log(layout);
     loop {
         let pid_file = PidFile::read(&layout.cluster())?;
-        if let Some(socket_dir) = pid_file.as_ref().and_then(|file| file.socket_dir.as_deref()) {
-            match look(layout, socket_dir)? {
-                Seen::Ready => return Ok(socket_dir.to_owned()),
-                Seen::NotYet => {
-                    unreachable_since = None;
-                    if !recovering && starting.as_ref().is_none_or(|starting| starting.is_slow()) {
-                        on_progress(Progress::Recovering);
-                        recovering = true;
-                    }
-                }
-                Seen::Nothing => {}
+        match look(layout, pid_file.as_ref())? {
+            Seen::Ready(socket_dir) => return Ok(socket_dir),
+            Seen::NotYet if !recovering && starting.as_ref().is_none_or(Starting::is_slow) => {
+                on_progress(Progress::Recovering);
+                recovering = true;
             }
+            Seen::NotYet | Seen::Silent => absent_since = None,
+            Seen::Absent => {}
         }
+        let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(&layout.cluster()));
         if let Some(child) = &mut starting {
-            if child.failed()? {
-                let tail = child.log_tail();
-                // A killed postmaster's backends may be on their way out; another's start may be on its way up.
-                let passes = tail.contains("is still in use") || tail.contains("already exists");
-                if !passes || patience.is_over() {
-                    return Err(PostgresError::StartFailed { tail, log: layout.log() });
-                }
+            if child.is_spent(owner.ours().is_some(), patience)? {
                 starting = None;
-                thread::sleep(Duration::from_millis(100));
-            } else if child.is_over()? && pid_file.is_none() {
-                // It came up, and went again before anybody could speak to it.
-                starting = None;
+            }
+        } else if let Some(pid) = owner.ours() {
+            let since = *absent_since.get_or_insert_with(Instant::now);
+            if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
+                tracing::warn!(pid, "the database server's socket is lost: starting it anew");
+                stop_process(layout, pid, patience)?;
             }
         } else {
-            match pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(&layout.cluster())) {
-                Owner::Ours(pid) => {
-                    let since = *unreachable_since.get_or_insert_with(Instant::now);
-                    if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
-                        tracing::warn!(pid, "the database server's socket is lost: starting it anew");
-                        stop_process(layout, pid, patience)?;
-                    }
-                }
-                owner => {
-                    match (owner, &pid_file) {
-                        (Owner::Foreign(pid), Some(file)) => {
-                            tracing::warn!(
-                                pid,
-                                "the database server's pid file names another program: it is not believed"
-                            );
-                            file.disown(&layout.cluster())?;
-                        }
-                        (Owner::Unreadable, Some(_)) => PidFile::remove(&layout.cluster())?,
-                        _ => {}
-                    }
-                    starting = Some(Starting::begin(layout, options, start, patience, prefer, on_progress)?);
-                }
-            }
+            clear_pid_file(layout, owner, pid_file.as_ref())?;
+            starting = Some(Starting::begin(layout, options, start, patience, prefer, on_progress)?);
         }
         if patience.is_over() {
-            let tail = tail(&layout.log(), 0);
-            return Err(PostgresError::StartTimeout {
-                seconds: patience.seconds(),
-                recovering,
-                tail,
-                log: layout.log(),
-            });
+            let (seconds, tail, log) = (patience.seconds(), tail(&layout.log(), 0), layout.log());
+            return Err(PostgresError::StartTimeout { seconds, recovering, tail, log });
         }
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Makes a pid file that PostgreSQL would stumble over harmless.
+fn clear_pid_file(layout: &Layout, owner: Owner, pid_file: Option<&PidFile>) -> Result<(), PostgresError> {
+    match (owner, pid_file) {
+        (Owner::Foreign(pid), Some(file)) => {
+            tracing::warn!(pid, "the database server's pid file names another program: it is not believed");
+            file.disown(&layout.cluster())
+        }
+        (Owner::Unreadable, Some(_)) => PidFile::remove(&layout.cluster()),
+        _ => Ok(()),
     }
 }
 
 /// Stops the server if it runs; whether it did.
 pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> Result<bool, PostgresError> {
     let pid_file = PidFile::read(&layout.cluster())?;
-    let Some(pid) = pid_file.and_then(|file| file.owner(&layout.cluster()).ours()) else { return Ok(false) };
+    let owner = pid_file.map(|file| file.owner(&layout.cluster()));
+    let Some(pid) = owner.and_then(Owner::ours) else { return Ok(false) };
     stop_process(layout, pid, patience)?;
     Ok(true)
 }
 
 /// What knocking at the socket shows.
 enum Seen {
-    Ready,
+    /// A server that lets us in, through the socket in this directory.
+    Ready(PathBuf),
     /// A server that starts, recovers or stops.
     NotYet,
-    Nothing,
+    /// Somebody listens and does not speak, as on a machine that has too much to do.
+    Silent,
+    /// Nobody listens.
+    Absent,
 }
 
-fn look(layout: &Layout, socket_dir: &Path) -> Result<Seen, PostgresError> {
+fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresError> {
+    let Some(socket_dir) = pid_file.and_then(|file| file.socket_dir.as_deref()) else {
+        return Ok(Seen::Absent);
+    };
+    let (Ok(cluster), Ok(_)) = (fs::metadata(layout.cluster()), fs::symlink_metadata(socket_dir)) else {
+        return Ok(Seen::Absent);
+    };
     // A socket is believed only where no other user could have put it.
-    let Ok(owner) = fs::symlink_metadata(layout.cluster()) else { return Ok(Seen::Nothing) };
-    match fs::symlink_metadata(socket_dir) {
-        Ok(_) => layout::check_private(socket_dir, std::os::unix::fs::MetadataExt::uid(&owner))?,
-        Err(_) => return Ok(Seen::Nothing),
-    }
+    layout::check_private(socket_dir, cluster.uid())?;
     match Session::open(socket_dir, DATABASE) {
-        Ok(_) => Ok(Seen::Ready),
-        Err(PostgresError::Io { .. }) => Ok(Seen::Nothing),
+        Ok(_) => Ok(Seen::Ready(socket_dir.to_owned())),
+        Err(PostgresError::Io { source, .. }) => match source.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(Seen::Absent),
+            _ => Ok(Seen::Silent),
+        },
         Err(PostgresError::Refused { code, message }) => match code.as_str() {
             "57P03" => Ok(Seen::NotYet),
-            "53300" => Ok(Seen::Ready),
+            // Its connections are used up: it runs.
+            "53300" => Ok(Seen::Ready(socket_dir.to_owned())),
             "3D000" => {
-                let made = Session::open(socket_dir, "postgres")
-                    .and_then(|mut session| session.query(&format!("CREATE DATABASE {DATABASE}")));
-                match made {
-                    // Somebody else made it meanwhile.
-                    Err(PostgresError::Refused { code, .. }) if code == "42P04" => Ok(Seen::Ready),
-                    made => made.map(|_| Seen::Ready),
-                }
+                create_database(socket_dir)?;
+                Ok(Seen::Ready(socket_dir.to_owned()))
             }
             _ => Err(PostgresError::Refused { code, message }),
         },
         Err(error) => Err(error),
+    }
+}
+
+fn create_database(socket_dir: &Path) -> Result<(), PostgresError> {
+    let mut session = Session::open(socket_dir, "postgres")?;
+    match session.query(&format!("CREATE DATABASE {DATABASE}")) {
+        // Somebody who does not ask for our lock made it meanwhile.
+        Err(PostgresError::Refused { code, .. }) if code == "42P04" => Ok(()),
+        made => made.map(drop),
     }
 }
 
@@ -209,21 +204,27 @@ impl Starting {
         Ok(Self { pg_ctl, since: Instant::now(), log: layout.log(), log_from })
     }
 
-    fn is_over(&mut self) -> Result<bool, PostgresError> {
-        Ok(self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))?.is_some())
-    }
-
-    fn failed(&mut self) -> Result<bool, PostgresError> {
-        let status = self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))?;
-        Ok(status.is_some_and(|status| !status.success()))
+    /// Whether this start came to nothing and another is due; an error if another would end as this one did.
+    fn is_spent(&mut self, has_postmaster: bool, patience: Patience) -> Result<bool, PostgresError> {
+        let Some(status) = self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))? else {
+            return Ok(false);
+        };
+        if status.success() {
+            // Without a postmaster: it came up, and went again before anybody could speak to it.
+            return Ok(!has_postmaster);
+        }
+        let tail = tail(&self.log, self.log_from);
+        // A killed postmaster's backends may be on their way out; another's start may be on its way up.
+        let passes = tail.contains("is still in use") || tail.contains("already exists");
+        if !passes || patience.is_over() {
+            return Err(PostgresError::StartFailed { tail, log: self.log.clone() });
+        }
+        thread::sleep(Duration::from_millis(100));
+        Ok(true)
     }
 
     fn is_slow(&self) -> bool {
         self.since.elapsed() > Duration::from_secs(1)
-    }
-
-    fn log_tail(&self) -> String {
-        tail(&self.log, self.log_from)
     }
 }
 
@@ -270,12 +271,9 @@ fn shell_quote(text: &str) -> String {
 /// stands in a directory that nobody else can enter; this holds even if somebody opened it.
 fn write_access_files(layout: &Layout, account: &Account) -> Result<(), PostgresError> {
     let hba = format!("local all {DATABASE} peer map={DATABASE}\n");
-    let mut ident = String::new();
-    for user in ["root", &account.name] {
-        ident.push_str(&format!("{DATABASE} \"{user}\" {DATABASE}\n"));
-    }
-    layout.write_for_server(&layout.hba_file(), &hba)?;
-    layout.write_for_server(&layout.ident_file(), &ident)
+    let ident = ["root", &account.name].map(|user| format!("{DATABASE} \"{user}\" {DATABASE}\n")).concat();
+    Layout::write_for_server(&layout.hba_file(), &hba)?;
+    Layout::write_for_server(&layout.ident_file(), &ident)
 }
 
 /// Fast shutdown: sessions are ended, everything is written. At the end of the patience, an immediate one.

@@ -15,7 +15,7 @@ const MESSAGE_MAX: usize = 64 << 20;
 
 /// How long a server may be silent: while it lets us in, and while it runs a statement.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One row, each value as text; `None`: null.
 pub type Row = Vec<Option<String>>;
@@ -120,16 +120,12 @@ pub(crate) fn url(socket_dir: &Path, database: &str) -> String {
 }
 
 fn encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                text.push(char::from(*byte))
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let encoded = bytes.iter().map(|byte| match *byte {
+        byte if is_plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    encoded.collect()
 }
 
 /// An error message's SQLSTATE and text: fields of a letter and a text each.

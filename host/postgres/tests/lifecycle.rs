@@ -3,9 +3,11 @@
 //! Other processes are this test binary again: the ignored test `a_process_that_holds_a_lease` acquires a lease,
 //! says so on its stdout, and lets go when its stdin ends.
 
+#![expect(clippy::print_stdout, reason = "a process that holds a lease says so")]
+
 mod place;
 
-use place::{Place, Session};
+use place::{Place, Placement};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -95,7 +97,7 @@ fn a_cold_start_makes_a_cluster_and_the_last_one_out_stops_it() {
     drop(session);
 
     assert_eq!(second.release().expect("released"), Released::StillUsed);
-    assert_eq!(place.query(&lease, "SELECT 1"), "1");
+    assert_eq!(place::query(&lease, "SELECT 1"), "1");
     let found = status(&place.data_dir()).expect("a status");
     assert!(found.in_use);
     assert_eq!(found.server, ServerState::Running { pid: place.postmaster(), url: lease.url() });
@@ -110,11 +112,11 @@ fn the_server_is_durable_unless_told_otherwise() {
     let place = Place::new();
     let lease = acquire(&uptime_postgres::Options::new(place.data_dir()), &|_| ()).expect("a lease");
     let durable = "SELECT current_setting('fsync') || current_setting('synchronous_commit') || current_setting('full_page_writes')";
-    assert_eq!(place.query(&lease, durable), "ononon");
+    assert_eq!(place::query(&lease, durable), "ononon");
     lease.release().expect("released");
     let lease = acquire(&place.options().set("work_mem", "5MB"), &|_| ()).expect("a lease");
     assert_eq!(
-        place.query(&lease, "SELECT current_setting('fsync') || current_setting('work_mem')"),
+        place::query(&lease, "SELECT current_setting('fsync') || current_setting('work_mem')"),
         "off5MB"
     );
     lease.release().expect("released");
@@ -164,17 +166,17 @@ fn the_server_of_killed_users_is_found_and_used() {
 fn a_killed_postmaster_is_started_again_with_all_that_was_committed() {
     let place = Place::new();
     let mut lease = acquire(&place.options(), &|_| ()).expect("a lease");
-    place.query(&lease, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
+    place::query(&lease, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
     place.kill_postmaster();
     let second = acquire(&place.options(), &|_| ()).expect("a lease after the crash");
-    assert_eq!(place.query(&second, "SELECT count(*) FROM kept"), "1000");
-    assert_eq!(place.query(&lease, "SELECT 1"), "1", "the old URL leads to the new server");
+    assert_eq!(place::query(&second, "SELECT count(*) FROM kept"), "1000");
+    assert_eq!(place::query(&lease, "SELECT 1"), "1", "the old URL leads to the new server");
 
     place.kill_postmaster();
     let url = lease.url();
     lease.ensure_running(&|_| ()).expect("it runs again");
     assert_eq!(lease.url(), url);
-    assert_eq!(place.query(&lease, "SELECT count(*) FROM kept"), "1000");
+    assert_eq!(place::query(&lease, "SELECT count(*) FROM kept"), "1000");
     second.release().expect("released");
     assert_eq!(lease.release().expect("released"), Released::Stopped);
 }
@@ -189,7 +191,7 @@ fn a_starter_killed_in_the_middle_of_initdb_or_of_the_start_harms_nobody() {
         user.kill();
     }
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
-    assert_eq!(place.query(&lease, "SELECT 1"), "1");
+    assert_eq!(place::query(&lease, "SELECT 1"), "1");
     let left: Vec<String> = place.files().into_iter().filter(|name| name.starts_with("cluster.")).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(lease.release().expect("released"), Released::Stopped);
@@ -225,8 +227,8 @@ fn stop_spares_users_unless_it_is_forced() {
 fn the_server_has_a_session_of_its_own_and_nothing_of_ours() {
     let place = Place::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
-    let postmaster = Session::of(place.postmaster());
-    let ours = Session::of(std::process::id());
+    let postmaster = Placement::of(place.postmaster());
+    let ours = Placement::of(std::process::id());
     assert_eq!(postmaster.session, place.postmaster(), "it leads its session");
     assert_ne!(postmaster.session, ours.session);
     assert_eq!(postmaster.terminal, 0);

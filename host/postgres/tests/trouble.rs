@@ -75,10 +75,11 @@ fn a_long_path_gets_a_short_socket_directory() {
     let mut options = place.options();
     options.data_dir = place.data_dir().join("it's a \"long\" $(path), isn't it? ".repeat(4));
     let lease = acquire(&options, &|_| ()).expect("a lease");
-    assert_eq!(place.query(&lease, "SELECT 1"), "1");
-    let directory = PathBuf::from(
-        place.query(&lease, "SELECT trim('\"' FROM current_setting('unix_socket_directories'))"),
-    );
+    assert_eq!(place::query(&lease, "SELECT 1"), "1");
+    let directory = PathBuf::from(place::query(
+        &lease,
+        "SELECT trim('\"' FROM current_setting('unix_socket_directories'))",
+    ));
     assert!(directory.as_os_str().len() < 90, "{}", directory.display());
     assert_eq!(fs::metadata(&directory).expect("it is there").permissions().mode() & 0o777, 0o700);
     // Another process that has other ideas of where short directories are finds the running server.
@@ -89,7 +90,7 @@ fn a_long_path_gets_a_short_socket_directory() {
     // Somebody cleans up the temporary directory under the running server.
     fs::remove_dir_all(&directory).expect("removed");
     let healed = acquire(&options, &|_| ()).expect("a lease after the loss");
-    assert_eq!(place.query(&healed, "SELECT 1"), "1");
+    assert_eq!(place::query(&healed, "SELECT 1"), "1");
     assert_eq!(healed.release().expect("released"), Released::StillUsed);
     assert_eq!(lease.release().expect("released"), Released::Stopped);
 
@@ -129,7 +130,7 @@ fn a_lost_database_is_made_again() {
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     lease.session("postgres").expect("a session").query("DROP DATABASE uptime").expect("dropped");
     let second = acquire(&place.options(), &|_| ()).expect("a lease");
-    assert_eq!(place.query(&second, "SELECT current_database()"), "uptime");
+    assert_eq!(place::query(&second, "SELECT current_database()"), "uptime");
     second.release().expect("released");
     lease.release().expect("released");
 }
@@ -152,8 +153,8 @@ fn a_long_log_is_cut_under_the_running_server() {
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let log = place.base().join("server.log");
     let line = "x".repeat(1 << 20);
-    let long = format!("{}\nthe last line\n", vec![line; 5].join("\n"));
-    fs::write(&log, long).expect("written");
+    let grown = format!("{}\nthe last line\n", vec![line; 5].join("\n"));
+    fs::write(&log, grown).expect("written");
     acquire(&place.options(), &|_| ()).expect("a lease").release().expect("released");
     assert_eq!(fs::metadata(&log).expect("it is there").len(), 0);
     let kept = fs::read_to_string(place.base().join("server.log.1")).expect("it is there");
@@ -182,7 +183,7 @@ fn stale_pid_file(place: &Place, first_line: &str) {
 
 fn starts_beside(place: &Place, what: &str) {
     let lease = acquire(&place.options(), &|_| ()).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!(place.query(&lease, "SELECT 1"), "1");
+    assert_eq!(place::query(&lease, "SELECT 1"), "1");
     assert_eq!(lease.release().expect("released"), Released::Stopped);
 }
 

@@ -141,7 +141,7 @@ async fn apply_channels(connection: &mut PgConnection, wanted: Wanted<'_>, appli
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow, source = EXCLUDED.source,
-               paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
+               learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
         )
         .bind(&channel.name)
         .bind(&channel.notifier)

@@ -19,7 +19,5 @@ pub mod schedule;
 pub use connection::{Store, Wakeups};
 pub use error::StoreError;
 
-/// The queue of checks.
-pub const MONITOR_CHECKS: &str = "monitor-checks";
-/// The queue of deliveries.
-pub const NOTIFICATIONS: &str = "notifications";
+
+pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

@@ -14,6 +14,7 @@ use crate::row::{Columns, instant, int};
 use crate::{NOTIFICATIONS, Store, StoreError};
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row};
+use std::collections::HashMap;
 use std::time::Duration;
 use uptime_core::channel::Settings;
 use uptime_core::event::Event;
@@ -31,7 +32,7 @@ pub struct ChannelRow {
     pub notifier: String,
     /// Whether it is told anything.
     pub enabled: bool,
-    /// The notifier's settings.
+    /// The notifier's settings, with those in it that the provider replaced.
     pub settings: Settings,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
@@ -63,6 +64,10 @@ pub enum DeliveryEnd {
     Delivered {
         /// Its name for the message.
         remote_id: Option<String>,
+        /// Settings that it replaced, to be used from now on.
+        learned: Settings,
+        /// It wants no other message from this channel for so long.
+        pause: Option<Duration>,
     },
     /// It runs again.
     Retry {
@@ -108,28 +113,29 @@ pub struct DeliveryTry {
 }
 
 impl Store {
-    /// The notification with this id and its channel as they are now; `None` when either is gone.
-    pub async fn due_delivery(&self, id: NotificationId) -> Result<Option<DueDelivery>, StoreError> {
-        let row = sqlx::query(
+    /// The notifications with these ids and their channels as they are now. Those that are gone are not among them; one
+    /// whose row can't be read is an error of its own.
+    pub async fn due_deliveries(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Result<DueDelivery, StoreError>>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows = sqlx::query(
             "SELECT n.id AS notification_id, n.snapshot, n.attempts, c.*,
                     (SELECT o.remote_id FROM notifications o
                      WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.event = 'down' AND o.id < n.id
                        AND o.remote_id IS NOT NULL ORDER BY o.id LIMIT 1) AS opening_remote_id
-             FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.id = $1",
+             FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.id = ANY ($1)",
         )
-        .bind(id.0)
-        .fetch_optional(&self.pool)
+        .bind(ids)
+        .fetch_all(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(DueDelivery {
-                notification: id,
-                event: row.json("snapshot", || format!("notification {id}"))?,
-                channel: channel(&row)?,
-                attempts: row.count("attempts")?,
-                opening_remote_id: row.try_get("opening_remote_id")?,
+        rows.iter()
+            .map(|row| {
+                let id = NotificationId(row.try_get("notification_id")?);
+                Ok((id, due_delivery(id, row)))
             })
-        })
-        .transpose()
+            .collect()
     }
 
     /// The channel of this name.
@@ -163,7 +169,7 @@ impl Store {
             return Ok(false);
         }
         let (state, error, remote_id) = match &tried.end {
-            DeliveryEnd::Delivered { remote_id } => ("delivered", None, remote_id.as_deref()),
+            DeliveryEnd::Delivered { remote_id, .. } => ("delivered", None, remote_id.as_deref()),
             DeliveryEnd::Retry { error, .. } => ("queued", Some(error.as_str()), None),
             DeliveryEnd::Failed { error, .. } => ("failed", Some(error.as_str()), None),
             DeliveryEnd::Muted => ("muted", None, None),
@@ -221,29 +227,32 @@ impl Store {
 /// What the try says about the channel itself: it works, it must wait, or it is broken.
 async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Result<(), StoreError> {
     match &tried.end {
-        DeliveryEnd::Delivered { .. } => {
+        DeliveryEnd::Delivered { learned, pause, .. } => {
             sqlx::query(
                 "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL
                  WHERE id = $1 AND (broken_at IS NOT NULL OR paused_until <= now())",
             )
             .bind(tried.channel.0)
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
+            if !learned.is_empty() {
+                let learned = serde_json::to_value(learned).map_err(|error| StoreError::Row {
+                    column: "learned",
+                    row: format!("channel {}", tried.channel),
+                    reason: error.to_string(),
+                })?;
+                sqlx::query("UPDATE channels SET learned = learned || $2 WHERE id = $1")
+                    .bind(tried.channel.0)
+                    .bind(learned)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            if let Some(pause) = pause {
+                pause_channel(connection, tried.channel, *pause).await?;
+            }
         }
         DeliveryEnd::Retry { after, pause_channel: true, .. } => {
-            // What waits for the channel waits until then; what is enqueued later is given the same instant.
-            sqlx::query(
-                "WITH paused AS (
-                   UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
-                   WHERE id = $1 RETURNING id, paused_until)
-                 UPDATE jobs j SET available_at = greatest(j.available_at, p.paused_until)
-                 FROM paused p WHERE j.queue = $3 AND j.lane = p.id AND j.reserved_until IS NULL",
-            )
-            .bind(tried.channel.0)
-            .bind(after.as_secs_f64())
-            .bind(NOTIFICATIONS)
-            .execute(connection)
-            .await?;
+            pause_channel(connection, tried.channel, *after).await?;
         }
         DeliveryEnd::Failed { channel_broken: true, error } => {
             sqlx::query("UPDATE channels SET broken_at = coalesce(broken_at, now()), broken_reason = $2 WHERE id = $1")
@@ -254,6 +263,23 @@ async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Res
         }
         DeliveryEnd::Retry { .. } | DeliveryEnd::Failed { .. } | DeliveryEnd::Muted => {}
     }
+    Ok(())
+}
+
+/// What waits for the channel waits for so long; what is enqueued meanwhile is given the same instant.
+async fn pause_channel(connection: &mut PgConnection, channel: ChannelId, pause: Duration) -> Result<(), StoreError> {
+    sqlx::query(
+        "WITH paused AS (
+           UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
+           WHERE id = $1 RETURNING id, paused_until)
+         UPDATE jobs j SET available_at = greatest(j.available_at, p.paused_until)
+         FROM paused p WHERE j.queue = $3 AND j.lane = p.id AND j.reserved_until IS NULL",
+    )
+    .bind(channel.0)
+    .bind(pause.as_secs_f64())
+    .bind(NOTIFICATIONS)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -278,6 +304,16 @@ pub(crate) async fn enqueue(connection: &mut PgConnection, channel: ChannelId, e
     Ok(())
 }
 
+fn due_delivery(id: NotificationId, row: &sqlx::postgres::PgRow) -> Result<DueDelivery, StoreError> {
+    Ok(DueDelivery {
+        notification: id,
+        event: row.json("snapshot", || format!("notification {id}"))?,
+        channel: channel(row)?,
+        attempts: row.count("attempts")?,
+        opening_remote_id: row.try_get("opening_remote_id")?,
+    })
+}
+
 fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
     let name: String = row.try_get("name")?;
     let allow: Vec<String> = row.try_get("allow")?;
@@ -287,11 +323,13 @@ fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
             grant.parse().map_err(|reason| StoreError::Row { column: "allow", row: format!("channel `{name}`"), reason })
         })
         .collect::<Result<_, _>>()?;
+    let mut settings: Settings = row.json("settings", || format!("channel `{name}`"))?;
+    settings.extend(row.json::<Settings>("learned", || format!("channel `{name}`"))?);
     Ok(ChannelRow {
         id: ChannelId(row.try_get("id")?),
         notifier: row.try_get("notifier")?,
         enabled: row.try_get("enabled")?,
-        settings: row.json("settings", || format!("channel `{name}`"))?,
+        settings,
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
         allow,

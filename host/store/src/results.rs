@@ -9,8 +9,9 @@ use crate::queue::Claim;
 use crate::row::{Columns, instant, int, optional_instant, us};
 use crate::{Store, StoreError};
 use jiff::Timestamp;
+use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row, Transaction};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::{CheckReport, Failure};
@@ -35,7 +36,7 @@ pub struct MonitorRow {
     /// Its group.
     pub group: Option<String>,
     /// Its tags.
-    pub tags: std::collections::BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One finished check.
@@ -93,8 +94,12 @@ struct Recorded {
 }
 
 impl Store {
-    /// The monitors with these ids; those that are gone or disabled are not among them.
-    pub async fn monitors_by_id(&self, ids: &[MonitorId]) -> Result<HashMap<MonitorId, MonitorRow>, StoreError> {
+    /// The monitors with these ids. Those that are gone or disabled are not among them; one whose row can't be read is
+    /// an error of its own.
+    pub async fn monitors_by_id(
+        &self,
+        ids: &[MonitorId],
+    ) -> Result<HashMap<MonitorId, Result<MonitorRow, StoreError>>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query(
             "SELECT id, name, check_spec, policy, target, group_name, tags FROM monitors WHERE id = ANY ($1) AND enabled",
@@ -102,23 +107,12 @@ impl Store {
         .bind(ids)
         .fetch_all(&self.pool)
         .await?;
-        let mut monitors = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let name: String = row.try_get("name")?;
-            let of = || format!("monitor `{name}`");
-            let id = MonitorId(row.try_get("id")?);
-            let monitor = MonitorRow {
-                id,
-                check: row.json("check_spec", of)?,
-                policy: row.json("policy", of)?,
-                target: row.try_get("target")?,
-                group: row.try_get("group_name")?,
-                tags: row.json("tags", of)?,
-                name,
-            };
-            monitors.insert(id, monitor);
-        }
-        Ok(monitors)
+        rows.iter()
+            .map(|row| {
+                let id = MonitorId(row.try_get("id")?);
+                Ok((id, monitor(id, row)))
+            })
+            .collect()
     }
 
     /// Ends the jobs of finished checks, as far as they are still ours, and locks their monitors' states.
@@ -363,7 +357,21 @@ pub struct IncidentCause {
     pub got: Option<String>,
 }
 
-fn interested(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
+fn monitor(id: MonitorId, row: &PgRow) -> Result<MonitorRow, StoreError> {
+    let name: String = row.try_get("name")?;
+    let of = || format!("monitor `{name}`");
+    Ok(MonitorRow {
+        id,
+        check: row.json("check_spec", of)?,
+        policy: row.json("policy", of)?,
+        target: row.try_get("target")?,
+        group: row.try_get("group_name")?,
+        tags: row.json("tags", of)?,
+        name,
+    })
+}
+
+fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
     rows.iter()
         .map(|row| {
             let name: String = row.try_get("name")?;

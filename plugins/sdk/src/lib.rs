@@ -1,1 +1,76 @@
-//! Placeholder.
+//! What a notifier plugin for `uptime` is written with.
+//!
+//! A plugin implements [`Notifier`] and calls [`export!`]. Everything that it can reach is behind [`Host`], so its
+//! tests run natively against [`testing::FakeHost`] without any WebAssembly. Beside that there are the things every
+//! notifier needs and every notifier gets wrong: [`verdict`], the one rule for what is tried again; [`text`], for
+//! cutting and escaping; [`message`], the words for each event.
+
+mod adapter;
+#[doc(hidden)]
+pub mod bindings;
+mod host;
+pub mod message;
+mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod text;
+pub mod verdict;
+
+pub use bindings::uptime::notifier::http::{HttpError, Method, Request, Response};
+pub use bindings::uptime::notifier::log::Level;
+pub use bindings::uptime::notifier::types::{
+    Delivery, Description, Event, EventType, Field, FieldKind, Incident, Monitor, NotifyError, Outcome, Problem, Receipt,
+    Retry, Setting, SettingValue, Severity,
+};
+pub use host::Host;
+pub use settings::Settings;
+pub use {base64, serde, serde_json};
+
+#[doc(hidden)]
+pub mod __export {
+    //! What [`export!`](crate::export) needs to name.
+    pub use crate::adapter::Adapter;
+    pub use crate::bindings;
+}
+
+/// A notifier.
+pub trait Notifier {
+    /// What it is, which settings its channels take and which hosts it asks for.
+    fn describe() -> Description;
+
+    /// What is wrong with a channel's settings. Missing and unknown keys, kinds and choices have been looked at.
+    fn validate(settings: &Settings) -> Vec<Problem>;
+
+    /// Tells the event. `Ok` when the provider has accepted the message.
+    ///
+    /// # Errors
+    /// [`NotifyError`] says whether another try makes sense; [`verdict`] knows it for a status.
+    fn notify(settings: &Settings, event: &Event, delivery: &Delivery, host: &mut dyn Host) -> Result<Receipt, NotifyError>;
+}
+
+/// Makes a component of a [`Notifier`]. Natively it makes nothing.
+#[macro_export]
+macro_rules! export {
+    ($notifier:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Component = $crate::__export::Adapter<$notifier>;
+            $crate::__export::bindings::export_component!(Component with_types_in $crate::__export::bindings);
+        };
+    };
+}
+
+/// A field of a [`Description`].
+pub fn field(key: &str, kind: FieldKind, required: bool, help: &str) -> Field {
+    Field { key: key.to_owned(), help: help.to_owned(), kind, required, choices: Vec::new() }
+}
+
+/// A problem with the setting `key`.
+pub fn problem(key: &str, message: impl Into<String>) -> Problem {
+    Problem { key: Some(key.to_owned()), message: message.into() }
+}
+
+/// A receipt that says nothing more than that the message was accepted.
+pub fn accepted() -> Receipt {
+    Receipt { remote_id: None, detail: None, replaced: Vec::new(), pause_ms: None }
+}

@@ -2,13 +2,19 @@
 //!
 //! Which settings there are is the notifier's word: its [`Description`] is read like any other part of the schema.
 
+use super::references::{Headers, Map, Reference};
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Takes, Text, quoted};
-use super::values::{Address, Grant, Headers, Map, NotifierName, Reference};
+use super::values::{Address, Grant, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
+use crate::check::printable;
 use crate::event::EventType;
 use crate::notifier::{Description, Field, FieldKind};
+use crate::secret::SecretRef;
 use std::ops::Range;
+
+/// The largest number that every reader of JSON keeps exactly.
+const EXACT: i64 = (1 << 53) - 1;
 
 /// A channel, and where the groups are that it names.
 pub(super) struct Found {
@@ -82,7 +88,8 @@ fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: &[Desc
         // The notifier is missing or misspelt, which is reported; its keys can't be judged.
         table.take_any_key();
     } else if table.is_reference() || table.has_unknown() {
-        for description in notifiers.iter().filter(|description| Some(description.name.as_str()) != notifier) {
+        for description in notifiers.iter().filter(|description| Some(description.name.as_str()) != notifier)
+        {
             table.elsewhere(&format!("notifier = {}", quoted(&description.name)), |table| {
                 for field in &description.fields {
                     setting(table, field);
@@ -97,18 +104,25 @@ fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: &[Desc
 fn setting(table: &mut Table<'_, '_>, field: &Field) -> Option<Setting> {
     let text = || Text { most: 4_000, example: "…" };
     match field.kind {
-        FieldKind::Text => own(table, field, &Reference { literal: text(), secret: false }).map(Setting::Text),
-        FieldKind::Url => own(table, field, &Reference { literal: Address, secret: false }).map(Setting::Text),
+        FieldKind::Text => {
+            own(table, field, &Reference { literal: text(), secret: false }).map(Setting::Text)
+        }
+        FieldKind::Url => own(
+            table,
+            field,
+            &Reference { literal: Address { better: "url = { env = \"NAME\" }" }, secret: false },
+        )
+        .map(Setting::Text),
         FieldKind::Secret => {
             let secret = Reference { literal: text(), secret: true };
             let mut secrets = own(table, field, &List { of: secret, count: 1..=5, or_one: true })?;
             Some(if secrets.len() == 1 { Setting::Text(secrets.remove(0)) } else { Setting::List(secrets) })
         }
-        FieldKind::Integer => own(table, field, &Integer(i64::MIN..=i64::MAX)).map(Setting::Integer),
+        FieldKind::Integer => own(table, field, &Integer(-EXACT..=EXACT)).map(Setting::Integer),
         FieldKind::Boolean => own(table, field, &Boolean).map(Setting::Boolean),
         FieldKind::Choice => {
-            let words = field.choices.iter().map(|word| (word.clone(), ())).collect();
-            own(table, field, &Reference { literal: Choice(words), secret: false }).map(Setting::Text)
+            let words = field.choices.iter().map(|word| (word.clone(), word.clone())).collect();
+            own(table, field, &Choice(words)).map(|word| Setting::Text(SecretRef::Literal(word)))
         }
         // Headers are headers wherever they stand.
         FieldKind::Map if field.key == "headers" => own(table, field, &Headers).map(Setting::Map),
@@ -120,9 +134,17 @@ fn setting(table: &mut Table<'_, '_>, field: &Field) -> Option<Setting> {
 }
 
 fn own<K: Takes>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<K::Value> {
+    let doc = if table.is_reference() { sentence(&field.help) } else { String::new() };
     if field.required {
-        table.required(&field.key, &field.help, takes)
+        table.required(&field.key, &doc, takes)
     } else {
-        table.optional(&field.key, &field.help, "the notifier's own default", takes)
+        table.optional(&field.key, &doc, "left to the notifier", takes)
     }
+}
+
+/// `text` with a capital letter and a full stop, as the rest of the reference.
+fn sentence(text: &str) -> String {
+    let mut chars = text.trim().trim_end_matches('.').chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    printable(&format!("{first}{}.", chars.as_str()), 300)
 }

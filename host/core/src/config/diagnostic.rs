@@ -86,7 +86,12 @@ impl Notes {
         let Self { damage, drafts, .. } = &mut self;
         drafts.retain(|draft| !damage.explains(&draft.span));
         for error in std::mem::take(&mut damage.errors) {
-            drafts.push(Draft { level: Level::Error, message: error.message, hint: error.hint, span: error.span });
+            drafts.push(Draft {
+                level: Level::Error,
+                message: error.message,
+                hint: error.hint,
+                span: error.span,
+            });
         }
         drafts.sort_by_key(|draft| (draft.span.start, draft.span.end));
         let secrets = merged(std::mem::take(&mut self.secrets));
@@ -175,7 +180,15 @@ impl<'t> Lines<'t> {
             .collect();
         // A byte order mark is no character that anybody counts.
         let before = self.text[range.start..start.max(range.start)].chars().filter(|c| *c != '\u{feff}');
-        Diagnostic { level, message, hint, span: start..end, line: line + 1, column: before.count() + 1, masked }
+        Diagnostic {
+            level,
+            message,
+            hint,
+            span: start..end,
+            line: line + 1,
+            column: before.count() + 1,
+            masked,
+        }
     }
 }
 
@@ -201,7 +214,8 @@ mod tests {
     #[test]
     fn only_the_lines_own_secrets_are_masked() {
         let text = "a = 1\nb = 2\nc = 3";
-        let diagnostic = Lines::new(text).diagnose(Level::Error, String::new(), None, 6..7, &[2..3, 4..8, 10..14]);
+        let diagnostic =
+            Lines::new(text).diagnose(Level::Error, String::new(), None, 6..7, &[2..3, 4..8, 10..14]);
         assert_eq!(diagnostic.masked, [6..8, 10..11]);
     }
 

@@ -1,24 +1,26 @@
 //! `[monitors.NAME]`: what is watched, how, and who is told.
 
+use super::references::{Headers, Map};
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Span, Text, nearest};
-use super::values::{Address, Headers, Hostname, Map, Status};
+use super::values::{Address, Hostname, Port, Status};
 use crate::check::printable;
 use crate::duration;
 use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, Monitor, PingSpec, Policy, TcpSpec};
 use crate::target;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// The longest that a check may take, and so the longest that is worth comparing with.
-const CHECK_MOST: Duration = Duration::from_secs(600);
+const CHECK_MOST: Duration = Duration::from_mins(10);
 
 /// What monitors need to know of the rest of the file.
 pub(super) struct Surroundings {
     /// The channels' names.
-    pub(super) channels: Vec<String>,
+    pub(super) channels: BTreeSet<String>,
     /// The longest that a job of `monitor-checks` may take.
     pub(super) job_timeout: Duration,
 }
@@ -48,11 +50,18 @@ pub(super) fn tags() -> Map<Text> {
 fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Option<Monitor> {
     let kinds = [("http", Kind::Http), ("tcp", Kind::Tcp), ("ping", Kind::Ping)];
     let kind = table.required("type", "What a check does.", &Choice::new(kinds));
-    let enabled = table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
+    let enabled =
+        table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
     let policy = policy(table, surroundings);
     let channels = channels(table, surroundings);
-    let group = table.optional("group", "For channels that want some groups alone, and for displays.", "none", &group());
-    let tags = table.optional("tags", "For channels that want some tags alone, and for displays.", "none", &tags());
+    let group = table.optional(
+        "group",
+        "For channels that want some groups alone, and for displays.",
+        "none",
+        &group(),
+    );
+    let tags =
+        table.optional("tags", "For channels that want some tags alone, and for displays.", "none", &tags());
     let ip = table.or(
         "ip",
         "Which addresses of a name are used.",
@@ -75,7 +84,12 @@ fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -
 fn policy(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
     let defaults = Policy::default();
     let policy = Policy {
-        interval: table.or("interval", "From one check to the next.", defaults.interval, &Span(SECOND..=7 * DAY)),
+        interval: table.or(
+            "interval",
+            "From one check to the next.",
+            defaults.interval,
+            &Span(SECOND..=7 * DAY),
+        ),
         timeout: table.or(
             "timeout",
             "The deadline of one check, over everything that it does.",
@@ -94,17 +108,23 @@ fn policy(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
             defaults.retry_interval,
             &Span(100 * MILLISECOND..=DAY),
         ),
-        recover: table.or("recover", "Successes in a row that close an incident.", defaults.recover, &Integer(1..=100)),
+        recover: table.or(
+            "recover",
+            "Successes in a row that close an incident.",
+            defaults.recover,
+            &Integer(1..=100),
+        ),
     };
-    if policy.timeout >= surroundings.job_timeout
-        && let Some(span) = table.span_of("timeout")
-    {
+    if policy.timeout >= surroundings.job_timeout {
+        let span = table.span_of("timeout").unwrap_or_else(|| table.span());
         let (timeout, job) = (duration::format(policy.timeout), duration::format(surroundings.job_timeout));
         let longer = duration::format(policy.timeout + 10 * SECOND);
         table.notes.warning(
             span,
             format!("a check may take `{timeout}` and its job on `monitor-checks` only `{job}`"),
-            Some(format!("write `timeout = \"{longer}\"` in `[queues.monitor-checks]`, or a shorter one here")),
+            Some(format!(
+                "write `timeout = \"{longer}\"` in `[queues.monitor-checks]`, or a shorter one for the monitor"
+            )),
         );
     }
     policy
@@ -117,18 +137,23 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
         "all channels of the file",
         &List { of: At(Text { most: 100, example: "ops" }), count: 0..=100, or_one: false },
     );
-    let Some(named) = named else { return surroundings.channels.clone() };
+    let Some(named) = named else { return surroundings.channels.iter().cloned().collect() };
     let mut channels: Vec<String> = Vec::with_capacity(named.len());
     for (name, span) in named {
         let shown = printable(&name, 60);
         if !surroundings.channels.contains(&name) {
-            let hint = match surroundings.channels.as_slice() {
-                [] => format!("the file has no channels: add `[channels.{shown}]`, or write `channels = []`"),
-                channels => nearest(&name, channels.iter().map(String::as_str)),
+            let hint = if surroundings.channels.is_empty() {
+                format!("the file has no channels: add `[channels.{shown}]`, or write `channels = []`")
+            } else {
+                nearest(&name, surroundings.channels.iter().map(String::as_str))
             };
             table.notes.missing(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
-            table.notes.error(span, format!("the channel `{shown}` is there twice"), Some("remove one".into()));
+            table.notes.error(
+                span,
+                format!("the channel `{shown}` is there twice"),
+                Some("remove one".into()),
+            );
         } else {
             channels.push(name);
         }
@@ -146,10 +171,16 @@ fn check(kind: Kind, table: &mut Table<'_, '_>, ip: IpFamily) -> Option<CheckSpe
 
 fn http(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<HttpSpec> {
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let url = table.required("url", "What is asked for.", &Address);
-    let method = table.or("method", "The request's method.", "GET", &Choice::new(methods.map(|word| (word, word))));
+    let url = table.required(
+        "url",
+        "What is asked for.",
+        &Address { better: "headers = { Authorization = { env = \"NAME\" } }" },
+    );
+    let method =
+        table.or("method", "The request's method.", "GET", &Choice::new(methods.map(|word| (word, word))));
     let headers = table.optional("headers", "Sent with the request.", "none", &Headers);
-    let body = table.optional("body", "Sent with the request.", "none", &Text { most: 100_000, example: "{}" });
+    let body =
+        table.optional("body", "Sent with the request.", "none", &Text { most: 100_000, example: "{}" });
     let redirects = table.or(
         "redirects",
         "How many redirects are followed; 0 judges the first answer.",
@@ -158,7 +189,15 @@ fn http(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<HttpSpec> {
     );
     let expect = table.table("expect", expect);
     let defaults = target::http(url?);
-    Some(HttpSpec { method: method.into(), headers: headers.unwrap_or_default(), body, redirects, ip, expect, ..defaults })
+    Some(HttpSpec {
+        method: method.into(),
+        headers: headers.unwrap_or_default(),
+        body,
+        redirects,
+        ip,
+        expect,
+        ..defaults
+    })
 }
 
 /// As for a target of the command line ([`target::http`]).
@@ -193,7 +232,7 @@ fn latency_below(table: &mut Table<'_, '_>, doc: &str) -> Option<Duration> {
 
 fn tcp(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<TcpSpec> {
     let host = table.required("host", "A name or an address.", &Hostname);
-    let port = table.required("port", "What is connected to.", &Integer(1..=u16::MAX));
+    let port = table.required("port", "What is connected to.", &Port);
     Some(TcpSpec { host: host?, port: port?, ip })
 }
 

@@ -9,8 +9,8 @@ use crate::duration;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The queues' names, as the file, the command line and the database have them.
 pub const MONITOR_CHECKS: &str = "monitor-checks";
@@ -88,7 +88,9 @@ impl TimeoutConflict {
     /// The way out.
     pub fn hint(&self) -> String {
         let longer = duration::format(self.timeout + Duration::from_secs(30));
-        format!("a job still worked on would be claimed again: shorten `timeout`, or write `retry_after = \"{longer}\"`")
+        format!(
+            "a job still worked on would be claimed again: shorten `timeout`, or write `retry_after = \"{longer}\"`"
+        )
     }
 }
 
@@ -190,7 +192,8 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
         ),
     };
     if let Err(conflict) = defaults.with(&section).check() {
-        let span = table.span_of("timeout").or_else(|| table.span_of("retry_after")).unwrap_or_else(|| table.span());
+        let span =
+            table.span_of("timeout").or_else(|| table.span_of("retry_after")).unwrap_or_else(|| table.span());
         table.notes.error(span, conflict.to_string(), Some(conflict.hint()));
     }
     section
@@ -206,13 +209,20 @@ mod tests {
         assert_eq!((checks.sleep, checks.tries, checks.timeout), (SECOND, 1, 30 * SECOND));
         assert_eq!((checks.retry_after, checks.concurrency), (90 * SECOND, 100));
         let notifications = QueueSettings::defaults(NOTIFICATIONS);
-        assert_eq!((notifications.sleep, notifications.tries, notifications.timeout), (3 * SECOND, 3, 60 * SECOND));
-        assert_eq!((notifications.backoff.as_slice(), notifications.concurrency), ([5 * SECOND].as_slice(), 32));
+        assert_eq!(
+            (notifications.sleep, notifications.tries, notifications.timeout),
+            (3 * SECOND, 3, 60 * SECOND)
+        );
+        assert_eq!(
+            (notifications.backoff.as_slice(), notifications.concurrency),
+            ([5 * SECOND].as_slice(), 32)
+        );
     }
 
     #[test]
     fn a_section_comes_on_top_of_the_defaults() {
-        let section = QueueSection { tries: Some(9), backoff: Some(vec![SECOND, HOUR]), ..QueueSection::default() };
+        let section =
+            QueueSection { tries: Some(9), backoff: Some(vec![SECOND, HOUR]), ..QueueSection::default() };
         let defaults = QueueSettings::defaults(NOTIFICATIONS);
         let expected = QueueSettings { tries: 9, backoff: vec![SECOND, HOUR], ..defaults.clone() };
         assert_eq!(defaults.with(&section), expected);

@@ -8,6 +8,7 @@ use super::diagnostic::Notes;
 use super::reference::KeyDoc;
 use super::takes::{Shown, Takes, found, nearest, read_value};
 use crate::check::printable;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -39,7 +40,12 @@ impl<'n, 't> Table<'n, 't> {
         Self::new(notes, None, 0..0, Vec::new())
     }
 
-    fn new(notes: &'n mut Notes, entries: Option<&'t DeTable<'t>>, span: Range<usize>, path: Vec<String>) -> Self {
+    fn new(
+        notes: &'n mut Notes,
+        entries: Option<&'t DeTable<'t>>,
+        span: Range<usize>,
+        path: Vec<String>,
+    ) -> Self {
         let (asked, elsewhere) = (Vec::new(), Vec::new());
         Self { notes, entries, span, path, when: None, asked, elsewhere, any_key: false }
     }
@@ -55,7 +61,13 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// A key that may be absent, and what that means.
-    pub(super) fn optional<K: Takes>(&mut self, key: &str, doc: &str, absent: &str, takes: &K) -> Option<K::Value> {
+    pub(super) fn optional<K: Takes>(
+        &mut self,
+        key: &str,
+        doc: &str,
+        absent: &str,
+        takes: &K,
+    ) -> Option<K::Value> {
         self.ask(key, doc, Some(absent), takes);
         self.value(key, takes)
     }
@@ -94,10 +106,13 @@ impl<'n, 't> Table<'n, 't> {
             let mut all = Vec::new();
             for (name, item) in entries {
                 if let Some(problem) = name_problem(name.get_ref()) {
-                    tables.notes.error(name.span(), format!("a name in `[{key}]` {problem}"), None);
+                    let hint = Some("a name has 1 to 100 characters, and no spaces around them".to_owned());
+                    tables.notes.error(name.span(), format!("a name in `[{key}]` {problem}"), hint);
                 }
                 if let Some(entries) = tables.entries_of(name.get_ref(), item) {
-                    all.extend(tables.read(name.get_ref(), item.span(), Some(entries), |table| read(name.get_ref(), table)));
+                    all.extend(tables.read(name.get_ref(), item.span(), Some(entries), |table| {
+                        read(name.get_ref(), table)
+                    }));
                 }
             }
             all
@@ -105,8 +120,9 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// The names in a table of this one.
-    pub(super) fn names(&self, key: &str) -> Vec<String> {
-        let table = self.entries.and_then(|entries| entries.get(key)).and_then(|item| item.get_ref().as_table());
+    pub(super) fn names(&self, key: &str) -> BTreeSet<String> {
+        let table =
+            self.entries.and_then(|entries| entries.get(key)).and_then(|item| item.get_ref().as_table());
         table.into_iter().flatten().map(|(name, _)| name.get_ref().clone().into_owned()).collect()
     }
 
@@ -180,9 +196,12 @@ impl<'n, 't> Table<'n, 't> {
         if entries.is_none() {
             let path = self.path.iter().map(String::as_str).chain([key]);
             let (shown, path) = (printable(key, 60), header(path));
-            let message = format!("`{shown}` is a table, not {}", found(item.get_ref()));
+            let message = format!("`{shown}` takes a table, not {}", found(item.get_ref()));
             let hint = match item.get_ref() {
-                DeValue::Array(_) => format!("write one pair of brackets, `[{path}]` or `[{path}.NAME]`"),
+                DeValue::Array(_) if self.path.is_empty() && key != "database" => {
+                    format!("write `[{path}.NAME]`")
+                }
+                DeValue::Array(_) => format!("write one pair of brackets, `[{path}]`"),
                 _ => format!("write `[{path}]` and its keys on the lines below"),
             };
             self.notes.error(item.span(), message, Some(hint));
@@ -230,7 +249,9 @@ impl<'n, 't> Table<'n, 't> {
 
 /// A path as TOML writes it.
 fn header<'p>(path: impl Iterator<Item = &'p str>) -> String {
-    let bare = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let bare = |key: &str| {
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+    };
     let keys: Vec<String> = path
         .map(|key| if bare(key) { key.to_owned() } else { format!("\"{}\"", printable(key, 60)) })
         .collect();

@@ -105,6 +105,7 @@ pub(super) fn read_value<'t, K: Takes>(
         Refusal::Form(hint) => {
             let got = match value {
                 _ if takes.hides() => "this".to_owned(),
+                DeValue::String(text) if text.is_empty() => "an empty text".to_owned(),
                 DeValue::String(text) => format!("`{}`", printable(text, 60)),
                 DeValue::Integer(number) => format!("`{}`", printable(&number.to_string(), 60)),
                 other => found(other).to_owned(),
@@ -122,11 +123,21 @@ pub(super) fn read_value<'t, K: Takes>(
 }
 
 /// Keeps a value from being shown; where it is kept (`{ env = "NAME" }`) may be seen.
-pub(super) fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
+fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
     match at.get_ref() {
         DeValue::Array(items) => items.iter().for_each(|item| hide(item, notes)),
-        DeValue::Table(table) if table.keys().all(|key| matches!(key.get_ref().as_ref(), "env" | "file")) => {}
+        DeValue::Table(table) if table.keys().all(|key| matches!(key.get_ref().as_ref(), "env" | "file")) => {
+        }
         DeValue::Table(table) => table.values().for_each(|item| hide(item, notes)),
+        _ => notes.secret(at.span()),
+    }
+}
+
+/// Keeps every text and number in a value from being shown.
+pub(super) fn hide_all(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
+    match at.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide_all(item, notes)),
+        DeValue::Table(table) => table.values().for_each(|item| hide_all(item, notes)),
         _ => notes.secret(at.span()),
     }
 }
@@ -144,23 +155,31 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// The hint for a wrong word, if a right one is near.
+pub(super) fn near<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
+    const LONGEST: usize = 100;
+    let wrong: String = wrong.chars().take(LONGEST + 1).collect::<String>().to_lowercase();
+    let length = wrong.chars().count();
+    let distances = words
+        .filter(|word| length <= LONGEST && word.len() <= 4 * LONGEST)
+        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), word));
+    let (_, word) = distances
+        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(length) / 3))
+        .min_by_key(|(distance, _)| *distance)?;
+    Some(format!("did you mean `{}`?", printable(word, 100)))
+}
+
 /// The hint for a wrong word: the nearest right one, or all.
 pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> String {
     let words: Vec<&str> = words.collect();
-    let wrong = wrong.to_lowercase();
-    let close = words
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), *word))
-        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(wrong.chars().count()) / 3))
-        .min_by_key(|(distance, _)| *distance);
-    match close {
-        Some((_, word)) => format!("did you mean `{}`?", printable(word, 100)),
-        None if words.is_empty() => "there is none".into(),
-        None => format!("there is {}", alternatives(words.into_iter())),
-    }
+    near(wrong, words.iter().copied()).unwrap_or_else(|| match words.as_slice() {
+        [] => "there is none".into(),
+        [word] => format!("write `{}`", printable(word, 100)),
+        _ => format!("write one of {}", alternatives(words.into_iter())),
+    })
 }
 
-/// `` `a`, `b` and `c` ``, at most twenty.
+/// `` `a`, `b` or `c` ``, at most twenty.
 pub(super) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let mut words: Vec<String> = words.map(|word| format!("`{}`", printable(word, 60))).collect();
     let more = words.len().saturating_sub(20);
@@ -169,7 +188,7 @@ pub(super) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
     match (words.is_empty(), last) {
         (_, None) => words.join(", "),
         (true, Some(last)) => last,
-        (false, Some(last)) => format!("{} and {last}", words.join(", ")),
+        (false, Some(last)) => format!("{} or {last}", words.join(", ")),
     }
 }
 
@@ -230,14 +249,15 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
     }
 
     fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
-        let number = wrong.as_str()?.trim().parse::<i64>().ok()?;
+        let number = wrong.as_str()?.trim_matches([' ', '%']).parse::<i64>().ok()?;
         N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
     }
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<N, Refusal> {
         let number = item.value.as_integer().ok_or(Refusal::Type)?;
         let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
-        let fits = number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
+        let fits =
+            number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
         let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
         fits.ok_or_else(|| Refusal::Form(Some(format!("write `{} = {bound}`", item.key))))
     }
@@ -289,7 +309,11 @@ impl Takes for Span {
         let bound = if value < *self.0.start() { self.0.start() } else { self.0.end() };
         let (least, most) = (duration::format(*self.0.start()), duration::format(*self.0.end()));
         Err(Refusal::Value(
-            format!("`{}` takes a duration from `{least}` to `{most}`, not `{}`", item.key, printable(text, 60)),
+            format!(
+                "`{}` takes a duration from `{least}` to `{most}`, not `{}`",
+                item.key,
+                printable(text, 60)
+            ),
             Some(format!("write `{} = {}`", item.key, quoted(&duration::format(*bound)))),
         ))
     }
@@ -331,7 +355,10 @@ impl Takes for Text {
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         if text.is_empty() {
-            return Err(Refusal::Value(format!("`{}` is empty", item.key), Some("write a text, or leave the key out".into())));
+            return Err(Refusal::Value(
+                format!("`{}` is empty", item.key),
+                Some("write a text, or leave the key out".into()),
+            ));
         }
         let length = text.chars().count();
         if length > self.most {
@@ -361,11 +388,26 @@ impl<T: Copy> Choice<T> {
     }
 }
 
+impl<T> Choice<T> {
+    fn all(&self) -> String {
+        format!("one of {}", alternatives(self.0.iter().map(|(word, _)| word.as_str())))
+    }
+
+    /// Whether all the words fit into a message.
+    fn is_short(&self) -> bool {
+        self.0.len() <= 8
+    }
+}
+
 impl<T: Clone> Takes for Choice<T> {
     type Value = T;
 
     fn words(&self) -> String {
-        format!("one of {}", alternatives(self.0.iter().map(|(word, _)| word.as_str())))
+        if self.is_short() { self.all() } else { format!("a word such as `{}`", self.0[0].0) }
+    }
+
+    fn limits(&self) -> Option<String> {
+        (!self.is_short()).then(|| self.all())
     }
 
     fn example(&self) -> String {
@@ -378,10 +420,11 @@ impl<T: Clone> Takes for Choice<T> {
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
-        match self.0.iter().find(|(word, _)| word == text) {
-            Some((_, value)) => Ok(value.clone()),
-            None => Err(Refusal::Form(Some(nearest(text, self.0.iter().map(|(word, _)| word.as_str()))))),
+        if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
+            return Ok(value.clone());
         }
+        let words = self.0.iter().map(|(word, _)| word.as_str());
+        Err(Refusal::Form(if self.is_short() { near(text, words) } else { Some(nearest(text, words)) }))
     }
 }
 
@@ -405,13 +448,18 @@ impl<K: Takes> Takes for List<K> {
     type Value = Vec<K::Value>;
 
     fn words(&self) -> String {
-        if self.or_one { format!("{}, or a list of them", self.of.words()) } else { format!("a list such as `{}`", self.example()) }
+        if self.or_one {
+            format!("{}, or a list of them", self.of.words())
+        } else {
+            format!("a list such as `{}`", self.example())
+        }
     }
 
     fn limits(&self) -> Option<String> {
-        let each = if self.or_one { self.of.limits() } else { Some(format!("each {}", self.of.words())) };
+        let each = (!self.or_one).then(|| format!("each {}", self.of.words()));
         let count = format!("at most {} of them", self.count.end());
-        Some(each.map_or_else(|| count.clone(), |each| format!("{each}, {count}")))
+        let parts: Vec<String> = each.into_iter().chain(self.of.limits()).chain([count]).collect();
+        Some(parts.join(", "))
     }
 
     fn example(&self) -> String {
@@ -422,7 +470,9 @@ impl<K: Takes> Takes for List<K> {
         let one = self.of.repaired(wrong);
         match wrong {
             _ if self.or_one => one,
-            DeValue::String(text) => Some(format!("[{}]", one.unwrap_or_else(|| quoted(&printable(text, 60))))),
+            DeValue::String(text) => {
+                Some(format!("[{}]", one.unwrap_or_else(|| quoted(&printable(text, 60)))))
+            }
             _ => one.map(|one| format!("[{one}]")),
         }
     }
@@ -433,11 +483,20 @@ impl<K: Takes> Takes for List<K> {
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
         let Some(items) = item.value.as_array() else {
-            return if self.or_one { self.of.parse(item, notes).map(|one| vec![one]) } else { Err(Refusal::Type) };
+            return if self.or_one {
+                self.of.parse(item, notes).map(|one| vec![one])
+            } else {
+                Err(Refusal::Type)
+            };
         };
         if !self.count.contains(&items.len()) {
-            let message = format!("`{}` is a list of {}, and it takes {} to {}", item.key, items.len(), self.count.start(), self.count.end());
-            return Err(Refusal::Value(message, Some("write at least one, or leave the key out".into()).filter(|_| items.is_empty())));
+            let (message, hint) = if items.is_empty() {
+                (format!("`{}` is an empty list", item.key), "write at least one, or leave the key out")
+            } else {
+                let (count, most) = (items.len(), self.count.end());
+                (format!("`{}` has {count} values, and {most} are the most", item.key), "leave some out")
+            };
+            return Err(Refusal::Value(message, Some(hint.into())));
         }
         let values: Vec<_> = items.iter().map(|at| read_value(item.key, true, at, &self.of, notes)).collect();
         values.into_iter().collect::<Option<_>>().ok_or(Refusal::Reported)

@@ -13,8 +13,12 @@ use uptime_core::check::{Failure, FailureClass};
 use uptime_core::duration;
 
 /// Connects to one of `addresses`. The connection is set to be closed by a reset: a FIN from our side would leave
-/// the port in TIME_WAIT for a minute, and a busy monitor would run out of ports.
-pub(super) async fn connect(addresses: &[SocketAddr], deadline: Instant, trace: &mut Trace) -> Result<TcpStream, Failure> {
+/// the port in `TIME_WAIT` for a minute, and a busy monitor would run out of ports.
+pub(super) async fn connect(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    trace: &mut Trace,
+) -> Result<TcpStream, Failure> {
     let began = Instant::now();
     let mut failures = Vec::new();
     for (index, &address) in addresses.iter().enumerate() {
@@ -28,14 +32,13 @@ pub(super) async fn connect(addresses: &[SocketAddr], deadline: Instant, trace: 
             // Also the steps after this one need time, so the parts are one more than the addresses.
             let parts = u32::try_from(others + 2).unwrap_or(u32::MAX);
             let share = deadline.saturating_duration_since(Instant::now()) / parts;
-            match timeout(share, attempt).await {
-                Ok(connected) => connected,
-                Err(_) => {
-                    let message = format!("connecting to {address}: no answer within {}", duration::format(share));
-                    failures.push((address, Failure::new(FailureClass::ConnectTimeout, message)));
-                    continue;
-                }
-            }
+            let Ok(connected) = timeout(share, attempt).await else {
+                let message =
+                    format!("connecting to {address}: no answer within {}", duration::format(share));
+                failures.push((address, Failure::new(FailureClass::ConnectTimeout, message)));
+                continue;
+            };
+            connected
         };
         match connected.and_then(prepare) {
             Ok(stream) => {
@@ -43,7 +46,10 @@ pub(super) async fn connect(addresses: &[SocketAddr], deadline: Instant, trace: 
                 return Ok(stream);
             }
             Err(error) => {
-                failures.push((address, errno::failure(&format!("connecting to {address}"), &error, address.ip())));
+                failures.push((
+                    address,
+                    errno::failure(&format!("connecting to {address}"), &error, address.ip()),
+                ));
             }
         }
     }
@@ -63,7 +69,10 @@ fn most_telling(mut failures: Vec<(SocketAddr, Failure)>, trace: &mut Trace) -> 
     trace.address = Some(address.ip());
     match count {
         1 => failure,
-        _ => Failure { message: format!("{} (and {} more of its addresses failed)", failure.message, count - 1), ..failure },
+        _ => Failure::new(
+            failure.class,
+            format!("{} (and {} more of its addresses failed)", failure.message, count - 1),
+        ),
     }
 }
 
@@ -72,4 +81,85 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_zero_linger()?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    async fn up() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        (listener, address)
+    }
+
+    /// A port that nobody listens on: it was free a moment ago and is held without listening.
+    fn refused() -> (socket2::Socket, SocketAddr) {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+        (socket, address)
+    }
+
+    /// A port whose queue of connections is full: the kernel drops what else comes.
+    async fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+        let (socket, address) = refused();
+        socket.listen(0).expect("it listens");
+        let mut queued = Vec::new();
+        while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queued.push(connected.expect("it queues or drops"));
+        }
+        (socket, queued, address)
+    }
+
+    async fn connect_within(
+        addresses: &[SocketAddr],
+        limit: Duration,
+    ) -> (Result<TcpStream, Failure>, Trace) {
+        let mut trace = Trace::new();
+        let connected = timeout(limit, connect(addresses, Instant::now() + limit, &mut trace)).await;
+        (connected.unwrap_or_else(|_| Err(trace.cut_off(limit))), trace)
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_does_not_eat_the_deadline() {
+        let (_listener, up) = up().await;
+        let (_socket, _queued, black_hole) = black_hole().await;
+        let limit = Duration::from_millis(900);
+        let (connected, trace) = connect_within(&[black_hole, black_hole, up], limit).await;
+        assert_eq!(connected.expect("the third takes it").peer_addr().expect("a peer"), up);
+        assert!(
+            trace.phases.connect.is_some_and(|took| took > limit / 4 && took < limit * 3 / 4),
+            "{:?}",
+            trace.phases
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_passed_over() {
+        let (_listener, up) = up().await;
+        let (_socket, refused) = refused();
+        let (connected, _) = connect_within(&[refused, up], Duration::from_secs(5)).await;
+        connected.expect("the second takes it");
+    }
+
+    #[test]
+    fn the_first_failure_of_the_targets_own_is_told() {
+        let at = |n: u8| SocketAddr::from(([192, 0, 2, n], 80));
+        let failed = |n: u8, class| (at(n), Failure::new(class, format!("{n}")));
+        let mut trace = Trace::new();
+        let failures = vec![
+            failed(1, FailureClass::Network),
+            failed(2, FailureClass::Refused),
+            failed(3, FailureClass::ConnectTimeout),
+        ];
+        let failure = most_telling(failures, &mut trace);
+        assert_eq!((failure.class, trace.address), (FailureClass::Refused, Some(at(2).ip())));
+        assert_eq!(failure.message, "2 (and 2 more of its addresses failed)");
+        let failure = most_telling(vec![failed(1, FailureClass::Network)], &mut trace);
+        assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Network, "1"));
+    }
 }

@@ -26,6 +26,11 @@ const MEANINGS: &[(Errno, FailureClass, &str)] = &[
     (Errno::ADDRNOTAVAIL, FailureClass::Resources, "this machine has no local address or port for it"),
     (Errno::ADDRINUSE, FailureClass::Resources, "this machine has no local port left for it"),
     (Errno::AGAIN, FailureClass::Resources, "this machine has no local port left for it"),
+    (
+        Errno::INVAL,
+        FailureClass::Settings,
+        "this machine can't send to that address (a link-local one needs its interface, as in `fe80::1%eth0`)",
+    ),
     (Errno::ACCESS, FailureClass::Permission, "this process may not do that"),
     (Errno::PERM, FailureClass::Permission, "this process, or a firewall of this machine, does not allow it"),
 ];
@@ -46,7 +51,10 @@ pub(super) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
     let (class, words) = classify(error);
     if Errno::from_io_error(error) == Some(Errno::NETUNREACH) && !has_any_route(peer) {
         let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
-        return Failure::new(FailureClass::Network, format!("{doing}: this machine has no {family} route to any network"));
+        return Failure::new(
+            FailureClass::Network,
+            format!("{doing}: this machine has no {family} route to any network"),
+        );
     }
     Failure::new(class, format!("{doing}: {words}"))
 }
@@ -56,7 +64,9 @@ pub(super) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
 fn has_any_route(peer: IpAddr) -> bool {
     let (local, world): (IpAddr, IpAddr) = match peer {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
-        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+        IpAddr::V6(_) => {
+            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
+        }
     };
     UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((world, 9))).is_ok()
 }
@@ -86,7 +96,8 @@ mod tests {
     fn without_any_route_the_fault_is_ours() {
         for peer in [IpAddr::from([203, 0, 113, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let failure = failure("connecting", &Errno::NETUNREACH.into(), peer);
-            let expected = if has_any_route(peer) { FailureClass::Unreachable } else { FailureClass::Network };
+            let expected =
+                if has_any_route(peer) { FailureClass::Unreachable } else { FailureClass::Network };
             assert_eq!(failure.class, expected, "{}", failure.message);
         }
     }

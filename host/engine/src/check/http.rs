@@ -96,7 +96,8 @@ fn judge(
     if !expect.status.iter().any(|rule| rule.matches(status.as_u16())) {
         let expected = expect.status.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-        let failure = Failure::new(FailureClass::Status, format!("{shown} answered {}{reason}", status.as_u16()));
+        let failure =
+            Failure::new(FailureClass::Status, format!("{shown} answered {}{reason}", status.as_u16()));
         return Err(failure.with(expected, status.as_str()));
     }
     if wants_body(expect) {
@@ -105,7 +106,8 @@ fn judge(
     match expect.latency_below {
         Some(limit) if total >= limit => {
             let (took, limit) = (duration::format(total), duration::format(limit));
-            let failure = Failure::new(FailureClass::Latency, format!("{shown} took {took}, and {limit} is too long"));
+            let failure =
+                Failure::new(FailureClass::Latency, format!("{shown} took {took}, and {limit} is too long"));
             Err(failure.with(format!("below {limit}"), took))
         }
         _ => Ok(()),

@@ -93,7 +93,9 @@ fn parse_v4(packet: &[u8]) -> Option<Answer<'_>> {
 fn parse_v6(message: &[u8]) -> Option<Answer<'_>> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
     let reason = match (kind, code) {
-        (129, 0) => return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? }),
+        (129, 0) => {
+            return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
+        }
         (1, 0) => "no route",
         (1, 1) => "prohibited",
         (1, 3) => "host unreachable",
@@ -174,7 +176,7 @@ mod tests {
     fn the_checksum_is_that_of_the_rfc() {
         // RFC 1071's example: the sum is 0xddf2 and the checksum its complement.
         assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
-        assert_eq!(checksum(&[0xff; 65_536]), 0);
+        assert_eq!(checksum(&vec![0xff; 65_536]), 0);
         assert_eq!(checksum(&[0x01]), !0x0100);
         assert_eq!(checksum(&request(Version::V4, ECHO, b"odd")), 0);
     }
@@ -204,7 +206,10 @@ mod tests {
         let sent = with_v6_header(&request(Version::V6, ECHO, b""));
         let packet = answer(1, 0, &[&[0; 4], sent.as_slice()].concat());
         let destination = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 7).into();
-        assert_eq!(parse(Version::V6, &packet), Some(Answer::Undeliverable { echo: ECHO, destination, reason: "no route" }));
+        assert_eq!(
+            parse(Version::V6, &packet),
+            Some(Answer::Undeliverable { echo: ECHO, destination, reason: "no route" })
+        );
     }
 
     #[test]

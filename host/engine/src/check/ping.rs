@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::OnceCell;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -99,13 +99,19 @@ fn judge(spec: &PingSpec, address: IpAddr, echoes: &Echoes) -> Result<(), Failur
         return Err(Failure::new(FailureClass::Unreachable, message));
     }
     if lost > 0 && lost * 100 >= u32::from(spec.loss_below) * sent {
-        let failure = Failure::new(FailureClass::Loss, format!("pinging {address}: {lost} of {sent} echoes did not come back"));
-        return Err(failure.with(format!("a loss below {} %", spec.loss_below), format!("{} %", lost * 100 / sent)));
+        let failure = Failure::new(
+            FailureClass::Loss,
+            format!("pinging {address}: {lost} of {sent} echoes did not come back"),
+        );
+        return Err(
+            failure.with(format!("a loss below {} %", spec.loss_below), format!("{} %", lost * 100 / sent))
+        );
     }
     match (mean, spec.latency_below) {
         (Some(mean), Some(limit)) if mean >= limit => {
             let message = format!("pinging {address}: the mean round trip was {mean:.1?}");
-            Err(Failure::new(FailureClass::Latency, message).with(format!("below {}", duration::format(limit)), format!("{mean:.1?}")))
+            Err(Failure::new(FailureClass::Latency, message)
+                .with(format!("below {}", duration::format(limit)), format!("{mean:.1?}")))
         }
         _ => Ok(()),
     }
@@ -223,13 +229,35 @@ impl Drop for Claims<'_> {
     }
 }
 
+/// What makes an echo ours, the same for all echoes of a socket.
+#[derive(Clone, Copy)]
+struct Seal {
+    ident: u16,
+    /// Random; another process may have the same identifier.
+    nonce: [u8; 16],
+}
+
+impl Seal {
+    /// The payload of an echo: the nonce, then the token, which no other echo of the socket has.
+    fn payload(self, token: u64) -> [u8; PAYLOAD_BYTES] {
+        let mut payload = [0; PAYLOAD_BYTES];
+        payload[..16].copy_from_slice(&self.nonce);
+        payload[16..24].copy_from_slice(&token.to_be_bytes());
+        payload
+    }
+
+    /// The token of a reply to an echo of ours.
+    fn token(self, echo: Echo, payload: &[u8]) -> Option<u64> {
+        let token = payload.strip_prefix(&self.nonce)?.first_chunk::<8>()?;
+        (echo.ident == self.ident).then(|| u64::from_be_bytes(*token))
+    }
+}
+
 /// One socket and the task that reads it.
 struct Port {
     version: Version,
     socket: Arc<UdpSocket>,
-    ident: u16,
-    /// Random, the same for all echoes of this socket: what makes a payload ours.
-    nonce: [u8; 16],
+    seal: Seal,
     /// Counts the echoes; its low bits are the sequence.
     next: AtomicU64,
     waiters: Arc<Waiters>,
@@ -246,11 +274,11 @@ impl Port {
     fn open(version: Version) -> Result<Self, Failure> {
         let (socket, kernels_ident) = open_socket(version)?;
         let nonce = Uuid::new_v4().into_bytes();
-        let ident = kernels_ident.unwrap_or(u16::from_be_bytes([nonce[0], nonce[1]]));
+        let seal = Seal { ident: kernels_ident.unwrap_or(u16::from_be_bytes([nonce[0], nonce[1]])), nonce };
         let socket = Arc::new(socket);
         let waiters = Arc::new(Waiters::default());
-        let reader = tokio::spawn(read(version, Arc::clone(&socket), ident, nonce, Arc::clone(&waiters)));
-        Ok(Self { version, socket, ident, nonce, next: AtomicU64::new(0), waiters, reader })
+        let reader = tokio::spawn(read(version, Arc::clone(&socket), seal, Arc::clone(&waiters)));
+        Ok(Self { version, socket, seal, next: AtomicU64::new(0), waiters, reader })
     }
 
     /// Sends one echo whose answer goes to `arrivals`.
@@ -262,11 +290,8 @@ impl Port {
     ) -> io::Result<()> {
         let token = self.next.fetch_add(1, Relaxed);
         let [.., high, low] = token.to_be_bytes();
-        let echo = Echo { ident: self.ident, sequence: u16::from_be_bytes([high, low]) };
-        let mut payload = [0; PAYLOAD_BYTES];
-        payload[..16].copy_from_slice(&self.nonce);
-        payload[16..24].copy_from_slice(&token.to_be_bytes());
-        let message = icmp::request(self.version, echo, &payload);
+        let echo = Echo { ident: self.seal.ident, sequence: u16::from_be_bytes([high, low]) };
+        let message = icmp::request(self.version, echo, &self.seal.payload(token));
         let key = (target.ip(), echo.sequence);
         let waiter = Waiter { token, sent_at: Instant::now(), arrivals: arrivals.clone() };
         // Whoever waited under this key for 65,536 echoes has lost his.
@@ -277,7 +302,7 @@ impl Port {
 }
 
 /// Hands each answer to the check that waits for it.
-async fn read(version: Version, socket: Arc<UdpSocket>, ident: u16, nonce: [u8; 16], waiters: Arc<Waiters>) {
+async fn read(version: Version, socket: Arc<UdpSocket>, seal: Seal, waiters: Arc<Waiters>) {
     let mut packet = [0; 2048];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut packet).await else {
@@ -287,21 +312,24 @@ async fn read(version: Version, socket: Arc<UdpSocket>, ident: u16, nonce: [u8; 
         };
         let now = Instant::now();
         match icmp::parse(version, &packet[..length]) {
-            Some(Answer::Reply { echo, payload }) if echo.ident == ident => {
-                let token = payload.strip_prefix(&nonce).and_then(|rest| rest.first_chunk::<8>());
-                let Some(token) = token.map(|bytes| u64::from_be_bytes(*bytes)) else { continue };
+            Some(Answer::Reply { echo, payload }) => {
+                let Some(token) = seal.token(echo, payload) else { continue };
                 arrive(&waiters, (from.ip(), echo.sequence), Some(token), |waiter| {
                     Arrival::Reply(now.saturating_duration_since(waiter.sent_at))
                 });
             }
-            Some(Answer::Undeliverable { echo, destination, reason }) if echo.ident == ident => {
-                arrive(&waiters, (destination, echo.sequence), None, |_| Arrival::Undeliverable(from.ip(), reason));
+            Some(Answer::Undeliverable { echo, destination, reason }) if echo.ident == seal.ident => {
+                arrive(&waiters, (destination, echo.sequence), None, |_| {
+                    Arrival::Undeliverable(from.ip(), reason)
+                });
             }
             _ => {}
         }
     }
 }
 
+/// Gives the waiter of `key` what arrived. A message about an undeliverable echo quotes too little of it to have a
+/// token; a reply must have the right one.
 fn arrive(waiters: &Waiters, key: (IpAddr, u16), token: Option<u64>, arrival: impl Fn(&Waiter) -> Arrival) {
     let mut waiters = lock(waiters);
     if waiters.get(&key).is_some_and(|waiter| token.is_none_or(|token| waiter.token == token))
@@ -327,7 +355,8 @@ fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
         // To std and tokio it is a socket that sends and receives datagrams, and that is all that they do with it.
         UdpSocket::from_std(StdUdpSocket::from(socket))
     };
-    let datagram = open(Type::DGRAM).and_then(|socket| socket.local_addr().map(|local| (socket, local.port())));
+    let datagram =
+        open(Type::DGRAM).and_then(|socket| socket.local_addr().map(|local| (socket, local.port())));
     if let Ok((socket, ident)) = datagram {
         // Linux puts its own identifier into each message, and gives it as the port. Others leave ours.
         return Ok((socket, (ident != 0).then_some(ident)));
@@ -342,4 +371,98 @@ fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
         };
         Failure::new(if class.is_ours() { class } else { FailureClass::Resources }, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEAL: Seal = Seal { ident: 7, nonce: *b"sixteen bytes of" };
+
+    #[test]
+    fn only_our_echoes_have_a_token() {
+        let echo = Echo { ident: 7, sequence: 1 };
+        let payload = SEAL.payload(0x0102_0304_0506_0708);
+        assert_eq!(SEAL.token(echo, &payload), Some(0x0102_0304_0506_0708));
+        assert_eq!(SEAL.token(Echo { ident: 8, ..echo }, &payload), None, "another identifier");
+        let stranger = Seal { nonce: *b"another process'", ..SEAL };
+        assert_eq!(SEAL.token(echo, &stranger.payload(1)), None, "another process with our identifier");
+        for length in 0..24 {
+            assert_eq!(SEAL.token(echo, &payload[..length]), None, "cut to {length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_reply_must_be_to_the_echo_that_waits() {
+        let (arrivals, mut arrived) = unbounded_channel();
+        let (target, stranger) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let waiters = Waiters::default();
+        lock(&waiters).insert((target, 1), Waiter { token: 5, sent_at: Instant::now(), arrivals });
+        let reply = |_: &Waiter| Arrival::Reply(Duration::ZERO);
+        arrive(&waiters, (stranger, 1), Some(5), reply);
+        arrive(&waiters, (target, 2), Some(5), reply);
+        // An echo of 65,536 echoes ago.
+        arrive(&waiters, (target, 1), Some(4), reply);
+        assert!(arrived.try_recv().is_err());
+        arrive(&waiters, (target, 1), Some(5), reply);
+        assert!(arrived.try_recv().is_ok());
+        arrive(&waiters, (target, 1), Some(5), reply);
+        assert!(arrived.try_recv().is_err(), "a duplicate counts once");
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_waited_for() {
+        let key = (IpAddr::from([127, 0, 0, 1]), 1);
+        let waiters = Waiters::default();
+        let wait = |token| {
+            let (arrivals, _) = unbounded_channel();
+            lock(&waiters).insert(key, Waiter { token, sent_at: Instant::now(), arrivals });
+            Claims { waiters: &waiters, keys: vec![(key, token)] }
+        };
+        let (first, second) = (wait(1), wait(2));
+        drop(first);
+        assert_eq!(lock(&waiters).len(), 1, "the key has a new owner");
+        drop(second);
+        assert!(lock(&waiters).is_empty());
+    }
+
+    #[test]
+    fn loss_and_latency_are_judged_by_their_limits() {
+        let ms = Duration::from_millis;
+        let address = IpAddr::from([192, 0, 2, 1]);
+        for (sent, round_trips, loss_below, latency_below, class) in [
+            (3, vec![ms(10); 3], 100, None, None),
+            (3, vec![ms(10)], 100, None, None),
+            (3, vec![], 100, None, Some(FailureClass::Loss)),
+            (4, vec![ms(10); 3], 25, None, Some(FailureClass::Loss)),
+            (4, vec![ms(10); 3], 26, None, None),
+            (3, vec![ms(10); 3], 0, None, None),
+            (2, vec![ms(10), ms(30)], 100, Some(ms(20)), Some(FailureClass::Latency)),
+            (2, vec![ms(10), ms(30)], 100, Some(ms(21)), None),
+        ] {
+            let spec =
+                PingSpec { loss_below, latency_below, ..uptime_core::target::ping("192.0.2.1".into()) };
+            let echoes = Echoes { sent, round_trips, ..Echoes::default() };
+            let found = judge(&spec, address, &echoes).err().map(|failure| failure.class);
+            assert_eq!(found, class, "{spec:?}");
+        }
+        let spec = uptime_core::target::ping("192.0.2.1".into());
+        let router = IpAddr::from([192, 0, 2, 254]);
+        let echoes = Echoes {
+            sent: 3,
+            undeliverable: Some((router, "host unreachable")),
+            undelivered: 3,
+            ..Echoes::default()
+        };
+        let failure = judge(&spec, address, &echoes).expect_err("nothing came back");
+        assert_eq!(failure.message, "pinging 192.0.2.1: 192.0.2.254 says host unreachable");
+        assert_eq!((failure.class, echoes.open()), (FailureClass::Unreachable, 0));
+        let failure =
+            judge(&spec, address, &Echoes { sent: 3, ..Echoes::default() }).expect_err("nothing came back");
+        assert_eq!(failure.message, "pinging 192.0.2.1: 3 of 3 echoes did not come back");
+        assert_eq!(
+            (failure.expected.as_deref(), failure.got.as_deref()),
+            (Some("a loss below 100 %"), Some("100 %"))
+        );
+    }
 }

@@ -49,7 +49,8 @@ impl Resolver {
     }
 
     async fn look_up(&self, host: &str) -> Result<Vec<SocketAddr>, Failure> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await.expect("because the semaphore is never closed");
+        let permit =
+            Arc::clone(&self.lookups).acquire_owned().await.expect("because the semaphore is never closed");
         let name = host.to_owned();
         let looked_up = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -61,7 +62,10 @@ impl Resolver {
         match looked_up.await {
             Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(failure(host, error)),
-            Err(_) => Err(Failure::new(FailureClass::Resolver, format!("looking up `{host}`: the lookup broke off"))),
+            Err(_) => Err(Failure::new(
+                FailureClass::Resolver,
+                format!("looking up `{host}`: the lookup broke off"),
+            )),
         }
     }
 }
@@ -97,13 +101,16 @@ fn failure(host: &str, error: LookupError) -> Failure {
     let (class, words) = match kind {
         LookupErrorKind::NoName => (FailureClass::Dns, "no such name".to_owned()),
         LookupErrorKind::NoData => (FailureClass::Dns, "the name has no address".to_owned()),
-        LookupErrorKind::Again => {
-            (FailureClass::Resolver, "this machine's resolver has no answer now (see /etc/resolv.conf)".to_owned())
-        }
+        LookupErrorKind::Again => (
+            FailureClass::Resolver,
+            "this machine's resolver has no answer now (see /etc/resolv.conf)".to_owned(),
+        ),
         LookupErrorKind::Fail => (FailureClass::Resolver, "this machine's resolver failed".to_owned()),
         LookupErrorKind::Memory => (FailureClass::Resources, "this machine has no memory left".to_owned()),
         // A name with a NUL or one that no resolver takes: nothing was asked.
-        LookupErrorKind::IO if error.error_num() == 0 => (FailureClass::Dns, "it is no name that can be looked up".to_owned()),
+        LookupErrorKind::IO if error.error_num() == 0 => {
+            (FailureClass::Dns, "it is no name that can be looked up".to_owned())
+        }
         _ => system(&io::Error::from(error)),
     };
     Failure::new(class, format!("looking up `{host}`: {words}"))
@@ -126,14 +133,19 @@ mod tests {
         let found = resolver.resolve("::1", 80, IpFamily::Any, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
         assert_eq!(trace.phases.dns, None);
-        let failure = resolver.resolve("::1", 80, IpFamily::V4, &mut trace).await.expect_err("the wrong family");
-        assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Dns, "`::1` has no IPv4 address"));
+        let failure =
+            resolver.resolve("::1", 80, IpFamily::V4, &mut trace).await.expect_err("the wrong family");
+        assert_eq!(
+            (failure.class, failure.message.as_str()),
+            (FailureClass::Dns, "`::1` has no IPv4 address")
+        );
     }
 
     #[tokio::test]
     async fn localhost_is_looked_up() {
         let mut trace = Trace::new();
-        let found = Resolver::new().resolve("localhost", 7, IpFamily::V4, &mut trace).await.expect("in /etc/hosts");
+        let found =
+            Resolver::new().resolve("localhost", 7, IpFamily::V4, &mut trace).await.expect("in /etc/hosts");
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 7))]);
         assert!(trace.phases.dns.is_some());
     }
@@ -141,7 +153,9 @@ mod tests {
     #[test]
     fn the_code_decides_whose_fault_it_is() {
         // The numbers are glibc's, musl's and the BSDs' own; `dns-lookup` knows which.
-        for (code, class) in [(dns_code("NONAME"), FailureClass::Dns), (dns_code("AGAIN"), FailureClass::Resolver)] {
+        for (code, class) in
+            [(dns_code("NONAME"), FailureClass::Dns), (dns_code("AGAIN"), FailureClass::Resolver)]
+        {
             assert_eq!(failure("example.com", LookupError::new(code)).class, class);
         }
     }

@@ -1,13 +1,18 @@
 //! The TCP check: the connection must come about. It is closed at once, and leaves no port behind.
 
-use crate::check::connect::connect;
 use crate::check::Means;
+use crate::check::connect::connect;
 use crate::check::trace::Trace;
 use tokio::time::Instant;
 use uptime_core::check::Failure;
 use uptime_core::monitor::TcpSpec;
 
-pub(super) async fn run(means: &Means, spec: &TcpSpec, deadline: Instant, trace: &mut Trace) -> Result<(), Failure> {
+pub(super) async fn run(
+    means: &Means,
+    spec: &TcpSpec,
+    deadline: Instant,
+    trace: &mut Trace,
+) -> Result<(), Failure> {
     let addresses = means.resolver.resolve(&spec.host, spec.port, spec.ip, trace).await?;
     connect(&addresses, deadline, trace).await.map(drop)
 }

@@ -30,18 +30,19 @@ impl Tls {
         // A single certificate that rustls can't read is no reason to trust none of the others.
         roots.add_parsable_certificates(found.certs);
         let reason = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
-        let no_roots = roots.is_empty().then_some(reason);
-        Ok(Self { no_roots, ..Self::with_roots(roots)? })
+        let tls = Self::with_roots(roots)?;
+        Ok(Self { no_roots: tls.no_roots.map(|_| reason), ..tls })
     }
 
     pub(super) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
+        let no_roots = roots.is_empty().then(|| "none was given".to_owned());
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), no_roots: None })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), no_roots })
     }
 
     /// Shakes hands with the target, which must prove that it is `host`.
@@ -57,7 +58,9 @@ impl Tls {
             );
             return Err(Failure::new(FailureClass::Settings, message));
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        // The dot that ends an absolute name belongs to DNS, and is in no certificate.
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             Failure::new(FailureClass::Settings, format!("`{host}` is no name that a certificate could have"))
         })?;
         let since = trace.enter(Step::Tls(host.to_owned()));
@@ -75,13 +78,18 @@ fn failure(host: &str, error: &io::Error) -> Failure {
     };
     match tls {
         TlsError::InvalidCertificate(reason) => certificate(host, reason),
-        TlsError::InvalidMessage(_) => {
-            Failure::new(FailureClass::TlsHandshake, format!("`{host}` does not speak TLS on this port: {tls}"))
-        }
-        TlsError::AlertReceived(AlertDescription::UnrecognisedName) => {
-            Failure::new(FailureClass::TlsWrongName, format!("`{host}` says that it has no certificate for this name"))
-        }
-        other => Failure::new(FailureClass::TlsHandshake, format!("the TLS handshake with `{host}` failed: {other}")),
+        TlsError::InvalidMessage(_) => Failure::new(
+            FailureClass::TlsHandshake,
+            format!("`{host}` does not speak TLS on this port: {tls}"),
+        ),
+        TlsError::AlertReceived(AlertDescription::UnrecognisedName) => Failure::new(
+            FailureClass::TlsWrongName,
+            format!("`{host}` says that it has no certificate for this name"),
+        ),
+        other => Failure::new(
+            FailureClass::TlsHandshake,
+            format!("the TLS handshake with `{host}` failed: {other}"),
+        ),
     }
 }
 
@@ -90,9 +98,13 @@ fn certificate(host: &str, reason: &CertificateError) -> Failure {
         CertificateError::UnknownIssuer => {
             (FailureClass::TlsUnknownIssuer, "is from an issuer that is not trusted here".to_owned())
         }
-        CertificateError::Other(other) if is_ca_as_leaf(other) => {
-            (FailureClass::TlsUnknownIssuer, "is a CA's own, which no server may show (self-signed?)".to_owned())
+        CertificateError::BadSignature => {
+            (FailureClass::TlsUnknownIssuer, "is not signed by the issuer that it names".to_owned())
         }
+        CertificateError::Other(other) if is_ca_as_leaf(other) => (
+            FailureClass::TlsUnknownIssuer,
+            "is a CA's own, which no server may show (self-signed?)".to_owned(),
+        ),
         CertificateError::Expired => (FailureClass::TlsExpired, "has expired".to_owned()),
         CertificateError::ExpiredContext { not_after, .. } => {
             (FailureClass::TlsExpired, format!("expired on {}", instant(*not_after)))
@@ -103,8 +115,12 @@ fn certificate(host: &str, reason: &CertificateError) -> Failure {
         }
         CertificateError::NotValidForName => (FailureClass::TlsWrongName, "is for another name".to_owned()),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let failure = Failure::new(FailureClass::TlsWrongName, format!("the certificate of `{host}` is for another name"));
-            return failure.with(host, presented.iter().map(|name| dns_name(name)).collect::<Vec<_>>().join(", "));
+            let failure = Failure::new(
+                FailureClass::TlsWrongName,
+                format!("the certificate of `{host}` is for another name"),
+            );
+            return failure
+                .with(host, presented.iter().map(|name| dns_name(name)).collect::<Vec<_>>().join(", "));
         }
         other => (FailureClass::TlsHandshake, format!("is not acceptable: {other}")),
     };

@@ -52,13 +52,19 @@ impl Trace {
     pub(super) fn cut_off(&mut self, timeout: Duration) -> Failure {
         let limit = duration::format(timeout);
         let Some((step, since)) = self.step.take() else {
-            return Failure::new(FailureClass::Resources, format!("this machine did not begin the check within {limit}"));
+            return Failure::new(
+                FailureClass::Resources,
+                format!("this machine did not begin the check within {limit}"),
+            );
         };
         let waited = Some(since.elapsed());
         let (class, message) = match step {
             Step::Resolve(host) => {
                 self.phases.dns = waited;
-                (FailureClass::Resolver, format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"))
+                (
+                    FailureClass::Resolver,
+                    format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"),
+                )
             }
             Step::Connect(address) => {
                 self.phases.connect = waited;
@@ -66,14 +72,23 @@ impl Trace {
             }
             Step::Tls(name) => {
                 self.phases.tls = waited;
-                (FailureClass::TlsTimeout, format!("the TLS handshake with `{name}` did not end within {limit}"))
+                (
+                    FailureClass::TlsTimeout,
+                    format!("the TLS handshake with `{name}` did not end within {limit}"),
+                )
             }
             Step::Answer(request, marks) => {
                 marks.complete(&mut self.phases);
                 if self.phases.transfer.is_some() {
-                    (FailureClass::BodyTimeout, format!("{request}: the answer began and did not end within {limit}"))
+                    (
+                        FailureClass::BodyTimeout,
+                        format!("{request}: the answer began and did not end within {limit}"),
+                    )
                 } else {
-                    (FailureClass::FirstByteTimeout, format!("{request}: connected, and no answer within {limit}"))
+                    (
+                        FailureClass::FirstByteTimeout,
+                        format!("{request}: connected, and no answer within {limit}"),
+                    )
                 }
             }
         };
@@ -81,6 +96,12 @@ impl Trace {
     }
 
     pub(super) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
-        CheckReport { failure, address: self.address, status_code: self.status_code, phases: self.phases, total }
+        CheckReport {
+            failure,
+            address: self.address,
+            status_code: self.status_code,
+            phases: self.phases,
+            total,
+        }
     }
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use uptime_postgres::{Lease, Options};
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A directory that the server's account can reach. Its server is stopped when the test ends, however it ends.
 pub(crate) struct Place(TempDir);
@@ -42,12 +42,6 @@ impl Place {
     pub(crate) fn files(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.base()) else { return Vec::new() };
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    }
-
-    /// The single value that `sql` yields.
-    pub(crate) fn query(&self, lease: &Lease, sql: &str) -> String {
-        let rows = lease.session("uptime").expect("a session").query(sql).expect("an answer");
-        rows.into_iter().flatten().flatten().next().unwrap_or_default()
     }
 
     /// The pid in the pid file.
@@ -105,6 +99,12 @@ impl Drop for Place {
     }
 }
 
+/// The single value that `sql` yields.
+pub(crate) fn query(lease: &Lease, sql: &str) -> String {
+    let rows = lease.session("uptime").expect("a session").query(sql).expect("an answer");
+    rows.into_iter().flatten().flatten().next().unwrap_or_default()
+}
+
 /// Options that are quick rather than durable.
 pub(crate) fn options(data_dir: impl Into<PathBuf>) -> Options {
     let mut options = Options::new(data_dir).set("fsync", "off");
@@ -132,13 +132,13 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 }
 
 /// What `/proc` says of a process.
-pub(crate) struct Session {
+pub(crate) struct Placement {
     pub(crate) session: u32,
     pub(crate) terminal: i32,
     pub(crate) uid: u32,
 }
 
-impl Session {
+impl Placement {
     pub(crate) fn of(pid: u32) -> Self {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
         // After the name: state, parent, group, session, terminal.

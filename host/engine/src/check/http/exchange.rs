@@ -3,6 +3,7 @@
 //! No task is spawned and nothing outlives the answer, so dropping a check closes its connection. What the target
 //! sends is bounded: the head by [`HEAD_MAX_BYTES`], the body by the reader's limit.
 
+use crate::check::errno;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -121,7 +122,7 @@ impl Answer {
         while let Some(frame) = drive(&mut self.connection, self.response.body_mut().frame()).await {
             let frame = frame.map_err(|error| {
                 let failure = failure(shown, &error);
-                Failure { message: format!("{} (after {length} bytes of the body)", failure.message), ..failure }
+                Failure::new(failure.class, format!("{} (after {length} bytes of the body)", failure.message))
             })?;
             let Ok(bytes) = frame.into_data() else { continue };
             let room = max - length;
@@ -155,13 +156,23 @@ async fn drive<F: Future>(connection: &mut Option<Conn>, future: F) -> F::Output
 fn failure(shown: &str, error: &hyper::Error) -> Failure {
     let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     let (class, words) = if error.is_parse_too_large() {
-        (FailureClass::Protocol, format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024))
+        (
+            FailureClass::Protocol,
+            format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024),
+        )
     } else if error.is_parse() {
         (FailureClass::Protocol, format!("the answer is not HTTP: {error}"))
-    } else if error.is_incomplete_message() {
+    } else if error.is_incomplete_message()
+        || cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
+    {
         (FailureClass::Protocol, "the connection was closed before the answer was complete".to_owned())
+    } else if let Some(tls) =
+        cause.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        // With TLS 1.3 a server's refusal of the handshake comes after our side of it is done.
+        (FailureClass::TlsHandshake, tls.to_string())
     } else if let Some(cause) = cause {
-        super::super::errno::classify(cause)
+        errno::classify(cause)
     } else if let Some(source) = std::error::Error::source(error) {
         (FailureClass::Protocol, format!("{error}: {source}"))
     } else {
@@ -171,7 +182,11 @@ fn failure(shown: &str, error: &hyper::Error) -> Failure {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),

@@ -25,7 +25,10 @@ pub(super) fn location(allowed: u8, status: StatusCode, headers: &HeaderMap) -> 
 pub(super) fn target(from: &Url, location: &[u8]) -> Result<Url, Failure> {
     let text = String::from_utf8_lossy(location);
     let refuse = |why: &str| {
-        Failure::new(FailureClass::Redirect, format!("{} redirects to `{}`, {why}", shown(from), shown_text(&text)))
+        Failure::new(
+            FailureClass::Redirect,
+            format!("{} redirects to `{}`, {why}", shown(from), shown_text(&text)),
+        )
     };
     let mut url = from.join(&text).map_err(|_| refuse("which is no URL"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
@@ -101,10 +104,26 @@ mod tests {
     #[test]
     fn what_may_not_be_followed_says_why() {
         for (from, location, message) in [
-            ("https://a.example/?t=1", "http://a.example/?u=2", "https://a.example/ redirects to `http://a.example/`, which gives up encryption"),
-            ("http://a.example/", "file:///etc/passwd", "http://a.example/ redirects to `file:///etc/passwd`, which is neither http nor https"),
-            ("http://a.example/", "http://[::1", "http://a.example/ redirects to `http://[::1`, which is no URL"),
-            ("http://a.example/", "javascript:alert(1)", "http://a.example/ redirects to `javascript:alert(1)`, which is neither http nor https"),
+            (
+                "https://a.example/?t=1",
+                "http://a.example/?u=2",
+                "https://a.example/ redirects to `http://a.example/`, which gives up encryption",
+            ),
+            (
+                "http://a.example/",
+                "file:///etc/passwd",
+                "http://a.example/ redirects to `file:///etc/passwd`, which is neither http nor https",
+            ),
+            (
+                "http://a.example/",
+                "http://[::1",
+                "http://a.example/ redirects to `http://[::1`, which is no URL",
+            ),
+            (
+                "http://a.example/",
+                "javascript:alert(1)",
+                "http://a.example/ redirects to `javascript:alert(1)`, which is neither http nor https",
+            ),
         ] {
             let failure = target(&url(from), location.as_bytes()).expect_err(location);
             assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Redirect, message));
@@ -134,7 +153,9 @@ mod tests {
         headers.insert(LOCATION, http::HeaderValue::from_static("/x"));
         assert_eq!(location(5, StatusCode::FOUND, &headers), Some(&b"/x"[..]));
         assert_eq!(location(0, StatusCode::FOUND, &headers), None);
-        for status in [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED, StatusCode::MULTIPLE_CHOICES] {
+        for status in
+            [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED, StatusCode::MULTIPLE_CHOICES]
+        {
             assert_eq!(location(5, status, &headers), None, "{status}");
         }
     }

@@ -9,8 +9,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, HeaderName, PRAGMA, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE,
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, PRAGMA, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::Full;
@@ -26,8 +27,16 @@ use url::{Host, Origin, Position, Url};
 const AGENT: &str = concat!("uptime/", env!("CARGO_PKG_VERSION"));
 
 /// What may go to an origin that the operator did not name, when its value is written in the file.
-const HARMLESS: &[HeaderName] =
-    &[ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, PRAGMA, USER_AGENT];
+const HARMLESS: &[HeaderName] = &[
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONTENT_LANGUAGE,
+    CONTENT_TYPE,
+    PRAGMA,
+    USER_AGENT,
+];
 
 /// What frames the message: ours to say, or the target reads another request than the one that was meant.
 const FRAMING: &[HeaderName] = &[CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
@@ -98,7 +107,11 @@ impl Request {
         let classes = addresses.iter().map(|address| (address.ip(), address::classify(address.ip())));
         match classes.into_iter().find(|(_, class)| class.never_allowed()) {
             Some((address, class)) => {
-                let message = format!("redirected to {}, whose address {address} is {}", shown(&self.url), class.as_str());
+                let message = format!(
+                    "redirected to {}, whose address {address} is {}",
+                    shown(&self.url),
+                    class.as_str()
+                );
                 Err(Failure::new(FailureClass::Redirect, message))
             }
             None => Ok(()),
@@ -108,9 +121,9 @@ impl Request {
     /// The request as hyper sends it.
     pub(super) fn for_wire(&self) -> Result<http::Request<Full<Bytes>>, Failure> {
         let path = &self.url[Position::BeforePath..Position::AfterQuery];
-        let uri: Uri = path
-            .parse()
-            .map_err(|error| Failure::new(FailureClass::Settings, format!("{} can't be requested: {error}", self.shown())))?;
+        let uri: Uri = path.parse().map_err(|error| {
+            Failure::new(FailureClass::Settings, format!("{} can't be requested: {error}", self.shown()))
+        })?;
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 4);
         headers.insert(HOST, host_header(&self.url)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -157,17 +170,23 @@ impl Request {
     }
 }
 
-fn headers(configured: &BTreeMap<String, SecretRef>, secrets: &mut Vec<Secret>) -> Result<Vec<Header>, Failure> {
+fn headers(
+    configured: &BTreeMap<String, SecretRef>,
+    secrets: &mut Vec<Secret>,
+) -> Result<Vec<Header>, Failure> {
     let mut headers = Vec::with_capacity(configured.len());
     for (key, reference) in configured {
-        let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| unusable(format!("`{key}` is no header's name")))?;
+        let name = HeaderName::from_bytes(key.as_bytes())
+            .map_err(|_| unusable(format!("`{key}` is no header's name")))?;
         if FRAMING.contains(&name) {
             return Err(unusable(format!("the header `{key}` is set by the check itself; take it out")));
         }
-        let secret = secrets::resolve(reference)
-            .map_err(|error| unusable(format!("the header `{key}` has no value: {error}; hint: {}", error.hint())))?;
-        let mut value = HeaderValue::from_bytes(secret.expose().as_bytes())
-            .map_err(|_| unusable(format!("the header `{key}` has a value with characters that no header may have")))?;
+        let secret = secrets::resolve(reference).map_err(|error| {
+            unusable(format!("the header `{key}` has no value: {error}; hint: {}", error.hint()))
+        })?;
+        let mut value = HeaderValue::from_bytes(secret.expose().as_bytes()).map_err(|_| {
+            unusable(format!("the header `{key}` has a value with characters that no header may have"))
+        })?;
         let harmless = matches!(reference, SecretRef::Literal(_)) && HARMLESS.contains(&name);
         if !harmless {
             value.set_sensitive(true);
@@ -222,7 +241,8 @@ mod tests {
     fn sent(request: &Request) -> Vec<(String, String)> {
         let wire = request.for_wire().expect("a request");
         let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
-        let mut sent: Vec<_> = wire.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let mut sent: Vec<_> =
+            wire.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         sent.sort();
         sent
     }
@@ -258,7 +278,8 @@ mod tests {
         for location in ["https://b.example/", "https://a.example/back"] {
             request.redirect(StatusCode::FOUND, location.as_bytes()).expect(location);
             let host = Url::parse(location).expect("a URL").host_str().expect("a host").to_owned();
-            let expected = [("accept", "text/html"), ("connection", "close"), ("host", &host), ("user-agent", AGENT)];
+            let expected =
+                [("accept", "text/html"), ("connection", "close"), ("host", &host), ("user-agent", AGENT)];
             assert_eq!(sent(&request), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
     }
@@ -276,7 +297,10 @@ mod tests {
         let metadata = [SocketAddr::from(([169, 254, 169, 254], 80))];
         request.may_go_to(&metadata).expect("the operator named it");
         request.redirect(StatusCode::FOUND, b"http://b.example/").expect("a public name");
-        assert_eq!(request.may_go_to(&metadata).expect_err("not by a redirect").class, FailureClass::Redirect);
+        assert_eq!(
+            request.may_go_to(&metadata).expect_err("not by a redirect").class,
+            FailureClass::Redirect
+        );
         request.may_go_to(&[SocketAddr::from(([10, 0, 0, 1], 80))]).expect("inner networks are watched too");
     }
 
@@ -284,10 +308,22 @@ mod tests {
     fn what_can_not_be_sent_is_ours() {
         let env = SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() };
         for (name, value, message) in [
-            ("X-Key", env, "the header `X-Key` has no value: the environment variable `UPTIME_TEST_NO_SUCH_VARIABLE` is not set"),
+            (
+                "X-Key",
+                env,
+                "the header `X-Key` has no value: the environment variable `UPTIME_TEST_NO_SUCH_VARIABLE` is not set",
+            ),
             ("X Key", literal("a"), "`X Key` is no header's name"),
-            ("X-Key", literal("a\r\nb"), "the header `X-Key` has a value with characters that no header may have"),
-            ("Content-Length", literal("5"), "the header `Content-Length` is set by the check itself; take it out"),
+            (
+                "X-Key",
+                literal("a\r\nb"),
+                "the header `X-Key` has a value with characters that no header may have",
+            ),
+            (
+                "Content-Length",
+                literal("5"),
+                "the header `Content-Length` is set by the check itself; take it out",
+            ),
         ] {
             let failure = request("http://a.example/", &[(name, value)]).err().expect(message);
             assert_eq!(failure.class, FailureClass::Settings);

@@ -1,0 +1,50 @@
+//! The commands, one file a noun.
+
+mod apply;
+mod channel;
+mod check;
+mod config;
+mod db;
+mod help;
+mod incident;
+mod monitor;
+mod queue;
+mod schedule;
+mod up;
+mod worker;
+
+use crate::args::{Args, Command, Global};
+use crate::database::Database;
+use crate::exit::{CommandError, Exit};
+use crate::file;
+use crate::output::Printer;
+use crate::settings;
+
+/// Runs the command that was asked for.
+pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
+    let Args { global, command } = args;
+    match command {
+        Command::Check(args) => check::run(&args, printer).await,
+        Command::Up(args) => up::run(&global, args, printer).await,
+        Command::Init(args) => config::init(&args, printer),
+        Command::Apply(args) => apply::run(&global, &args, printer).await,
+        Command::Schedule(args) => schedule::run(&global, &args, printer).await,
+        Command::Worker(command) => worker::run(&global, command, printer).await,
+        Command::Queue(command) => queue::run(&global, command, printer).await,
+        Command::Monitor(command) => monitor::run(&global, &command, printer).await,
+        Command::Channel(command) => channel::run(&global, command, printer).await,
+        Command::Incident(command) => incident::run(&global, &command, printer).await,
+        Command::Config(command) => config::run(&global, &command, printer).await,
+        Command::Db(command) => db::run(&global, &command, printer).await,
+        Command::Completions { shell } => Ok(help::completions(shell)),
+        Command::Help { topic } => help::run(&topic, printer),
+    }
+}
+
+/// The database of a command that asks something and ends.
+async fn open(global: &Global, printer: &Printer) -> Result<Database, CommandError> {
+    let notifiers = file::notifiers(global)?;
+    let file = file::read(global, &notifiers).await?;
+    let choice = settings::database(global, file.as_ref())?;
+    Database::open(choice, 2, printer, true).await
+}

@@ -1,0 +1,81 @@
+//! `uptime apply`: the database becomes what the file says.
+
+use crate::args::{ApplyArgs, Global};
+use crate::confirm::confirm;
+use crate::database::Database;
+use crate::exit::{CommandError, Exit};
+use crate::file;
+use crate::output::{BAD, GOOD, ODD, Printer};
+use crate::settings;
+use serde_json::json;
+use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Source, Wanted};
+
+pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    let notifiers = file::notifiers(global)?;
+    let file = file::require(global, &notifiers).await?;
+    if let Some(warnings) = &file.warnings {
+        printer.note(warnings.trim_end());
+    }
+    let database = Database::open(settings::database(global, Some(&file))?, 2, printer, true).await?;
+    let wanted = Wanted {
+        source: Source::File,
+        channels: &file.config.channels,
+        monitors: &file.config.monitors,
+        absent: if args.prune { Absent::Remove } else { Absent::Keep },
+    };
+    let outcome = apply(&database, wanted, args, printer).await;
+    database.close().await;
+    outcome
+}
+
+async fn apply(database: &Database, wanted: Wanted<'_>, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    if args.prune && !args.dry_run {
+        let planned = database.store.apply(wanted, true).await?;
+        let gone: Vec<&Change> = planned.changes.iter().filter(|change| change.kind == ChangeKind::Remove).collect();
+        if !gone.is_empty() {
+            let names: Vec<String> = gone.iter().map(|change| format!("{} {}", change.table, change.name)).collect();
+            confirm(&format!("this removes {} with all history", names.join(", ")), args.yes)?;
+        }
+    }
+    let applied = database.store.apply(wanted, args.dry_run).await?;
+    print(printer, &applied, args.dry_run);
+    Ok(Exit::Ok)
+}
+
+fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
+    if printer.is_json() {
+        let changes: Vec<_> = applied
+            .changes
+            .iter()
+            .map(|change| json!({ "change": word(change.kind), "kind": change.table, "name": change.name, "keys": change.keys }))
+            .collect();
+        printer.json(&json!({ "schema_version": 1, "dry_run": dry_run, "changes": changes, "unwanted": applied.unwanted }));
+        return;
+    }
+    for change in &applied.changes {
+        let (sign, style) = match change.kind {
+            ChangeKind::Add => ('+', GOOD),
+            ChangeKind::Change => ('~', ODD),
+            ChangeKind::Remove => ('-', BAD),
+        };
+        let keys = if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
+        printer.line(format!("{style}{sign} {} {}{style:#}{keys}", change.table, change.name));
+    }
+    if applied.changes.is_empty() {
+        printer.note("nothing to change");
+    } else if dry_run {
+        printer.note("nothing was changed: this was a dry run");
+    }
+    if !applied.unwanted.is_empty() {
+        printer.warning(format!("no longer in the file, and kept: {}", applied.unwanted.join(", ")));
+        printer.note("hint: `uptime apply --prune` removes them");
+    }
+}
+
+fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Add => "add",
+        ChangeKind::Change => "change",
+        ChangeKind::Remove => "remove",
+    }
+}

@@ -1,0 +1,158 @@
+//! `uptime channel`: who is told, and whether that works.
+
+use crate::args::{ChannelCommand, Global};
+use crate::commands::open;
+use crate::exit::{CommandError, Exit};
+use crate::file;
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, Printer};
+use jiff::Timestamp;
+use serde_json::json;
+use std::collections::BTreeMap;
+use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::id::DeliveryId;
+use uptime_engine::deliveries::{DeliveryError, resolve_settings, tell};
+use uptime_notifier::{Delivery, NotifierHost};
+use uptime_store::notifications::ChannelRow;
+use uuid::Uuid;
+
+pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let database = open(global, printer).await?;
+    let channels = database.store.channels().await;
+    database.close().await;
+    let channels = channels?;
+    match command {
+        ChannelCommand::List => {
+            printer.list("channels", &["name", "notifier", "state", "why"], channels.iter().map(entry).collect());
+            Ok(Exit::Ok)
+        }
+        ChannelCommand::Test { name, dry_run } => {
+            let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| unknown(&name, &channels))?;
+            let notifiers = file::notifiers(global)?;
+            if dry_run { preview(&notifiers, channel, printer).await } else { test(&notifiers, channel, printer).await }
+        }
+    }
+}
+
+fn unknown(name: &str, channels: &[ChannelRow]) -> CommandError {
+    let known: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
+    let hint = if known.is_empty() {
+        "there is none: write one into the file, then `uptime apply`".to_owned()
+    } else {
+        format!("there are: {}; a new one in the file needs `uptime apply`", known.join(", "))
+    };
+    CommandError::new(Exit::Config, format!("no channel has the name `{name}`")).hint(hint)
+}
+
+async fn test(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer) -> Result<Exit, CommandError> {
+    let event = test_event();
+    let began = std::time::Instant::now();
+    let told = tell(notifiers, channel, &event, 1, None).await;
+    let took_ms = began.elapsed().as_secs_f64() * 1e3;
+    match told {
+        Ok(receipt) => {
+            if printer.is_json() {
+                printer.json(&json!({
+                    "schema_version": 1, "channel": channel.name, "delivered": true, "delivery_id": event.delivery_id,
+                    "status": receipt.status, "remote_id": receipt.remote_id, "detail": receipt.detail, "took_ms": took_ms,
+                }));
+            } else {
+                let status = receipt.status.map(|status| format!(" {status}")).unwrap_or_default();
+                let words = receipt.detail.or(receipt.remote_id).map(|words| format!(": {words}")).unwrap_or_default();
+                printer.line(format!("{GOOD}delivered{GOOD:#} to {} in {took_ms:.0} ms{status}{words}", channel.name));
+            }
+            Ok(Exit::Ok)
+        }
+        Err(error) => Err(refused(channel, error)),
+    }
+}
+
+/// Whatever the class: the answer to "does this channel work" is no, unless it is the configuration's fault.
+fn refused(channel: &ChannelRow, error: DeliveryError) -> CommandError {
+    let error = CommandError::from(error);
+    let exit = if error.exit == Exit::Config { Exit::Config } else { Exit::No };
+    CommandError { exit, message: format!("channel `{}` was not told: {}", channel.name, error.message), ..error }
+}
+
+async fn preview(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer) -> Result<Exit, CommandError> {
+    let settings = resolve_settings(&channel.name, &channel.settings)?;
+    let event = test_event();
+    let delivery = Delivery {
+        notifier: &channel.notifier,
+        settings: &settings,
+        allow: &channel.allow,
+        event: &event,
+        attempt: 1,
+        opening_remote_id: None,
+    };
+    let requests = notifiers.preview(delivery).await?;
+    if printer.is_json() {
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                json!({ "method": request.method, "url": request.url, "headers": request.headers, "body": request.body })
+            })
+            .collect();
+        printer.json(&json!({ "schema_version": 1, "channel": channel.name, "requests": requests }));
+        return Ok(Exit::Ok);
+    }
+    for request in requests {
+        printer.line(format!("{} {}", request.method, request.url));
+        for (name, value) in &request.headers {
+            printer.line(format!("{FAINT}{name}: {value}{FAINT:#}"));
+        }
+        printer.line("");
+        printer.line(request.body.as_deref().unwrap_or_default());
+    }
+    Ok(Exit::Ok)
+}
+
+fn test_event() -> Event {
+    Event {
+        kind: EventType::Test,
+        delivery_id: DeliveryId(Uuid::now_v7()),
+        at: Timestamp::now(),
+        monitor: EventMonitor {
+            name: "test".into(),
+            kind: "http".into(),
+            target: "https://example.com/".into(),
+            group: None,
+            tags: BTreeMap::new(),
+        },
+        incident: None,
+        outcome: Some(EventOutcome {
+            class: "test".into(),
+            expected: None,
+            got: None,
+            message: "This is a test message: nothing is down.".into(),
+        }),
+        severity: Severity::Info,
+    }
+}
+
+fn entry(channel: &ChannelRow) -> Entry {
+    let state = match (channel.enabled, channel.broken_at) {
+        (false, _) => "disabled",
+        (true, Some(_)) => "broken",
+        (true, None) => "ok",
+    };
+    let style = match state {
+        "ok" => GOOD,
+        "broken" => BAD,
+        _ => FAINT,
+    };
+    Entry {
+        json: json!({
+            "name": channel.name,
+            "notifier": channel.notifier,
+            "enabled": channel.enabled,
+            "state": state,
+            "broken_reason": channel.broken_reason,
+        }),
+        cells: vec![
+            channel.name.as_str().into(),
+            channel.notifier.as_str().into(),
+            Cell::styled(state, style),
+            channel.broken_reason.clone().unwrap_or_default().into(),
+        ],
+    }
+}

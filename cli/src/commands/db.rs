@@ -1,0 +1,93 @@
+//! `uptime db`: where the database is, how it is, and its schema.
+
+use crate::args::{DbCommand, Global};
+use crate::database::Database;
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use crate::settings::{self, DatabaseChoice};
+use crate::file;
+use serde_json::json;
+use uptime_postgres::ServerState;
+use uptime_store::Store;
+
+pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let notifiers = file::notifiers(global)?;
+    let file = file::read(global, &notifiers).await?;
+    let choice = settings::database(global, file.as_ref())?;
+    match command {
+        DbCommand::Migrate => {
+            let database = Database::open(choice, 2, printer, false).await?;
+            let version = database.store.version().await;
+            database.close().await;
+            printer.line(format!("the schema has version {}", version?));
+            Ok(Exit::Ok)
+        }
+        DbCommand::Status => status(choice, printer).await,
+        DbCommand::Url => url(choice, printer),
+        DbCommand::Stop { force } => stop(choice, *force, printer),
+    }
+}
+
+async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
+    let (kind, place, state) = match &choice {
+        DatabaseChoice::Url(_) => ("url", None, "somebody else's".to_owned()),
+        DatabaseChoice::Embedded(data_dir) => {
+            let status = uptime_postgres::status(data_dir)?;
+            let state = match status.server {
+                ServerState::Stopped => "stopped".to_owned(),
+                ServerState::Changing => "starting or stopping".to_owned(),
+                ServerState::Running { pid, .. } => format!("running, process {pid}"),
+            };
+            ("embedded", Some(status.cluster.display().to_string()), state)
+        }
+    };
+    // A server that is stopped is not started to be asked.
+    let version = match &choice {
+        DatabaseChoice::Embedded(_) if !state.starts_with("running") => None,
+        _ => {
+            let database = Database::open(choice, 1, printer, true).await?;
+            let version = database.store.version().await;
+            database.close().await;
+            Some(version?)
+        }
+    };
+    if printer.is_json() {
+        printer.json(&json!({
+            "schema_version": 1, "database": kind, "directory": place, "server": state,
+            "version": version, "known_version": Store::known_version(),
+        }));
+        return Ok(Exit::Ok);
+    }
+    printer.line(format!("database\t{kind}"));
+    if let Some(place) = place {
+        printer.line(format!("directory\t{place}"));
+    }
+    printer.line(format!("server\t{state}"));
+    if let Some(version) = version {
+        printer.line(format!("schema\tversion {version}, this uptime knows {}", Store::known_version()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
+    let DatabaseChoice::Embedded(data_dir) = choice else { return Err(not_ours("its URL may hold a password, and is yours already")) };
+    match uptime_postgres::status(&data_dir)?.server {
+        ServerState::Running { url, .. } => {
+            printer.line(url);
+            Ok(Exit::Ok)
+        }
+        _ => Err(CommandError::new(Exit::No, "the embedded PostgreSQL does not run now")
+            .hint("it runs while a worker, a scheduler or `uptime up` does")),
+    }
+}
+
+fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, CommandError> {
+    let DatabaseChoice::Embedded(data_dir) = choice else { return Err(not_ours("stop it where it was started")) };
+    let stopped = uptime_postgres::stop(&data_dir, force)?;
+    printer.line(if stopped { "stopped" } else { "it did not run" });
+    Ok(Exit::Ok)
+}
+
+fn not_ours(hint: &str) -> CommandError {
+    CommandError::new(Exit::Usage, "the database is not the embedded one").hint(hint)
+}

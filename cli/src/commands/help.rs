@@ -1,0 +1,45 @@
+//! `uptime help` and `uptime completions`: the tables that are kept in code.
+
+use crate::args::Args;
+use crate::env;
+use crate::exit::{CommandError, Exit};
+use crate::output::{Entry, Printer};
+use clap::CommandFactory;
+use serde_json::json;
+
+pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
+    match topic.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["exit-codes"] => {
+            let entries = Exit::ALL.iter().map(|(exit, meaning)| Entry {
+                json: json!({ "code": *exit as u8, "meaning": meaning }),
+                cells: vec![(*exit as u8).to_string().into(), (*meaning).into()],
+            });
+            printer.list("exit_codes", &["code", "meaning"], entries.collect());
+        }
+        ["env"] => {
+            let entries = env::ALL.iter().map(|(name, meaning)| Entry {
+                json: json!({ "name": name, "meaning": meaning }),
+                cells: vec![(*name).into(), (*meaning).into()],
+            });
+            printer.list("variables", &["variable", "meaning"], entries.collect());
+        }
+        names => {
+            let mut command = Args::command();
+            command.build();
+            let mut found = &mut command;
+            for name in names {
+                found = found.find_subcommand_mut(name).ok_or_else(|| {
+                    CommandError::new(Exit::Usage, format!("there is no command or topic `{}`", names.join(" ")))
+                        .hint("`uptime help` shows the commands; the topics are `exit-codes` and `env`")
+                })?;
+            }
+            printer.line(found.render_long_help().ansi().to_string().trim_end());
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+pub fn completions(shell: clap_complete::Shell) -> Exit {
+    clap_complete::generate(shell, &mut Args::command(), "uptime", &mut std::io::stdout());
+    Exit::Ok
+}

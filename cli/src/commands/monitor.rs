@@ -1,0 +1,48 @@
+//! `uptime monitor`: what is watched, and how it is.
+
+use crate::args::{Global, MonitorCommand};
+use crate::commands::open;
+use crate::exit::{CommandError, Exit};
+use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
+use serde_json::json;
+use uptime_store::reading::MonitorSummary;
+
+pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let MonitorCommand::List = command;
+    let database = open(global, printer).await?;
+    let monitors = database.store.monitor_summaries().await;
+    database.close().await;
+    let entries: Vec<Entry> = monitors?.iter().map(|monitor| entry(monitor, printer)).collect();
+    if entries.is_empty() && !printer.is_json() {
+        printer.note("no monitors: `uptime apply` brings in those of the file");
+    }
+    printer.list("monitors", &["state", "name", "target", "since", "last check", "ms", "why"], entries);
+    Ok(Exit::Ok)
+}
+
+fn entry(monitor: &MonitorSummary, printer: &Printer) -> Entry {
+    let state = if monitor.enabled { monitor.state.as_str() } else { "paused" };
+    Entry {
+        json: json!({
+            "name": monitor.name,
+            "type": monitor.kind,
+            "target": monitor.target,
+            "state": state,
+            "since": monitor.since.map(rfc3339),
+            "last_check_at": monitor.last_check_at.map(rfc3339),
+            "last_outcome": monitor.last_outcome,
+            "last_message": monitor.last_message,
+            "interval_s": monitor.interval.as_secs_f64(),
+            "enabled": monitor.enabled,
+        }),
+        cells: vec![
+            Cell::styled(state, state_style(state)),
+            monitor.name.as_str().into(),
+            monitor.target.as_str().into(),
+            printer.time(monitor.since).into(),
+            printer.time(monitor.last_check_at).into(),
+            monitor.last_latency.map(ms).unwrap_or_default().into(),
+            Cell::styled(monitor.last_message.clone().unwrap_or_default(), FAINT),
+        ],
+    }
+}

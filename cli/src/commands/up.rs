@@ -1,0 +1,186 @@
+//! `uptime up`: everything in one process, for the first minute with `uptime` and for a small installation.
+
+mod display;
+
+use crate::args::{Global, UpArgs, WorkerArgs};
+use crate::commands::check::parse;
+use crate::commands::worker::{options, run_both};
+use crate::database::Database;
+use crate::exit::{CommandError, Exit};
+use crate::file::{self, ConfigFile};
+use crate::output::Printer;
+use crate::{settings, signals};
+use display::Display;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uptime_core::channel::{Channel, ChannelFilter, Setting};
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::grant::HostGrant;
+use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::secret::SecretRef;
+use uptime_engine::scheduler::schedule_loop;
+use uptime_engine::{Activity, Observer};
+use uptime_notifier::NotifierHost;
+use uptime_store::catalogue::{Absent, Source, Wanted};
+use url::Url;
+
+/// Connections: two workers, their listeners, the scheduler, deliveries side by side.
+const CONNECTIONS: u32 = 12;
+
+/// How often the scheduler looks, when no slot is due earlier.
+const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
+
+/// The shortest interval of a target.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    let notifiers = file::notifiers(global)?;
+    let file = file::read(global, &notifiers).await?;
+    if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
+        printer.note(warnings.trim_end());
+    }
+    let (channels, monitors) = from_command_line(&args, file.as_ref())?;
+    if monitors.is_empty() && file.as_ref().is_none_or(|file| file.config.monitors.is_empty()) {
+        return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
+            .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
+    }
+    let stop = signals::stop()?;
+    let database = Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
+    let outcome = watch(&database, notifiers, file.as_ref(), &args, (&channels, &monitors), printer, stop).await;
+    database.close().await;
+    outcome.map(|()| Exit::Ok)
+}
+
+async fn watch(
+    database: &Database,
+    notifiers: NotifierHost,
+    file: Option<&ConfigFile>,
+    args: &UpArgs,
+    (channels, monitors): (&[Channel], &[Monitor]),
+    printer: &Printer,
+    stop: CancellationToken,
+) -> Result<(), CommandError> {
+    if let Some(ConfigFile { config, .. }) = file {
+        let of_file =
+            Wanted { source: Source::File, channels: &config.channels, monitors: &config.monitors, absent: Absent::Keep };
+        database.store.apply(of_file, false).await?;
+    }
+    // What an earlier command line watched and this one does not keeps its history and rests.
+    let of_command_line = Wanted { source: Source::CommandLine, channels, monitors, absent: Absent::Disable };
+    database.store.apply(of_command_line, false).await?;
+    let watched = database.store.monitor_summaries().await?;
+    let display = Arc::new(Display::new(watched, printer));
+    let away = Arc::new(Notify::new());
+    database.keep_alive(Arc::clone(&away), stop.clone());
+    let observer: Observer = {
+        let display = Arc::clone(&display);
+        Arc::new(move |activity| {
+            if matches!(activity, Activity::DatabaseAway { .. }) {
+                away.notify_one();
+            }
+            display.show(&activity);
+        })
+    };
+    if let Some(run_for) = args.run_for {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(run_for).await;
+            stop.cancel();
+        });
+    }
+    let flags = worker_flags(args);
+    let workers = (options(MONITOR_CHECKS, file, &flags)?, options(NOTIFICATIONS, file, &flags)?);
+    let working = run_both(&database.store, notifiers, workers, Arc::clone(&observer), stop.clone());
+    let scheduling = async {
+        let ended = schedule_loop(database.store.clone(), SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
+        stop.cancel();
+        ended
+    };
+    let (worked, scheduled) = tokio::join!(working, scheduling);
+    display.close();
+    worked?;
+    scheduled?;
+    Ok(())
+}
+
+/// The file's and the defaults' settings, but for the grace.
+fn worker_flags(args: &UpArgs) -> WorkerArgs {
+    WorkerArgs {
+        sleep: None,
+        tries: None,
+        timeout: None,
+        backoff: None,
+        concurrency: None,
+        max_jobs: None,
+        max_time: None,
+        once: false,
+        stop_when_empty: false,
+        grace: args.grace,
+    }
+}
+
+/// The channels and monitors that the command line names.
+fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Channel>, Vec<Monitor>), CommandError> {
+    if args.interval < INTERVAL_MIN {
+        return Err(CommandError::new(Exit::Usage, "`--interval` is below a second").hint("the shortest is `--interval 1s`"));
+    }
+    let of_file: Vec<&str> =
+        file.map(|file| file.config.channels.iter().map(|channel| channel.name.as_str()).collect()).unwrap_or_default();
+    let mut channels = Vec::new();
+    let mut told: Vec<String> = Vec::new();
+    for (number, notify) in args.notify.iter().enumerate() {
+        if notify.contains("://") {
+            let channel = webhook(&format!("notify-{}", number + 1), notify)?;
+            told.push(channel.name.clone());
+            channels.push(channel);
+        } else if of_file.contains(&notify.as_str()) {
+            told.push(notify.clone());
+        } else {
+            let known = if of_file.is_empty() { "the file has none".to_owned() } else { format!("the file has {}", of_file.join(", ")) };
+            return Err(CommandError::new(Exit::Usage, format!("`--notify {notify}` names no channel and is no URL")).hint(known));
+        }
+    }
+    if args.notify.is_empty() {
+        told = of_file.iter().map(ToString::to_string).collect();
+    }
+    let policy = Policy {
+        interval: args.interval,
+        retry_interval: Policy::default().retry_interval.min(args.interval),
+        ..Policy::default()
+    };
+    let mut monitors: BTreeMap<String, Monitor> = BTreeMap::new();
+    for check in parse(&args.targets)? {
+        let name = check.target();
+        let monitor = Monitor {
+            name: name.clone(),
+            enabled: true,
+            check,
+            policy: policy.clone(),
+            channels: told.clone(),
+            group: None,
+            tags: BTreeMap::new(),
+        };
+        monitors.insert(name, monitor);
+    }
+    Ok((channels, monitors.into_values().collect()))
+}
+
+/// A webhook to `url`. That the operator typed it is the grant for its origin, plain or private as it may be.
+fn webhook(name: &str, text: &str) -> Result<Channel, CommandError> {
+    let wrong = |why: String| {
+        CommandError::new(Exit::Usage, format!("`--notify`: {why}")).hint("give an address such as `https://example.com/hook`")
+    };
+    let url = Url::parse(text).map_err(|error| wrong(format!("the address can't be read: {error}")))?;
+    let grant = HostGrant::origin_of(&url).ok_or_else(|| wrong(format!("`{}` addresses are not spoken", url.scheme())))?;
+    Ok(Channel {
+        name: name.to_owned(),
+        notifier: "webhook".into(),
+        enabled: true,
+        settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
+        filter: ChannelFilter::default(),
+        allow: vec![grant],
+    })
+}

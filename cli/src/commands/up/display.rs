@@ -1,0 +1,184 @@
+//! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
+
+use crate::output::{BAD, FAINT, GOOD, ODD, Printer, ms, rfc3339, span, state_style};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use uptime_core::check::{CheckReport, Outcome};
+use uptime_engine::Activity;
+use uptime_store::notifications::DeliveryEnd;
+use uptime_store::reading::MonitorSummary;
+
+/// The most monitors that the live table has a line for.
+const LINES_MAX: usize = 30;
+
+/// Shows what happens.
+pub struct Display {
+    printer: Printer,
+    table: Option<MultiProgress>,
+    rows: Mutex<BTreeMap<String, Row>>,
+    summary: ProgressBar,
+}
+
+/// What is shown of a monitor.
+struct Row {
+    state: String,
+    outcome: Option<Outcome>,
+    latency: Option<String>,
+    why: Option<String>,
+    line: Option<ProgressBar>,
+}
+
+impl Display {
+    pub fn new(monitors: Vec<MonitorSummary>, printer: &Printer) -> Self {
+        let live = printer.is_terminal() && std::io::stderr().is_terminal() && !printer.is_json();
+        let table = live.then(MultiProgress::new);
+        let monitors: Vec<MonitorSummary> = monitors.into_iter().filter(|monitor| monitor.enabled).collect();
+        printer.note(format!("watching {} targets; Ctrl-C stops", monitors.len()));
+        let width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0);
+        let mut rows = BTreeMap::new();
+        for (number, monitor) in monitors.into_iter().enumerate() {
+            let line = table.as_ref().filter(|_| number < LINES_MAX).map(|table| table.add(line()));
+            let padded = format!("{:width$}", monitor.name);
+            if let Some(line) = &line {
+                line.set_prefix(padded);
+                line.set_message(format!("{FAINT}first check to come{FAINT:#}"));
+            }
+            rows.insert(monitor.name, Row { state: monitor.state, outcome: None, latency: None, why: None, line });
+        }
+        let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
+        Self { printer: *printer, table, rows: Mutex::new(rows), summary }
+    }
+
+    /// Shows one thing that happened.
+    pub fn show(&self, activity: &Activity) {
+        match activity {
+            Activity::Checked { monitor, report } => self.checked(monitor, report),
+            Activity::Opened { monitor, incident, cause, started_at } => {
+                self.set_state(monitor, "down");
+                let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
+                let text = format!("{BAD}down{BAD:#}\t{monitor}\t{why}");
+                self.event(&text, &json!({ "event": "down", "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
+            }
+            Activity::Resolved { monitor, incident, started_at, ended_at } => {
+                self.set_state(monitor, "up");
+                let seconds = ended_at.duration_since(*started_at).as_secs().unsigned_abs();
+                let text = format!("{GOOD}up{GOOD:#}\t{monitor}\twas down for {}", span(seconds));
+                self.event(&text, &json!({ "event": "up", "monitor": monitor, "incident_id": incident, "duration_s": seconds }));
+            }
+            Activity::Delivery { channel, monitor, event, end } => self.delivery(channel, monitor, event.as_str(), end),
+            Activity::DatabaseAway { queue, reason } => {
+                let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
+                self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));
+            }
+            Activity::DatabaseBack { queue } => {
+                self.event(&format!("database back\t{queue}"), &json!({ "event": "database-back", "queue": queue }));
+            }
+        }
+    }
+
+    pub fn close(&self) {
+        if let Some(table) = &self.table {
+            // What was known last stays on the screen.
+            self.summary.finish();
+            for row in self.rows.lock().unwrap_or_else(PoisonError::into_inner).values() {
+                if let Some(line) = &row.line {
+                    line.abandon();
+                }
+            }
+            drop(table.println(""));
+        }
+    }
+
+    /// An event is shown when it tells something new: a monitor's first outcome, and each that differs from the last.
+    fn checked(&self, monitor: &str, report: &CheckReport) {
+        let outcome = report.outcome();
+        let why = report.failure.as_ref().map(|failure| failure.message.clone());
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(row) = rows.get_mut(monitor) else { return };
+        let is_new = row.outcome.replace(outcome) != Some(outcome);
+        if outcome == Outcome::Up && row.state == "unknown" {
+            row.state = "up".into();
+        }
+        row.latency = Some(ms(report.total));
+        row.why.clone_from(&why);
+        row.draw();
+        self.summarise(&rows);
+        drop(rows);
+        if is_new {
+            let style = state_style(outcome.as_str());
+            let why = why.unwrap_or_default();
+            let text = format!("check {style}{outcome}{style:#}\t{monitor}\t{} ms\t{why}", ms(report.total));
+            let total_ms = (report.total.as_secs_f64() * 1e6).round() / 1e3;
+            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": outcome, "total_ms": total_ms, "message": why }));
+        }
+    }
+
+    fn delivery(&self, channel: &str, monitor: &str, event: &str, end: &DeliveryEnd) {
+        let (word, style, error) = match end {
+            DeliveryEnd::Delivered { .. } => ("delivered", GOOD, ""),
+            DeliveryEnd::Retry { error, .. } => ("will be tried again", ODD, error.as_str()),
+            DeliveryEnd::Failed { error, .. } => ("failed", BAD, error.as_str()),
+            DeliveryEnd::Muted => ("muted", FAINT, ""),
+        };
+        let text = format!("{style}{word}{style:#}\t{event} of {monitor} to {channel}\t{error}");
+        self.event(text.trim_end(), &json!({ "event": "delivery", "state": word, "type": event, "monitor": monitor, "channel": channel, "error": error }));
+    }
+
+    fn event(&self, text: &str, json: &Value) {
+        let now = Timestamp::now();
+        match &self.table {
+            Some(table) => {
+                let time = now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
+                drop(table.println(format!("{FAINT}{time}{FAINT:#} {}", text.replace('\t', "  "))));
+            }
+            None if self.printer.is_json() => {
+                let mut json = json.clone();
+                if let Value::Object(fields) = &mut json {
+                    fields.insert("schema_version".into(), 1.into());
+                    fields.insert("at".into(), rfc3339(now).into());
+                }
+                self.printer.json(&json);
+            }
+            None => self.printer.line(format!("{}\t{text}", rfc3339(now))),
+        }
+    }
+
+    fn set_state(&self, monitor: &str, state: &str) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = rows.get_mut(monitor) {
+            row.state = state.to_owned();
+            row.draw();
+        }
+        self.summarise(&rows);
+    }
+
+    fn summarise(&self, rows: &BTreeMap<String, Row>) {
+        let count = |state: &str| rows.values().filter(|row| row.state == state).count();
+        let more = rows.len().saturating_sub(LINES_MAX);
+        let more = if more > 0 { format!(", {more} not shown") } else { String::new() };
+        let (up, down) = (count("up"), count("down"));
+        self.summary.set_message(format!("{FAINT}{up} up, {down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}", rows.len() - up - down));
+    }
+}
+
+impl Row {
+    fn draw(&self) {
+        let Some(line) = &self.line else { return };
+        let style = state_style(&self.state);
+        let latency = self.latency.as_deref().unwrap_or_default();
+        let why = self.why.as_deref().unwrap_or_default();
+        line.set_message(format!("{style}{:7}{style:#} {latency:>8} ms  {ODD}{why}{ODD:#}", self.state));
+    }
+}
+
+fn line() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,125 @@
+//! The database of a command: somebody's server, or our own, which is started when needed and kept alive.
+
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use crate::settings::DatabaseChoice;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uptime_postgres::{Lease, Options, PostgresError, Progress};
+use uptime_store::Store;
+
+/// How long after a failed start the next is tried.
+const RESTART_AFTER: Duration = Duration::from_secs(2);
+
+/// An open database.
+#[derive(Debug)]
+pub struct Database {
+    pub store: Store,
+    embedded: Option<Embedded>,
+}
+
+#[derive(Clone, Debug)]
+struct Embedded {
+    /// Taken by the release.
+    lease: Arc<Mutex<Option<Lease>>>,
+}
+
+impl Database {
+    /// Opens it: starts our own if that is the choice, and brings the schema up to date.
+    pub async fn open(choice: DatabaseChoice, connections: u32, printer: &Printer, quiet: bool) -> Result<Self, CommandError> {
+        match choice {
+            DatabaseChoice::Url(url) => Ok(Self { store: Store::open(url.expose(), connections).await?, embedded: None }),
+            DatabaseChoice::Embedded(data_dir) => {
+                let steps = (!quiet).then(|| printer.steps());
+                let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
+                let starting = tokio::task::spawn_blocking(move || {
+                    let options = Options::new(data_dir);
+                    // Nobody listens any more only when the command is over.
+                    uptime_postgres::acquire(&options, &|progress| drop(tell.send(progress)))
+                });
+                while let Some(progress) = told.recv().await {
+                    if let Some(steps) = &steps {
+                        steps.step(progress.as_str());
+                    }
+                }
+                let lease = joined(starting.await)?;
+                let url = lease.url();
+                let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
+                let opened = Store::open(&url, connections).await;
+                if let Some(steps) = steps {
+                    steps.done();
+                }
+                match opened {
+                    Ok(store) => Ok(Self { store, embedded: Some(embedded) }),
+                    Err(error) => {
+                        embedded.release().await;
+                        Err(error.into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Restarts our own server when somebody says that it is away, until `stop`. A server of somebody else's is
+    /// theirs to restart.
+    pub fn keep_alive(&self, away: Arc<Notify>, stop: CancellationToken) {
+        let Some(embedded) = self.embedded.clone() else { return };
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = away.notified() => {}
+                }
+                match embedded.ensure_running().await {
+                    Ok(()) => info!("embedded PostgreSQL runs"),
+                    Err(error) => {
+                        warn!(%error, "embedded PostgreSQL does not start; trying again");
+                        tokio::time::sleep(RESTART_AFTER).await;
+                        away.notify_one();
+                    }
+                }
+            }
+        });
+    }
+
+    /// Lets go of it. The last user of our own server stops it.
+    pub async fn close(self) {
+        self.store.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.release().await;
+        }
+    }
+}
+
+impl Embedded {
+    async fn ensure_running(&self) -> Result<(), CommandError> {
+        let lease = Arc::clone(&self.lease);
+        joined(
+            tokio::task::spawn_blocking(move || {
+                let mut lease = lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                lease.as_mut().map_or(Ok(()), |lease| lease.ensure_running(&|_| ()))
+            })
+            .await,
+        )
+    }
+
+    async fn release(&self) {
+        let lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let Some(lease) = lease else { return };
+        // What can't be stopped now is stopped by the next user that leaves.
+        match joined(tokio::task::spawn_blocking(move || lease.release()).await) {
+            Ok(released) => tracing::debug!(?released, "embedded PostgreSQL"),
+            Err(error) => warn!(%error, "embedded PostgreSQL was not stopped"),
+        }
+    }
+}
+
+fn joined<T>(ended: Result<Result<T, PostgresError>, tokio::task::JoinError>) -> Result<T, CommandError> {
+    match ended {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(CommandError::new(Exit::Bug, format!("the embedded PostgreSQL's keeper: {error}"))),
+    }
+}

@@ -1,0 +1,26 @@
+//! Every environment variable that `uptime` looks at. `uptime help env` prints them from here.
+
+/// The configuration file.
+pub const CONFIG: &str = "UPTIME_CONFIG";
+/// The data directory.
+pub const DATA_DIR: &str = "UPTIME_DATA_DIR";
+/// The database.
+pub const DATABASE_URL: &str = "DATABASE_URL";
+/// The database, for an environment whose `DATABASE_URL` is somebody else's.
+pub const UPTIME_DATABASE_URL: &str = "UPTIME_DATABASE_URL";
+/// What is logged.
+pub const LOG: &str = "UPTIME_LOG";
+/// How it is logged.
+pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
+
+/// Each with a line for people.
+pub const ALL: &[(&str, &str)] = &[
+    (CONFIG, "the configuration file; before ./uptime.toml, the user's and /etc/uptime/uptime.toml"),
+    (DATA_DIR, "where the embedded PostgreSQL and compiled plugins are kept"),
+    (DATABASE_URL, "the database, as postgres://user@host:5432/name; with it nothing embedded is started"),
+    (UPTIME_DATABASE_URL, "the same, looked at when DATABASE_URL is not set"),
+    (LOG, "what is logged to stderr: error, warn, info, debug, trace, or a filter such as uptime_engine=debug"),
+    (LOG_FORMAT, "text or json"),
+    ("NO_COLOR", "no colours, when set and not empty"),
+    ("CLICOLOR_FORCE", "colours in a pipe too, when set and not 0"),
+];

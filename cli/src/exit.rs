@@ -1,0 +1,117 @@
+//! Exit codes, and the errors that a command ends with. `uptime help exit-codes` prints the table from here.
+
+use std::fmt;
+use std::process::ExitCode;
+use uptime_core::ErrorClass;
+use uptime_core::config::TimeoutConflict;
+use uptime_engine::deliveries::DeliveryError;
+use uptime_notifier::NotifierError;
+use uptime_postgres::PostgresError;
+use uptime_store::StoreError;
+
+/// What a script learns from the exit code. A contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Ok = 0,
+    No = 1,
+    Usage = 2,
+    Unavailable = 69,
+    Bug = 70,
+    TryAgain = 75,
+    Config = 78,
+}
+
+impl Exit {
+    /// Each with a line for people.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Ok, "all is well"),
+        (Self::No, "the answer is no: a check is down, a queue is over its limit, a test message was not taken"),
+        (Self::Usage, "the command line is wrong"),
+        (Self::Unavailable, "the database or a service can't be reached"),
+        (Self::Bug, "a bug in uptime"),
+        (Self::TryAgain, "could not be told this time: try again"),
+        (Self::Config, "the configuration is wrong"),
+    ];
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<ErrorClass> for Exit {
+    fn from(class: ErrorClass) -> Self {
+        match class {
+            ErrorClass::Transient => Self::Unavailable,
+            ErrorClass::Permanent => Self::No,
+            ErrorClass::Config => Self::Config,
+            ErrorClass::Bug => Self::Bug,
+        }
+    }
+}
+
+/// Why a command ended: `error: …`, perhaps more lines, and `hint: …`.
+#[derive(Debug)]
+pub struct CommandError {
+    pub exit: Exit,
+    pub message: String,
+    pub hint: Option<String>,
+    /// Printed as it is, in place of `error: …`: diagnostics that say everything themselves.
+    pub rendered: Option<String>,
+}
+
+impl CommandError {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, rendered: None }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.class().into(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<PostgresError> for CommandError {
+    fn from(error: PostgresError) -> Self {
+        let exit = if error.is_transient() { Exit::TryAgain } else { Exit::Unavailable };
+        Self { hint: error.hint(), ..Self::new(exit, error.to_string()) }
+    }
+}
+
+impl From<NotifierError> for CommandError {
+    fn from(error: NotifierError) -> Self {
+        Self { hint: error.hint(), ..Self::new(error.class().into(), error.to_string()) }
+    }
+}
+
+impl From<DeliveryError> for CommandError {
+    fn from(error: DeliveryError) -> Self {
+        Self { hint: error.hint(), ..Self::new(error.class().into(), error.to_string()) }
+    }
+}
+
+impl From<TimeoutConflict> for CommandError {
+    fn from(error: TimeoutConflict) -> Self {
+        Self::new(Exit::Config, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Unavailable, error.to_string())
+    }
+}

@@ -1,0 +1,112 @@
+//! The configuration file: found, read, and looked over by the notifiers that it names.
+
+use crate::args::Global;
+use crate::diagnostic;
+use crate::exit::{CommandError, Exit};
+use crate::settings;
+use std::path::{Path, PathBuf};
+use uptime_core::channel::Channel;
+use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
+use uptime_core::notifier::Description;
+use uptime_engine::deliveries::resolve_settings;
+use uptime_notifier::{HostOptions, NotifierHost};
+
+/// A file without errors.
+#[derive(Debug)]
+pub struct ConfigFile {
+    pub path: PathBuf,
+    pub config: Config,
+    /// Warnings, rendered.
+    pub warnings: Option<String>,
+}
+
+/// The notifiers, with the cache of compiled ones in the data directory.
+pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
+    let data_dir = settings::data_dir(global).ok();
+    if let Some(dir) = &data_dir {
+        // Made here, open as the system makes directories: the cache would make it for its user alone, and a server
+        // that root starts runs as another user. Where it can't be made there is no cache, which is no error.
+        let _ = std::fs::create_dir_all(dir);
+    }
+    let cache_dir = data_dir.map(|dir| dir.join("plugins"));
+    Ok(NotifierHost::new(HostOptions { cache_dir, ..HostOptions::default() })?)
+}
+
+/// The file's path: the one that was named, else the first that is there.
+pub fn find(global: &Global) -> Option<PathBuf> {
+    if let Some(path) = &global.config {
+        return Some(path.clone());
+    }
+    let candidates = [Some(PathBuf::from("uptime.toml")), settings::user_config(), Some(PathBuf::from("/etc/uptime/uptime.toml"))];
+    candidates.into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Reads the file, if there is one. Every error in it is in the answer, rendered.
+pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
+    match find(global) {
+        Some(path) => read_path(&path, notifiers).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The file, which a command can't do without.
+pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
+    read(global, notifiers).await?.ok_or_else(|| {
+        CommandError::new(Exit::Config, "there is no configuration file")
+            .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
+    })
+}
+
+async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
+            .hint("`uptime init` writes a starter file; `--config FILE` names another")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        CommandError::new(Exit::Config, format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()))
+            .hint("save it as UTF-8")
+    })?;
+    let descriptions = describe_all(notifiers).await?;
+    let reading = config::read(&text, &descriptions);
+    let mut diagnostics = reading.diagnostics.clone();
+    if let Some(config) = &reading.config {
+        for channel in &config.channels {
+            diagnostics.extend(notifier_word(&reading, channel, notifiers).await?);
+        }
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let rendered = diagnostic::render(&path.display().to_string(), &text, &diagnostics, color);
+    if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
+        return Err(CommandError {
+            rendered: Some(rendered),
+            ..CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
+        });
+    }
+    let config = reading.config.ok_or_else(|| CommandError::new(Exit::Bug, "a file without errors has no content"))?;
+    Ok(ConfigFile { path: path.to_owned(), config, warnings: (!rendered.is_empty()).then_some(rendered) })
+}
+
+async fn describe_all(notifiers: &NotifierHost) -> Result<Vec<Description>, CommandError> {
+    let mut descriptions = Vec::new();
+    for name in notifiers.names() {
+        descriptions.push(notifiers.describe(&name).await?);
+    }
+    Ok(descriptions)
+}
+
+/// What a channel's notifier says of its settings, each at its place in the file. A value that is not here now (the
+/// environment of a worker is another than an operator's) is no error of the file.
+async fn notifier_word(reading: &Reading, channel: &Channel, notifiers: &NotifierHost) -> Result<Vec<Diagnostic>, CommandError> {
+    let Ok(settings) = resolve_settings(&channel.name, &channel.settings) else { return Ok(Vec::new()) };
+    let problems = notifiers.validate(&channel.notifier, &settings).await?;
+    Ok(problems
+        .iter()
+        .map(|problem| {
+            let table = ["channels", channel.name.as_str()];
+            let path: Vec<&str> = table.into_iter().chain(problem.key.as_deref()).collect();
+            reading.complaint(&path, &problem.message, None)
+        })
+        .collect())
+}

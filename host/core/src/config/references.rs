@@ -1,0 +1,309 @@
+//! Values that may live elsewhere, and what is made of them: secrets, headers, maps.
+//!
+//! A value that is written where only its place should be (`{ env = "the token itself" }`) is treated as a secret.
+
+use super::diagnostic::Notes;
+use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
+use crate::check::printable;
+use crate::secret::SecretRef;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value that may live elsewhere: as it is, `{ env = "NAME" }` or `{ file = "path" }`.
+pub(super) struct Reference<K> {
+    /// What it is when it is written down.
+    pub(super) literal: K,
+    /// Whether it must not be shown, and is better not written down.
+    pub(super) secret: bool,
+}
+
+impl<K: Takes> Takes for Reference<K> {
+    type Value = SecretRef;
+
+    fn words(&self) -> String {
+        if self.secret {
+            "a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
+        } else {
+            format!("{}, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`", self.literal.words())
+        }
+    }
+
+    fn limits(&self) -> Option<String> {
+        self.literal.limits()
+    }
+
+    fn example(&self) -> String {
+        if self.secret { "{ env = \"NAME\" }".into() } else { self.literal.example() }
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        self.literal.repaired(wrong)
+    }
+
+    fn hides(&self) -> bool {
+        self.secret
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
+        if let DeValue::Table(table) = item.value {
+            return elsewhere(item, table, notes);
+        }
+        let literal = read_value(item.key, item.in_list, item.at, &Literal(self), notes);
+        let value = literal.ok_or(Refusal::Reported)?;
+        if self.secret {
+            warn_of_literal(item, notes);
+        }
+        Ok(SecretRef::Literal(value))
+    }
+}
+
+/// `{ env = "NAME" }` or `{ file = "path" }`. Whatever else is there could be the value itself, and is not shown.
+fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
+    let key = printable(item.key, 60);
+    let refuse = |problem: &str, hint: Option<&str>| {
+        let forms = || format!("write `{key} = {{ env = \"NAME\" }}` or `{key} = {{ file = \"path\" }}`");
+        Err(Refusal::Value(format!("`{key}` {problem}"), Some(hint.map_or_else(forms, str::to_owned))))
+    };
+    let mut entries = table.iter();
+    let (Some((kind, at)), None) = (entries.next(), entries.next()) else {
+        hide_all(item.at, notes);
+        return refuse("takes either `env` or `file`", None);
+    };
+    match (kind.get_ref().as_ref(), at.get_ref().as_str()) {
+        ("env", Some(name)) if is_variable(name) => return Ok(SecretRef::Env { env: name.to_owned() }),
+        ("file", Some(path)) if !path.is_empty() => return Ok(SecretRef::File { file: path.into() }),
+        _ => hide_all(at, notes),
+    }
+    match kind.get_ref().as_ref() {
+        "env" => refuse(
+            "takes the name of an environment variable in `env`",
+            Some("letters, digits and `_`: the variable's name, not its value"),
+        ),
+        "file" => refuse("takes the path of a file in `file`", None),
+        other => {
+            let hint = nearest(other, ["env", "file"].into_iter());
+            notes.error(
+                kind.span(),
+                format!("unknown key `{}` in `{key}`", printable(other, 60)),
+                Some(hint),
+            );
+            Err(Refusal::Reported)
+        }
+    }
+}
+
+/// The literal form of a [`Reference`], with the words of the whole.
+struct Literal<'k, K>(&'k Reference<K>);
+
+impl<K: Takes> Takes for Literal<'_, K> {
+    type Value = String;
+
+    fn words(&self) -> String {
+        self.0.words()
+    }
+
+    fn example(&self) -> String {
+        self.0.example()
+    }
+
+    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+        self.0.literal.repaired(wrong)
+    }
+
+    fn hides(&self) -> bool {
+        self.0.secret
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+        self.0.literal.parse(item, notes)?;
+        item.value.as_str().map(str::to_owned).ok_or(Refusal::Type)
+    }
+}
+
+fn warn_of_literal(item: Item<'_>, notes: &mut Notes) {
+    let key = printable(item.key, 60);
+    let name: String =
+        key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let reference = format!("{{ env = \"{name}\" }}");
+    let hint = if item.in_list { reference } else { format!("{key} = {reference}") };
+    notes.warning(
+        item.span(),
+        format!("the secret `{key}` is written in the file"),
+        Some(format!("move it to the environment: `{hint}`")),
+    );
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 200
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Texts by key, such as tags.
+pub(super) struct Map<K> {
+    /// What each value is.
+    pub(super) of: K,
+    /// A map, as TOML.
+    pub(super) example: &'static str,
+}
+
+/// The most entries of a map.
+const MAP_MOST: usize = 50;
+
+impl<K: Takes> Takes for Map<K> {
+    type Value = BTreeMap<String, K::Value>;
+
+    fn words(&self) -> String {
+        format!("a table such as `{}`", self.example)
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most {MAP_MOST} keys"))
+    }
+
+    fn example(&self) -> String {
+        self.example.into()
+    }
+
+    fn hides(&self) -> bool {
+        self.of.hides()
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+        let table = item.value.as_table().ok_or(Refusal::Type)?;
+        if table.len() > MAP_MOST {
+            let message = format!("`{}` has {} keys, and {MAP_MOST} are the most", item.key, table.len());
+            return Err(Refusal::Value(message, None));
+        }
+        let mut values = BTreeMap::new();
+        let mut whole = true;
+        for (key, at) in table {
+            if key.get_ref().is_empty()
+                || key.get_ref().chars().count() > 100
+                || key.get_ref().chars().any(char::is_control)
+            {
+                let message = format!("a key in `{}` is empty, too long or has control characters", item.key);
+                notes.error(key.span(), message, Some("write 1 to 100 characters".into()));
+                whole = false;
+            }
+            match read_value(key.get_ref(), false, at, &self.of, notes) {
+                Some(value) => whole &= values.insert(key.get_ref().clone().into_owned(), value).is_none(),
+                None => whole = false,
+            }
+        }
+        whole.then_some(values).ok_or(Refusal::Reported)
+    }
+}
+
+/// Headers of a request. Their values are never shown.
+pub(super) struct Headers;
+
+/// Headers that the request's framing decides.
+const OURS: [&str; 7] =
+    ["connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
+/// Headers whose value is a secret.
+const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
+
+impl Takes for Headers {
+    type Value = BTreeMap<String, SecretRef>;
+
+    fn words(&self) -> String {
+        format!("a table such as `{}`", self.example())
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!(
+            "at most {MAP_MOST} headers, each a text, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"
+        ))
+    }
+
+    fn example(&self) -> String {
+        "{ Authorization = { env = \"NAME\" } }".into()
+    }
+
+    fn hides(&self) -> bool {
+        true
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+        let table = item.value.as_table().ok_or(Refusal::Type)?;
+        if table.len() > MAP_MOST {
+            let message = format!("`{}` has {} headers, and {MAP_MOST} are the most", item.key, table.len());
+            return Err(Refusal::Value(message, None));
+        }
+        let mut headers: BTreeMap<String, SecretRef> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut whole = true;
+        // In the file's order, so that the second of two is the one too many.
+        let mut entries: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, at) in entries {
+            let name: &str = key.get_ref();
+            let lower = name.to_ascii_lowercase();
+            let shown = printable(name, 60);
+            let problem = if !is_token(name) {
+                Some((
+                    format!("`{shown}` is no name of a header"),
+                    "letters, digits and `-`, such as `X-Api-Key`".to_owned(),
+                ))
+            } else if OURS.contains(&lower.as_str()) {
+                Some((format!("the header `{shown}` is set by `uptime` itself"), "leave it out".to_owned()))
+            } else if !seen.insert(lower.clone()) {
+                Some((
+                    format!("the header `{shown}` is there twice"),
+                    "the case of its letters makes no difference: remove one".to_owned(),
+                ))
+            } else {
+                None
+            };
+            if let Some((message, hint)) = problem {
+                notes.error(key.span(), message, Some(hint));
+                whole = false;
+            }
+            let secret = SECRET.contains(&lower.as_str());
+            match read_value(name, false, at, &Reference { literal: HeaderValue, secret }, notes) {
+                Some(value) => drop(headers.insert(name.to_owned(), value)),
+                None => whole = false,
+            }
+        }
+        whole.then_some(headers).ok_or(Refusal::Reported)
+    }
+}
+
+/// RFC 9110's `token`.
+fn is_token(name: &str) -> bool {
+    let rest = "!#$%&'*+-.^_`|~";
+    !name.is_empty()
+        && name.len() <= 100
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || rest.contains(c))
+}
+
+/// A header's value: RFC 9110's `field-value`.
+struct HeaderValue;
+
+impl Takes for HeaderValue {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "a text".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("…")
+    }
+
+    fn hides(&self) -> bool {
+        true
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        if text.len() > 8_000 || text.chars().any(|c| c.is_control() && c != '\t') {
+            let message = format!("the header `{}` is longer than 8000 bytes or has a line break", item.key);
+            return Err(Refusal::Value(message, Some("a header's value is one line".into())));
+        }
+        Ok(text.to_owned())
+    }
+}

@@ -1,0 +1,255 @@
+//! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
+
+use crate::check::Checker;
+use crate::worker::{End, Finished, Handler};
+use crate::{Activity, Observer};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+use tracing::{info, warn};
+use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
+use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};
+use uptime_core::judgement::{Change, Observation, judge};
+use uptime_store::queue::{Claim, Job, JobFailure};
+use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, LockedState, MonitorRow, ResultsTransaction};
+use uptime_store::{MONITOR_CHECKS, Store, StoreError};
+use uuid::Uuid;
+
+/// Runs checks and records them.
+pub struct Checks {
+    store: Store,
+    checker: Checker,
+    observer: Observer,
+    tries: u32,
+    backoff: Vec<Duration>,
+}
+
+impl Checks {
+    /// A handler for a worker with these tries and backoff.
+    pub fn new(store: Store, checker: Checker, observer: Observer, tries: u32, backoff: Vec<Duration>) -> Self {
+        Self { store, checker, observer, tries, backoff }
+    }
+
+    /// The job's failure, for an end without a report.
+    fn job_failure(&self, claim: Claim, error: String, final_: bool) -> JobFailure {
+        let retry = !final_ && (self.tries == 0 || claim.attempts < self.tries);
+        let retry_after = retry.then(|| uptime_core::backoff::delay(&self.backoff, claim.attempts));
+        JobFailure { claim, retry_after, error }
+    }
+}
+
+impl Handler for Checks {
+    type Work = MonitorRow;
+    type Done = (MonitorRow, CheckReport);
+
+    fn queue(&self) -> &'static str {
+        MONITOR_CHECKS
+    }
+
+    async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<MonitorRow, StoreError>>, StoreError> {
+        let ids: Vec<MonitorId> = jobs.iter().filter_map(|job| job.subject).map(MonitorId).collect();
+        let mut monitors = self.store.monitors_by_id(&ids).await?;
+        Ok(jobs
+            .iter()
+            .filter_map(|job| Some((job.claim.id, monitors.remove(&MonitorId(job.subject?))?)))
+            .collect())
+    }
+
+    async fn run(&self, _job: &Job, monitor: MonitorRow, _started_at: Timestamp) -> (MonitorRow, CheckReport) {
+        let report = self.checker.check(&monitor.check, monitor.policy.timeout).await;
+        (monitor, report)
+    }
+
+    async fn settle(&self, finished: &[Finished<Self::Done>]) -> Result<(), StoreError> {
+        let (mut checks, mut gone, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        for finished in finished {
+            let claim = finished.job.claim;
+            match &finished.end {
+                End::Done((monitor, report)) => checks.push(FinishedCheck {
+                    claim,
+                    monitor: monitor.clone(),
+                    slot_at: finished.job.available_at,
+                    started_at: finished.started_at,
+                    late: lateness(finished),
+                    report: report.clone(),
+                }),
+                End::Dropped => gone.push(claim),
+                other => {
+                    let error = other.failure(claim.attempts).unwrap_or_default();
+                    warn!(job = claim.id.0, attempts = claim.attempts, error, "check not judged");
+                    failures.push(self.job_failure(claim, error, matches!(other, End::Spent | End::Unreadable(_))));
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.store.complete(&gone).await?;
+        }
+        if !failures.is_empty() {
+            self.store.fail(&failures).await?;
+        }
+        if checks.is_empty() { Ok(()) } else { self.record(checks).await }
+    }
+}
+
+impl Checks {
+    /// Promise 3's transaction.
+    async fn record(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
+        let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
+        let monitors: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
+        let mut transaction = self.store.begin_results(&claims, &monitors).await?;
+        let mut activities = Vec::new();
+        for check in checks {
+            let Some(locked) = transaction.state_of(&check) else {
+                warn!(monitor = check.monitor.name, job = check.claim.id.0, "lease lost or monitor gone: result not written");
+                continue;
+            };
+            log_check(&check);
+            activities.push(Activity::Checked { monitor: check.monitor.name.clone(), report: check.report.clone() });
+            self.judge_and_record(&mut transaction, check, locked, &mut activities).await?;
+        }
+        transaction.commit().await?;
+        // Only what was committed has happened.
+        for activity in activities {
+            (self.observer)(activity);
+        }
+        Ok(())
+    }
+
+    async fn judge_and_record(
+        &self,
+        transaction: &mut ResultsTransaction,
+        check: FinishedCheck,
+        locked: LockedState,
+        activities: &mut Vec<Activity>,
+    ) -> Result<(), StoreError> {
+        let policy = &check.monitor.policy;
+        let seen = Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
+        let judged = judge(locked.state, policy, seen);
+        let incident = match judged.change {
+            None => locked.incident,
+            Some(Change::Opened { started_at, failures }) => {
+                let opened = open(transaction, &check, started_at, failures).await?;
+                activities.push(Activity::Opened {
+                    monitor: check.monitor.name.clone(),
+                    incident: opened,
+                    started_at,
+                    cause: check.report.failure.clone(),
+                });
+                Some(opened)
+            }
+            Some(Change::Resolved { started_at, ended_at, failures }) => {
+                if let Some(incident) = locked.incident {
+                    resolve(transaction, &check, incident, (started_at, ended_at, failures)).await?;
+                    activities.push(Activity::Resolved {
+                        monitor: check.monitor.name.clone(),
+                        incident,
+                        started_at,
+                        ended_at,
+                    });
+                }
+                None
+            }
+        };
+        let recheck_after = judged.recheck.then_some(policy.retry_interval);
+        transaction.record(check, judged.state, incident, recheck_after);
+        Ok(())
+    }
+}
+
+async fn open(
+    transaction: &mut ResultsTransaction,
+    check: &FinishedCheck,
+    started_at: Timestamp,
+    failures: u32,
+) -> Result<IncidentId, StoreError> {
+    // Only a failure opens, so there is one.
+    let cause = check.report.failure.clone().unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"));
+    let incident = transaction.open_incident(check.monitor.id, started_at, failures, &cause).await?;
+    let outcome = EventOutcome {
+        class: cause.class.as_str().to_owned(),
+        expected: cause.expected,
+        got: cause.got,
+        message: cause.message,
+    };
+    let channels = transaction.channels_of(check.monitor.id).await?;
+    let times = EventIncident { id: incident, started_at, ended_at: None, duration_s: None, failures };
+    tell(transaction, check, EventType::Down, times, Some(outcome), channels).await?;
+    Ok(incident)
+}
+
+async fn resolve(
+    transaction: &mut ResultsTransaction,
+    check: &FinishedCheck,
+    incident: IncidentId,
+    (started_at, ended_at, failures): (Timestamp, Timestamp, u32),
+) -> Result<(), StoreError> {
+    let Some(cause) = transaction.resolve_incident(incident, ended_at, failures).await? else { return Ok(()) };
+    let IncidentCause { class, message, expected, got } = cause;
+    let outcome = EventOutcome { class, expected, got, message };
+    // A recovery is sent if and only if the opening was due.
+    let channels = transaction.channels_told(incident).await?;
+    let duration_s = Some(ended_at.duration_since(started_at).as_secs());
+    let times = EventIncident { id: incident, started_at, ended_at: Some(ended_at), duration_s, failures };
+    tell(transaction, check, EventType::Up, times, Some(outcome), channels).await
+}
+
+/// One notification for each channel that wants to hear it.
+async fn tell(
+    transaction: &mut ResultsTransaction,
+    check: &FinishedCheck,
+    kind: EventType,
+    incident: EventIncident,
+    outcome: Option<EventOutcome>,
+    channels: Vec<InterestedChannel>,
+) -> Result<(), StoreError> {
+    let monitor = EventMonitor {
+        name: check.monitor.name.clone(),
+        kind: check.monitor.check.kind().to_owned(),
+        target: check.monitor.target.clone(),
+        group: check.monitor.group.clone(),
+        tags: check.monitor.tags.clone(),
+    };
+    let severity = if kind == EventType::Up { Severity::Info } else { Severity::Down };
+    for channel in channels.into_iter().filter(|channel| channel.filter.wants(kind, &monitor)) {
+        let event = Event {
+            kind,
+            delivery_id: DeliveryId(Uuid::now_v7()),
+            at: transaction.now(),
+            monitor: monitor.clone(),
+            incident: Some(incident.clone()),
+            outcome: outcome.clone(),
+            severity,
+        };
+        transaction.notify(channel.id, &event).await?;
+    }
+    Ok(())
+}
+
+/// From the slot to the start: the monitor's own lag.
+fn lateness<D>(finished: &Finished<D>) -> Duration {
+    finished.started_at.duration_since(finished.job.available_at).try_into().unwrap_or_default()
+}
+
+/// The one line that a check leaves.
+fn log_check(check: &FinishedCheck) {
+    let failure = check.report.failure.as_ref();
+    let Phases { dns, connect, tls, first_byte, .. } = check.report.phases;
+    let ms = |took: Option<Duration>| took.map(|took| took.as_secs_f64() * 1e3);
+    info!(
+        monitor = check.monitor.name,
+        outcome = check.report.outcome().as_str(),
+        class = failure.map(|failure| failure.class.as_str()),
+        total_ms = check.report.total.as_secs_f64() * 1e3,
+        dns_ms = ms(dns),
+        connect_ms = ms(connect),
+        tls_ms = ms(tls),
+        first_byte_ms = ms(first_byte),
+        late_ms = check.late.as_secs_f64() * 1e3,
+        message = failure.map(|failure| failure.message.as_str()),
+        "check"
+    );
+    if check.report.outcome() == Outcome::Inconclusive {
+        warn!(monitor = check.monitor.name, message = failure.map(|failure| failure.message.as_str()), "check inconclusive: the fault is ours");
+    }
+}

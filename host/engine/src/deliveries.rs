@@ -1,0 +1,303 @@
+//! The queue `notifications`: tell one channel one thing, and record what its provider said.
+
+use crate::secrets;
+use crate::worker::{End, Finished, Handler};
+use crate::{Activity, Observer};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+use tracing::{error, info, warn};
+use uptime_core::ErrorClass;
+use uptime_core::backoff::delivery_delay;
+use uptime_core::channel::{Setting, Settings};
+use uptime_core::check::printable;
+use uptime_core::id::{JobId, NotificationId};
+use uptime_core::secret::SecretRef;
+use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
+use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery};
+use uptime_store::queue::{Job, JobFailure};
+use uptime_store::{NOTIFICATIONS, Store, StoreError};
+use uuid::Uuid;
+
+/// How many deliveries of one channel run at once in a process: a channel that hangs holds no more slots than these.
+const PER_CHANNEL: usize = 4;
+
+/// Delivers notifications and records each try.
+pub struct Deliveries {
+    store: Store,
+    notifiers: NotifierHost,
+    observer: Observer,
+    tries: u32,
+    backoff: Vec<Duration>,
+}
+
+/// What a try came to.
+#[derive(Debug)]
+pub enum Told {
+    /// The channel was asked.
+    Tried {
+        /// What was to be told.
+        due: Box<DueDelivery>,
+        /// What came of it.
+        result: Result<Receipt, DeliveryError>,
+    },
+    /// It is not wanted any more.
+    Muted(Box<DueDelivery>),
+}
+
+/// Why a delivery did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// A setting has no value here.
+    #[error("`{key}` of channel `{channel}`: {source}")]
+    Setting {
+        /// The channel.
+        channel: String,
+        /// The key.
+        key: String,
+        /// What is missing.
+        source: secrets::SecretError,
+    },
+    /// The notifier's word.
+    #[error(transparent)]
+    Notifier(#[from] NotifierError),
+}
+
+impl DeliveryError {
+    /// What may be done about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Setting { source, .. } => source.class(),
+            Self::Notifier(error) => error.class(),
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Setting { source, .. } => Some(source.hint()),
+            Self::Notifier(error) => error.hint(),
+        }
+    }
+}
+
+/// Puts the values in for a channel's references. Called where the values are used, and nowhere else.
+pub fn resolve_settings(channel: &str, settings: &Settings) -> Result<ResolvedSettings, DeliveryError> {
+    settings
+        .iter()
+        .map(|(key, setting)| {
+            let value = |reference: &SecretRef| {
+                secrets::resolve(reference).map_err(|source| DeliveryError::Setting {
+                    channel: channel.to_owned(),
+                    key: key.clone(),
+                    source,
+                })
+            };
+            let resolved = match setting {
+                Setting::Boolean(switch) => ResolvedSetting::Boolean(*switch),
+                Setting::Integer(number) => ResolvedSetting::Integer(*number),
+                Setting::Text(text) => ResolvedSetting::Text(value(text)?),
+                Setting::List(list) => ResolvedSetting::List(list.iter().map(value).collect::<Result<_, _>>()?),
+                Setting::Map(map) => ResolvedSetting::Map(
+                    map.iter().map(|(name, text)| Ok((name.clone(), value(text)?))).collect::<Result<_, DeliveryError>>()?,
+                ),
+            };
+            Ok((key.clone(), resolved))
+        })
+        .collect()
+}
+
+/// Tells one channel one thing now.
+pub async fn tell(
+    notifiers: &NotifierHost,
+    channel: &ChannelRow,
+    event: &uptime_core::event::Event,
+    attempt: u32,
+    opening_remote_id: Option<&str>,
+) -> Result<Receipt, DeliveryError> {
+    let settings = resolve_settings(&channel.name, &channel.settings)?;
+    let delivery = Delivery {
+        notifier: &channel.notifier,
+        settings: &settings,
+        allow: &channel.allow,
+        event,
+        attempt,
+        opening_remote_id,
+    };
+    Ok(notifiers.notify(delivery).await?)
+}
+
+impl Deliveries {
+    /// A handler for a worker with these tries and backoff.
+    pub fn new(store: Store, notifiers: NotifierHost, observer: Observer, tries: u32, backoff: Vec<Duration>) -> Self {
+        Self { store, notifiers, observer, tries, backoff }
+    }
+
+    fn may_retry(&self, attempts: u32) -> bool {
+        self.tries == 0 || attempts < self.tries
+    }
+
+    /// What follows from an error: the class alone decides.
+    fn end_of(&self, attempts: u32, failure: &DeliveryError) -> DeliveryEnd {
+        let error = printable(&failure.to_string(), 1_000);
+        let notifier = match failure {
+            DeliveryError::Notifier(error) => Some(error),
+            DeliveryError::Setting { .. } => None,
+        };
+        if failure.class() == ErrorClass::Transient && self.may_retry(attempts) {
+            let provider = notifier.and_then(NotifierError::retry_after);
+            let after = delivery_delay(&self.backoff, attempts, provider, random());
+            let pause_channel = matches!(notifier, Some(NotifierError::RateLimited { .. }));
+            return DeliveryEnd::Retry { after, error, pause_channel };
+        }
+        DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
+    }
+
+    fn try_of(&self, finished: &Finished<Told>) -> Option<DeliveryTry> {
+        let claim = finished.job.claim;
+        let (due, end, outcome, status, message) = match &finished.end {
+            End::Done(Told::Muted(due)) => (due, DeliveryEnd::Muted, "muted", None, None),
+            End::Done(Told::Tried { due, result: Ok(receipt) }) => {
+                let end = DeliveryEnd::Delivered {
+                    remote_id: receipt.remote_id.clone(),
+                    learned: learned(&receipt.replaced),
+                    pause: receipt.pause,
+                };
+                (due, end, "delivered", receipt.status, receipt.detail.clone())
+            }
+            End::Done(Told::Tried { due, result: Err(failure) }) => {
+                let outcome = match failure.class() {
+                    ErrorClass::Transient => "transient",
+                    ErrorClass::Permanent => "permanent",
+                    ErrorClass::Config => "config",
+                    ErrorClass::Bug => "bug",
+                };
+                (due, self.end_of(claim.attempts, failure), outcome, None, Some(printable(&failure.to_string(), 1_000)))
+            }
+            _ => return None,
+        };
+        Some(DeliveryTry {
+            claim,
+            notification: due.notification,
+            channel: due.channel.id,
+            started_at: finished.started_at,
+            took: finished.took,
+            status,
+            message,
+            outcome,
+            end,
+        })
+    }
+
+    async fn record(&self, finished: &Finished<Told>) -> Result<(), StoreError> {
+        let Some(tried) = self.try_of(finished) else { return Ok(()) };
+        let End::Done(Told::Tried { due, .. } | Told::Muted(due)) = &finished.end else { return Ok(()) };
+        if !self.store.record_delivery(&tried).await? {
+            warn!(channel = due.channel.name, job = tried.claim.id.0, "lease lost: delivery not recorded, it will come again");
+            return Ok(());
+        }
+        log_delivery(due, &tried);
+        (self.observer)(Activity::Delivery {
+            channel: due.channel.name.clone(),
+            monitor: due.event.monitor.name.clone(),
+            event: due.event.kind,
+            end: tried.end,
+        });
+        Ok(())
+    }
+}
+
+impl Handler for Deliveries {
+    type Work = DueDelivery;
+    type Done = Told;
+
+    fn queue(&self) -> &'static str {
+        NOTIFICATIONS
+    }
+
+    fn per_lane(&self) -> Option<usize> {
+        Some(PER_CHANNEL)
+    }
+
+    async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<DueDelivery, StoreError>>, StoreError> {
+        let ids: Vec<NotificationId> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
+        let mut due = self.store.due_deliveries(&ids).await?;
+        Ok(jobs
+            .iter()
+            .filter_map(|job| Some((job.claim.id, due.remove(&NotificationId(job.subject?))?)))
+            .collect())
+    }
+
+    async fn run(&self, _job: &Job, due: DueDelivery, _started_at: Timestamp) -> Told {
+        if !due.channel.enabled {
+            return Told::Muted(Box::new(due));
+        }
+        let attempt = due.attempts.saturating_add(1);
+        let result = tell(&self.notifiers, &due.channel, &due.event, attempt, due.opening_remote_id.as_deref()).await;
+        Told::Tried { due: Box::new(due), result }
+    }
+
+    async fn settle(&self, finished: &[Finished<Told>]) -> Result<(), StoreError> {
+        let (mut gone, mut failures) = (Vec::new(), Vec::new());
+        for finished in finished {
+            let claim = finished.job.claim;
+            if matches!(finished.end, End::Dropped) {
+                gone.push(claim);
+            } else if let Some(error) = finished.end.failure(claim.attempts) {
+                let retry = matches!(finished.end, End::TimedOut(_) | End::Panicked(_)) && self.may_retry(claim.attempts);
+                let retry_after = retry.then(|| delivery_delay(&self.backoff, claim.attempts, None, random()));
+                warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
+                let notification = NotificationId(finished.job.subject.unwrap_or_default());
+                failures.push((notification, JobFailure { claim, retry_after, error }));
+            }
+        }
+        if !gone.is_empty() {
+            self.store.complete(&gone).await?;
+        }
+        if !failures.is_empty() {
+            self.store.fail_notifications(&failures).await?;
+        }
+        try_join_all(finished.iter().map(|finished| self.record(finished))).await?;
+        Ok(())
+    }
+}
+
+/// Replaced settings as they are kept. None of them is a secret.
+fn learned(replaced: &ResolvedSettings) -> Settings {
+    replaced
+        .iter()
+        .filter_map(|(key, value)| {
+            let setting = match value {
+                ResolvedSetting::Boolean(switch) => Setting::Boolean(*switch),
+                ResolvedSetting::Integer(number) => Setting::Integer(*number),
+                ResolvedSetting::Text(text) => Setting::Text(SecretRef::Literal(text.expose().to_owned())),
+                ResolvedSetting::List(_) | ResolvedSetting::Map(_) => return None,
+            };
+            Some((key.clone(), setting))
+        })
+        .collect()
+}
+
+/// The one line that a delivery leaves. An error is for a person, a retry heals itself.
+fn log_delivery(due: &DueDelivery, tried: &DeliveryTry) {
+    let (channel, event) = (due.channel.name.as_str(), due.event.kind.as_str());
+    let (monitor, delivery_id) = (due.event.monitor.name.as_str(), due.event.delivery_id.to_string());
+    let took_ms = tried.took.as_secs_f64() * 1e3;
+    match &tried.end {
+        DeliveryEnd::Delivered { .. } => info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered"),
+        DeliveryEnd::Muted => info!(channel, event, monitor, delivery_id, "muted: the channel is disabled"),
+        DeliveryEnd::Retry { after, error, .. } => {
+            warn!(channel, event, monitor, delivery_id, took_ms, error, retry_in_ms = after.as_secs_f64() * 1e3, "delivery will be tried again");
+        }
+        DeliveryEnd::Failed { error, .. } => {
+            error!(channel, event, monitor, delivery_id, took_ms, error, "delivery failed: `uptime queue failed` has it");
+        }
+    }
+}
+
+/// A number in `0.0..1.0`. Only jitter hangs on it.
+fn random() -> f64 {
+    let bits = u32::try_from(Uuid::new_v4().as_u128() & u128::from(u32::MAX)).unwrap_or_default();
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,472 @@
+//! The worker: one fetcher for a queue and the jobs that it runs.
+//!
+//! The fetcher alone talks to the database. It settles what finished, claims as many jobs as there are free slots,
+//! and waits for whatever comes first: a job's end, a wake-up, the next job's due instant, the fallback `sleep`, or the
+//! end. Jobs run as tasks, each under a deadline that ends before its lease; a panic or a timeout ends that job alone.
+//!
+//! On a stop it claims no more, gives what runs `grace` to end, and releases the rest without counting the attempt.
+//! While the database is away it keeps what finished and tries again; the fence decides what still counts.
+
+use crate::{Activity, Observer};
+use futures_util::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uptime_core::ErrorClass;
+use uptime_core::backoff;
+use uptime_core::config::QueueSettings;
+use uptime_core::id::JobId;
+use uptime_store::queue::{Claim, ClaimRequest, Job, LaneLoad};
+use uptime_store::{Store, StoreError};
+use uuid::Uuid;
+
+/// The most jobs that one claim takes.
+const BATCH: usize = 500;
+
+/// How long after a claim that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
+const DATABASE_RETRY: Duration = Duration::from_millis(100);
+const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// How often what was finished is added to the queue's throughput.
+const THROUGHPUT_EVERY: Duration = Duration::from_secs(5);
+
+/// What one queue's jobs are.
+pub trait Handler: Send + Sync + 'static {
+    /// What a job needs to run, read for a whole batch at once.
+    type Work: Send + 'static;
+    /// What a job that ran to its end leaves to be settled.
+    type Done: Send + 'static;
+
+    /// The queue's name.
+    fn queue(&self) -> &'static str;
+
+    /// For a queue with lanes and an order: how many jobs of a lane may run at once in this process.
+    fn per_lane(&self) -> Option<usize> {
+        None
+    }
+
+    /// Reads what the jobs need. A job that is not in the answer has lost its subject and is dropped; one with an
+    /// error fails alone.
+    fn load(&self, jobs: &[Job]) -> impl Future<Output = Result<HashMap<JobId, Result<Self::Work, StoreError>>, StoreError>> + Send;
+
+    /// Runs one job. Dropped at its deadline. `started_at` is the database's clock.
+    fn run(&self, job: &Job, work: Self::Work, started_at: Timestamp) -> impl Future<Output = Self::Done> + Send;
+
+    /// Records how jobs ended, each fenced by its claim. Called again with the same jobs when the database was away.
+    fn settle(&self, finished: &[Finished<Self::Done>]) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A job at its end.
+#[derive(Debug)]
+pub struct Finished<D> {
+    /// The job.
+    pub job: Job,
+    /// When it began, by the database's clock.
+    pub started_at: Timestamp,
+    /// How long it ran.
+    pub took: Duration,
+    /// How it ended.
+    pub end: End<D>,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum End<D> {
+    /// It ran to its end.
+    Done(D),
+    /// Its subject is gone: there is nothing to do.
+    Dropped,
+    /// What it needs can't be read.
+    Unreadable(String),
+    /// It did not end within this time.
+    TimedOut(Duration),
+    /// It panicked with this message.
+    Panicked(String),
+    /// It was claimed more often than it may run: its workers died, or lost the database. It did not run again.
+    Spent,
+}
+
+impl<D> End<D> {
+    /// For an end without a result: what to write into the failed list.
+    pub fn failure(&self, attempts: u32) -> Option<String> {
+        match self {
+            Self::Done(_) | Self::Dropped => None,
+            Self::Unreadable(reason) => Some(reason.clone()),
+            Self::TimedOut(after) => Some(format!("did not end within {}", uptime_core::duration::format(*after))),
+            Self::Panicked(message) => Some(format!("panicked: {message}")),
+            Self::Spent => {
+                let before = attempts.saturating_sub(1);
+                Some(format!("gave no sign of its end {before} times: its worker died, or lost the database"))
+            }
+        }
+    }
+}
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// The queue's settings, all layers together.
+    pub settings: QueueSettings,
+    /// How long what runs may go on after a stop.
+    pub grace: Duration,
+    /// Stop after so many jobs.
+    pub max_jobs: Option<u64>,
+    /// Stop after so long.
+    pub max_time: Option<Duration>,
+    /// Stop when nothing is ready.
+    pub stop_when_empty: bool,
+}
+
+/// What a worker did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerSummary {
+    /// Jobs that were settled.
+    pub settled: u64,
+    /// Jobs that were given back.
+    pub released: usize,
+}
+
+/// Runs a queue's jobs until `stop`, or until the options say so. Errors are only those that an operator has to
+/// mend; a database that is away is waited for.
+pub async fn run<H: Handler>(
+    store: Store,
+    handler: Arc<H>,
+    options: WorkerOptions,
+    observer: Observer,
+    stop: CancellationToken,
+) -> Result<WorkerSummary, StoreError> {
+    let (wake, woken) = mpsc::channel(1);
+    let listening = stop.child_token();
+    let listener = tokio::spawn(listen(store.clone(), handler.queue(), wake, listening.clone()));
+    let fetcher = Fetcher {
+        concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
+        store,
+        handler,
+        options,
+        observer,
+        running: HashMap::new(),
+        tasks: JoinSet::new(),
+        finished: Vec::new(),
+        taken: 0,
+        summary: WorkerSummary::default(),
+        unreported: 0,
+        reported_at: Instant::now(),
+        id: Uuid::new_v4(),
+        database_away: false,
+    };
+    let summary = fetcher.run(woken, stop).await;
+    listening.cancel();
+    // It ends by itself; a panic in it is not the worker's.
+    let _ = listener.await;
+    summary
+}
+
+struct Running {
+    claim: Claim,
+    lane: Option<i64>,
+}
+
+struct Fetcher<H: Handler> {
+    concurrency: usize,
+    store: Store,
+    handler: Arc<H>,
+    options: WorkerOptions,
+    observer: Observer,
+    running: HashMap<JobId, Running>,
+    tasks: JoinSet<Finished<H::Done>>,
+    finished: Vec<Finished<H::Done>>,
+    /// Jobs claimed so far, for `max_jobs`.
+    taken: u64,
+    summary: WorkerSummary,
+    unreported: u64,
+    reported_at: Instant,
+    id: Uuid,
+    database_away: bool,
+}
+
+/// Why the fetcher stopped waiting.
+enum Woken<D> {
+    Finished(Option<Result<Finished<D>, tokio::task::JoinError>>),
+    Look,
+    Stop,
+}
+
+impl<H: Handler> Fetcher<H> {
+    async fn run(mut self, mut woken: mpsc::Receiver<()>, stop: CancellationToken) -> Result<WorkerSummary, StoreError> {
+        let began = Instant::now();
+        let mut retry = DATABASE_RETRY;
+        loop {
+            let time_is_up = self.options.max_time.is_some_and(|max| began.elapsed() >= max);
+            if stop.is_cancelled() || time_is_up {
+                break;
+            }
+            let wait = match self.turn().await {
+                Ok(wait) => {
+                    self.database_is_back();
+                    retry = DATABASE_RETRY;
+                    wait
+                }
+                Err(error) if error.class() == ErrorClass::Transient => {
+                    self.database_is_away(&error);
+                    retry = (retry * 2).min(DATABASE_RETRY_MAX);
+                    Some(retry)
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(mut wait) = wait else { break };
+            if let Some(max) = self.options.max_time {
+                wait = wait.min(max.saturating_sub(began.elapsed()));
+            }
+            match self.wait(wait, &mut woken, &stop).await {
+                Woken::Finished(finished) => self.collect(finished),
+                Woken::Look => {}
+                Woken::Stop => break,
+            }
+        }
+        self.wind_down().await;
+        Ok(self.summary)
+    }
+
+    /// Settles, claims, starts. Gives how long to wait for the next turn; `None` when there will be none.
+    async fn turn(&mut self) -> Result<Option<Duration>, StoreError> {
+        self.settle().await?;
+        self.report_throughput(false).await;
+        let free = self.concurrency.saturating_sub(self.running.len()).min(BATCH);
+        let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
+        let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if limit == 0 {
+            return Ok(if left == 0 && self.running.is_empty() { None } else { Some(self.options.settings.sleep) });
+        }
+        let claimed = self.claim(limit).await?;
+        let count = claimed.len();
+        self.taken += count as u64;
+        self.start(claimed).await?;
+        if !self.finished.is_empty() {
+            // Jobs that did not have to run: settled in the next turn.
+            return Ok(Some(Duration::ZERO));
+        }
+        if count == limit {
+            // There may be more: look again as soon as a slot is free.
+            return Ok(Some(if self.running.len() < self.concurrency { Duration::ZERO } else { self.options.settings.sleep }));
+        }
+        if count == 0 && self.options.stop_when_empty && self.running.is_empty() {
+            return Ok(None);
+        }
+        let next = self.store.next_ready_in(self.handler.queue()).await?;
+        Ok(Some(next.map_or(self.options.settings.sleep, |next| next.min(self.options.settings.sleep))))
+    }
+
+    async fn claim(&mut self, limit: usize) -> Result<Vec<(Job, Instant)>, StoreError> {
+        let mut load: HashMap<i64, usize> = HashMap::new();
+        for running in self.running.values() {
+            if let Some(lane) = running.lane {
+                *load.entry(lane).or_default() += 1;
+            }
+        }
+        let load: Vec<LaneLoad> = load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect();
+        // The lease is counted from before the claim was sent, so that ours ends before the database's.
+        let asked = Instant::now();
+        let request = ClaimRequest {
+            queue: self.handler.queue(),
+            limit,
+            lease: self.options.settings.retry_after,
+            lanes: self.handler.per_lane().map(|per_lane| (per_lane, load.as_slice())),
+            not_before: None,
+        };
+        let jobs = self.store.claim(&request).await?;
+        Ok(jobs.into_iter().map(|job| (job, asked)).collect())
+    }
+
+    async fn start(&mut self, claimed: Vec<(Job, Instant)>) -> Result<(), StoreError> {
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let jobs: Vec<Job> = claimed.iter().map(|(job, _)| job.clone()).collect();
+        let mut work = match self.handler.load(&jobs).await {
+            Ok(work) => work,
+            Err(error) => {
+                // They were not begun. If the database can't be told now, their leases will tell it.
+                let claims: Vec<Claim> = jobs.iter().map(|job| job.claim).collect();
+                let _ = self.store.release(&claims).await;
+                return Err(error);
+            }
+        };
+        for (job, asked) in claimed {
+            let end = if backoff::may_run(job.claim.attempts, self.options.settings.tries) {
+                match work.remove(&job.claim.id) {
+                    Some(Ok(work)) => {
+                        self.spawn(job, work, asked);
+                        continue;
+                    }
+                    Some(Err(error)) => End::Unreadable(error.to_string()),
+                    None => End::Dropped,
+                }
+            } else {
+                End::Spent
+            };
+            let started_at = job.claimed_at;
+            self.finished.push(Finished { job, started_at, took: Duration::ZERO, end });
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, job: Job, work: H::Work, asked: Instant) {
+        self.running.insert(job.claim.id, Running { claim: job.claim, lane: job.lane });
+        let handler = Arc::clone(&self.handler);
+        let settings = &self.options.settings;
+        let (limit, lease) = (settings.timeout, settings.retry_after);
+        self.tasks.spawn(async move {
+            let began = Instant::now();
+            let since_claim = began.saturating_duration_since(asked);
+            let started_at = SignedDuration::try_from(since_claim)
+                .ok()
+                .and_then(|since| job.claimed_at.checked_add(since).ok())
+                .unwrap_or(job.claimed_at);
+            let deadline = backoff::deadline(limit, lease.saturating_sub(since_claim)).unwrap_or_default();
+            let run = AssertUnwindSafe(handler.run(&job, work, started_at)).catch_unwind();
+            let end = match timeout(deadline, run).await {
+                Ok(Ok(done)) => End::Done(done),
+                Ok(Err(panic)) => End::Panicked(panic_message(panic.as_ref())),
+                Err(_) => End::TimedOut(deadline),
+            };
+            Finished { job, started_at, took: began.elapsed(), end }
+        });
+    }
+
+    async fn wait(&mut self, wait: Duration, woken: &mut mpsc::Receiver<()>, stop: &CancellationToken) -> Woken<H::Done> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Woken::Stop,
+            finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
+            Some(()) = woken.recv() => Woken::Look,
+            () = tokio::time::sleep(wait) => Woken::Look,
+        }
+    }
+
+    /// Takes a job's end, and whatever else ended meanwhile, so that they are settled together.
+    fn collect(&mut self, first: Option<Result<Finished<H::Done>, tokio::task::JoinError>>) {
+        let mut next = first;
+        while let Some(ended) = next {
+            // A task can't end by a panic, it is caught inside; by an abort only in `wind_down`.
+            if let Ok(finished) = ended {
+                self.running.remove(&finished.job.claim.id);
+                self.finished.push(finished);
+            }
+            next = self.tasks.try_join_next();
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        if self.finished.is_empty() {
+            return Ok(());
+        }
+        self.handler.settle(&self.finished).await?;
+        for finished in &self.finished {
+            if let End::Panicked(message) = &finished.end {
+                tracing::error!(queue = self.handler.queue(), job = finished.job.claim.id.0, message, "job panicked");
+            }
+        }
+        let count = self.finished.len() as u64;
+        self.finished.clear();
+        self.summary.settled += count;
+        self.unreported += count;
+        Ok(())
+    }
+
+    async fn report_throughput(&mut self, now: bool) {
+        if self.unreported == 0 || (!now && self.reported_at.elapsed() < THROUGHPUT_EVERY) {
+            return;
+        }
+        // Telemetry: when it can't be written now it is written with the next.
+        if self.store.count_finished(self.handler.queue(), self.id, self.unreported).await.is_ok() {
+            self.unreported = 0;
+        }
+        self.reported_at = Instant::now();
+    }
+
+    /// Lets what runs end, then gives back what did not.
+    async fn wind_down(&mut self) {
+        let deadline = tokio::time::Instant::now() + self.options.grace;
+        while !self.tasks.is_empty() {
+            match tokio::time::timeout_at(deadline, self.tasks.join_next()).await {
+                Ok(finished) => self.collect(finished),
+                Err(_) => break,
+            }
+        }
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        let queue = self.handler.queue();
+        if let Err(error) = self.settle().await {
+            warn!(queue, %error, jobs = self.finished.len(), "could not record what finished; the leases will run out");
+        }
+        let left: Vec<Claim> = self.running.drain().map(|(_, running)| running.claim).collect();
+        if !left.is_empty() {
+            match self.store.release(&left).await {
+                Ok(()) => self.summary.released = left.len(),
+                Err(error) => warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out"),
+            }
+        }
+        self.report_throughput(true).await;
+        info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
+    }
+
+    fn database_is_away(&mut self, error: &StoreError) {
+        if self.database_away {
+            debug!(queue = self.handler.queue(), %error, "database still away");
+        } else {
+            self.database_away = true;
+            warn!(queue = self.handler.queue(), %error, "database away: waiting for it, nothing is lost");
+            (self.observer)(Activity::DatabaseAway { queue: self.handler.queue(), reason: error.to_string() });
+        }
+    }
+
+    fn database_is_back(&mut self) {
+        if std::mem::take(&mut self.database_away) {
+            info!(queue = self.handler.queue(), "database back");
+            (self.observer)(Activity::DatabaseBack { queue: self.handler.queue() });
+        }
+    }
+}
+
+/// Turns committed jobs of `queue` into wake-ups, as long as listening works; polling goes on in any case.
+async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>, stop: CancellationToken) {
+    let mut told = false;
+    while !stop.is_cancelled() {
+        let listening = async {
+            let mut wakeups = store.wakeups().await?;
+            loop {
+                // After a gap anything may wait. A full channel means that a wake-up is on its way.
+                if wakeups.next().await?.is_none_or(|announced| announced == queue) {
+                    let _ = wake.try_send(());
+                }
+            }
+        };
+        let ended: Result<(), StoreError> = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = listening => ended,
+        };
+        if let Err(error) = ended
+            && !std::mem::replace(&mut told, true)
+        {
+            info!(queue, %error, "no wake-ups from the database for now: polling");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DATABASE_RETRY_MAX) => {}
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    uptime_core::check::printable(message.unwrap_or("no message"), 500)
+}

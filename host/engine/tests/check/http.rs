@@ -1,0 +1,208 @@
+//! What an answer must be, and what is sent to get it.
+
+use crate::target::{Target, answer, refusing};
+use crate::{PATIENT, assert_failed, assert_up, check};
+use std::net::IpAddr;
+use std::time::Duration;
+use uptime_core::check::FailureClass;
+use uptime_core::monitor::{CheckSpec, HttpSpec, IpFamily};
+use uptime_core::secret::SecretRef;
+
+#[tokio::test]
+async fn up_with_its_evidence() {
+    let target = Target::answering(|_| answer("200 OK", "", "hello")).await;
+    let report = check(&target.spec("/health?deep=1"), PATIENT).await;
+    assert_up(&report);
+    assert_eq!((report.status_code, report.address), (Some(200), Some(IpAddr::from([127, 0, 0, 1]))));
+    let phases = report.phases;
+    assert_eq!((phases.dns, phases.tls), (None, None), "an address and no TLS");
+    let parts = [phases.connect, phases.first_byte, phases.transfer].map(|part| part.expect("it took place"));
+    assert!(parts.iter().sum::<Duration>() <= report.total, "{report:?}");
+    let expected = format!(
+        "GET /health?deep=1 HTTP/1.1\r\nhost: {}\r\nuser-agent: uptime/{}\r\naccept: */*\r\nconnection: close\r\n\r\n",
+        target.address,
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(target.requests(), [expected]);
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let mut spec = target.http("/");
+    spec.url.set_host(Some("localhost")).expect("a host");
+    spec.ip = IpFamily::V4;
+    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    assert_up(&report);
+    assert!(report.phases.dns.is_some());
+}
+
+#[tokio::test]
+async fn each_status_rule() {
+    for (status, rules, up) in [
+        ("204 No Content", "2xx", true),
+        ("200 OK", "200", true),
+        ("201 Created", "200", false),
+        ("404 Not Found", "2xx 404", true),
+        ("503 Service Unavailable", "2xx 304", false),
+        ("500 Internal Server Error", "500-503", true),
+        ("504 Gateway Timeout", "500-503", false),
+        ("299 Odd", "2xx", true),
+    ] {
+        let target =
+            Target::answering(move |_| format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n")).await;
+        let mut spec = target.http("/");
+        spec.expect.status = rules.split(' ').map(|rule| rule.parse().expect(rule)).collect();
+        let report = check(&CheckSpec::Http(spec), PATIENT).await;
+        if up {
+            assert_up(&report);
+        } else {
+            let message = format!("GET {} answered {status}", target.url("/"));
+            assert_failed(&report, FailureClass::Status, &message);
+            let failure = report.failure.expect("asserted above");
+            assert_eq!(failure.expected, Some(rules.replace(' ', ", ")));
+            assert_eq!(failure.got.as_deref(), Some(&status[..3]));
+        }
+    }
+}
+
+fn with_body(target: &Target, contains: &[&str], not_contains: &[&str]) -> HttpSpec {
+    let mut spec = target.http("/");
+    spec.expect.body_contains = contains.iter().map(ToString::to_string).collect();
+    spec.expect.body_not_contains = not_contains.iter().map(ToString::to_string).collect();
+    spec
+}
+
+#[tokio::test]
+async fn the_body_is_judged() {
+    let target = Target::answering(|_| answer("200 OK", "", "status: \u{1b}[32mok\n")).await;
+    let url = target.url("/");
+    assert_up(&check(&CheckSpec::Http(with_body(&target, &["ok", "status"], &["error"])), PATIENT).await);
+
+    let report = check(&CheckSpec::Http(with_body(&target, &["ok", "done"], &[])), PATIENT).await;
+    assert_failed(&report, FailureClass::Assertion, &format!("the body of GET {url} lacks `done`"));
+    let failure = report.failure.expect("asserted above");
+    assert_eq!(failure.expected.as_deref(), Some("contains `done`"));
+    assert_eq!(failure.got.as_deref(), Some("status:  [32mok "), "printable");
+
+    let report = check(&CheckSpec::Http(with_body(&target, &[], &["status"])), PATIENT).await;
+    assert_failed(&report, FailureClass::Assertion, &format!("the body of GET {url} has `status`"));
+}
+
+#[tokio::test]
+async fn the_first_mib_is_judged() {
+    let body = |filler: usize| format!("{}needle", "x".repeat(filler));
+    for (filler, up) in [(1024 * 1024 - 6, true), (1024 * 1024 - 5, false)] {
+        let target = Target::answering(move |_| answer("200 OK", "", &body(filler))).await;
+        let report = check(&CheckSpec::Http(with_body(&target, &["needle"], &[])), PATIENT).await;
+        if up {
+            assert_up(&report);
+        } else {
+            let message = format!("the first MiB of the body of GET {} lacks `needle`", target.url("/"));
+            assert_failed(&report, FailureClass::Assertion, &message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_put_together() {
+    let chunks =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nnee\u{64}\r\n2\r\nle\r\n0\r\n\r\n";
+    let target = Target::answering(move |_| chunks.to_owned()).await;
+    assert_up(&check(&CheckSpec::Http(with_body(&target, &["needle"], &[])), PATIENT).await);
+}
+
+#[tokio::test]
+async fn too_slow_is_down() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let mut spec = target.http("/");
+    spec.expect.latency_below = Some(PATIENT);
+    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    spec.expect.latency_below = Some(Duration::ZERO);
+    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let failure = report.failure.expect("no answer takes no time");
+    assert_eq!((failure.class, failure.expected.as_deref()), (FailureClass::Latency, Some("below 0s")));
+}
+
+#[tokio::test]
+async fn method_headers_and_body_are_sent() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("token");
+    std::fs::write(&file, "from-a-file\n").expect("written");
+    let mut spec = target.http("/");
+    spec.method = "POST".into();
+    spec.body = Some("a=b".into());
+    spec.headers = [
+        ("X-Token".to_owned(), SecretRef::File { file }),
+        ("User-Agent".to_owned(), SecretRef::Literal("probe".into())),
+        ("Host".to_owned(), SecretRef::Literal("inner.example".into())),
+    ]
+    .into();
+    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    let requests = target.requests();
+    for line in [
+        "POST / HTTP/1.1",
+        "\r\nhost: inner.example\r\n",
+        "\r\nuser-agent: probe\r\n",
+        "\r\nx-token: from-a-file\r\n",
+        "\r\ncontent-length: 3\r\n",
+        "\r\n\r\na=b",
+    ] {
+        assert!(requests[0].contains(line), "{line} is not in {}", requests[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_the_target_sends_back_is_not_shown() {
+    let target = Target::answering(|request| answer("200 OK", "", request)).await;
+    let mut spec = with_body(&target, &["not there"], &[]);
+    spec.headers.insert("Authorization".into(), SecretRef::Literal("Bearer s3cret".into()));
+    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let got = report.failure.and_then(|failure| failure.got).expect("an excerpt");
+    assert!(got.contains("authorization: …") && !got.contains("s3cret"), "{got}");
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_ours_and_nothing_is_sent() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let mut spec = target.http("/");
+    spec.headers.insert("X-Key".into(), SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() });
+    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let failure = report.failure.expect("no value");
+    assert_eq!(failure.class, FailureClass::Settings);
+    assert!(failure.message.contains("`UPTIME_TEST_NO_SUCH_VARIABLE` is not set"), "{}", failure.message);
+    assert!(target.requests().is_empty());
+}
+
+#[tokio::test]
+async fn refused() {
+    let (_socket, address) = refusing();
+    let spec = uptime_core::target::parse(&format!("http://{address}/")).expect("a target");
+    let report = check(&spec, PATIENT).await;
+    assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
+    assert_eq!(report.status_code, None);
+}
+
+#[tokio::test]
+async fn a_head_request_has_no_body() {
+    let target = Target::answering(|_| "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n".into()).await;
+    let mut spec = target.http("/");
+    spec.method = "HEAD".into();
+    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+}
+
+#[tokio::test]
+async fn many_checks_share_one_checker() {
+    let target = Target::answering(|_| answer("200 OK", "", "ok")).await;
+    let checker = uptime_engine::check::Checker::new().expect("a checker");
+    let mut checks = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (checker, spec) = (checker.clone(), target.spec("/"));
+        checks.spawn(async move { checker.check(&spec, PATIENT).await });
+    }
+    for report in checks.join_all().await {
+        assert_up(&report);
+    }
+    assert_eq!(target.requests().len(), 200);
+}

@@ -1,0 +1,54 @@
+//! The check engine against real targets on the loopback: good ones, and each way in which a target can be bad.
+//! Every check must end within its timeout, whatever the target does; [`check`] asserts it for all of them.
+
+mod hostile;
+mod http;
+mod ping;
+mod redirect;
+mod target;
+mod tcp;
+mod tls;
+
+use std::time::{Duration, Instant};
+use uptime_core::check::{CheckReport, FailureClass, Outcome};
+use uptime_core::monitor::CheckSpec;
+use uptime_engine::check::Checker;
+
+/// Enough for everything that answers.
+const PATIENT: Duration = Duration::from_secs(10);
+
+/// Enough to see that a target does not answer.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// What a check may need beyond its timeout on a busy machine.
+const GRACE: Duration = Duration::from_millis(500);
+
+async fn check_with(checker: &Checker, spec: &CheckSpec, timeout: Duration) -> CheckReport {
+    let began = Instant::now();
+    let report = checker.check(spec, timeout).await;
+    let took = began.elapsed();
+    assert!(took < timeout + GRACE, "a check of at most {timeout:?} took {took:?}: {report:?}");
+    assert!(report.total <= took, "{report:?}");
+    report
+}
+
+async fn check(spec: &CheckSpec, timeout: Duration) -> CheckReport {
+    let checker = Checker::new().expect("a checker");
+    check_with(&checker, spec, timeout).await
+}
+
+/// Asserts that a report is up.
+#[track_caller]
+fn assert_up(report: &CheckReport) {
+    assert_eq!(report.failure, None, "{report:?}");
+    assert_eq!(report.outcome(), Outcome::Up);
+}
+
+/// Asserts class and message of a failure.
+#[track_caller]
+fn assert_failed(report: &CheckReport, class: FailureClass, message: &str) {
+    let failure = report.failure.as_ref().expect("a failure");
+    assert_eq!((failure.class, failure.message.as_str()), (class, message), "{report:?}");
+    let outcome = if class.is_ours() { Outcome::Inconclusive } else { Outcome::Down };
+    assert_eq!(report.outcome(), outcome);
+}

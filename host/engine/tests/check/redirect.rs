@@ -1,0 +1,134 @@
+//! Redirects: how far they are followed, and what goes along.
+
+use crate::target::{Target, answer};
+use crate::{PATIENT, assert_failed, assert_up, check};
+use std::net::SocketAddr;
+use uptime_core::check::FailureClass;
+use uptime_core::monitor::CheckSpec;
+use uptime_core::secret::SecretRef;
+
+/// Redirects `/n` to `/n-1`, and answers `/0`.
+async fn countdown() -> Target {
+    Target::answering(|request| {
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        match path.trim_start_matches('/').parse::<u32>() {
+            Ok(left @ 1..) => answer("302 Found", &format!("location: /{}\r\n", left - 1), "moved"),
+            _ => answer("200 OK", "", "here"),
+        }
+    })
+    .await
+}
+
+/// Redirects everything to `location`.
+async fn redirecting(status: &'static str, location: String) -> Target {
+    Target::answering(move |_| answer(status, &format!("location: {location}\r\n"), "")).await
+}
+
+#[tokio::test]
+async fn a_chain_is_followed_to_its_limit() {
+    let target = countdown().await;
+    let mut spec = target.http("/5");
+    spec.expect.body_contains.push("here".into());
+    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    assert_up(&report);
+    assert_eq!((report.status_code, target.requests().len()), (Some(200), 6));
+
+    let report = check(&target.spec("/6"), PATIENT).await;
+    let message = format!("GET {} redirects again, to `/0`, after 5 redirects", target.url("/1"));
+    assert_failed(&report, FailureClass::Redirect, &message);
+    assert_eq!(report.status_code, Some(302));
+}
+
+#[tokio::test]
+async fn without_redirects_the_first_answer_is_judged() {
+    let target = countdown().await;
+    let mut spec = target.http("/1");
+    spec.redirects = 0;
+    let report = check(&CheckSpec::Http(spec.clone()), PATIENT).await;
+    assert_failed(&report, FailureClass::Status, &format!("GET {} answered 302 Found", target.url("/1")));
+    spec.expect.status = vec!["3xx".parse().expect("a rule")];
+    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_eq!(target.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_loop_ends() {
+    let target = redirecting("301 Moved Permanently", "/again?and=again".into()).await;
+    let report = check(&target.spec("/again"), PATIENT).await;
+    let message = format!("GET {} redirects again, to `/again`, after 5 redirects", target.url("/again"));
+    assert_failed(&report, FailureClass::Redirect, &message);
+    assert_eq!(target.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn credentials_stay_with_their_origin() {
+    let other = Target::answering(|_| answer("200 OK", "", "")).await;
+    let first = redirecting("307 Temporary Redirect", other.url("/landed").to_string()).await;
+    let mut spec = first.http("/");
+    spec.url.set_username("user").expect("a host");
+    spec.url.set_password(Some("word")).expect("a host");
+    spec.headers = [
+        ("Cookie".to_owned(), SecretRef::Literal("session=1".into())),
+        ("X-Api-Key".to_owned(), SecretRef::Literal("k".into())),
+        ("Accept".to_owned(), SecretRef::Literal("text/html".into())),
+    ]
+    .into();
+    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    let (asked_first, asked_then) = (&first.requests()[0], &other.requests()[0]);
+    for credential in ["authorization: Basic dXNlcjp3b3Jk\r\n", "cookie: session=1\r\n", "x-api-key: k\r\n"] {
+        assert!(asked_first.contains(credential), "{asked_first}");
+        assert!(!asked_then.contains(credential), "{asked_then}");
+    }
+    assert!(asked_then.contains("accept: text/html\r\n"), "{asked_then}");
+    assert!(asked_then.contains(&format!("host: {}\r\n", other.address)), "{asked_then}");
+}
+
+#[tokio::test]
+async fn a_posts_body_goes_along_or_not() {
+    for (status, method, body) in [
+        ("303 See Other", "GET", false),
+        ("302 Found", "GET", false),
+        ("308 Permanent Redirect", "POST", true),
+    ] {
+        let other = Target::answering(|_| answer("200 OK", "", "")).await;
+        let first = redirecting(status, other.url("/").to_string()).await;
+        let mut spec = first.http("/");
+        (spec.method, spec.body) = ("POST".into(), Some("the body".into()));
+        spec.headers.insert("Content-Type".into(), SecretRef::Literal("text/plain".into()));
+        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        let asked = &other.requests()[0];
+        assert!(asked.starts_with(method), "{asked}");
+        assert_eq!((asked.contains("the body"), asked.contains("content-type")), (body, body), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn only_this_machine_could_go_there() {
+    for location in
+        ["http://169.254.169.254/latest/meta-data/", "http://[::ffff:169.254.169.254]/", "http://0xa9fea9fe/"]
+    {
+        let target = redirecting("302 Found", location.into()).await;
+        let report = check(&target.spec("/"), PATIENT).await;
+        let failure = report.failure.expect("refused");
+        assert_eq!(failure.class, FailureClass::Redirect, "{}", failure.message);
+        assert!(failure.message.starts_with("redirected to http://"), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_nowhere_is_told_of_the_last_hop() {
+    let (_socket, address): (_, SocketAddr) = crate::target::refusing();
+    let target = redirecting("302 Found", format!("http://{address}/")).await;
+    let report = check(&target.spec("/"), PATIENT).await;
+    assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
+    assert_eq!(report.status_code, None, "the last hop has none");
+}
+
+#[tokio::test]
+async fn other_schemes_are_not_followed() {
+    let target = redirecting("302 Found", "ftp://127.0.0.1/".into()).await;
+    let report = check(&target.spec("/"), PATIENT).await;
+    let message =
+        format!("{} redirects to `ftp://127.0.0.1/`, which is neither http nor https", target.url("/"));
+    assert_failed(&report, FailureClass::Redirect, &message);
+}

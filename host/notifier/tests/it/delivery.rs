@@ -1,0 +1,361 @@
+//! The built-in plugins through the host to a sink on loopback: what arrives, what is signed, what stays secret.
+
+use crate::support::{Answer, Sink, component, delivery, event, host, settings, status, text};
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use uptime_core::ErrorClass;
+use uptime_core::event::EventType;
+use uptime_core::secret::Secret;
+use uptime_notifier::{ConfigProblem, HostOptions, Limits, NotifierError, NotifierHost, ResolvedSetting};
+
+const CANARY: &str = "canary-4f1d\"9b";
+
+#[tokio::test]
+async fn the_webhook_arrives_signed_and_is_the_contract() {
+    let host = host(Limits::default(), []);
+    let sink = Sink::start([]).await;
+    let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "plain-secret"];
+    let webhook = settings([
+        ("url", text(sink.url("/hook?room=1"))),
+        ("secret", ResolvedSetting::List(secrets.map(Secret::new).to_vec())),
+        ("headers", ResolvedSetting::Map(BTreeMap::from([("X-Key".into(), Secret::new(CANARY))]))),
+    ]);
+    for kind in [EventType::Down, EventType::Up] {
+        let event = event(kind);
+        let receipt = host.notify(delivery("webhook", &webhook, &sink.grant(), &event)).await.expect("delivered");
+        assert_eq!(receipt.status, Some(204));
+        let arrived = sink.arrived().pop().expect("a request");
+        assert_eq!((arrived.method.as_str(), arrived.path.as_str()), ("POST", "/hook?room=1"));
+        assert_eq!(arrived.json(), serde_json::to_value(&event).expect("an event serializes"));
+        assert_eq!(arrived.headers["content-type"], "application/json");
+        assert_eq!(arrived.headers["x-key"], CANARY);
+        assert_eq!(arrived.headers["user-agent"], concat!("uptime/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(arrived.headers["webhook-id"], event.delivery_id.to_string());
+
+        let timestamp: u64 = arrived.headers["webhook-timestamp"].parse().expect("seconds");
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        assert!(now.abs_diff(timestamp) < 60, "{timestamp}");
+        let mut content = format!("{}.{timestamp}.", event.delivery_id).into_bytes();
+        content.extend_from_slice(&arrived.body);
+        let key = base64::engine::general_purpose::STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        let signatures = [key.as_slice(), b"plain-secret"].map(|key| {
+            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("a key");
+            mac.update(&content);
+            format!("v1,{}", base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes()))
+        });
+        assert_eq!(arrived.headers["webhook-signature"], signatures.join(" "));
+    }
+}
+
+#[tokio::test]
+async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
+    let host = host(Limits::default(), []);
+    let event = event(EventType::Down);
+
+    let sink = Sink::start([status(200, r#"{"ok":true,"result":{"message_id":815}}"#)]).await;
+    let telegram = settings([
+        ("bot_token", text("123:AB-c_d")),
+        ("chat_id", ResolvedSetting::Integer(-42)),
+        ("base_url", text(sink.url(""))),
+    ]);
+    let receipt = host.notify(delivery("telegram", &telegram, &sink.grant(), &event)).await.expect("delivered");
+    assert_eq!((receipt.remote_id.as_deref(), receipt.status), (Some("815"), Some(200)));
+    let arrived = sink.arrived().remove(0);
+    assert_eq!(arrived.path, "/bot123:AB-c_d/sendMessage");
+    assert_eq!(arrived.json()["chat_id"], -42);
+
+    let sink = Sink::start([status(200, r#"{"id":"99"}"#)]).await;
+    let discord = settings([("webhook_url", text(sink.url("/api/webhooks/1/tok?x=y"))), ("thread_id", text("5"))]);
+    let receipt = host.notify(delivery("discord", &discord, &sink.grant(), &event)).await.expect("delivered");
+    assert_eq!(receipt.remote_id.as_deref(), Some("99"));
+    assert_eq!(sink.arrived()[0].path, "/api/webhooks/1/tok?x=y&wait=true&thread_id=5");
+
+    let sink = Sink::start([status(200, "ok"), status(200, r#"{"ok":true,"ts":"1.2"}"#)]).await;
+    let slack = settings([("webhook_url", text(sink.url("/services/T/B/x")))]);
+    host.notify(delivery("slack", &slack, &sink.grant(), &event)).await.expect("delivered");
+    assert_eq!(sink.arrived()[0].path, "/services/T/B/x");
+    let bot = settings([("bot_token", text("xoxb-1")), ("channel", text("C1")), ("base_url", text(sink.url("/api")))]);
+    let mut answer = delivery("slack", &bot, &[], &event);
+    let grant = sink.grant();
+    (answer.allow, answer.opening_remote_id) = (&grant, Some("0.9"));
+    assert_eq!(host.notify(answer).await.expect("delivered").remote_id.as_deref(), Some("1.2"));
+    let arrived = sink.arrived().pop().expect("a request");
+    assert_eq!((arrived.path.as_str(), arrived.headers["authorization"].as_str()), ("/api/chat.postMessage", "Bearer xoxb-1"));
+    assert_eq!(arrived.json()["thread_ts"], "0.9");
+}
+
+#[tokio::test]
+async fn a_chat_that_moved_is_reported_as_a_new_setting() {
+    let host = host(Limits::default(), []);
+    let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#;
+    let sink = Sink::start([status(400, moved), status(200, r#"{"ok":true,"result":{"message_id":1}}"#)]).await;
+    let telegram = settings([("bot_token", text("1:x")), ("chat_id", text("-42")), ("base_url", text(sink.url("")))]);
+    let receipt =
+        host.notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
+    assert_eq!(receipt.replaced, settings([("chat_id", text("-1001234567890"))]));
+    assert_eq!(sink.arrived()[1].json()["chat_id"], -1_001_234_567_890_i64);
+}
+
+#[tokio::test]
+async fn each_answer_has_its_error() {
+    let host = host(Limits::default(), []);
+    let after = |seconds: &str| vec![("retry-after", seconds.to_owned())];
+    let sink = Sink::start([
+        status(503, "busy"),
+        Answer::Status(429, after("7"), "slow down".into()),
+        Answer::Status(429, after("999999"), String::new()),
+        status(401, ""),
+        status(410, ""),
+        status(400, "what?"),
+        Answer::Status(302, vec![("location", "http://example.com/".into())], String::new()),
+    ])
+    .await;
+    let webhook = settings([("url", text(sink.url("/")))]);
+    for (message, class, retry_after, broken) in [
+        ("`webhook` did not deliver: status 503: busy", ErrorClass::Transient, None, false),
+        ("`webhook` was told to slow down: status 429: slow down", ErrorClass::Transient, Some(7), false),
+        ("`webhook` was told to slow down: status 429", ErrorClass::Transient, Some(3_600), false),
+        ("`webhook` was refused: status 401", ErrorClass::Permanent, None, true),
+        ("`webhook` found nobody there: status 410", ErrorClass::Permanent, None, true),
+        ("`webhook` can't deliver: status 400: what?", ErrorClass::Permanent, None, false),
+        ("`webhook` can't deliver: status 302 (redirects are not followed)", ErrorClass::Permanent, None, false),
+    ] {
+        let error =
+            host.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down))).await.expect_err(message);
+        assert_eq!(error.to_string(), message);
+        assert_eq!(
+            (error.class(), error.retry_after(), error.channel_broken()),
+            (class, retry_after.map(Duration::from_secs), broken),
+            "{message}"
+        );
+    }
+    assert_eq!(sink.arrived().len(), 7);
+}
+
+#[tokio::test]
+async fn nobody_there_is_transient() {
+    let host = host(Limits::default(), []);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let webhook = settings([("url", text(format!("http://{free}/")))]);
+    let allow = [format!("http://{free}").parse().expect("a grant")];
+    let error = host.notify(delivery("webhook", &webhook, &allow, &event(EventType::Down))).await.expect_err("refused");
+    assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+    assert!(error.to_string().starts_with(&format!("`webhook` did not deliver: no connection to {free}: ")), "{error}");
+}
+
+#[tokio::test]
+async fn settings_are_held_against_the_description() {
+    let host = host(Limits::default(), []);
+    let problems = |name: &'static str, given| {
+        let host = host.clone();
+        async move {
+            let problems = host.validate(name, &given).await.expect("validated");
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(
+        problems("telegram", settings([("bot_tokn", text("x")), ("chat_id", text(""))])).await,
+        [
+            "`bot_token`: is missing: the bot's token, from @BotFather",
+            "`chat_id`: is missing: the chat's number (-100… for groups), or `@name` of a public channel",
+            "`bot_tokn`: `telegram` has no such setting; did you mean `bot_token`?",
+        ]
+    );
+    assert_eq!(
+        problems("telegram", settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("yes"))])).await,
+        ["`silent`: takes `true` or `false`"]
+    );
+    assert_eq!(
+        problems("telegram", settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("true"))])).await,
+        ["`chat_id`: `ops` is neither a chat's number nor an `@name`"]
+    );
+    assert_eq!(
+        problems("webhook", settings([("url", text("ftp://x")), ("method", text("FETCH"))])).await,
+        ["`url`: takes an address such as `https://example.com/path`", "`method`: takes one of `POST`, `PUT`, `PATCH`, `GET`, `DELETE`"]
+    );
+    let error = host
+        .notify(delivery("slack", &settings([]), &[], &event(EventType::Test)))
+        .await
+        .expect_err("no settings");
+    let NotifierError::Config { problems, .. } = error else { panic!("{error}") };
+    assert_eq!(problems[0].key.as_deref(), Some("webhook_url"));
+    let error = host.validate("telegrm", &settings([])).await.expect_err("no such notifier");
+    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("there is no notifier `telegrm`", Some("did you mean `telegram`?")));
+    assert_eq!(host.validate("webhook", &settings([("secret", text("x"))])).await.expect("validated"), [
+        ConfigProblem { key: Some("url".into()), message: "is missing: where the events go".into() }
+    ]);
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_request_and_no_secret() {
+    let host = host(Limits::default(), []);
+    let event = event(EventType::Down);
+    for (name, given, url) in [
+        ("telegram", settings([("bot_token", text(CANARY)), ("chat_id", text("1"))]), "https://api.telegram.org/bot•••/sendMessage"),
+        ("discord", settings([("webhook_url", text(format!("https://discord.com/api/webhooks/1/{CANARY}")))]), "https://discord.com/•••?wait=true"),
+        ("slack", settings([("bot_token", text(CANARY)), ("channel", text("C1"))]), "https://slack.com/api/chat.postMessage"),
+        (
+            "webhook",
+            settings([
+                ("url", text("https://hooks.example/x")),
+                ("secret", text(CANARY)),
+                ("headers", ResolvedSetting::Map(BTreeMap::from([("authorization".into(), Secret::new(CANARY))]))),
+            ]),
+            "https://hooks.example/x",
+        ),
+    ] {
+        let requests = host.preview(delivery(name, &given, &[], &event)).await.expect(name);
+        assert_eq!((requests.len(), requests[0].method.as_str(), requests[0].url.as_str()), (1, "POST", url));
+        assert!(requests[0].body.as_ref().expect("a body").contains("shop"), "{name}");
+        let shown = format!("{requests:?}");
+        assert!(!shown.contains("canary") && !shown.contains("secret"), "{shown}");
+    }
+    let plain = settings([("url", text("http://hooks.example/x"))]);
+    let error = host.preview(delivery("webhook", &plain, &[], &event)).await.expect_err("plain HTTP");
+    assert!(matches!(error, NotifierError::EgressDenied { .. }), "{error}");
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic while it was held").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic while it was held").clone()).expect("text")
+    }
+}
+
+/// A guest that logs the value of its first setting 100 times, sends it nowhere, and has one field: a secret `key`.
+const TELLTALE: &str = r#"(module
+  (import "uptime:notifier/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 4)
+  (global $free (mut i32) (i32.const 65536))
+  (data (i32.const 16) "telltale")
+  (data (i32.const 32) "key")
+  (data (i32.const 64) "\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\80\00\00\00\01\00\00\00")
+  (data (i32.const 128) "\20\00\00\00\03\00\00\00\20\00\00\00\03\00\00\00\01\00\00\00")
+  (func (export "cabi_realloc") (param i32 i32 i32) (param $new i32) (result i32) (local $at i32)
+    (local.set $at (global.get $free))
+    (global.set $free (i32.and (i32.add (i32.add (local.get $at) (local.get $new)) (i32.const 7)) (i32.const -8)))
+    (local.get $at))
+  (func (export "uptime:notifier/notifier@0.1.0#describe") (result i32) (i32.const 64))
+  (func (export "uptime:notifier/notifier@0.1.0#validate") (param i32 i32) (result i32) (i32.const 256))
+  (func (export "uptime:notifier/notifier@0.1.0#notify") (param $in i32) (result i32) (local $setting i32) (local $n i32)
+    (local.set $setting (i32.load (local.get $in)))
+    (loop
+      (call $log (i32.const 1) (i32.load (i32.add (local.get $setting) (i32.const 16))) (i32.load (i32.add (local.get $setting) (i32.const 20))))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if 0 (i32.lt_u (local.get $n) (i32.const 100))))
+    ;; The receipt's remote id is the value, and its detail its first ten characters, which no mask knows.
+    (i32.store8 (i32.const 264) (i32.const 1))
+    (i32.store (i32.const 268) (i32.load (i32.add (local.get $setting) (i32.const 16))))
+    (i32.store (i32.const 272) (i32.load (i32.add (local.get $setting) (i32.const 20))))
+    (i32.store8 (i32.const 276) (i32.const 1))
+    (i32.store (i32.const 280) (i32.load (i32.add (local.get $setting) (i32.const 16))))
+    (i32.store (i32.const 284) (i32.const 10))
+    (i32.const 256)))"#;
+
+#[tokio::test]
+async fn a_plugin_that_tells_its_settings_tells_no_secret() {
+    let (log, _guard) = Log::capture();
+    let host = host(Limits::default(), [("telltale".to_owned(), component(TELLTALE, "0.1.0"))]);
+    let given = settings([("key", text(CANARY))]);
+    let receipt = host.notify(delivery("telltale", &given, &[], &event(EventType::Test))).await.expect("a receipt");
+    assert_eq!(receipt.remote_id.as_deref(), Some("•••"));
+    let seen = receipt.detail.expect("what the guest saw");
+    assert!(seen.starts_with("secret") && !CANARY.starts_with(&seen), "{seen}");
+    let lines = log.text();
+    assert_eq!(lines.matches("•••").count(), usize::try_from(Limits::default().log_lines).expect("a number"));
+    assert!(!lines.contains("canary") && !lines.contains(&seen), "{lines}");
+}
+
+#[tokio::test]
+async fn an_echo_tells_no_secret_and_nothing_of_a_request_is_logged() {
+    let (log, _guard) = Log::capture();
+    let host = host(Limits::default(), []);
+    let echo = Answer::Status(400, vec![("x-echo", CANARY.into())], format!("bad key {CANARY} or {}", CANARY.replace('"', "\\\"")));
+    let sink = Sink::start([echo]).await;
+    let telegram = settings([("bot_token", text(CANARY)), ("chat_id", text("1")), ("base_url", text(sink.url("")))]);
+    let error = host
+        .notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down)))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.to_string(), "`telegram` can't deliver: status 400: bad key ••• or •••");
+    assert_eq!(sink.arrived()[0].path, "/botcanary-4f1d%229b/sendMessage");
+    let (lines, debug) = (log.text(), format!("{error:?}"));
+    assert!(!lines.contains("canary") && !debug.contains("canary"), "{lines}{debug}");
+    assert!(!lines.contains("sendMessage") && !lines.contains("chat_id"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_long_answer_is_cut_and_still_an_answer() {
+    let host = host(Limits { request_body: 64 * 1024, ..Limits::default() }, []);
+    let sink = Sink::start([status(200, &"x".repeat(3_000_000))]).await;
+    let webhook = settings([("url", text(sink.url("/")))]);
+    host.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
+    let long = settings([("url", text(sink.url("/"))), ("body", text("x".repeat(65 * 1024)))]);
+    let error = host.notify(delivery("webhook", &long, &sink.grant(), &event(EventType::Down))).await.expect_err("too long");
+    assert!(error.to_string().ends_with("a body of 66560 bytes is over the limit of 65536"), "{error}");
+    assert_eq!(sink.arrived().len(), 1);
+}
+
+#[tokio::test]
+async fn compiled_plugins_are_kept_for_the_next_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = || HostOptions { cache_dir: Some(folder.path().join("plugins")), limits: Limits::default() };
+    NotifierHost::new(options()).expect("a host").describe("webhook").await.expect("compiled");
+    let files = std::fs::read_dir(folder.path().join("plugins")).expect("the folder").count();
+    assert_eq!(files, 1);
+    let again = NotifierHost::new(options()).expect("a host");
+    assert_eq!(again.names(), ["discord", "slack", "telegram", "webhook"]);
+    assert_eq!(again.describe("webhook").await.expect("loaded").name, "webhook");
+}
+
+#[tokio::test]
+async fn a_plugin_has_its_number_of_calls_at_a_time() {
+    let host = host(Limits { concurrency: 1, ..Limits::default() }, []);
+    let sink = Sink::start([Answer::Hang]).await;
+    let webhook = settings([("url", text(sink.url("/")))]);
+    let (allow, down) = (sink.grant(), event(EventType::Down));
+    host.describe("webhook").await.expect("compiled");
+    let mut first = std::pin::pin!(host.notify(delivery("webhook", &webhook, &allow, &down)));
+    let mut second = std::pin::pin!(host.notify(delivery("webhook", &webhook, &allow, &down)));
+    // The first hangs in the sink; the second would be answered at once, if it were let through.
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("the first hangs"),
+        _ = &mut second => panic!("the second was let through"),
+        () = async { while sink.arrived().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    // Another plugin has places of its own.
+    let discord = settings([("webhook_url", text(sink.url("/")))]);
+    let error = host.notify(delivery("discord", &discord, &allow, &down)).await.expect_err("204 is not Discord's answer");
+    assert!(matches!(error, NotifierError::Permanent { .. }), "{error}");
+    assert_eq!(sink.arrived().len(), 2);
+}

@@ -1,0 +1,6 @@
+//! The plugin host from outside: real plugins, real sockets on loopback, hostile components.
+
+mod delivery;
+mod egress;
+mod hostile;
+mod support;

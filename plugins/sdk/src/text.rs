@@ -1,0 +1,193 @@
+//! Texts for people: cut in whole characters, escaped for their markup, durations and instants in words.
+//!
+//! Cut first and escape after, or an escape is cut in two.
+
+use std::fmt::Write as _;
+
+/// `text` on one line, without control characters and without those that turn the direction of writing, cut to `max`
+/// characters (with `…` as the last when cut).
+pub fn line(text: &str, max: usize) -> String {
+    let plain = text.trim().chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    truncate(&plain.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>(), max)
+}
+
+/// `text` cut to `max` characters, with `…` as the last when cut.
+pub fn truncate(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
+    // A character that joins onto one that is gone shows as garbage.
+    cut.truncate(cut.trim_end_matches(['\u{200d}', '\u{fe0f}', ' ']).len());
+    if max > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// For HTML's text and attributes, and for Telegram's `parse_mode` HTML.
+pub fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// For Slack's `mrkdwn`; defuses `<!channel>` too.
+pub fn escape_slack(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// For Discord's Markdown: each character that can mean something is made to mean itself.
+pub fn escape_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '-' | '@' | ':') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// For the inside of a JSON string.
+pub fn escape_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// A duration in its two largest units: `4 min 12 s`, `3 h`, `2 d 5 h`.
+pub fn duration(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(units.len() - 1);
+    let (unit, size) = units[first];
+    let mut words = format!("{} {unit}", seconds / size);
+    if let Some((unit, smaller)) = units.get(first + 1) {
+        let rest = seconds % size / smaller;
+        if rest > 0 {
+            // Writing to a string can't fail.
+            let _ = write!(words, " {rest} {unit}");
+        }
+    }
+    words
+}
+
+/// An instant for people: `2026-04-14 02:14:05 UTC`.
+pub fn utc(ms: u64) -> String {
+    let (year, month, day) = civil(ms / 86_400_000);
+    let second = ms / 1_000 % 86_400;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+}
+
+/// An instant for programs: `2026-04-14T02:14:05.5Z`, with a fraction only where there is one.
+pub fn rfc3339(ms: u64) -> String {
+    let (year, month, day) = civil(ms / 86_400_000);
+    let second = ms / 1_000 % 86_400;
+    let mut text =
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+    let fraction = format!("{:03}", ms % 1_000);
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text.push('Z');
+    text
+}
+
+/// An HTTP date (RFC 9110, the form that is sent today) as milliseconds since the epoch.
+pub(crate) fn parse_http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_once(", ")?.1.split(' ').collect();
+    let [day, month, year, time, "GMT"] = words[..] else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let mut clock = time.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    if clock.next().is_some() || !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let days = days_since_epoch(year, month as u64, day);
+    Some((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000)
+}
+
+/// Days since the epoch to a date of the Gregorian calendar. Years are counted from March, so that the leap day is
+/// the last one; 719,468 days lie between the first of March of the year 0 and the epoch.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// The inverse of [`civil`], for years from 1970 on.
+fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
+    let year_of_era = year % 400;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    year / 400 * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cut_in_whole_characters() {
+        for (text, max, expected) in
+            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("äöüß", 3, "äö…"), ("👩\u{200d}💻x", 3, "👩…"), ("", 0, ""), ("a", 0, ""), ("a bcd", 3, "a…")]
+        {
+            assert_eq!(truncate(text, max), expected);
+        }
+        assert_eq!(line(" a\r\nb\u{202e}c\u{1b}[0m ", 20), "a  bc [0m");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        for (seconds, expected) in [
+            (0, "0 s"), (59, "59 s"), (60, "1 min"), (252, "4 min 12 s"), (3_600, "1 h"), (3_601, "1 h"), (5_400, "1 h 30 min"),
+            (86_400, "1 d"), (190_800, "2 d 5 h"),
+        ] {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn instants_in_utc() {
+        for (ms, people, programs) in [
+            (0, "1970-01-01 00:00:00 UTC", "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29 00:00:00 UTC", "2000-02-29T00:00:00Z"),
+            (1_614_265_330_500, "2021-02-25 15:02:10 UTC", "2021-02-25T15:02:10.5Z"),
+            (1_735_689_599_999, "2024-12-31 23:59:59 UTC", "2024-12-31T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01 00:00:00 UTC", "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(ms), people);
+            assert_eq!(rfc3339(ms), programs);
+        }
+    }
+
+    #[test]
+    fn http_dates_are_read() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        assert_eq!(parse_http_date("Thu, 29 Feb 2024 23:59:60 GMT"), Some(1_709_251_200_000));
+        for wrong in ["", "06 Nov 1994", "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 0 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(parse_http_date(wrong), None, "{wrong}");
+        }
+        for day in (0..60_000).step_by(17) {
+            let (year, month, date) = civil(day);
+            assert_eq!(days_since_epoch(year, month, date), day);
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape_html("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+        assert_eq!(escape_slack("<!channel> & co"), "&lt;!channel&gt; &amp; co");
+        assert_eq!(escape_markdown("a_b*c"), "a\\_b\\*c");
+        assert_eq!(escape_json("a\"b\\\n"), "a\\\"b\\\\\\n");
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+use uptime_plugin_sdk::serde_json::{Value, json};
+use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::{EventType, Response, Retry, Setting, SettingValue};
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    Settings::from(
+        pairs.iter().map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) }).collect::<Vec<_>>(),
+    )
+}
+
+const WEBHOOK: &[(&str, &str)] = &[("webhook_url", "ref")];
+const BOT: &[(&str, &str)] = &[("bot_token", "ref"), ("channel", "C123")];
+
+fn notify(pairs: &[(&str, &str)], event: &Event, response: Response) -> (Result<Receipt, NotifyError>, FakeHost) {
+    let mut host = FakeHost::answering([response]);
+    let delivery = Delivery { opening_remote_id: Some("1776132845.000100".into()), ..delivery(event) };
+    let result = Slack::notify(&settings(pairs), event, &delivery, &mut host);
+    (result, host)
+}
+
+#[test]
+fn the_message_for_an_opening() {
+    let (result, host) = notify(WEBHOOK, &event(EventType::Down), answer(200, "ok"));
+    assert_eq!(result, Ok(accepted()));
+    assert_eq!(host.sent[0].url, "ref");
+    let field = |text: &str| json!({"type": "mrkdwn", "text": text, "verbatim": true});
+    assert_eq!(
+        host.json(0),
+        json!({
+            "text": "🔴 shop is DOWN",
+            "blocks": [
+                {"type": "section", "text": field("*🔴 shop is DOWN*")},
+                {"type": "section", "text": {"type": "plain_text", "text": "the status is 503 (expected 2xx, got 503)", "emoji": false}},
+                {"type": "section", "fields": [
+                    field("*Target*\nhttps://shop.example.com/health"),
+                    field("*Down since*\n<!date^1776132845^{date_short_pretty} {time_secs}|2026-04-14 02:14:05 UTC>"),
+                    field("*Failed checks*\n3"),
+                    field("*Group*\nweb"),
+                    field("*Tags*\nteam=a"),
+                    field("*Incident*\n#7"),
+                ]},
+            ],
+            "unfurl_links": false,
+            "unfurl_media": false,
+        })
+    );
+}
+
+#[test]
+fn a_bot_answers_the_opening_in_its_thread() {
+    let (result, host) = notify(BOT, &event(EventType::Up), answer(200, r#"{"ok":true,"channel":"C123","ts":"1776133097.000200"}"#));
+    assert_eq!(result, Ok(Receipt { remote_id: Some("1776133097.000200".into()), ..accepted() }));
+    assert_eq!(host.sent[0].url, "https://slack.com/api/chat.postMessage");
+    assert!(host.sent[0].headers.contains(&("authorization".into(), "Bearer ref".into())));
+    let body = host.json(0);
+    assert_eq!(
+        (&body["channel"], &body["thread_ts"], &body["reply_broadcast"]),
+        (&json!("C123"), &json!("1776132845.000100"), &json!(true))
+    );
+}
+
+#[test]
+fn markup_is_only_text_and_nobody_is_pinged() {
+    let mut down = event(EventType::Down);
+    down.monitor.name = "<!channel> *a* & b".into();
+    down.monitor.group = Some("<@U1> `x`".into());
+    let (_, host) = notify(WEBHOOK, &down, answer(200, "ok"));
+    let body = host.json(0);
+    assert_eq!(body["text"], "🔴 &lt;!channel&gt; *a* &amp; b is DOWN");
+    assert_eq!(body["blocks"][0]["text"]["text"], "*🔴 &lt;!channel&gt; ∗a∗ &amp; b is DOWN*");
+    assert_eq!(body["blocks"][2]["fields"][3]["text"], "*Group*\n&lt;@U1&gt; ˋxˋ");
+}
+
+#[test]
+fn the_limits_hold_whatever_comes_in() {
+    let mut down = event(EventType::Up);
+    let endless = "&".repeat(10_000);
+    down.monitor.name.clone_from(&endless);
+    down.monitor.target.clone_from(&endless);
+    down.monitor.group = Some(endless.clone());
+    down.monitor.tags = vec![(endless.clone(), endless.clone())];
+    down.outcome.as_mut().expect("an outcome").message = endless;
+    let (_, host) = notify(WEBHOOK, &down, answer(200, "ok"));
+    let body = host.json(0);
+    let length = |value: &Value| value.as_str().expect("a text").chars().count();
+    assert!(length(&body["blocks"][0]["text"]["text"]) <= 3_000);
+    assert!(length(&body["blocks"][1]["text"]["text"]) <= 3_000);
+    let fields = body["blocks"][2]["fields"].as_array().expect("fields");
+    assert!(fields.len() <= 10 && fields.iter().all(|field| length(&field["text"]) <= 2_000));
+}
+
+#[test]
+fn only_the_word_ok_is_success() {
+    let refused = |pairs, response| notify(pairs, &event(EventType::Down), response).0.expect_err("refused");
+    assert_eq!(refused(WEBHOOK, answer(200, "<html>welcome")), NotifyError::Permanent("Slack said: <html>welcome".into()));
+    assert_eq!(refused(WEBHOOK, answer(200, "no_service")), NotifyError::Gone("Slack said: no_service".into()));
+    assert_eq!(refused(WEBHOOK, answer(404, "no_service")), NotifyError::Gone("status 404: no_service".into()));
+    assert!(matches!(refused(WEBHOOK, answer(403, "action_prohibited")), NotifyError::Unauthorized(_)));
+    assert!(matches!(refused(WEBHOOK, answer(410, "channel_is_archived")), NotifyError::Gone(_)));
+    assert!(matches!(refused(WEBHOOK, answer(400, "invalid_payload")), NotifyError::Permanent(_)));
+    assert!(matches!(refused(WEBHOOK, answer(500, "rollup_error")), NotifyError::Transient(_)));
+    let mut limited = answer(429, "rate_limited");
+    limited.headers.push(("retry-after".into(), "30".into()));
+    assert_eq!(
+        refused(WEBHOOK, limited),
+        NotifyError::RateLimited(Retry { message: "status 429: rate_limited".into(), after_ms: Some(30_000) })
+    );
+
+    let said = |word: &str| answer(200, &json!({"ok": false, "error": word}).to_string());
+    for word in ["internal_error", "fatal_error", "service_unavailable", "request_timeout"] {
+        assert!(matches!(refused(BOT, said(word)), NotifyError::Transient(_)), "{word}");
+    }
+    assert!(matches!(refused(BOT, said("ratelimited")), NotifyError::RateLimited(_)));
+    assert!(matches!(refused(BOT, said("invalid_auth")), NotifyError::Unauthorized(_)));
+    assert!(matches!(refused(BOT, said("channel_not_found")), NotifyError::Gone(_)));
+    assert!(matches!(refused(BOT, said("msg_too_long")), NotifyError::Permanent(_)));
+    assert!(matches!(refused(BOT, answer(200, "ok")), NotifyError::Permanent(_)));
+}
+
+#[test]
+fn one_way_has_to_be_there_and_whole() {
+    let keys = |pairs: &[(&str, &str)]| -> Vec<Option<String>> { Slack::validate(&settings(pairs)).into_iter().map(|problem| problem.key).collect() };
+    assert!(keys(WEBHOOK).is_empty() && keys(BOT).is_empty());
+    assert_eq!(keys(&[]), [Some("webhook_url".into())]);
+    assert_eq!(keys(&[("bot_token", "ref")]), [Some("channel".into())]);
+    assert_eq!(keys(&[("webhook_url", "ref"), ("bot_token", "ref")]), [Some("bot_token".into())]);
+    assert_eq!(keys(&[("webhook_url", "ref"), ("channel", "C1")]), [Some("channel".into())]);
+}

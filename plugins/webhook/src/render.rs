@@ -1,0 +1,43 @@
+//! The headers of a Standard Webhooks request.
+
+use uptime_plugin_sdk::Delivery;
+use uptime_plugin_sdk::base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// What a signature is over: `id.timestamp.body`.
+pub(crate) fn signed_content(delivery: &Delivery, body: &str) -> String {
+    format!("{}.{}.{body}", delivery.id, timestamp(delivery))
+}
+
+/// All headers: ours, and the channel's own after them. A channel's `content-type` takes the place of ours.
+pub(crate) fn headers(
+    delivery: &Delivery,
+    signatures: &[Vec<u8>],
+    own: &[(String, String)],
+    has_body: bool,
+) -> Vec<(String, String)> {
+    let mut headers = vec![
+        ("webhook-id".to_owned(), delivery.id.clone()),
+        ("webhook-timestamp".to_owned(), timestamp(delivery).to_string()),
+    ];
+    if !signatures.is_empty() {
+        let signatures: Vec<String> = signatures.iter().map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).collect();
+        headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
+    }
+    if has_body && !own.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    }
+    headers.extend_from_slice(own);
+    headers
+}
+
+/// Whether a channel may not set this header: the signature's own, and those of the connection.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("webhook-")
+        || matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer" | "expect")
+}
+
+/// Unix seconds of this try.
+fn timestamp(delivery: &Delivery) -> u64 {
+    delivery.now_ms / 1_000
+}

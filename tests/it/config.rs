@@ -1,0 +1,105 @@
+//! `uptime config check` on files that are wrong, and on some that are not.
+//!
+//! `invalid/` has the broken files, each with the exact words that `uptime` has for it; `UPDATE_GOLDEN=1` writes
+//! them anew, to be read before they are committed. A new message begins with a new file there.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// The exit code of a configuration that is not used.
+const CONFIGURATION: i32 = 78;
+
+/// Runs `uptime config check` on a file of `folder`, as a user does who stands there.
+fn check(folder: &Path, file: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
+    command.args(["config", "check", "--config", file]).current_dir(folder);
+    for variable in ["CLICOLOR_FORCE", "DATABASE_URL", "NO_COLOR", "UPTIME_CONFIG", "UPTIME_DATABASE_URL"] {
+        command.env_remove(variable);
+    }
+    command.output().expect("the binary runs")
+}
+
+fn invalid() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/invalid")
+}
+
+fn in_folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("uptime.toml"), text).expect("the file is written");
+    folder
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
+}
+
+#[test]
+fn each_broken_file_has_its_exact_message() {
+    let folder = invalid();
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 20, "{} broken files", files.len());
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for path in files {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let output = check(&folder, name);
+        let golden = path.with_extension("stderr");
+        if update {
+            fs::write(&golden, stderr(&output)).expect("the golden file is written");
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        if output.status.code() != Some(CONFIGURATION) {
+            wrong.push(format!("{name}: exit {:?}\n{}", output.status.code(), stderr(&output)));
+        } else if stderr(&output) != expected {
+            wrong.push(format!("{name}: expected\n{expected}\ngot\n{}", stderr(&output)));
+        } else if !output.stdout.is_empty() {
+            wrong.push(format!("{name}: something on stdout"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The secrets of the broken files all bear this mark.
+#[test]
+fn no_message_shows_a_secret() {
+    let mut marked = 0;
+    for entry in fs::read_dir(invalid()).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a text");
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            marked += usize::from(text.contains("never-shown"));
+        } else {
+            assert!(!text.contains("never-shown"), "{}", path.display());
+        }
+    }
+    assert!(marked >= 5, "{marked} files with secrets");
+}
+
+#[test]
+fn a_warning_does_not_stop_anybody() {
+    let folder = in_folder(
+        "[channels.ops]\nnotifier = \"discord\"\nwebhook_url = \"https://discord.com/never-shown\"\n",
+    );
+    let output = check(folder.path(), "uptime.toml");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("warning: the secret `webhook_url` is written in the file\n"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!stderr(&output).contains("never-shown"));
+}
+
+#[test]
+fn the_starter_is_right() {
+    let folder = in_folder(uptime_core::config::STARTER);
+    let output = check(folder.path(), "uptime.toml");
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
