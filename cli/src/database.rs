@@ -38,7 +38,9 @@ impl Database {
                 let starting = tokio::task::spawn_blocking(move || {
                     let options = Options::new(data_dir);
                     // Nobody listens any more only when the command is over.
-                    uptime_postgres::acquire(&options, &|progress| drop(tell.send(progress)))
+                    uptime_postgres::acquire(&options, &|progress| {
+                        let _ = tell.send(progress);
+                    })
                 });
                 while let Some(progress) = told.recv().await {
                     if let Some(steps) = &steps {

@@ -1,1 +1,13 @@
-fn main(){}
+//! The whole program: the built binary, a real PostgreSQL, real sockets, real components.
+
+mod apply;
+mod check;
+mod config;
+mod crashes;
+mod dependencies;
+mod installation;
+mod pipeline;
+mod queue;
+mod readme;
+mod schedule;
+mod up;

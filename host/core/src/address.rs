@@ -103,10 +103,9 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
         [169, 254, 169, 254] | [169, 254, 170, 2 | 23] => AddressClass::Metadata,
         [169, 254, ..] => AddressClass::LinkLocal,
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18..=19, ..] => AddressClass::Documentation,
-        [192, 0, 0, _] | [192, 88, 99, _] => AddressClass::Reserved,
         [224..=239, ..] => AddressClass::Multicast,
         [255, 255, 255, 255] => AddressClass::Broadcast,
-        [240..=255, ..] => AddressClass::Reserved,
+        [192, 0, 0, _] | [192, 88, 99, _] | [240..=255, ..] => AddressClass::Reserved,
         _ => AddressClass::Public,
     }
 }
@@ -123,7 +122,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
         [0x64, 0xff9b, 1, ..] => AddressClass::Private,
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::UniqueLocal,
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => AddressClass::UniqueLocal,
         [0xff00..=0xffff, ..] => AddressClass::Multicast,
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => AddressClass::Documentation,
         // IETF protocol assignments, Teredo among them.
@@ -143,9 +142,9 @@ fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         // Mapped, translated (RFC 2765) and NAT64's well-known prefix.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         // 6to4.
-        [0x2002, high, low, ..] => Some(v4(high, low)),
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
         // The old "compatible" form, but for `::` and `::1`.
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 || low > 1 => Some(v4(high, low)),
         _ => None,

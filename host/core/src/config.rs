@@ -1,7 +1,7 @@
 //! `uptime.toml`: text in, a [`Config`] and [`Diagnostic`]s out.
 //!
 //! The reader of a table is its schema: a key exists because a reader asks for it, and what nobody asked for is
-//! unknown ([`table`]). So the reference ([`reference()`]) can't differ from what is read. All errors of a file are
+//! unknown (module `table`). So the reference ([`reference()`]) can't differ from what is read. All errors of a file are
 //! found at once, and no text makes the reader panic. Literal secrets are never in a message, and each diagnostic
 //! says which bytes of its line must not be shown. The command line reads the file and prints; nothing here does.
 

@@ -6,6 +6,7 @@
 //! one of that can't be had, the component is compiled in memory and all goes on as well, only slower.
 
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
@@ -50,9 +51,14 @@ impl Cache {
 fn file_name(engine: &Engine, bytes: &[u8]) -> String {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
-    let digest = Sha256::digest(bytes);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digest}-{:016x}.cwasm", compatibility.finish())
+    let mut name = String::new();
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string can't fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    // The same, and the file's name ends in the engine's part.
+    let _ = write!(name, "-{:016x}.cwasm", compatibility.finish());
+    name
 }
 
 /// The component in the file, `None` when there is none that is whole and of this engine.

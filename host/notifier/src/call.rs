@@ -142,7 +142,9 @@ impl Call {
         let mut url = self.references.mask(&request.url);
         for (key, value) in &request.query {
             url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&format!("{key}={}", self.references.mask(value)));
+            url.push_str(key);
+            url.push('=');
+            url.push_str(&self.references.mask(value));
         }
         RequestPreview {
             method: method(request.method).to_string(),

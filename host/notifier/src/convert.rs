@@ -3,8 +3,8 @@
 use crate::bindings::exports::uptime::notifier::notifier as exported;
 use crate::bindings::uptime::notifier::types as guest;
 use crate::error::{ConfigProblem, NotifierError};
-use crate::limits::Limits;
 use std::time::Duration;
+use uptime_core::backoff::PROVIDER_MAX;
 use uptime_core::event::{Event, EventType, Severity};
 use uptime_core::notifier::{Description, Field, FieldKind};
 
@@ -126,5 +126,5 @@ pub(crate) fn notify_error(notifier: &str, error: exported::NotifyError, said: i
 
 /// A wait that a provider asked for, as far as it is granted.
 pub(crate) fn wait(ms: u64) -> Duration {
-    Duration::from_millis(ms).min(Limits::RETRY_AFTER_MAX)
+    Duration::from_millis(ms).min(PROVIDER_MAX)
 }

@@ -98,9 +98,10 @@ impl NotifierHost {
         options: HostOptions,
         plugins: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<Self, NotifierError> {
-        let engine = sandbox::engine().map_err(host_failed)?;
+        let engine = sandbox::engine().map_err(|error| host_failed(&error))?;
         let mut linker = Linker::new(&engine);
-        NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call).map_err(host_failed)?;
+        NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)
+            .map_err(|error| host_failed(&error))?;
         let built_in = BUILT_IN.into_iter().map(|(name, bytes)| (name.to_owned(), Cow::Borrowed(bytes)));
         let added = plugins.into_iter().map(|(name, bytes)| (name, Cow::Owned(bytes)));
         let plugins = built_in
@@ -356,8 +357,8 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
     NotifierError::Trap { notifier, message }
 }
 
-fn host_failed(error: wasmtime::Error) -> NotifierError {
-    NotifierError::Host(plugin::one_line(&error))
+fn host_failed(error: &wasmtime::Error) -> NotifierError {
+    NotifierError::Host(plugin::one_line(error))
 }
 
 /// The guest's clock.

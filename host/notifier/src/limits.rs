@@ -40,8 +40,6 @@ impl Limits {
     pub const TICK: Duration = Duration::from_millis(10);
     /// A guest's stack. The same for all: it belongs to the engine.
     pub const STACK: usize = 512 * 1024;
-    /// The longest wait that a provider is granted.
-    pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 }
 
 impl Default for Limits {
@@ -82,16 +80,10 @@ impl Memory {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return false;
         }
-        match left.checked_sub(desired.saturating_sub(current)) {
-            Some(rest) => {
-                *left = rest;
-                true
-            }
-            None => {
-                *denied = true;
-                false
-            }
-        }
+        let rest = left.checked_sub(desired.saturating_sub(current));
+        *denied |= rest.is_none();
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn create(
     let mut initdb = account.command(&binaries.program("initdb"));
     initdb.arg("-D").arg(&unfinished).arg(format!("--username={}", crate::DATABASE));
     initdb.args(["--encoding=UTF8", "--locale=C", "--auth-local=peer", "--auth-host=reject"]);
-    if !durable {
+    if !durable || SYNCS_AT_ONCE {
         initdb.arg("--no-sync");
     }
     let output = initdb
@@ -62,11 +62,31 @@ pub(crate) fn create(
         let _ = fs::remove_dir_all(&unfinished);
         return Err(PostgresError::CreateFailed { cluster: layout.cluster(), output });
     }
+    let base = layout.base();
+    let directory = File::open(&base).map_err(PostgresError::io("open", &base))?;
+    if durable {
+        sync_at_once(&directory).map_err(PostgresError::io("sync", &base))?;
+    }
     fs::rename(&unfinished, layout.cluster()).map_err(PostgresError::io("rename", unfinished))?;
     if durable {
-        let base = layout.base();
-        File::open(&base).and_then(|dir| dir.sync_all()).map_err(PostgresError::io("sync", base))?;
+        directory.sync_all().map_err(PostgresError::io("sync", base))?;
     }
+    Ok(())
+}
+
+/// Whether [`sync_at_once`] stands in for `initdb`'s own sync of a thousand files, one by one: 0.1 s against 3 s on
+/// a busy disk. PostgreSQL 17 has it as `initdb --sync-method=syncfs`.
+const SYNCS_AT_ONCE: bool = cfg!(target_os = "linux");
+
+/// Writes all of the directory's file system to the disk.
+#[cfg(target_os = "linux")]
+fn sync_at_once(directory: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(directory)?)
+}
+
+/// `initdb` has done it.
+#[cfg(not(target_os = "linux"))]
+fn sync_at_once(_directory: &File) -> io::Result<()> {
     Ok(())
 }
 

@@ -116,6 +116,12 @@ pub enum Released {
     StillUsed,
 }
 
+/// Makes the data directory, so that the server's account can pass through it. For a caller that puts other things
+/// there before the first [`acquire`], which does it too. A directory that is there is left as it is.
+pub fn create_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
+    Layout::create(data_dir).map(drop)
+}
+
 /// Makes sure that the server runs, and registers this call as one of its users.
 ///
 /// Several calls in one process are several users.

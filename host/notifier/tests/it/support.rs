@@ -158,7 +158,9 @@ pub(crate) fn tight() -> Limits {
 }
 
 pub(crate) fn host(limits: Limits, plugins: impl IntoIterator<Item = (String, Vec<u8>)>) -> NotifierHost {
-    NotifierHost::with_plugins(HostOptions { cache_dir: None, limits }, plugins).expect("a host")
+    // Kept over all tests: compiling takes the longest of what they do.
+    let cache_dir = Some(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins"));
+    NotifierHost::with_plugins(HostOptions { cache_dir, limits }, plugins).expect("a host")
 }
 
 /// A component of a core module in text form, by the interface of the repository with its version replaced.
@@ -180,6 +182,6 @@ pub(crate) fn component(wat: &str, version: &str) -> Vec<u8> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(wit_component::ComponentEncoder::encode)
         .expect("a component")
 }

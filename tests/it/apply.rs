@@ -1,0 +1,79 @@
+//! `uptime apply`: the database becomes what the file says, in one step, and once is as good as twice.
+
+use crate::installation::Installation;
+
+const TWO: &str = "[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://example.com/hook\"\n\n\
+                   [monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\n\n\
+                   [monitors.b]\ntype = \"ping\"\nhost = \"127.0.0.1\"\ninterval = \"30s\"\n";
+
+#[test]
+fn what_changes_is_said_and_a_second_time_nothing_does() {
+    let installation = Installation::new();
+    installation.write(TWO);
+    let expected = "+ channel ops\n+ monitor a\n+ monitor b\n";
+    installation.command(["apply", "--dry-run"]).assert().success().stdout(expected);
+    assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "0", "a dry run changes nothing");
+    installation.command(["apply"]).assert().success().stdout(expected);
+    installation.command(["apply"]).assert().success().stdout("").stderr("nothing to change\n");
+
+    installation.write(&TWO.replace("interval = \"30s\"", "interval = \"20s\"").replace("port = 9", "port = 10\nchannels = []"));
+    installation.command(["apply"]).assert().success().stdout("~ monitor a (channels, check)\n~ monitor b (policy)\n");
+    assert_eq!(installation.database.value("SELECT count(*) FROM monitor_channels"), "1");
+}
+
+#[test]
+fn what_left_the_file_stays_until_it_is_pruned() {
+    let installation = Installation::new();
+    installation.apply(TWO);
+    installation.command(["schedule"]).assert().success();
+    installation.write("[monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\n");
+    let kept = installation.command(["apply"]).assert().success();
+    let warning = String::from_utf8_lossy(&kept.get_output().stderr).into_owned();
+    assert!(warning.contains("no longer in the file, and kept: channel ops, monitor b"), "{warning}");
+
+    // Nobody is there to be asked.
+    installation.command(["apply", "--prune"]).assert().code(2);
+    assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "2");
+    installation.command(["apply", "--prune", "--yes"]).assert().success().stdout("- channel ops\n- monitor b\n");
+    assert_eq!(installation.database.value("SELECT string_agg(name, ',') FROM monitors"), "a");
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "1", "a removed monitor's check does not wait");
+}
+
+#[test]
+fn a_disabled_monitor_is_not_checked_and_an_enabled_one_is_soon() {
+    let installation = Installation::new();
+    let file = |enabled: bool| format!("[monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\nenabled = {enabled}\n");
+    installation.apply(&file(true));
+    installation.command(["schedule"]).assert().success();
+    installation.apply(&file(false));
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "0");
+    installation.command(["schedule"]).assert().success();
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "0");
+    installation.apply(&file(true));
+    installation.command(["schedule", "--horizon", "0s"]).assert().success();
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "1");
+}
+
+#[test]
+fn two_at_once_add_everything_once() {
+    let installation = Installation::new();
+    installation.write(TWO);
+    let running: Vec<_> = (0..4).map(|_| installation.start(["apply"])).collect();
+    for process in running {
+        assert_eq!(process.wait(), 0);
+    }
+    assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "2");
+    assert_eq!(installation.database.value("SELECT count(*) FROM channels"), "1");
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let installation = Installation::new();
+    installation.database.query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)",
+    );
+    let output = installation.command(["monitor", "list"]).assert().code(78);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("schema version 9999"), "{said}");
+    assert!(said.contains("hint: "), "{said}");
+}

@@ -1,0 +1,151 @@
+//! An installation as in production: a database, a file, and processes that run side by side.
+
+use assert_cmd::Command;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use uptime_tests::{DEADLINE, TestDatabase, block_on};
+
+/// The variables that would lead a test's process to somebody's files or database.
+const FOREIGN: &[&str] =
+    &["CLICOLOR_FORCE", "DATABASE_URL", "NO_COLOR", "UPTIME_CONFIG", "UPTIME_DATABASE_URL", "UPTIME_DATA_DIR", "UPTIME_LOG"];
+
+/// A folder with a file, and a database.
+pub struct Installation {
+    folder: TempDir,
+    pub database: TestDatabase,
+}
+
+impl Installation {
+    /// With an empty file and a migrated database.
+    pub fn new() -> Self {
+        let database = block_on(TestDatabase::from_template("migrated", async |url| {
+            Command::new(env!("CARGO_BIN_EXE_uptime")).args(["db", "migrate"]).env("DATABASE_URL", url).assert().success();
+        }));
+        Self::on(database)
+    }
+
+    /// On a database of the test's own.
+    pub fn on(database: TestDatabase) -> Self {
+        let installation = Self { folder: tempfile::tempdir().expect("a folder"), database };
+        installation.write("");
+        installation
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("uptime.toml")
+    }
+
+    /// Writes the file.
+    pub fn write(&self, text: &str) {
+        fs::write(self.file(), text).expect("the file is written");
+    }
+
+    /// Writes the file and applies it.
+    pub fn apply(&self, text: &str) {
+        self.write(text);
+        self.command(["apply"]).assert().success();
+    }
+
+    /// A command of the operator's.
+    pub fn command<const N: usize>(&self, args: [&str; N]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
+        for variable in FOREIGN {
+            command.env_remove(variable);
+        }
+        command.args(args).current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
+        command.env("UPTIME_DATA_DIR", self.folder.path().join("data"));
+        command.timeout(DEADLINE);
+        command
+    }
+
+    /// What a command answers as JSON.
+    pub fn json<const N: usize>(&self, args: [&str; N]) -> serde_json::Value {
+        let output = self.command(args).arg("--json").output().expect("the binary runs");
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// A process that runs on, as under supervisor.
+    pub fn start<const N: usize>(&self, args: [&str; N]) -> Process {
+        let log = self.folder.path().join(format!("{}.log", args.join("-").replace('/', "_")));
+        let file = File::options().create(true).append(true).open(&log).expect("a log file");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"));
+        for variable in FOREIGN {
+            command.env_remove(variable);
+        }
+        command.args(args).current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
+        command.env("UPTIME_DATA_DIR", self.folder.path().join("data"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        let child = command.spawn().expect("the binary starts");
+        Process { child, log, name: args.join(" ") }
+    }
+
+    /// Waits until a query's answer is `expected`.
+    pub fn wait_for(&self, sql: &str, expected: &str) {
+        let began = Instant::now();
+        loop {
+            let answer = self.database.value(sql);
+            if answer == expected {
+                return;
+            }
+            assert!(began.elapsed() < DEADLINE, "waited for `{expected}` from `{sql}`; there is `{answer}`");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A running `uptime`. Killed when the test is over.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+    name: String,
+}
+
+impl Process {
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn terminate(mut self) -> i32 {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.exit_code()
+    }
+
+    /// Waits for its end, and gives its exit code.
+    pub fn wait(mut self) -> i32 {
+        self.exit_code()
+    }
+
+    fn exit_code(&mut self) -> i32 {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(began.elapsed() < DEADLINE, "`uptime {}` did not end:\n{}", self.name, self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("── uptime {}\n{}", self.name, self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

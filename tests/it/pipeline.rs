@@ -1,0 +1,154 @@
+//! The whole way, with separate processes as in production: a target goes down and comes back, and each channel is
+//! told exactly once of each.
+
+use crate::installation::Installation;
+use serde_json::Value;
+use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+
+/// A file with one monitor that is checked every second, and two webhooks.
+pub fn file(target: &HttpTarget, sinks: &[(&str, &WebhookSink)]) -> String {
+    let mut text = String::new();
+    for (name, sink) in sinks {
+        text.push_str(&format!(
+            "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{}\"\nallow = [\"{}\"]\n\n",
+            sink.url(),
+            sink.origin()
+        ));
+    }
+    text.push_str(&format!(
+        "[monitors.shop_front]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\n\
+         retry_interval = \"200ms\"\ngroup = \"web\"\ntags = {{ team = \"a\" }}\n",
+        target.url()
+    ));
+    text
+}
+
+fn types(received: &[uptime_tests::Received]) -> Vec<String> {
+    received.iter().map(|received| received.json()["type"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn down_and_up_reach_each_channel_once_and_in_order() {
+    let (target, ops, boss) = (HttpTarget::start(), WebhookSink::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[("ops", &ops), ("boss", &boss)]));
+    let scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let checks = installation.start(["worker", "monitor-checks"]);
+    let notifications = installation.start(["worker", "notifications"]);
+
+    block_on(target.wait_for_requests(2));
+    assert!(ops.received().is_empty(), "nothing has happened yet");
+    target.answer(Reply::status(503));
+    block_on(ops.wait_for(1));
+    block_on(boss.wait_for(1));
+    // Some more failures, so that a second notice would have the time to come.
+    block_on(target.more_requests(3));
+    target.up();
+    let received = block_on(ops.wait_for(2));
+    block_on(boss.wait_for(2));
+    block_on(target.more_requests(2));
+
+    for sink in [&ops, &boss] {
+        assert_eq!(types(&sink.received()), ["down", "up"]);
+    }
+    let (down, up) = (received[0].json(), received[1].json());
+    for event in [&down, &up] {
+        assert_eq!(event["monitor"]["name"], "shop_front");
+        assert_eq!(event["monitor"]["type"], "http");
+        assert_eq!(event["monitor"]["target"], target.url());
+        assert_eq!(event["monitor"]["group"], "web");
+        assert_eq!(event["monitor"]["tags"]["team"], "a");
+        assert_eq!(event["outcome"]["class"], "status");
+        assert_eq!(event["outcome"]["expected"], "2xx");
+        assert_eq!(event["outcome"]["got"], "503");
+    }
+    assert_eq!(down["severity"], "down");
+    assert!(down["incident"]["ended_at"].is_null());
+    assert_eq!(down["incident"]["started_at"], up["incident"]["started_at"]);
+    assert_eq!(down["incident"]["id"], up["incident"]["id"]);
+    assert!(up["incident"]["ended_at"].is_string());
+    assert!(up["incident"]["duration_s"].is_i64());
+    assert_eq!(received[0].header("webhook-id"), down["delivery_id"].as_str());
+    assert_ne!(down["delivery_id"], up["delivery_id"]);
+
+    // What an operator sees of it.
+    let incidents = installation.json(["incident", "list"]);
+    assert_eq!(incidents["incidents"][0]["monitor"], "shop_front");
+    assert_eq!(incidents["incidents"][0]["state"], "resolved");
+    let monitors = installation.json(["monitor", "list"]);
+    assert_eq!(monitors["monitors"][0]["state"], "up");
+    let queues = installation.json(["queue", "monitor"]);
+    assert_eq!(queues["queues"].as_array().map(Vec::len), Some(2));
+    assert_eq!(queues["queues"][1]["failed"], 0);
+
+    for process in [scheduler, checks, notifications] {
+        assert_eq!(process.terminate(), 0);
+    }
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"), "0");
+}
+
+#[test]
+fn a_channel_that_hangs_harms_that_channel_alone() {
+    let (target, hanging, good) = (HttpTarget::start(), WebhookSink::start(), WebhookSink::start());
+    hanging.answer(Reply::ok().held());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[("aaa_hanging", &hanging), ("good", &good)]));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _workers = installation.start(["worker", "all"]);
+
+    target.answer(Reply::status(500));
+    block_on(good.wait_for(1));
+    target.up();
+    let received = block_on(good.wait_for(2));
+    assert_eq!(types(&received), ["down", "up"]);
+    // The hanging one is still busy with the opening, so it has not been told of the recovery.
+    assert_eq!(types(&hanging.received()), ["down"]);
+    hanging.answer(Reply::ok());
+    hanging.let_go();
+    assert_eq!(types(&block_on(hanging.wait_for(2))), ["down", "up"]);
+}
+
+#[test]
+fn a_delivery_that_fails_is_tried_again_then_kept_and_can_be_retried() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    sink.answer(Reply::status(500));
+    let installation = Installation::new();
+    let text = file(&target, &[("ops", &sink)]);
+    installation.apply(&format!("[queues.notifications]\ntries = 2\nbackoff = \"100ms\"\n\n{text}"));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _workers = installation.start(["worker", "all"]);
+
+    target.answer(Reply::status(500));
+    let received = block_on(sink.wait_for(2));
+    let ids: Vec<Value> = received.iter().map(|received| received.json()["delivery_id"].clone()).collect();
+    assert_eq!(ids[0], ids[1], "each try bears the same delivery id");
+    installation.wait_for("SELECT count(*) FROM failed_jobs", "1");
+
+    let failed = installation.json(["queue", "failed"]);
+    let job = &failed["jobs"][0];
+    assert_eq!(job["subject"], "channel ops");
+    assert_eq!(job["attempts"], 2);
+    assert_eq!(job["errors"].as_array().map(Vec::len), Some(2));
+    assert!(job["error"].as_str().is_some_and(|error| error.contains("500")), "{job}");
+
+    sink.answer(Reply::ok());
+    let id = job["id"].to_string();
+    installation.command(["queue", "retry", &id]).assert().success();
+    let received = block_on(sink.wait_for(3));
+    assert_eq!(received[2].json()["delivery_id"], ids[0]);
+    assert_eq!(received[2].json()["type"], "down");
+    installation.wait_for("SELECT string_agg(state, ',') FROM notifications", "delivered");
+}
+
+#[test]
+fn a_file_without_channels_watches_all_the_same() {
+    let target = HttpTarget::start();
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[]));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _workers = installation.start(["worker", "all"]);
+    target.answer(Reply::status(500));
+    installation.wait_for("SELECT count(*) FROM incidents", "1");
+    target.up();
+    installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NOT NULL", "1");
+}

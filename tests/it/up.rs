@@ -1,0 +1,39 @@
+//! `uptime up`: everything in one process.
+
+use crate::installation::Installation;
+use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+
+#[test]
+fn a_target_and_an_address_are_all_it_takes() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    let up = installation.start(["up", &target.url(), "--notify", &sink.url(), "--interval", "1s"]);
+    block_on(target.wait_for_requests(1));
+    target.answer(Reply::status(500));
+    let received = block_on(sink.wait_for(1));
+    assert_eq!(received[0].json()["monitor"]["target"], target.url());
+    target.up();
+    let received = block_on(sink.wait_for(2));
+    assert_eq!(received[1].json()["type"], "up");
+    assert_eq!(up.terminate(), 0);
+
+    // Another command line rests what this one watched, and keeps its history.
+    let other = HttpTarget::start();
+    installation.command(["up", &other.url(), "--for", "1s"]).assert().success();
+    assert_eq!(
+        installation.database.value("SELECT string_agg(enabled::text, ',' ORDER BY id) FROM monitors"),
+        "false,true"
+    );
+    assert_eq!(installation.database.value("SELECT count(*) FROM incidents"), "1");
+}
+
+#[test]
+fn nothing_to_watch_says_what_to_do() {
+    let installation = Installation::new();
+    let said = installation.command(["up"]).assert().code(2);
+    assert_eq!(
+        String::from_utf8_lossy(&said.get_output().stderr),
+        "error: there is nothing to watch\n\
+         hint: name a target: `uptime up https://example.com`, or write a file: `uptime init`\n"
+    );
+}
