@@ -1,9 +1,9 @@
 //! Compiled components on disk, so that a process starts in microseconds instead of compiling for a tenth of a second.
 //!
 //! What lies there is native code that will run unchecked. So it is only read from a directory that belongs to this
-//! user and that nobody else can write, each file is named by what it was made from (the component's SHA-256, the
-//! engine's compatibility), and begins with a digest of the rest, so that a torn or rotten file is compiled anew. Where
-//! one of that can't be had, the component is compiled in memory and all goes on as well, only slower.
+//! user and that nobody else can write; each file is named by what it was made from (the component's SHA-256, the
+//! engine's compatibility) and gets that name only when it is whole and on the disk. Then it is mapped, not read: 0.1 ms.
+//! Where one of that can't be had, the component is compiled in memory and all goes on as well, only slower.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -62,17 +62,18 @@ fn file_name(engine: &Engine, bytes: &[u8]) -> String {
 }
 
 /// The component in the file, `None` when there is none that is whole and of this engine.
-#[expect(unsafe_code, reason = "the directory is this user's alone, and the digest says that the file is as it was written")]
+#[expect(unsafe_code, reason = "the directory is this user's alone, and only whole files have such a name")]
 fn read(engine: &Engine, path: &Path) -> Option<Component> {
-    let file = fs::read(path).ok()?;
-    let (digest, code) = file.split_at_checked(size_of::<[u8; 32]>())?;
-    if Sha256::digest(code).as_slice() != digest {
-        tracing::warn!(path = %path.display(), "a compiled plugin is damaged and is made anew");
+    if !path.is_file() {
         return None;
     }
-    // SAFETY: `code` is what `Component::serialize` gave: `write` alone makes files in this directory (`prepare`), and
-    // the digest rules out damage. wasmtime itself refuses what another version or configuration made.
-    unsafe { Component::deserialize(engine, code) }.ok()
+    // SAFETY: the file is what `Component::serialize` gave: `write` alone makes files in this directory (`prepare`), as
+    // a whole, and nothing changes them afterwards. wasmtime refuses what another version or configuration made.
+    let component = unsafe { Component::deserialize_file(engine, path) };
+    if let Err(error) = &component {
+        tracing::warn!(path = %path.display(), %error, "a compiled plugin is damaged and is made anew");
+    }
+    component.ok()
 }
 
 /// Writes the file as a whole or not at all.
@@ -80,8 +81,9 @@ fn write(path: &Path, code: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
     let written = (|| {
         let mut file = private_file(&temporary)?;
-        file.write_all(&Sha256::digest(code))?;
         file.write_all(code)?;
+        // Before the name: after a power cut there may be no file, but no torn one.
+        file.sync_all()?;
         fs::rename(&temporary, path)
     })();
     if written.is_err() {
@@ -160,9 +162,9 @@ mod tests {
         cache.load(&engine, &component()).expect("compiled");
         let path = only_file(directory.path());
         let whole = fs::read(&path).expect("a file");
-        let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 1;
-        for damaged in [&whole[..whole.len() / 2], &whole[..10], b"", flipped.as_slice()] {
+        for damaged in [&whole[..whole.len() / 2], &whole[..10], b"", b"hello, this is no code"] {
+            // Another file in its place, as a mapped one may not change.
+            fs::remove_file(&path).expect("a file");
             fs::write(&path, damaged).expect("a file");
             assert!(read(&engine, &path).is_none());
             cache.load(&engine, &component()).expect("compiled anew");

@@ -198,7 +198,7 @@ impl Starting {
         pg_ctl
             .args(["start", "--silent", "--wait", "--timeout"])
             .arg((patience.rest().as_secs() + 1).to_string());
-        pg_ctl.arg("-o").arg(server_arguments(layout, options, &socket_dir));
+        pg_ctl.arg("-o").arg(server_arguments(layout, options, binaries.major, &socket_dir));
         pg_ctl.stdin(start.as_stdin()?).stdout(log).stderr(both).process_group(0);
         let pg_ctl = pg_ctl.spawn().map_err(PostgresError::io("run", program))?;
         Ok(Self { pg_ctl, since: Instant::now(), log: layout.log(), log_from })
@@ -241,7 +241,7 @@ impl Drop for Starting {
 }
 
 /// The postmaster's command line, each argument quoted for the shell that `pg_ctl` hands it to.
-fn server_arguments(layout: &Layout, options: &Options, socket_dir: &Path) -> String {
+fn server_arguments(layout: &Layout, options: &Options, major: u32, socket_dir: &Path) -> String {
     let fixed = [
         ("listen_addresses", String::new()),
         ("port", "5432".into()),
@@ -253,7 +253,10 @@ fn server_arguments(layout: &Layout, options: &Options, socket_dir: &Path) -> St
         ("log_destination", "stderr".into()),
         ("logging_collector", "off".into()),
     ];
-    let ours = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    // After a crash: one call instead of a thousand, 0.1 s against up to 5 s on a busy disk.
+    let recovery = ("recovery_init_sync_method", "syncfs");
+    let recovery = (cfg!(target_os = "linux") && major >= 14).then_some(&recovery);
+    let ours = SETTINGS.iter().chain(recovery).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut text = format!("-D {}", shell_quote(&layout.cluster().display().to_string()));
     for (name, value) in ours.chain(options.settings.iter().cloned()).chain(fixed) {

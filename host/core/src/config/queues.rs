@@ -59,7 +59,7 @@ pub struct QueueSection {
 pub struct QueueSettings {
     /// From one look at an empty queue to the next, when nothing wakes the worker earlier.
     pub sleep: Duration,
-    /// Attempts, the first one too, before a job goes to the failed list.
+    /// Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.
     pub tries: u32,
     /// The longest that one attempt may take.
     pub timeout: Duration,
@@ -162,9 +162,9 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
         ),
         tries: table.optional(
             "tries",
-            "Attempts, the first one too, before a job goes to the failed list.",
+            "Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.",
             &format!("`{}`", defaults.tries),
-            &Integer(1..=100),
+            &Integer(0..=1_000),
         ),
         timeout: table.optional(
             "timeout",
