@@ -9,7 +9,8 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), CommandError> {
         return Ok(());
     }
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(CommandError::new(Exit::Usage, format!("{what}, and nobody is there to be asked")).hint("add `--yes`"));
+        return Err(CommandError::new(Exit::Usage, format!("{what}, and nobody is there to be asked"))
+            .hint("add `--yes`"));
     }
     let mut stderr = anstream::stderr();
     write!(stderr, "{what}. Go on? [y/N] ")?;

@@ -29,9 +29,16 @@ struct Embedded {
 
 impl Database {
     /// Opens it: starts our own if that is the choice, and brings the schema up to date.
-    pub async fn open(choice: DatabaseChoice, connections: u32, printer: &Printer, quiet: bool) -> Result<Self, CommandError> {
+    pub async fn open(
+        choice: DatabaseChoice,
+        connections: u32,
+        printer: &Printer,
+        quiet: bool,
+    ) -> Result<Self, CommandError> {
         match choice {
-            DatabaseChoice::Url(url) => Ok(Self { store: Store::open(url.expose(), connections).await?, embedded: None }),
+            DatabaseChoice::Url(url) => {
+                Ok(Self { store: Store::open(url.expose(), connections).await?, embedded: None })
+            }
             DatabaseChoice::Embedded(data_dir) => {
                 let steps = (!quiet).then(|| printer.steps());
                 let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();

@@ -19,7 +19,10 @@ pub const ALL: &[(&str, &str)] = &[
     (DATA_DIR, "where the embedded PostgreSQL and compiled plugins are kept"),
     (DATABASE_URL, "the database, as postgres://user@host:5432/name; with it nothing embedded is started"),
     (UPTIME_DATABASE_URL, "the same, looked at when DATABASE_URL is not set"),
-    (LOG, "what is logged to stderr: error, warn, info, debug, trace, or a filter such as uptime_engine=debug"),
+    (
+        LOG,
+        "what is logged to stderr: error, warn, info, debug, trace, or a filter such as uptime_engine=debug",
+    ),
     (LOG_FORMAT, "text or json"),
     ("NO_COLOR", "no colours, when set and not empty"),
     ("CLICOLOR_FORCE", "colours in a pipe too, when set and not 0"),

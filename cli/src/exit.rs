@@ -25,7 +25,10 @@ impl Exit {
     /// Each with a line for people.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::Ok, "all is well"),
-        (Self::No, "the answer is no: a check is down, a queue is over its limit, a test message was not taken"),
+        (
+            Self::No,
+            "the answer is no: a check is down, a queue is over its limit, a test message was not taken",
+        ),
         (Self::Usage, "the command line is wrong"),
         (Self::Unavailable, "the database or a service can't be reached"),
         (Self::Bug, "a bug in uptime"),

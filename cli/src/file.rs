@@ -37,7 +37,11 @@ pub fn find(global: &Global) -> Option<PathBuf> {
     if let Some(path) = &global.config {
         return Some(path.clone());
     }
-    let candidates = [Some(PathBuf::from("uptime.toml")), settings::user_config(), Some(PathBuf::from("/etc/uptime/uptime.toml"))];
+    let candidates = [
+        Some(PathBuf::from("uptime.toml")),
+        settings::user_config(),
+        Some(PathBuf::from("/etc/uptime/uptime.toml")),
+    ];
     candidates.into_iter().flatten().find(|path| path.is_file())
 }
 
@@ -63,9 +67,16 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        CommandError::new(Exit::Config, format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()))
-            .hint("save it as UTF-8")
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        CommandError::new(
+            Exit::Config,
+            format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()),
+        )
+        .hint("save it as UTF-8")
     })?;
     let descriptions = describe_all(notifiers).await?;
     let reading = config::read(&text, &descriptions);
@@ -84,7 +95,8 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
             ..CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
         });
     }
-    let config = reading.config.ok_or_else(|| CommandError::new(Exit::Bug, "a file without errors has no content"))?;
+    let config =
+        reading.config.ok_or_else(|| CommandError::new(Exit::Bug, "a file without errors has no content"))?;
     Ok(ConfigFile { path: path.to_owned(), config, warnings: (!rendered.is_empty()).then_some(rendered) })
 }
 
@@ -98,7 +110,11 @@ async fn describe_all(notifiers: &NotifierHost) -> Result<Vec<Description>, Comm
 
 /// What a channel's notifier says of its settings, each at its place in the file. A value that is not here now (the
 /// environment of a worker is another than an operator's) is no error of the file.
-async fn notifier_word(reading: &Reading, channel: &Channel, notifiers: &NotifierHost) -> Result<Vec<Diagnostic>, CommandError> {
+async fn notifier_word(
+    reading: &Reading,
+    channel: &Channel,
+    notifiers: &NotifierHost,
+) -> Result<Vec<Diagnostic>, CommandError> {
     let Ok(settings) = resolve_settings(&channel.name, &channel.settings) else { return Ok(Vec::new()) };
     let problems = notifiers.validate(&channel.notifier, &settings).await?;
     Ok(problems

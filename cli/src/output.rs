@@ -135,10 +135,13 @@ impl Printer {
         if rows.is_empty() {
             return;
         }
-        let mut all = vec![headers.iter().map(|header| Cell::styled(header.to_uppercase(), FAINT)).collect::<Vec<_>>()];
+        let mut all =
+            vec![headers.iter().map(|header| Cell::styled(header.to_uppercase(), FAINT)).collect::<Vec<_>>()];
         all.extend(rows);
         let columns = headers.len();
-        let width = |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max().unwrap_or(0);
+        let width = |column: usize| {
+            all.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max().unwrap_or(0)
+        };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &all {
             let mut line = String::new();

@@ -18,7 +18,10 @@ pub fn stop() -> std::io::Result<CancellationToken> {
                 _ = quit.recv() => 3,
             };
             if already_asked {
-                #[expect(clippy::exit, reason = "somebody asked twice: leases and the lock's owner being gone heal the rest")]
+                #[expect(
+                    clippy::exit,
+                    reason = "somebody asked twice: leases and the lock's owner being gone heal the rest"
+                )]
                 std::process::exit(128 + number);
             }
             token.cancel();

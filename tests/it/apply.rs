@@ -12,12 +12,23 @@ fn what_changes_is_said_and_a_second_time_nothing_does() {
     installation.write(TWO);
     let expected = "+ channel ops\n+ monitor a\n+ monitor b\n";
     installation.command(["apply", "--dry-run"]).assert().success().stdout(expected);
-    assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "0", "a dry run changes nothing");
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM monitors"),
+        "0",
+        "a dry run changes nothing"
+    );
     installation.command(["apply"]).assert().success().stdout(expected);
     installation.command(["apply"]).assert().success().stdout("").stderr("nothing to change\n");
 
-    installation.write(&TWO.replace("interval = \"30s\"", "interval = \"20s\"").replace("port = 9", "port = 10\nchannels = []"));
-    installation.command(["apply"]).assert().success().stdout("~ monitor a (channels, check)\n~ monitor b (policy)\n");
+    installation.write(
+        &TWO.replace("interval = \"30s\"", "interval = \"20s\"")
+            .replace("port = 9", "port = 10\nchannels = []"),
+    );
+    installation
+        .command(["apply"])
+        .assert()
+        .success()
+        .stdout("~ monitor a (channels, check)\n~ monitor b (policy)\n");
     assert_eq!(installation.database.value("SELECT count(*) FROM monitor_channels"), "1");
 }
 
@@ -34,15 +45,25 @@ fn what_left_the_file_stays_until_it_is_pruned() {
     // Nobody is there to be asked.
     installation.command(["apply", "--prune"]).assert().code(2);
     assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "2");
-    installation.command(["apply", "--prune", "--yes"]).assert().success().stdout("- channel ops\n- monitor b\n");
+    installation
+        .command(["apply", "--prune", "--yes"])
+        .assert()
+        .success()
+        .stdout("- channel ops\n- monitor b\n");
     assert_eq!(installation.database.value("SELECT string_agg(name, ',') FROM monitors"), "a");
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "1", "a removed monitor's check does not wait");
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM jobs"),
+        "1",
+        "a removed monitor's check does not wait"
+    );
 }
 
 #[test]
 fn a_disabled_monitor_is_not_checked_and_an_enabled_one_is_soon() {
     let installation = Installation::new();
-    let file = |enabled: bool| format!("[monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\nenabled = {enabled}\n");
+    let file = |enabled: bool| {
+        format!("[monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\nenabled = {enabled}\n")
+    };
     installation.apply(&file(true));
     installation.command(["schedule"]).assert().success();
     installation.apply(&file(false));

@@ -9,7 +9,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("uptime-postgres", &[], &["sqlx", "clap", "wasmtime"]),
     ("uptime-store", &["uptime-core"], &["clap", "wasmtime", "reqwest", "hyper"]),
     ("uptime-notifier", &["uptime-core"], &["clap", "sqlx"]),
-    ("uptime-engine", &["uptime-core", "uptime-store", "uptime-notifier"], &["clap", "sqlx", "wasmtime", "toml", "indicatif"]),
+    (
+        "uptime-engine",
+        &["uptime-core", "uptime-store", "uptime-notifier"],
+        &["clap", "sqlx", "wasmtime", "toml", "indicatif"],
+    ),
     (
         "uptime",
         &["uptime-core", "uptime-store", "uptime-notifier", "uptime-engine", "uptime-postgres"],
@@ -30,8 +34,11 @@ fn no_package_depends_on_one_that_it_must_not() {
     let ruled: BTreeSet<&str> = RULES.iter().map(|(name, ..)| *name).collect();
     assert_eq!(packages, ruled, "each package has a rule");
     for (name, may, must_not) in RULES {
-        let package = metadata.packages.iter().find(|package| package.name.as_str() == *name).expect("it is there");
-        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+        let package =
+            metadata.packages.iter().find(|package| package.name.as_str() == *name).expect("it is there");
+        for dependency in
+            package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal)
+        {
             let used = dependency.name.as_str();
             assert!(!must_not.contains(&used), "`{name}` must not use `{used}`");
             assert!(!packages.contains(used) || may.contains(&used), "`{name}` must not use `{used}`");

@@ -9,8 +9,15 @@ use tempfile::TempDir;
 use uptime_tests::{DEADLINE, TestDatabase, block_on};
 
 /// The variables that would lead a test's process to somebody's files or database.
-const FOREIGN: &[&str] =
-    &["CLICOLOR_FORCE", "DATABASE_URL", "NO_COLOR", "UPTIME_CONFIG", "UPTIME_DATABASE_URL", "UPTIME_DATA_DIR", "UPTIME_LOG"];
+const FOREIGN: &[&str] = &[
+    "CLICOLOR_FORCE",
+    "DATABASE_URL",
+    "NO_COLOR",
+    "UPTIME_CONFIG",
+    "UPTIME_DATABASE_URL",
+    "UPTIME_DATA_DIR",
+    "UPTIME_LOG",
+];
 
 /// A folder with a file, and a database.
 pub struct Installation {
@@ -22,7 +29,11 @@ impl Installation {
     /// With an empty file and a migrated database.
     pub fn new() -> Self {
         let database = block_on(TestDatabase::from_template("migrated", async |url| {
-            Command::new(env!("CARGO_BIN_EXE_uptime")).args(["db", "migrate"]).env("DATABASE_URL", url).assert().success();
+            Command::new(env!("CARGO_BIN_EXE_uptime"))
+                .args(["db", "migrate"])
+                .env("DATABASE_URL", url)
+                .assert()
+                .success();
         }));
         Self::on(database)
     }

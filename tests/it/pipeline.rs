@@ -84,7 +84,10 @@ fn down_and_up_reach_each_channel_once_and_in_order() {
     for process in [scheduler, checks, notifications] {
         assert_eq!(process.terminate(), 0);
     }
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"), "0");
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"),
+        "0"
+    );
 }
 
 #[test]

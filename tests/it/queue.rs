@@ -14,7 +14,9 @@ fn fail_jobs(installation: &Installation, count: usize) {
 #[test]
 fn a_queue_at_its_limit_is_exit_1() {
     let installation = Installation::new();
-    installation.database.query("INSERT INTO jobs (queue) SELECT 'monitor-checks' FROM generate_series(1, 5)");
+    installation
+        .database
+        .query("INSERT INTO jobs (queue) SELECT 'monitor-checks' FROM generate_series(1, 5)");
     installation.command(["queue", "monitor"]).assert().code(0);
     installation.command(["queue", "monitor", "--max", "5"]).assert().code(1);
     installation.command(["queue", "monitor", "notifications", "--max", "5"]).assert().code(0);
@@ -46,7 +48,10 @@ fn a_retry_takes_ids_ranges_and_queues_and_says_what_is_missing() {
     installation.command(["queue", "retry", "1001"]).assert().success().stdout("1001\tput back\n");
     installation.command(["queue", "retry", "--range", "1002-1003"]).assert().success();
     installation.command(["queue", "retry", "all", "--queue", "monitor-checks"]).assert().success();
-    assert_eq!(installation.database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM failed_jobs"), "1004,1005");
+    assert_eq!(
+        installation.database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM failed_jobs"),
+        "1004,1005"
+    );
     installation.command(["queue", "retry", "1001"]).assert().code(1);
     installation.command(["queue", "retry", "x"]).assert().code(2);
     installation.command(["queue", "retry", "--range", "3-1"]).assert().code(2);

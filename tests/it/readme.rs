@@ -20,8 +20,18 @@ fn commands() -> Vec<Vec<String>> {
     for line in text.lines() {
         if line.starts_with("```") {
             in_block = line == "```sh";
-        } else if in_block && let Some(command) = line.trim_start_matches("* * * * * ").strip_prefix("uptime ") {
-            commands.push(command.split(" #").next().unwrap_or_default().split_whitespace().map(str::to_owned).collect());
+        } else if in_block
+            && let Some(command) = line.trim_start_matches("* * * * * ").strip_prefix("uptime ")
+        {
+            commands.push(
+                command
+                    .split(" #")
+                    .next()
+                    .unwrap_or_default()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+            );
         }
     }
     commands
@@ -33,7 +43,11 @@ fn every_command_of_the_readme_is_one() {
     assert!(commands.len() > 5, "{commands:?}");
     for words in commands {
         // The command and its subcommand, with all its flags, parsed by the real binary; `--help` keeps it from running.
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime")).args(&words).arg("--help").output().expect("it runs");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"))
+            .args(&words)
+            .arg("--help")
+            .output()
+            .expect("it runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "uptime {}: {said}", words.join(" "));
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -63,7 +77,9 @@ fn the_map_of_the_readme_names_every_package() {
     let missing: BTreeSet<String> = metadata
         .packages
         .iter()
-        .filter_map(|package| package.manifest_path.as_std_path().parent()?.strip_prefix(root).ok()?.to_str().map(str::to_owned))
+        .filter_map(|package| {
+            package.manifest_path.as_std_path().parent()?.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+        })
         .filter(|folder| !text.contains(folder.as_str()))
         .collect();
     assert!(missing.is_empty(), "the README's map lacks {missing:?}");

@@ -4,7 +4,9 @@ use crate::installation::Installation;
 
 fn monitors(count: usize) -> String {
     (0..count)
-        .map(|n| format!("[monitors.m{n}]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ninterval = \"1h\"\n"))
+        .map(|n| {
+            format!("[monitors.m{n}]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ninterval = \"1h\"\n")
+        })
         .collect()
 }
 
@@ -31,7 +33,12 @@ fn a_backlog_never_grows() {
     }
     assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "3");
     // What was missed for a day is one slot, the newest.
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs WHERE available_at < now() - interval '1 hour'"), "0");
+    assert_eq!(
+        installation
+            .database
+            .value("SELECT count(*) FROM jobs WHERE available_at < now() - interval '1 hour'"),
+        "0"
+    );
 }
 
 #[test]

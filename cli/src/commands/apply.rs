@@ -28,12 +28,19 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
     outcome
 }
 
-async fn apply(database: &Database, wanted: Wanted<'_>, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
+async fn apply(
+    database: &Database,
+    wanted: Wanted<'_>,
+    args: &ApplyArgs,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     if args.prune && !args.dry_run {
         let planned = database.store.apply(wanted, true).await?;
-        let gone: Vec<&Change> = planned.changes.iter().filter(|change| change.kind == ChangeKind::Remove).collect();
+        let gone: Vec<&Change> =
+            planned.changes.iter().filter(|change| change.kind == ChangeKind::Remove).collect();
         if !gone.is_empty() {
-            let names: Vec<String> = gone.iter().map(|change| format!("{} {}", change.table, change.name)).collect();
+            let names: Vec<String> =
+                gone.iter().map(|change| format!("{} {}", change.table, change.name)).collect();
             confirm(&format!("this removes {} with all history", names.join(", ")), args.yes)?;
         }
     }
@@ -58,7 +65,8 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
             ChangeKind::Change => ('~', ODD),
             ChangeKind::Remove => ('-', BAD),
         };
-        let keys = if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
+        let keys =
+            if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
         printer.line(format!("{style}{sign} {} {}{style:#}{keys}", change.table, change.name));
     }
     if applied.changes.is_empty() {

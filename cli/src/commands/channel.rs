@@ -22,13 +22,24 @@ pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) ->
     let channels = channels?;
     match command {
         ChannelCommand::List => {
-            printer.list("channels", &["name", "notifier", "state", "why"], channels.iter().map(entry).collect());
+            printer.list(
+                "channels",
+                &["name", "notifier", "state", "why"],
+                channels.iter().map(entry).collect(),
+            );
             Ok(Exit::Ok)
         }
         ChannelCommand::Test { name, dry_run } => {
-            let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| unknown(&name, &channels))?;
+            let channel = channels
+                .iter()
+                .find(|channel| channel.name == name)
+                .ok_or_else(|| unknown(&name, &channels))?;
             let notifiers = file::notifiers(global)?;
-            if dry_run { preview(&notifiers, channel, printer).await } else { test(&notifiers, channel, printer).await }
+            if dry_run {
+                preview(&notifiers, channel, printer).await
+            } else {
+                test(&notifiers, channel, printer).await
+            }
         }
     }
 }
@@ -43,7 +54,11 @@ fn unknown(name: &str, channels: &[ChannelRow]) -> CommandError {
     CommandError::new(Exit::Config, format!("no channel has the name `{name}`")).hint(hint)
 }
 
-async fn test(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer) -> Result<Exit, CommandError> {
+async fn test(
+    notifiers: &NotifierHost,
+    channel: &ChannelRow,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let event = test_event();
     let began = std::time::Instant::now();
     let told = tell(notifiers, channel, &event, 1, None).await;
@@ -57,8 +72,15 @@ async fn test(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer)
                 }));
             } else {
                 let status = receipt.status.map(|status| format!(" {status}")).unwrap_or_default();
-                let words = receipt.detail.or(receipt.remote_id).map(|words| format!(": {words}")).unwrap_or_default();
-                printer.line(format!("{GOOD}delivered{GOOD:#} to {} in {took_ms:.0} ms{status}{words}", channel.name));
+                let words = receipt
+                    .detail
+                    .or(receipt.remote_id)
+                    .map(|words| format!(": {words}"))
+                    .unwrap_or_default();
+                printer.line(format!(
+                    "{GOOD}delivered{GOOD:#} to {} in {took_ms:.0} ms{status}{words}",
+                    channel.name
+                ));
             }
             Ok(Exit::Ok)
         }
@@ -70,10 +92,18 @@ async fn test(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer)
 fn refused(channel: &ChannelRow, error: DeliveryError) -> CommandError {
     let error = CommandError::from(error);
     let exit = if error.exit == Exit::Config { Exit::Config } else { Exit::No };
-    CommandError { exit, message: format!("channel `{}` was not told: {}", channel.name, error.message), ..error }
+    CommandError {
+        exit,
+        message: format!("channel `{}` was not told: {}", channel.name, error.message),
+        ..error
+    }
 }
 
-async fn preview(notifiers: &NotifierHost, channel: &ChannelRow, printer: &Printer) -> Result<Exit, CommandError> {
+async fn preview(
+    notifiers: &NotifierHost,
+    channel: &ChannelRow,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let settings = resolve_settings(&channel.name, &channel.settings)?;
     let event = test_event();
     let delivery = Delivery {

@@ -23,7 +23,9 @@ pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandErr
         .collect();
     let mut checks = Vec::new();
     for ((target, spec), report) in args.targets.iter().zip(specs).zip(running) {
-        let report = report.await.map_err(|error| CommandError::new(Exit::Bug, format!("the check of `{target}`: {error}")))?;
+        let report = report
+            .await
+            .map_err(|error| CommandError::new(Exit::Bug, format!("the check of `{target}`: {error}")))?;
         checks.push((spec, report));
     }
     print(printer, &checks);
@@ -41,7 +43,10 @@ pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandErr
 pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
     targets
         .iter()
-        .map(|text| target::parse(text).map_err(|error| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint())))
+        .map(|text| {
+            target::parse(text)
+                .map_err(|error| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint()))
+        })
         .collect()
 }
 
@@ -51,8 +56,14 @@ pub fn checker() -> Result<Checker, CommandError> {
 }
 
 fn print(printer: &Printer, checks: &[(CheckSpec, CheckReport)]) {
-    let entries = checks.iter().map(|(spec, report)| Entry { json: as_json(spec, report), cells: as_row(spec, report) });
-    printer.list("checks", &["outcome", "target", "total ms", "phases ms", "address", "why"], entries.collect());
+    let entries = checks
+        .iter()
+        .map(|(spec, report)| Entry { json: as_json(spec, report), cells: as_row(spec, report) });
+    printer.list(
+        "checks",
+        &["outcome", "target", "total ms", "phases ms", "address", "why"],
+        entries.collect(),
+    );
 }
 
 fn as_json(spec: &CheckSpec, report: &CheckReport) -> Value {
@@ -90,7 +101,8 @@ fn as_row(spec: &CheckSpec, report: &CheckReport) -> Vec<Cell> {
         (if spec.kind() == "ping" { "round trip" } else { "first byte" }, phases.first_byte),
         ("transfer", phases.transfer),
     ];
-    let phases: Vec<String> = named.iter().filter_map(|(name, took)| Some(format!("{name} {}", ms((*took)?)))).collect();
+    let phases: Vec<String> =
+        named.iter().filter_map(|(name, took)| Some(format!("{name} {}", ms((*took)?)))).collect();
     vec![
         Cell::styled(outcome, state_style(outcome)),
         spec.target().into(),

@@ -22,7 +22,11 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
             if printer.is_json() {
                 printer.json(&json!({ "schema_version": 1, "file": path.to_string(), "channels": channels, "monitors": monitors }));
             } else {
-                printer.line(format!("{path} is well: {}, {}", counted(monitors, "monitor"), counted(channels, "channel")));
+                printer.line(format!(
+                    "{path} is well: {}, {}",
+                    counted(monitors, "monitor"),
+                    counted(channels, "channel")
+                ));
             }
         }
         ConfigCommand::Schema => {

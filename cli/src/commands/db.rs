@@ -3,9 +3,9 @@
 use crate::args::{DbCommand, Global};
 use crate::database::Database;
 use crate::exit::{CommandError, Exit};
+use crate::file;
 use crate::output::Printer;
 use crate::settings::{self, DatabaseChoice};
-use crate::file;
 use serde_json::json;
 use uptime_postgres::ServerState;
 use uptime_store::Store;
@@ -70,7 +70,9 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
 }
 
 fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
-    let DatabaseChoice::Embedded(data_dir) = choice else { return Err(not_ours("its URL may hold a password, and is yours already")) };
+    let DatabaseChoice::Embedded(data_dir) = choice else {
+        return Err(not_ours("its URL may hold a password, and is yours already"));
+    };
     match uptime_postgres::status(&data_dir)?.server {
         ServerState::Running { url, .. } => {
             printer.line(url);
@@ -82,7 +84,9 @@ fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> 
 }
 
 fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, CommandError> {
-    let DatabaseChoice::Embedded(data_dir) = choice else { return Err(not_ours("stop it where it was started")) };
+    let DatabaseChoice::Embedded(data_dir) = choice else {
+        return Err(not_ours("stop it where it was started"));
+    };
     let stopped = uptime_postgres::stop(&data_dir, force)?;
     printer.line(if stopped { "stopped" } else { "it did not run" });
     Ok(Exit::Ok)

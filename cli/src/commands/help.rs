@@ -29,8 +29,11 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             let mut found = &mut command;
             for name in names {
                 found = found.find_subcommand_mut(name).ok_or_else(|| {
-                    CommandError::new(Exit::Usage, format!("there is no command or topic `{}`", names.join(" ")))
-                        .hint("`uptime help` shows the commands; the topics are `exit-codes` and `env`")
+                    CommandError::new(
+                        Exit::Usage,
+                        format!("there is no command or topic `{}`", names.join(" ")),
+                    )
+                    .hint("`uptime help` shows the commands; the topics are `exit-codes` and `env`")
                 })?;
             }
             printer.line(found.render_long_help().ansi().to_string().trim_end());

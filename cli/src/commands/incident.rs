@@ -7,7 +7,11 @@ use crate::output::{Cell, Entry, Printer, rfc3339, span, state_style};
 use serde_json::json;
 use uptime_store::reading::IncidentSummary;
 
-pub async fn run(global: &Global, command: &IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(
+    global: &Global,
+    command: &IncidentCommand,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let IncidentCommand::List { open: open_only, limit } = *command;
     let database = open(global, printer).await?;
     let incidents = database.store.incidents(open_only, limit).await;
@@ -19,9 +23,9 @@ pub async fn run(global: &Global, command: &IncidentCommand, printer: &Printer) 
 
 fn entry(incident: &IncidentSummary, printer: &Printer) -> Entry {
     let state = if incident.ended_at.is_none() { "open" } else { "resolved" };
-    let lasted = incident.ended_at.map_or("–".into(), |end| {
-        span(end.duration_since(incident.started_at).as_secs().unsigned_abs())
-    });
+    let lasted = incident
+        .ended_at
+        .map_or("–".into(), |end| span(end.duration_since(incident.started_at).as_secs().unsigned_abs()));
     Entry {
         json: json!({
             "id": incident.id,

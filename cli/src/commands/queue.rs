@@ -16,17 +16,28 @@ pub async fn run(global: &Global, command: QueueCommand, printer: &Printer) -> R
     let outcome = match command {
         QueueCommand::Monitor { queues, max } => monitor(store, &queues, max, printer).await,
         QueueCommand::Failed { queue, limit } => failed(store, queue.as_deref(), limit, printer).await,
-        QueueCommand::Retry { ids, queue, range } => retry(store, &ids, queue.as_deref(), range.as_deref(), printer).await,
+        QueueCommand::Retry { ids, queue, range } => {
+            retry(store, &ids, queue.as_deref(), range.as_deref(), printer).await
+        }
     };
     database.close().await;
     outcome
 }
 
-async fn monitor(store: &Store, queues: &[String], max: i64, printer: &Printer) -> Result<Exit, CommandError> {
+async fn monitor(
+    store: &Store,
+    queues: &[String],
+    max: i64,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let sizes = store.queue_sizes(queues).await?;
     let over = sizes.iter().any(|size| is_over(size, max));
     let entries = sizes.iter().map(|size| size_entry(size, max)).collect();
-    printer.list("queues", &["queue", "ready", "delayed", "reserved", "failed", "oldest wait", "per second"], entries);
+    printer.list(
+        "queues",
+        &["queue", "ready", "delayed", "reserved", "failed", "oldest wait", "per second"],
+        entries,
+    );
     Ok(if over { Exit::No } else { Exit::Ok })
 }
 
@@ -63,7 +74,12 @@ fn size_entry(size: &QueueSize, max: i64) -> Entry {
     }
 }
 
-async fn failed(store: &Store, queue: Option<&str>, limit: i64, printer: &Printer) -> Result<Exit, CommandError> {
+async fn failed(
+    store: &Store,
+    queue: Option<&str>,
+    limit: i64,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs(queue, limit).await?;
     let entries: Vec<Entry> = jobs.iter().map(|job| failed_entry(job, printer)).collect();
     let none = entries.is_empty();
@@ -78,8 +94,11 @@ async fn failed(store: &Store, queue: Option<&str>, limit: i64, printer: &Printe
 
 fn failed_entry(job: &FailedJob, printer: &Printer) -> Entry {
     let error = job.errors.last().map(|error| error.error.as_str()).unwrap_or_default();
-    let each: Vec<_> =
-        job.errors.iter().map(|error| json!({ "attempt": error.attempt, "at": rfc3339(error.at), "error": error.error })).collect();
+    let each: Vec<_> = job
+        .errors
+        .iter()
+        .map(|error| json!({ "attempt": error.attempt, "at": rfc3339(error.at), "error": error.error }))
+        .collect();
     Entry {
         json: json!({
             "id": job.id,
@@ -101,7 +120,13 @@ fn failed_entry(job: &FailedJob, printer: &Printer) -> Entry {
     }
 }
 
-async fn retry(store: &Store, ids: &[String], queue: Option<&str>, range: Option<&str>, printer: &Printer) -> Result<Exit, CommandError> {
+async fn retry(
+    store: &Store,
+    ids: &[String],
+    queue: Option<&str>,
+    range: Option<&str>,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
     let chosen = match range {
         Some(range) => Some(range_ids(store, queue, range).await?),
         None if ids == ["all"] => None,
@@ -121,7 +146,10 @@ async fn retry(store: &Store, ids: &[String], queue: Option<&str>, range: Option
         }));
     } else {
         for (id, put_back) in &retried {
-            printer.line(format!("{id}\t{}", if *put_back { "put back" } else { "another job for it waits already" }));
+            printer.line(format!(
+                "{id}\t{}",
+                if *put_back { "put back" } else { "another job for it waits already" }
+            ));
         }
         if retried.is_empty() && missing.is_empty() {
             printer.note("no failed jobs");
@@ -137,12 +165,15 @@ async fn retry(store: &Store, ids: &[String], queue: Option<&str>, range: Option
 
 fn job_id(text: &str) -> Result<JobId, CommandError> {
     text.parse().map(JobId).map_err(|_| {
-        CommandError::new(Exit::Usage, format!("`{text}` is no job id")).hint("give ids as `uptime queue failed` shows them, or `all`")
+        CommandError::new(Exit::Usage, format!("`{text}` is no job id"))
+            .hint("give ids as `uptime queue failed` shows them, or `all`")
     })
 }
 
 async fn range_ids(store: &Store, queue: Option<&str>, range: &str) -> Result<Vec<JobId>, CommandError> {
-    let wrong = || CommandError::new(Exit::Usage, format!("`{range}` is no range of ids")).hint("write it as `10-20`");
+    let wrong = || {
+        CommandError::new(Exit::Usage, format!("`{range}` is no range of ids")).hint("write it as `10-20`")
+    };
     let (first, last) = range.split_once('-').ok_or_else(wrong)?;
     let (first, last) = (job_id(first).map_err(|_| wrong())?, job_id(last).map_err(|_| wrong())?);
     if first > last {

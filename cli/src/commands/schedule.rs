@@ -41,7 +41,8 @@ async fn schedule(database: &Database, args: &ScheduleArgs, printer: &Printer) -
             away.notify_one();
         }
     });
-    scheduler::schedule_loop(database.store.clone(), every, args.horizon.unwrap_or_default(), observer, stop).await?;
+    scheduler::schedule_loop(database.store.clone(), every, args.horizon.unwrap_or_default(), observer, stop)
+        .await?;
     Ok(Exit::Ok)
 }
 

@@ -48,8 +48,10 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
             .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
     }
     let stop = signals::stop()?;
-    let database = Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
-    let outcome = watch(&database, notifiers, file.as_ref(), &args, (&channels, &monitors), printer, stop).await;
+    let database =
+        Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
+    let outcome =
+        watch(&database, notifiers, file.as_ref(), &args, (&channels, &monitors), printer, stop).await;
     database.close().await;
     outcome.map(|()| Exit::Ok)
 }
@@ -64,8 +66,12 @@ async fn watch(
     stop: CancellationToken,
 ) -> Result<(), CommandError> {
     if let Some(ConfigFile { config, .. }) = file {
-        let of_file =
-            Wanted { source: Source::File, channels: &config.channels, monitors: &config.monitors, absent: Absent::Keep };
+        let of_file = Wanted {
+            source: Source::File,
+            channels: &config.channels,
+            monitors: &config.monitors,
+            absent: Absent::Keep,
+        };
         database.store.apply(of_file, false).await?;
     }
     // What an earlier command line watched and this one does not keeps its history and rests.
@@ -95,7 +101,9 @@ async fn watch(
     let workers = (options(MONITOR_CHECKS, file, &flags)?, options(NOTIFICATIONS, file, &flags)?);
     let working = run_both(&database.store, notifiers, workers, Arc::clone(&observer), stop.clone());
     let scheduling = async {
-        let ended = schedule_loop(database.store.clone(), SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
+        let ended =
+            schedule_loop(database.store.clone(), SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone())
+                .await;
         stop.cancel();
         ended
     };
@@ -123,12 +131,17 @@ fn worker_flags(args: &UpArgs) -> WorkerArgs {
 }
 
 /// The channels and monitors that the command line names.
-fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Channel>, Vec<Monitor>), CommandError> {
+fn from_command_line(
+    args: &UpArgs,
+    file: Option<&ConfigFile>,
+) -> Result<(Vec<Channel>, Vec<Monitor>), CommandError> {
     if args.interval < INTERVAL_MIN {
-        return Err(CommandError::new(Exit::Usage, "`--interval` is below a second").hint("the shortest is `--interval 1s`"));
+        return Err(CommandError::new(Exit::Usage, "`--interval` is below a second")
+            .hint("the shortest is `--interval 1s`"));
     }
-    let of_file: Vec<&str> =
-        file.map(|file| file.config.channels.iter().map(|channel| channel.name.as_str()).collect()).unwrap_or_default();
+    let of_file: Vec<&str> = file
+        .map(|file| file.config.channels.iter().map(|channel| channel.name.as_str()).collect())
+        .unwrap_or_default();
     let mut channels = Vec::new();
     let mut told: Vec<String> = Vec::new();
     for (number, notify) in args.notify.iter().enumerate() {
@@ -139,8 +152,16 @@ fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Ch
         } else if of_file.contains(&notify.as_str()) {
             told.push(notify.clone());
         } else {
-            let known = if of_file.is_empty() { "the file has none".to_owned() } else { format!("the file has {}", of_file.join(", ")) };
-            return Err(CommandError::new(Exit::Usage, format!("`--notify {notify}` names no channel and is no URL")).hint(known));
+            let known = if of_file.is_empty() {
+                "the file has none".to_owned()
+            } else {
+                format!("the file has {}", of_file.join(", "))
+            };
+            return Err(CommandError::new(
+                Exit::Usage,
+                format!("`--notify {notify}` names no channel and is no URL"),
+            )
+            .hint(known));
         }
     }
     if args.notify.is_empty() {
@@ -171,10 +192,12 @@ fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Ch
 /// A webhook to `url`. That the operator typed it is the grant for its origin, plain or private as it may be.
 fn webhook(name: &str, text: &str) -> Result<Channel, CommandError> {
     let wrong = |why: String| {
-        CommandError::new(Exit::Usage, format!("`--notify`: {why}")).hint("give an address such as `https://example.com/hook`")
+        CommandError::new(Exit::Usage, format!("`--notify`: {why}"))
+            .hint("give an address such as `https://example.com/hook`")
     };
     let url = Url::parse(text).map_err(|error| wrong(format!("the address can't be read: {error}")))?;
-    let grant = HostGrant::origin_of(&url).ok_or_else(|| wrong(format!("`{}` addresses are not spoken", url.scheme())))?;
+    let grant = HostGrant::origin_of(&url)
+        .ok_or_else(|| wrong(format!("`{}` addresses are not spoken", url.scheme())))?;
     Ok(Channel {
         name: name.to_owned(),
         notifier: "webhook".into(),

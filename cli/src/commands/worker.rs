@@ -32,7 +32,8 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let for_checks = options(MONITOR_CHECKS, file.as_ref(), &args)?;
     let for_deliveries = options(NOTIFICATIONS, file.as_ref(), &args)?;
     let stop = signals::stop()?;
-    let database = Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
+    let database =
+        Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
     let away = Arc::new(Notify::new());
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = Arc::new(move |activity| {
@@ -62,13 +63,20 @@ pub async fn run_both(
     stop: CancellationToken,
 ) -> Result<WorkerSummary, CommandError> {
     let checks = stopping(&stop, run_checks(store, for_checks, Arc::clone(&observer), stop.clone()));
-    let deliveries = stopping(&stop, run_deliveries(store, notifiers, for_deliveries, observer, stop.clone()));
+    let deliveries =
+        stopping(&stop, run_deliveries(store, notifiers, for_deliveries, observer, stop.clone()));
     let (checks, deliveries) = tokio::join!(checks, deliveries);
     let (checks, deliveries) = (checks?, deliveries?);
-    Ok(WorkerSummary { settled: checks.settled + deliveries.settled, released: checks.released + deliveries.released })
+    Ok(WorkerSummary {
+        settled: checks.settled + deliveries.settled,
+        released: checks.released + deliveries.released,
+    })
 }
 
-async fn stopping<T>(stop: &CancellationToken, work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+async fn stopping<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let ended = work.await;
     if ended.is_err() {
         stop.cancel();
@@ -76,10 +84,17 @@ async fn stopping<T>(stop: &CancellationToken, work: impl Future<Output = Result
     ended
 }
 
-async fn run_checks(store: &Store, options: WorkerOptions, observer: Observer, stop: CancellationToken) -> Result<WorkerSummary, CommandError> {
+async fn run_checks(
+    store: &Store,
+    options: WorkerOptions,
+    observer: Observer,
+    stop: CancellationToken,
+) -> Result<WorkerSummary, CommandError> {
     let QueueSettings { tries, backoff, .. } = options.settings.clone();
     let handler = Checks::new(store.clone(), checker()?, Arc::clone(&observer), tries, backoff);
-    Ok(worker::run(store.clone(), Arc::new(handler), options, observer, stop).await.map_err(needs_a_person)?)
+    Ok(worker::run(store.clone(), Arc::new(handler), options, observer, stop)
+        .await
+        .map_err(needs_a_person)?)
 }
 
 async fn run_deliveries(
@@ -91,7 +106,9 @@ async fn run_deliveries(
 ) -> Result<WorkerSummary, CommandError> {
     let QueueSettings { tries, backoff, .. } = options.settings.clone();
     let handler = Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), tries, backoff);
-    Ok(worker::run(store.clone(), Arc::new(handler), options, observer, stop).await.map_err(needs_a_person)?)
+    Ok(worker::run(store.clone(), Arc::new(handler), options, observer, stop)
+        .await
+        .map_err(needs_a_person)?)
 }
 
 /// A supervisor starts the worker again; the log says why it ended.
@@ -101,7 +118,11 @@ fn needs_a_person(error: StoreError) -> StoreError {
 }
 
 /// A queue's options: flags over the file over the defaults.
-pub fn options(queue: &str, file: Option<&ConfigFile>, args: &WorkerArgs) -> Result<WorkerOptions, CommandError> {
+pub fn options(
+    queue: &str,
+    file: Option<&ConfigFile>,
+    args: &WorkerArgs,
+) -> Result<WorkerOptions, CommandError> {
     let of_file = file.and_then(|file| file.config.queues.section(queue)).cloned().unwrap_or_default();
     let flags = QueueSection {
         sleep: args.sleep,

@@ -39,7 +39,10 @@ pub enum AddressClass {
 impl AddressClass {
     /// Whether no grant opens it.
     pub fn never_allowed(self) -> bool {
-        matches!(self, Self::Unspecified | Self::LinkLocal | Self::Metadata | Self::Multicast | Self::Broadcast)
+        matches!(
+            self,
+            Self::Unspecified | Self::LinkLocal | Self::Metadata | Self::Multicast | Self::Broadcast
+        )
     }
 
     /// Whether it takes an operator's grant.
@@ -102,7 +105,9 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
         [100, 64..=127, ..] => AddressClass::CarrierGrade,
         [169, 254, 169, 254] | [169, 254, 170, 2 | 23] => AddressClass::Metadata,
         [169, 254, ..] => AddressClass::LinkLocal,
-        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18..=19, ..] => AddressClass::Documentation,
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [198, 18..=19, ..] => {
+            AddressClass::Documentation
+        }
         [224..=239, ..] => AddressClass::Multicast,
         [255, 255, 255, 255] => AddressClass::Broadcast,
         [192, 0, 0, _] | [192, 88, 99, _] | [240..=255, ..] => AddressClass::Reserved,
@@ -254,7 +259,8 @@ mod tests {
     #[test]
     fn a_class_is_open_or_granted_or_never() {
         use AddressClass as C;
-        for class in [C::Loopback, C::Private, C::UniqueLocal, C::CarrierGrade, C::Documentation, C::Reserved] {
+        for class in [C::Loopback, C::Private, C::UniqueLocal, C::CarrierGrade, C::Documentation, C::Reserved]
+        {
             assert!(class.needs_grant() && !class.never_allowed(), "{class}");
         }
         for class in [C::Unspecified, C::LinkLocal, C::Metadata, C::Multicast, C::Broadcast] {

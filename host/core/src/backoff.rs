@@ -12,7 +12,12 @@ pub fn delay(backoff: &[Duration], attempts: u32) -> Duration {
 /// The wait before the next try of a delivery: the longer of what the provider asked for (capped at
 /// [`PROVIDER_MAX`]) and the backoff with jitter. `random` in `0.0..1.0` spreads the backoff over half to one and
 /// a half of itself, so that a thousand deliveries that failed together do not come back together.
-pub fn delivery_delay(backoff: &[Duration], attempts: u32, provider: Option<Duration>, random: f64) -> Duration {
+pub fn delivery_delay(
+    backoff: &[Duration],
+    attempts: u32,
+    provider: Option<Duration>,
+    random: f64,
+) -> Duration {
     let jittered = delay(backoff, attempts).mul_f64(0.5 + random.clamp(0.0, 1.0));
     jittered.max(provider.unwrap_or_default().min(PROVIDER_MAX))
 }

@@ -87,8 +87,14 @@ mod tests {
         assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));
         assert!(wants(ChannelFilter { groups: Some(vec!["web".into()]), ..all() }, EventType::Down));
         assert!(!wants(ChannelFilter { groups: Some(vec!["db".into()]), ..all() }, EventType::Down));
-        assert!(!wants(ChannelFilter { tags: BTreeMap::from([("team".into(), "b".into())]), ..all() }, EventType::Up));
-        assert!(!wants(ChannelFilter { tags: BTreeMap::from([("zone".into(), "a".into())]), ..all() }, EventType::Up));
+        assert!(!wants(
+            ChannelFilter { tags: BTreeMap::from([("team".into(), "b".into())]), ..all() },
+            EventType::Up
+        ));
+        assert!(!wants(
+            ChannelFilter { tags: BTreeMap::from([("zone".into(), "a".into())]), ..all() },
+            EventType::Up
+        ));
     }
 
     #[test]

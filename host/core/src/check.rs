@@ -224,7 +224,12 @@ mod tests {
 
     #[test]
     fn the_class_in_json_is_the_class_in_the_database() {
-        for class in [FailureClass::Dns, FailureClass::TlsUnknownIssuer, FailureClass::FirstByteTimeout, FailureClass::Settings] {
+        for class in [
+            FailureClass::Dns,
+            FailureClass::TlsUnknownIssuer,
+            FailureClass::FirstByteTimeout,
+            FailureClass::Settings,
+        ] {
             assert_eq!(serde_json::to_value(class).expect("a unit variant serializes"), class.as_str());
         }
     }

@@ -28,7 +28,8 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             _ => return Err(expected()),
         };
         rest = rest[letters..].trim_start();
-        total_ms = number.checked_mul(unit_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(expected)?;
+        total_ms =
+            number.checked_mul(unit_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(expected)?;
     }
     Ok(Duration::from_millis(total_ms))
 }
@@ -92,7 +93,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for (text, ms) in [("0s", 0), ("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("1s500ms", 1_500)] {
+        for (text, ms) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("1s500ms", 1_500),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
             assert_eq!(format(Duration::from_millis(ms)), text);
         }

@@ -43,7 +43,8 @@ impl std::str::FromStr for HostGrant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no grant: {why}; write `https://host` or `http://host:port`");
+        let wrong =
+            |why: &str| format!("`{text}` is no grant: {why}; write `https://host` or `http://host:port`");
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it names no scheme"))?;
         let (any_subdomain, rest) = match rest.strip_prefix("*.") {
             Some(rest) => (true, rest),
@@ -53,7 +54,11 @@ impl std::str::FromStr for HostGrant {
             return Err(wrong("`*.` may only begin the host"));
         }
         let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))?;
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        if !matches!(url.path(), "" | "/")
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+        {
             return Err(wrong("it may have a scheme, a host and a port, nothing else"));
         }
         if any_subdomain && !matches!(url.host(), Some(url::Host::Domain(_))) {
@@ -116,10 +121,21 @@ mod tests {
 
     #[test]
     fn grants_are_written_as_read() {
-        for text in ["https://discord.com", "https://*.example.com", "http://127.0.0.1:9000", "http://[::1]:9000"] {
+        for text in
+            ["https://discord.com", "https://*.example.com", "http://127.0.0.1:9000", "http://[::1]:9000"]
+        {
             assert_eq!(text.parse::<HostGrant>().expect(text).to_string(), text);
         }
-        for text in ["discord.com", "ftp://a", "https://a/b", "https://a*.b", "https://*.*.b", "https://*.127.0.0.1", "https://u@a", "https://"] {
+        for text in [
+            "discord.com",
+            "ftp://a",
+            "https://a/b",
+            "https://a*.b",
+            "https://*.*.b",
+            "https://*.127.0.0.1",
+            "https://u@a",
+            "https://",
+        ] {
             assert!(text.parse::<HostGrant>().is_err(), "{text}");
         }
     }

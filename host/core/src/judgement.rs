@@ -120,13 +120,19 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
         (_, Outcome::Inconclusive) => unmoved,
         (Status::Unknown | Status::Up, Outcome::Up) => {
             let since = state.since.unwrap_or(seen.started_at);
-            let state = State { status: Status::Up, since: Some(since), last_slot_at: Some(seen.slot_at), ..State::default() };
+            let state = State {
+                status: Status::Up,
+                since: Some(since),
+                last_slot_at: Some(seen.slot_at),
+                ..State::default()
+            };
             Judgement { state, change: None, recheck: false }
         }
         (Status::Unknown | Status::Up, Outcome::Down) => {
             let (streak, first) = continued(state, seen);
             if streak < policy.confirm.max(1) {
-                let state = State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
+                let state =
+                    State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
                 return Judgement { state, change: None, recheck: true };
             }
             let state = State {
@@ -137,7 +143,11 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
                 failures: streak,
                 last_slot_at: Some(seen.slot_at),
             };
-            Judgement { state, change: Some(Change::Opened { started_at: first, failures: streak }), recheck: false }
+            Judgement {
+                state,
+                change: Some(Change::Opened { started_at: first, failures: streak }),
+                recheck: false,
+            }
         }
         (Status::Down, Outcome::Down) => {
             let state = State {
@@ -152,12 +162,18 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
         (Status::Down, Outcome::Up) => {
             let (streak, first) = continued(state, seen);
             if streak < policy.recover.max(1) {
-                let state = State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
+                let state =
+                    State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
                 return Judgement { state, change: None, recheck: true };
             }
             let started_at = state.since.unwrap_or(first);
             let change = Change::Resolved { started_at, ended_at: first, failures: state.failures };
-            let state = State { status: Status::Up, since: Some(first), last_slot_at: Some(seen.slot_at), ..State::default() };
+            let state = State {
+                status: Status::Up,
+                since: Some(first),
+                last_slot_at: Some(seen.slot_at),
+                ..State::default()
+            };
             Judgement { state, change: Some(change), recheck: false }
         }
     }

@@ -19,7 +19,9 @@ pub fn first_check_after(ordinal: usize, interval: Duration) -> Duration {
 
 /// FNV-1a, 64 bits: stable over versions and machines, which std's hasher does not promise.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Spreads FNV's last byte over all bits (the finalizer of `SplitMix64`), or `web-1`, `web-2` would be neighbours.
@@ -38,7 +40,8 @@ mod tests {
         let interval = Duration::from_secs(60);
         let mut per_second = [0u32; 60];
         for n in 0..6_000 {
-            per_second[usize::try_from(phase(&format!("web-{n}"), interval).as_secs()).expect("below 60")] += 1;
+            per_second[usize::try_from(phase(&format!("web-{n}"), interval).as_secs()).expect("below 60")] +=
+                1;
         }
         assert!(per_second.iter().all(|count| (60..=150).contains(count)), "{per_second:?}");
     }

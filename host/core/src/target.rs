@@ -129,7 +129,10 @@ mod tests {
             ("ftp://example.com", "`ftp://example.com` has the scheme `ftp`, which no check speaks"),
             ("tcp://example.com", "`tcp://example.com` names no port"),
             ("tcp://example.com:0", "`tcp://example.com:0` has the port 0"),
-            ("tcp://example.com:1/x", "`tcp://example.com:1/x` has a path, which its kind of check has no use for"),
+            (
+                "tcp://example.com:1/x",
+                "`tcp://example.com:1/x` has a path, which its kind of check has no use for",
+            ),
             ("ping://example.com:7", "`ping://example.com:7` has a port, and a ping has none"),
             ("ping://", "`ping://` names no host"),
             ("https://", "`https://` is no target: empty host"),

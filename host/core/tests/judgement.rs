@@ -39,7 +39,8 @@ impl Model {
             return None;
         }
         self.counted.push((slot, outcome == Outcome::Up));
-        let run = |up: bool| self.counted.iter().rev().take_while(|(_, was_up)| *was_up == up).collect::<Vec<_>>();
+        let run =
+            |up: bool| self.counted.iter().rev().take_while(|(_, was_up)| *was_up == up).collect::<Vec<_>>();
         match self.open_since {
             None => {
                 let failures = run(false);
@@ -64,7 +65,8 @@ impl Model {
 }
 
 fn outcomes() -> impl Strategy<Value = Vec<(i64, Outcome)>> {
-    let outcome = prop_oneof![4 => Just(Outcome::Up), 5 => Just(Outcome::Down), 1 => Just(Outcome::Inconclusive)];
+    let outcome =
+        prop_oneof![4 => Just(Outcome::Up), 5 => Just(Outcome::Down), 1 => Just(Outcome::Inconclusive)];
     // A step of 0 or less is a check that ran twice, or one that a slow worker finished late.
     prop::collection::vec((-2i64..6, outcome), 0..60).prop_map(|steps| {
         let mut slot = 0;
@@ -117,7 +119,8 @@ fn a_streak_that_decides_nothing_asks_for_a_re_check() {
         (8, Outcome::Up, false, Status::Up),
     ] {
         let report = report(outcome);
-        let judged = judge(state, &policy, Observation { slot_at: at(slot), started_at: at(slot), report: &report });
+        let judged =
+            judge(state, &policy, Observation { slot_at: at(slot), started_at: at(slot), report: &report });
         assert_eq!((judged.recheck, judged.state.status), (recheck, status), "slot {slot}");
         state = judged.state;
     }

@@ -12,7 +12,9 @@ use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, Event
 use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::{Change, Observation, judge};
 use uptime_store::queue::{Claim, Job, JobFailure};
-use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, LockedState, MonitorRow, ResultsTransaction};
+use uptime_store::results::{
+    FinishedCheck, IncidentCause, InterestedChannel, LockedState, MonitorRow, ResultsTransaction,
+};
 use uptime_store::{MONITOR_CHECKS, Store, StoreError};
 use uuid::Uuid;
 
@@ -27,7 +29,13 @@ pub struct Checks {
 
 impl Checks {
     /// A handler for a worker with these tries and backoff.
-    pub fn new(store: Store, checker: Checker, observer: Observer, tries: u32, backoff: Vec<Duration>) -> Self {
+    pub fn new(
+        store: Store,
+        checker: Checker,
+        observer: Observer,
+        tries: u32,
+        backoff: Vec<Duration>,
+    ) -> Self {
         Self { store, checker, observer, tries, backoff }
     }
 
@@ -56,7 +64,12 @@ impl Handler for Checks {
             .collect())
     }
 
-    async fn run(&self, _job: &Job, monitor: MonitorRow, _started_at: Timestamp) -> (MonitorRow, CheckReport) {
+    async fn run(
+        &self,
+        _job: &Job,
+        monitor: MonitorRow,
+        _started_at: Timestamp,
+    ) -> (MonitorRow, CheckReport) {
         let report = self.checker.check(&monitor.check, monitor.policy.timeout).await;
         (monitor, report)
     }
@@ -78,7 +91,11 @@ impl Handler for Checks {
                 other => {
                     let error = other.failure(claim.attempts).unwrap_or_default();
                     warn!(job = claim.id.0, attempts = claim.attempts, error, "check not judged");
-                    failures.push(self.job_failure(claim, error, matches!(other, End::Spent | End::Unreadable(_))));
+                    failures.push(self.job_failure(
+                        claim,
+                        error,
+                        matches!(other, End::Spent | End::Unreadable(_)),
+                    ));
                 }
             }
         }
@@ -101,11 +118,18 @@ impl Checks {
         let mut activities = Vec::new();
         for check in checks {
             let Some(locked) = transaction.state_of(&check) else {
-                warn!(monitor = check.monitor.name, job = check.claim.id.0, "lease lost or monitor gone: result not written");
+                warn!(
+                    monitor = check.monitor.name,
+                    job = check.claim.id.0,
+                    "lease lost or monitor gone: result not written"
+                );
                 continue;
             };
             log_check(&check);
-            activities.push(Activity::Checked { monitor: check.monitor.name.clone(), report: check.report.clone() });
+            activities.push(Activity::Checked {
+                monitor: check.monitor.name.clone(),
+                report: check.report.clone(),
+            });
             self.judge_and_record(&mut transaction, check, locked, &mut activities).await?;
         }
         transaction.commit().await?;
@@ -124,7 +148,8 @@ impl Checks {
         activities: &mut Vec<Activity>,
     ) -> Result<(), StoreError> {
         let policy = &check.monitor.policy;
-        let seen = Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
+        let seen =
+            Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
         let judged = judge(locked.state, policy, seen);
         let incident = match judged.change {
             None => locked.incident,
@@ -164,7 +189,8 @@ async fn open(
     failures: u32,
 ) -> Result<IncidentId, StoreError> {
     // Only a failure opens, so there is one.
-    let cause = check.report.failure.clone().unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"));
+    let cause =
+        check.report.failure.clone().unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"));
     let incident = transaction.open_incident(check.monitor.id, started_at, failures, &cause).await?;
     let outcome = EventOutcome {
         class: cause.class.as_str().to_owned(),
@@ -184,7 +210,9 @@ async fn resolve(
     incident: IncidentId,
     (started_at, ended_at, failures): (Timestamp, Timestamp, u32),
 ) -> Result<(), StoreError> {
-    let Some(cause) = transaction.resolve_incident(incident, ended_at, failures).await? else { return Ok(()) };
+    let Some(cause) = transaction.resolve_incident(incident, ended_at, failures).await? else {
+        return Ok(());
+    };
     let IncidentCause { class, message, expected, got } = cause;
     let outcome = EventOutcome { class, expected, got, message };
     // A recovery is sent if and only if the opening was due.
@@ -250,6 +278,10 @@ fn log_check(check: &FinishedCheck) {
         "check"
     );
     if check.report.outcome() == Outcome::Inconclusive {
-        warn!(monitor = check.monitor.name, message = failure.map(|failure| failure.message.as_str()), "check inconclusive: the fault is ours");
+        warn!(
+            monitor = check.monitor.name,
+            message = failure.map(|failure| failure.message.as_str()),
+            "check inconclusive: the fault is ours"
+        );
     }
 }

@@ -98,9 +98,15 @@ pub fn resolve_settings(channel: &str, settings: &Settings) -> Result<ResolvedSe
                 Setting::Boolean(switch) => ResolvedSetting::Boolean(*switch),
                 Setting::Integer(number) => ResolvedSetting::Integer(*number),
                 Setting::Text(text) => ResolvedSetting::Text(value(text)?),
-                Setting::List(list) => ResolvedSetting::List(list.iter().map(value).collect::<Result<_, _>>()?),
+                Setting::List(list) => {
+                    ResolvedSetting::List(list.iter().map(value).collect::<Result<_, _>>()?)
+                }
                 Setting::Map(map) => ResolvedSetting::Map(
-                    map.iter().map(|(name, text)| Ok((name.clone(), value(text)?))).collect::<Result<_, DeliveryError>>()?,
+                    map.iter().map(|(name, text)| Ok((name.clone(), value(text)?))).collect::<Result<
+                        _,
+                        DeliveryError,
+                    >>(
+                    )?,
                 ),
             };
             Ok((key.clone(), resolved))
@@ -130,7 +136,13 @@ pub async fn tell(
 
 impl Deliveries {
     /// A handler for a worker with these tries and backoff.
-    pub fn new(store: Store, notifiers: NotifierHost, observer: Observer, tries: u32, backoff: Vec<Duration>) -> Self {
+    pub fn new(
+        store: Store,
+        notifiers: NotifierHost,
+        observer: Observer,
+        tries: u32,
+        backoff: Vec<Duration>,
+    ) -> Self {
         Self { store, notifiers, observer, tries, backoff }
     }
 
@@ -173,7 +185,13 @@ impl Deliveries {
                     ErrorClass::Config => "config",
                     ErrorClass::Bug => "bug",
                 };
-                (due, self.end_of(claim.attempts, failure), outcome, None, Some(printable(&failure.to_string(), 1_000)))
+                (
+                    due,
+                    self.end_of(claim.attempts, failure),
+                    outcome,
+                    None,
+                    Some(printable(&failure.to_string(), 1_000)),
+                )
             }
             _ => return None,
         };
@@ -194,7 +212,11 @@ impl Deliveries {
         let Some(tried) = self.try_of(finished) else { return Ok(()) };
         let End::Done(Told::Tried { due, .. } | Told::Muted(due)) = &finished.end else { return Ok(()) };
         if !self.store.record_delivery(&tried).await? {
-            warn!(channel = due.channel.name, job = tried.claim.id.0, "lease lost: delivery not recorded, it will come again");
+            warn!(
+                channel = due.channel.name,
+                job = tried.claim.id.0,
+                "lease lost: delivery not recorded, it will come again"
+            );
             return Ok(());
         }
         log_delivery(due, &tried);
@@ -220,8 +242,12 @@ impl Handler for Deliveries {
         Some(PER_CHANNEL)
     }
 
-    async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<DueDelivery, StoreError>>, StoreError> {
-        let ids: Vec<NotificationId> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
+    async fn load(
+        &self,
+        jobs: &[Job],
+    ) -> Result<HashMap<JobId, Result<DueDelivery, StoreError>>, StoreError> {
+        let ids: Vec<NotificationId> =
+            jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
         let mut due = self.store.due_deliveries(&ids).await?;
         Ok(jobs
             .iter()
@@ -234,7 +260,8 @@ impl Handler for Deliveries {
             return Told::Muted(Box::new(due));
         }
         let attempt = due.attempts.saturating_add(1);
-        let result = tell(&self.notifiers, &due.channel, &due.event, attempt, due.opening_remote_id.as_deref()).await;
+        let result =
+            tell(&self.notifiers, &due.channel, &due.event, attempt, due.opening_remote_id.as_deref()).await;
         Told::Tried { due: Box::new(due), result }
     }
 
@@ -245,8 +272,10 @@ impl Handler for Deliveries {
             if matches!(finished.end, End::Dropped) {
                 gone.push(claim);
             } else if let Some(error) = finished.end.failure(claim.attempts) {
-                let retry = matches!(finished.end, End::TimedOut(_) | End::Panicked(_)) && self.may_retry(claim.attempts);
-                let retry_after = retry.then(|| delivery_delay(&self.backoff, claim.attempts, None, random()));
+                let retry = matches!(finished.end, End::TimedOut(_) | End::Panicked(_))
+                    && self.may_retry(claim.attempts);
+                let retry_after =
+                    retry.then(|| delivery_delay(&self.backoff, claim.attempts, None, random()));
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
                 failures.push((notification, JobFailure { claim, retry_after, error }));
@@ -285,13 +314,27 @@ fn log_delivery(due: &DueDelivery, tried: &DeliveryTry) {
     let (monitor, delivery_id) = (due.event.monitor.name.as_str(), due.event.delivery_id.to_string());
     let took_ms = tried.took.as_secs_f64() * 1e3;
     match &tried.end {
-        DeliveryEnd::Delivered { .. } => info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered"),
+        DeliveryEnd::Delivered { .. } => {
+            info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered")
+        }
         DeliveryEnd::Muted => info!(channel, event, monitor, delivery_id, "muted: the channel is disabled"),
         DeliveryEnd::Retry { after, error, .. } => {
-            warn!(channel, event, monitor, delivery_id, took_ms, error, retry_in_ms = after.as_secs_f64() * 1e3, "delivery will be tried again");
+            warn!(
+                channel,
+                event,
+                monitor,
+                delivery_id,
+                took_ms,
+                error,
+                retry_in_ms = after.as_secs_f64() * 1e3,
+                "delivery will be tried again"
+            );
         }
         DeliveryEnd::Failed { error, .. } => {
-            error!(channel, event, monitor, delivery_id, took_ms, error, "delivery failed: `uptime queue failed` has it");
+            error!(
+                channel,
+                event, monitor, delivery_id, took_ms, error, "delivery failed: `uptime queue failed` has it"
+            );
         }
     }
 }

@@ -56,13 +56,24 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Reads what the jobs need. A job that is not in the answer has lost its subject and is dropped; one with an
     /// error fails alone.
-    fn load(&self, jobs: &[Job]) -> impl Future<Output = Result<HashMap<JobId, Result<Self::Work, StoreError>>, StoreError>> + Send;
+    fn load(
+        &self,
+        jobs: &[Job],
+    ) -> impl Future<Output = Result<HashMap<JobId, Result<Self::Work, StoreError>>, StoreError>> + Send;
 
     /// Runs one job. Dropped at its deadline. `started_at` is the database's clock.
-    fn run(&self, job: &Job, work: Self::Work, started_at: Timestamp) -> impl Future<Output = Self::Done> + Send;
+    fn run(
+        &self,
+        job: &Job,
+        work: Self::Work,
+        started_at: Timestamp,
+    ) -> impl Future<Output = Self::Done> + Send;
 
     /// Records how jobs ended, each fenced by its claim. Called again with the same jobs when the database was away.
-    fn settle(&self, finished: &[Finished<Self::Done>]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn settle(
+        &self,
+        finished: &[Finished<Self::Done>],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A job at its end.
@@ -101,7 +112,9 @@ impl<D> End<D> {
         match self {
             Self::Done(_) | Self::Dropped => None,
             Self::Unreadable(reason) => Some(reason.clone()),
-            Self::TimedOut(after) => Some(format!("did not end within {}", uptime_core::duration::format(*after))),
+            Self::TimedOut(after) => {
+                Some(format!("did not end within {}", uptime_core::duration::format(*after)))
+            }
             Self::Panicked(message) => Some(format!("panicked: {message}")),
             Self::Spent => {
                 let before = attempts.saturating_sub(1);
@@ -201,7 +214,11 @@ enum Woken<D> {
 }
 
 impl<H: Handler> Fetcher<H> {
-    async fn run(mut self, mut woken: mpsc::Receiver<()>, stop: CancellationToken) -> Result<WorkerSummary, StoreError> {
+    async fn run(
+        mut self,
+        mut woken: mpsc::Receiver<()>,
+        stop: CancellationToken,
+    ) -> Result<WorkerSummary, StoreError> {
         let began = Instant::now();
         let mut retry = DATABASE_RETRY;
         loop {
@@ -244,7 +261,11 @@ impl<H: Handler> Fetcher<H> {
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
         if limit == 0 {
-            return Ok(if left == 0 && self.running.is_empty() { None } else { Some(self.options.settings.sleep) });
+            return Ok(if left == 0 && self.running.is_empty() {
+                None
+            } else {
+                Some(self.options.settings.sleep)
+            });
         }
         let claimed = self.claim(limit).await?;
         let count = claimed.len();
@@ -256,7 +277,11 @@ impl<H: Handler> Fetcher<H> {
         }
         if count == limit {
             // There may be more: look again as soon as a slot is free.
-            return Ok(Some(if self.running.len() < self.concurrency { Duration::ZERO } else { self.options.settings.sleep }));
+            return Ok(Some(if self.running.len() < self.concurrency {
+                Duration::ZERO
+            } else {
+                self.options.settings.sleep
+            }));
         }
         if count == 0 && self.options.stop_when_empty && self.running.is_empty() {
             return Ok(None);
@@ -272,7 +297,8 @@ impl<H: Handler> Fetcher<H> {
                 *load.entry(lane).or_default() += 1;
             }
         }
-        let load: Vec<LaneLoad> = load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect();
+        let load: Vec<LaneLoad> =
+            load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect();
         // The lease is counted from before the claim was sent, so that ours ends before the database's.
         let asked = Instant::now();
         let request = ClaimRequest {
@@ -342,7 +368,12 @@ impl<H: Handler> Fetcher<H> {
         });
     }
 
-    async fn wait(&mut self, wait: Duration, woken: &mut mpsc::Receiver<()>, stop: &CancellationToken) -> Woken<H::Done> {
+    async fn wait(
+        &mut self,
+        wait: Duration,
+        woken: &mut mpsc::Receiver<()>,
+        stop: &CancellationToken,
+    ) -> Woken<H::Done> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Woken::Stop,
@@ -372,7 +403,12 @@ impl<H: Handler> Fetcher<H> {
         self.handler.settle(&self.finished).await?;
         for finished in &self.finished {
             if let End::Panicked(message) = &finished.end {
-                tracing::error!(queue = self.handler.queue(), job = finished.job.claim.id.0, message, "job panicked");
+                tracing::error!(
+                    queue = self.handler.queue(),
+                    job = finished.job.claim.id.0,
+                    message,
+                    "job panicked"
+                );
             }
         }
         let count = self.finished.len() as u64;
@@ -412,7 +448,9 @@ impl<H: Handler> Fetcher<H> {
         if !left.is_empty() {
             match self.store.release(&left).await {
                 Ok(()) => self.summary.released = left.len(),
-                Err(error) => warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out"),
+                Err(error) => {
+                    warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out")
+                }
             }
         }
         self.report_throughput(true).await;
@@ -425,7 +463,10 @@ impl<H: Handler> Fetcher<H> {
         } else {
             self.database_away = true;
             warn!(queue = self.handler.queue(), %error, "database away: waiting for it, nothing is lost");
-            (self.observer)(Activity::DatabaseAway { queue: self.handler.queue(), reason: error.to_string() });
+            (self.observer)(Activity::DatabaseAway {
+                queue: self.handler.queue(),
+                reason: error.to_string(),
+            });
         }
     }
 
@@ -467,6 +508,7 @@ async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>, stop:
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     uptime_core::check::printable(message.unwrap_or("no message"), 500)
 }

@@ -138,7 +138,10 @@ mod tests {
     }
 
     fn only_file(directory: &Path) -> PathBuf {
-        let files: Vec<_> = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+        let files: Vec<_> = fs::read_dir(directory)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
         assert_eq!(files.len(), 1, "{files:?}");
         files[0].clone()
     }
@@ -183,7 +186,9 @@ mod tests {
         for refused in [open, link] {
             let cache = Cache::new(Some(refused.clone()));
             assert!(cache.directory.is_none(), "{}", refused.display());
-            cache.load(&crate::sandbox::engine().expect("an engine"), &component()).expect("compiled in memory");
+            cache
+                .load(&crate::sandbox::engine().expect("an engine"), &component())
+                .expect("compiled in memory");
         }
     }
 }

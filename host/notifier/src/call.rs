@@ -3,7 +3,9 @@
 //! A [`Call`] is the data of a fresh wasmtime store and dies with it. It remembers what matters for telling the ways of
 //! failing apart (a denied request, refused memory) even when the guest goes on as if nothing had happened.
 
-use crate::bindings::uptime::notifier::{http as guest_http, log as guest_log, sign as guest_sign, types as guest_types};
+use crate::bindings::uptime::notifier::{
+    http as guest_http, log as guest_log, sign as guest_sign, types as guest_types,
+};
 use crate::egress::{self, Denial, Egress, EgressError, Inbound, Outbound, Policy};
 use crate::limits::{Limits, Memory};
 use crate::secrets::{Escape, References};
@@ -68,7 +70,13 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(notifier: &str, limits: &Limits, references: References, policy: Policy, outlet: Outlet) -> Self {
+    pub(crate) fn new(
+        notifier: &str,
+        limits: &Limits,
+        references: References,
+        policy: Policy,
+        outlet: Outlet,
+    ) -> Self {
         let ticks = limits.cpu.as_millis().div_ceil(Limits::TICK.as_millis());
         Self {
             notifier: notifier.to_owned(),
@@ -98,7 +106,8 @@ impl Call {
 
     /// The request with the secrets in it.
     fn outbound(&self, request: Request) -> Result<Outbound, String> {
-        let mut url = Url::parse(&self.references.fill_url(&request.url)).map_err(|error| format!("the address: {error}"))?;
+        let mut url = Url::parse(&self.references.fill_url(&request.url))
+            .map_err(|error| format!("the address: {error}"))?;
         if !request.query.is_empty() {
             let mut query = url.query_pairs_mut();
             for (key, value) in &request.query {
@@ -108,7 +117,8 @@ impl Call {
         url.set_fragment(None);
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header's name"))?;
+            let parsed = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| format!("`{name}` is no header's name"))?;
             if egress::is_reserved(&parsed) {
                 return Err(format!("the header `{name}` is the host's to set"));
             }
@@ -120,11 +130,16 @@ impl Call {
         headers
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("uptime/", env!("CARGO_PKG_VERSION"))));
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let escape = Escape::for_content_type(content_type);
         let body = self.references.fill_body(request.body.unwrap_or_default(), escape);
         if body.len() > self.limits.request_body {
-            return Err(format!("a body of {} bytes is over the limit of {}", body.len(), self.limits.request_body));
+            return Err(format!(
+                "a body of {} bytes is over the limit of {}",
+                body.len(),
+                self.limits.request_body
+            ));
         }
         let asked = request.timeout_ms.map(u64::from).map(Duration::from_millis);
         Ok(Outbound {
@@ -149,7 +164,11 @@ impl Call {
         RequestPreview {
             method: method(request.method).to_string(),
             url,
-            headers: request.headers.iter().map(|(name, value)| (name.clone(), self.references.mask(value))).collect(),
+            headers: request
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), self.references.mask(value)))
+                .collect(),
             body: request.body.as_ref().map(|body| self.references.mask(&String::from_utf8_lossy(body))),
         }
     }
@@ -174,7 +193,12 @@ impl Call {
             EgressError::Denied(denial) => {
                 let origin = masked(denial.origin);
                 let denial = Denial { origin, reason: masked(denial.reason) };
-                tracing::warn!(notifier = self.notifier, origin = denial.origin, reason = denial.reason, "a plugin's request was stopped");
+                tracing::warn!(
+                    notifier = self.notifier,
+                    origin = denial.origin,
+                    reason = denial.reason,
+                    "a plugin's request was stopped"
+                );
                 let reason = format!("`{}`: {}", denial.origin, denial.reason);
                 self.denial = Some(denial);
                 HttpError::Denied(reason)
@@ -206,7 +230,12 @@ impl guest_http::Host for Call {
             (Outlet::Captured(captured), Some(preview)) => match self.policy.admit(&outbound.url) {
                 Ok(_) => {
                     captured.push(preview);
-                    Ok(Inbound { status: 200, headers: HeaderMap::new(), body: b"ok".to_vec(), truncated: false })
+                    Ok(Inbound {
+                        status: 200,
+                        headers: HeaderMap::new(),
+                        body: b"ok".to_vec(),
+                        truncated: false,
+                    })
                 }
                 Err(denial) => Err(EgressError::Denied(denial)),
             },
@@ -241,7 +270,9 @@ impl guest_sign::Host for Call {
     fn hmac_sha256(&mut self, secret: String, message: Vec<u8>) -> Result<Vec<u8>, String> {
         let secret = self.references.value(&secret).ok_or("that is no reference to a secret")?;
         if self.references.occurs_in(&message) {
-            return Err("a signed message can't hold a reference: the receiver would see another message".into());
+            return Err(
+                "a signed message can't hold a reference: the receiver would see another message".into()
+            );
         }
         let secret = secret.expose();
         let key = match secret.strip_prefix("whsec_") {
@@ -298,8 +329,13 @@ mod tests {
             ("application/x-www-form-urlencoded", "a%22b%26c"),
             ("text/plain", "a\"b&c"),
         ] {
-            let headers = [("content-type", content_type.to_owned()), ("authorization", format!("Bearer {reference}"))];
-            let outbound = call.outbound(request(format!("https://x.example/{reference}/y?z#f"), &headers, reference.clone()));
+            let headers =
+                [("content-type", content_type.to_owned()), ("authorization", format!("Bearer {reference}"))];
+            let outbound = call.outbound(request(
+                format!("https://x.example/{reference}/y?z#f"),
+                &headers,
+                reference.clone(),
+            ));
             let outbound = outbound.expect("a request");
             assert_eq!(outbound.url.as_str(), "https://x.example/a%22b%26c/y?z&q=a%22b%26c");
             assert_eq!(outbound.headers["authorization"], "Bearer a\"b&c");
@@ -316,10 +352,16 @@ mod tests {
         };
         assert_eq!(refused("nowhere", "x-a", "1"), "the address: relative URL without a base");
         for name in ["Host", "content-length", "Transfer-Encoding", "connection", "proxy-connection"] {
-            assert_eq!(refused("https://x.example", name, "1"), format!("the header `{name}` is the host's to set"));
+            assert_eq!(
+                refused("https://x.example", name, "1"),
+                format!("the header `{name}` is the host's to set")
+            );
         }
         assert_eq!(refused("https://x.example", "a b", "1"), "`a b` is no header's name");
-        assert_eq!(refused("https://x.example", "x-a", "1\r\nx-b: 2"), "the header `x-a` has a value that can't be sent");
+        assert_eq!(
+            refused("https://x.example", "x-a", "1\r\nx-b: 2"),
+            "the header `x-a` has a value that can't be sent"
+        );
         drop(reference);
     }
 

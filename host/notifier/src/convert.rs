@@ -99,28 +99,46 @@ pub(crate) fn description(description: exported::Description) -> Description {
 }
 
 /// What a plugin complains of, each text through `said`.
-pub(crate) fn problems(problems: Vec<exported::Problem>, said: impl Fn(&str) -> String) -> Vec<ConfigProblem> {
+pub(crate) fn problems(
+    problems: Vec<exported::Problem>,
+    said: impl Fn(&str) -> String,
+) -> Vec<ConfigProblem> {
     problems
         .into_iter()
-        .map(|problem| ConfigProblem { key: problem.key.map(|key| said(&key)), message: said(&problem.message) })
+        .map(|problem| ConfigProblem {
+            key: problem.key.map(|key| said(&key)),
+            message: said(&problem.message),
+        })
         .collect()
 }
 
 /// Why a plugin did not deliver, each text through `said`.
-pub(crate) fn notify_error(notifier: &str, error: exported::NotifyError, said: impl Fn(&str) -> String) -> NotifierError {
+pub(crate) fn notify_error(
+    notifier: &str,
+    error: exported::NotifyError,
+    said: impl Fn(&str) -> String,
+) -> NotifierError {
     let notifier = notifier.to_owned();
     let after = |ms: Option<u64>| ms.map(wait);
     match error {
-        exported::NotifyError::Config(found) => NotifierError::Config { notifier, problems: problems(found, said) },
-        exported::NotifyError::Unauthorized(message) => NotifierError::Unauthorized { notifier, message: said(&message) },
-        exported::NotifyError::Gone(message) => NotifierError::Gone { notifier, message: said(&message) },
-        exported::NotifyError::RateLimited(retry) => {
-            NotifierError::RateLimited { notifier, message: said(&retry.message), after: after(retry.after_ms) }
+        exported::NotifyError::Config(found) => {
+            NotifierError::Config { notifier, problems: problems(found, said) }
         }
+        exported::NotifyError::Unauthorized(message) => {
+            NotifierError::Unauthorized { notifier, message: said(&message) }
+        }
+        exported::NotifyError::Gone(message) => NotifierError::Gone { notifier, message: said(&message) },
+        exported::NotifyError::RateLimited(retry) => NotifierError::RateLimited {
+            notifier,
+            message: said(&retry.message),
+            after: after(retry.after_ms),
+        },
         exported::NotifyError::Transient(retry) => {
             NotifierError::Transient { notifier, message: said(&retry.message), after: after(retry.after_ms) }
         }
-        exported::NotifyError::Permanent(message) => NotifierError::Permanent { notifier, message: said(&message) },
+        exported::NotifyError::Permanent(message) => {
+            NotifierError::Permanent { notifier, message: said(&message) }
+        }
     }
 }
 

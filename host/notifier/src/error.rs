@@ -160,9 +160,10 @@ impl NotifierError {
             Self::RateLimited { .. } | Self::Transient { .. } | Self::Cpu { .. } | Self::WallClock { .. } => {
                 ErrorClass::Transient
             }
-            Self::Unknown { .. } | Self::Config { .. } | Self::EgressDenied { .. } | Self::BadComponent { .. } => {
-                ErrorClass::Config
-            }
+            Self::Unknown { .. }
+            | Self::Config { .. }
+            | Self::EgressDenied { .. }
+            | Self::BadComponent { .. } => ErrorClass::Config,
             Self::Unauthorized { .. }
             | Self::Gone { .. }
             | Self::Permanent { .. }
@@ -201,10 +202,18 @@ impl NotifierError {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", known.join(", ")),
             }),
-            Self::Config { notifier, .. } => Some(format!("`uptime plugin inspect {notifier}` lists its settings")),
-            Self::Unauthorized { .. } => Some("look whether the channel's token is right and still valid".into()),
-            Self::Gone { .. } => Some("look whether the channel's address or destination still exists".into()),
-            Self::EgressDenied { origin, .. } => Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table")),
+            Self::Config { notifier, .. } => {
+                Some(format!("`uptime plugin inspect {notifier}` lists its settings"))
+            }
+            Self::Unauthorized { .. } => {
+                Some("look whether the channel's token is right and still valid".into())
+            }
+            Self::Gone { .. } => {
+                Some("look whether the channel's address or destination still exists".into())
+            }
+            Self::EgressDenied { origin, .. } => {
+                Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table"))
+            }
             Self::BadComponent { .. } => Some("build it again with `uptime plugin build`".into()),
             Self::Host(_) => Some("this is a bug in uptime".into()),
             _ => None,

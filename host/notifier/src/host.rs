@@ -110,8 +110,9 @@ impl NotifierHost {
             .collect();
         Ok(Self {
             inner: Arc::new(Inner {
-                ticker: Ticker::start(&engine)
-                    .map_err(|error| NotifierError::Host(format!("the ticker thread did not start: {error}")))?,
+                ticker: Ticker::start(&engine).map_err(|error| {
+                    NotifierError::Host(format!("the ticker thread did not start: {error}"))
+                })?,
                 engine,
                 linker,
                 plugins,
@@ -132,7 +133,11 @@ impl NotifierHost {
     }
 
     /// What is wrong with a channel's settings; an empty list: nothing.
-    pub async fn validate(&self, name: &str, settings: &ResolvedSettings) -> Result<Vec<ConfigProblem>, NotifierError> {
+    pub async fn validate(
+        &self,
+        name: &str,
+        settings: &ResolvedSettings,
+    ) -> Result<Vec<ConfigProblem>, NotifierError> {
         let plugin = self.inner.plugin(name)?;
         let description = self.inner.description(plugin).await?;
         let problems = settings::check(description, settings);
@@ -184,8 +189,13 @@ impl Inner {
         plugin
             .description
             .get_or_try_init(|| async {
-                let call =
-                    Call::new(&plugin.name, &plugin.limits, References::default(), Policy::default(), Outlet::Closed);
+                let call = Call::new(
+                    &plugin.name,
+                    &plugin.limits,
+                    References::default(),
+                    Policy::default(),
+                    Outlet::Closed,
+                );
                 let (answer, _) = self
                     .call(plugin, call, |guest, store| {
                         Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
@@ -197,7 +207,11 @@ impl Inner {
     }
 
     /// One delivery, and the call's remains where it came to a call.
-    async fn deliver(&self, delivery: Delivery<'_>, outlet: Outlet) -> (Result<Receipt, NotifierError>, Option<Call>) {
+    async fn deliver(
+        &self,
+        delivery: Delivery<'_>,
+        outlet: Outlet,
+    ) -> (Result<Receipt, NotifierError>, Option<Call>) {
         let name = delivery.notifier;
         let prepared = async {
             let plugin = self.plugin(name)?;
@@ -260,7 +274,10 @@ impl Inner {
         let result = match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(broken_off(plugin, &call, &error)),
-            Err(_) => Err(NotifierError::WallClock { notifier: plugin.name.clone(), limit: plugin.limits.wall_clock }),
+            Err(_) => Err(NotifierError::WallClock {
+                notifier: plugin.name.clone(),
+                limit: plugin.limits.wall_clock,
+            }),
         };
         (result, call)
     }
@@ -273,12 +290,15 @@ impl Inner {
         plugin
             .ready
             .get_or_try_init(|| async {
-                let (engine, cache, bytes) = (self.engine.clone(), Arc::clone(&self.cache), plugin.bytes.clone());
+                let (engine, cache, bytes) =
+                    (self.engine.clone(), Arc::clone(&self.cache), plugin.bytes.clone());
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
                 plugin::look(&bytes).map_err(bad)?;
                 let component = tokio::task::spawn_blocking(move || cache.load(&engine, &bytes))
                     .await
-                    .map_err(|error| NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name)))?
+                    .map_err(|error| {
+                        NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name))
+                    })?
                     .map_err(|error| bad(plugin::one_line(&error)))?;
                 plugin::link(&self.engine, &self.linker, &component).map_err(bad)
             })
@@ -290,7 +310,10 @@ impl Inner {
 fn receipt(
     name: &str,
     description: &Description,
-    answer: Result<Result<crate::bindings::exports::uptime::notifier::notifier::Receipt, guest::NotifyError>, NotifierError>,
+    answer: Result<
+        Result<crate::bindings::exports::uptime::notifier::notifier::Receipt, guest::NotifyError>,
+        NotifierError,
+    >,
     call: &Call,
 ) -> Result<Receipt, NotifierError> {
     match (answer?, &call.denial) {
@@ -337,7 +360,10 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
     match error.downcast_ref::<Halt>() {
         Some(Halt::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
         Some(Halt::Requests) => {
-            return NotifierError::Limit { notifier, limit: format!("{} requests in a call", limits.requests) };
+            return NotifierError::Limit {
+                notifier,
+                limit: format!("{} requests in a call", limits.requests),
+            };
         }
         None => {}
     }

@@ -75,7 +75,13 @@ impl Memory {
         Self { bytes_left: limits.memory, entries_left: limits.table_entries, denied: false }
     }
 
-    fn take(left: &mut usize, denied: &mut bool, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    fn take(
+        left: &mut usize,
+        denied: &mut bool,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
         // Over the guest's own maximum: it fails anyway, and takes nothing.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return false;
@@ -88,11 +94,21 @@ impl Memory {
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(Self::take(&mut self.bytes_left, &mut self.denied, current, desired, maximum))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(Self::take(&mut self.entries_left, &mut self.denied, current, desired, maximum))
     }
 

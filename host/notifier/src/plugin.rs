@@ -56,14 +56,21 @@ pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// A compiled component, its imports resolved; the reason when it is no plugin for this host.
-pub(crate) fn link(engine: &Engine, linker: &Linker<Call>, component: &Component) -> Result<NotifierPluginPre<Call>, String> {
+pub(crate) fn link(
+    engine: &Engine,
+    linker: &Linker<Call>,
+    component: &Component,
+) -> Result<NotifierPluginPre<Call>, String> {
     let ty = component.component_type();
     let version = ty
         .exports(engine)
         .find_map(|(name, _)| name.strip_prefix(INTERFACE)?.strip_prefix('@').map(str::to_owned))
         .ok_or_else(|| format!("it does not export `{INTERFACE}`"))?;
     if !VERSIONS.contains(&version.as_str()) {
-        return Err(format!("it is built for version {version} of the interface, and this program speaks {}", VERSIONS.join(", ")));
+        return Err(format!(
+            "it is built for version {version} of the interface, and this program speaks {}",
+            VERSIONS.join(", ")
+        ));
     }
     linker.instantiate_pre(component).and_then(NotifierPluginPre::new).map_err(|error| one_line(&error))
 }

@@ -18,7 +18,8 @@ pub(crate) const MASK: &str = "•••";
 const CLEARED_MIN: usize = 4;
 
 /// All but unreserved characters and the `:` of a Telegram token, which its server wants as it is.
-const OUTSIDE_ADDRESSES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+const OUTSIDE_ADDRESSES: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// How a value is written at the place where it is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ impl References {
     /// An address with the values in their places: one that begins it as it is (it is an address itself), others
     /// percent-encoded.
     pub(crate) fn fill_url(&self, url: &str) -> String {
-        match self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?))) {
+        match self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)))
+        {
             Some((first, rest)) => format!("{}{}", first.value.expose(), self.fill(rest, Escape::Percent)),
             None => self.fill(url, Escape::Percent),
         }
@@ -129,11 +131,14 @@ impl References {
 
     /// Bytes from outside with every value masked, however it is written.
     pub(crate) fn clear(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.entries.iter().filter(|entry| entry.value.expose().len() >= CLEARED_MIN).fold(bytes, |bytes, entry| {
-            [Escape::None, Escape::Json, Escape::Percent].into_iter().fold(bytes, |bytes, escape| {
-                replace(bytes, escape.apply(entry.value.expose()).as_bytes(), MASK.as_bytes())
-            })
-        })
+        self.entries.iter().filter(|entry| entry.value.expose().len() >= CLEARED_MIN).fold(
+            bytes,
+            |bytes, entry| {
+                [Escape::None, Escape::Json, Escape::Percent].into_iter().fold(bytes, |bytes, escape| {
+                    replace(bytes, escape.apply(entry.value.expose()).as_bytes(), MASK.as_bytes())
+                })
+            },
+        )
     }
 }
 
@@ -176,7 +181,10 @@ mod tests {
         let mut references = References::default();
         let secret = references.add(&Secret::new("a\"b/c d"));
         assert_eq!(references.fill(&format!("Bearer {secret}"), Escape::None), "Bearer a\"b/c d");
-        assert_eq!(references.fill_url(&format!("https://x/{secret}?q={secret}")), "https://x/a%22b%2Fc%20d?q=a%22b%2Fc%20d");
+        assert_eq!(
+            references.fill_url(&format!("https://x/{secret}?q={secret}")),
+            "https://x/a%22b%2Fc%20d?q=a%22b%2Fc%20d"
+        );
         let json = references.fill_body(format!("{{\"k\":\"{secret}{secret}\"}}").into_bytes(), Escape::Json);
         assert_eq!(String::from_utf8(json).expect("text"), "{\"k\":\"a\\\"b/c da\\\"b/c d\"}");
     }
@@ -215,9 +223,13 @@ mod tests {
 
     #[test]
     fn bytes_are_found_and_replaced() {
-        for (haystack, needle, with, result) in
-            [("aab", "ab", "x", "ax"), ("abab", "ab", "", ""), ("ab", "abc", "x", "ab"), ("a", "", "x", "a"), ("xaxa", "xa", "xax", "xaxxax")]
-        {
+        for (haystack, needle, with, result) in [
+            ("aab", "ab", "x", "ax"),
+            ("abab", "ab", "", ""),
+            ("ab", "abc", "x", "ab"),
+            ("a", "", "x", "a"),
+            ("xaxa", "xa", "xax", "xaxxax"),
+        ] {
             assert_eq!(replace(haystack.into(), needle.as_bytes(), with.as_bytes()), result.as_bytes());
         }
     }

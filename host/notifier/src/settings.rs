@@ -39,9 +39,9 @@ pub(crate) fn check(description: &Description, settings: &ResolvedSettings) -> V
         problem(key, format!("`{}` has no such setting{near}", description.name))
     });
     let wrong = description.fields.iter().filter_map(|field| match settings.get(&field.key) {
-        Some(setting) if !is_empty(setting) => {
-            hand_over(field, setting, &mut References::default()).err().map(|message| problem(&field.key, message))
-        }
+        Some(setting) if !is_empty(setting) => hand_over(field, setting, &mut References::default())
+            .err()
+            .map(|message| problem(&field.key, message)),
         _ if field.required => Some(problem(&field.key, format!("is missing: {}", field.help))),
         _ => None,
     });
@@ -49,7 +49,11 @@ pub(crate) fn check(description: &Description, settings: &ResolvedSettings) -> V
 }
 
 /// The settings as the plugin gets them. What [`check`] complains of is left out.
-pub(crate) fn for_guest(description: &Description, settings: &ResolvedSettings, references: &mut References) -> Vec<Setting> {
+pub(crate) fn for_guest(
+    description: &Description,
+    settings: &ResolvedSettings,
+    references: &mut References,
+) -> Vec<Setting> {
     description
         .fields
         .iter()
@@ -61,7 +65,10 @@ pub(crate) fn for_guest(description: &Description, settings: &ResolvedSettings, 
 }
 
 /// The origins that are granted by an address being written into the settings.
-pub(crate) fn origins<'a>(description: &'a Description, settings: &'a ResolvedSettings) -> impl Iterator<Item = HostGrant> + 'a {
+pub(crate) fn origins<'a>(
+    description: &'a Description,
+    settings: &'a ResolvedSettings,
+) -> impl Iterator<Item = HostGrant> + 'a {
     description
         .fields
         .iter()
@@ -83,7 +90,11 @@ fn is_empty(setting: &ResolvedSetting) -> bool {
 }
 
 /// One value in the form of the field's kind. Texts stand for numbers and switches too: the environment has only texts.
-fn hand_over(field: &Field, setting: &ResolvedSetting, references: &mut References) -> Result<SettingValue, String> {
+fn hand_over(
+    field: &Field,
+    setting: &ResolvedSetting,
+    references: &mut References,
+) -> Result<SettingValue, String> {
     use ResolvedSetting as R;
     match (field.kind, setting) {
         (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
@@ -99,7 +110,9 @@ fn hand_over(field: &Field, setting: &ResolvedSetting, references: &mut Referenc
         }
         (FieldKind::Secret, _) => Err("takes a text, best as `{ env = \"NAME\" }`, or a list of them".into()),
         (FieldKind::Url, R::Text(text)) => match Url::parse(text.expose()) {
-            Ok(url) if HostGrant::origin_of(&url).is_some() => Ok(SettingValue::Text(text.expose().to_owned())),
+            Ok(url) if HostGrant::origin_of(&url).is_some() => {
+                Ok(SettingValue::Text(text.expose().to_owned()))
+            }
             _ => Err("takes an address such as `https://example.com/path`".into()),
         },
         (FieldKind::Url, _) => Err("takes an address".into()),
@@ -109,9 +122,12 @@ fn hand_over(field: &Field, setting: &ResolvedSetting, references: &mut Referenc
         }
         (FieldKind::Integer, _) => Err("takes a whole number".into()),
         (FieldKind::Boolean, R::Boolean(switch)) => Ok(SettingValue::Boolean(*switch)),
-        (FieldKind::Boolean, R::Text(text)) => {
-            text.expose().trim().parse().map(SettingValue::Boolean).map_err(|_| "takes `true` or `false`".into())
-        }
+        (FieldKind::Boolean, R::Text(text)) => text
+            .expose()
+            .trim()
+            .parse()
+            .map(SettingValue::Boolean)
+            .map_err(|_| "takes `true` or `false`".into()),
         (FieldKind::Boolean, _) => Err("takes `true` or `false`".into()),
         (FieldKind::Choice, R::Text(text)) if field.choices.iter().any(|choice| choice == text.expose()) => {
             Ok(SettingValue::Text(text.expose().to_owned()))
@@ -129,7 +145,13 @@ mod tests {
     use super::*;
 
     fn description() -> Description {
-        let field = |key: &str, kind| Field { key: key.into(), help: String::new(), kind, required: false, choices: vec!["a".into()] };
+        let field = |key: &str, kind| Field {
+            key: key.into(),
+            help: String::new(),
+            kind,
+            required: false,
+            choices: vec!["a".into()],
+        };
         Description {
             name: "test".into(),
             version: "1".into(),
@@ -154,8 +176,14 @@ mod tests {
     #[test]
     fn the_guest_gets_references_for_secrets_and_for_a_maps_values() {
         let settings = ResolvedSettings::from([
-            ("secret".to_owned(), ResolvedSetting::List(vec![Secret::new("canary1"), Secret::new("canary2"), Secret::new("")])),
-            ("map".to_owned(), ResolvedSetting::Map(BTreeMap::from([("key".to_owned(), Secret::new("canary3"))]))),
+            (
+                "secret".to_owned(),
+                ResolvedSetting::List(vec![Secret::new("canary1"), Secret::new("canary2"), Secret::new("")]),
+            ),
+            (
+                "map".to_owned(),
+                ResolvedSetting::Map(BTreeMap::from([("key".to_owned(), Secret::new("canary3"))])),
+            ),
             ("text".to_owned(), text("clear")),
         ]);
         let mut references = References::default();
@@ -164,8 +192,11 @@ mod tests {
         assert!(shown.contains("clear") && shown.contains("key") && !shown.contains("canary"), "{shown}");
         let SettingValue::List(secrets) = &given[1].value else { panic!("{shown}") };
         let SettingValue::Map(map) = &given[2].value else { panic!("{shown}") };
-        let values: Vec<_> =
-            secrets.iter().chain([&map[0].1]).map(|reference| references.value(reference).map(Secret::expose)).collect();
+        let values: Vec<_> = secrets
+            .iter()
+            .chain([&map[0].1])
+            .map(|reference| references.value(reference).map(Secret::expose))
+            .collect();
         assert_eq!(values, [Some("canary1"), Some("canary2"), Some("canary3")]);
     }
 
@@ -178,16 +209,29 @@ mod tests {
             ("text", vec![text("x"), R::Integer(1)], vec![R::Boolean(true), list(), map()]),
             ("secret", vec![text("x"), R::Integer(1), list()], vec![R::Boolean(true), map()]),
             ("url", vec![text("http://x/y")], vec![text("x"), text("ftp://x"), R::Integer(1), list(), map()]),
-            ("integer", vec![R::Integer(-1), text(" 7 ")], vec![text("x"), text("1.5"), R::Boolean(true), list(), map()]),
-            ("boolean", vec![R::Boolean(false), text("true")], vec![text("yes"), R::Integer(1), list(), map()]),
+            (
+                "integer",
+                vec![R::Integer(-1), text(" 7 ")],
+                vec![text("x"), text("1.5"), R::Boolean(true), list(), map()],
+            ),
+            (
+                "boolean",
+                vec![R::Boolean(false), text("true")],
+                vec![text("yes"), R::Integer(1), list(), map()],
+            ),
             ("choice", vec![text("a")], vec![text("b"), R::Integer(1), list(), map()]),
             ("map", vec![map()], vec![text("x"), list(), R::Integer(1)]),
         ] {
             for setting in good {
-                assert_eq!(check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())])), [], "{key} {setting:?}");
+                assert_eq!(
+                    check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())])),
+                    [],
+                    "{key} {setting:?}"
+                );
             }
             for setting in bad {
-                let problems = check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())]));
+                let problems =
+                    check(&description(), &ResolvedSettings::from([(key.to_owned(), setting.clone())]));
                 assert_eq!(problems.len(), 1, "{key} {setting:?}");
             }
         }

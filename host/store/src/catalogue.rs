@@ -93,7 +93,9 @@ impl Store {
     pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied, StoreError> {
         let mut transaction = self.pool.begin().await?;
         // Two at once would both add; the second waits and finds nothing left to do.
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))").execute(&mut *transaction).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
+            .execute(&mut *transaction)
+            .await?;
         let mut applied = Applied::default();
         apply_channels(&mut transaction, wanted, &mut applied).await?;
         apply_monitors(&mut transaction, wanted, &mut applied).await?;
@@ -114,16 +116,27 @@ struct Existing {
 }
 
 /// Which columns of `existing` are not what is wanted.
-fn differing(existing: &Existing, wanted: &BTreeMap<&'static str, Value>, source: Source) -> Vec<&'static str> {
-    let mut keys: Vec<&'static str> =
-        wanted.iter().filter(|(key, value)| existing.columns.get(*key) != Some(value)).map(|(key, _)| *key).collect();
+fn differing(
+    existing: &Existing,
+    wanted: &BTreeMap<&'static str, Value>,
+    source: Source,
+) -> Vec<&'static str> {
+    let mut keys: Vec<&'static str> = wanted
+        .iter()
+        .filter(|(key, value)| existing.columns.get(*key) != Some(value))
+        .map(|(key, _)| *key)
+        .collect();
     if existing.source != source.as_str() {
         keys.push("source");
     }
     keys
 }
 
-async fn apply_channels(connection: &mut PgConnection, wanted: Wanted<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+async fn apply_channels(
+    connection: &mut PgConnection,
+    wanted: Wanted<'_>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
     let mut existing = existing_channels(connection).await?;
     for channel in wanted.channels {
         let columns = channel_columns(channel)?;
@@ -158,7 +171,11 @@ async fn apply_channels(connection: &mut PgConnection, wanted: Wanted<'_>, appli
     settle_absent(connection, "channel", gone, wanted.absent, applied).await
 }
 
-async fn apply_monitors(connection: &mut PgConnection, wanted: Wanted<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+async fn apply_monitors(
+    connection: &mut PgConnection,
+    wanted: Wanted<'_>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
     let mut existing = existing_monitors(connection).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
@@ -194,7 +211,8 @@ async fn apply_monitors(connection: &mut PgConnection, wanted: Wanted<'_>, appli
         .bind(wanted.source.as_str())
         .fetch_one(&mut *connection)
         .await?;
-        let channels: Vec<i64> = monitor.channels.iter().filter_map(|name| channel_ids.get(name)).copied().collect();
+        let channels: Vec<i64> =
+            monitor.channels.iter().filter_map(|name| channel_ids.get(name)).copied().collect();
         sqlx::query("DELETE FROM monitor_channels WHERE monitor_id = $1 AND channel_id <> ALL ($2)")
             .bind(id)
             .bind(&channels)
@@ -281,22 +299,31 @@ async fn settle_absent(
             .into_iter()
             .collect(),
     };
-    applied.changes.extend(gone.into_iter().filter(|(_, row)| disabled.contains(&row.id)).map(|(name, _)| Change {
-        kind: ChangeKind::Remove,
-        table,
-        name,
-        keys: Vec::new(),
-    }));
+    applied.changes.extend(
+        gone.into_iter().filter(|(_, row)| disabled.contains(&row.id)).map(|(name, _)| Change {
+            kind: ChangeKind::Remove,
+            table,
+            name,
+            keys: Vec::new(),
+        }),
+    );
     Ok(())
 }
 
 async fn drop_waiting_checks(connection: &mut PgConnection, monitors: &[i64]) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM jobs WHERE queue = 'monitor-checks' AND subject = ANY ($1)").bind(monitors).execute(connection).await?;
+    sqlx::query("DELETE FROM jobs WHERE queue = 'monitor-checks' AND subject = ANY ($1)")
+        .bind(monitors)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 fn json<T: serde::Serialize>(column: &'static str, name: &str, value: &T) -> Result<Value, StoreError> {
-    serde_json::to_value(value).map_err(|error| StoreError::Row { column, row: format!("`{name}`"), reason: error.to_string() })
+    serde_json::to_value(value).map_err(|error| StoreError::Row {
+        column,
+        row: format!("`{name}`"),
+        reason: error.to_string(),
+    })
 }
 
 fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, StoreError> {
@@ -338,7 +365,10 @@ async fn existing_channels(connection: &mut PgConnection) -> Result<HashMap<Stri
                 ("filter", row.try_get("filter")?),
                 ("allow", row.try_get("allow")?),
             ]);
-            Ok((row.try_get("name")?, Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns }))
+            Ok((
+                row.try_get("name")?,
+                Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns },
+            ))
         })
         .collect()
 }
@@ -362,7 +392,10 @@ async fn existing_monitors(connection: &mut PgConnection) -> Result<HashMap<Stri
                 ("tags", row.try_get("tags")?),
                 ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
             ]);
-            Ok((row.try_get("name")?, Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns }))
+            Ok((
+                row.try_get("name")?,
+                Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns },
+            ))
         })
         .collect()
 }

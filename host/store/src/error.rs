@@ -54,10 +54,16 @@ impl StoreError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Url(_) => "write it as `postgres://user@host:5432/name`",
-            Self::Unreachable(_) => "is the server running? `uptime doctor` and `psql \"$DATABASE_URL\"` tell more",
+            Self::Unreachable(_) => {
+                "is the server running? `uptime doctor` and `psql \"$DATABASE_URL\"` tell more"
+            }
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
-            Self::Migration(_) => "restore the database from before the change, or point `DATABASE_URL` to an empty one",
-            Self::Refused(_) | Self::Row { .. } => "this is a bug in `uptime`: please report it with this message",
+            Self::Migration(_) => {
+                "restore the database from before the change, or point `DATABASE_URL` to an empty one"
+            }
+            Self::Refused(_) | Self::Row { .. } => {
+                "this is a bug in `uptime`: please report it with this message"
+            }
         }
     }
 }

@@ -19,5 +19,4 @@ pub mod schedule;
 pub use connection::{Store, Wakeups};
 pub use error::StoreError;
 
-
 pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

@@ -140,7 +140,10 @@ impl Store {
 
     /// The channel of this name.
     pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM channels WHERE name = $1").bind(name).fetch_optional(&self.pool).await?;
+        let row = sqlx::query("SELECT * FROM channels WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await?;
         row.as_ref().map(channel).transpose()
     }
 
@@ -155,9 +158,12 @@ impl Store {
     pub async fn record_delivery(&self, tried: &DeliveryTry) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let ours = match &tried.end {
-            DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted => crate::queue::complete(&mut transaction, &[tried.claim]).await?,
+            DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted => {
+                crate::queue::complete(&mut transaction, &[tried.claim]).await?
+            }
             DeliveryEnd::Retry { after, error, .. } => {
-                let failure = JobFailure { claim: tried.claim, retry_after: Some(*after), error: error.clone() };
+                let failure =
+                    JobFailure { claim: tried.claim, retry_after: Some(*after), error: error.clone() };
                 crate::queue::fail(&mut transaction, &[failure]).await?
             }
             DeliveryEnd::Failed { error, .. } => {
@@ -206,11 +212,15 @@ impl Store {
     }
 
     /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try.
-    pub async fn fail_notifications(&self, failures: &[(NotificationId, JobFailure)]) -> Result<(), StoreError> {
+    pub async fn fail_notifications(
+        &self,
+        failures: &[(NotificationId, JobFailure)],
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let jobs: Vec<JobFailure> = failures.iter().map(|(_, failure)| failure.clone()).collect();
         let ours = crate::queue::fail(&mut transaction, &jobs).await?;
-        for (notification, failure) in failures.iter().filter(|(_, failure)| ours.contains(&failure.claim.id)) {
+        for (notification, failure) in failures.iter().filter(|(_, failure)| ours.contains(&failure.claim.id))
+        {
             let state = if failure.retry_after.is_some() { "queued" } else { "failed" };
             sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
                 .bind(notification.0)
@@ -267,7 +277,11 @@ async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Res
 }
 
 /// What waits for the channel waits for so long; what is enqueued meanwhile is given the same instant.
-async fn pause_channel(connection: &mut PgConnection, channel: ChannelId, pause: Duration) -> Result<(), StoreError> {
+async fn pause_channel(
+    connection: &mut PgConnection,
+    channel: ChannelId,
+    pause: Duration,
+) -> Result<(), StoreError> {
     sqlx::query(
         "WITH paused AS (
            UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
@@ -285,7 +299,11 @@ async fn pause_channel(connection: &mut PgConnection, channel: ChannelId, pause:
 
 /// Makes a notification and its job within a transaction of the caller's. A second one for the same incident, channel,
 /// event and sequence is not made.
-pub(crate) async fn enqueue(connection: &mut PgConnection, channel: ChannelId, event: &Event) -> Result<(), StoreError> {
+pub(crate) async fn enqueue(
+    connection: &mut PgConnection,
+    channel: ChannelId,
+    event: &Event,
+) -> Result<(), StoreError> {
     let snapshot = serde_json::to_value(event).map_err(|error| StoreError::Row {
         column: "snapshot",
         row: format!("delivery {}", event.delivery_id),
@@ -320,7 +338,11 @@ fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
     let allow = allow
         .iter()
         .map(|grant| {
-            grant.parse().map_err(|reason| StoreError::Row { column: "allow", row: format!("channel `{name}`"), reason })
+            grant.parse().map_err(|reason| StoreError::Row {
+                column: "allow",
+                row: format!("channel `{name}`"),
+                reason,
+            })
         })
         .collect::<Result<_, _>>()?;
     let mut settings: Settings = row.json("settings", || format!("channel `{name}`"))?;

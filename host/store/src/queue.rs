@@ -141,7 +141,8 @@ impl Store {
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let rows = if let Some((per_lane, load)) = request.lanes {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
-            let running: Vec<i64> = load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
+            let running: Vec<i64> =
+                load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
             sqlx::query(include_str!("../queries/claim_in_lanes.sql"))
                 .bind(request.queue)
                 .bind(limit)
@@ -251,9 +252,17 @@ impl Store {
 
     /// Puts failed jobs back: those of `ids` (`None`: all), and of `queue` where one is named. Gives, for each that
     /// was there, whether it waits again; `false` means that another job for the same subject waits already.
-    pub async fn retry_failed(&self, ids: Option<&[JobId]>, queue: Option<&str>) -> Result<Vec<(JobId, bool)>, StoreError> {
+    pub async fn retry_failed(
+        &self,
+        ids: Option<&[JobId]>,
+        queue: Option<&str>,
+    ) -> Result<Vec<(JobId, bool)>, StoreError> {
         let ids: Option<Vec<i64>> = ids.map(|ids| ids.iter().map(|id| id.0).collect());
-        let rows = sqlx::query(include_str!("../queries/retry_failed.sql")).bind(ids).bind(queue).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
+            .bind(ids)
+            .bind(queue)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| Ok((JobId(row.try_get("id")?), row.try_get("put_back")?))).collect()
     }
 
@@ -261,8 +270,16 @@ impl Store {
     /// there always are.
     pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>, StoreError> {
         let all = queues.is_empty();
-        let named = if all { vec![crate::MONITOR_CHECKS.to_owned(), crate::NOTIFICATIONS.to_owned()] } else { queues.to_vec() };
-        let rows = sqlx::query(include_str!("../queries/queue_sizes.sql")).bind(named).bind(all).fetch_all(&self.pool).await?;
+        let named = if all {
+            vec![crate::MONITOR_CHECKS.to_owned(), crate::NOTIFICATIONS.to_owned()]
+        } else {
+            queues.to_vec()
+        };
+        let rows = sqlx::query(include_str!("../queries/queue_sizes.sql"))
+            .bind(named)
+            .bind(all)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(QueueSize {
@@ -279,7 +296,12 @@ impl Store {
     }
 
     /// Adds to what `worker` finished in this minute, and forgets what is older than an hour.
-    pub async fn count_finished(&self, queue: &str, worker: uuid::Uuid, finished: u64) -> Result<(), StoreError> {
+    pub async fn count_finished(
+        &self,
+        queue: &str,
+        worker: uuid::Uuid,
+        finished: u64,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "WITH old AS (DELETE FROM queue_throughput WHERE queue = $1 AND minute_at < now() - interval '1 hour')
              INSERT INTO queue_throughput AS t (queue, worker, minute_at, finished)
@@ -299,7 +321,10 @@ impl Store {
 const RANKED_JOBS: i64 = 2_000;
 
 /// Deletes finished jobs within a transaction of the caller's.
-pub(crate) async fn complete(connection: &mut sqlx::PgConnection, claims: &[Claim]) -> Result<HashSet<JobId>, StoreError> {
+pub(crate) async fn complete(
+    connection: &mut sqlx::PgConnection,
+    claims: &[Claim],
+) -> Result<HashSet<JobId>, StoreError> {
     let (ids, attempts) = columns(claims);
     let ids: Vec<i64> = sqlx::query_scalar(
         "DELETE FROM jobs j USING unnest($1::bigint[], $2::integer[]) a(id, attempts)
@@ -313,7 +338,10 @@ pub(crate) async fn complete(connection: &mut sqlx::PgConnection, claims: &[Clai
 }
 
 /// Records failures within a transaction of the caller's.
-pub(crate) async fn fail(connection: &mut sqlx::PgConnection, failures: &[JobFailure]) -> Result<HashSet<JobId>, StoreError> {
+pub(crate) async fn fail(
+    connection: &mut sqlx::PgConnection,
+    failures: &[JobFailure],
+) -> Result<HashSet<JobId>, StoreError> {
     let (mut again, mut never) = (Vec::new(), Vec::new());
     for failure in failures {
         match failure.retry_after {

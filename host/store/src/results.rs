@@ -116,7 +116,11 @@ impl Store {
     }
 
     /// Ends the jobs of finished checks, as far as they are still ours, and locks their monitors' states.
-    pub async fn begin_results(&self, claims: &[Claim], monitors: &[MonitorId]) -> Result<ResultsTransaction, StoreError> {
+    pub async fn begin_results(
+        &self,
+        claims: &[Claim],
+        monitors: &[MonitorId],
+    ) -> Result<ResultsTransaction, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let ours = crate::queue::complete(&mut transaction, claims).await?;
         let ids: Vec<i64> = monitors.iter().map(|id| id.0).collect();
@@ -250,7 +254,10 @@ impl ResultsTransaction {
     }
 
     /// The channels to which this incident's opening is due or was told.
-    pub async fn channels_told(&mut self, incident: IncidentId) -> Result<Vec<InterestedChannel>, StoreError> {
+    pub async fn channels_told(
+        &mut self,
+        incident: IncidentId,
+    ) -> Result<Vec<InterestedChannel>, StoreError> {
         let rows = sqlx::query(
             "SELECT c.id, c.name, c.filter FROM notifications n JOIN channels c ON c.id = n.channel_id
              WHERE n.incident_id = $1 AND n.event = $2 ORDER BY c.id",
@@ -282,7 +289,11 @@ impl ResultsTransaction {
     async fn insert_results(&mut self, recorded: &[Recorded]) -> Result<(), StoreError> {
         let checks = || recorded.iter().map(|recorded| &recorded.check);
         let phase = |phase: fn(&CheckReport) -> Option<Duration>| -> Vec<Option<i32>> {
-            checks().map(|check| phase(&check.report).map(|took| i32::try_from(took.as_micros()).unwrap_or(i32::MAX))).collect()
+            checks()
+                .map(|check| {
+                    phase(&check.report).map(|took| i32::try_from(took.as_micros()).unwrap_or(i32::MAX))
+                })
+                .collect()
         };
         let failure = |part: fn(&Failure) -> &str| -> Vec<Option<&str>> {
             checks().map(|check| check.report.failure.as_ref().map(part)).collect()
@@ -294,8 +305,16 @@ impl ResultsTransaction {
             .bind(checks().map(|check| check.report.outcome().as_str()).collect::<Vec<_>>())
             .bind(failure(|failure| failure.class.as_str()))
             .bind(failure(|failure| &failure.message))
-            .bind(checks().map(|check| check.report.status_code.and_then(|code| i16::try_from(code).ok())).collect::<Vec<_>>())
-            .bind(checks().map(|check| check.report.address.map(|address| address.to_string())).collect::<Vec<_>>())
+            .bind(
+                checks()
+                    .map(|check| check.report.status_code.and_then(|code| i16::try_from(code).ok()))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                checks()
+                    .map(|check| check.report.address.map(|address| address.to_string()))
+                    .collect::<Vec<_>>(),
+            )
             .bind(checks().map(|check| us(check.report.total)).collect::<Vec<_>>())
             .bind(phase(|report| report.phases.dns))
             .bind(phase(|report| report.phases.connect))
@@ -323,21 +342,31 @@ impl ResultsTransaction {
             .bind(recorded.iter().map(|recorded| instant(recorded.check.started_at)).collect::<Vec<_>>())
             .bind(reports().map(|report| report.outcome().as_str()).collect::<Vec<_>>())
             .bind(reports().map(|report| us(report.total)).collect::<Vec<_>>())
-            .bind(reports().map(|report| report.failure.as_ref().map(|failure| failure.message.as_str())).collect::<Vec<_>>())
+            .bind(
+                reports()
+                    .map(|report| report.failure.as_ref().map(|failure| failure.message.as_str()))
+                    .collect::<Vec<_>>(),
+            )
             .execute(&mut *self.transaction)
             .await?;
         Ok(())
     }
 
     async fn follow_up(&mut self, recorded: &[Recorded]) -> Result<(), StoreError> {
-        let next: Vec<&Recorded> =
-            recorded.iter().filter(|recorded| recorded.recheck_after.is_some() || recorded.locked.chained).collect();
+        let next: Vec<&Recorded> = recorded
+            .iter()
+            .filter(|recorded| recorded.recheck_after.is_some() || recorded.locked.chained)
+            .collect();
         if next.is_empty() {
             return Ok(());
         }
         sqlx::query(include_str!("../queries/follow_up.sql"))
             .bind(next.iter().map(|recorded| recorded.check.monitor.id.0).collect::<Vec<_>>())
-            .bind(next.iter().map(|recorded| recorded.recheck_after.map(|after| after.as_secs_f64())).collect::<Vec<_>>())
+            .bind(
+                next.iter()
+                    .map(|recorded| recorded.recheck_after.map(|after| after.as_secs_f64()))
+                    .collect::<Vec<_>>(),
+            )
             .execute(&mut *self.transaction)
             .await?;
         Ok(())

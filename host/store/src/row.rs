@@ -11,7 +11,11 @@ use std::time::Duration;
 pub(crate) trait Columns {
     fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError>;
     fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError>;
-    fn json<T: DeserializeOwned>(&self, column: &'static str, row: impl Fn() -> String) -> Result<T, StoreError>;
+    fn json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+        row: impl Fn() -> String,
+    ) -> Result<T, StoreError>;
     fn count(&self, column: &'static str) -> Result<u32, StoreError>;
 }
 
@@ -24,10 +28,17 @@ impl Columns for PgRow {
         Ok(self.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)?.map(jiff_sqlx::Timestamp::to_jiff))
     }
 
-    fn json<T: DeserializeOwned>(&self, column: &'static str, row: impl Fn() -> String) -> Result<T, StoreError> {
+    fn json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+        row: impl Fn() -> String,
+    ) -> Result<T, StoreError> {
         let value: serde_json::Value = self.try_get(column)?;
-        serde_json::from_value(value)
-            .map_err(|error| StoreError::Row { column, row: row(), reason: error.to_string() })
+        serde_json::from_value(value).map_err(|error| StoreError::Row {
+            column,
+            row: row(),
+            reason: error.to_string(),
+        })
     }
 
     fn count(&self, column: &'static str) -> Result<u32, StoreError> {

@@ -30,7 +30,10 @@ impl Store {
     /// Enqueues every slot that is due by `horizon` from now. State rows that another transaction holds are
     /// passed over; they are still due for the next call.
     pub async fn schedule(&self, horizon: Duration) -> Result<Scheduled, StoreError> {
-        let row = sqlx::query(include_str!("../queries/schedule.sql")).bind(horizon.as_secs_f64()).fetch_one(&self.pool).await?;
+        let row = sqlx::query(include_str!("../queries/schedule.sql"))
+            .bind(horizon.as_secs_f64())
+            .fetch_one(&self.pool)
+            .await?;
         Ok(Scheduled { due: row.try_get("due")?, enqueued: row.try_get("enqueued")? })
     }
 

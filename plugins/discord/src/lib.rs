@@ -6,8 +6,8 @@
 mod render;
 
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request, Response, Settings,
-    accepted, field, message, problem, text, verdict,
+    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request,
+    Response, Settings, accepted, field, message, problem, text, verdict,
 };
 
 /// The notifier `discord`.
@@ -22,9 +22,24 @@ impl Notifier for Discord {
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Sends messages to a Discord channel by its webhook".into(),
             fields: vec![
-                field("webhook_url", FieldKind::Secret, true, "the webhook's address, from the channel's integrations"),
-                field("thread_id", FieldKind::Text, false, "the thread or forum post that the messages go to"),
-                field("username", FieldKind::Text, false, "the name that the messages come from, at most 80 characters"),
+                field(
+                    "webhook_url",
+                    FieldKind::Secret,
+                    true,
+                    "the webhook's address, from the channel's integrations",
+                ),
+                field(
+                    "thread_id",
+                    FieldKind::Text,
+                    false,
+                    "the thread or forum post that the messages go to",
+                ),
+                field(
+                    "username",
+                    FieldKind::Text,
+                    false,
+                    "the name that the messages come from, at most 80 characters",
+                ),
             ],
             hosts: vec!["https://discord.com".into()],
         }
@@ -48,8 +63,14 @@ impl Notifier for Discord {
         problems
     }
 
-    fn notify(settings: &Settings, event: &Event, delivery: &Delivery, host: &mut dyn Host) -> Result<Receipt, NotifyError> {
-        let body = render::payload(&message::compose(event, delivery), event.at_ms, settings.text("username"));
+    fn notify(
+        settings: &Settings,
+        event: &Event,
+        delivery: &Delivery,
+        host: &mut dyn Host,
+    ) -> Result<Receipt, NotifyError> {
+        let body =
+            render::payload(&message::compose(event, delivery), event.at_ms, settings.text("username"));
         let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body);
         request.query.push(("wait".into(), "true".into()));
         if let Some(thread_id) = settings.text("thread_id") {
@@ -64,8 +85,13 @@ impl Notifier for Discord {
         };
         verdict::of_status(&response, &words, answer["retry_after"].as_f64(), delivery.now_ms)?;
         match answer["id"].as_str() {
-            Some(id) => Ok(Receipt { remote_id: Some(id.to_owned()), pause_ms: pause_ms(&response), ..accepted() }),
-            None => Err(NotifyError::Permanent(format!("the answer is not Discord's: {}", text::line(&response.text(), 100)))),
+            Some(id) => {
+                Ok(Receipt { remote_id: Some(id.to_owned()), pause_ms: pause_ms(&response), ..accepted() })
+            }
+            None => Err(NotifyError::Permanent(format!(
+                "the answer is not Discord's: {}",
+                text::line(&response.text(), 100)
+            ))),
         }
     }
 }

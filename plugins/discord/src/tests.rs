@@ -6,13 +6,18 @@ use uptime_plugin_sdk::{EventType, Retry, Setting, SettingValue};
 fn settings(more: &[(&str, &str)]) -> Settings {
     let all = more.iter().chain(&[("webhook_url", "ref")]);
     Settings::from(
-        all.map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) }).collect::<Vec<_>>(),
+        all.map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) })
+            .collect::<Vec<_>>(),
     )
 }
 
 const SENT: &str = r#"{"id":"1234567890123456789","content":"…"}"#;
 
-fn notify(settings: &Settings, event: &Event, response: Response) -> (Result<Receipt, NotifyError>, FakeHost) {
+fn notify(
+    settings: &Settings,
+    event: &Event,
+    response: Response,
+) -> (Result<Receipt, NotifyError>, FakeHost) {
     let mut host = FakeHost::answering([response]);
     let result = Discord::notify(settings, event, &delivery(event), &mut host);
     (result, host)
@@ -48,7 +53,11 @@ fn the_message_for_an_opening() {
 
 #[test]
 fn settings_reach_the_request() {
-    let (_, host) = notify(&settings(&[("thread_id", "42"), ("username", "watch")]), &event(EventType::Test), answer(200, SENT));
+    let (_, host) = notify(
+        &settings(&[("thread_id", "42"), ("username", "watch")]),
+        &event(EventType::Test),
+        answer(200, SENT),
+    );
     assert!(host.sent[0].query.contains(&("thread_id".into(), "42".into())));
     assert_eq!(host.json(0)["username"], "watch");
 }
@@ -64,13 +73,17 @@ fn the_limits_hold_whatever_comes_in() {
     down.outcome.as_mut().expect("an outcome").message = endless;
     let (_, host) = notify(&settings(&[]), &down, answer(200, SENT));
     let body = host.json(0);
-    let length = |value: &uptime_plugin_sdk::serde_json::Value| value.as_str().expect("a text").encode_utf16().count();
+    let length =
+        |value: &uptime_plugin_sdk::serde_json::Value| value.as_str().expect("a text").encode_utf16().count();
     assert!(length(&body["content"]) <= 2_000);
     let embed = &body["embeds"][0];
     let mut sum = length(&embed["description"]);
     assert!(sum <= 4_096);
     for field in embed["fields"].as_array().expect("fields") {
-        assert!((1..=256).contains(&length(&field["name"])) && (1..=1_024).contains(&length(&field["value"])), "{field}");
+        assert!(
+            (1..=256).contains(&length(&field["name"])) && (1..=1_024).contains(&length(&field["value"])),
+            "{field}"
+        );
         sum += length(&field["name"]) + length(&field["value"]);
     }
     assert!(sum <= 6_000, "{sum}");
@@ -87,24 +100,40 @@ fn nothing_pings_and_markup_is_only_text() {
 
 #[test]
 fn each_refusal_has_its_class() {
-    let refused = |response| notify(&settings(&[]), &event(EventType::Down), response).0.expect_err("refused");
-    let limited = answer(429, r#"{"message": "You are being rate limited.", "code": 0, "retry_after": 1.25, "global": false}"#);
+    let refused =
+        |response| notify(&settings(&[]), &event(EventType::Down), response).0.expect_err("refused");
+    let limited = answer(
+        429,
+        r#"{"message": "You are being rate limited.", "code": 0, "retry_after": 1.25, "global": false}"#,
+    );
     assert_eq!(
         refused(limited),
-        NotifyError::RateLimited(Retry { message: "status 429: You are being rate limited. (code 0)".into(), after_ms: Some(1_250) })
+        NotifyError::RateLimited(Retry {
+            message: "status 429: You are being rate limited. (code 0)".into(),
+            after_ms: Some(1_250)
+        })
     );
     let mut edge = answer(429, "<html>banned");
     edge.headers.push(("retry-after".into(), "600".into()));
     assert_eq!(
         refused(edge),
-        NotifyError::RateLimited(Retry { message: "status 429: <html>banned".into(), after_ms: Some(600_000) })
+        NotifyError::RateLimited(Retry {
+            message: "status 429: <html>banned".into(),
+            after_ms: Some(600_000)
+        })
     );
     assert_eq!(
         refused(answer(404, r#"{"message": "Unknown Webhook", "code": 10015}"#)),
         NotifyError::Gone("status 404: Unknown Webhook (code 10015)".into())
     );
-    assert!(matches!(refused(answer(403, r#"{"message": "Invalid Webhook Token", "code": 50027}"#)), NotifyError::Unauthorized(_)));
-    assert!(matches!(refused(answer(400, r#"{"message": "Invalid Form Body", "code": 50035}"#)), NotifyError::Permanent(_)));
+    assert!(matches!(
+        refused(answer(403, r#"{"message": "Invalid Webhook Token", "code": 50027}"#)),
+        NotifyError::Unauthorized(_)
+    ));
+    assert!(matches!(
+        refused(answer(400, r#"{"message": "Invalid Form Body", "code": 50035}"#)),
+        NotifyError::Permanent(_)
+    ));
     assert!(matches!(refused(answer(502, "")), NotifyError::Transient(_)));
     assert!(matches!(refused(answer(200, "<html>welcome")), NotifyError::Permanent(_)));
 }
@@ -113,7 +142,10 @@ fn each_refusal_has_its_class() {
 fn the_last_free_message_asks_for_a_pause() {
     for (remaining, expected) in [("0", Some(1_500)), ("3", None)] {
         let mut response = answer(200, SENT);
-        response.headers = vec![("x-ratelimit-remaining".into(), remaining.into()), ("x-ratelimit-reset-after".into(), "1.5".into())];
+        response.headers = vec![
+            ("x-ratelimit-remaining".into(), remaining.into()),
+            ("x-ratelimit-reset-after".into(), "1.5".into()),
+        ];
         let (result, _) = notify(&settings(&[]), &event(EventType::Down), response);
         assert_eq!(result.expect("accepted").pause_ms, expected);
     }

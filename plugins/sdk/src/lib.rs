@@ -19,8 +19,8 @@ pub mod verdict;
 pub use bindings::uptime::notifier::http::{HttpError, Method, Request, Response};
 pub use bindings::uptime::notifier::log::Level;
 pub use bindings::uptime::notifier::types::{
-    Delivery, Description, Event, EventType, Field, FieldKind, Incident, Monitor, NotifyError, Outcome, Problem, Receipt,
-    Retry, Setting, SettingValue, Severity,
+    Delivery, Description, Event, EventType, Field, FieldKind, Incident, Monitor, NotifyError, Outcome,
+    Problem, Receipt, Retry, Setting, SettingValue, Severity,
 };
 pub use host::Host;
 pub use settings::Settings;
@@ -45,7 +45,12 @@ pub trait Notifier {
     ///
     /// # Errors
     /// [`NotifyError`] says whether another try makes sense; [`verdict`] knows it for a status.
-    fn notify(settings: &Settings, event: &Event, delivery: &Delivery, host: &mut dyn Host) -> Result<Receipt, NotifyError>;
+    fn notify(
+        settings: &Settings,
+        event: &Event,
+        delivery: &Delivery,
+        host: &mut dyn Host,
+    ) -> Result<Receipt, NotifyError>;
 }
 
 /// Makes a component of a [`Notifier`]. Natively it makes nothing.
@@ -55,7 +60,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Component = $crate::__export::Adapter<$notifier>;
-            $crate::__export::bindings::export_component!(Component with_types_in $crate::__export::bindings);
+    $crate::__export::bindings::export_component!(Component with_types_in $crate::__export::bindings);
         };
     };
 }

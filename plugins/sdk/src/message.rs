@@ -53,13 +53,20 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
     let mut fact = |label, value| facts.push(Fact { label, value });
     let about_target = !matches!(
         event.kind,
-        EventType::Blind | EventType::Seeing | EventType::QueueBusy | EventType::ChannelBroken | EventType::Test
+        EventType::Blind
+            | EventType::Seeing
+            | EventType::QueueBusy
+            | EventType::ChannelBroken
+            | EventType::Test
     );
     if about_target && !event.monitor.target.is_empty() {
         fact("Target", Value::Address(line(&event.monitor.target, ADDRESS_MAX)));
     }
     if let Some(incident) = &event.incident {
-        fact(if incident.ended_at_ms.is_some() { "Down from" } else { "Down since" }, Value::Instant(incident.started_at_ms));
+        fact(
+            if incident.ended_at_ms.is_some() { "Down from" } else { "Down since" },
+            Value::Instant(incident.started_at_ms),
+        );
         if let Some(ended_at_ms) = incident.ended_at_ms {
             fact("Until", Value::Instant(ended_at_ms));
         }
@@ -71,7 +78,8 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         fact("Group", Value::Text(line(group, 60)));
     }
     if !event.monitor.tags.is_empty() {
-        let tags: Vec<String> = event.monitor.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let tags: Vec<String> =
+            event.monitor.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         fact("Tags", Value::Text(line(&tags.join(", "), 200)));
     }
     if let Some(incident) = &event.incident {
@@ -84,7 +92,13 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
     if late_ms > LATE_MS {
         fact("Told late", Value::Text(format!("this happened {} ago", duration(late_ms / 1_000))));
     }
-    Message { symbol: symbol(event.kind), headline: headline(event), cause: cause(event), facts, colour: colour(event) }
+    Message {
+        symbol: symbol(event.kind),
+        headline: headline(event),
+        cause: cause(event),
+        facts,
+        colour: colour(event),
+    }
 }
 
 fn headline(event: &Event) -> String {
@@ -186,7 +200,10 @@ mod tests {
         assert_eq!(composed(&down).cause.as_deref(), Some("503 is not 2xx"));
         down.outcome.as_mut().expect("an outcome").message = String::new();
         assert_eq!(composed(&down).cause.as_deref(), Some("expected 2xx, got 503"));
-        assert_eq!(composed(&event(EventType::Up)).cause.as_deref(), Some("It was: the status is 503 (expected 2xx, got 503)"));
+        assert_eq!(
+            composed(&event(EventType::Up)).cause.as_deref(),
+            Some("It was: the status is 503 (expected 2xx, got 503)")
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A host for tests: it answers from a script and keeps what it was asked.
 
-use crate::{Delivery, Event, EventType, Host, HttpError, Incident, Level, Monitor, Outcome, Request, Response, Severity};
+use crate::{
+    Delivery, Event, EventType, Host, HttpError, Incident, Level, Monitor, Outcome, Request, Response,
+    Severity,
+};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -40,7 +43,9 @@ impl FakeHost {
 impl Host for FakeHost {
     fn send(&mut self, request: &Request) -> Result<Response, HttpError> {
         self.sent.push(request.clone());
-        self.answers.pop_front().unwrap_or_else(|| Err(HttpError::Connect("the script has no answer left".into())))
+        self.answers
+            .pop_front()
+            .unwrap_or_else(|| Err(HttpError::Connect("the script has no answer left".into())))
     }
 
     fn log(&mut self, level: Level, line: &str) {
@@ -50,7 +55,9 @@ impl Host for FakeHost {
     /// Here a secret is its own reference.
     fn sign(&mut self, reference: &str, message: &[u8]) -> Result<Vec<u8>, String> {
         let key = match reference.strip_prefix("whsec_") {
-            Some(encoded) => base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|error| error.to_string())?,
+            Some(encoded) => base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .map_err(|error| error.to_string())?,
             None => reference.as_bytes().to_vec(),
         };
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 /// `text` on one line, without control characters and without those that turn the direction of writing, cut to `max`
 /// characters (with `…` as the last when cut).
 pub fn line(text: &str, max: usize) -> String {
-    let plain = text.trim().chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    let plain =
+        text.trim().chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     truncate(&plain.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>(), max)
 }
 
@@ -39,7 +40,10 @@ pub fn escape_slack(text: &str) -> String {
 pub fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '-' | '@' | ':') {
+        if matches!(
+            c,
+            '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '-' | '@' | ':'
+        ) {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -73,15 +77,24 @@ pub fn duration(seconds: u64) -> String {
 pub fn utc(ms: u64) -> String {
     let (year, month, day) = civil(ms / 86_400_000);
     let second = ms / 1_000 % 86_400;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// An instant for programs: `2026-04-14T02:14:05.5Z`, with a fraction only where there is one.
 pub fn rfc3339(ms: u64) -> String {
     let (year, month, day) = civil(ms / 86_400_000);
     let second = ms / 1_000 % 86_400;
-    let mut text =
-        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+    let mut text = format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    );
     let fraction = format!("{:03}", ms % 1_000);
     let fraction = fraction.trim_end_matches('0');
     if !fraction.is_empty() {
@@ -94,14 +107,21 @@ pub fn rfc3339(ms: u64) -> String {
 
 /// An HTTP date (RFC 9110, the form that is sent today) as milliseconds since the epoch.
 pub(crate) fn parse_http_date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let words: Vec<&str> = text.split_once(", ")?.1.split(' ').collect();
     let [day, month, year, time, "GMT"] = words[..] else { return None };
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
     let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
     let mut clock = time.split(':').map(|part| part.parse::<u64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if clock.next().is_some() || !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if clock.next().is_some()
+        || !(1970..=9999).contains(&year)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return None;
     }
     let days = days_since_epoch(year, month as u64, day);
@@ -138,9 +158,15 @@ mod tests {
 
     #[test]
     fn cut_in_whole_characters() {
-        for (text, max, expected) in
-            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("äöüß", 3, "äö…"), ("👩\u{200d}💻x", 3, "👩…"), ("", 0, ""), ("a", 0, ""), ("a bcd", 3, "a…")]
-        {
+        for (text, max, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("äöüß", 3, "äö…"),
+            ("👩\u{200d}💻x", 3, "👩…"),
+            ("", 0, ""),
+            ("a", 0, ""),
+            ("a bcd", 3, "a…"),
+        ] {
             assert_eq!(truncate(text, max), expected);
         }
         assert_eq!(line(" a\r\nb\u{202e}c\u{1b}[0m ", 20), "a  bc [0m");
@@ -149,8 +175,15 @@ mod tests {
     #[test]
     fn durations_have_two_units() {
         for (seconds, expected) in [
-            (0, "0 s"), (59, "59 s"), (60, "1 min"), (252, "4 min 12 s"), (3_600, "1 h"), (3_601, "1 h"), (5_400, "1 h 30 min"),
-            (86_400, "1 d"), (190_800, "2 d 5 h"),
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (252, "4 min 12 s"),
+            (3_600, "1 h"),
+            (3_601, "1 h"),
+            (5_400, "1 h 30 min"),
+            (86_400, "1 d"),
+            (190_800, "2 d 5 h"),
         ] {
             assert_eq!(duration(seconds), expected);
         }
@@ -174,7 +207,14 @@ mod tests {
     fn http_dates_are_read() {
         assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
         assert_eq!(parse_http_date("Thu, 29 Feb 2024 23:59:60 GMT"), Some(1_709_251_200_000));
-        for wrong in ["", "06 Nov 1994", "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 0 Nov 1994 08:49:37 GMT"] {
+        for wrong in [
+            "",
+            "06 Nov 1994",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 0 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(parse_http_date(wrong), None, "{wrong}");
         }
         for day in (0..60_000).step_by(17) {

@@ -12,10 +12,16 @@ use crate::{HttpError, NotifyError, Problem, Response, Retry};
 ///
 /// # Errors
 /// For every status but a 2xx.
-pub fn of_status(response: &Response, words: &str, body_after_s: Option<f64>, now_ms: u64) -> Result<(), NotifyError> {
+pub fn of_status(
+    response: &Response,
+    words: &str,
+    body_after_s: Option<f64>,
+    now_ms: u64,
+) -> Result<(), NotifyError> {
     let status = response.status;
     let words = words.trim();
-    let message = if words.is_empty() { format!("status {status}") } else { format!("status {status}: {words}") };
+    let message =
+        if words.is_empty() { format!("status {status}") } else { format!("status {status}: {words}") };
     let retry = |message| Retry { message, after_ms: retry_after_ms(response, body_after_s, now_ms) };
     Err(match status {
         200..=299 => return Ok(()),
@@ -35,7 +41,9 @@ pub fn no_answer(error: HttpError) -> NotifyError {
         HttpError::Denied(reason) | HttpError::Invalid(reason) => {
             NotifyError::Config(vec![Problem { key: None, message: reason }])
         }
-        HttpError::Dns(text) | HttpError::Connect(text) | HttpError::Tls(text) | HttpError::Other(text) => transient(text),
+        HttpError::Dns(text) | HttpError::Connect(text) | HttpError::Tls(text) | HttpError::Other(text) => {
+            transient(text)
+        }
         HttpError::Timeout => transient("no complete answer in time".into()),
     }
 }
@@ -116,7 +124,10 @@ mod tests {
 
     #[test]
     fn the_providers_words_are_in_the_message() {
-        assert_eq!(of_status(&answer(400, ""), " no such chat\n", None, 0), Err(NotifyError::Permanent("status 400: no such chat".into())));
+        assert_eq!(
+            of_status(&answer(400, ""), " no such chat\n", None, 0),
+            Err(NotifyError::Permanent("status 400: no such chat".into()))
+        );
         assert_eq!(of_status(&answer(404, ""), "", None, 0), Err(NotifyError::Gone("status 404".into())));
     }
 }

@@ -8,8 +8,8 @@ mod render;
 mod verdicts;
 
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request, Settings, accepted,
-    field, message, problem, text, verdict,
+    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request,
+    Settings, accepted, field, message, problem, text, verdict,
 };
 
 /// The notifier `slack`.
@@ -27,9 +27,19 @@ impl Notifier for Slack {
             summary: "Sends messages to a Slack channel by an incoming webhook or a bot".into(),
             fields: vec![
                 field("webhook_url", FieldKind::Secret, false, "the incoming webhook's address"),
-                field("bot_token", FieldKind::Secret, false, "instead of a webhook: a bot's token (xoxb-…) with the scope chat:write"),
+                field(
+                    "bot_token",
+                    FieldKind::Secret,
+                    false,
+                    "instead of a webhook: a bot's token (xoxb-…) with the scope chat:write",
+                ),
                 field("channel", FieldKind::Text, false, "with a bot: the channel's id or name"),
-                field("base_url", FieldKind::Url, false, "with a bot: another API server; https://slack.com/api by default"),
+                field(
+                    "base_url",
+                    FieldKind::Url,
+                    false,
+                    "with a bot: another API server; https://slack.com/api by default",
+                ),
             ],
             hosts: vec!["https://hooks.slack.com".into(), "https://slack.com".into()],
         }
@@ -39,21 +49,32 @@ impl Notifier for Slack {
         let has = |key| settings.text(key).is_some();
         let mut problems = Vec::new();
         match (has("webhook_url"), has("bot_token")) {
-            (true, true) => problems.push(problem("bot_token", "is there beside `webhook_url`: take one of them out")),
-            (false, false) => problems.push(problem("webhook_url", "is missing: an incoming webhook's address, or `bot_token` and `channel`")),
-            (true, false) => problems.extend(
-                ["channel", "base_url"]
-                    .into_iter()
-                    .filter(|key| has(key))
-                    .map(|key| problem(key, "has no meaning with `webhook_url`, which leads to its own channel")),
-            ),
-            (false, true) if !has("channel") => problems.push(problem("channel", "is missing: where the bot sends the messages")),
+            (true, true) => {
+                problems.push(problem("bot_token", "is there beside `webhook_url`: take one of them out"))
+            }
+            (false, false) => problems.push(problem(
+                "webhook_url",
+                "is missing: an incoming webhook's address, or `bot_token` and `channel`",
+            )),
+            (true, false) => {
+                problems.extend(["channel", "base_url"].into_iter().filter(|key| has(key)).map(|key| {
+                    problem(key, "has no meaning with `webhook_url`, which leads to its own channel")
+                }))
+            }
+            (false, true) if !has("channel") => {
+                problems.push(problem("channel", "is missing: where the bot sends the messages"))
+            }
             (false, true) => {}
         }
         problems
     }
 
-    fn notify(settings: &Settings, event: &Event, delivery: &Delivery, host: &mut dyn Host) -> Result<Receipt, NotifyError> {
+    fn notify(
+        settings: &Settings,
+        event: &Event,
+        delivery: &Delivery,
+        host: &mut dyn Host,
+    ) -> Result<Receipt, NotifyError> {
         let body = render::payload(&message::compose(event, delivery));
         match (settings.text("webhook_url"), settings.text("bot_token"), settings.text("channel")) {
             (Some(url), _, _) => by_webhook(url, &body, delivery, host),
@@ -92,7 +113,9 @@ fn by_bot(
     ];
     let response = host.send(&request).map_err(verdict::no_answer)?;
     let answer = response.json().unwrap_or_default();
-    let words = answer["error"].as_str().map_or_else(|| text::line(&response.text(), 100), |word| text::line(word, 100));
+    let words = answer["error"]
+        .as_str()
+        .map_or_else(|| text::line(&response.text(), 100), |word| text::line(word, 100));
     verdict::of_status(&response, &words, None, delivery.now_ms)?;
     if answer["ok"] == true {
         return Ok(Receipt { remote_id: answer["ts"].as_str().map(str::to_owned), ..accepted() });

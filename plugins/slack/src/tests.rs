@@ -5,14 +5,21 @@ use uptime_plugin_sdk::{EventType, Response, Retry, Setting, SettingValue};
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     Settings::from(
-        pairs.iter().map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) }).collect::<Vec<_>>(),
+        pairs
+            .iter()
+            .map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) })
+            .collect::<Vec<_>>(),
     )
 }
 
 const WEBHOOK: &[(&str, &str)] = &[("webhook_url", "ref")];
 const BOT: &[(&str, &str)] = &[("bot_token", "ref"), ("channel", "C123")];
 
-fn notify(pairs: &[(&str, &str)], event: &Event, response: Response) -> (Result<Receipt, NotifyError>, FakeHost) {
+fn notify(
+    pairs: &[(&str, &str)],
+    event: &Event,
+    response: Response,
+) -> (Result<Receipt, NotifyError>, FakeHost) {
     let mut host = FakeHost::answering([response]);
     let delivery = Delivery { opening_remote_id: Some("1776132845.000100".into()), ..delivery(event) };
     let result = Slack::notify(&settings(pairs), event, &delivery, &mut host);
@@ -49,7 +56,11 @@ fn the_message_for_an_opening() {
 
 #[test]
 fn a_bot_answers_the_opening_in_its_thread() {
-    let (result, host) = notify(BOT, &event(EventType::Up), answer(200, r#"{"ok":true,"channel":"C123","ts":"1776133097.000200"}"#));
+    let (result, host) = notify(
+        BOT,
+        &event(EventType::Up),
+        answer(200, r#"{"ok":true,"channel":"C123","ts":"1776133097.000200"}"#),
+    );
     assert_eq!(result, Ok(Receipt { remote_id: Some("1776133097.000200".into()), ..accepted() }));
     assert_eq!(host.sent[0].url, "https://slack.com/api/chat.postMessage");
     assert!(host.sent[0].headers.contains(&("authorization".into(), "Bearer ref".into())));
@@ -93,9 +104,18 @@ fn the_limits_hold_whatever_comes_in() {
 #[test]
 fn only_the_word_ok_is_success() {
     let refused = |pairs, response| notify(pairs, &event(EventType::Down), response).0.expect_err("refused");
-    assert_eq!(refused(WEBHOOK, answer(200, "<html>welcome")), NotifyError::Permanent("Slack said: <html>welcome".into()));
-    assert_eq!(refused(WEBHOOK, answer(200, "no_service")), NotifyError::Gone("Slack said: no_service".into()));
-    assert_eq!(refused(WEBHOOK, answer(404, "no_service")), NotifyError::Gone("status 404: no_service".into()));
+    assert_eq!(
+        refused(WEBHOOK, answer(200, "<html>welcome")),
+        NotifyError::Permanent("Slack said: <html>welcome".into())
+    );
+    assert_eq!(
+        refused(WEBHOOK, answer(200, "no_service")),
+        NotifyError::Gone("Slack said: no_service".into())
+    );
+    assert_eq!(
+        refused(WEBHOOK, answer(404, "no_service")),
+        NotifyError::Gone("status 404: no_service".into())
+    );
     assert!(matches!(refused(WEBHOOK, answer(403, "action_prohibited")), NotifyError::Unauthorized(_)));
     assert!(matches!(refused(WEBHOOK, answer(410, "channel_is_archived")), NotifyError::Gone(_)));
     assert!(matches!(refused(WEBHOOK, answer(400, "invalid_payload")), NotifyError::Permanent(_)));
@@ -104,7 +124,10 @@ fn only_the_word_ok_is_success() {
     limited.headers.push(("retry-after".into(), "30".into()));
     assert_eq!(
         refused(WEBHOOK, limited),
-        NotifyError::RateLimited(Retry { message: "status 429: rate_limited".into(), after_ms: Some(30_000) })
+        NotifyError::RateLimited(Retry {
+            message: "status 429: rate_limited".into(),
+            after_ms: Some(30_000)
+        })
     );
 
     let said = |word: &str| answer(200, &json!({"ok": false, "error": word}).to_string());
@@ -120,7 +143,9 @@ fn only_the_word_ok_is_success() {
 
 #[test]
 fn one_way_has_to_be_there_and_whole() {
-    let keys = |pairs: &[(&str, &str)]| -> Vec<Option<String>> { Slack::validate(&settings(pairs)).into_iter().map(|problem| problem.key).collect() };
+    let keys = |pairs: &[(&str, &str)]| -> Vec<Option<String>> {
+        Slack::validate(&settings(pairs)).into_iter().map(|problem| problem.key).collect()
+    };
     assert!(keys(WEBHOOK).is_empty() && keys(BOT).is_empty());
     assert_eq!(keys(&[]), [Some("webhook_url".into())]);
     assert_eq!(keys(&[("bot_token", "ref")]), [Some("channel".into())]);

@@ -11,12 +11,15 @@ pub(crate) fn of_word(word: &str, response: &Response, now_ms: u64) -> NotifyErr
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error" => {
             NotifyError::Transient(retry(message))
         }
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" | "invalid_token"
-        | "missing_scope" | "not_in_channel" | "access_denied" | "action_prohibited" | "no_permission"
-        | "restricted_action" => NotifyError::Unauthorized(message),
-        "channel_not_found" | "is_archived" | "channel_is_archived" | "no_service" | "no_team" | "user_not_found" => {
-            NotifyError::Gone(message)
-        }
+        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired"
+        | "invalid_token" | "missing_scope" | "not_in_channel" | "access_denied" | "action_prohibited"
+        | "no_permission" | "restricted_action" => NotifyError::Unauthorized(message),
+        "channel_not_found"
+        | "is_archived"
+        | "channel_is_archived"
+        | "no_service"
+        | "no_team"
+        | "user_not_found" => NotifyError::Gone(message),
         _ => NotifyError::Permanent(message),
     }
 }

@@ -32,7 +32,8 @@ pub(crate) enum Mended {
 impl Payload {
     /// The request's body.
     pub(crate) fn to_json(&self) -> Value {
-        let chat_id = self.chat_id.parse::<i64>().map_or_else(|_| json!(self.chat_id), |number| json!(number));
+        let chat_id =
+            self.chat_id.parse::<i64>().map_or_else(|_| json!(self.chat_id), |number| json!(number));
         let mut body = json!({
             "chat_id": chat_id,
             "text": if self.plain { render(&self.message, &Plain) } else { render(&self.message, &Html) },
@@ -83,7 +84,9 @@ impl Payload {
 /// Whether this can be a chat: a number of at most 52 bits, or `@name`.
 pub(crate) fn is_chat_id(text: &str) -> bool {
     match text.strip_prefix('@') {
-        Some(name) => name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+        Some(name) => {
+            name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        }
         None => text.parse::<i64>().is_ok_and(|id| id != 0 && id.unsigned_abs() < 1 << 52),
     }
 }

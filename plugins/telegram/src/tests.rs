@@ -4,7 +4,8 @@ use uptime_plugin_sdk::serde_json::json;
 use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
 
 fn settings(more: Vec<(&str, SettingValue)>) -> Settings {
-    let needed = [("bot_token", SettingValue::Text("ref".into())), ("chat_id", SettingValue::Text("-42".into()))];
+    let needed =
+        [("bot_token", SettingValue::Text("ref".into())), ("chat_id", SettingValue::Text("-42".into()))];
     let all = more.into_iter().chain(needed);
     Settings::from(all.map(|(key, value)| Setting { key: key.into(), value }).collect::<Vec<_>>())
 }
@@ -16,7 +17,11 @@ fn refusal(code: u16, description: &str, parameters: &Value) -> Response {
     answer(code, &body.to_string())
 }
 
-fn notify(settings: &Settings, event: &Event, answers: Vec<Response>) -> (Result<Receipt, NotifyError>, FakeHost) {
+fn notify(
+    settings: &Settings,
+    event: &Event,
+    answers: Vec<Response>,
+) -> (Result<Receipt, NotifyError>, FakeHost) {
     let mut host = FakeHost::answering(answers);
     let delivery = Delivery { opening_remote_id: Some("814".into()), ..delivery(event) };
     let result = Telegram::notify(settings, event, &delivery, &mut host);
@@ -82,10 +87,18 @@ fn a_text_is_short_enough_whatever_comes_in() {
 
 #[test]
 fn a_chat_that_moved_is_followed_and_reported() {
-    let moved = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", &json!({"migrate_to_chat_id": -1_001_234_567_890_i64}));
-    let (result, host) = notify(&settings(vec![]), &event(EventType::Up), vec![moved.clone(), answer(200, SENT)]);
+    let moved = refusal(
+        400,
+        "Bad Request: group chat was upgraded to a supergroup chat",
+        &json!({"migrate_to_chat_id": -1_001_234_567_890_i64}),
+    );
+    let (result, host) =
+        notify(&settings(vec![]), &event(EventType::Up), vec![moved.clone(), answer(200, SENT)]);
     let receipt = result.expect("accepted");
-    assert_eq!(receipt.replaced, [Setting { key: "chat_id".into(), value: SettingValue::Text("-1001234567890".into()) }]);
+    assert_eq!(
+        receipt.replaced,
+        [Setting { key: "chat_id".into(), value: SettingValue::Text("-1001234567890".into()) }]
+    );
     assert_eq!(receipt.detail.as_deref(), Some("the chat has moved: set chat_id to \"-1001234567890\""));
     assert_eq!(host.json(1)["chat_id"], json!(-1_001_234_567_890_i64));
     assert_eq!(host.json(1).get("reply_parameters"), None);
@@ -100,7 +113,10 @@ fn a_topic_that_is_gone_is_left_out_once() {
     let gone = refusal(400, "Bad Request: message thread not found", &json!({}));
     let topic = settings(vec![("message_thread_id", SettingValue::Integer(5))]);
     let (result, host) = notify(&topic, &event(EventType::Down), vec![gone.clone(), answer(200, SENT)]);
-    assert_eq!(result.expect("accepted").detail.as_deref(), Some("the topic is gone: sent to the chat itself"));
+    assert_eq!(
+        result.expect("accepted").detail.as_deref(),
+        Some("the topic is gone: sent to the chat itself")
+    );
     assert_eq!(host.json(1).get("message_thread_id"), None);
     let (result, _) = notify(&topic, &event(EventType::Down), vec![gone.clone(), gone]);
     assert!(matches!(result, Err(NotifyError::Permanent(_))), "{result:?}");
@@ -122,24 +138,49 @@ fn markup_that_is_not_understood_goes_as_plain_text_once() {
 
 #[test]
 fn each_refusal_has_its_class() {
-    let refused = |response| notify(&settings(vec![]), &event(EventType::Down), vec![response]).0.expect_err("refused");
+    let refused =
+        |response| notify(&settings(vec![]), &event(EventType::Down), vec![response]).0.expect_err("refused");
     let retry = |message: &str, after_ms| uptime_plugin_sdk::Retry { message: message.into(), after_ms };
     assert_eq!(
         refused(refusal(429, "Too Many Requests: retry after 7", &json!({"retry_after": 7}))),
         NotifyError::RateLimited(retry("status 429: Too Many Requests: retry after 7", Some(7_000)))
     );
-    assert_eq!(refused(refusal(401, "Unauthorized", &Value::Null)), NotifyError::Unauthorized("status 401: Unauthorized".into()));
-    assert!(matches!(refused(refusal(403, "Forbidden: bot was kicked", &Value::Null)), NotifyError::Unauthorized(_)));
+    assert_eq!(
+        refused(refusal(401, "Unauthorized", &Value::Null)),
+        NotifyError::Unauthorized("status 401: Unauthorized".into())
+    );
+    assert!(matches!(
+        refused(refusal(403, "Forbidden: bot was kicked", &Value::Null)),
+        NotifyError::Unauthorized(_)
+    ));
     assert!(matches!(refused(refusal(404, "Not Found", &Value::Null)), NotifyError::Gone(_)));
-    assert!(matches!(refused(refusal(400, "Bad Request: chat not found", &Value::Null)), NotifyError::Gone(_)));
-    assert!(matches!(refused(refusal(400, "Bad Request: message text is empty", &Value::Null)), NotifyError::Permanent(_)));
-    assert_eq!(refused(answer(502, "<html>bad gateway")), NotifyError::Transient(retry("status 502: <html>bad gateway", None)));
+    assert!(matches!(
+        refused(refusal(400, "Bad Request: chat not found", &Value::Null)),
+        NotifyError::Gone(_)
+    ));
+    assert!(matches!(
+        refused(refusal(400, "Bad Request: message text is empty", &Value::Null)),
+        NotifyError::Permanent(_)
+    ));
+    assert_eq!(
+        refused(answer(502, "<html>bad gateway")),
+        NotifyError::Transient(retry("status 502: <html>bad gateway", None))
+    );
     assert!(matches!(refused(answer(200, "<html>welcome")), NotifyError::Permanent(_)));
 }
 
 #[test]
 fn chats_are_validated() {
-    for (chat_id, fine) in [("-1001234567890", true), ("42", true), ("@ops_channel", true), ("@x", false), ("ops", false), ("0", false), ("", false), ("9007199254740993", false)] {
+    for (chat_id, fine) in [
+        ("-1001234567890", true),
+        ("42", true),
+        ("@ops_channel", true),
+        ("@x", false),
+        ("ops", false),
+        ("0", false),
+        ("", false),
+        ("9007199254740993", false),
+    ] {
         assert_eq!(render::is_chat_id(chat_id), fine, "{chat_id}");
     }
     let problems = Telegram::validate(&settings(vec![("chat_id", SettingValue::Text("ops".into()))]));

@@ -95,7 +95,15 @@ const PLACES: [Place; 21] = [
     ("monitor.target", |event, _| Some(event.monitor.target.clone())),
     ("monitor.group", |event, _| event.monitor.group.clone()),
     ("monitor.tags", |event, _| {
-        Some(event.monitor.tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", "))
+        Some(
+            event
+                .monitor
+                .tags
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
     }),
     ("incident.id", |event, _| Some(event.incident.as_ref()?.id.to_string())),
     ("incident.started_at", |event, _| Some(text::rfc3339(event.incident.as_ref()?.started_at_ms))),
@@ -129,7 +137,8 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
             return None;
         }
         let place = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')).filter(|(name, _)| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.'))
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.'))
         });
         if let Some((name, after)) = place {
             rest = after;

@@ -7,8 +7,8 @@ mod body;
 mod render;
 
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, FieldKind, Host, Method, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings, accepted, field, problem, text, verdict,
+    Delivery, Description, Event, Field, FieldKind, Host, Method, Notifier, NotifyError, Problem, Receipt,
+    Request, Settings, accepted, field, problem, text, verdict,
 };
 
 /// The notifier `webhook`.
@@ -30,7 +30,8 @@ impl Notifier for Webhook {
         Description {
             name: "webhook".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Sends each event as JSON to an address of yours, signed as Standard Webhooks are".into(),
+            summary: "Sends each event as JSON to an address of yours, signed as Standard Webhooks are"
+                .into(),
             fields: vec![
                 field("url", FieldKind::Url, true, "where the events go"),
                 Field {
@@ -38,8 +39,18 @@ impl Notifier for Webhook {
                     ..field("method", FieldKind::Choice, false, "the request's method; POST by default")
                 },
                 field("headers", FieldKind::Map, false, "further headers; a value may be a secret"),
-                field("secret", FieldKind::Secret, false, "signs the requests; a list of two while one replaces the other"),
-                field("body", FieldKind::Text, false, "another body than the JSON, with places such as `{type}` and `{monitor.name}`"),
+                field(
+                    "secret",
+                    FieldKind::Secret,
+                    false,
+                    "signs the requests; a list of two while one replaces the other",
+                ),
+                field(
+                    "body",
+                    FieldKind::Text,
+                    false,
+                    "another body than the JSON, with places such as `{type}` and `{monitor.name}`",
+                ),
             ],
             hosts: Vec::new(),
         }
@@ -49,7 +60,10 @@ impl Notifier for Webhook {
         let mut problems = Vec::new();
         if let Some(template) = settings.text("body") {
             problems.extend(body::unknown_places(template).map(|place| {
-                problem("body", format!("`{{{place}}}` is no place that can be filled; there are {}", body::places()))
+                problem(
+                    "body",
+                    format!("`{{{place}}}` is no place that can be filled; there are {}", body::places()),
+                )
             }));
         }
         for (name, _) in settings.map("headers") {
@@ -60,8 +74,14 @@ impl Notifier for Webhook {
         problems
     }
 
-    fn notify(settings: &Settings, event: &Event, delivery: &Delivery, host: &mut dyn Host) -> Result<Receipt, NotifyError> {
-        let method = settings.text("method").and_then(|chosen| METHODS.iter().find(|(name, _)| *name == chosen));
+    fn notify(
+        settings: &Settings,
+        event: &Event,
+        delivery: &Delivery,
+        host: &mut dyn Host,
+    ) -> Result<Receipt, NotifyError> {
+        let method =
+            settings.text("method").and_then(|chosen| METHODS.iter().find(|(name, _)| *name == chosen));
         let method = method.map_or(Method::Post, |(_, method)| *method);
         let body = match (method, settings.text("body")) {
             (Method::Get, _) => String::new(),

@@ -20,7 +20,8 @@ pub(crate) fn headers(
         ("webhook-timestamp".to_owned(), timestamp(delivery).to_string()),
     ];
     if !signatures.is_empty() {
-        let signatures: Vec<String> = signatures.iter().map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).collect();
+        let signatures: Vec<String> =
+            signatures.iter().map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).collect();
         headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
     }
     if has_body && !own.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
@@ -34,7 +35,17 @@ pub(crate) fn headers(
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.starts_with("webhook-")
-        || matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer" | "expect")
+        || matches!(
+            name.as_str(),
+            "host"
+                | "content-length"
+                | "transfer-encoding"
+                | "connection"
+                | "upgrade"
+                | "te"
+                | "trailer"
+                | "expect"
+        )
 }
 
 /// Unix seconds of this try.

@@ -25,9 +25,15 @@ fn sent(settings: &Settings, event: &Event) -> Request {
 #[test]
 fn the_vector_of_the_specification() {
     let mut host = FakeHost::default();
-    let vector = Delivery { id: "msg_p5jXN8AQM9LWM0D4loKWxJek".into(), attempt: 1, now_ms: 1_614_265_330_999, opening_remote_id: None };
+    let vector = Delivery {
+        id: "msg_p5jXN8AQM9LWM0D4loKWxJek".into(),
+        attempt: 1,
+        now_ms: 1_614_265_330_999,
+        opening_remote_id: None,
+    };
     let content = render::signed_content(&vector, "{\"test\": 2432232314}");
-    let signature = host.sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", content.as_bytes()).expect("a signature");
+    let signature =
+        host.sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", content.as_bytes()).expect("a signature");
     let headers = render::headers(&vector, &[signature], &[], true);
     assert_eq!(
         headers,
@@ -61,14 +67,18 @@ fn two_secrets_make_two_signatures_and_none_makes_none() {
     let request = sent(&settings(vec![("secret", two)]), &event(EventType::Down));
     let signatures: Vec<_> = header(&request, "webhook-signature").expect("signatures").split(' ').collect();
     assert_eq!(signatures.len(), 2);
-    assert!(signatures.iter().all(|signature| signature.starts_with("v1,")) && signatures[0] != signatures[1]);
+    assert!(
+        signatures.iter().all(|signature| signature.starts_with("v1,")) && signatures[0] != signatures[1]
+    );
     assert_eq!(header(&sent(&settings(vec![]), &event(EventType::Down)), "webhook-signature"), None);
 }
 
 #[test]
 fn method_and_headers_are_the_channels() {
-    let headers = SettingValue::Map(vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "ref".into())]);
-    let request = sent(&settings(vec![("method", text_of("PUT")), ("headers", headers)]), &event(EventType::Down));
+    let headers =
+        SettingValue::Map(vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "ref".into())]);
+    let request =
+        sent(&settings(vec![("method", text_of("PUT")), ("headers", headers)]), &event(EventType::Down));
     assert_eq!(request.method, Method::Put);
     assert_eq!((header(&request, "x-key"), header(&request, "content-type")), (Some("ref"), None));
     let get = sent(&settings(vec![("method", text_of("GET"))]), &event(EventType::Down));
@@ -91,10 +101,15 @@ fn a_template_is_filled_and_escaped() {
 #[test]
 fn what_only_the_plugin_knows_is_validated() {
     let headers = SettingValue::Map(vec![("Webhook-Id".into(), "x".into()), ("x-fine".into(), "x".into())]);
-    let problems = Webhook::validate(&settings(vec![("body", text_of("{type} {monitor.nam}")), ("headers", headers)]));
+    let problems =
+        Webhook::validate(&settings(vec![("body", text_of("{type} {monitor.nam}")), ("headers", headers)]));
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(messages.len(), 2);
-    assert!(messages[0].starts_with("`{monitor.nam}` is no place that can be filled; there are `{headline}`"), "{}", messages[0]);
+    assert!(
+        messages[0].starts_with("`{monitor.nam}` is no place that can be filled; there are `{headline}`"),
+        "{}",
+        messages[0]
+    );
     assert_eq!(messages[1], "`Webhook-Id` is set by uptime itself");
     assert!(Webhook::validate(&settings(vec![])).is_empty());
 }
@@ -102,7 +117,9 @@ fn what_only_the_plugin_knows_is_validated() {
 #[test]
 fn only_a_2xx_is_success() {
     let down = event(EventType::Down);
-    for (status, accepted) in [(200, true), (204, true), (302, false), (400, false), (410, false), (500, false)] {
+    for (status, accepted) in
+        [(200, true), (204, true), (302, false), (400, false), (410, false), (500, false)]
+    {
         let mut host = FakeHost::answering([answer(status, "no")]);
         let result = Webhook::notify(&settings(vec![]), &down, &delivery(&down), &mut host);
         assert_eq!(result.is_ok(), accepted, "{status}");

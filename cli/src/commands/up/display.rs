@@ -47,7 +47,10 @@ impl Display {
                 line.set_prefix(padded);
                 line.set_message(format!("{FAINT}first check to come{FAINT:#}"));
             }
-            rows.insert(monitor.name, Row { state: monitor.state, outcome: None, latency: None, why: None, line });
+            rows.insert(
+                monitor.name,
+                Row { state: monitor.state, outcome: None, latency: None, why: None, line },
+            );
         }
         let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
         Self { printer: *printer, table, rows: Mutex::new(rows), summary }
@@ -69,19 +72,24 @@ impl Display {
                 let text = format!("{GOOD}up{GOOD:#}\t{monitor}\twas down for {}", span(seconds));
                 self.event(&text, &json!({ "event": "up", "monitor": monitor, "incident_id": incident, "duration_s": seconds }));
             }
-            Activity::Delivery { channel, monitor, event, end } => self.delivery(channel, monitor, event.as_str(), end),
+            Activity::Delivery { channel, monitor, event, end } => {
+                self.delivery(channel, monitor, event.as_str(), end)
+            }
             Activity::DatabaseAway { queue, reason } => {
                 let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
                 self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));
             }
             Activity::DatabaseBack { queue } => {
-                self.event(&format!("database back\t{queue}"), &json!({ "event": "database-back", "queue": queue }));
+                self.event(
+                    &format!("database back\t{queue}"),
+                    &json!({ "event": "database-back", "queue": queue }),
+                );
             }
         }
     }
 
     pub fn close(&self) {
-        if let Some(table) = &self.table {
+        if self.table.is_some() {
             // What was known last stays on the screen.
             self.summary.finish();
             for row in self.rows.lock().unwrap_or_else(PoisonError::into_inner).values() {
@@ -89,7 +97,6 @@ impl Display {
                     line.abandon();
                 }
             }
-            drop(table.println(""));
         }
     }
 
@@ -161,7 +168,10 @@ impl Display {
         let more = rows.len().saturating_sub(LINES_MAX);
         let more = if more > 0 { format!(", {more} not shown") } else { String::new() };
         let (up, down) = (count("up"), count("down"));
-        self.summary.set_message(format!("{FAINT}{up} up, {down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}", rows.len() - up - down));
+        self.summary.set_message(format!(
+            "{FAINT}{up} up, {down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}",
+            rows.len() - up - down
+        ));
     }
 }
 

@@ -48,6 +48,16 @@ pub(super) fn classify(error: &io::Error) -> (FailureClass, String) {
 
 /// The failure of `doing` (`connecting to 192.0.2.1:80`) to reach `peer`.
 pub(super) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
+    failure_with(doing, error, peer, has_any_route)
+}
+
+/// [`failure`] with the look at the routing table as an argument.
+fn failure_with(
+    doing: &str,
+    error: &io::Error,
+    peer: IpAddr,
+    has_any_route: impl Fn(IpAddr) -> bool,
+) -> Failure {
     let (class, words) = classify(error);
     if Errno::from_io_error(error) == Some(Errno::NETUNREACH) && !has_any_route(peer) {
         let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -94,11 +104,15 @@ mod tests {
 
     #[test]
     fn without_any_route_the_fault_is_ours() {
-        for peer in [IpAddr::from([203, 0, 113, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            let failure = failure("connecting", &Errno::NETUNREACH.into(), peer);
-            let expected =
-                if has_any_route(peer) { FailureClass::Unreachable } else { FailureClass::Network };
-            assert_eq!(failure.class, expected, "{}", failure.message);
+        let peer = IpAddr::from([203, 0, 113, 1]);
+        for (has_route, class, message) in [
+            (true, FailureClass::Unreachable, "pinging: the network is unreachable"),
+            (false, FailureClass::Network, "pinging: this machine has no IPv4 route to any network"),
+        ] {
+            let failure = failure_with("pinging", &Errno::NETUNREACH.into(), peer, |_| has_route);
+            assert_eq!((failure.class, failure.message.as_str()), (class, message));
         }
+        let refused = failure_with("pinging", &Errno::CONNREFUSED.into(), peer, |_| false);
+        assert_eq!(refused.class, FailureClass::Refused, "whoever refuses was reached");
     }
 }

@@ -103,6 +103,16 @@ async fn endless_head() {
 }
 
 #[tokio::test]
+async fn a_head_may_have_64_kib() {
+    for (length, up) in [(32 * 1024, true), (100 * 1024, false)] {
+        let header = format!("x-long: {}\r\n", "x".repeat(length));
+        let target = Target::answering(move |_| answer("200 OK", &header, "")).await;
+        let report = check(&target.spec("/"), PATIENT).await;
+        assert_eq!(report.failure.is_none(), up, "{length}: {:?}", report.failure);
+    }
+}
+
+#[tokio::test]
 async fn endless_head_line() {
     let target = Target::pouring("HTTP/1.1 200 OK\r\nx-more: ", vec![b'x'; 4096]).await;
     let report = check(&target.spec("/"), PATIENT).await;

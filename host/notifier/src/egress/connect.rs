@@ -43,10 +43,9 @@ pub(super) async fn tls(
             .map_err(|_| EgressError::Tls(format!("`{host}` is no name that a certificate can bear")))?,
         None => return Err(EgressError::Tls("the address has no host".into())),
     };
-    TlsConnector::from(config)
-        .connect(name, stream)
-        .await
-        .map_err(|error| EgressError::Tls(format!("no TLS with `{}`: {error}", url.host_str().unwrap_or_default())))
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
+        EgressError::Tls(format!("no TLS with `{}`: {error}", url.host_str().unwrap_or_default()))
+    })
 }
 
 /// TLS that trusts what the machine trusts.
@@ -58,7 +57,9 @@ pub(super) async fn native_tls() -> Result<Arc<rustls::ClientConfig>, EgressErro
             tracing::debug!(unusable, "certificates of this machine that can't be used");
         }
         if roots.is_empty() {
-            return Err(EgressError::Tls("this machine has no trusted certificates (package `ca-certificates`)".into()));
+            return Err(EgressError::Tls(
+                "this machine has no trusted certificates (package `ca-certificates`)".into(),
+            ));
         }
         client_config(roots)
     })

@@ -55,7 +55,11 @@ pub(crate) enum EgressError {
 
 /// How names become addresses.
 pub(crate) trait Resolve: Send + Sync + 'static {
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = std::io::Result<Vec<std::net::SocketAddr>>> + Send;
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = std::io::Result<Vec<std::net::SocketAddr>>> + Send;
 }
 
 /// The machine's own resolver.
@@ -84,7 +88,9 @@ impl<R: Resolve> Egress<R> {
     /// Sends a request to where `policy` lets it go and reads the answer.
     pub(crate) async fn send(&self, policy: &Policy, request: Outbound) -> Result<Inbound, EgressError> {
         let timeout = request.timeout;
-        tokio::time::timeout(timeout, self.exchange(policy, request)).await.unwrap_or(Err(EgressError::Timeout))
+        tokio::time::timeout(timeout, self.exchange(policy, request))
+            .await
+            .unwrap_or(Err(EgressError::Timeout))
     }
 
     async fn exchange(&self, policy: &Policy, request: Outbound) -> Result<Inbound, EgressError> {
@@ -113,7 +119,9 @@ impl<R: Resolve> Egress<R> {
             None => return Err(EgressError::Dns("the address has no host".into())),
         };
         match self.resolver.resolve(host, port).await {
-            Ok(addresses) if addresses.is_empty() => Err(EgressError::Dns(format!("`{host}` has no address"))),
+            Ok(addresses) if addresses.is_empty() => {
+                Err(EgressError::Dns(format!("`{host}` has no address")))
+            }
             Ok(addresses) => Ok(addresses),
             Err(error) => Err(EgressError::Dns(format!("`{host}` was not resolved: {error}"))),
         }
@@ -125,7 +133,8 @@ async fn speak<S>(stream: S, request: Outbound) -> Result<Inbound, EgressError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let broken = |error: hyper::Error| EgressError::Other(format!("the exchange broke: {}", root_cause(&error)));
+    let broken =
+        |error: hyper::Error| EgressError::Other(format!("the exchange broke: {}", root_cause(&error)));
     let limit = request.response_body;
     let mut outbound = http::Request::new(Full::new(request.body));
     *outbound.method_mut() = request.method;

@@ -38,7 +38,8 @@ pub(crate) struct Admission {
 impl Policy {
     /// Whether `url` may be spoken to, as far as it can be told without resolving its name.
     pub(crate) fn admit(&self, url: &Url) -> Result<Admission, Denial> {
-        let origin = HostGrant::origin_of(url).map_or_else(|| format!("{}:", url.scheme()), |origin| origin.to_string());
+        let origin = HostGrant::origin_of(url)
+            .map_or_else(|| format!("{}:", url.scheme()), |origin| origin.to_string());
         let deny = |reason: &str| Err(Denial { origin: origin.clone(), reason: reason.into() });
         if !matches!(url.scheme(), "http" | "https") {
             return deny("only http and https are spoken");
@@ -110,9 +111,17 @@ mod tests {
         assert_eq!(rule(&telegram, "file:///etc/passwd"), Err("only http and https are spoken".into()));
 
         let plain = policy(&["http://hooks.example"], &[]);
-        assert_eq!(rule(&plain, "http://hooks.example/"), Err("plain HTTP has to be allowed explicitly".into()));
+        assert_eq!(
+            rule(&plain, "http://hooks.example/"),
+            Err("plain HTTP has to be allowed explicitly".into())
+        );
         let allowed = policy(&[], &["http://127.0.0.1:9000"]);
-        for url in ["http://127.0.0.1:9000/", "http://2130706433:9000/", "http://0x7f.1:9000/", "http://0177.0.0.1:9000/"] {
+        for url in [
+            "http://127.0.0.1:9000/",
+            "http://2130706433:9000/",
+            "http://0x7f.1:9000/",
+            "http://0177.0.0.1:9000/",
+        ] {
             assert_eq!(rule(&allowed, url), Ok(()), "{url}");
         }
         assert_eq!(rule(&allowed, "http://127.0.0.1:9001/"), nobody);
@@ -121,13 +130,24 @@ mod tests {
     #[test]
     fn a_granted_literal_is_judged_in_every_disguise() {
         for url in [
-            "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.1/",
-            "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/",
-            "https://10.0.0.1/", "https://100.64.0.1/", "https://[fd00::1]/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[2002:7f00:1::]/",
+            "https://10.0.0.1/",
+            "https://100.64.0.1/",
+            "https://[fd00::1]/",
         ] {
             let url = Url::parse(url).expect(url);
             let origin = HostGrant::origin_of(&url).expect("an origin");
-            let denial = Policy { granted: vec![origin.clone()], allowed: vec![] }.admit(&url).expect_err("not public");
+            let denial = Policy { granted: vec![origin.clone()], allowed: vec![] }
+                .admit(&url)
+                .expect_err("not public");
             assert!(denial.reason.ends_with("has to be allowed explicitly"), "{url}: {}", denial.reason);
             assert!(Policy { granted: vec![], allowed: vec![origin] }.admit(&url).is_ok(), "{url}");
         }
@@ -136,10 +156,21 @@ mod tests {
     #[test]
     fn no_grant_opens_metadata() {
         for url in [
-            "http://169.254.169.254/latest/meta-data/", "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/",
-            "http://[::ffff:169.254.169.254]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::]/",
-            "http://[fd00:ec2::254]/", "http://[fe80::1]/", "http://0.0.0.0/", "http://0/", "http://[::]/", "http://224.0.0.1/",
-            "http://255.255.255.255/", "http://100.100.100.200/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://2852039166/",
+            "http://0xa9fea9fe/",
+            "http://0251.0376.0251.0376/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[2002:a9fe:a9fe::]/",
+            "http://[fd00:ec2::254]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+            "http://0/",
+            "http://[::]/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://100.100.100.200/",
         ] {
             let url = Url::parse(url).expect(url);
             let allowed = vec![HostGrant::origin_of(&url).expect("an origin")];

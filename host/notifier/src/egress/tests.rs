@@ -41,7 +41,10 @@ fn get(url: &str) -> Outbound {
 }
 
 fn granted(url: &str) -> Policy {
-    Policy { granted: vec![HostGrant::origin_of(&Url::parse(url).expect(url)).expect("an origin")], allowed: vec![] }
+    Policy {
+        granted: vec![HostGrant::origin_of(&Url::parse(url).expect(url)).expect("an origin")],
+        allowed: vec![],
+    }
 }
 
 fn allowed(url: &str) -> Policy {
@@ -71,7 +74,9 @@ fn reason(result: Result<Inbound, EgressError>) -> String {
 
 #[tokio::test]
 async fn one_inner_address_among_public_ones_stops_the_request() {
-    for mixed in [["93.184.215.14", "127.0.0.1"], ["10.0.0.1", "93.184.215.14"], ["2606:2800::1", "::ffff:10.0.0.1"]] {
+    for mixed in
+        [["93.184.215.14", "127.0.0.1"], ["10.0.0.1", "93.184.215.14"], ["2606:2800::1", "::ffff:10.0.0.1"]]
+    {
         let url = "https://hooks.example/";
         let reason = reason(egress(&[&mixed], None).send(&granted(url), get(url)).await);
         assert!(reason.ends_with("has to be allowed explicitly"), "{mixed:?}: {reason}");
@@ -113,7 +118,10 @@ async fn a_body_is_read_up_to_the_limit() {
     let port = serve("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nbroken").await;
     let url = format!("http://127.0.0.1:{port}/");
     let inbound = egress(&[], None).send(&allowed(&url), get(&url)).await.expect("the status counts");
-    assert_eq!((inbound.status, inbound.body.as_slice(), inbound.truncated), (200, b"broken".as_slice(), true));
+    assert_eq!(
+        (inbound.status, inbound.body.as_slice(), inbound.truncated),
+        (200, b"broken".as_slice(), true)
+    );
 }
 
 #[tokio::test]
@@ -121,7 +129,10 @@ async fn what_is_no_http_is_an_error() {
     let port = serve("SSH-2.0-OpenSSH_9.2\r\n").await;
     let url = format!("http://127.0.0.1:{port}/");
     let error = egress(&[], None).send(&allowed(&url), get(&url)).await.expect_err("no answer");
-    assert!(matches!(&error, EgressError::Other(text) if text.starts_with("the exchange broke: ")), "{error:?}");
+    assert!(
+        matches!(&error, EgressError::Other(text) if text.starts_with("the exchange broke: ")),
+        "{error:?}"
+    );
 }
 
 /// A TLS server for `hooks.example`, and a client's configuration that trusts it.
@@ -159,10 +170,19 @@ async fn certificates_are_verified() {
     assert_eq!(good.expect("an answer").status, 204);
 
     let other = format!("https://other.example:{port}/");
-    let error = egress(&[&["127.0.0.1"]], Some(trusting)).send(&allowed(&other), get(&other)).await.expect_err("wrong name");
-    assert!(matches!(&error, EgressError::Tls(text) if text.starts_with("no TLS with `other.example`: ")), "{error:?}");
+    let error = egress(&[&["127.0.0.1"]], Some(trusting))
+        .send(&allowed(&other), get(&other))
+        .await
+        .expect_err("wrong name");
+    assert!(
+        matches!(&error, EgressError::Tls(text) if text.starts_with("no TLS with `other.example`: ")),
+        "{error:?}"
+    );
 
     let (_, stranger) = serve_tls().await;
-    let error = egress(&[&["127.0.0.1"]], Some(stranger)).send(&allowed(&url), get(&url)).await.expect_err("untrusted");
+    let error = egress(&[&["127.0.0.1"]], Some(stranger))
+        .send(&allowed(&url), get(&url))
+        .await
+        .expect_err("untrusted");
     assert!(matches!(error, EgressError::Tls(_)), "{error:?}");
 }

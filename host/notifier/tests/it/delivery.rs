@@ -26,7 +26,8 @@ async fn the_webhook_arrives_signed_and_is_the_contract() {
     ]);
     for kind in [EventType::Down, EventType::Up] {
         let event = event(kind);
-        let receipt = host.notify(delivery("webhook", &webhook, &sink.grant(), &event)).await.expect("delivered");
+        let receipt =
+            host.notify(delivery("webhook", &webhook, &sink.grant(), &event)).await.expect("delivered");
         assert_eq!(receipt.status, Some(204));
         let arrived = sink.arrived().pop().expect("a request");
         assert_eq!((arrived.method.as_str(), arrived.path.as_str()), ("POST", "/hook?room=1"));
@@ -41,7 +42,9 @@ async fn the_webhook_arrives_signed_and_is_the_contract() {
         assert!(now.abs_diff(timestamp) < 60, "{timestamp}");
         let mut content = format!("{}.{timestamp}.", event.delivery_id).into_bytes();
         content.extend_from_slice(&arrived.body);
-        let key = base64::engine::general_purpose::STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        let key = base64::engine::general_purpose::STANDARD
+            .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .expect("a key");
         let signatures = [key.as_slice(), b"plain-secret"].map(|key| {
             let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("a key");
             mac.update(&content);
@@ -62,14 +65,16 @@ async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
         ("chat_id", ResolvedSetting::Integer(-42)),
         ("base_url", text(sink.url(""))),
     ]);
-    let receipt = host.notify(delivery("telegram", &telegram, &sink.grant(), &event)).await.expect("delivered");
+    let receipt =
+        host.notify(delivery("telegram", &telegram, &sink.grant(), &event)).await.expect("delivered");
     assert_eq!((receipt.remote_id.as_deref(), receipt.status), (Some("815"), Some(200)));
     let arrived = sink.arrived().remove(0);
     assert_eq!(arrived.path, "/bot123:AB-c_d/sendMessage");
     assert_eq!(arrived.json()["chat_id"], -42);
 
     let sink = Sink::start([status(200, r#"{"id":"99"}"#)]).await;
-    let discord = settings([("webhook_url", text(sink.url("/api/webhooks/1/tok?x=y"))), ("thread_id", text("5"))]);
+    let discord =
+        settings([("webhook_url", text(sink.url("/api/webhooks/1/tok?x=y"))), ("thread_id", text("5"))]);
     let receipt = host.notify(delivery("discord", &discord, &sink.grant(), &event)).await.expect("delivered");
     assert_eq!(receipt.remote_id.as_deref(), Some("99"));
     assert_eq!(sink.arrived()[0].path, "/api/webhooks/1/tok?x=y&wait=true&thread_id=5");
@@ -78,13 +83,20 @@ async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
     let slack = settings([("webhook_url", text(sink.url("/services/T/B/x")))]);
     host.notify(delivery("slack", &slack, &sink.grant(), &event)).await.expect("delivered");
     assert_eq!(sink.arrived()[0].path, "/services/T/B/x");
-    let bot = settings([("bot_token", text("xoxb-1")), ("channel", text("C1")), ("base_url", text(sink.url("/api")))]);
+    let bot = settings([
+        ("bot_token", text("xoxb-1")),
+        ("channel", text("C1")),
+        ("base_url", text(sink.url("/api"))),
+    ]);
     let mut answer = delivery("slack", &bot, &[], &event);
     let grant = sink.grant();
     (answer.allow, answer.opening_remote_id) = (&grant, Some("0.9"));
     assert_eq!(host.notify(answer).await.expect("delivered").remote_id.as_deref(), Some("1.2"));
     let arrived = sink.arrived().pop().expect("a request");
-    assert_eq!((arrived.path.as_str(), arrived.headers["authorization"].as_str()), ("/api/chat.postMessage", "Bearer xoxb-1"));
+    assert_eq!(
+        (arrived.path.as_str(), arrived.headers["authorization"].as_str()),
+        ("/api/chat.postMessage", "Bearer xoxb-1")
+    );
     assert_eq!(arrived.json()["thread_ts"], "0.9");
 }
 
@@ -92,10 +104,14 @@ async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
 async fn a_chat_that_moved_is_reported_as_a_new_setting() {
     let host = host(Limits::default(), []);
     let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#;
-    let sink = Sink::start([status(400, moved), status(200, r#"{"ok":true,"result":{"message_id":1}}"#)]).await;
-    let telegram = settings([("bot_token", text("1:x")), ("chat_id", text("-42")), ("base_url", text(sink.url("")))]);
-    let receipt =
-        host.notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
+    let sink =
+        Sink::start([status(400, moved), status(200, r#"{"ok":true,"result":{"message_id":1}}"#)]).await;
+    let telegram =
+        settings([("bot_token", text("1:x")), ("chat_id", text("-42")), ("base_url", text(sink.url("")))]);
+    let receipt = host
+        .notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down)))
+        .await
+        .expect("delivered");
     assert_eq!(receipt.replaced, settings([("chat_id", text("-1001234567890"))]));
     assert_eq!(sink.arrived()[1].json()["chat_id"], -1_001_234_567_890_i64);
 }
@@ -122,10 +138,17 @@ async fn each_answer_has_its_error() {
         ("`webhook` was refused: status 401", ErrorClass::Permanent, None, true),
         ("`webhook` found nobody there: status 410", ErrorClass::Permanent, None, true),
         ("`webhook` can't deliver: status 400: what?", ErrorClass::Permanent, None, false),
-        ("`webhook` can't deliver: status 302 (redirects are not followed)", ErrorClass::Permanent, None, false),
+        (
+            "`webhook` can't deliver: status 302 (redirects are not followed)",
+            ErrorClass::Permanent,
+            None,
+            false,
+        ),
     ] {
-        let error =
-            host.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down))).await.expect_err(message);
+        let error = host
+            .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down)))
+            .await
+            .expect_err(message);
         assert_eq!(error.to_string(), message);
         assert_eq!(
             (error.class(), error.retry_after(), error.channel_broken()),
@@ -142,9 +165,15 @@ async fn nobody_there_is_transient() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let webhook = settings([("url", text(format!("http://{free}/")))]);
     let allow = [format!("http://{free}").parse().expect("a grant")];
-    let error = host.notify(delivery("webhook", &webhook, &allow, &event(EventType::Down))).await.expect_err("refused");
+    let error = host
+        .notify(delivery("webhook", &webhook, &allow, &event(EventType::Down)))
+        .await
+        .expect_err("refused");
     assert_eq!(error.class(), ErrorClass::Transient, "{error}");
-    assert!(error.to_string().starts_with(&format!("`webhook` did not deliver: no connection to {free}: ")), "{error}");
+    assert!(
+        error.to_string().starts_with(&format!("`webhook` did not deliver: no connection to {free}: ")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -166,16 +195,27 @@ async fn settings_are_held_against_the_description() {
         ]
     );
     assert_eq!(
-        problems("telegram", settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("yes"))])).await,
+        problems(
+            "telegram",
+            settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("yes"))])
+        )
+        .await,
         ["`silent`: takes `true` or `false`"]
     );
     assert_eq!(
-        problems("telegram", settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("true"))])).await,
+        problems(
+            "telegram",
+            settings([("bot_token", text("x")), ("chat_id", text("ops")), ("silent", text("true"))])
+        )
+        .await,
         ["`chat_id`: `ops` is neither a chat's number nor an `@name`"]
     );
     assert_eq!(
         problems("webhook", settings([("url", text("ftp://x")), ("method", text("FETCH"))])).await,
-        ["`url`: takes an address such as `https://example.com/path`", "`method`: takes one of `POST`, `PUT`, `PATCH`, `GET`, `DELETE`"]
+        [
+            "`url`: takes an address such as `https://example.com/path`",
+            "`method`: takes one of `POST`, `PUT`, `PATCH`, `GET`, `DELETE`"
+        ]
     );
     let error = host
         .notify(delivery("slack", &settings([]), &[], &event(EventType::Test)))
@@ -184,10 +224,14 @@ async fn settings_are_held_against_the_description() {
     let NotifierError::Config { problems, .. } = error else { panic!("{error}") };
     assert_eq!(problems[0].key.as_deref(), Some("webhook_url"));
     let error = host.validate("telegrm", &settings([])).await.expect_err("no such notifier");
-    assert_eq!((error.to_string().as_str(), error.hint().as_deref()), ("there is no notifier `telegrm`", Some("did you mean `telegram`?")));
-    assert_eq!(host.validate("webhook", &settings([("secret", text("x"))])).await.expect("validated"), [
-        ConfigProblem { key: Some("url".into()), message: "is missing: where the events go".into() }
-    ]);
+    assert_eq!(
+        (error.to_string().as_str(), error.hint().as_deref()),
+        ("there is no notifier `telegrm`", Some("did you mean `telegram`?"))
+    );
+    assert_eq!(
+        host.validate("webhook", &settings([("secret", text("x"))])).await.expect("validated"),
+        [ConfigProblem { key: Some("url".into()), message: "is missing: where the events go".into() }]
+    );
 }
 
 #[tokio::test]
@@ -195,15 +239,30 @@ async fn a_preview_shows_the_request_and_no_secret() {
     let host = host(Limits::default(), []);
     let event = event(EventType::Down);
     for (name, given, url) in [
-        ("telegram", settings([("bot_token", text(CANARY)), ("chat_id", text("1"))]), "https://api.telegram.org/bot•••/sendMessage"),
-        ("discord", settings([("webhook_url", text(format!("https://discord.com/api/webhooks/1/{CANARY}")))]), "https://discord.com/•••?wait=true"),
-        ("slack", settings([("bot_token", text(CANARY)), ("channel", text("C1"))]), "https://slack.com/api/chat.postMessage"),
+        (
+            "telegram",
+            settings([("bot_token", text(CANARY)), ("chat_id", text("1"))]),
+            "https://api.telegram.org/bot•••/sendMessage",
+        ),
+        (
+            "discord",
+            settings([("webhook_url", text(format!("https://discord.com/api/webhooks/1/{CANARY}")))]),
+            "https://discord.com/•••?wait=true",
+        ),
+        (
+            "slack",
+            settings([("bot_token", text(CANARY)), ("channel", text("C1"))]),
+            "https://slack.com/api/chat.postMessage",
+        ),
         (
             "webhook",
             settings([
                 ("url", text("https://hooks.example/x")),
                 ("secret", text(CANARY)),
-                ("headers", ResolvedSetting::Map(BTreeMap::from([("authorization".into(), Secret::new(CANARY))]))),
+                (
+                    "headers",
+                    ResolvedSetting::Map(BTreeMap::from([("authorization".into(), Secret::new(CANARY))])),
+                ),
             ]),
             "https://hooks.example/x",
         ),
@@ -286,7 +345,8 @@ async fn a_plugin_that_tells_its_settings_tells_no_secret() {
     let (log, _guard) = Log::capture();
     let host = host(Limits::default(), [("telltale".to_owned(), component(TELLTALE, "0.1.0"))]);
     let given = settings([("key", text(CANARY))]);
-    let receipt = host.notify(delivery("telltale", &given, &[], &event(EventType::Test))).await.expect("a receipt");
+    let receipt =
+        host.notify(delivery("telltale", &given, &[], &event(EventType::Test))).await.expect("a receipt");
     assert_eq!(receipt.remote_id.as_deref(), Some("•••"));
     let seen = receipt.detail.expect("what the guest saw");
     assert!(seen.starts_with("secret") && !CANARY.starts_with(&seen), "{seen}");
@@ -299,9 +359,14 @@ async fn a_plugin_that_tells_its_settings_tells_no_secret() {
 async fn an_echo_tells_no_secret_and_nothing_of_a_request_is_logged() {
     let (log, _guard) = Log::capture();
     let host = host(Limits::default(), []);
-    let echo = Answer::Status(400, vec![("x-echo", CANARY.into())], format!("bad key {CANARY} or {}", CANARY.replace('"', "\\\"")));
+    let echo = Answer::Status(
+        400,
+        vec![("x-echo", CANARY.into())],
+        format!("bad key {CANARY} or {}", CANARY.replace('"', "\\\"")),
+    );
     let sink = Sink::start([echo]).await;
-    let telegram = settings([("bot_token", text(CANARY)), ("chat_id", text("1")), ("base_url", text(sink.url("")))]);
+    let telegram =
+        settings([("bot_token", text(CANARY)), ("chat_id", text("1")), ("base_url", text(sink.url("")))]);
     let error = host
         .notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down)))
         .await
@@ -318,9 +383,14 @@ async fn a_long_answer_is_cut_and_still_an_answer() {
     let host = host(Limits { request_body: 64 * 1024, ..Limits::default() }, []);
     let sink = Sink::start([status(200, &"x".repeat(3_000_000))]).await;
     let webhook = settings([("url", text(sink.url("/")))]);
-    host.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
+    host.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down)))
+        .await
+        .expect("delivered");
     let long = settings([("url", text(sink.url("/"))), ("body", text("x".repeat(65 * 1024)))]);
-    let error = host.notify(delivery("webhook", &long, &sink.grant(), &event(EventType::Down))).await.expect_err("too long");
+    let error = host
+        .notify(delivery("webhook", &long, &sink.grant(), &event(EventType::Down)))
+        .await
+        .expect_err("too long");
     assert!(error.to_string().ends_with("a body of 66560 bytes is over the limit of 65536"), "{error}");
     assert_eq!(sink.arrived().len(), 1);
 }
@@ -328,7 +398,8 @@ async fn a_long_answer_is_cut_and_still_an_answer() {
 #[tokio::test]
 async fn compiled_plugins_are_kept_for_the_next_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let options = || HostOptions { cache_dir: Some(folder.path().join("plugins")), limits: Limits::default() };
+    let options =
+        || HostOptions { cache_dir: Some(folder.path().join("plugins")), limits: Limits::default() };
     NotifierHost::new(options()).expect("a host").describe("webhook").await.expect("compiled");
     let files = std::fs::read_dir(folder.path().join("plugins")).expect("the folder").count();
     assert_eq!(files, 1);
@@ -355,7 +426,10 @@ async fn a_plugin_has_its_number_of_calls_at_a_time() {
     }
     // Another plugin has places of its own.
     let discord = settings([("webhook_url", text(sink.url("/")))]);
-    let error = host.notify(delivery("discord", &discord, &allow, &down)).await.expect_err("204 is not Discord's answer");
+    let error = host
+        .notify(delivery("discord", &discord, &allow, &down))
+        .await
+        .expect_err("204 is not Discord's answer");
     assert!(matches!(error, NotifierError::Permanent { .. }), "{error}");
     assert_eq!(sink.arrived().len(), 2);
 }

@@ -127,7 +127,10 @@ async fn a_memory_bomb() {
 async fn a_guest_that_lives_with_refused_memory_has_done_no_harm() {
     let host = host(
         tight(),
-        [("hostile".to_owned(), Guest { notify: "(drop (memory.grow (i32.const 30000))) (i32.const 256)", ..GOOD }.build())],
+        [(
+            "hostile".to_owned(),
+            Guest { notify: "(drop (memory.grow (i32.const 30000))) (i32.const 256)", ..GOOD }.build(),
+        )],
     );
     assert!(tell(&host).await.is_ok());
 }
@@ -153,14 +156,25 @@ async fn a_crash() {
 
 #[tokio::test]
 async fn what_is_handed_over_wrong() {
-    let log = |ptr: &str, len: &str| format!("(call $log (i32.const 1) (i32.const {ptr}) (i32.const {len})) (i32.const 256)");
+    let log = |ptr: &str, len: &str| {
+        format!("(call $log (i32.const 1) (i32.const {ptr}) (i32.const {len})) (i32.const 256)")
+    };
     let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
     let giant = Guest { memory: "160", notify: leak(log("0", "9437184")), ..GOOD };
-    fails(giant.build(), "limit: the plugin `hostile` went over its limit of 8192 KiB handed over at once").await;
+    fails(giant.build(), "limit: the plugin `hostile` went over its limit of 8192 KiB handed over at once")
+        .await;
     let outside = Guest { notify: leak(log("262000", "4096")), ..GOOD };
-    fails(outside.build(), "trap: the plugin `hostile` crashed: string pointer/length out of bounds of memory").await;
+    fails(
+        outside.build(),
+        "trap: the plugin `hostile` crashed: string pointer/length out of bounds of memory",
+    )
+    .await;
     let invalid = Guest { notify: leak(log("160", "2")), ..GOOD };
-    fails(invalid.build(), "trap: the plugin `hostile` crashed: invalid utf-8 sequence of 1 bytes from index 0").await;
+    fails(
+        invalid.build(),
+        "trap: the plugin `hostile` crashed: invalid utf-8 sequence of 1 bytes from index 0",
+    )
+    .await;
     let discriminant = Guest { notify: "(i32.const 240)", ..GOOD };
     fails(discriminant.build(), "trap: the plugin `hostile` crashed: invalid expected discriminant").await;
 }
@@ -178,7 +192,10 @@ async fn files_that_are_no_plugins() {
     for (bytes, expected) in [
         (b"hello".to_vec(), "it is no WebAssembly"),
         (wat::parse_str("(module)").expect("a module"), "it is a core module, not a component"),
-        (wat::parse_str("(component)").expect("a component"), "it does not export `uptime:notifier/notifier`"),
+        (
+            wat::parse_str("(component)").expect("a component"),
+            "it does not export `uptime:notifier/notifier`",
+        ),
         (
             GOOD.build_for("0.9.0"),
             "it is built for version 0.9.0 of the interface, and this program speaks 0.1.0",
@@ -199,15 +216,24 @@ async fn a_provider_that_hangs_costs_its_time_and_no_more() {
     let webhook = settings([("url", text(sink.url("/")))]);
     let limits = Limits { request_timeout: Duration::from_millis(200), ..tight() };
     let patient = host(limits, []);
-    let error = patient.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up))).await.expect_err("hangs");
+    let error = patient
+        .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up)))
+        .await
+        .expect_err("hangs");
     assert_eq!(error.to_string(), "`webhook` did not deliver: no complete answer in time");
     assert_eq!(error.class(), ErrorClass::Transient);
 
     let brief = host(Limits { wall_clock: Duration::from_millis(200), ..tight() }, []);
-    let error = brief.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up))).await.expect_err("hangs");
+    let error = brief
+        .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up)))
+        .await
+        .expect_err("hangs");
     assert!(matches!(error, NotifierError::WallClock { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Transient);
-    brief.notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up))).await.expect("delivered");
+    brief
+        .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up)))
+        .await
+        .expect("delivered");
 }
 
 /// Waiting is no CPU time: a provider that takes longer than the whole budget is waited for.
@@ -241,7 +267,8 @@ async fn waiting_is_free() {
 #[tokio::test]
 async fn a_guest_that_computes_lets_others_run() {
     let looping = Guest { notify: "(loop (br 0)) (unreachable)", ..GOOD }.build();
-    let limits = Limits { cpu: Duration::from_secs(5), wall_clock: Duration::from_secs(20), ..Limits::default() };
+    let limits =
+        Limits { cpu: Duration::from_secs(5), wall_clock: Duration::from_secs(20), ..Limits::default() };
     let host = host(limits, [("hostile".to_owned(), looping)]);
     host.describe("hostile").await.expect("compiled");
     host.describe("webhook").await.expect("compiled");

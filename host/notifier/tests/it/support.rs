@@ -53,8 +53,12 @@ impl Sink {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (recorded, script) = (Arc::clone(&recorded), Arc::clone(&script));
-                let service = service_fn(move |request| answer(request, Arc::clone(&recorded), Arc::clone(&script)));
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let service =
+                    service_fn(move |request| answer(request, Arc::clone(&recorded), Arc::clone(&script)));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         Self { address, arrived }
@@ -84,7 +88,11 @@ async fn answer(
     recorded.lock().expect("no panic while it was held").push(Arrived {
         method: head.method.to_string(),
         path: head.uri.to_string(),
-        headers: head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned())).collect(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
+            .collect(),
         body: body.to_vec(),
     });
     let next = script.lock().expect("no panic while it was held").pop_front();
@@ -177,8 +185,14 @@ pub(crate) fn component(wat: &str, version: &str) -> Vec<u8> {
     let package = resolve.push_group(group).expect("a package");
     let world = resolve.select_world(&[package], Some("notifier-plugin")).expect("the world");
     let mut module = wat::parse_str(wat).expect("valid WAT");
-    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8, false)
-        .expect("metadata");
+    wit_component::embed_component_metadata(
+        &mut module,
+        &resolve,
+        world,
+        wit_component::StringEncoding::UTF8,
+        false,
+    )
+    .expect("metadata");
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)

@@ -251,3 +251,25 @@ impl Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marks_divide_the_time_between_request_and_end() {
+        let marks = Marks::new();
+        let mut phases = Phases::default();
+        marks.sent.store(10, Relaxed);
+        marks.complete(&mut phases);
+        assert!(phases.first_byte.is_some() && phases.transfer.is_none(), "no answer began: {phases:?}");
+        marks.first_byte.store(30, Relaxed);
+        marks.complete(&mut phases);
+        assert_eq!(phases.first_byte, Some(Duration::from_nanos(20)));
+        assert!(phases.transfer.is_some_and(|transfer| transfer <= marks.since.elapsed()), "{phases:?}");
+        // A banner: the answer began before the request was sent.
+        marks.sent.store(40, Relaxed);
+        marks.complete(&mut phases);
+        assert_eq!(phases.first_byte, Some(Duration::ZERO));
+    }
+}

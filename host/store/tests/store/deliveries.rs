@@ -1,0 +1,148 @@
+//! A delivery's tries, recorded with what follows.
+
+use crate::{LEASE, event, finished_checks, store, watch};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use uptime_core::channel::Setting;
+use uptime_core::event::EventType;
+use uptime_core::id::NotificationId;
+use uptime_core::secret::SecretRef;
+use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery};
+use uptime_store::queue::{ClaimRequest, Job};
+use uptime_store::{NOTIFICATIONS, Store};
+use uptime_tests::TestDatabase;
+
+/// One incident of `a`, whose opening waits for `ops` and `boss`.
+async fn opening() -> (TestDatabase, Store) {
+    let (database, store) = store().await;
+    watch(&store, &["a"]).await;
+    let check = finished_checks(&store, &database).await.remove(0);
+    let mut transaction =
+        store.begin_results(&[check.claim], &[check.monitor.id]).await.expect("a transaction");
+    let cause = check.report.failure.clone().expect("it is down");
+    let incident =
+        transaction.open_incident(check.monitor.id, check.started_at, 3, &cause).await.expect("an incident");
+    for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
+        let opening = event(EventType::Down, incident);
+        transaction.notify(channel.id, &opening).await.expect("a notification");
+        transaction.notify(channel.id, &opening).await.expect("the same again is not made");
+        transaction.notify(channel.id, &event(EventType::Up, incident)).await.expect("a notification");
+    }
+    transaction.commit().await.expect("a commit");
+    assert_eq!(database.value("SELECT count(*) FROM notifications"), "4");
+    (database, store)
+}
+
+async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
+    let request = ClaimRequest {
+        queue: NOTIFICATIONS,
+        limit: 10,
+        lease: LEASE,
+        lanes: Some((4, &[])),
+        not_before: None,
+    };
+    let jobs = store.claim(&request).await.expect("a claim");
+    let ids: Vec<_> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
+    let mut due = store.due_deliveries(&ids).await.expect("a query");
+    jobs.into_iter()
+        .map(|job| {
+            let id = NotificationId(job.subject.expect("a notification"));
+            let due = due.remove(&id).expect("it is there").expect("it can be read");
+            (job, due)
+        })
+        .collect()
+}
+
+fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
+    DeliveryTry {
+        claim: job.claim,
+        notification: due.notification,
+        channel: due.channel.id,
+        started_at: Timestamp::now(),
+        took: Duration::from_millis(12),
+        status: Some(200),
+        message: None,
+        outcome: "delivered",
+        end,
+    }
+}
+
+fn delivered() -> DeliveryEnd {
+    DeliveryEnd::Delivered { remote_id: Some("m-1".into()), learned: BTreeMap::new(), pause: None }
+}
+
+#[tokio::test]
+async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
+    let (database, store) = opening().await;
+    let first = claim_in_order(&store).await;
+    assert_eq!(
+        first.iter().map(|(_, due)| due.event.kind).collect::<Vec<_>>(),
+        [EventType::Down, EventType::Down]
+    );
+    let (job, due) = &first[0];
+    assert!(store.record_delivery(&tried(job, due, delivered())).await.expect("recorded"));
+    assert!(
+        !store.record_delivery(&tried(job, due, delivered())).await.expect("not twice"),
+        "the claim is used up"
+    );
+    let next = claim_in_order(&store).await;
+    assert_eq!(next.len(), 1, "only of the channel that has its opening");
+    assert_eq!(next[0].1.event.kind, EventType::Up);
+    assert_eq!(next[0].1.opening_remote_id.as_deref(), Some("m-1"));
+    assert_eq!(
+        database.value(
+            "SELECT concat_ws(' ', attempt, duration_ms, status_code, outcome) FROM delivery_attempts"
+        ),
+        "1 12 200 delivered"
+    );
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
+    let (database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let after = Duration::from_secs(60);
+    let end = DeliveryEnd::Retry { after, error: "slow down".into(), pause_channel: true };
+    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    let paused = |comparison: &str| {
+        database.value(&format!(
+            "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND available_at > now() + interval '50 s'
+             AND lane {comparison} {}",
+            due.channel.id
+        ))
+    };
+    assert_eq!(paused("="), "2", "the one that was told so, and the one behind it");
+    assert_eq!(paused("<>"), "0");
+    assert_eq!(database.value("SELECT count(*) FROM channels WHERE paused_until > now()"), "1");
+}
+
+#[tokio::test]
+async fn a_broken_channel_is_marked_and_a_delivery_mends_it() {
+    let (database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let end = DeliveryEnd::Failed { error: "410 gone".into(), channel_broken: true };
+    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    assert_eq!(channel.broken_reason.as_deref(), Some("410 gone"));
+    assert_eq!(database.value("SELECT state FROM notifications WHERE last_error = '410 gone'"), "failed");
+
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    assert_eq!(due.event.kind, EventType::Up, "the recovery is not held up by an opening that failed");
+    assert!(store.record_delivery(&tried(&job, &due, delivered())).await.expect("recorded"));
+    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    assert!(channel.broken_at.is_none());
+}
+
+#[tokio::test]
+async fn what_a_provider_replaced_is_remembered_until_the_channel_changes() {
+    let (_database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let moved = Setting::Text(SecretRef::Literal("-100".into()));
+    let learned = BTreeMap::from([("chat_id".to_owned(), moved.clone())]);
+    let end = DeliveryEnd::Delivered { remote_id: None, learned, pause: None };
+    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    assert_eq!(channel.settings.get("chat_id"), Some(&moved));
+    assert!(channel.settings.contains_key("url"), "the others stay");
+}

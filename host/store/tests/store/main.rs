@@ -1,0 +1,135 @@
+//! The store on a real PostgreSQL, a database per test.
+
+mod deliveries;
+mod queue;
+mod results;
+mod schema;
+
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use uptime_core::channel::{Channel, ChannelFilter, Setting};
+use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
+use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
+use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
+use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::secret::SecretRef;
+use uptime_core::target;
+use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::queue::{ClaimRequest, Job};
+use uptime_store::results::{FinishedCheck, MonitorRow};
+use uptime_store::{MONITOR_CHECKS, Store};
+use uptime_tests::TestDatabase;
+use uuid::Uuid;
+
+/// A lease that does not run out in a test.
+const LEASE: Duration = Duration::from_secs(90);
+
+/// A migrated database and a store on it.
+async fn store() -> (TestDatabase, Store) {
+    let database = TestDatabase::from_template("store", async |url| {
+        Store::open(&url, 2).await.expect("the schema is made").close().await;
+    })
+    .await;
+    let store = Store::open(&database.url(), 8).await.expect("the store opens");
+    (database, store)
+}
+
+/// Jobs of a queue without lanes.
+async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
+    let request = ClaimRequest { queue, limit, lease: LEASE, lanes: None, not_before: None };
+    store.claim(&request).await.expect("a claim")
+}
+
+/// Monitors `a`, `b`, … with the channels `ops` and `boss`, applied.
+async fn watch(store: &Store, names: &[&str]) {
+    let channels = ["ops", "boss"].map(|name| Channel {
+        name: name.into(),
+        notifier: "webhook".into(),
+        enabled: true,
+        settings: BTreeMap::from([(
+            "url".into(),
+            Setting::Text(SecretRef::Literal("https://example.com/".into())),
+        )]),
+        filter: ChannelFilter::default(),
+        allow: Vec::new(),
+    });
+    let monitors: Vec<Monitor> = names
+        .iter()
+        .map(|name| Monitor {
+            name: (*name).into(),
+            enabled: true,
+            check: target::parse("tcp://127.0.0.1:9").expect("a target"),
+            policy: Policy::default(),
+            channels: vec!["ops".into(), "boss".into()],
+            group: None,
+            tags: BTreeMap::new(),
+        })
+        .collect();
+    let wanted =
+        Wanted { source: Source::File, channels: &channels, monitors: &monitors, absent: Absent::Keep };
+    store.apply(wanted, false).await.expect("applied");
+}
+
+/// Schedules everything and claims it, as checks that found their targets down.
+async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<FinishedCheck> {
+    database.query("UPDATE monitor_states SET next_check_at = now()");
+    store.schedule(Duration::ZERO).await.expect("scheduled");
+    let mut checks = Vec::new();
+    for job in claim(store, MONITOR_CHECKS, 100).await {
+        let id = MonitorId(job.subject.expect("a monitor"));
+        let monitor: MonitorRow = store
+            .monitors_by_id(&[id])
+            .await
+            .expect("a query")
+            .remove(&id)
+            .expect("it is there")
+            .expect("it can be read");
+        checks.push(FinishedCheck {
+            claim: job.claim,
+            monitor,
+            slot_at: job.available_at,
+            started_at: job.claimed_at,
+            late: Duration::ZERO,
+            report: down(),
+        });
+    }
+    checks
+}
+
+fn down() -> CheckReport {
+    CheckReport {
+        failure: Some(
+            Failure::new(FailureClass::Refused, "connection refused").with("a connection", "refused"),
+        ),
+        address: "127.0.0.1".parse().ok(),
+        status_code: None,
+        phases: Phases { connect: Some(Duration::from_micros(120)), ..Phases::default() },
+        total: Duration::from_micros(150),
+    }
+}
+
+fn event(kind: EventType, incident: IncidentId) -> Event {
+    let at = Timestamp::from_second(1_700_000_000).expect("an instant");
+    Event {
+        kind,
+        delivery_id: DeliveryId(Uuid::new_v4()),
+        at,
+        monitor: EventMonitor {
+            name: "a".into(),
+            kind: "tcp".into(),
+            target: "tcp://127.0.0.1:9".into(),
+            group: None,
+            tags: BTreeMap::new(),
+        },
+        incident: Some(EventIncident {
+            id: incident,
+            started_at: at,
+            ended_at: None,
+            duration_s: None,
+            failures: 3,
+        }),
+        outcome: None,
+        severity: Severity::Down,
+    }
+}

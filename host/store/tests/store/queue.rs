@@ -1,0 +1,163 @@
+//! Leases, fences and what follows from a failure.
+
+use crate::{LEASE, claim, store};
+use std::collections::HashSet;
+use std::time::Duration;
+use uptime_core::id::JobId;
+use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_job_is_claimed_once_by_many_at_once() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) SELECT 'q' FROM generate_series(1, 2000)");
+    let claiming: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut mine = Vec::new();
+                loop {
+                    let jobs = claim(&store, "q", 50).await;
+                    if jobs.is_empty() {
+                        return mine;
+                    }
+                    mine.extend(jobs.into_iter().map(|job| job.claim.id));
+                }
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for claimed in claiming {
+        all.extend(claimed.await.expect("no panic"));
+    }
+    assert_eq!(all.len(), 2000);
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 2000);
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_ends_nothing() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) VALUES ('q')");
+    let slow = claim(&store, "q", 1).await.remove(0);
+    assert!(claim(&store, "q", 1).await.is_empty(), "a lease holds");
+    database.query("UPDATE jobs SET reserved_until = now() - interval '1 second'");
+    let quick = claim(&store, "q", 1).await.remove(0);
+    assert_eq!((slow.claim.attempts, quick.claim.attempts), (1, 2));
+
+    assert!(store.complete(&[slow.claim]).await.expect("a query").is_empty());
+    let failure = |claim, retry_after| JobFailure { claim, retry_after, error: "no".into() };
+    assert!(store.fail(&[failure(slow.claim, None)]).await.expect("a query").is_empty());
+    assert!(store.fail(&[failure(slow.claim, Some(Duration::ZERO))]).await.expect("a query").is_empty());
+    store.release(&[slow.claim]).await.expect("a query");
+    assert_eq!(
+        database.value("SELECT attempts FROM jobs WHERE reserved_until > now()"),
+        "2",
+        "the other's claim stands"
+    );
+
+    assert_eq!(store.complete(&[quick.claim]).await.expect("a query").len(), 1);
+    assert_eq!(database.value("SELECT count(*) FROM jobs"), "0");
+}
+
+#[tokio::test]
+async fn a_release_does_not_count() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) VALUES ('q')");
+    let job = claim(&store, "q", 1).await.remove(0);
+    store.release(&[job.claim]).await.expect("a query");
+    assert_eq!(claim(&store, "q", 1).await[0].claim.attempts, 1);
+}
+
+#[tokio::test]
+async fn failures_are_kept_and_a_retry_begins_anew_under_the_same_id() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
+    for attempt in 1..=2 {
+        let job = claim(&store, "q", 1).await.remove(0);
+        let retry_after = (attempt == 1).then_some(Duration::ZERO);
+        let failure = JobFailure { claim: job.claim, retry_after, error: format!("no {attempt}") };
+        assert_eq!(store.fail(&[failure]).await.expect("a query").len(), 1);
+    }
+    assert!(claim(&store, "q", 1).await.is_empty());
+    let failed = store.failed_jobs(None, 10).await.expect("a list").remove(0);
+    assert_eq!((failed.attempts, failed.queue.as_str()), (2, "q"));
+    assert_eq!(failed.errors.iter().map(|error| error.error.as_str()).collect::<Vec<_>>(), ["no 1", "no 2"]);
+
+    let retried = store.retry_failed(Some(&[failed.id, JobId(999)]), None).await.expect("a retry");
+    assert_eq!(retried, [(failed.id, true)]);
+    let job = claim(&store, "q", 1).await.remove(0);
+    assert_eq!((job.claim.id, job.claim.attempts, job.subject), (failed.id, 1, Some(7)));
+}
+
+#[tokio::test]
+async fn a_retry_does_not_put_a_second_job_beside_one_that_waits() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
+    let job = claim(&store, "q", 1).await.remove(0);
+    store
+        .fail(&[JobFailure { claim: job.claim, retry_after: None, error: "no".into() }])
+        .await
+        .expect("a query");
+    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
+    let retried = store.retry_failed(None, None).await.expect("a retry");
+    assert_eq!(retried, [(job.claim.id, false)]);
+    assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
+}
+
+#[tokio::test]
+async fn a_lane_is_bounded_and_an_order_is_kept() {
+    let (database, store) = store().await;
+    // Lane 1 has ten jobs, lane 2 two; the jobs of lane 2 have an order.
+    database.query(
+        "INSERT INTO jobs (queue, lane, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
+         INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x'), ('q', 2, 'x')",
+    );
+    let in_lanes = async |load: &[LaneLoad]| {
+        let request =
+            ClaimRequest { queue: "q", limit: 100, lease: LEASE, lanes: Some((4, load)), not_before: None };
+        store.claim(&request).await.expect("a claim")
+    };
+    let first = in_lanes(&[]).await;
+    let of_lane = |lane| first.iter().filter(|job| job.lane == Some(lane)).count();
+    assert_eq!((of_lane(1), of_lane(2)), (4, 1), "four of a lane, and one of an order");
+    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }, LaneLoad { lane: 2, running: 1 }]).await.is_empty());
+    assert_eq!(
+        in_lanes(&[LaneLoad { lane: 1, running: 1 }, LaneLoad { lane: 2, running: 1 }]).await.len(),
+        3
+    );
+
+    let ordered = first.iter().find(|job| job.lane == Some(2)).expect("one of lane 2");
+    // A failure that will be tried again still comes first.
+    let again =
+        JobFailure { claim: ordered.claim, retry_after: Some(Duration::from_secs(60)), error: "no".into() };
+    store.fail(&[again]).await.expect("a query");
+    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
+    database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");
+    assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_next_due_instant_is_known() {
+    let (database, store) = store().await;
+    assert_eq!(store.next_ready_in("q").await.expect("a query"), None);
+    database.query("INSERT INTO jobs (queue, available_at) VALUES ('q', now() + interval '10 s'), ('q', now() + interval '1 h')");
+    let next = store.next_ready_in("q").await.expect("a query").expect("there is one");
+    assert!(next > Duration::from_secs(5) && next <= Duration::from_secs(10), "{next:?}");
+}
+
+#[tokio::test]
+async fn sizes_tell_ready_delayed_reserved_and_failed_apart() {
+    let (database, store) = store().await;
+    database.query(
+        "INSERT INTO jobs (queue, available_at) VALUES ('q', now() - interval '90 s'), ('q', now() - interval '60 s'),
+           ('q', now() - interval '60 s'), ('q', now() + interval '1 h')",
+    );
+    claim(&store, "q", 1).await;
+    let job = claim(&store, "q", 1).await.remove(0);
+    store
+        .fail(&[JobFailure { claim: job.claim, retry_after: None, error: "no".into() }])
+        .await
+        .expect("a query");
+    let size = store.queue_sizes(&["q".into()]).await.expect("sizes").remove(0);
+    assert_eq!((size.ready, size.delayed, size.reserved, size.failed), (1, 1, 1, 1));
+    assert!(size.oldest_wait_ms.is_some_and(|ms| (60_000..90_000).contains(&ms)), "{size:?}");
+}

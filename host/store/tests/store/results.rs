@@ -1,0 +1,149 @@
+//! Promise 3: all of it or nothing, and nothing without the claim.
+
+use crate::{event, finished_checks, store, watch};
+use jiff::Timestamp;
+use std::time::Duration;
+use uptime_core::event::EventType;
+use uptime_core::judgement::{State, Status};
+use uptime_store::Store;
+use uptime_store::queue::Claim;
+use uptime_store::results::{FinishedCheck, ResultsTransaction};
+use uptime_tests::TestDatabase;
+
+/// What a batch writes.
+const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), (SELECT count(*) FROM incidents),
+    (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE queue = 'notifications'),
+    (SELECT count(*) FROM jobs WHERE queue = 'monitor-checks'), (SELECT count(*) FROM monitor_states WHERE status = 'down'))";
+
+async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
+    let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
+    let monitors: Vec<_> = checks.iter().map(|check| check.monitor.id).collect();
+    store.begin_results(&claims, &monitors).await.expect("a transaction")
+}
+
+/// Records each check as one that opened an incident, told to each channel.
+async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>) {
+    for check in checks {
+        let Some(locked) = transaction.state_of(&check) else { continue };
+        let cause = check.report.failure.clone().expect("it is down");
+        let incident = transaction
+            .open_incident(check.monitor.id, check.started_at, 1, &cause)
+            .await
+            .expect("an incident");
+        for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
+            transaction.notify(channel.id, &event(EventType::Down, incident)).await.expect("a notification");
+        }
+        let state =
+            State { status: Status::Down, since: Some(check.started_at), failures: 1, ..locked.state };
+        transaction.record(check, state, Some(incident), None);
+    }
+}
+
+async fn two_down() -> (TestDatabase, Store, Vec<FinishedCheck>) {
+    let (database, store) = store().await;
+    watch(&store, &["a", "b"]).await;
+    let checks = finished_checks(&store, &database).await;
+    assert_eq!(checks.len(), 2);
+    (database, store, checks)
+}
+
+#[tokio::test]
+async fn a_batch_is_written_whole() {
+    let (database, store, checks) = two_down().await;
+    let mut transaction = begin(&store, &checks).await;
+    record(&mut transaction, checks).await;
+    assert_eq!(database.value(EVERYTHING), "0 0 0 0 2 0", "nothing is seen before the commit");
+    transaction.commit().await.expect("a commit");
+    assert_eq!(database.value(EVERYTHING), "2 2 4 4 0 2");
+}
+
+#[tokio::test]
+async fn a_batch_without_a_commit_has_not_happened() {
+    let (database, store, checks) = two_down().await;
+    let mut transaction = begin(&store, &checks).await;
+    record(&mut transaction, checks).await;
+    drop(transaction);
+    store.close().await;
+    assert_eq!(database.value(EVERYTHING), "0 0 0 0 2 0");
+}
+
+#[tokio::test]
+async fn a_check_whose_lease_was_lost_writes_nothing_and_the_others_do() {
+    let (database, store, checks) = two_down().await;
+    // Somebody else has claimed the job of the first meanwhile.
+    database.query(&format!("UPDATE jobs SET attempts = 2 WHERE id = {}", checks[0].claim.id));
+    let mut transaction = begin(&store, &checks).await;
+    assert!(transaction.state_of(&checks[0]).is_none());
+    assert!(transaction.state_of(&checks[1]).is_some());
+    record(&mut transaction, checks).await;
+    transaction.commit().await.expect("a commit");
+    assert_eq!(database.value(EVERYTHING), "1 1 2 2 1 1");
+}
+
+#[tokio::test]
+async fn a_monitor_that_was_removed_meanwhile_writes_nothing() {
+    let (database, store, checks) = two_down().await;
+    database.query("DELETE FROM monitors WHERE name = 'a'");
+    let mut transaction = begin(&store, &checks).await;
+    record(&mut transaction, checks).await;
+    transaction.commit().await.expect("a commit");
+    assert_eq!(database.value(EVERYTHING), "1 1 2 2 0 1");
+}
+
+#[tokio::test]
+async fn no_monitor_has_two_open_incidents() {
+    let (_database, store, checks) = two_down().await;
+    let mut transaction = begin(&store, &checks).await;
+    let cause = checks[0].report.failure.clone().expect("it is down");
+    let monitor = checks[0].monitor.id;
+    transaction.open_incident(monitor, Timestamp::UNIX_EPOCH, 1, &cause).await.expect("the first");
+    transaction.open_incident(monitor, Timestamp::UNIX_EPOCH, 1, &cause).await.expect_err("the second");
+}
+
+#[tokio::test]
+async fn a_recheck_comes_before_the_next_slot_or_not_at_all() {
+    let (database, store, checks) = two_down().await;
+    database.query(&format!(
+        "UPDATE monitor_states SET next_check_at = now() + CASE WHEN monitor_id = {} THEN interval '1 s' ELSE interval '1 h' END",
+        checks[0].monitor.id
+    ));
+    let far = checks[1].monitor.id;
+    let mut transaction = begin(&store, &checks).await;
+    for check in checks {
+        let state = transaction.state_of(&check).expect("ours").state;
+        transaction.record(check, state, None, Some(Duration::from_secs(10)));
+    }
+    transaction.commit().await.expect("a commit");
+    assert_eq!(database.value("SELECT string_agg(subject::text, ',') FROM jobs"), far.to_string());
+    assert_eq!(
+        database.value("SELECT available_at > now() + interval '5 s' AND available_at <= now() + interval '10 s' FROM jobs"),
+        "t"
+    );
+}
+
+#[tokio::test]
+async fn a_chain_goes_on_until_its_end() {
+    let (database, store) = store().await;
+    watch(&store, &["a"]).await;
+    database.query("UPDATE monitor_states SET interval_ms = 1000, phase_ms = 0");
+    let checks = finished_checks(&store, &database).await;
+    for (until, waiting) in [("now() + interval '1 h'", "1"), ("now() - interval '1 h'", "0")] {
+        database.query(&format!("UPDATE monitor_states SET chain_until = {until}"));
+        database.query("DELETE FROM jobs");
+        database.query(
+            "INSERT INTO jobs (queue, subject) SELECT 'monitor-checks', monitor_id FROM monitor_states",
+        );
+        let job = crate::claim(&store, uptime_store::MONITOR_CHECKS, 1).await.remove(0);
+        let check = FinishedCheck { claim: job.claim, ..checks[0].clone() };
+        let mut transaction = begin(&store, std::slice::from_ref(&check)).await;
+        let state = transaction.state_of(&check).expect("ours").state;
+        transaction.record(check, state, None, None);
+        transaction.commit().await.expect("a commit");
+        assert_eq!(database.value("SELECT count(*) FROM jobs"), waiting, "chain until {until}");
+        assert_eq!(
+            database.value("SELECT count(*) FROM jobs j JOIN monitor_states s ON s.monitor_id = j.subject WHERE s.next_check_at <= j.available_at"),
+            "0",
+            "the next slot is behind the one that waits"
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! The schema: made once however many come at once, and as cheap to write as it was meant to be.
+
+use crate::{claim, store};
+use uptime_store::{Store, StoreError};
+use uptime_tests::TestDatabase;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_make_one_schema() {
+    let database = TestDatabase::empty().await;
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let url = database.url();
+            tokio::spawn(async move { Store::open(&url, 2).await })
+        })
+        .collect();
+    for opened in opening {
+        let store = opened.await.expect("no panic").expect("each of them opens");
+        assert_eq!(store.version().await.expect("a version"), Store::known_version());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let (database, store) = store().await;
+    store.close().await;
+    database.query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)",
+    );
+    let refused = Store::open(&database.url(), 2).await.expect_err("it is newer");
+    assert!(matches!(refused, StoreError::Newer { found: 9999, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_claim_touches_no_index() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) SELECT 'q' FROM generate_series(1, 200)");
+    assert_eq!(claim(&store, "q", 200).await.len(), 200);
+    // The counters of a connection are sent when it ends.
+    store.close().await;
+    let share = database.value(
+        "SELECT CASE WHEN pg_stat_get_tuples_updated(c.oid) = 0 THEN 'not counted yet'
+                     ELSE (100 * pg_stat_get_tuples_hot_updated(c.oid) / pg_stat_get_tuples_updated(c.oid))::text END
+         FROM pg_class c WHERE relname = 'jobs'",
+    );
+    // Not all: the last rows of a page that is claimed whole in one statement no longer fit beside their successors.
+    assert!(
+        share.parse::<u32>().is_ok_and(|share| share >= 90),
+        "{share} percent of the claims were HOT updates"
+    );
+}
+
+#[tokio::test]
+async fn results_of_today_and_of_the_coming_days_have_a_partition() {
+    let (database, store) = store().await;
+    store.make_result_partitions().await.expect("partitions");
+    assert_eq!(
+        database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'check_results'::regclass"),
+        "5"
+    );
+}
