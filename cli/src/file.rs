@@ -67,11 +67,8 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
         CommandError::new(
             Exit::Config,
             format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()),

@@ -9,7 +9,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
@@ -20,7 +21,7 @@ pub const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub const FAINT: Style = Style::new().dimmed();
 
 /// Writes what a command has to say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Printer {
     format: Format,
     terminal: bool,
@@ -52,6 +53,10 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "stdout and stderr are the printer's, whether it looks at itself or not"
+)]
 impl Printer {
     pub fn new(global: &Global) -> Self {
         match global.color {
@@ -147,7 +152,7 @@ impl Printer {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
                 let style = cell.style;
-                line.push_str(&format!("{style}{}{style:#}", cell.text));
+                let _ = write!(line, "{style}{}{style:#}", cell.text);
                 if column + 1 < row.len() {
                     line.push_str(&" ".repeat(widths[column].saturating_sub(cell.text.width()) + 2));
                 }
@@ -168,14 +173,14 @@ impl Printer {
     /// A spinner on stderr, on a terminal; elsewhere each step is a line.
     pub fn steps(&self) -> Steps {
         if !std::io::stderr().is_terminal() {
-            return Steps { bar: None, printer: *self };
+            return Steps { bar: None, printer: self.clone() };
         }
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        Steps { bar: Some(bar), printer: *self }
+        Steps { bar: Some(bar), printer: self.clone() }
     }
 }
 

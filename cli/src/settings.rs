@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::env;
 use crate::exit::{CommandError, Exit};
 use crate::file::ConfigFile;
+use etcetera::BaseStrategy;
 use std::path::PathBuf;
 use uptime_core::secret::Secret;
 
@@ -22,10 +23,9 @@ pub fn data_dir(global: &Global) -> Result<PathBuf, CommandError> {
         return std::path::absolute(dir).map_err(CommandError::from);
     }
     // A server that root starts runs as another user, who can't reach root's home.
-    if rustix_is_root() {
+    if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib/uptime"));
     }
-    use etcetera::BaseStrategy;
     etcetera::choose_base_strategy().map(|base| base.data_dir().join("uptime")).map_err(|error| {
         CommandError::new(Exit::Config, format!("no data directory: {error}"))
             .hint(format!("name one: `--data-dir DIR`, or set {}", env::DATA_DIR))
@@ -34,7 +34,6 @@ pub fn data_dir(global: &Global) -> Result<PathBuf, CommandError> {
 
 /// The user's configuration directory, if there is a home.
 pub fn user_config() -> Option<PathBuf> {
-    use etcetera::BaseStrategy;
     Some(etcetera::choose_base_strategy().ok()?.config_dir().join("uptime").join("uptime.toml"))
 }
 
@@ -54,8 +53,4 @@ pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseCh
         return Ok(DatabaseChoice::Url(url));
     }
     data_dir(global).map(DatabaseChoice::Embedded)
-}
-
-fn rustix_is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }

@@ -82,7 +82,7 @@ fn a_delivery_worker_killed_between_send_and_record_sends_again_under_the_same_i
 
     let _notifications = installation.start(["worker", "notifications"]);
     let received = block_on(sink.wait_for(3));
-    let told: Vec<_> = received.iter().map(|received| received.json()).collect();
+    let told: Vec<_> = received.iter().map(uptime_tests::Received::json).collect();
     assert_eq!(
         told.iter().map(|event| event["type"].as_str()).collect::<Vec<_>>(),
         [Some("down"), Some("down"), Some("up")]

@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -154,7 +155,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("── uptime {}\n{}", self.name, self.log());
+            // Into the failing test's output, beside its own words.
+            let _ = writeln!(std::io::stderr(), "── uptime {}\n{}", self.name, self.log());
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -7,20 +7,16 @@ use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 
 /// A file with one monitor that is checked every second, and two webhooks.
 pub fn file(target: &HttpTarget, sinks: &[(&str, &WebhookSink)]) -> String {
-    let mut text = String::new();
-    for (name, sink) in sinks {
-        text.push_str(&format!(
-            "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{}\"\nallow = [\"{}\"]\n\n",
-            sink.url(),
-            sink.origin()
-        ));
-    }
-    text.push_str(&format!(
-        "[monitors.shop_front]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\n\
-         retry_interval = \"200ms\"\ngroup = \"web\"\ntags = {{ team = \"a\" }}\n",
-        target.url()
-    ));
-    text
+    let channels = sinks.iter().map(|(name, sink)| {
+        let (url, origin) = (sink.url(), sink.origin());
+        format!("[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\n")
+    });
+    let url = target.url();
+    let monitor = format!(
+        "[monitors.shop_front]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\n\
+         retry_interval = \"200ms\"\ngroup = \"web\"\ntags = {{ team = \"a\" }}\n"
+    );
+    channels.chain([monitor]).collect::<Vec<_>>().concat()
 }
 
 fn types(received: &[uptime_tests::Received]) -> Vec<String> {

@@ -3,11 +3,9 @@
 use crate::installation::Installation;
 
 fn monitors(count: usize) -> String {
-    (0..count)
-        .map(|n| {
-            format!("[monitors.m{n}]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ninterval = \"1h\"\n")
-        })
-        .collect()
+    let monitor =
+        |n| format!("[monitors.m{n}]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ninterval = \"1h\"\n");
+    (0..count).map(monitor).collect::<Vec<_>>().concat()
 }
 
 #[test]

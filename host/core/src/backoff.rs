@@ -23,7 +23,7 @@ pub fn delivery_delay(
 }
 
 /// The longest wait that a provider may ask for.
-pub const PROVIDER_MAX: Duration = Duration::from_secs(3_600);
+pub const PROVIDER_MAX: Duration = Duration::from_hours(1);
 
 /// What of a lease is kept back for recording the outcome.
 pub const LEASE_RESERVE: Duration = Duration::from_secs(5);

@@ -49,7 +49,7 @@ impl Default for Policy {
     /// Every 60 s, 10 s to answer, three failures 10 s apart make an incident, one success ends it.
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             timeout: Duration::from_secs(10),
             confirm: 3,
             recover: 1,

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn phases_spread_evenly() {
-        let interval = Duration::from_secs(60);
+        let interval = Duration::from_mins(1);
         let mut per_second = [0u32; 60];
         for n in 0..6_000 {
             per_second[usize::try_from(phase(&format!("web-{n}"), interval).as_secs()).expect("below 60")] +=

@@ -315,7 +315,7 @@ fn log_delivery(due: &DueDelivery, tried: &DeliveryTry) {
     let took_ms = tried.took.as_secs_f64() * 1e3;
     match &tried.end {
         DeliveryEnd::Delivered { .. } => {
-            info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered")
+            info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered");
         }
         DeliveryEnd::Muted => info!(channel, event, monitor, delivery_id, "muted: the channel is disabled"),
         DeliveryEnd::Retry { after, error, .. } => {

@@ -449,7 +449,7 @@ impl<H: Handler> Fetcher<H> {
             match self.store.release(&left).await {
                 Ok(()) => self.summary.released = left.len(),
                 Err(error) => {
-                    warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out")
+                    warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out");
                 }
             }
         }

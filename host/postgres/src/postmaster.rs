@@ -168,7 +168,8 @@ fn belongs_to(pid: u32, cluster: &Path) -> bool {
     let Ok(output) = ps.output() else { return true };
     let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let Some((state, command)) = line.split_once(char::is_whitespace) else { return false };
-    let program = command.trim_start().split(" -").next().unwrap_or_default();
+    // In brackets at its very end, when it has no arguments any more.
+    let program = command.split(" -").next().unwrap_or_default().trim().trim_matches(['[', ']', '(', ')']);
     if state.starts_with('Z') || !is_postgres(program) {
         return false;
     }

@@ -50,7 +50,7 @@ impl Notifier for Slack {
         let mut problems = Vec::new();
         match (has("webhook_url"), has("bot_token")) {
             (true, true) => {
-                problems.push(problem("bot_token", "is there beside `webhook_url`: take one of them out"))
+                problems.push(problem("bot_token", "is there beside `webhook_url`: take one of them out"));
             }
             (false, false) => problems.push(problem(
                 "webhook_url",
@@ -59,10 +59,10 @@ impl Notifier for Slack {
             (true, false) => {
                 problems.extend(["channel", "base_url"].into_iter().filter(|key| has(key)).map(|key| {
                     problem(key, "has no meaning with `webhook_url`, which leads to its own channel")
-                }))
+                }));
             }
             (false, true) if !has("channel") => {
-                problems.push(problem("channel", "is missing: where the bot sends the messages"))
+                problems.push(problem("channel", "is missing: where the bot sends the messages"));
             }
             (false, true) => {}
         }

@@ -99,10 +99,10 @@ impl Notifier for Telegram {
                         vec![Setting { key: "chat_id".into(), value: SettingValue::Text(chat_id) }];
                 }
                 Some(render::Mended::NoThread) => {
-                    notes.push("the topic is gone: sent to the chat itself".into())
+                    notes.push("the topic is gone: sent to the chat itself".into());
                 }
                 Some(render::Mended::Plain) => {
-                    notes.push("the markup was not understood: sent as plain text".into())
+                    notes.push("the markup was not understood: sent as plain text".into());
                 }
                 None => return Err(refused(&response, &answer, delivery)),
             }

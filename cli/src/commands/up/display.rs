@@ -53,7 +53,7 @@ impl Display {
             );
         }
         let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
-        Self { printer: *printer, table, rows: Mutex::new(rows), summary }
+        Self { printer: printer.clone(), table, rows: Mutex::new(rows), summary }
     }
 
     /// Shows one thing that happened.
@@ -73,7 +73,7 @@ impl Display {
                 self.event(&text, &json!({ "event": "up", "monitor": monitor, "incident_id": incident, "duration_s": seconds }));
             }
             Activity::Delivery { channel, monitor, event, end } => {
-                self.delivery(channel, monitor, event.as_str(), end)
+                self.delivery(channel, monitor, event.as_str(), end);
             }
             Activity::DatabaseAway { queue, reason } => {
                 let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
@@ -157,7 +157,7 @@ impl Display {
     fn set_state(&self, monitor: &str, state: &str) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = rows.get_mut(monitor) {
-            row.state = state.to_owned();
+            state.clone_into(&mut row.state);
             row.draw();
         }
         self.summarise(&rows);

@@ -102,7 +102,7 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
 async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
-    let after = Duration::from_secs(60);
+    let after = Duration::from_mins(1);
     let end = DeliveryEnd::Retry { after, error: "slow down".into(), pause_channel: true };
     assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
     let paused = |comparison: &str| {

@@ -128,7 +128,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     let ordered = first.iter().find(|job| job.lane == Some(2)).expect("one of lane 2");
     // A failure that will be tried again still comes first.
     let again =
-        JobFailure { claim: ordered.claim, retry_after: Some(Duration::from_secs(60)), error: "no".into() };
+        JobFailure { claim: ordered.claim, retry_after: Some(Duration::from_mins(1)), error: "no".into() };
     store.fail(&[again]).await.expect("a query");
     assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
     database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");

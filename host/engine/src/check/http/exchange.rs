@@ -95,7 +95,11 @@ impl Answer {
         shown: &str,
     ) -> Result<Self, Failure> {
         let io = TokioIo::new(Wire { stream, marks: Arc::clone(&marks) });
-        let shaken = http1::Builder::new().max_buf_size(HEAD_MAX_BYTES).handshake(io).await;
+        let shaken = http1::Builder::new()
+            .max_header_size(HEAD_MAX_BYTES)
+            .max_buf_size(HEAD_MAX_BYTES)
+            .handshake(io)
+            .await;
         let (mut sender, connection) = shaken.map_err(|error| failure(shown, &error))?;
         let mut connection = Some(connection);
         let response = drive(&mut connection, sender.send_request(request)).await;
