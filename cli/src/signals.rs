@@ -1,6 +1,6 @@
-//! A stop by signal: the first asks, the second ends.
+//! Signals: SIGTERM, SIGINT and SIGQUIT ask for a stop, the second ends; SIGHUP asks for the file to be read again.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Cancelled by the first SIGTERM, SIGINT or SIGQUIT. A second one ends the process at once, as the shell expects it.
@@ -28,4 +28,19 @@ pub fn stop() -> std::io::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// SIGHUP, from here on.
+pub struct Reload(Signal);
+
+impl Reload {
+    pub fn new() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// The next time that somebody asks.
+    pub async fn asked(&mut self) {
+        // The stream ends with the process.
+        let _ = self.0.recv().await;
+    }
 }

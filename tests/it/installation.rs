@@ -146,6 +146,21 @@ impl Process {
         }
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+    }
+
+    /// Waits until it has logged `words`.
+    pub fn wait_for_log(&self, words: &str) {
+        let began = Instant::now();
+        while !self.log().contains(words) {
+            assert!(began.elapsed() < DEADLINE, "waited for `{words}` in\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

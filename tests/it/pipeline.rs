@@ -151,3 +151,22 @@ fn a_file_without_channels_watches_all_the_same() {
     target.up();
     installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NOT NULL", "1");
 }
+
+#[test]
+fn a_worker_reads_its_file_again_on_hangup_and_keeps_what_it_has_when_that_is_broken() {
+    let target = HttpTarget::start();
+    let installation = Installation::new();
+    let text = file(&target, &[]);
+    installation.apply(&text);
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let worker = installation.start(["worker", "monitor-checks"]);
+    block_on(target.wait_for_requests(1));
+    installation.write("[queues.monitor-checks]\nconcurency = 5\n");
+    worker.hang_up();
+    worker.wait_for_log("did you mean `concurrency`?");
+    installation.write(&format!("[queues.monitor-checks]\nconcurrency = 5\n\n{text}"));
+    worker.hang_up();
+    worker.wait_for_log("configuration read again");
+    block_on(target.more_requests(2));
+    assert_eq!(worker.terminate(), 0);
+}

@@ -4,7 +4,7 @@ mod display;
 
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
-use crate::commands::worker::{options, run_both};
+use crate::commands::worker::{Workers, options, reread};
 use crate::database::Database;
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
@@ -12,6 +12,7 @@ use crate::output::Printer;
 use crate::{settings, signals};
 use display::Display;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -22,8 +23,10 @@ use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::secret::SecretRef;
 use uptime_engine::scheduler::schedule_loop;
+use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
+use uptime_store::Store;
 use uptime_store::catalogue::{Absent, Source, Wanted};
 use url::Url;
 
@@ -38,47 +41,84 @@ const INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
-    let file = file::read(global, &notifiers).await?;
+    let mut file = file::read(global, &notifiers).await?;
+    let mut plan = Plan::new(&args, file.as_ref())?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());
     }
-    let (channels, monitors) = from_command_line(&args, file.as_ref())?;
-    if monitors.is_empty() && file.as_ref().is_none_or(|file| file.config.monitors.is_empty()) {
-        return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
-            .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
-    }
-    let stop = signals::stop()?;
+    let (stop, mut reload) = (signals::stop()?, signals::Reload::new()?);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
-    let outcome =
-        watch(&database, notifiers, file.as_ref(), &args, (&channels, &monitors), printer, stop).await;
+    if let Some(run_for) = args.run_for {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(run_for).await;
+            stop.cancel();
+        });
+    }
+    let outcome = loop {
+        let round = stop.child_token();
+        let mut running = pin!(watch(&database, notifiers.clone(), plan.clone(), printer, round.clone()));
+        tokio::select! {
+            ended = &mut running => break ended,
+            () = reload.asked() => round.cancel(),
+        }
+        if let Err(error) = running.await {
+            break Err(error);
+        }
+        match reread(global, &notifiers, &mut file, |file| Plan::new(&args, file)).await {
+            Ok(read) => plan = read,
+            Err(error) => printer.error(&error),
+        }
+    };
     database.close().await;
     outcome.map(|()| Exit::Ok)
 }
 
+/// What is watched, who is told, and how the workers run.
+#[derive(Clone)]
+struct Plan {
+    of_file: (Vec<Channel>, Vec<Monitor>),
+    of_command_line: (Vec<Channel>, Vec<Monitor>),
+    queues: Vec<(&'static str, WorkerOptions)>,
+}
+
+impl Plan {
+    fn new(args: &UpArgs, file: Option<&ConfigFile>) -> Result<Self, CommandError> {
+        let of_command_line = from_command_line(args, file)?;
+        let of_file =
+            file.map(|file| (file.config.channels.clone(), file.config.monitors.clone())).unwrap_or_default();
+        if of_command_line.1.is_empty() && of_file.1.is_empty() {
+            return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
+                .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
+        }
+        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args))?;
+        Ok(Self { of_file, of_command_line, queues })
+    }
+
+    /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
+    /// rests.
+    async fn apply(&self, store: &Store) -> Result<(), CommandError> {
+        for (source, (channels, monitors), absent) in [
+            (Source::File, &self.of_file, Absent::Keep),
+            (Source::CommandLine, &self.of_command_line, Absent::Disable),
+        ] {
+            store.apply(Wanted { source, channels, monitors, absent }, false).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the scheduler and both workers until `stop`.
 async fn watch(
     database: &Database,
     notifiers: NotifierHost,
-    file: Option<&ConfigFile>,
-    args: &UpArgs,
-    (channels, monitors): (&[Channel], &[Monitor]),
+    plan: Plan,
     printer: &Printer,
     stop: CancellationToken,
 ) -> Result<(), CommandError> {
-    if let Some(ConfigFile { config, .. }) = file {
-        let of_file = Wanted {
-            source: Source::File,
-            channels: &config.channels,
-            monitors: &config.monitors,
-            absent: Absent::Keep,
-        };
-        database.store.apply(of_file, false).await?;
-    }
-    // What an earlier command line watched and this one does not keeps its history and rests.
-    let of_command_line = Wanted { source: Source::CommandLine, channels, monitors, absent: Absent::Disable };
-    database.store.apply(of_command_line, false).await?;
-    let watched = database.store.monitor_summaries().await?;
-    let display = Arc::new(Display::new(watched, printer));
+    plan.apply(&database.store).await?;
+    let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
     let away = Arc::new(Notify::new());
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = {
@@ -90,24 +130,14 @@ async fn watch(
             display.show(&activity);
         })
     };
-    if let Some(run_for) = args.run_for {
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(run_for).await;
-            stop.cancel();
-        });
-    }
-    let flags = worker_flags(args);
-    let workers = (options(MONITOR_CHECKS, file, &flags)?, options(NOTIFICATIONS, file, &flags)?);
-    let working = run_both(&database.store, notifiers, workers, Arc::clone(&observer), stop.clone());
+    let workers = Workers { store: database.store.clone(), notifiers, observer: Arc::clone(&observer) };
     let scheduling = async {
-        let ended =
-            schedule_loop(database.store.clone(), SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone())
-                .await;
+        let store = database.store.clone();
+        let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
         stop.cancel();
         ended
     };
-    let (worked, scheduled) = tokio::join!(working, scheduling);
+    let (worked, scheduled) = tokio::join!(workers.run(plan.queues, stop.clone()), scheduling);
     display.close();
     worked?;
     scheduled?;

@@ -6,7 +6,8 @@ use crate::{Activity, Observer};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
+use uptime_core::ErrorClass;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};
@@ -105,11 +106,36 @@ impl Handler for Checks {
         if !failures.is_empty() {
             self.store.fail(&failures).await?;
         }
-        if checks.is_empty() { Ok(()) } else { self.record(checks).await }
+        match checks.len() {
+            0 => Ok(()),
+            _ => self.record_apart_from_the_poisoned(checks).await,
+        }
     }
 }
 
 impl Checks {
+    /// A batch in one transaction. When the database refuses it for what one of them holds, each has one of its own, so
+    /// that the one ends in the failed list and the others are kept.
+    async fn record_apart_from_the_poisoned(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
+        match self.record(checks.clone()).await {
+            Err(error) if error.class() == ErrorClass::Bug => {
+                error!(%error, checks = checks.len(), "batch refused: recording each check by itself");
+            }
+            ended => return ended,
+        }
+        for check in checks {
+            let (claim, monitor) = (check.claim, check.monitor.name.clone());
+            match self.record(vec![check]).await {
+                Err(error) if error.class() == ErrorClass::Bug => {
+                    error!(monitor, job = claim.id.0, %error, "result refused");
+                    self.store.fail(&[self.job_failure(claim, error.to_string(), true)]).await?;
+                }
+                ended => ended?,
+            }
+        }
+        Ok(())
+    }
+
     /// Promise 3's transaction.
     async fn record(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
         let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
