@@ -5,6 +5,8 @@
 #
 #   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(.ci/wasm-target.sh)"
 #
+# With `--from-source` the library is always the one that is built here: rustup's makes other bytes.
+#
 # On an ordinary machine `rustup target add wasm32-unknown-unknown` is all that is needed. Otherwise std's sources have
 # to be those of exactly this rustc: $UPTIME_RUST_LIBRARY (a tar.zst of rust's `library/`), rustup's component
 # `rust-src`, or Debian's package `rust-src`. Exit 3 when there are none.
@@ -72,10 +74,23 @@ panic = "abort"
 
 [workspace]
 TOML
-  # The bitcode has to be in it, or a guest built with lto does not link. Paths are mapped to what rustup's own std has,
-  # so that they are the same on every machine.
+  # Cargo names each crate by a hash of where its sources lie, and the linker sorts by these names. So that the bytes do
+  # not depend on the folder, each is named by its own name.
+  cat >"$work/rustc" <<'SH'
+#!/usr/bin/env bash
+arguments=() name=none previous=
+for argument in "$@"; do
+  [ "$previous" = --crate-name ] && name=$argument
+  case $argument in metadata=*) argument=metadata=uptime-$name ;; esac
+  arguments+=("$argument")
+  previous=$argument
+done
+exec "${arguments[@]}"
+SH
+  chmod +x "$work/rustc"
+  # The bitcode has to be in it, or a guest built with lto does not link. Paths are mapped to what rustup's own std has.
   (cd "$work/seed" && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_RUSTFLAGS \
-    RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library" CARGO_TARGET_DIR="$work/target" \
+    RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$work/rustc" __CARGO_TESTS_ONLY_SRC_ROOT="$library" CARGO_TARGET_DIR="$work/target" \
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$(dirname "$library")=/rustc/$release --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
     cargo build --quiet --release --target $target -Z build-std=std,panic_abort >&2)
   mkdir -p "$sysroot.new/lib/rustlib/$target/lib"
@@ -85,14 +100,18 @@ TOML
   mv "$sysroot.new" "$sysroot"
 }
 
-installed && exit 0
-sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit
+case ${1:-} in
+  --from-source) ;;
+  '') if installed; then exit 0; fi ;;
+  *) echo "usage: .ci/wasm-target.sh [--from-source]" >&2; exit 2 ;;
+esac
+sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit-1
 if [ ! -d "$sysroot" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   if ! library=$(sources "$work"); then
-    echo "error: rust $release has no standard library for \`$target\` here, and its sources were not found" >&2
-    echo "hint: rustup target add $target" >&2
+    echo "error: the sources of rust $release's standard library were not found" >&2
+    echo "hint: rustup component add rust-src" >&2
     exit 3
   fi
   echo "building rust $release's standard library for $target …" >&2

@@ -192,7 +192,7 @@ impl Call {
         match error {
             EgressError::Denied(denial) => {
                 let origin = masked(denial.origin);
-                let denial = Denial { origin, reason: masked(denial.reason) };
+                let denial = Denial { origin, reason: masked(denial.reason), ..denial };
                 tracing::warn!(
                     notifier = self.notifier,
                     origin = denial.origin,
@@ -345,8 +345,18 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_is_cleared_before_the_guest_sees_it() {
+        let (mut call, _) = call();
+        let headers = HeaderMap::from_iter([(header::SERVER, HeaderValue::from_static("a\"b&c"))]);
+        let body = b"a\"b&c, a\\\"b&c, a%22b%26c".to_vec();
+        let seen = call.inbound(Inbound { status: 200, headers, body, truncated: false });
+        assert_eq!(seen.headers, [("server".to_owned(), "•••".to_owned())]);
+        assert_eq!(String::from_utf8(seen.body).expect("text"), "•••, •••, •••");
+    }
+
+    #[test]
     fn what_is_no_request_is_refused() {
-        let (call, reference) = call();
+        let (call, _) = call();
         let refused = |url: &str, name: &str, value: &str| {
             call.outbound(request(url.into(), &[(name, value.into())], String::new())).err().expect("refused")
         };
@@ -362,7 +372,6 @@ mod tests {
             refused("https://x.example", "x-a", "1\r\nx-b: 2"),
             "the header `x-a` has a value that can't be sent"
         );
-        drop(reference);
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub enum NotifierError {
         origin: String,
         /// The rule.
         reason: String,
+        /// Whether the channel's `allow` could open it.
+        openable: bool,
     },
     /// The plugin crashed.
     #[error("the plugin `{notifier}` crashed: {message}")]
@@ -211,7 +213,7 @@ impl NotifierError {
             Self::Gone { .. } => {
                 Some("look whether the channel's address or destination still exists".into())
             }
-            Self::EgressDenied { origin, .. } => {
+            Self::EgressDenied { origin, openable: true, .. } => {
                 Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table"))
             }
             Self::BadComponent { .. } => Some("build it again with `uptime plugin build`".into()),

@@ -329,6 +329,7 @@ fn receipt(
             notifier: name.to_owned(),
             origin: denial.origin.clone(),
             reason: denial.reason.clone(),
+            openable: denial.openable,
         }),
         (Err(error), None) => Err(convert::notify_error(name, error, |text| call.said(text, 500))),
     }

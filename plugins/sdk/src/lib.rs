@@ -79,3 +79,8 @@ pub fn problem(key: &str, message: impl Into<String>) -> Problem {
 pub fn accepted() -> Receipt {
     Receipt { remote_id: None, detail: None, replaced: Vec::new(), pause_ms: None }
 }
+
+/// The guide's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Guide;

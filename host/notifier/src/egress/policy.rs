@@ -25,6 +25,8 @@ pub(crate) struct Denial {
     pub(crate) origin: String,
     /// The rule.
     pub(crate) reason: String,
+    /// Whether the channel's `allow` could open it.
+    pub(crate) openable: bool,
 }
 
 /// A URL that may be spoken to, if its addresses may.
@@ -40,19 +42,20 @@ impl Policy {
     pub(crate) fn admit(&self, url: &Url) -> Result<Admission, Denial> {
         let origin = HostGrant::origin_of(url)
             .map_or_else(|| format!("{}:", url.scheme()), |origin| origin.to_string());
-        let deny = |reason: &str| Err(Denial { origin: origin.clone(), reason: reason.into() });
+        let deny =
+            |reason: &str, openable| Err(Denial { origin: origin.clone(), reason: reason.into(), openable });
         if !matches!(url.scheme(), "http" | "https") {
-            return deny("only http and https are spoken");
+            return deny("only http and https are spoken", false);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return deny("an address may not hold a user; use a header");
+            return deny("an address may not hold a user; use a header", false);
         }
         let inner = self.allowed.iter().any(|grant| grant.covers(url));
         if !inner && !self.granted.iter().any(|grant| grant.covers(url)) {
-            return deny("nobody granted it");
+            return deny("nobody granted it", true);
         }
         if !inner && url.scheme() != "https" {
-            return deny("plain HTTP has to be allowed explicitly");
+            return deny("plain HTTP has to be allowed explicitly", true);
         }
         let literal = match url.host() {
             Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -78,7 +81,7 @@ impl Admission {
         } else {
             return Ok(());
         };
-        Err(Denial { origin: self.origin.clone(), reason })
+        Err(Denial { origin: self.origin.clone(), reason, openable: !class.never_allowed() })
     }
 }
 

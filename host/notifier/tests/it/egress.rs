@@ -34,7 +34,10 @@ async fn denied(host: &NotifierHost, url: &str, allow: &[&str]) -> String {
         Err(error @ NotifierError::EgressDenied { .. }) => {
             assert_eq!(error.class(), ErrorClass::Config);
             assert!(error.channel_broken());
+            let hint = error.hint();
             let NotifierError::EgressDenied { reason, .. } = error else { unreachable!() };
+            // Nobody is told to allow what no allowance opens.
+            assert_eq!(hint.is_some(), reason.ends_with("allowed explicitly"), "{url}: {hint:?}");
             reason
         }
         other => panic!("{url}: {other:?}"),
