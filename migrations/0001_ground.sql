@@ -141,21 +141,36 @@ CREATE TABLE check_results (
 CREATE INDEX ON check_results (monitor_id, started_at);
 CREATE TABLE check_results_default PARTITION OF check_results DEFAULT;
 
--- Makes the partitions of the days from today to today + ahead (UTC). Safe to call from anywhere at any time.
+-- Makes the partitions of the days from today to today + ahead (UTC). Safe to call from anywhere at any time: a table that
+-- somebody reads for long (a backup) is left for a later call instead of holding up every insert behind this one, and rows
+-- that the net has caught meanwhile move into the new partition.
 CREATE FUNCTION make_result_partitions(ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   day date;
   partition text;
+  since text;
+  until text;
   made integer := 0;
 BEGIN
   FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + ahead, '1 day')::date LOOP
     partition := 'check_results_' || to_char(day, 'YYYYMMDD');
     CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-    PERFORM pg_advisory_xact_lock(hashtext('uptime.make_result_partitions'));
+    -- Somebody else makes them.
+    EXIT WHEN NOT pg_try_advisory_xact_lock(hashtext('uptime.make_result_partitions'));
     CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-    EXECUTE format('CREATE TABLE %I PARTITION OF check_results FOR VALUES FROM (%L) TO (%L)', partition,
-                   to_char(day, 'YYYY-MM-DD') || 'T00:00:00Z', to_char(day + 1, 'YYYY-MM-DD') || 'T00:00:00Z');
-    made := made + 1;
+    since := to_char(day, 'YYYY-MM-DD') || 'T00:00:00Z';
+    until := to_char(day + 1, 'YYYY-MM-DD') || 'T00:00:00Z';
+    BEGIN
+      PERFORM set_config('lock_timeout', '200ms', true);
+      EXECUTE format('CREATE TABLE %I (LIKE check_results)', partition);
+      EXECUTE format('WITH caught AS (DELETE FROM check_results_default WHERE started_at >= %L AND started_at < %L RETURNING *)
+                      INSERT INTO %I SELECT * FROM caught', since, until, partition);
+      EXECUTE format('ALTER TABLE check_results ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, since, until);
+      made := made + 1;
+    EXCEPTION WHEN lock_not_available OR check_violation THEN
+      -- In use just now, or a row came in between: the next call has another try.
+      NULL;
+    END;
   END LOOP;
   RETURN made;
 END $$;

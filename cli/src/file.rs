@@ -26,7 +26,7 @@ pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
     if let Some(dir) = &data_dir {
         // Made here, open as the system makes directories: the cache would make it for its user alone, and a server
         // that root starts runs as another user. Where it can't be made there is no cache, which is no error.
-        let _ = std::fs::create_dir_all(dir);
+        let _ = uptime_postgres::create_data_dir(dir);
     }
     let cache_dir = data_dir.map(|dir| dir.join("plugins"));
     Ok(NotifierHost::new(HostOptions { cache_dir, ..HostOptions::default() })?)

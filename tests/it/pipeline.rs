@@ -170,3 +170,15 @@ fn a_worker_reads_its_file_again_on_hangup_and_keeps_what_it_has_when_that_is_br
     block_on(target.more_requests(2));
     assert_eq!(worker.terminate(), 0);
 }
+
+#[test]
+fn a_target_that_hangs_is_down_even_when_its_job_may_not_wait_for_it() {
+    let target = HttpTarget::start();
+    target.hang();
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[]).replace("timeout = \"500ms\"", "timeout = \"10s\""));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _worker = installation.start(["worker", "monitor-checks", "--timeout", "1s"]);
+    installation.wait_for("SELECT count(*) FROM incidents WHERE class = 'first_byte_timeout'", "1");
+    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+}

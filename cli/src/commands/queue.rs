@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use uptime_core::id::JobId;
 use uptime_store::Store;
-use uptime_store::queue::{FailedJob, QueueSize};
+use uptime_store::queue::{FailedJob, QueueSize, Retried};
 
 pub async fn run(global: &Global, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let database = open(global, printer).await?;
@@ -133,23 +133,26 @@ async fn retry(
         None => Some(ids.iter().map(|id| job_id(id)).collect::<Result<Vec<_>, _>>()?),
     };
     let retried = store.retry_failed(chosen.as_deref(), queue).await?;
-    let put_back = retried.iter().filter(|(_, put_back)| *put_back).count();
+    let count = |outcome| retried.iter().filter(|(_, retried)| *retried == outcome).count();
     let found: BTreeSet<JobId> = retried.iter().map(|(id, _)| *id).collect();
     let missing: Vec<String> =
         chosen.iter().flatten().filter(|id| !found.contains(id)).map(ToString::to_string).collect();
     if printer.is_json() {
         printer.json(&json!({
             "schema_version": 1,
-            "retried": put_back,
-            "already_waiting": retried.len() - put_back,
+            "retried": count(Retried::PutBack),
+            "already_waiting": count(Retried::WaitsAlready),
+            "superseded": count(Retried::Superseded),
             "missing": missing,
         }));
     } else {
-        for (id, put_back) in &retried {
-            printer.line(format!(
-                "{id}\t{}",
-                if *put_back { "put back" } else { "another job for it waits already" }
-            ));
+        for (id, retried) in &retried {
+            let outcome = match retried {
+                Retried::PutBack => "put back",
+                Retried::WaitsAlready => "dropped: another job for it waits already",
+                Retried::Superseded => "dropped: a later notification of its incident was delivered",
+            };
+            printer.line(format!("{id}\t{outcome}"));
         }
         if retried.is_empty() && missing.is_empty() {
             printer.note("no failed jobs");

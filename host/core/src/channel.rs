@@ -57,9 +57,14 @@ pub struct ChannelFilter {
 }
 
 impl ChannelFilter {
+    /// Whether a channel with this filter wants to hear such events at all.
+    pub fn wants_event(&self, event: EventType) -> bool {
+        self.events.as_ref().is_none_or(|events| events.contains(&event))
+    }
+
     /// Whether a channel with this filter wants to hear `event` of `monitor`.
     pub fn wants(&self, event: EventType, monitor: &EventMonitor) -> bool {
-        self.events.as_ref().is_none_or(|events| events.contains(&event))
+        self.wants_event(event)
             && self
                 .groups
                 .as_ref()

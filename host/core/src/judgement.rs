@@ -110,12 +110,25 @@ pub struct Judgement {
     pub recheck: bool,
 }
 
+/// Of how many intervals' silence a streak does not survive.
+const STREAK_GAP: u32 = 5;
+
 /// Judges one outcome.
 pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement {
     let unmoved = Judgement { state, change: None, recheck: false };
-    if state.last_slot_at.is_some_and(|last| seen.slot_at <= last) {
+    // A last slot that lies ahead of this check's start was made by a clock that was wrong: it stands for nothing.
+    let last_slot_at = state.last_slot_at.filter(|last| *last <= seen.started_at);
+    if last_slot_at.is_some_and(|last| seen.slot_at <= last) {
         return unmoved;
     }
+    // "In a row" has an end: what failed before a long silence says nothing about now.
+    let silence =
+        last_slot_at.map(|last| seen.slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
+    let state = if silence > policy.interval.saturating_mul(STREAK_GAP) {
+        State { streak: 0, streak_since: None, ..state }
+    } else {
+        state
+    };
     match (state.status, seen.report.outcome()) {
         (_, Outcome::Inconclusive) => unmoved,
         (Status::Unknown | Status::Up, Outcome::Up) => {

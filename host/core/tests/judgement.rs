@@ -29,25 +29,32 @@ fn report(outcome: Outcome) -> CheckReport {
 /// The opposite way of doing it: all outcomes that count, in order, and a scan over them.
 #[derive(Default)]
 struct Model {
-    counted: Vec<(i64, bool)>,
+    /// Slot, start, whether up.
+    counted: Vec<(i64, i64, bool)>,
     open_since: Option<i64>,
 }
 
 impl Model {
-    fn observe(&mut self, slot: i64, outcome: Outcome, policy: &Policy) -> Option<(i64, Option<i64>)> {
-        if outcome == Outcome::Inconclusive || self.counted.last().is_some_and(|(last, _)| slot <= *last) {
+    fn observe(
+        &mut self,
+        slot: i64,
+        start: i64,
+        outcome: Outcome,
+        policy: &Policy,
+    ) -> Option<(i64, Option<i64>)> {
+        if outcome == Outcome::Inconclusive || self.counted.last().is_some_and(|(last, ..)| slot <= *last) {
             return None;
         }
-        self.counted.push((slot, outcome == Outcome::Up));
+        self.counted.push((slot, start, outcome == Outcome::Up));
         let run =
-            |up: bool| self.counted.iter().rev().take_while(|(_, was_up)| *was_up == up).collect::<Vec<_>>();
+            |up: bool| self.counted.iter().rev().take_while(|(.., was_up)| *was_up == up).collect::<Vec<_>>();
         match self.open_since {
             None => {
                 let failures = run(false);
                 if failures.len() < policy.confirm as usize {
                     return None;
                 }
-                let first = failures[policy.confirm as usize - 1].0;
+                let first = failures[policy.confirm as usize - 1].1;
                 self.open_since = Some(first);
                 Some((first, None))
             }
@@ -56,7 +63,7 @@ impl Model {
                 if successes.len() < policy.recover as usize {
                     return None;
                 }
-                let end = successes[policy.recover as usize - 1].0;
+                let end = successes[policy.recover as usize - 1].1;
                 self.open_since = None;
                 Some((start, Some(end)))
             }
@@ -88,14 +95,17 @@ proptest! {
         let policy = Policy { confirm, recover, ..Policy::default() };
         let mut model = Model::default();
         let mut state = State::default();
+        // A check starts at its slot, or later than others that were due after it.
+        let mut start = 0;
         for (slot, outcome) in history {
+            start = slot.max(start);
             let report = report(outcome);
-            let judged = judge(state, &policy, Observation { slot_at: at(slot), started_at: at(slot), report: &report });
+            let judged = judge(state, &policy, Observation { slot_at: at(slot), started_at: at(start), report: &report });
             let change = judged.change.map(|change| match change {
                 Change::Opened { started_at, .. } => (started_at, None),
                 Change::Resolved { started_at, ended_at, .. } => (started_at, Some(ended_at)),
             });
-            let expected = model.observe(slot, outcome, &policy).map(|(start, end)| (at(start), end.map(at)));
+            let expected = model.observe(slot, start, outcome, &policy).map(|(start, end)| (at(start), end.map(at)));
             prop_assert_eq!(change, expected);
             prop_assert_eq!(judged.state.status == Status::Down, model.open_since.is_some());
             state = judged.state;
@@ -125,4 +135,30 @@ fn a_streak_that_decides_nothing_asks_for_a_re_check() {
         state = judged.state;
     }
     assert_eq!(state.since, Some(at(5)), "an incident ends at its first success");
+}
+
+/// Judges outcomes at these slots and starts, in seconds, and says whether an incident is open.
+fn is_down_after(policy: &Policy, checks: &[(i64, i64, Outcome)]) -> bool {
+    let mut state = State::default();
+    for (slot, start, outcome) in checks {
+        let report = report(*outcome);
+        let seen = Observation { slot_at: at(*slot), started_at: at(*start), report: &report };
+        state = judge(state, policy, seen).state;
+    }
+    state.status == Status::Down
+}
+
+#[test]
+fn failures_with_a_long_silence_between_are_not_in_a_row() {
+    let policy = Policy { confirm: 2, interval: Duration::from_secs(10), ..Policy::default() };
+    assert!(is_down_after(&policy, &[(0, 0, Outcome::Down), (50, 50, Outcome::Down)]));
+    assert!(!is_down_after(&policy, &[(0, 0, Outcome::Down), (51, 51, Outcome::Down)]));
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_silence_the_judgement() {
+    let policy = Policy { confirm: 1, ..Policy::default() };
+    assert!(is_down_after(&policy, &[(9_000, 9_000, Outcome::Up), (10, 10, Outcome::Down)]));
+    // Whereas a check that was merely slow says nothing new.
+    assert!(!is_down_after(&policy, &[(20, 20, Outcome::Up), (10, 25, Outcome::Down)]));
 }

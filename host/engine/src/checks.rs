@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
-use uptime_core::ErrorClass;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};
@@ -18,6 +17,9 @@ use uptime_store::results::{
 };
 use uptime_store::{MONITOR_CHECKS, Store, StoreError};
 use uuid::Uuid;
+
+/// How long before its job's deadline a check ends.
+const JUDGED_BEFORE: Duration = Duration::from_millis(250);
 
 /// Runs checks and records them.
 pub struct Checks {
@@ -44,7 +46,7 @@ impl Checks {
     fn job_failure(&self, claim: Claim, error: String, final_: bool) -> JobFailure {
         let retry = !final_ && (self.tries == 0 || claim.attempts < self.tries);
         let retry_after = retry.then(|| uptime_core::backoff::delay(&self.backoff, claim.attempts));
-        JobFailure { claim, retry_after, error }
+        JobFailure { claim, retry_after, counts: true, error }
     }
 }
 
@@ -65,13 +67,10 @@ impl Handler for Checks {
             .collect())
     }
 
-    async fn run(
-        &self,
-        _job: &Job,
-        monitor: MonitorRow,
-        _started_at: Timestamp,
-    ) -> (MonitorRow, CheckReport) {
-        let report = self.checker.check(&monitor.check, monitor.policy.timeout).await;
+    async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {
+        // A target that hangs must be judged, not the job that waited for it.
+        let limit = monitor.policy.timeout.min(within.saturating_sub(JUDGED_BEFORE));
+        let report = self.checker.check(&monitor.check, limit).await;
         (monitor, report)
     }
 
@@ -118,7 +117,7 @@ impl Checks {
     /// that the one ends in the failed list and the others are kept.
     async fn record_apart_from_the_poisoned(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
         match self.record(checks.clone()).await {
-            Err(error) if error.class() == ErrorClass::Bug => {
+            Err(error) if error.is_about_values() => {
                 error!(%error, checks = checks.len(), "batch refused: recording each check by itself");
             }
             ended => return ended,
@@ -126,7 +125,7 @@ impl Checks {
         for check in checks {
             let (claim, monitor) = (check.claim, check.monitor.name.clone());
             match self.record(vec![check]).await {
-                Err(error) if error.class() == ErrorClass::Bug => {
+                Err(error) if error.is_about_values() => {
                     error!(monitor, job = claim.id.0, %error, "result refused");
                     self.store.fail(&[self.job_failure(claim, error.to_string(), true)]).await?;
                 }
@@ -224,9 +223,11 @@ async fn open(
         got: cause.got,
         message: cause.message,
     };
+    let monitor = event_monitor(check);
     let channels = transaction.channels_of(check.monitor.id).await?;
+    let channels = channels.into_iter().filter(|channel| channel.filter.wants(EventType::Down, &monitor));
     let times = EventIncident { id: incident, started_at, ended_at: None, duration_s: None, failures };
-    tell(transaction, check, EventType::Down, times, Some(outcome), channels).await?;
+    tell(transaction, check, EventType::Down, times, &outcome, channels).await?;
     Ok(incident)
 }
 
@@ -241,43 +242,46 @@ async fn resolve(
     };
     let IncidentCause { class, message, expected, got } = cause;
     let outcome = EventOutcome { class, expected, got, message };
-    // A recovery is sent if and only if the opening was due.
+    // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are by now.
     let channels = transaction.channels_told(incident).await?;
+    let channels = channels.into_iter().filter(|channel| channel.filter.wants_event(EventType::Up));
     let duration_s = Some(ended_at.duration_since(started_at).as_secs());
     let times = EventIncident { id: incident, started_at, ended_at: Some(ended_at), duration_s, failures };
-    tell(transaction, check, EventType::Up, times, Some(outcome), channels).await
+    tell(transaction, check, EventType::Up, times, &outcome, channels).await
 }
 
-/// One notification for each channel that wants to hear it.
+/// One notification for each channel.
 async fn tell(
     transaction: &mut ResultsTransaction,
     check: &FinishedCheck,
     kind: EventType,
     incident: EventIncident,
-    outcome: Option<EventOutcome>,
-    channels: Vec<InterestedChannel>,
+    outcome: &EventOutcome,
+    channels: impl Iterator<Item = InterestedChannel>,
 ) -> Result<(), StoreError> {
-    let monitor = EventMonitor {
+    for channel in channels {
+        let event = Event {
+            kind,
+            delivery_id: DeliveryId(Uuid::now_v7()),
+            at: transaction.now(),
+            monitor: event_monitor(check),
+            incident: Some(incident.clone()),
+            outcome: Some(outcome.clone()),
+            severity: if kind == EventType::Up { Severity::Info } else { Severity::Down },
+        };
+        transaction.notify(channel.id, &event).await?;
+    }
+    Ok(())
+}
+
+fn event_monitor(check: &FinishedCheck) -> EventMonitor {
+    EventMonitor {
         name: check.monitor.name.clone(),
         kind: check.monitor.check.kind().to_owned(),
         target: check.monitor.target.clone(),
         group: check.monitor.group.clone(),
         tags: check.monitor.tags.clone(),
-    };
-    let severity = if kind == EventType::Up { Severity::Info } else { Severity::Down };
-    for channel in channels.into_iter().filter(|channel| channel.filter.wants(kind, &monitor)) {
-        let event = Event {
-            kind,
-            delivery_id: DeliveryId(Uuid::now_v7()),
-            at: transaction.now(),
-            monitor: monitor.clone(),
-            incident: Some(incident.clone()),
-            outcome: outcome.clone(),
-            severity,
-        };
-        transaction.notify(channel.id, &event).await?;
     }
-    Ok(())
 }
 
 /// From the slot to the start: the monitor's own lag.

@@ -3,8 +3,8 @@
 use crate::secrets;
 use crate::worker::{End, Finished, Handler};
 use crate::{Activity, Observer};
-use futures_util::future::try_join_all;
-use jiff::Timestamp;
+use futures_util::future::join_all;
+use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -22,6 +22,9 @@ use uuid::Uuid;
 
 /// How many deliveries of one channel run at once in a process: a channel that hangs holds no more slots than these.
 const PER_CHANNEL: usize = 4;
+
+/// How old news may become while a provider asks for patience, which uses up no try.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Delivers notifications and records each try.
 pub struct Deliveries {
@@ -150,18 +153,19 @@ impl Deliveries {
         self.tries == 0 || attempts < self.tries
     }
 
-    /// What follows from an error: the class alone decides.
-    fn end_of(&self, attempts: u32, failure: &DeliveryError) -> DeliveryEnd {
+    /// What follows from an error: the class alone decides, and for a provider that asks for patience how old the news is.
+    fn end_of(&self, attempts: u32, age: SignedDuration, failure: &DeliveryError) -> DeliveryEnd {
         let error = printable(&failure.to_string(), 1_000);
         let notifier = match failure {
             DeliveryError::Notifier(error) => Some(error),
             DeliveryError::Setting { .. } => None,
         };
-        if failure.class() == ErrorClass::Transient && self.may_retry(attempts) {
+        let rate_limited = matches!(notifier, Some(NotifierError::RateLimited { .. }));
+        let may_retry = if rate_limited { age < PATIENCE } else { self.may_retry(attempts) };
+        if failure.class() == ErrorClass::Transient && may_retry {
             let provider = notifier.and_then(NotifierError::retry_after);
             let after = delivery_delay(&self.backoff, attempts, provider, random());
-            let pause_channel = matches!(notifier, Some(NotifierError::RateLimited { .. }));
-            return DeliveryEnd::Retry { after, error, pause_channel };
+            return DeliveryEnd::Retry { after, error, pause_channel: rate_limited };
         }
         DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
     }
@@ -187,7 +191,7 @@ impl Deliveries {
                 };
                 (
                     due,
-                    self.end_of(claim.attempts, failure),
+                    self.end_of(claim.attempts, finished.started_at.duration_since(due.event.at), failure),
                     outcome,
                     None,
                     Some(printable(&failure.to_string(), 1_000)),
@@ -206,6 +210,20 @@ impl Deliveries {
             outcome,
             end,
         })
+    }
+
+    /// Records a try; one that the database refuses for what it holds ends in the failed list.
+    async fn record_or_fail(&self, finished: &Finished<Told>) -> Result<(), StoreError> {
+        match self.record(finished).await {
+            Err(error) if error.is_about_values() => {
+                let claim = finished.job.claim;
+                error!(job = claim.id.0, %error, "delivery can't be recorded");
+                let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
+                let notification = NotificationId(finished.job.subject.unwrap_or_default());
+                self.store.fail_notifications(&[(notification, failure)]).await
+            }
+            ended => ended,
+        }
     }
 
     async fn record(&self, finished: &Finished<Told>) -> Result<(), StoreError> {
@@ -255,7 +273,7 @@ impl Handler for Deliveries {
             .collect())
     }
 
-    async fn run(&self, _job: &Job, due: DueDelivery, _started_at: Timestamp) -> Told {
+    async fn run(&self, _job: &Job, due: DueDelivery, _within: Duration) -> Told {
         if !due.channel.enabled {
             return Told::Muted(Box::new(due));
         }
@@ -278,7 +296,7 @@ impl Handler for Deliveries {
                     retry.then(|| delivery_delay(&self.backoff, claim.attempts, None, random()));
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
-                failures.push((notification, JobFailure { claim, retry_after, error }));
+                failures.push((notification, JobFailure { claim, retry_after, counts: true, error }));
             }
         }
         if !gone.is_empty() {
@@ -287,8 +305,9 @@ impl Handler for Deliveries {
         if !failures.is_empty() {
             self.store.fail_notifications(&failures).await?;
         }
-        try_join_all(finished.iter().map(|finished| self.record(finished))).await?;
-        Ok(())
+        // Each by itself: one that can't be recorded takes no other along.
+        let recorded = join_all(finished.iter().map(|finished| self.record_or_fail(finished))).await;
+        recorded.into_iter().collect()
     }
 }
 

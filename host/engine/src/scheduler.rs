@@ -15,12 +15,51 @@ const PASSES: usize = 3;
 /// How much of the time a loop may spend in the database, as the sleep per unit of work.
 const IDLE_PER_WORK: u32 = 4;
 
+/// The longest sleep that comes of that.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// How often a loop looks after the partitions of the coming days.
+const PARTITIONS_EVERY: Duration = Duration::from_mins(10);
+
 /// The shortest sleep of a loop.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
 
-/// Enqueues what is due by `horizon` from now.
+/// How long one turn with the database may take: behind a cut network a statement has no answer and no error.
+const TURN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a turn that is under way may still take after a stop.
+const TURN_AFTER_STOP: Duration = Duration::from_secs(5);
+
+/// How often a single run begins again when the database could not do it just then.
+const TRIES: usize = 3;
+
+/// The wait before it begins again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Enqueues what is due by `horizon` from now. For cron, which comes again only after a minute: what the database could
+/// not do just then is tried again.
 pub async fn schedule_once(store: &Store, horizon: Duration) -> Result<Scheduled, StoreError> {
-    store.make_result_partitions().await?;
+    make_partitions(store).await;
+    let mut tries = 1;
+    loop {
+        match passes(store, horizon).await {
+            Err(error) if error.class() == ErrorClass::Transient && tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Results find their place without, too: nothing waits for it.
+async fn make_partitions(store: &Store) {
+    if let Err(error) = store.make_result_partitions().await {
+        warn!(%error, "no partitions for the coming days; trying again");
+    }
+}
+
+async fn passes(store: &Store, horizon: Duration) -> Result<Scheduled, StoreError> {
     let mut total = Scheduled::default();
     for _ in 0..PASSES {
         let pass = store.schedule(horizon).await?;
@@ -43,9 +82,14 @@ pub async fn schedule_loop(
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let mut away = false;
+    let mut partitions_at: Option<Instant> = None;
     while !stop.is_cancelled() {
+        if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
+            partitions_at = Some(Instant::now());
+            make_partitions(&store).await;
+        }
         let began = Instant::now();
-        let sleep = match turn(&store, horizon).await {
+        let sleep = match bounded_turn(&store, horizon, &stop).await {
             Ok((scheduled, next)) => {
                 if std::mem::take(&mut away) {
                     info!("database back");
@@ -53,7 +97,8 @@ pub async fn schedule_loop(
                 }
                 debug!(due = scheduled.due, enqueued = scheduled.enqueued, "scheduled");
                 let ahead = next.map_or(every, |next| next.saturating_sub(horizon));
-                ahead.min(every).max(began.elapsed() * IDLE_PER_WORK).max(SLEEP_MIN)
+                let idle = (began.elapsed() * IDLE_PER_WORK).min(IDLE_MAX);
+                ahead.min(every).max(idle).max(SLEEP_MIN)
             }
             Err(error) if error.class() == ErrorClass::Transient => {
                 if !std::mem::replace(&mut away, true) {
@@ -72,7 +117,24 @@ pub async fn schedule_loop(
     Ok(())
 }
 
+async fn bounded_turn(
+    store: &Store,
+    horizon: Duration,
+    stop: &CancellationToken,
+) -> Result<(Scheduled, Option<Duration>), StoreError> {
+    let stopped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(TURN_AFTER_STOP).await;
+    };
+    tokio::select! {
+        turned = tokio::time::timeout(TURN_MAX, turn(store, horizon)) => turned.unwrap_or_else(|_| {
+            Err(StoreError::Unreachable(format!("no answer within {} s", TURN_MAX.as_secs())))
+        }),
+        () = stopped => Err(StoreError::Unreachable("no answer before the end".into())),
+    }
+}
+
 async fn turn(store: &Store, horizon: Duration) -> Result<(Scheduled, Option<Duration>), StoreError> {
-    let scheduled = schedule_once(store, horizon).await?;
+    let scheduled = passes(store, horizon).await?;
     Ok((scheduled, store.next_slot_in().await?))
 }

@@ -4,21 +4,23 @@
 //! and waits for whatever comes first: a job's end, a wake-up, the next job's due instant, the fallback `sleep`, or the
 //! end. Jobs run as tasks, each under a deadline that ends before its lease; a panic or a timeout ends that job alone.
 //!
-//! On a stop it claims no more, gives what runs `grace` to end, and releases the rest without counting the attempt.
-//! While the database is away it keeps what finished and tries again; the fence decides what still counts.
+//! On a stop it claims no more, gives what runs `grace` to end, settles each as it ends, and releases the rest without
+//! counting the attempt. While the database is away it keeps what finished and tries again; the fence decides what still
+//! counts. Nothing that it asks of the database is waited for without an end.
 
 use crate::{Activity, Observer};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use std::any::Any;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uptime_core::ErrorClass;
@@ -35,6 +37,12 @@ const BATCH: usize = 500;
 /// How long after a claim that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// How long one turn with the database may take: behind a cut network a statement has no answer and no error.
+const TURN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a turn that is under way may still take after a stop.
+const TURN_AFTER_STOP: Duration = Duration::from_secs(5);
 
 /// How often what was finished is added to the queue's throughput.
 const THROUGHPUT_EVERY: Duration = Duration::from_secs(5);
@@ -61,13 +69,8 @@ pub trait Handler: Send + Sync + 'static {
         jobs: &[Job],
     ) -> impl Future<Output = Result<HashMap<JobId, Result<Self::Work, StoreError>>, StoreError>> + Send;
 
-    /// Runs one job. Dropped at its deadline. `started_at` is the database's clock.
-    fn run(
-        &self,
-        job: &Job,
-        work: Self::Work,
-        started_at: Timestamp,
-    ) -> impl Future<Output = Self::Done> + Send;
+    /// Runs one job, which is dropped when `within` is over.
+    fn run(&self, job: &Job, work: Self::Work, within: Duration) -> impl Future<Output = Self::Done> + Send;
 
     /// Records how jobs ended, each fenced by its claim. Called again with the same jobs when the database was away.
     fn settle(
@@ -158,8 +161,7 @@ pub async fn run<H: Handler>(
     stop: CancellationToken,
 ) -> Result<WorkerSummary, StoreError> {
     let (wake, woken) = mpsc::channel(1);
-    let listening = stop.child_token();
-    let listener = tokio::spawn(listen(store.clone(), handler.queue(), wake, listening.clone()));
+    let listener = tokio::spawn(listen(store.clone(), handler.queue(), wake));
     let fetcher = Fetcher {
         concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
         store,
@@ -177,9 +179,8 @@ pub async fn run<H: Handler>(
         database_away: false,
     };
     let summary = fetcher.run(woken, stop).await;
-    listening.cancel();
-    // It ends by itself; a panic in it is not the worker's.
-    let _ = listener.await;
+    // Ended where it is: its goodbye to the database may have no answer.
+    listener.abort();
     summary
 }
 
@@ -226,7 +227,7 @@ impl<H: Handler> Fetcher<H> {
             if stop.is_cancelled() || time_is_up {
                 break;
             }
-            let wait = match self.turn().await {
+            let wait = match self.bounded_turn(&stop).await {
                 Ok(wait) => {
                     self.database_is_back();
                     retry = DATABASE_RETRY;
@@ -237,7 +238,11 @@ impl<H: Handler> Fetcher<H> {
                     retry = (retry * 2).min(DATABASE_RETRY_MAX);
                     Some(retry)
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // An operator has to mend it; what runs still ends in order.
+                    self.wind_down().await;
+                    return Err(error);
+                }
             };
             let Some(mut wait) = wait else { break };
             if let Some(max) = self.options.max_time {
@@ -251,6 +256,20 @@ impl<H: Handler> Fetcher<H> {
         }
         self.wind_down().await;
         Ok(self.summary)
+    }
+
+    /// A turn, with an end.
+    async fn bounded_turn(&mut self, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
+        let stopped = async {
+            stop.cancelled().await;
+            tokio::time::sleep(TURN_AFTER_STOP).await;
+        };
+        tokio::select! {
+            turned = timeout(TURN_MAX, self.turn()) => turned.unwrap_or_else(|_| {
+                Err(StoreError::Unreachable(format!("no answer within {} s", TURN_MAX.as_secs())))
+            }),
+            () = stopped => Err(StoreError::Unreachable("no answer before the end".into())),
+        }
     }
 
     /// Settles, claims, starts. Gives how long to wait for the next turn; `None` when there will be none.
@@ -275,8 +294,8 @@ impl<H: Handler> Fetcher<H> {
             // Jobs that did not have to run: settled in the next turn.
             return Ok(Some(Duration::ZERO));
         }
-        if count == limit {
-            // There may be more: look again as soon as a slot is free.
+        if count == limit || (count > 0 && self.handler.per_lane().is_some()) {
+            // There may be more, also behind a lane that is full now: look again as soon as a slot is free.
             return Ok(Some(if self.running.len() < self.concurrency {
                 Duration::ZERO
             } else {
@@ -326,11 +345,18 @@ impl<H: Handler> Fetcher<H> {
                 return Err(error);
             }
         };
+        let settings = &self.options.settings;
+        let (limit, lease, tries) = (settings.timeout, settings.retry_after, settings.tries);
+        let mut late = Vec::new();
         for (job, asked) in claimed {
-            let end = if backoff::may_run(job.claim.attempts, self.options.settings.tries) {
+            let end = if backoff::may_run(job.claim.attempts, tries) {
                 match work.remove(&job.claim.id) {
                     Some(Ok(work)) => {
-                        self.spawn(job, work, asked);
+                        match backoff::deadline(limit, lease.saturating_sub(asked.elapsed())) {
+                            Some(within) => self.spawn(job, work, within, asked),
+                            // The claim took so long that its outcome could not be recorded any more.
+                            None => late.push(job.claim),
+                        }
                         continue;
                     }
                     Some(Err(error)) => End::Unreadable(error.to_string()),
@@ -342,27 +368,23 @@ impl<H: Handler> Fetcher<H> {
             let started_at = job.claimed_at;
             self.finished.push(Finished { job, started_at, took: Duration::ZERO, end });
         }
-        Ok(())
+        if late.is_empty() { Ok(()) } else { self.store.release(&late).await }
     }
 
-    fn spawn(&mut self, job: Job, work: H::Work, asked: Instant) {
+    fn spawn(&mut self, job: Job, work: H::Work, within: Duration, asked: Instant) {
         self.running.insert(job.claim.id, Running { claim: job.claim, lane: job.lane });
         let handler = Arc::clone(&self.handler);
-        let settings = &self.options.settings;
-        let (limit, lease) = (settings.timeout, settings.retry_after);
         self.tasks.spawn(async move {
             let began = Instant::now();
-            let since_claim = began.saturating_duration_since(asked);
-            let started_at = SignedDuration::try_from(since_claim)
+            let started_at = SignedDuration::try_from(began.saturating_duration_since(asked))
                 .ok()
                 .and_then(|since| job.claimed_at.checked_add(since).ok())
                 .unwrap_or(job.claimed_at);
-            let deadline = backoff::deadline(limit, lease.saturating_sub(since_claim)).unwrap_or_default();
-            let run = AssertUnwindSafe(handler.run(&job, work, started_at)).catch_unwind();
-            let end = match timeout(deadline, run).await {
+            let run = AssertUnwindSafe(handler.run(&job, work, within)).catch_unwind();
+            let end = match timeout(within, run).await {
                 Ok(Ok(done)) => End::Done(done),
                 Ok(Err(panic)) => End::Panicked(panic_message(panic.as_ref())),
-                Err(_) => End::TimedOut(deadline),
+                Err(_) => End::TimedOut(within),
             };
             Finished { job, started_at, took: began.elapsed(), end }
         });
@@ -418,6 +440,12 @@ impl<H: Handler> Fetcher<H> {
         Ok(())
     }
 
+    async fn settle_within(&mut self, limit: Duration) -> Result<(), StoreError> {
+        timeout(limit, self.settle())
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer before the end".into())))
+    }
+
     async fn report_throughput(&mut self, now: bool) {
         if self.unreported == 0 || (!now && self.reported_at.elapsed() < THROUGHPUT_EVERY) {
             return;
@@ -431,29 +459,39 @@ impl<H: Handler> Fetcher<H> {
 
     /// Lets what runs end, then gives back what did not.
     async fn wind_down(&mut self) {
+        let queue = self.handler.queue();
         let deadline = tokio::time::Instant::now() + self.options.grace;
         while !self.tasks.is_empty() {
-            match tokio::time::timeout_at(deadline, self.tasks.join_next()).await {
-                Ok(finished) => self.collect(finished),
+            match timeout_at(deadline, self.tasks.join_next()).await {
+                Ok(ended) => self.collect(ended),
                 Err(_) => break,
             }
+            // At once: whoever stops us may not wait for the slowest. What fails here is tried again below.
+            let _ = timeout_at(deadline, self.settle()).await;
         }
         self.tasks.abort_all();
-        while self.tasks.join_next().await.is_some() {}
-        let queue = self.handler.queue();
-        if let Err(error) = self.settle().await {
-            warn!(queue, %error, jobs = self.finished.len(), "could not record what finished; the leases will run out");
+        while let Some(ended) = self.tasks.join_next().await {
+            self.collect(Some(ended));
+        }
+        while let Err(error) = self.settle_within(TURN_AFTER_STOP).await {
+            if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
+                warn!(queue, %error, jobs = self.finished.len(), "could not record what finished; the leases will run out");
+                break;
+            }
+            tokio::time::sleep(DATABASE_RETRY).await;
         }
         let left: Vec<Claim> = self.running.drain().map(|(_, running)| running.claim).collect();
         if !left.is_empty() {
-            match self.store.release(&left).await {
+            let released = timeout(TURN_AFTER_STOP, self.store.release(&left)).await;
+            match released.unwrap_or_else(|_| Err(StoreError::Unreachable("no answer before the end".into())))
+            {
                 Ok(()) => self.summary.released = left.len(),
                 Err(error) => {
                     warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out");
                 }
             }
         }
-        self.report_throughput(true).await;
+        let _ = timeout(TURN_AFTER_STOP, self.report_throughput(true)).await;
         info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
     }
 
@@ -479,30 +517,23 @@ impl<H: Handler> Fetcher<H> {
 }
 
 /// Turns committed jobs of `queue` into wake-ups, as long as listening works; polling goes on in any case.
-async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>, stop: CancellationToken) {
+async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>) {
     let mut told = false;
-    while !stop.is_cancelled() {
-        let listening = async {
-            let mut wakeups = store.wakeups().await?;
-            loop {
-                // After a gap anything may wait. A full channel means that a wake-up is on its way.
-                if wakeups.next().await?.is_none_or(|announced| announced == queue) {
-                    let _ = wake.try_send(());
-                }
-            }
-        };
-        let ended: Result<(), StoreError> = tokio::select! {
-            () = stop.cancelled() => return,
-            ended = listening => ended,
-        };
-        if let Err(error) = ended
-            && !std::mem::replace(&mut told, true)
-        {
+    loop {
+        let Err(error) = pass_on(&store, queue, &wake).await;
+        if !std::mem::replace(&mut told, true) {
             info!(queue, %error, "no wake-ups from the database for now: polling");
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(DATABASE_RETRY_MAX) => {}
+        tokio::time::sleep(DATABASE_RETRY_MAX).await;
+    }
+}
+
+async fn pass_on(store: &Store, queue: &str, wake: &mpsc::Sender<()>) -> Result<Infallible, StoreError> {
+    let mut wakeups = store.wakeups().await?;
+    loop {
+        // After a gap anything may wait. A full channel means that a wake-up is on its way.
+        if wakeups.next().await?.is_none_or(|announced| announced == queue) {
+            let _ = wake.try_send(());
         }
     }
 }

@@ -196,7 +196,9 @@ fn a_stale_pid_file_is_not_believed() {
         acquire(&place.options(), &|_| ()).expect("a lease").release().expect("released");
         place.server_uid()
     });
-    let mut other = sleep.stdin(Stdio::null()).spawn().expect("sleep runs");
+    // It ends by itself if this test fails, and holds no pipe of ours meanwhile.
+    let mut other =
+        sleep.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sleep runs");
     stale_pid_file(&place, &other.id().to_string());
     starts_beside(&place, "a living program");
     assert!(other.try_wait().expect("it is ours").is_none(), "the program was harmed");

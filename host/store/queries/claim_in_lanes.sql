@@ -18,7 +18,8 @@ ranked AS (
   FROM ready r LEFT JOIN unnest($5::bigint[], $6::bigint[]) busy(lane, running) ON busy.lane = r.lane),
 candidate AS MATERIALIZED (
   SELECT j.id FROM jobs j JOIN ranked r ON r.id = j.id
-  WHERE (r.place <= $4 OR j.lane IS NULL) AND (j.reserved_until IS NULL OR j.reserved_until < now())
+  -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
+  WHERE (r.place <= $4 OR j.lane IS NULL) AND j.available_at <= now() AND (j.reserved_until IS NULL OR j.reserved_until < now())
   ORDER BY j.available_at, j.id
   LIMIT $2
   FOR UPDATE OF j SKIP LOCKED)

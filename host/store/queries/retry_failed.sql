@@ -1,13 +1,23 @@
 -- Puts failed jobs back with their attempts at zero and the id that they had. Whoever deletes the failed row puts the
--- job back, so two operators at once do each job once. A job whose subject waits already is not put back a second time.
+-- job back, so two operators at once do each job once. Not put back, and told apart: a job whose subject waits already,
+-- and a notification after which a later one of the same incident was delivered (nobody is told "down" of what is up).
 WITH chosen AS (
   DELETE FROM failed_jobs
   WHERE ($1::bigint[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR queue = $2)
   RETURNING *),
+superseded AS (
+  UPDATE notifications n SET state = 'discarded'
+  FROM chosen c
+  WHERE c.queue = 'notifications' AND n.id = c.subject
+    AND EXISTS (SELECT FROM notifications later
+                WHERE later.incident_id = n.incident_id AND later.channel_id = n.channel_id AND later.id > n.id
+                  AND later.state = 'delivered')
+  RETURNING n.id),
 put_back AS (
   INSERT INTO jobs (id, queue, subject, lane, order_key, payload, created_at)
   OVERRIDING SYSTEM VALUE
   SELECT id, queue, subject, lane, order_key, payload, created_at FROM chosen
+  WHERE queue <> 'notifications' OR subject IS NULL OR subject NOT IN (SELECT id FROM superseded)
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
   RETURNING id, queue, subject),
 renewed AS (
@@ -15,6 +25,10 @@ renewed AS (
   FROM put_back p WHERE p.queue = 'notifications' AND n.id = p.subject AND n.state = 'failed'),
 announced AS (
   SELECT pg_notify('uptime_jobs', queue) FROM (SELECT DISTINCT queue FROM put_back) q)
-SELECT c.id, p.id IS NOT NULL AS put_back, (SELECT count(*) FROM announced) AS announced
+SELECT c.id,
+       CASE WHEN p.id IS NOT NULL THEN 'put-back'
+            WHEN c.queue = 'notifications' AND c.subject IN (SELECT id FROM superseded) THEN 'superseded'
+            ELSE 'waits-already' END AS outcome,
+       (SELECT count(*) FROM announced) AS announced
 FROM chosen c LEFT JOIN put_back p ON p.id = c.id
 ORDER BY c.id

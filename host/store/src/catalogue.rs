@@ -176,6 +176,10 @@ async fn apply_monitors(
     wanted: Wanted<'_>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
+    // States before jobs and in the order of the ids, like the workers and the scheduler: so nobody waits in a circle.
+    sqlx::query("SELECT FROM monitor_states ORDER BY monitor_id FOR UPDATE")
+        .execute(&mut *connection)
+        .await?;
     let mut existing = existing_monitors(connection).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)

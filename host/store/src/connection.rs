@@ -11,6 +11,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// The notification channel on which committed jobs are announced; the payload is the queue's name.
 const WAKEUPS: &str = "uptime_jobs";
 
+/// How long a goodbye may take.
+const GOODBYE_MAX: Duration = Duration::from_secs(2);
+
 /// A database with this binary's schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -50,9 +53,9 @@ impl Store {
             .await?)
     }
 
-    /// Waits until nothing of this process is under way in the database.
+    /// Says goodbye to the database. One that does not answer is left as it is.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(GOODBYE_MAX, self.pool.close()).await;
     }
 
     /// Listens for committed jobs on a connection of its own. Only a hint: behind a transaction pooler nothing

@@ -50,6 +50,16 @@ impl StoreError {
         }
     }
 
+    /// Whether it is about the values that were to be written or read, so that others may fare better: a value that its
+    /// column can't hold (22), that breaks a rule (23), that is too large (54), or that can't be decoded.
+    pub fn is_about_values(&self) -> bool {
+        match self {
+            Self::Refused(error) => ["22", "23", "54"].iter().any(|class| code(error).starts_with(class)),
+            Self::Row { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The way out.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -68,10 +78,19 @@ impl StoreError {
     }
 }
 
-/// Deadlocks, serialization failures, a server that shuts down or has no connection left.
-fn is_retryable(error: &sqlx::Error) -> bool {
+fn code(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "55P03"))
+    code.unwrap_or_default().into_owned()
+}
+
+/// What goes away by itself, or by somebody's looking after the server: deadlocks and serialization failures (40), no
+/// resources (53: disk, memory, connections), somebody's intervention (57: shutdown, a statement's time), the system's
+/// trouble (58), a lock that was not to be had (55P03), a server that may only be read after a failover (25006), and a row
+/// that went away under a reference (23503), which the next look takes into account.
+fn is_retryable(error: &sqlx::Error) -> bool {
+    let code = code(error);
+    ["40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+        || matches!(code.as_str(), "55P03" | "25006" | "23503")
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -89,6 +89,27 @@ pub enum DeliveryEnd {
     Muted,
 }
 
+impl DeliveryEnd {
+    /// The failure of the delivery's job, if it is not done with.
+    fn job_failure(&self, claim: Claim) -> Option<JobFailure> {
+        match self {
+            Self::Delivered { .. } | Self::Muted => None,
+            Self::Retry { after, error, pause_channel } => {
+                // A provider that asks for patience uses up no try.
+                Some(JobFailure {
+                    claim,
+                    retry_after: Some(*after),
+                    counts: !pause_channel,
+                    error: error.clone(),
+                })
+            }
+            Self::Failed { error, .. } => {
+                Some(JobFailure { claim, retry_after: None, counts: true, error: error.clone() })
+            }
+        }
+    }
+}
+
 /// One try, to be recorded.
 #[derive(Clone, Debug)]
 pub struct DeliveryTry {
@@ -157,19 +178,9 @@ impl Store {
     /// was written.
     pub async fn record_delivery(&self, tried: &DeliveryTry) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let ours = match &tried.end {
-            DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted => {
-                crate::queue::complete(&mut transaction, &[tried.claim]).await?
-            }
-            DeliveryEnd::Retry { after, error, .. } => {
-                let failure =
-                    JobFailure { claim: tried.claim, retry_after: Some(*after), error: error.clone() };
-                crate::queue::fail(&mut transaction, &[failure]).await?
-            }
-            DeliveryEnd::Failed { error, .. } => {
-                let failure = JobFailure { claim: tried.claim, retry_after: None, error: error.clone() };
-                crate::queue::fail(&mut transaction, &[failure]).await?
-            }
+        let ours = match tried.end.job_failure(tried.claim) {
+            None => crate::queue::complete(&mut transaction, &[tried.claim]).await?,
+            Some(failure) => crate::queue::fail(&mut transaction, &[failure]).await?,
         };
         if ours.is_empty() {
             return Ok(false);
@@ -181,7 +192,7 @@ impl Store {
             DeliveryEnd::Muted => ("muted", None, None),
         };
         let tries = i32::from(!matches!(tried.end, DeliveryEnd::Muted));
-        let attempt: i32 = sqlx::query_scalar(
+        let attempt: Option<i32> = sqlx::query_scalar(
             "UPDATE notifications SET state = $2, attempts = attempts + $3, last_error = coalesce($4, last_error),
                     remote_id = coalesce($5, remote_id), delivered_at = CASE WHEN $2 = 'delivered' THEN now() END
              WHERE id = $1 RETURNING attempts",
@@ -191,8 +202,14 @@ impl Store {
         .bind(tries)
         .bind(error)
         .bind(remote_id)
-        .fetch_one(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
+        let Some(attempt) = attempt else {
+            // Its monitor or channel was removed while it was sent: there is nothing left to record, and nobody to tell.
+            transaction.rollback().await?;
+            self.complete(&[tried.claim]).await?;
+            return Ok(true);
+        };
         sqlx::query(
             "INSERT INTO delivery_attempts (notification_id, attempt, started_at, duration_ms, outcome, status_code, message)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",

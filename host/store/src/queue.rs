@@ -77,6 +77,8 @@ pub struct JobFailure {
     pub claim: Claim,
     /// When to run again; `None`: never, it goes to the failed list.
     pub retry_after: Option<Duration>,
+    /// Whether the attempt counts, when it runs again.
+    pub counts: bool,
     /// One line for a person, without secrets.
     pub error: String,
 }
@@ -107,6 +109,17 @@ pub struct FailedJob {
     pub errors: Vec<AttemptError>,
     /// When it was given up.
     pub failed_at: Timestamp,
+}
+
+/// What became of a failed job that was to be retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It waits again.
+    PutBack,
+    /// Another job for the same subject waits already; this one is gone.
+    WaitsAlready,
+    /// What it was to tell is no longer so: a later notification of the same incident was delivered. It is gone.
+    Superseded,
 }
 
 /// What is in one queue.
@@ -250,20 +263,29 @@ impl Store {
             .collect()
     }
 
-    /// Puts failed jobs back: those of `ids` (`None`: all), and of `queue` where one is named. Gives, for each that
-    /// was there, whether it waits again; `false` means that another job for the same subject waits already.
+    /// Puts failed jobs back: those of `ids` (`None`: all), and of `queue` where one is named. Gives what became of
+    /// each that was there.
     pub async fn retry_failed(
         &self,
         ids: Option<&[JobId]>,
         queue: Option<&str>,
-    ) -> Result<Vec<(JobId, bool)>, StoreError> {
+    ) -> Result<Vec<(JobId, Retried)>, StoreError> {
         let ids: Option<Vec<i64>> = ids.map(|ids| ids.iter().map(|id| id.0).collect());
         let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
             .bind(ids)
             .bind(queue)
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| Ok((JobId(row.try_get("id")?), row.try_get("put_back")?))).collect()
+        rows.iter()
+            .map(|row| {
+                let retried = match row.try_get::<&str, _>("outcome")? {
+                    "put-back" => Retried::PutBack,
+                    "superseded" => Retried::Superseded,
+                    _ => Retried::WaitsAlready,
+                };
+                Ok((JobId(row.try_get("id")?), retried))
+            })
+            .collect()
     }
 
     /// What is in each of `queues`, and with none named in every queue that holds something, and in the two that
@@ -359,6 +381,7 @@ pub(crate) async fn fail(
             .bind(attempts)
             .bind(delays)
             .bind(errors)
+            .bind(again.iter().map(|(failure, _)| failure.counts).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await?;
         ours.extend(put_back.into_iter().map(JobId));

@@ -115,16 +115,15 @@ impl Store {
             .collect()
     }
 
-    /// Ends the jobs of finished checks, as far as they are still ours, and locks their monitors' states.
+    /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours.
     pub async fn begin_results(
         &self,
         claims: &[Claim],
         monitors: &[MonitorId],
     ) -> Result<ResultsTransaction, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let ours = crate::queue::complete(&mut transaction, claims).await?;
         let ids: Vec<i64> = monitors.iter().map(|id| id.0).collect();
-        // In the order of the ids, so that two batches never wait for each other in a circle.
+        // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let rows = sqlx::query(
             "SELECT monitor_id, status, since, streak, streak_since, failures, last_slot_at, incident_id,
                     chain_until IS NOT NULL AS chained, now() AS now
@@ -155,6 +154,7 @@ impl Store {
             let incident = row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId);
             states.insert(MonitorId(id), LockedState { state, incident, chained: row.try_get("chained")? });
         }
+        let ours = crate::queue::complete(&mut transaction, claims).await?;
         Ok(ResultsTransaction { transaction, ours, states, now, recorded: Vec::new() })
     }
 }

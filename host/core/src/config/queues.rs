@@ -5,6 +5,7 @@
 
 use super::table::Table;
 use super::takes::{Integer, List, Span};
+use crate::backoff::LEASE_RESERVE;
 use crate::duration;
 use std::time::Duration;
 
@@ -71,11 +72,12 @@ pub struct QueueSettings {
     pub concurrency: u32,
 }
 
-/// A `timeout` that is not below `retry_after`: a job that is still worked on would be claimed a second time.
+/// A `timeout` that is not [`LEASE_RESERVE`] below `retry_after`: a job that is still worked on would be claimed a second
+/// time, or its outcome could not be recorded any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a `timeout` of `{}` is not below the `retry_after` of `{}`: {}",
-    duration::format(*.timeout), duration::format(*.retry_after), over(*.timeout, *.retry_after)
+    "a `timeout` of `{}` is not {} below the `retry_after` of `{}`",
+    duration::format(*.timeout), duration::format(LEASE_RESERVE), duration::format(*.retry_after)
 )]
 pub struct TimeoutConflict {
     /// The attempt's limit.
@@ -91,13 +93,6 @@ impl TimeoutConflict {
         format!(
             "a job still worked on would be claimed again: shorten `timeout`, or write `retry_after = \"{longer}\"`"
         )
-    }
-}
-
-fn over(timeout: Duration, retry_after: Duration) -> String {
-    match timeout.saturating_sub(retry_after) {
-        Duration::ZERO => "they are the same".into(),
-        over => format!("{} too long", duration::format(over)),
     }
 }
 
@@ -138,7 +133,8 @@ impl QueueSettings {
     /// layers make together.
     pub fn check(&self) -> Result<(), TimeoutConflict> {
         let Self { timeout, retry_after, .. } = *self;
-        if timeout < retry_after { Ok(()) } else { Err(TimeoutConflict { timeout, retry_after }) }
+        let fits = timeout.saturating_add(LEASE_RESERVE) <= retry_after;
+        if fits { Ok(()) } else { Err(TimeoutConflict { timeout, retry_after }) }
     }
 }
 
@@ -231,10 +227,10 @@ mod tests {
     #[test]
     fn an_attempt_ends_before_its_claim_does() {
         let settings = |timeout| QueueSettings { timeout, ..QueueSettings::defaults(NOTIFICATIONS) };
-        assert_eq!(settings(89 * SECOND).check(), Ok(()));
+        assert_eq!(settings(85 * SECOND).check(), Ok(()));
         for (timeout, message) in [
-            (90, "a `timeout` of `1m30s` is not below the `retry_after` of `1m30s`: they are the same"),
-            (120, "a `timeout` of `2m` is not below the `retry_after` of `1m30s`: 30s too long"),
+            (86, "a `timeout` of `1m26s` is not 5s below the `retry_after` of `1m30s`"),
+            (120, "a `timeout` of `2m` is not 5s below the `retry_after` of `1m30s`"),
         ] {
             let conflict = settings(timeout * SECOND).check().expect_err("a conflict");
             assert_eq!(conflict.to_string(), message);

@@ -9,7 +9,7 @@ use uptime_core::event::EventType;
 use uptime_core::id::NotificationId;
 use uptime_core::secret::SecretRef;
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery};
-use uptime_store::queue::{ClaimRequest, Job};
+use uptime_store::queue::{ClaimRequest, Job, Retried};
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 
@@ -115,6 +115,11 @@ async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     assert_eq!(paused("="), "2", "the one that was told so, and the one behind it");
     assert_eq!(paused("<>"), "0");
     assert_eq!(database.value("SELECT count(*) FROM channels WHERE paused_until > now()"), "1");
+    assert_eq!(
+        database.value(&format!("SELECT attempts FROM jobs WHERE id = {}", job.claim.id)),
+        "0",
+        "no try is used up"
+    );
 }
 
 #[tokio::test]
@@ -145,4 +150,30 @@ async fn what_a_provider_replaced_is_remembered_until_the_channel_changes() {
     let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
     assert_eq!(channel.settings.get("chat_id"), Some(&moved));
     assert!(channel.settings.contains_key("url"), "the others stay");
+}
+
+#[tokio::test]
+async fn nobody_is_told_down_of_what_is_known_to_be_up() {
+    let (database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let end = DeliveryEnd::Failed { error: "500".into(), channel_broken: false };
+    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    let (recovery, up) = claim_in_order(&store).await.remove(0);
+    assert!(store.record_delivery(&tried(&recovery, &up, delivered())).await.expect("recorded"));
+
+    let retried = store.retry_failed(None, None).await.expect("a retry");
+    assert_eq!(retried, [(job.claim.id, Retried::Superseded)]);
+    assert_eq!(
+        database.value("SELECT string_agg(state, ',' ORDER BY id) FROM notifications WHERE event = 'down'"),
+        "discarded,queued"
+    );
+}
+
+#[tokio::test]
+async fn a_monitor_that_is_removed_while_its_notice_is_sent_leaves_nothing() {
+    let (database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    database.query("DELETE FROM monitors");
+    assert!(store.record_delivery(&tried(&job, &due, delivered())).await.expect("recorded"));
+    assert_eq!(database.value(&format!("SELECT count(*) FROM jobs WHERE id = {}", job.claim.id)), "0");
 }

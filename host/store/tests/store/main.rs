@@ -3,6 +3,7 @@
 mod deliveries;
 mod queue;
 mod results;
+mod schedule;
 mod schema;
 
 use jiff::Timestamp;

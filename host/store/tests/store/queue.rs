@@ -4,7 +4,7 @@ use crate::{LEASE, claim, store};
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_core::id::JobId;
-use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad};
+use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad, Retried};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_job_is_claimed_once_by_many_at_once() {
@@ -44,7 +44,7 @@ async fn who_lost_the_lease_ends_nothing() {
     assert_eq!((slow.claim.attempts, quick.claim.attempts), (1, 2));
 
     assert!(store.complete(&[slow.claim]).await.expect("a query").is_empty());
-    let failure = |claim, retry_after| JobFailure { claim, retry_after, error: "no".into() };
+    let failure = |claim, retry_after| JobFailure { claim, retry_after, counts: true, error: "no".into() };
     assert!(store.fail(&[failure(slow.claim, None)]).await.expect("a query").is_empty());
     assert!(store.fail(&[failure(slow.claim, Some(Duration::ZERO))]).await.expect("a query").is_empty());
     store.release(&[slow.claim]).await.expect("a query");
@@ -74,7 +74,8 @@ async fn failures_are_kept_and_a_retry_begins_anew_under_the_same_id() {
     for attempt in 1..=2 {
         let job = claim(&store, "q", 1).await.remove(0);
         let retry_after = (attempt == 1).then_some(Duration::ZERO);
-        let failure = JobFailure { claim: job.claim, retry_after, error: format!("no {attempt}") };
+        let failure =
+            JobFailure { claim: job.claim, retry_after, counts: true, error: format!("no {attempt}") };
         assert_eq!(store.fail(&[failure]).await.expect("a query").len(), 1);
     }
     assert!(claim(&store, "q", 1).await.is_empty());
@@ -83,7 +84,7 @@ async fn failures_are_kept_and_a_retry_begins_anew_under_the_same_id() {
     assert_eq!(failed.errors.iter().map(|error| error.error.as_str()).collect::<Vec<_>>(), ["no 1", "no 2"]);
 
     let retried = store.retry_failed(Some(&[failed.id, JobId(999)]), None).await.expect("a retry");
-    assert_eq!(retried, [(failed.id, true)]);
+    assert_eq!(retried, [(failed.id, Retried::PutBack)]);
     let job = claim(&store, "q", 1).await.remove(0);
     assert_eq!((job.claim.id, job.claim.attempts, job.subject), (failed.id, 1, Some(7)));
 }
@@ -94,12 +95,12 @@ async fn a_retry_does_not_put_a_second_job_beside_one_that_waits() {
     database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
     let job = claim(&store, "q", 1).await.remove(0);
     store
-        .fail(&[JobFailure { claim: job.claim, retry_after: None, error: "no".into() }])
+        .fail(&[JobFailure { claim: job.claim, retry_after: None, counts: true, error: "no".into() }])
         .await
         .expect("a query");
     database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
     let retried = store.retry_failed(None, None).await.expect("a retry");
-    assert_eq!(retried, [(job.claim.id, false)]);
+    assert_eq!(retried, [(job.claim.id, Retried::WaitsAlready)]);
     assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
 }
 
@@ -127,8 +128,12 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
 
     let ordered = first.iter().find(|job| job.lane == Some(2)).expect("one of lane 2");
     // A failure that will be tried again still comes first.
-    let again =
-        JobFailure { claim: ordered.claim, retry_after: Some(Duration::from_mins(1)), error: "no".into() };
+    let again = JobFailure {
+        claim: ordered.claim,
+        retry_after: Some(Duration::from_mins(1)),
+        counts: true,
+        error: "no".into(),
+    };
     store.fail(&[again]).await.expect("a query");
     assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
     database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");
@@ -154,7 +159,7 @@ async fn sizes_tell_ready_delayed_reserved_and_failed_apart() {
     claim(&store, "q", 1).await;
     let job = claim(&store, "q", 1).await.remove(0);
     store
-        .fail(&[JobFailure { claim: job.claim, retry_after: None, error: "no".into() }])
+        .fail(&[JobFailure { claim: job.claim, retry_after: None, counts: true, error: "no".into() }])
         .await
         .expect("a query");
     let size = store.queue_sizes(&["q".into()]).await.expect("sizes").remove(0);

@@ -1,6 +1,7 @@
 //! The schema: made once however many come at once, and as cheap to write as it was meant to be.
 
 use crate::{claim, store};
+use std::time::{Duration, Instant};
 use uptime_store::{Store, StoreError};
 use uptime_tests::TestDatabase;
 
@@ -57,4 +58,41 @@ async fn results_of_today_and_of_the_coming_days_have_a_partition() {
         database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'check_results'::regclass"),
         "5"
     );
+}
+
+/// No partitions, and rows of today in the net: as after days in which nobody made any.
+const AFTER_A_GAP: &str = "DO $$ DECLARE p regclass; BEGIN
+    FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'check_results'::regclass
+             AND inhrelid <> 'check_results_default'::regclass LOOP EXECUTE 'DROP TABLE ' || p; END LOOP; END $$;
+    INSERT INTO check_results (monitor_id, slot_at, started_at, outcome, total_us, late_us)
+    SELECT n, now(), now(), 'up', 1, 0 FROM generate_series(1, 3) n";
+
+#[tokio::test]
+async fn results_that_the_net_caught_move_into_their_partition() {
+    let (database, store) = store().await;
+    database.query(AFTER_A_GAP);
+    store.make_result_partitions().await.expect("partitions");
+    assert_eq!(database.value("SELECT count(*) FROM check_results"), "3");
+    assert_eq!(database.value("SELECT count(*) FROM check_results_default"), "0");
+    assert_eq!(
+        database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'check_results'::regclass"),
+        "5"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_that_reads_for_long_holds_up_nobody() {
+    let (database, store) = store().await;
+    database.query(AFTER_A_GAP);
+    // What pg_dump holds for as long as it runs.
+    let pool = sqlx::PgPool::connect(&database.url()).await.expect("a connection");
+    let mut backup = pool.begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE check_results IN ACCESS SHARE MODE").execute(&mut *backup).await.expect("a lock");
+    let began = Instant::now();
+    store.make_result_partitions().await.expect("not now, and that is no error");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(database.value("SELECT count(*) FROM check_results"), "3", "nothing was lost");
+    backup.rollback().await.expect("the backup ends");
+    store.make_result_partitions().await.expect("partitions");
+    assert_eq!(database.value("SELECT count(*) FROM check_results_default"), "0");
 }
