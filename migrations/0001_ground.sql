@@ -167,8 +167,8 @@ BEGIN
                       INSERT INTO %I SELECT * FROM caught', since, until, partition);
       EXECUTE format('ALTER TABLE check_results ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, since, until);
       made := made + 1;
-    EXCEPTION WHEN lock_not_available OR check_violation THEN
-      -- In use just now, or a row came in between: the next call has another try.
+    EXCEPTION WHEN lock_not_available OR check_violation OR duplicate_table OR deadlock_detected THEN
+      -- In use just now, a row came in between, or somebody was quicker: the next call has another try.
       NULL;
     END;
   END LOOP;

@@ -108,15 +108,18 @@ pub enum Command {
     },
 }
 
+/// What is logged of what runs on. sqlx's own warnings (a slow statement, a slow connection) say nothing that ours do not.
+const RUNS_ON: &str = "warn,sqlx=error,uptime_engine=info,uptime=info";
+
 impl Command {
     /// What is logged when nobody says anything: what runs on says what it does, a command that answers keeps to
     /// warnings, and `up` shows all of it in its own way.
     pub fn default_log(&self) -> &'static str {
         match self {
-            Self::Worker(_) => "warn,uptime_engine=info,uptime=info",
-            Self::Schedule(args) if args.every.is_some() => "warn,uptime_engine=info,uptime=info",
+            Self::Worker(_) => RUNS_ON,
+            Self::Schedule(args) if args.every.is_some() => RUNS_ON,
             Self::Up(_) => "error",
-            _ => "warn",
+            _ => "warn,sqlx=error",
         }
     }
 }

@@ -36,7 +36,7 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Incident(command) => incident::run(&global, &command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,
-        Command::Completions { shell } => Ok(help::completions(shell)),
+        Command::Completions { shell } => Ok(help::completions(shell, printer)),
         Command::Help { topic } => help::run(&topic, printer),
     }
 }

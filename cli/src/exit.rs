@@ -62,11 +62,13 @@ pub struct CommandError {
     pub hint: Option<String>,
     /// Printed as it is, in place of `error: …`: diagnostics that say everything themselves.
     pub rendered: Option<String>,
+    /// What a command that was asked for JSON answers all the same.
+    pub json: Option<serde_json::Value>,
 }
 
 impl CommandError {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, rendered: None }
+        Self { exit, message: message.into(), hint: None, rendered: None, json: None }
     }
 
     #[must_use]

@@ -4,10 +4,12 @@ use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
 use crate::settings;
+use serde_json::json;
 use std::path::{Path, PathBuf};
-use uptime_core::channel::Channel;
+use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
 use uptime_core::notifier::Description;
+use uptime_core::secret::SecretRef;
 use uptime_engine::deliveries::resolve_settings;
 use uptime_notifier::{HostOptions, NotifierHost};
 
@@ -24,12 +26,19 @@ pub struct ConfigFile {
 pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
     let data_dir = settings::data_dir(global).ok();
     if let Some(dir) = &data_dir {
-        // Made here, open as the system makes directories: the cache would make it for its user alone, and a server
-        // that root starts runs as another user. Where it can't be made there is no cache, which is no error.
-        let _ = uptime_postgres::create_data_dir(dir);
+        make_passable(dir);
     }
     let cache_dir = data_dir.map(|dir| dir.join("plugins"));
     Ok(NotifierHost::new(HostOptions { cache_dir, ..HostOptions::default() })?)
+}
+
+/// Makes the data directory so that others may pass: a server that root starts runs as another user, whatever the umask.
+/// Where it can't be made there is no cache, which is no error; who needs more says so.
+fn make_passable(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if !dir.exists() && std::fs::create_dir_all(dir).is_ok() {
+        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755));
+    }
 }
 
 /// The file's path: the one that was named, else the first that is there.
@@ -89,6 +98,7 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
     if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
         return Err(CommandError {
             rendered: Some(rendered),
+            json: Some(as_json(path, &diagnostics)),
             ..CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
         });
     }
@@ -119,7 +129,47 @@ async fn notifier_word(
         .map(|problem| {
             let table = ["channels", channel.name.as_str()];
             let path: Vec<&str> = table.into_iter().chain(problem.key.as_deref()).collect();
-            reading.complaint(&path, &problem.message, None)
+            reading.complaint(&path, &without_referenced(&problem.message, &channel.settings), None)
         })
         .collect())
+}
+
+/// The diagnostics for programs.
+fn as_json(path: &Path, diagnostics: &[Diagnostic]) -> serde_json::Value {
+    let level = |level| if level == Level::Error { "error" } else { "warning" };
+    let diagnostics: Vec<_> = diagnostics
+        .iter()
+        .map(|diagnostic| {
+            json!({
+                "level": level(diagnostic.level), "line": diagnostic.line, "column": diagnostic.column,
+                "message": diagnostic.message, "hint": diagnostic.hint,
+            })
+        })
+        .collect();
+    json!({ "schema_version": 1, "file": path.display().to_string(), "diagnostics": diagnostics })
+}
+
+/// `text` without the values that the settings only refer to: whoever wrote `{ env = … }` said that the value is nobody's
+/// business, whatever the notifier thinks of its key.
+pub fn without_referenced(text: &str, settings: &Settings) -> String {
+    let mut text = text.to_owned();
+    for reference in references(settings) {
+        if let Ok(value) = uptime_engine::secrets::resolve(reference)
+            && !value.expose().is_empty()
+        {
+            text = text.replace(value.expose(), "•••");
+        }
+    }
+    text
+}
+
+/// Each setting whose value is elsewhere.
+fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
+    let all = settings.values().flat_map(|setting| match setting {
+        Setting::Text(text) => vec![text],
+        Setting::List(list) => list.iter().collect(),
+        Setting::Map(map) => map.values().collect(),
+        Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
+    });
+    all.filter(|reference| !matches!(reference, SecretRef::Literal(_)))
 }

@@ -1,13 +1,17 @@
 //! What is logged, and how: to stderr, never to stdout.
 
 use crate::args::{Color, Global, LogFormat};
+use crate::exit::{CommandError, Exit};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Sets the process's log up; `default` is what is logged when nobody says anything.
-pub fn init(global: &Global, default: &str) {
+pub fn init(global: &Global, default: &str) -> Result<(), CommandError> {
     let filter = global.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        CommandError::new(Exit::Usage, format!("`--log {filter}` can't be read: {error}"))
+            .hint("write a level such as `debug`, or levels by module: `warn,uptime_engine=debug`")
+    })?;
     let ansi = match global.color {
         Color::Always => true,
         Color::Never => false,
@@ -22,4 +26,5 @@ pub fn init(global: &Global, default: &str) {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
+    Ok(())
 }

@@ -24,7 +24,10 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     let args = args::Args::parse();
     let printer = output::Printer::new(&args.global);
-    log::init(&args.global, args.command.default_log());
+    if let Err(error) = log::init(&args.global, args.command.default_log()) {
+        printer.error(&error);
+        return error.exit.into();
+    }
     // A process has one provider; that it is set already can't be.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -34,7 +37,9 @@ fn main() -> ExitCode {
             return Exit::TryAgain.into();
         }
     };
-    let exit = runtime.block_on(commands::run(args, &printer)).unwrap_or_else(|error| {
+    let ended = runtime.block_on(commands::run(args, &printer));
+    let ended = ended.and_then(|exit| printer.finish().map(|()| exit));
+    let exit = ended.unwrap_or_else(|error| {
         printer.error(&error);
         error.exit
     });

@@ -4,13 +4,14 @@
 //! are tab-separated, times RFC 3339, and nothing is cut off.
 
 use crate::args::{Color, Format, Global};
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Exit};
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
@@ -25,6 +26,8 @@ pub const FAINT: Style = Style::new().dimmed();
 pub struct Printer {
     format: Format,
     terminal: bool,
+    /// Why stdout could not be written, if so.
+    failed: Arc<Mutex<Option<std::io::Error>>>,
 }
 
 /// One thing of a list, for programs and for people.
@@ -65,7 +68,7 @@ impl Printer {
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
         let format = global.format.unwrap_or(if global.json { Format::Json } else { Format::Text });
-        Self { format, terminal: std::io::stdout().is_terminal() }
+        Self { format, terminal: std::io::stdout().is_terminal(), failed: Arc::default() }
     }
 
     /// Whether a program reads the answer.
@@ -73,14 +76,33 @@ impl Printer {
         self.format != Format::Text
     }
 
+    /// Whether each thing is written by itself.
+    pub fn streams(&self) -> bool {
+        self.format == Format::Ndjson
+    }
+
     /// Whether a person sees stdout.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// One line of data. A reader that went away is no error.
+    /// One line of data.
     pub fn line(&self, line: impl AsRef<str>) {
-        let _ = writeln!(anstream::stdout(), "{}", line.as_ref());
+        if let Err(error) = writeln!(anstream::stdout(), "{}", line.as_ref()) {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    }
+
+    /// Whether all of the answer was written. A reader that went away has what it wanted.
+    pub fn finish(&self) -> Result<(), CommandError> {
+        let flushed = anstream::stdout().flush().err();
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match failed.or(flushed) {
+            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(CommandError::new(Exit::TryAgain, format!("the answer can't be written: {error}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A line for the person at the terminal, on stderr.
@@ -90,6 +112,9 @@ impl Printer {
 
     /// `error: …` and `hint: …`.
     pub fn error(&self, error: &CommandError) {
+        if let Some(json) = error.json.as_ref().filter(|_| self.is_json()) {
+            self.json(json);
+        }
         let mut stderr = anstream::stderr();
         if let Some(rendered) = &error.rendered {
             let _ = write!(stderr, "{rendered}");

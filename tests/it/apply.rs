@@ -98,3 +98,58 @@ fn a_database_of_a_newer_version_is_refused() {
     assert!(said.contains("schema version 9999"), "{said}");
     assert!(said.contains("hint: "), "{said}");
 }
+
+#[test]
+fn a_database_that_is_not_there_says_so_at_once() {
+    let installation = Installation::new();
+    let began = std::time::Instant::now();
+    for (url, exit, words) in [
+        ("postgres://u@127.0.0.1:1/x", 69, "error: the database can't be reached: Connection refused"),
+        (
+            "mysql://u@127.0.0.1/x",
+            78,
+            "error: the database's URL can't be read: it does not begin with `postgres://`",
+        ),
+    ] {
+        let output = installation.command(["monitor", "list"]).env("DATABASE_URL", url).assert().code(exit);
+        let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(said.starts_with(words), "{said}");
+        assert!(said.contains("\nhint: "), "{said}");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn processes_that_start_together_on_a_new_database_all_begin() {
+    let installation = Installation::on(uptime_tests::block_on(uptime_tests::TestDatabase::empty()));
+    let running: Vec<_> = (0..6).map(|_| installation.start(["monitor", "list"])).collect();
+    for process in running {
+        assert_eq!(process.wait(), 0);
+    }
+}
+
+#[test]
+fn what_a_channel_only_refers_to_is_shown_to_nobody() {
+    let installation = Installation::new();
+    installation.write(
+        "[channels.ops]\nnotifier = \"webhook\"\nurl = { env = \"HOOK\" }\nallow = [\"http://127.0.0.1:9\"]\n\
+         headers = { X-Key = { env = \"KEY\" } }\n",
+    );
+    let run = |args: [&str; 4]| {
+        let mut command = installation.command(args);
+        command.env("HOOK", "http://127.0.0.1:9/hook?token=canary1").env("KEY", "canary2");
+        let output = command.output().expect("the binary runs");
+        let all = [output.stdout, output.stderr].concat();
+        let all = String::from_utf8_lossy(&all).into_owned();
+        assert!(!all.contains("canary"), "{args:?} shows a secret: {all}");
+        all
+    };
+    run(["apply", "--log", "trace", "--json"]);
+    assert!(run(["channel", "test", "ops", "--dry-run"]).contains("•••"));
+    assert!(run(["channel", "test", "ops", "--json"]).contains("\"delivered\":false"));
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM channels c WHERE c::text LIKE '%canary%'"),
+        "0",
+        "the database knows where a secret is, not what it is"
+    );
+}

@@ -51,7 +51,7 @@ fn what_is_no_target_is_a_usage_error_with_a_way_out() {
     let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
     assert_eq!(
         said,
-        "error: `example.com` is no target: relative URL without a base\n\
-         hint: write `https://example.com/health`, `tcp://example.com:5432` or `ping://example.com`\n"
+        "error: `example.com` has no scheme\n\
+         hint: write `https://example.com`, or `tcp://` or `ping://` in front\n"
     );
 }

@@ -20,6 +20,7 @@ fn a_queue_at_its_limit_is_exit_1() {
     installation.command(["queue", "monitor"]).assert().code(0);
     installation.command(["queue", "monitor", "--max", "5"]).assert().code(1);
     installation.command(["queue", "monitor", "notifications", "--max", "5"]).assert().code(0);
+    installation.command(["queue", "monitor", "nonesuch"]).assert().code(2);
     let answer = installation.json(["queue", "monitor", "--max", "5"]);
     assert_eq!(
         answer.to_string(),

@@ -37,3 +37,21 @@ fn nothing_to_watch_says_what_to_do() {
          hint: name a target: `uptime up https://example.com`, or write a file: `uptime init`\n"
     );
 }
+
+#[test]
+fn a_second_one_rests_nobodys_targets() {
+    let (first, second, sink) = (HttpTarget::start(), HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    let one = installation.start(["up", &first.url(), "--interval", "1s", "--notify", &sink.url()]);
+    block_on(first.wait_for_requests(1));
+    let twice = [format!("{}?a=1", second.url()), format!("{}?a=2", second.url())];
+    let other = installation.start(["up", &twice[0], &twice[1], "--interval", "1s"]);
+    block_on(second.wait_for_requests(4));
+    block_on(first.more_requests(2));
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM monitors WHERE enabled"),
+        "3",
+        "each target is one"
+    );
+    assert_eq!((one.terminate(), other.terminate()), (0, 0));
+}

@@ -3,7 +3,7 @@
 use crate::args::{ChannelCommand, Global};
 use crate::commands::open;
 use crate::exit::{CommandError, Exit};
-use crate::file;
+use crate::file::{self, without_referenced};
 use crate::output::{BAD, Cell, Entry, FAINT, GOOD, Printer};
 use jiff::Timestamp;
 use serde_json::json;
@@ -84,7 +84,14 @@ async fn test(
             }
             Ok(Exit::Ok)
         }
-        Err(error) => Err(refused(channel, error)),
+        Err(error) => {
+            let error = refused(channel, error);
+            let json = json!({
+                "schema_version": 1, "channel": channel.name, "delivered": false, "delivery_id": event.delivery_id,
+                "error": error.message, "hint": error.hint, "took_ms": took_ms,
+            });
+            Err(CommandError { json: Some(json), ..error })
+        }
     }
 }
 
@@ -114,7 +121,15 @@ async fn preview(
         attempt: 1,
         opening_remote_id: None,
     };
-    let requests = notifiers.preview(delivery).await?;
+    let mut requests = notifiers.preview(delivery).await?;
+    for request in &mut requests {
+        let mask = |text: &str| without_referenced(text, &channel.settings);
+        request.url = mask(&request.url);
+        request.body = request.body.as_deref().map(mask);
+        for (_, value) in &mut request.headers {
+            *value = mask(value);
+        }
+    }
     if printer.is_json() {
         let requests: Vec<_> = requests
             .iter()

@@ -19,7 +19,12 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
             let database = Database::open(choice, 2, printer, false).await?;
             let version = database.store.version().await;
             database.close().await;
-            printer.line(format!("the schema has version {}", version?));
+            let version = version?;
+            if printer.is_json() {
+                printer.json(&json!({ "schema_version": 1, "version": version }));
+            } else {
+                printer.line(format!("the schema has version {version}"));
+            }
             Ok(Exit::Ok)
         }
         DbCommand::Status => status(choice, printer).await,
@@ -29,21 +34,21 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
 }
 
 async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
-    let (kind, place, state) = match &choice {
-        DatabaseChoice::Url(_) => ("url", None, "somebody else's".to_owned()),
+    let (kind, place, state, pid) = match &choice {
+        DatabaseChoice::Url(_) => ("url", None, "foreign", None),
         DatabaseChoice::Embedded(data_dir) => {
             let status = uptime_postgres::status(data_dir)?;
-            let state = match status.server {
-                ServerState::Stopped => "stopped".to_owned(),
-                ServerState::Changing => "starting or stopping".to_owned(),
-                ServerState::Running { pid, .. } => format!("running, process {pid}"),
+            let (state, pid) = match status.server {
+                ServerState::Stopped => ("stopped", None),
+                ServerState::Changing => ("changing", None),
+                ServerState::Running { pid, .. } => ("running", Some(pid)),
             };
-            ("embedded", Some(status.cluster.display().to_string()), state)
+            ("embedded", Some(status.cluster.display().to_string()), state, pid)
         }
     };
     // A server that is stopped is not started to be asked.
     let version = match &choice {
-        DatabaseChoice::Embedded(_) if !state.starts_with("running") => None,
+        DatabaseChoice::Embedded(_) if state != "running" => None,
         _ => {
             let database = Database::open(choice, 1, printer, true).await?;
             let version = database.store.version().await;
@@ -53,7 +58,7 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
     };
     if printer.is_json() {
         printer.json(&json!({
-            "schema_version": 1, "database": kind, "directory": place, "server": state,
+            "schema_version": 1, "database": kind, "directory": place, "server": state, "pid": pid,
             "version": version, "known_version": Store::known_version(),
         }));
         return Ok(Exit::Ok);
@@ -62,7 +67,8 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
     if let Some(place) = place {
         printer.line(format!("directory\t{place}"));
     }
-    printer.line(format!("server\t{state}"));
+    let pid = pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+    printer.line(format!("server\t{state}{pid}"));
     if let Some(version) = version {
         printer.line(format!("schema\tversion {version}, this uptime knows {}", Store::known_version()));
     }
@@ -88,7 +94,11 @@ fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, 
         return Err(not_ours("stop it where it was started"));
     };
     let stopped = uptime_postgres::stop(&data_dir, force)?;
-    printer.line(if stopped { "stopped" } else { "it did not run" });
+    if printer.is_json() {
+        printer.json(&json!({ "schema_version": 1, "stopped": stopped }));
+    } else {
+        printer.line(if stopped { "stopped" } else { "it did not run" });
+    }
     Ok(Exit::Ok)
 }
 

@@ -42,7 +42,9 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
     Ok(Exit::Ok)
 }
 
-pub fn completions(shell: clap_complete::Shell) -> Exit {
-    clap_complete::generate(shell, &mut Args::command(), "uptime", &mut std::io::stdout());
+pub fn completions(shell: clap_complete::Shell, printer: &Printer) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "uptime", &mut script);
+    printer.line(String::from_utf8_lossy(&script).trim_end());
     Exit::Ok
 }

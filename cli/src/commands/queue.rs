@@ -31,6 +31,12 @@ async fn monitor(
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let sizes = store.queue_sizes(queues).await?;
+    let known = store.queue_sizes(&[]).await?;
+    if let Some(unknown) = queues.iter().find(|name| known.iter().all(|size| size.queue != **name)) {
+        let names: Vec<&str> = known.iter().map(|size| size.queue.as_str()).collect();
+        return Err(CommandError::new(Exit::Usage, format!("there is no queue `{unknown}`"))
+            .hint(format!("there are: {}", names.join(", "))));
+    }
     let over = sizes.iter().any(|size| is_over(size, max));
     let entries = sizes.iter().map(|size| size_entry(size, max)).collect();
     printer.list(
@@ -47,8 +53,7 @@ fn is_over(size: &QueueSize, max: i64) -> bool {
 }
 
 fn size_entry(size: &QueueSize, max: i64) -> Entry {
-    #[expect(clippy::cast_precision_loss, reason = "a rate, shown with one decimal")]
-    let per_second = (size.finished_last_minute as f64 / 6.0).round() / 10.0;
+    let per_second = (size.per_second * 10.0).round() / 10.0;
     let wait = size.oldest_wait_ms.map_or("–".into(), |ms| span(ms.unsigned_abs() / 1_000));
     let over = is_over(size, max);
     Entry {

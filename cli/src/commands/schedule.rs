@@ -14,7 +14,13 @@ use uptime_engine::{Activity, Observer, scheduler};
 /// What a single run enqueues ahead: cron comes again after a minute.
 const CRON_MINUTE: Duration = Duration::from_mins(1);
 
+/// The shortest beat of a loop. Slots between two beats are met all the same: it sleeps until the next.
+const EVERY_MIN: Duration = Duration::from_millis(100);
+
 pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    if args.every.is_some_and(|every| every < EVERY_MIN) {
+        return Err(CommandError::new(Exit::Usage, "`--every` is below 100ms").hint("write `--every 1s`"));
+    }
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
     let database = Database::open(settings::database(global, file.as_ref())?, 2, printer, true).await?;

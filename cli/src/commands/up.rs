@@ -12,6 +12,7 @@ use crate::output::Printer;
 use crate::{settings, signals};
 use display::Display;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::scheduler::schedule_loop;
 use uptime_engine::worker::WorkerOptions;
@@ -36,8 +38,8 @@ const CONNECTIONS: u32 = 12;
 /// How often the scheduler looks, when no slot is due earlier.
 const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest interval of a target.
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How often targets may be checked; the file's limits.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
@@ -56,9 +58,16 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
             stop.cancel();
         });
     }
+    // Kept as long as this runs: whoever comes second rests nobody's targets.
+    let sole = database.store.sole("up").await?;
+    if sole.is_none() {
+        printer.note("another `uptime up` runs on this database: what it watches is watched on");
+    }
+    let earlier = if sole.is_some() { Absent::Disable } else { Absent::Keep };
     let outcome = loop {
         let round = stop.child_token();
-        let mut running = pin!(watch(&database, notifiers.clone(), plan.clone(), printer, round.clone()));
+        let mut running =
+            pin!(watch(&database, notifiers.clone(), (plan.clone(), earlier), printer, round.clone()));
         tokio::select! {
             ended = &mut running => break ended,
             () = reload.asked() => round.cancel(),
@@ -71,6 +80,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
             Err(error) => printer.error(&error),
         }
     };
+    drop(sole);
     database.close().await;
     outcome.map(|()| Exit::Ok)
 }
@@ -97,11 +107,11 @@ impl Plan {
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
-    /// rests.
-    async fn apply(&self, store: &Store) -> Result<(), CommandError> {
+    /// rests, or goes on: `earlier`.
+    async fn apply(&self, store: &Store, earlier: Absent) -> Result<(), CommandError> {
         for (source, (channels, monitors), absent) in [
             (Source::File, &self.of_file, Absent::Keep),
-            (Source::CommandLine, &self.of_command_line, Absent::Disable),
+            (Source::CommandLine, &self.of_command_line, earlier),
         ] {
             store.apply(Wanted { source, channels, monitors, absent }, false).await?;
         }
@@ -113,12 +123,19 @@ impl Plan {
 async fn watch(
     database: &Database,
     notifiers: NotifierHost,
-    plan: Plan,
+    (plan, earlier): (Plan, Absent),
     printer: &Printer,
     stop: CancellationToken,
 ) -> Result<(), CommandError> {
-    plan.apply(&database.store).await?;
+    plan.apply(&database.store, earlier).await?;
     let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
+    let told_to_stop = tokio::spawn({
+        let (display, stop) = (Arc::clone(&display), stop.clone());
+        async move {
+            stop.cancelled().await;
+            display.stopping();
+        }
+    });
     let away = Arc::new(Notify::new());
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = {
@@ -138,6 +155,7 @@ async fn watch(
         ended
     };
     let (worked, scheduled) = tokio::join!(workers.run(plan.queues, stop.clone()), scheduling);
+    told_to_stop.abort();
     display.close();
     worked?;
     scheduled?;
@@ -165,18 +183,18 @@ fn from_command_line(
     args: &UpArgs,
     file: Option<&ConfigFile>,
 ) -> Result<(Vec<Channel>, Vec<Monitor>), CommandError> {
-    if args.interval < INTERVAL_MIN {
-        return Err(CommandError::new(Exit::Usage, "`--interval` is below a second")
-            .hint("the shortest is `--interval 1s`"));
+    if !INTERVAL.contains(&args.interval) {
+        return Err(CommandError::new(Exit::Usage, "`--interval` is not from a second to seven days")
+            .hint("write `--interval 30s`"));
     }
     let of_file: Vec<&str> = file
         .map(|file| file.config.channels.iter().map(|channel| channel.name.as_str()).collect())
         .unwrap_or_default();
     let mut channels = Vec::new();
     let mut told: Vec<String> = Vec::new();
-    for (number, notify) in args.notify.iter().enumerate() {
+    for notify in &args.notify {
         if notify.contains("://") {
-            let channel = webhook(&format!("notify-{}", number + 1), notify)?;
+            let channel = webhook(notify)?;
             told.push(channel.name.clone());
             channels.push(channel);
         } else if of_file.contains(&notify.as_str()) {
@@ -204,7 +222,12 @@ fn from_command_line(
     };
     let mut monitors: BTreeMap<String, Monitor> = BTreeMap::new();
     for check in parse(&args.targets)? {
-        let name = check.target();
+        // Targets that differ only in what is not shown of them are two all the same.
+        let target = check.target();
+        let name = (1..=args.targets.len())
+            .map(|number| if number == 1 { target.clone() } else { format!("{target} #{number}") })
+            .find(|name| monitors.get(name).is_none_or(|other| other.check == check))
+            .unwrap_or(target);
         let monitor = Monitor {
             name: name.clone(),
             enabled: true,
@@ -219,8 +242,8 @@ fn from_command_line(
     Ok((channels, monitors.into_values().collect()))
 }
 
-/// A webhook to `url`. That the operator typed it is the grant for its origin, plain or private as it may be.
-fn webhook(name: &str, text: &str) -> Result<Channel, CommandError> {
+/// A webhook to an address, named after it: two command lines at once may tell two. That the operator typed it is the grant for its origin, plain or private as it may be.
+fn webhook(text: &str) -> Result<Channel, CommandError> {
     let wrong = |why: String| {
         CommandError::new(Exit::Usage, format!("`--notify`: {why}"))
             .hint("give an address such as `https://example.com/hook`")
@@ -229,7 +252,7 @@ fn webhook(name: &str, text: &str) -> Result<Channel, CommandError> {
     let grant = HostGrant::origin_of(&url)
         .ok_or_else(|| wrong(format!("`{}` addresses are not spoken", url.scheme())))?;
     Ok(Channel {
-        name: name.to_owned(),
+        name: format!("{grant} {:04x}", fingerprint(url.as_str()) & 0xffff),
         notifier: "webhook".into(),
         enabled: true,
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),

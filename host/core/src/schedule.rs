@@ -8,13 +8,18 @@ use std::time::Duration;
 /// The phase of `name` within `interval`.
 pub fn phase(name: &str, interval: Duration) -> Duration {
     let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(mix(fnv1a(name.as_bytes())) % interval_ms)
+    Duration::from_millis(fingerprint(name) % interval_ms)
 }
 
 /// How long the first check of the `ordinal`th of many new monitors waits: 20 ms each, so that ten thousand of
 /// them do not start at once, and never more than an interval.
 pub fn first_check_after(ordinal: usize, interval: Duration) -> Duration {
     Duration::from_millis(20).saturating_mul(u32::try_from(ordinal).unwrap_or(u32::MAX)).min(interval)
+}
+
+/// A hash of a text that is the same in every version and on every machine. Not for secrets.
+pub fn fingerprint(text: &str) -> u64 {
+    mix(fnv1a(text.as_bytes()))
 }
 
 /// FNV-1a, 64 bits: stable over versions and machines, which std's hasher does not promise.

@@ -8,6 +8,12 @@ use url::{Host, Url};
 /// Why a text is no target.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TargetError {
+    /// It is an address without the kind of check.
+    #[error("`{target}` has no scheme")]
+    NoScheme {
+        /// What was given.
+        target: String,
+    },
     /// It is no URL.
     #[error("`{target}` is no target: {reason}")]
     NotAUrl {
@@ -36,12 +42,15 @@ pub enum TargetError {
 
 impl TargetError {
     /// The way out.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::NotAUrl { .. } | Self::Scheme { .. } => {
-                "write `https://example.com/health`, `tcp://example.com:5432` or `ping://example.com`"
+            Self::NoScheme { target } => {
+                format!("write `https://{target}`, or `tcp://` or `ping://` in front")
             }
-            Self::Part { .. } => "`tcp://` takes a host and a port, `ping://` a host alone",
+            Self::NotAUrl { .. } | Self::Scheme { .. } => {
+                "write `https://example.com/health`, `tcp://example.com:5432` or `ping://example.com`".into()
+            }
+            Self::Part { .. } => "`tcp://` takes a host and a port, `ping://` a host alone".into(),
         }
     }
 }
@@ -51,6 +60,9 @@ impl TargetError {
 /// # Errors
 /// [`TargetError`], whose [`hint`](TargetError::hint) shows the forms.
 pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
+    if !target.contains("://") {
+        return Err(TargetError::NoScheme { target: target.into() });
+    }
     let url = Url::parse(target.trim())
         .map_err(|error| TargetError::NotAUrl { target: target.into(), reason: error.to_string() })?;
     let part = |problem| TargetError::Part { target: target.into(), problem };
@@ -125,7 +137,9 @@ mod tests {
     #[test]
     fn what_is_no_target_says_why() {
         for (text, message) in [
-            ("example.com", "`example.com` is no target: relative URL without a base"),
+            ("example.com", "`example.com` has no scheme"),
+            ("example.com:8080", "`example.com:8080` has no scheme"),
+            ("127.0.0.1:80", "`127.0.0.1:80` has no scheme"),
             ("ftp://example.com", "`ftp://example.com` has the scheme `ftp`, which no check speaks"),
             ("tcp://example.com", "`tcp://example.com` names no port"),
             ("tcp://example.com:0", "`tcp://example.com:0` has the port 0"),

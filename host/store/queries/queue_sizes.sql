@@ -6,8 +6,9 @@ SELECT q.queue,
        (SELECT count(*) FROM failed_jobs f WHERE f.queue = q.queue) AS failed,
        (extract(epoch FROM now() - min(j.available_at) FILTER (WHERE j.reserved_until IS NULL AND j.available_at <= now())) * 1000)::bigint
          AS oldest_wait_ms,
-       (SELECT coalesce(sum(finished), 0)::bigint FROM queue_throughput t
-        WHERE t.queue = q.queue AND t.minute_at = date_trunc('minute', now()) - interval '1 minute') AS finished_last_minute
+       -- Over this minute so far and the one before it.
+       (SELECT (coalesce(sum(finished), 0) / (60 + extract(second FROM now())))::double precision FROM queue_throughput t
+        WHERE t.queue = q.queue AND t.minute_at >= date_trunc('minute', now()) - interval '1 minute') AS per_second
 FROM (SELECT unnest($1::text[]) AS queue
       UNION SELECT DISTINCT queue FROM jobs WHERE $2
       UNION SELECT DISTINCT queue FROM failed_jobs WHERE $2) q

@@ -1,8 +1,9 @@
 //! The way to the database: a small pool, the schema brought up to date under a lock, and wake-ups.
 
 use crate::StoreError;
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +11,12 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 /// The notification channel on which committed jobs are announced; the payload is the queue's name.
 const WAKEUPS: &str = "uptime_jobs";
+
+/// How long the first connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How long to wait for a connection of the pool: a server that went away is noticed so soon.
+const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
 /// How long a goodbye may take.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
@@ -24,12 +31,20 @@ impl Store {
     /// Connects, and brings the schema up to date: under a lock, forward only, and not at all when the database
     /// is newer than this binary. `connections` bounds the pool.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(StoreError::Url("it does not begin with `postgres://`".into()));
+        }
         let options = PgConnectOptions::from_str(url)?.application_name("uptime");
+        // The pool would try again until its patience ends; the first connection says at once why there is none.
+        let first = tokio::time::timeout(CONNECT_MAX, PgConnection::connect_with(&options)).await;
+        let first = first.map_err(|_| {
+            StoreError::Unreachable(format!("no answer within {} s", CONNECT_MAX.as_secs()))
+        })??;
+        first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options)
-            .await?;
+            .acquire_timeout(ACQUIRE_MAX)
+            .connect_lazy_with(options);
         let store = Self { pool };
         store.migrate().await?;
         Ok(store)
@@ -51,6 +66,16 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
             .fetch_one(&self.pool)
             .await?)
+    }
+
+    /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
+    pub async fn sole(&self, kind: &str) -> Result<Option<Sole>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('uptime.' || $1))")
+            .bind(kind)
+            .fetch_one(&mut *connection)
+            .await?;
+        if taken { Ok(Some(Sole { _connection: connection.detach() })) } else { Ok(None) }
     }
 
     /// Says goodbye to the database. One that does not answer is left as it is.
@@ -82,6 +107,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Being the only one of a kind. Ends with the connection that holds it.
+#[derive(Debug)]
+pub struct Sole {
+    _connection: PgConnection,
 }
 
 /// A stream of hints that jobs were committed.

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// The URL can't be read.
     #[error("the database's URL can't be read: {0}")]
     Url(String),
+    /// It answered, and will not have us: a user, a password, a database's name, TLS.
+    #[error("the database will not have us: {0}")]
+    Denied(String),
     /// No connection, or it broke.
     #[error("the database can't be reached: {0}")]
     Unreachable(String),
@@ -44,7 +47,7 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Unreachable(_) => ErrorClass::Transient,
-            Self::Url(_) | Self::Newer { .. } | Self::Migration(_) => ErrorClass::Config,
+            Self::Url(_) | Self::Denied(_) | Self::Newer { .. } | Self::Migration(_) => ErrorClass::Config,
             Self::Refused(error) if is_retryable(error) => ErrorClass::Transient,
             Self::Refused(_) | Self::Row { .. } => ErrorClass::Bug,
         }
@@ -64,9 +67,10 @@ impl StoreError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Url(_) => "write it as `postgres://user@host:5432/name`",
-            Self::Unreachable(_) => {
-                "is the server running? `uptime doctor` and `psql \"$DATABASE_URL\"` tell more"
+            Self::Denied(_) => {
+                "look at user, password and name in `DATABASE_URL`; `psql \"$DATABASE_URL\"` tells more"
             }
+            Self::Unreachable(_) => "is the server running? `psql \"$DATABASE_URL\"` tells more",
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
             Self::Migration(_) => {
                 "restore the database from before the change, or point `DATABASE_URL` to an empty one"
@@ -97,18 +101,20 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Configuration(error) => Self::Url(error.to_string()),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
+            sqlx::Error::Tls(error) => Self::Denied(format!("no TLS: {error}")),
+            sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
+            sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unreachable(error.to_string()),
             sqlx::Error::Database(ref database) => {
                 let code = database.code();
                 let code = code.as_deref().unwrap_or_default();
-                // Class 08 is the connection's; 28 and 3D are "not with that role, not that database"; 57P is the
-                // server going down or coming up.
-                if ["08", "28", "3D", "57P"].iter().any(|class| code.starts_with(class)) {
+                // 28 and 3D are "not with that role", "not that database"; class 08 is the connection's; 57P is the server
+                // going down or coming up.
+                if ["28", "3D"].iter().any(|class| code.starts_with(class)) {
+                    Self::Denied(database.message().to_owned())
+                } else if ["08", "57P"].iter().any(|class| code.starts_with(class)) {
                     Self::Unreachable(database.message().to_owned())
                 } else {
                     Self::Refused(error)

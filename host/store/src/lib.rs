@@ -16,7 +16,7 @@ pub mod reading;
 pub mod results;
 pub mod schedule;
 
-pub use connection::{Store, Wakeups};
+pub use connection::{Sole, Store, Wakeups};
 pub use error::StoreError;
 
 pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

@@ -123,7 +123,7 @@ pub enum Retried {
 }
 
 /// What is in one queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct QueueSize {
     /// The queue.
     pub queue: String,
@@ -137,8 +137,8 @@ pub struct QueueSize {
     pub failed: i64,
     /// How long the oldest ready job has waited.
     pub oldest_wait_ms: Option<i64>,
-    /// Finished in the last full minute.
-    pub finished_last_minute: i64,
+    /// Finished in a second, over the last one to two minutes.
+    pub per_second: f64,
 }
 
 impl QueueSize {
@@ -311,7 +311,7 @@ impl Store {
                     reserved: row.try_get("reserved")?,
                     failed: row.try_get("failed")?,
                     oldest_wait_ms: row.try_get("oldest_wait_ms")?,
-                    finished_last_minute: row.try_get("finished_last_minute")?,
+                    per_second: row.try_get("per_second")?,
                 })
             })
             .collect()

@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
-use uptime_core::check::{CheckReport, Outcome};
+use uptime_core::check::{CheckReport, Outcome, printable};
 use uptime_engine::Activity;
 use uptime_store::notifications::DeliveryEnd;
 use uptime_store::reading::MonitorSummary;
 
 /// The most monitors that the live table has a line for.
 const LINES_MAX: usize = 30;
+
+/// The most columns that a monitor's name takes in it.
+const NAME_MAX: usize = 48;
 
 /// Shows what happens.
 pub struct Display {
@@ -37,12 +40,13 @@ impl Display {
         let live = printer.is_terminal() && std::io::stderr().is_terminal() && !printer.is_json();
         let table = live.then(MultiProgress::new);
         let monitors: Vec<MonitorSummary> = monitors.into_iter().filter(|monitor| monitor.enabled).collect();
-        printer.note(format!("watching {} targets; Ctrl-C stops", monitors.len()));
-        let width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0);
+        let plural = if monitors.len() == 1 { "" } else { "s" };
+        printer.note(format!("watching {} target{plural}; Ctrl-C stops", monitors.len()));
+        let width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0).min(NAME_MAX);
         let mut rows = BTreeMap::new();
         for (number, monitor) in monitors.into_iter().enumerate() {
             let line = table.as_ref().filter(|_| number < LINES_MAX).map(|table| table.add(line()));
-            let padded = format!("{:width$}", monitor.name);
+            let padded = format!("{:width$}", printable(&monitor.name, width));
             if let Some(line) = &line {
                 line.set_prefix(padded);
                 line.set_message(format!("{FAINT}first check to come{FAINT:#}"));
@@ -88,14 +92,20 @@ impl Display {
         }
     }
 
+    /// Says that the end was asked for, and what it waits for.
+    pub fn stopping(&self) {
+        let text = format!("{FAINT}stopping: what runs may end; Ctrl-C again ends at once{FAINT:#}");
+        self.event(&text, &json!({ "event": "stopping" }));
+    }
+
+    /// Ends the live table; what was known last stays on the screen.
     pub fn close(&self) {
-        if self.table.is_some() {
-            // What was known last stays on the screen.
-            self.summary.finish();
-            for row in self.rows.lock().unwrap_or_else(PoisonError::into_inner).values() {
-                if let Some(line) = &row.line {
-                    line.abandon();
-                }
+        let Some(table) = &self.table else { return };
+        // A terminal that can't be cleared keeps the table, too.
+        let _ = table.clear();
+        for row in self.rows.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            if let Some(line) = &row.line {
+                self.printer.note(format!("{}  {}", line.prefix(), line.message()));
             }
         }
     }

@@ -29,11 +29,7 @@ pub(super) fn read(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Vec<F
 
 fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: &[Description]) -> Option<Found> {
     let names = notifiers.iter().map(|notifier| notifier.name.as_str()).collect();
-    let notifier = table.required(
-        "notifier",
-        "The plugin that delivers: a built-in one, or one that was added with `uptime plugin add`.",
-        &NotifierName(names),
-    );
+    let notifier = table.required("notifier", "The plugin that delivers.", &NotifierName(names));
     let enabled = table.or("enabled", "A disabled channel is told nothing.", true, &Boolean);
     let events = table.optional(
         "events",
