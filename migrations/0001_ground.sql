@@ -96,6 +96,69 @@ CREATE INDEX jobs_ready ON jobs (queue, available_at, id);
 CREATE UNIQUE INDEX jobs_subject ON jobs (queue, subject) WHERE subject IS NOT NULL;
 CREATE INDEX jobs_order ON jobs (order_key, id) WHERE order_key IS NOT NULL;
 
+-- Claims up to `most` ready jobs of a queue for `lease_s` seconds, oldest first. Every index stays untouched (HOT).
+--   MATERIALIZED, because a planner may run a LIMIT subquery more than once.
+--   The settings, because the statistics of a queue are always of another hour: believing it empty, a planner reads and
+--   sorts a sudden backlog whole for each claim (measured: 75 ms for 500 of 200,000) instead of walking jobs_ready (2 ms).
+CREATE FUNCTION claim_jobs(of_queue text, most bigint, lease_s double precision, not_before timestamptz)
+RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
+LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH candidate AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE queue = of_queue AND available_at <= now() AND available_at >= not_before
+      AND (reserved_until IS NULL OR reserved_until < now())
+    ORDER BY available_at, id
+    LIMIT most
+    FOR UPDATE SKIP LOCKED)
+  UPDATE jobs j
+  SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
+  FROM candidate c
+  WHERE j.id = c.id
+  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now() AS claimed_at;
+END $$;
+
+-- As claim_jobs, for a queue whose jobs share lanes and have an order:
+--   of a lane no more than `per_lane` run in this process, busy_lanes and busy_running being what is in flight now;
+--   a job waits while an older one with its order_key is there, so a recovery never overtakes the opening.
+-- Only the first `ranked_most` ready jobs of lanes with room are ranked, so that a long backlog costs no more than a short one.
+CREATE FUNCTION claim_jobs_in_lanes(of_queue text, most bigint, lease_s double precision, per_lane bigint,
+                                    busy_lanes bigint[], busy_running bigint[], ranked_most bigint)
+RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
+LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH ready AS MATERIALIZED (
+    SELECT j.id, j.lane, j.available_at FROM jobs j
+    WHERE j.queue = of_queue AND j.available_at <= now()
+      AND (j.reserved_until IS NULL OR j.reserved_until < now())
+      AND NOT EXISTS (SELECT FROM unnest(busy_lanes, busy_running) busy(lane, running)
+                      WHERE busy.lane = j.lane AND busy.running >= per_lane)
+      AND (j.order_key IS NULL OR NOT EXISTS (
+        SELECT FROM jobs older WHERE older.order_key = j.order_key AND older.id < j.id))
+    ORDER BY j.available_at, j.id
+    LIMIT ranked_most),
+  ranked AS (
+    SELECT r.id,
+           coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS place
+    FROM ready r LEFT JOIN unnest(busy_lanes, busy_running) busy(lane, running) ON busy.lane = r.lane),
+  candidate AS MATERIALIZED (
+    SELECT j.id FROM jobs j JOIN ranked r ON r.id = j.id
+    -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
+    WHERE (r.place <= per_lane OR j.lane IS NULL) AND j.available_at <= now() AND (j.reserved_until IS NULL OR j.reserved_until < now())
+    ORDER BY j.available_at, j.id
+    LIMIT most
+    FOR UPDATE OF j SKIP LOCKED)
+  UPDATE jobs j
+  SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
+  FROM candidate c
+  WHERE j.id = c.id
+  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now() AS claimed_at;
+END $$;
+
 CREATE TABLE failed_jobs (
   id         bigint PRIMARY KEY,        -- the id that it had as a job
   queue      text NOT NULL,

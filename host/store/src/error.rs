@@ -103,10 +103,10 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Configuration(error) => Self::Url(error.to_string()),
             sqlx::Error::Tls(error) => Self::Denied(format!("no TLS: {error}")),
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
-            sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unreachable(error.to_string()),
+            sqlx::Error::PoolTimedOut => Self::Unreachable("no connection to be had".into()),
+            sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable(error.to_string())
+            }
             sqlx::Error::Database(ref database) => {
                 let code = database.code();
                 let code = code.as_deref().unwrap_or_default();

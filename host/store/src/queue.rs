@@ -156,7 +156,7 @@ impl Store {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
                 load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query(include_str!("../queries/claim_in_lanes.sql"))
+            sqlx::query("SELECT * FROM claim_jobs_in_lanes($1, $2, $3, $4, $5, $6, $7)")
                 .bind(request.queue)
                 .bind(limit)
                 .bind(request.lease.as_secs_f64())
@@ -167,7 +167,7 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?
         } else {
-            sqlx::query(include_str!("../queries/claim.sql"))
+            sqlx::query("SELECT * FROM claim_jobs($1, $2, $3, $4)")
                 .bind(request.queue)
                 .bind(limit)
                 .bind(request.lease.as_secs_f64())
@@ -191,6 +191,19 @@ impl Store {
         // UPDATE … RETURNING keeps no order.
         jobs.sort_unstable_by_key(|job| (job.available_at, job.claim.id));
         Ok(jobs)
+    }
+
+    /// Adds jobs that are due now, one for each payload, and announces them once.
+    pub async fn enqueue(&self, queue: &str, payloads: &[serde_json::Value]) -> Result<(), StoreError> {
+        sqlx::query(
+            "WITH added AS (INSERT INTO jobs (queue, payload) SELECT $1, p FROM unnest($2::jsonb[]) p RETURNING 1)
+             SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', $1) IS NULL END FROM added",
+        )
+        .bind(queue)
+        .bind(payloads)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.

@@ -1,7 +1,8 @@
 //! The schema: made once however many come at once, and as cheap to write as it was meant to be.
 
-use crate::{claim, store};
+use crate::{LEASE, claim, store};
 use std::time::{Duration, Instant};
+use uptime_store::queue::ClaimRequest;
 use uptime_store::{Store, StoreError};
 use uptime_tests::TestDatabase;
 
@@ -48,6 +49,25 @@ async fn a_claim_touches_no_index() {
         share.parse::<u32>().is_ok_and(|share| share >= 90),
         "{share} percent of the claims were HOT updates"
     );
+}
+
+/// A planner that believes the queue empty would read and sort a sudden backlog whole, for every claim.
+#[tokio::test]
+async fn a_claim_reads_no_more_of_a_sudden_backlog_than_it_takes() {
+    let (database, store) = store().await;
+    database.query(
+        "ANALYZE jobs; INSERT INTO jobs (queue, lane) SELECT 'q', n % 7 FROM generate_series(1, 50000) n",
+    );
+    assert_eq!(claim(&store, "q", 10).await.len(), 10);
+    let request =
+        ClaimRequest { queue: "q", limit: 10, lease: LEASE, lanes: Some((4, &[])), not_before: None };
+    assert_eq!(store.claim(&request).await.expect("a claim").len(), 10);
+    // The counters of a connection are sent when it ends.
+    store.close().await;
+    let read =
+        database.value("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'jobs_ready'");
+    let read: u32 = read.parse().expect("a number");
+    assert!((20..5_000).contains(&read), "{read} of 50,000 entries read for two claims of 10");
 }
 
 #[tokio::test]
