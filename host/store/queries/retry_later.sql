@@ -8,5 +8,5 @@ SET reserved_until = NULL,
                   THEN coalesce(j.errors, '[]') || jsonb_build_array(jsonb_build_object('attempt', j.attempts, 'at', now(), 'error', f.error))
                   ELSE j.errors END
 FROM unnest($1::bigint[], $2::integer[], $3::double precision[], $4::text[], $5::boolean[]) f(id, attempts, delay, error, counts)
-WHERE j.id = f.id AND j.attempts = f.attempts
+WHERE j.id = ANY ($1) AND j.id = f.id AND j.attempts = f.attempts
 RETURNING j.id

@@ -223,7 +223,8 @@ impl Store {
         let (ids, attempts) = columns(claims);
         sqlx::query(
             "UPDATE jobs j SET reserved_until = NULL, attempts = j.attempts - 1
-             FROM unnest($1::bigint[], $2::integer[]) r(id, attempts) WHERE j.id = r.id AND j.attempts = r.attempts",
+             FROM unnest($1::bigint[], $2::integer[]) r(id, attempts)
+             WHERE j.id = ANY ($1) AND j.id = r.id AND j.attempts = r.attempts",
         )
         .bind(ids)
         .bind(attempts)
@@ -361,14 +362,11 @@ pub(crate) async fn complete(
     claims: &[Claim],
 ) -> Result<HashSet<JobId>, StoreError> {
     let (ids, attempts) = columns(claims);
-    let ids: Vec<i64> = sqlx::query_scalar(
-        "DELETE FROM jobs j USING unnest($1::bigint[], $2::integer[]) a(id, attempts)
-         WHERE j.id = a.id AND j.attempts = a.attempts RETURNING j.id",
-    )
-    .bind(ids)
-    .bind(attempts)
-    .fetch_all(connection)
-    .await?;
+    let ids: Vec<i64> = sqlx::query_scalar("SELECT complete_jobs($1, $2)")
+        .bind(ids)
+        .bind(attempts)
+        .fetch_all(connection)
+        .await?;
     Ok(ids.into_iter().map(JobId).collect())
 }
 

@@ -6,7 +6,7 @@
 use super::{End, Finished, Handler, WorkerOptions, WorkerSummary};
 use crate::{Activity, Observer};
 use futures_util::FutureExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -37,6 +37,9 @@ const TURN_MAX: Duration = Duration::from_secs(30);
 /// How long a turn that is under way may still take after a stop.
 const TURN_AFTER_STOP: Duration = Duration::from_secs(5);
 
+/// How long a low-water mark holds.
+const LOW_WATER_MAX: Duration = Duration::from_secs(5);
+
 /// How often what was finished is added to the queue's throughput.
 const THROUGHPUT_EVERY: Duration = Duration::from_secs(5);
 
@@ -60,7 +63,33 @@ pub(super) struct Fetcher<H: Handler> {
     unreported: u64,
     reported_at: Instant,
     id: Uuid,
+    low_water: LowWater,
     database_away: bool,
+}
+
+/// Where in the index the next claim begins, while a backlog is worked off: behind an old snapshot the entries of finished
+/// jobs stay at its front, and each claim would walk them all.
+#[derive(Debug, Default)]
+struct LowWater {
+    mark: Option<(Timestamp, Instant)>,
+}
+
+impl LowWater {
+    /// `None`: from the front, for the first claim, after one that was not full, and every few seconds, so that a job that
+    /// was enqueued or put back before the mark waits no longer than that.
+    fn not_before(&self) -> Option<Timestamp> {
+        self.mark.filter(|(_, set_at)| set_at.elapsed() < LOW_WATER_MAX).map(|(mark, _)| mark)
+    }
+
+    fn claimed(&mut self, jobs: &[Job], limit: usize) {
+        let set_at = self.mark.map(|(_, set_at)| set_at).filter(|set_at| set_at.elapsed() < LOW_WATER_MAX);
+        let is_full = jobs.len() == limit;
+        // The jobs come oldest first.
+        self.mark = jobs
+            .first()
+            .filter(|_| is_full)
+            .map(|job| (job.available_at, set_at.unwrap_or_else(Instant::now)));
+    }
 }
 
 /// Why the fetcher stopped waiting.
@@ -86,6 +115,7 @@ impl<H: Handler> Fetcher<H> {
             unreported: 0,
             reported_at: Instant::now(),
             id: Uuid::new_v4(),
+            low_water: LowWater::default(),
             database_away: false,
         }
     }
@@ -161,6 +191,7 @@ impl<H: Handler> Fetcher<H> {
                 Some(self.options.settings.sleep)
             });
         }
+        let from_the_front = self.low_water.not_before().is_none();
         let claimed = self.claim(limit).await?;
         let count = claimed.len();
         self.taken += count as u64;
@@ -169,8 +200,9 @@ impl<H: Handler> Fetcher<H> {
             // Jobs that did not have to run: settled in the next turn.
             return Ok(Some(Duration::ZERO));
         }
-        if count == limit || (count > 0 && self.handler.per_lane().is_some()) {
-            // There may be more, also behind a lane that is full now: look again as soon as a slot is free.
+        if count == limit || !from_the_front || (count > 0 && self.handler.per_lane().is_some()) {
+            // There may be more, also before the low-water mark, or behind a lane that is full now: look again as soon
+            // as a slot is free.
             return Ok(Some(if self.running.len() < self.concurrency {
                 Duration::ZERO
             } else {
@@ -200,9 +232,12 @@ impl<H: Handler> Fetcher<H> {
             limit,
             lease: self.options.settings.retry_after,
             lanes: self.handler.per_lane().map(|per_lane| (per_lane, load.as_slice())),
-            not_before: None,
+            not_before: self.low_water.not_before(),
         };
         let jobs = self.store.claim(&request).await?;
+        if self.handler.per_lane().is_none() {
+            self.low_water.claimed(&jobs, limit);
+        }
         Ok(jobs.into_iter().map(|job| (job, asked)).collect())
     }
 
@@ -395,4 +430,45 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     uptime_core::check::printable(message.unwrap_or("no message"), 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uptime_store::queue::Claim;
+
+    fn jobs(seconds: &[i64]) -> Vec<Job> {
+        let at = |second| Timestamp::from_second(second).expect("an instant");
+        let job = |second: &i64| Job {
+            claim: Claim { id: JobId(*second), attempts: 1 },
+            subject: None,
+            lane: None,
+            payload: serde_json::Value::Null,
+            available_at: at(*second),
+            claimed_at: at(*second),
+        };
+        seconds.iter().map(job).collect()
+    }
+
+    #[test]
+    fn the_mark_follows_full_claims_and_falls_with_one_that_is_not() {
+        let mut low_water = LowWater::default();
+        let mark = |low_water: &LowWater| low_water.not_before().map(Timestamp::as_second);
+        assert_eq!(mark(&low_water), None);
+        low_water.claimed(&jobs(&[7, 8]), 2);
+        assert_eq!(mark(&low_water), Some(7));
+        low_water.claimed(&jobs(&[9, 9]), 2);
+        assert_eq!(mark(&low_water), Some(9));
+        low_water.claimed(&jobs(&[10]), 2);
+        assert_eq!(mark(&low_water), None);
+        low_water.claimed(&[], 2);
+        assert_eq!(mark(&low_water), None);
+    }
+
+    #[test]
+    fn the_mark_falls_after_a_while_however_long_the_backlog() {
+        let long_ago = Instant::now().checked_sub(LOW_WATER_MAX).expect("the machine has run for seconds");
+        let low_water = LowWater { mark: Some((Timestamp::UNIX_EPOCH, long_ago)) };
+        assert_eq!(low_water.not_before(), None);
+    }
 }

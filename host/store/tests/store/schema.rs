@@ -66,6 +66,14 @@ async fn a_claim_reads_no_more_of_a_sudden_backlog_than_it_takes() {
     store.close().await;
     let read =
         database.value("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'jobs_ready'");
+    let by_id =
+        database.value("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'jobs_pkey'");
+    assert!(by_id.parse::<u32>().is_ok_and(|read| read < 5_000), "{by_id} of 50,000 entries read by id");
+    assert_eq!(
+        database.value("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'jobs'"),
+        "0",
+        "scans of it all"
+    );
     let read: u32 = read.parse().expect("a number");
     assert!((20..5_000).contains(&read), "{read} of 50,000 entries read for two claims of 10");
 }
