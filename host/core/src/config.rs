@@ -104,7 +104,7 @@ pub fn read(text: &str, notifiers: &[Description]) -> Reading {
     let mut config = None;
     if text.len() > TEXT_MOST {
         let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());
-        notes.error(0..0, message, Some("`uptime monitor add` needs no file".into()));
+        notes.error(0..0, message, Some("put fewer monitors into it".into()));
     } else {
         let (mut root, mut errors) = DeTable::parse_recoverable(text);
         let without = syntax::without_keys_alone(text, &errors);

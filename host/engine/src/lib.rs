@@ -6,6 +6,7 @@
 pub mod check;
 pub mod checks;
 pub mod deliveries;
+mod patience;
 pub mod scheduler;
 pub mod secrets;
 pub mod worker;

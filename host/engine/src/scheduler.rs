@@ -1,6 +1,6 @@
 //! The scheduler: once for cron, or as a loop that sleeps until the next slot.
 
-use crate::{Activity, Observer};
+use crate::{Activity, Observer, patience};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -23,12 +23,6 @@ const PARTITIONS_EVERY: Duration = Duration::from_mins(10);
 
 /// The shortest sleep of a loop.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
-
-/// How long one turn with the database may take: behind a cut network a statement has no answer and no error.
-const TURN_MAX: Duration = Duration::from_secs(30);
-
-/// How long a turn that is under way may still take after a stop.
-const TURN_AFTER_STOP: Duration = Duration::from_secs(5);
 
 /// How often a single run begins again when the database could not do it just then.
 const TRIES: usize = 3;
@@ -89,7 +83,7 @@ pub async fn schedule_loop(
             make_partitions(&store).await;
         }
         let began = Instant::now();
-        let sleep = match bounded_turn(&store, horizon, &stop).await {
+        let sleep = match patience::turn(turn(&store, horizon), &stop).await {
             Ok((scheduled, next)) => {
                 if std::mem::take(&mut away) {
                     info!("database back");
@@ -115,23 +109,6 @@ pub async fn schedule_loop(
         }
     }
     Ok(())
-}
-
-async fn bounded_turn(
-    store: &Store,
-    horizon: Duration,
-    stop: &CancellationToken,
-) -> Result<(Scheduled, Option<Duration>), StoreError> {
-    let stopped = async {
-        stop.cancelled().await;
-        tokio::time::sleep(TURN_AFTER_STOP).await;
-    };
-    tokio::select! {
-        turned = tokio::time::timeout(TURN_MAX, turn(store, horizon)) => turned.unwrap_or_else(|_| {
-            Err(StoreError::Unreachable(format!("no answer within {} s", TURN_MAX.as_secs())))
-        }),
-        () = stopped => Err(StoreError::Unreachable("no answer before the end".into())),
-    }
 }
 
 async fn turn(store: &Store, horizon: Duration) -> Result<(Scheduled, Option<Duration>), StoreError> {

@@ -205,7 +205,7 @@ impl NotifierError {
                 None => format!("there are {}", known.join(", ")),
             }),
             Self::Config { notifier, .. } => {
-                Some(format!("`uptime plugin inspect {notifier}` lists its settings"))
+                Some(format!("`uptime config schema` lists the settings of `{notifier}`"))
             }
             Self::Unauthorized { .. } => {
                 Some("look whether the channel's token is right and still valid".into())
@@ -216,7 +216,7 @@ impl NotifierError {
             Self::EgressDenied { origin, openable: true, .. } => {
                 Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table"))
             }
-            Self::BadComponent { .. } => Some("build it again with `uptime plugin build`".into()),
+            Self::BadComponent { .. } => Some("build it again from its sources".into()),
             Self::Host(_) => Some("this is a bug in uptime".into()),
             _ => None,
         }

@@ -4,7 +4,7 @@
 //! a job's end, a wake-up, the next job's due instant, the fallback `sleep`, or the end.
 
 use super::{End, Finished, Handler, WorkerOptions, WorkerSummary};
-use crate::{Activity, Observer};
+use crate::{Activity, Observer, patience};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use std::any::Any;
@@ -30,12 +30,6 @@ const BATCH: usize = 500;
 /// How long after a claim that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
-
-/// How long one turn with the database may take: behind a cut network a statement has no answer and no error.
-const TURN_MAX: Duration = Duration::from_secs(30);
-
-/// How long a turn that is under way may still take after a stop.
-const TURN_AFTER_STOP: Duration = Duration::from_secs(5);
 
 /// How long a low-water mark holds.
 const LOW_WATER_MAX: Duration = Duration::from_secs(5);
@@ -132,7 +126,7 @@ impl<H: Handler> Fetcher<H> {
             if stop.is_cancelled() || time_is_up {
                 break;
             }
-            let wait = match self.bounded_turn(&stop).await {
+            let wait = match patience::turn(self.turn(), &stop).await {
                 Ok(wait) => {
                     self.database_is_back();
                     retry = DATABASE_RETRY;
@@ -161,20 +155,6 @@ impl<H: Handler> Fetcher<H> {
         }
         self.wind_down().await;
         Ok(self.summary)
-    }
-
-    /// A turn, with an end.
-    async fn bounded_turn(&mut self, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
-        let stopped = async {
-            stop.cancelled().await;
-            tokio::time::sleep(TURN_AFTER_STOP).await;
-        };
-        tokio::select! {
-            turned = timeout(TURN_MAX, self.turn()) => turned.unwrap_or_else(|_| {
-                Err(StoreError::Unreachable(format!("no answer within {} s", TURN_MAX.as_secs())))
-            }),
-            () = stopped => Err(StoreError::Unreachable("no answer before the end".into())),
-        }
     }
 
     /// Settles, claims, starts. Gives how long to wait for the next turn; `None` when there will be none.
@@ -350,18 +330,13 @@ impl<H: Handler> Fetcher<H> {
         Ok(())
     }
 
-    async fn settle_within(&mut self, limit: Duration) -> Result<(), StoreError> {
-        timeout(limit, self.settle())
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer before the end".into())))
-    }
-
     async fn report_throughput(&mut self, now: bool) {
         if self.unreported == 0 || (!now && self.reported_at.elapsed() < THROUGHPUT_EVERY) {
             return;
         }
         // Telemetry: when it can't be written now it is written with the next.
-        if self.store.count_finished(self.handler.queue(), self.id, self.unreported).await.is_ok() {
+        let counted = self.store.count_finished(self.handler.queue(), self.id, self.unreported);
+        if patience::goodbye(counted).await.is_ok() {
             self.unreported = 0;
         }
         self.reported_at = Instant::now();
@@ -383,7 +358,7 @@ impl<H: Handler> Fetcher<H> {
         while let Some(ended) = self.tasks.join_next().await {
             self.collect(Some(ended));
         }
-        while let Err(error) = self.settle_within(TURN_AFTER_STOP).await {
+        while let Err(error) = patience::goodbye(self.settle()).await {
             if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
                 warn!(queue, %error, jobs = self.finished.len(), "could not record what finished; the leases will run out");
                 break;
@@ -392,16 +367,14 @@ impl<H: Handler> Fetcher<H> {
         }
         let left: Vec<Claim> = self.running.drain().map(|(_, running)| running.claim).collect();
         if !left.is_empty() {
-            let released = timeout(TURN_AFTER_STOP, self.store.release(&left)).await;
-            match released.unwrap_or_else(|_| Err(StoreError::Unreachable("no answer before the end".into())))
-            {
+            match patience::goodbye(self.store.release(&left)).await {
                 Ok(()) => self.summary.released = left.len(),
                 Err(error) => {
                     warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out");
                 }
             }
         }
-        let _ = timeout(TURN_AFTER_STOP, self.report_throughput(true)).await;
+        self.report_throughput(true).await;
         info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
     }
 
