@@ -79,7 +79,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 CREATE TABLE jobs (
-  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id             bigint GENERATED ALWAYS AS IDENTITY,
   queue          text NOT NULL,
   subject        bigint,                -- what it is about (a monitor, a notification); unique while it waits or runs
   lane           bigint,                -- shares a bound with others of its lane (a channel)
@@ -95,43 +95,81 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_ready ON jobs (queue, available_at, id);
 CREATE UNIQUE INDEX jobs_subject ON jobs (queue, subject) WHERE subject IS NOT NULL;
 CREATE INDEX jobs_order ON jobs (order_key, id) WHERE order_key IS NOT NULL;
+-- The last one: of two indexes that cost the same, as all do in a table that is believed empty, the planner takes the
+-- younger, and a job is to be found by its id in no other.
+ALTER TABLE jobs ADD PRIMARY KEY (id);
 
--- Claims up to `most` ready jobs of a queue for `lease_s` seconds, oldest first. Every index stays untouched (HOT).
---   MATERIALIZED, because a planner may run a LIMIT subquery more than once.
---   The settings, because the statistics of a queue are always of another hour: believing it empty, a planner reads and
---   sorts a sudden backlog whole for each claim (measured: 75 ms for 500 of 200,000) instead of walking jobs_ready.
---   `= ANY (ARRAY(…))` instead of a join, for the same reason: believing the table empty, it joins all of it with the
---   candidates (measured: 2 s).
-CREATE FUNCTION claim_jobs(of_queue text, most bigint, lease_s double precision, not_before timestamptz)
-RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
-LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
-#variable_conflict use_column
+-- What operators say of a queue; no row: nothing.
+CREATE TABLE queue_controls (
+  queue            text PRIMARY KEY,
+  paused_at        timestamptz,         -- nothing is claimed while it is set
+  restart_asked_at timestamptz,         -- workers that began before it finish what runs and end
+  busy_since       timestamptz,         -- over its limit, as `queue monitor` saw it
+  busy_told_at     timestamptz,         -- the last `queue-busy` that was sent about it
+  busy_limit       bigint               -- and the limit that it was about
+);
+
+-- Jobs are reached in two steps: rows are found by an index, then changed by their place (ctid). Statistics of a queue are
+-- always of another hour, and a planner that believes it empty would read a backlog whole instead (measured: 0.5 s for each
+-- claim of 500 out of 200,000). So the first step is forbidden everything but index scans, and the second everything but
+-- scans by place. A place stays true between them: what was found is locked, or compared with its claim once more.
+
+-- Ends jobs, fenced by their claims, and gives the ids of those that were still theirs.
+CREATE FUNCTION complete_jobs(ids bigint[], claimed_attempts integer[]) RETURNS SETOF bigint
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
-  RETURN QUERY
-  WITH candidate AS MATERIALIZED (
-    SELECT id FROM jobs
-    WHERE queue = of_queue AND available_at <= now() AND available_at >= not_before
-      AND (reserved_until IS NULL OR reserved_until < now())
-    ORDER BY available_at, id
-    LIMIT most
-    FOR UPDATE SKIP LOCKED)
-  UPDATE jobs j
-  SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
-  WHERE j.id = ANY (ARRAY(SELECT c.id FROM candidate c))
-  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now() AS claimed_at;
+  IF cardinality(ids) > 0 THEN
+    RETURN QUERY SELECT delete_jobs_at(
+      -- A subquery for each, never a join.
+      ARRAY(SELECT (SELECT j.ctid FROM jobs j WHERE j.id = c.id) FROM unnest(ids) c(id)), ids, claimed_attempts);
+  END IF;
 END $$;
 
--- As claim_jobs, for a queue whose jobs share lanes and have an order:
+-- The fence is in the join: a row that another worker claims at this very moment is looked at again when that is over.
+CREATE FUNCTION delete_jobs_at(places tid[], ids bigint[], claimed_attempts integer[]) RETURNS SETOF bigint
+LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+             SET enable_mergejoin = off SET jit = off AS $$
+  DELETE FROM jobs j USING unnest(places, ids, claimed_attempts) c(place, id, attempts)
+  WHERE j.ctid = c.place AND j.id = c.id AND j.attempts = c.attempts
+  RETURNING j.id
+$$;
+
+CREATE FUNCTION queue_is_paused(of_queue text) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM queue_controls c WHERE c.queue = of_queue AND c.paused_at IS NOT NULL)
+$$;
+
+-- A worker's turn is `lease_jobs(find_jobs(…), …)`: one statement, one commit. It ends the jobs that are done, and finds and
+-- locks up to `most` ready ones of its queue, oldest first, none that was due before `not_before`. A paused queue gives none.
+CREATE FUNCTION find_jobs(of_queue text, most bigint, not_before timestamptz, done_ids bigint[], done_attempts integer[])
+RETURNS tid[]
+LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+  PERFORM complete_jobs(done_ids, done_attempts);
+  IF queue_is_paused(of_queue) THEN
+    RETURN '{}';
+  END IF;
+  RETURN ARRAY(SELECT j.ctid FROM jobs j
+               WHERE j.queue = of_queue AND j.available_at <= now() AND j.available_at >= not_before
+                 AND (j.reserved_until IS NULL OR j.reserved_until < now())
+               ORDER BY j.available_at, j.id
+               LIMIT most
+               FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- As find_jobs, for a queue whose jobs share lanes and have an order:
 --   of a lane no more than `per_lane` run in this process, busy_lanes and busy_running being what is in flight now;
 --   a job waits while an older one with its order_key is there, so a recovery never overtakes the opening.
 -- Only the first `ranked_most` ready jobs of lanes with room are ranked, so that a long backlog costs no more than a short one.
-CREATE FUNCTION claim_jobs_in_lanes(of_queue text, most bigint, lease_s double precision, per_lane bigint,
-                                    busy_lanes bigint[], busy_running bigint[], ranked_most bigint)
-RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
-LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
-#variable_conflict use_column
+CREATE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
+                                   ranked_most bigint, done_ids bigint[], done_attempts integer[])
+RETURNS tid[]
+LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
+DECLARE chosen bigint[];
 BEGIN
-  RETURN QUERY
+  PERFORM complete_jobs(done_ids, done_attempts);
+  IF queue_is_paused(of_queue) THEN
+    RETURN '{}';
+  END IF;
   WITH ready AS MATERIALIZED (
     SELECT j.id, j.lane, j.available_at FROM jobs j
     WHERE j.queue = of_queue AND j.available_at <= now()
@@ -143,29 +181,33 @@ BEGIN
     ORDER BY j.available_at, j.id
     LIMIT ranked_most),
   ranked AS (
-    SELECT r.id,
+    SELECT r.id, r.lane, r.available_at,
            coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS place
-    FROM ready r LEFT JOIN unnest(busy_lanes, busy_running) busy(lane, running) ON busy.lane = r.lane),
-  candidate AS MATERIALIZED (
-    SELECT j.id FROM jobs j JOIN ranked r ON r.id = j.id
-    -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
-    WHERE j.id = ANY (ARRAY(SELECT id FROM ranked)) AND (r.place <= per_lane OR j.lane IS NULL) AND j.available_at <= now() AND (j.reserved_until IS NULL OR j.reserved_until < now())
-    ORDER BY j.available_at, j.id
-    LIMIT most
-    FOR UPDATE OF j SKIP LOCKED)
-  UPDATE jobs j
-  SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
-  WHERE j.id = ANY (ARRAY(SELECT c.id FROM candidate c))
-  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now() AS claimed_at;
+    FROM ready r LEFT JOIN unnest(busy_lanes, busy_running) busy(lane, running) ON busy.lane = r.lane)
+  SELECT array_agg(r.id ORDER BY r.available_at, r.id) INTO chosen
+  FROM ranked r WHERE r.place <= per_lane OR r.lane IS NULL;
+  RETURN ARRAY(SELECT found.place FROM unnest(chosen) c(id),
+                 -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
+                 LATERAL (SELECT j.ctid AS place FROM jobs j
+                          WHERE j.id = c.id AND j.available_at <= now() AND (j.reserved_until IS NULL OR j.reserved_until < now())
+                          OFFSET 0 FOR UPDATE SKIP LOCKED) found
+               LIMIT most);
 END $$;
 
--- Ends jobs, fenced by their claims, and gives the ids of those that were still theirs. `= ANY` and the settings for the same
--- reason as above: a planner that believes the table empty joins all of it with all of the claims.
-CREATE FUNCTION complete_jobs(ids bigint[], claimed_attempts integer[]) RETURNS SETOF bigint
-LANGUAGE sql SET enable_seqscan = off SET enable_nestloop = off AS $$
-  DELETE FROM jobs j USING unnest(ids, claimed_attempts) c(id, attempts)
-  WHERE j.id = ANY (ids) AND j.id = c.id AND j.attempts = c.attempts
-  RETURNING j.id
+-- Claims what was found, for `lease_s` seconds.
+CREATE FUNCTION lease_jobs(places tid[], lease_s double precision)
+RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
+LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET jit = off AS $$
+  UPDATE jobs j SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
+  WHERE j.ctid = ANY (places)
+  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now()
+$$;
+
+-- How long until the next job of a queue that nobody claimed is due, in seconds.
+CREATE FUNCTION next_job_in(of_queue text) RETURNS double precision
+LANGUAGE sql STABLE SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
+  SELECT extract(epoch FROM available_at - now())::double precision FROM jobs
+  WHERE queue = of_queue AND available_at > now() AND reserved_until IS NULL ORDER BY available_at, id LIMIT 1
 $$;
 
 CREATE TABLE failed_jobs (
@@ -182,7 +224,19 @@ CREATE TABLE failed_jobs (
 );
 CREATE INDEX ON failed_jobs (queue, failed_at);
 
--- What each worker process finished in each minute, written every few seconds outside of the jobs' transactions.
+-- The workers' signs of life, written every few seconds: one row for each queue that a process works on.
+CREATE TABLE workers (
+  id         uuid PRIMARY KEY,
+  queue      text NOT NULL,
+  host       text NOT NULL,
+  pid        integer NOT NULL,
+  version    text NOT NULL,
+  started_at timestamptz NOT NULL,
+  seen_at    timestamptz NOT NULL,
+  running    integer NOT NULL           -- jobs in hand
+) WITH (fillfactor = 50);
+
+-- What each worker finished in each minute, written with its sign of life.
 CREATE TABLE queue_throughput (
   queue     text NOT NULL,
   worker    uuid NOT NULL,

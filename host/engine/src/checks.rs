@@ -1,7 +1,7 @@
 //! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
 
 use crate::check::Checker;
-use crate::worker::{End, Finished, Handler};
+use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ impl Checks {
     }
 
     /// The job's failure, for an end without a report.
-    fn job_failure(&self, claim: Claim, error: String, final_: bool) -> JobFailure {
-        let retry = !final_ && (self.tries == 0 || claim.attempts < self.tries);
+    fn job_failure(&self, claim: Claim, error: String, is_final: bool) -> JobFailure {
+        let retry = !is_final && (self.tries == 0 || claim.attempts < self.tries);
         let retry_after = retry.then(|| uptime_core::backoff::delay(&self.backoff, claim.attempts));
         JobFailure { claim, retry_after, counts: true, error }
     }
@@ -61,10 +61,7 @@ impl Handler for Checks {
     async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<MonitorRow, StoreError>>, StoreError> {
         let ids: Vec<MonitorId> = jobs.iter().filter_map(|job| job.subject).map(MonitorId).collect();
         let mut monitors = self.store.monitors_by_id(&ids).await?;
-        Ok(jobs
-            .iter()
-            .filter_map(|job| Some((job.claim.id, monitors.remove(&MonitorId(job.subject?))?)))
-            .collect())
+        Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))
     }
 
     async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {
@@ -74,7 +71,7 @@ impl Handler for Checks {
         (monitor, report)
     }
 
-    async fn settle(&self, finished: &[Finished<Self::Done>]) -> Result<(), StoreError> {
+    async fn settle(&self, finished: &[Finished<Self::Done>]) -> Result<Vec<Claim>, StoreError> {
         let (mut checks, mut gone, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for finished in finished {
             let claim = finished.job.claim;
@@ -91,24 +88,20 @@ impl Handler for Checks {
                 other => {
                     let error = other.failure(claim.attempts).unwrap_or_default();
                     warn!(job = claim.id.0, attempts = claim.attempts, error, "check not judged");
-                    failures.push(self.job_failure(
-                        claim,
-                        error,
-                        matches!(other, End::Spent | End::Unreadable(_)),
-                    ));
+                    let is_final = matches!(other, End::Spent | End::Unreadable(_));
+                    let failure = self.job_failure(claim, error, is_final);
+                    failures.push(JobFailure { counts: other.counts(), ..failure });
                 }
             }
         }
-        if !gone.is_empty() {
-            self.store.complete(&gone).await?;
-        }
         if !failures.is_empty() {
-            self.store.fail(&failures).await?;
+            let ours = self.store.fail(&failures).await?;
+            warn_of_lost_leases(MONITOR_CHECKS, &failures, &ours);
         }
-        match checks.len() {
-            0 => Ok(()),
-            _ => self.record_apart_from_the_poisoned(checks).await,
+        if !checks.is_empty() {
+            self.record_apart_from_the_poisoned(checks).await?;
         }
+        Ok(gone)
     }
 }
 

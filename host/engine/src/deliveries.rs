@@ -1,7 +1,7 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
 use crate::secrets;
-use crate::worker::{End, Finished, Handler};
+use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -16,7 +16,7 @@ use uptime_core::id::{JobId, NotificationId};
 use uptime_core::secret::SecretRef;
 use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
 use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery};
-use uptime_store::queue::{Job, JobFailure};
+use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store, StoreError};
 use uuid::Uuid;
 
@@ -220,7 +220,8 @@ impl Deliveries {
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
                 let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
-                self.store.fail_notifications(&[(notification, failure)]).await
+                self.store.fail_notifications(&[(notification, failure)]).await?;
+                Ok(())
             }
             ended => ended,
         }
@@ -267,10 +268,7 @@ impl Handler for Deliveries {
         let ids: Vec<NotificationId> =
             jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
         let mut due = self.store.due_deliveries(&ids).await?;
-        Ok(jobs
-            .iter()
-            .filter_map(|job| Some((job.claim.id, due.remove(&NotificationId(job.subject?))?)))
-            .collect())
+        Ok(by_subject(jobs, |subject| due.remove(&NotificationId(subject))))
     }
 
     async fn run(&self, _job: &Job, due: DueDelivery, _within: Duration) -> Told {
@@ -283,7 +281,7 @@ impl Handler for Deliveries {
         Told::Tried { due: Box::new(due), result }
     }
 
-    async fn settle(&self, finished: &[Finished<Told>]) -> Result<(), StoreError> {
+    async fn settle(&self, finished: &[Finished<Told>]) -> Result<Vec<Claim>, StoreError> {
         let (mut gone, mut failures) = (Vec::new(), Vec::new());
         for finished in finished {
             let claim = finished.job.claim;
@@ -296,18 +294,18 @@ impl Handler for Deliveries {
                     retry.then(|| delivery_delay(&self.backoff, claim.attempts, None, random()));
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
-                failures.push((notification, JobFailure { claim, retry_after, counts: true, error }));
+                let counts = finished.end.counts();
+                failures.push((notification, JobFailure { claim, retry_after, counts, error }));
             }
         }
-        if !gone.is_empty() {
-            self.store.complete(&gone).await?;
-        }
         if !failures.is_empty() {
-            self.store.fail_notifications(&failures).await?;
+            let ours = self.store.fail_notifications(&failures).await?;
+            warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|(_, failure)| failure), &ours);
         }
         // Each by itself: one that can't be recorded takes no other along.
         let recorded = join_all(finished.iter().map(|finished| self.record_or_fail(finished))).await;
-        recorded.into_iter().collect()
+        recorded.into_iter().collect::<Result<(), _>>()?;
+        Ok(gone)
     }
 }
 

@@ -64,6 +64,11 @@ pub enum Activity {
         /// How the try ended.
         end: DeliveryEnd,
     },
+    /// A loop turned: it is not stuck. Comes every few seconds, more seldom while the database does not answer.
+    Turned {
+        /// The queue, or `schedule`.
+        by: &'static str,
+    },
     /// The database can't be reached.
     DatabaseAway {
         /// Who noticed.

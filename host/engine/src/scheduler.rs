@@ -27,6 +27,12 @@ const SLEEP_MIN: Duration = Duration::from_millis(10);
 /// How often a single run begins again when the database could not do it just then.
 const TRIES: usize = 3;
 
+/// The scheduler's name among the loops that turn.
+pub const SCHEDULE: &str = "schedule";
+
+/// How often a sleeping loop says that it is not stuck.
+const TURN_TOLD_EVERY: Duration = Duration::from_secs(5);
+
 /// The wait before it begins again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
@@ -103,12 +109,25 @@ pub async fn schedule_loop(
             }
             Err(error) => return Err(error),
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(sleep) => {}
-        }
+        rest(sleep, &observer, &stop).await;
     }
     Ok(())
+}
+
+/// Sleeps, and says now and then that it does nothing else.
+async fn rest(sleep: Duration, observer: &Observer, stop: &CancellationToken) {
+    let until = tokio::time::Instant::now() + sleep;
+    loop {
+        observer(Activity::Turned { by: SCHEDULE });
+        let slice = until.min(tokio::time::Instant::now() + TURN_TOLD_EVERY);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep_until(slice) => {}
+        }
+        if slice == until {
+            return;
+        }
+    }
 }
 
 async fn turn(store: &Store, horizon: Duration) -> Result<(Scheduled, Option<Duration>), StoreError> {

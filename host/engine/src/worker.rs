@@ -3,27 +3,30 @@
 //! What a queue's jobs are is a [`Handler`]: how they are read, run and settled. The fetcher (`worker/fetcher.rs`) does the
 //! rest. Jobs run as tasks, each under a deadline that ends before its lease; a panic or a timeout ends that job alone.
 //!
+//! Operators reach it through the database: a paused queue gives no jobs, and a restart asks it to finish and to end.
+//!
 //! On a stop it claims no more, gives what runs `grace` to end, settles each as it ends, and releases the rest without
 //! counting the attempt. While the database is away it keeps what finished and tries again; the fence decides what still
 //! counts. Nothing that it asks of the database is waited for without an end.
 
 mod fetcher;
+mod turn;
 
 use crate::Observer;
 use fetcher::Fetcher;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use uptime_core::config::QueueSettings;
 use uptime_core::id::JobId;
-use uptime_store::queue::Job;
-use uptime_store::{Store, StoreError};
+use uptime_store::queue::{Claim, Job, JobFailure};
+use uptime_store::{Store, StoreError, Wakeup};
 
 /// How long after a lost connection to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
@@ -54,10 +57,11 @@ pub trait Handler: Send + Sync + 'static {
     fn run(&self, job: &Job, work: Self::Work, within: Duration) -> impl Future<Output = Self::Done> + Send;
 
     /// Records how jobs ended, each fenced by its claim. Called again with the same jobs when the database was away.
+    /// Gives the claims of jobs that only have to be ended: they ride on the next claim, in its round trip and commit.
     fn settle(
         &self,
         finished: &[Finished<Self::Done>],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
 }
 
 /// A job at its end.
@@ -91,6 +95,11 @@ pub enum End<D> {
 }
 
 impl<D> End<D> {
+    /// Whether the claim counts as an attempt: one that was not run does not.
+    pub fn counts(&self) -> bool {
+        !matches!(self, Self::Spent)
+    }
+
     /// For an end without a result: what to write into the failed list.
     pub fn failure(&self, attempts: u32) -> Option<String> {
         match self {
@@ -119,8 +128,12 @@ pub struct WorkerOptions {
     pub max_jobs: Option<u64>,
     /// Stop after so long.
     pub max_time: Option<Duration>,
+    /// Stop when the process holds more memory than this, in bytes.
+    pub max_memory: Option<usize>,
     /// Stop when nothing is ready.
     pub stop_when_empty: bool,
+    /// Claim nothing while this is true.
+    pub paused: watch::Receiver<bool>,
 }
 
 /// What a worker did.
@@ -130,6 +143,8 @@ pub struct WorkerSummary {
     pub settled: u64,
     /// Jobs that were given back.
     pub released: usize,
+    /// Whether it ended because an operator asked for a restart.
+    pub restart: bool,
 }
 
 /// Runs a queue's jobs until `stop`, or until the options say so. Errors are only those that an operator has to
@@ -141,19 +156,57 @@ pub async fn run<H: Handler>(
     observer: Observer,
     stop: CancellationToken,
 ) -> Result<WorkerSummary, StoreError> {
-    let (wake, woken) = mpsc::channel(1);
-    let listener = tokio::spawn(listen(store.clone(), handler.queue(), wake));
-    let summary = Fetcher::new(store, handler, options, observer).run(woken, stop).await;
+    let wakes = Arc::new(Wakes::default());
+    let listener = tokio::spawn(listen(store.clone(), handler.queue(), Arc::clone(&wakes)));
+    let summary = Fetcher::new(store, handler, options, observer).run(&wakes, stop).await;
     // Ended where it is: its goodbye to the database may have no answer.
     listener.abort();
     summary
 }
 
-/// Turns committed jobs of `queue` into wake-ups, as long as listening works; polling goes on in any case.
-async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>) {
+/// The work of each job by its subject. A job without one can't be read; one whose subject is gone is left out.
+pub(crate) fn by_subject<W>(
+    jobs: &[Job],
+    mut take: impl FnMut(i64) -> Option<Result<W, StoreError>>,
+) -> HashMap<JobId, Result<W, StoreError>> {
+    let nothing = |id: JobId| StoreError::Row {
+        column: "subject",
+        row: format!("job {id}"),
+        reason: "there is none".into(),
+    };
+    let work_of = |job: &Job| match job.subject {
+        Some(subject) => take(subject),
+        None => Some(Err(nothing(job.claim.id))),
+    };
+    let with_id = |(id, work): (JobId, Option<_>)| work.map(|work| (id, work));
+    jobs.iter().map(|job| job.claim.id).zip(jobs.iter().map(work_of)).filter_map(with_id).collect()
+}
+
+/// Says whose failure was not written because somebody else has the job by now.
+pub(crate) fn warn_of_lost_leases<'a>(
+    queue: &str,
+    failures: impl IntoIterator<Item = &'a JobFailure>,
+    ours: &HashSet<JobId>,
+) {
+    for job in failures.into_iter().map(|failure| failure.claim.id).filter(|job| !ours.contains(job)) {
+        warn!(queue, job = job.0, "lease lost: failure not written");
+    }
+}
+
+/// What the database says has happened. Each is remembered until it was looked at.
+#[derive(Debug, Default)]
+struct Wakes {
+    /// Jobs were committed.
+    jobs: Notify,
+    /// An operator wants something.
+    control: Notify,
+}
+
+/// Turns what is announced for `queue` into wake-ups, as long as listening works; polling goes on in any case.
+async fn listen(store: Store, queue: &'static str, wakes: Arc<Wakes>) {
     let mut told = false;
     loop {
-        let Err(error) = pass_on(&store, queue, &wake).await;
+        let Err(error) = pass_on(&store, queue, &wakes).await;
         if !std::mem::replace(&mut told, true) {
             info!(queue, %error, "no wake-ups from the database for now: polling");
         }
@@ -161,12 +214,21 @@ async fn listen(store: Store, queue: &'static str, wake: mpsc::Sender<()>) {
     }
 }
 
-async fn pass_on(store: &Store, queue: &str, wake: &mpsc::Sender<()>) -> Result<Infallible, StoreError> {
-    let mut wakeups = store.wakeups().await?;
+async fn pass_on(store: &Store, queue: &str, wakes: &Wakes) -> Result<Infallible, StoreError> {
+    let Some(mut wakeups) = store.wakeups().await? else { return std::future::pending().await };
+    // What was committed before we listened was not heard.
+    wakes.jobs.notify_one();
     loop {
-        // After a gap anything may wait. A full channel means that a wake-up is on its way.
-        if wakeups.next().await?.is_none_or(|announced| announced == queue) {
-            let _ = wake.try_send(());
+        let (jobs, control) = match wakeups.next().await? {
+            Wakeup::Jobs(of) => (of == queue, false),
+            Wakeup::Control(of) => (false, of == queue),
+            Wakeup::Anything => (true, true),
+        };
+        if jobs {
+            wakes.jobs.notify_one();
+        }
+        if control {
+            wakes.control.notify_one();
         }
     }
 }

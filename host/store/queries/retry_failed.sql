@@ -1,10 +1,8 @@
--- Puts failed jobs back with their attempts at zero and the id that they had. Whoever deletes the failed row puts the
--- job back, so two operators at once do each job once. Not put back, and told apart: a job whose subject waits already,
--- and a notification after which a later one of the same incident was delivered (nobody is told "down" of what is up).
+-- Puts failed jobs back with their attempts at zero and the id that they had. Whoever deletes the failed row puts the job
+-- back, so two operators at once do each job once. Not put back, and told apart: a job whose subject waits already, and a
+-- notification after which a later one of the same incident was delivered (nobody is told "down" of what is up).
 WITH chosen AS (
-  DELETE FROM failed_jobs
-  WHERE ($1::bigint[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR queue = $2)
-  RETURNING *),
+  DELETE FROM failed_jobs WHERE id = ANY ($1) RETURNING *),
 superseded AS (
   UPDATE notifications n SET state = 'discarded'
   FROM chosen c
@@ -31,4 +29,3 @@ SELECT c.id,
             ELSE 'waits-already' END AS outcome,
        (SELECT count(*) FROM announced) AS announced
 FROM chosen c LEFT JOIN put_back p ON p.id = c.id
-ORDER BY c.id

@@ -4,9 +4,10 @@
 //! Every row remembers where it came from, so that applying a file never touches what a command line brought in.
 //! Applying the same thing twice changes nothing.
 
+use crate::session::Session;
 use crate::{Store, StoreError};
 use serde_json::Value;
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
@@ -91,10 +92,10 @@ pub struct Applied {
 impl Store {
     /// Makes the rows of a source what is wanted. With `dry_run` everything is done and taken back.
     pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.sessions.begin().await?;
         // Two at once would both add; the second waits and finds nothing left to do.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         let mut applied = Applied::default();
         apply_channels(&mut transaction, wanted, &mut applied).await?;
@@ -133,7 +134,7 @@ fn differing(
 }
 
 async fn apply_channels(
-    connection: &mut PgConnection,
+    connection: &mut Session,
     wanted: Wanted<'_>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
@@ -172,7 +173,7 @@ async fn apply_channels(
 }
 
 async fn apply_monitors(
-    connection: &mut PgConnection,
+    connection: &mut Session,
     wanted: Wanted<'_>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
@@ -263,7 +264,7 @@ fn absent(left: HashMap<String, Existing>, source: Source) -> BTreeMap<String, E
 }
 
 async fn settle_absent(
-    connection: &mut PgConnection,
+    connection: &mut Session,
     table: &'static str,
     gone: BTreeMap<String, Existing>,
     absent: Absent,
@@ -314,7 +315,7 @@ async fn settle_absent(
     Ok(())
 }
 
-async fn drop_waiting_checks(connection: &mut PgConnection, monitors: &[i64]) -> Result<(), StoreError> {
+async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM jobs WHERE queue = 'monitor-checks' AND subject = ANY ($1)")
         .bind(monitors)
         .execute(connection)
@@ -356,7 +357,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
     ]))
 }
 
-async fn existing_channels(connection: &mut PgConnection) -> Result<HashMap<String, Existing>, StoreError> {
+async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
     let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow FROM channels")
         .fetch_all(connection)
         .await?;
@@ -377,7 +378,7 @@ async fn existing_channels(connection: &mut PgConnection) -> Result<HashMap<Stri
         .collect()
 }
 
-async fn existing_monitors(connection: &mut PgConnection) -> Result<HashMap<String, Existing>, StoreError> {
+async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
     let rows = sqlx::query(
         "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags,
                 coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc

@@ -1,16 +1,30 @@
-//! The way to the database: a small pool, the schema brought up to date under a lock, and wake-ups.
+//! The way to the database: a small pool, the schema brought up to date under a lock, and wake-ups. A pooler on the way is
+//! noticed, see [`session`](crate::session).
 
 use crate::StoreError;
-use sqlx::Connection;
+use crate::session::{Session, Sessions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
+use sqlx::{Connection, Row};
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
+use tracing::info;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    // Ours is the transaction's: behind a pooler a session's lock would be held by nobody.
+    migrations.set_locking(false);
+    migrations
+});
 
-/// The notification channel on which committed jobs are announced; the payload is the queue's name.
-const WAKEUPS: &str = "uptime_jobs";
+/// What a server that we reach directly is told with the connection, and a pooler refuses or keeps to itself. The sessions
+/// of a worker that stands still in the middle of a transaction end before its leases do.
+const DIRECT: [(&str, &str); 2] = [("uptime.direct", "yes"), ("idle_in_transaction_session_timeout", "5s")];
+
+/// The notification channels on which committed jobs and operators' wishes are announced; the payload is the queue's name.
+const JOBS: &str = "uptime_jobs";
+const CONTROL: &str = "uptime_control";
 
 /// How long the first connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -24,7 +38,9 @@ const GOODBYE_MAX: Duration = Duration::from_secs(2);
 /// A database with this binary's schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) pool: PgPool,
+    pub(crate) sessions: Sessions,
+    /// For connections outside of the pool.
+    options: PgConnectOptions,
 }
 
 impl Store {
@@ -34,18 +50,21 @@ impl Store {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(StoreError::Url("it does not begin with `postgres://`".into()));
         }
-        let options = PgConnectOptions::from_str(url)?.application_name("uptime");
+        // Poolers do not know the digits, and nothing of ours needs them.
+        let options = PgConnectOptions::from_str(url)?.application_name("uptime").extra_float_digits(None);
         // The pool would try again until its patience ends; the first connection says at once why there is none.
-        let first = tokio::time::timeout(CONNECT_MAX, PgConnection::connect_with(&options)).await;
-        let first = first.map_err(|_| {
+        let reached = tokio::time::timeout(CONNECT_MAX, reach(&options)).await;
+        let (options, pooled) = reached.map_err(|_| {
             StoreError::Unreachable(format!("no answer within {} s", CONNECT_MAX.as_secs()))
         })??;
-        first.close().await?;
+        if pooled {
+            info!("a pooler stands before the database: polling, for it passes no wake-ups on");
+        }
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_MAX)
-            .connect_lazy_with(options);
-        let store = Self { pool };
+            .connect_lazy_with(options.clone());
+        let store = Self { sessions: Sessions::new(pool, pooled), options };
         store.migrate().await?;
         Ok(store)
     }
@@ -58,37 +77,42 @@ impl Store {
     /// The version of the database's schema; 0 when it has none.
     pub async fn version(&self) -> Result<i64, StoreError> {
         let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.sessions)
             .await?;
         if !exists {
             return Ok(0);
         }
         Ok(sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.sessions)
             .await?)
     }
 
     /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
     pub async fn sole(&self, kind: &str) -> Result<Option<Sole>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('uptime.' || $1))")
+        let mut transaction = self.sessions.begin().await?;
+        // It says nothing for as long as it holds the lock.
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut transaction).await?;
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))")
             .bind(kind)
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut transaction)
             .await?;
-        if taken { Ok(Some(Sole { _connection: connection.detach() })) } else { Ok(None) }
+        Ok(taken.then_some(Sole { _transaction: transaction }))
     }
 
     /// Says goodbye to the database. One that does not answer is left as it is.
     pub async fn close(&self) {
-        let _ = tokio::time::timeout(GOODBYE_MAX, self.pool.close()).await;
+        let _ = tokio::time::timeout(GOODBYE_MAX, self.sessions.pool().close()).await;
     }
 
-    /// Listens for committed jobs on a connection of its own. Only a hint: behind a transaction pooler nothing
-    /// ever comes, and polling stays the truth.
-    pub async fn wakeups(&self) -> Result<Wakeups, StoreError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(WAKEUPS).await?;
-        Ok(Wakeups { listener })
+    /// Listens for committed jobs on a connection of its own. Only a hint: polling stays the truth, and behind a pooler,
+    /// which passes none on, there is `None`.
+    pub async fn wakeups(&self) -> Result<Option<Wakeups>, StoreError> {
+        if self.sessions.are_pooled() {
+            return Ok(None);
+        }
+        let mut listener = PgListener::connect_with(self.sessions.pool()).await?;
+        listener.listen_all([JOBS, CONTROL]).await?;
+        Ok(Some(Wakeups { listener }))
     }
 
     /// The check of the version comes first, so that a start against an up-to-date database is one short query.
@@ -98,33 +122,86 @@ impl Store {
             return Err(StoreError::Newer { found, known });
         }
         if found < known {
-            MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
-                MigrateError::VersionMissing(found) => StoreError::Newer { found, known },
-                MigrateError::Execute(error) => error.into(),
-                other => StoreError::Migration(other.to_string()),
-            })?;
-            sqlx::query("SELECT make_result_partitions(3)").execute(&self.pool).await?;
+            self.bring_up_to_date().await?;
+            sqlx::query("SELECT make_result_partitions(3)").execute(&self.sessions).await?;
         }
+        Ok(())
+    }
+
+    /// All in one transaction, on a connection of its own: sqlx's migrator names its statements, and a name may stay nowhere.
+    async fn bring_up_to_date(&self) -> Result<(), StoreError> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('uptime.migrate'))")
+            .execute(&mut *transaction)
+            .await?;
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
+            MigrateError::VersionMissing(found) => StoreError::Newer { found, known: Self::known_version() },
+            MigrateError::Execute(error) => error.into(),
+            other => StoreError::Migration(other.to_string()),
+        })?;
+        sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        connection.close().await?;
         Ok(())
     }
 }
 
-/// Being the only one of a kind. Ends with the connection that holds it.
-#[derive(Debug)]
-pub struct Sole {
-    _connection: PgConnection,
+/// The options with which the server is reached, and whether a pooler stands before it. A pooler keeps what a client says
+/// of a session to itself, or refuses to hear it; a server that we reach directly knows it afterwards.
+async fn reach(options: &PgConnectOptions) -> Result<(PgConnectOptions, bool), StoreError> {
+    let direct = options.clone().options(DIRECT);
+    let mut connection = match PgConnection::connect_with(&direct).await {
+        Ok(connection) => connection,
+        Err(error) if refuses_options(&error) => {
+            PgConnection::connect_with(options).await?.close().await?;
+            return Ok((options.clone(), true));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let row =
+        sqlx::raw_sql("SELECT current_setting('uptime.direct', true)").fetch_one(&mut connection).await?;
+    let heard: Option<String> = row.try_get(0)?;
+    connection.close().await?;
+    Ok(if heard.is_some_and(|heard| heard == "yes") { (direct, false) } else { (options.clone(), true) })
 }
 
-/// A stream of hints that jobs were committed.
+/// "Unsupported startup parameter" is a violation of the protocol to some poolers and a feature that is not there to others.
+fn refuses_options(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("08P01" | "0A000"))
+}
+
+/// Being the only one of a kind. Ends with the transaction that holds it.
+#[derive(Debug)]
+pub struct Sole {
+    _transaction: Session,
+}
+
+/// Something that a worker may want to look at now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// Jobs of this queue were committed.
+    Jobs(String),
+    /// An operator wants something of this queue's workers.
+    Control(String),
+    /// The connection was lost and made again: anything may have happened meanwhile.
+    Anything,
+}
+
+/// A stream of hints that something was committed.
 #[derive(Debug)]
 pub struct Wakeups {
     listener: PgListener,
 }
 
 impl Wakeups {
-    /// The queue of the next committed job. `None` when the connection was lost and made again: anything may have
-    /// been committed meanwhile.
-    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
-        Ok(self.listener.try_recv().await?.map(|notification| notification.payload().to_owned()))
+    /// The next hint.
+    pub async fn next(&mut self) -> Result<Wakeup, StoreError> {
+        Ok(match self.listener.try_recv().await? {
+            Some(heard) if heard.channel() == CONTROL => Wakeup::Control(heard.payload().to_owned()),
+            Some(heard) => Wakeup::Jobs(heard.payload().to_owned()),
+            None => Wakeup::Anything,
+        })
     }
 }

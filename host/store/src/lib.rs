@@ -1,6 +1,7 @@
 //! Everything that is SQL.
 //!
-//! One module for each thing that is kept: [`queue`] (jobs, whatever they are about), [`schedule`] (what is due),
+//! One module for each thing that is kept: [`queue`] (jobs, whatever they are about), [`failed`] (those that will not run
+//! again by themselves), [`operations`] (what operators see and say), [`workers`] (their signs of life), [`schedule`] (what is due),
 //! [`catalogue`] (what the file says is to be watched and told), [`results`] (the one transaction behind a batch of
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
@@ -8,15 +9,19 @@
 mod connection;
 mod error;
 mod row;
+mod session;
 
 pub mod catalogue;
+pub mod failed;
 pub mod notifications;
+pub mod operations;
 pub mod queue;
 pub mod reading;
 pub mod results;
 pub mod schedule;
+pub mod workers;
 
-pub use connection::{Sole, Store, Wakeups};
+pub use connection::{Sole, Store, Wakeup, Wakeups};
 pub use error::StoreError;
 
 pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

@@ -11,15 +11,16 @@
 
 use crate::queue::{Claim, JobFailure};
 use crate::row::{Columns, instant, int};
+use crate::session::Session;
 use crate::{NOTIFICATIONS, Store, StoreError};
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row};
-use std::collections::HashMap;
+use sqlx::Row;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::Settings;
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
-use uptime_core::id::{ChannelId, NotificationId};
+use uptime_core::id::{ChannelId, JobId, NotificationId};
 
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
@@ -149,7 +150,7 @@ impl Store {
              FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.id = ANY ($1)",
         )
         .bind(ids)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.sessions)
         .await?;
         rows.iter()
             .map(|row| {
@@ -163,21 +164,21 @@ impl Store {
     pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
         let row = sqlx::query("SELECT * FROM channels WHERE name = $1")
             .bind(name)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.sessions)
             .await?;
         row.as_ref().map(channel).transpose()
     }
 
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.sessions).await?;
         rows.iter().map(channel).collect()
     }
 
     /// Records a try and what follows, if the job is still ours; `false` means that the lease was lost and nothing
     /// was written.
     pub async fn record_delivery(&self, tried: &DeliveryTry) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.sessions.begin().await?;
         let ours = match tried.end.job_failure(tried.claim) {
             None => crate::queue::complete(&mut transaction, &[tried.claim]).await?,
             Some(failure) => crate::queue::fail(&mut transaction, &[failure]).await?,
@@ -202,7 +203,7 @@ impl Store {
         .bind(tries)
         .bind(error)
         .bind(remote_id)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
         let Some(attempt) = attempt else {
             // Its monitor or channel was removed while it was sent: there is nothing left to record, and nobody to tell.
@@ -221,19 +222,20 @@ impl Store {
         .bind(tried.outcome)
         .bind(tried.status.and_then(|status| i16::try_from(status).ok()))
         .bind(&tried.message)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         note_channel(&mut transaction, tried).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try.
+    /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try. Gives back the jobs
+    /// that were ours.
     pub async fn fail_notifications(
         &self,
         failures: &[(NotificationId, JobFailure)],
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+    ) -> Result<HashSet<JobId>, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
         let jobs: Vec<JobFailure> = failures.iter().map(|(_, failure)| failure.clone()).collect();
         let ours = crate::queue::fail(&mut transaction, &jobs).await?;
         for (notification, failure) in failures.iter().filter(|(_, failure)| ours.contains(&failure.claim.id))
@@ -243,16 +245,16 @@ impl Store {
                 .bind(notification.0)
                 .bind(state)
                 .bind(&failure.error)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(ours)
     }
 }
 
 /// What the try says about the channel itself: it works, it must wait, or it is broken.
-async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Result<(), StoreError> {
+async fn note_channel(connection: &mut Session, tried: &DeliveryTry) -> Result<(), StoreError> {
     match &tried.end {
         DeliveryEnd::Delivered { learned, pause, .. } => {
             sqlx::query(
@@ -295,7 +297,7 @@ async fn note_channel(connection: &mut PgConnection, tried: &DeliveryTry) -> Res
 
 /// What waits for the channel waits for so long; what is enqueued meanwhile is given the same instant.
 async fn pause_channel(
-    connection: &mut PgConnection,
+    connection: &mut Session,
     channel: ChannelId,
     pause: Duration,
 ) -> Result<(), StoreError> {
@@ -317,9 +319,27 @@ async fn pause_channel(
 /// Makes a notification and its job within a transaction of the caller's. A second one for the same incident, channel,
 /// event and sequence is not made.
 pub(crate) async fn enqueue(
-    connection: &mut PgConnection,
+    connection: &mut Session,
     channel: ChannelId,
     event: &Event,
+) -> Result<(), StoreError> {
+    insert(connection, channel, event, false).await
+}
+
+/// As [`enqueue`], before all that waits: for what is about the queue itself.
+pub(crate) async fn enqueue_first(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+) -> Result<(), StoreError> {
+    insert(connection, channel, event, true).await
+}
+
+async fn insert(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+    first: bool,
 ) -> Result<(), StoreError> {
     let snapshot = serde_json::to_value(event).map_err(|error| StoreError::Row {
         column: "snapshot",
@@ -334,6 +354,7 @@ pub(crate) async fn enqueue(
         .bind(event.kind.as_str())
         .bind(int(0))
         .bind(snapshot)
+        .bind(first)
         .execute(connection)
         .await?;
     Ok(())

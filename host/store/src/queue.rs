@@ -11,9 +11,9 @@
 //! worker that was away beyond its lease finds that out by an empty answer.
 
 use crate::row::Columns;
+use crate::session::Session;
 use crate::{Store, StoreError};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -54,20 +54,32 @@ pub struct LaneLoad {
     pub running: usize,
 }
 
-/// What to claim.
+/// What to claim, and what is done with. Both in one statement: a worker's turn is one round trip and one commit.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest<'a> {
     /// Of which queue.
     pub queue: &'a str,
+    /// Claims whose jobs are done: they are gone afterwards, as far as they were still theirs.
+    pub done: &'a [Claim],
     /// At most so many.
     pub limit: usize,
     /// For so long.
     pub lease: Duration,
     /// For a queue with lanes and order: how many of a lane may run at once in this process, and how many do.
     pub lanes: Option<(usize, &'a [LaneLoad])>,
-    /// For a queue without: jobs that were due before are left for later, so that dead rows at the index's front
-    /// are not walked for every claim.
-    pub not_before: Option<Timestamp>,
+    /// For a queue without: where in the order of due instants it begins.
+    pub from: ClaimFrom,
+}
+
+/// Where a claim begins. Dead rows at the index's front are not to be walked for every claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimFrom {
+    /// With the oldest.
+    Front,
+    /// With those that are due since this instant.
+    Instant(Timestamp),
+    /// With those that became due within this time.
+    Last(Duration),
 }
 
 /// A failure to be recorded.
@@ -77,102 +89,48 @@ pub struct JobFailure {
     pub claim: Claim,
     /// When to run again; `None`: never, it goes to the failed list.
     pub retry_after: Option<Duration>,
-    /// Whether the attempt counts, when it runs again.
+    /// Whether the claim counts as an attempt.
     pub counts: bool,
     /// One line for a person, without secrets.
     pub error: String,
 }
 
-/// One failed attempt of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptError {
-    /// The how-manyeth.
-    pub attempt: u32,
-    /// When.
-    pub at: Timestamp,
-    /// What happened.
-    pub error: String,
-}
-
-/// A job that will not run again by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedJob {
-    /// The id that it had as a job, and will have again.
-    pub id: JobId,
-    /// Its queue.
-    pub queue: String,
-    /// What it was about, in words: `monitor shop`, `channel ops`.
-    pub subject: String,
-    /// How often it ran.
-    pub attempts: u32,
-    /// Why each attempt failed.
-    pub errors: Vec<AttemptError>,
-    /// When it was given up.
-    pub failed_at: Timestamp,
-}
-
-/// What became of a failed job that was to be retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retried {
-    /// It waits again.
-    PutBack,
-    /// Another job for the same subject waits already; this one is gone.
-    WaitsAlready,
-    /// What it was to tell is no longer so: a later notification of the same incident was delivered. It is gone.
-    Superseded,
-}
-
-/// What is in one queue.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueueSize {
-    /// The queue.
-    pub queue: String,
-    /// Due and not claimed.
-    pub ready: i64,
-    /// Not due yet.
-    pub delayed: i64,
-    /// Claimed.
-    pub reserved: i64,
-    /// In the failed list.
-    pub failed: i64,
-    /// How long the oldest ready job has waited.
-    pub oldest_wait_ms: Option<i64>,
-    /// Finished in a second, over the last one to two minutes.
-    pub per_second: f64,
-}
-
-impl QueueSize {
-    /// Every job of the queue that is not finished and not failed.
-    pub fn size(&self) -> i64 {
-        self.ready + self.delayed + self.reserved
-    }
-}
-
 impl Store {
-    /// Claims jobs that are ready, oldest first.
+    /// Ends what is done, and claims jobs that are ready, oldest first. A paused queue gives none.
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>, StoreError> {
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+        let (done, done_attempts) = columns(request.done);
         let rows = if let Some((per_lane, load)) = request.lanes {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
                 load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query("SELECT * FROM claim_jobs_in_lanes($1, $2, $3, $4, $5, $6, $7)")
+            sqlx::query("SELECT * FROM lease_jobs(find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9)")
                 .bind(request.queue)
                 .bind(limit)
-                .bind(request.lease.as_secs_f64())
+                .bind(done)
+                .bind(done_attempts)
                 .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
                 .bind(lanes)
                 .bind(running)
                 .bind(RANKED_JOBS.max(limit))
-                .fetch_all(&self.pool)
+                .bind(request.lease.as_secs_f64())
+                .fetch_all(&self.sessions)
                 .await?
         } else {
-            sqlx::query("SELECT * FROM claim_jobs($1, $2, $3, $4)")
+            let (since, last) = match request.from {
+                ClaimFrom::Front => (Some(Timestamp::UNIX_EPOCH), Duration::ZERO),
+                ClaimFrom::Instant(since) => (Some(since), Duration::ZERO),
+                ClaimFrom::Last(last) => (None, last),
+            };
+            sqlx::query("SELECT * FROM lease_jobs(find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7)")
                 .bind(request.queue)
                 .bind(limit)
+                .bind(done)
+                .bind(done_attempts)
+                .bind(crate::row::optional_instant(since))
+                .bind(last.as_secs_f64())
                 .bind(request.lease.as_secs_f64())
-                .bind(crate::row::instant(request.not_before.unwrap_or(Timestamp::UNIX_EPOCH)))
-                .fetch_all(&self.pool)
+                .fetch_all(&self.sessions)
                 .await?
         };
         let mut jobs = rows
@@ -201,20 +159,15 @@ impl Store {
         )
         .bind(queue)
         .bind(payloads)
-        .execute(&self.pool)
+        .execute(&self.sessions)
         .await?;
         Ok(())
     }
 
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.
     pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>, StoreError> {
-        let seconds: Option<f64> = sqlx::query_scalar(
-            "SELECT extract(epoch FROM available_at - now())::double precision FROM jobs
-             WHERE queue = $1 AND available_at > now() AND reserved_until IS NULL ORDER BY available_at LIMIT 1",
-        )
-        .bind(queue)
-        .fetch_optional(&self.pool)
-        .await?;
+        let seconds: Option<f64> =
+            sqlx::query_scalar("SELECT next_job_in($1)").bind(queue).fetch_one(&self.sessions).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
@@ -228,128 +181,25 @@ impl Store {
         )
         .bind(ids)
         .bind(attempts)
-        .execute(&self.pool)
+        .execute(&self.sessions)
         .await?;
         Ok(())
     }
 
     /// Ends jobs that are done, in a statement of their own. Gives back those that were still ours.
     pub async fn complete(&self, claims: &[Claim]) -> Result<HashSet<JobId>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        complete(&mut connection, claims).await
-    }
-
-    /// Records failures: each job runs again later, or goes to the failed list. Gives back those that were ours.
-    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let ours = fail(&mut transaction, failures).await?;
+        let mut transaction = self.sessions.begin().await?;
+        let ours = complete(&mut transaction, claims).await?;
         transaction.commit().await?;
         Ok(ours)
     }
 
-    /// The failed list, newest first.
-    pub async fn failed_jobs(&self, queue: Option<&str>, limit: i64) -> Result<Vec<FailedJob>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT f.id, f.queue, f.attempts, f.errors, f.failed_at,
-                    coalesce('monitor ' || m.name, 'channel ' || c.name, 'job ' || f.id) AS subject
-             FROM failed_jobs f
-             LEFT JOIN monitors m ON f.queue = 'monitor-checks' AND m.id = f.subject
-             LEFT JOIN channels c ON f.queue = 'notifications' AND c.id = f.lane
-             WHERE $1::text IS NULL OR f.queue = $1
-             ORDER BY f.failed_at DESC, f.id DESC LIMIT $2",
-        )
-        .bind(queue)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let id: i64 = row.try_get("id")?;
-                Ok(FailedJob {
-                    id: JobId(id),
-                    queue: row.try_get("queue")?,
-                    subject: row.try_get("subject")?,
-                    attempts: row.count("attempts")?,
-                    errors: row.json("errors", || format!("failed job {id}"))?,
-                    failed_at: row.instant("failed_at")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Puts failed jobs back: those of `ids` (`None`: all), and of `queue` where one is named. Gives what became of
-    /// each that was there.
-    pub async fn retry_failed(
-        &self,
-        ids: Option<&[JobId]>,
-        queue: Option<&str>,
-    ) -> Result<Vec<(JobId, Retried)>, StoreError> {
-        let ids: Option<Vec<i64>> = ids.map(|ids| ids.iter().map(|id| id.0).collect());
-        let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
-            .bind(ids)
-            .bind(queue)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let retried = match row.try_get::<&str, _>("outcome")? {
-                    "put-back" => Retried::PutBack,
-                    "superseded" => Retried::Superseded,
-                    _ => Retried::WaitsAlready,
-                };
-                Ok((JobId(row.try_get("id")?), retried))
-            })
-            .collect()
-    }
-
-    /// What is in each of `queues`, and with none named in every queue that holds something, and in the two that
-    /// there always are.
-    pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>, StoreError> {
-        let all = queues.is_empty();
-        let named = if all {
-            vec![crate::MONITOR_CHECKS.to_owned(), crate::NOTIFICATIONS.to_owned()]
-        } else {
-            queues.to_vec()
-        };
-        let rows = sqlx::query(include_str!("../queries/queue_sizes.sql"))
-            .bind(named)
-            .bind(all)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(QueueSize {
-                    queue: row.try_get("queue")?,
-                    ready: row.try_get("ready")?,
-                    delayed: row.try_get("delayed")?,
-                    reserved: row.try_get("reserved")?,
-                    failed: row.try_get("failed")?,
-                    oldest_wait_ms: row.try_get("oldest_wait_ms")?,
-                    per_second: row.try_get("per_second")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Adds to what `worker` finished in this minute, and forgets what is older than an hour.
-    pub async fn count_finished(
-        &self,
-        queue: &str,
-        worker: uuid::Uuid,
-        finished: u64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "WITH old AS (DELETE FROM queue_throughput WHERE queue = $1 AND minute_at < now() - interval '1 hour')
-             INSERT INTO queue_throughput AS t (queue, worker, minute_at, finished)
-             VALUES ($1, $2, date_trunc('minute', now()), $3)
-             ON CONFLICT (queue, minute_at, worker) DO UPDATE SET finished = t.finished + EXCLUDED.finished",
-        )
-        .bind(queue)
-        .bind(worker)
-        .bind(i64::try_from(finished).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// Records failures: each job runs again later, or goes to the failed list. Gives back those that were ours.
+    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let ours = fail(&mut transaction, failures).await?;
+        transaction.commit().await?;
+        Ok(ours)
     }
 }
 
@@ -358,7 +208,7 @@ const RANKED_JOBS: i64 = 2_000;
 
 /// Deletes finished jobs within a transaction of the caller's.
 pub(crate) async fn complete(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut Session,
     claims: &[Claim],
 ) -> Result<HashSet<JobId>, StoreError> {
     let (ids, attempts) = columns(claims);
@@ -372,7 +222,7 @@ pub(crate) async fn complete(
 
 /// Records failures within a transaction of the caller's.
 pub(crate) async fn fail(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut Session,
     failures: &[JobFailure],
 ) -> Result<HashSet<JobId>, StoreError> {
     let (mut again, mut never) = (Vec::new(), Vec::new());
@@ -404,6 +254,7 @@ pub(crate) async fn fail(
             .bind(ids)
             .bind(attempts)
             .bind(errors)
+            .bind(never.iter().map(|failure| failure.counts).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await?;
         ours.extend(buried.into_iter().map(JobId));

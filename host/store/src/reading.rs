@@ -61,7 +61,7 @@ impl Store {
                     s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
              FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.sessions)
         .await?;
         rows.iter()
             .map(|row| {
@@ -93,7 +93,7 @@ impl Store {
         )
         .bind(open_only)
         .bind(limit)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.sessions)
         .await?;
         rows.iter()
             .map(|row| {

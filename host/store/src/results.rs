@@ -7,10 +7,11 @@
 
 use crate::queue::Claim;
 use crate::row::{Columns, instant, int, optional_instant, us};
+use crate::session::Session;
 use crate::{Store, StoreError};
 use jiff::Timestamp;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row, Transaction};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
@@ -78,7 +79,7 @@ pub struct InterestedChannel {
 /// A transaction in which a batch of checks is recorded.
 #[derive(Debug)]
 pub struct ResultsTransaction {
-    transaction: Transaction<'static, Postgres>,
+    transaction: Session,
     ours: HashSet<JobId>,
     states: HashMap<MonitorId, LockedState>,
     now: Timestamp,
@@ -105,7 +106,7 @@ impl Store {
             "SELECT id, name, check_spec, policy, target, group_name, tags FROM monitors WHERE id = ANY ($1) AND enabled",
         )
         .bind(ids)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.sessions)
         .await?;
         rows.iter()
             .map(|row| {
@@ -121,7 +122,7 @@ impl Store {
         claims: &[Claim],
         monitors: &[MonitorId],
     ) -> Result<ResultsTransaction, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.sessions.begin().await?;
         let ids: Vec<i64> = monitors.iter().map(|id| id.0).collect();
         // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let rows = sqlx::query(
@@ -130,7 +131,7 @@ impl Store {
              FROM monitor_states WHERE monitor_id = ANY ($1) ORDER BY monitor_id FOR UPDATE",
         )
         .bind(ids)
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut transaction)
         .await?;
         let mut states = HashMap::with_capacity(rows.len());
         let mut now = Timestamp::UNIX_EPOCH;
@@ -209,7 +210,7 @@ impl ResultsTransaction {
         .bind(&cause.got)
         .bind(instant(started_at))
         .bind(int(failures))
-        .fetch_one(&mut *self.transaction)
+        .fetch_one(&mut self.transaction)
         .await?;
         Ok(IncidentId(id))
     }
@@ -228,7 +229,7 @@ impl ResultsTransaction {
         .bind(incident.0)
         .bind(instant(ended_at))
         .bind(int(failures))
-        .fetch_optional(&mut *self.transaction)
+        .fetch_optional(&mut self.transaction)
         .await?;
         row.map(|row| {
             Ok(IncidentCause {
@@ -248,7 +249,7 @@ impl ResultsTransaction {
              WHERE mc.monitor_id = $1 AND c.enabled ORDER BY c.id",
         )
         .bind(monitor.0)
-        .fetch_all(&mut *self.transaction)
+        .fetch_all(&mut self.transaction)
         .await?;
         interested(&rows)
     }
@@ -264,7 +265,7 @@ impl ResultsTransaction {
         )
         .bind(incident.0)
         .bind(EventType::Down.as_str())
-        .fetch_all(&mut *self.transaction)
+        .fetch_all(&mut self.transaction)
         .await?;
         interested(&rows)
     }
@@ -322,7 +323,7 @@ impl ResultsTransaction {
             .bind(phase(|report| report.phases.first_byte))
             .bind(phase(|report| report.phases.transfer))
             .bind(checks().map(|check| us(check.late)).collect::<Vec<_>>())
-            .execute(&mut *self.transaction)
+            .execute(&mut self.transaction)
             .await?;
         Ok(())
     }
@@ -347,7 +348,7 @@ impl ResultsTransaction {
                     .map(|report| report.failure.as_ref().map(|failure| failure.message.as_str()))
                     .collect::<Vec<_>>(),
             )
-            .execute(&mut *self.transaction)
+            .execute(&mut self.transaction)
             .await?;
         Ok(())
     }
@@ -367,7 +368,7 @@ impl ResultsTransaction {
                     .map(|recorded| recorded.recheck_after.map(|after| after.as_secs_f64()))
                     .collect::<Vec<_>>(),
             )
-            .execute(&mut *self.transaction)
+            .execute(&mut self.transaction)
             .await?;
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Store {
     pub async fn schedule(&self, horizon: Duration) -> Result<Scheduled, StoreError> {
         let row = sqlx::query(include_str!("../queries/schedule.sql"))
             .bind(horizon.as_secs_f64())
-            .fetch_one(&self.pool)
+            .fetch_one(&self.sessions)
             .await?;
         Ok(Scheduled { due: row.try_get("due")?, enqueued: row.try_get("enqueued")? })
     }
@@ -46,7 +46,7 @@ impl Store {
              ORDER BY s.next_check_at, m.name",
         )
         .bind(horizon.as_secs_f64())
-        .fetch_all(&self.pool)
+        .fetch_all(&self.sessions)
         .await?;
         rows.iter()
             .map(|row| {
@@ -65,14 +65,14 @@ impl Store {
         let seconds: Option<f64> = sqlx::query_scalar(
             "SELECT extract(epoch FROM min(next_check_at) - now())::double precision FROM monitor_states WHERE active",
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.sessions)
         .await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Makes the partitions of the coming days. Cheap when they are there.
     pub async fn make_result_partitions(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT make_result_partitions(3)").execute(&self.pool).await?;
+        sqlx::query("SELECT make_result_partitions(3)").execute(&self.sessions).await?;
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
-//! The fetcher: alone it talks to the database, for all the jobs of its worker.
+//! The fetcher: runs the jobs of a worker, and has one turn at a time with the database.
 //!
-//! Each turn settles what finished and claims as many jobs as there are free slots. Then it waits for whatever comes first:
-//! a job's end, a wake-up, the next job's due instant, the fallback `sleep`, or the end.
+//! A turn goes on beside the jobs: while one batch is settled and the next is claimed, the batch between them runs. The next
+//! turn begins when there is something to settle, something to claim (a wake-up, the next job's due instant, the fallback
+//! `sleep`), or a sign of life to give.
 
-use super::{End, Finished, Handler, WorkerOptions, WorkerSummary};
+use super::turn::{Claimed, LowWater, Turn, Wish};
+use super::{End, Finished, Handler, Wakes, WorkerOptions, WorkerSummary};
 use crate::{Activity, Observer, patience};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -12,30 +14,27 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{timeout, timeout_at};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
 use uptime_core::id::JobId;
-use uptime_store::queue::{Claim, ClaimRequest, Job, LaneLoad};
+use uptime_store::queue::{Claim, Job, LaneLoad};
+use uptime_store::workers::{Asked, SignOfLife};
 use uptime_store::{Store, StoreError};
 use uuid::Uuid;
 
 /// The most jobs that one claim takes.
 const BATCH: usize = 500;
 
-/// How long after a claim that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
+/// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// How long a low-water mark holds.
-const LOW_WATER_MAX: Duration = Duration::from_secs(5);
-
-/// How often what was finished is added to the queue's throughput.
-const THROUGHPUT_EVERY: Duration = Duration::from_secs(5);
+/// How often a worker says that it lives, and hears what is wanted of it. Also the longest time between two turns.
+const SIGN_EVERY: Duration = Duration::from_secs(5);
 
 struct Running {
     claim: Claim,
@@ -48,48 +47,53 @@ pub(super) struct Fetcher<H: Handler> {
     handler: Arc<H>,
     options: WorkerOptions,
     observer: Observer,
+    began: Instant,
     running: HashMap<JobId, Running>,
     tasks: JoinSet<Finished<H::Done>>,
+    /// Ended, and not settled.
     finished: Vec<Finished<H::Done>>,
+    /// Settled, and only to be ended yet.
+    done: Vec<Claim>,
+    /// Claimed, and not to be run by us after all.
+    returned: Vec<Claim>,
+    /// The turn that is under way.
+    turn: Option<JoinHandle<Turned<H>>>,
+    /// When the next one begins at the latest.
+    next_turn_at: Instant,
+    /// Something happened that the turn under way may have missed.
+    look: bool,
     /// Jobs claimed so far, for `max_jobs`.
     taken: u64,
-    summary: WorkerSummary,
-    unreported: u64,
-    reported_at: Instant,
-    id: Uuid,
     low_water: LowWater,
-    database_away: bool,
+    presence: Presence,
+    /// While the database is away: how long until the next try.
+    away: Option<Duration>,
+    /// Why this worker is to end by itself.
+    ends: bool,
+    summary: WorkerSummary,
 }
 
-/// Where in the index the next claim begins, while a backlog is worked off: behind an old snapshot the entries of finished
-/// jobs stay at its front, and each claim would walk them all.
-#[derive(Debug, Default)]
-struct LowWater {
-    mark: Option<(Timestamp, Instant)>,
-}
+type Turned<H> = (Turn<H>, Result<Option<Claimed<<H as Handler>::Work>>, StoreError>);
 
-impl LowWater {
-    /// `None`: from the front, for the first claim, after one that was not full, and every few seconds, so that a job that
-    /// was enqueued or put back before the mark waits no longer than that.
-    fn not_before(&self) -> Option<Timestamp> {
-        self.mark.filter(|(_, set_at)| set_at.elapsed() < LOW_WATER_MAX).map(|(mark, _)| mark)
-    }
-
-    fn claimed(&mut self, jobs: &[Job], limit: usize) {
-        let set_at = self.mark.map(|(_, set_at)| set_at).filter(|set_at| set_at.elapsed() < LOW_WATER_MAX);
-        let is_full = jobs.len() == limit;
-        // The jobs come oldest first.
-        self.mark = jobs
-            .first()
-            .filter(|_| is_full)
-            .map(|job| (job.available_at, set_at.unwrap_or_else(Instant::now)));
-    }
+/// What the database knows of this worker.
+struct Presence {
+    id: Uuid,
+    host: String,
+    /// By the database's clock.
+    started_at: Option<Timestamp>,
+    signed_at: Option<Instant>,
+    /// Finished since the last sign.
+    finished: u64,
+    queue_is_paused: bool,
 }
 
 /// Why the fetcher stopped waiting.
-enum Woken<D> {
-    Finished(Option<Result<Finished<D>, tokio::task::JoinError>>),
+enum Woken<H: Handler> {
+    Finished(Option<Result<Finished<H::Done>, JoinError>>),
+    Turned(Result<Turned<H>, JoinError>),
     Look,
+    Control,
+    Later,
     Stop,
 }
 
@@ -101,168 +105,306 @@ impl<H: Handler> Fetcher<H> {
             handler,
             options,
             observer,
+            began: Instant::now(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
             finished: Vec::new(),
+            done: Vec::new(),
+            returned: Vec::new(),
+            turn: None,
+            next_turn_at: Instant::now(),
+            look: true,
             taken: 0,
-            summary: WorkerSummary::default(),
-            unreported: 0,
-            reported_at: Instant::now(),
-            id: Uuid::new_v4(),
             low_water: LowWater::default(),
-            database_away: false,
+            presence: Presence {
+                id: Uuid::new_v4(),
+                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                started_at: None,
+                signed_at: None,
+                finished: 0,
+                queue_is_paused: false,
+            },
+            away: None,
+            ends: false,
+            summary: WorkerSummary::default(),
         }
     }
 
     pub(super) async fn run(
         mut self,
-        mut woken: mpsc::Receiver<()>,
+        wakes: &Wakes,
         stop: CancellationToken,
     ) -> Result<WorkerSummary, StoreError> {
-        let began = Instant::now();
-        let mut retry = DATABASE_RETRY;
-        loop {
-            let time_is_up = self.options.max_time.is_some_and(|max| began.elapsed() >= max);
-            if stop.is_cancelled() || time_is_up {
-                break;
-            }
-            let wait = match patience::turn(self.turn(), &stop).await {
-                Ok(wait) => {
-                    self.database_is_back();
-                    retry = DATABASE_RETRY;
-                    wait
-                }
-                Err(error) if error.class() == ErrorClass::Transient => {
-                    self.database_is_away(&error);
-                    retry = (retry * 2).min(DATABASE_RETRY_MAX);
-                    Some(retry)
-                }
-                Err(error) => {
-                    // An operator has to mend it; what runs still ends in order.
-                    self.wind_down().await;
-                    return Err(error);
-                }
-            };
-            let Some(mut wait) = wait else { break };
-            if let Some(max) = self.options.max_time {
-                wait = wait.min(max.saturating_sub(began.elapsed()));
-            }
-            match self.wait(wait, &mut woken, &stop).await {
-                Woken::Finished(finished) => self.collect(finished),
-                Woken::Look => {}
-                Woken::Stop => break,
-            }
-        }
+        // Ends with the worker, whatever ends it: a turn that is under way then has only so long.
+        let turns = stop.child_token();
+        let ended = self.work(wakes, &stop, &turns).await;
+        turns.cancel();
         self.wind_down().await;
-        Ok(self.summary)
+        ended.map(|()| self.summary)
     }
 
-    /// Settles, claims, starts. Gives how long to wait for the next turn; `None` when there will be none.
-    async fn turn(&mut self) -> Result<Option<Duration>, StoreError> {
-        self.settle().await?;
-        self.report_throughput(false).await;
+    async fn work(
+        &mut self,
+        wakes: &Wakes,
+        stop: &CancellationToken,
+        turns: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        loop {
+            (self.observer)(Activity::Turned { by: self.handler.queue() });
+            let time_is_up = self.options.max_time.is_some_and(|max| self.began.elapsed() >= max);
+            if stop.is_cancelled() || time_is_up || self.ends {
+                return Ok(());
+            }
+            // While the database is away a turn begins only when it is time to try again.
+            let is_due = self.next_turn_at <= Instant::now() || (self.look && self.away.is_none());
+            if self.turn.is_none() && is_due {
+                self.begin_turn(turns);
+            }
+            match self.wait(wakes, stop).await {
+                Woken::Finished(finished) => self.collect(finished),
+                Woken::Turned(turned) => self.end_turn(turned, turns)?,
+                Woken::Look => self.look = true,
+                Woken::Control => {
+                    self.presence.signed_at = None;
+                    self.look = true;
+                }
+                Woken::Later => {}
+                Woken::Stop => return Ok(()),
+            }
+        }
+    }
+
+    async fn wait(&mut self, wakes: &Wakes, stop: &CancellationToken) -> Woken<H> {
+        let mut until = Instant::now() + SIGN_EVERY;
+        if self.turn.is_none() {
+            until = until.min(self.next_turn_at);
+        }
+        if let Some(max) = self.options.max_time {
+            until = until.min(self.began + max);
+        }
+        let turn = async {
+            match &mut self.turn {
+                Some(turn) => turn.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Woken::Stop,
+            turned = turn => {
+                self.turn = None;
+                Woken::Turned(turned)
+            }
+            finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
+            () = wakes.control.notified() => Woken::Control,
+            () = wakes.jobs.notified() => Woken::Look,
+            Ok(()) = self.options.paused.changed() => Woken::Look,
+            () = sleep_until(until.into()) => Woken::Later,
+        }
+    }
+
+    fn begin_turn(&mut self, turns: &CancellationToken) {
+        self.look = false;
+        let wish = self.wish();
+        let is_due = self.presence.signed_at.is_none_or(|at| at.elapsed() >= SIGN_EVERY);
+        let turn = self.turn_of(wish, is_due);
+        let turns = turns.clone();
+        self.turn = Some(tokio::spawn(async move {
+            let mut turn = turn;
+            let ended = patience::turn(turn.run(), &turns).await;
+            (turn, ended)
+        }));
+    }
+
+    fn turn_of(&mut self, wish: Option<Wish>, sign: bool) -> Turn<H> {
+        if sign {
+            self.presence.signed_at = Some(Instant::now());
+        }
+        Turn {
+            store: self.store.clone(),
+            handler: Arc::clone(&self.handler),
+            finished: std::mem::take(&mut self.finished),
+            done: std::mem::take(&mut self.done),
+            returned: std::mem::take(&mut self.returned),
+            sign: sign.then(|| SignOfLife {
+                worker: self.presence.id,
+                queue: self.handler.queue(),
+                host: self.presence.host.clone(),
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION"),
+                started_at: self.presence.started_at,
+                running: self.running.len(),
+                finished: self.presence.finished,
+            }),
+            asked: None,
+            wish,
+            settled: 0,
+        }
+    }
+
+    /// What there is room for.
+    fn wish(&mut self) -> Option<Wish> {
         let free = self.concurrency.saturating_sub(self.running.len()).min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
-        if limit == 0 {
-            return Ok(if left == 0 && self.running.is_empty() {
-                None
-            } else {
-                Some(self.options.settings.sleep)
-            });
+        if limit == 0 || *self.options.paused.borrow_and_update() {
+            return None;
         }
-        let from_the_front = self.low_water.not_before().is_none();
-        let claimed = self.claim(limit).await?;
-        let count = claimed.len();
-        self.taken += count as u64;
-        self.start(claimed).await?;
-        if !self.finished.is_empty() {
-            // Jobs that did not have to run: settled in the next turn.
-            return Ok(Some(Duration::ZERO));
-        }
-        if count == limit || !from_the_front || (count > 0 && self.handler.per_lane().is_some()) {
-            // There may be more, also before the low-water mark, or behind a lane that is full now: look again as soon
-            // as a slot is free.
-            return Ok(Some(if self.running.len() < self.concurrency {
-                Duration::ZERO
-            } else {
-                self.options.settings.sleep
-            }));
-        }
-        if count == 0 && self.options.stop_when_empty && self.running.is_empty() {
-            return Ok(None);
-        }
-        let next = self.store.next_ready_in(self.handler.queue()).await?;
-        Ok(Some(next.map_or(self.options.settings.sleep, |next| next.min(self.options.settings.sleep))))
-    }
-
-    async fn claim(&mut self, limit: usize) -> Result<Vec<(Job, Instant)>, StoreError> {
-        let mut load: HashMap<i64, usize> = HashMap::new();
-        for running in self.running.values() {
-            if let Some(lane) = running.lane {
+        let lanes = self.handler.per_lane().map(|per_lane| {
+            let mut load: HashMap<i64, usize> = HashMap::new();
+            for lane in self.running.values().filter_map(|running| running.lane) {
                 *load.entry(lane).or_default() += 1;
             }
-        }
-        let load: Vec<LaneLoad> =
-            load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect();
-        // The lease is counted from before the claim was sent, so that ours ends before the database's.
-        let asked = Instant::now();
-        let request = ClaimRequest {
-            queue: self.handler.queue(),
-            limit,
-            lease: self.options.settings.retry_after,
-            lanes: self.handler.per_lane().map(|per_lane| (per_lane, load.as_slice())),
-            not_before: self.low_water.not_before(),
-        };
-        let jobs = self.store.claim(&request).await?;
-        if self.handler.per_lane().is_none() {
-            self.low_water.claimed(&jobs, limit);
-        }
-        Ok(jobs.into_iter().map(|job| (job, asked)).collect())
+            (per_lane, load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect())
+        });
+        Some(Wish { limit, lease: self.options.settings.retry_after, lanes, from: self.low_water.from() })
     }
 
-    async fn start(&mut self, claimed: Vec<(Job, Instant)>) -> Result<(), StoreError> {
-        if claimed.is_empty() {
-            return Ok(());
+    fn end_turn(
+        &mut self,
+        turned: Result<Turned<H>, JoinError>,
+        turns: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        self.next_turn_at = Instant::now() + self.options.settings.sleep;
+        match self.take_back(turned) {
+            Ok(claimed) => {
+                self.database_is_back();
+                if let Some(claimed) = claimed {
+                    self.take(claimed, turns);
+                }
+                let nothing_left = self.options.max_jobs.is_some_and(|max| self.taken >= max);
+                if nothing_left && self.is_idle() {
+                    self.ends = true;
+                }
+                Ok(())
+            }
+            Err(error) if error.class() == ErrorClass::Transient => {
+                self.database_is_away(&error);
+                Ok(())
+            }
+            // An operator has to mend it; what runs still ends in order.
+            Err(error) => Err(error),
         }
-        let jobs: Vec<Job> = claimed.iter().map(|(job, _)| job.clone()).collect();
-        let mut work = match self.handler.load(&jobs).await {
-            Ok(work) => work,
+    }
+
+    /// Takes back what a turn could not settle, and looks at what it heard.
+    fn take_back(
+        &mut self,
+        turned: Result<Turned<H>, JoinError>,
+    ) -> Result<Option<Claimed<H::Work>>, StoreError> {
+        let (turn, ended) = match turned {
+            Ok(turned) => turned,
             Err(error) => {
-                // They were not begun. If the database can't be told now, their leases will tell it.
-                let claims: Vec<Claim> = jobs.iter().map(|job| job.claim).collect();
-                let _ = self.store.release(&claims).await;
-                return Err(error);
+                // A bug in a handler. What it was to settle has gone with it, and comes back when its lease runs out.
+                error!(queue = self.handler.queue(), %error, "a turn with the database panicked");
+                return Ok(None);
             }
         };
-        let settings = &self.options.settings;
-        let (limit, lease, tries) = (settings.timeout, settings.retry_after, settings.tries);
-        let mut late = Vec::new();
-        for (job, asked) in claimed {
-            let end = if backoff::may_run(job.claim.attempts, tries) {
-                match work.remove(&job.claim.id) {
-                    Some(Ok(work)) => {
-                        match backoff::deadline(limit, lease.saturating_sub(asked.elapsed())) {
-                            Some(within) => self.spawn(job, work, within, asked),
-                            // The claim took so long that its outcome could not be recorded any more.
-                            None => late.push(job.claim),
-                        }
-                        continue;
-                    }
-                    Some(Err(error)) => End::Unreadable(error.to_string()),
-                    None => End::Dropped,
-                }
-            } else {
-                End::Spent
-            };
-            let started_at = job.claimed_at;
-            self.finished.push(Finished { job, started_at, took: Duration::ZERO, end });
+        self.finished.extend(turn.finished);
+        self.done.extend(turn.done);
+        self.returned.extend(turn.returned);
+        self.summary.settled += turn.settled;
+        self.presence.finished += turn.settled;
+        if let Some(asked) = turn.asked {
+            self.heard(asked);
         }
-        if late.is_empty() { Ok(()) } else { self.store.release(&late).await }
+        ended
+    }
+
+    fn heard(&mut self, asked: Asked) {
+        let queue = self.handler.queue();
+        self.presence.finished = 0;
+        self.presence.started_at = Some(asked.started_at);
+        if std::mem::replace(&mut self.presence.queue_is_paused, asked.paused) != asked.paused {
+            info!(queue, "{}", if asked.paused { "queue paused" } else { "queue resumed" });
+        }
+        if asked.restart {
+            info!(queue, "restart asked: finishing what runs");
+            self.summary.restart = true;
+            self.ends = true;
+        }
+        let held = memory_stats::memory_stats().map(|held| held.physical_mem);
+        if let (Some(max), Some(held)) = (self.options.max_memory, held)
+            && held > max
+        {
+            info!(queue, held_mib = held >> 20, max_mib = max >> 20, "memory limit: finishing what runs");
+            self.ends = true;
+        }
+    }
+
+    /// Begins the next turn when there may be more, then the jobs.
+    fn take(&mut self, claimed: Claimed<H::Work>, turns: &CancellationToken) {
+        let Claimed { asked_at, limit, from, ref jobs, next_in, .. } = claimed;
+        let count = jobs.len();
+        self.taken += count as u64;
+        let has_lanes = self.handler.per_lane().is_some();
+        if !has_lanes {
+            self.low_water.claimed(&claimed);
+        }
+        let Claimed { jobs, mut work, .. } = claimed;
+        let mut to_run = Vec::with_capacity(count);
+        for job in jobs {
+            let work = work.remove(&job.claim.id);
+            if let Some(runnable) = self.admit(job, work, asked_at) {
+                to_run.push(runnable);
+            }
+        }
+        // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
+        let may_be_more = count == limit
+            || matches!(from, uptime_store::queue::ClaimFrom::Instant(_))
+            || (count > 0 && has_lanes);
+        if may_be_more && self.running.len() < self.concurrency && !self.ends {
+            // Beside the jobs, not after them.
+            self.begin_turn(turns);
+        } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
+            self.ends = true;
+        } else if let Some(next_in) = next_in {
+            self.next_turn_at = self.next_turn_at.min(Instant::now() + next_in);
+        }
+        for (job, work, within) in to_run {
+            self.spawn(job, work, within, asked_at);
+        }
+    }
+
+    /// Whether there is nothing to wait for.
+    fn is_idle(&self) -> bool {
+        self.running.is_empty()
+            && self.finished.is_empty()
+            && self.done.is_empty()
+            && self.returned.is_empty()
+    }
+
+    /// A claimed job, its work and its limit, when it may run.
+    fn admit(
+        &mut self,
+        job: Job,
+        work: Option<Result<H::Work, StoreError>>,
+        asked_at: Instant,
+    ) -> Option<(Job, H::Work, Duration)> {
+        let settings = &self.options.settings;
+        let end = match work {
+            _ if !backoff::may_run(job.claim.attempts, settings.tries) => End::Spent,
+            None => End::Dropped,
+            Some(Err(error)) => End::Unreadable(error.to_string()),
+            Some(Ok(work)) => {
+                let left = settings.retry_after.saturating_sub(asked_at.elapsed());
+                let Some(within) = backoff::deadline(settings.timeout, left) else {
+                    // The claim took so long that the outcome could not be recorded any more.
+                    self.returned.push(job.claim);
+                    self.look = true;
+                    return None;
+                };
+                self.running.insert(job.claim.id, Running { claim: job.claim, lane: job.lane });
+                return Some((job, work, within));
+            }
+        };
+        let started_at = job.claimed_at;
+        self.finished.push(Finished { job, started_at, took: Duration::ZERO, end });
+        self.look = true;
+        None
     }
 
     fn spawn(&mut self, job: Job, work: H::Work, within: Duration, asked: Instant) {
-        self.running.insert(job.claim.id, Running { claim: job.claim, lane: job.lane });
         let handler = Arc::clone(&self.handler);
         self.tasks.spawn(async move {
             let began = Instant::now();
@@ -280,109 +422,78 @@ impl<H: Handler> Fetcher<H> {
         });
     }
 
-    async fn wait(
-        &mut self,
-        wait: Duration,
-        woken: &mut mpsc::Receiver<()>,
-        stop: &CancellationToken,
-    ) -> Woken<H::Done> {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Woken::Stop,
-            finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
-            Some(()) = woken.recv() => Woken::Look,
-            () = tokio::time::sleep(wait) => Woken::Look,
-        }
-    }
-
     /// Takes a job's end, and whatever else ended meanwhile, so that they are settled together.
-    fn collect(&mut self, first: Option<Result<Finished<H::Done>, tokio::task::JoinError>>) {
+    fn collect(&mut self, first: Option<Result<Finished<H::Done>, JoinError>>) {
         let mut next = first;
         while let Some(ended) = next {
             // A task can't end by a panic, it is caught inside; by an abort only in `wind_down`.
             if let Ok(finished) = ended {
+                if let End::Panicked(message) = &finished.end {
+                    error!(
+                        queue = self.handler.queue(),
+                        job = finished.job.claim.id.0,
+                        message,
+                        "job panicked"
+                    );
+                }
                 self.running.remove(&finished.job.claim.id);
                 self.finished.push(finished);
+                self.look = true;
             }
             next = self.tasks.try_join_next();
         }
-    }
-
-    async fn settle(&mut self) -> Result<(), StoreError> {
-        if self.finished.is_empty() {
-            return Ok(());
-        }
-        self.handler.settle(&self.finished).await?;
-        for finished in &self.finished {
-            if let End::Panicked(message) = &finished.end {
-                tracing::error!(
-                    queue = self.handler.queue(),
-                    job = finished.job.claim.id.0,
-                    message,
-                    "job panicked"
-                );
-            }
-        }
-        let count = self.finished.len() as u64;
-        self.finished.clear();
-        self.summary.settled += count;
-        self.unreported += count;
-        Ok(())
-    }
-
-    async fn report_throughput(&mut self, now: bool) {
-        if self.unreported == 0 || (!now && self.reported_at.elapsed() < THROUGHPUT_EVERY) {
-            return;
-        }
-        // Telemetry: when it can't be written now it is written with the next.
-        let counted = self.store.count_finished(self.handler.queue(), self.id, self.unreported);
-        if patience::goodbye(counted).await.is_ok() {
-            self.unreported = 0;
-        }
-        self.reported_at = Instant::now();
     }
 
     /// Lets what runs end, then gives back what did not.
     async fn wind_down(&mut self) {
         let queue = self.handler.queue();
         let deadline = tokio::time::Instant::now() + self.options.grace;
+        if let Some(turn) = self.turn.take()
+            && let Ok(Some(claimed)) = self.take_back(turn.await)
+        {
+            // Claimed just when we were to stop: nobody has begun them.
+            self.returned.extend(claimed.jobs.iter().map(|job| job.claim));
+        }
         while !self.tasks.is_empty() {
             match timeout_at(deadline, self.tasks.join_next()).await {
                 Ok(ended) => self.collect(ended),
                 Err(_) => break,
             }
             // At once: whoever stops us may not wait for the slowest. What fails here is tried again below.
-            let _ = timeout_at(deadline, self.settle()).await;
+            let _ = self.say_goodbye(false).await;
         }
         self.tasks.abort_all();
         while let Some(ended) = self.tasks.join_next().await {
             self.collect(Some(ended));
         }
-        while let Err(error) = patience::goodbye(self.settle()).await {
+        self.summary.released += self.returned.len() + self.running.len();
+        self.returned.extend(self.running.drain().map(|(_, running)| running.claim));
+        while let Err(error) = self.say_goodbye(self.presence.started_at.is_some()).await {
             if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
-                warn!(queue, %error, jobs = self.finished.len(), "could not record what finished; the leases will run out");
+                let jobs = self.finished.len() + self.done.len() + self.returned.len();
+                warn!(queue, %error, jobs, "could not record what finished or give jobs back; the leases will run out");
                 break;
             }
             tokio::time::sleep(DATABASE_RETRY).await;
         }
-        let left: Vec<Claim> = self.running.drain().map(|(_, running)| running.claim).collect();
-        if !left.is_empty() {
-            match patience::goodbye(self.store.release(&left)).await {
-                Ok(()) => self.summary.released = left.len(),
-                Err(error) => {
-                    warn!(queue, %error, jobs = left.len(), "could not give jobs back; their leases will run out");
-                }
-            }
-        }
-        self.report_throughput(true).await;
+        // Its row is forgotten after a while in any case.
+        let _ = patience::goodbye(self.store.sign_off(self.presence.id)).await;
         info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
     }
 
+    /// A turn that claims nothing.
+    async fn say_goodbye(&mut self, sign: bool) -> Result<(), StoreError> {
+        let mut turn = self.turn_of(None, sign);
+        let ended = patience::goodbye(turn.run()).await;
+        self.take_back(Ok((turn, ended))).map(|_| ())
+    }
+
     fn database_is_away(&mut self, error: &StoreError) {
-        if self.database_away {
+        let retry = self.away.map_or(DATABASE_RETRY, |retry| (retry * 2).min(DATABASE_RETRY_MAX));
+        self.next_turn_at = Instant::now() + retry;
+        if self.away.replace(retry).is_some() {
             debug!(queue = self.handler.queue(), %error, "database still away");
         } else {
-            self.database_away = true;
             warn!(queue = self.handler.queue(), %error, "database away: waiting for it, nothing is lost");
             (self.observer)(Activity::DatabaseAway {
                 queue: self.handler.queue(),
@@ -392,7 +503,7 @@ impl<H: Handler> Fetcher<H> {
     }
 
     fn database_is_back(&mut self) {
-        if std::mem::take(&mut self.database_away) {
+        if self.away.take().is_some() {
             info!(queue = self.handler.queue(), "database back");
             (self.observer)(Activity::DatabaseBack { queue: self.handler.queue() });
         }
@@ -403,45 +514,4 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     uptime_core::check::printable(message.unwrap_or("no message"), 500)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use uptime_store::queue::Claim;
-
-    fn jobs(seconds: &[i64]) -> Vec<Job> {
-        let at = |second| Timestamp::from_second(second).expect("an instant");
-        let job = |second: &i64| Job {
-            claim: Claim { id: JobId(*second), attempts: 1 },
-            subject: None,
-            lane: None,
-            payload: serde_json::Value::Null,
-            available_at: at(*second),
-            claimed_at: at(*second),
-        };
-        seconds.iter().map(job).collect()
-    }
-
-    #[test]
-    fn the_mark_follows_full_claims_and_falls_with_one_that_is_not() {
-        let mut low_water = LowWater::default();
-        let mark = |low_water: &LowWater| low_water.not_before().map(Timestamp::as_second);
-        assert_eq!(mark(&low_water), None);
-        low_water.claimed(&jobs(&[7, 8]), 2);
-        assert_eq!(mark(&low_water), Some(7));
-        low_water.claimed(&jobs(&[9, 9]), 2);
-        assert_eq!(mark(&low_water), Some(9));
-        low_water.claimed(&jobs(&[10]), 2);
-        assert_eq!(mark(&low_water), None);
-        low_water.claimed(&[], 2);
-        assert_eq!(mark(&low_water), None);
-    }
-
-    #[test]
-    fn the_mark_falls_after_a_while_however_long_the_backlog() {
-        let long_ago = Instant::now().checked_sub(LOW_WATER_MAX).expect("the machine has run for seconds");
-        let low_water = LowWater { mark: Some((Timestamp::UNIX_EPOCH, long_ago)) };
-        assert_eq!(low_water.not_before(), None);
-    }
 }

@@ -8,8 +8,9 @@ use uptime_core::channel::Setting;
 use uptime_core::event::EventType;
 use uptime_core::id::NotificationId;
 use uptime_core::secret::SecretRef;
+use uptime_store::failed::{Retried, Selection};
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery};
-use uptime_store::queue::{ClaimRequest, Job, Retried};
+use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 
@@ -37,10 +38,11 @@ async fn opening() -> (TestDatabase, Store) {
 async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
     let request = ClaimRequest {
         queue: NOTIFICATIONS,
+        done: &[],
         limit: 10,
         lease: LEASE,
         lanes: Some((4, &[])),
-        not_before: None,
+        from: ClaimFrom::Front,
     };
     let jobs = store.claim(&request).await.expect("a claim");
     let ids: Vec<_> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
@@ -161,7 +163,7 @@ async fn nobody_is_told_down_of_what_is_known_to_be_up() {
     let (recovery, up) = claim_in_order(&store).await.remove(0);
     assert!(store.record_delivery(&tried(&recovery, &up, delivered())).await.expect("recorded"));
 
-    let retried = store.retry_failed(None, None).await.expect("a retry");
+    let retried = store.retry_failed(&Selection::default(), None).await.expect("a retry");
     assert_eq!(retried, [(job.claim.id, Retried::Superseded)]);
     assert_eq!(
         database.value("SELECT string_agg(state, ',' ORDER BY id) FROM notifications WHERE event = 'down'"),

@@ -1,6 +1,8 @@
 //! The store on a real PostgreSQL, a database per test.
 
 mod deliveries;
+mod failed;
+mod operations;
 mod queue;
 mod results;
 mod schedule;
@@ -17,7 +19,7 @@ use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
 use uptime_store::catalogue::{Absent, Source, Wanted};
-use uptime_store::queue::{ClaimRequest, Job};
+use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{MONITOR_CHECKS, Store};
 use uptime_tests::TestDatabase;
@@ -38,7 +40,7 @@ async fn store() -> (TestDatabase, Store) {
 
 /// Jobs of a queue without lanes.
 async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
-    let request = ClaimRequest { queue, limit, lease: LEASE, lanes: None, not_before: None };
+    let request = ClaimRequest { queue, done: &[], limit, lease: LEASE, lanes: None, from: ClaimFrom::Front };
     store.claim(&request).await.expect("a claim")
 }
 

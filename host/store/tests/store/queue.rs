@@ -3,8 +3,7 @@
 use crate::{LEASE, claim, store};
 use std::collections::HashSet;
 use std::time::Duration;
-use uptime_core::id::JobId;
-use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad, Retried};
+use uptime_store::queue::{ClaimFrom, ClaimRequest, JobFailure, LaneLoad};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_job_is_claimed_once_by_many_at_once() {
@@ -68,43 +67,6 @@ async fn a_release_does_not_count() {
 }
 
 #[tokio::test]
-async fn failures_are_kept_and_a_retry_begins_anew_under_the_same_id() {
-    let (database, store) = store().await;
-    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
-    for attempt in 1..=2 {
-        let job = claim(&store, "q", 1).await.remove(0);
-        let retry_after = (attempt == 1).then_some(Duration::ZERO);
-        let failure =
-            JobFailure { claim: job.claim, retry_after, counts: true, error: format!("no {attempt}") };
-        assert_eq!(store.fail(&[failure]).await.expect("a query").len(), 1);
-    }
-    assert!(claim(&store, "q", 1).await.is_empty());
-    let failed = store.failed_jobs(None, 10).await.expect("a list").remove(0);
-    assert_eq!((failed.attempts, failed.queue.as_str()), (2, "q"));
-    assert_eq!(failed.errors.iter().map(|error| error.error.as_str()).collect::<Vec<_>>(), ["no 1", "no 2"]);
-
-    let retried = store.retry_failed(Some(&[failed.id, JobId(999)]), None).await.expect("a retry");
-    assert_eq!(retried, [(failed.id, Retried::PutBack)]);
-    let job = claim(&store, "q", 1).await.remove(0);
-    assert_eq!((job.claim.id, job.claim.attempts, job.subject), (failed.id, 1, Some(7)));
-}
-
-#[tokio::test]
-async fn a_retry_does_not_put_a_second_job_beside_one_that_waits() {
-    let (database, store) = store().await;
-    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
-    let job = claim(&store, "q", 1).await.remove(0);
-    store
-        .fail(&[JobFailure { claim: job.claim, retry_after: None, counts: true, error: "no".into() }])
-        .await
-        .expect("a query");
-    database.query("INSERT INTO jobs (queue, subject) VALUES ('q', 7)");
-    let retried = store.retry_failed(None, None).await.expect("a retry");
-    assert_eq!(retried, [(job.claim.id, Retried::WaitsAlready)]);
-    assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
-}
-
-#[tokio::test]
 async fn a_lane_is_bounded_and_an_order_is_kept() {
     let (database, store) = store().await;
     // Lane 1 has ten jobs, lane 2 two; the jobs of lane 2 have an order.
@@ -113,8 +75,14 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
          INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x'), ('q', 2, 'x')",
     );
     let in_lanes = async |load: &[LaneLoad]| {
-        let request =
-            ClaimRequest { queue: "q", limit: 100, lease: LEASE, lanes: Some((4, load)), not_before: None };
+        let request = ClaimRequest {
+            queue: "q",
+            done: &[],
+            limit: 100,
+            lease: LEASE,
+            lanes: Some((4, load)),
+            from: ClaimFrom::Front,
+        };
         store.claim(&request).await.expect("a claim")
     };
     let first = in_lanes(&[]).await;
@@ -147,22 +115,4 @@ async fn the_next_due_instant_is_known() {
     database.query("INSERT INTO jobs (queue, available_at) VALUES ('q', now() + interval '10 s'), ('q', now() + interval '1 h')");
     let next = store.next_ready_in("q").await.expect("a query").expect("there is one");
     assert!(next > Duration::from_secs(5) && next <= Duration::from_secs(10), "{next:?}");
-}
-
-#[tokio::test]
-async fn sizes_tell_ready_delayed_reserved_and_failed_apart() {
-    let (database, store) = store().await;
-    database.query(
-        "INSERT INTO jobs (queue, available_at) VALUES ('q', now() - interval '90 s'), ('q', now() - interval '60 s'),
-           ('q', now() - interval '60 s'), ('q', now() + interval '1 h')",
-    );
-    claim(&store, "q", 1).await;
-    let job = claim(&store, "q", 1).await.remove(0);
-    store
-        .fail(&[JobFailure { claim: job.claim, retry_after: None, counts: true, error: "no".into() }])
-        .await
-        .expect("a query");
-    let size = store.queue_sizes(&["q".into()]).await.expect("sizes").remove(0);
-    assert_eq!((size.ready, size.delayed, size.reserved, size.failed), (1, 1, 1, 1));
-    assert!(size.oldest_wait_ms.is_some_and(|ms| (60_000..90_000).contains(&ms)), "{size:?}");
 }

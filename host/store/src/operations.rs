@@ -1,0 +1,116 @@
+//! What operators see of the queues and say to them.
+//!
+//! Here: what is in each queue. [`control`] has what is said (pause, resume, restart, clear), [`busy`] the one event that a
+//! queue causes, [`vacuum`] what keeps dead rows in the table. What is asked of workers reaches them through the database:
+//! a row of `queue_controls`, and an announcement so that they look at once.
+
+pub mod busy;
+pub mod control;
+pub mod vacuum;
+
+use crate::row::Columns;
+use crate::session::{Session, Sessions};
+use crate::{MONITOR_CHECKS, NOTIFICATIONS, Store, StoreError};
+use jiff::Timestamp;
+use sqlx::Row;
+use std::time::Duration;
+
+/// How many rows a statement changes that may be about a million.
+pub const CHUNK: i64 = 1_000;
+
+/// How long a worker's sign of life is good for.
+pub const ALIVE_FOR: Duration = Duration::from_secs(30);
+
+/// What is in one queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueSize {
+    /// The queue.
+    pub queue: String,
+    /// Due and not claimed, or claimed under a lease that ran out.
+    pub ready: i64,
+    /// Not due yet.
+    pub delayed: i64,
+    /// Claimed.
+    pub reserved: i64,
+    /// In the failed list.
+    pub failed: i64,
+    /// How long the oldest ready job has waited.
+    pub oldest_wait_ms: Option<i64>,
+    /// Finished in a second, over the last one to two minutes.
+    pub per_second: f64,
+    /// Workers that gave a sign of life lately.
+    pub workers: i64,
+    /// Since when nothing of it is claimed, if an operator said so.
+    pub paused_at: Option<Timestamp>,
+}
+
+impl QueueSize {
+    /// Every job of the queue that is not finished and not failed.
+    pub fn size(&self) -> i64 {
+        self.ready + self.delayed + self.reserved
+    }
+}
+
+impl Store {
+    /// What is in each of `queues`, and with none named in every queue that holds something, has a worker or is paused,
+    /// and in the two that there always are.
+    pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>, StoreError> {
+        let all = queues.is_empty();
+        let rows = sqlx::query(include_str!("../queries/queue_sizes.sql"))
+            .bind(if all { standard() } else { queues.to_vec() })
+            .bind(all)
+            .bind(ALIVE_FOR.as_secs_f64())
+            .fetch_all(&self.sessions)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(QueueSize {
+                    queue: row.try_get("queue")?,
+                    ready: row.try_get("ready")?,
+                    delayed: row.try_get("delayed")?,
+                    reserved: row.try_get("reserved")?,
+                    failed: row.try_get("failed")?,
+                    oldest_wait_ms: row.try_get("oldest_wait_ms")?,
+                    per_second: row.try_get("per_second")?,
+                    workers: row.try_get("workers")?,
+                    paused_at: row.optional_instant("paused_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The names of the queues that [`queue_sizes`](Self::queue_sizes) has something to say of, without counting.
+    pub async fn known_queues(&self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(include_str!("../queries/known_queues.sql"))
+            .bind(standard())
+            .bind(ALIVE_FOR.as_secs_f64())
+            .fetch_all(&self.sessions)
+            .await?)
+    }
+
+    /// The instant so long ago by the database's clock.
+    pub async fn instant_before(&self, ago: Duration) -> Result<Timestamp, StoreError> {
+        let row = sqlx::query("SELECT now() - make_interval(secs => $1) AS instant")
+            .bind(ago.as_secs_f64())
+            .fetch_one(&self.sessions)
+            .await?;
+        row.instant("instant")
+    }
+}
+
+/// The queues that there are in any case.
+fn standard() -> Vec<String> {
+    vec![MONITOR_CHECKS.to_owned(), NOTIFICATIONS.to_owned()]
+}
+
+/// A transaction that goes through a large table from one chunk to the next: by an ordered index whatever the statistics say,
+/// for each chunk would be a sort of the whole otherwise.
+pub(crate) async fn begin_by_index(sessions: &Sessions) -> Result<Session, StoreError> {
+    let mut transaction = sessions.begin().await?;
+    sqlx::raw_sql(
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off",
+    )
+    .execute(&mut transaction)
+    .await?;
+    Ok(transaction)
+}

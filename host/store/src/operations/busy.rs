@@ -1,0 +1,97 @@
+//! A queue over its limit is told to the channels that want it: once when it goes over, again after a while, and forgotten
+//! when a look finds it below.
+//!
+//! The look, what it remembers (`queue_controls`) and the notifications are one transaction under the lock of the queue's
+//! row. A notification about a queue goes before all that waits for delivery: it must not wait behind what it is about.
+
+use super::QueueSize;
+use crate::row::Columns;
+use crate::{Store, StoreError, notifications};
+use jiff::Timestamp;
+use sqlx::Row;
+use std::time::Duration;
+use uptime_core::channel::ChannelFilter;
+use uptime_core::event::Event;
+use uptime_core::id::ChannelId;
+
+/// When a queue was found over its limit, by the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusyMoment {
+    /// This look.
+    pub now: Timestamp,
+    /// The first look that found it so.
+    pub since: Timestamp,
+}
+
+/// What came of a look that found a queue over its limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// These channels will be told, by name.
+    Channels(Vec<String>),
+    /// It was told, and not so long ago.
+    Already,
+    /// No channel wants to hear of it. The next look asks again.
+    Nobody,
+}
+
+impl Store {
+    /// The queue is at or over `limit`. Unless that was told less than `again_after` ago, enqueues a notification for each
+    /// enabled channel that `event_for` has an event for.
+    pub async fn tell_busy(
+        &self,
+        queue: &str,
+        limit: i64,
+        again_after: Duration,
+        event_for: impl Fn(&ChannelFilter, BusyMoment) -> Option<Event>,
+    ) -> Result<Told, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let row = sqlx::query(include_str!("../../queries/over_limit.sql"))
+            .bind(queue)
+            .bind(again_after.as_secs_f64())
+            .fetch_one(&mut transaction)
+            .await?;
+        let moment = BusyMoment { now: row.instant("now")?, since: row.instant("busy_since")? };
+        if row.try_get("was_told")? {
+            // Said at once: the row's lock is not to wait for a rollback.
+            transaction.commit().await?;
+            return Ok(Told::Already);
+        }
+        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
+            .fetch_all(&mut transaction)
+            .await?;
+        let mut told = Vec::new();
+        for channel in channels {
+            let name: String = channel.try_get("name")?;
+            let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
+            if let Some(event) = event_for(&filter, moment) {
+                let id = ChannelId(channel.try_get("id")?);
+                notifications::enqueue_first(&mut transaction, id, &event).await?;
+                told.push(name);
+            }
+        }
+        if !told.is_empty() {
+            sqlx::query("UPDATE queue_controls SET busy_told_at = now(), busy_limit = $2 WHERE queue = $1")
+                .bind(queue)
+                .bind(limit)
+                .execute(&mut transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(if told.is_empty() { Told::Nobody } else { Told::Channels(told) })
+    }
+
+    /// These queues were found below their limit: the next time that one is over, it is told at once. One that was told to be
+    /// over a lower limit, by another look, is kept in mind until it is below that.
+    pub async fn forget_busy(&self, below: &[&QueueSize]) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE queue_controls c SET busy_since = NULL, busy_told_at = NULL, busy_limit = NULL
+             FROM unnest($1::text[], $2::bigint[]) b(queue, size)
+             WHERE c.queue = b.queue AND c.busy_since IS NOT NULL AND (c.busy_limit IS NULL OR b.size < c.busy_limit)",
+        )
+        .bind(below.iter().map(|size| size.queue.as_str()).collect::<Vec<_>>())
+        .bind(below.iter().map(|size| size.size()).collect::<Vec<_>>())
+        .execute(&self.sessions)
+        .await?;
+        Ok(())
+    }
+}

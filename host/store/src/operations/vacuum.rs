@@ -1,0 +1,79 @@
+//! What keeps dead rows in the table `jobs`. Each claim walks the index entries of rows that vacuum can't remove yet, so an old
+//! snapshot slows the queues down although nothing is wrong with them.
+
+use crate::{Store, StoreError};
+use sqlx::Row;
+use std::time::Duration;
+
+/// Dead rows of `jobs`, and who keeps the longest from removing such rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadRows {
+    /// How many there are, as PostgreSQL estimates.
+    pub rows: i64,
+    /// The oldest snapshot, if anybody has one.
+    pub oldest: Option<OldestSnapshot>,
+}
+
+/// A snapshot that rows are kept for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestSnapshot {
+    /// Whose it is.
+    pub holder: Holder,
+    /// How old its transaction is, where PostgreSQL knows that.
+    pub age: Option<Duration>,
+    /// How many transactions began after it.
+    pub behind: i32,
+}
+
+/// Who has a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A connection.
+    Session {
+        /// Its server process.
+        pid: i32,
+        /// What the client calls itself.
+        application: String,
+        /// `active`, `idle in transaction`, …
+        state: String,
+    },
+    /// A transaction that was prepared and neither committed nor rolled back.
+    Prepared {
+        /// Its name.
+        gid: String,
+    },
+    /// A replication slot.
+    Slot {
+        /// Its name.
+        name: String,
+        /// Whether somebody reads from it.
+        active: bool,
+    },
+}
+
+impl Store {
+    /// Dead rows of `jobs` and the oldest snapshot. Of other roles' sessions only what this role may see.
+    pub async fn dead_rows(&self) -> Result<DeadRows, StoreError> {
+        let rows: Option<i64> =
+            sqlx::query_scalar("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'jobs'::regclass")
+                .fetch_optional(&self.sessions)
+                .await?;
+        let oldest = sqlx::query(include_str!("../../queries/oldest_snapshot.sql"))
+            .fetch_optional(&self.sessions)
+            .await?
+            .map(|row| {
+                let name: String = row.try_get::<Option<String>, _>("name")?.unwrap_or_default();
+                let state: String = row.try_get::<Option<String>, _>("state")?.unwrap_or_default();
+                let holder = match row.try_get::<&str, _>("kind")? {
+                    "prepared" => Holder::Prepared { gid: name },
+                    "slot" => Holder::Slot { name, active: state == "active" },
+                    _ => Holder::Session { pid: row.try_get("pid")?, application: name, state },
+                };
+                let age_s: Option<f64> = row.try_get("age_s")?;
+                let age = age_s.map(|age_s| Duration::try_from_secs_f64(age_s).unwrap_or_default());
+                Ok::<_, StoreError>(OldestSnapshot { holder, age, behind: row.try_get("behind")? })
+            })
+            .transpose()?;
+        Ok(DeadRows { rows: rows.unwrap_or_default(), oldest })
+    }
+}
