@@ -1,5 +1,9 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
+mod queue;
+
+pub use queue::QueueCommand;
+
 use crate::env;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -78,7 +82,7 @@ pub enum Command {
     /// Run a worker
     #[command(subcommand)]
     Worker(WorkerCommand),
-    /// Look into the queues
+    /// Look into the queues, and look after them
     #[command(subcommand)]
     Queue(QueueCommand),
     /// Look at monitors
@@ -96,6 +100,9 @@ pub enum Command {
     /// Look after the database
     #[command(subcommand)]
     Db(DbCommand),
+    /// Print what keeps this installation running under supervisor, systemd, cron or Windows
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -213,6 +220,12 @@ pub struct WorkerArgs {
     /// Jobs worked on at once [default: 100, notifications 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: Option<u32>,
+    /// Only these of its queues, each with slots of its own [default: all of them]
+    #[arg(long = "queue", value_name = "QUEUE,…", value_delimiter = ',')]
+    pub queues: Vec<String>,
+    /// Stop when the process holds more memory than so many MiB [default: no limit]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: Option<u32>,
     /// Stop after so many jobs
     #[arg(long, value_name = "N")]
     pub max_jobs: Option<u64>,
@@ -228,39 +241,6 @@ pub struct WorkerArgs {
     /// How long what runs may go on after a stop
     #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum QueueCommand {
-    /// What is in the queues; exit 1 when one is at or over its limit
-    Monitor {
-        /// All that there are, if none is named
-        queues: Vec<String>,
-        /// The limit of jobs, whatever their state
-        #[arg(long, value_name = "N", default_value_t = 1_000)]
-        max: i64,
-    },
-    /// The jobs that will not run again by themselves
-    Failed {
-        /// Of this queue
-        #[arg(long)]
-        queue: Option<String>,
-        /// At most so many, the newest first
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
-    },
-    /// Put failed jobs back, with their attempts at zero
-    Retry {
-        /// Ids, as `queue failed` shows them, or `all`
-        #[arg(required_unless_present = "range", value_name = "ID|all")]
-        ids: Vec<String>,
-        /// Of this queue
-        #[arg(long)]
-        queue: Option<String>,
-        /// Ids from A to B
-        #[arg(long, value_name = "A-B", conflicts_with = "ids")]
-        range: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -318,6 +298,59 @@ pub enum DbCommand {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Programs for supervisor
+    Supervisor {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// Whom they run as [default: who asks]
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Where their logs go [default: as root /var/log/supervisor, else `log` in the data directory]
+        #[arg(long, value_name = "DIR")]
+        logs: Option<PathBuf>,
+    },
+    /// Units for systemd
+    Systemd {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// Whom they run as [default: who asks; when that is root: uptime]
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Write the units into this folder, in place of printing them
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Lines for a crontab
+    Cron {
+        /// The program [default: this one]
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
+    /// Commands for NSSM, which runs services on Windows; printed elsewhere, for `C:\Program Files\uptime`
+    Windows {
+        #[command(flatten)]
+        service: ServiceArgs,
+        /// Where their logs go [default: `log` in the data directory]
+        #[arg(long, value_name = "DIR")]
+        logs: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ServiceArgs {
+    /// Workers that run checks
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub checks: u32,
+    /// Workers that deliver notifications
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub notifications: u32,
+    /// The program [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -42,11 +42,25 @@ pub struct Entry {
 pub struct Cell {
     text: String,
     style: Style,
+    /// On a terminal: aligned to the right.
+    right: bool,
+    /// On a terminal: no longer than its line.
+    cut: bool,
 }
 
 impl Cell {
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self { text: text.into(), style, right: false, cut: false }
+    }
+
+    /// A number: on a terminal, aligned to the right.
+    pub fn number(text: impl Into<String>, style: Style) -> Self {
+        Self { right: true, ..Self::styled(text, style) }
+    }
+
+    /// The last of its row and long: on a terminal, cut to the line.
+    pub fn cut(text: impl Into<String>) -> Self {
+        Self { cut: true, ..Self::styled(text, Style::new()) }
     }
 }
 
@@ -93,6 +107,11 @@ impl Printer {
         }
     }
 
+    /// Whether somebody still reads what is written.
+    pub fn is_read(&self) -> bool {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// Whether all of the answer was written. A reader that went away has what it wanted.
     pub fn finish(&self) -> Result<(), CommandError> {
         let flushed = anstream::stdout().flush().err();
@@ -122,13 +141,20 @@ impl Printer {
         }
         let _ = writeln!(stderr, "{BAD}error:{BAD:#} {}", error.message);
         if let Some(hint) = &error.hint {
-            let _ = writeln!(stderr, "{HINT}hint:{HINT:#} {hint}");
+            let _ = writeln!(stderr, "{}", hint_line(hint));
         }
     }
 
     /// `warning: …`.
     pub fn warning(&self, message: impl AsRef<str>) {
         self.note(format!("{ODD}warning:{ODD:#} {}", message.as_ref()));
+    }
+
+    /// `hint: …`, for the person at the terminal; nothing elsewhere.
+    pub fn hint(&self, hint: &str) {
+        if self.terminal && !self.is_json() {
+            self.note(hint_line(hint));
+        }
     }
 
     /// A list: JSON as `{"schema_version": 1, "<name>": […]}`, NDJSON as a line for each, text as a table.
@@ -162,26 +188,7 @@ impl Printer {
             }
             return;
         }
-        if rows.is_empty() {
-            return;
-        }
-        let mut all =
-            vec![headers.iter().map(|header| Cell::styled(header.to_uppercase(), FAINT)).collect::<Vec<_>>()];
-        all.extend(rows);
-        let columns = headers.len();
-        let width = |column: usize| {
-            all.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &all {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let style = cell.style;
-                let _ = write!(line, "{style}{}{style:#}", cell.text);
-                if column + 1 < row.len() {
-                    line.push_str(&" ".repeat(widths[column].saturating_sub(cell.text.width()) + 2));
-                }
-            }
+        for line in aligned(headers, rows) {
             self.line(line);
         }
     }
@@ -193,6 +200,31 @@ impl Printer {
             Some(at) if self.terminal => ago(at, Timestamp::now()),
             Some(at) => rfc3339(at),
         }
+    }
+
+    /// A number: `1,204,312` for a person, `1204312` for a program.
+    pub fn number(&self, number: i64) -> String {
+        if self.terminal { grouped(number) } else { number.to_string() }
+    }
+
+    /// A bar on stderr for so many things to do, on a terminal and where there are many; elsewhere nothing is shown.
+    pub fn progress(&self, what: &str, total: u64) -> ProgressBar {
+        if total < PROGRESS_LEAST || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(total).with_message(what.to_owned());
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {bar:30.cyan/dim} {human_pos} of {human_len} {eta:.dim}")
+        {
+            bar.set_style(style);
+        }
+        bar
+    }
+
+    /// A picture that is drawn again and again in the same place, where a person sees it; `None` elsewhere.
+    pub fn live(&self) -> Option<Live> {
+        let seen = self.terminal && !self.is_json();
+        seen.then(|| Live { terminal: console::Term::buffered_stdout(), drawn: 0 })
     }
 
     /// A spinner on stderr, on a terminal; elsewhere each step is a line.
@@ -207,6 +239,104 @@ impl Printer {
         bar.enable_steady_tick(Duration::from_millis(100));
         Steps { bar: Some(bar), printer: self.clone() }
     }
+}
+
+/// `hint: …`.
+pub fn hint_line(hint: &str) -> String {
+    format!("{HINT}hint:{HINT:#} {hint}")
+}
+
+/// From how many things to do on, a person likes to see how far it has come.
+const PROGRESS_LEAST: u64 = 2_000;
+
+/// Lines on stdout that are drawn in place of those that were drawn before. Between two pictures the cursor rests at the
+/// beginning of the line below, where the `^C` that a terminal writes by itself breaks nothing.
+#[derive(Debug)]
+pub struct Live {
+    terminal: console::Term,
+    drawn: usize,
+}
+
+impl Live {
+    /// Draws these lines. Where the terminal is too low for all, the last one is among those that are seen.
+    pub fn draw(&mut self, lines: &[String]) -> std::io::Result<()> {
+        let (rows, columns) = self.terminal.size();
+        let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+        let rows_of =
+            |line: &String| console::measure_text_width(line).div_ceil(usize::from(columns).max(1)).max(1);
+        self.terminal.move_cursor_up(self.drawn)?;
+        self.terminal.clear_to_end_of_screen()?;
+        self.drawn = 0;
+        let mut room = usize::from(rows).saturating_sub(1 + lines.last().map_or(0, rows_of));
+        for (nth, line) in lines.iter().enumerate() {
+            let is_last = nth + 1 == lines.len();
+            if !is_last && rows_of(line) > room {
+                continue;
+            }
+            let text = if plain { console::strip_ansi_codes(line) } else { line.into() };
+            self.terminal.write_line(&text)?;
+            self.drawn += rows_of(line);
+            room = room.saturating_sub(if is_last { 0 } else { rows_of(line) });
+        }
+        self.terminal.flush()
+    }
+}
+
+/// A table's lines for a terminal.
+pub fn aligned(headers: &[&str], rows: Vec<Vec<Cell>>) -> Vec<String> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let is_right = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right));
+    let header = headers.iter().enumerate().map(|(column, header)| {
+        let cell = Cell::styled(header.to_uppercase(), FAINT);
+        if is_right(column) { Cell { right: true, ..cell } } else { cell }
+    });
+    let mut all = vec![header.collect::<Vec<_>>()];
+    all.extend(rows);
+    let width = |column: usize| {
+        all.iter()
+            .filter_map(|row| row.get(column))
+            .filter(|cell| !cell.cut)
+            .map(|cell| cell.text.width())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
+    all.iter().map(|row| aligned_line(row, &widths)).collect()
+}
+
+fn aligned_line(row: &[Cell], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (column, cell) in row.iter().enumerate() {
+        let style = cell.style;
+        if cell.cut {
+            let before: usize = widths[..column].iter().map(|width| width + 2).sum();
+            let room = line_width().saturating_sub(before).max(CUT_LEAST);
+            let _ = write!(line, "{style}{}{style:#}", console::truncate_str(&cell.text, room, "…"));
+            continue;
+        }
+        let space = " ".repeat(widths[column].saturating_sub(cell.text.width()));
+        if cell.right {
+            line.push_str(&space);
+        }
+        let _ = write!(line, "{style}{}{style:#}", cell.text);
+        if column + 1 < row.len() {
+            if !cell.right {
+                line.push_str(&space);
+            }
+            line.push_str("  ");
+        }
+    }
+    line
+}
+
+/// Of a cell that is cut to its line, at least so much is shown, even if it wraps.
+const CUT_LEAST: usize = 20;
+
+/// How wide a line of the terminal is.
+fn line_width() -> usize {
+    usize::from(console::Term::stdout().size().1)
 }
 
 /// What a command does before it can begin, step by step.
@@ -255,6 +385,19 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
+/// A number in groups of three digits: `1,204,312`.
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = if number < 0 { String::from("-") } else { String::new() };
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Milliseconds with one decimal: `12.3`.
 pub fn ms(took: Duration) -> String {
     format!("{:.1}", took.as_secs_f64() * 1e3)
@@ -266,5 +409,28 @@ pub fn state_style(state: &str) -> Style {
         "up" => GOOD,
         "down" => BAD,
         _ => ODD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let groups = [0, 7, 999, 1_000, -12_345, 1_204_312].map(grouped);
+        assert_eq!(groups, ["0", "7", "999", "1,000", "-12,345", "1,204,312"]);
+    }
+
+    #[test]
+    fn numbers_are_aligned_to_the_right_with_their_headers() {
+        let plain = Style::new();
+        let row = |name: &str, number: &str, last: &str| {
+            vec![Cell::from(name), Cell::number(number, plain), Cell::styled(last, plain)]
+        };
+        let lines =
+            aligned(&["queue", "n", "state"], vec![row("a", "1,000", "ok"), row("longer", "7", "paused")]);
+        let lines: Vec<_> = lines.iter().map(|line| console::strip_ansi_codes(line).into_owned()).collect();
+        assert_eq!(lines, ["QUEUE       N  STATE", "a       1,000  ok", "longer      7  paused"]);
     }
 }

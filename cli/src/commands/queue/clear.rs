@@ -1,0 +1,85 @@
+//! `uptime queue clear`: what waits in a queue is deleted; what runs is left to its workers.
+
+use super::jobs;
+use crate::confirm::confirm;
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use serde_json::json;
+use std::time::Duration;
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_store::Store;
+use uptime_store::operations::QueueSize;
+use uptime_store::operations::control::Cleared;
+
+pub async fn clear(
+    store: &Store,
+    queue: &str,
+    (yes, dry_run): (bool, bool),
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    // What comes after the question is not what was asked about.
+    let as_of = store.instant_before(Duration::ZERO).await?;
+    let before = size(store, queue).await?;
+    if dry_run {
+        let planned = Cleared { ready: before.ready, delayed: before.delayed };
+        say(queue, planned, before.reserved, true, printer);
+        return Ok(Exit::Ok);
+    }
+    let waiting = (before.ready + before.delayed).unsigned_abs();
+    if waiting > 0 {
+        confirm(&format!("this deletes {} waiting in `{queue}`{}", jobs(waiting), consequence(queue)), yes)?;
+    }
+    let bar = printer.progress("deleting", waiting);
+    let (mut cleared, mut position) = (Cleared::default(), None);
+    while let Some((chunk, reached)) = store.clear_queue(queue, as_of, position).await? {
+        cleared.ready += chunk.ready;
+        cleared.delayed += chunk.delayed;
+        position = Some(reached);
+        bar.inc((chunk.ready + chunk.delayed).unsigned_abs());
+    }
+    bar.finish_and_clear();
+    say(queue, cleared, size(store, queue).await?.reserved, false, printer);
+    Ok(Exit::Ok)
+}
+
+async fn size(store: &Store, queue: &str) -> Result<QueueSize, CommandError> {
+    let sizes = store.queue_sizes(&[queue.to_owned()]).await?;
+    sizes.into_iter().next().ok_or_else(|| CommandError::new(Exit::Bug, format!("`{queue}` has no size")))
+}
+
+fn consequence(queue: &str) -> &'static str {
+    match queue {
+        NOTIFICATIONS => ", which nobody will be told",
+        MONITOR_CHECKS => "; each monitor is checked again at its next slot",
+        _ => "",
+    }
+}
+
+fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Printer) {
+    let Cleared { ready, delayed } = cleared;
+    let deleted = ready + delayed;
+    if printer.is_json() {
+        printer.json(&json!({
+            "schema_version": 1, "queue": queue, "deleted": deleted, "ready": ready, "delayed": delayed,
+            "reserved": reserved, "dry_run": dry_run,
+        }));
+        return;
+    }
+    if !printer.is_terminal() {
+        let word = if dry_run { "would be deleted" } else { "deleted" };
+        printer.line(format!("{queue}\t{word}\t{deleted}\tstill run\t{reserved}"));
+        return;
+    }
+    let word = if dry_run { "would be deleted from" } else { "deleted from" };
+    let parts = if ready > 0 && delayed > 0 {
+        format!(" ({} ready, {} delayed)", printer.number(ready), printer.number(delayed))
+    } else {
+        String::new()
+    };
+    let run = match reserved {
+        0 => "none runs".into(),
+        1 => "1 still runs".into(),
+        many => format!("{} still run", printer.number(many)),
+    };
+    printer.line(format!("{} {word} `{queue}`{parts}; {run}", jobs(deleted.unsigned_abs())));
+}

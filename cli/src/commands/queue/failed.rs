@@ -1,0 +1,141 @@
+//! `uptime queue failed`: the list, and the whole story of one.
+
+use super::none_has;
+use crate::exit::{CommandError, Exit};
+use crate::output::{BAD, Cell, Entry, FAINT, HINT, Printer, ago, rfc3339};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uptime_core::id::JobId;
+use uptime_store::Store;
+use uptime_store::failed::FailedJob;
+
+/// The failed list, newest first.
+pub async fn list(
+    store: &Store,
+    queue: Option<&str>,
+    limit: i64,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let jobs = store.failed_jobs(queue, limit).await?;
+    let entries = jobs.iter().map(|job| Entry { json: json(job), cells: cells(job, printer) }).collect();
+    printer.list("jobs", &["id", "queue", "subject", "attempts", "failed", "error"], entries);
+    match jobs.as_slice() {
+        [] if printer.is_terminal() && !printer.is_json() => printer.note("no failed jobs"),
+        [] => {}
+        [job, ..] => {
+            printer.hint(&format!("`uptime queue failed {}` tells the whole story", job.id));
+            printer.hint(&format!(
+                "`{}` tries it again, `uptime queue retry all` tries all",
+                retry_command(job)
+            ));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The whole story of each.
+pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
+    let jobs = store.failed_jobs_by_id(ids).await?;
+    if printer.is_json() {
+        let entries = jobs.iter().map(|job| Entry { json: json(job), cells: Vec::new() }).collect();
+        printer.list("jobs", &[], entries);
+    } else {
+        for (nth, job) in jobs.iter().enumerate() {
+            if nth > 0 {
+                printer.line("");
+            }
+            for line in if printer.is_terminal() { story(job, Timestamp::now()) } else { facts(job) } {
+                printer.line(line);
+            }
+        }
+    }
+    let missing: Vec<&JobId> = ids.iter().filter(|id| jobs.iter().all(|job| job.id != **id)).collect();
+    if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
+}
+
+fn json(job: &FailedJob) -> Value {
+    let errors: Vec<Value> = job
+        .errors
+        .iter()
+        .map(|error| json!({ "attempt": error.attempt, "at": rfc3339(error.at), "error": error.error }))
+        .collect();
+    let notification = job.notification.as_ref();
+    json!({
+        "id": job.id,
+        "queue": job.queue,
+        "subject": job.subject,
+        "attempts": job.attempts,
+        "error": last_error(job),
+        "errors": errors,
+        "created_at": rfc3339(job.created_at),
+        "failed_at": rfc3339(job.failed_at),
+        "event": notification.map(|notification| &notification.event),
+        "monitor": notification.map(|notification| &notification.monitor),
+        "incident_id": notification.and_then(|notification| notification.incident),
+        "delivery_id": notification.map(|notification| notification.delivery_id),
+    })
+}
+
+fn cells(job: &FailedJob, printer: &Printer) -> Vec<Cell> {
+    vec![
+        job.id.to_string().into(),
+        job.queue.as_str().into(),
+        job.subject.as_str().into(),
+        Cell::number(job.attempts.to_string(), anstyle::Style::new()),
+        printer.time(Some(job.failed_at)).into(),
+        Cell::cut(last_error(job)),
+    ]
+}
+
+fn last_error(job: &FailedJob) -> &str {
+    job.errors.last().map(|error| error.error.as_str()).unwrap_or_default()
+}
+
+/// What there is to say of it, by name: what it was about, what it was to tell.
+fn what(job: &FailedJob) -> Vec<(&'static str, String)> {
+    let mut what = vec![("queue", job.queue.clone()), ("subject", job.subject.clone())];
+    if let Some(notification) = &job.notification {
+        let incident = notification.incident.map(|id| format!(", incident {id}")).unwrap_or_default();
+        what.push(("message", format!("{} of {}{incident}", notification.event, notification.monitor)));
+        what.push(("delivery", notification.delivery_id.to_string()));
+    } else if job.queue == uptime_store::NOTIFICATIONS {
+        what.push(("message", "its notification was removed".into()));
+    }
+    what.push(("attempts", job.attempts.to_string()));
+    what
+}
+
+/// For a person.
+fn story(job: &FailedJob, now: Timestamp) -> Vec<String> {
+    let when = |at| format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
+    let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {value}");
+    let mut lines = vec![format!("failed job {BAD}{}{BAD:#}", job.id)];
+    lines.extend(what(job).iter().map(|(name, value)| named(name, value)));
+    lines.push(named("enqueued", &when(job.created_at)));
+    lines.push(named("failed", &when(job.failed_at)));
+    for error in &job.errors {
+        lines.push(named(&format!("attempt {}", error.attempt), &when(error.at)));
+        lines.push(named("", &error.error));
+    }
+    lines.push(named("retry", &format!("{HINT}{}{HINT:#}", retry_command(job))));
+    lines
+}
+
+/// For a program: a name and its values on each line.
+fn facts(job: &FailedJob) -> Vec<String> {
+    let mut lines = vec![format!("id\t{}", job.id)];
+    lines.extend(what(job).iter().map(|(name, value)| format!("{name}\t{value}")));
+    lines.push(format!("enqueued\t{}", rfc3339(job.created_at)));
+    lines.push(format!("failed\t{}", rfc3339(job.failed_at)));
+    lines.extend(
+        job.errors
+            .iter()
+            .map(|error| format!("error\t{}\t{}\t{}", error.attempt, rfc3339(error.at), error.error)),
+    );
+    lines.push(format!("retry\t{}", retry_command(job)));
+    lines
+}
+
+fn retry_command(job: &FailedJob) -> String {
+    format!("uptime queue retry {}", job.id)
+}

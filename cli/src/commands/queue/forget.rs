@@ -1,0 +1,112 @@
+//! `uptime queue forget`, `flush` and `prune-failed`: failed jobs that get no other chance.
+
+use super::{jobs, missing, none_has};
+use crate::confirm::confirm;
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use serde_json::json;
+use std::time::Duration;
+use uptime_core::id::JobId;
+use uptime_store::failed::Selection;
+use uptime_store::{Store, StoreError};
+
+/// Deletes the named ones. Their names are the question's answer: none is asked.
+pub async fn forget(
+    store: &Store,
+    ids: &[JobId],
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let which = Selection::of(ids);
+    let found = if dry_run {
+        store.failed_jobs_by_id(ids).await?.into_iter().map(|job| job.id).collect()
+    } else {
+        delete(store, &which, 0, printer).await?.1
+    };
+    let missing = missing(&which, &found);
+    if printer.is_json() {
+        printer.json(
+            &json!({ "schema_version": 1, "deleted": found.len(), "missing": missing, "dry_run": dry_run }),
+        );
+    } else {
+        for id in &found {
+            printer.line(format!("{id}\t{}", if dry_run { "would be deleted" } else { "deleted" }));
+        }
+    }
+    if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
+}
+
+/// Deletes all, or those that failed `hours` ago or earlier. What fails while somebody thinks about the question stays.
+pub async fn flush(
+    store: &Store,
+    queue: Option<String>,
+    hours: i64,
+    (yes, dry_run): (bool, bool),
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let which = Selection { queue, failed_by: Some(hours_ago(store, hours).await?), ..Selection::default() };
+    let count = store.count_failed(&which).await?;
+    if count > 0 && !dry_run {
+        let of = which.queue.as_ref().map(|queue| format!(" of `{queue}`")).unwrap_or_default();
+        let age = if hours > 0 { format!(" that failed {hours} h ago or earlier") } else { String::new() };
+        confirm(&format!("this deletes {} from the failed list{of}{age}", jobs(count)), yes)?;
+    }
+    let deleted = if dry_run { count } else { delete(store, &which, count, printer).await?.0 };
+    say(deleted, dry_run, printer);
+    Ok(Exit::Ok)
+}
+
+/// Deletes those that failed `hours` ago or earlier. For cron: without a question, and without a word when there are none.
+pub async fn prune(
+    store: &Store,
+    hours: i64,
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let which = Selection { failed_by: Some(hours_ago(store, hours).await?), ..Selection::default() };
+    let count = store.count_failed(&which).await?;
+    let deleted = if dry_run { count } else { delete(store, &which, count, printer).await?.0 };
+    if deleted > 0 || printer.is_terminal() || printer.is_json() {
+        say(deleted, dry_run, printer);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Gives how many were deleted, and for a selection by ids which.
+async fn delete(
+    store: &Store,
+    which: &Selection,
+    total: u64,
+    printer: &Printer,
+) -> Result<(u64, Vec<JobId>), StoreError> {
+    let bar = printer.progress("deleting", total);
+    let (mut count, mut found, mut after) = (0, Vec::new(), None);
+    loop {
+        let chunk = store.delete_failed(which, after).await?;
+        let Some(last) = chunk.last() else { break };
+        after = Some(*last);
+        let len = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        count += len;
+        bar.inc(len);
+        if which.ids.is_some() {
+            found.extend(chunk);
+        }
+    }
+    bar.finish_and_clear();
+    Ok((count, found))
+}
+
+fn say(deleted: u64, dry_run: bool, printer: &Printer) {
+    if printer.is_json() {
+        printer.json(&json!({ "schema_version": 1, "deleted": deleted, "dry_run": dry_run }));
+    } else if printer.is_terminal() {
+        printer.line(format!("{} {}", jobs(deleted), if dry_run { "would be deleted" } else { "deleted" }));
+    } else {
+        printer.line(format!("{}\t{deleted}", if dry_run { "would be deleted" } else { "deleted" }));
+    }
+}
+
+/// By the database's clock.
+async fn hours_ago(store: &Store, hours: i64) -> Result<jiff::Timestamp, StoreError> {
+    store.instant_before(Duration::from_hours(hours.unsigned_abs())).await
+}

@@ -1,0 +1,338 @@
+//! `uptime queue monitor`: what is in the queues, whether somebody works on them, and what slows them down.
+
+use super::busy;
+use crate::exit::{CommandError, Exit};
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, aligned, hint_line, rfc3339, span};
+use crate::signals;
+use anstyle::Style;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use uptime_core::ErrorClass;
+use uptime_core::check::printable;
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::duration;
+use uptime_store::operations::QueueSize;
+use uptime_store::operations::busy::Told;
+use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
+use uptime_store::{Store, StoreError};
+
+const COLUMNS: &[&str] =
+    &["queue", "ready", "delayed", "reserved", "failed", "oldest", "per second", "workers", "state"];
+
+/// From how many dead rows on they are felt, if they can't be removed.
+const DEAD_ROWS_FELT: i64 = 10_000;
+
+/// From what age on a snapshot is not just one that passes.
+const SNAPSHOT_OLD: Duration = Duration::from_mins(1);
+
+/// As much, in transactions, of a snapshot whose age nobody knows.
+const SNAPSHOT_FAR_BEHIND: i32 = 1_000;
+
+/// Who watches rests so many times as long as a look took: ten million rows are not counted every other second.
+const RESTS: u32 = 9;
+
+/// What is asked.
+pub struct Asked {
+    pub queues: Vec<String>,
+    /// The limit of jobs, itself over it.
+    pub max: i64,
+    /// Whether channels are told of a queue that is over it.
+    pub tells: bool,
+}
+
+/// What one look saw.
+struct Look {
+    at: Timestamp,
+    sizes: Vec<QueueSize>,
+    dead: DeadRows,
+    /// For each queue over the limit what came of it, if channels are to be told.
+    told: Vec<(String, Told)>,
+    max: i64,
+}
+
+/// One look; exit 1 when a queue is over its limit.
+pub async fn once(store: &Store, asked: &Asked, printer: &Printer) -> Result<Exit, CommandError> {
+    let look = Look::take(store, asked).await?;
+    look.print(printer, None);
+    if printer.is_terminal() && !printer.is_json() {
+        for note in look.notes(printer) {
+            printer.note(note);
+        }
+    }
+    let over = look.sizes.iter().any(|size| is_over(size, asked.max));
+    Ok(if over { Exit::No } else { Exit::Ok })
+}
+
+/// A look every so often, until a signal, or until nobody reads any more: in place where a person sees it, one after the other elsewhere.
+pub async fn watch(
+    store: &Store,
+    asked: &Asked,
+    every: Duration,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let stop = signals::stop()?;
+    let mut live = printer.live();
+    let footer =
+        |text: &str| format!("{FAINT}every {}; Ctrl-C stops{FAINT:#}{text}", duration::format(every));
+    let mut last = Vec::new();
+    while printer.is_read() {
+        let began = Instant::now();
+        let Some(looked) = unless_stopped(&stop, Look::take(store, asked)).await else { break };
+        // One that failed cost the database nothing.
+        let rest = if looked.is_ok() { every.max(began.elapsed() * RESTS) } else { every };
+        match (looked, &mut live) {
+            (Ok(look), Some(live)) => {
+                last = look.lines(printer);
+                live.draw(&with(&last, footer("")))?;
+            }
+            (Ok(look), None) => look.print(printer, Some(look.at)),
+            // The next look has another try: somebody who watches wants to see it come back.
+            (Err(error), Some(live)) if error.class() == ErrorClass::Transient => {
+                live.draw(&with(&last, footer(&format!("  {BAD}{error}{BAD:#}"))))?;
+            }
+            (Err(error), None) if error.class() == ErrorClass::Transient => {
+                printer.warning(error.to_string());
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
+        if unless_stopped(&stop, tokio::time::sleep(rest)).await.is_none() {
+            break;
+        }
+    }
+    // What was seen last stays on the screen.
+    if let Some(live) = &mut live {
+        live.draw(&last)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn with(lines: &[String], footer: String) -> Vec<String> {
+    lines.iter().cloned().chain([footer]).collect()
+}
+
+async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        done = work => Some(done),
+    }
+}
+
+/// As in Laravel: all rows count, and the limit itself is over it.
+fn is_over(size: &QueueSize, max: i64) -> bool {
+    size.size() >= max
+}
+
+impl Look {
+    async fn take(store: &Store, asked: &Asked) -> Result<Self, StoreError> {
+        let sizes = store.queue_sizes(&asked.queues).await?;
+        let dead = store.dead_rows().await?;
+        let mut told = Vec::new();
+        if asked.tells {
+            let (over, below): (Vec<_>, Vec<_>) = sizes.iter().partition(|size| is_over(size, asked.max));
+            for size in over {
+                told.push((size.queue.clone(), busy::tell(store, size, asked.max).await?));
+            }
+            store.forget_busy(&below).await?;
+        }
+        Ok(Self { at: Timestamp::now(), sizes, dead, told, max: asked.max })
+    }
+
+    /// Writes it as data. `at`: of one look among many, when it was.
+    fn print(&self, printer: &Printer, at: Option<Timestamp>) {
+        if printer.is_json() && !printer.streams() {
+            let queues: Vec<Value> = self.sizes.iter().map(|size| self.json(size)).collect();
+            let mut answer = json!({ "schema_version": 1, "queues": queues });
+            extend(&mut answer, self.dead_json());
+            if let Some(at) = at {
+                extend(&mut answer, json!({ "at": rfc3339(at) }));
+            }
+            printer.json(&answer);
+            return;
+        }
+        let entries = self.sizes.iter().map(|size| {
+            let (mut json, mut cells) = (self.json(size), self.cells(size, printer));
+            extend(&mut json, self.dead_json());
+            if let Some(at) = at {
+                extend(&mut json, json!({ "at": rfc3339(at) }));
+                cells.insert(0, rfc3339(at).into());
+            }
+            Entry { json, cells }
+        });
+        printer.list("queues", COLUMNS, entries.collect());
+    }
+
+    /// What a person sees.
+    fn lines(&self, printer: &Printer) -> Vec<String> {
+        let rows = self.sizes.iter().map(|size| self.cells(size, printer)).collect();
+        let mut lines = aligned(COLUMNS, rows);
+        lines.extend(self.notes(printer));
+        lines
+    }
+
+    fn json(&self, size: &QueueSize) -> Value {
+        json!({
+            "queue": size.queue,
+            "ready": size.ready,
+            "delayed": size.delayed,
+            "reserved": size.reserved,
+            "failed": size.failed,
+            "oldest_wait_ms": size.oldest_wait_ms,
+            "per_second": tenths(size.per_second),
+            "over_max": is_over(size, self.max),
+            "workers": size.workers,
+            "paused": size.paused_at.is_some(),
+        })
+    }
+
+    fn dead_json(&self) -> Value {
+        let oldest = self.dead.oldest.as_ref();
+        json!({
+            "dead_rows": self.dead.rows,
+            "oldest_snapshot_s": oldest.and_then(|oldest| oldest.age).map(|age| tenths(age.as_secs_f64())),
+            "oldest_snapshot_by": oldest.map(|oldest| name(&oldest.holder)),
+        })
+    }
+
+    fn cells(&self, size: &QueueSize, printer: &Printer) -> Vec<Cell> {
+        let plain = Style::new();
+        let number =
+            |count: i64, style| Cell::number(printer.number(count), if count == 0 { FAINT } else { style });
+        let over = is_over(size, self.max);
+        let (state, style) = match (over, size.paused_at.is_some(), is_idle(size)) {
+            (false, false, false) => ("ok", GOOD),
+            (false, false, true) => ("no worker", ODD),
+            (false, true, _) => ("paused", ODD),
+            (true, false, false) => ("over", BAD),
+            (true, false, true) => ("over, no worker", BAD),
+            (true, true, _) => ("over, paused", BAD),
+        };
+        let wait = size.oldest_wait_ms.map_or("–".into(), |ms| span(ms.unsigned_abs() / 1_000));
+        vec![
+            Cell::styled(size.queue.as_str(), if over { BAD } else { plain }),
+            number(size.ready, plain),
+            number(size.delayed, plain),
+            number(size.reserved, plain),
+            number(size.failed, ODD),
+            Cell::number(wait, if size.oldest_wait_ms.is_none() { FAINT } else { plain }),
+            Cell::number(
+                format!("{:.1}", tenths(size.per_second)),
+                if size.per_second == 0.0 { FAINT } else { plain },
+            ),
+            number(size.workers, plain),
+            Cell::styled(state, style),
+        ]
+    }
+
+    /// What a person wants to know beside the numbers, and the way out.
+    fn notes(&self, printer: &Printer) -> Vec<String> {
+        let mut notes = Vec::new();
+        for size in &self.sizes {
+            let queue = size.queue.as_str();
+            if is_over(size, self.max) {
+                notes.push(format!(
+                    "`{BAD}{queue}{BAD:#}` has {} jobs, and its limit is {}{}",
+                    printer.number(size.size()),
+                    printer.number(self.max),
+                    self.told_of(queue)
+                ));
+            }
+            if size.paused_at.is_some() && size.ready > 0 {
+                let ago = printer.time(size.paused_at);
+                let ago = if ago == "now" { "just now" } else { ago.as_str() };
+                notes.push(hint_line(&format!(
+                    "`{queue}` was paused {ago}: `uptime queue resume {queue}` lets it go on"
+                )));
+            } else if is_idle(size) {
+                notes.push(hint_line(&nobody_works_on(queue)));
+            }
+        }
+        notes.extend(self.dead_note(printer));
+        notes
+    }
+
+    /// Who is told that a queue is over its limit.
+    fn told_of(&self, queue: &str) -> String {
+        match self.told.iter().find(|(name, _)| name == queue) {
+            Some((_, Told::Channels(channels))) => format!("; told to {}", channels.join(", ")),
+            Some((_, Told::Already)) => "; that was told within the last hour".into(),
+            Some((_, Told::Nobody)) => "; no channel wants to hear of it".into(),
+            None => String::new(),
+        }
+    }
+
+    /// Dead rows matter when there are many and somebody keeps them.
+    fn dead_note(&self, printer: &Printer) -> Vec<String> {
+        let Some(oldest) = self.dead.oldest.as_ref().filter(|_| self.dead.rows >= DEAD_ROWS_FELT) else {
+            return Vec::new();
+        };
+        let since = match oldest.age {
+            Some(age) if age >= SNAPSHOT_OLD => format!("for {}", span(age.as_secs())),
+            None if oldest.behind >= SNAPSHOT_FAR_BEHIND => {
+                format!("since {} transactions ago", printer.number(oldest.behind.into()))
+            }
+            _ => return Vec::new(),
+        };
+        vec![
+            format!(
+                "{ODD}{} dead rows{ODD:#} slow the queues down: {} has kept them {since}",
+                printer.number(self.dead.rows),
+                name(&oldest.holder)
+            ),
+            hint_line(&way_out(oldest)),
+        ]
+    }
+}
+
+/// Jobs are ready, and nobody is there to run them.
+fn is_idle(size: &QueueSize) -> bool {
+    size.ready > 0 && size.workers == 0 && size.paused_at.is_none()
+}
+
+fn nobody_works_on(queue: &str) -> String {
+    if [MONITOR_CHECKS, NOTIFICATIONS].contains(&queue) {
+        format!("nobody works on `{queue}`: `uptime worker {queue}` does")
+    } else {
+        format!("nobody works on `{queue}`, and `uptime` has no worker for it")
+    }
+}
+
+fn name(holder: &Holder) -> String {
+    match holder {
+        Holder::Session { pid, application, state } => {
+            let application = if application.is_empty() { "a nameless client" } else { application };
+            format!("{} (pid {pid}, {})", printable(application, 64), printable(state, 64))
+        }
+        Holder::Prepared { gid } => format!("the prepared transaction `{}`", printable(gid, 200)),
+        Holder::Slot { name, active } => {
+            let read = if *active { "in use" } else { "nobody reads from it" };
+            format!("the replication slot `{name}` ({read})")
+        }
+    }
+}
+
+fn way_out(oldest: &OldestSnapshot) -> String {
+    match &oldest.holder {
+        Holder::Session { pid, .. } => format!(
+            "let it end, or end it where it runs; `SELECT pg_terminate_backend({pid})` ends it by force"
+        ),
+        Holder::Prepared { gid } => {
+            let gid = gid.replace('\'', "''");
+            format!("`COMMIT PREPARED '{gid}'` or `ROLLBACK PREPARED '{gid}'` ends it")
+        }
+        Holder::Slot { name, .. } => format!(
+            "let its reader catch up; if there is none any more, `SELECT pg_drop_replication_slot('{name}')`"
+        ),
+    }
+}
+
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+fn extend(object: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (object, more) {
+        fields.extend(more);
+    }
+}
