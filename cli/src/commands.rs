@@ -10,6 +10,7 @@ mod incident;
 mod monitor;
 mod queue;
 mod schedule;
+mod service;
 mod up;
 mod worker;
 
@@ -36,6 +37,7 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Incident(command) => incident::run(&global, &command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,
+        Command::Service(command) => service::run(&global, &command, printer).await,
         Command::Completions { shell } => Ok(help::completions(shell, printer)),
         Command::Help { topic } => help::run(&topic, printer),
     }

@@ -12,6 +12,8 @@ pub const UPTIME_DATABASE_URL: &str = "UPTIME_DATABASE_URL";
 pub const LOG: &str = "UPTIME_LOG";
 /// How it is logged.
 pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
+/// Where systemd is told how a process is.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Each with a line for people.
 pub const ALL: &[(&str, &str)] = &[
@@ -24,6 +26,8 @@ pub const ALL: &[(&str, &str)] = &[
         "what is logged to stderr: error, warn, info, debug, trace, or a filter such as uptime_engine=debug",
     ),
     (LOG_FORMAT, "text or json"),
+    (NOTIFY_SOCKET, "set by systemd: where a process that runs on says that it is ready, and alive"),
+    ("WATCHDOG_USEC", "set by systemd: they say that they are alive four times in so many microseconds"),
     ("NO_COLOR", "no colours, when set and not empty"),
     ("CLICOLOR_FORCE", "colours in a pipe too, when set and not 0"),
 ];

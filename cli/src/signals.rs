@@ -1,6 +1,9 @@
-//! Signals: SIGTERM, SIGINT and SIGQUIT ask for a stop, the second ends; SIGHUP asks for the file to be read again.
+//! Signals: SIGTERM, SIGINT and SIGQUIT ask for a stop, the second ends; SIGHUP asks for the file to be read again; SIGUSR2
+//! makes workers pause, SIGCONT lets them go on.
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Cancelled by the first SIGTERM, SIGINT or SIGQUIT. A second one ends the process at once, as the shell expects it.
@@ -28,6 +31,25 @@ pub fn stop() -> std::io::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// True from a SIGUSR2 to the next SIGCONT.
+pub fn paused() -> std::io::Result<watch::Receiver<bool>> {
+    let mut pause = signal(SignalKind::user_defined2())?;
+    let mut go_on = signal(SignalKind::from_raw(Number::CONT.as_raw()))?;
+    let (sender, paused) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let asked = tokio::select! {
+                _ = pause.recv() => true,
+                _ = go_on.recv() => false,
+            };
+            if sender.send_if_modified(|paused| std::mem::replace(paused, asked) != asked) {
+                tracing::info!("{}", if asked { "paused: claiming nothing" } else { "going on" });
+            }
+        }
+    });
+    Ok(paused)
 }
 
 /// SIGHUP, from here on.

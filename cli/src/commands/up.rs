@@ -4,11 +4,12 @@ mod display;
 
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
-use crate::commands::worker::{Workers, options, reread};
+use crate::commands::worker::{Ended, Workers, options, reread};
 use crate::database::Database;
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
 use crate::output::Printer;
+use crate::watchdog::Watchdog;
 use crate::{settings, signals};
 use display::Display;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
@@ -24,7 +25,7 @@ use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
-use uptime_engine::scheduler::schedule_loop;
+use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
 use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
@@ -44,11 +45,13 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
-    let mut plan = Plan::new(&args, file.as_ref())?;
+    let paused = signals::paused()?;
+    let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());
     }
     let (stop, mut reload) = (signals::stop()?, signals::Reload::new()?);
+    let watchdog = Watchdog::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
     if let Some(run_for) = args.run_for {
@@ -66,23 +69,36 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
     let earlier = if sole.is_some() { Absent::Disable } else { Absent::Keep };
     let outcome = loop {
         let round = stop.child_token();
-        let mut running =
-            pin!(watch(&database, notifiers.clone(), (plan.clone(), earlier), printer, round.clone()));
+        let mut running = pin!(watch(
+            &database,
+            notifiers.clone(),
+            (plan.clone(), earlier),
+            &watchdog,
+            printer,
+            round.clone()
+        ));
         tokio::select! {
-            ended = &mut running => break ended,
-            () = reload.asked() => round.cancel(),
+            ended = &mut running => match ended {
+                // Nobody would start it again: it begins a new round instead.
+                Ok(Ended::Restart) => {}
+                ended => break ended,
+            },
+            () = reload.asked() => {
+                watchdog.reloading();
+                round.cancel();
+                if let Err(error) = running.await {
+                    break Err(error);
+                }
+            }
         }
-        if let Err(error) = running.await {
-            break Err(error);
-        }
-        match reread(global, &notifiers, &mut file, |file| Plan::new(&args, file)).await {
+        match reread(global, &notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
             Ok(read) => plan = read,
             Err(error) => printer.error(&error),
         }
     };
     drop(sole);
     database.close().await;
-    outcome.map(|()| Exit::Ok)
+    outcome.map(|_| Exit::Ok)
 }
 
 /// What is watched, who is told, and how the workers run.
@@ -94,7 +110,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(args: &UpArgs, file: Option<&ConfigFile>) -> Result<Self, CommandError> {
+    fn new(
+        args: &UpArgs,
+        file: Option<&ConfigFile>,
+        paused: &watch::Receiver<bool>,
+    ) -> Result<Self, CommandError> {
         let of_command_line = from_command_line(args, file)?;
         let of_file =
             file.map(|file| (file.config.channels.clone(), file.config.monitors.clone())).unwrap_or_default();
@@ -102,7 +122,7 @@ impl Plan {
             return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
-        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args))?;
+        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
         Ok(Self { of_file, of_command_line, queues })
     }
 
@@ -124,9 +144,10 @@ async fn watch(
     database: &Database,
     notifiers: NotifierHost,
     (plan, earlier): (Plan, Absent),
+    watchdog: &Watchdog,
     printer: &Printer,
     stop: CancellationToken,
-) -> Result<(), CommandError> {
+) -> Result<Ended, CommandError> {
     plan.apply(&database.store, earlier).await?;
     let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
     let told_to_stop = tokio::spawn({
@@ -140,26 +161,31 @@ async fn watch(
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = {
         let display = Arc::clone(&display);
-        Arc::new(move |activity| {
+        watchdog.watch(Arc::new(move |activity| {
             if matches!(activity, Activity::DatabaseAway { .. }) {
                 away.notify_one();
             }
             display.show(&activity);
-        })
+        }))
     };
-    let workers = Workers { store: database.store.clone(), notifiers, observer: Arc::clone(&observer) };
+    let (store, watchdog) = (database.store.clone(), watchdog.clone());
+    let workers = Workers { store, notifiers, observer: Arc::clone(&observer), watchdog };
     let scheduling = async {
         let store = database.store.clone();
         let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
         stop.cancel();
         ended
     };
-    let (worked, scheduled) = tokio::join!(workers.run(plan.queues, stop.clone()), scheduling);
+    let working = async {
+        let ended = workers.run(plan.queues, stop.clone()).await;
+        stop.cancel();
+        ended
+    };
+    let (worked, scheduled) = tokio::join!(working, scheduling);
     told_to_stop.abort();
     display.close();
-    worked?;
     scheduled?;
-    Ok(())
+    worked
 }
 
 /// The file's and the defaults' settings, but for the grace.
@@ -172,6 +198,8 @@ fn worker_flags(args: &UpArgs) -> WorkerArgs {
         concurrency: None,
         max_jobs: None,
         max_time: None,
+        queues: Vec::new(),
+        memory: None,
         once: false,
         stop_when_empty: false,
         grace: args.grace,

@@ -6,11 +6,12 @@ use crate::database::Database;
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
 use crate::output::Printer;
+use crate::watchdog::Watchdog;
 use crate::{settings, signals};
 use futures_util::future::join_all;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
 use uptime_engine::checks::Checks;
@@ -31,40 +32,43 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         WorkerCommand::Notifications(args) => (args, &[NOTIFICATIONS]),
         WorkerCommand::All(args) => (args, &[MONITOR_CHECKS, NOTIFICATIONS]),
     };
-    let mut queues = options(queues, file.as_ref(), &args)?;
-    let (stop, mut reload) = (signals::stop()?, signals::Reload::new()?);
+    let names = chosen(queues, &args.queues)?;
+    let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
+    let mut queues = options(&names, file.as_ref(), &args, &paused)?;
+    let watchdog = Watchdog::new(&names, &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
     let away = Arc::new(Notify::new());
     database.keep_alive(Arc::clone(&away), stop.clone());
-    let observer: Observer = Arc::new(move |activity| {
+    let observer: Observer = watchdog.watch(Arc::new(move |activity| {
         if matches!(activity, Activity::DatabaseAway { .. }) {
             away.notify_one();
         }
-    });
-    let workers = Workers { store: database.store.clone(), notifiers: notifiers.clone(), observer };
+    }));
+    let workers = Workers { store: database.store.clone(), notifiers: notifiers.clone(), observer, watchdog };
     let outcome = loop {
         let round = stop.child_token();
         let mut running = pin!(workers.run(queues.clone(), round.clone()));
         tokio::select! {
             ended = &mut running => break ended,
-            () = reload.asked() => round.cancel(),
+            () = reload.asked() => {
+                workers.watchdog.reloading();
+                round.cancel();
+            }
         }
-        if let Err(error) = running.await {
-            break Err(error);
+        match running.await {
+            Ok(Ended::Done) => {}
+            ended => break ended,
         }
         // A file with errors changes nothing: what is known runs on.
-        match reread(global, &notifiers, &mut file, |file| {
-            options(queues_of(&queues).as_slice(), file, &args)
-        })
-        .await
-        {
+        match reread(global, &notifiers, &mut file, |file| options(&names, file, &args, &paused)).await {
             Ok(read) => queues = read,
             Err(error) => printer.error(&error),
         }
     };
     database.close().await;
-    outcome.map(|()| Exit::Ok)
+    // After a restart was asked for too: a supervisor starts the next, with the program as it is then.
+    outcome.map(|_| Exit::Ok)
 }
 
 /// Reads the file again, for `use_it`.
@@ -86,26 +90,34 @@ pub struct Workers {
     pub store: Store,
     pub notifiers: NotifierHost,
     pub observer: Observer,
+    /// Is told of the queues' loops that begin and end.
+    pub watchdog: Watchdog,
 }
 
 impl Workers {
-    /// Runs a worker for each queue until `stop`; when one ends with an error the others are stopped too.
+    /// Runs a worker for each queue until `stop`; when one ends with an error, or to be restarted, the others are stopped
+    /// too.
     pub async fn run(
         &self,
         queues: Vec<(&'static str, WorkerOptions)>,
         stop: CancellationToken,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Ended, CommandError> {
+        for (queue, _) in &queues {
+            self.watchdog.begins(queue);
+        }
         let running = queues.into_iter().map(|(queue, options)| {
             let stop = stop.clone();
             async move {
                 let ended = self.run_queue(queue, options, stop.clone()).await;
-                if ended.is_err() {
+                self.watchdog.ends(queue);
+                if !matches!(ended, Ok(Ended::Done)) {
                     stop.cancel();
                 }
                 ended
             }
         });
-        join_all(running).await.into_iter().collect()
+        let ended: Vec<Ended> = join_all(running).await.into_iter().collect::<Result<_, _>>()?;
+        Ok(if ended.contains(&Ended::Restart) { Ended::Restart } else { Ended::Done })
     }
 
     async fn run_queue(
@@ -113,7 +125,7 @@ impl Workers {
         queue: &str,
         options: WorkerOptions,
         stop: CancellationToken,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Ended, CommandError> {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let QueueSettings { tries, backoff, .. } = options.settings.clone();
         let ended = if queue == MONITOR_CHECKS {
@@ -124,9 +136,29 @@ impl Workers {
             let handler = Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), tries, backoff);
             worker::run(store, Arc::new(handler), options, observer, stop).await
         };
-        ended.map_err(needs_a_person)?;
-        Ok(())
+        let summary = ended.map_err(needs_a_person)?;
+        Ok(if summary.restart { Ended::Restart } else { Ended::Done })
     }
+}
+
+/// Why workers ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// They were stopped, or had done what they were to do.
+    Done,
+    /// An operator asked for a restart.
+    Restart,
+}
+
+/// The queues of a command's that `--queue` chooses; all of them when it is not there.
+fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>, CommandError> {
+    let find = |name: &String| {
+        of.iter().copied().find(|queue| queue == name).ok_or_else(|| {
+            CommandError::new(Exit::Usage, format!("this worker has no queue `{name}`"))
+                .hint(format!("it works on {}; `uptime worker all` works on every queue", of.join(" and ")))
+        })
+    };
+    if names.is_empty() { Ok(of.to_vec()) } else { names.iter().map(find).collect() }
 }
 
 /// A supervisor starts the worker again; the log says why it ended.
@@ -140,6 +172,7 @@ pub fn options(
     queues: &[&'static str],
     file: Option<&ConfigFile>,
     args: &WorkerArgs,
+    paused: &watch::Receiver<bool>,
 ) -> Result<Vec<(&'static str, WorkerOptions)>, CommandError> {
     let flags = QueueSection {
         sleep: args.sleep,
@@ -158,13 +191,11 @@ pub fn options(
             grace: args.grace,
             max_jobs: if args.once { Some(1) } else { args.max_jobs },
             max_time: args.max_time,
+            max_memory: args.memory.and_then(|mib| usize::try_from(u64::from(mib) << 20).ok()),
             stop_when_empty: args.once || args.stop_when_empty,
+            paused: paused.clone(),
         };
         Ok((queue, options))
     };
     queues.iter().copied().map(options_of).collect()
-}
-
-fn queues_of(options: &[(&'static str, WorkerOptions)]) -> Vec<&'static str> {
-    options.iter().map(|(queue, _)| *queue).collect()
 }

@@ -63,6 +63,7 @@ impl Display {
     /// Shows one thing that happened.
     pub fn show(&self, activity: &Activity) {
         match activity {
+            Activity::Turned { .. } => {}
             Activity::Checked { monitor, report } => self.checked(monitor, report),
             Activity::Opened { monitor, incident, cause, started_at } => {
                 self.set_state(monitor, "down");

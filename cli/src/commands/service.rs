@@ -1,0 +1,127 @@
+//! `uptime service`: what keeps this installation running, for whoever is to keep it running.
+//!
+//! A definition works as it is printed: paths are absolute, words are quoted as their reader wants it, a stop gives what
+//! runs its grace. No secret is in it; what has to be given by hand is said in a comment and on stderr.
+
+mod cron;
+mod installation;
+mod quote;
+mod supervisor;
+mod systemd;
+mod windows;
+
+use crate::args::{Global, ServiceArgs, ServiceCommand};
+use crate::exit::{CommandError, Exit};
+use crate::output::{Entry, Printer};
+use installation::Installation;
+use serde_json::json;
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+
+/// What is printed for one kind of supervision.
+#[derive(Debug, Default)]
+struct Printed {
+    files: Vec<Definition>,
+    /// The commands that bring them to life, where the files can't say it themselves.
+    commands: Vec<String>,
+    /// What else has to be done by hand, for stderr.
+    hints: Vec<String>,
+}
+
+/// A file that somebody else reads.
+#[derive(Debug)]
+struct Definition {
+    /// Where it belongs.
+    path: String,
+    content: String,
+}
+
+/// Processes that run on, and are the same.
+#[derive(Debug)]
+struct Processes {
+    name: String,
+    /// For people.
+    what: &'static str,
+    command: &'static [&'static str],
+    count: u32,
+}
+
+impl Processes {
+    /// Those of an installation, the scheduler first. A host may have none of a kind.
+    fn of(service: &ServiceArgs) -> Vec<Self> {
+        let all: [(_, _, &[_], _); 3] = [
+            ("schedule", "scheduler", &["schedule", "--every", "1s"], 1),
+            (MONITOR_CHECKS, "check worker", &["worker", MONITOR_CHECKS], service.checks),
+            (NOTIFICATIONS, "notification worker", &["worker", NOTIFICATIONS], service.notifications),
+        ];
+        let some = all.into_iter().filter(|(.., count)| *count > 0);
+        let named =
+            |(name, what, command, count)| Self { name: format!("uptime-{name}"), what, command, count };
+        some.map(named).collect()
+    }
+}
+
+pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let find = Installation::find;
+    let printed = match command {
+        ServiceCommand::Supervisor { service, user, logs } => {
+            let installation = find(global, service.binary.as_deref(), user.as_deref(), None).await?;
+            supervisor::programs(&installation, service, logs.as_deref())?
+        }
+        ServiceCommand::Systemd { service, user, into } => {
+            let becomes = Some(systemd::USER);
+            let installation = find(global, service.binary.as_deref(), user.as_deref(), becomes).await?;
+            let printed = systemd::units(&installation, service, into.as_deref())?;
+            if let Some(folder) = into {
+                systemd::write(&printed.files, folder)?;
+                show_written(&printed, printer);
+                return Ok(Exit::Ok);
+            }
+            printed
+        }
+        ServiceCommand::Cron { binary } => cron::lines(&find(global, binary.as_deref(), None, None).await?),
+        ServiceCommand::Windows { service, logs } => windows::commands(global, service, logs.as_deref())?,
+    };
+    show(&printed, printer);
+    Ok(Exit::Ok)
+}
+
+/// A file as it is; several with their paths before them, as comments.
+fn show(printed: &Printed, printer: &Printer) {
+    if printer.is_json() {
+        show_json(printed, printer);
+    } else if let [file] = printed.files.as_slice() {
+        printer.line(file.content.trim_end());
+    } else {
+        for file in &printed.files {
+            printer.line(format!("# {}\n{}", file.path, file.content));
+        }
+        printer.line("# As root:");
+        printed.commands.iter().for_each(|command| printer.line(format!("#   {command}")));
+    }
+    printed.hints.iter().for_each(|hint| printer.note(format!("hint: {hint}")));
+}
+
+/// The paths, one a line.
+fn show_written(printed: &Printed, printer: &Printer) {
+    if printer.is_json() {
+        show_json(printed, printer);
+    } else {
+        printed.files.iter().for_each(|file| printer.line(&file.path));
+    }
+    printed.hints.iter().for_each(|hint| printer.note(format!("hint: {hint}")));
+    printer.note("Next, as root:");
+    printed.commands.iter().for_each(|command| printer.note(format!("  {command}")));
+}
+
+fn show_json(printed: &Printed, printer: &Printer) {
+    let entries = printed
+        .files
+        .iter()
+        .map(|file| Entry { json: json!({ "path": file.path, "content": file.content }), cells: Vec::new() });
+    printer.list("files", &[], entries.collect());
+}
+
+/// `A`, `B`.
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

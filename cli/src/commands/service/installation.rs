@@ -1,0 +1,279 @@
+//! The installation that definitions are printed for: the program, its file, its data, and how it finds its database.
+//!
+//! What is printed depends on nothing that a service's process would not have: paths are absolute, the data directory is
+//! named. Secrets stay where they are; a definition says how they are given.
+
+use crate::args::Global;
+use crate::exit::{CommandError, Exit};
+use crate::file::{self, ConfigFile};
+use crate::{env, settings};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+use uptime_core::channel::Setting;
+use uptime_core::monitor::CheckSpec;
+use uptime_core::secret::SecretRef;
+use url::Url;
+
+/// Where the data of a user is whose home is not known here.
+const SYSTEM_DATA_DIR: &str = "/var/lib/uptime";
+
+/// An installation.
+#[derive(Debug)]
+pub struct Installation {
+    /// The program's path.
+    pub binary: String,
+    /// The file's path, if there is one.
+    pub config: Option<String>,
+    /// The data directory.
+    pub data_dir: String,
+    /// How a process learns where the database is.
+    pub database: DatabaseSource,
+    /// The variables that the file refers to.
+    pub variables: BTreeSet<String>,
+    /// Who owns the processes.
+    pub user: String,
+    /// Whether that is who asks.
+    pub is_own: bool,
+}
+
+/// How a process learns where the database is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DatabaseSource {
+    /// It is not told, and uses the embedded one.
+    Embedded,
+    /// From the file.
+    File,
+    /// From this variable, whose value is no secret.
+    Variable { name: &'static str, url: String },
+    /// From this variable, whose value is one.
+    Secret { name: &'static str },
+}
+
+impl Installation {
+    /// Looks at what there is. `root_becomes` is the user for definitions that root asks for; `None`: root.
+    pub async fn find(
+        global: &Global,
+        binary: Option<&Path>,
+        user: Option<&str>,
+        root_becomes: Option<&str>,
+    ) -> Result<Self, CommandError> {
+        let notifiers = file::notifiers(global)?;
+        let file = file::read(global, &notifiers).await?;
+        let binary = match binary {
+            Some(binary) => binary.to_owned(),
+            None => std::env::current_exe()?,
+        };
+        let caller = caller();
+        let by_default = if caller == "root" { root_becomes.unwrap_or("root") } else { &caller };
+        let user = user.unwrap_or(by_default).to_owned();
+        check_user(&user)?;
+        let is_own = user == caller;
+        // What another's home is is not known here; root's data directory is the system's.
+        let data_dir = match &global.data_dir {
+            None if !is_own => PathBuf::from(SYSTEM_DATA_DIR),
+            _ => settings::data_dir(global)?,
+        };
+        Ok(Self {
+            binary: absolute(&binary)?,
+            config: file.as_ref().map(|file| absolute(&file.path)).transpose()?,
+            data_dir: absolute(&data_dir)?,
+            database: database_source(file.as_ref()),
+            variables: file.as_ref().map(variables).unwrap_or_default(),
+            user,
+            is_own,
+        })
+    }
+
+    /// The command line of one of its commands.
+    pub fn command(&self, command: &[&str]) -> Vec<String> {
+        let config = self.config.iter().flat_map(|config| ["--config", config]);
+        let data_dir = ["--data-dir", &self.data_dir];
+        let words = [self.binary.as_str()].into_iter().chain(config).chain(data_dir);
+        words.chain(command.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// Where its processes work: paths in the file may be relative to it.
+    pub fn directory(&self) -> &str {
+        let parent = self.config.as_deref().and_then(|config| Path::new(config).parent());
+        parent.and_then(Path::to_str).unwrap_or("/")
+    }
+
+    /// The variables that have to be given to its processes by hand.
+    pub fn secrets(&self) -> Vec<&str> {
+        let database = match self.database {
+            DatabaseSource::Secret { name } => Some(name),
+            _ => None,
+        };
+        database.into_iter().chain(self.variables.iter().map(String::as_str)).collect()
+    }
+
+    /// Which database it is, for a comment; `place` is where a variable is set.
+    pub fn database_words(&self, place: &str) -> String {
+        let data_dir = &self.data_dir;
+        match &self.database {
+            DatabaseSource::Embedded => {
+                format!("The database is the embedded one in {data_dir}, unless {place} sets DATABASE_URL.")
+            }
+            DatabaseSource::File => "The database is the one that the file names.".into(),
+            DatabaseSource::Variable { name, .. } | DatabaseSource::Secret { name } => {
+                format!("The database is the one that {name} names.")
+            }
+        }
+    }
+
+    /// What to do about a folder that lets only root pass on the way to what another needs.
+    pub fn closed_hint(&self) -> Option<String> {
+        use std::os::unix::fs::MetadataExt;
+        if self.user == "root" {
+            return None;
+        }
+        let files = [Some(self.binary.as_str()), self.config.as_deref(), Some(&self.data_dir)];
+        let closed = |folder: &&Path| {
+            folder.metadata().is_ok_and(|found| (found.uid(), found.gid(), found.mode() & 1) == (0, 0, 0))
+        };
+        files.into_iter().flatten().find_map(|file| {
+            let folder = Path::new(file).ancestors().skip(1).find(closed)?.display();
+            let user = &self.user;
+            Some(format!("put `{file}` where `{user}` gets at it: `{folder}` lets nobody but root pass"))
+        })
+    }
+}
+
+/// The name of the user who asks; the number of one without.
+fn caller() -> String {
+    let asked = Command::new("id").arg("-un").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let name = asked.ok().filter(|output| output.status.success());
+    let name = name.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string())
+}
+
+fn not_found(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(Exit::Usage, format!("`{}` can't be found: {error}", path.display()))
+        .hint("write the path without `..`")
+}
+
+fn check_user(user: &str) -> Result<(), CommandError> {
+    let plain = |c: char| c.is_alphanumeric() || "_-.@\\".contains(c);
+    if !user.is_empty() && !user.starts_with('-') && user.chars().all(plain) {
+        return Ok(());
+    }
+    Err(CommandError::new(Exit::Usage, format!("`--user {}` is no user's name", user.escape_debug()))
+        .hint("`id -un` prints yours"))
+}
+
+/// A path as it can stand in a definition, whoever reads it where.
+pub fn absolute(path: &Path) -> Result<String, CommandError> {
+    let named = std::path::absolute(path)?;
+    // systemd takes no way up, and which way is up the links on the path decide.
+    let goes_up = named.components().any(|part| part == Component::ParentDir);
+    let path = if goes_up { named.canonicalize().map_err(|error| not_found(&named, &error))? } else { named };
+    let text = path.to_str().filter(|text| {
+        !text.chars().any(char::is_control) && !text.ends_with(char::is_whitespace) && !text.ends_with('\\')
+    });
+    text.map(str::to_owned).ok_or_else(|| {
+        let message = format!("`{}` can't be written into a definition", path.display());
+        CommandError::new(Exit::Usage, message)
+            .hint("use a path of UTF-8 text without control characters, with neither a blank nor a backslash at its end")
+    })
+}
+
+/// How a process that has this process's environment and file learns where the database is.
+pub fn database_source(file: Option<&ConfigFile>) -> DatabaseSource {
+    for name in [env::DATABASE_URL, env::UPTIME_DATABASE_URL] {
+        if let Ok(url) = std::env::var(name)
+            && !url.is_empty()
+        {
+            return match without_secret(&url) {
+                Some(url) => DatabaseSource::Variable { name, url },
+                None => DatabaseSource::Secret { name },
+            };
+        }
+    }
+    match file.and_then(|file| file.config.database.url.as_ref()) {
+        Some(_) => DatabaseSource::File,
+        None => DatabaseSource::Embedded,
+    }
+}
+
+/// The URL, if it holds no password, with no blanks and quotes in it. One that can't be read may hold anything.
+fn without_secret(url: &str) -> Option<String> {
+    let parsed = Url::parse(url).ok()?;
+    let secret = |(name, _): (std::borrow::Cow<'_, str>, _)| name.to_lowercase().contains("password");
+    if parsed.password().is_some() || parsed.query_pairs().any(secret) || url.chars().any(char::is_control) {
+        return None;
+    }
+    let written = |url: String, (plain, coded): (char, &str)| url.replace(plain, coded);
+    Some([(' ', "%20"), ('"', "%22"), ('\'', "%27"), ('\\', "%5C")].into_iter().fold(url.to_owned(), written))
+}
+
+/// Every variable that the file refers to.
+fn variables(file: &ConfigFile) -> BTreeSet<String> {
+    let settings = file.config.channels.iter().flat_map(|channel| channel.settings.values());
+    let of_channels = settings.flat_map(|setting| match setting {
+        Setting::Text(text) => vec![text],
+        Setting::List(list) => list.iter().collect(),
+        Setting::Map(map) => map.values().collect(),
+        Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
+    });
+    let of_monitors = file.config.monitors.iter().flat_map(|monitor| match &monitor.check {
+        CheckSpec::Http(http) => http.headers.values().collect(),
+        CheckSpec::Tcp(_) | CheckSpec::Ping(_) => Vec::new(),
+    });
+    let of_database = file.config.database.url.iter();
+    let named = of_database.chain(of_channels).chain(of_monitors).filter_map(|reference| match reference {
+        SecretRef::Env { env } => Some(env.clone()),
+        SecretRef::Literal(_) | SecretRef::File { .. } => None,
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_password_is_a_secret() {
+        for url in [
+            "postgres://me:secret@host/db",
+            "postgres://me@host/db?password=secret",
+            "postgres://me@host/db?sslpassword=secret",
+            "host=db password=secret",
+        ] {
+            assert_eq!(without_secret(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_without_one_is_written_without_quotes_and_blanks() {
+        assert_eq!(
+            without_secret("postgres://me@host/db?host=/a b'\"").as_deref(),
+            Some("postgres://me@host/db?host=/a%20b%27%22")
+        );
+    }
+
+    #[test]
+    fn a_path_that_no_definition_can_hold_is_refused() {
+        for path in ["/a\nb", "/a ", "/a\\"] {
+            absolute(Path::new(path)).expect_err(path);
+        }
+        assert_eq!(absolute(Path::new("/a b")).expect("a path"), "/a b");
+    }
+
+    #[test]
+    fn a_path_goes_up_no_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let real = folder.path().canonicalize().expect("it is there");
+        std::fs::create_dir(real.join("a")).expect("a folder");
+        assert_eq!(absolute(&real.join("a/./..")).expect("a path"), real.to_str().expect("text"));
+        absolute(&real.join("b/../c")).expect_err("there is no b");
+    }
+
+    #[test]
+    fn a_user_is_a_name() {
+        for user in ["", "-u", "a b", "a;b", "a%b", "a\nb"] {
+            check_user(user).expect_err(user);
+        }
+        check_user("www-data").expect("a name");
+    }
+}
