@@ -116,7 +116,8 @@ fn a_database_that_is_not_there_says_so_at_once() {
         assert!(said.starts_with(words), "{said}");
         assert!(said.contains("\nhint: "), "{said}");
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+    // A pool would have waited for half a minute.
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Promises 2 and 4: what is killed in the middle loses nothing, and what comes twice bears the same delivery id.
 
 use crate::installation::Installation;
+use crate::notices::{self, Notice, WORKER};
 use crate::pipeline::file;
 use std::sync::Arc;
-use uptime_tests::{HttpTarget, Reply, TestDatabase, TestServer, WebhookSink, block_on};
+use uptime_tests::{HttpTarget, Reply, Rng, TestDatabase, TestServer, WebhookSink, block_on};
 
 /// Leases that run out within a test's patience: what is killed is claimed again after 7 s.
 const SHORT_LEASES: &str = "[queues.monitor-checks]\ntries = 2\ntimeout = \"2s\"\nretry_after = \"7s\"\n\
@@ -118,4 +119,153 @@ fn a_database_that_stops_and_starts_in_the_middle_loses_nothing() {
     for process in [scheduler, workers] {
         assert_eq!(process.terminate(), 0);
     }
+}
+
+/// Runs a worker of `queue` again and again, which dies each time that a job has `arrived` for the nth time, while others
+/// of the queue, put there by `enqueue`, are done. In the end the job is in the failed list, and has not run once more.
+fn killed_by_a_job(
+    installation: &Installation,
+    queue: &str,
+    enqueue: impl Fn(),
+    others_are_done: &str,
+    arrived: impl Fn(usize),
+) {
+    const TRIES: usize = 3;
+    let start = || installation.start_as("worker", &["worker", queue], &[(WORKER, "one")]);
+    for nth in 1..=TRIES {
+        enqueue();
+        let worker = start();
+        arrived(nth);
+        installation.wait_for(others_are_done, "t");
+        worker.kill();
+        installation.wait_for("SELECT string_agg(attempts::text, ',') FROM jobs", &nth.to_string());
+        // Its lease runs out.
+        installation.database.query("UPDATE jobs SET reserved_until = now() - interval '1 second'");
+    }
+    enqueue();
+    let worker = start();
+    installation.wait_for("SELECT count(*) FROM failed_jobs", "1");
+    installation.wait_for(others_are_done, "t");
+    installation.wait_for("SELECT count(*) FROM jobs", "0");
+    assert_eq!(worker.terminate(), 0);
+    let failed = installation.json(["queue", "failed"]);
+    let job = &failed["jobs"][0];
+    assert_eq!(
+        job["error"],
+        format!("gave no sign of its end {TRIES} times: its worker died, or lost the database")
+    );
+    assert_eq!(job["attempts"], TRIES, "{job}");
+}
+
+#[test]
+fn a_delivery_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on() {
+    let (killer, sink) = (WebhookSink::start(), WebhookSink::start());
+    killer.answer(Reply::ok().held());
+    let installation = Installation::new();
+    let channels = [notices::channel("killer", &killer), notices::channel("ops", &sink)];
+    installation.apply(&channels.concat());
+    installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "killer")]));
+    killed_by_a_job(
+        &installation,
+        "notifications",
+        || {
+            let others: Vec<_> = (0..3).map(|_| Notice::new(&mut Rng::new(), "ops")).collect();
+            installation.database.query(&notices::enqueue(&others));
+        },
+        "SELECT count(*) = 1 FROM notifications WHERE state <> 'delivered'",
+        |nth| drop(block_on(killer.wait_for(nth))),
+    );
+    assert_eq!(killer.received().len(), 3);
+    assert_eq!(sink.received().len(), 4 * 3);
+    let states = "SELECT string_agg(DISTINCT state, ',' ORDER BY state) FROM notifications";
+    assert_eq!(installation.database.value(states), "delivered,failed");
+}
+
+#[test]
+fn a_check_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on() {
+    let (killer, target) = (HttpTarget::start(), HttpTarget::start());
+    killer.hang();
+    let installation = Installation::new();
+    let monitors = [("killer", &killer), ("shop", &target)].map(|(name, target)| {
+        let url = target.url();
+        format!("[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1h\"\ntimeout = \"20s\"\n")
+    });
+    installation.apply(&format!("[queues.monitor-checks]\ntries = 3\n\n{}", monitors.concat()));
+    let enqueue = |name: &str| {
+        installation.database.query(&format!(
+            "INSERT INTO jobs (queue, subject) SELECT 'monitor-checks', id FROM monitors WHERE name = '{name}'"
+        ));
+    };
+    enqueue("killer");
+    killed_by_a_job(
+        &installation,
+        "monitor-checks",
+        || enqueue("shop"),
+        "SELECT count(*) = 0 FROM jobs j JOIN monitors m ON m.id = j.subject WHERE m.name = 'shop'",
+        |nth| block_on(killer.wait_for_requests(nth)),
+    );
+    assert_eq!(killer.requests(), 3);
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM check_results"),
+        "4",
+        "all of them the shop's"
+    );
+    assert_eq!(installation.json(["queue", "failed"])["jobs"][0]["subject"], "monitor killer");
+}
+
+#[test]
+fn what_cannot_be_read_fails_its_own_job_and_no_other_of_the_batch() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    let monitor = |name: &str| {
+        let url = target.url();
+        format!("[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1h\"\n")
+    };
+    let monitors = ["fine", "policy", "spec", "state", "well"].map(monitor);
+    let channels = ["torn", "whole"].map(|name| notices::channel(name, &sink));
+    installation.apply(&[channels.concat(), monitors.concat()].concat());
+    let notices = ["torn", "whole", "whole", "whole"].map(|name| Notice::new(&mut Rng::new(), name));
+    installation.database.query(&notices::enqueue(&notices));
+    let broken = &notices[2].delivery_id;
+    installation.database.query(&format!(
+        "UPDATE monitors SET check_spec = '{{\"type\": \"carrier pigeon\"}}' WHERE name = 'spec';
+         UPDATE monitors SET policy = '[]' WHERE name = 'policy';
+         UPDATE monitor_states SET status = 'asleep' FROM monitors WHERE id = monitor_id AND name = 'state';
+         UPDATE channels SET settings = '7' WHERE name = 'torn';
+         UPDATE notifications SET snapshot = '{{}}' WHERE delivery_id = '{broken}';
+         INSERT INTO jobs (queue, subject) SELECT 'monitor-checks', id FROM monitors ORDER BY name;
+         INSERT INTO jobs (queue) VALUES ('monitor-checks'), ('notifications');
+         INSERT INTO jobs (queue, subject) VALUES ('monitor-checks', 999), ('notifications', 999)"
+    ));
+
+    let worker = installation.start_as("worker", &["worker", "all", "--stop-when-empty"], &[(WORKER, "one")]);
+    assert_eq!(worker.wait(), 0);
+    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "0");
+    let checked = "SELECT string_agg(m.name, ',' ORDER BY m.name) FROM check_results JOIN monitors m ON m.id = monitor_id";
+    assert_eq!(installation.database.value(checked), "fine,well");
+    assert_eq!(sink.received().len(), 2);
+    let failed = installation.json(["queue", "failed"]);
+    let jobs = failed["jobs"].as_array().expect("a list");
+    let mut told: Vec<String> = jobs
+        .iter()
+        .map(|job| {
+            let error = job["error"].as_str().expect("each says why");
+            // What the decoder says is its own affair.
+            let error = error.split(" can't be read").next().unwrap_or_default();
+            format!("{} {}: {error}", job["queue"].as_str().unwrap_or_default(), job["attempts"])
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "monitor-checks 1: `check_spec` of monitor `spec`",
+            "monitor-checks 1: `policy` of monitor `policy`",
+            "monitor-checks 1: `status` of the state of monitor 4",
+            "monitor-checks 1: `subject` of job 10",
+            "notifications 1: `settings` of channel `torn`",
+            "notifications 1: `snapshot` of notification 3",
+            "notifications 1: `subject` of job 11",
+        ]
+    );
 }

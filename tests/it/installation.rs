@@ -1,8 +1,10 @@
 //! An installation as in production: a database, a file, and processes that run side by side.
 
 use assert_cmd::Command;
+use rustix::process::{Pid, Signal};
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -82,14 +84,19 @@ impl Installation {
 
     /// A process that runs on, as under supervisor.
     pub fn start<const N: usize>(&self, args: [&str; N]) -> Process {
-        let log = self.folder.path().join(format!("{}.log", args.join("-").replace('/', "_")));
+        self.start_as(&args.join("-").replace('/', "_"), &args, &[])
+    }
+
+    /// As [`start`](Self::start), with a log of the name `log`, and with variables.
+    pub fn start_as(&self, log: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let log = self.folder.path().join(format!("{log}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"));
         for variable in FOREIGN {
             command.env_remove(variable);
         }
         command.args(args).current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
-        command.env("UPTIME_DATA_DIR", self.folder.path().join("data"));
+        command.env("UPTIME_DATA_DIR", self.folder.path().join("data")).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let child = command.spawn().expect("the binary starts");
         Process { child, log, name: args.join(" ") }
@@ -97,13 +104,18 @@ impl Installation {
 
     /// Waits until a query's answer is `expected`.
     pub fn wait_for(&self, sql: &str, expected: &str) {
+        self.wait_for_within(DEADLINE, sql, expected);
+    }
+
+    /// As [`wait_for`](Self::wait_for), with a deadline of one's own.
+    pub fn wait_for_within(&self, limit: Duration, sql: &str, expected: &str) {
         let began = Instant::now();
         loop {
             let answer = self.database.value(sql);
             if answer == expected {
                 return;
             }
-            assert!(began.elapsed() < DEADLINE, "waited for `{expected}` from `{sql}`; there is `{answer}`");
+            assert!(began.elapsed() < limit, "waited for `{expected}` from `{sql}`; there is `{answer}`");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -124,22 +136,28 @@ impl Process {
     }
 
     /// SIGTERM, and its exit code.
-    pub fn terminate(mut self) -> i32 {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        self.exit_code()
+    pub fn terminate(self) -> i32 {
+        self.signal(Signal::TERM);
+        self.wait()
     }
 
-    /// Waits for its end, and gives its exit code.
+    /// Waits for its end, and gives its exit code; for one that a signal ended, the signal's number below zero.
     pub fn wait(mut self) -> i32 {
         self.exit_code()
     }
 
-    fn exit_code(&mut self) -> i32 {
+    /// Its exit code, when it has ended.
+    pub fn ended(&mut self) -> Option<i32> {
+        let status = self.child.try_wait().expect("it can be waited for")?;
+        Some(status.code().or_else(|| status.signal().map(|number| -number)).expect("it ended somehow"))
+    }
+
+    /// As [`wait`](Self::wait), and its log can still be read.
+    pub fn exit_code(&mut self) -> i32 {
         let began = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                return status.code().unwrap_or(-1);
+            if let Some(code) = self.ended() {
+                return code;
             }
             assert!(began.elapsed() < DEADLINE, "`uptime {}` did not end:\n{}", self.name, self.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -148,8 +166,13 @@ impl Process {
 
     /// SIGHUP.
     pub fn hang_up(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+        self.signal(Signal::HUP);
+    }
+
+    /// Any signal.
+    pub fn signal(&self, signal: Signal) {
+        // One that has ended meanwhile is not waited for yet, so its number is still its own.
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
     }
 
     /// Waits until it has logged `words`.

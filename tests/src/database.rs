@@ -4,7 +4,7 @@ use crate::postgres::TestServer;
 use crate::reply::lock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
-use uptime_postgres::Row;
+use uptime_postgres::{PostgresError, Row, Session};
 
 /// A database of one test.
 pub struct TestDatabase {
@@ -79,6 +79,19 @@ impl TestDatabase {
     /// If the server refuses them.
     pub fn query(&self, sql: &str) -> Vec<Row> {
         self.server.query(&self.name, sql)
+    }
+
+    /// As [`query`](Self::query), with the error.
+    pub fn try_query(&self, sql: &str) -> Result<Vec<Row>, PostgresError> {
+        self.server.try_query(&self.name, sql)
+    }
+
+    /// A session that stays, for a transaction that does.
+    ///
+    /// # Panics
+    /// If the server does not let it in.
+    pub fn session(&self) -> Session {
+        self.server.session(&self.name)
     }
 
     /// The single value that `sql` yields, as text; `""` for null.

@@ -13,6 +13,7 @@ mod http_target;
 mod listening;
 mod postgres;
 mod reply;
+mod seed;
 mod sink;
 mod tcp_target;
 #[cfg(test)]
@@ -20,9 +21,11 @@ mod tests;
 
 pub use database::TestDatabase;
 pub use deadline::{DEADLINE, within};
+pub use fastrand::Rng;
 pub use http_target::HttpTarget;
 pub use postgres::TestServer;
 pub use reply::{Received, Reply};
+pub use seed::Seed;
 pub use sink::WebhookSink;
 pub use tcp_target::{DeafTarget, TcpTarget};
 

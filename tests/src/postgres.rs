@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::OnceCell;
-use uptime_postgres::{Lease, Options, PostgresError, Row, ServerState};
+use uptime_postgres::{Lease, Options, PostgresError, Row, ServerState, Session};
 
 /// Waits for the pipe's end, then stops the server of the directory `$1` at once and removes the directory. A
 /// server in the middle of its start may have no pid file yet: it stops when it misses its directory. A zombie
@@ -90,6 +90,14 @@ impl TestServer {
     pub fn try_query(&self, database: &str, sql: &str) -> Result<Vec<Row>, PostgresError> {
         let session = lock(&self.lease).session(database);
         session.and_then(|mut session| session.query(sql))
+    }
+
+    /// A session on one of its databases that stays until it is dropped.
+    ///
+    /// # Panics
+    /// If the server does not let it in.
+    pub fn session(&self, database: &str) -> Session {
+        lock(&self.lease).session(database).unwrap_or_else(|error| panic!("{error}\nin `{database}`"))
     }
 
     /// Stops it, as an operator does: sessions are cut. Returns when it is down.
