@@ -21,7 +21,7 @@ use tracing::{debug, error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
 use uptime_core::id::JobId;
-use uptime_store::queue::{Claim, Job, LaneLoad};
+use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
 use uptime_store::workers::{Asked, SignOfLife};
 use uptime_store::{Store, StoreError};
 use uuid::Uuid;
@@ -350,14 +350,15 @@ impl<H: Handler> Fetcher<H> {
             }
         }
         // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
-        let may_be_more = count == limit
-            || matches!(from, uptime_store::queue::ClaimFrom::Instant(_))
-            || (count > 0 && has_lanes);
+        let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_lanes);
         if may_be_more && self.running.len() < self.concurrency && !self.ends {
             // Beside the jobs, not after them.
             self.begin_turn(turns);
         } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
-            self.ends = true;
+            // Empty is what is empty from its front on.
+            self.ends = from == ClaimFrom::Front;
+            self.look = !self.ends;
+            self.low_water = LowWater::default();
         } else if let Some(next_in) = next_in {
             self.next_turn_at = self.next_turn_at.min(Instant::now() + next_in);
         }
@@ -452,6 +453,7 @@ impl<H: Handler> Fetcher<H> {
             && let Ok(Some(claimed)) = self.take_back(turn.await)
         {
             // Claimed just when we were to stop: nobody has begun them.
+            self.summary.released += claimed.jobs.len();
             self.returned.extend(claimed.jobs.iter().map(|job| job.claim));
         }
         while !self.tasks.is_empty() {
@@ -466,7 +468,7 @@ impl<H: Handler> Fetcher<H> {
         while let Some(ended) = self.tasks.join_next().await {
             self.collect(Some(ended));
         }
-        self.summary.released += self.returned.len() + self.running.len();
+        self.summary.released += self.running.len();
         self.returned.extend(self.running.drain().map(|(_, running)| running.claim));
         while let Err(error) = self.say_goodbye(self.presence.started_at.is_some()).await {
             if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
