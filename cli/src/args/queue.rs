@@ -15,6 +15,8 @@ const WATCH_LEAST: Duration = Duration::from_millis(100);
 pub enum QueueCommand {
     /// What is in the queues; exit 1 when one is at or over its limit
     ///
+    /// A queue's state is `ok`, `paused`, `idle` (jobs are ready, and no worker is alive) or `over` (its limit).
+    ///
     /// A queue that is at or over its limit is told, as `queue-busy`, to each enabled channel that wants such events, and
     /// whose `groups` and `tags`, if it has any, do not keep it to certain monitors: once when a look finds it over, again
     /// after an hour, and anew after a look that found it below.

@@ -110,7 +110,7 @@ fn until_empty() -> WorkerOptions {
     WorkerOptions {
         settings: QueueSettings {
             timeout: Duration::from_secs(1),
-            retry_after: Duration::from_secs(60),
+            retry_after: Duration::from_mins(1),
             tries: 1,
             ..QueueSettings::defaults(QUEUE)
         },
@@ -181,6 +181,26 @@ async fn a_paused_queue_gives_nothing_until_it_goes_on() {
     assert_eq!(place.left(), "3");
     place.store.resume_queue(QUEUE).await.expect("resumed");
     assert_eq!(place.work(until_empty()).await.settled, 3);
+}
+
+/// Its sleep is from one look for jobs to the next; a sign of life comes in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_wake_up() {
+    let place = Place::with_jobs(&[]).await;
+    let options = WorkerOptions { stop_when_empty: false, ..until_empty() };
+    let settings = QueueSettings { sleep: Duration::from_hours(1), ..options.settings.clone() };
+    let asking = async {
+        let signed = "SELECT count(*) FROM workers WHERE seen_at > started_at";
+        let seen = async {
+            while place.database.value(signed) == "0" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within(DEADLINE, seen, || "a second sign of life".into()).await;
+        place.database.query("INSERT INTO queue_controls (queue, restart_asked_at) VALUES ('q', now())");
+    };
+    let (summary, ()) = tokio::join!(place.work(WorkerOptions { settings, ..options }), asking);
+    assert!(summary.restart);
 }
 
 #[tokio::test(flavor = "multi_thread")]

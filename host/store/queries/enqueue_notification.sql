@@ -9,8 +9,9 @@ job AS (
   INSERT INTO jobs (queue, subject, lane, order_key, available_at)
   SELECT 'notifications', n.id, $2, $3::text || ':' || $2::text,
          greatest(c.paused_until,
-                  CASE WHEN $7 THEN least(now(), (SELECT min(available_at) - interval '1 microsecond' FROM jobs
-                                                  WHERE queue = 'notifications' AND (reserved_until IS NULL OR reserved_until < now())))
+                  CASE WHEN $7
+                       THEN least(now(), (SELECT min(available_at) - interval '1 microsecond' FROM jobs
+                                          WHERE queue = 'notifications' AND (reserved_until IS NULL OR reserved_until < now())))
                        ELSE now() END)
   FROM notification n, channels c WHERE c.id = $2
   RETURNING id)

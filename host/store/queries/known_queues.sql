@@ -3,11 +3,13 @@
 WITH RECURSIVE waiting AS (
   (SELECT queue FROM jobs ORDER BY queue LIMIT 1)
   UNION ALL
-  SELECT (SELECT j.queue FROM jobs j WHERE j.queue > w.queue ORDER BY j.queue LIMIT 1) FROM waiting w WHERE w.queue IS NOT NULL),
+  SELECT (SELECT j.queue FROM jobs j WHERE j.queue > w.queue ORDER BY j.queue LIMIT 1)
+  FROM waiting w WHERE w.queue IS NOT NULL),
 failed AS (
   (SELECT queue FROM failed_jobs ORDER BY queue LIMIT 1)
   UNION ALL
-  SELECT (SELECT f.queue FROM failed_jobs f WHERE f.queue > w.queue ORDER BY f.queue LIMIT 1) FROM failed w WHERE w.queue IS NOT NULL)
+  SELECT (SELECT f.queue FROM failed_jobs f WHERE f.queue > w.queue ORDER BY f.queue LIMIT 1)
+  FROM failed w WHERE w.queue IS NOT NULL)
 SELECT queue FROM (
   SELECT unnest($1::text[]) AS queue
   UNION SELECT queue FROM waiting

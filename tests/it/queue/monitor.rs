@@ -44,6 +44,14 @@ fn a_pipe_gets_a_line_for_each_queue() {
     installation.command(["queue", "monitor"]).assert().code(1).stderr("").stdout(
         "monitor-checks\t1200\t0\t3\t0\t3 min\t0.0\t2\tover\nnotifications\t0\t1\t0\t4\t–\t0.0\t0\tpaused\n",
     );
+    let state = || {
+        let output = installation.command(["queue", "monitor", "monitor-checks"]).output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).rsplit('\t').next().map(str::to_owned)
+    };
+    installation.database.query("UPDATE workers SET seen_at = now() - interval '1 min'");
+    assert_eq!(state().as_deref(), Some("over,idle\n"));
+    installation.command(["queue", "pause", "monitor-checks"]).assert().success();
+    assert_eq!(state().as_deref(), Some("over,paused\n"));
     let output = installation.command(["queue", "monitor", "notifications", "--format", "ndjson"]).output();
     let line: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("one line");
     assert_eq!(
@@ -200,7 +208,7 @@ fn who_watches_sees_one_look_after_the_other() {
         let (at, rest) = line.split_once('\t').expect("an instant first");
         assert!(at.parse::<jiff::Timestamp>().is_ok(), "{at}");
         let wait = rest.split('\t').nth(5).expect("a wait");
-        assert_eq!(rest, format!("mails\t1\t0\t0\t0\t{wait}\t0.0\t0\tno worker"));
+        assert_eq!(rest, format!("mails\t1\t0\t0\t0\t{wait}\t0.0\t0\tidle"));
     }
 
     let (_, lines) = watch(&installation, &["--json"], 2, Signal::INT);

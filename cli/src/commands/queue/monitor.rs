@@ -19,7 +19,7 @@ use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
 use uptime_store::{Store, StoreError};
 
 const COLUMNS: &[&str] =
-    &["queue", "ready", "delayed", "reserved", "failed", "oldest", "per second", "workers", "state"];
+    &["queue", "ready", "delayed", "reserved", "failed", "oldest", "per s", "workers", "state"];
 
 /// From how many dead rows on they are felt, if they can't be removed.
 const DEAD_ROWS_FELT: i64 = 10_000;
@@ -200,13 +200,16 @@ impl Look {
         let number =
             |count: i64, style| Cell::number(printer.number(count), if count == 0 { FAINT } else { style });
         let over = is_over(size, self.max);
-        let (state, style) = match (over, size.paused_at.is_some(), is_idle(size)) {
-            (false, false, false) => ("ok", GOOD),
-            (false, false, true) => ("no worker", ODD),
-            (false, true, _) => ("paused", ODD),
-            (true, false, false) => ("over", BAD),
-            (true, false, true) => ("over, no worker", BAD),
-            (true, true, _) => ("over, paused", BAD),
+        let (calm, style) = match (size.paused_at.is_some(), is_idle(size)) {
+            (true, _) => ("paused", ODD),
+            (false, true) => ("idle", ODD),
+            (false, false) => ("ok", GOOD),
+        };
+        // A person finds the rest below the table, which is to fit 80 columns.
+        let (state, style) = match (over, calm) {
+            (false, calm) => (calm.into(), style),
+            (true, "paused" | "idle") if !printer.is_terminal() => (format!("over,{calm}"), BAD),
+            (true, _) => ("over".into(), BAD),
         };
         let wait = size.oldest_wait_ms.map_or("–".into(), |ms| span(ms.unsigned_abs() / 1_000));
         vec![

@@ -155,10 +155,13 @@ impl<H: Handler> Fetcher<H> {
             if stop.is_cancelled() || time_is_up || self.ends {
                 return Ok(());
             }
-            // While the database is away a turn begins only when it is time to try again.
-            let is_due = self.next_turn_at <= Instant::now() || (self.look && self.away.is_none());
-            if self.turn.is_none() && is_due {
-                self.begin_turn(turns);
+            if self.turn.is_none() {
+                // While the database is away a turn begins only when it is time to try again.
+                if self.next_turn_at <= Instant::now() || (self.look && self.away.is_none()) {
+                    self.begin_turn(turns);
+                } else if self.sign_is_due() && self.away.is_none() {
+                    self.begin(None, turns);
+                }
             }
             match self.wait(wakes, stop).await {
                 Woken::Finished(finished) => self.collect(finished),
@@ -203,11 +206,19 @@ impl<H: Handler> Fetcher<H> {
         }
     }
 
+    fn sign_is_due(&self) -> bool {
+        self.presence.signed_at.is_none_or(|at| at.elapsed() >= SIGN_EVERY)
+    }
+
     fn begin_turn(&mut self, turns: &CancellationToken) {
         self.look = false;
+        self.next_turn_at = Instant::now() + self.options.settings.sleep;
         let wish = self.wish();
-        let is_due = self.presence.signed_at.is_none_or(|at| at.elapsed() >= SIGN_EVERY);
-        let turn = self.turn_of(wish, is_due);
+        self.begin(wish, turns);
+    }
+
+    fn begin(&mut self, wish: Option<Wish>, turns: &CancellationToken) {
+        let turn = self.turn_of(wish, self.sign_is_due());
         let turns = turns.clone();
         self.turn = Some(tokio::spawn(async move {
             let mut turn = turn;
@@ -265,7 +276,6 @@ impl<H: Handler> Fetcher<H> {
         turned: Result<Turned<H>, JoinError>,
         turns: &CancellationToken,
     ) -> Result<(), StoreError> {
-        self.next_turn_at = Instant::now() + self.options.settings.sleep;
         match self.take_back(turned) {
             Ok(claimed) => {
                 self.database_is_back();
