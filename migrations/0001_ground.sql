@@ -85,7 +85,8 @@ CREATE TABLE jobs (
   lane           bigint,                -- shares a bound with others of its lane (a channel)
   order_key      text,                  -- jobs of one key run one after the other, by id (an incident and a channel)
   payload        jsonb NOT NULL DEFAULT '{}',
-  attempts       integer NOT NULL DEFAULT 0,
+  attempts       integer NOT NULL DEFAULT 0,  -- runs that count; a retry begins at 0 again
+  claims         integer NOT NULL DEFAULT 0,  -- never taken back: (id, claims) is one worker's claim and no other's, ever
   reserved_until timestamptz,           -- the lease; NULL: waiting. In no index, so that a claim is a HOT update
   available_at   timestamptz NOT NULL DEFAULT now(),
   created_at     timestamptz NOT NULL DEFAULT now(),
@@ -115,22 +116,22 @@ CREATE TABLE queue_controls (
 -- scans by place. A place stays true between them: what was found is locked, or compared with its claim once more.
 
 -- Ends jobs, fenced by their claims, and gives the ids of those that were still theirs.
-CREATE FUNCTION complete_jobs(ids bigint[], claimed_attempts integer[]) RETURNS SETOF bigint
+CREATE FUNCTION complete_jobs(ids bigint[], claim_numbers integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   IF cardinality(ids) > 0 THEN
     RETURN QUERY SELECT delete_jobs_at(
       -- A subquery for each, never a join.
-      ARRAY(SELECT (SELECT j.ctid FROM jobs j WHERE j.id = c.id) FROM unnest(ids) c(id)), ids, claimed_attempts);
+      ARRAY(SELECT (SELECT j.ctid FROM jobs j WHERE j.id = c.id) FROM unnest(ids) c(id)), ids, claim_numbers);
   END IF;
 END $$;
 
 -- The fence is in the join: a row that another worker claims at this very moment is looked at again when that is over.
-CREATE FUNCTION delete_jobs_at(places tid[], ids bigint[], claimed_attempts integer[]) RETURNS SETOF bigint
+CREATE FUNCTION delete_jobs_at(places tid[], ids bigint[], claim_numbers integer[]) RETURNS SETOF bigint
 LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
              SET enable_mergejoin = off SET jit = off AS $$
-  DELETE FROM jobs j USING unnest(places, ids, claimed_attempts) c(place, id, attempts)
-  WHERE j.ctid = c.place AND j.id = c.id AND j.attempts = c.attempts
+  DELETE FROM jobs j USING unnest(places, ids, claim_numbers) c(place, id, claims)
+  WHERE j.ctid = c.place AND j.id = c.id AND j.claims = c.claims AND j.reserved_until IS NOT NULL
   RETURNING j.id
 $$;
 
@@ -140,11 +141,11 @@ $$;
 
 -- A worker's turn is `lease_jobs(find_jobs(…), …)`: one statement, one commit. It ends the jobs that are done, and finds and
 -- locks up to `most` ready ones of its queue, oldest first, none that was due before `not_before`. A paused queue gives none.
-CREATE FUNCTION find_jobs(of_queue text, most bigint, not_before timestamptz, done_ids bigint[], done_attempts integer[])
+CREATE FUNCTION find_jobs(of_queue text, most bigint, not_before timestamptz, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
 LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
 BEGIN
-  PERFORM complete_jobs(done_ids, done_attempts);
+  PERFORM complete_jobs(done_ids, done_claims);
   IF queue_is_paused(of_queue) THEN
     RETURN '{}';
   END IF;
@@ -161,12 +162,12 @@ END $$;
 --   a job waits while an older one with its order_key is there, so a recovery never overtakes the opening.
 -- Only the first `ranked_most` ready jobs of lanes with room are ranked, so that a long backlog costs no more than a short one.
 CREATE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
-                                   ranked_most bigint, done_ids bigint[], done_attempts integer[])
+                                   ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
 LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
 DECLARE chosen bigint[];
 BEGIN
-  PERFORM complete_jobs(done_ids, done_attempts);
+  PERFORM complete_jobs(done_ids, done_claims);
   IF queue_is_paused(of_queue) THEN
     RETURN '{}';
   END IF;
@@ -196,11 +197,11 @@ END $$;
 
 -- Claims what was found, for `lease_s` seconds.
 CREATE FUNCTION lease_jobs(places tid[], lease_s double precision)
-RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, available_at timestamptz, claimed_at timestamptz)
+RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, claims integer, available_at timestamptz, claimed_at timestamptz)
 LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET jit = off AS $$
-  UPDATE jobs j SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1
+  UPDATE jobs j SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1, claims = j.claims + 1
   WHERE j.ctid = ANY (places)
-  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.available_at, now()
+  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.claims, j.available_at, now()
 $$;
 
 -- How long until the next job of a queue that nobody claimed is due, in seconds.
@@ -218,6 +219,7 @@ CREATE TABLE failed_jobs (
   order_key  text,
   payload    jsonb NOT NULL,
   attempts   integer NOT NULL,
+  claims     integer NOT NULL DEFAULT 0, -- goes on from here when it is retried
   errors     jsonb NOT NULL,
   created_at timestamptz NOT NULL,
   failed_at  timestamptz NOT NULL DEFAULT now()

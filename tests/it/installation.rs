@@ -1,7 +1,7 @@
 //! An installation as in production: a database, a file, and processes that run side by side.
 
 use assert_cmd::Command;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -173,6 +173,13 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         // One that has ended meanwhile is not waited for yet, so its number is still its own.
         rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
+    }
+
+    /// SIGSTOP. Returns when it stands still: on a busy machine some of its threads go on for a while.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).expect("it is ours");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{stopped:?}");
     }
 
     /// Waits until it has logged `words`.

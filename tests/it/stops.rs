@@ -247,7 +247,7 @@ fn stopped_check() {
     enqueue_checks(&installation);
     let stopped = worker(&installation, "stopped", &["monitor-checks"]);
     block_on(target.wait_for_requests(1));
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     let other = worker(&installation, "other", &["monitor-checks"]);
     installation.wait_for("SELECT count(*) FROM incidents", "1");
     assert_eq!(other.terminate(), 0);
@@ -271,7 +271,7 @@ fn stopped_delivery() {
     installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "ops")]));
     let stopped = worker(&installation, "stopped", &["notifications"]);
     block_on(sink.wait_for(1));
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     // With a lease that lasts.
     installation.write(&channel);
     let other = worker(&installation, "other", &["notifications"]);
@@ -299,7 +299,7 @@ fn an_answer_that_comes_when_somebody_else_has_the_job_is_not_recorded() {
     let worker = worker(&installation, "late", &["notifications"]);
     block_on(sink.wait_for(1));
     // As another worker claims it, for whose clock the lease has run out.
-    let claim = "UPDATE jobs SET attempts = attempts + 1, reserved_until = now() + interval '1 minute'";
+    let claim = "UPDATE jobs SET attempts = attempts + 1, claims = claims + 1, reserved_until = now() + interval '1 minute'";
     installation.database.query(claim);
     let before = installation.database.query(TRACES);
     sink.let_go();
@@ -330,7 +330,7 @@ fn stopped_transaction() {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         "1",
     );
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     somebody.query("COMMIT").expect("the lock is given back");
 
     let other = worker(&installation, "other", &["notifications"]);

@@ -26,16 +26,19 @@ pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Res
     if args.every.is_some_and(|every| every < EVERY_MIN) {
         return Err(CommandError::new(Exit::Usage, "`--every` is below 100ms").hint("write `--every 1s`"));
     }
+    let looping = match args.every {
+        Some(every) => Some((every, signals::stop()?, signals::Reload::new()?)),
+        None => None,
+    };
     let notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let choice = settings::database(global, file.as_ref())?;
-    let Some(every) = args.every else {
+    let Some((every, stop, mut reload)) = looping else {
         let database = Database::open(choice, 2, printer, true).await?;
         let outcome = once(&database, args, printer).await;
         database.close().await;
         return outcome.map(|()| Exit::Ok);
     };
-    let (stop, mut reload) = (signals::stop()?, signals::Reload::new()?);
     let watchdog = Watchdog::new(&[SCHEDULE], &stop);
     let database = Database::open(choice, 2, printer, true).await?;
     let outcome = {

@@ -43,14 +43,13 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
     let notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
-    let paused = signals::paused()?;
     let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());
     }
-    let (stop, mut reload) = (signals::stop()?, signals::Reload::new()?);
     let watchdog = Watchdog::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;

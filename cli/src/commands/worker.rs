@@ -25,6 +25,8 @@ use uptime_store::{Store, StoreError};
 const CONNECTIONS: u32 = 8;
 
 pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    // First: a stop that comes while it starts is a stop in order, too.
+    let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
     let notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let (args, queues): (WorkerArgs, &[&str]) = match command {
@@ -33,7 +35,6 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         WorkerCommand::All(args) => (args, &[MONITOR_CHECKS, NOTIFICATIONS]),
     };
     let names = chosen(queues, &args.queues)?;
-    let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
     let mut queues = options(&names, file.as_ref(), &args, &paused)?;
     let watchdog = Watchdog::new(&names, &stop);
     let database =

@@ -90,7 +90,7 @@ impl Handler for Nothing {
     }
 
     fn run(&self, job: &Job, (): (), _within: Duration) -> impl Future<Output = ()> + Send {
-        if let Some(number) = job.payload.get("number").and_then(serde_json::Value::as_u64) {
+        if let Some(number) = job.payload.as_ref().ok().and_then(|payload| payload.get("number")?.as_u64()) {
             self.ran.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Instant::now());
         }
         ready(())

@@ -234,7 +234,7 @@ impl Deliveries {
             warn!(
                 channel = due.channel.name,
                 job = tried.claim.id.0,
-                "lease lost: delivery not recorded, it will come again"
+                "lease lost, or recorded before the database went away: delivery not recorded"
             );
             return Ok(());
         }

@@ -86,7 +86,11 @@ pub async fn schedule_loop(
     while !stop.is_cancelled() {
         if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
             partitions_at = Some(Instant::now());
-            make_partitions(&store).await;
+            let making = async {
+                make_partitions(&store).await;
+                Ok(())
+            };
+            let _ = patience::turn(making, &stop).await;
         }
         let began = Instant::now();
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {

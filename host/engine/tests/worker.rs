@@ -40,7 +40,7 @@ impl Handler for Scripted {
     async fn run(&self, job: &Job, (): (), _within: Duration) {
         let at_once = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-        match job.payload["do"].as_str() {
+        match job.payload.as_ref().ok().and_then(|payload| payload["do"].as_str()) {
             Some("panic") => panic!("as it was told"),
             Some("hang") => std::future::pending().await,
             Some("enqueue an old one") => {

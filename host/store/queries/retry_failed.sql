@@ -1,4 +1,5 @@
--- Puts failed jobs back with their attempts at zero and the id that they had. Whoever deletes the failed row puts the job
+-- Puts failed jobs back with their attempts at zero, the id that they had, and the count of their claims, so that no old claim
+-- fits. Whoever deletes the failed row puts the job
 -- back, so two operators at once do each job once. Not put back, and told apart: a job whose subject waits already, and a
 -- notification after which a later one of the same incident was delivered (nobody is told "down" of what is up).
 WITH chosen AS (
@@ -12,9 +13,9 @@ superseded AS (
                   AND later.state = 'delivered')
   RETURNING n.id),
 put_back AS (
-  INSERT INTO jobs (id, queue, subject, lane, order_key, payload, created_at)
+  INSERT INTO jobs (id, queue, subject, lane, order_key, payload, claims, created_at)
   OVERRIDING SYSTEM VALUE
-  SELECT id, queue, subject, lane, order_key, payload, created_at FROM chosen
+  SELECT id, queue, subject, lane, order_key, payload, claims, created_at FROM chosen
   WHERE queue <> 'notifications' OR subject IS NULL OR subject NOT IN (SELECT id FROM superseded)
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
   RETURNING id, queue, subject),

@@ -7,6 +7,6 @@ SET reserved_until = NULL,
     errors = CASE WHEN f.counts
                   THEN coalesce(j.errors, '[]') || jsonb_build_array(jsonb_build_object('attempt', j.attempts, 'at', now(), 'error', f.error))
                   ELSE j.errors END
-FROM unnest($1::bigint[], $2::integer[], $3::double precision[], $4::text[], $5::boolean[]) f(id, attempts, delay, error, counts)
-WHERE j.id = ANY ($1) AND j.id = f.id AND j.attempts = f.attempts
+FROM unnest($1::bigint[], $2::integer[], $3::double precision[], $4::text[], $5::boolean[]) f(id, claims, delay, error, counts)
+WHERE j.id = ANY ($1) AND j.id = f.id AND j.claims = f.claims AND j.reserved_until IS NOT NULL
 RETURNING j.id

@@ -18,9 +18,8 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
-/// What a server that we reach directly is told with the connection, and a pooler refuses or keeps to itself. The sessions
-/// of a worker that stands still in the middle of a transaction end before its leases do.
-const DIRECT: [(&str, &str); 2] = [("uptime.direct", "yes"), ("idle_in_transaction_session_timeout", "5s")];
+/// What a server that we reach directly is told with the connection, and a pooler refuses or keeps to itself.
+const DIRECT: [(&str, &str); 1] = [("uptime.direct", "yes")];
 
 /// The notification channels on which committed jobs and operators' wishes are announced; the payload is the queue's name.
 const JOBS: &str = "uptime_jobs";
@@ -31,6 +30,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// How long to wait for a connection of the pool: a server that went away is noticed so soon.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
+
+/// After how long a silence a listener asks whether it is still heard.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How long a goodbye may take.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
@@ -196,9 +198,17 @@ pub struct Wakeups {
 }
 
 impl Wakeups {
-    /// The next hint.
+    /// The next hint. Behind a cut network nothing ever comes, and no error: after a silence the server is asked.
     pub async fn next(&mut self) -> Result<Wakeup, StoreError> {
-        Ok(match self.listener.try_recv().await? {
+        let heard = loop {
+            if let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await {
+                break heard?;
+            }
+            let asked = sqlx::query("SELECT 1").execute(&mut self.listener);
+            let answered = tokio::time::timeout(GOODBYE_MAX, asked).await;
+            answered.map_err(|_| StoreError::Unreachable("the listener has no answer".into()))??;
+        };
+        Ok(match heard {
             Some(heard) if heard.channel() == CONTROL => Wakeup::Control(heard.payload().to_owned()),
             Some(heard) => Wakeup::Jobs(heard.payload().to_owned()),
             None => Wakeup::Anything,

@@ -110,11 +110,12 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(ref database) => {
                 let code = database.code();
                 let code = code.as_deref().unwrap_or_default();
-                // 28 and 3D are "not with that role", "not that database"; class 08 is the connection's; 57P is the server
+                // 28 and 3D are "not with that role", "not that database"; class 08 is the connection's; 25P03 and 25P04
+                // ended one that stood still in the middle of a transaction; 57P is the server
                 // going down or coming up.
                 if ["28", "3D"].iter().any(|class| code.starts_with(class)) {
                     Self::Denied(database.message().to_owned())
-                } else if ["08", "57P"].iter().any(|class| code.starts_with(class)) {
+                } else if ["08", "25P", "57P"].iter().any(|class| code.starts_with(class)) {
                     Self::Unreachable(database.message().to_owned())
                 } else {
                     Self::Refused(error)

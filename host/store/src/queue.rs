@@ -7,8 +7,9 @@
 //!                 └──retry_later──────┘            a lease that runs out: claimable again, attempts counted
 //! ```
 //!
-//! Invariant: whoever holds `(id, attempts)` as it was claimed may end the job; everyone else touches no row. A
-//! worker that was away beyond its lease finds that out by an empty answer.
+//! Invariant: whoever holds `(id, number)` as it was claimed may end the job; everyone else touches no row. The number only
+//! grows: it survives a release, a failure and a retry by hand. A worker that was away beyond its lease finds that out by an
+//! empty answer.
 
 use crate::row::Columns;
 use crate::session::Session;
@@ -24,7 +25,9 @@ use uptime_core::id::JobId;
 pub struct Claim {
     /// The job.
     pub id: JobId,
-    /// How often it had been claimed when we got it, this time included.
+    /// Which of the job's claims it is: no other ever has this number.
+    pub number: u32,
+    /// How many attempts it has had, this one included.
     pub attempts: u32,
 }
 
@@ -37,8 +40,8 @@ pub struct Job {
     pub subject: Option<i64>,
     /// Whom it shares a bound with.
     pub lane: Option<i64>,
-    /// Whatever else its queue needs.
-    pub payload: serde_json::Value,
+    /// Whatever else its queue needs; an error when it can't be read, which is this job's alone.
+    pub payload: Result<serde_json::Value, String>,
     /// The instant that it was due.
     pub available_at: Timestamp,
     /// The claim's instant by the database's clock.
@@ -99,7 +102,7 @@ impl Store {
     /// Ends what is done, and claims jobs that are ready, oldest first. A paused queue gives none.
     pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>, StoreError> {
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
-        let (done, done_attempts) = columns(request.done);
+        let (done, done_claims) = columns(request.done);
         let rows = if let Some((per_lane, load)) = request.lanes {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
@@ -108,7 +111,7 @@ impl Store {
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
-                .bind(done_attempts)
+                .bind(done_claims)
                 .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
                 .bind(lanes)
                 .bind(running)
@@ -126,7 +129,7 @@ impl Store {
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
-                .bind(done_attempts)
+                .bind(done_claims)
                 .bind(crate::row::optional_instant(since))
                 .bind(last.as_secs_f64())
                 .bind(request.lease.as_secs_f64())
@@ -137,10 +140,14 @@ impl Store {
             .iter()
             .map(|row| {
                 Ok(Job {
-                    claim: Claim { id: JobId(row.try_get("id")?), attempts: row.count("attempts")? },
+                    claim: Claim {
+                        id: JobId(row.try_get("id")?),
+                        number: row.count("claims")?,
+                        attempts: row.count("attempts")?,
+                    },
                     subject: row.try_get("subject")?,
                     lane: row.try_get("lane")?,
-                    payload: row.try_get("payload")?,
+                    payload: row.try_get("payload").map_err(|error| error.to_string()),
                     available_at: row.instant("available_at")?,
                     claimed_at: row.instant("claimed_at")?,
                 })
@@ -171,16 +178,19 @@ impl Store {
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
-    /// Gives claimed jobs back as if they had never been claimed.
+    /// Gives claimed jobs back as if they had never been claimed, and announces them: others may be idle.
     pub async fn release(&self, claims: &[Claim]) -> Result<(), StoreError> {
-        let (ids, attempts) = columns(claims);
+        let (ids, numbers) = columns(claims);
         sqlx::query(
-            "UPDATE jobs j SET reserved_until = NULL, attempts = j.attempts - 1
-             FROM unnest($1::bigint[], $2::integer[]) r(id, attempts)
-             WHERE j.id = ANY ($1) AND j.id = r.id AND j.attempts = r.attempts",
+            "WITH released AS (
+               UPDATE jobs j SET reserved_until = NULL, attempts = j.attempts - 1
+               FROM unnest($1::bigint[], $2::integer[]) r(id, claims)
+               WHERE j.id = ANY ($1) AND j.id = r.id AND j.claims = r.claims AND j.reserved_until IS NOT NULL
+               RETURNING j.queue)
+             SELECT pg_notify('uptime_jobs', queue) FROM (SELECT DISTINCT queue FROM released) q",
         )
         .bind(ids)
-        .bind(attempts)
+        .bind(numbers)
         .execute(&self.sessions)
         .await?;
         Ok(())
@@ -211,10 +221,10 @@ pub(crate) async fn complete(
     connection: &mut Session,
     claims: &[Claim],
 ) -> Result<HashSet<JobId>, StoreError> {
-    let (ids, attempts) = columns(claims);
+    let (ids, numbers) = columns(claims);
     let ids: Vec<i64> = sqlx::query_scalar("SELECT complete_jobs($1, $2)")
         .bind(ids)
-        .bind(attempts)
+        .bind(numbers)
         .fetch_all(connection)
         .await?;
     Ok(ids.into_iter().map(JobId).collect())
@@ -234,12 +244,12 @@ pub(crate) async fn fail(
     }
     let mut ours = HashSet::new();
     if !again.is_empty() {
-        let (ids, attempts) = columns(again.iter().map(|(failure, _)| &failure.claim));
+        let (ids, numbers) = columns(again.iter().map(|(failure, _)| &failure.claim));
         let delays: Vec<f64> = again.iter().map(|(_, delay)| delay.as_secs_f64()).collect();
         let errors: Vec<&str> = again.iter().map(|(failure, _)| failure.error.as_str()).collect();
         let put_back: Vec<i64> = sqlx::query_scalar(include_str!("../queries/retry_later.sql"))
             .bind(ids)
-            .bind(attempts)
+            .bind(numbers)
             .bind(delays)
             .bind(errors)
             .bind(again.iter().map(|(failure, _)| failure.counts).collect::<Vec<_>>())
@@ -248,11 +258,11 @@ pub(crate) async fn fail(
         ours.extend(put_back.into_iter().map(JobId));
     }
     if !never.is_empty() {
-        let (ids, attempts) = columns(never.iter().map(|failure| &failure.claim));
+        let (ids, numbers) = columns(never.iter().map(|failure| &failure.claim));
         let errors: Vec<&str> = never.iter().map(|failure| failure.error.as_str()).collect();
         let buried: Vec<i64> = sqlx::query_scalar(include_str!("../queries/bury.sql"))
             .bind(ids)
-            .bind(attempts)
+            .bind(numbers)
             .bind(errors)
             .bind(never.iter().map(|failure| failure.counts).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
@@ -263,5 +273,5 @@ pub(crate) async fn fail(
 }
 
 fn columns<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> (Vec<i64>, Vec<i32>) {
-    claims.into_iter().map(|claim| (claim.id.0, crate::row::int(claim.attempts))).unzip()
+    claims.into_iter().map(|claim| (claim.id.0, crate::row::int(claim.number))).unzip()
 }

@@ -13,6 +13,10 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr, Transaction};
 
+/// A worker that stands still in the middle of a transaction holds its jobs' rows, and everybody passes them over: so its
+/// transactions end before its leases do. Both in one message.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 /// A pool of sessions. As an executor it runs one statement, and has committed it when it answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
@@ -48,7 +52,7 @@ impl Sessions {
     }
 
     pub async fn begin(&self) -> Result<Session, sqlx::Error> {
-        Ok(Session { transaction: self.pool.begin().await?, pooled: self.pooled })
+        Ok(Session { transaction: self.pool.begin_with(BEGIN).await?, pooled: self.pooled })
     }
 }
 
@@ -92,7 +96,7 @@ impl<'s> Executor<'s> for &'s Sessions {
             return self.pool.fetch_many(query);
         }
         let all = async move {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.pool.begin_with(BEGIN).await?;
             let steps: Vec<Step> = (&mut *transaction).fetch_many(Unnamed(query)).try_collect().await?;
             transaction.commit().await?;
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
@@ -109,7 +113,7 @@ impl<'s> Executor<'s> for &'s Sessions {
             return self.pool.fetch_optional(query);
         }
         async move {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.pool.begin_with(BEGIN).await?;
             let row = (&mut *transaction).fetch_optional(Unnamed(query)).await?;
             transaction.commit().await?;
             Ok(row)

@@ -4,7 +4,7 @@
 //! turn begins when there is something to settle, something to claim (a wake-up, the next job's due instant, the fallback
 //! `sleep`), or a sign of life to give.
 
-use super::turn::{Claimed, LowWater, Turn, Wish};
+use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
 use super::{End, Finished, Handler, Wakes, WorkerOptions, WorkerSummary};
 use crate::{Activity, Observer, patience};
 use futures_util::FutureExt;
@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
-use uptime_core::id::JobId;
 use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
 use uptime_store::workers::{Asked, SignOfLife};
 use uptime_store::{Store, StoreError};
@@ -36,11 +35,6 @@ const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
 /// How often a worker says that it lives, and hears what is wanted of it. Also the longest time between two turns.
 const SIGN_EVERY: Duration = Duration::from_secs(5);
 
-struct Running {
-    claim: Claim,
-    lane: Option<i64>,
-}
-
 pub(super) struct Fetcher<H: Handler> {
     concurrency: usize,
     store: Store,
@@ -48,7 +42,8 @@ pub(super) struct Fetcher<H: Handler> {
     options: WorkerOptions,
     observer: Observer,
     began: Instant,
-    running: HashMap<JobId, Running>,
+    /// What runs, with its lane. By claim: after a suspension a job may be claimed anew while its old run still ends.
+    running: HashMap<Claim, Option<i64>>,
     tasks: JoinSet<Finished<H::Done>>,
     /// Ended, and not settled.
     finished: Vec<Finished<H::Done>>,
@@ -248,6 +243,7 @@ impl<H: Handler> Fetcher<H> {
                 finished: self.presence.finished,
             }),
             asked: None,
+            told: 0,
             wish,
             settled: 0,
         }
@@ -263,7 +259,7 @@ impl<H: Handler> Fetcher<H> {
         }
         let lanes = self.handler.per_lane().map(|per_lane| {
             let mut load: HashMap<i64, usize> = HashMap::new();
-            for lane in self.running.values().filter_map(|running| running.lane) {
+            for lane in self.running.values().copied().flatten() {
                 *load.entry(lane).or_default() += 1;
             }
             (per_lane, load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect())
@@ -314,7 +310,7 @@ impl<H: Handler> Fetcher<H> {
         self.done.extend(turn.done);
         self.returned.extend(turn.returned);
         self.summary.settled += turn.settled;
-        self.presence.finished += turn.settled;
+        self.presence.finished = self.presence.finished.saturating_sub(turn.told) + turn.settled;
         if let Some(asked) = turn.asked {
             self.heard(asked);
         }
@@ -323,7 +319,6 @@ impl<H: Handler> Fetcher<H> {
 
     fn heard(&mut self, asked: Asked) {
         let queue = self.handler.queue();
-        self.presence.finished = 0;
         self.presence.started_at = Some(asked.started_at);
         if std::mem::replace(&mut self.presence.queue_is_paused, asked.paused) != asked.paused {
             info!(queue, "{}", if asked.paused { "queue paused" } else { "queue resumed" });
@@ -366,11 +361,15 @@ impl<H: Handler> Fetcher<H> {
             self.begin_turn(turns);
         } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
             // Empty is what is empty from its front on.
-            self.ends = from == ClaimFrom::Front;
+            self.ends |= from == ClaimFrom::Front;
             self.look = !self.ends;
             self.low_water = LowWater::default();
-        } else if let Some(next_in) = next_in {
-            self.next_turn_at = self.next_turn_at.min(Instant::now() + next_in);
+        } else {
+            // What the claim may have passed over, because it did not begin at the front, is looked for soon.
+            let overlooked = (from != ClaimFrom::Front).then_some(FRONT_EVERY);
+            let soonest = next_in.into_iter().chain(overlooked).min().unwrap_or(Duration::MAX);
+            self.next_turn_at =
+                self.next_turn_at.min(Instant::now() + soonest.min(self.options.settings.sleep));
         }
         for (job, work, within) in to_run {
             self.spawn(job, work, within, asked_at);
@@ -394,6 +393,10 @@ impl<H: Handler> Fetcher<H> {
     ) -> Option<(Job, H::Work, Duration)> {
         let settings = &self.options.settings;
         let end = match work {
+            _ if job.payload.is_err() => {
+                let reason = job.payload.as_ref().err().cloned().unwrap_or_default();
+                End::Unreadable(format!("its payload can't be read: {reason}"))
+            }
             _ if !backoff::may_run(job.claim.attempts, settings.tries) => End::Spent,
             None => End::Dropped,
             Some(Err(error)) => End::Unreadable(error.to_string()),
@@ -405,7 +408,7 @@ impl<H: Handler> Fetcher<H> {
                     self.look = true;
                     return None;
                 };
-                self.running.insert(job.claim.id, Running { claim: job.claim, lane: job.lane });
+                self.running.insert(job.claim, job.lane);
                 return Some((job, work, within));
             }
         };
@@ -423,7 +426,7 @@ impl<H: Handler> Fetcher<H> {
                 .ok()
                 .and_then(|since| job.claimed_at.checked_add(since).ok())
                 .unwrap_or(job.claimed_at);
-            let run = AssertUnwindSafe(handler.run(&job, work, within)).catch_unwind();
+            let run = AssertUnwindSafe(async { handler.run(&job, work, within).await }).catch_unwind();
             let end = match timeout(within, run).await {
                 Ok(Ok(done)) => End::Done(done),
                 Ok(Err(panic)) => End::Panicked(panic_message(panic.as_ref())),
@@ -447,7 +450,7 @@ impl<H: Handler> Fetcher<H> {
                         "job panicked"
                     );
                 }
-                self.running.remove(&finished.job.claim.id);
+                self.running.remove(&finished.job.claim);
                 self.finished.push(finished);
                 self.look = true;
             }
@@ -479,8 +482,8 @@ impl<H: Handler> Fetcher<H> {
             self.collect(Some(ended));
         }
         self.summary.released += self.running.len();
-        self.returned.extend(self.running.drain().map(|(_, running)| running.claim));
-        while let Err(error) = self.say_goodbye(self.presence.started_at.is_some()).await {
+        self.returned.extend(self.running.drain().map(|(claim, _)| claim));
+        while let Err(error) = self.say_goodbye(false).await {
             if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
                 let jobs = self.finished.len() + self.done.len() + self.returned.len();
                 warn!(queue, %error, jobs, "could not record what finished or give jobs back; the leases will run out");
@@ -488,7 +491,10 @@ impl<H: Handler> Fetcher<H> {
             }
             tokio::time::sleep(DATABASE_RETRY).await;
         }
-        // Its row is forgotten after a while in any case.
+        // What finished last is told of, too; its row is forgotten after a while in any case.
+        if self.presence.started_at.is_some() {
+            let _ = self.say_goodbye(true).await;
+        }
         let _ = patience::goodbye(self.store.sign_off(self.presence.id)).await;
         info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
     }

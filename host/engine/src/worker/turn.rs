@@ -28,6 +28,8 @@ pub(super) struct Turn<H: Handler> {
     pub sign: Option<SignOfLife>,
     /// What it heard.
     pub asked: Option<Asked>,
+    /// How many finished jobs it has told of.
+    pub told: u64,
     /// What to claim.
     pub wish: Option<Wish>,
     /// How many jobs this turn has settled.
@@ -61,6 +63,7 @@ impl<H: Handler> Turn<H> {
         if let Some(sign) = self.sign.take() {
             // What can't be said now is said with the next sign: nobody's job waits for it.
             self.asked = patience::goodbye(self.store.sign_of_life(&sign)).await.ok();
+            self.told = if self.asked.is_some() { sign.finished } else { 0 };
         }
         if !self.returned.is_empty() {
             self.store.release(&self.returned).await?;
@@ -91,21 +94,16 @@ impl<H: Handler> Turn<H> {
         let request = ClaimRequest { queue, done: &self.done, limit, lease, lanes, from };
         let jobs = self.store.claim(&request).await?;
         self.ended();
-        let work = if jobs.is_empty() { HashMap::new() } else { self.load(&jobs).await? };
-        let next_in = if jobs.len() < limit { self.store.next_ready_in(queue).await? } else { None };
+        // They are to be given back until somebody has them in hand: this may end at each of the following waits. If the
+        // database can't be told then, their leases will tell it.
+        let in_hand = self.returned.len();
+        self.returned.extend(jobs.iter().map(|job| job.claim));
+        let work = if jobs.is_empty() { HashMap::new() } else { self.handler.load(&jobs).await? };
+        // Without an answer it is `sleep` that says when to look again.
+        let next_in =
+            if jobs.len() < limit { self.store.next_ready_in(queue).await.ok().flatten() } else { None };
+        self.returned.truncate(in_hand);
         Ok(Claimed { asked_at, limit, from, jobs, work, next_in })
-    }
-
-    async fn load(
-        &mut self,
-        jobs: &[Job],
-    ) -> Result<HashMap<JobId, Result<H::Work, StoreError>>, StoreError> {
-        let loaded = self.handler.load(jobs).await;
-        if loaded.is_err() {
-            // They were not begun. If the database can't be told, their leases will tell it.
-            self.returned.extend(jobs.iter().map(|job| job.claim));
-        }
-        loaded
     }
 
     fn ended(&mut self) {
@@ -119,7 +117,7 @@ impl<H: Handler> Turn<H> {
 const RECENT: Duration = Duration::from_mins(1);
 
 /// How often a claim begins at the front.
-const FRONT_EVERY: Duration = Duration::from_secs(5);
+pub(super) const FRONT_EVERY: Duration = Duration::from_secs(5);
 
 /// Where in the index the next claim begins. While somebody holds an old snapshot the entries of finished jobs stay at its
 /// front, and each claim would walk them all: half a million of them take 0.1 s.
@@ -159,10 +157,10 @@ mod tests {
     fn claim(low_water: &mut LowWater, seconds: &[i64], limit: usize) {
         let at = |second| Timestamp::from_second(second).expect("an instant");
         let job = |second: &i64| Job {
-            claim: Claim { id: JobId(*second), attempts: 1 },
+            claim: Claim { id: JobId(*second), number: 1, attempts: 1 },
             subject: None,
             lane: None,
-            payload: serde_json::Value::Null,
+            payload: Ok(serde_json::Value::Null),
             available_at: at(*second),
             claimed_at: at(*second),
         };

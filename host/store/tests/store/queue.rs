@@ -3,6 +3,7 @@
 use crate::{LEASE, claim, store};
 use std::collections::HashSet;
 use std::time::Duration;
+use uptime_store::failed::Selection;
 use uptime_store::queue::{ClaimFrom, ClaimRequest, JobFailure, LaneLoad};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,4 +116,56 @@ async fn the_next_due_instant_is_known() {
     database.query("INSERT INTO jobs (queue, available_at) VALUES ('q', now() + interval '10 s'), ('q', now() + interval '1 h')");
     let next = store.next_ready_in("q").await.expect("a query").expect("there is one");
     assert!(next > Duration::from_secs(5) && next <= Duration::from_secs(10), "{next:?}");
+}
+
+/// Neither a retry by hand, which begins at no attempts again, nor a release, which takes its attempt back, makes an old claim
+/// fit once more.
+#[tokio::test]
+async fn an_old_claim_never_fits_again() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) VALUES ('q')");
+    let asleep = claim(&store, "q", 1).await.remove(0);
+    database.query("UPDATE jobs SET reserved_until = now() - interval '1 second'");
+    let buried = claim(&store, "q", 1).await.remove(0);
+    let failure = |claim, retry_after| JobFailure { claim, retry_after, counts: true, error: "no".into() };
+    assert_eq!(store.fail(&[failure(buried.claim, None)]).await.expect("a query").len(), 1);
+    store.retry_failed(&Selection::default(), None).await.expect("a retry");
+    let released = claim(&store, "q", 1).await.remove(0);
+    assert_eq!(released.claim.attempts, asleep.claim.attempts, "it begins anew");
+    store.release(&[released.claim]).await.expect("a query");
+    let held = claim(&store, "q", 1).await.remove(0);
+
+    for old in [asleep.claim, buried.claim, released.claim] {
+        assert!(store.complete(&[old]).await.expect("a query").is_empty(), "{old:?}");
+        assert!(store.fail(&[failure(old, None)]).await.expect("a query").is_empty(), "{old:?}");
+        assert!(
+            store.fail(&[failure(old, Some(Duration::ZERO))]).await.expect("a query").is_empty(),
+            "{old:?}"
+        );
+        store.release(&[old]).await.expect("a query");
+    }
+    assert_eq!(database.value("SELECT count(*) FROM jobs WHERE reserved_until > now()"), "1");
+    assert_eq!(store.complete(&[held.claim]).await.expect("a query").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_put_back_is_put_back_once() {
+    let (database, store) = store().await;
+    database.query("INSERT INTO jobs (queue) VALUES ('q')");
+    let claim = claim(&store, "q", 1).await.remove(0).claim;
+    let failure =
+        JobFailure { claim, retry_after: Some(Duration::from_mins(1)), counts: true, error: "no".into() };
+    assert_eq!(store.fail(std::slice::from_ref(&failure)).await.expect("a query").len(), 1);
+    assert!(store.fail(&[failure]).await.expect("said again, its answer was lost").is_empty());
+    assert_eq!(database.value("SELECT jsonb_array_length(errors) FROM jobs"), "1");
+}
+
+/// A number that no float holds: PostgreSQL keeps it, and the job that has it fails alone.
+#[tokio::test]
+async fn a_payload_that_cannot_be_read_is_its_own_job_s_trouble() {
+    let (database, store) = store().await;
+    database.query(r#"INSERT INTO jobs (queue, payload) VALUES ('q', '{"n": 1e400}'), ('q', '{"n": 1}')"#);
+    let jobs = claim(&store, "q", 10).await;
+    assert!(jobs[0].payload.is_err(), "{:?}", jobs[0].payload);
+    assert_eq!(jobs[1].payload, Ok(serde_json::json!({"n": 1})));
 }

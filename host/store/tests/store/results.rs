@@ -71,7 +71,7 @@ async fn a_batch_without_a_commit_has_not_happened() {
 async fn a_check_whose_lease_was_lost_writes_nothing_and_the_others_do() {
     let (database, store, checks) = two_down().await;
     // Somebody else has claimed the job of the first meanwhile.
-    database.query(&format!("UPDATE jobs SET attempts = 2 WHERE id = {}", checks[0].claim.id));
+    database.query(&format!("UPDATE jobs SET attempts = 2, claims = 2 WHERE id = {}", checks[0].claim.id));
     let mut transaction = begin(&store, &checks).await;
     assert!(transaction.state_of(&checks[0]).is_none());
     assert!(transaction.state_of(&checks[1]).is_some());
