@@ -89,9 +89,13 @@ exec "${arguments[@]}"
 SH
   chmod +x "$work/rustc"
   # The bitcode has to be in it, or a guest built with lto does not link. Paths are mapped to what rustup's own std has.
+  local flags="-Cembed-bitcode=yes --remap-path-prefix=$(dirname "$library")=/rustc/$release" folder
+  # The standard library's own dependencies: fetched first, so that their folder is there to be mapped.
+  (cd "$library" && RUSTC_BOOTSTRAP=1 cargo fetch --quiet --locked --target $target >&2)
+  for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do flags+=" --remap-path-prefix=$folder=/crates"; done
   (cd "$work/seed" && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_RUSTFLAGS \
     RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$work/rustc" __CARGO_TESTS_ONLY_SRC_ROOT="$library" CARGO_TARGET_DIR="$work/target" \
-    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$(dirname "$library")=/rustc/$release --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags" \
     cargo build --quiet --release --target $target -Z build-std=std,panic_abort >&2)
   mkdir -p "$sysroot.new/lib/rustlib/$target/lib"
   cp "$work/target/$target"/release/deps/*.rlib "$sysroot.new/lib/rustlib/$target/lib/"
@@ -105,7 +109,7 @@ case ${1:-} in
   '') if installed; then exit 0; fi ;;
   *) echo "usage: .ci/wasm-target.sh [--from-source]" >&2; exit 2 ;;
 esac
-sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit-1
+sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit-2
 if [ ! -d "$sysroot" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

@@ -28,6 +28,8 @@ pub struct Field {
     pub kind: FieldKind,
     /// Whether a channel must have it.
     pub required: bool,
+    /// What holds when it is left out, in words for people.
+    pub default: Option<String>,
     /// For [`FieldKind::Choice`].
     pub choices: Vec<String>,
 }

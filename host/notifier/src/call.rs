@@ -127,6 +127,19 @@ impl Call {
             value.set_sensitive(true);
             headers.append(parsed, value);
         }
+        if let Some((user, password)) = &request.basic_auth {
+            let [user, password] = [user, password].map(|text| self.references.fill(text, Escape::None));
+            if user.contains(':') {
+                return Err("a user's name for basic authentication can't hold a colon".into());
+            }
+            let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let mut value =
+                HeaderValue::from_str(&format!("Basic {encoded}")).expect("because base64 is plain ASCII");
+            value.set_sensitive(true);
+            if headers.insert(header::AUTHORIZATION, value).is_some() {
+                return Err("a request has `basic-auth` or the header `authorization`, not both".into());
+            }
+        }
         headers
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("uptime/", env!("CARGO_PKG_VERSION"))));
@@ -161,14 +174,15 @@ impl Call {
             url.push('=');
             url.push_str(&self.references.mask(value));
         }
+        let mut headers: Vec<_> =
+            request.headers.iter().map(|(name, value)| (name.clone(), self.references.mask(value))).collect();
+        if let Some((user, _)) = &request.basic_auth {
+            headers.push(("authorization".into(), format!("Basic {}:•••", self.references.mask(user))));
+        }
         RequestPreview {
             method: method(request.method).to_string(),
             url,
-            headers: request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), self.references.mask(value)))
-                .collect(),
+            headers,
             body: request.body.as_ref().map(|body| self.references.mask(&String::from_utf8_lossy(body))),
         }
     }
@@ -316,6 +330,7 @@ mod tests {
             url,
             query: vec![("q".into(), body.clone())],
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            basic_auth: None,
             body: Some(body.into_bytes()),
             timeout_ms: Some(3_600_000),
         }
@@ -342,6 +357,29 @@ mod tests {
             assert_eq!(outbound.body, body.as_bytes(), "{content_type}");
             assert_eq!(outbound.timeout, Limits::default().request_timeout);
         }
+    }
+
+    #[test]
+    fn a_user_and_a_password_become_a_header() {
+        let (call, reference) = call();
+        let with = |basic: (&str, &str), headers: &[(&str, String)]| {
+            let basic_auth = Some((basic.0.to_owned(), basic.1.to_owned()));
+            call.outbound(Request {
+                basic_auth,
+                ..request("https://x.example".into(), headers, String::new())
+            })
+        };
+        let sent = with(("me", &reference), &[]).expect("a request");
+        // me:a"b&c
+        assert_eq!(sent.headers["authorization"], "Basic bWU6YSJiJmM=");
+        assert!(sent.headers["authorization"].is_sensitive());
+        assert!(with(("a:b", "c"), &[]).is_err());
+        assert!(with(("a", "b"), &[("authorization", "Bearer x".into())]).is_err());
+        let request = Request {
+            basic_auth: Some(("me".into(), reference)),
+            ..request("https://x.example".into(), &[], String::new())
+        };
+        assert_eq!(call.preview(&request).headers, [("authorization".into(), "Basic me:•••".into())]);
     }
 
     #[test]

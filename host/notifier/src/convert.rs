@@ -32,7 +32,8 @@ pub(crate) fn event(event: &Event) -> guest::Event {
             ended_at_ms: incident.ended_at.map(|at| epoch_ms(at.as_millisecond())),
             duration_s: incident.duration_s.map(epoch_ms),
             failures: incident.failures,
-            // There is no page to link to before `uptime serve` knows its own address.
+            // Nobody can say so, and there is no page to link to, before `uptime serve` is there.
+            acknowledged_by: None,
             link: None,
         }),
         outcome: event.outcome.as_ref().map(|outcome| guest::Outcome {
@@ -91,6 +92,7 @@ pub(crate) fn description(description: exported::Description) -> Description {
                 key: field.key,
                 help: field.help,
                 required: field.required,
+                default: field.default,
                 choices: field.choices,
             })
             .collect(),

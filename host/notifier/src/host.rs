@@ -46,6 +46,8 @@ pub struct Delivery<'a> {
     pub settings: &'a ResolvedSettings,
     /// The channel's extra egress.
     pub allow: &'a [HostGrant],
+    /// The channel's name.
+    pub channel: &'a str,
     /// What to tell.
     pub event: &'a Event,
     /// Counts from 1.
@@ -236,6 +238,7 @@ impl Inner {
         let event = convert::event(delivery.event);
         let this_try = guest::Delivery {
             id: delivery.event.delivery_id.to_string(),
+            channel: delivery.channel.to_owned(),
             attempt: delivery.attempt,
             now_ms: now_ms(),
             opening_remote_id: delivery.opening_remote_id.map(str::to_owned),

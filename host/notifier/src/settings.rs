@@ -150,6 +150,7 @@ mod tests {
             help: String::new(),
             kind,
             required: false,
+            default: None,
             choices: vec!["a".into()],
         };
         Description {

@@ -46,6 +46,7 @@ impl Request {
             url: url.into(),
             query: Vec::new(),
             headers: vec![("content-type".into(), "application/json".into())],
+            basic_auth: None,
             body: Some(body.to_string().into_bytes()),
             timeout_ms: None,
         }

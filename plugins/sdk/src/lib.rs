@@ -67,7 +67,7 @@ macro_rules! export {
 
 /// A field of a [`Description`].
 pub fn field(key: &str, kind: FieldKind, required: bool, help: &str) -> Field {
-    Field { key: key.to_owned(), help: help.to_owned(), kind, required, choices: Vec::new() }
+    Field { key: key.to_owned(), help: help.to_owned(), kind, required, default: None, choices: Vec::new() }
 }
 
 /// A problem with the setting `key`.

@@ -94,6 +94,7 @@ pub fn event(kind: EventType) -> Event {
             ended_at_ms: over.then_some(ENDED_MS),
             duration_s: over.then_some(252),
             failures: 3,
+            acknowledged_by: None,
             link: None,
         }),
         outcome: Some(Outcome {
@@ -109,6 +110,7 @@ pub fn event(kind: EventType) -> Event {
 pub fn delivery(event: &Event) -> Delivery {
     Delivery {
         id: "018f2b3c-0000-7000-8000-000000000001".into(),
+        channel: "ops".into(),
         attempt: 1,
         now_ms: event.at_ms + 1_000,
         opening_remote_id: None,

@@ -100,6 +100,7 @@ impl Notifier for Webhook {
             url: settings.text("url").unwrap_or_default().to_owned(),
             query: Vec::new(),
             headers: render::headers(delivery, &signatures, settings.map("headers"), !body.is_empty()),
+            basic_auth: None,
             body: (!body.is_empty()).then(|| body.into_bytes()),
             timeout_ms: None,
         };

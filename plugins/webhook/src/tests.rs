@@ -27,6 +27,7 @@ fn the_vector_of_the_specification() {
     let mut host = FakeHost::default();
     let vector = Delivery {
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek".into(),
+        channel: "ops".into(),
         attempt: 1,
         now_ms: 1_614_265_330_999,
         opening_remote_id: None,

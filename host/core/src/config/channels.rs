@@ -134,7 +134,11 @@ fn own<K: Takes>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<
     if field.required {
         table.required(&field.key, &doc, takes)
     } else {
-        table.optional(&field.key, &doc, "left to the notifier", takes)
+        let default = field
+            .default
+            .as_deref()
+            .map_or_else(|| "left to the notifier".to_owned(), |text| printable(text, 100));
+        table.optional(&field.key, &doc, &default, takes)
     }
 }
 

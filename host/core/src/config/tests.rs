@@ -21,6 +21,7 @@ fn notifiers() -> Vec<Description> {
                 help: format!("the {key}"),
                 kind: *kind,
                 required: *required,
+                default: None,
                 choices: if *kind == FieldKind::Choice {
                     vec!["POST".into(), "PUT".into()]
                 } else {

@@ -157,7 +157,7 @@ pub(crate) fn delivery<'a>(
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
-    Delivery { notifier, settings, allow, event, attempt: 1, opening_remote_id: None }
+    Delivery { notifier, settings, allow, channel: "ops", event, attempt: 1, opening_remote_id: None }
 }
 
 /// Limits that are reached quickly.
