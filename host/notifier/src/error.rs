@@ -109,6 +109,25 @@ pub enum NotifierError {
         /// Where, or in which way.
         message: String,
     },
+    /// The plugin handed over, or returned, what the interface does not know: text that is no UTF-8, a place outside its
+    /// memory, a case that there is not.
+    #[error("the plugin `{notifier}` handed over what can't be read: {message}")]
+    BadReturn {
+        /// The plugin.
+        notifier: String,
+        /// What was wrong with it.
+        message: String,
+    },
+    /// The plugin failed so often in a row that it is left alone for a while.
+    #[error("the plugin `{notifier}` is in quarantine for {} s: it failed {failures} times in a row", left.as_secs().max(1))]
+    Quarantined {
+        /// The plugin.
+        notifier: String,
+        /// Crashes, overdrawn limits and unreadable answers in a row.
+        failures: u32,
+        /// For how long.
+        left: Duration,
+    },
     /// The plugin computed for too long.
     #[error("the plugin `{notifier}` used up its {} ms of CPU time", budget.as_millis())]
     Cpu {
@@ -159,9 +178,11 @@ impl NotifierError {
     pub fn class(&self) -> ErrorClass {
         match self {
             // A loaded machine stretches both, and a provider may be slow today.
-            Self::RateLimited { .. } | Self::Transient { .. } | Self::Cpu { .. } | Self::WallClock { .. } => {
-                ErrorClass::Transient
-            }
+            Self::RateLimited { .. }
+            | Self::Transient { .. }
+            | Self::Cpu { .. }
+            | Self::WallClock { .. }
+            | Self::Quarantined { .. } => ErrorClass::Transient,
             Self::Unknown { .. }
             | Self::Config { .. }
             | Self::EgressDenied { .. }
@@ -170,15 +191,34 @@ impl NotifierError {
             | Self::Gone { .. }
             | Self::Permanent { .. }
             | Self::Trap { .. }
+            | Self::BadReturn { .. }
             | Self::Memory { .. }
             | Self::Limit { .. } => ErrorClass::Permanent,
             Self::Host(_) => ErrorClass::Bug,
         }
     }
 
-    /// How long the provider wants to be left alone, at most an hour.
+    /// Whether the whole channel has to wait, through no fault of this message: that uses up no try.
+    pub fn asks_for_patience(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Quarantined { .. })
+    }
+
+    /// Whether the plugin itself has failed, whatever it was to tell.
+    pub(crate) fn is_the_plugins_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Trap { .. }
+                | Self::BadReturn { .. }
+                | Self::Cpu { .. }
+                | Self::Memory { .. }
+                | Self::Limit { .. }
+        )
+    }
+
+    /// How long the provider, or a plugin's quarantine, wants it to be left alone; at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Quarantined { left, .. } => Some(*left),
             Self::RateLimited { after, .. } | Self::Transient { after, .. } => *after,
             _ => None,
         }

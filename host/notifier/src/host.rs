@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::Description;
@@ -265,6 +265,9 @@ impl Inner {
             Ok(ready) => ready,
             Err(error) => return (Err(error), call),
         };
+        if let Err(error) = plugin.quarantine.admit(&plugin.name, Instant::now()) {
+            return (Err(error), call);
+        }
         let _slot = plugin.slots.acquire().await;
         let _running = self.ticker.run();
         let mut store = sandbox::store(&self.engine, plugin.limits.handed_over, call);
@@ -282,6 +285,8 @@ impl Inner {
                 limit: plugin.limits.wall_clock,
             }),
         };
+        let failed = result.as_ref().is_err_and(NotifierError::is_the_plugins_fault);
+        plugin.quarantine.note(&plugin.name, plugin.limits.failures, failed, Instant::now());
         (result, call)
     }
 
@@ -379,12 +384,14 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
         let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
         return NotifierError::Limit { notifier, limit };
     }
-    let message = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => call.said(&error.root_cause().to_string(), 500),
-    };
     tracing::warn!(notifier, error = call.said(&format!("{error:#}"), 2_000), "a plugin crashed");
-    NotifierError::Trap { notifier, message }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => NotifierError::Trap { notifier, message: trap.to_string() },
+        // Everything else that ends a call is wasmtime's refusal of what the guest handed over.
+        None => {
+            NotifierError::BadReturn { notifier, message: call.said(&error.root_cause().to_string(), 500) }
+        }
+    }
 }
 
 fn host_failed(error: &wasmtime::Error) -> NotifierError {

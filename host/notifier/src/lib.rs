@@ -14,6 +14,7 @@ mod error;
 mod host;
 mod limits;
 mod plugin;
+mod quarantine;
 mod sandbox;
 mod secrets;
 mod settings;

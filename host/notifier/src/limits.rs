@@ -33,6 +33,8 @@ pub struct Limits {
     pub log_line_chars: usize,
     /// Calls of the same plugin at the same time; what is over waits.
     pub concurrency: usize,
+    /// Crashes, overdrawn limits and unreadable answers in a row after which the plugin is left alone for a while; 0: never.
+    pub failures: u32,
 }
 
 impl Limits {
@@ -56,7 +58,8 @@ impl Default for Limits {
             response_body: 64 * 1024,
             log_lines: 50,
             log_line_chars: 500,
-            concurrency: 256,
+            concurrency: 1_024,
+            failures: 5,
         }
     }
 }

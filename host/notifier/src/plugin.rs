@@ -4,6 +4,7 @@
 use crate::bindings::NotifierPluginPre;
 use crate::call::Call;
 use crate::limits::Limits;
+use crate::quarantine::Quarantine;
 use std::borrow::Cow;
 use tokio::sync::{OnceCell, Semaphore};
 use uptime_core::notifier::Description;
@@ -31,6 +32,7 @@ pub(crate) struct Plugin {
     pub(crate) description: OnceCell<Description>,
     /// One permit a call.
     pub(crate) slots: Semaphore,
+    pub(crate) quarantine: Quarantine,
 }
 
 impl Plugin {
@@ -40,6 +42,7 @@ impl Plugin {
             bytes: bytes.into(),
             slots: Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             limits,
+            quarantine: Quarantine::default(),
             ready: OnceCell::new(),
             description: OnceCell::new(),
         }

@@ -83,6 +83,7 @@ fn name(error: &NotifierError) -> &'static str {
         NotifierError::Cpu { .. } => "cpu",
         NotifierError::Memory { .. } => "memory",
         NotifierError::Trap { .. } => "trap",
+        NotifierError::BadReturn { .. } => "bad return",
         NotifierError::Limit { .. } => "limit",
         NotifierError::BadComponent { .. } => "bad component",
         _ => "another",
@@ -166,17 +167,21 @@ async fn what_is_handed_over_wrong() {
     let outside = Guest { notify: leak(log("262000", "4096")), ..GOOD };
     fails(
         outside.build(),
-        "trap: the plugin `hostile` crashed: string pointer/length out of bounds of memory",
+        "bad return: the plugin `hostile` handed over what can't be read: string pointer/length out of bounds of memory",
     )
     .await;
     let invalid = Guest { notify: leak(log("160", "2")), ..GOOD };
     fails(
         invalid.build(),
-        "trap: the plugin `hostile` crashed: invalid utf-8 sequence of 1 bytes from index 0",
+        "bad return: the plugin `hostile` handed over what can't be read: invalid utf-8 sequence of 1 bytes from index 0",
     )
     .await;
     let discriminant = Guest { notify: "(i32.const 240)", ..GOOD };
-    fails(discriminant.build(), "trap: the plugin `hostile` crashed: invalid expected discriminant").await;
+    fails(
+        discriminant.build(),
+        "bad return: the plugin `hostile` handed over what can't be read: invalid expected discriminant",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -280,4 +285,24 @@ async fn a_guest_that_computes_lets_others_run() {
         _ = tell(&host) => panic!("the looping guest was to run longer"),
         receipt = host.notify(delivery("webhook", &webhook, &allow, &down)) => { receipt.expect("delivered"); }
     }
+}
+
+/// A plugin that fails in a row is left alone, which uses up no try and harms no other plugin.
+#[tokio::test]
+async fn a_plugin_that_fails_again_and_again_is_left_alone() {
+    let crashing = Guest { notify: "(unreachable)", ..GOOD }.build();
+    let host = host(Limits { failures: 2, ..tight() }, [("hostile".to_owned(), crashing)]);
+    for _ in 0..2 {
+        assert!(matches!(tell(&host).await, Err(NotifierError::Trap { .. })));
+    }
+    let error = tell(&host).await.expect_err("left alone");
+    assert_eq!(
+        (error.class(), error.asks_for_patience(), error.channel_broken()),
+        (ErrorClass::Transient, true, false),
+        "{error}"
+    );
+    assert!(error.retry_after().is_some_and(|after| after > Duration::from_secs(50)), "{error}");
+    let sink = Sink::start([]).await;
+    let good = settings([("url", text(sink.url("/")))]);
+    host.notify(delivery("webhook", &good, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
 }
