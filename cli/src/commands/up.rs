@@ -23,6 +23,7 @@ use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
@@ -285,5 +286,6 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
         filter: ChannelFilter::default(),
         allow: vec![grant],
+        limits: LimitChanges::default(),
     })
 }
