@@ -45,7 +45,7 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
-    let notifiers = file::notifiers(global)?;
+    let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
@@ -91,7 +91,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
                 }
             }
         }
-        match reread(global, &notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
+        match reread(global, &mut notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
             Ok(read) => plan = read,
             Err(error) => printer.error(&error),
         }

@@ -19,7 +19,7 @@ mod takes;
 mod values;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use plugins::{PluginSection, plugins};
+pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
 pub use reference::{KeyDoc, reference};
 

@@ -77,9 +77,13 @@ impl Installed {
 
     /// Its component as it is now, trusted or not.
     pub fn component(&self) -> Result<Vec<u8>, RegistryError> {
-        source::read(&self.folder.join(COMPONENT))
-            .map_err(|error| RegistryError::Files { path: self.folder.join(COMPONENT), error })
+        read_component(&self.folder.join(COMPONENT))
     }
+}
+
+/// Reads a component from anywhere.
+pub fn read_component(path: &Path) -> Result<Vec<u8>, RegistryError> {
+    source::read(path).map_err(|error| RegistryError::Files { path: path.to_owned(), error })
 }
 
 /// Why the added plugins can't be seen or changed.
@@ -117,9 +121,11 @@ impl RegistryError {
                 let path = path.display();
                 format!("if you know what is in it: `chown \"$(id -u)\" {path}` and `chmod go-w {path}`")
             }
+            Self::Files { path, error } if error.kind() == io::ErrorKind::NotFound => {
+                format!("look whether `{}` is its name", path.display())
+            }
             Self::Files { path, .. } => {
-                let folder = path.parent().unwrap_or(path);
-                format!("look at `{}`; `--data-dir DIR` names another data directory", folder.display())
+                format!("look whether this user may read and write `{}`", path.display())
             }
         }
     }

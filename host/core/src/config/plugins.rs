@@ -2,7 +2,7 @@
 //!
 //! A plugin of the file is trusted by the SHA-256 beside its path. Without a path the table is about a plugin that is
 //! there anyway, built in or added with `uptime plugin add`. Since a channel's keys are its plugin's word, this table
-//! is also read alone, before all else ([`plugins`]). Nothing here opens a file.
+//! is also read alone, before all else ([`first_look`]). Nothing here opens a file.
 
 use super::diagnostic::Notes;
 use super::limits::{self, Whose};
@@ -30,14 +30,29 @@ pub struct PluginSection {
     pub limits: LimitChanges,
 }
 
-/// What a text says of plugins, as far as it can be read. What is wrong with it is [`read`](super::read)'s to say.
-pub fn plugins(text: &str) -> Vec<PluginSection> {
+/// What has to be known of a file before it can be read: which plugins it brings along, and which it uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirstLook {
+    /// `[plugins]`.
+    pub plugins: Vec<PluginSection>,
+    /// Each channel with the notifier that it names.
+    pub channels: Vec<(String, String)>,
+}
+
+/// Looks at a text as far as it can be read. What is wrong with it is [`read`](super::read)'s to say.
+pub fn first_look(text: &str) -> FirstLook {
     if text.len() > super::TEXT_MOST {
-        return Vec::new();
+        return FirstLook::default();
     }
     let (root, _) = DeTable::parse_recoverable(text);
     let mut notes = Notes::default();
-    read(&mut Table::root(&mut notes, root.get_ref()))
+    let plugins = read(&mut Table::root(&mut notes, root.get_ref()));
+    let channels = root.get_ref().get("channels").and_then(|channels| channels.get_ref().as_table());
+    let channels = channels.into_iter().flatten().filter_map(|(name, channel)| {
+        let notifier = channel.get_ref().as_table()?.get("notifier")?.get_ref().as_str()?;
+        Some((name.get_ref().clone().into_owned(), notifier.to_owned()))
+    });
+    FirstLook { plugins, channels: channels.collect() }
 }
 
 /// Reads `[plugins]`.
@@ -60,8 +75,8 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
     );
     let allow = table.optional(
         "allow",
-        "Where it may send requests; plain HTTP and private addresses too.",
-        "what was granted when it was added; what a built-in one asks for",
+        "Where it may send requests, plain HTTP and private addresses too; a built-in one also where it asks to.",
+        "what was granted when it was added",
         &List { of: Grant, count: 0..=20, or_one: false },
     );
     let limits = limits::read(table, Whose::Plugin);
