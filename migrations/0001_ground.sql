@@ -16,6 +16,7 @@ CREATE TABLE channels (
   learned      jsonb NOT NULL DEFAULT '{}',  -- settings that the provider replaced (a chat that moved)
   filter       jsonb NOT NULL,
   allow        text[] NOT NULL,
+  limits       jsonb NOT NULL DEFAULT '{}',  -- of a call for it, over its notifier's
   source       text NOT NULL CHECK (source IN ('file', 'command-line')),
   paused_until timestamptz,             -- the provider said "not before" (429)
   broken_at    timestamptz,             -- the provider said that the channel is gone or the credentials are wrong

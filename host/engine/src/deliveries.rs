@@ -129,6 +129,7 @@ pub async fn tell(
         notifier: &channel.notifier,
         settings: &settings,
         allow: &channel.allow,
+        limits: &channel.limits,
         channel: &channel.name,
         event,
         attempt,

@@ -3,6 +3,7 @@
 //! The retry decision looks at [`NotifierError::class`] alone. No message holds a secret: what a plugin or a provider
 //! said was redacted, put on one line and cut before it got in here.
 
+use crate::source::Origin;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::ErrorClass;
@@ -98,8 +99,10 @@ pub enum NotifierError {
         origin: String,
         /// The rule.
         reason: String,
-        /// Whether the channel's `allow` could open it.
+        /// Whether an `allow` could open it.
         openable: bool,
+        /// Whose.
+        allowed_in: AllowedIn,
     },
     /// The plugin crashed.
     #[error("the plugin `{notifier}` crashed: {message}")]
@@ -168,6 +171,28 @@ pub enum NotifierError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The plugin's component is not the one that is trusted.
+    #[error("the plugin `{notifier}` {}", mistrust(found, trusted.as_deref()))]
+    Untrusted {
+        /// The plugin.
+        notifier: String,
+        /// The SHA-256 of what is there.
+        found: String,
+        /// The SHA-256 of what is trusted; `None`: nobody said.
+        trusted: Option<String>,
+        /// Who brought it.
+        origin: Origin,
+    },
+    /// The plugin's files can't be read, or anybody could have written them.
+    #[error("the plugin `{notifier}` can't be read: {reason}")]
+    Unreadable {
+        /// The plugin.
+        notifier: String,
+        /// What is wrong.
+        reason: String,
+        /// The way out.
+        hint: String,
+    },
     /// This program's own fault.
     #[error("the plugin host failed: {0}")]
     Host(String),
@@ -186,7 +211,9 @@ impl NotifierError {
             Self::Unknown { .. }
             | Self::Config { .. }
             | Self::EgressDenied { .. }
-            | Self::BadComponent { .. } => ErrorClass::Config,
+            | Self::BadComponent { .. }
+            | Self::Untrusted { .. }
+            | Self::Unreadable { .. } => ErrorClass::Config,
             Self::Unauthorized { .. }
             | Self::Gone { .. }
             | Self::Permanent { .. }
@@ -234,6 +261,8 @@ impl NotifierError {
                 | Self::Gone { .. }
                 | Self::EgressDenied { .. }
                 | Self::BadComponent { .. }
+                | Self::Untrusted { .. }
+                | Self::Unreadable { .. }
         )
     }
 
@@ -253,12 +282,51 @@ impl NotifierError {
             Self::Gone { .. } => {
                 Some("look whether the channel's address or destination still exists".into())
             }
-            Self::EgressDenied { origin, openable: true, .. } => {
-                Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table"))
+            Self::EgressDenied { notifier, origin, openable: true, allowed_in, .. } => {
+                Some(allowed_in.hint(notifier, origin))
             }
             Self::BadComponent { .. } => Some("build it again from its sources".into()),
+            Self::Untrusted { notifier, origin: Origin::File, found, .. } => {
+                Some(format!("if it is the one you want: `sha256 = \"{found}\"` in `[plugins.{notifier}]`"))
+            }
+            Self::Untrusted { notifier, .. } => Some(format!(
+                "`uptime plugin inspect {notifier}` shows what is there now, `uptime plugin trust {notifier}` trusts it"
+            )),
+            Self::Unreadable { hint, .. } => Some(hint.clone()),
             Self::Host(_) => Some("this is a bug in uptime".into()),
             _ => None,
+        }
+    }
+}
+
+/// Where an operator allows a plugin a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowedIn {
+    /// In the table of the channel.
+    Channel,
+    /// In the grant of an added plugin.
+    Grant,
+    /// In the table of a plugin of the file.
+    PluginTable,
+}
+
+impl AllowedIn {
+    fn hint(self, notifier: &str, origin: &str) -> String {
+        match self {
+            Self::Channel => format!("if it should: `allow = [\"{origin}\"]` in the channel's table"),
+            Self::Grant => format!("if it should: `uptime plugin trust {notifier} --allow {origin}`"),
+            Self::PluginTable => format!("if it should: `allow = [\"{origin}\"]` in `[plugins.{notifier}]`"),
+        }
+    }
+}
+
+fn mistrust(found: &str, trusted: Option<&str>) -> String {
+    match trusted {
+        Some(trusted) => {
+            format!("is not the one that is trusted: its SHA-256 is `{found}`, and `{trusted}` is trusted")
+        }
+        None => {
+            format!("is trusted by nobody: its SHA-256 is `{found}`, and no `sha256` says that it may be")
         }
     }
 }

@@ -21,6 +21,7 @@ use uptime_core::channel::Settings;
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::notifier::LimitChanges;
 
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct ChannelRow {
     pub settings: Settings,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
+    /// What a call for it may use up, over what its notifier may.
+    pub limits: LimitChanges,
     /// Since when it can't be delivered to, if so.
     pub broken_at: Option<Timestamp>,
     /// Why.
@@ -450,6 +453,7 @@ fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
         allow,
+        limits: row.json("limits", || format!("channel `{name}`"))?,
         name,
     })
 }

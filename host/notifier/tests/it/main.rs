@@ -2,5 +2,6 @@
 
 mod delivery;
 mod egress;
+mod grants;
 mod hostile;
 mod support;

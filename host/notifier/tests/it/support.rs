@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{DeliveryId, IncidentId};
+use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::Secret;
 use uptime_notifier::{Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings};
 
@@ -157,7 +158,9 @@ pub(crate) fn delivery<'a>(
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
-    Delivery { notifier, settings, allow, channel: "ops", event, attempt: 1, opening_remote_id: None }
+    static UNCHANGED: LimitChanges = LimitChanges::NONE;
+    let limits = &UNCHANGED;
+    Delivery { notifier, settings, allow, limits, channel: "ops", event, attempt: 1, opening_remote_id: None }
 }
 
 /// Limits that are reached quickly.
