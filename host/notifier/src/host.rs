@@ -8,6 +8,7 @@ use crate::bindings::uptime::notifier::types as guest;
 use crate::cache::Cache;
 use crate::call::{Call, Halt, Outlet, RequestPreview};
 use crate::convert;
+use crate::description;
 use crate::egress::{Egress, Policy};
 use crate::error::{ConfigProblem, NotifierError};
 use crate::limits::Limits;
@@ -25,7 +26,7 @@ use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::Description;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
 /// How a host is set up.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +86,11 @@ struct Inner {
     egress: Arc<Egress>,
     ticker: Ticker,
 }
+
+/// The functions that a component exports are not those of the interface.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the exported functions have other types")]
+struct Misfit;
 
 /// A call of one of the guest's functions.
 type Guest<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
@@ -203,7 +209,13 @@ impl Inner {
                         Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
                     })
                     .await;
-                answer.map(convert::description)
+                let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
+                let description = description::checked(convert::description(answer?)).map_err(bad)?;
+                let name = &description.name;
+                if *name != plugin.name && self.plugins.contains_key(name) {
+                    return Err(bad(format!("it says that its name is `{name}`, which is another plugin's")));
+                }
+                Ok(description)
             })
             .await
     }
@@ -269,7 +281,9 @@ impl Inner {
         let _running = self.ticker.run();
         let mut store = sandbox::store(&self.engine, plugin.limits.handed_over, call);
         let outcome = tokio::time::timeout(plugin.limits.wall_clock, async {
-            let guest = ready.instantiate_async(&mut store).await?;
+            let instance = ready.instance_pre().instantiate_async(&mut store).await?;
+            // Whether its functions have the right types is told here, and not when it was linked.
+            let guest = NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(Misfit))?;
             function(&guest, &mut store).await
         })
         .await;
@@ -361,6 +375,10 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
 fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> NotifierError {
     let notifier = plugin.name.clone();
     let limits = &plugin.limits;
+    if error.is::<Misfit>() {
+        let reason = format!("it has functions of other types: {}", error.root_cause());
+        return NotifierError::BadComponent { notifier, reason: call.said(&reason, 500) };
+    }
     match error.downcast_ref::<Halt>() {
         Some(Halt::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
         Some(Halt::Requests) => {
@@ -374,8 +392,18 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
     if call.memory.denied {
         return NotifierError::Memory { notifier, limit: limits.memory };
     }
-    // wasmtime's own type for it is private.
-    if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
+    // wasmtime's own types for these are private.
+    let text = format!("{error:#}");
+    if let Some((_, too_many)) = text.split_once("resource limit exceeded: ") {
+        let memory = &call.memory;
+        let limit = match too_many.split(' ').next() {
+            Some("memory") => format!("{} memories", memory.memories()),
+            Some("table") => format!("{} tables", memory.tables()),
+            _ => format!("{} instances", memory.instances()),
+        };
+        return NotifierError::Limit { notifier, limit };
+    }
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
         let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
         return NotifierError::Limit { notifier, limit };
     }

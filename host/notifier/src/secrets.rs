@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::borrow::Cow;
 use uptime_core::grant::HostGrant;
 use uptime_core::secret::Secret;
-use url::Url;
+use url::{Position, Url};
 use uuid::Uuid;
 
 /// What people see in a secret's place.
@@ -105,12 +105,31 @@ impl References {
     }
 
     /// An address with the values in their places: one that begins it as it is (it is an address itself), others
-    /// percent-encoded.
-    pub(crate) fn fill_url(&self, url: &str) -> String {
-        match self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)))
-        {
-            Some((first, rest)) => format!("{}{}", first.value.expose(), self.fill(rest, Escape::Percent)),
-            None => self.fill(url, Escape::Percent),
+    /// percent-encoded. No value becomes a part of where the request goes, but for the address that begins it, which
+    /// goes where it says: a name server would be told the value, and a grant for `*.host` would cover it.
+    pub(crate) fn fill_url(&self, url: &str) -> Result<Url, String> {
+        let beginning =
+            self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)));
+        let (place, filled) = match beginning {
+            Some((first, rest)) => {
+                let address = first.value.expose();
+                let place = Url::parse(address)
+                    .map_err(|_| "it begins with a secret that is no address".to_owned())?;
+                (place, format!("{address}{}", self.fill(rest, Escape::Percent)))
+            }
+            None => {
+                let place = Url::parse(url).map_err(|error| format!("the address: {error}"))?;
+                if self.occurs_in(place[..Position::BeforePath].as_bytes()) {
+                    return Err("a secret can't be a part of an address before its path".into());
+                }
+                (place, self.fill(url, Escape::Percent))
+            }
+        };
+        let filled = Url::parse(&filled).map_err(|error| format!("the address: {error}"))?;
+        if filled[..Position::BeforePath] == place[..Position::BeforePath] {
+            Ok(filled)
+        } else {
+            Err("the secret address that it begins with leads elsewhere by what stands behind it".into())
         }
     }
 
@@ -182,7 +201,7 @@ mod tests {
         let secret = references.add(&Secret::new("a\"b/c d"));
         assert_eq!(references.fill(&format!("Bearer {secret}"), Escape::None), "Bearer a\"b/c d");
         assert_eq!(
-            references.fill_url(&format!("https://x/{secret}?q={secret}")),
+            references.fill_url(&format!("https://x/{secret}?q={secret}")).expect("an address").as_str(),
             "https://x/a%22b%2Fc%20d?q=a%22b%2Fc%20d"
         );
         let json = references.fill_body(format!("{{\"k\":\"{secret}{secret}\"}}").into_bytes(), Escape::Json);
@@ -193,9 +212,42 @@ mod tests {
     fn an_address_stays_one_at_the_beginning_alone() {
         let mut references = References::default();
         let url = references.add(&Secret::new("https://hooks.example/T1/s3cret?x=1"));
-        assert_eq!(references.fill_url(&url), "https://hooks.example/T1/s3cret?x=1");
-        assert_eq!(references.fill_url(&format!("{url}&y=2")), "https://hooks.example/T1/s3cret?x=1&y=2");
+        let filled = |url: &str| references.fill_url(url).expect("an address").to_string();
+        assert_eq!(filled(&url), "https://hooks.example/T1/s3cret?x=1");
+        assert_eq!(filled(&format!("{url}&y=2")), "https://hooks.example/T1/s3cret?x=1&y=2");
         assert_eq!(references.mask(&format!("POST {url}&y=2")), "POST https://hooks.example/•••&y=2");
+    }
+
+    #[test]
+    fn no_value_becomes_a_part_of_where_a_request_goes() {
+        let mut references = References::default();
+        let secret = references.add(&Secret::new("s3cret"));
+        let place = references.add(&Secret::new("https://hooks.example"));
+        let port = references.add(&Secret::new("https://hooks.example:80"));
+        for (url, reason) in [
+            (format!("https://{secret}/"), "before its path"),
+            (format!("https://{secret}.evil.example/"), "before its path"),
+            (format!("https://{}.evil.example/", secret.to_uppercase()), "before its path"),
+            (format!("https://a{secret}b:1/"), "before its path"),
+            (format!("https://{secret}@evil.example/"), "before its path"),
+            (format!("https://me:{secret}@evil.example/"), "before its path"),
+            (format!("https:\\\\{secret}.evil.example/"), "before its path"),
+            (format!("https:///{secret}.evil.example/"), "before its path"),
+            (format!("ht\ttps://{secret}.evil.example/"), "before its path"),
+            (format!("{secret}://evil.example/"), "before its path"),
+            (format!("https://evil.example:{secret}/"), "invalid port"),
+            (format!("{secret}https://evil.example/"), "no address"),
+            (format!("{place}.evil.example/"), "leads elsewhere"),
+            (format!("{place}@evil.example/"), "leads elsewhere"),
+            (format!("{place}:8080/"), "leads elsewhere"),
+            (format!("{port}80/"), "leads elsewhere"),
+            (format!("{place}{secret}/"), "leads elsewhere"),
+        ] {
+            let refused = references.fill_url(&url).expect_err(&url);
+            assert!(refused.contains(reason) && !refused.contains("s3cret"), "{url}: {refused}");
+        }
+        let inside = references.fill_url(&format!("https://a.example/{secret}@x:1//{secret}"));
+        assert_eq!(inside.expect("an address").as_str(), "https://a.example/s3cret@x:1//s3cret");
     }
 
     #[test]

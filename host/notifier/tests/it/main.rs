@@ -1,6 +1,8 @@
 //! The plugin host from outside: real plugins, real sockets on loopback, hostile components.
 
+mod alone;
 mod delivery;
 mod egress;
 mod hostile;
+mod log;
 mod support;
