@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::Description;
+use uptime_core::secret::Secret;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
@@ -55,6 +56,9 @@ pub struct Delivery<'a> {
     pub attempt: u32,
     /// [`Receipt::remote_id`] of the message that opened the incident.
     pub opening_remote_id: Option<&'a str>,
+    /// Values that no text may show, beside the secrets: an operator who keeps an address out of the file wants it
+    /// nowhere else either.
+    pub hidden: &'a [Secret],
 }
 
 /// The provider has accepted the message.
@@ -247,6 +251,7 @@ impl Inner {
         };
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
+        delivery.hidden.iter().for_each(|value| references.hide(value));
         let event = convert::event(delivery.event);
         let this_try = guest::Delivery {
             id: delivery.event.delivery_id.to_string(),
@@ -360,7 +365,7 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
         .into_iter()
         .filter_map(|setting| match (kind(&setting.key)?, setting.value) {
             (FieldKind::Text, guest::SettingValue::Text(text)) => {
-                let text = uptime_core::secret::Secret::new(call.said(&text, 500));
+                let text = Secret::new(call.said(&text, 500));
                 Some((setting.key, ResolvedSetting::Text(text)))
             }
             (FieldKind::Integer, guest::SettingValue::Integer(number)) => {

@@ -158,7 +158,16 @@ pub(crate) fn delivery<'a>(
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
-    Delivery { notifier, settings, allow, channel: "ops", event, attempt: 1, opening_remote_id: None }
+    Delivery {
+        notifier,
+        settings,
+        allow,
+        channel: "ops",
+        event,
+        attempt: 1,
+        opening_remote_id: None,
+        hidden: &[],
+    }
 }
 
 /// Limits that are reached quickly.
