@@ -120,10 +120,14 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
+fn hexadecimal(word: &str) -> String {
+    word.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat()
+}
+
 /// The forms in which a word could hide: itself, as hexadecimal digits, and inside base64 at each of the three places
 /// that a byte can have there, without the digits that depend on what stands beside it. All in lower case.
 fn forms(word: &str) -> Vec<String> {
-    let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hexadecimal(word);
     let inside = (0..3).map(|before| {
         let padded = [&b"xxx"[..before], word.as_bytes()].concat();
         let whole = base64(&padded);
@@ -378,7 +382,7 @@ fn no_secret_is_in_anything_that_a_run_produced() {
     // What was sent had them: else all of this would show nothing.
     let sent = |name: &str| {
         let received = surroundings.sink(name).received();
-        received.iter().map(|request| format!("{request:?}")).collect::<String>()
+        received.iter().map(|request| format!("{request:?}")).collect::<Vec<_>>().concat()
     };
     for (sink, words) in SENT {
         // A key that signs is not sent.
@@ -474,7 +478,7 @@ fn the_search_finds_each_form() {
         base64(format!("u:{word}").as_bytes()),
         base64(format!("us:{word}!").as_bytes()),
         base64(format!("usr:{word}?").as_bytes()),
-        word.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        hexadecimal(word),
     ] {
         assert_eq!(found(shown.as_bytes(), false), [word], "{shown}");
     }

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::check::printable;
-use url::Url;
 
 /// A guest that is stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

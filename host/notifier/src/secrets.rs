@@ -142,20 +142,17 @@ impl References {
     pub(crate) fn fill_url(&self, url: &str) -> Result<Url, String> {
         let beginning =
             self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)));
-        let (place, filled) = match beginning {
-            Some((first, rest)) => {
-                let address = first.value.expose();
-                let place = Url::parse(address)
-                    .map_err(|_| "it begins with a secret that is no address".to_owned())?;
-                (place, format!("{address}{}", self.fill(rest, Escape::Percent)))
+        let (place, filled) = if let Some((first, rest)) = beginning {
+            let address = first.value.expose();
+            let place =
+                Url::parse(address).map_err(|_| "it begins with a secret that is no address".to_owned())?;
+            (place, format!("{address}{}", self.fill(rest, Escape::Percent)))
+        } else {
+            let place = Url::parse(url).map_err(|error| format!("the address: {error}"))?;
+            if self.occurs_in(place[..Position::BeforePath].as_bytes()) {
+                return Err("a secret can't be a part of an address before its path".into());
             }
-            None => {
-                let place = Url::parse(url).map_err(|error| format!("the address: {error}"))?;
-                if self.occurs_in(place[..Position::BeforePath].as_bytes()) {
-                    return Err("a secret can't be a part of an address before its path".into());
-                }
-                (place, self.fill(url, Escape::Percent))
-            }
+            (place, self.fill(url, Escape::Percent))
         };
         let filled = Url::parse(&filled).map_err(|error| format!("the address: {error}"))?;
         if filled[..Position::BeforePath] == place[..Position::BeforePath] {
