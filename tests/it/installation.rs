@@ -191,6 +191,11 @@ impl Process {
         }
     }
 
+    /// What anybody on this machine sees of it in a list of processes.
+    pub fn command_line(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/cmdline", self.child.id())).unwrap_or_default()
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! The whole program: the built binary, a real PostgreSQL, real sockets, real components.
 
 mod apply;
+mod canary;
 mod check;
 mod config;
 mod crashes;

@@ -10,7 +10,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::DeliveryId;
-use uptime_engine::deliveries::{DeliveryError, resolve_settings, tell};
+use uptime_engine::deliveries::{DeliveryError, referenced, resolve_settings, tell};
 use uptime_notifier::{Delivery, NotifierHost};
 use uptime_store::notifications::ChannelRow;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ async fn preview(
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let settings = resolve_settings(&channel.name, &channel.settings)?;
-    let event = test_event();
+    let (event, hidden) = (test_event(), referenced(&channel.settings, &settings));
     let delivery = Delivery {
         notifier: &channel.notifier,
         settings: &settings,
@@ -122,6 +122,7 @@ async fn preview(
         event: &event,
         attempt: 1,
         opening_remote_id: None,
+        hidden: &hidden,
     };
     let mut requests = notifiers.preview(delivery).await?;
     for request in &mut requests {

@@ -158,9 +158,14 @@ impl Failure {
     }
 }
 
-/// `text` on one line without control characters, cut to `max` characters (with `…` as the last when cut).
+/// `text` on one line without characters that steer (a terminal, or the direction of the words that follow), cut to
+/// `max` characters (with `…` as the last when cut).
 pub fn printable(text: &str, max: usize) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max + 1).collect();
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut line: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).take(max + 1).collect();
     if line.chars().count() > max {
         line = line.chars().take(max.saturating_sub(1)).collect();
         line.push('…');

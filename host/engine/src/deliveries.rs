@@ -12,7 +12,7 @@ use uptime_core::backoff::delivery_delay;
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::check::printable;
 use uptime_core::id::{JobId, NotificationId};
-use uptime_core::secret::SecretRef;
+use uptime_core::secret::{Secret, SecretRef};
 use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
 use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery};
 use uptime_store::queue::{Claim, Job, JobFailure};
@@ -116,6 +116,23 @@ pub fn resolve_settings(channel: &str, settings: &Settings) -> Result<ResolvedSe
         .collect()
 }
 
+/// The values of `resolved` that `settings` only refers to: whoever wrote `{ env = … }` said that the value is nobody's
+/// business, whatever the notifier thinks of its key.
+pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secret> {
+    let is_elsewhere = |reference: &SecretRef| !matches!(reference, SecretRef::Literal(_));
+    let pairs = settings.iter().filter_map(|(key, setting)| Some((setting, resolved.get(key)?)));
+    let found = pairs.flat_map(|pair| match pair {
+        (Setting::Text(reference), ResolvedSetting::Text(value)) => vec![(reference, value)],
+        (Setting::List(references), ResolvedSetting::List(values)) => references.iter().zip(values).collect(),
+        // The same keys in the same order.
+        (Setting::Map(references), ResolvedSetting::Map(values)) => {
+            references.values().zip(values.values()).collect()
+        }
+        _ => Vec::new(),
+    });
+    found.filter(|(reference, _)| is_elsewhere(reference)).map(|(_, value)| value.clone()).collect()
+}
+
 /// Tells one channel one thing now.
 pub async fn tell(
     notifiers: &NotifierHost,
@@ -125,6 +142,7 @@ pub async fn tell(
     opening_remote_id: Option<&str>,
 ) -> Result<Receipt, DeliveryError> {
     let settings = resolve_settings(&channel.name, &channel.settings)?;
+    let hidden = referenced(&channel.settings, &settings);
     let delivery = Delivery {
         notifier: &channel.notifier,
         settings: &settings,
@@ -134,6 +152,7 @@ pub async fn tell(
         event,
         attempt,
         opening_remote_id,
+        hidden: &hidden,
     };
     Ok(notifiers.notify(delivery).await?)
 }

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::check::printable;
-use url::Url;
 
 /// A guest that is stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -106,8 +105,8 @@ impl Call {
 
     /// The request with the secrets in it.
     fn outbound(&self, request: Request) -> Result<Outbound, String> {
-        let mut url = Url::parse(&self.references.fill_url(&request.url))
-            .map_err(|error| format!("the address: {error}"))?;
+        within_bounds(&request)?;
+        let mut url = self.references.fill_url(&request.url)?;
         if !request.query.is_empty() {
             let mut query = url.query_pairs_mut();
             for (key, value) in &request.query {
@@ -118,7 +117,7 @@ impl Call {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("`{name}` is no header's name"))?;
+                .map_err(|_| format!("`{}` is no header's name", printable(name, 100)))?;
             if egress::is_reserved(&parsed) {
                 return Err(format!("the header `{name}` is the host's to set"));
             }
@@ -299,6 +298,27 @@ impl guest_sign::Host for Call {
         mac.update(&message);
         Ok(mac.finalize().into_bytes().to_vec())
     }
+}
+
+/// The longest address with its query, in bytes.
+const ADDRESS_MAX: usize = 16 * 1024;
+/// The most headers, and how long they may be together.
+const HEADERS_MAX: usize = 64;
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// Whether the request's head has a size that a provider could take, before anything is made of it.
+fn within_bounds(request: &Request) -> Result<(), String> {
+    let length = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+    if request.url.len() + length(&request.query) > ADDRESS_MAX {
+        return Err(format!("the address is longer than {ADDRESS_MAX} bytes"));
+    }
+    if request.headers.len() > HEADERS_MAX {
+        return Err(format!("there are more than {HEADERS_MAX} headers"));
+    }
+    if length(&request.headers) > HEADER_BYTES_MAX {
+        return Err(format!("the headers are longer than {HEADER_BYTES_MAX} bytes"));
+    }
+    Ok(())
 }
 
 fn method(method: guest_http::Method) -> http::Method {

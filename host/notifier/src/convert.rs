@@ -100,6 +100,9 @@ pub(crate) fn description(description: exported::Description) -> Description {
     }
 }
 
+/// The most problems that a plugin is listened to.
+const PROBLEMS_MAX: usize = 20;
+
 /// What a plugin complains of, each text through `said`.
 pub(crate) fn problems(
     problems: Vec<exported::Problem>,
@@ -107,6 +110,7 @@ pub(crate) fn problems(
 ) -> Vec<ConfigProblem> {
     problems
         .into_iter()
+        .take(PROBLEMS_MAX)
         .map(|problem| ConfigProblem {
             key: problem.key.map(|key| said(&key)),
             message: said(&problem.message),

@@ -8,6 +8,7 @@ use crate::bindings::uptime::notifier::types as guest;
 use crate::cache::Cache;
 use crate::call::{Call, Halt, Outlet, RequestPreview};
 use crate::convert;
+use crate::description;
 use crate::egress::{Egress, Policy};
 use crate::error::{ConfigProblem, NotifierError};
 use crate::limits::Limits;
@@ -24,8 +25,9 @@ use std::time::{Duration, Instant, SystemTime};
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
+use uptime_core::secret::Secret;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
 /// How a host is set up.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +58,9 @@ pub struct Delivery<'a> {
     pub attempt: u32,
     /// [`Receipt::remote_id`] of the message that opened the incident.
     pub opening_remote_id: Option<&'a str>,
+    /// Values that no text may show, beside the secrets: an operator who keeps an address out of the file wants it
+    /// nowhere else either.
+    pub hidden: &'a [Secret],
 }
 
 /// The provider has accepted the message.
@@ -87,6 +92,11 @@ struct Inner {
     egress: Arc<Egress>,
     ticker: Ticker,
 }
+
+/// The functions that a component exports are not those of the interface.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the exported functions have other types")]
+struct Misfit;
 
 /// A call of one of the guest's functions.
 type Guest<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
@@ -226,7 +236,9 @@ impl Inner {
                         Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
                     })
                     .await;
-                answer.map(convert::description).map(|description| Described {
+                let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
+                let description = description::checked(convert::description(answer?)).map_err(bad)?;
+                Ok(Described {
                     own_name: description.name.clone(),
                     description: Description { name: plugin.name.clone(), ..description },
                 })
@@ -257,6 +269,7 @@ impl Inner {
         let policy = plugin.policy(description, delivery.settings, delivery.allow);
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
+        delivery.hidden.iter().for_each(|value| references.hide(value));
         let event = convert::event(delivery.event);
         let this_try = guest::Delivery {
             id: delivery.event.delivery_id.to_string(),
@@ -295,7 +308,9 @@ impl Inner {
         let wall_clock = call.limits.wall_clock;
         let mut store = sandbox::store(&self.engine, call.limits.handed_over, call);
         let outcome = tokio::time::timeout(wall_clock, async {
-            let guest = ready.guest.instantiate_async(&mut store).await?;
+            let instance = ready.guest.instance_pre().instantiate_async(&mut store).await?;
+            // Whether its functions have the right types is told here, and not when it was linked.
+            let guest = NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(Misfit))?;
             function(&guest, &mut store).await
         })
         .await;
@@ -376,7 +391,7 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
         .into_iter()
         .filter_map(|setting| match (kind(&setting.key)?, setting.value) {
             (FieldKind::Text, guest::SettingValue::Text(text)) => {
-                let text = uptime_core::secret::Secret::new(call.said(&text, 500));
+                let text = Secret::new(call.said(&text, 500));
                 Some((setting.key, ResolvedSetting::Text(text)))
             }
             (FieldKind::Integer, guest::SettingValue::Integer(number)) => {
@@ -391,6 +406,10 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
 fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> NotifierError {
     let notifier = plugin.name.clone();
     let limits = &call.limits;
+    if error.is::<Misfit>() {
+        let reason = format!("it has functions of other types: {}", error.root_cause());
+        return NotifierError::BadComponent { notifier, reason: call.said(&reason, 500) };
+    }
     match error.downcast_ref::<Halt>() {
         Some(Halt::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
         Some(Halt::Requests) => {
@@ -404,8 +423,18 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
     if call.memory.denied {
         return NotifierError::Memory { notifier, limit: limits.memory };
     }
-    // wasmtime's own type for it is private.
-    if format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted") {
+    // wasmtime's own types for these are private.
+    let text = format!("{error:#}");
+    if let Some((_, too_many)) = text.split_once("resource limit exceeded: ") {
+        let memory = &call.memory;
+        let limit = match too_many.split(' ').next() {
+            Some("memory") => format!("{} memories", memory.memories()),
+            Some("table") => format!("{} tables", memory.tables()),
+            _ => format!("{} instances", memory.instances()),
+        };
+        return NotifierError::Limit { notifier, limit };
+    }
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
         let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
         return NotifierError::Limit { notifier, limit };
     }

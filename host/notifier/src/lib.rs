@@ -9,6 +9,7 @@ mod bindings;
 mod cache;
 mod call;
 mod convert;
+mod description;
 mod egress;
 mod error;
 mod host;

@@ -106,11 +106,15 @@ impl Plugin {
     }
 }
 
-/// What a file is by its first bytes, when that is no component: wasmtime's words for it are long.
+/// The largest component that is compiled. A Python interpreter is 20 to 40 MiB of it.
+const COMPONENT_MAX: usize = 64 << 20;
+
+/// What a file is by its size and its first bytes, when that is no component: wasmtime's words for it are long.
 pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
     match bytes {
+        _ if bytes.len() > COMPONENT_MAX => Err(format!("it is larger than {} MiB", COMPONENT_MAX >> 20)),
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', ..] => Err("it is a core module, not a component".into()),
+        [0, b'a', b's', b'm', _, _, _, _, ..] => Err("it is a core module, not a component".into()),
         _ => Err("it is no WebAssembly".into()),
     }
 }

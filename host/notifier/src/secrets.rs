@@ -4,11 +4,12 @@
 //! hold one. What comes back from outside is cleared of the values, and what a plugin says is cleared of both, before
 //! anybody sees it.
 
+use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::borrow::Cow;
 use uptime_core::grant::HostGrant;
 use uptime_core::secret::Secret;
-use url::Url;
+use url::{Position, Url};
 use uuid::Uuid;
 
 /// What people see in a secret's place.
@@ -17,9 +18,18 @@ pub(crate) const MASK: &str = "•••";
 /// Values shorter than this are not looked for in texts: they are no secrets, and clearing them would garble all.
 const CLEARED_MIN: usize = 4;
 
+/// Parts of a value (of its path, behind its `Bearer`) shorter than this are words like any other.
+const PART_MIN: usize = 8;
+
+/// A part at least so long is cleared even when it looks like a word.
+const PART_LONG: usize = 16;
+
 /// All but unreserved characters and the `:` of a Telegram token, which its server wants as it is.
 const OUTSIDE_ADDRESSES: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// All but unreserved characters (RFC 3986).
+const RESERVED: &AsciiSet = &OUTSIDE_ADDRESSES.add(b':');
 
 /// How a value is written at the place where it is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +78,8 @@ struct Entry {
 pub(crate) struct References {
     /// The longest value first, so that one that is part of another does not spoil it.
     entries: Vec<Entry>,
+    /// What no text may show, the longest first.
+    cleared: Vec<Vec<u8>>,
 }
 
 impl References {
@@ -80,7 +92,27 @@ impl References {
         };
         self.entries.push(Entry { reference: reference.clone(), value: value.clone(), mask });
         self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.value.expose().len()));
+        self.hide(value);
         reference
+    }
+
+    /// Clears `value` from all texts, whatever the plugin was given.
+    pub(crate) fn hide(&mut self, value: &Secret) {
+        let value = value.expose();
+        if value.len() < CLEARED_MIN {
+            return;
+        }
+        let escapes = [Escape::None, Escape::Json, Escape::Percent];
+        let whole = [value.to_owned()].into_iter().chain(parts(value));
+        for text in whole {
+            self.cleared.extend(escapes.map(|escape| escape.apply(&text).into_owned().into_bytes()));
+            // As others write it: with the colon escaped too.
+            let strictly = percent_encoding::utf8_percent_encode(&text, RESERVED);
+            self.cleared.push(strictly.to_string().into_bytes());
+            self.cleared.extend(inside_base64(text.as_bytes()));
+        }
+        self.cleared.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.cleared.dedup();
     }
 
     /// The value behind a reference.
@@ -105,12 +137,28 @@ impl References {
     }
 
     /// An address with the values in their places: one that begins it as it is (it is an address itself), others
-    /// percent-encoded.
-    pub(crate) fn fill_url(&self, url: &str) -> String {
-        match self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)))
-        {
-            Some((first, rest)) => format!("{}{}", first.value.expose(), self.fill(rest, Escape::Percent)),
-            None => self.fill(url, Escape::Percent),
+    /// percent-encoded. No value becomes a part of where the request goes, but for the address that begins it, which
+    /// goes where it says: a name server would be told the value, and a grant for `*.host` would cover it.
+    pub(crate) fn fill_url(&self, url: &str) -> Result<Url, String> {
+        let beginning =
+            self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)));
+        let (place, filled) = if let Some((first, rest)) = beginning {
+            let address = first.value.expose();
+            let place =
+                Url::parse(address).map_err(|_| "it begins with a secret that is no address".to_owned())?;
+            (place, format!("{address}{}", self.fill(rest, Escape::Percent)))
+        } else {
+            let place = Url::parse(url).map_err(|error| format!("the address: {error}"))?;
+            if self.occurs_in(place[..Position::BeforePath].as_bytes()) {
+                return Err("a secret can't be a part of an address before its path".into());
+            }
+            (place, self.fill(url, Escape::Percent))
+        };
+        let filled = Url::parse(&filled).map_err(|error| format!("the address: {error}"))?;
+        if filled[..Position::BeforePath] == place[..Position::BeforePath] {
+            Ok(filled)
+        } else {
+            Err("the secret address that it begins with leads elsewhere by what stands behind it".into())
         }
     }
 
@@ -131,15 +179,36 @@ impl References {
 
     /// Bytes from outside with every value masked, however it is written.
     pub(crate) fn clear(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.entries.iter().filter(|entry| entry.value.expose().len() >= CLEARED_MIN).fold(
-            bytes,
-            |bytes, entry| {
-                [Escape::None, Escape::Json, Escape::Percent].into_iter().fold(bytes, |bytes, escape| {
-                    replace(bytes, escape.apply(entry.value.expose()).as_bytes(), MASK.as_bytes())
-                })
-            },
-        )
+        self.cleared.iter().fold(bytes, |bytes, written| replace(bytes, written, MASK.as_bytes()))
     }
+}
+
+/// The parts of a value that a server could repeat alone: of an address its path with the query (`Cannot POST /…`) and
+/// the parts of those, of a header's value what stands behind `Bearer`. Words of a language are left.
+fn parts(value: &str) -> Vec<String> {
+    let parsed = Url::parse(value).ok().filter(|url| HostGrant::origin_of(url).is_some());
+    let (path, pieces): (Option<&str>, Vec<&str>) = match &parsed {
+        Some(url) => {
+            let path = &url[Position::BeforePath..Position::AfterQuery];
+            (Some(path), path.split(['/', '?', '&', '=']).collect())
+        }
+        None => (None, value.split_whitespace().collect()),
+    };
+    let is_word = |piece: &str| piece.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-' | b'_' | b'.'));
+    let telling = |piece: &&str| piece.len() >= PART_LONG || (piece.len() >= PART_MIN && !is_word(piece));
+    let path = path.filter(|path| path.len() >= PART_MIN);
+    path.into_iter().chain(pieces.into_iter().filter(telling)).map(str::to_owned).collect()
+}
+
+/// How `value` looks inside something longer that is written in base64: at each of the three places that a byte can
+/// have there, without the digits that depend on what stands beside it.
+fn inside_base64(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let places = if value.len() < PART_MIN { 0..0 } else { 0..3_usize };
+    places.map(move |before| {
+        let padded = [&[0; 2][..before], value].concat();
+        let digits = base64::engine::general_purpose::STANDARD.encode(&padded);
+        digits.as_bytes()[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_vec()
+    })
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -182,7 +251,7 @@ mod tests {
         let secret = references.add(&Secret::new("a\"b/c d"));
         assert_eq!(references.fill(&format!("Bearer {secret}"), Escape::None), "Bearer a\"b/c d");
         assert_eq!(
-            references.fill_url(&format!("https://x/{secret}?q={secret}")),
+            references.fill_url(&format!("https://x/{secret}?q={secret}")).expect("an address").as_str(),
             "https://x/a%22b%2Fc%20d?q=a%22b%2Fc%20d"
         );
         let json = references.fill_body(format!("{{\"k\":\"{secret}{secret}\"}}").into_bytes(), Escape::Json);
@@ -193,9 +262,42 @@ mod tests {
     fn an_address_stays_one_at_the_beginning_alone() {
         let mut references = References::default();
         let url = references.add(&Secret::new("https://hooks.example/T1/s3cret?x=1"));
-        assert_eq!(references.fill_url(&url), "https://hooks.example/T1/s3cret?x=1");
-        assert_eq!(references.fill_url(&format!("{url}&y=2")), "https://hooks.example/T1/s3cret?x=1&y=2");
+        let filled = |url: &str| references.fill_url(url).expect("an address").to_string();
+        assert_eq!(filled(&url), "https://hooks.example/T1/s3cret?x=1");
+        assert_eq!(filled(&format!("{url}&y=2")), "https://hooks.example/T1/s3cret?x=1&y=2");
         assert_eq!(references.mask(&format!("POST {url}&y=2")), "POST https://hooks.example/•••&y=2");
+    }
+
+    #[test]
+    fn no_value_becomes_a_part_of_where_a_request_goes() {
+        let mut references = References::default();
+        let secret = references.add(&Secret::new("s3cret"));
+        let place = references.add(&Secret::new("https://hooks.example"));
+        let port = references.add(&Secret::new("https://hooks.example:80"));
+        for (url, reason) in [
+            (format!("https://{secret}/"), "before its path"),
+            (format!("https://{secret}.evil.example/"), "before its path"),
+            (format!("https://{}.evil.example/", secret.to_uppercase()), "before its path"),
+            (format!("https://a{secret}b:1/"), "before its path"),
+            (format!("https://{secret}@evil.example/"), "before its path"),
+            (format!("https://me:{secret}@evil.example/"), "before its path"),
+            (format!("https:\\\\{secret}.evil.example/"), "before its path"),
+            (format!("https:///{secret}.evil.example/"), "before its path"),
+            (format!("ht\ttps://{secret}.evil.example/"), "before its path"),
+            (format!("{secret}://evil.example/"), "before its path"),
+            (format!("https://evil.example:{secret}/"), "invalid port"),
+            (format!("{secret}https://evil.example/"), "no address"),
+            (format!("{place}.evil.example/"), "leads elsewhere"),
+            (format!("{place}@evil.example/"), "leads elsewhere"),
+            (format!("{place}:8080/"), "leads elsewhere"),
+            (format!("{port}80/"), "leads elsewhere"),
+            (format!("{place}{secret}/"), "leads elsewhere"),
+        ] {
+            let refused = references.fill_url(&url).expect_err(&url);
+            assert!(refused.contains(reason) && !refused.contains("s3cret"), "{url}: {refused}");
+        }
+        let inside = references.fill_url(&format!("https://a.example/{secret}@x:1//{secret}"));
+        assert_eq!(inside.expect("an address").as_str(), "https://a.example/s3cret@x:1//s3cret");
     }
 
     #[test]
@@ -206,6 +308,28 @@ mod tests {
         references.add(&Secret::new("of"));
         let said = "s3cret \"key\" / s3cret \\\"key\\\" / s3cret%20%22key%22 / s3cret of";
         assert_eq!(references.mask(said), "••• / ••• / ••• / ••• of");
+    }
+
+    #[test]
+    fn no_part_of_a_value_comes_back() {
+        let mut references = References::default();
+        references.add(&Secret::new("https://hooks.example/services/T1/abcDEF12345?key=q1w2e3r4t5"));
+        references.add(&Secret::new("Bearer tok3n+value/=="));
+        references.hide(&Secret::new("https://plain.example/a"));
+        for (said, shown) in [
+            ("Cannot POST /services/T1/abcDEF12345?key=q1w2e3r4t5", "Cannot POST •••"),
+            ("no service abcDEF12345", "no service •••"),
+            ("key q1w2e3r4t5 is unknown", "key ••• is unknown"),
+            ("token tok3n+value/== is unknown", "token ••• is unknown"),
+            ("token tok3n%2Bvalue%2F%3D%3D is unknown", "token ••• is unknown"),
+            ("services: none at /a; T1", "services: none at /a; T1"),
+            // In base64 behind none, one and two bytes, with something behind it.
+            ("QmVhcmVyIHRvazNuK3ZhbHVlLz09", "•••"),
+            ("eEJlYXJlciB0b2szbit2YWx1ZS89PXg=", "eE•••Xg="),
+        ] {
+            let seen = references.mask(said);
+            assert_eq!(seen, shown, "{said}");
+        }
     }
 
     #[test]

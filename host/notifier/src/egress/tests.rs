@@ -81,6 +81,19 @@ async fn one_inner_address_among_public_ones_stops_the_request() {
         let reason = reason(egress(&[&mixed], None).send(&granted(url), get(url)).await);
         assert!(reason.ends_with("has to be allowed explicitly"), "{mixed:?}: {reason}");
     }
+    // The one that is met first is not connected to either, though somebody listens there.
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.set_nonblocking(true).expect("its mode");
+    let url = format!("https://hooks.example:{}/", listener.local_addr().expect("an address").port());
+    for mixed in [["127.0.0.1", "93.184.215.14"], ["93.184.215.14", "127.0.0.1"]] {
+        let stopped = egress(&[&mixed], None).send(&granted(&url), get(&url)).await;
+        assert!(reason(stopped).ends_with("has to be allowed explicitly"));
+    }
+    let url = url.replace("https:", "http:");
+    let stopped = egress(&[&["127.0.0.1", "fe80::1"]], None).send(&allowed(&url), get(&url)).await;
+    assert!(reason(stopped).ends_with("which is never open to a plugin"));
+    let nobody = listener.accept().expect_err("nobody came");
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
     let url = "http://hooks.example/";
     let metadata = egress(&[&["127.0.0.1", "169.254.169.254"]], None).send(&allowed(url), get(url)).await;
     assert!(reason(metadata).ends_with("which is never open to a plugin"));

@@ -1,11 +1,10 @@
 //! The built-in plugins through the host to a sink on loopback: what arrives, what is signed, what stays secret.
 
+use crate::log::Log;
 use crate::support::{Answer, Sink, component, delivery, event, host, settings, status, text};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
@@ -276,38 +275,6 @@ async fn a_preview_shows_the_request_and_no_secret() {
     let plain = settings([("url", text("http://hooks.example/x"))]);
     let error = host.preview(delivery("webhook", &plain, &[], &event)).await.expect_err("plain HTTP");
     assert!(matches!(error, NotifierError::EgressDenied { .. }), "{error}");
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic while it was held").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic while it was held").clone()).expect("text")
-    }
 }
 
 /// A guest that logs the value of its first setting 100 times, sends it nowhere, and has one field: a secret `key`.

@@ -1,218 +1,176 @@
 //! Components that mean harm or are broken: each ends in its typed error within its limit, and the next delivery by a
-//! good plugin works.
+//! good plugin works. They are files, `tests/hostile/*.wat`; how one is written stands in [`case`].
 
-use crate::support::{Answer, Sink, component, delivery, event, host, settings, status, text, tight};
+pub(crate) mod case;
+mod made;
+mod server;
+
+use crate::alone::alone;
+use crate::log::Log;
+use crate::support::{Answer, Sink, delivery, event, host, host_with_cache, settings, status, text, tight};
+use case::{Case, Function, NAME};
 use std::time::{Duration, Instant};
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
-use uptime_notifier::{Limits, NotifierError, NotifierHost, Receipt};
+use uptime_core::grant::HostGrant;
+use uptime_notifier::{Limits, NotifierError, NotifierHost};
 
-/// A guest whose functions do as they should, but for the parts given. Its `describe` says that it is called
-/// `hostile`; zeroed memory at 256 is a receipt with nothing in it.
-struct Guest {
-    memory: &'static str,
-    describe: &'static str,
-    notify: &'static str,
-    realloc: &'static str,
-    more: &'static str,
-}
+/// How much longer than its limits a call may take on a machine that has other things to do.
+const SLACK: Duration = Duration::from_secs(5);
 
-const GOOD: Guest = Guest {
-    memory: "4",
-    describe: "(i32.const 64)",
-    notify: "(i32.const 256)",
-    realloc: "(local.set $size (global.get $free))
-              (global.set $free (i32.and (i32.add (i32.add (global.get $free) (local.get $new)) (i32.const 7)) (i32.const -8)))
-              (local.get $size)",
-    more: "",
-};
-
-impl Guest {
-    fn build(&self) -> Vec<u8> {
-        self.build_for("0.1.0")
-    }
-
-    fn build_for(&self, version: &str) -> Vec<u8> {
-        let Self { memory, describe, notify, realloc, more } = self;
-        let wat = format!(
-            r#"(module
-              (import "uptime:notifier/http@{version}" "send" (func $send
-                (param i32 i32)))
-              (import "uptime:notifier/log@{version}" "write" (func $log (param i32 i32 i32)))
-              (memory (export "memory") {memory})
-              (global $free (mut i32) (i32.const 65536))
-              (data (i32.const 16) "hostile")
-              (data (i32.const 64) "\10\00\00\00\07\00\00\00\10\00\00\00\07\00\00\00\10\00\00\00\07\00\00\00")
-              (data (i32.const 160) "\ff\fe")
-              (data (i32.const 240) "\09")
-              (func (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
-                {realloc})
-              (func (export "uptime:notifier/notifier@{version}#describe") (result i32) {describe})
-              (func (export "uptime:notifier/notifier@{version}#validate") (param i32 i32) (result i32) (i32.const 256))
-              (func $notify (export "uptime:notifier/notifier@{version}#notify") (param $in i32) (result i32) {notify})
-              {more})"#
-        );
-        component(&wat, version)
+/// Calls the plugin `hostile`.
+async fn call(case: &Case, host: &NotifierHost, allow: &[HostGrant]) -> Result<case::Answer, NotifierError> {
+    match case.function {
+        Function::Describe => host.describe(NAME).await.map(case::Answer::Described),
+        Function::Validate => host.validate(NAME, &case.settings).await.map(case::Answer::Validated),
+        Function::Notify => {
+            let event = event(EventType::Down);
+            host.notify(delivery(NAME, &case.settings, allow, &event)).await.map(case::Answer::Delivered)
+        }
     }
 }
 
-/// Tells an event by the plugin `hostile`.
-async fn tell(host: &NotifierHost) -> Result<Receipt, NotifierError> {
-    host.notify(delivery("hostile", &settings([]), &[], &event(EventType::Down))).await
+/// All of them, and the grants that they have.
+async fn all() -> (Vec<Case>, Vec<HostGrant>) {
+    let port = server::start().await;
+    let mut cases = Case::all(port);
+    cases.extend(made::all());
+    (cases, vec![format!("http://127.0.0.1:{port}").parse().expect("a grant")])
 }
 
-/// The plugin fails with `expected` (a name of the error's and its message), and the host is as good as before.
-async fn fails(guest: Vec<u8>, expected: &str) {
-    let host = host(tight(), [("hostile".to_owned(), guest)]);
-    // Twice: the second meets a compiled plugin, and nothing of the first.
-    for _ in 0..2 {
-        let started = Instant::now();
-        let error = tell(&host).await.expect_err(expected);
-        assert_eq!(format!("{}: {error}", name(&error)), expected);
-        assert!(started.elapsed() < Duration::from_secs(20), "{expected}: {:?}", started.elapsed());
-    }
+#[tokio::test]
+async fn each_ends_in_its_error_within_its_limits_and_harms_nobody() {
+    let (cases, allow) = all().await;
+    assert!(cases.len() >= 40, "{} hostile components", cases.len());
     let sink = Sink::start([]).await;
     let good = settings([("url", text(sink.url("/")))]);
-    let receipt = host.notify(delivery("webhook", &good, &sink.grant(), &event(EventType::Down))).await;
-    assert_eq!(receipt.expect("a good plugin still works").status, Some(204));
-    assert_eq!(sink.arrived().len(), 1);
-}
-
-fn name(error: &NotifierError) -> &'static str {
-    match error {
-        NotifierError::Cpu { .. } => "cpu",
-        NotifierError::Memory { .. } => "memory",
-        NotifierError::Trap { .. } => "trap",
-        NotifierError::BadReturn { .. } => "bad return",
-        NotifierError::Limit { .. } => "limit",
-        NotifierError::BadComponent { .. } => "bad component",
-        _ => "another",
+    let grant = sink.grant();
+    let cache = tempfile::tempdir().expect("a folder");
+    let mut told = 0;
+    for case in &cases {
+        let host =
+            host_with_cache(cache.path(), case.limits.clone(), [(NAME.to_owned(), case.bytes.clone())]);
+        // Twice: the second meets a compiled plugin, and nothing of the first.
+        for _ in 0..2 {
+            let (log, guard) = Log::capture();
+            let began = Instant::now();
+            let outcome = call(case, &host, &allow).await;
+            let took = began.elapsed();
+            drop(guard);
+            case.judge(&outcome, &log.text());
+            assert!(
+                took < case.limits.wall_clock.min(case.limits.cpu * 20 + Duration::from_secs(2)) + SLACK,
+                "{}: {took:?}",
+                case.name
+            );
+            let event = event(EventType::Down);
+            let receipt = host.notify(delivery("webhook", &good, &grant, &event)).await;
+            assert_eq!(receipt.expect("a good plugin still works").status, Some(204), "{}", case.name);
+            told += 1;
+        }
     }
+    assert_eq!(sink.arrived().len(), told);
 }
 
-const CPU: &str = "cpu: the plugin `hostile` used up its 50 ms of CPU time";
-const MEMORY: &str = "memory: the plugin `hostile` wanted more than its 16384 KiB of memory";
-
+/// Native code that somebody has put where a compiled plugin lies: it does not run. What this user alone can write is
+/// looked at and made anew; where others can write, nothing is read at all.
+#[cfg(unix)]
 #[tokio::test]
-async fn the_good_guest_is_good() {
-    let host = host(tight(), [("hostile".to_owned(), GOOD.build())]);
-    assert_eq!(tell(&host).await.expect("accepted"), Receipt::default());
-    assert_eq!(host.describe("hostile").await.expect("described").name, "hostile");
-}
-
-#[tokio::test]
-async fn a_loop_in_any_place() {
-    fails(Guest { notify: "(loop (br 0)) (unreachable)", ..GOOD }.build(), CPU).await;
-    fails(Guest { describe: "(loop (br 0)) (unreachable)", ..GOOD }.build(), CPU).await;
-    fails(Guest { realloc: "(loop (br 0)) (unreachable)", ..GOOD }.build(), CPU).await;
-    fails(Guest { more: "(func $start (loop (br 0))) (start $start)", ..GOOD }.build(), CPU).await;
-    // Through the host all the time.
-    let calls = "(loop (call $log (i32.const 0) (i32.const 16) (i32.const 7)) (br 0)) (unreachable)";
-    fails(Guest { notify: calls, ..GOOD }.build(), CPU).await;
-}
-
-#[tokio::test]
-async fn a_memory_bomb() {
-    let grow = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";
-    fails(Guest { notify: grow, ..GOOD }.build(), MEMORY).await;
-    fails(Guest { memory: "16384", ..GOOD }.build(), MEMORY).await;
-    let table = Guest {
-        notify: "(loop (br_if 0 (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) (unreachable)",
-        more: "(table $t 1 funcref)",
-        ..GOOD
+async fn forged_compiled_code_does_not_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = case::build("", "good");
+    let describe = async || {
+        let host = host_with_cache(folder.path(), tight(), [(NAME.to_owned(), good.clone())]);
+        host.describe(NAME).await.expect("described").name
     };
-    fails(table.build(), MEMORY).await;
-}
-
-#[tokio::test]
-async fn a_guest_that_lives_with_refused_memory_has_done_no_harm() {
-    let host = host(
-        tight(),
-        [(
-            "hostile".to_owned(),
-            Guest { notify: "(drop (memory.grow (i32.const 30000))) (i32.const 256)", ..GOOD }.build(),
-        )],
-    );
-    assert!(tell(&host).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_crash() {
-    fails(
-        Guest { notify: "(unreachable)", ..GOOD }.build(),
-        "trap: the plugin `hostile` crashed: wasm trap: wasm `unreachable` instruction executed",
-    )
-    .await;
-    fails(
-        Guest { notify: "(call $notify (local.get $in))", ..GOOD }.build(),
-        "trap: the plugin `hostile` crashed: wasm trap: call stack exhausted",
-    )
-    .await;
-    fails(
-        Guest { notify: "(i32.load (i32.const -8))", ..GOOD }.build(),
-        "trap: the plugin `hostile` crashed: wasm trap: out of bounds memory access",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn what_is_handed_over_wrong() {
-    let log = |ptr: &str, len: &str| {
-        format!("(call $log (i32.const 1) (i32.const {ptr}) (i32.const {len})) (i32.const 256)")
-    };
-    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-    let giant = Guest { memory: "160", notify: leak(log("0", "9437184")), ..GOOD };
-    fails(giant.build(), "limit: the plugin `hostile` went over its limit of 8192 KiB handed over at once")
-        .await;
-    let outside = Guest { notify: leak(log("262000", "4096")), ..GOOD };
-    fails(
-        outside.build(),
-        "bad return: the plugin `hostile` handed over what can't be read: string pointer/length out of bounds of memory",
-    )
-    .await;
-    let invalid = Guest { notify: leak(log("160", "2")), ..GOOD };
-    fails(
-        invalid.build(),
-        "bad return: the plugin `hostile` handed over what can't be read: invalid utf-8 sequence of 1 bytes from index 0",
-    )
-    .await;
-    let discriminant = Guest { notify: "(i32.const 240)", ..GOOD };
-    fails(
-        discriminant.build(),
-        "bad return: the plugin `hostile` handed over what can't be read: invalid expected discriminant",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_flood_of_requests() {
-    // Zeroed memory is a GET of the empty address.
-    let notify = "(loop (call $send (i32.const 512) (i32.const 1024)) (br 0)) (unreachable)";
-    let flood = Guest { notify, ..GOOD };
-    fails(flood.build(), "limit: the plugin `hostile` went over its limit of 8 requests in a call").await;
-}
-
-#[tokio::test]
-async fn files_that_are_no_plugins() {
-    for (bytes, expected) in [
-        (b"hello".to_vec(), "it is no WebAssembly"),
-        (wat::parse_str("(module)").expect("a module"), "it is a core module, not a component"),
-        (
-            wat::parse_str("(component)").expect("a component"),
-            "it does not export `uptime:notifier/notifier`",
-        ),
-        (
-            GOOD.build_for("0.9.0"),
-            "it is built for version 0.9.0 of the interface, and this program speaks 0.1.0",
-        ),
-        (GOOD.build()[..200].to_vec(), "unexpected end"),
+    assert_eq!(describe().await, NAME);
+    let file =
+        std::fs::read_dir(folder.path()).expect("the folder").next().expect("a file").expect("a file").path();
+    let whole = std::fs::read(&file).expect("the file");
+    let mut other_engine = whole.clone();
+    // In its head stands which machine it was made for.
+    let machine = std::env::consts::ARCH.as_bytes();
+    let at = whole.windows(machine.len()).position(|window| window == machine).expect("the machine's name");
+    other_engine[at] ^= 0x20;
+    for forged in [
+        b"#!/bin/sh\nrm -rf /\n".to_vec(),
+        b"\x7fELF\x02\x01\x01\0".to_vec(),
+        whole[..whole.len() / 2].to_vec(),
+        [b"\x7fELF\x02\x01\x01\0".as_slice(), &[0x41; 65_536]].concat(),
+        other_engine,
+        Vec::new(),
     ] {
-        let host = host(tight(), [("hostile".to_owned(), bytes)]);
-        let error = tell(&host).await.expect_err(expected);
-        assert_eq!((name(&error), error.class()), ("bad component", ErrorClass::Config), "{error}");
-        assert!(error.to_string().contains(expected), "{error}");
-        assert!(error.channel_broken());
+        // Another file in its place, as a mapped one may not change.
+        std::fs::remove_file(&file).expect("the file");
+        std::fs::write(&file, &forged).expect("the file");
+        assert_eq!(describe().await, NAME);
+        assert_eq!(std::fs::read(&file).expect("the file"), whole, "made anew");
     }
+    std::fs::remove_file(&file).expect("the file");
+    std::fs::write(&file, b"forged").expect("the file");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("its mode");
+    assert_eq!(describe().await, NAME);
+    assert_eq!(std::fs::read(&file).expect("the file"), b"forged", "neither read nor written");
+}
+
+/// How many rounds of all of them the memory is looked at for.
+const ROUNDS: usize = 8;
+/// What it may grow by in that time, in KiB.
+const GROWTH_KIB: u64 = 4 * 1024;
+
+#[tokio::test]
+async fn memory_and_descriptors_are_flat_however_often_they_are_called() {
+    if !alone("hostile::memory_and_descriptors_are_flat_however_often_they_are_called", &[]) {
+        return;
+    }
+    let (cases, allow) = all().await;
+    let sink = Sink::start([]).await;
+    let good = settings([("url", text(sink.url("/")))]);
+    let grant = sink.grant();
+    let cache = tempfile::tempdir().expect("a folder");
+    let hosts: Vec<_> = cases
+        .iter()
+        .map(|case| {
+            host_with_cache(cache.path(), case.limits.clone(), [(NAME.to_owned(), case.bytes.clone())])
+        })
+        .collect();
+    let round = async || {
+        for (case, host) in cases.iter().zip(&hosts) {
+            // What becomes of it is the other test's.
+            let _ = call(case, host, &allow).await;
+        }
+        let event = event(EventType::Down);
+        let receipt = hosts[0].notify(delivery("webhook", &good, &grant, &event)).await;
+        assert_eq!(receipt.expect("a good plugin still works").status, Some(204));
+    };
+    // Compiles them, and fills the allocator's pockets.
+    round().await;
+    round().await;
+    let before = (resident_kib(), descriptors());
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let after = (resident_kib(), descriptors());
+    let calls = ROUNDS * cases.len();
+    eprintln!(
+        "{calls} calls: {} KiB and {} descriptors before, {} KiB and {} after",
+        before.0, before.1, after.0, after.1
+    );
+    let (memory_is_flat, descriptors_are) = (after.0 < before.0 + GROWTH_KIB, after.1 <= before.1);
+    assert!(memory_is_flat && descriptors_are, "{calls} calls: {before:?}, {after:?}");
+}
+
+/// The memory that this process has, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the process's status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line for it");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// How many files, sockets and the like this process has open.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("the descriptors").count()
 }
 
 #[tokio::test]
@@ -271,7 +229,10 @@ async fn waiting_is_free() {
 /// Guests that compute all at once on one thread do not keep a good one from its turn.
 #[tokio::test]
 async fn a_guest_that_computes_lets_others_run() {
-    let looping = Guest { notify: "(loop (br 0)) (unreachable)", ..GOOD }.build();
+    let looping = case::build(
+        "(func (export \"notify\") (param i32) (result i32) (loop (br 0)) (unreachable))",
+        "loop",
+    );
     let limits =
         Limits { cpu: Duration::from_secs(5), wall_clock: Duration::from_secs(20), ..Limits::default() };
     let host = host(limits, [("hostile".to_owned(), looping)]);
@@ -279,10 +240,10 @@ async fn a_guest_that_computes_lets_others_run() {
     host.describe("webhook").await.expect("compiled");
     let sink = Sink::start([]).await;
     let webhook = settings([("url", text(sink.url("/")))]);
-    let (allow, down) = (sink.grant(), event(EventType::Down));
+    let (allow, down, none) = (sink.grant(), event(EventType::Down), settings([]));
     tokio::select! {
         biased;
-        _ = tell(&host) => panic!("the looping guest was to run longer"),
+        _ = host.notify(delivery(NAME, &none, &[], &down)) => panic!("the looping guest was to run longer"),
         receipt = host.notify(delivery("webhook", &webhook, &allow, &down)) => { receipt.expect("delivered"); }
     }
 }
@@ -290,12 +251,14 @@ async fn a_guest_that_computes_lets_others_run() {
 /// A plugin that fails in a row is left alone, which uses up no try and harms no other plugin.
 #[tokio::test]
 async fn a_plugin_that_fails_again_and_again_is_left_alone() {
-    let crashing = Guest { notify: "(unreachable)", ..GOOD }.build();
-    let host = host(Limits { failures: 2, ..tight() }, [("hostile".to_owned(), crashing)]);
+    let crashing = case::build("(func (export \"notify\") (param i32) (result i32) (unreachable))", "crash");
+    let host = host(Limits { failures: 2, ..tight() }, [(NAME.to_owned(), crashing)]);
+    let (none, down) = (settings([]), event(EventType::Down));
     for _ in 0..2 {
-        assert!(matches!(tell(&host).await, Err(NotifierError::Trap { .. })));
+        let crashed = host.notify(delivery(NAME, &none, &[], &down)).await;
+        assert!(matches!(crashed, Err(NotifierError::Trap { .. })), "{crashed:?}");
     }
-    let error = tell(&host).await.expect_err("left alone");
+    let error = host.notify(delivery(NAME, &none, &[], &down)).await.expect_err("left alone");
     assert_eq!(
         (error.class(), error.asks_for_patience(), error.channel_broken()),
         (ErrorClass::Transient, true, false),

@@ -1,7 +1,9 @@
 //! The plugin host from outside: real plugins, real sockets on loopback, hostile components.
 
+mod alone;
 mod delivery;
 mod egress;
 mod grants;
 mod hostile;
+mod log;
 mod support;

@@ -7,6 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
@@ -159,24 +160,41 @@ pub(crate) fn delivery<'a>(
     event: &'a Event,
 ) -> Delivery<'a> {
     static UNCHANGED: LimitChanges = LimitChanges::NONE;
-    let limits = &UNCHANGED;
-    Delivery { notifier, settings, allow, limits, channel: "ops", event, attempt: 1, opening_remote_id: None }
+    Delivery {
+        notifier,
+        settings,
+        allow,
+        limits: &UNCHANGED,
+        channel: "ops",
+        event,
+        attempt: 1,
+        opening_remote_id: None,
+        hidden: &[],
+    }
 }
 
-/// Limits that are reached quickly.
+/// Limits that are reached quickly, and no quarantine.
 pub(crate) fn tight() -> Limits {
-    Limits { cpu: std::time::Duration::from_millis(50), ..Limits::default() }
+    Limits { cpu: std::time::Duration::from_millis(50), failures: 0, ..Limits::default() }
 }
 
 pub(crate) fn host(limits: Limits, plugins: impl IntoIterator<Item = (String, Vec<u8>)>) -> NotifierHost {
     // Kept over all tests: compiling takes the longest of what they do.
-    let cache_dir = Some(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins"));
+    host_with_cache(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins"), limits, plugins)
+}
+
+pub(crate) fn host_with_cache(
+    cache: &Path,
+    limits: Limits,
+    plugins: impl IntoIterator<Item = (String, Vec<u8>)>,
+) -> NotifierHost {
+    let cache_dir = Some(cache.to_owned());
     NotifierHost::with_plugins(HostOptions { cache_dir, limits }, plugins).expect("a host")
 }
 
 /// A component of a core module in text form, by the interface of the repository with its version replaced.
 pub(crate) fn component(wat: &str, version: &str) -> Vec<u8> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/notifier/0.1.0");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/notifier/0.1.0");
     let mut resolve = wit_parser::Resolve::default();
     let mut sources = wit_parser::SourceMap::default();
     for entry in std::fs::read_dir(folder).expect("the WIT folder") {

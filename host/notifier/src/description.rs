@@ -1,0 +1,195 @@
+//! What a plugin may say of itself.
+//!
+//! A description is a stranger's word, and much hangs on it: it names the keys that a channel takes, which of them are
+//! secrets, and the hosts that the plugin is granted; and it is printed. So it is held against rules before anything
+//! believes it. What can do harm or makes no sense is refused with the reason; texts for people are only made fit for
+//! a line of a terminal.
+
+use uptime_core::address::classify;
+use uptime_core::check::printable;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::{Description, Field, FieldKind};
+use url::Url;
+
+/// The keys of `[channels.NAME]` that are not the notifier's: those that there are, and those that have been promised.
+const CHANNEL_KEYS: [&str; 9] =
+    ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits"];
+/// The most settings that a plugin can have.
+const FIELDS_MAX: usize = 64;
+/// The most words that a setting can be one of.
+const CHOICES_MAX: usize = 64;
+/// The most hosts that a plugin can ask for.
+const HOSTS_MAX: usize = 16;
+/// The longest name, of a plugin, a setting or a word to choose, in characters.
+const NAME_MAX: usize = 40;
+/// Where texts for people are cut, in characters.
+const TEXT_MAX: usize = 200;
+
+/// The description, its texts fit for people; the reason when it can't be believed.
+pub(crate) fn checked(description: Description) -> Result<Description, String> {
+    let Description { name, version, summary, fields, hosts } = description;
+    if !is_name(&name, b'-') {
+        return Err(format!(
+            "it says that its name is `{}`; a name is lower-case letters, digits and `-`, at most {NAME_MAX}",
+            printable(&name, NAME_MAX)
+        ));
+    }
+    if fields.len() > FIELDS_MAX {
+        return Err(format!("it has {} settings, and {FIELDS_MAX} are the most", fields.len()));
+    }
+    if hosts.len() > HOSTS_MAX {
+        return Err(format!("it asks for {} hosts, and {HOSTS_MAX} are the most", hosts.len()));
+    }
+    for (nth, field) in fields.iter().enumerate() {
+        check_key(&field.key, &fields[..nth])?;
+    }
+    hosts.iter().try_for_each(|host| check_host(host))?;
+    Ok(Description {
+        name,
+        version: printable(&version, NAME_MAX),
+        summary: printable(&summary, TEXT_MAX),
+        fields: fields.into_iter().map(checked_field).collect::<Result<_, _>>()?,
+        hosts,
+    })
+}
+
+/// Whether it is a letter with letters, digits and `joint` behind it, all in lower case.
+fn is_name(text: &str, joint: u8) -> bool {
+    text.len() <= NAME_MAX
+        && text.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == joint)
+}
+
+fn check_key(key: &str, before: &[Field]) -> Result<(), String> {
+    if !is_name(key, b'_') {
+        return Err(format!(
+            "it has a setting `{}`; a setting's name is lower-case letters, digits and `_`, at most {NAME_MAX}",
+            printable(key, NAME_MAX)
+        ));
+    }
+    if CHANNEL_KEYS.contains(&key) {
+        return Err(format!("it has a setting `{key}`, which each channel has whatever its notifier"));
+    }
+    if before.iter().any(|field| field.key == key) {
+        return Err(format!("it has the setting `{key}` twice"));
+    }
+    Ok(())
+}
+
+fn checked_field(field: Field) -> Result<Field, String> {
+    let Field { key, help, kind, required, default, choices } = field;
+    if kind == FieldKind::Choice && choices.is_empty() {
+        return Err(format!("there is nothing to choose from for its setting `{key}`"));
+    }
+    if choices.len() > CHOICES_MAX {
+        return Err(format!(
+            "its setting `{key}` is one of {} words, and {CHOICES_MAX} are the most",
+            choices.len()
+        ));
+    }
+    // They are compared with what the operator wrote, so they are refused rather than mended.
+    if let Some(choice) = choices.iter().find(|choice| **choice != printable(choice, NAME_MAX)) {
+        return Err(format!(
+            "nobody could write `{}`, a word for its setting `{key}`",
+            printable(choice, NAME_MAX)
+        ));
+    }
+    Ok(Field {
+        help: printable(&help, TEXT_MAX),
+        default: default.map(|default| printable(&default, TEXT_MAX)),
+        key,
+        kind,
+        required,
+        choices,
+    })
+}
+
+/// A host is asked for by a grant, and never one that no grant opens.
+fn check_host(host: &str) -> Result<(), String> {
+    let shown = printable(host, TEXT_MAX);
+    host.parse::<HostGrant>().map_err(|reason| format!("it asks for a host: {}", printable(&reason, 300)))?;
+    if let Some(parent) = host.split_once("://*.").map(|(_, parent)| parent)
+        && !parent.trim_end_matches('.').contains('.')
+    {
+        return Err(format!("it asks for `{shown}`, which is all of a top-level domain"));
+    }
+    let address = match Url::parse(host).ok().as_ref().and_then(Url::host) {
+        Some(url::Host::Ipv4(address)) => Some(address.into()),
+        Some(url::Host::Ipv6(address)) => Some(address.into()),
+        _ => None,
+    };
+    match address.map(classify) {
+        Some(class) if class.never_allowed() => {
+            Err(format!("it asks for `{shown}`, a {class} address, which is never open to a plugin"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        let field = |key: &str, kind, choices: &[&str]| Field {
+            key: key.into(),
+            help: "what it is".into(),
+            kind,
+            required: false,
+            default: Some("none".into()),
+            choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+        };
+        Description {
+            name: "my-notifier2".into(),
+            version: "1.2.3".into(),
+            summary: "tells somebody".into(),
+            fields: vec![
+                field("bot_token", FieldKind::Secret, &[]),
+                field("method", FieldKind::Choice, &["POST", "PUT"]),
+            ],
+            hosts: vec!["https://api.example.com".into(), "https://*.example.com:8443".into()],
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_stays_as_it_is() {
+        assert_eq!(checked(description()), Ok(description()));
+    }
+
+    /// The hostile components show the other rules at work; here are the edges of them.
+    #[test]
+    fn what_can_not_be_believed_is_refused() {
+        type Change = fn(&mut Description);
+        let refused: [(Change, &str); 12] = [
+            (|it| it.name = "a".repeat(41), "a name is lower-case"),
+            (|it| it.name = "2a".into(), "a name is lower-case"),
+            (|it| it.name = "Webhook".into(), "a name is lower-case"),
+            (|it| it.fields[0].key = "bot-token".into(), "a setting's name is"),
+            (|it| it.fields[0].key = "notifier".into(), "which each channel has"),
+            (|it| it.fields = vec![it.fields[0].clone(); 65], "65 settings, and 64"),
+            (|it| it.fields[1].choices = vec!["x".into(); 65], "65 words, and 64"),
+            (|it| it.fields[1].choices[0] = "a\tb".into(), "nobody could write `a b`"),
+            (|it| it.hosts = vec!["https://a.example".into(); 17], "17 hosts, and 16"),
+            (|it| it.hosts[0] = "api.example.com".into(), "names no scheme"),
+            (|it| it.hosts[0] = "https://*.com.".into(), "a top-level domain"),
+            (|it| it.hosts[0] = "https://0x7f.1/path".into(), "nothing else"),
+        ];
+        for (change, reason) in refused {
+            let mut wrong = description();
+            change(&mut wrong);
+            let said = checked(wrong).expect_err(reason);
+            assert!(said.contains(reason), "{said}");
+        }
+    }
+
+    #[test]
+    fn texts_are_made_fit_for_people() {
+        let mut odd = description();
+        odd.version = "1\n2".into();
+        odd.summary = "x".repeat(1_000);
+        odd.fields[0].default = Some("\u{1b}[2J".into());
+        let mended = checked(odd).expect("nothing to refuse");
+        assert_eq!((mended.version.as_str(), mended.summary.chars().count()), ("1 2", TEXT_MAX));
+        assert_eq!(mended.fields[0].default.as_deref(), Some(" [2J"));
+    }
+}

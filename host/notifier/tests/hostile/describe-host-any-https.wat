@@ -1,0 +1,7 @@
+;; Asks for every host that there is, by HTTPS.
+;; expect: bad component: the plugin `hostile` can't be loaded: it asks for a host: `https://*` is no grant: `*.` may only begin the host; write `https://host` or `http://host:port`
+;; call: describe
+
+(data (i32.const 96) "\00\02\00\00\01\00\00\00")
+(data (i32.const 512) "\90\01\00\00\09\00\00\00")
+(data (i32.const 400) "https://*")

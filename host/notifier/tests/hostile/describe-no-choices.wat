@@ -1,0 +1,7 @@
+;; Has a setting to choose, and nothing to choose from.
+;; expect: bad component: the plugin `hostile` can't be loaded: there is nothing to choose from for its setting `key`
+;; call: describe
+
+(data (i32.const 88) "\00\02\00\00\01\00\00\00")
+(data (i32.const 400) "key")
+(data (i32.const 512) "\90\01\00\00\03\00\00\00\90\01\00\00\03\00\00\00\05")

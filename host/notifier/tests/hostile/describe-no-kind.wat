@@ -1,0 +1,7 @@
+;; Has a setting of a kind that there is not.
+;; expect: trap: the plugin `hostile` crashed: unexpected discriminant: 42
+;; call: describe
+
+(data (i32.const 88) "\00\02\00\00\01\00\00\00")
+(data (i32.const 400) "key")
+(data (i32.const 512) "\90\01\00\00\03\00\00\00\90\01\00\00\03\00\00\00\2a")

@@ -1,0 +1,7 @@
+;; Hands over 9 MiB at once.
+;; expect: limit: the plugin `hostile` went over its limit of 8192 KiB handed over at once
+
+(memory (export "memory") 160)
+(func (export "notify") (param i32) (result i32)
+  (call $log (i32.const 1) (i32.const 0) (i32.const 9437184))
+  (i32.const 256))

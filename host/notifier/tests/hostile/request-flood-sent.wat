@@ -1,0 +1,8 @@
+;; Sends to where it may, without end.
+;; expect: limit: the plugin `hostile` went over its limit of 8 requests in a call
+
+;; GET of that address; the answer goes to 768.
+(data (i32.const 1024) "http://127.0.0.1:PPPPP/good")
+(data (i32.const 512) "\00\00\00\00\00\04\00\00\1b\00\00\00")
+(func (export "notify") (param i32) (result i32)
+  (loop (call $http (i32.const 512) (i32.const 768)) (br 0)) (unreachable))
