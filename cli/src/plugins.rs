@@ -27,7 +27,7 @@ pub fn look(global: &Global) -> FirstLook {
 
 /// The plugins of this process. One that can't be read keeps no other from being there.
 pub fn sources(global: &Global) -> Vec<PluginSource> {
-    let added = registry(global).map(|registry| registry.installed()).unwrap_or(Ok(Vec::new()));
+    let added = registry(global).map_or(Ok(Vec::new()), |registry| registry.installed());
     let added = added.unwrap_or_else(|error: RegistryError| {
         tracing::warn!(%error, hint = error.hint(), "added plugins are not there");
         Vec::new()

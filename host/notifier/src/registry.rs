@@ -428,6 +428,35 @@ mod tests {
     }
 
     #[test]
+    fn of_many_who_bring_in_the_first_of_a_name_each_has_its_turn() {
+        const WRITERS: u8 = 4;
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = Registry::of(folder.path());
+        let together = std::sync::Barrier::new(usize::from(WRITERS));
+        let failed: Vec<String> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let (registry, together) = (&registry, &together);
+                    scope.spawn(move || {
+                        let component = [writer; 1_000];
+                        let grant = granted(&component, 1);
+                        let put = |turn: u8| {
+                            together.wait();
+                            registry.put(&format!("hello-{turn}"), &component, &grant).err()
+                        };
+                        (0..20).filter_map(put).map(|error| error.to_string()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            writers.into_iter().flat_map(|writer| writer.join().expect("it ends")).collect()
+        });
+        assert!(failed.is_empty(), "{failed:?}");
+        for found in registry.installed().expect("a registry") {
+            found.source().component.load(&found.name).expect("it is whole");
+        }
+    }
+
+    #[test]
     fn nothing_is_read_where_others_can_write() {
         let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::of(folder.path());

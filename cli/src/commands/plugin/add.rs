@@ -101,9 +101,10 @@ fn replaces(old: &Card, new: &Card) -> String {
         .filter(|(host, _)| asked_before.iter().all(|(before, _)| before != host))
         .map(|(host, _)| format!("`{host}`"))
         .collect();
-    let asks = match more.is_empty() {
-        true => "no new hosts are asked for".to_owned(),
-        false => format!("it now asks for {}", more.join(", ")),
+    let asks = if more.is_empty() {
+        "no new hosts are asked for".to_owned()
+    } else {
+        format!("it now asks for {}", more.join(", "))
     };
     format!(
         "this replaces `{}` {} ({}) by {} ({}); {asks}",

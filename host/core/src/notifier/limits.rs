@@ -118,6 +118,7 @@ impl Limit {
     }
 
     /// What holds when nobody says anything, in its measure.
+    #[expect(clippy::match_same_arms, reason = "equal numbers of different things")]
     pub fn default_value(self) -> u64 {
         match self {
             Self::Cpu => 500,
