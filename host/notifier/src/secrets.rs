@@ -284,7 +284,7 @@ mod tests {
             (format!("https:\\\\{secret}.evil.example/"), "before its path"),
             (format!("https:///{secret}.evil.example/"), "before its path"),
             (format!("ht\ttps://{secret}.evil.example/"), "before its path"),
-            (format!("{secret}://evil.example/"), "before its path"),
+            (format!("{secret}://evil.example/"), "no address"),
             (format!("https://evil.example:{secret}/"), "invalid port"),
             (format!("{secret}https://evil.example/"), "no address"),
             (format!("{place}.evil.example/"), "leads elsewhere"),

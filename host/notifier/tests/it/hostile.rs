@@ -9,6 +9,7 @@ use crate::alone::alone;
 use crate::log::Log;
 use crate::support::{Answer, Sink, delivery, event, host, host_with_cache, settings, status, text, tight};
 use case::{Case, Function, NAME};
+use std::io::Write;
 use std::time::{Duration, Instant};
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
@@ -97,7 +98,7 @@ async fn forged_compiled_code_does_not_run() {
         b"#!/bin/sh\nrm -rf /\n".to_vec(),
         b"\x7fELF\x02\x01\x01\0".to_vec(),
         whole[..whole.len() / 2].to_vec(),
-        [b"\x7fELF\x02\x01\x01\0".as_slice(), &[0x41; 65_536]].concat(),
+        [b"\x7fELF\x02\x01\x01\0".as_slice(), &vec![0x41; 65_536]].concat(),
         other_engine,
         Vec::new(),
     ] {
@@ -153,9 +154,13 @@ async fn memory_and_descriptors_are_flat_however_often_they_are_called() {
     }
     let after = (resident_kib(), descriptors());
     let calls = ROUNDS * cases.len();
-    eprintln!(
+    let _ = writeln!(
+        std::io::stderr(),
         "{calls} calls: {} KiB and {} descriptors before, {} KiB and {} after",
-        before.0, before.1, after.0, after.1
+        before.0,
+        before.1,
+        after.0,
+        after.1
     );
     let (memory_is_flat, descriptors_are) = (after.0 < before.0 + GROWTH_KIB, after.1 <= before.1);
     assert!(memory_is_flat && descriptors_are, "{calls} calls: {before:?}, {after:?}");

@@ -41,7 +41,7 @@ async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
             }
         }
         "/many-headers" => {
-            let headers: String = (0..1_000).map(|nth| format!("x-{nth}: 1\r\n")).collect();
+            let headers = (0..1_000).map(|nth| format!("x-{nth}: 1\r\n")).collect::<Vec<_>>().concat();
             stream.write_all(format!("HTTP/1.1 200 OK\r\n{headers}\r\n").as_bytes()).await
         }
         "/slow" => {
