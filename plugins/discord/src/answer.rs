@@ -1,41 +1,37 @@
 //! What Discord answers, and what its refusals mean.
 
-use uptime_plugin_sdk::serde::Deserialize;
+use uptime_plugin_sdk::json::Scalar;
 use uptime_plugin_sdk::{Delivery, NotifyError, Response, text, verdict};
-
-/// A kept message, or a refusal, as far as it is looked at.
-#[derive(Default, Deserialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", default)]
-pub(crate) struct Answer {
-    pub(crate) id: Option<String>,
-    pub(crate) channel_id: Option<String>,
-    message: Option<String>,
-    code: i64,
-    retry_after: Option<f64>,
-    global: bool,
-}
 
 const UNKNOWN_CHANNEL: i64 = 10_003;
 
-impl Answer {
-    /// Whether the thread, rather than the webhook, is what is not there.
-    pub(crate) fn is_without_thread(&self) -> bool {
-        self.code == UNKNOWN_CHANNEL
-    }
+/// A text of the answer.
+pub(crate) fn text_at(response: &Response, key: &str) -> Option<String> {
+    response.json_at(&[key]).and_then(Scalar::text)
+}
 
-    /// Why Discord did not take the message.
-    pub(crate) fn refused(&self, response: &Response, delivery: &Delivery) -> NotifyError {
-        let words = match &self.message {
-            Some(words) if self.code != 0 => format!("{} (code {})", text::line(words, 300), self.code),
-            Some(words) if self.global => format!("{} (all of Discord)", text::line(words, 300)),
-            Some(words) => text::line(words, 300),
-            None => response.words(),
-        };
-        let after_ms = self.retry_after.and_then(verdict::seconds_f64);
-        match verdict::of_status(response, &words, after_ms, delivery) {
-            Err(error) => error,
-            Ok(()) => verdict::not_theirs("Discord", response),
+fn code(response: &Response) -> i64 {
+    response.json_at(&["code"]).and_then(|code| code.integer()).unwrap_or_default()
+}
+
+/// Whether the thread, rather than the webhook, is what is not there.
+pub(crate) fn is_without_thread(response: &Response) -> bool {
+    code(response) == UNKNOWN_CHANNEL
+}
+
+/// Why Discord did not take the message. A ban at the edge answers in HTML, so nothing is expected of the body.
+pub(crate) fn refused(response: &Response, delivery: &Delivery) -> NotifyError {
+    let words = match (text_at(response, "message").map(|words| text::line(&words, 300)), code(response)) {
+        (Some(words), 0) if response.json_at(&["global"]) == Some(Scalar::Bool(true)) => {
+            format!("{words} (all of Discord)")
         }
+        (Some(words), 0) => words,
+        (Some(words), code) => format!("{words} (code {code})"),
+        (None, _) => response.words(),
+    };
+    match verdict::of_status(response, &words, verdict::seconds_at(response, &["retry_after"]), delivery) {
+        Err(error) => error,
+        Ok(()) => verdict::not_theirs("Discord", response),
     }
 }
 

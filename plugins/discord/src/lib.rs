@@ -7,7 +7,6 @@
 mod answer;
 mod render;
 
-use answer::Answer;
 use render::Place;
 use uptime_plugin_sdk::{
     Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
@@ -85,20 +84,16 @@ impl Notifier for Discord {
                 request = request.query("thread_id", id);
             }
             let response = host.send(&request)?;
-            // A ban at the edge answers in HTML, so nothing is expected of the body.
-            let answer: Answer = response.json().unwrap_or_default();
-            if (200..300).contains(&response.status) && answer.id.is_some() {
-                let pause_ms = answer::pause_ms(&response);
+            if let (200..300, Some(id)) = (response.status, answer::text_at(&response, "id")) {
                 // A post's first message is found again by the post that it opened.
-                let id = if matches!(place, Place::NewPost(_)) {
-                    answer.channel_id.or(answer.id)
-                } else {
-                    answer.id
+                let id = match place {
+                    Place::NewPost(_) => answer::text_at(&response, "channel_id").unwrap_or(id),
+                    _ => id,
                 };
-                return Ok(receipt.remote_id(id).pause_ms(pause_ms));
+                return Ok(receipt.remote_id(id).pause_ms(answer::pause_ms(&response)));
             }
-            if !(answer.is_without_thread() && matches!(place, Place::Thread(_))) {
-                return Err(answer.refused(&response, delivery));
+            if !(answer::is_without_thread(&response) && matches!(place, Place::Thread(_))) {
+                return Err(answer::refused(&response, delivery));
             }
             place = Place::of(None, post.as_deref());
             let note = match place {

@@ -1,5 +1,6 @@
 //! Requests and answers, and the receipt that a good answer is worth.
 
+use crate::json::{self, Scalar};
 use crate::{
     Delivery, Method, NotifyError, Receipt, Request, Response, Setting, SettingValue, text, verdict,
 };
@@ -84,6 +85,11 @@ impl Response {
     /// The body as JSON, if it is such. `T` is `serde_json::Value` or, smaller, a struct of what is looked at.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// One value of the body's JSON, by the keys that lead to it: smaller, where only a few are looked at.
+    pub fn json_at(&self, path: &[&str]) -> Option<Scalar> {
+        json::at(&self.body, path)
     }
 
     /// What the status means, by [the one rule](verdict), in the words of the body.

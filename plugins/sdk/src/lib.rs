@@ -11,6 +11,7 @@ pub mod bindings;
 mod describe;
 mod exchange;
 mod host;
+pub mod json;
 pub mod message;
 mod settings;
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,6 +6,7 @@
 //!
 //! Numbers are read by hand: what the standard library needs for `"1.5".parse::<f64>()` is a fifth of a small plugin.
 
+use crate::json::Scalar;
 use crate::text::parse_http_date;
 use crate::{Delivery, HttpError, NotifyError, Problem, Response, Retry};
 
@@ -13,7 +14,7 @@ use crate::{Delivery, HttpError, NotifyError, Problem, Response, Retry};
 const DAY_MS: u64 = 86_400_000;
 
 /// What an answer's status means. `words` are the provider's, for people; `body_after_ms` is the time that its body
-/// named, if it did (see [`seconds`] and [`seconds_f64`]).
+/// named, if it did (see [`seconds`] and [`seconds_at`]).
 ///
 /// # Errors
 /// For every status but a 2xx.
@@ -92,14 +93,12 @@ pub fn seconds(text: &str) -> Option<u64> {
     )
 }
 
-/// The same for a number in a body's JSON.
-pub fn seconds_f64(seconds: f64) -> Option<u64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is not negative, and saturates"
-    )]
-    (seconds >= 0.0).then(|| ((seconds * 1_000.0).ceil() as u64).min(DAY_MS))
+/// The same for a number in a body's JSON, as [`Response::json_at`] finds it.
+pub fn seconds_at(response: &Response, path: &[&str]) -> Option<u64> {
+    match response.json_at(path)? {
+        Scalar::Number(number) => seconds(&number),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -179,11 +178,9 @@ mod tests {
         ] {
             assert_eq!(seconds(text), ms, "{text}");
         }
-        for (number, ms) in
-            [(0.6405, Some(641)), (2.0, Some(2_000)), (1e300, Some(DAY_MS)), (-0.5, None), (f64::NAN, None)]
-        {
-            assert_eq!(seconds_f64(number), ms, "{number}");
-        }
+        let limited = answer(429, r#"{"retry_after": 0.6405, "soon": "7", "past": -1}"#);
+        assert_eq!(seconds_at(&limited, &["retry_after"]), Some(641));
+        assert_eq!((seconds_at(&limited, &["soon"]), seconds_at(&limited, &["past"])), (None, None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What Slack answers, and what its words mean where the status says less, or nothing (a 200 that is no success).
 
-use uptime_plugin_sdk::serde::Deserialize;
+use uptime_plugin_sdk::json::Scalar;
 use uptime_plugin_sdk::{Delivery, NotifyError, Response, Retry, text, verdict};
 
 /// An answer of either API.
@@ -13,18 +13,14 @@ pub(crate) struct Answer {
     pub(crate) ts: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", default)]
-struct Json {
-    ok: bool,
-    error: Option<String>,
-    ts: Option<String>,
-}
-
 impl Answer {
     pub(crate) fn of(response: &Response) -> Self {
-        let Json { ok, error, ts } = response.json().unwrap_or_default();
-        Self { ok, word: error.map_or_else(|| response.words(), |word| text::line(&word, 100)), ts }
+        let text_at = |key| response.json_at(&[key]).and_then(Scalar::text);
+        Self {
+            ok: response.json_at(&["ok"]) == Some(Scalar::Bool(true)),
+            word: text_at("error").map_or_else(|| response.words(), |word| text::line(&word, 100)),
+            ts: text_at("ts"),
+        }
     }
 
     /// Why Slack did not take the message.

@@ -1,37 +1,37 @@
 //! What Telegram answers, and what its refusals mean.
 
-use uptime_plugin_sdk::serde::Deserialize;
+use uptime_plugin_sdk::json::Scalar;
 use uptime_plugin_sdk::{Delivery, NotifyError, Response, text, verdict};
 
 /// As far as it is looked at; each part may be missing.
-#[derive(Default, Deserialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", default)]
-pub(crate) struct Answer {
-    pub(crate) ok: bool,
-    pub(crate) result: Option<Sent>,
-    pub(crate) error_code: i64,
-    pub(crate) description: Option<String>,
-    pub(crate) parameters: Option<Parameters>,
-}
-
-#[derive(Deserialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-pub(crate) struct Sent {
-    pub(crate) message_id: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-pub(crate) struct Parameters {
-    pub(crate) migrate_to_chat_id: Option<i64>,
-    pub(crate) retry_after: Option<f64>,
+pub(crate) struct Answer<'a> {
+    response: &'a Response,
+    description: Option<String>,
 }
 
 /// Refusals with a 400 that say that nothing will get through to this chat.
 const GONE: &[&str] = &["chat not found", "peer_id_invalid"];
 const FORBIDDEN: &[&str] = &["not enough rights", "have no rights", "chat_write_forbidden"];
 
-impl Answer {
+impl<'a> Answer<'a> {
+    pub(crate) fn of(response: &'a Response) -> Self {
+        Self { response, description: response.json_at(&["description"]).and_then(Scalar::text) }
+    }
+
+    /// Whether the message was taken.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.response.status == 200 && self.response.json_at(&["ok"]) == Some(Scalar::Bool(true))
+    }
+
+    /// Whether this is a refusal of the message as it is.
+    pub(crate) fn is_bad_request(&self) -> bool {
+        self.integer(&["error_code"]) == Some(400)
+    }
+
+    pub(crate) fn integer(&self, path: &[&str]) -> Option<i64> {
+        self.response.json_at(path)?.integer()
+    }
+
     /// Whether the refusal's words are among these.
     pub(crate) fn says(&self, any_of: &[&str]) -> bool {
         let words = self.description.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -39,17 +39,17 @@ impl Answer {
     }
 
     /// Why Telegram did not take the message.
-    pub(crate) fn refused(&self, response: &Response, delivery: &Delivery) -> NotifyError {
+    pub(crate) fn refused(&self, delivery: &Delivery) -> NotifyError {
         let words =
-            self.description.as_ref().map_or_else(|| response.words(), |words| text::line(words, 300));
-        let after_s = self.parameters.as_ref().and_then(|parameters| parameters.retry_after);
-        match verdict::of_status(response, &words, after_s.and_then(verdict::seconds_f64), delivery) {
+            self.description.as_ref().map_or_else(|| self.response.words(), |words| text::line(words, 300));
+        let after_ms = verdict::seconds_at(self.response, &["parameters", "retry_after"]);
+        match verdict::of_status(self.response, &words, after_ms, delivery) {
             Err(NotifyError::Permanent(message)) if self.says(GONE) => NotifyError::Gone(message),
             Err(NotifyError::Permanent(message)) if self.says(FORBIDDEN) => {
                 NotifyError::Unauthorized(message)
             }
             Err(error) => error,
-            Ok(()) => verdict::not_theirs("Telegram", response),
+            Ok(()) => verdict::not_theirs("Telegram", self.response),
         }
     }
 }

@@ -74,9 +74,9 @@ impl Notifier for Telegram {
         let mut receipt = Receipt::new();
         loop {
             let response = host.send(&Request::post_json(&url, &draft.body()))?;
-            let answer: Answer = response.json().unwrap_or_default();
-            if response.status == 200 && answer.ok {
-                let id = answer.result.and_then(|sent| sent.message_id);
+            let answer = Answer::of(&response);
+            if answer.is_ok() {
+                let id = answer.integer(&["result", "message_id"]);
                 return Ok(receipt.remote_id(id.map(|id| id.to_string())));
             }
             let note = match draft.mend(&answer) {
@@ -86,7 +86,7 @@ impl Notifier for Telegram {
                 }
                 Some(render::Mended::NoThread) => "the topic is gone: sent to the chat itself".into(),
                 Some(render::Mended::Plain) => "the markup was not understood: sent as plain text".into(),
-                None => return Err(answer.refused(&response, delivery)),
+                None => return Err(answer.refused(delivery)),
             };
             host.log(Level::Warn, &note);
             receipt = receipt.detail(&note);

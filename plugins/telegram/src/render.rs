@@ -94,10 +94,10 @@ impl Draft {
 
     /// Changes what Telegram complained of, if that can be done and was not done before.
     pub(crate) fn mend(&mut self, answer: &Answer) -> Option<Mended> {
-        if answer.error_code != 400 {
+        if !answer.is_bad_request() {
             return None;
         }
-        let moved_to = answer.parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id);
+        let moved_to = answer.integer(&["parameters", "migrate_to_chat_id"]);
         if let Some(chat_id) = moved_to.map(|id| id.to_string()) {
             // A chat moves once; one that moves on and on would be followed for ever.
             if std::mem::replace(&mut self.moved, true) {
