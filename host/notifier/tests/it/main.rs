@@ -3,4 +3,5 @@
 mod delivery;
 mod egress;
 mod hostile;
+mod providers;
 mod support;
