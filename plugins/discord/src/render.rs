@@ -1,6 +1,6 @@
-//! The message as Discord wants it: the headline as content, which the phone shows, and an embed with the rest.
+//! The message as Discord wants it: headline and cause as content, which the phone shows, and an embed with the facts.
 //!
-//! Discord's limits: content 2000, description 4096, a field's name 256 and value 1024 (neither empty), all embeds
+//! Discord's limits: content 2000, 25 fields, a field's name 256 and value 1024 (neither empty), all embeds
 //! together 6000, a post's name 100. The message's parts are so short that they fit even with every character escaped.
 
 use uptime_plugin_sdk::Event;
@@ -48,8 +48,6 @@ struct Mentions {
 #[serde(crate = "uptime_plugin_sdk::serde")]
 struct Embed {
     color: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
     fields: Vec<EmbedField>,
     timestamp: String,
 }
@@ -70,14 +68,18 @@ pub(crate) fn body<'a>(
 ) -> Body<'a> {
     let embed = Embed {
         color: message.colour,
-        description: message.cause.as_deref().map(escape_markdown),
         fields: message.facts.iter().map(embed_field).collect(),
         timestamp: rfc3339(at_ms),
     };
+    let mut content = format!("{} **{}**", message.symbol, escape_markdown(&message.headline));
+    if let Some(cause) = &message.cause {
+        content.push('\n');
+        content.push_str(&escape_markdown(cause));
+    }
     Body {
-        content: format!("{} **{}**", message.symbol, escape_markdown(&message.headline)),
+        content,
         allowed_mentions: Mentions { parse: [] },
-        embeds: (embed.description.is_some() || !embed.fields.is_empty()).then_some([embed]),
+        embeds: (!embed.fields.is_empty()).then_some([embed]),
         username,
         thread_name: match *place {
             Place::NewPost(name) => Some(name),

@@ -65,6 +65,14 @@ impl fmt::Display for Value {
 }
 
 impl Message {
+    /// What a phone shows in one line: the headline, and why.
+    pub fn glance(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{} {}: {cause}", self.symbol, self.headline),
+            None => format!("{} {}", self.symbol, self.headline),
+        }
+    }
+
     /// The whole as plain text: the headline, the cause below it, then a line for each fact.
     pub fn plain(&self) -> String {
         self.lines(|headline| headline.to_owned(), str::to_owned, ToString::to_string)
@@ -108,10 +116,12 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         fact("Target", Value::Address(line(&event.monitor.target, ADDRESS_MAX)));
     }
     if let Some(incident) = &event.incident {
-        fact(
-            if incident.ended_at_ms.is_some() { "Down from" } else { "Down since" },
-            Value::Instant(incident.started_at_ms),
-        );
+        let since = match event.kind {
+            EventType::Degraded | EventType::FlappingStart => "Since",
+            _ if incident.ended_at_ms.is_some() => "Down from",
+            _ => "Down since",
+        };
+        fact(since, Value::Instant(incident.started_at_ms));
         if let Some(ended_at_ms) = incident.ended_at_ms {
             fact("Until", Value::Instant(ended_at_ms));
         }
@@ -136,6 +146,9 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
             Some(link) => fact("Incident", Value::Link(id, link.to_owned())),
             None => fact("Incident", Value::Text(id)),
         }
+    }
+    if event.kind == EventType::Test {
+        fact("Channel", Value::Text(line(&delivery.channel, 60)));
     }
     let late_ms = delivery.now_ms.saturating_sub(event.at_ms);
     if late_ms > LATE_MS {
@@ -172,8 +185,8 @@ fn headline(event: &Event) -> String {
         }
         EventType::Blind => "The monitor is BLIND: its own network is away".into(),
         EventType::Seeing => format!("The monitor SEES again{}", with("after")),
-        EventType::QueueBusy => format!("The queue {name} is over its limit"),
-        EventType::ChannelBroken => format!("The channel {name} is BROKEN: its messages don't arrive"),
+        EventType::QueueBusy => format!("Queue {name} is over its limit"),
+        EventType::ChannelBroken => format!("Channel {name} is BROKEN: its messages don't arrive"),
         EventType::Test => "Test: messages of uptime arrive here".into(),
     }
 }
@@ -245,7 +258,7 @@ mod tests {
             (EventType::Critical, "CRITICAL: shop has been DOWN for 10 min"),
             (EventType::Reminder, "shop is still DOWN after 1 h"),
             (EventType::Acknowledged, "shop: ada takes care of it"),
-            (EventType::ChannelBroken, "The channel shop is BROKEN: its messages don't arrive"),
+            (EventType::ChannelBroken, "Channel shop is BROKEN: its messages don't arrive"),
             (EventType::Test, "Test: messages of uptime arrive here"),
         ] {
             assert_eq!(composed(&event(kind)).headline, expected);

@@ -1,4 +1,5 @@
-//! The message as Slack wants it: `text` for the phone, the headline as a block, and the rest beside a coloured bar.
+//! The message as Slack wants it: `text` for the phone's notification, the headline as a block, and the rest beside a
+//! coloured bar.
 //!
 //! Slack's limits: 50 blocks, a section's text 3000, ten fields of 2000 in one section. The message's parts are so
 //! short that they fit even with every character escaped (five for one).
@@ -86,7 +87,7 @@ impl<'a> Draft<'a> {
         }
         let mut body = Body {
             channel: self.channel,
-            text: headline,
+            text: escape_slack(&message.glance()),
             blocks: vec![Section { text: Some(bold), fields: Vec::new() }],
             attachments: Vec::new(),
             unfurl_links: false,

@@ -159,10 +159,10 @@ async fn the_limits_hold_whatever_comes_in() {
     tell("discord", &with(&sink, []), &sink, &down, None).await.expect("accepted");
     let body = sink.arrived()[0].json();
     let length = |value: &serde_json::Value| value.as_str().expect("a text").encode_utf16().count();
-    assert!(length(&body["content"]) <= 2_000);
+    assert!((1_000..=2_000).contains(&length(&body["content"])));
     assert_eq!(body["allowed_mentions"], serde_json::json!({"parse": []}));
     let embed = &body["embeds"][0];
-    let mut sum = length(&embed["description"]);
+    let mut sum = 0;
     let fields = embed["fields"].as_array().expect("fields");
     assert!(fields.len() <= 25);
     for field in fields {
@@ -170,5 +170,5 @@ async fn the_limits_hold_whatever_comes_in() {
         assert!((1..=256).contains(&name) && (1..=1_024).contains(&value), "{field}");
         sum += name + value;
     }
-    assert!((1_000..=6_000).contains(&sum), "{sum}");
+    assert!((500..=6_000).contains(&sum), "{sum}");
 }
