@@ -4,8 +4,7 @@
 //! other brace stands for itself, so that a template can be JSON. What is filled in is escaped as the body's type needs
 //! it, and nothing is filled in for what the event does not have.
 
-use std::collections::BTreeMap;
-use uptime_plugin_sdk::serde::Serialize;
+use uptime_plugin_sdk::serde::{Serialize, Serializer};
 use uptime_plugin_sdk::{Delivery, Event, EventType, Severity, message, serde_json, text};
 
 #[derive(Serialize)]
@@ -27,7 +26,8 @@ struct BodyMonitor {
     r#type: String,
     target: String,
     group: Option<String>,
-    tags: BTreeMap<String, String>,
+    #[serde(serialize_with = "as_map")]
+    tags: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +51,10 @@ struct BodyOutcome {
     expected: Option<String>,
     got: Option<String>,
     message: String,
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
 /// The specification asks for less.
