@@ -75,7 +75,7 @@ impl Message {
 
     /// The whole as plain text: the headline, the cause below it, then a line for each fact.
     pub fn plain(&self) -> String {
-        self.lines(|headline| headline.to_owned(), str::to_owned, ToString::to_string)
+        self.lines(str::to_owned, str::to_owned, ToString::to_string)
     }
 
     /// The whole as lines of text, with markup of one's own: of the headline, of any other text, and of a fact's value.

@@ -68,8 +68,9 @@ pub fn is_web_address(text: &str) -> bool {
 
 /// For the inside of a JSON string.
 pub fn escape_json(text: &str) -> String {
-    let quoted = serde_json::to_string(text).expect("because a text is JSON");
-    quoted[1..quoted.len() - 1].to_owned()
+    // A text is always JSON.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
 }
 
 /// For an address's query or a form: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.

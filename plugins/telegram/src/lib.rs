@@ -62,13 +62,13 @@ impl Notifier for Telegram {
         let base = settings.text("base_url").unwrap_or(API).trim_end_matches('/');
         let url = format!("{base}/bot{}/sendMessage", settings.text("bot_token").unwrap_or_default());
         let mut draft = Draft {
-            chat_id: settings.text("chat_id").unwrap_or_default().to_owned(),
+            chat_id: settings.text("chat_id").unwrap_or_default(),
             thread_id: settings.integer("message_thread_id"),
             silent: settings.is_on("silent"),
             protected: settings.is_on("protect_content"),
             answers: delivery.opening_remote_id.as_ref().and_then(|id| id.parse().ok()),
             message: message::compose(event, delivery),
-            moved: false,
+            moved_to: None,
             plain: false,
         };
         let mut receipt = Receipt::new();

@@ -9,16 +9,16 @@ use uptime_plugin_sdk::serde::Serialize;
 use uptime_plugin_sdk::text::{escape_html, utc};
 
 /// One message to one chat.
-pub(crate) struct Draft {
-    pub(crate) chat_id: String,
+pub(crate) struct Draft<'a> {
+    pub(crate) chat_id: &'a str,
     pub(crate) thread_id: Option<i64>,
     pub(crate) silent: bool,
     pub(crate) protected: bool,
     /// The message that this one answers.
     pub(crate) answers: Option<i64>,
     pub(crate) message: Message,
-    /// Whether the chat's id was replaced.
-    pub(crate) moved: bool,
+    /// The id that has replaced the chat's.
+    pub(crate) moved_to: Option<i64>,
     /// Whether it goes without markup.
     pub(crate) plain: bool,
 }
@@ -76,10 +76,13 @@ fn is_off(switch: &bool) -> bool {
     !switch
 }
 
-impl Draft {
-    pub(crate) fn body(&self) -> Body<'_> {
+impl<'a> Draft<'a> {
+    pub(crate) fn body(&self) -> Body<'a> {
         Body {
-            chat_id: self.chat_id.parse().map_or(ChatId::Name(&self.chat_id), ChatId::Number),
+            chat_id: match self.moved_to.or_else(|| self.chat_id.parse().ok()) {
+                Some(number) => ChatId::Number(number),
+                None => ChatId::Name(self.chat_id),
+            },
             text: if self.plain { self.message.plain() } else { html(&self.message) },
             parse_mode: (!self.plain).then_some("HTML"),
             message_thread_id: self.thread_id,
@@ -97,16 +100,14 @@ impl Draft {
         if !answer.is_bad_request() {
             return None;
         }
-        let moved_to = answer.integer(&["parameters", "migrate_to_chat_id"]);
-        if let Some(chat_id) = moved_to.map(|id| id.to_string()) {
+        if let Some(chat_id) = answer.integer(&["parameters", "migrate_to_chat_id"]) {
             // A chat moves once; one that moves on and on would be followed for ever.
-            if std::mem::replace(&mut self.moved, true) {
+            if self.moved_to.replace(chat_id).is_some() {
                 return None;
             }
-            self.chat_id.clone_from(&chat_id);
             // The old chat's messages have other numbers in the new one.
             self.answers = None;
-            return Some(Mended::Moved(chat_id));
+            return Some(Mended::Moved(chat_id.to_string()));
         }
         if answer.says(&["message thread not found", "topic_closed", "topic_deleted"])
             && self.thread_id.take().is_some()
