@@ -1,7 +1,7 @@
 //! Whole requests held against files.
 
 use crate::{Method, Request};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 
 /// Holds a request against the file `path` (relative to the plugin's folder): its method, address, query, headers and
@@ -10,9 +10,7 @@ use std::path::Path;
 /// # Panics
 /// When the request is another one, or the file is not there.
 pub fn golden(path: impl AsRef<Path>, request: &Request) {
-    let path = path.as_ref();
-    let mut shown = serde_json::to_string_pretty(&readable(request)).expect("because values serialize");
-    shown.push('\n');
+    let (path, shown) = (path.as_ref(), readable(request));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)
@@ -20,17 +18,24 @@ pub fn golden(path: impl AsRef<Path>, request: &Request) {
             .expect("the file is written");
         return;
     }
+    if let Some(difference) = difference(path, &shown) {
+        panic!("{difference}");
+    }
+}
+
+fn difference(path: &Path, shown: &str) -> Option<String> {
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        kept == shown,
-        "the request is not the one of `{}`\nhint: look at the difference; where it is meant, run the test with \
-         UPDATE_GOLDEN=1\n--- kept\n{kept}\n--- sent\n{shown}",
-        path.display()
-    );
+    (kept != shown).then(|| {
+        format!(
+            "the request is not the one of `{}`\nhint: look at the difference; where it is meant, run the test with \
+             UPDATE_GOLDEN=1\n--- kept\n{kept}\n--- sent\n{shown}",
+            path.display()
+        )
+    })
 }
 
 /// A request as people like to read it: a body that is JSON as such.
-fn readable(request: &Request) -> Value {
+fn readable(request: &Request) -> String {
     let method = match request.method {
         Method::Get => "GET",
         Method::Post => "POST",
@@ -52,5 +57,37 @@ fn readable(request: &Request) -> Value {
     if let Some((user, password)) = &request.basic_auth {
         shown["basic_auth"] = json!([user, password]);
     }
-    shown
+    format!("{shown:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn a_request_is_held_against_its_file() {
+        let request = Request::post_json("https://x.example/y", &json!({"b": [1], "a": "x"}))
+            .query("wait", "true")
+            .basic_auth("me", "secretref");
+        let shown = readable(&request);
+        let parsed: Value = serde_json::from_str(&shown).expect("JSON");
+        assert_eq!(
+            parsed,
+            json!({
+                "method": "POST",
+                "url": "https://x.example/y",
+                "query": [["wait", "true"]],
+                "headers": [["content-type", "application/json"]],
+                "basic_auth": ["me", "secretref"],
+                "body": {"a": "x", "b": [1]},
+            })
+        );
+        let path = std::env::temp_dir().join(format!("uptime-golden-{}.json", std::process::id()));
+        assert!(difference(&path, &shown).expect("no file").contains("UPDATE_GOLDEN=1"));
+        std::fs::write(&path, &shown).expect("written");
+        assert_eq!(difference(&path, &shown), None);
+        assert!(difference(&path, &readable(&Request::new(Method::Get, "https://x.example"))).is_some());
+        std::fs::remove_file(&path).expect("removed");
+    }
 }
