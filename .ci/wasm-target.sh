@@ -70,6 +70,7 @@ edition = "2021"
 
 [profile.release]
 codegen-units = 1
+opt-level = "z"
 panic = "abort"
 
 [workspace]
@@ -109,7 +110,7 @@ case ${1:-} in
   '') if installed; then exit 0; fi ;;
   *) echo "usage: .ci/wasm-target.sh [--from-source]" >&2; exit 2 ;;
 esac
-sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit-2
+sysroot=${UPTIME_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/uptime/wasm-sysroot}/$release-$commit-3
 if [ ! -d "$sysroot" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

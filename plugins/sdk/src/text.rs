@@ -36,14 +36,23 @@ pub fn escape_slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// For Discord's Markdown: each character that can mean something is made to mean itself.
+/// For Discord's Markdown: each character that means something where it stands is made to mean itself. Not more: a
+/// phone's notification may show the backslashes.
 pub fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(
-            c,
-            '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '(' | ')' | '<' | '>' | '#' | '-' | '@' | ':'
-        ) {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let means = match c {
+            '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '<' | '@' => true,
+            // Headings, lists and quotes.
+            '#' | '-' | '+' | '>' => escaped.is_empty(),
+            // `:smile:` and `https://`.
+            ':' => characters
+                .peek()
+                .is_some_and(|next| next.is_ascii_alphanumeric() || matches!(next, '_' | '/')),
+            _ => false,
+        };
+        if means {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -51,10 +60,31 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
+/// Whether this is an address of the web that no space or markup ends early, so that it can be shown as a link.
+pub fn is_web_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://"))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'+,;=%".contains(&byte))
+}
+
 /// For the inside of a JSON string.
 pub fn escape_json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+    // A text is always JSON.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+}
+
+/// For an address's query or a form: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
+pub fn escape_percent(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
 }
 
 /// A duration in its two largest units: `4 min 12 s`, `3 h`, `2 d 5 h`.
@@ -227,7 +257,17 @@ mod tests {
     fn escapes() {
         assert_eq!(escape_html("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
         assert_eq!(escape_slack("<!channel> & co"), "&lt;!channel&gt; &amp; co");
-        assert_eq!(escape_markdown("a_b*c"), "a\\_b\\*c");
+        for (text, escaped) in [
+            ("a_b*c", r"a\_b\*c"),
+            ("# a #7 - b > c", r"\# a #7 - b > c"),
+            ("> a", r"\> a"),
+            ("a: b (c)", "a: b (c)"),
+            (":smile: https://x [y](z)", r"\:smile: https\://x \[y\](z)"),
+            ("<@1> @everyone", r"\<\@1> \@everyone"),
+        ] {
+            assert_eq!(escape_markdown(text), escaped);
+        }
         assert_eq!(escape_json("a\"b\\\n"), "a\\\"b\\\\\\n");
+        assert_eq!(escape_percent("a-b c&ü"), "a-b%20c%26%C3%BC");
     }
 }

@@ -397,6 +397,6 @@ async fn a_plugin_has_its_number_of_calls_at_a_time() {
         .notify(delivery("discord", &discord, &allow, &down))
         .await
         .expect_err("204 is not Discord's answer");
-    assert!(matches!(error, NotifierError::Permanent { .. }), "{error}");
+    assert!(matches!(error, NotifierError::Transient { .. }), "{error}");
     assert_eq!(sink.arrived().len(), 2);
 }

@@ -6,4 +6,5 @@ mod egress;
 mod grants;
 mod hostile;
 mod log;
+mod providers;
 mod support;

@@ -1,0 +1,257 @@
+//! One value out of a JSON text, without a parser for all of it.
+//!
+//! A notifier looks at three or four values of an answer. What serde needs to read them (each kind of number, the words
+//! for each mistake) is half of a small plugin; this is a walk over the text. It skips what is not asked for, finds
+//! nothing in what is no JSON on the way there, and does not judge the rest. No recursion: a text without a bottom costs
+//! no stack.
+
+/// A value that is not made of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// A text, its escapes read.
+    Text(String),
+    /// A number as it is written.
+    Number(String),
+    /// `true` or `false`.
+    Bool(bool),
+}
+
+impl Scalar {
+    /// The text, if it is one.
+    pub fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Number(digits) => digits.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// The scalar at `path`, a key for each object on the way: `at(b"{\"a\":{\"b\":1}}", &["a", "b"])`.
+pub fn at(json: &[u8], path: &[&str]) -> Option<Scalar> {
+    let mut walk = Walk { rest: json };
+    for key in path {
+        walk.enter(key)?;
+    }
+    walk.scalar()
+}
+
+struct Walk<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Walk<'a> {
+    fn space(&mut self) {
+        self.rest = self.rest.trim_ascii_start();
+    }
+
+    /// Steps over `byte`, if it comes next.
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        self.space();
+        self.rest = self.rest.strip_prefix(&[byte])?;
+        Some(())
+    }
+
+    /// Steps into the object that comes next, to the value of `key`.
+    fn enter(&mut self, key: &str) -> Option<()> {
+        self.eat(b'{')?;
+        loop {
+            let found = unescape(self.string()?)? == key;
+            self.eat(b':')?;
+            if found {
+                return Some(());
+            }
+            self.skip()?;
+            self.eat(b',')?;
+        }
+    }
+
+    /// Steps over a string; what is between its quotes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.eat(b'"')?;
+        let mut end = 0;
+        loop {
+            match self.rest.get(end)? {
+                b'"' => break,
+                b'\\' => end += 2,
+                _ => end += 1,
+            }
+        }
+        let (inside, rest) = self.rest.split_at(end);
+        self.rest = &rest[1..];
+        Some(inside)
+    }
+
+    /// Steps over a value of whatever kind.
+    fn skip(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            self.space();
+            match *self.rest.first()? {
+                b'"' => {
+                    self.string()?;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.rest = &self.rest[1..];
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.rest = &self.rest[1..];
+                }
+                b',' | b':' if depth > 0 => self.rest = &self.rest[1..],
+                _ => {
+                    self.word()?;
+                }
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// Steps over a number, or one of the three words.
+    fn word(&mut self) -> Option<&'a str> {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        let end = self.rest.iter().position(|byte| !is_part(byte)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
+        self.rest = rest;
+        std::str::from_utf8(word).ok()
+    }
+
+    fn scalar(&mut self) -> Option<Scalar> {
+        self.space();
+        if self.rest.first()? == &b'"' {
+            return self.string().and_then(unescape).map(Scalar::Text);
+        }
+        match self.word()? {
+            "true" => Some(Scalar::Bool(true)),
+            "false" => Some(Scalar::Bool(false)),
+            number if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                Some(Scalar::Number(number.to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a string's inside stands for. Halves of a surrogate pair that stand alone are replaced.
+fn unescape(inside: &[u8]) -> Option<String> {
+    let mut units = Vec::new();
+    let mut text = String::new();
+    let mut characters = std::str::from_utf8(inside).ok()?.chars();
+    while let Some(c) = characters.next() {
+        let plain = match c {
+            '\\' => match characters.next()? {
+                'u' => {
+                    let digits = characters.as_str().get(..4)?;
+                    units.push(u16::from_str_radix(digits, 16).ok()?);
+                    characters = characters.as_str()[4..].chars();
+                    continue;
+                }
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                same => same,
+            },
+            same => same,
+        };
+        text.extend(char::decode_utf16(units.drain(..)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+        text.push(plain);
+    }
+    text.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn found(json: &str, path: &[&str]) -> Option<Value> {
+        Some(match at(json.as_bytes(), path)? {
+            Scalar::Text(text) => Value::from(text),
+            Scalar::Number(number) => serde_json::from_str(&number).expect("a number"),
+            Scalar::Bool(on) => Value::from(on),
+        })
+    }
+
+    #[test]
+    fn it_finds_what_a_parser_finds() {
+        let json = r#" {"a" : 1 , "b": {"c": [1, {"d": "}]\""}], "": -2.5e3}, "e\"\u00e9": "\ud83d\udc7e \u0041\n\/\\",
+            "t": true, "f": false, "n": null, "half": "\ud83d!", "a": 2, "last": "x"} "#;
+        let parsed: Value =
+            serde_json::from_str(&json.replace(r"\ud83d!", r"\ufffd!").replace(r#", "a": 2"#, ""))
+                .expect("JSON");
+        for path in [
+            &["a"][..],
+            &["b", ""],
+            &["e\"é"],
+            &["t"],
+            &["f"],
+            &["half"],
+            &["last"],
+            &["n"],
+            &["b"],
+            &["b", "c"],
+            &["b", "x"],
+            &["a", "b"],
+            &["x"],
+        ] {
+            let expected = path.iter().try_fold(&parsed, |value, key| value.get(key));
+            let expected =
+                expected.filter(|value| value.is_string() || value.is_number() || value.is_boolean());
+            assert_eq!(found(json, path).as_ref(), expected, "{path:?}");
+        }
+        assert_eq!(found("7", &[]), Some(7.into()));
+    }
+
+    #[test]
+    fn it_finds_nothing_in_what_is_no_json() {
+        let deep = format!("{}\"a\":1", "{\"b\":[".repeat(100_000));
+        for json in [
+            "",
+            " ",
+            "{",
+            "{}",
+            "[]",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":}",
+            "{\"a\":\"",
+            "{\"a\":\"\\",
+            "{\"a\":\"\\u12",
+            "{\"a\":\"\\u00zz\"}",
+            "{\"x\":]",
+            "{\"x\" 1,\"a\":1}",
+            "{,\"a\":1}",
+            "<html>",
+            "ok",
+            "{\"a\":ok}",
+            &deep,
+        ] {
+            assert_eq!(at(json.as_bytes(), &["a"]), None, "{json:.40}");
+        }
+        assert_eq!(at(b"{\"a\":\"\xff\"}", &["a"]), None);
+    }
+
+    #[test]
+    fn numbers_are_kept_as_they_are_written() {
+        let number = |json: &str| at(json.as_bytes(), &["a"]);
+        assert_eq!(number("{\"a\":0.6405}"), Some(Scalar::Number("0.6405".into())));
+        assert_eq!(
+            number("{\"a\":-1001234567890}").and_then(|found| found.integer()),
+            Some(-1_001_234_567_890)
+        );
+        assert_eq!(number("{\"a\":1e30}").and_then(|found| found.integer()), None);
+    }
+}
