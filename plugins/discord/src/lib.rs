@@ -1,13 +1,17 @@
 //! Discord, by a channel's webhook.
 //!
 //! Always with `wait=true`: without it a message that was not kept looks like one that was. Nothing in a message can
-//! ping anybody.
+//! ping anybody. In a forum each incident gets a post of its own, which its later messages go to. A thread that is gone
+//! is left out, once.
 
+mod answer;
 mod render;
 
+use answer::Answer;
+use render::Place;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request,
-    Response, Settings, accepted, field, message, problem, text, verdict,
+    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
+    Settings, message,
 };
 
 /// The notifier `discord`.
@@ -17,47 +21,43 @@ uptime_plugin_sdk::export!(Discord);
 
 impl Notifier for Discord {
     fn describe() -> Description {
-        Description {
-            name: "discord".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Sends messages to a Discord channel by its webhook".into(),
-            fields: vec![
-                field(
-                    "webhook_url",
-                    FieldKind::Secret,
-                    true,
-                    "the webhook's address, from the channel's integrations",
+        let summary = "Sends messages to a Discord channel by its webhook";
+        Description::new("discord", env!("CARGO_PKG_VERSION"), summary)
+            .fields([
+                Field::secret("webhook_url", "the webhook's address, from the channel's integrations").required(),
+                Field::text("thread_id", "the thread or forum post that all messages go to"),
+                Field::text(
+                    "thread_name",
+                    "for a forum: the name of the post that each incident gets, with `{monitor}` and `{headline}`",
                 ),
-                field(
-                    "thread_id",
-                    FieldKind::Text,
-                    false,
-                    "the thread or forum post that the messages go to",
-                ),
-                field(
-                    "username",
-                    FieldKind::Text,
-                    false,
-                    "the name that the messages come from, at most 80 characters",
-                ),
-            ],
-            hosts: vec!["https://discord.com".into()],
-        }
+                Field::text("username", "the name that the messages come from, at most 80 characters")
+                    .default("the webhook's own"),
+            ])
+            .hosts(["https://discord.com"])
     }
 
     fn validate(settings: &Settings) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(id) = settings.text("thread_id").filter(|id| id.parse::<u64>().is_err()) {
-            problems.push(problem("thread_id", format!("`{id}` is no thread's number")));
+            problems.push(Problem::with("thread_id", format!("`{id}` is no thread's number")));
+        }
+        if let Some(name) = settings.text("thread_name") {
+            if name.trim().is_empty() {
+                problems.push(Problem::with("thread_name", "is empty"));
+            }
+            if settings.text("thread_id").is_some() {
+                problems
+                    .push(Problem::with("thread_name", "is there beside `thread_id`: take one of them out"));
+            }
         }
         if let Some(name) = settings.text("username") {
             if name.trim().is_empty() || name.chars().count() > 80 {
-                problems.push(problem("username", "has 1 to 80 characters"));
+                problems.push(Problem::with("username", "has 1 to 80 characters"));
             }
             // Discord refuses each message of a webhook with such a name.
-            let lower = name.to_lowercase();
+            let lower = name.to_ascii_lowercase();
             if let Some(word) = ["discord", "clyde"].into_iter().find(|word| lower.contains(word)) {
-                problems.push(problem("username", format!("may not contain `{word}`")));
+                problems.push(Problem::with("username", format!("may not contain `{word}`")));
             }
         }
         problems
@@ -69,39 +69,46 @@ impl Notifier for Discord {
         delivery: &Delivery,
         host: &mut dyn Host,
     ) -> Result<Receipt, NotifyError> {
-        let body =
-            render::payload(&message::compose(event, delivery), event.at_ms, settings.text("username"));
-        let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body);
-        request.query.push(("wait".into(), "true".into()));
-        if let Some(thread_id) = settings.text("thread_id") {
-            request.query.push(("thread_id".into(), thread_id.into()));
-        }
-        let response = host.send(&request).map_err(verdict::no_answer)?;
-        // A ban at the edge answers in HTML, so nothing is expected of the body.
-        let answer = response.json().unwrap_or_default();
-        let words = match answer["message"].as_str() {
-            Some(words) => format!("{} (code {})", text::line(words, 300), answer["code"]),
-            None => text::line(&response.text(), 100),
+        let message = message::compose(event, delivery);
+        let post = settings.text("thread_name").map(|name| render::post_name(name, event, &message));
+        let thread = match &post {
+            Some(_) => delivery.opening_remote_id.as_deref(),
+            None => settings.text("thread_id"),
         };
-        verdict::of_status(&response, &words, answer["retry_after"].as_f64(), delivery.now_ms)?;
-        match answer["id"].as_str() {
-            Some(id) => {
-                Ok(Receipt { remote_id: Some(id.to_owned()), pause_ms: pause_ms(&response), ..accepted() })
+        let mut place = Place::of(thread, post.as_deref());
+        let mut receipt = Receipt::new();
+        loop {
+            let body = render::body(&message, event.at_ms, settings.text("username"), &place);
+            let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body)
+                .query("wait", "true");
+            if let Place::Thread(id) = place {
+                request = request.query("thread_id", id);
             }
-            None => Err(NotifyError::Permanent(format!(
-                "the answer is not Discord's: {}",
-                text::line(&response.text(), 100)
-            ))),
+            let response = host.send(&request)?;
+            // A ban at the edge answers in HTML, so nothing is expected of the body.
+            let answer: Answer = response.json().unwrap_or_default();
+            if (200..300).contains(&response.status) && answer.id.is_some() {
+                let pause_ms = answer::pause_ms(&response);
+                // A post's first message is found again by the post that it opened.
+                let id = if matches!(place, Place::NewPost(_)) {
+                    answer.channel_id.or(answer.id)
+                } else {
+                    answer.id
+                };
+                return Ok(receipt.remote_id(id).pause_ms(pause_ms));
+            }
+            if !(answer.is_without_thread() && matches!(place, Place::Thread(_))) {
+                return Err(answer.refused(&response, delivery));
+            }
+            place = Place::of(None, post.as_deref());
+            let note = match place {
+                Place::NewPost(_) => "the incident's post is gone: sent as another one",
+                _ => "the thread is gone: sent to the channel itself",
+            };
+            host.log(Level::Warn, note);
+            receipt = receipt.detail(note);
         }
     }
-}
-
-/// How long nothing more may be sent, when this message was the last that was free.
-fn pause_ms(response: &Response) -> Option<u64> {
-    if response.header("x-ratelimit-remaining")?.trim() != "0" {
-        return None;
-    }
-    verdict::seconds(response.header("x-ratelimit-reset-after")?.trim().parse().ok())
 }
 
 #[cfg(test)]

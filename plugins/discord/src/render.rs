@@ -1,50 +1,106 @@
 //! The message as Discord wants it: the headline as content, which the phone shows, and an embed with the rest.
 //!
 //! Discord's limits: content 2000, description 4096, a field's name 256 and value 1024 (neither empty), all embeds
-//! together 6000. The message's parts are so short that they fit even with every character escaped.
+//! together 6000, a post's name 100. The message's parts are so short that they fit even with every character escaped.
 
-use uptime_plugin_sdk::message::{Fact, Message, Value as FactValue};
-use uptime_plugin_sdk::serde_json::{Value, json};
-use uptime_plugin_sdk::text;
+use uptime_plugin_sdk::Event;
+use uptime_plugin_sdk::message::{Fact, Message, Value};
+use uptime_plugin_sdk::serde::Serialize;
+use uptime_plugin_sdk::text::{escape_markdown, is_web_address, line, rfc3339, truncate};
+
+/// Where in the webhook's channel the message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    Channel,
+    Thread(&'a str),
+    /// A forum's post with this name, which the message opens.
+    NewPost(&'a str),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(thread: Option<&'a str>, post: Option<&'a str>) -> Self {
+        thread.map(Self::Thread).or(post.map(Self::NewPost)).unwrap_or(Self::Channel)
+    }
+}
 
 /// The request's body.
-pub(crate) fn payload(message: &Message, at_ms: u64, username: Option<&str>) -> Value {
-    let mut body = json!({
-        "content": format!("{} **{}**", message.symbol, text::escape_markdown(&message.headline)),
-        // Names and error texts may hold `@everyone`.
-        "allowed_mentions": { "parse": [] },
-    });
-    if message.cause.is_some() || !message.facts.is_empty() {
-        let mut embed = json!({
-            "color": message.colour,
-            "fields": message.facts.iter().map(embed_field).collect::<Vec<_>>(),
-            "timestamp": text::rfc3339(at_ms),
-        });
-        if let Some(cause) = &message.cause {
-            embed["description"] = json!(text::escape_markdown(cause));
-        }
-        body["embeds"] = json!([embed]);
-    }
-    if let Some(username) = username {
-        body["username"] = json!(text::truncate(username, 80));
-    }
-    body
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+pub(crate) struct Body<'a> {
+    content: String,
+    allowed_mentions: Mentions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embeds: Option<[Embed; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_name: Option<&'a str>,
 }
 
-fn embed_field(fact: &Fact) -> Value {
-    let (value, inline) = match &fact.value {
-        FactValue::Text(text) => (text::escape_markdown(text), text.chars().count() < 30),
-        // Links itself, unless it is escaped.
-        FactValue::Address(address) if is_plain_link(address) => (address.clone(), false),
-        FactValue::Address(address) => (text::escape_markdown(address), false),
-        // Shown in the reader's own zone.
-        FactValue::Instant(ms) => (format!("<t:{}:F>", ms / 1_000), true),
+/// Names and error texts may hold `@everyone`: nothing of a message is parsed for whom to ping.
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+struct Mentions {
+    parse: [&'static str; 0],
+}
+
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+struct Embed {
+    color: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    fields: Vec<EmbedField>,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+struct EmbedField {
+    name: &'static str,
+    value: String,
+    inline: bool,
+}
+
+pub(crate) fn body<'a>(
+    message: &Message,
+    at_ms: u64,
+    username: Option<&'a str>,
+    place: &Place<'a>,
+) -> Body<'a> {
+    let embed = Embed {
+        color: message.colour,
+        description: message.cause.as_deref().map(escape_markdown),
+        fields: message.facts.iter().map(embed_field).collect(),
+        timestamp: rfc3339(at_ms),
     };
-    json!({ "name": fact.label, "value": if value.trim().is_empty() { "–".to_owned() } else { value }, "inline": inline })
+    Body {
+        content: format!("{} **{}**", message.symbol, escape_markdown(&message.headline)),
+        allowed_mentions: Mentions { parse: [] },
+        embeds: (embed.description.is_some() || !embed.fields.is_empty()).then_some([embed]),
+        username,
+        thread_name: match *place {
+            Place::NewPost(name) => Some(name),
+            _ => None,
+        },
+    }
 }
 
-/// Whether an address of the web can be shown as it is: no space or markup ends it early.
-fn is_plain_link(address: &str) -> bool {
-    (address.starts_with("https://") || address.starts_with("http://"))
-        && address.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'+,;=%".contains(&byte))
+/// The name of an incident's post.
+pub(crate) fn post_name(template: &str, event: &Event, message: &Message) -> String {
+    let name = template.replace("{monitor}", &line(&event.monitor.name, 100));
+    truncate(&name.replace("{headline}", &message.headline), 100)
+}
+
+fn embed_field(fact: &Fact) -> EmbedField {
+    let (value, inline) = match &fact.value {
+        Value::Text(text) => (escape_markdown(text), text.chars().count() < 30),
+        // Links itself, unless it is escaped.
+        Value::Address(address) if is_web_address(address) => (address.clone(), false),
+        Value::Address(address) => (escape_markdown(address), false),
+        // Shown in the reader's own zone.
+        Value::Instant(ms) => (format!("<t:{}:F>", ms / 1_000), true),
+        Value::Link(text, address) => (format!("[{}]({address})", escape_markdown(text)), true),
+    };
+    EmbedField { name: fact.label, value: if value.is_empty() { "–".into() } else { value }, inline }
 }

@@ -1,14 +1,11 @@
 use super::*;
 use uptime_plugin_sdk::serde_json::json;
-use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
-use uptime_plugin_sdk::{EventType, Retry, Setting, SettingValue};
+use uptime_plugin_sdk::testing::{self, FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::{EventType, Response, Retry};
 
 fn settings(more: &[(&str, &str)]) -> Settings {
     let all = more.iter().chain(&[("webhook_url", "ref")]);
-    Settings::from(
-        all.map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) })
-            .collect::<Vec<_>>(),
-    )
+    testing::settings(all.map(|(key, value)| (*key, (*value).into())))
 }
 
 const SENT: &str = r#"{"id":"1234567890123456789","content":"…"}"#;
@@ -26,7 +23,7 @@ fn notify(
 #[test]
 fn the_message_for_an_opening() {
     let (result, host) = notify(&settings(&[]), &event(EventType::Down), answer(200, SENT));
-    assert_eq!(result, Ok(Receipt { remote_id: Some("1234567890123456789".into()), ..accepted() }));
+    assert_eq!(result, Ok(Receipt { remote_id: Some("1234567890123456789".into()), ..Receipt::new() }));
     assert_eq!(host.sent[0].url, "ref");
     assert_eq!(host.sent[0].query, [("wait".to_owned(), "true".to_owned())]);
     assert_eq!(
@@ -109,7 +106,7 @@ fn each_refusal_has_its_class() {
     assert_eq!(
         refused(limited),
         NotifyError::RateLimited(Retry {
-            message: "status 429: You are being rate limited. (code 0)".into(),
+            message: "status 429: You are being rate limited.".into(),
             after_ms: Some(1_250)
         })
     );
@@ -135,7 +132,12 @@ fn each_refusal_has_its_class() {
         NotifyError::Permanent(_)
     ));
     assert!(matches!(refused(answer(502, "")), NotifyError::Transient(_)));
-    assert!(matches!(refused(answer(200, "<html>welcome")), NotifyError::Permanent(_)));
+    assert!(matches!(refused(answer(200, "<html>welcome")), NotifyError::Transient(_)));
+}
+
+#[test]
+fn every_answer_has_its_class() {
+    testing::conformance::<Discord>(&settings(&[]), &answer(200, SENT));
 }
 
 #[test]

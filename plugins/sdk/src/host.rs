@@ -8,7 +8,7 @@ pub trait Host {
     /// Sends a request and waits for the answer.
     ///
     /// # Errors
-    /// There was no answer; [`verdict::no_answer`](crate::verdict::no_answer) knows what follows.
+    /// There was no answer. `?` makes the right [`NotifyError`](crate::NotifyError) of it.
     fn send(&mut self, request: &Request) -> Result<Response, HttpError>;
 
     /// Writes a line for the operator.
@@ -35,37 +35,5 @@ impl Host for Imports {
 
     fn sign(&mut self, reference: &str, message: &[u8]) -> Result<Vec<u8>, String> {
         sign::hmac_sha256(reference, message)
-    }
-}
-
-impl Request {
-    /// A POST of JSON.
-    pub fn post_json(url: impl Into<String>, body: &crate::serde_json::Value) -> Self {
-        Self {
-            method: crate::Method::Post,
-            url: url.into(),
-            query: Vec::new(),
-            headers: vec![("content-type".into(), "application/json".into())],
-            basic_auth: None,
-            body: Some(body.to_string().into_bytes()),
-            timeout_ms: None,
-        }
-    }
-}
-
-impl Response {
-    /// The value of a header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The body as text; what is no UTF-8 is replaced.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON, if it is.
-    pub fn json(&self) -> Option<crate::serde_json::Value> {
-        crate::serde_json::from_slice(&self.body).ok()
     }
 }

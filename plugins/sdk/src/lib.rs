@@ -8,6 +8,8 @@
 mod adapter;
 #[doc(hidden)]
 pub mod bindings;
+mod describe;
+mod exchange;
 mod host;
 pub mod message;
 mod settings;
@@ -63,21 +65,6 @@ macro_rules! export {
     $crate::__export::bindings::export_component!(Component with_types_in $crate::__export::bindings);
         };
     };
-}
-
-/// A field of a [`Description`].
-pub fn field(key: &str, kind: FieldKind, required: bool, help: &str) -> Field {
-    Field { key: key.to_owned(), help: help.to_owned(), kind, required, default: None, choices: Vec::new() }
-}
-
-/// A problem with the setting `key`.
-pub fn problem(key: &str, message: impl Into<String>) -> Problem {
-    Problem { key: Some(key.to_owned()), message: message.into() }
-}
-
-/// A receipt that says nothing more than that the message was accepted.
-pub fn accepted() -> Receipt {
-    Receipt { remote_id: None, detail: None, replaced: Vec::new(), pause_ms: None }
 }
 
 /// The guide's example, compiled as a test.

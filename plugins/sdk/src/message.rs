@@ -3,11 +3,15 @@
 //! Written for somebody who was woken by it: the headline alone says what is the matter with what; the cause comes
 //! next; the facts follow. Everything is cut to lengths at which the whole fits every provider.
 
-use crate::text::{duration, line};
+use crate::text::{duration, is_web_address, line, utc};
 use crate::{Delivery, Event, EventType, Severity};
+use std::fmt;
 
 /// An address's length; five times that, all escaped, still fits Slack's fields of 2000.
 const ADDRESS_MAX: usize = 380;
+
+/// The length of the address of an incident's page.
+const LINK_MAX: usize = 200;
 
 /// Sent later than this after it was decided, a message says so.
 const LATE_MS: u64 = 120_000;
@@ -19,7 +23,7 @@ pub struct Message {
     pub symbol: &'static str,
     /// What is the matter with what. At most 250 characters.
     pub headline: String,
-    /// Why. At most 800 characters.
+    /// Why. At most 600 characters.
     pub cause: Option<String>,
     /// The rest, the important first.
     pub facts: Vec<Fact>,
@@ -45,6 +49,47 @@ pub enum Value {
     Address(String),
     /// Milliseconds since the epoch; some providers show it in the reader's own zone.
     Instant(u64),
+    /// A few words, and the web page behind them. At most 200 characters.
+    Link(String, String),
+}
+
+/// As plain text.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) | Self::Address(text) => f.write_str(text),
+            Self::Instant(ms) => f.write_str(&utc(*ms)),
+            Self::Link(text, address) => write!(f, "{text} {address}"),
+        }
+    }
+}
+
+impl Message {
+    /// The whole as plain text: the headline, the cause below it, then a line for each fact.
+    pub fn plain(&self) -> String {
+        self.lines(|headline| headline.to_owned(), str::to_owned, ToString::to_string)
+    }
+
+    /// The whole as lines of text, with markup of one's own: of the headline, of any other text, and of a fact's value.
+    pub fn lines(
+        &self,
+        headline: impl Fn(&str) -> String,
+        text: impl Fn(&str) -> String,
+        value: impl Fn(&Value) -> String,
+    ) -> String {
+        let mut lines = format!("{} {}", self.symbol, headline(&self.headline));
+        if let Some(cause) = &self.cause {
+            lines.push('\n');
+            lines.push_str(&text(cause));
+        }
+        for (n, fact) in self.facts.iter().enumerate() {
+            lines.push_str(if n == 0 { "\n\n" } else { "\n" });
+            lines.push_str(fact.label);
+            lines.push_str(": ");
+            lines.push_str(&value(&fact.value));
+        }
+        lines
+    }
 }
 
 /// The words for `event`.
@@ -73,6 +118,9 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         if incident.failures > 0 {
             fact("Failed checks", Value::Text(incident.failures.to_string()));
         }
+        if let Some(name) = in_charge(event).filter(|_| event.kind != EventType::Acknowledged) {
+            fact("In charge", Value::Text(name));
+        }
     }
     if let Some(group) = event.monitor.group.as_ref().filter(|group| !group.is_empty()) {
         fact("Group", Value::Text(line(group, 60)));
@@ -83,9 +131,10 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         fact("Tags", Value::Text(line(&tags.join(", "), 200)));
     }
     if let Some(incident) = &event.incident {
-        match &incident.link {
-            Some(link) => fact("Incident", Value::Address(line(link, ADDRESS_MAX))),
-            None => fact("Incident", Value::Text(format!("#{}", incident.id))),
+        let id = format!("#{}", incident.id);
+        match incident.link.as_deref().filter(|link| is_web_address(link) && link.len() <= LINK_MAX) {
+            Some(link) => fact("Incident", Value::Link(id, link.to_owned())),
+            None => fact("Incident", Value::Text(id)),
         }
     }
     let late_ms = delivery.now_ms.saturating_sub(event.at_ms);
@@ -117,23 +166,33 @@ fn headline(event: &Event) -> String {
         EventType::FlappingStart => format!("{name} is FLAPPING between up and down"),
         EventType::FlappingEnd => format!("{name} is steady again"),
         EventType::Certificate => format!("{name}: the certificate ends soon"),
-        EventType::Acknowledged => format!("{name}: somebody takes care of it"),
+        EventType::Acknowledged => {
+            let who = in_charge(event).unwrap_or_else(|| "somebody".into());
+            format!("{name}: {who} takes care of it")
+        }
         EventType::Blind => "The monitor is BLIND: its own network is away".into(),
-        EventType::Seeing => "The monitor sees again".into(),
+        EventType::Seeing => format!("The monitor SEES again{}", with("after")),
         EventType::QueueBusy => format!("The queue {name} is over its limit"),
         EventType::ChannelBroken => format!("The channel {name} is BROKEN: its messages don't arrive"),
         EventType::Test => "Test: messages of uptime arrive here".into(),
     }
 }
 
+/// Who takes care of it.
+fn in_charge(event: &Event) -> Option<String> {
+    let name = line(event.incident.as_ref()?.acknowledged_by.as_deref()?, 60);
+    (!name.is_empty()).then_some(name)
+}
+
 fn cause(event: &Event) -> Option<String> {
     let outcome = event.outcome.as_ref()?;
-    let mut cause = line(&outcome.message, 600);
+    let mut cause = line(&outcome.message, 400);
     if let (Some(expected), Some(got)) = (&outcome.expected, &outcome.got) {
-        let expectation = format!("expected {}, got {}", line(expected, 80), line(got, 80));
+        let (expected, got) = (&line(expected, 80), &line(got, 80));
+        let expectation = format!("expected {expected}, got {got}");
         if cause.is_empty() {
             cause = expectation;
-        } else if !(cause.contains(expected.as_str()) && cause.contains(got.as_str())) {
+        } else if !(cause.contains(expected) && cause.contains(got)) {
             cause = format!("{cause} ({expectation})");
         }
     }
@@ -183,8 +242,9 @@ mod tests {
         for (kind, expected) in [
             (EventType::Down, "shop is DOWN"),
             (EventType::Up, "shop is UP again after 4 min 12 s"),
-            (EventType::Critical, "CRITICAL: shop has been DOWN for 20 s"),
-            (EventType::Reminder, "shop is still DOWN after 20 s"),
+            (EventType::Critical, "CRITICAL: shop has been DOWN for 10 min"),
+            (EventType::Reminder, "shop is still DOWN after 1 h"),
+            (EventType::Acknowledged, "shop: ada takes care of it"),
             (EventType::ChannelBroken, "The channel shop is BROKEN: its messages don't arrive"),
             (EventType::Test, "Test: messages of uptime arrive here"),
         ] {
@@ -216,6 +276,26 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_as_plain_text() {
+        let mut reminder = event(EventType::Reminder);
+        let incident = reminder.incident.as_mut().expect("an incident");
+        incident.acknowledged_by = Some("ada".into());
+        incident.link = Some("https://status.example.com/incidents/7".into());
+        assert_eq!(
+            composed(&reminder).plain(),
+            "🔴 shop is still DOWN after 1 h\nthe status is 503 (expected 2xx, got 503)\n\n\
+             Target: https://shop.example.com/health\nDown since: 2026-04-14 02:14:05 UTC\n\
+             Failed checks: 3\nIn charge: ada\nGroup: web\nTags: team=a\n\
+             Incident: #7 https://status.example.com/incidents/7"
+        );
+        for link in ["javascript:alert(1)", "https://x.example/a b", "https://x.example/>"] {
+            reminder.incident.as_mut().expect("an incident").link = Some(link.into());
+            let facts = composed(&reminder).facts;
+            assert_eq!(facts.last().expect("a fact").value, Value::Text("#7".into()), "{link}");
+        }
+    }
+
+    #[test]
     fn the_whole_is_short_whatever_comes_in() {
         let mut down = event(EventType::Down);
         let endless = "👾".repeat(10_000);
@@ -229,6 +309,8 @@ mod tests {
         outcome.expected = Some(endless);
         let message = composed(&down);
         assert!(message.headline.chars().count() <= 250);
-        assert!(message.cause.expect("a cause").chars().count() <= 800);
+        assert!(message.cause.as_ref().expect("a cause").chars().count() <= 600);
+        // Twice that is below Telegram's 4096 units.
+        assert!(message.plain().chars().count() <= 1_950, "{}", message.plain().chars().count());
     }
 }

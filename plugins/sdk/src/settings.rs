@@ -55,3 +55,21 @@ impl Settings {
         }
     }
 }
+
+impl From<&str> for SettingValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<i64> for SettingValue {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for SettingValue {
+    fn from(on: bool) -> Self {
+        Self::Boolean(on)
+    }
+}

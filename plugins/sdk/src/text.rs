@@ -51,10 +51,30 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
+/// Whether this is an address of the web that no space or markup ends early, so that it can be shown as a link.
+pub fn is_web_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://"))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'+,;=%".contains(&byte))
+}
+
 /// For the inside of a JSON string.
 pub fn escape_json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
+    let quoted = serde_json::to_string(text).expect("because a text is JSON");
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// For an address's query or a form: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
+pub fn escape_percent(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
 }
 
 /// A duration in its two largest units: `4 min 12 s`, `3 h`, `2 d 5 h`.
@@ -229,5 +249,6 @@ mod tests {
         assert_eq!(escape_slack("<!channel> & co"), "&lt;!channel&gt; &amp; co");
         assert_eq!(escape_markdown("a_b*c"), "a\\_b\\*c");
         assert_eq!(escape_json("a\"b\\\n"), "a\\\"b\\\\\\n");
+        assert_eq!(escape_percent("a-b c&ü"), "a-b%20c%26%C3%BC");
     }
 }

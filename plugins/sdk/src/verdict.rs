@@ -3,26 +3,34 @@
 //! Tried again: no answer at all, 408, 425, 429 and the 5xx that pass. Not tried again: everything else that is no
 //! success; 401, 403, 404 and 410 say besides that the channel itself is broken. A provider that names a time for the
 //! next try is obeyed (the host caps it).
+//!
+//! Numbers are read by hand: what the standard library needs for `"1.5".parse::<f64>()` is a fifth of a small plugin.
 
 use crate::text::parse_http_date;
-use crate::{HttpError, NotifyError, Problem, Response, Retry};
+use crate::{Delivery, HttpError, NotifyError, Problem, Response, Retry};
 
-/// What an answer's status means. `words` are the provider's, for people; `body_after_s` is the time in seconds that
-/// its body named, if it did.
+/// No provider is waited for longer.
+const DAY_MS: u64 = 86_400_000;
+
+/// What an answer's status means. `words` are the provider's, for people; `body_after_ms` is the time that its body
+/// named, if it did (see [`seconds`] and [`seconds_f64`]).
 ///
 /// # Errors
 /// For every status but a 2xx.
 pub fn of_status(
     response: &Response,
     words: &str,
-    body_after_s: Option<f64>,
-    now_ms: u64,
+    body_after_ms: Option<u64>,
+    delivery: &Delivery,
 ) -> Result<(), NotifyError> {
     let status = response.status;
     let words = words.trim();
     let message =
         if words.is_empty() { format!("status {status}") } else { format!("status {status}: {words}") };
-    let retry = |message| Retry { message, after_ms: retry_after_ms(response, body_after_s, now_ms) };
+    let retry = |message| {
+        let after_ms = retry_after_ms(response, delivery).max(body_after_ms.map(|ms| ms.min(DAY_MS)));
+        Retry { message, after_ms }
+    };
     Err(match status {
         200..=299 => return Ok(()),
         429 => NotifyError::RateLimited(retry(message)),
@@ -34,59 +42,82 @@ pub fn of_status(
     })
 }
 
+/// A success that does not say what the provider says: something stands between it and us. It is tried again, since a
+/// message that comes twice is better than one that does not come.
+pub fn not_theirs(provider: &str, response: &Response) -> NotifyError {
+    let message =
+        format!("status {}, but the answer is not {provider}'s: {}", response.status, response.words());
+    NotifyError::Transient(Retry { message, after_ms: None })
+}
+
 /// What it means that there was no answer.
-pub fn no_answer(error: HttpError) -> NotifyError {
-    let transient = |message: String| NotifyError::Transient(Retry { message, after_ms: None });
-    match error {
-        HttpError::Denied(reason) | HttpError::Invalid(reason) => {
-            NotifyError::Config(vec![Problem { key: None, message: reason }])
-        }
-        HttpError::Dns(text) | HttpError::Connect(text) | HttpError::Tls(text) | HttpError::Other(text) => {
-            transient(text)
-        }
-        HttpError::Timeout => transient("no complete answer in time".into()),
+impl From<HttpError> for NotifyError {
+    fn from(error: HttpError) -> Self {
+        let message = match error {
+            HttpError::Denied(reason) | HttpError::Invalid(reason) => {
+                return Self::Config(vec![Problem { key: None, message: reason }]);
+            }
+            HttpError::Dns(text)
+            | HttpError::Connect(text)
+            | HttpError::Tls(text)
+            | HttpError::Other(text) => text,
+            HttpError::Timeout => "no complete answer in time".into(),
+        };
+        Self::Transient(Retry { message, after_ms: None })
     }
 }
 
-/// When the provider wants to hear of us again: the later of its header (whole seconds or a date) and its body.
-pub fn retry_after_ms(response: &Response, body_after_s: Option<f64>, now_ms: u64) -> Option<u64> {
-    let header = response.header("retry-after").map(str::trim).and_then(|value| {
-        seconds(value.parse().ok()).or_else(|| Some(parse_http_date(value)?.saturating_sub(now_ms)))
-    });
-    header.max(seconds(body_after_s))
+/// When the header `Retry-After` (seconds or a date) wants the next try.
+pub fn retry_after_ms(response: &Response, delivery: &Delivery) -> Option<u64> {
+    let value = response.header("retry-after")?;
+    seconds(value).or_else(|| Some(parse_http_date(value)?.saturating_sub(delivery.now_ms).min(DAY_MS)))
 }
 
-/// Milliseconds of a number of seconds, if it is one that makes sense; at most a day.
-pub fn seconds(seconds: Option<f64>) -> Option<u64> {
-    const DAY_S: f64 = 86_400.0;
-    let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a day")]
-    Some((seconds.min(DAY_S) * 1_000.0).ceil() as u64)
+/// Milliseconds of a number of seconds such as `7` or `0.6405`, rounded up, at most a day. `None` for what is none.
+pub fn seconds(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| u64::from(byte - b'0'));
+    let more = fraction.bytes().skip(3).any(|byte| byte != b'0');
+    let ms = digit(0) * 100 + digit(1) * 10 + digit(2) + u64::from(more);
+    // A number that overflows is long enough.
+    Some(
+        whole
+            .parse::<u64>()
+            .map_or(DAY_MS, |whole| whole.saturating_mul(1_000).saturating_add(ms))
+            .min(DAY_MS),
+    )
+}
+
+/// The same for a number in a body's JSON.
+pub fn seconds_f64(seconds: f64) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and saturates"
+    )]
+    (seconds >= 0.0).then(|| ((seconds * 1_000.0).ceil() as u64).min(DAY_MS))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::answer;
-
-    fn class(status: u16) -> &'static str {
-        match of_status(&answer(status, ""), "", None, 0) {
-            Ok(()) => "ok",
-            Err(NotifyError::RateLimited(_)) => "rate",
-            Err(NotifyError::Transient(_)) => "retry",
-            Err(NotifyError::Unauthorized(_)) => "unauthorized",
-            Err(NotifyError::Gone(_)) => "gone",
-            Err(NotifyError::Permanent(_)) => "permanent",
-            Err(NotifyError::Config(_)) => "config",
-        }
-    }
+    use crate::EventType;
+    use crate::testing::{answer, delivery, event};
 
     #[test]
     fn each_status_has_its_class() {
+        let class = |status| match answer(status, "").verdict(&delivery(&event(EventType::Down))) {
+            Ok(()) => "ok",
+            Err(error) => crate::testing::class(&error),
+        };
         for (statuses, expected) in [
             (&[200, 201, 204, 299][..], "ok"),
-            (&[408, 425, 500, 502, 503, 504, 520, 522, 529], "retry"),
-            (&[429], "rate"),
+            (&[408, 425, 500, 502, 503, 504, 520, 522, 529], "transient"),
+            (&[429], "rate-limited"),
             (&[401, 403], "unauthorized"),
             (&[404, 410], "gone"),
             (&[301, 302, 307, 400, 402, 405, 409, 413, 418, 422, 451, 501, 505, 600], "permanent"),
@@ -101,6 +132,7 @@ mod tests {
     fn the_time_of_the_next_try_in_each_form() {
         // 1994-11-06T08:49:37Z
         let date_ms = 784_111_777_000;
+        let now = Delivery { now_ms: date_ms - 7_000, ..delivery(&event(EventType::Down)) };
         for (header, body, expected) in [
             (None, None, None),
             (Some("30"), None, Some(30_000)),
@@ -108,26 +140,63 @@ mod tests {
             (Some("1.5"), None, Some(1_500)),
             (Some("Sun, 06 Nov 1994 08:49:37 GMT"), None, Some(7_000)),
             (Some("Sun, 06 Nov 1994 08:49:07 GMT"), None, Some(0)),
+            (Some("Fri, 31 Dec 9999 23:59:59 GMT"), None, Some(DAY_MS)),
             (Some("soon"), None, None),
             (Some("-3"), None, None),
-            (Some("1e300"), None, Some(86_400_000)),
+            (Some("1e300"), None, None),
             (Some("nan"), None, None),
-            (None, Some(0.6405), Some(641)),
-            (Some("1"), Some(2.25), Some(2_250)),
-            (None, Some(-1.0), None),
+            (Some("99999999999999999999999"), None, Some(DAY_MS)),
+            (None, Some(641), Some(641)),
+            (Some("1"), Some(2_250), Some(2_250)),
+            (Some("3"), Some(2_250), Some(3_000)),
+            (None, Some(u64::MAX), Some(DAY_MS)),
         ] {
             let mut response = answer(429, "");
             response.headers.extend(header.map(|value| ("retry-after".to_owned(), value.to_owned())));
-            assert_eq!(retry_after_ms(&response, body, date_ms - 7_000), expected, "{header:?} {body:?}");
+            let error = of_status(&response, "", body, &now).expect_err("a 429");
+            let NotifyError::RateLimited(retry) = error else { panic!("{error:?}") };
+            assert_eq!(retry.after_ms, expected, "{header:?} {body:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_read_and_rounded_up() {
+        for (text, ms) in [
+            ("7", Some(7_000)),
+            ("0.6405", Some(641)),
+            ("0.640", Some(640)),
+            ("1.25", Some(1_250)),
+            ("1.", Some(1_000)),
+            ("0.0001", Some(1)),
+            ("18446744073709551615.9", Some(DAY_MS)),
+            ("", None),
+            (".5", None),
+            ("+1", None),
+            ("-1", None),
+            ("1.5.5", None),
+            ("1,5", None),
+            ("inf", None),
+        ] {
+            assert_eq!(seconds(text), ms, "{text}");
+        }
+        for (number, ms) in
+            [(0.6405, Some(641)), (2.0, Some(2_000)), (1e300, Some(DAY_MS)), (-0.5, None), (f64::NAN, None)]
+        {
+            assert_eq!(seconds_f64(number), ms, "{number}");
         }
     }
 
     #[test]
     fn the_providers_words_are_in_the_message() {
+        let now = delivery(&event(EventType::Down));
         assert_eq!(
-            of_status(&answer(400, ""), " no such chat\n", None, 0),
+            of_status(&answer(400, ""), " no such chat\n", None, &now),
             Err(NotifyError::Permanent("status 400: no such chat".into()))
         );
-        assert_eq!(of_status(&answer(404, ""), "", None, 0), Err(NotifyError::Gone("status 404".into())));
+        assert_eq!(answer(404, "").verdict(&now), Err(NotifyError::Gone("status 404".into())));
+        assert_eq!(
+            answer(302, "gone\nthere").verdict(&now),
+            Err(NotifyError::Permanent("status 302: gone there (redirects are not followed)".into()))
+        );
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! A webhook has taken a message when its body says `ok`; the status alone says nothing. `chat.postMessage` answers
 //! everything with a 200 and says in JSON what it means; its messages can answer each other, so a recovery goes into
-//! the opening's thread, and is shown in the channel too.
+//! the opening's thread, and is shown in the channel too. Two refusals are mended, each once: a thread that takes no
+//! answer is left, and a message whose blocks are not understood is sent again as plain text.
 
+mod answer;
 mod render;
-mod verdicts;
 
+use answer::Answer;
+use render::Draft;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, FieldKind, Host, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings, accepted, field, message, problem, text, verdict,
+    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
+    Settings, message,
 };
 
 /// The notifier `slack`.
@@ -21,52 +24,41 @@ const API: &str = "https://slack.com/api";
 
 impl Notifier for Slack {
     fn describe() -> Description {
-        Description {
-            name: "slack".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Sends messages to a Slack channel by an incoming webhook or a bot".into(),
-            fields: vec![
-                field("webhook_url", FieldKind::Secret, false, "the incoming webhook's address"),
-                field(
+        let summary = "Sends messages to a Slack channel by an incoming webhook or a bot";
+        Description::new("slack", env!("CARGO_PKG_VERSION"), summary)
+            .fields([
+                Field::secret("webhook_url", "the incoming webhook's address"),
+                Field::secret(
                     "bot_token",
-                    FieldKind::Secret,
-                    false,
                     "instead of a webhook: a bot's token (xoxb-…) with the scope chat:write",
                 ),
-                field("channel", FieldKind::Text, false, "with a bot: the channel's id or name"),
-                field(
-                    "base_url",
-                    FieldKind::Url,
-                    false,
-                    "with a bot: another API server; https://slack.com/api by default",
-                ),
-            ],
-            hosts: vec!["https://hooks.slack.com".into(), "https://slack.com".into()],
-        }
+                Field::text("channel", "with a bot: the channel's id or name"),
+                Field::url("base_url", "with a bot: another API server").default(API),
+            ])
+            .hosts(["https://hooks.slack.com", "https://slack.com"])
     }
 
     fn validate(settings: &Settings) -> Vec<Problem> {
         let has = |key| settings.text(key).is_some();
-        let mut problems = Vec::new();
+        let problem = |key, message| vec![Problem::with(key, message)];
         match (has("webhook_url"), has("bot_token")) {
-            (true, true) => {
-                problems.push(problem("bot_token", "is there beside `webhook_url`: take one of them out"));
-            }
-            (false, false) => problems.push(problem(
+            (true, true) => problem("bot_token", "is there beside `webhook_url`: take one of them out"),
+            (false, false) => problem(
                 "webhook_url",
                 "is missing: an incoming webhook's address, or `bot_token` and `channel`",
-            )),
-            (true, false) => {
-                problems.extend(["channel", "base_url"].into_iter().filter(|key| has(key)).map(|key| {
-                    problem(key, "has no meaning with `webhook_url`, which leads to its own channel")
-                }));
-            }
+            ),
+            (true, false) => ["channel", "base_url"]
+                .into_iter()
+                .filter(|key| has(key))
+                .map(|key| {
+                    Problem::with(key, "has no meaning with `webhook_url`, which leads to its own channel")
+                })
+                .collect(),
             (false, true) if !has("channel") => {
-                problems.push(problem("channel", "is missing: where the bot sends the messages"));
+                problem("channel", "is missing: where the bot sends the messages")
             }
-            (false, true) => {}
+            (false, true) => Vec::new(),
         }
-        problems
     }
 
     fn notify(
@@ -75,52 +67,36 @@ impl Notifier for Slack {
         delivery: &Delivery,
         host: &mut dyn Host,
     ) -> Result<Receipt, NotifyError> {
-        let body = render::payload(&message::compose(event, delivery));
-        match (settings.text("webhook_url"), settings.text("bot_token"), settings.text("channel")) {
-            (Some(url), _, _) => by_webhook(url, &body, delivery, host),
-            (None, Some(token), Some(channel)) => {
-                let body = render::to_channel(body, channel, delivery.opening_remote_id.as_deref());
-                by_bot(settings.text("base_url").unwrap_or(API), token, &body, delivery, host)
+        let message = message::compose(event, delivery);
+        let webhook = settings.text("webhook_url");
+        let mut draft = Draft { message: &message, channel: None, answers: None, plain: false };
+        if webhook.is_none() {
+            draft.channel = settings.text("channel");
+            draft.answers = delivery.opening_remote_id.as_deref();
+        }
+        let mut receipt = Receipt::new();
+        loop {
+            let request = match (webhook, settings.text("bot_token"), draft.channel) {
+                (Some(url), _, _) => Request::post_json(url, &draft.body()),
+                (None, Some(token), Some(_)) => to_bot(settings, token, &draft),
+                _ => return Err(NotifyError::Config(Self::validate(settings))),
+            };
+            let response = host.send(&request)?;
+            let answer = Answer::of(&response);
+            if response.status == 200 && if webhook.is_some() { answer.word == "ok" } else { answer.ok } {
+                return Ok(receipt.remote_id(answer.ts));
             }
-            _ => Err(NotifyError::Config(Self::validate(settings))),
+            let Some(note) = draft.mend(&answer) else { return Err(answer.refused(&response, delivery)) };
+            host.log(Level::Warn, note);
+            receipt = receipt.detail(note);
         }
     }
 }
 
-fn by_webhook(
-    url: &str,
-    body: &uptime_plugin_sdk::serde_json::Value,
-    delivery: &Delivery,
-    host: &mut dyn Host,
-) -> Result<Receipt, NotifyError> {
-    let response = host.send(&Request::post_json(url, body)).map_err(verdict::no_answer)?;
-    let words = text::line(&response.text(), 200);
-    verdict::of_status(&response, &words, None, delivery.now_ms)?;
-    if words == "ok" { Ok(accepted()) } else { Err(verdicts::of_word(&words, &response, delivery.now_ms)) }
-}
-
-fn by_bot(
-    base: &str,
-    token: &str,
-    body: &uptime_plugin_sdk::serde_json::Value,
-    delivery: &Delivery,
-    host: &mut dyn Host,
-) -> Result<Receipt, NotifyError> {
-    let mut request = Request::post_json(format!("{}/chat.postMessage", base.trim_end_matches('/')), body);
-    request.headers = vec![
-        ("content-type".into(), "application/json; charset=utf-8".into()),
-        ("authorization".into(), format!("Bearer {token}")),
-    ];
-    let response = host.send(&request).map_err(verdict::no_answer)?;
-    let answer = response.json().unwrap_or_default();
-    let words = answer["error"]
-        .as_str()
-        .map_or_else(|| text::line(&response.text(), 100), |word| text::line(word, 100));
-    verdict::of_status(&response, &words, None, delivery.now_ms)?;
-    if answer["ok"] == true {
-        return Ok(Receipt { remote_id: answer["ts"].as_str().map(str::to_owned), ..accepted() });
-    }
-    Err(verdicts::of_word(&words, &response, delivery.now_ms))
+fn to_bot(settings: &Settings, token: &str, draft: &Draft) -> Request {
+    let base = settings.text("base_url").unwrap_or(API).trim_end_matches('/');
+    Request::post_json(format!("{base}/chat.postMessage"), &draft.body())
+        .header("authorization", format!("Bearer {token}"))
 }
 
 #[cfg(test)]

@@ -1,15 +1,10 @@
 use super::*;
 use uptime_plugin_sdk::serde_json::{Value, json};
-use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
-use uptime_plugin_sdk::{EventType, Response, Retry, Setting, SettingValue};
+use uptime_plugin_sdk::testing::{self, FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::{EventType, Response, Retry};
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
-    Settings::from(
-        pairs
-            .iter()
-            .map(|(key, value)| Setting { key: (*key).into(), value: SettingValue::Text((*value).into()) })
-            .collect::<Vec<_>>(),
-    )
+    testing::settings(pairs.iter().map(|(key, value)| (*key, (*value).into())))
 }
 
 const WEBHOOK: &[(&str, &str)] = &[("webhook_url", "ref")];
@@ -29,25 +24,29 @@ fn notify(
 #[test]
 fn the_message_for_an_opening() {
     let (result, host) = notify(WEBHOOK, &event(EventType::Down), answer(200, "ok"));
-    assert_eq!(result, Ok(accepted()));
+    assert_eq!(result, Ok(Receipt::new()));
     assert_eq!(host.sent[0].url, "ref");
     let field = |text: &str| json!({"type": "mrkdwn", "text": text, "verbatim": true});
     assert_eq!(
         host.json(0),
         json!({
             "text": "🔴 shop is DOWN",
-            "blocks": [
-                {"type": "section", "text": field("*🔴 shop is DOWN*")},
-                {"type": "section", "text": {"type": "plain_text", "text": "the status is 503 (expected 2xx, got 503)", "emoji": false}},
-                {"type": "section", "fields": [
-                    field("*Target*\nhttps://shop.example.com/health"),
-                    field("*Down since*\n<!date^1776132845^{date_short_pretty} {time_secs}|2026-04-14 02:14:05 UTC>"),
-                    field("*Failed checks*\n3"),
-                    field("*Group*\nweb"),
-                    field("*Tags*\nteam=a"),
-                    field("*Incident*\n#7"),
-                ]},
-            ],
+            "blocks": [{"type": "section", "text": field("*🔴 shop is DOWN*")}],
+            "attachments": [{
+                "color": "#da3633",
+                "fallback": "the status is 503 (expected 2xx, got 503)",
+                "blocks": [
+                    {"type": "section", "text": {"type": "plain_text", "text": "the status is 503 (expected 2xx, got 503)", "emoji": false}},
+                    {"type": "section", "fields": [
+                        field("*Target*\n<https://shop.example.com/health>"),
+                        field("*Down since*\n<!date^1776132845^{date_short_pretty} {time_secs}|2026-04-14 02:14:05 UTC>"),
+                        field("*Failed checks*\n3"),
+                        field("*Group*\nweb"),
+                        field("*Tags*\nteam=a"),
+                        field("*Incident*\n#7"),
+                    ]},
+                ],
+            }],
             "unfurl_links": false,
             "unfurl_media": false,
         })
@@ -61,7 +60,7 @@ fn a_bot_answers_the_opening_in_its_thread() {
         &event(EventType::Up),
         answer(200, r#"{"ok":true,"channel":"C123","ts":"1776133097.000200"}"#),
     );
-    assert_eq!(result, Ok(Receipt { remote_id: Some("1776133097.000200".into()), ..accepted() }));
+    assert_eq!(result, Ok(Receipt { remote_id: Some("1776133097.000200".into()), ..Receipt::new() }));
     assert_eq!(host.sent[0].url, "https://slack.com/api/chat.postMessage");
     assert!(host.sent[0].headers.contains(&("authorization".into(), "Bearer ref".into())));
     let body = host.json(0);
@@ -80,7 +79,7 @@ fn markup_is_only_text_and_nobody_is_pinged() {
     let body = host.json(0);
     assert_eq!(body["text"], "🔴 &lt;!channel&gt; *a* &amp; b is DOWN");
     assert_eq!(body["blocks"][0]["text"]["text"], "*🔴 &lt;!channel&gt; ∗a∗ &amp; b is DOWN*");
-    assert_eq!(body["blocks"][2]["fields"][3]["text"], "*Group*\n&lt;@U1&gt; ˋxˋ");
+    assert_eq!(body["attachments"][0]["blocks"][1]["fields"][3]["text"], "*Group*\n&lt;@U1&gt; ˋxˋ");
 }
 
 #[test]
@@ -96,8 +95,8 @@ fn the_limits_hold_whatever_comes_in() {
     let body = host.json(0);
     let length = |value: &Value| value.as_str().expect("a text").chars().count();
     assert!(length(&body["blocks"][0]["text"]["text"]) <= 3_000);
-    assert!(length(&body["blocks"][1]["text"]["text"]) <= 3_000);
-    let fields = body["blocks"][2]["fields"].as_array().expect("fields");
+    assert!(length(&body["attachments"][0]["blocks"][0]["text"]["text"]) <= 3_000);
+    let fields = body["attachments"][0]["blocks"][1]["fields"].as_array().expect("fields");
     assert!(fields.len() <= 10 && fields.iter().all(|field| length(&field["text"]) <= 2_000));
 }
 
@@ -106,7 +105,10 @@ fn only_the_word_ok_is_success() {
     let refused = |pairs, response| notify(pairs, &event(EventType::Down), response).0.expect_err("refused");
     assert_eq!(
         refused(WEBHOOK, answer(200, "<html>welcome")),
-        NotifyError::Permanent("Slack said: <html>welcome".into())
+        NotifyError::Transient(Retry {
+            message: "status 200, but the answer is not Slack's: <html>welcome".into(),
+            after_ms: None
+        })
     );
     assert_eq!(
         refused(WEBHOOK, answer(200, "no_service")),
@@ -138,7 +140,13 @@ fn only_the_word_ok_is_success() {
     assert!(matches!(refused(BOT, said("invalid_auth")), NotifyError::Unauthorized(_)));
     assert!(matches!(refused(BOT, said("channel_not_found")), NotifyError::Gone(_)));
     assert!(matches!(refused(BOT, said("msg_too_long")), NotifyError::Permanent(_)));
-    assert!(matches!(refused(BOT, answer(200, "ok")), NotifyError::Permanent(_)));
+    assert!(matches!(refused(BOT, answer(200, "<ok>")), NotifyError::Transient(_)));
+}
+
+#[test]
+fn every_answer_has_its_class() {
+    testing::conformance::<Slack>(&settings(WEBHOOK), &answer(200, "ok"));
+    testing::conformance::<Slack>(&settings(BOT), &answer(200, r#"{"ok":true,"ts":"1.2"}"#));
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! What `sendMessage` is given, and how it is changed after a refusal that can be mended.
 //!
 //! A text may have 4096 UTF-16 units after its entities are parsed. The message's parts are cut to lengths whose sum
-//! stays below that even when every character takes two.
+//! stays below 3900 even when every character takes two.
 
-use uptime_plugin_sdk::message::{Message, Value as FactValue};
-use uptime_plugin_sdk::serde_json::{Value, json};
-use uptime_plugin_sdk::text;
+use crate::answer::Answer;
+use uptime_plugin_sdk::message::{Message, Value};
+use uptime_plugin_sdk::serde::Serialize;
+use uptime_plugin_sdk::text::{escape_html, utc};
 
 /// One message to one chat.
-pub(crate) struct Payload {
+pub(crate) struct Draft {
     pub(crate) chat_id: String,
     pub(crate) thread_id: Option<i64>,
     pub(crate) silent: bool,
+    pub(crate) protected: bool,
     /// The message that this one answers.
-    pub(crate) answers: Option<String>,
+    pub(crate) answers: Option<i64>,
     pub(crate) message: Message,
     /// Whether the chat's id was replaced.
     pub(crate) moved: bool,
@@ -29,37 +31,74 @@ pub(crate) enum Mended {
     Plain,
 }
 
-impl Payload {
-    /// The request's body.
-    pub(crate) fn to_json(&self) -> Value {
-        let chat_id =
-            self.chat_id.parse::<i64>().map_or_else(|_| json!(self.chat_id), |number| json!(number));
-        let mut body = json!({
-            "chat_id": chat_id,
-            "text": if self.plain { render(&self.message, &Plain) } else { render(&self.message, &Html) },
-            "link_preview_options": { "is_disabled": true },
-        });
-        if !self.plain {
-            body["parse_mode"] = json!("HTML");
+/// The request's body.
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+pub(crate) struct Body<'a> {
+    chat_id: ChatId<'a>,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parse_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_thread_id: Option<i64>,
+    #[serde(skip_serializing_if = "is_off")]
+    disable_notification: bool,
+    #[serde(skip_serializing_if = "is_off")]
+    protect_content: bool,
+    link_preview_options: LinkPreview,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_parameters: Option<Reply>,
+}
+
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde", untagged)]
+enum ChatId<'a> {
+    Number(i64),
+    Name(&'a str),
+}
+
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+struct LinkPreview {
+    is_disabled: bool,
+}
+
+#[derive(Serialize)]
+#[serde(crate = "uptime_plugin_sdk::serde")]
+struct Reply {
+    message_id: i64,
+    /// The opening may have been deleted.
+    allow_sending_without_reply: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_off(switch: &bool) -> bool {
+    !switch
+}
+
+impl Draft {
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body {
+            chat_id: self.chat_id.parse().map_or(ChatId::Name(&self.chat_id), ChatId::Number),
+            text: if self.plain { self.message.plain() } else { html(&self.message) },
+            parse_mode: (!self.plain).then_some("HTML"),
+            message_thread_id: self.thread_id,
+            disable_notification: self.silent,
+            protect_content: self.protected,
+            link_preview_options: LinkPreview { is_disabled: true },
+            reply_parameters: self
+                .answers
+                .map(|message_id| Reply { message_id, allow_sending_without_reply: true }),
         }
-        if let Some(thread_id) = self.thread_id {
-            body["message_thread_id"] = json!(thread_id);
-        }
-        if self.silent {
-            body["disable_notification"] = json!(true);
-        }
-        if let Some(id) = self.answers.as_ref().and_then(|id| id.parse::<i64>().ok()) {
-            body["reply_parameters"] = json!({ "message_id": id, "allow_sending_without_reply": true });
-        }
-        body
     }
 
     /// Changes what Telegram complained of, if that can be done and was not done before.
-    pub(crate) fn mend(&mut self, answer: &Value) -> Option<Mended> {
-        if answer["error_code"] != 400 {
+    pub(crate) fn mend(&mut self, answer: &Answer) -> Option<Mended> {
+        if answer.error_code != 400 {
             return None;
         }
-        if let Some(chat_id) = answer["parameters"]["migrate_to_chat_id"].as_i64().map(|id| id.to_string()) {
+        let moved_to = answer.parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id);
+        if let Some(chat_id) = moved_to.map(|id| id.to_string()) {
             // A chat moves once; one that moves on and on would be followed for ever.
             if std::mem::replace(&mut self.moved, true) {
                 return None;
@@ -69,11 +108,12 @@ impl Payload {
             self.answers = None;
             return Some(Mended::Moved(chat_id));
         }
-        let description = answer["description"].as_str().unwrap_or_default().to_lowercase();
-        if description.contains("message thread not found") && self.thread_id.take().is_some() {
+        if answer.says(&["message thread not found", "topic_closed", "topic_deleted"])
+            && self.thread_id.take().is_some()
+        {
             return Some(Mended::NoThread);
         }
-        if description.contains("can't parse entities") && !self.plain {
+        if answer.says(&["can't parse entities"]) && !self.plain {
             self.plain = true;
             return Some(Mended::Plain);
         }
@@ -91,47 +131,16 @@ pub(crate) fn is_chat_id(text: &str) -> bool {
     }
 }
 
-trait Markup {
-    fn escape(&self, text: &str) -> String;
-    fn bold(&self, escaped: &str) -> String;
-}
-
-struct Html;
-struct Plain;
-
-impl Markup for Html {
-    fn escape(&self, text: &str) -> String {
-        text::escape_html(text)
-    }
-
-    fn bold(&self, escaped: &str) -> String {
-        format!("<b>{escaped}</b>")
-    }
-}
-
-impl Markup for Plain {
-    fn escape(&self, text: &str) -> String {
-        text.to_owned()
-    }
-
-    fn bold(&self, escaped: &str) -> String {
-        escaped.to_owned()
-    }
-}
-
-/// The headline in bold, the cause below it, then a line for each fact.
-fn render(message: &Message, markup: &impl Markup) -> String {
-    let mut lines = vec![format!("{} {}", message.symbol, markup.bold(&markup.escape(&message.headline)))];
-    lines.extend(message.cause.as_ref().map(|cause| markup.escape(cause)));
-    if !message.facts.is_empty() {
-        lines.push(String::new());
-    }
-    lines.extend(message.facts.iter().map(|fact| {
-        let value = match &fact.value {
-            FactValue::Text(text) | FactValue::Address(text) => markup.escape(text),
-            FactValue::Instant(ms) => text::utc(*ms),
-        };
-        format!("{}: {value}", fact.label)
-    }));
-    lines.join("\n")
+fn html(message: &Message) -> String {
+    message.lines(
+        |headline| format!("<b>{}</b>", escape_html(headline)),
+        escape_html,
+        |value| match value {
+            Value::Text(text) | Value::Address(text) => escape_html(text),
+            Value::Instant(ms) => utc(*ms),
+            Value::Link(text, address) => {
+                format!("<a href=\"{}\">{}</a>", escape_html(address), escape_html(text))
+            }
+        },
+    )
 }

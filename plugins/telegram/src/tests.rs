@@ -1,13 +1,10 @@
 use super::*;
-use uptime_plugin_sdk::EventType;
-use uptime_plugin_sdk::serde_json::json;
-use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::serde_json::{Value, json};
+use uptime_plugin_sdk::testing::{self, FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::{EventType, Response, Setting, SettingValue};
 
 fn settings(more: Vec<(&str, SettingValue)>) -> Settings {
-    let needed =
-        [("bot_token", SettingValue::Text("ref".into())), ("chat_id", SettingValue::Text("-42".into()))];
-    let all = more.into_iter().chain(needed);
-    Settings::from(all.map(|(key, value)| Setting { key: key.into(), value }).collect::<Vec<_>>())
+    testing::settings(more.into_iter().chain([("bot_token", "ref".into()), ("chat_id", "-42".into())]))
 }
 
 const SENT: &str = r#"{"ok":true,"result":{"message_id":815}}"#;
@@ -31,7 +28,7 @@ fn notify(
 #[test]
 fn the_message_for_a_recovery() {
     let (result, host) = notify(&settings(vec![]), &event(EventType::Up), vec![answer(200, SENT)]);
-    assert_eq!(result, Ok(Receipt { remote_id: Some("815".into()), ..accepted() }));
+    assert_eq!(result, Ok(Receipt { remote_id: Some("815".into()), ..Receipt::new() }));
     assert_eq!(host.sent[0].url, "https://api.telegram.org/botref/sendMessage");
     assert_eq!(
         host.json(0),
@@ -52,9 +49,9 @@ fn the_message_for_a_recovery() {
 #[test]
 fn settings_reach_the_request() {
     let more = vec![
-        ("message_thread_id", SettingValue::Integer(5)),
-        ("silent", SettingValue::Boolean(true)),
-        ("base_url", SettingValue::Text("https://bots.example/api/".into())),
+        ("message_thread_id", 5.into()),
+        ("silent", true.into()),
+        ("base_url", "https://bots.example/api/".into()),
     ];
     let (_, host) = notify(&settings(more), &event(EventType::Test), vec![answer(200, SENT)]);
     assert_eq!(host.sent[0].url, "https://bots.example/api/botref/sendMessage");
@@ -95,10 +92,7 @@ fn a_chat_that_moved_is_followed_and_reported() {
     let (result, host) =
         notify(&settings(vec![]), &event(EventType::Up), vec![moved.clone(), answer(200, SENT)]);
     let receipt = result.expect("accepted");
-    assert_eq!(
-        receipt.replaced,
-        [Setting { key: "chat_id".into(), value: SettingValue::Text("-1001234567890".into()) }]
-    );
+    assert_eq!(receipt.replaced, [Setting { key: "chat_id".into(), value: "-1001234567890".into() }]);
     assert_eq!(receipt.detail.as_deref(), Some("the chat has moved: set chat_id to \"-1001234567890\""));
     assert_eq!(host.json(1)["chat_id"], json!(-1_001_234_567_890_i64));
     assert_eq!(host.json(1).get("reply_parameters"), None);
@@ -111,7 +105,7 @@ fn a_chat_that_moved_is_followed_and_reported() {
 #[test]
 fn a_topic_that_is_gone_is_left_out_once() {
     let gone = refusal(400, "Bad Request: message thread not found", &json!({}));
-    let topic = settings(vec![("message_thread_id", SettingValue::Integer(5))]);
+    let topic = settings(vec![("message_thread_id", 5.into())]);
     let (result, host) = notify(&topic, &event(EventType::Down), vec![gone.clone(), answer(200, SENT)]);
     assert_eq!(
         result.expect("accepted").detail.as_deref(),
@@ -166,7 +160,15 @@ fn each_refusal_has_its_class() {
         refused(answer(502, "<html>bad gateway")),
         NotifyError::Transient(retry("status 502: <html>bad gateway", None))
     );
-    assert!(matches!(refused(answer(200, "<html>welcome")), NotifyError::Permanent(_)));
+    assert_eq!(
+        refused(answer(200, "<html>welcome")),
+        NotifyError::Transient(retry("status 200, but the answer is not Telegram's: <html>welcome", None))
+    );
+}
+
+#[test]
+fn every_answer_has_its_class() {
+    testing::conformance::<Telegram>(&settings(vec![]), &answer(200, SENT));
 }
 
 #[test]
@@ -183,6 +185,6 @@ fn chats_are_validated() {
     ] {
         assert_eq!(render::is_chat_id(chat_id), fine, "{chat_id}");
     }
-    let problems = Telegram::validate(&settings(vec![("chat_id", SettingValue::Text("ops".into()))]));
+    let problems = Telegram::validate(&settings(vec![("chat_id", "ops".into())]));
     assert_eq!(problems[0].message, "`ops` is neither a chat's number nor an `@name`");
 }

@@ -1,8 +1,8 @@
 //! The body: the event as JSON, or a template's places filled.
 //!
 //! The JSON is a contract (additive changes only). A template's place is `{name}` with a name that the event has; any
-//! other brace stands for itself, so that a template can be JSON. What is filled in is escaped for the inside of a
-//! JSON string, and nothing is filled in for what the event does not have.
+//! other brace stands for itself, so that a template can be JSON. What is filled in is escaped as the body's type needs
+//! it, and nothing is filled in for what the event does not have.
 
 use std::collections::BTreeMap;
 use uptime_plugin_sdk::serde::Serialize;
@@ -14,20 +14,20 @@ struct Body<'a> {
     r#type: &'static str,
     delivery_id: &'a str,
     at: String,
-    monitor: BodyMonitor<'a>,
+    monitor: BodyMonitor,
     incident: Option<BodyIncident>,
-    outcome: Option<BodyOutcome<'a>>,
+    outcome: Option<BodyOutcome>,
     severity: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
-struct BodyMonitor<'a> {
-    name: &'a str,
-    r#type: &'a str,
-    target: &'a str,
-    group: Option<&'a str>,
-    tags: BTreeMap<&'a str, &'a str>,
+struct BodyMonitor {
+    name: String,
+    r#type: String,
+    target: String,
+    group: Option<String>,
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -38,29 +38,51 @@ struct BodyIncident {
     ended_at: Option<String>,
     duration_s: Option<u64>,
     failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
-struct BodyOutcome<'a> {
-    class: &'a str,
-    expected: Option<&'a str>,
-    got: Option<&'a str>,
-    message: &'a str,
+struct BodyOutcome {
+    class: String,
+    expected: Option<String>,
+    got: Option<String>,
+    message: String,
 }
 
-/// The event as JSON.
+/// The specification asks for less.
+const BODY_MAX: usize = 20_000;
+
+/// The event as JSON: whole, unless that is more than a receiver has to take; then its long texts are cut, and tags left
+/// out.
 pub(crate) fn event_json(event: &Event, delivery: &Delivery) -> String {
+    let whole = cut_json(event, delivery, usize::MAX, usize::MAX);
+    if whole.len() <= BODY_MAX {
+        return whole;
+    }
+    // Even with each character six bytes long, as a control character is in JSON, the last is short enough.
+    let cut = cut_json(event, delivery, 1_000, 20);
+    if cut.len() <= BODY_MAX { cut } else { cut_json(event, delivery, 60, 20) }
+}
+
+/// The event with no text longer than `max` characters, and at most `tags` tags.
+fn cut_json(event: &Event, delivery: &Delivery, max: usize, tags: usize) -> String {
+    let cut = |text: &str| text::truncate(text, max);
+    let cut_some = |text: &Option<String>| text.as_deref().map(cut);
+    let monitor = &event.monitor;
     let body = Body {
         r#type: type_word(event.kind),
         delivery_id: &delivery.id,
         at: text::rfc3339(event.at_ms),
         monitor: BodyMonitor {
-            name: &event.monitor.name,
-            r#type: &event.monitor.kind,
-            target: &event.monitor.target,
-            group: event.monitor.group.as_deref(),
-            tags: event.monitor.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            name: cut(&monitor.name),
+            r#type: cut(&monitor.kind),
+            target: cut(&monitor.target),
+            group: cut_some(&monitor.group),
+            tags: monitor.tags.iter().take(tags).map(|(key, value)| (cut(key), cut(value))).collect(),
         },
         incident: event.incident.as_ref().map(|incident| BodyIncident {
             id: incident.id,
@@ -68,12 +90,14 @@ pub(crate) fn event_json(event: &Event, delivery: &Delivery) -> String {
             ended_at: incident.ended_at_ms.map(text::rfc3339),
             duration_s: incident.duration_s,
             failures: incident.failures,
+            acknowledged_by: cut_some(&incident.acknowledged_by),
+            link: cut_some(&incident.link),
         }),
         outcome: event.outcome.as_ref().map(|outcome| BodyOutcome {
-            class: &outcome.class,
-            expected: outcome.expected.as_deref(),
-            got: outcome.got.as_deref(),
-            message: &outcome.message,
+            class: cut(&outcome.class),
+            expected: cut_some(&outcome.expected),
+            got: cut_some(&outcome.got),
+            message: cut(&outcome.message),
         }),
         severity: severity_word(event.severity),
     };
@@ -83,9 +107,10 @@ pub(crate) fn event_json(event: &Event, delivery: &Delivery) -> String {
 /// Each place and what is filled in.
 type Place = (&'static str, fn(&Event, &Delivery) -> Option<String>);
 
-const PLACES: [Place; 21] = [
+const PLACES: [Place; 23] = [
     ("headline", |event, delivery| Some(message::compose(event, delivery).headline)),
     ("cause", |event, delivery| message::compose(event, delivery).cause),
+    ("message", |event, delivery| Some(message::compose(event, delivery).plain())),
     ("type", |event, _| Some(type_word(event.kind).into())),
     ("severity", |event, _| Some(severity_word(event.severity).into())),
     ("delivery_id", |_, delivery| Some(delivery.id.clone())),
@@ -110,6 +135,7 @@ const PLACES: [Place; 21] = [
     ("incident.ended_at", |event, _| event.incident.as_ref()?.ended_at_ms.map(text::rfc3339)),
     ("incident.duration_s", |event, _| Some(event.incident.as_ref()?.duration_s?.to_string())),
     ("incident.failures", |event, _| Some(event.incident.as_ref()?.failures.to_string())),
+    ("incident.acknowledged_by", |event, _| event.incident.as_ref()?.acknowledged_by.clone()),
     ("incident.link", |event, _| event.incident.as_ref()?.link.clone()),
     ("outcome.class", |event, _| Some(event.outcome.as_ref()?.class.clone())),
     ("outcome.expected", |event, _| event.outcome.as_ref()?.expected.clone()),
@@ -159,13 +185,34 @@ pub(crate) fn unknown_places(template: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// How a text is written at the place where it is filled in.
+#[derive(Clone, Copy)]
+pub(crate) enum Escape {
+    /// As it is.
+    None,
+    /// Inside a JSON string.
+    Json,
+    /// Inside a form.
+    Percent,
+}
+
+impl Escape {
+    fn apply(self, text: String) -> String {
+        match self {
+            Self::None => text,
+            Self::Json => text::escape_json(&text),
+            Self::Percent => text::escape_percent(&text),
+        }
+    }
+}
+
 /// A template with its places filled.
-pub(crate) fn fill(template: &str, event: &Event, delivery: &Delivery) -> String {
+pub(crate) fn fill(template: &str, escape: Escape, event: &Event, delivery: &Delivery) -> String {
     pieces(template)
         .map(|piece| match piece {
             Piece::Literal(literal) => literal.to_owned(),
             Piece::Place(name) => match PLACES.iter().find(|(known, _)| *known == name) {
-                Some((_, value)) => text::escape_json(&value(event, delivery).unwrap_or_default()),
+                Some((_, value)) => escape.apply(value(event, delivery).unwrap_or_default()),
                 None => format!("{{{name}}}"),
             },
         })

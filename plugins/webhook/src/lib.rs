@@ -6,9 +6,10 @@
 mod body;
 mod render;
 
+use body::Escape;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, FieldKind, Host, Method, Notifier, NotifyError, Problem, Receipt,
-    Request, Settings, accepted, field, problem, text, verdict,
+    Delivery, Description, Event, Field, Host, Method, Notifier, NotifyError, Problem, Receipt, Request,
+    Settings,
 };
 
 /// The notifier `webhook`.
@@ -25,50 +26,52 @@ const METHODS: [(&str, Method); 5] = [
     ("DELETE", Method::Delete),
 ];
 
+/// What a channel's body can be, the default first.
+const BODY_TYPES: [(&str, &str, Escape); 3] = [
+    ("json", "application/json", Escape::Json),
+    ("text", "text/plain; charset=utf-8", Escape::None),
+    ("form", "application/x-www-form-urlencoded", Escape::Percent),
+];
+
 impl Notifier for Webhook {
     fn describe() -> Description {
-        Description {
-            name: "webhook".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Sends each event as JSON to an address of yours, signed as Standard Webhooks are"
-                .into(),
-            fields: vec![
-                field("url", FieldKind::Url, true, "where the events go"),
-                Field {
-                    choices: METHODS.map(|(name, _)| name.to_owned()).to_vec(),
-                    ..field("method", FieldKind::Choice, false, "the request's method; POST by default")
-                },
-                field("headers", FieldKind::Map, false, "further headers; a value may be a secret"),
-                field(
-                    "secret",
-                    FieldKind::Secret,
-                    false,
-                    "signs the requests; a list of two while one replaces the other",
-                ),
-                field(
-                    "body",
-                    FieldKind::Text,
-                    false,
-                    "another body than the JSON, with places such as `{type}` and `{monitor.name}`",
-                ),
-            ],
-            hosts: Vec::new(),
-        }
+        let summary = "Sends each event as JSON to an address of yours, signed as Standard Webhooks are";
+        Description::new("webhook", env!("CARGO_PKG_VERSION"), summary).fields([
+            Field::url("url", "where the events go").required(),
+            Field::choice("method", "the request's method", &METHODS.map(|(name, _)| name)).default("POST"),
+            Field::map("headers", "further headers; a value may be a secret"),
+            Field::secret("secret", "signs the requests; a list of two while one replaces the other"),
+            Field::text(
+                "body",
+                "another body than the JSON, with places such as `{type}` and `{monitor.name}`",
+            ),
+            Field::choice(
+                "body_type",
+                "what `body` is, and so how its places are escaped",
+                &BODY_TYPES.map(|(name, ..)| name),
+            )
+            .default("json"),
+        ])
     }
 
     fn validate(settings: &Settings) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(template) = settings.text("body") {
-            problems.extend(body::unknown_places(template).map(|place| {
-                problem(
+        match settings.text("body") {
+            Some(template) => problems.extend(body::unknown_places(template).map(|place| {
+                let places = body::places();
+                Problem::with(
                     "body",
-                    format!("`{{{place}}}` is no place that can be filled; there are {}", body::places()),
+                    format!("`{{{place}}}` is no place that can be filled; there are {places}"),
                 )
-            }));
+            })),
+            None if settings.text("body_type").is_some() => {
+                problems.push(Problem::with("body_type", "has no meaning without `body`"));
+            }
+            None => {}
         }
         for (name, _) in settings.map("headers") {
             if render::is_ours(name) {
-                problems.push(problem("headers", format!("`{name}` is set by uptime itself")));
+                problems.push(Problem::with("headers", format!("`{name}` is set by uptime itself")));
             }
         }
         problems
@@ -80,12 +83,15 @@ impl Notifier for Webhook {
         delivery: &Delivery,
         host: &mut dyn Host,
     ) -> Result<Receipt, NotifyError> {
-        let method =
-            settings.text("method").and_then(|chosen| METHODS.iter().find(|(name, _)| *name == chosen));
-        let method = method.map_or(Method::Post, |(_, method)| *method);
+        let method = METHODS.into_iter().find(|(name, _)| settings.text("method") == Some(name));
+        let method = method.map_or(Method::Post, |(_, method)| method);
+        let (_, content_type, escape) = BODY_TYPES
+            .into_iter()
+            .find(|(name, ..)| settings.text("body_type") == Some(name))
+            .unwrap_or(BODY_TYPES[0]);
         let body = match (method, settings.text("body")) {
             (Method::Get, _) => String::new(),
-            (_, Some(template)) => body::fill(template, event, delivery),
+            (_, Some(template)) => body::fill(template, escape, event, delivery),
             (_, None) => body::event_json(event, delivery),
         };
         let signed = render::signed_content(delivery, &body);
@@ -94,19 +100,19 @@ impl Notifier for Webhook {
             .into_iter()
             .map(|secret| host.sign(secret, signed.as_bytes()))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|reason| NotifyError::Config(vec![problem("secret", reason)]))?;
-        let request = Request {
-            method,
-            url: settings.text("url").unwrap_or_default().to_owned(),
-            query: Vec::new(),
-            headers: render::headers(delivery, &signatures, settings.map("headers"), !body.is_empty()),
-            basic_auth: None,
-            body: (!body.is_empty()).then(|| body.into_bytes()),
-            timeout_ms: None,
-        };
-        let response = host.send(&request).map_err(verdict::no_answer)?;
-        verdict::of_status(&response, &text::line(&response.text(), 200), None, delivery.now_ms)?;
-        Ok(accepted())
+            .map_err(|reason| NotifyError::Config(vec![Problem::with("secret", reason)]))?;
+        let mut request = Request::new(method, settings.text("url").unwrap_or_default());
+        request.headers = render::headers(
+            delivery,
+            &signatures,
+            settings.map("headers"),
+            (!body.is_empty()).then_some(content_type),
+        );
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        host.send(&request)?.verdict(delivery)?;
+        Ok(Receipt::new())
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn headers(
     delivery: &Delivery,
     signatures: &[Vec<u8>],
     own: &[(String, String)],
-    has_body: bool,
+    content_type: Option<&str>,
 ) -> Vec<(String, String)> {
     let mut headers = vec![
         ("webhook-id".to_owned(), delivery.id.clone()),
@@ -24,9 +24,10 @@ pub(crate) fn headers(
             signatures.iter().map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).collect();
         headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
     }
-    if has_body && !own.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-        headers.push(("content-type".to_owned(), "application/json".to_owned()));
-    }
+    let own_type = own.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    headers.extend(
+        content_type.filter(|_| !own_type).map(|value| ("content-type".to_owned(), value.to_owned())),
+    );
     headers.extend_from_slice(own);
     headers
 }

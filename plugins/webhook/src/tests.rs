@@ -1,15 +1,9 @@
 use super::*;
-use uptime_plugin_sdk::testing::{FakeHost, answer, delivery, event};
-use uptime_plugin_sdk::{EventType, Setting, SettingValue};
+use uptime_plugin_sdk::testing::{self, FakeHost, answer, delivery, event};
+use uptime_plugin_sdk::{EventType, SettingValue};
 
 fn settings(pairs: Vec<(&str, SettingValue)>) -> Settings {
-    let url = ("url", SettingValue::Text("https://hooks.example/x".into()));
-    let all = std::iter::once(url).chain(pairs);
-    Settings::from(all.map(|(key, value)| Setting { key: key.into(), value }).collect::<Vec<_>>())
-}
-
-fn text_of(text: &str) -> SettingValue {
-    SettingValue::Text(text.into())
+    testing::settings(pairs.into_iter().chain([("url", "https://hooks.example/x".into())]))
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -35,7 +29,7 @@ fn the_vector_of_the_specification() {
     let content = render::signed_content(&vector, "{\"test\": 2432232314}");
     let signature =
         host.sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", content.as_bytes()).expect("a signature");
-    let headers = render::headers(&vector, &[signature], &[], true);
+    let headers = render::headers(&vector, &[signature], &[], Some("application/json"));
     assert_eq!(
         headers,
         [
@@ -79,10 +73,10 @@ fn method_and_headers_are_the_channels() {
     let headers =
         SettingValue::Map(vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "ref".into())]);
     let request =
-        sent(&settings(vec![("method", text_of("PUT")), ("headers", headers)]), &event(EventType::Down));
+        sent(&settings(vec![("method", "PUT".into()), ("headers", headers)]), &event(EventType::Down));
     assert_eq!(request.method, Method::Put);
     assert_eq!((header(&request, "x-key"), header(&request, "content-type")), (Some("ref"), None));
-    let get = sent(&settings(vec![("method", text_of("GET"))]), &event(EventType::Down));
+    let get = sent(&settings(vec![("method", "GET".into())]), &event(EventType::Down));
     assert_eq!((get.body.is_none(), header(&get, "content-type")), (true, None));
 }
 
@@ -92,7 +86,7 @@ fn a_template_is_filled_and_escaped() {
     down.monitor.name = "a \"b\" {type}".into();
     down.monitor.group = None;
     let template = r#"{"text": "{monitor.name} is {type} since {incident.started_at}{monitor.group}", "n": {}, "o": {"x": "{A} {"}}"#;
-    let request = sent(&settings(vec![("body", text_of(template))]), &down);
+    let request = sent(&settings(vec![("body", template.into())]), &down);
     assert_eq!(
         String::from_utf8(request.body.expect("a body")).expect("text"),
         r#"{"text": "a \"b\" {type} is down since 2026-04-14T02:14:05Z", "n": {}, "o": {"x": "{A} {"}}"#
@@ -103,7 +97,7 @@ fn a_template_is_filled_and_escaped() {
 fn what_only_the_plugin_knows_is_validated() {
     let headers = SettingValue::Map(vec![("Webhook-Id".into(), "x".into()), ("x-fine".into(), "x".into())]);
     let problems =
-        Webhook::validate(&settings(vec![("body", text_of("{type} {monitor.nam}")), ("headers", headers)]));
+        Webhook::validate(&settings(vec![("body", "{type} {monitor.nam}".into()), ("headers", headers)]));
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(messages.len(), 2);
     assert!(
@@ -113,6 +107,11 @@ fn what_only_the_plugin_knows_is_validated() {
     );
     assert_eq!(messages[1], "`Webhook-Id` is set by uptime itself");
     assert!(Webhook::validate(&settings(vec![])).is_empty());
+}
+
+#[test]
+fn every_answer_has_its_class() {
+    testing::conformance::<Webhook>(&settings(vec![]), &answer(204, ""));
 }
 
 #[test]

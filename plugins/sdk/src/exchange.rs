@@ -1,0 +1,137 @@
+//! Requests and answers, and the receipt that a good answer is worth.
+
+use crate::{
+    Delivery, Method, NotifyError, Receipt, Request, Response, Setting, SettingValue, text, verdict,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+impl Request {
+    /// A request without a body. `url` may begin with a secret's reference, or hold some.
+    pub fn new(method: Method, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            basic_auth: None,
+            body: None,
+            timeout_ms: None,
+        }
+    }
+
+    /// A POST of JSON.
+    ///
+    /// # Panics
+    /// When `body` can't be JSON: a map's keys are no texts, or its `Serialize` fails.
+    pub fn post_json(url: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Self {
+        let body = serde_json::to_vec(body).expect("a body that is JSON");
+        Self::new(Method::Post, url).header("content-type", "application/json").body(body)
+    }
+
+    /// With one more header; its value may hold references.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// With one more pair at the end of the address's query; the host encodes it.
+    #[must_use]
+    pub fn query(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((key.into(), value.into()));
+        self
+    }
+
+    /// With a user's name and password; each may be a reference.
+    #[must_use]
+    pub fn basic_auth(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.basic_auth = Some((user.into(), password.into()));
+        self
+    }
+
+    /// With this body. The header `content-type` says how references in it are escaped.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// With this much time, where that is less than the host's limit.
+    #[must_use]
+    pub fn timeout_ms(mut self, timeout_ms: u32) -> Self {
+        self.timeout_ms = Some(timeout_ms);
+        self
+    }
+}
+
+impl Response {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim())
+    }
+
+    /// The body as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body's beginning, on one line, for a message to people.
+    pub fn words(&self) -> String {
+        text::line(&String::from_utf8_lossy(&self.body[..self.body.len().min(1_000)]), 200)
+    }
+
+    /// The body as JSON, if it is such. `T` is `serde_json::Value` or, smaller, a struct of what is looked at.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// What the status means, by [the one rule](verdict), in the words of the body.
+    ///
+    /// # Errors
+    /// For every status but a 2xx.
+    pub fn verdict(&self, delivery: &Delivery) -> Result<(), NotifyError> {
+        verdict::of_status(self, &self.words(), None, delivery)
+    }
+}
+
+impl Receipt {
+    /// The message was accepted, and nothing more is to be said of it.
+    pub fn new() -> Self {
+        Self { remote_id: None, detail: None, replaced: Vec::new(), pause_ms: None }
+    }
+
+    /// The provider's name for the message; later ones of the incident get it as `delivery.opening_remote_id`.
+    #[must_use]
+    pub fn remote_id(mut self, id: impl Into<Option<String>>) -> Self {
+        self.remote_id = id.into();
+        self
+    }
+
+    /// What an operator should know about it, one line; a second one is put behind the first.
+    #[must_use]
+    pub fn detail(mut self, line: &str) -> Self {
+        self.detail = Some(self.detail.map_or_else(|| line.to_owned(), |first| format!("{first}; {line}")));
+        self
+    }
+
+    /// The provider has named another value for a setting, to be used from now on.
+    #[must_use]
+    pub fn replaced(mut self, key: &str, value: SettingValue) -> Self {
+        self.replaced.push(Setting { key: key.to_owned(), value });
+        self
+    }
+
+    /// The provider wants no other message for so long.
+    #[must_use]
+    pub fn pause_ms(mut self, ms: impl Into<Option<u64>>) -> Self {
+        self.pause_ms = ms.into();
+        self
+    }
+}
+
+impl Default for Receipt {
+    fn default() -> Self {
+        Self::new()
+    }
+}
