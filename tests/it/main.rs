@@ -8,6 +8,7 @@ mod dependencies;
 mod installation;
 mod notices;
 mod pipeline;
+mod plugin_authors;
 mod pooler;
 mod queue;
 mod readme;

@@ -4,3 +4,4 @@ mod delivery;
 mod egress;
 mod hostile;
 mod support;
+mod wasi;
