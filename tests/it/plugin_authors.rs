@@ -11,7 +11,7 @@ use std::process::Output;
 use std::time::Duration;
 use uptime_tests::{WebhookSink, block_on};
 
-/// For a cold cargo, or for CPython through Cranelift, on a busy machine.
+/// For a cold cargo, or for `CPython` through Cranelift, on a busy machine.
 const LONG: Duration = Duration::from_secs(540);
 
 fn root() -> PathBuf {
@@ -60,6 +60,15 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).expect("it can be written");
 }
 
+/// The commands of `plugins/README.md`, as words: those of its shell blocks that are ours.
+fn guide() -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("plugins/README.md")).expect("the guide");
+    let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let lines = blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("uptime plugin "));
+    lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// The guide's ten minutes, word for word.
 #[test]
 fn a_stranger_has_a_working_notifier_in_ten_minutes() {
     let Some(flags) = wasm_flags() else { return };
@@ -71,7 +80,14 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
         command
     };
 
-    author(&["new", "hello"]).assert().success();
+    let guide = guide();
+    let step = |name: &str| -> Vec<&str> {
+        let step =
+            guide.iter().find(|words| words[0] == name).unwrap_or_else(|| panic!("no {name} in {guide:?}"));
+        step.iter().map(String::as_str).collect()
+    };
+
+    author(&step("new")).assert().success();
     // The versions that are here already: nothing is fetched.
     fs::copy(root().join("Cargo.lock"), folder.join("hello/Cargo.lock")).expect("a lock file");
     edit(
@@ -79,14 +95,18 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
         "\"text\": message.headline,",
         "\"text\": format!(\"Hello, {}\", message.headline),",
     );
-    let built = author(&["build", "hello"]).assert().success();
-    assert!(stdout(built.get_output()).starts_with("built hello/hello.wasm, "), "{}", stdout(built.get_output()));
+    let built = author(&step("build")).assert().success();
+    assert!(
+        stdout(built.get_output()).starts_with("built hello/hello.wasm, "),
+        "{}",
+        stdout(built.get_output())
+    );
     // Cargo's own words.
     assert!(stderr(built.get_output()).contains("hello v0.1.0"), "{}", stderr(built.get_output()));
 
     let component = "hello/hello.wasm";
     author(&["test", component]).assert().code(1);
-    author(&["test", component, "--update"]).assert().success();
+    author(&step("test")).assert().success();
     let tested = author(&["test", component]).assert().success();
     assert!(stdout(tested.get_output()).contains("all is well"), "{}", stdout(tested.get_output()));
     let kept = fs::read_to_string(folder.join("hello/golden/down.http")).expect("a request");
@@ -97,9 +117,11 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
     let shown = stdout(tested.get_output());
     assert!(shown.contains("differs  up") && shown.contains("+   \"text\": \"Hello, "), "{shown}");
 
+    author(&step("add")).env("UPTIME_DATA_DIR", folder.join("data")).assert().success();
     let sink = WebhookSink::start();
-    installation.command(["plugin", "add", component, "--allow", &sink.origin()]).assert().success();
-    installation.apply(&format!("[channels.ops]\nnotifier = \"hello\"\nurl = \"{}\"\n", sink.url()));
+    let (url, origin) = (sink.url(), sink.origin());
+    installation
+        .apply(&format!("[channels.ops]\nnotifier = \"hello\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n"));
     installation.command(["channel", "test", "ops"]).assert().success();
     let received = block_on(sink.wait_for(1));
     let text = received[0].json()["text"].as_str().map(str::to_owned);
@@ -135,7 +157,10 @@ fn a_target_that_is_missing_is_named_with_the_command_that_adds_it() {
         ),
         "{said}"
     );
-    assert!(said.contains("can't find crate for `core`") || said.contains("E0463"), "cargo's own words: {said}");
+    assert!(
+        said.contains("can't find crate for `core`") || said.contains("E0463"),
+        "cargo's own words: {said}"
+    );
 }
 
 #[test]
@@ -144,7 +169,11 @@ fn what_is_there_already_is_not_written_over() {
     author(folder.path(), &["new", "hello", "--lang", "js"]).assert().success();
     let before = fs::read_to_string(folder.path().join("hello/plugin.js")).expect("it is there");
     let refused = author(folder.path(), &["new", "hello"]).assert().code(78);
-    assert!(stderr(refused.get_output()).contains("`hello` is there already"), "{}", stderr(refused.get_output()));
+    assert!(
+        stderr(refused.get_output()).contains("`hello` is there already"),
+        "{}",
+        stderr(refused.get_output())
+    );
     assert_eq!(fs::read_to_string(folder.path().join("hello/plugin.js")).expect("it is there"), before);
     for name in ["Hello", "2fast", "telegram", "a/b", "a b"] {
         author(folder.path(), &["new", name]).assert().code(2);
@@ -155,7 +184,10 @@ fn what_is_there_already_is_not_written_over() {
 #[test]
 fn a_tool_that_is_missing_is_named_with_the_command_that_installs_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (language, hint) in [("js", "hint: npm install --prefix hello-js"), ("python", "hint: python3 -m venv hello-python/.venv")] {
+    for (language, hint) in [
+        ("js", "hint: npm install --prefix hello-js"),
+        ("python", "hint: python3 -m venv hello-python/.venv"),
+    ] {
         let name = format!("hello-{language}");
         author(folder.path(), &["new", &name, "--lang", language]).assert().success();
         let failed = author(folder.path(), &["build", &name]).env("PATH", "/nowhere").assert().code(69);
@@ -177,12 +209,18 @@ fn a_rehearsal_says_what_is_wrong() {
 
     // A provider whose answer the plugin does not take for success.
     let plan = |body: &str, more: &str| {
-        let text = format!("[settings]\nwebhook_url = \"https://hooks.slack.com/services/T/B/made-up\"\n[accepted]\nbody = \"{body}\"\n{more}");
+        let text = format!(
+            "[settings]\nwebhook_url = \"https://hooks.slack.com/services/T/B/made-up\"\n[accepted]\nbody = \"{body}\"\n{more}"
+        );
         fs::write(folder.path().join("plugin-test.toml"), text).expect("a file");
     };
     plan("no_service", "");
     let differs = author(folder.path(), &["test", "slack.wasm", "--update"]).assert().code(1);
-    assert!(stdout(differs.get_output()).contains("differs  the provider's own answer"), "{}", stdout(differs.get_output()));
+    assert!(
+        stdout(differs.get_output()).contains("differs  the provider's own answer"),
+        "{}",
+        stdout(differs.get_output())
+    );
 
     // An exception that is none.
     plan("ok", "[differs.\"status 503\"]\nexpect = \"permanent\"\nbecause = \"it is not so\"\n");
@@ -194,7 +232,11 @@ fn a_rehearsal_says_what_is_wrong() {
     author(folder.path(), &["test", "slack.wasm"]).assert().code(78);
 
     let output = author(folder.path(), &["test", "missing.wasm"]).assert().code(78);
-    assert!(stderr(output.get_output()).contains("`missing.wasm` can't be read"), "{}", stderr(output.get_output()));
+    assert!(
+        stderr(output.get_output()).contains("`missing.wasm` can't be read"),
+        "{}",
+        stderr(output.get_output())
+    );
 }
 
 /// Builds an example with its language's own tools, which are brought in once where that is possible, and rehearses it
@@ -213,7 +255,9 @@ fn example(language: &str, name: &str, install: impl FnOnce(&Path) -> std::proce
     if !installed.is_file() {
         match install(&folder).output() {
             Ok(output) if output.status.success() => fs::write(&installed, "").expect("a file"),
-            Ok(output) => return eprintln!("skipped, the tools for {language} are not to be had: {}", stderr(&output)),
+            Ok(output) => {
+                return eprintln!("skipped, the tools for {language} are not to be had: {}", stderr(&output));
+            }
             Err(error) => return eprintln!("skipped, there are no tools for {language}: {error}"),
         }
     }
@@ -241,7 +285,9 @@ fn the_example_in_javascript_is_a_plugin() {
 fn the_example_in_python_is_a_plugin() {
     example("python", "matrix", |folder| {
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"]).current_dir(folder);
+        shell
+            .args(["-c", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"])
+            .current_dir(folder);
         shell
     });
 }

@@ -23,6 +23,9 @@ const LOOKS = {
   "test": [3, "wave", "sends a test message"],
 };
 
+/** These are not about a target, but about the monitor itself. */
+const ABOUT_ITSELF = new Set(["blind", "seeing", "queue-busy", "channel-broken", "test"]);
+
 /** The statuses after which another try makes sense. */
 const PASSING = new Set([408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 528, 529]);
 
@@ -56,7 +59,7 @@ export const notifier = {
     const [priority, tag, words] = LOOKS[event.kind];
     const message = {
       topic: setting("topic"),
-      title: cut(`${event.monitor.name} ${words}`, 250),
+      title: cut(`${oneLine(event.monitor.name)} ${words}`, 250),
       message: cut(facts(event).join("\n"), MESSAGE_BYTES),
       tags: [tag],
       priority,
@@ -77,18 +80,19 @@ export const notifier = {
     });
     const answer = parsed(response.body);
     if (response.status < 200 || response.status > 299) {
-      throw verdict(response, cut(answer?.error ?? "", 200), delivery.nowMs);
+      throw verdict(response, said(answer?.error), Number(delivery.nowMs));
     }
-    return { remoteId: answer?.id ?? null, detail: null, replaced: [], pauseMs: null };
+    return { remoteId: typeof answer?.id === "string" ? answer.id : null, detail: null, replaced: [], pauseMs: null };
   },
 };
 
 /** What a person wants to know, a line each. */
-function facts({ monitor, incident, outcome }) {
+function facts({ kind, monitor, incident, outcome }) {
   const lines = [];
-  if (outcome) lines.push(oneLine(outcome.message));
+  // A recovery bears what the incident was about.
+  if (outcome) lines.push((kind === "up" ? "it was: " : "") + oneLine(outcome.message));
   if (outcome?.expected && outcome?.got) lines.push(`expected ${oneLine(outcome.expected)}, got ${oneLine(outcome.got)}`);
-  lines.push(oneLine(monitor.target));
+  if (!ABOUT_ITSELF.has(kind)) lines.push(oneLine(monitor.target));
   if (incident?.durationS != null) lines.push(`was down for ${duration(incident.durationS)}`);
   else if (incident) lines.push(`since ${new Date(Number(incident.startedAtMs)).toISOString().slice(0, 19).replace("T", " ")} UTC`);
   return lines;
@@ -118,7 +122,7 @@ function send(request) {
 /** What a status that is no success means: the rule that all notifiers share. */
 function verdict({ status, headers }, words, nowMs) {
   const message = words ? `status ${status}: ${words}` : `status ${status}`;
-  const retry = { message, afterMs: retryAfterMs(headers, Number(nowMs)) };
+  const retry = { message, afterMs: retryAfterMs(headers, nowMs) };
   if (status === 429) return { tag: "rate-limited", val: retry };
   if (PASSING.has(status)) return { tag: "transient", val: retry };
   if (status === 401 || status === 403) return { tag: "unauthorized", val: message };
@@ -126,17 +130,22 @@ function verdict({ status, headers }, words, nowMs) {
   return { tag: "permanent", val: message };
 }
 
-/** The header `retry-after`: seconds, or a date. At most a day. */
+/** The header `retry-after`: seconds, or a date as HTTP writes it. At most a day. */
 function retryAfterMs(headers, nowMs) {
-  const value = headers.find(([name]) => name === "retry-after")?.[1]?.trim();
-  if (!value) return null;
-  const ms = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
-  return Number.isFinite(ms) ? Math.min(Math.max(Math.ceil(ms), 0), 86_400_000) : null;
+  const value = headers.find(([name]) => name === "retry-after")?.[1]?.trim() ?? "";
+  const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value);
+  const ms = isDate ? Date.parse(value) - nowMs : /^\d+$/.test(value) ? Number(value) * 1_000 : NaN;
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), 86_400_000);
 }
 
 /** Texts come from strangers: one line, no control characters. */
 function oneLine(text) {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim();
+}
+
+/** The provider's words, for people. */
+function said(text) {
+  return typeof text === "string" ? cut(oneLine(text), 200) : "";
 }
 
 /** The text in at most so many bytes, whole characters. */

@@ -34,6 +34,11 @@ LOOKS = {
     EventType.TEST: ("👋", "sends a test message"),
 }
 
+# These are about a target; the others are about the monitor itself.
+ABOUT_TARGET = set(LOOKS) - {
+    EventType.BLIND, EventType.SEEING, EventType.QUEUE_BUSY, EventType.CHANNEL_BROKEN, EventType.TEST,
+}
+
 # The statuses after which another try makes sense.
 PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
 DAY_MS = 86_400_000
@@ -115,10 +120,13 @@ def message(event: types.Event, delivery: types.Delivery, quiet: bool) -> dict:
 def facts(event: types.Event):
     outcome, incident = event.outcome, event.incident
     if outcome:
-        yield line(outcome.message, 800)
+        # A recovery bears what the incident was about.
+        was = "it was: " if event.kind is EventType.UP else ""
+        yield was + line(outcome.message, 800)
         if outcome.expected and outcome.got:
             yield f"expected {line(outcome.expected, 200)}, got {line(outcome.got, 200)}"
-    yield line(event.monitor.target, 400)
+    if event.kind in ABOUT_TARGET:
+        yield line(event.monitor.target, 400)
     if incident and incident.duration_s is not None:
         yield f"was down for {duration(incident.duration_s)}"
     elif incident:
@@ -180,20 +188,22 @@ def retry_after_ms(response: http.Response, answer: dict, now_ms: int) -> int | 
     """The later of the header `retry-after` (seconds, or a date) and the body's `retry_after_ms`; at most a day."""
     times = []
     header = next((value.strip() for name, value in response.headers if name == "retry-after"), "")
-    try:
-        times.append(float(header) * 1_000)
-    except ValueError:
+    if header.isascii() and header.isdigit():
+        times.append(int(header) * 1_000)
+    elif header[3:4] == ",":  # `Tue, 14 Apr 2026 …`; the other forms of a date are nobody's any more.
         try:
-            times.append(parsedate_to_datetime(header).timestamp() * 1_000 - now_ms)
+            times.append(int(parsedate_to_datetime(header).timestamp() * 1_000) - now_ms)
         except ValueError:
             pass
     if isinstance(answer.get("retry_after_ms"), int):
         times.append(answer["retry_after_ms"])
-    times = [time for time in times if time == time]
-    return int(min(max(*times, 0), DAY_MS)) if times else None
+    return min(max(*times, 0), DAY_MS) if times else None
 
 
 def parsed(body: bytes) -> dict:
+    """The body's object; an empty one where there is none. The parser would go as deep as a stranger likes."""
+    if body.count(b"[") + body.count(b"{") > 1_000:
+        return {}
     try:
         answer = json.loads(body)
     except ValueError:

@@ -14,31 +14,30 @@ use uptime_notifier::{NotifierHost, PluginSource, is_built_in};
 const CHANNEL_KEYS: [&str; 9] =
     ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits"];
 
-/// What the host knows a candidate by: a name that nothing else has.
-const STAGE_NAME: &str = "_candidate";
-
 /// A component on its way to become a plugin.
 pub(super) struct Candidate {
     pub(super) host: NotifierHost,
+    /// What the host, and its errors, know it by.
+    pub(super) name: String,
     /// With the name that the plugin gives itself.
     pub(super) description: Description,
 }
 
 impl Candidate {
-    /// What the host knows it by.
-    pub(super) const NAME: &str = STAGE_NAME;
-
-    /// Loads a component as a worker would, and asks it what it is.
+    /// Loads a component as a worker would, and asks it what it is. `path` is where it lies, or what it was made of.
     pub(super) async fn load(
         global: &Global,
+        path: &Path,
         bytes: Vec<u8>,
         limits: LimitChanges,
     ) -> Result<Self, CommandError> {
-        let source = PluginSource { limits, ..PluginSource::of_bytes(STAGE_NAME, bytes) };
+        let name = std::path::absolute(path).unwrap_or_default();
+        let name = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
+        let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
         let host = NotifierHost::with_plugins(file::host_options(global), [source])?;
-        let examined = host.examine(STAGE_NAME).await?;
+        let examined = host.examine(&name).await?;
         let description = Description { name: examined.own_name, ..examined.description };
-        Ok(Self { host, description })
+        Ok(Self { host, name, description })
     }
 
     /// The hosts that it asks for, as if they were granted.

@@ -7,6 +7,7 @@ mod conformance;
 mod golden;
 mod plan;
 
+use super::build::allow;
 use super::candidate::{Candidate, description_problems, kind_word, unreadable};
 use crate::args::{Global, TestArgs};
 use crate::exit::{CommandError, Exit};
@@ -51,7 +52,7 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
     })?;
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let plan = Plan::read(folder)?;
-    let candidate = Candidate::load(global, bytes, plan.limits.clone()).await?;
+    let candidate = Candidate::load(global, &args.file, bytes, plan.limits.clone()).await?;
     let settings = plan.settings(&candidate.description)?;
     let stage = Stage { allow: candidate.asked(), settings, candidate, plan };
 
@@ -89,6 +90,8 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
         }
         if requests.iter().any(|finding| matches!(finding.state, "new" | "differs")) {
             printer.hint("where the requests are as they should be: `--update` writes them");
+        } else if wrong == 0 {
+            printer.note(format!("Next: `uptime plugin add {}{}`", args.file.display(), stage.grants()));
         }
     }
     Ok(if wrong == 0 { Exit::Ok } else { Exit::No })
@@ -104,9 +107,16 @@ struct Stage {
 }
 
 impl Stage {
+    /// What to grant it when it is added.
+    fn grants(&self) -> String {
+        let limits = self.plan.limits.iter();
+        let limits = limits.map(|(limit, value)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value)));
+        allow(&self.candidate.description) + &limits.collect::<String>()
+    }
+
     async fn play(&self, event: &Event, reply: Reply) -> Rehearsed {
         let delivery = Delivery {
-            notifier: Candidate::NAME,
+            notifier: &self.candidate.name,
             settings: &self.settings,
             allow: &self.allow,
             limits: &LimitChanges::default(),
@@ -121,7 +131,7 @@ impl Stage {
 
     /// Settings that the plugin refuses would make a failure of everything else.
     async fn settings_are_good(&self) -> Result<(), CommandError> {
-        let problems = self.candidate.host.validate(Candidate::NAME, &self.settings).await?;
+        let problems = self.candidate.host.validate(&self.candidate.name, &self.settings).await?;
         if problems.is_empty() {
             return Ok(());
         }
@@ -155,7 +165,7 @@ impl Stage {
                 golden::compare(&path, &text, update).map_err(|error| unreadable(&path, &error))?;
             findings.push(match compared {
                 Comparison::Same => finding("ok", vec![]),
-                Comparison::Written => finding("written", vec![path.display().to_string()]),
+                Comparison::Written => finding("written", vec![]),
                 Comparison::New => finding("new", text.lines().map(|line| format!("+ {line}")).collect()),
                 Comparison::Differs(lines) => finding("differs", lines),
             });

@@ -1,4 +1,4 @@
-//! JavaScript: componentize-qjs puts the module into a component together with QuickJS.
+//! JavaScript: componentize-qjs puts the module into a component together with `QuickJS`.
 
 use super::{absolute, componentizer};
 use crate::exit::{CommandError, Exit};

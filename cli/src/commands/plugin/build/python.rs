@@ -1,4 +1,4 @@
-//! Python: componentize-py puts the module `plugin` into a component together with CPython.
+//! Python: componentize-py puts the module `plugin` into a component together with `CPython`.
 
 use super::{absolute, componentizer};
 use crate::exit::CommandError;
