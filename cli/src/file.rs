@@ -13,7 +13,7 @@ use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
 use uptime_core::secret::SecretRef;
 use uptime_engine::deliveries::resolve_settings;
-use uptime_notifier::{HostOptions, NotifierHost};
+use uptime_notifier::{HostOptions, NotifierError, NotifierHost};
 
 /// A file without errors.
 #[derive(Debug)]
@@ -106,12 +106,16 @@ async fn read_path(
     let asked = plugins::ask(notifiers, &look).await?;
     let reading = config::read(&text, asked.notifiers());
     let mut diagnostics = reading.diagnostics.clone();
+    let mut complaints = plugins::complaints(&reading, &look, notifiers, &asked);
     if let Some(config) = &reading.config {
         for channel in config.channels.iter().filter(|channel| asked.is_described(&channel.notifier)) {
-            diagnostics.extend(notifier_word(&reading, channel, notifiers).await?);
+            match notifier_word(&reading, channel, notifiers).await {
+                Ok(problems) => diagnostics.extend(problems),
+                Err(error) => complaints.push(plugins::complaint_of_channel(&reading, &channel.name, &error)),
+            }
         }
     }
-    for mut complaint in plugins::complaints(&reading, &look, notifiers, &asked) {
+    for mut complaint in complaints {
         if broken == BrokenPlugin::IsAWarning {
             complaint.level = Level::Warning;
         }
@@ -138,7 +142,7 @@ async fn notifier_word(
     reading: &Reading,
     channel: &Channel,
     notifiers: &NotifierHost,
-) -> Result<Vec<Diagnostic>, CommandError> {
+) -> Result<Vec<Diagnostic>, NotifierError> {
     let Ok(settings) = resolve_settings(&channel.name, &channel.settings) else { return Ok(Vec::new()) };
     let problems = notifiers.validate(&channel.notifier, &settings).await?;
     Ok(problems

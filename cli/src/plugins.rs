@@ -129,8 +129,11 @@ pub fn complaints(
             return Some(reading.complaint(&table("file"), &message, Some(&hint)));
         }
         if let Some(error) = asked.failed.get(name).filter(|_| of_file(name)) {
+            let is_written = reading.position_of(&table("sha256")).is_some();
             let key = match error {
                 NotifierError::Untrusted { trusted: Some(_), .. } => "sha256",
+                // What is written and can't be read has been reported as that.
+                NotifierError::Untrusted { trusted: None, .. } if is_written => return None,
                 _ => "file",
             };
             return Some(reading.complaint(&table(key), &error.to_string(), error.hint().as_deref()));
@@ -146,11 +149,15 @@ pub fn complaints(
     });
     let channels = look.channels.iter().filter(|(_, notifier)| !of_file(notifier));
     let channels = channels.filter_map(|(channel, notifier)| {
-        let error = asked.failed.get(notifier)?;
-        let place = ["channels", channel.as_str(), "notifier"];
-        Some(reading.complaint(&place, &error.to_string(), error.hint().as_deref()))
+        Some(complaint_of_channel(reading, channel, asked.failed.get(notifier)?))
     });
     sections.chain(channels).collect()
+}
+
+/// What is wrong with the plugin that a channel names.
+pub fn complaint_of_channel(reading: &Reading, channel: &str, error: &NotifierError) -> Diagnostic {
+    let place = ["channels", channel, "notifier"];
+    reading.complaint(&place, &error.to_string(), error.hint().as_deref())
 }
 
 #[cfg(test)]

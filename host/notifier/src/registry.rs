@@ -97,6 +97,8 @@ pub enum RegistryError {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
+        /// The way out.
+        hint: String,
     },
     /// The disk's word.
     #[error("`{}`: {error}", path.display())]
@@ -117,10 +119,7 @@ impl RegistryError {
     /// The way out.
     pub fn hint(&self) -> String {
         match self {
-            Self::Unsafe { path, .. } => {
-                let path = path.display();
-                format!("if you know what is in it: `chown \"$(id -u)\" {path}` and `chmod go-w {path}`")
-            }
+            Self::Unsafe { hint, .. } => hint.clone(),
             Self::Files { path, error } if error.kind() == io::ErrorKind::NotFound => {
                 format!("look whether `{}` is its name", path.display())
             }
@@ -190,6 +189,7 @@ impl Registry {
     /// there.
     fn turn(&self) -> Result<File, RegistryError> {
         let files = |error| RegistryError::Files { path: self.folder.clone(), error };
+        is_own(&self.folder)?;
         make_private(&self.folder).map_err(files)?;
         is_private(&self.folder)?;
         let lock = File::options()
@@ -291,16 +291,39 @@ fn is_private(folder: &Path) -> Result<(), RegistryError> {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::symlink_metadata(folder)
         .map_err(|error| RegistryError::Files { path: folder.to_owned(), error })?;
-    let reason = if !metadata.is_dir() {
-        "is no directory"
+    let shown = folder.display();
+    let (reason, hint) = if !metadata.is_dir() {
+        ("is no directory", format!("look what it is: `ls -l {shown}`"))
     } else if metadata.uid() != 0 && metadata.uid() != rustix::process::geteuid().as_raw() {
-        "belongs to another user"
+        (
+            "belongs to another user",
+            format!("run this as that user: `sudo -u '#{}' uptime …`", metadata.uid()),
+        )
     } else if metadata.mode() & 0o022 != 0 {
-        "can be written by others"
+        ("can be written by others", format!("if you know what is in it: `chmod go-w {shown}`"))
     } else {
         return Ok(());
     };
-    Err(RegistryError::Unsafe { path: folder.to_owned(), reason })
+    Err(RegistryError::Unsafe { path: folder.to_owned(), reason, hint })
+}
+
+/// Whether this user is the one for whom plugins are kept below `folder`. What root would make for a service's user
+/// could not be read by it.
+#[cfg(unix)]
+fn is_own(folder: &Path) -> Result<(), RegistryError> {
+    use std::os::unix::fs::MetadataExt;
+    let Some((path, metadata)) =
+        folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)))
+    else {
+        return Ok(());
+    };
+    let (owner, we) = (metadata.uid(), rustix::process::geteuid());
+    // Where root's folders begin, root makes the rest; where another's do, that other does.
+    if owner == we.as_raw() || (owner == 0 && !we.is_root()) {
+        return Ok(());
+    }
+    let hint = format!("run this as that user: `sudo -u '#{owner}' uptime plugin …`");
+    Err(RegistryError::Unsafe { path: path.to_owned(), reason: "belongs to another user", hint })
 }
 
 #[cfg(not(unix))]
@@ -311,6 +334,11 @@ fn make_private(folder: &Path) -> io::Result<()> {
 /// Who can write to a folder can't be told here: it is the user's own, in their profile.
 #[cfg(not(unix))]
 fn is_private(_folder: &Path) -> Result<(), RegistryError> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn is_own(_folder: &Path) -> Result<(), RegistryError> {
     Ok(())
 }
 
@@ -397,6 +425,35 @@ mod tests {
             }
         });
         assert_eq!(names(&registry.folder), [".lock", "hello"]);
+    }
+
+    #[test]
+    fn of_many_who_bring_in_the_first_of_a_name_each_has_its_turn() {
+        const WRITERS: u8 = 4;
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = Registry::of(folder.path());
+        let together = std::sync::Barrier::new(usize::from(WRITERS));
+        let failed: Vec<String> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let (registry, together) = (&registry, &together);
+                    scope.spawn(move || {
+                        let component = [writer; 1_000];
+                        let grant = granted(&component, 1);
+                        let put = |turn: u8| {
+                            together.wait();
+                            registry.put(&format!("hello-{turn}"), &component, &grant).err()
+                        };
+                        (0..20).filter_map(put).map(|error| error.to_string()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            writers.into_iter().flat_map(|writer| writer.join().expect("it ends")).collect()
+        });
+        assert!(failed.is_empty(), "{failed:?}");
+        for found in registry.installed().expect("a registry") {
+            found.source().component.load(&found.name).expect("it is whole");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
         &List { of: Grant, count: 0..=20, or_one: false },
     );
     let limits = limits::read(table, Whose::Plugin);
-    let problem = name_problem(name).filter(|_| !table.is_reference());
+    let problem = name_problem(name).filter(|_| table.is_there());
     if let Some(problem) = problem {
         let message = format!("`{}` can't be the name of a plugin: a name {problem}", printable(name, 60));
         table.notes.error(table.span(), message, Some("write `[plugins.hello]`".into()));
@@ -114,5 +114,24 @@ impl Takes for Sha256 {
             return Ok(text.to_ascii_lowercase());
         }
         Err(Refusal::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_look_sees_what_can_be_read_of_a_damaged_file() {
+        let text = "[plugins.hello]\nfile = \"a.wasm\"\nsha256 = \"abc\"\nallow = [\"https://a.example\"]\n\
+                    [plugins.Wrong]\nfile = \"b.wasm\"\n[plugins.webhook]\nlimits = { requests = 3, cpu = \"9h\" }\n\
+                    [channels.ops]\nnotifier = \"hello\"\nurl = \n[channels.odd]\nnotifier = 7\n";
+        let look = first_look(text);
+        let names: Vec<&str> = look.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+        assert_eq!(names, ["hello", "webhook"]);
+        assert_eq!((&look.plugins[0].sha256, look.plugins[0].allow.as_ref().map(Vec::len)), (&None, Some(1)));
+        assert_eq!(look.plugins[1].limits.iter().count(), 1, "what is out of bounds is not there");
+        assert_eq!(look.channels, [("ops".to_owned(), "hello".to_owned())]);
+        assert_eq!(first_look("no TOML at all"), FirstLook::default());
     }
 }

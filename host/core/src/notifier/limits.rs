@@ -83,7 +83,7 @@ impl Limit {
     pub fn doc(self) -> &'static str {
         match self {
             Self::Cpu => "CPU time of a call; waiting for a provider does not count.",
-            Self::Timeout => "From a call to its return, everything in it.",
+            Self::Timeout => "From a call to its return, everything in it; the queue's `timeout` holds too.",
             Self::Memory => "Memory of a call.",
             Self::TableEntries => "Entries in all tables of a call together.",
             Self::Requests => "Requests of a call.",
@@ -109,6 +109,7 @@ impl Limit {
     }
 
     /// What holds when nobody says anything, in its measure.
+    #[expect(clippy::match_same_arms, reason = "equal numbers of different things")]
     pub fn default_value(self) -> u64 {
         match self {
             Self::Cpu => 500,

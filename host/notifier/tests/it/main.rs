@@ -2,6 +2,7 @@
 
 mod delivery;
 mod egress;
+mod grants;
 mod hostile;
 mod support;
 mod wasi;
