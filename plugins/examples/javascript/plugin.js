@@ -166,7 +166,9 @@ function bytes(text) {
   return Uint8Array.from(unescape(encodeURIComponent(text.toWellFormed())), (character) => character.charCodeAt(0));
 }
 
+/** The body's JSON, if it is such. The parser would go as deep as a stranger likes. */
 function parsed(body) {
+  if (body.filter((byte) => byte === 0x5b || byte === 0x7b).length > 1_000) return null;
   try {
     return JSON.parse(decodeURIComponent(escape(String.fromCharCode(...body))));
   } catch {
