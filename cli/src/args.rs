@@ -3,7 +3,9 @@
 mod plugin;
 mod queue;
 
-pub use plugin::{AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs};
+pub use plugin::{
+    AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
+};
 pub use queue::QueueCommand;
 
 use crate::env;

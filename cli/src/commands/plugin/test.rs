@@ -110,7 +110,8 @@ impl Stage {
     /// What to grant it when it is added.
     fn grants(&self) -> String {
         let limits = self.plan.limits.iter();
-        let limits = limits.map(|(limit, value)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value)));
+        let limits =
+            limits.map(|(limit, value)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value)));
         allow(&self.candidate.description) + &limits.collect::<String>()
     }
 

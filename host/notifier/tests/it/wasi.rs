@@ -197,7 +197,8 @@ async fn the_machine_that_a_guest_sees_is_empty() {
     // delivery's instant on both clocks.
     assert_eq!(receipt.detail.as_deref(), Some("000022yy"));
 
-    let logged = String::from_utf8(logged.0.lock().expect("no panic while it was held").clone()).expect("text");
+    let logged =
+        String::from_utf8(logged.0.lock().expect("no panic while it was held").clone()).expect("text");
     assert!(logged.contains("a line") && logged.contains("[31mred"), "{logged}");
     assert!(!logged.contains('\u{1b}'), "{logged}");
 }
@@ -214,5 +215,8 @@ async fn resources_have_an_end() {
     let told = host.rehearse(delivery("probe", &settings, &[], &event), event.at, &[accepted()]).await;
     let error = told.result.expect_err("there is an end");
     // Not `Cpu`: it was the table that was full, long before.
-    assert!(matches!(&error, NotifierError::Trap { message, .. } if message.contains("resource table")), "{error}");
+    assert!(
+        matches!(&error, NotifierError::Trap { message, .. } if message.contains("resource table")),
+        "{error}"
+    );
 }
