@@ -3,7 +3,9 @@
 mod plugin;
 mod queue;
 
-pub use plugin::{AddArgs, GrantArgs, PluginCommand, RemoveArgs, TrustArgs};
+pub use plugin::{
+    AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
+};
 pub use queue::QueueCommand;
 
 use crate::env;
@@ -96,7 +98,7 @@ pub enum Command {
     /// Look at incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
-    /// Add notifier plugins, look at them, and say which are trusted
+    /// Write notifier plugins, add them, look at them, and say which are trusted
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Look at the configuration

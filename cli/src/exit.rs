@@ -28,7 +28,8 @@ impl Exit {
         (Self::Ok, "all is well"),
         (
             Self::No,
-            "the answer is no: a check is down, a queue is over its limit, a test message was not taken",
+            "the answer is no: a check is down, a queue is over its limit, a test message was not taken, a plugin's \
+             test differs",
         ),
         (Self::Usage, "the command line is wrong"),
         (Self::Unavailable, "the database or a service can't be reached"),

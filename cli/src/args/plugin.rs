@@ -1,5 +1,9 @@
 //! `uptime plugin …`.
 
+mod authors;
+
+pub use authors::{BuildArgs, Language, NewArgs, TestArgs};
+
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use uptime_core::grant::HostGrant;
@@ -37,6 +41,18 @@ pub enum PluginCommand {
     /// Take an added plugin away
     #[command(override_usage = "uptime plugin remove [OPTIONS] <NAME>")]
     Remove(RemoveArgs),
+    /// Begin a plugin: a folder that builds, tests and sends at once
+    #[command(override_usage = "uptime plugin new [OPTIONS] <NAME>")]
+    New(NewArgs),
+    /// Make a component of a plugin's folder
+    Build(BuildArgs),
+    /// Rehearse a component: what it says of itself, what it would send, what it makes of each kind of answer
+    ///
+    /// It runs in the real sandbox, and a script speaks for the provider: nothing is sent. The requests for each type of
+    /// event are held against the files in `golden/` beside the component. `plugin-test.toml` beside it says which made-up
+    /// settings to use and how the provider accepts a message. Exit 1 when something differs.
+    #[command(override_usage = "uptime plugin test [OPTIONS] <FILE>")]
+    Test(TestArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,14 @@
 //! `uptime plugin`: the notifier plugins, one file a command.
 
 mod add;
+mod build;
+mod candidate;
 mod card;
 mod inspect;
 mod list;
+mod new;
 mod remove;
+mod test;
 mod trust;
 
 use crate::args::{Global, GrantArgs, PluginCommand};
@@ -24,6 +28,9 @@ pub async fn run(global: &Global, command: PluginCommand, printer: &Printer) -> 
         PluginCommand::Add(args) => add::run(global, &args, printer).await,
         PluginCommand::Trust(args) => trust::run(global, &args, printer).await,
         PluginCommand::Remove(args) => remove::run(global, &args, printer),
+        PluginCommand::New(args) => new::run(&args, printer),
+        PluginCommand::Build(args) => build::run(global, &args, printer).await,
+        PluginCommand::Test(args) => test::run(global, &args, printer).await,
     }
 }
 

@@ -8,7 +8,9 @@ use crate::bindings::uptime::notifier::{
 };
 use crate::egress::{self, Denial, Egress, EgressError, Inbound, Outbound, Policy};
 use crate::limits::{Limits, Memory};
+use crate::rehearsal::Script;
 use crate::secrets::{Escape, References};
+use crate::wasi::Wasi;
 use base64::Engine as _;
 use guest_http::{HttpError, Request, Response};
 use hmac::{Hmac, KeyInit, Mac};
@@ -36,6 +38,8 @@ pub(crate) enum Outlet {
     Open(Arc<Egress>),
     /// They are kept and answered with a 200, whose body says `ok`.
     Captured(Vec<RequestPreview>),
+    /// They are kept, secrets and all, and answered from a script.
+    Scripted(Script),
 }
 
 /// A request as it would be sent, secrets masked.
@@ -55,6 +59,10 @@ pub struct RequestPreview {
 pub(crate) struct Call {
     notifier: String,
     pub(crate) limits: Limits,
+    /// The guest's clock, since the epoch.
+    pub(crate) now: Duration,
+    /// There once the guest has asked for something of WASI.
+    pub(crate) wasi: Option<Box<Wasi>>,
     ticks_left: u64,
     requests_left: u32,
     log_lines_left: u32,
@@ -88,6 +96,8 @@ impl Call {
             outlet,
             denial: None,
             status: None,
+            now: Duration::ZERO,
+            wasi: None,
             limits: limits.clone(),
         }
     }
@@ -101,6 +111,14 @@ impl Call {
     /// What the guest said, fit for people: no secret, one line, `max` characters.
     pub(crate) fn said(&self, text: &str, max: usize) -> String {
         printable(&self.references.mask(text), max)
+    }
+
+    /// Logs what the guest wrote to stdout and stderr, as lines of its own.
+    pub(crate) fn log_written(&mut self) {
+        let Some(written) = self.wasi.as_deref().map(Wasi::written) else { return };
+        for line in written.lines().filter(|line| !line.trim().is_empty()) {
+            guest_log::Host::write(self, guest_log::Level::Info, line.to_owned());
+        }
     }
 
     /// The request with the secrets in it.
@@ -250,6 +268,13 @@ impl guest_http::Host for Call {
                         truncated: false,
                     })
                 }
+                Err(denial) => Err(EgressError::Denied(denial)),
+            },
+            (Outlet::Scripted(script), _) => match self.policy.admit(&outbound.url) {
+                Ok(_) => match script.answer(outbound) {
+                    Ok(inbound) => Ok(inbound),
+                    Err(failure) => return Ok(Err(failure)),
+                },
                 Err(denial) => Err(EgressError::Denied(denial)),
             },
             (Outlet::Open(egress), _) => Arc::clone(egress).send(&self.policy, outbound).await,

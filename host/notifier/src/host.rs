@@ -17,6 +17,7 @@ use crate::sandbox::{self, Ticker};
 use crate::secrets::References;
 use crate::settings::{self, ResolvedSetting, ResolvedSettings};
 use crate::source::{Examination, PluginSource};
+use crate::wasi;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -81,10 +82,10 @@ pub struct Receipt {
 /// All notifiers, ready to be called. Cheap to clone.
 #[derive(Clone)]
 pub struct NotifierHost {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     engine: Engine,
     linker: Linker<Call>,
     plugins: BTreeMap<String, Plugin>,
@@ -115,6 +116,7 @@ impl NotifierHost {
         let engine = sandbox::engine().map_err(|error| host_failed(&error))?;
         let mut linker = Linker::new(&engine);
         NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)
+            .and_then(|()| wasi::link(&mut linker))
             .map_err(|error| host_failed(&error))?;
         let plugins = PluginSource::built_in()
             .chain(plugins.into_iter().map(Into::into))
@@ -190,13 +192,13 @@ impl NotifierHost {
     /// Tells an event to a channel. `Ok`: the provider has accepted it.
     pub async fn notify(&self, delivery: Delivery<'_>) -> Result<Receipt, NotifierError> {
         let outlet = Outlet::Open(Arc::clone(&self.inner.egress));
-        self.inner.deliver(delivery, outlet).await.0
+        self.inner.deliver(delivery, outlet, now()).await.0
     }
 
     /// The requests that [`notify`](Self::notify) would send, secrets masked. Nothing is sent: each is answered as if
     /// it had been accepted, so what depends on an answer is not shown.
     pub async fn preview(&self, delivery: Delivery<'_>) -> Result<Vec<RequestPreview>, NotifierError> {
-        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new())).await;
+        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new()), now()).await;
         match (result, call.map(|call| call.outlet)) {
             // A stopped request is the answer to the question; one that only dislikes the answer it got is not.
             (Err(error @ NotifierError::EgressDenied { .. }), _) => Err(error),
@@ -246,11 +248,12 @@ impl Inner {
             .await
     }
 
-    /// One delivery, and the call's remains where it came to a call.
-    async fn deliver(
+    /// One delivery at the instant `now`, and the call's remains where it came to a call.
+    pub(crate) async fn deliver(
         &self,
         delivery: Delivery<'_>,
         outlet: Outlet,
+        now: Duration,
     ) -> (Result<Receipt, NotifierError>, Option<Call>) {
         let name = delivery.notifier;
         let prepared = async {
@@ -275,10 +278,11 @@ impl Inner {
             id: delivery.event.delivery_id.to_string(),
             channel: delivery.channel.to_owned(),
             attempt: delivery.attempt,
-            now_ms: now_ms(),
+            now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             opening_remote_id: delivery.opening_remote_id.map(str::to_owned),
         };
-        let call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
+        let mut call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
+        call.now = now;
         let (answer, call) = self
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
@@ -314,7 +318,8 @@ impl Inner {
             function(&guest, &mut store).await
         })
         .await;
-        let call = store.into_data();
+        let mut call = store.into_data();
+        call.log_written();
         let result = match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(broken_off(plugin, &call, &error)),
@@ -452,8 +457,7 @@ fn host_failed(error: &wasmtime::Error) -> NotifierError {
     NotifierError::Host(plugin::one_line(error))
 }
 
-/// The guest's clock.
-fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+/// The guest's clock, since the epoch.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

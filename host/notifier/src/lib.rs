@@ -17,15 +17,17 @@ mod limits;
 mod plugin;
 mod quarantine;
 pub mod registry;
+pub mod rehearsal;
 mod sandbox;
 mod secrets;
 mod settings;
 mod source;
+mod wasi;
 
 pub use call::RequestPreview;
 pub use error::{AllowedIn, ConfigProblem, NotifierError};
 pub use host::{Delivery, HostOptions, NotifierHost, Receipt};
 pub use limits::Limits;
-pub use plugin::is_built_in;
+pub use plugin::{componentize, is_built_in};
 pub use settings::{ResolvedSetting, ResolvedSettings};
 pub use source::{Component, Examination, Origin, PluginSource, sha256};

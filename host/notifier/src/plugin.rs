@@ -33,6 +33,16 @@ pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
 }
 
+/// Makes a component of a core module that bears its interface in a custom section, as wit-bindgen has the compiler
+/// write it. The component is checked as a whole.
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>, String> {
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(wit_component::ComponentEncoder::encode)
+        .map_err(|error| format!("{error:#}"))
+}
+
 /// One plugin.
 pub(crate) struct Plugin {
     pub(crate) name: String,

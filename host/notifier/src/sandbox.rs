@@ -26,9 +26,9 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         .memory_guard_size(64 << 10)
         .memory_reservation_for_growth(1 << 20)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
-        // Nothing that a notifier needs, and less to go wrong.
+        // Nothing that a notifier needs, and less to go wrong. (Several memories are needed: what wasmtime puts between two
+        // components of one component has both of theirs, and compiling it would panic without.)
         .wasm_relaxed_simd(false)
-        .wasm_multi_memory(false)
         .wasm_memory64(false);
     Engine::new(&config)
 }

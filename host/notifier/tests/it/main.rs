@@ -8,3 +8,4 @@ mod hostile;
 mod log;
 mod providers;
 mod support;
+mod wasi;

@@ -1,0 +1,142 @@
+//! A component that is no plugin yet, for the commands of those who write one: loaded in a host of its own, in the same
+//! sandbox in which workers run it, and asked what it is.
+
+use crate::args::Global;
+use crate::exit::{CommandError, Exit};
+use crate::file;
+use std::collections::BTreeSet;
+use std::path::Path;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::{Description, FieldKind, LimitChanges, name_problem};
+use uptime_notifier::{NotifierHost, PluginSource, is_built_in};
+
+/// The keys that every channel has; a plugin's settings stand beside them in the same table.
+const CHANNEL_KEYS: [&str; 9] =
+    ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits"];
+
+/// A component on its way to become a plugin.
+pub(super) struct Candidate {
+    pub(super) host: NotifierHost,
+    /// What the host, and its errors, know it by.
+    pub(super) name: String,
+    /// With the name that the plugin gives itself.
+    pub(super) description: Description,
+}
+
+impl Candidate {
+    /// Loads a component as a worker would, and asks it what it is. `path` is where it lies, or what it was made of.
+    pub(super) async fn load(
+        global: &Global,
+        path: &Path,
+        bytes: Vec<u8>,
+        limits: LimitChanges,
+    ) -> Result<Self, CommandError> {
+        let name = std::path::absolute(path).unwrap_or_default();
+        let name = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
+        let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
+        let host = NotifierHost::with_plugins(file::host_options(global), [source])?;
+        let examined = host.examine(&name).await?;
+        let description = Description { name: examined.own_name, ..examined.description };
+        Ok(Self { host, name, description })
+    }
+
+    /// The hosts that it asks for, as if they were granted.
+    pub(super) fn asked(&self) -> Vec<HostGrant> {
+        self.description.hosts.iter().filter_map(|host| host.parse().ok()).collect()
+    }
+}
+
+/// What is wrong with what a plugin says of itself.
+pub(super) fn description_problems(description: &Description) -> Vec<String> {
+    let mut problems = Vec::new();
+    let name = &description.name;
+    problems.extend(name_problem(name).map(|problem| format!("the name `{name}`: a name {problem}")));
+    if is_built_in(name) {
+        problems.push(format!("the name `{name}` is that of a plugin that is part of the program"));
+    }
+    for (what, text) in [("version", &description.version), ("summary", &description.summary)] {
+        if text.trim().is_empty() || text.contains('\n') {
+            problems.push(format!("the {what} has to be one line"));
+        }
+    }
+    let mut keys = BTreeSet::new();
+    for field in &description.fields {
+        let key = field.key.as_str();
+        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        if !key.starts_with(|c: char| c.is_ascii_lowercase()) || !key.chars().all(is_word) {
+            problems.push(format!("the setting `{key}`: a key has lower-case letters, digits and `_`"));
+        }
+        if CHANNEL_KEYS.contains(&key) {
+            problems.push(format!("the setting `{key}`: every channel has that key already"));
+        }
+        if !keys.insert(key) {
+            problems.push(format!("the setting `{key}`: it is there twice"));
+        }
+        if field.kind == FieldKind::Choice && field.choices.is_empty() {
+            problems.push(format!("the setting `{key}`: there is nothing to choose from"));
+        }
+        if field.help.trim().is_empty() || field.help.contains('\n') {
+            problems.push(format!("the setting `{key}`: its help has to be one line"));
+        }
+    }
+    problems.extend(description.hosts.iter().filter_map(|host| host.parse::<HostGrant>().err()));
+    problems
+}
+
+/// The word for a kind of setting.
+pub(super) fn kind_word(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Text => "text",
+        FieldKind::Secret => "secret",
+        FieldKind::Url => "url",
+        FieldKind::Integer => "integer",
+        FieldKind::Boolean => "boolean",
+        FieldKind::Choice => "choice",
+        FieldKind::Map => "map",
+    }
+}
+
+/// What a file that can't be read means for a command that was given it.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uptime_core::notifier::Field;
+
+    #[test]
+    fn each_thing_that_is_wrong_is_said() {
+        let field = |key: &str, kind| Field {
+            key: key.into(),
+            help: "what it is".into(),
+            kind,
+            required: false,
+            default: None,
+            choices: vec![],
+        };
+        let good = Description {
+            name: "hello".into(),
+            version: "1".into(),
+            summary: "Says it".into(),
+            fields: vec![field("url", FieldKind::Url)],
+            hosts: vec!["https://example.com".into()],
+        };
+        assert_eq!(description_problems(&good), Vec::<String>::new());
+        let bad = Description {
+            name: "slack".into(),
+            version: " ".into(),
+            summary: "a\nb".into(),
+            fields: vec![
+                field("Url", FieldKind::Url),
+                field("allow", FieldKind::Text),
+                field("x", FieldKind::Text),
+                field("x", FieldKind::Choice),
+                Field { help: String::new(), ..field("y", FieldKind::Map) },
+            ],
+            hosts: vec!["example.com".into()],
+        };
+        assert_eq!(description_problems(&bad).len(), 9, "{:#?}", description_problems(&bad));
+    }
+}

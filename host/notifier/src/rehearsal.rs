@@ -1,0 +1,216 @@
+//! A rehearsal: a plugin runs for real, and a script speaks for the provider.
+//!
+//! What `uptime plugin test` stands on. Everything but the network is what a delivery has: the component in its sandbox,
+//! the check of its settings, references, limits and the grants. Nothing is sent; the requests are kept as they would
+//! have gone out, values in their places, so the settings of a rehearsal have to be made up ones.
+
+use crate::bindings::uptime::notifier::http::HttpError;
+use crate::call::Outlet;
+use crate::egress::{Inbound, Outbound};
+use crate::error::NotifierError;
+use crate::host::{Delivery, NotifierHost, Receipt};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::id::{DeliveryId, IncidentId};
+use uuid::Uuid;
+
+/// What becomes of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The provider answers.
+    Answer {
+        /// The status.
+        status: u16,
+        /// Names and values.
+        headers: Vec<(String, String)>,
+        /// The body; what is over the plugin's limit is cut off.
+        body: Vec<u8>,
+        /// Whether there was more than that.
+        truncated: bool,
+    },
+    /// No answer comes.
+    Failure(Failure),
+}
+
+/// Why no answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The time is over.
+    Timeout,
+    /// The name is not resolved.
+    Dns,
+    /// Nobody takes the connection.
+    Connect,
+    /// The handshake fails.
+    Tls,
+    /// The exchange breaks.
+    Other,
+    /// The guard says no.
+    Denied,
+    /// The request is none.
+    Invalid,
+}
+
+/// A request as it would have gone out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentRequest {
+    /// `POST` and the like.
+    pub method: String,
+    /// The address.
+    pub url: String,
+    /// Those that the plugin sets, and the host's `user-agent`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What came of a rehearsal.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// The requests, in order.
+    pub sent: Vec<SentRequest>,
+    /// What the worker would have made of it.
+    pub result: Result<Receipt, NotifierError>,
+}
+
+impl NotifierHost {
+    /// Runs a delivery at the instant `now` without a network: requests are answered with `replies`, one each, the last
+    /// of them from then on.
+    pub async fn rehearse(&self, delivery: Delivery<'_>, now: Timestamp, replies: &[Reply]) -> Rehearsed {
+        let script = Script { replies: replies.to_vec(), sent: Vec::new() };
+        let now = Duration::try_from(now.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default();
+        let (result, call) = self.inner.deliver(delivery, Outlet::Scripted(script), now).await;
+        let sent = match call.map(|call| call.outlet) {
+            Some(Outlet::Scripted(script)) => script.sent,
+            _ => Vec::new(),
+        };
+        Rehearsed { sent, result }
+    }
+}
+
+/// The provider of a rehearsal.
+pub(crate) struct Script {
+    replies: Vec<Reply>,
+    sent: Vec<SentRequest>,
+}
+
+impl Script {
+    /// Keeps the request and answers it.
+    pub(crate) fn answer(&mut self, outbound: Outbound) -> Result<Inbound, HttpError> {
+        let reply = self.replies.get(self.sent.len()).or(self.replies.last()).cloned();
+        let limit = outbound.response_body;
+        self.sent.push(sent(outbound));
+        match reply {
+            Some(Reply::Answer { status, headers, mut body, truncated }) => {
+                let truncated = truncated || body.len() > limit;
+                body.truncate(limit);
+                Ok(Inbound { status, headers: header_map(&headers), body, truncated })
+            }
+            Some(Reply::Failure(failure)) => Err(failure.into()),
+            None => Err(HttpError::Connect("the script has no answer".into())),
+        }
+    }
+}
+
+impl From<Failure> for HttpError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::Timeout,
+            Failure::Dns => Self::Dns("the name was not resolved".into()),
+            Failure::Connect => Self::Connect("connection refused".into()),
+            Failure::Tls => Self::Tls("the certificate has expired".into()),
+            Failure::Other => Self::Other("the exchange broke".into()),
+            Failure::Denied => Self::Denied("it was not granted".into()),
+            Failure::Invalid => Self::Invalid("that is no request".into()),
+        }
+    }
+}
+
+fn sent(outbound: Outbound) -> SentRequest {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    SentRequest {
+        method: outbound.method.to_string(),
+        url: outbound.url.to_string(),
+        headers: outbound.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: outbound.body.to_vec(),
+    }
+}
+
+/// Headers that can't be are left out, as a server could not have sent them.
+fn header_map(headers: &[(String, String)]) -> HeaderMap {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?)))
+        .collect()
+}
+
+/// The event that rehearsals tell: the monitor `shop` got a 503 on 2026-04-14 at 02:14:05 UTC, and for `up` was back
+/// 4 min 12 s later.
+pub fn event(kind: EventType) -> Event {
+    const STARTED_S: i64 = 1_776_132_845;
+    const LASTED_S: i64 = 252;
+    let at = |seconds| Timestamp::from_second(seconds).unwrap_or_default();
+    let over = kind == EventType::Up;
+    let about_an_incident = !matches!(
+        kind,
+        EventType::Blind
+            | EventType::Seeing
+            | EventType::QueueBusy
+            | EventType::ChannelBroken
+            | EventType::Test
+    );
+    let outcome = |class: &str, expected: Option<&str>, got: Option<&str>, message: &str| EventOutcome {
+        class: class.into(),
+        expected: expected.map(str::to_owned),
+        got: got.map(str::to_owned),
+        message: message.into(),
+    };
+    Event {
+        kind,
+        severity: match kind {
+            EventType::Down | EventType::Reminder => Severity::Down,
+            EventType::Critical => Severity::Critical,
+            EventType::Degraded => Severity::Degraded,
+            _ => Severity::Info,
+        },
+        delivery_id: DeliveryId(Uuid::from_u128(0x018f_2b3c_0000_7000_8000_0000_0000_0001)),
+        at: at(if over { STARTED_S + LASTED_S } else { STARTED_S + 20 }),
+        monitor: EventMonitor {
+            name: "shop".into(),
+            kind: "http".into(),
+            target: "https://shop.example.com/health".into(),
+            group: Some("web".into()),
+            tags: BTreeMap::from([("team".into(), "a".into())]),
+        },
+        incident: about_an_incident.then(|| EventIncident {
+            id: IncidentId(7),
+            started_at: at(STARTED_S),
+            ended_at: over.then(|| at(STARTED_S + LASTED_S)),
+            duration_s: over.then_some(LASTED_S),
+            failures: 3,
+        }),
+        outcome: Some(match kind {
+            EventType::Test => outcome("test", None, None, "This is a test message: nothing is down."),
+            EventType::Certificate => {
+                outcome("certificate", Some("14 days"), Some("6 days"), "the certificate ends in 6 days")
+            }
+            _ => outcome("status", Some("2xx"), Some("503"), "the status is 503"),
+        }),
+    }
+}
+
+/// An event whose texts are what a stranger would write who wants to break a message: markup of every kind, a line
+/// break, an address, and no end.
+pub fn hostile_event() -> Event {
+    const STRANGE: &str =
+        "<b>&amp;</b> *_~`[x](http://evil.example) @everyone <!channel> \"q\" \\ {{x}} äöü 🔥";
+    let mut event = event(EventType::Down);
+    event.monitor.name = format!("shop {STRANGE}");
+    if let Some(outcome) = &mut event.outcome {
+        outcome.message = format!("line one\nline two {STRANGE} {}", "long ".repeat(1_200));
+    }
+    event
+}

@@ -1,0 +1,76 @@
+// Tells an address of yours, with a POST of JSON. The words are those of the interface (`wit/`), in camelCase.
+
+import http from "uptime:notifier/http@0.1.0";
+
+export const notifier = {
+  describe() {
+    return {
+      name: "hello",
+      version: "0.1.0",
+      summary: "Tells an address of yours",
+      fields: [
+        { key: "url", help: "where it is told", kind: "url", required: true, default: null, choices: [] },
+      ],
+      hosts: [],
+    };
+  },
+
+  // Missing keys and wrong kinds have been found already. Here is what only this plugin knows.
+  validate() {
+    return [];
+  },
+
+  notify(settings, event, delivery) {
+    const setting = (key) => settings.find((setting) => setting.key === key)?.value.val;
+    const response = send({
+      method: "post",
+      url: setting("url"),
+      query: [],
+      // The id is the same on each try: who has seen it has the message already.
+      headers: [["content-type", "application/json"], ["idempotency-key", delivery.id]],
+      basicAuth: null,
+      body: bytes(JSON.stringify({
+        text: `${event.monitor.name}: ${event.kind}`,
+        cause: event.outcome?.message ?? null,
+      })),
+      timeoutMs: null,
+    });
+    if (response.status < 200 || response.status > 299) throw verdict(response, Number(delivery.nowMs));
+    return { remoteId: null, detail: null, replaced: [], pauseMs: null };
+  },
+};
+
+/** Sends it. Where no answer came, that is said in the words of the interface. */
+function send(request) {
+  try {
+    return http.send(request);
+  } catch (error) {
+    const { tag, val } = error?.payload ?? error;
+    if (tag === "denied" || tag === "invalid") throw { tag: "config", val: [{ key: null, message: val }] };
+    throw { tag: "transient", val: { message: val ?? "no complete answer in time", afterMs: null } };
+  }
+}
+
+/** What a status that is no success means, and with it what happens next. */
+function verdict({ status, headers }, nowMs) {
+  const message = `status ${status}`;
+  const retry = { message, afterMs: retryAfterMs(headers, nowMs) };
+  if (status === 429) return { tag: "rate-limited", val: retry };
+  if ([408, 425, 500, 502, 503, 504].includes(status) || (status >= 520 && status <= 529)) return { tag: "transient", val: retry };
+  if (status === 401 || status === 403) return { tag: "unauthorized", val: message };
+  if (status === 404 || status === 410) return { tag: "gone", val: message };
+  return { tag: "permanent", val: message };
+}
+
+/** The header `retry-after`: seconds, or a date as HTTP writes it. At most a day. */
+function retryAfterMs(headers, nowMs) {
+  const value = headers.find(([name]) => name === "retry-after")?.[1]?.trim() ?? "";
+  const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value);
+  const ms = isDate ? Date.parse(value) - nowMs : /^\d+$/.test(value) ? Number(value) * 1_000 : NaN;
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), 86_400_000);
+}
+
+/** UTF-8. */
+function bytes(text) {
+  return Uint8Array.from(unescape(encodeURIComponent(text.toWellFormed())), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,96 @@
+"""Tells an address of yours, with a POST of JSON. The words are those of the interface (`wit/`)."""
+
+import json
+from email.utils import parsedate_to_datetime
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import http, types
+from wit_world.imports.types import FieldKind
+
+# The statuses after which another try makes sense.
+PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
+DAY_MS = 86_400_000
+
+
+class Notifier(exports.Notifier):
+    def describe(self) -> types.Description:
+        return types.Description(
+            name="hello",
+            version="0.1.0",
+            summary="Tells an address of yours",
+            fields=[types.Field("url", "where it is told", FieldKind.URL, True, None, [])],
+            hosts=[],
+        )
+
+    def validate(self, settings: list[types.Setting]) -> list[types.Problem]:
+        # Missing keys and wrong kinds have been found already. Here is what only this plugin knows.
+        return []
+
+    def notify(
+        self, settings: list[types.Setting], event: types.Event, delivery: types.Delivery
+    ) -> types.Receipt:
+        channel = {setting.key: setting.value.value for setting in settings}
+        body = {
+            "text": f"{event.monitor.name}: {event.kind.name.lower()}",
+            "cause": event.outcome.message if event.outcome else None,
+        }
+        response = send(
+            http.Request(
+                method=http.Method.POST,
+                url=channel["url"],
+                query=[],
+                # The id is the same on each try: who has seen it has the message already.
+                headers=[("content-type", "application/json"), ("idempotency-key", delivery.id)],
+                basic_auth=None,
+                body=json.dumps(body, ensure_ascii=False).encode(),
+                timeout_ms=None,
+            )
+        )
+        if not 200 <= response.status <= 299:
+            raise Err(verdict(response, delivery.now_ms))
+        return types.Receipt(None, None, [], None)
+
+
+def send(request: http.Request) -> http.Response:
+    """Sends it. Where no answer came, that is said in the words of the interface."""
+    try:
+        return http.send(request)
+    except Err as error:
+        match error.value:
+            case http.HttpError_Denied(reason) | http.HttpError_Invalid(reason):
+                raise Err(types.NotifyError_Config([types.Problem(None, reason)]))
+            case http.HttpError_Timeout():
+                raise Err(types.NotifyError_Transient(types.Retry("no complete answer in time", None)))
+            case other:
+                raise Err(types.NotifyError_Transient(types.Retry(other.value, None)))
+
+
+def verdict(response: http.Response, now_ms: int) -> types.NotifyError:
+    """What a status that is no success means, and with it what happens next."""
+    status, text = response.status, f"status {response.status}"
+    retry = types.Retry(text, retry_after_ms(response, now_ms))
+    match status:
+        case 429:
+            return types.NotifyError_RateLimited(retry)
+        case _ if status in PASSING:
+            return types.NotifyError_Transient(retry)
+        case 401 | 403:
+            return types.NotifyError_Unauthorized(text)
+        case 404 | 410:
+            return types.NotifyError_Gone(text)
+        case _:
+            return types.NotifyError_Permanent(text)
+
+
+def retry_after_ms(response: http.Response, now_ms: int) -> int | None:
+    """The header `retry-after`: seconds, or a date as HTTP writes it. At most a day."""
+    value = next((value.strip() for name, value in response.headers if name == "retry-after"), "")
+    if value.isascii() and value.isdigit():
+        return min(int(value) * 1_000, DAY_MS)
+    try:
+        # `Tue, 14 Apr 2026 …`; other forms have other days.
+        at = parsedate_to_datetime(value) if value[3:4] == "," else None
+    except ValueError:
+        at = None
+    return min(max(int(at.timestamp() * 1_000) - now_ms, 0), DAY_MS) if at else None
