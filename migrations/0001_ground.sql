@@ -16,6 +16,7 @@ CREATE TABLE channels (
   learned      jsonb NOT NULL DEFAULT '{}',  -- settings that the provider replaced (a chat that moved)
   filter       jsonb NOT NULL,
   allow        text[] NOT NULL,
+  limits       jsonb NOT NULL DEFAULT '{}',  -- of a call for it, over its notifier's
   source       text NOT NULL CHECK (source IN ('file', 'command-line')),
   paused_until timestamptz,             -- the provider said "not before" (429)
   broken_at    timestamptz,             -- the provider said that the channel is gone or the credentials are wrong
@@ -165,7 +166,10 @@ CREATE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, 
                                    ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
 LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
-DECLARE chosen bigint[];
+DECLARE
+  chosen bigint[];
+  -- Few, however many are busy: each ready job is held against each of them.
+  full_lanes bigint[] := ARRAY(SELECT busy.lane FROM unnest(busy_lanes, busy_running) busy(lane, running) WHERE busy.running >= per_lane);
 BEGIN
   PERFORM complete_jobs(done_ids, done_claims);
   IF queue_is_paused(of_queue) THEN
@@ -175,8 +179,7 @@ BEGIN
     SELECT j.id, j.lane, j.available_at FROM jobs j
     WHERE j.queue = of_queue AND j.available_at <= now()
       AND (j.reserved_until IS NULL OR j.reserved_until < now())
-      AND NOT EXISTS (SELECT FROM unnest(busy_lanes, busy_running) busy(lane, running)
-                      WHERE busy.lane = j.lane AND busy.running >= per_lane)
+      AND (j.lane IS NULL OR j.lane <> ALL (full_lanes))
       AND (j.order_key IS NULL OR NOT EXISTS (
         SELECT FROM jobs older WHERE older.order_key = j.order_key AND older.id < j.id))
     ORDER BY j.available_at, j.id

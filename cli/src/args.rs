@@ -1,7 +1,9 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
+mod plugin;
 mod queue;
 
+pub use plugin::{AddArgs, GrantArgs, PluginCommand, RemoveArgs, TrustArgs};
 pub use queue::QueueCommand;
 
 use crate::env;
@@ -27,7 +29,7 @@ pub struct Global {
     /// The configuration file [default: ./uptime.toml, the user's, /etc/uptime/uptime.toml]
     #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Where the embedded PostgreSQL and compiled plugins are kept
+    /// Where the embedded PostgreSQL and plugins are kept
     #[arg(long, global = true, value_name = "DIR", env = env::DATA_DIR, hide_env_values = true)]
     pub data_dir: Option<PathBuf>,
     /// How answers are written [default: text]
@@ -94,6 +96,9 @@ pub enum Command {
     /// Look at incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Add notifier plugins, look at them, and say which are trusted
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

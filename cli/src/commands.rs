@@ -8,6 +8,7 @@ mod db;
 mod help;
 mod incident;
 mod monitor;
+mod plugin;
 mod queue;
 mod schedule;
 mod service;
@@ -35,6 +36,7 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Monitor(command) => monitor::run(&global, &command, printer).await,
         Command::Channel(command) => channel::run(&global, command, printer).await,
         Command::Incident(command) => incident::run(&global, &command, printer).await,
+        Command::Plugin(command) => plugin::run(&global, command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,
         Command::Service(command) => service::run(&global, &command, printer).await,

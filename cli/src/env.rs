@@ -18,7 +18,7 @@ pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Each with a line for people.
 pub const ALL: &[(&str, &str)] = &[
     (CONFIG, "the configuration file; before ./uptime.toml, the user's and /etc/uptime/uptime.toml"),
-    (DATA_DIR, "where the embedded PostgreSQL and compiled plugins are kept"),
+    (DATA_DIR, "where the embedded PostgreSQL and plugins are kept"),
     (DATABASE_URL, "the database, as postgres://user@host:5432/name; with it nothing embedded is started"),
     (UPTIME_DATABASE_URL, "the same, looked at when DATABASE_URL is not set"),
     (

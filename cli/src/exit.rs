@@ -6,6 +6,7 @@ use uptime_core::ErrorClass;
 use uptime_core::config::TimeoutConflict;
 use uptime_engine::deliveries::DeliveryError;
 use uptime_notifier::NotifierError;
+use uptime_notifier::registry::RegistryError;
 use uptime_postgres::PostgresError;
 use uptime_store::StoreError;
 
@@ -100,6 +101,12 @@ impl From<PostgresError> for CommandError {
 impl From<NotifierError> for CommandError {
     fn from(error: NotifierError) -> Self {
         Self { hint: error.hint(), ..Self::new(error.class().into(), error.to_string()) }
+    }
+}
+
+impl From<RegistryError> for CommandError {
+    fn from(error: RegistryError) -> Self {
+        Self::new(error.class().into(), error.to_string()).hint(error.hint())
     }
 }
 

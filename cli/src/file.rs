@@ -1,17 +1,19 @@
 //! The configuration file: found, read, and looked over by the notifiers that it names.
+//!
+//! A plugin that can't be used is an error for who asks whether the file is right (`config check`, `apply`). For all
+//! others it is a warning: a worker that did not start because of one plugin would tell nobody anything.
 
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::settings;
+use crate::{plugins, settings};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
-use uptime_core::notifier::Description;
 use uptime_core::secret::SecretRef;
 use uptime_engine::deliveries::resolve_settings;
-use uptime_notifier::{HostOptions, NotifierHost};
+use uptime_notifier::{HostOptions, NotifierError, NotifierHost};
 
 /// A file without errors.
 #[derive(Debug)]
@@ -22,14 +24,18 @@ pub struct ConfigFile {
     pub warnings: Option<String>,
 }
 
-/// The notifiers, with the cache of compiled ones in the data directory.
+/// The notifiers: those that are built in, were added, and are of the file.
 pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
+    Ok(NotifierHost::with_plugins(host_options(global), plugins::sources(global))?)
+}
+
+/// A plugin host's set-up, with the cache of compiled plugins in the data directory.
+pub fn host_options(global: &Global) -> HostOptions {
     let data_dir = settings::data_dir(global).ok();
     if let Some(dir) = &data_dir {
         make_passable(dir);
     }
-    let cache_dir = data_dir.map(|dir| dir.join("plugins"));
-    Ok(NotifierHost::new(HostOptions { cache_dir, ..HostOptions::default() })?)
+    HostOptions { cache_dir: data_dir.map(|dir| dir.join("plugins")), ..HostOptions::default() }
 }
 
 /// Makes the data directory so that others may pass: a server that root starts runs as another user, whatever the umask.
@@ -54,23 +60,35 @@ pub fn find(global: &Global) -> Option<PathBuf> {
     candidates.into_iter().flatten().find(|path| path.is_file())
 }
 
+/// What becomes of a plugin that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BrokenPlugin {
+    IsAnError,
+    IsAWarning,
+}
+
 /// Reads the file, if there is one. Every error in it is in the answer, rendered.
 pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
     match find(global) {
-        Some(path) => read_path(&path, notifiers).await.map(Some),
+        Some(path) => read_path(&path, notifiers, BrokenPlugin::IsAWarning).await.map(Some),
         None => Ok(None),
     }
 }
 
-/// The file, which a command can't do without.
+/// The file, which a command can't do without, and which has to be right.
 pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
-    read(global, notifiers).await?.ok_or_else(|| {
+    let path = find(global).ok_or_else(|| {
         CommandError::new(Exit::Config, "there is no configuration file")
             .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
-    })
+    })?;
+    read_path(&path, notifiers, BrokenPlugin::IsAnError).await
 }
 
-async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
+async fn read_path(
+    path: &Path,
+    notifiers: &NotifierHost,
+    broken: BrokenPlugin,
+) -> Result<ConfigFile, CommandError> {
     let bytes = std::fs::read(path).map_err(|error| {
         CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
@@ -84,13 +102,24 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
         )
         .hint("save it as UTF-8")
     })?;
-    let descriptions = describe_all(notifiers).await?;
-    let reading = config::read(&text, &descriptions);
+    let look = config::first_look(&text);
+    let asked = plugins::ask(notifiers, &look).await?;
+    let reading = config::read(&text, asked.notifiers());
     let mut diagnostics = reading.diagnostics.clone();
+    let mut complaints = plugins::complaints(&reading, &look, notifiers, &asked);
     if let Some(config) = &reading.config {
-        for channel in &config.channels {
-            diagnostics.extend(notifier_word(&reading, channel, notifiers).await?);
+        for channel in config.channels.iter().filter(|channel| asked.is_described(&channel.notifier)) {
+            match notifier_word(&reading, channel, notifiers).await {
+                Ok(problems) => diagnostics.extend(problems),
+                Err(error) => complaints.push(plugins::complaint_of_channel(&reading, &channel.name, &error)),
+            }
         }
+    }
+    for mut complaint in complaints {
+        if broken == BrokenPlugin::IsAWarning {
+            complaint.level = Level::Warning;
+        }
+        diagnostics.push(complaint);
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
@@ -107,21 +136,13 @@ async fn read_path(path: &Path, notifiers: &NotifierHost) -> Result<ConfigFile, 
     Ok(ConfigFile { path: path.to_owned(), config, warnings: (!rendered.is_empty()).then_some(rendered) })
 }
 
-async fn describe_all(notifiers: &NotifierHost) -> Result<Vec<Description>, CommandError> {
-    let mut descriptions = Vec::new();
-    for name in notifiers.names() {
-        descriptions.push(notifiers.describe(&name).await?);
-    }
-    Ok(descriptions)
-}
-
 /// What a channel's notifier says of its settings, each at its place in the file. A value that is not here now (the
 /// environment of a worker is another than an operator's) is no error of the file.
 async fn notifier_word(
     reading: &Reading,
     channel: &Channel,
     notifiers: &NotifierHost,
-) -> Result<Vec<Diagnostic>, CommandError> {
+) -> Result<Vec<Diagnostic>, NotifierError> {
     let Ok(settings) = resolve_settings(&channel.name, &channel.settings) else { return Ok(Vec::new()) };
     let problems = notifiers.validate(&channel.notifier, &settings).await?;
     Ok(problems

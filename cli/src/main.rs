@@ -10,6 +10,7 @@ mod exit;
 mod file;
 mod log;
 mod output;
+mod plugins;
 mod settings;
 mod signals;
 mod watchdog;

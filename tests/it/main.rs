@@ -9,6 +9,7 @@ mod dependencies;
 mod installation;
 mod notices;
 mod pipeline;
+mod plugin_registry;
 mod pooler;
 mod queue;
 mod readme;

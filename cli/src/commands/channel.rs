@@ -117,6 +117,7 @@ async fn preview(
         notifier: &channel.notifier,
         settings: &settings,
         allow: &channel.allow,
+        limits: &channel.limits,
         channel: &channel.name,
         event: &event,
         attempt: 1,

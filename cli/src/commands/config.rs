@@ -32,7 +32,10 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
         ConfigCommand::Schema => {
             let mut descriptions = Vec::new();
             for name in notifiers.names() {
-                descriptions.push(notifiers.describe(&name).await?);
+                match notifiers.describe(&name).await {
+                    Ok(description) => descriptions.push(description),
+                    Err(error) => printer.warning(format!("{error}; its keys are not listed")),
+                }
             }
             let entries = config::reference(&descriptions).into_iter().map(|key| Entry {
                 json: json!({

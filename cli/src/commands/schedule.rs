@@ -30,7 +30,7 @@ pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Res
         Some(every) => Some((every, signals::stop()?, signals::Reload::new()?)),
         None => None,
     };
-    let notifiers = file::notifiers(global)?;
+    let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let choice = settings::database(global, file.as_ref())?;
     let Some((every, stop, mut reload)) = looping else {
@@ -51,7 +51,7 @@ pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Res
             }
             watchdog.reloading();
             // Of the file a scheduler needs only where the database is, and it stays with the one that it has.
-            if let Err(error) = reread(global, &notifiers, &mut file, |_| Ok(())).await {
+            if let Err(error) = reread(global, &mut notifiers, &mut file, |_| Ok(())).await {
                 printer.error(&error);
             }
         }

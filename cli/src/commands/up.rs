@@ -23,6 +23,7 @@ use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
@@ -44,7 +45,7 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
-    let notifiers = file::notifiers(global)?;
+    let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
@@ -90,7 +91,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
                 }
             }
         }
-        match reread(global, &notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
+        match reread(global, &mut notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
             Ok(read) => plan = read,
             Err(error) => printer.error(&error),
         }
@@ -285,5 +286,6 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
         filter: ChannelFilter::default(),
         allow: vec![grant],
+        limits: LimitChanges::default(),
     })
 }

@@ -27,7 +27,7 @@ const CONNECTIONS: u32 = 8;
 pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> Result<Exit, CommandError> {
     // First: a stop that comes while it starts is a stop in order, too.
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
-    let notifiers = file::notifiers(global)?;
+    let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     let (args, queues): (WorkerArgs, &[&str]) = match command {
         WorkerCommand::MonitorChecks(args) => (args, &[MONITOR_CHECKS]),
@@ -46,14 +46,19 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
             away.notify_one();
         }
     }));
-    let workers = Workers { store: database.store.clone(), notifiers: notifiers.clone(), observer, watchdog };
     let outcome = loop {
+        let workers = Workers {
+            store: database.store.clone(),
+            notifiers: notifiers.clone(),
+            observer: Arc::clone(&observer),
+            watchdog: watchdog.clone(),
+        };
         let round = stop.child_token();
         let mut running = pin!(workers.run(queues.clone(), round.clone()));
         tokio::select! {
             ended = &mut running => break ended,
             () = reload.asked() => {
-                workers.watchdog.reloading();
+                watchdog.reloading();
                 round.cancel();
             }
         }
@@ -62,7 +67,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
             ended => break ended,
         }
         // A file with errors changes nothing: what is known runs on.
-        match reread(global, &notifiers, &mut file, |file| options(&names, file, &args, &paused)).await {
+        match reread(global, &mut notifiers, &mut file, |file| options(&names, file, &args, &paused)).await {
             Ok(read) => queues = read,
             Err(error) => printer.error(&error),
         }
@@ -72,16 +77,17 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     outcome.map(|_| Exit::Ok)
 }
 
-/// Reads the file again, for `use_it`.
+/// Reads the file again, for `use_it`, and looks again which plugins there are.
 pub async fn reread<T>(
     global: &Global,
-    notifiers: &NotifierHost,
+    notifiers: &mut NotifierHost,
     file: &mut Option<ConfigFile>,
     use_it: impl FnOnce(Option<&ConfigFile>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let read = file::read(global, notifiers).await?;
+    let found = file::notifiers(global)?;
+    let read = file::read(global, &found).await?;
     let used = use_it(read.as_ref())?;
-    *file = read;
+    (*notifiers, *file) = (found, read);
     tracing::info!("configuration read again");
     Ok(used)
 }

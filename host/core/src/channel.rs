@@ -2,6 +2,7 @@
 
 use crate::event::{EventMonitor, EventType};
 use crate::grant::HostGrant;
+use crate::notifier::LimitChanges;
 use crate::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct Channel {
     pub filter: ChannelFilter,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
+    /// What a call for it may use up, over what its notifier may.
+    pub limits: LimitChanges,
 }
 
 /// A notifier's settings by key, secrets by reference.

@@ -7,7 +7,9 @@
 
 mod channels;
 mod diagnostic;
+mod limits;
 mod monitors;
+mod plugins;
 mod queues;
 mod reference;
 mod references;
@@ -17,6 +19,7 @@ mod takes;
 mod values;
 
 pub use diagnostic::{Diagnostic, Level};
+pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
 pub use reference::{KeyDoc, reference};
 
@@ -47,6 +50,8 @@ pub struct Config {
     pub database: DatabaseSection,
     /// `[queues]`.
     pub queues: Queues,
+    /// `[plugins]`, by name.
+    pub plugins: Vec<PluginSection>,
     /// `[channels]`, by name.
     pub channels: Vec<Channel>,
     /// `[monitors]`, by name.
@@ -98,8 +103,36 @@ impl Reading {
     }
 }
 
+/// The notifiers that a channel may name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notifiers<'n> {
+    /// Those that have described themselves.
+    pub described: &'n [Description],
+    /// The names of those that are there and can't be asked, so that nobody knows their channels' keys.
+    pub silent: &'n [String],
+}
+
+impl<'n> From<&'n [Description]> for Notifiers<'n> {
+    fn from(described: &'n [Description]) -> Self {
+        Self { described, silent: &[] }
+    }
+}
+
+impl<'n> From<&'n Vec<Description>> for Notifiers<'n> {
+    fn from(described: &'n Vec<Description>) -> Self {
+        described.as_slice().into()
+    }
+}
+
+impl<'n, const N: usize> From<&'n [Description; N]> for Notifiers<'n> {
+    fn from(described: &'n [Description; N]) -> Self {
+        described.as_slice().into()
+    }
+}
+
 /// Reads a file. `notifiers` are those that a channel may name.
-pub fn read(text: &str, notifiers: &[Description]) -> Reading {
+pub fn read<'n>(text: &str, notifiers: impl Into<Notifiers<'n>>) -> Reading {
+    let notifiers = notifiers.into();
     let mut notes = Notes::default();
     let mut config = None;
     if text.len() > TEXT_MOST {
@@ -113,7 +146,7 @@ pub fn read(text: &str, notifiers: &[Description]) -> Reading {
             root = rest;
             errors.extend(more);
         }
-        notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers);
+        notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers.described);
         let mut table = Table::root(&mut notes, root.get_ref());
         config = Some(read_file(&mut table, notifiers));
     }
@@ -122,7 +155,7 @@ pub fn read(text: &str, notifiers: &[Description]) -> Reading {
     Reading { config, diagnostics, text: text.to_owned(), secrets }
 }
 
-fn read_file(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Config {
+fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let url = root.table("database", |table| {
         table.optional(
             "url",
@@ -132,6 +165,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Config {
         )
     });
     let queues = root.table("queues", queues::read);
+    let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
     let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
     let surroundings = monitors::Surroundings { channels: root.names("channels"), job_timeout };
@@ -145,7 +179,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Config {
     }
     root.finish();
     let channels = channels.into_iter().map(|found| found.channel).collect();
-    Config { database: DatabaseSection { url }, queues, channels, monitors }
+    Config { database: DatabaseSection { url }, queues, plugins, channels, monitors }
 }
 
 #[cfg(test)]

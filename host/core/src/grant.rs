@@ -37,6 +37,17 @@ impl HostGrant {
         };
         host_fits && url.scheme() == self.scheme && url.port_or_known_default() == Some(self.port)
     }
+
+    /// Whether everything that `other` covers is covered.
+    pub fn includes(&self, other: &Self) -> bool {
+        let host_fits = if self.any_subdomain {
+            let below = other.host.strip_suffix(self.host.as_str());
+            below.is_some_and(|label| label.ends_with('.') || (label.is_empty() && other.any_subdomain))
+        } else {
+            !other.any_subdomain && other.host == self.host
+        };
+        host_fits && other.scheme == self.scheme && other.port == self.port
+    }
 }
 
 impl std::str::FromStr for HostGrant {
@@ -116,6 +127,25 @@ mod tests {
         ] {
             let grant: HostGrant = grant.parse().expect(grant);
             assert_eq!(grant.covers(&Url::parse(url).expect(url)), covered, "{grant} {url}");
+        }
+    }
+
+    #[test]
+    fn a_grant_includes_what_covers_no_more() {
+        for (grant, other, included) in [
+            ("https://a.example", "https://a.example", true),
+            ("https://a.example", "https://*.a.example", false),
+            ("https://a.example", "http://a.example", false),
+            ("https://a.example", "https://a.example:8443", false),
+            ("https://*.example", "https://a.example", true),
+            ("https://*.example", "https://*.example", true),
+            ("https://*.example", "https://*.a.example", true),
+            ("https://*.a.example", "https://*.example", false),
+            ("https://*.a.example", "https://a.example", false),
+            ("https://*.a.example", "https://ba.example", false),
+        ] {
+            let [one, two]: [HostGrant; 2] = [grant, other].map(|text| text.parse().expect(text));
+            assert_eq!(one.includes(&two), included, "{grant} {other}");
         }
     }
 

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod notifier;
 pub mod schedule;
 pub mod secret;
+pub mod size;
 pub mod target;
 
 /// What a caller may do about an error. Retry decisions look at this and at nothing else.

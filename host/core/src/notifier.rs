@@ -1,4 +1,9 @@
-//! What a notifier says of itself: the keys that its channels take and the hosts that it speaks to.
+//! What a notifier says of itself (the keys that its channels take and the hosts that it speaks to), and what an
+//! operator says of it: its name and its limits.
+
+mod limits;
+
+pub use limits::{Limit, LimitChanges, Measure};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,4 +57,33 @@ pub enum FieldKind {
     Choice,
     /// Texts by key.
     Map,
+}
+
+/// Why `name` can't be the name of a plugin, which is a word in the file and a folder on the disk.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if name.is_empty() || name.len() > 60 {
+        Some("has 1 to 60 characters")
+    } else if !name.starts_with(is_plain) {
+        Some("begins with a small letter or a digit")
+    } else if !name.chars().all(|c| is_plain(c) || matches!(c, '-' | '_')) {
+        Some("has small letters, digits, `-` and `_`, nothing else")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugins_name_is_a_word_and_never_a_path() {
+        for name in ["hello", "a", "0-b_c", &"x".repeat(60)] {
+            assert_eq!(name_problem(name), None, "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "../a", "-a", "_a", "A", "a b", "ä", "a.b", &"x".repeat(61)] {
+            assert!(name_problem(name).is_some(), "{name}");
+        }
+    }
 }

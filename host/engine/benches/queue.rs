@@ -15,8 +15,11 @@
 //! The database at `DATABASE_URL` must be an empty one: it is filled. Without, the embedded PostgreSQL runs in a temporary
 //! directory, with its durable settings.
 
+mod measured;
+
 use clap::Parser;
 use futures_util::future::{ready, try_join_all};
+use measured::{Failure, cpu_seconds};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use std::collections::HashMap;
 use std::io::Write;
@@ -36,13 +39,8 @@ const QUEUE: &str = "bench";
 /// Jobs in one statement.
 const BATCH: usize = 10_000;
 
-/// The kernel counts CPU in hundredths of a second.
-const TICKS_PER_SECOND: f64 = 100.0;
-
 /// Between two jobs for an idle worker: long enough for it to be idle again.
 const IDLE_EVERY: Duration = Duration::from_millis(7);
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Parser)]
 struct Options {
@@ -104,20 +102,7 @@ impl Handler for Nothing {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let directory = tempfile::tempdir()?;
-    let mut embedded = None;
-    let url = if let Ok(url) = std::env::var("DATABASE_URL") {
-        url
-    } else {
-        // As root the server runs as another user, who must get in.
-        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-        let options = uptime_postgres::Options::new(directory.path().join("data"));
-        embedded.insert(uptime_postgres::acquire(&options, &|_| ())?).url()
-    };
-    let measured = measure(&url, &options).await;
-    if let Some(lease) = embedded {
-        lease.release()?;
-    }
+    let measured = measured::with_database(async |url| measure(url, &options).await).await;
     writeln!(std::io::stdout(), "{}", measured?)?;
     Ok(())
 }
@@ -263,44 +248,4 @@ fn per_second(jobs: u64, took: Duration) -> f64 {
 
 fn count(jobs: u64) -> f64 {
     u32::try_from(jobs).map_or(f64::NAN, f64::from)
-}
-
-/// CPU that this process and the database's have used so far; ours alone when the database is on another host.
-async fn cpu_seconds(connection: &mut PgConnection) -> Result<f64, Failure> {
-    let backend: i32 = connection.fetch_one("SELECT pg_backend_pid()").await?.try_get(0)?;
-    let ours = Process::read("self").map_or(f64::NAN, |process| process.own);
-    let Some(postmaster) = Process::read(&backend.to_string()).map(|backend| backend.parent) else {
-        return Ok(ours);
-    };
-    let mut database =
-        Process::read(&postmaster.to_string()).map_or(0.0, |process| process.own + process.children);
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        if let Some(process) = entry.file_name().to_str().and_then(Process::read)
-            && process.parent == postmaster
-        {
-            database += process.own;
-        }
-    }
-    Ok(ours + database)
-}
-
-/// What the kernel knows of a process.
-struct Process {
-    parent: u32,
-    /// CPU seconds, and those of its children that have ended.
-    own: f64,
-    children: f64,
-}
-
-impl Process {
-    fn read(pid: &str) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        let seconds = |index: usize| Some(fields.get(index)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
-        Some(Self {
-            parent: fields.get(1)?.parse().ok()?,
-            own: seconds(11)? + seconds(12)?,
-            children: seconds(13)? + seconds(14)?,
-        })
-    }
 }

@@ -3,7 +3,6 @@
 use crate::secrets;
 use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
-use futures_util::future::join_all;
 use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use uuid::Uuid;
 /// How many deliveries of one channel run at once in a process: a channel that hangs holds no more slots than these.
 const PER_CHANNEL: usize = 4;
 
-/// How old news may become while a provider asks for patience, which uses up no try.
+/// How old news may become while a provider asks for patience or its plugin is in quarantine, which uses up no try.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Delivers notifications and records each try.
@@ -148,6 +147,7 @@ pub async fn tell(
         notifier: &channel.notifier,
         settings: &settings,
         allow: &channel.allow,
+        limits: &channel.limits,
         channel: &channel.name,
         event,
         attempt,
@@ -180,17 +180,17 @@ impl Deliveries {
             DeliveryError::Notifier(error) => Some(error),
             DeliveryError::Setting { .. } => None,
         };
-        let rate_limited = matches!(notifier, Some(NotifierError::RateLimited { .. }));
-        let may_retry = if rate_limited { age < PATIENCE } else { self.may_retry(attempts) };
+        let patient = notifier.is_some_and(NotifierError::asks_for_patience);
+        let may_retry = if patient { age < PATIENCE } else { self.may_retry(attempts) };
         if failure.class() == ErrorClass::Transient && may_retry {
             let provider = notifier.and_then(NotifierError::retry_after);
             let after = delivery_delay(&self.backoff, attempts, provider, random());
-            return DeliveryEnd::Retry { after, error, pause_channel: rate_limited };
+            return DeliveryEnd::Retry { after, error, pause_channel: patient };
         }
         DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
     }
 
-    fn try_of(&self, finished: &Finished<Told>) -> Option<DeliveryTry> {
+    fn try_of<'a>(&self, finished: &'a Finished<Told>) -> Option<(&'a DueDelivery, DeliveryTry)> {
         let claim = finished.job.claim;
         let (due, end, outcome, status, message) = match &finished.end {
             End::Done(Told::Muted(due)) => (due, DeliveryEnd::Muted, "muted", None, None),
@@ -219,7 +219,7 @@ impl Deliveries {
             }
             _ => return None,
         };
-        Some(DeliveryTry {
+        let tried = DeliveryTry {
             claim,
             notification: due.notification,
             channel: due.channel.id,
@@ -229,42 +229,61 @@ impl Deliveries {
             message,
             outcome,
             end,
-        })
+        };
+        Some((due, tried))
     }
 
-    /// Records a try; one that the database refuses for what it holds ends in the failed list.
-    async fn record_or_fail(&self, finished: &Finished<Told>) -> Result<(), StoreError> {
-        match self.record(finished).await {
+    /// Records all tries in one transaction. When the database refuses what one of them holds, each goes by itself, so
+    /// that it takes no other along.
+    async fn record(&self, tries: &[(&DueDelivery, DeliveryTry)]) -> Result<(), StoreError> {
+        match self.record_together(tries).await {
             Err(error) if error.is_about_values() => {
-                let claim = finished.job.claim;
-                error!(job = claim.id.0, %error, "delivery can't be recorded");
-                let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
-                let notification = NotificationId(finished.job.subject.unwrap_or_default());
-                self.store.fail_notifications(&[(notification, failure)]).await?;
+                for tried in tries {
+                    self.record_or_bury(tried).await?;
+                }
                 Ok(())
             }
-            ended => ended,
+            recorded => recorded,
         }
     }
 
-    async fn record(&self, finished: &Finished<Told>) -> Result<(), StoreError> {
-        let Some(tried) = self.try_of(finished) else { return Ok(()) };
-        let End::Done(Told::Tried { due, .. } | Told::Muted(due)) = &finished.end else { return Ok(()) };
-        if !self.store.record_delivery(&tried).await? {
-            warn!(
-                channel = due.channel.name,
-                job = tried.claim.id.0,
-                "lease lost, or recorded before the database went away: delivery not recorded"
-            );
+    /// Records one try; one that the database refuses for what it holds ends in the failed list.
+    async fn record_or_bury(&self, tried: &(&DueDelivery, DeliveryTry)) -> Result<(), StoreError> {
+        match self.record_together(std::slice::from_ref(tried)).await {
+            Err(error) if error.is_about_values() => {
+                let claim = tried.1.claim;
+                error!(job = claim.id.0, %error, "delivery can't be recorded");
+                let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
+                self.store.fail_notifications(&[(tried.1.notification, failure)]).await?;
+                Ok(())
+            }
+            recorded => recorded,
+        }
+    }
+
+    async fn record_together(&self, tries: &[(&DueDelivery, DeliveryTry)]) -> Result<(), StoreError> {
+        if tries.is_empty() {
             return Ok(());
         }
-        log_delivery(due, &tried);
-        (self.observer)(Activity::Delivery {
-            channel: due.channel.name.clone(),
-            monitor: due.event.monitor.name.clone(),
-            event: due.event.kind,
-            end: tried.end,
-        });
+        let records: Vec<&DeliveryTry> = tries.iter().map(|(_, tried)| tried).collect();
+        let ours = self.store.record_deliveries(&records).await?;
+        for (due, tried) in tries {
+            if !ours.contains(&tried.claim.id) {
+                warn!(
+                    channel = due.channel.name,
+                    job = tried.claim.id.0,
+                    "lease lost, or recorded before the database went away: delivery not recorded"
+                );
+                continue;
+            }
+            log_delivery(due, tried);
+            (self.observer)(Activity::Delivery {
+                channel: due.channel.name.clone(),
+                monitor: due.event.monitor.name.clone(),
+                event: due.event.kind,
+                end: tried.end.clone(),
+            });
+        }
         Ok(())
     }
 }
@@ -322,9 +341,8 @@ impl Handler for Deliveries {
             let ours = self.store.fail_notifications(&failures).await?;
             warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|(_, failure)| failure), &ours);
         }
-        // Each by itself: one that can't be recorded takes no other along.
-        let recorded = join_all(finished.iter().map(|finished| self.record_or_fail(finished))).await;
-        recorded.into_iter().collect::<Result<(), _>>()?;
+        let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished)).collect();
+        self.record(&tries).await?;
         Ok(gone)
     }
 }

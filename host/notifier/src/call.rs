@@ -54,7 +54,7 @@ pub struct RequestPreview {
 /// The state of one call.
 pub(crate) struct Call {
     notifier: String,
-    limits: Limits,
+    pub(crate) limits: Limits,
     ticks_left: u64,
     requests_left: u32,
     log_lines_left: u32,

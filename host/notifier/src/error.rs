@@ -3,6 +3,7 @@
 //! The retry decision looks at [`NotifierError::class`] alone. No message holds a secret: what a plugin or a provider
 //! said was redacted, put on one line and cut before it got in here.
 
+use crate::source::Origin;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::ErrorClass;
@@ -98,8 +99,10 @@ pub enum NotifierError {
         origin: String,
         /// The rule.
         reason: String,
-        /// Whether the channel's `allow` could open it.
+        /// Whether an `allow` could open it.
         openable: bool,
+        /// Whose.
+        allowed_in: AllowedIn,
     },
     /// The plugin crashed.
     #[error("the plugin `{notifier}` crashed: {message}")]
@@ -108,6 +111,25 @@ pub enum NotifierError {
         notifier: String,
         /// Where, or in which way.
         message: String,
+    },
+    /// The plugin handed over, or returned, what the interface does not know: text that is no UTF-8, a place outside its
+    /// memory, a case that there is not.
+    #[error("the plugin `{notifier}` handed over what can't be read: {message}")]
+    BadReturn {
+        /// The plugin.
+        notifier: String,
+        /// What was wrong with it.
+        message: String,
+    },
+    /// The plugin failed so often in a row that it is left alone for a while.
+    #[error("the plugin `{notifier}` is in quarantine for {} s: it failed {failures} times in a row", left.as_secs().max(1))]
+    Quarantined {
+        /// The plugin.
+        notifier: String,
+        /// Crashes, overdrawn limits and unreadable answers in a row.
+        failures: u32,
+        /// For how long.
+        left: Duration,
     },
     /// The plugin computed for too long.
     #[error("the plugin `{notifier}` used up its {} ms of CPU time", budget.as_millis())]
@@ -149,6 +171,28 @@ pub enum NotifierError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The plugin's component is not the one that is trusted.
+    #[error("the plugin `{notifier}` {}", mistrust(found, trusted.as_deref()))]
+    Untrusted {
+        /// The plugin.
+        notifier: String,
+        /// The SHA-256 of what is there.
+        found: String,
+        /// The SHA-256 of what is trusted; `None`: nobody said.
+        trusted: Option<String>,
+        /// Who brought it.
+        origin: Origin,
+    },
+    /// The plugin's files can't be read, or anybody could have written them.
+    #[error("the plugin `{notifier}` can't be read: {reason}")]
+    Unreadable {
+        /// The plugin.
+        notifier: String,
+        /// What is wrong.
+        reason: String,
+        /// The way out.
+        hint: String,
+    },
     /// This program's own fault.
     #[error("the plugin host failed: {0}")]
     Host(String),
@@ -159,26 +203,49 @@ impl NotifierError {
     pub fn class(&self) -> ErrorClass {
         match self {
             // A loaded machine stretches both, and a provider may be slow today.
-            Self::RateLimited { .. } | Self::Transient { .. } | Self::Cpu { .. } | Self::WallClock { .. } => {
-                ErrorClass::Transient
-            }
+            Self::RateLimited { .. }
+            | Self::Transient { .. }
+            | Self::Cpu { .. }
+            | Self::WallClock { .. }
+            | Self::Quarantined { .. } => ErrorClass::Transient,
             Self::Unknown { .. }
             | Self::Config { .. }
             | Self::EgressDenied { .. }
-            | Self::BadComponent { .. } => ErrorClass::Config,
+            | Self::BadComponent { .. }
+            | Self::Untrusted { .. }
+            | Self::Unreadable { .. } => ErrorClass::Config,
             Self::Unauthorized { .. }
             | Self::Gone { .. }
             | Self::Permanent { .. }
             | Self::Trap { .. }
+            | Self::BadReturn { .. }
             | Self::Memory { .. }
             | Self::Limit { .. } => ErrorClass::Permanent,
             Self::Host(_) => ErrorClass::Bug,
         }
     }
 
-    /// How long the provider wants to be left alone, at most an hour.
+    /// Whether the whole channel has to wait, through no fault of this message: that uses up no try.
+    pub fn asks_for_patience(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Quarantined { .. })
+    }
+
+    /// Whether the plugin itself has failed, whatever it was to tell.
+    pub(crate) fn is_the_plugins_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Trap { .. }
+                | Self::BadReturn { .. }
+                | Self::Cpu { .. }
+                | Self::Memory { .. }
+                | Self::Limit { .. }
+        )
+    }
+
+    /// How long the provider, or a plugin's quarantine, wants it to be left alone; at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Quarantined { left, .. } => Some(*left),
             Self::RateLimited { after, .. } | Self::Transient { after, .. } => *after,
             _ => None,
         }
@@ -194,6 +261,8 @@ impl NotifierError {
                 | Self::Gone { .. }
                 | Self::EgressDenied { .. }
                 | Self::BadComponent { .. }
+                | Self::Untrusted { .. }
+                | Self::Unreadable { .. }
         )
     }
 
@@ -213,12 +282,51 @@ impl NotifierError {
             Self::Gone { .. } => {
                 Some("look whether the channel's address or destination still exists".into())
             }
-            Self::EgressDenied { origin, openable: true, .. } => {
-                Some(format!("if it should: `allow = [\"{origin}\"]` in the channel's table"))
+            Self::EgressDenied { notifier, origin, openable: true, allowed_in, .. } => {
+                Some(allowed_in.hint(notifier, origin))
             }
             Self::BadComponent { .. } => Some("build it again from its sources".into()),
+            Self::Untrusted { notifier, origin: Origin::File, found, .. } => {
+                Some(format!("if it is the one you want: `sha256 = \"{found}\"` in `[plugins.{notifier}]`"))
+            }
+            Self::Untrusted { notifier, .. } => Some(format!(
+                "`uptime plugin inspect {notifier}` shows what is there now, `uptime plugin trust {notifier}` trusts it"
+            )),
+            Self::Unreadable { hint, .. } => Some(hint.clone()),
             Self::Host(_) => Some("this is a bug in uptime".into()),
             _ => None,
+        }
+    }
+}
+
+/// Where an operator allows a plugin a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowedIn {
+    /// In the table of the channel.
+    Channel,
+    /// In the grant of an added plugin.
+    Grant,
+    /// In the table of a plugin of the file.
+    PluginTable,
+}
+
+impl AllowedIn {
+    fn hint(self, notifier: &str, origin: &str) -> String {
+        match self {
+            Self::Channel => format!("if it should: `allow = [\"{origin}\"]` in the channel's table"),
+            Self::Grant => format!("if it should: `uptime plugin trust {notifier} --allow {origin}`"),
+            Self::PluginTable => format!("if it should: `allow = [\"{origin}\"]` in `[plugins.{notifier}]`"),
+        }
+    }
+}
+
+fn mistrust(found: &str, trusted: Option<&str>) -> String {
+    match trusted {
+        Some(trusted) => {
+            format!("is not the one that is trusted: its SHA-256 is `{found}`, and `{trusted}` is trusted")
+        }
+        None => {
+            format!("is trusted by nobody: its SHA-256 is `{found}`, and no `sha256` says that it may be")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The host: which notifiers there are, and one bounded call of one of them.
+//! The host: the notifiers that there are, and one bounded call of one of them.
 //!
 //! A call gets a fresh store, a place among its plugin's concurrent calls, and a deadline. Whatever the guest does,
 //! the call ends within its limits in a typed result, and the next call knows nothing of it.
@@ -12,19 +12,19 @@ use crate::description;
 use crate::egress::{Egress, Policy};
 use crate::error::{ConfigProblem, NotifierError};
 use crate::limits::Limits;
-use crate::plugin::{self, BUILT_IN, Plugin};
+use crate::plugin::{self, Described, Plugin, Ready};
 use crate::sandbox::{self, Ticker};
 use crate::secrets::References;
 use crate::settings::{self, ResolvedSetting, ResolvedSettings};
-use std::borrow::Cow;
+use crate::source::{Examination, PluginSource};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::Description;
+use uptime_core::notifier::{Description, LimitChanges};
 use uptime_core::secret::Secret;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
@@ -48,6 +48,8 @@ pub struct Delivery<'a> {
     pub settings: &'a ResolvedSettings,
     /// The channel's extra egress.
     pub allow: &'a [HostGrant],
+    /// What the call may use up, over what the plugin may.
+    pub limits: &'a LimitChanges,
     /// The channel's name.
     pub channel: &'a str,
     /// What to tell.
@@ -102,23 +104,21 @@ type Guest<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a
 impl NotifierHost {
     /// A host with the notifiers that are part of the program. Each is compiled at its first use.
     pub fn new(options: HostOptions) -> Result<Self, NotifierError> {
-        Self::with_plugins(options, [])
+        Self::with_plugins(options, Vec::<PluginSource>::new())
     }
 
-    /// A host with more plugins, by name and component. One that bears the name of another takes its place.
+    /// A host with more plugins. One that bears the name of another takes its place.
     pub fn with_plugins(
         options: HostOptions,
-        plugins: impl IntoIterator<Item = (String, Vec<u8>)>,
+        plugins: impl IntoIterator<Item = impl Into<PluginSource>>,
     ) -> Result<Self, NotifierError> {
         let engine = sandbox::engine().map_err(|error| host_failed(&error))?;
         let mut linker = Linker::new(&engine);
         NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)
             .map_err(|error| host_failed(&error))?;
-        let built_in = BUILT_IN.into_iter().map(|(name, bytes)| (name.to_owned(), Cow::Borrowed(bytes)));
-        let added = plugins.into_iter().map(|(name, bytes)| (name, Cow::Owned(bytes)));
-        let plugins = built_in
-            .chain(added)
-            .map(|(name, bytes)| (name.clone(), Plugin::new(name, bytes, options.limits.clone())))
+        let plugins = PluginSource::built_in()
+            .chain(plugins.into_iter().map(Into::into))
+            .map(|source| (source.name.clone(), Plugin::new(source, &options.limits)))
             .collect();
         Ok(Self {
             inner: Arc::new(Inner {
@@ -137,6 +137,25 @@ impl NotifierHost {
     /// The notifiers' names, sorted.
     pub fn names(&self) -> Vec<String> {
         self.inner.plugins.keys().cloned().collect()
+    }
+
+    /// The plugins, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &PluginSource> {
+        self.inner.plugins.values().map(|plugin| &plugin.source)
+    }
+
+    /// What a plugin is, and what it says of itself.
+    pub async fn examine(&self, name: &str) -> Result<Examination, NotifierError> {
+        let plugin = self.inner.plugin(name)?;
+        let described = self.inner.described(plugin).await?;
+        let ready = self.inner.ready(plugin).await?;
+        Ok(Examination {
+            own_name: described.own_name.clone(),
+            description: described.description.clone(),
+            interface: ready.interface.clone(),
+            sha256: ready.sha256.clone(),
+            size: ready.size,
+        })
     }
 
     /// What a notifier says of itself.
@@ -198,8 +217,12 @@ impl Inner {
 
     /// The plugin's description, asked for once.
     async fn description<'a>(&self, plugin: &'a Plugin) -> Result<&'a Description, NotifierError> {
+        Ok(&self.described(plugin).await?.description)
+    }
+
+    async fn described<'a>(&self, plugin: &'a Plugin) -> Result<&'a Described, NotifierError> {
         plugin
-            .description
+            .described
             .get_or_try_init(|| async {
                 let call = Call::new(
                     &plugin.name,
@@ -215,11 +238,10 @@ impl Inner {
                     .await;
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
                 let description = description::checked(convert::description(answer?)).map_err(bad)?;
-                let name = &description.name;
-                if *name != plugin.name && self.plugins.contains_key(name) {
-                    return Err(bad(format!("it says that its name is `{name}`, which is another plugin's")));
-                }
-                Ok(description)
+                Ok(Described {
+                    own_name: description.name.clone(),
+                    description: Description { name: plugin.name.clone(), ..description },
+                })
             })
             .await
     }
@@ -244,11 +266,7 @@ impl Inner {
             Ok(prepared) => prepared,
             Err(error) => return (Err(error), None),
         };
-        let asked = description.hosts.iter().filter_map(|host| host.parse().ok());
-        let policy = Policy {
-            granted: asked.chain(settings::origins(description, delivery.settings)).collect(),
-            allowed: delivery.allow.to_vec(),
-        };
+        let policy = plugin.policy(description, delivery.settings, delivery.allow);
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
         delivery.hidden.iter().for_each(|value| references.hide(value));
@@ -260,7 +278,7 @@ impl Inner {
             now_ms: now_ms(),
             opening_remote_id: delivery.opening_remote_id.map(str::to_owned),
         };
-        let call = Call::new(name, &plugin.limits, references, policy, outlet);
+        let call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
         let (answer, call) = self
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
@@ -268,10 +286,10 @@ impl Inner {
                 })
             })
             .await;
-        (receipt(name, description, answer, &call), Some(call))
+        (receipt(plugin, description, answer, &call), Some(call))
     }
 
-    /// Runs one function of a fresh instance within the plugin's limits.
+    /// Runs one function of a fresh instance within the call's limits.
     async fn call<T>(
         &self,
         plugin: &Plugin,
@@ -282,11 +300,15 @@ impl Inner {
             Ok(ready) => ready,
             Err(error) => return (Err(error), call),
         };
+        if let Err(error) = plugin.quarantine.admit(&plugin.name, Instant::now()) {
+            return (Err(error), call);
+        }
         let _slot = plugin.slots.acquire().await;
         let _running = self.ticker.run();
-        let mut store = sandbox::store(&self.engine, plugin.limits.handed_over, call);
-        let outcome = tokio::time::timeout(plugin.limits.wall_clock, async {
-            let instance = ready.instance_pre().instantiate_async(&mut store).await?;
+        let wall_clock = call.limits.wall_clock;
+        let mut store = sandbox::store(&self.engine, call.limits.handed_over, call);
+        let outcome = tokio::time::timeout(wall_clock, async {
+            let instance = ready.guest.instance_pre().instantiate_async(&mut store).await?;
             // Whether its functions have the right types is told here, and not when it was linked.
             let guest = NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(Misfit))?;
             function(&guest, &mut store).await
@@ -296,33 +318,36 @@ impl Inner {
         let result = match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(broken_off(plugin, &call, &error)),
-            Err(_) => Err(NotifierError::WallClock {
-                notifier: plugin.name.clone(),
-                limit: plugin.limits.wall_clock,
-            }),
+            Err(_) => Err(NotifierError::WallClock { notifier: plugin.name.clone(), limit: wall_clock }),
         };
+        let failed = result.as_ref().is_err_and(NotifierError::is_the_plugins_fault);
+        plugin.quarantine.note(&plugin.name, plugin.limits.failures, failed, Instant::now());
         (result, call)
     }
 
-    /// The plugin, compiled and linked; done once.
-    async fn ready<'a>(
-        &self,
-        plugin: &'a Plugin,
-    ) -> Result<&'a crate::bindings::NotifierPluginPre<Call>, NotifierError> {
+    /// The plugin, found to be the trusted one, compiled and linked; done once. What went wrong is tried again at the
+    /// next call: an operator may have mended it.
+    async fn ready<'a>(&self, plugin: &'a Plugin) -> Result<&'a Ready, NotifierError> {
         plugin
             .ready
             .get_or_try_init(|| async {
-                let (engine, cache, bytes) =
-                    (self.engine.clone(), Arc::clone(&self.cache), plugin.bytes.clone());
+                let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));
+                let (name, source) = (plugin.name.clone(), plugin.source.component.clone());
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
-                plugin::look(&bytes).map_err(bad)?;
-                let component = tokio::task::spawn_blocking(move || cache.load(&engine, &bytes))
-                    .await
-                    .map_err(|error| {
-                        NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name))
-                    })?
-                    .map_err(|error| bad(plugin::one_line(&error)))?;
-                plugin::link(&self.engine, &self.linker, &component).map_err(bad)
+                let loaded = tokio::task::spawn_blocking(move || {
+                    let found = source.load(&name)?;
+                    let compiled = plugin::look(&found.bytes).and_then(|()| {
+                        cache.load(&engine, &found.bytes).map_err(|error| plugin::one_line(&error))
+                    });
+                    Ok((found.sha256, found.bytes.len(), compiled))
+                });
+                let (sha256, size, compiled) = loaded.await.map_err(|error| {
+                    NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name))
+                })??;
+                let (guest, interface) = compiled
+                    .and_then(|component| plugin::link(&self.engine, &self.linker, &component))
+                    .map_err(bad)?;
+                Ok(Ready { guest, interface, sha256, size })
             })
             .await
     }
@@ -330,7 +355,7 @@ impl Inner {
 
 /// What came of a delivery.
 fn receipt(
-    name: &str,
+    plugin: &Plugin,
     description: &Description,
     answer: Result<
         Result<crate::bindings::exports::uptime::notifier::notifier::Receipt, guest::NotifyError>,
@@ -348,12 +373,13 @@ fn receipt(
         }),
         // Whatever the guest makes of it: somebody has to look at the grants.
         (Err(_), Some(denial)) => Err(NotifierError::EgressDenied {
-            notifier: name.to_owned(),
+            notifier: plugin.name.clone(),
             origin: denial.origin.clone(),
             reason: denial.reason.clone(),
             openable: denial.openable,
+            allowed_in: plugin.allowed_in(description, &denial.origin),
         }),
-        (Err(error), None) => Err(convert::notify_error(name, error, |text| call.said(text, 500))),
+        (Err(error), None) => Err(convert::notify_error(&plugin.name, error, |text| call.said(text, 500))),
     }
 }
 
@@ -379,7 +405,7 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
 /// Why a guest did not return.
 fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> NotifierError {
     let notifier = plugin.name.clone();
-    let limits = &plugin.limits;
+    let limits = &call.limits;
     if error.is::<Misfit>() {
         let reason = format!("it has functions of other types: {}", error.root_cause());
         return NotifierError::BadComponent { notifier, reason: call.said(&reason, 500) };
@@ -412,12 +438,14 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
         let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
         return NotifierError::Limit { notifier, limit };
     }
-    let message = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => call.said(&error.root_cause().to_string(), 500),
-    };
     tracing::warn!(notifier, error = call.said(&format!("{error:#}"), 2_000), "a plugin crashed");
-    NotifierError::Trap { notifier, message }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => NotifierError::Trap { notifier, message: trap.to_string() },
+        // Everything else that ends a call is wasmtime's refusal of what the guest handed over.
+        None => {
+            NotifierError::BadReturn { notifier, message: call.said(&error.root_cause().to_string(), 500) }
+        }
+    }
 }
 
 fn host_failed(error: &wasmtime::Error) -> NotifierError {

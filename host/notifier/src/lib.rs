@@ -15,12 +15,17 @@ mod error;
 mod host;
 mod limits;
 mod plugin;
+mod quarantine;
+pub mod registry;
 mod sandbox;
 mod secrets;
 mod settings;
+mod source;
 
 pub use call::RequestPreview;
-pub use error::{ConfigProblem, NotifierError};
+pub use error::{AllowedIn, ConfigProblem, NotifierError};
 pub use host::{Delivery, HostOptions, NotifierHost, Receipt};
 pub use limits::Limits;
+pub use plugin::is_built_in;
 pub use settings::{ResolvedSetting, ResolvedSettings};
+pub use source::{Component, Examination, Origin, PluginSource, sha256};

@@ -4,6 +4,7 @@
 //! a guest that dies of it is told apart from one that crashes. CPU is counted in ticks of the engine's epoch.
 
 use std::time::Duration;
+use uptime_core::notifier::{Limit, LimitChanges};
 use wasmtime::ResourceLimiter;
 
 /// What one call of a plugin may use up.
@@ -33,6 +34,8 @@ pub struct Limits {
     pub log_line_chars: usize,
     /// Calls of the same plugin at the same time; what is over waits.
     pub concurrency: usize,
+    /// Crashes, overdrawn limits and unreadable answers in a row after which the plugin is left alone for a while; 0: never.
+    pub failures: u32,
 }
 
 impl Limits {
@@ -44,21 +47,58 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let value = |limit: Limit| limit.default_value();
         Self {
-            cpu: Duration::from_millis(500),
-            wall_clock: Duration::from_secs(45),
-            memory: 16 * 1024 * 1024,
-            table_entries: 20_000,
-            handed_over: 8 * 1024 * 1024,
-            requests: 8,
-            request_timeout: Duration::from_secs(20),
-            request_body: 256 * 1024,
-            response_body: 64 * 1024,
-            log_lines: 50,
-            log_line_chars: 500,
-            concurrency: 256,
+            cpu: Duration::from_millis(value(Limit::Cpu)),
+            wall_clock: Duration::from_millis(value(Limit::Timeout)),
+            memory: bytes(value(Limit::Memory)),
+            table_entries: bytes(value(Limit::TableEntries)),
+            handed_over: bytes(value(Limit::HandedOver)),
+            requests: count(value(Limit::Requests)),
+            request_timeout: Duration::from_millis(value(Limit::RequestTimeout)),
+            request_body: bytes(value(Limit::RequestBody)),
+            response_body: bytes(value(Limit::ResponseBody)),
+            log_lines: count(value(Limit::LogLines)),
+            log_line_chars: bytes(value(Limit::LogLineChars)),
+            concurrency: bytes(value(Limit::Concurrency)),
+            failures: count(value(Limit::Failures)),
         }
     }
+}
+
+impl Limits {
+    /// These, but for what `changes` says.
+    #[must_use]
+    pub fn with(&self, changes: &LimitChanges) -> Self {
+        let mut limits = self.clone();
+        for (limit, value) in changes.iter() {
+            match limit {
+                Limit::Cpu => limits.cpu = Duration::from_millis(value),
+                Limit::Timeout => limits.wall_clock = Duration::from_millis(value),
+                Limit::Memory => limits.memory = bytes(value),
+                Limit::TableEntries => limits.table_entries = bytes(value),
+                Limit::HandedOver => limits.handed_over = bytes(value),
+                Limit::Requests => limits.requests = count(value),
+                Limit::RequestTimeout => limits.request_timeout = Duration::from_millis(value),
+                Limit::RequestBody => limits.request_body = bytes(value),
+                Limit::ResponseBody => limits.response_body = bytes(value),
+                Limit::LogLines => limits.log_lines = count(value),
+                Limit::LogLineChars => limits.log_line_chars = bytes(value),
+                Limit::Concurrency => limits.concurrency = bytes(value),
+                Limit::Failures => limits.failures = count(value),
+            }
+        }
+        limits
+    }
+}
+
+/// A size of this machine. The bounds of the limits fit into it everywhere.
+fn bytes(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn count(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// Grants or denies memory and tables, and remembers a denial.
@@ -122,5 +162,23 @@ impl ResourceLimiter for Memory {
 
     fn memories(&self) -> usize {
         4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_moves_its_own_limit() {
+        for limit in Limit::ALL {
+            let mut changes = LimitChanges::default();
+            changes.set(limit, *limit.bounds().end()).expect("within the bounds");
+            let moved = Limits::default().with(&changes);
+            assert_ne!(moved, Limits::default(), "{limit:?}");
+            let mut back = LimitChanges::default();
+            back.set(limit, limit.default_value()).expect("within the bounds");
+            assert_eq!(moved.with(&back), Limits::default(), "{limit:?}");
+        }
     }
 }

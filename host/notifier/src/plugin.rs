@@ -3,10 +3,16 @@
 
 use crate::bindings::NotifierPluginPre;
 use crate::call::Call;
+use crate::egress::Policy;
+use crate::error::AllowedIn;
 use crate::limits::Limits;
-use std::borrow::Cow;
+use crate::quarantine::Quarantine;
+use crate::settings::{self, ResolvedSettings};
+use crate::source::{Origin, PluginSource};
 use tokio::sync::{OnceCell, Semaphore};
+use uptime_core::grant::HostGrant;
 use uptime_core::notifier::Description;
+use url::Url;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -22,26 +28,80 @@ pub(crate) const BUILT_IN: [(&str, &[u8]); 4] = [
     ("webhook", include_bytes!("../../../plugins/built/webhook.wasm")),
 ];
 
+/// Whether a plugin of this name is part of the program.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+}
+
 /// One plugin.
 pub(crate) struct Plugin {
     pub(crate) name: String,
-    pub(crate) bytes: Cow<'static, [u8]>,
+    pub(crate) source: PluginSource,
     pub(crate) limits: Limits,
-    pub(crate) ready: OnceCell<NotifierPluginPre<Call>>,
-    pub(crate) description: OnceCell<Description>,
+    pub(crate) ready: OnceCell<Ready>,
+    pub(crate) described: OnceCell<Described>,
     /// One permit a call.
     pub(crate) slots: Semaphore,
+    pub(crate) quarantine: Quarantine,
+}
+
+/// A plugin that can be called.
+pub(crate) struct Ready {
+    pub(crate) guest: NotifierPluginPre<Call>,
+    /// The version of the interface that it is built for.
+    pub(crate) interface: String,
+    pub(crate) sha256: String,
+    pub(crate) size: usize,
+}
+
+/// What a plugin has said of itself.
+pub(crate) struct Described {
+    /// The name that it gives itself. Nobody goes by it once the plugin is there: an operator may have chosen another.
+    pub(crate) own_name: String,
+    /// With the name that it goes by.
+    pub(crate) description: Description,
 }
 
 impl Plugin {
-    pub(crate) fn new(name: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>, limits: Limits) -> Self {
+    pub(crate) fn new(source: PluginSource, limits: &Limits) -> Self {
+        let limits = limits.with(&source.limits);
         Self {
-            name: name.into(),
-            bytes: bytes.into(),
+            name: source.name.clone(),
             slots: Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            source,
             limits,
+            quarantine: Quarantine::default(),
             ready: OnceCell::new(),
-            description: OnceCell::new(),
+            described: OnceCell::new(),
+        }
+    }
+
+    /// What a call for a channel with these settings and grants may reach. What a plugin asks for is granted to those
+    /// that are part of the program; for any other it takes the operator's word, too.
+    pub(crate) fn policy(
+        &self,
+        description: &Description,
+        settings: &ResolvedSettings,
+        allow: &[HostGrant],
+    ) -> Policy {
+        let is_ours = self.source.origin == Origin::BuiltIn;
+        let asked = description.hosts.iter().filter(|_| is_ours).filter_map(|host| host.parse().ok());
+        Policy {
+            granted: asked.chain(settings::origins(description, settings)).collect(),
+            allowed: self.source.allow.iter().chain(allow).cloned().collect(),
+        }
+    }
+
+    /// Where an operator would allow `origin`: what the plugin asks for, for all its channels.
+    pub(crate) fn allowed_in(&self, description: &Description, origin: &str) -> AllowedIn {
+        let asks = Url::parse(origin).is_ok_and(|url| {
+            let hosts = description.hosts.iter().filter_map(|host| host.parse::<HostGrant>().ok());
+            hosts.into_iter().any(|host| host.covers(&url))
+        });
+        match self.source.origin {
+            Origin::Installed if asks => AllowedIn::Grant,
+            Origin::File if asks => AllowedIn::PluginTable,
+            _ => AllowedIn::Channel,
         }
     }
 }
@@ -59,12 +119,13 @@ pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A compiled component, its imports resolved; the reason when it is no plugin for this host.
+/// A compiled component, its imports resolved, and its version of the interface; the reason when it is no plugin for
+/// this host.
 pub(crate) fn link(
     engine: &Engine,
     linker: &Linker<Call>,
     component: &Component,
-) -> Result<NotifierPluginPre<Call>, String> {
+) -> Result<(NotifierPluginPre<Call>, String), String> {
     let ty = component.component_type();
     let version = ty
         .exports(engine)
@@ -76,7 +137,8 @@ pub(crate) fn link(
             VERSIONS.join(", ")
         ));
     }
-    linker.instantiate_pre(component).and_then(NotifierPluginPre::new).map_err(|error| one_line(&error))
+    let guest = linker.instantiate_pre(component).and_then(NotifierPluginPre::new);
+    guest.map(|guest| (guest, version)).map_err(|error| one_line(&error))
 }
 
 /// An error of wasmtime with its causes.

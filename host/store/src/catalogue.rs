@@ -151,10 +151,11 @@ async fn apply_channels(
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         sqlx::query(
-            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
-               settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow, source = EXCLUDED.source,
+               settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
+               limits = EXCLUDED.limits, source = EXCLUDED.source,
                learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
         )
         .bind(&channel.name)
@@ -163,6 +164,7 @@ async fn apply_channels(
         .bind(&columns["settings"])
         .bind(&columns["filter"])
         .bind(allow)
+        .bind(&columns["limits"])
         .bind(wanted.source.as_str())
         .execute(&mut *connection)
         .await?;
@@ -339,6 +341,7 @@ fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, S
         ("settings", json("settings", name, &channel.settings)?),
         ("filter", json("filter", name, &channel.filter)?),
         ("allow", json("allow", name, &channel.allow)?),
+        ("limits", json("limits", name, &channel.limits)?),
     ]))
 }
 
@@ -358,7 +361,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
 }
 
 async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow FROM channels")
+    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits FROM channels")
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -369,6 +372,7 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
                 ("settings", row.try_get("settings")?),
                 ("filter", row.try_get("filter")?),
                 ("allow", row.try_get("allow")?),
+                ("limits", row.try_get("limits")?),
             ]);
             Ok((
                 row.try_get("name")?,

@@ -21,6 +21,7 @@ use uptime_core::channel::Settings;
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::notifier::LimitChanges;
 
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct ChannelRow {
     pub settings: Settings,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
+    /// What a call for it may use up, over what its notifier may.
+    pub limits: LimitChanges,
     /// Since when it can't be delivered to, if so.
     pub broken_at: Option<Timestamp>,
     /// Why.
@@ -91,6 +94,20 @@ pub enum DeliveryEnd {
 }
 
 impl DeliveryEnd {
+    fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retry { error, .. } | Self::Failed { error, .. } => Some(error),
+            Self::Delivered { .. } | Self::Muted => None,
+        }
+    }
+
+    fn remote_id(&self) -> Option<&str> {
+        match self {
+            Self::Delivered { remote_id, .. } => remote_id.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The failure of the delivery's job, if it is not done with.
     fn job_failure(&self, claim: Claim) -> Option<JobFailure> {
         match self {
@@ -175,58 +192,35 @@ impl Store {
         rows.iter().map(channel).collect()
     }
 
-    /// Records a try and what follows, if the job is still ours; `false` means that the lease was lost and nothing
-    /// was written.
-    pub async fn record_delivery(&self, tried: &DeliveryTry) -> Result<bool, StoreError> {
+    /// Records tries and what follows from each, all in one transaction. Gives back the jobs that were still ours; of the
+    /// others, whose lease was lost, nothing is written. There is one try of each job.
+    pub async fn record_deliveries(&self, tries: &[&DeliveryTry]) -> Result<HashSet<JobId>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
-        let ours = match tried.end.job_failure(tried.claim) {
-            None => crate::queue::complete(&mut transaction, &[tried.claim]).await?,
-            Some(failure) => crate::queue::fail(&mut transaction, &[failure]).await?,
-        };
-        if ours.is_empty() {
-            return Ok(false);
+        let (mut done, mut failures) = (Vec::new(), Vec::new());
+        for tried in tries {
+            match tried.end.job_failure(tried.claim) {
+                None => done.push(tried.claim),
+                Some(failure) => failures.push(failure),
+            }
         }
-        let (state, error, remote_id) = match &tried.end {
-            DeliveryEnd::Delivered { remote_id, .. } => ("delivered", None, remote_id.as_deref()),
-            DeliveryEnd::Retry { error, .. } => ("queued", Some(error.as_str()), None),
-            DeliveryEnd::Failed { error, .. } => ("failed", Some(error.as_str()), None),
-            DeliveryEnd::Muted => ("muted", None, None),
-        };
-        let tries = i32::from(!matches!(tried.end, DeliveryEnd::Muted));
-        let attempt: Option<i32> = sqlx::query_scalar(
-            "UPDATE notifications SET state = $2, attempts = attempts + $3, last_error = coalesce($4, last_error),
-                    remote_id = coalesce($5, remote_id), delivered_at = CASE WHEN $2 = 'delivered' THEN now() END
-             WHERE id = $1 RETURNING attempts",
-        )
-        .bind(tried.notification.0)
-        .bind(state)
-        .bind(tries)
-        .bind(error)
-        .bind(remote_id)
-        .fetch_optional(&mut transaction)
-        .await?;
-        let Some(attempt) = attempt else {
-            // Its monitor or channel was removed while it was sent: there is nothing left to record, and nobody to tell.
-            transaction.rollback().await?;
-            self.complete(&[tried.claim]).await?;
-            return Ok(true);
-        };
-        sqlx::query(
-            "INSERT INTO delivery_attempts (notification_id, attempt, started_at, duration_ms, outcome, status_code, message)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(tried.notification.0)
-        .bind(attempt)
-        .bind(instant(tried.started_at))
-        .bind(uptime_core::duration::to_ms(tried.took))
-        .bind(tried.outcome)
-        .bind(tried.status.and_then(|status| i16::try_from(status).ok()))
-        .bind(&tried.message)
-        .execute(&mut transaction)
-        .await?;
-        note_channel(&mut transaction, tried).await?;
+        let mut ours = HashSet::new();
+        if !done.is_empty() {
+            ours.extend(crate::queue::complete(&mut transaction, &done).await?);
+        }
+        if !failures.is_empty() {
+            ours.extend(crate::queue::fail(&mut transaction, &failures).await?);
+        }
+        let written: Vec<&DeliveryTry> =
+            tries.iter().copied().filter(|tried| ours.contains(&tried.claim.id)).collect();
+        if !written.is_empty() {
+            let known = insert_tries(&mut transaction, &written).await?;
+            let (known, gone): (Vec<_>, Vec<_>) =
+                written.into_iter().partition(|tried| known.contains(&tried.notification));
+            forget_jobs(&mut transaction, &gone).await?;
+            note_channels(&mut transaction, &known).await?;
+        }
         transaction.commit().await?;
-        Ok(true)
+        Ok(ours)
     }
 
     /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try. Gives back the jobs
@@ -253,17 +247,83 @@ impl Store {
     }
 }
 
-/// What the try says about the channel itself: it works, it must wait, or it is broken.
+/// Writes each try down and moves its notification on. Gives back the notifications that are still there.
+async fn insert_tries(
+    connection: &mut Session,
+    tries: &[&DeliveryTry],
+) -> Result<HashSet<NotificationId>, StoreError> {
+    let ends = || tries.iter().map(|tried| &tried.end);
+    let state = |end: &DeliveryEnd| match end {
+        DeliveryEnd::Delivered { .. } => "delivered",
+        DeliveryEnd::Retry { .. } => "queued",
+        DeliveryEnd::Failed { .. } => "failed",
+        DeliveryEnd::Muted => "muted",
+    };
+    let ids: Vec<i64> = sqlx::query_scalar(include_str!("../queries/insert_tries.sql"))
+        .bind(tries.iter().map(|tried| tried.notification.0).collect::<Vec<_>>())
+        .bind(ends().map(state).collect::<Vec<_>>())
+        .bind(ends().map(|end| !matches!(end, DeliveryEnd::Muted)).collect::<Vec<_>>())
+        .bind(ends().map(DeliveryEnd::error).collect::<Vec<_>>())
+        .bind(ends().map(DeliveryEnd::remote_id).collect::<Vec<_>>())
+        .bind(tries.iter().map(|tried| instant(tried.started_at)).collect::<Vec<_>>())
+        .bind(tries.iter().map(|tried| uptime_core::duration::to_ms(tried.took)).collect::<Vec<_>>())
+        .bind(tries.iter().map(|tried| tried.outcome).collect::<Vec<_>>())
+        .bind(
+            tries
+                .iter()
+                .map(|tried| tried.status.and_then(|status| i16::try_from(status).ok()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(tries.iter().map(|tried| tried.message.as_deref()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().map(NotificationId).collect())
+}
+
+/// The monitor or channel of these was removed while they were sent: there is nothing left to record, nothing to try
+/// again, and nobody to tell.
+async fn forget_jobs(connection: &mut Session, gone: &[&DeliveryTry]) -> Result<(), StoreError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = gone.iter().map(|tried| tried.claim.id.0).collect();
+    sqlx::query(
+        "WITH waiting AS (DELETE FROM jobs WHERE id = ANY ($1)) DELETE FROM failed_jobs WHERE id = ANY ($1)",
+    )
+    .bind(ids)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What the tries say about the channels themselves: one works, it must wait, or it is broken.
+async fn note_channels(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
+    let works: Vec<i64> = tries
+        .iter()
+        .filter(|tried| matches!(tried.end, DeliveryEnd::Delivered { .. }))
+        .map(|tried| tried.channel.0)
+        .collect::<HashSet<_>>()
+        .into_iter()
+        .collect();
+    if !works.is_empty() {
+        sqlx::query(
+            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL
+             WHERE id = ANY ($1) AND (broken_at IS NOT NULL OR paused_until <= now())",
+        )
+        .bind(works)
+        .execute(&mut *connection)
+        .await?;
+    }
+    for tried in tries {
+        note_channel(connection, tried).await?;
+    }
+    Ok(())
+}
+
+/// What one try says about its channel, beyond that it works. Rarely anything.
 async fn note_channel(connection: &mut Session, tried: &DeliveryTry) -> Result<(), StoreError> {
     match &tried.end {
         DeliveryEnd::Delivered { learned, pause, .. } => {
-            sqlx::query(
-                "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL
-                 WHERE id = $1 AND (broken_at IS NOT NULL OR paused_until <= now())",
-            )
-            .bind(tried.channel.0)
-            .execute(&mut *connection)
-            .await?;
             if !learned.is_empty() {
                 let learned = serde_json::to_value(learned).map_err(|error| StoreError::Row {
                     column: "learned",
@@ -393,6 +453,7 @@ fn channel(row: &sqlx::postgres::PgRow) -> Result<ChannelRow, StoreError> {
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
         allow,
+        limits: row.json("limits", || format!("channel `{name}`"))?,
         name,
     })
 }

@@ -115,7 +115,7 @@ impl Store {
                 .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
                 .bind(lanes)
                 .bind(running)
-                .bind(RANKED_JOBS.max(limit))
+                .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
                 .bind(request.lease.as_secs_f64())
                 .fetch_all(&self.sessions)
                 .await?
@@ -213,8 +213,12 @@ impl Store {
     }
 }
 
-/// How many ready jobs of a queue with lanes a claim looks at.
-const RANKED_JOBS: i64 = 2_000;
+/// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
+/// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this
+/// claim is found by the next, which leaves that lane out.
+const RANKED_PER_JOB: i64 = 8;
+const RANKED_FEWEST: i64 = 200;
+const RANKED_MOST: i64 = 2_000;
 
 /// Deletes finished jobs within a transaction of the caller's.
 pub(crate) async fn complete(

@@ -2,6 +2,8 @@
 //!
 //! Which settings there are is the notifier's word: its [`Description`] is read like any other part of the schema.
 
+use super::Notifiers;
+use super::limits::{self, Whose};
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Takes, Text, quoted};
@@ -23,12 +25,13 @@ pub(super) struct Found {
 }
 
 /// Reads `[channels]`.
-pub(super) fn read(root: &mut Table<'_, '_>, notifiers: &[Description]) -> Vec<Found> {
+pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<Found> {
     root.tables("channels", |name, table| channel(name, table, notifiers))
 }
 
-fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: &[Description]) -> Option<Found> {
-    let names = notifiers.iter().map(|notifier| notifier.name.as_str()).collect();
+fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Option<Found> {
+    let described = notifiers.described.iter().map(|notifier| notifier.name.as_str());
+    let names = described.chain(notifiers.silent.iter().map(String::as_str)).collect();
     let notifier = table.required("notifier", "The plugin that delivers.", &NotifierName(names));
     let enabled = table.or("enabled", "A disabled channel is told nothing.", true, &Boolean);
     let events = table.optional(
@@ -56,6 +59,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: &[Description]) -> 
         "nowhere else",
         &List { of: Grant, count: 0..=20, or_one: false },
     );
+    let limits = limits::read(table, Whose::Channel);
     let settings = settings(table, notifier.as_deref(), notifiers);
     let groups = groups.unwrap_or_default();
     let names: Vec<String> = groups.iter().map(|(group, _)| group.clone()).collect();
@@ -65,27 +69,28 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: &[Description]) -> 
         tags: tags.unwrap_or_default(),
     };
     let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
-    Some(Found { channel: Channel { name, notifier: notifier?, enabled, settings, filter, allow }, groups })
+    let channel = Channel { name, notifier: notifier?, enabled, settings, filter, allow, limits };
+    Some(Found { channel, groups })
 }
 
 fn event() -> Choice<EventType> {
     Choice::new(EventType::ALL.iter().map(|event| (event.as_str(), *event)))
 }
 
-fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: &[Description]) -> Settings {
+fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: Notifiers<'_>) -> Settings {
     let mut settings = Settings::new();
-    let known = notifiers.iter().find(|description| Some(description.name.as_str()) == notifier);
+    let known = notifiers.described.iter().find(|description| Some(description.name.as_str()) == notifier);
     for field in known.into_iter().flat_map(|description| &description.fields) {
         if let Some(setting) = setting(table, field) {
             settings.insert(field.key.clone(), setting);
         }
     }
     if known.is_none() && !table.is_reference() {
-        // The notifier is missing or misspelt, which is reported; its keys can't be judged.
+        // The notifier is missing, misspelt or silent, which is reported; its keys can't be judged.
         table.take_any_key();
     } else if table.is_reference() || table.has_unknown() {
-        for description in notifiers.iter().filter(|description| Some(description.name.as_str()) != notifier)
-        {
+        let others = |description: &&Description| Some(description.name.as_str()) != notifier;
+        for description in notifiers.described.iter().filter(others) {
             table.elsewhere(&format!("notifier = {}", quoted(&description.name)), |table| {
                 for field in &description.fields {
                     setting(table, field);

@@ -29,6 +29,6 @@ pub struct KeyDoc {
 pub fn reference(notifiers: &[Description]) -> Vec<KeyDoc> {
     let mut notes = Notes::default();
     notes.docs = Some(Vec::new());
-    read_file(&mut Table::unread(&mut notes), notifiers);
+    read_file(&mut Table::unread(&mut notes), notifiers.into());
     notes.docs.unwrap_or_default()
 }

@@ -136,6 +136,11 @@ impl<'n, 't> Table<'n, 't> {
         self.span.clone()
     }
 
+    /// Whether the file has the table.
+    pub(super) fn is_there(&self) -> bool {
+        self.entries.is_some()
+    }
+
     /// Whether this runs to write down the reference.
     pub(super) fn is_reference(&self) -> bool {
         self.notes.docs.is_some()

@@ -1,5 +1,5 @@
-;; Says that it is the built-in `webhook`.
-;; expect: bad component: the plugin `hostile` can't be loaded: it says that its name is `webhook`, which is another plugin's
+;; Says that it is the built-in `webhook`: it goes by the name that it was added under.
+;; expect: described: `hostile` `webhook`, `webhook`
 ;; call: describe
 
 (data (i32.const 16) "webhook")

@@ -252,3 +252,25 @@ async fn a_guest_that_computes_lets_others_run() {
         receipt = host.notify(delivery("webhook", &webhook, &allow, &down)) => { receipt.expect("delivered"); }
     }
 }
+
+/// A plugin that fails in a row is left alone, which uses up no try and harms no other plugin.
+#[tokio::test]
+async fn a_plugin_that_fails_again_and_again_is_left_alone() {
+    let crashing = case::build("(func (export \"notify\") (param i32) (result i32) (unreachable))", "crash");
+    let host = host(Limits { failures: 2, ..tight() }, [(NAME.to_owned(), crashing)]);
+    let (down, none) = (event(EventType::Down), settings([]));
+    let tell = async || host.notify(delivery(NAME, &none, &[], &down)).await;
+    for _ in 0..2 {
+        assert!(matches!(tell().await, Err(NotifierError::Trap { .. })));
+    }
+    let error = tell().await.expect_err("left alone");
+    assert_eq!(
+        (error.class(), error.asks_for_patience(), error.channel_broken()),
+        (ErrorClass::Transient, true, false),
+        "{error}"
+    );
+    assert!(error.retry_after().is_some_and(|after| after > Duration::from_secs(50)), "{error}");
+    let sink = Sink::start([]).await;
+    let good = settings([("url", text(sink.url("/")))]);
+    host.notify(delivery("webhook", &good, &sink.grant(), &event(EventType::Down))).await.expect("delivered");
+}

@@ -3,6 +3,7 @@
 mod alone;
 mod delivery;
 mod egress;
+mod grants;
 mod hostile;
 mod log;
 mod support;

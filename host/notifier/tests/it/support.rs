@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{DeliveryId, IncidentId};
+use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::Secret;
 use uptime_notifier::{Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings};
 
@@ -158,10 +159,12 @@ pub(crate) fn delivery<'a>(
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
+    static UNCHANGED: LimitChanges = LimitChanges::NONE;
     Delivery {
         notifier,
         settings,
         allow,
+        limits: &UNCHANGED,
         channel: "ops",
         event,
         attempt: 1,
@@ -172,7 +175,8 @@ pub(crate) fn delivery<'a>(
 
 /// Limits that are reached quickly.
 pub(crate) fn tight() -> Limits {
-    Limits { cpu: std::time::Duration::from_millis(50), ..Limits::default() }
+    // None of them is left alone: each call is looked at.
+    Limits { cpu: std::time::Duration::from_millis(50), failures: 0, ..Limits::default() }
 }
 
 pub(crate) fn host(limits: Limits, plugins: impl IntoIterator<Item = (String, Vec<u8>)>) -> NotifierHost {

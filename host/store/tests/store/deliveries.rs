@@ -70,6 +70,12 @@ fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
     }
 }
 
+/// Records one try; whether the job was still ours.
+async fn record(store: &Store, tried: &DeliveryTry) -> bool {
+    let ours = store.record_deliveries(&[tried]).await.expect("recorded");
+    ours.contains(&tried.claim.id)
+}
+
 fn delivered() -> DeliveryEnd {
     DeliveryEnd::Delivered { remote_id: Some("m-1".into()), learned: BTreeMap::new(), pause: None }
 }
@@ -83,11 +89,8 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
         [EventType::Down, EventType::Down]
     );
     let (job, due) = &first[0];
-    assert!(store.record_delivery(&tried(job, due, delivered())).await.expect("recorded"));
-    assert!(
-        !store.record_delivery(&tried(job, due, delivered())).await.expect("not twice"),
-        "the claim is used up"
-    );
+    assert!(record(&store, &tried(job, due, delivered())).await);
+    assert!(!record(&store, &tried(job, due, delivered())).await, "the claim is used up");
     let next = claim_in_order(&store).await;
     assert_eq!(next.len(), 1, "only of the channel that has its opening");
     assert_eq!(next[0].1.event.kind, EventType::Up);
@@ -106,7 +109,7 @@ async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (job, due) = claim_in_order(&store).await.remove(0);
     let after = Duration::from_mins(1);
     let end = DeliveryEnd::Retry { after, error: "slow down".into(), pause_channel: true };
-    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    assert!(record(&store, &tried(&job, &due, end)).await);
     let paused = |comparison: &str| {
         database.value(&format!(
             "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND available_at > now() + interval '50 s'
@@ -129,14 +132,14 @@ async fn a_broken_channel_is_marked_and_a_delivery_mends_it() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
     let end = DeliveryEnd::Failed { error: "410 gone".into(), channel_broken: true };
-    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    assert!(record(&store, &tried(&job, &due, end)).await);
     let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
     assert_eq!(channel.broken_reason.as_deref(), Some("410 gone"));
     assert_eq!(database.value("SELECT state FROM notifications WHERE last_error = '410 gone'"), "failed");
 
     let (job, due) = claim_in_order(&store).await.remove(0);
     assert_eq!(due.event.kind, EventType::Up, "the recovery is not held up by an opening that failed");
-    assert!(store.record_delivery(&tried(&job, &due, delivered())).await.expect("recorded"));
+    assert!(record(&store, &tried(&job, &due, delivered())).await);
     let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
     assert!(channel.broken_at.is_none());
 }
@@ -148,7 +151,7 @@ async fn what_a_provider_replaced_is_remembered_until_the_channel_changes() {
     let moved = Setting::Text(SecretRef::Literal("-100".into()));
     let learned = BTreeMap::from([("chat_id".to_owned(), moved.clone())]);
     let end = DeliveryEnd::Delivered { remote_id: None, learned, pause: None };
-    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    assert!(record(&store, &tried(&job, &due, end)).await);
     let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
     assert_eq!(channel.settings.get("chat_id"), Some(&moved));
     assert!(channel.settings.contains_key("url"), "the others stay");
@@ -159,9 +162,9 @@ async fn nobody_is_told_down_of_what_is_known_to_be_up() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
     let end = DeliveryEnd::Failed { error: "500".into(), channel_broken: false };
-    assert!(store.record_delivery(&tried(&job, &due, end)).await.expect("recorded"));
+    assert!(record(&store, &tried(&job, &due, end)).await);
     let (recovery, up) = claim_in_order(&store).await.remove(0);
-    assert!(store.record_delivery(&tried(&recovery, &up, delivered())).await.expect("recorded"));
+    assert!(record(&store, &tried(&recovery, &up, delivered())).await);
 
     let retried = store.retry_failed(&Selection::default(), None).await.expect("a retry");
     assert_eq!(retried, [(job.claim.id, Retried::Superseded)]);
@@ -172,10 +175,51 @@ async fn nobody_is_told_down_of_what_is_known_to_be_up() {
 }
 
 #[tokio::test]
-async fn a_monitor_that_is_removed_while_its_notice_is_sent_leaves_nothing() {
+async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
     let (database, store) = opening().await;
-    let (job, due) = claim_in_order(&store).await.remove(0);
-    database.query("DELETE FROM monitors");
-    assert!(store.record_delivery(&tried(&job, &due, delivered())).await.expect("recorded"));
-    assert_eq!(database.value(&format!("SELECT count(*) FROM jobs WHERE id = {}", job.claim.id)), "0");
+    let claimed = claim_in_order(&store).await;
+    let [(delivered_job, delivered_due), (lost_job, lost_due)] = &claimed[..] else { panic!("{claimed:?}") };
+    let mut lost = tried(lost_job, lost_due, delivered());
+    lost.claim.number += 1;
+    let ours = store
+        .record_deliveries(&[&lost, &tried(delivered_job, delivered_due, delivered())])
+        .await
+        .expect("recorded");
+    assert_eq!(ours.into_iter().collect::<Vec<_>>(), [delivered_job.claim.id]);
+    assert_eq!(database.value("SELECT count(*) FROM delivery_attempts"), "1");
+    assert_eq!(
+        database.value("SELECT id FROM notifications WHERE state = 'delivered'"),
+        delivered_due.notification.to_string()
+    );
+
+    let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
+    let (recovery, up) = claim_in_order(&store).await.remove(0);
+    let retry =
+        DeliveryEnd::Retry { after: Duration::from_secs(5), error: "503".into(), pause_channel: false };
+    let both = [tried(lost_job, lost_due, failed), tried(&recovery, &up, retry)];
+    let ours = store.record_deliveries(&both.iter().collect::<Vec<_>>()).await.expect("recorded");
+    assert_eq!(ours.len(), 2);
+    assert_eq!(
+        database.value("SELECT string_agg(state || ' ' || attempts || coalesce(' ' || last_error, ''), ', ' ORDER BY state, id) FROM notifications"),
+        "delivered 1, failed 1 400, queued 1 503, queued 0"
+    );
+    assert_eq!(database.value("SELECT count(*) FROM failed_jobs"), "1");
+}
+
+#[tokio::test]
+async fn a_monitor_that_is_removed_while_its_notice_is_sent_leaves_nothing() {
+    let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
+    let retry = DeliveryEnd::Retry { after: Duration::ZERO, error: "503".into(), pause_channel: false };
+    for end in [delivered(), failed, retry] {
+        let (database, store) = opening().await;
+        let (job, due) = claim_in_order(&store).await.remove(0);
+        database.query("DELETE FROM monitors");
+        assert!(record(&store, &tried(&job, &due, end)).await);
+        for table in ["jobs", "failed_jobs"] {
+            assert_eq!(
+                database.value(&format!("SELECT count(*) FROM {table} WHERE id = {}", job.claim.id)),
+                "0"
+            );
+        }
+    }
 }

@@ -16,6 +16,7 @@ use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
 use uptime_store::catalogue::{Absent, Source, Wanted};
@@ -56,6 +57,7 @@ async fn watch(store: &Store, names: &[&str]) {
         )]),
         filter: ChannelFilter::default(),
         allow: Vec::new(),
+        limits: LimitChanges::default(),
     });
     let monitors: Vec<Monitor> = names
         .iter()

@@ -175,6 +175,7 @@ fn kind(error: &NotifierError) -> &'static str {
         NotifierError::Permanent { .. } => "permanent",
         NotifierError::EgressDenied { .. } => "egress denied",
         NotifierError::Trap { .. } => "trap",
+        NotifierError::BadReturn { .. } => "bad return",
         NotifierError::Cpu { .. } => "cpu",
         NotifierError::Memory { .. } => "memory",
         NotifierError::Limit { .. } => "limit",

@@ -1,0 +1,71 @@
+//! `uptime plugin`: the notifier plugins, one file a command.
+
+mod add;
+mod card;
+mod inspect;
+mod list;
+mod remove;
+mod trust;
+
+use crate::args::{Global, GrantArgs, PluginCommand};
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use strsim::jaro_winkler;
+use uptime_core::check::printable;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::LimitChanges;
+use uptime_notifier::is_built_in;
+use uptime_notifier::registry::{Installed, Registry};
+
+pub async fn run(global: &Global, command: PluginCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    match command {
+        PluginCommand::List => list::run(global, printer).await,
+        PluginCommand::Inspect { plugin } => inspect::run(global, &plugin, printer).await,
+        PluginCommand::Add(args) => add::run(global, &args, printer).await,
+        PluginCommand::Trust(args) => trust::run(global, &args, printer).await,
+        PluginCommand::Remove(args) => remove::run(global, &args, printer),
+    }
+}
+
+/// What is granted from now on: what was, and what the command line says.
+fn granted(
+    before: Option<(&[HostGrant], &LimitChanges)>,
+    args: &GrantArgs,
+) -> Result<(Vec<HostGrant>, LimitChanges), CommandError> {
+    let (mut allow, mut limits) =
+        before.map(|(allow, limits)| (allow.to_vec(), limits.clone())).unwrap_or_default();
+    for grant in &args.allow {
+        if !allow.contains(grant) {
+            allow.push(grant.clone());
+        }
+    }
+    for (limit, value) in &args.limits {
+        limits.set(*limit, *value).map_err(|error| CommandError::new(Exit::Usage, error))?;
+    }
+    Ok((allow, limits))
+}
+
+/// The added plugin `name`; where there is none, what there is instead.
+fn added(registry: &Registry, name: &str) -> Result<Installed, CommandError> {
+    let all = registry.installed()?;
+    if let Some(found) = all.iter().find(|plugin| plugin.name == name) {
+        return Ok(found.clone());
+    }
+    let shown = printable(name, 60);
+    if is_built_in(name) {
+        return Err(CommandError::new(Exit::Usage, format!("`{shown}` is built in, and stays as it is"))
+            .hint(format!("`[plugins.{shown}]` of the file can set its `allow` and its `limits`")));
+    }
+    let names = all.iter().map(|plugin| plugin.name.as_str());
+    let near = names
+        .filter(|other| jaro_winkler(other, name) > 0.8)
+        .max_by(|a, b| jaro_winkler(a, name).total_cmp(&jaro_winkler(b, name)));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            "`uptime plugin list` shows what there is; of those of the file, the file says what is trusted"
+                .into()
+        }
+    };
+    Err(CommandError::new(Exit::Usage, format!("no added plugin has the name `{shown}`")).hint(hint))
+}

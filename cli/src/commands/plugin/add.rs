@@ -1,0 +1,139 @@
+//! `uptime plugin add`: a component becomes a plugin of this installation, trusted as it is now.
+
+use super::card::Card;
+use super::granted;
+use crate::args::{AddArgs, Global};
+use crate::confirm::confirm;
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use crate::{file, plugins};
+use jiff::Timestamp;
+use serde_json::json;
+use uptime_core::check::printable;
+use uptime_core::config::FirstLook;
+use uptime_core::notifier::name_problem;
+use uptime_notifier::registry::{Grant, Installed, read_component};
+use uptime_notifier::{NotifierHost, Origin, PluginSource, is_built_in};
+
+pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    let registry = plugins::registry(global)?;
+    let bytes = read_component(&args.file)?;
+    let file_name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(name) = &args.name {
+        check_name(name)?;
+    }
+    let (allow, limits) = granted(None, &args.grants)?;
+    let provisional = args.name.clone().unwrap_or_else(|| printable(&file_name, 60));
+    let mut source = PluginSource { limits, allow, ..PluginSource::of_bytes(provisional, bytes.clone()) };
+    // Compiles it into the cache, too, so that no worker has to.
+    let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
+    let examined = notifiers.examine(&source.name).await?;
+    source.name = args.name.clone().unwrap_or_else(|| examined.own_name.clone());
+    check_name(&source.name)?;
+    let before = registry.find(&source.name)?;
+    let kept = before.as_ref().and_then(|before| before.grant.as_ref());
+    (source.allow, source.limits) =
+        granted(kept.map(|grant| (grant.allow.as_slice(), &grant.limits)), &args.grants)?;
+    let look = plugins::look(global);
+    let grant = Grant {
+        sha256: examined.sha256.clone(),
+        source: file_name,
+        granted_at: Timestamp::now(),
+        allow: source.allow.clone(),
+        limits: source.limits.clone(),
+    };
+    let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
+    let channels = look.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+    let card = Card { channels, grant: Some(grant.clone()), examined: Ok(examined), unproved: None, source };
+    if !printer.is_json() {
+        card.print(printer);
+    }
+    if let Some(before) = &before {
+        let old = old_card(global, before).await?;
+        confirm(&replaces(&old, &card), args.yes)?;
+    }
+    let name = card.source.name.as_str();
+    registry.put(name, &bytes, &grant)?;
+    if printer.is_json() {
+        printer.json(&json!({ "schema_version": 1, "replaced": before.is_some(), "plugin": card.json() }));
+    }
+    say_next(&card, &look, before.is_some(), printer);
+    Ok(Exit::Ok)
+}
+
+fn check_name(name: &str) -> Result<(), CommandError> {
+    let shown = printable(name, 60);
+    if is_built_in(name) {
+        return Err(CommandError::new(
+            Exit::Usage,
+            format!("`{shown}` is built in, and nothing takes its place"),
+        )
+        .hint(format!("give yours a name of its own: `--name my-{shown}`")));
+    }
+    match name_problem(name) {
+        Some(problem) => Err(CommandError::new(
+            Exit::Usage,
+            format!("`{shown}` can't be the name of a plugin: a name {problem}"),
+        )
+        .hint("give it another: `--name hello`")),
+        None => Ok(()),
+    }
+}
+
+/// The plugin that is there, looked at.
+async fn old_card(global: &Global, before: &Installed) -> Result<Card, CommandError> {
+    let source = before.source();
+    let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
+    Ok(Card::of(source, before.grant.clone(), &notifiers, &FirstLook::default()).await)
+}
+
+/// What replacing `old` by `new` changes.
+fn replaces(old: &Card, new: &Card) -> String {
+    let version = |card: &Card| match card.version() {
+        version if version.is_empty() => "of an unknown version".to_owned(),
+        version => version,
+    };
+    let sha256 = |card: &Card| card.sha256().map_or("unknown", |sha256| &sha256[..12]).to_owned();
+    let asked_before = old.hosts();
+    let more: Vec<String> = new
+        .hosts()
+        .into_iter()
+        .filter(|(host, _)| asked_before.iter().all(|(before, _)| before != host))
+        .map(|(host, _)| format!("`{host}`"))
+        .collect();
+    let asks = match more.is_empty() {
+        true => "no new hosts are asked for".to_owned(),
+        false => format!("it now asks for {}", more.join(", ")),
+    };
+    format!(
+        "this replaces `{}` {} ({}) by {} ({}); {asks}",
+        new.source.name,
+        version(old),
+        sha256(old),
+        version(new),
+        sha256(new),
+    )
+}
+
+/// What the operator does next, or should know.
+fn say_next(card: &Card, look: &FirstLook, replaced: bool, printer: &Printer) {
+    let name = card.source.name.as_str();
+    if look.plugins.iter().any(|section| section.name == name && section.file.is_some()) {
+        printer.warning(format!("the file brings a `{name}` of its own, which comes before this one"));
+    }
+    let ungranted: Vec<String> =
+        card.hosts().into_iter().filter(|(_, granted)| !granted).map(|(host, _)| host).collect();
+    if !ungranted.is_empty() {
+        let allow: Vec<String> = ungranted.iter().map(|host| format!("--allow '{host}'")).collect();
+        printer.warning(format!("`{name}` asks for {}, which it was not granted", ungranted.join(", ")));
+        printer.note(format!("hint: `uptime plugin trust {name} {}` grants it", allow.join(" ")));
+    }
+    debug_assert!(card.source.origin == Origin::Installed);
+    if replaced {
+        printer.note(format!(
+            "`{name}` is replaced. Workers that run take it after SIGHUP, or `uptime queue restart`"
+        ));
+    } else {
+        printer.note(format!("`{name}` is added. Next: `notifier = \"{name}\"` in a channel's table"));
+    }
+}

@@ -1,0 +1,237 @@
+//! A plugin as it is shown: what it is, what it asks for, what it gets.
+//!
+//! What a plugin says of itself is a stranger's text: one line, no control characters, cut.
+
+use crate::exit::CommandError;
+use crate::output::{BAD, FAINT, GOOD, ODD, Printer, rfc3339};
+use anstyle::Style;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+use uptime_core::check::printable;
+use uptime_core::config::FirstLook;
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::{Field, FieldKind, Limit, Measure};
+use uptime_core::size;
+use uptime_notifier::registry::Grant;
+use uptime_notifier::{Examination, NotifierError, NotifierHost, Origin, PluginSource};
+
+/// A plugin, looked at.
+pub(super) struct Card {
+    pub(super) source: PluginSource,
+    /// Of an added one.
+    pub(super) grant: Option<Grant>,
+    pub(super) examined: Result<Examination, NotifierError>,
+    /// What it would be found to be, if it were trusted.
+    pub(super) unproved: Option<Examination>,
+    /// The channels of the file that use it.
+    pub(super) channels: Vec<String>,
+}
+
+impl Card {
+    /// Looks at a plugin of the host's.
+    pub(super) async fn of(
+        source: PluginSource,
+        grant: Option<Grant>,
+        notifiers: &NotifierHost,
+        look: &FirstLook,
+    ) -> Self {
+        let examined = notifiers.examine(&source.name).await;
+        let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
+        let channels = look.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+        Self { source, grant, examined, unproved: None, channels }
+    }
+
+    /// What is known of it, trusted or not.
+    fn known(&self) -> Option<&Examination> {
+        self.examined.as_ref().ok().or(self.unproved.as_ref())
+    }
+
+    /// One word, and its colour.
+    pub(super) fn state(&self) -> (&'static str, Style) {
+        match &self.examined {
+            Ok(_) => ("ok", GOOD),
+            Err(NotifierError::Untrusted { .. }) => ("untrusted", BAD),
+            Err(_) => ("broken", BAD),
+        }
+    }
+
+    /// Its version, where it could be asked.
+    pub(super) fn version(&self) -> String {
+        self.known().map(|known| printable(&known.description.version, 40)).unwrap_or_default()
+    }
+
+    /// Its SHA-256 as it is now, as far as it is known.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match &self.examined {
+            Ok(examined) => Some(&examined.sha256),
+            Err(NotifierError::Untrusted { found, .. }) => Some(found),
+            Err(_) => None,
+        }
+    }
+
+    /// The hosts that it asks for, and whether it gets them.
+    pub(super) fn hosts(&self) -> Vec<(String, bool)> {
+        let Some(known) = self.known() else { return Vec::new() };
+        let gets = |host: &str| {
+            self.source.origin == Origin::BuiltIn
+                || host
+                    .parse::<HostGrant>()
+                    .is_ok_and(|host| self.source.allow.iter().any(|granted| granted.includes(&host)))
+        };
+        let hosts = known.description.hosts.iter().take(100);
+        hosts.map(|host| (printable(host, 200), gets(host))).collect()
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let hosts: Vec<_> = self
+            .hosts()
+            .into_iter()
+            .map(|(host, granted)| json!({ "host": host, "granted": granted }))
+            .collect();
+        let limits: serde_json::Map<String, Value> = Limit::ALL
+            .into_iter()
+            .map(|limit| {
+                let value = self.source.limits.get(limit).unwrap_or(limit.default_value());
+                let shown = match limit.measure() {
+                    Measure::Count => value.into(),
+                    Measure::Duration | Measure::Size => limit.show(value).into(),
+                };
+                (limit.as_str().to_owned(), shown)
+            })
+            .collect();
+        let known = self.known();
+        let failed = self.examined.as_ref().err();
+        let settings = known.map(|known| {
+            let fields = known.description.fields.iter();
+            fields.map(field_json).collect::<Vec<_>>()
+        });
+        json!({
+            "name": self.source.name,
+            "version": known.map(|_| self.version()),
+            "summary": known.map(|known| printable(&known.description.summary, 300)),
+            "origin": self.source.origin.as_str(),
+            "state": self.state().0,
+            "reason": failed.map(ToString::to_string),
+            "hint": failed.and_then(NotifierError::hint),
+            "sha256": self.sha256(),
+            "size": known.map(|known| known.size),
+            "interface": known.map(|known| known.interface.clone()),
+            "hosts": hosts,
+            "allow": self.source.allow,
+            "limits": limits,
+            "settings": settings,
+            "channels": self.channels,
+            "source": self.grant.as_ref().map(|grant| grant.source.clone()),
+            "granted_at": self.grant.as_ref().map(|grant| rfc3339(grant.granted_at)),
+        })
+    }
+
+    /// For people: everything.
+    pub(super) fn print(&self, printer: &Printer) {
+        let rows = self.rows(printer);
+        let width = rows.iter().map(|(label, ..)| label.width()).max().unwrap_or_default();
+        for (label, text, style) in rows {
+            if printer.is_terminal() {
+                printer.line(format!("{FAINT}{label:width$}{FAINT:#}  {style}{text}{style:#}"));
+            } else {
+                printer.line(format!("{label}\t{text}"));
+            }
+        }
+    }
+
+    fn rows(&self, printer: &Printer) -> Vec<(&'static str, String, Style)> {
+        let plain = Style::new();
+        let (state, style) = self.state();
+        let mut rows = vec![("name", self.source.name.clone(), plain.bold())];
+        if let Some(known) = self.known() {
+            rows.push(("version", self.version(), plain));
+            rows.push(("summary", printable(&known.description.summary, 300), plain));
+        }
+        rows.push(("origin", self.origin(printer), plain));
+        rows.push(("state", state.to_owned(), style));
+        if let Err(error) = &self.examined {
+            rows.push(("why", error.to_string(), plain));
+            rows.extend(error.hint().map(|hint| ("hint", hint, plain)));
+        }
+        rows.extend(self.sha256().map(|sha256| ("sha256", sha256.to_owned(), plain)));
+        if let Some(known) = self.known() {
+            let bytes = u64::try_from(known.size).unwrap_or(u64::MAX);
+            rows.push(("size", size::format(bytes), plain));
+            rows.push(("interface", known.interface.clone(), plain));
+        }
+        for (host, granted) in self.hosts() {
+            let (word, style) = if granted { ("granted", GOOD) } else { ("asked for, not granted", ODD) };
+            rows.push(("host", format!("{host}  {word}"), style));
+        }
+        rows.extend(self.source.allow.iter().map(|grant| ("allow", grant.to_string(), plain)));
+        let fields = self.known().into_iter().flat_map(|known| &known.description.fields);
+        rows.extend(fields.map(|field| ("setting", setting(field), plain)));
+        for limit in Limit::ALL {
+            let (changed, style) = match self.source.limits.get(limit) {
+                Some(value) => {
+                    (format!("{}  (else {})", limit.show(value), limit.show(limit.default_value())), plain)
+                }
+                None => (limit.show(limit.default_value()), FAINT),
+            };
+            rows.push(("limit", format!("{}  {changed}", limit.as_str()), style));
+        }
+        rows.extend(self.channels.iter().map(|channel| ("channel", printable(channel, 100), plain)));
+        rows
+    }
+
+    fn origin(&self, printer: &Printer) -> String {
+        let origin = self.source.origin.as_str();
+        match &self.grant {
+            Some(grant) => format!(
+                "{origin}  ({}, granted {})",
+                printable(&grant.source, 100),
+                printer.time(Some(grant.granted_at))
+            ),
+            None => origin.to_owned(),
+        }
+    }
+
+    /// What it was found to be, or why it can't be used.
+    pub(super) fn examined(&self) -> Result<&Examination, CommandError> {
+        self.examined.as_ref().map_err(|error| {
+            let exit = error.class().into();
+            CommandError { hint: error.hint(), ..CommandError::new(exit, error.to_string()) }
+        })
+    }
+}
+
+fn kind(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Text => "text",
+        FieldKind::Secret => "secret",
+        FieldKind::Url => "url",
+        FieldKind::Integer => "integer",
+        FieldKind::Boolean => "boolean",
+        FieldKind::Choice => "choice",
+        FieldKind::Map => "map",
+    }
+}
+
+fn field_json(field: &Field) -> Value {
+    json!({
+        "key": printable(&field.key, 60), "kind": kind(field.kind), "required": field.required,
+        "default": field.default.as_deref().map(|default| printable(default, 100)),
+        "choices": field.choices.iter().map(|choice| printable(choice, 60)).collect::<Vec<_>>(),
+        "help": printable(&field.help, 300),
+    })
+}
+
+fn setting(field: &Field) -> String {
+    let mut words = vec![kind(field.kind).to_owned()];
+    if field.required {
+        words.push("required".into());
+    }
+    if let Some(default) = &field.default {
+        words.push(format!("else {}", printable(default, 100)));
+    }
+    if !field.choices.is_empty() {
+        words.push(format!("one of {}", printable(&field.choices.join(", "), 200)));
+    }
+    format!("{}  ({})  {}", printable(&field.key, 60), words.join(", "), printable(&field.help, 300))
+}

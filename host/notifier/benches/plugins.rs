@@ -1,0 +1,113 @@
+//! What a plugin costs on this machine, medians over many. Prints one line:
+//!
+//! ```text
+//! compile_ms=… load_ms=… instance_us=… message_us=…
+//! ```
+//!
+//! - `compile_ms`: from a component to its first answer, in a process that has no cache (once, at `uptime plugin add`).
+//! - `load_ms`: the same with a warm cache: what a worker pays for each plugin that it uses.
+//! - `instance_us`: a fresh instance and a call of its `validate`, with its way through the host.
+//! - `message_us`: a fresh instance and a call of its `notify` that composes a message, without sending it.
+//!
+//! ```sh
+//! cargo bench --workspace --bench plugins
+//! ```
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+use uptime_core::event::{Event, EventMonitor, EventType, Severity};
+use uptime_core::id::DeliveryId;
+use uptime_core::secret::Secret;
+use uptime_notifier::{
+    Delivery, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
+};
+
+const PLUGIN: &str = "webhook";
+const LOADS: usize = 20;
+const CALLS: usize = 2_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), NotifierError> {
+    let cache = tempfile::tempdir().expect("a directory");
+    let mut compiled = Vec::new();
+    let mut loaded = Vec::new();
+    for _ in 0..LOADS / 4 {
+        compiled.push(first_answer(None).await?);
+    }
+    first_answer(Some(cache.path())).await?;
+    for _ in 0..LOADS {
+        loaded.push(first_answer(Some(cache.path())).await?);
+    }
+
+    let host = host(Some(cache.path()))?;
+    let url = ResolvedSetting::Text(Secret::new("https://hooks.example/x"));
+    let settings = ResolvedSettings::from([("url".to_owned(), url)]);
+    let event = event();
+    let delivery = Delivery {
+        notifier: PLUGIN,
+        settings: &settings,
+        allow: &[],
+        channel: "ops",
+        event: &event,
+        attempt: 1,
+        opening_remote_id: None,
+        hidden: &[],
+    };
+    let (mut instances, mut messages) = (Vec::new(), Vec::new());
+    for _ in 0..CALLS {
+        let began = Instant::now();
+        host.validate(PLUGIN, &settings).await?;
+        instances.push(began.elapsed().as_secs_f64());
+        let began = Instant::now();
+        host.preview(delivery).await?;
+        messages.push(began.elapsed().as_secs_f64());
+    }
+    println!(
+        "compile_ms={:.1} load_ms={:.2} instance_us={:.0} message_us={:.0}",
+        median(compiled) * 1e3,
+        median(loaded) * 1e3,
+        median(instances) * 1e6,
+        median(messages) * 1e6,
+    );
+    Ok(())
+}
+
+fn host(cache: Option<&Path>) -> Result<NotifierHost, NotifierError> {
+    NotifierHost::new(HostOptions {
+        cache_dir: cache.map(|dir| dir.join("plugins")),
+        ..HostOptions::default()
+    })
+}
+
+/// Seconds from asking for a plugin's description to having it, in a host that has not used it yet.
+async fn first_answer(cache: Option<&Path>) -> Result<f64, NotifierError> {
+    let host = host(cache)?;
+    let began = Instant::now();
+    host.describe(PLUGIN).await?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+fn event() -> Event {
+    Event {
+        kind: EventType::Down,
+        delivery_id: DeliveryId(uuid::Uuid::from_u128(1)),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        monitor: EventMonitor {
+            name: "shop".into(),
+            kind: "http".into(),
+            target: "https://shop.example.com/health".into(),
+            group: Some("web".into()),
+            tags: BTreeMap::from([("team".into(), "a".into())]),
+        },
+        incident: None,
+        outcome: None,
+        severity: Severity::Down,
+    }
+}

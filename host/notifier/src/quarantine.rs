@@ -1,0 +1,135 @@
+//! A plugin that fails again and again is left alone for a while: it would take CPU time from those that work, and its
+//! messages their tries.
+//!
+//! ```text
+//!  open ──failures in a row──▶ quarantined ──time is over──▶ on probation ──success──▶ open
+//!                                   ▲                              │
+//!                                   └─────────one failure──────────┘ (twice as long, at most an hour)
+//! ```
+//! It is the plugin's own failures that count (a crash, a limit overdrawn, an answer that can't be read), not a provider's.
+//! What waits meanwhile uses up no try. Each process finds out for itself, and a restart begins anew.
+
+use crate::error::NotifierError;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the first time.
+const SHORTEST: Duration = Duration::from_mins(1);
+
+/// However often it has failed.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// The failures of one plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since the last success.
+    failures: u32,
+    /// The current or the last quarantine, until when and how long it is.
+    sentence: Option<(Instant, Duration)>,
+}
+
+impl Quarantine {
+    /// Whether the plugin may be called now.
+    pub(crate) fn admit(&self, notifier: &str, now: Instant) -> Result<(), NotifierError> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.sentence {
+            Some((until, _)) if now < until => Err(NotifierError::Quarantined {
+                notifier: notifier.to_owned(),
+                failures: state.failures,
+                left: until - now,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of how a call ended. `most` failures in a row are borne; 0: any number.
+    pub(crate) fn note(&self, notifier: &str, most: u32, failed: bool, now: Instant) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failed {
+            if state.sentence.is_some_and(|(until, _)| until <= now) {
+                tracing::info!(notifier, "a plugin works again and is out of quarantine");
+            }
+            *state = State::default();
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        // Calls that were under way when it began change nothing.
+        let quarantined = state.sentence.is_some_and(|(until, _)| now < until);
+        if most == 0 || state.failures < most || quarantined {
+            return;
+        }
+        let length = state.sentence.map_or(SHORTEST, |(_, length)| (length * 2).min(LONGEST));
+        state.sentence = Some((now + length, length));
+        tracing::error!(
+            notifier,
+            failures = state.failures,
+            for_s = length.as_secs(),
+            "a plugin fails again and again and is left alone: its messages wait"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: u32 = 3;
+
+    fn left(quarantine: &Quarantine, now: Instant) -> Option<Duration> {
+        match quarantine.admit("x", now) {
+            Ok(()) => None,
+            Err(NotifierError::Quarantined { left, .. }) => Some(left),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn fail(quarantine: &Quarantine, times: u32, now: Instant) {
+        for _ in 0..times {
+            quarantine.note("x", MOST, true, now);
+        }
+    }
+
+    #[test]
+    fn failures_in_a_row_lead_to_longer_and_longer_quarantine() {
+        let quarantine = Quarantine::default();
+        let mut now = Instant::now();
+        fail(&quarantine, MOST - 1, now);
+        assert_eq!(left(&quarantine, now), None);
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            fail(&quarantine, 1, now);
+            assert_eq!(left(&quarantine, now), Some(Duration::from_mins(minutes)));
+            // What was under way does not make it longer.
+            fail(&quarantine, 5, now + Duration::from_secs(1));
+            assert_eq!(left(&quarantine, now), Some(Duration::from_mins(minutes)));
+            now += Duration::from_mins(minutes);
+            assert_eq!(left(&quarantine, now), None, "one more chance");
+        }
+    }
+
+    #[test]
+    fn a_success_forgives_everything() {
+        let quarantine = Quarantine::default();
+        let now = Instant::now();
+        fail(&quarantine, MOST - 1, now);
+        quarantine.note("x", MOST, false, now);
+        fail(&quarantine, MOST - 1, now);
+        assert_eq!(left(&quarantine, now), None);
+        fail(&quarantine, 1, now);
+        let later = now + Duration::from_mins(1);
+        quarantine.note("x", MOST, false, later);
+        fail(&quarantine, MOST - 1, later);
+        assert_eq!(left(&quarantine, later), None);
+    }
+
+    #[test]
+    fn it_can_be_switched_off() {
+        let quarantine = Quarantine::default();
+        for _ in 0..100 {
+            quarantine.note("x", 0, true, Instant::now());
+        }
+        assert_eq!(left(&quarantine, Instant::now()), None);
+    }
+}

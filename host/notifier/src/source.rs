@@ -1,0 +1,179 @@
+//! Where a plugin comes from, and whether its component is the one that is trusted.
+//!
+//! Trust is a SHA-256 that an operator has granted. A component is read and proved when the plugin is first used, and
+//! what is compiled is exactly the bytes that were proved. A plugin that can't be used says why at each call; the others
+//! know nothing of it.
+
+use crate::error::NotifierError;
+use crate::plugin::BUILT_IN;
+use crate::registry;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use uptime_core::grant::HostGrant;
+use uptime_core::notifier::{Description, LimitChanges};
+
+/// The largest component that is read: one with a whole Python in it has 40 MiB.
+pub(crate) const COMPONENT_MOST: u64 = 128 << 20;
+
+/// Who brought a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is part of the program.
+    BuiltIn,
+    /// `uptime plugin add`.
+    Installed,
+    /// `[plugins.NAME]` of the file.
+    File,
+}
+
+impl Origin {
+    /// One word, for people and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::Installed => "installed",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A plugin, what it was granted and what it may use up.
+#[derive(Clone, Debug)]
+pub struct PluginSource {
+    /// The word in `notifier = "…"`. It holds, whatever the plugin calls itself.
+    pub name: String,
+    /// Who brought it. What is not built in is granted no host for its asking alone.
+    pub origin: Origin,
+    /// Its component.
+    pub component: Component,
+    /// Where it may send requests, in the operator's words: plain HTTP and private addresses too.
+    pub allow: Vec<HostGrant>,
+    /// What it may use up, over what any plugin may.
+    pub limits: LimitChanges,
+}
+
+/// A component, or where it is.
+#[derive(Clone, Debug)]
+pub enum Component {
+    /// These bytes, which whoever holds them trusts.
+    Bytes(Cow<'static, [u8]>),
+    /// A file, and the SHA-256 that it must have; `None`: nobody has said, so nobody trusts it.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// In small hexadecimal digits.
+        sha256: Option<String>,
+    },
+    /// A folder of the [registry], with its grant beside it.
+    Installed(PathBuf),
+}
+
+impl PluginSource {
+    /// The plugins that are part of the program.
+    pub fn built_in() -> impl Iterator<Item = Self> {
+        BUILT_IN
+            .into_iter()
+            .map(|(name, bytes)| Self { origin: Origin::BuiltIn, ..Self::of_bytes(name, bytes) })
+    }
+
+    /// A plugin of somebody else's, with nothing granted.
+    pub fn of_bytes(name: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self {
+            name: name.into(),
+            origin: Origin::Installed,
+            component: Component::Bytes(bytes.into()),
+            allow: Vec::new(),
+            limits: LimitChanges::default(),
+        }
+    }
+}
+
+impl From<(String, Vec<u8>)> for PluginSource {
+    fn from((name, bytes): (String, Vec<u8>)) -> Self {
+        Self::of_bytes(name, bytes)
+    }
+}
+
+/// What a plugin is, and what it says of itself.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// The name that it gives itself.
+    pub own_name: String,
+    /// With the name that it goes by.
+    pub description: Description,
+    /// The version of the interface that it is built for.
+    pub interface: String,
+    /// Of its component, in small hexadecimal digits.
+    pub sha256: String,
+    /// Of its component, in bytes.
+    pub size: usize,
+}
+
+/// A component that is the trusted one.
+pub(crate) struct Proved {
+    pub(crate) bytes: Cow<'static, [u8]>,
+    pub(crate) sha256: String,
+}
+
+impl Component {
+    /// Reads it and proves that it is trusted. Blocks.
+    pub(crate) fn load(&self, notifier: &str) -> Result<Proved, NotifierError> {
+        match self {
+            Self::Bytes(bytes) => Ok(Proved { sha256: sha256(bytes), bytes: bytes.clone() }),
+            Self::File { path, sha256: trusted } => {
+                let bytes = read(path).map_err(|error| NotifierError::Unreadable {
+                    notifier: notifier.to_owned(),
+                    reason: format!("`{}`: {error}", path.display()),
+                    hint: format!("`file` in `[plugins.{notifier}]` names its component"),
+                })?;
+                prove(notifier, bytes, trusted.clone(), Origin::File)
+            }
+            Self::Installed(folder) => {
+                let attempt = || {
+                    let (bytes, trusted) = registry::read(notifier, folder)?;
+                    prove(notifier, bytes, Some(trusted), Origin::Installed)
+                };
+                // A plugin is replaced as a whole, and whoever read across that moment reads once more.
+                attempt().or_else(|_| attempt())
+            }
+        }
+    }
+}
+
+fn prove(
+    notifier: &str,
+    bytes: Vec<u8>,
+    trusted: Option<String>,
+    origin: Origin,
+) -> Result<Proved, NotifierError> {
+    let found = sha256(&bytes);
+    if trusted.as_ref() == Some(&found) {
+        return Ok(Proved { bytes: bytes.into(), sha256: found });
+    }
+    Err(NotifierError::Untrusted { notifier: notifier.to_owned(), found, trusted, origin })
+}
+
+/// The SHA-256 of `bytes` in small hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string can't fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
+/// Reads a component, unless it is too large to be one.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(COMPONENT_MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > COMPONENT_MOST {
+        let most = uptime_core::size::format(COMPONENT_MOST);
+        return Err(io::Error::other(format!("it is over {most}, which no plugin is")));
+    }
+    Ok(bytes)
+}

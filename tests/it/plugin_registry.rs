@@ -1,0 +1,219 @@
+//! `uptime plugin add|list|inspect|trust|remove`, and `[plugins]` in the file: a component that a stranger has built is
+//! brought in, granted what an operator grants, refused when it is another one, and taken away.
+
+mod file;
+mod folder;
+
+use crate::installation::Installation;
+use crate::notices::{Notice, enqueue};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use uptime_tests::{Rng, WebhookSink, block_on};
+
+/// The exit code of a configuration that has to be changed.
+const CONFIGURATION: i32 = 78;
+
+/// A component that delivers: the built-in webhook, as a stranger's.
+fn component() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/built/webhook.wasm");
+    fs::read(path).expect("a built plugin")
+}
+
+/// Another one that does the same: with a custom section of that name behind it.
+fn changed(name: u8) -> Vec<u8> {
+    [component(), vec![0, 2, 1, name]].concat()
+}
+
+/// The file `name` in the installation's folder.
+fn place(installation: &Installation, name: &str) -> PathBuf {
+    installation.file().with_file_name(name)
+}
+
+/// The component of the added plugin `name`.
+fn installed(installation: &Installation, name: &str) -> PathBuf {
+    place(installation, "data").join("plugins/installed").join(name).join("component.wasm")
+}
+
+/// Writes `hello.wasm` and adds it as `hello`.
+fn add(installation: &Installation) {
+    fs::write(place(installation, "hello.wasm"), component()).expect("the component is written");
+    installation.command(["plugin", "add", "hello.wasm", "--name", "hello"]).assert().success();
+}
+
+/// What is known of a plugin.
+fn known(installation: &Installation, name: &str) -> Value {
+    let all = installation.json(["plugin", "list"]);
+    assert_eq!(all["schema_version"], 1);
+    let all = all["plugins"].as_array().expect("plugins");
+    all.iter().find(|plugin| plugin["name"] == name).cloned().unwrap_or(Value::Null)
+}
+
+/// The exit code and what is said on stderr.
+fn ends<const N: usize>(installation: &Installation, args: [&str; N]) -> (i32, String) {
+    let output = installation.command(args).output().expect("the binary runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    (output.status.code().expect("it ends by itself"), said)
+}
+
+/// A channel that tells `sink` by the plugin `notifier`.
+fn channel(name: &str, notifier: &str, sink: &WebhookSink, more: &str) -> String {
+    format!("[channels.{name}]\nnotifier = \"{notifier}\"\nurl = \"{}\"\n{more}\n", sink.url())
+}
+
+/// A channel of the built-in webhook, which has nothing to do with any of it.
+fn bystander(sink: &WebhookSink) -> String {
+    channel("bystander", "webhook", sink, &format!("allow = [\"{}\"]", sink.origin()))
+}
+
+#[test]
+fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
+    let (sink, other) = (WebhookSink::start(), WebhookSink::start());
+    let installation = Installation::new();
+    add(&installation);
+    installation.apply(&(channel("ops", "hello", &sink, "") + &bystander(&other)));
+    let hello = known(&installation, "hello");
+    assert_eq!(
+        (&hello["state"], &hello["origin"], &hello["channels"][0]),
+        (&"ok".into(), &"installed".into(), &"ops".into()),
+        "{hello}"
+    );
+
+    // The channel names a plain address on this machine, which nobody has allowed.
+    let (exit, said) = ends(&installation, ["channel", "test", "ops"]);
+    assert_eq!(exit, CONFIGURATION, "{said}");
+    assert!(
+        said.contains(&format!(
+            "hint: if it should: `allow = [\"{}\"]` in the channel's table",
+            sink.origin()
+        )),
+        "{said}"
+    );
+    let origin = sink.origin();
+    installation.command(["plugin", "trust", "hello", "--allow", &origin]).assert().success();
+    installation.command(["channel", "test", "ops"]).assert().success();
+    assert_eq!(sink.received().len(), 1);
+
+    // Somebody changes it.
+    fs::write(installed(&installation, "hello"), changed(b'a')).expect("it is changed");
+    let (exit, said) = ends(&installation, ["channel", "test", "ops"]);
+    assert_eq!(exit, CONFIGURATION, "{said}");
+    assert!(said.contains("the plugin `hello` is not the one that is trusted: its SHA-256 is `"), "{said}");
+    assert!(said.contains("`uptime plugin trust hello` trusts it"), "{said}");
+    let shown = known(&installation, "hello");
+    assert_eq!(shown["state"], "untrusted");
+    assert_ne!(shown["sha256"], hello["sha256"]);
+    let (exit, said) = ends(&installation, ["config", "check"]);
+    assert_eq!(exit, CONFIGURATION);
+    assert!(said.contains("uptime.toml:2:12"), "it points at the channel's notifier: {said}");
+    assert_eq!(sink.received().len(), 1, "nothing is sent by what nobody trusts");
+
+    // All others are told; its own channel is broken, and says why.
+    let mut rng = Rng::with_seed(1);
+    let notices = ["ops", "bystander"].map(|channel| Notice::new(&mut rng, channel));
+    installation.database.query(&enqueue(&notices));
+    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    assert_eq!(other.received().len(), 1);
+    let why = installation.database.value("SELECT broken_reason FROM channels WHERE name = 'ops'");
+    assert!(why.contains("not the one that is trusted"), "{why}");
+
+    let (exit, said) = ends(&installation, ["plugin", "trust", "hello"]);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("and nobody is there to be asked\nhint: add `--yes`"), "{said}");
+    assert_eq!(known(&installation, "hello")["state"], "untrusted");
+    installation.command(["plugin", "trust", "hello", "--yes"]).assert().success();
+    installation.command(["channel", "test", "ops"]).assert().success();
+    assert_eq!(sink.received().len(), 2, "with the grants that it had");
+
+    let (exit, said) = ends(&installation, ["plugin", "remove", "hello", "--yes"]);
+    assert_eq!((exit, said.contains("`hello` is used by `ops`")), (1, true), "{said}");
+    installation.command(["plugin", "remove", "hello", "--yes", "--force"]).assert().success();
+    assert_eq!(known(&installation, "hello"), Value::Null);
+    assert_eq!(ends(&installation, ["plugin", "remove", "hello", "--yes"]).0, 2);
+}
+
+#[test]
+fn a_plugin_is_replaced_after_a_question_and_keeps_its_grants() {
+    let installation = Installation::new();
+    add(&installation);
+    installation
+        .command(["plugin", "trust", "hello", "--allow", "https://a.example", "--limit", "cpu=2s"])
+        .assert()
+        .success();
+    let telegram = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/built/telegram.wasm");
+    fs::copy(telegram, place(&installation, "hello.wasm")).expect("another component");
+    let again = ["plugin", "add", "hello.wasm", "--name", "hello"];
+    let (exit, said) = ends(&installation, again);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("this replaces `hello` 0.1.0 ("), "{said}");
+    assert!(
+        said.contains("it now asks for `https://api.telegram.org`, and nobody is there to be asked"),
+        "{said}"
+    );
+    assert_eq!(known(&installation, "hello")["settings"][0]["key"], "url", "it is still the old one");
+    installation.command(again).arg("--yes").assert().success();
+    let hello = known(&installation, "hello");
+    assert_eq!(hello["settings"][0]["key"], "bot_token");
+    assert_eq!(hello["hosts"][0]["granted"], false, "what is asked for is not what is granted");
+    assert_eq!(hello["allow"][0], "https://a.example");
+    assert_eq!((&hello["limits"]["cpu"], &hello["limits"]["memory"]), (&"2s".into(), &"16 MiB".into()));
+}
+
+#[test]
+fn what_is_no_plugin_is_not_added() {
+    let installation = Installation::new();
+    fs::write(place(&installation, "good.wasm"), component()).expect("a component");
+    fs::write(place(&installation, "cut.wasm"), &component()[..1_000]).expect("a file");
+    fs::write(place(&installation, "text.wasm"), "hello").expect("a file");
+    for (args, exit, expected) in [
+        (["text.wasm", "--name", "a"], CONFIGURATION, "the plugin `a` can't be loaded: it is no WebAssembly"),
+        (["cut.wasm", "--name", "a"], CONFIGURATION, "the plugin `a` can't be loaded: "),
+        (["nowhere.wasm", "--name", "a"], CONFIGURATION, "`nowhere.wasm`: No such file or directory"),
+        (["good.wasm", "--name", "../a"], 2, "`../a` can't be the name of a plugin: a name begins with"),
+        (["good.wasm", "--name", "slack"], 2, "`slack` is built in, and nothing takes its place"),
+        (["good.wasm", "--limit", "cpu=5m"], 2, "`cpu` goes from `10ms` to `1m`, not `5m`"),
+        (["good.wasm", "--limit", "disk=5"], 2, "there is no limit `disk`; there are cpu, timeout,"),
+        (["good.wasm", "--allow", "a.example"], 2, "`a.example` is no grant: it names no scheme"),
+    ] {
+        let [file, flag, value] = args;
+        let (code, said) = ends(&installation, ["plugin", "add", file, flag, value, "--yes"]);
+        assert_eq!(code, exit, "{args:?}: {said}");
+        assert!(said.contains(expected), "{args:?}: {said}");
+    }
+    // It calls itself what a built-in one is called.
+    let (code, said) = ends(&installation, ["plugin", "add", "good.wasm"]);
+    assert_eq!((code, said.contains("`--name my-webhook`")), (2, true), "{said}");
+    assert!(!place(&installation, "data").join("plugins/installed").exists(), "nothing was written");
+}
+
+#[test]
+fn a_component_is_looked_at_before_it_is_a_plugin() {
+    let installation = Installation::new();
+    fs::write(place(&installation, "hello.wasm"), component()).expect("a component");
+    let shown = installation.json(["plugin", "inspect", "./hello.wasm"]);
+    let plugin = &shown["plugin"];
+    assert_eq!(
+        (&plugin["name"], &plugin["interface"], &plugin["size"]),
+        (&"webhook".into(), &"0.1.0".into(), &component().len().into()),
+        "{plugin}"
+    );
+    assert_eq!(known(&installation, "hello"), Value::Null, "looking adds nothing");
+    let (exit, said) = ends(&installation, ["plugin", "inspect", "webhok"]);
+    assert_eq!((exit, said.contains("did you mean `webhook`?")), (CONFIGURATION, true), "{said}");
+}
+
+#[test]
+fn a_worker_that_runs_takes_a_new_plugin_when_it_reads_the_file_again() {
+    let sink = WebhookSink::start();
+    let installation = Installation::new();
+    let worker = installation.start(["worker", "notifications"]);
+    installation.wait_for("SELECT count(*) FROM workers", "1");
+    add(&installation);
+    installation.apply(&channel("ops", "hello", &sink, &format!("allow = [\"{}\"]", sink.origin())));
+    worker.hang_up();
+    worker.wait_for_log("configuration read again");
+    let notice = Notice::new(&mut Rng::with_seed(2), "ops");
+    installation.database.query(&enqueue(&[notice]));
+    block_on(sink.wait_for(1));
+    assert_eq!(worker.terminate(), 0);
+}
