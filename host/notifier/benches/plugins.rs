@@ -53,6 +53,7 @@ async fn main() -> Result<(), NotifierError> {
         event: &event,
         attempt: 1,
         opening_remote_id: None,
+        hidden: &[],
     };
     let (mut instances, mut messages) = (Vec::new(), Vec::new());
     for _ in 0..CALLS {

@@ -1,4 +1,4 @@
 ;; Answers with an id that neither is nor is not.
-;; expect: trap: the plugin `hostile` crashed: invalid option discriminant
+;; expect: bad return: the plugin `hostile` handed over what can't be read: invalid option discriminant
 
 (data (i32.const 256) "\00\00\00\00\00\00\00\00\07")

@@ -1,4 +1,4 @@
 ;; Answers neither yes nor no.
-;; expect: trap: the plugin `hostile` crashed: invalid expected discriminant
+;; expect: bad return: the plugin `hostile` handed over what can't be read: invalid expected discriminant
 
 (data (i32.const 256) "\09")

@@ -1,5 +1,5 @@
-;; Says that it is the built-in `webhook`: it goes by the name that the operator gave it all the same.
-;; expect: described: `hostile` `webhook`, `webhook` (0)
+;; Says that it is the built-in `webhook`: it goes by the name that it was added under.
+;; expect: described: `hostile` `webhook`, `webhook`
 ;; call: describe
 
 (data (i32.const 16) "webhook")

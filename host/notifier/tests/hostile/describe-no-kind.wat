@@ -1,5 +1,5 @@
 ;; Has a setting of a kind that there is not.
-;; expect: trap: the plugin `hostile` crashed: unexpected discriminant: 42
+;; expect: bad return: the plugin `hostile` handed over what can't be read: unexpected discriminant: 42
 ;; call: describe
 
 (data (i32.const 88) "\00\02\00\00\01\00\00\00")

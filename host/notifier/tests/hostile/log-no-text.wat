@@ -1,5 +1,5 @@
 ;; Logs what is no UTF-8.
-;; expect: trap: the plugin `hostile` crashed: invalid utf-8 sequence of 1 bytes from index 0
+;; expect: bad return: the plugin `hostile` handed over what can't be read: invalid utf-8 sequence of 1 bytes from index 0
 
 (data (i32.const 512) "\ff\fe")
 (func (export "notify") (param i32) (result i32)

@@ -1,5 +1,5 @@
 ;; Has no place for the answer.
-;; expect: trap: the plugin `hostile` crashed: pointer out of bounds
+;; expect: bad return: the plugin `hostile` handed over what can't be read: pointer out of bounds
 
 ;; GET of that address; the answer goes to 768.
 (data (i32.const 1024) "http://127.0.0.1:PPPPP/good")

@@ -1,5 +1,5 @@
 ;; Sends by a method that there is not.
-;; expect: trap: the plugin `hostile` crashed: unexpected discriminant: 99
+;; expect: bad return: the plugin `hostile` handed over what can't be read: unexpected discriminant: 99
 
 (data (i32.const 512) "\63")
 (func (export "notify") (param i32) (result i32)
