@@ -20,7 +20,7 @@ mod measured;
 use clap::Parser;
 use futures_util::future::{ready, try_join_all};
 use measured::{Failure, cpu_seconds};
-use sqlx::{Connection, Executor, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection};
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};

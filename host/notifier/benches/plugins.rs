@@ -19,6 +19,7 @@ use std::path::Path;
 use std::time::Instant;
 use uptime_core::event::{Event, EventMonitor, EventType, Severity};
 use uptime_core::id::DeliveryId;
+use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::Secret;
 use uptime_notifier::{
     Delivery, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
@@ -53,6 +54,7 @@ async fn main() -> Result<(), NotifierError> {
         event: &event,
         attempt: 1,
         opening_remote_id: None,
+        limits: &LimitChanges::default(),
         hidden: &[],
     };
     let (mut instances, mut messages) = (Vec::new(), Vec::new());

@@ -271,7 +271,7 @@ impl guest_http::Host for Call {
                 Err(denial) => Err(EgressError::Denied(denial)),
             },
             (Outlet::Scripted(script), _) => match self.policy.admit(&outbound.url) {
-                Ok(_) => match script.answer(outbound) {
+                Ok(_) => match script.answer(&outbound) {
                     Ok(inbound) => Ok(inbound),
                     Err(failure) => return Ok(Err(failure)),
                 },
@@ -314,9 +314,20 @@ impl guest_sign::Host for Call {
         }
         let secret = secret.expose();
         let key = match secret.strip_prefix("whsec_") {
-            Some(encoded) => base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .map_err(|_| "a secret that begins with `whsec_` has to go on in base64")?,
+            Some(encoded) => {
+                let key = base64::engine::general_purpose::STANDARD
+                    .decode(encoded)
+                    .map_err(|_| "a secret that begins with `whsec_` has to go on in base64")?;
+                // What Standard Webhooks asks of a key.
+                if !(24..=64).contains(&key.len()) {
+                    return Err(format!(
+                        "a secret that begins with `whsec_` is 24 to 64 bytes in base64, and this is {}; \
+                         `echo whsec_$(openssl rand -base64 32)` makes one",
+                        key.len()
+                    ));
+                }
+                key
+            }
             None => secret.as_bytes().to_vec(),
         };
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
@@ -468,5 +479,10 @@ mod tests {
             call.hmac_sha256(broken, b"x".to_vec()),
             Err("a secret that begins with `whsec_` has to go on in base64".into())
         );
+        for (length, is_good) in [(23, false), (24, true), (64, true), (65, false)] {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(vec![7; length]);
+            let key = call.references.add(&Secret::new(format!("whsec_{encoded}")));
+            assert_eq!(call.hmac_sha256(key, b"x".to_vec()).is_ok(), is_good, "{length}");
+        }
     }
 }

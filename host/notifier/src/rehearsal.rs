@@ -99,7 +99,7 @@ pub(crate) struct Script {
 
 impl Script {
     /// Keeps the request and answers it.
-    pub(crate) fn answer(&mut self, outbound: Outbound) -> Result<Inbound, HttpError> {
+    pub(crate) fn answer(&mut self, outbound: &Outbound) -> Result<Inbound, HttpError> {
         let reply = self.replies.get(self.sent.len()).or(self.replies.last()).cloned();
         let limit = outbound.response_body;
         self.sent.push(sent(outbound));
@@ -129,7 +129,7 @@ impl From<Failure> for HttpError {
     }
 }
 
-fn sent(outbound: Outbound) -> SentRequest {
+fn sent(outbound: &Outbound) -> SentRequest {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     SentRequest {
         method: outbound.method.to_string(),

@@ -68,7 +68,8 @@ fn generous() -> Result<LimitChanges, CommandError> {
 
 /// The grants to give when it is added.
 pub(super) fn allow(description: &Description) -> String {
-    description.hosts.iter().map(|host| format!(" --allow '{host}'")).collect()
+    let grants = description.hosts.iter().map(|host| format!(" --allow '{host}'"));
+    grants.collect::<Vec<_>>().concat()
 }
 
 enum Language {

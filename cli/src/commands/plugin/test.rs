@@ -76,12 +76,14 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
     } else {
         introduce(description, &problems, printer);
         printer.line("\nRequests");
-        requests.iter().for_each(|finding| line(finding, printer));
+        for finding in &requests {
+            line(finding, printer);
+        }
         printer.line("\nAnswers");
-        answers
-            .iter()
-            .filter(|finding| args.verbose || !finding.is_well() || !finding.lines.is_empty())
-            .for_each(|finding| line(finding, printer));
+        let shown = |finding: &&Finding| args.verbose || !finding.is_well() || !finding.lines.is_empty();
+        for finding in answers.iter().filter(shown) {
+            line(finding, printer);
+        }
         let well = answers.iter().filter(|finding| finding.is_well()).count();
         printer.line(format!("{well} of {} are understood", answers.len()));
         match wrong {
@@ -125,6 +127,7 @@ impl Stage {
             event,
             attempt: 1,
             opening_remote_id: None,
+            hidden: &[],
         };
         let now = jiff::Timestamp::from_millisecond(event.at.as_millisecond() + LATER_MS).unwrap_or(event.at);
         self.candidate.host.rehearse(delivery, now, &[reply]).await

@@ -11,7 +11,7 @@ use uptime_notifier::{Limits, NotifierError};
 use wit_parser::Resolve;
 
 /// What the guest imports, in the words of WASI 0.2: the functions that it calls, and no more of each interface.
-const PROBE: &str = r#"
+const PROBE: &str = r"
 package test:probe;
 
 package wasi:cli@0.2.0 {
@@ -87,7 +87,7 @@ world probe {
   import wasi:sockets/tcp-create-socket@0.2.0;
   import wasi:sockets/udp-create-socket@0.2.0;
 }
-"#;
+";
 
 /// The instant of the delivery: 2026-04-14T02:14:26.5Z.
 const NOW_MS: i64 = 1_776_132_866_500;

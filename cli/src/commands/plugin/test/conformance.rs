@@ -22,6 +22,7 @@ pub struct Row {
     pub expect: String,
     /// After how long it has to want another try; `Some(None)`: it must not say. `None`: whatever.
     #[serde(default, deserialize_with = "said")]
+    #[expect(clippy::option_option, reason = "a row says nothing, `null` or a number")]
     after_ms: Option<Option<u64>>,
 }
 
@@ -54,6 +55,7 @@ enum Word {
 }
 
 /// A key that is there, even if it says `null`.
+#[expect(clippy::option_option, reason = "a row says nothing, `null` or a number")]
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
