@@ -121,8 +121,8 @@ pub enum NotifierError {
         /// What was wrong with it.
         message: String,
     },
-    /// The plugin failed so often in a row that it is left alone for a while.
-    #[error("the plugin `{notifier}` is in quarantine for {} s: it failed {failures} times in a row", left.as_secs().max(1))]
+    /// The plugin failed so often in a row for a channel that it is left alone there for a while.
+    #[error("the plugin `{notifier}` is in quarantine here for {} s: it failed {failures} times in a row", left.as_secs().max(1))]
     Quarantined {
         /// The plugin.
         notifier: String,

@@ -27,7 +27,7 @@ use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
 use uptime_core::secret::Secret;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, ResourceTableError};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
 /// How a host is set up.
@@ -226,6 +226,7 @@ impl Inner {
         plugin
             .described
             .get_or_try_init(|| async {
+                plugin.quarantine.admit(&plugin.name, None, Instant::now())?;
                 let call = Call::new(
                     &plugin.name,
                     &plugin.limits,
@@ -238,6 +239,7 @@ impl Inner {
                         Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
                     })
                     .await;
+                plugin.note(None, &answer);
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
                 let description = description::checked(convert::description(answer?)).map_err(bad)?;
                 Ok(Described {
@@ -263,6 +265,7 @@ impl Inner {
             if !problems.is_empty() {
                 return Err(NotifierError::Config { notifier: name.to_owned(), problems });
             }
+            plugin.quarantine.admit(name, Some(delivery.channel), Instant::now())?;
             Ok((plugin, description))
         };
         let (plugin, description) = match prepared.await {
@@ -290,6 +293,7 @@ impl Inner {
                 })
             })
             .await;
+        plugin.note(Some(delivery.channel), &answer);
         (receipt(plugin, description, answer, &call), Some(call))
     }
 
@@ -304,9 +308,6 @@ impl Inner {
             Ok(ready) => ready,
             Err(error) => return (Err(error), call),
         };
-        if let Err(error) = plugin.quarantine.admit(&plugin.name, Instant::now()) {
-            return (Err(error), call);
-        }
         let _slot = plugin.slots.acquire().await;
         let _running = self.ticker.run();
         let wall_clock = call.limits.wall_clock;
@@ -325,8 +326,6 @@ impl Inner {
             Ok(Err(error)) => Err(broken_off(plugin, &call, &error)),
             Err(_) => Err(NotifierError::WallClock { notifier: plugin.name.clone(), limit: wall_clock }),
         };
-        let failed = result.as_ref().is_err_and(NotifierError::is_the_plugins_fault);
-        plugin.quarantine.note(&plugin.name, plugin.limits.failures, failed, Instant::now());
         (result, call)
     }
 
@@ -443,7 +442,13 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
         let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
         return NotifierError::Limit { notifier, limit };
     }
-    tracing::warn!(notifier, error = call.said(&format!("{error:#}"), 2_000), "a plugin crashed");
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return NotifierError::Limit { notifier, limit: format!("{} resources at a time", wasi::RESOURCES) };
+    }
+    tracing::warn!(notifier, error = call.said(&text, 2_000), "a plugin crashed");
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return NotifierError::Trap { notifier, message: format!("it ended itself with status {}", exit.0) };
+    }
     match error.downcast_ref::<Trap>() {
         Some(trap) => NotifierError::Trap { notifier, message: trap.to_string() },
         // Everything else that ends a call is wasmtime's refusal of what the guest handed over.

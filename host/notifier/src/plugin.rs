@@ -4,11 +4,12 @@
 use crate::bindings::NotifierPluginPre;
 use crate::call::Call;
 use crate::egress::Policy;
-use crate::error::AllowedIn;
+use crate::error::{AllowedIn, NotifierError};
 use crate::limits::Limits;
 use crate::quarantine::Quarantine;
 use crate::settings::{self, ResolvedSettings};
 use crate::source::{Origin, PluginSource};
+use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::Description;
@@ -100,6 +101,12 @@ impl Plugin {
             granted: asked.chain(settings::origins(description, settings)).collect(),
             allowed: self.source.allow.iter().chain(allow).cloned().collect(),
         }
+    }
+
+    /// Takes note of how a call ended: one for a channel, or the question what the plugin is.
+    pub(crate) fn note<T>(&self, channel: Option<&str>, answer: &Result<T, NotifierError>) {
+        let failed = answer.as_ref().is_err_and(NotifierError::is_the_plugins_fault);
+        self.quarantine.note(&self.name, channel, self.limits.failures, failed, Instant::now());
     }
 
     /// Where an operator would allow `origin`: what the plugin asks for, for all its channels.

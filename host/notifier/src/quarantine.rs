@@ -1,5 +1,5 @@
-//! A plugin that fails again and again is left alone for a while: it would take CPU time from those that work, and its
-//! messages their tries.
+//! A plugin that fails for a channel again and again is left alone there for a while: it would take CPU time from those
+//! that work, and its messages their tries.
 //!
 //! ```text
 //!  open ──failures in a row──▶ quarantined ──time is over──▶ on probation ──success──▶ open
@@ -7,9 +7,12 @@
 //!                                   └─────────one failure──────────┘ (twice as long, at most an hour)
 //! ```
 //! It is the plugin's own failures that count (a crash, a limit overdrawn, an answer that can't be read), not a provider's.
-//! What waits meanwhile uses up no try. Each process finds out for itself, and a restart begins anew.
+//! They count for the channel: what one channel's settings or limits make of a plugin harms no other channel. A plugin that
+//! can't even say what it is fails for all. What waits meanwhile uses up no try. Each process finds out for itself, and a
+//! restart begins anew.
 
 use crate::error::NotifierError;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,12 +22,12 @@ const SHORTEST: Duration = Duration::from_mins(1);
 /// However often it has failed.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// The failures of one plugin.
+/// The failures of one plugin by channel, those of no channel among them. There is none of who has succeeded last.
 #[derive(Debug, Default)]
-pub(crate) struct Quarantine(Mutex<State>);
+pub(crate) struct Quarantine(Mutex<HashMap<Option<String>, Record>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Record {
     /// Since the last success.
     failures: u32,
     /// The current or the last quarantine, until when and how long it is.
@@ -33,39 +36,54 @@ struct State {
 
 impl Quarantine {
     /// Whether the plugin may be called now.
-    pub(crate) fn admit(&self, notifier: &str, now: Instant) -> Result<(), NotifierError> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.sentence {
-            Some((until, _)) if now < until => Err(NotifierError::Quarantined {
-                notifier: notifier.to_owned(),
-                failures: state.failures,
-                left: until - now,
-            }),
+    pub(crate) fn admit(
+        &self,
+        notifier: &str,
+        channel: Option<&str>,
+        now: Instant,
+    ) -> Result<(), NotifierError> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.is_empty() {
+            return Ok(());
+        }
+        match records.get(&channel.map(str::to_owned)) {
+            Some(Record { failures, sentence: Some((until, _)) }) if now < *until => {
+                Err(NotifierError::Quarantined {
+                    notifier: notifier.to_owned(),
+                    failures: *failures,
+                    left: *until - now,
+                })
+            }
             _ => Ok(()),
         }
     }
 
     /// Takes note of how a call ended. `most` failures in a row are borne; 0: any number.
-    pub(crate) fn note(&self, notifier: &str, most: u32, failed: bool, now: Instant) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn note(&self, notifier: &str, channel: Option<&str>, most: u32, failed: bool, now: Instant) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !failed {
-            if state.sentence.is_some_and(|(until, _)| until <= now) {
-                tracing::info!(notifier, "a plugin works again and is out of quarantine");
+            if records.is_empty() {
+                return;
             }
-            *state = State::default();
+            let forgiven = records.remove(&channel.map(str::to_owned));
+            if forgiven.and_then(|record| record.sentence).is_some_and(|(until, _)| until <= now) {
+                tracing::info!(notifier, channel, "a plugin works again and is out of quarantine");
+            }
             return;
         }
-        state.failures = state.failures.saturating_add(1);
+        let record = records.entry(channel.map(str::to_owned)).or_default();
+        record.failures = record.failures.saturating_add(1);
         // Calls that were under way when it began change nothing.
-        let quarantined = state.sentence.is_some_and(|(until, _)| now < until);
-        if most == 0 || state.failures < most || quarantined {
+        let quarantined = record.sentence.is_some_and(|(until, _)| now < until);
+        if most == 0 || record.failures < most || quarantined {
             return;
         }
-        let length = state.sentence.map_or(SHORTEST, |(_, length)| (length * 2).min(LONGEST));
-        state.sentence = Some((now + length, length));
+        let length = record.sentence.map_or(SHORTEST, |(_, length)| (length * 2).min(LONGEST));
+        record.sentence = Some((now + length, length));
         tracing::error!(
             notifier,
-            failures = state.failures,
+            channel,
+            failures = record.failures,
             for_s = length.as_secs(),
             "a plugin fails again and again and is left alone: its messages wait"
         );
@@ -77,9 +95,10 @@ mod tests {
     use super::*;
 
     const MOST: u32 = 3;
+    const HERE: Option<&str> = Some("ops");
 
     fn left(quarantine: &Quarantine, now: Instant) -> Option<Duration> {
-        match quarantine.admit("x", now) {
+        match quarantine.admit("x", HERE, now) {
             Ok(()) => None,
             Err(NotifierError::Quarantined { left, .. }) => Some(left),
             Err(error) => panic!("{error}"),
@@ -88,8 +107,21 @@ mod tests {
 
     fn fail(quarantine: &Quarantine, times: u32, now: Instant) {
         for _ in 0..times {
-            quarantine.note("x", MOST, true, now);
+            quarantine.note("x", HERE, MOST, true, now);
         }
+    }
+
+    #[test]
+    fn one_channels_failures_are_its_own() {
+        let quarantine = Quarantine::default();
+        let now = Instant::now();
+        fail(&quarantine, MOST, now);
+        assert!(left(&quarantine, now).is_some());
+        for other in [Some("boss"), None] {
+            assert!(quarantine.admit("x", other, now).is_ok());
+            quarantine.note("x", other, MOST, false, now);
+        }
+        assert!(left(&quarantine, now).is_some(), "another's success does not count either");
     }
 
     #[test]
@@ -114,12 +146,12 @@ mod tests {
         let quarantine = Quarantine::default();
         let now = Instant::now();
         fail(&quarantine, MOST - 1, now);
-        quarantine.note("x", MOST, false, now);
+        quarantine.note("x", HERE, MOST, false, now);
         fail(&quarantine, MOST - 1, now);
         assert_eq!(left(&quarantine, now), None);
         fail(&quarantine, 1, now);
         let later = now + Duration::from_mins(1);
-        quarantine.note("x", MOST, false, later);
+        quarantine.note("x", HERE, MOST, false, later);
         fail(&quarantine, MOST - 1, later);
         assert_eq!(left(&quarantine, later), None);
     }
@@ -128,7 +160,7 @@ mod tests {
     fn it_can_be_switched_off() {
         let quarantine = Quarantine::default();
         for _ in 0..100 {
-            quarantine.note("x", 0, true, Instant::now());
+            quarantine.note("x", HERE, 0, true, Instant::now());
         }
         assert_eq!(left(&quarantine, Instant::now()), None);
     }

@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// Streams, pollables and the like that a guest may hold at a time. Each is memory of the host.
-const RESOURCES: usize = 256;
+pub(crate) const RESOURCES: usize = 256;
 /// Random bytes that are given out at once.
 const RANDOM_BYTES: u64 = 64 * 1024;
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
 use uptime_core::grant::HostGrant;
-use uptime_notifier::{Limits, NotifierError, NotifierHost};
+use uptime_notifier::{Delivery, Limits, NotifierError, NotifierHost};
 
 /// How much longer than its limits a call may take on a machine that has other things to do.
 const SLACK: Duration = Duration::from_secs(5);
@@ -270,6 +270,9 @@ async fn a_plugin_that_fails_again_and_again_is_left_alone() {
         "{error}"
     );
     assert!(error.retry_after().is_some_and(|after| after > Duration::from_secs(50)), "{error}");
+    // What it does for one channel is that channel's.
+    let other = Delivery { channel: "boss", ..delivery(NAME, &none, &[], &down) };
+    assert!(matches!(host.notify(other).await, Err(NotifierError::Trap { .. })));
     let sink = Sink::start([]).await;
     let good = settings([("url", text(sink.url("/")))]);
     host.notify(delivery("webhook", &good, &sink.grant(), &event(EventType::Down))).await.expect("delivered");

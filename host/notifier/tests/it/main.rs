@@ -5,6 +5,7 @@ mod delivery;
 mod egress;
 mod grants;
 mod hostile;
+mod interface;
 mod log;
 mod providers;
 mod support;

@@ -216,7 +216,7 @@ async fn resources_have_an_end() {
     let error = told.result.expect_err("there is an end");
     // Not `Cpu`: it was the table that was full, long before.
     assert!(
-        matches!(&error, NotifierError::Trap { message, .. } if message.contains("resource table")),
+        matches!(&error, NotifierError::Limit { limit, .. } if limit == "256 resources at a time"),
         "{error}"
     );
 }
