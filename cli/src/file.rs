@@ -60,17 +60,32 @@ pub fn find(global: &Global) -> Option<PathBuf> {
     candidates.into_iter().flatten().find(|path| path.is_file())
 }
 
-/// What becomes of a plugin that can't be used.
+/// What is asked of the plugins that a file names; less is a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BrokenPlugin {
-    IsAnError,
-    IsAWarning,
+enum Asks {
+    /// That each can be used.
+    Working,
+    /// That each is there.
+    Present,
+    Nothing,
 }
 
-/// Reads the file, if there is one. Every error in it is in the answer, rendered.
+/// Reads the file, if there is one. Every error in it is in the answer, rendered. A plugin that is gone or broken is only
+/// a warning: all others go on.
 pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
     match find(global) {
-        Some(path) => read_path(&path, notifiers, BrokenPlugin::IsAWarning).await.map(Some),
+        Some(path) => read_path(&path, notifiers, Asks::Nothing).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// As [`read`], for who makes channels of it: a notifier that is not there is an error, most likely a word misspelt.
+pub async fn read_to_apply(
+    global: &Global,
+    notifiers: &NotifierHost,
+) -> Result<Option<ConfigFile>, CommandError> {
+    match find(global) {
+        Some(path) => read_path(&path, notifiers, Asks::Present).await.map(Some),
         None => Ok(None),
     }
 }
@@ -81,14 +96,10 @@ pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<Config
         CommandError::new(Exit::Config, "there is no configuration file")
             .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
     })?;
-    read_path(&path, notifiers, BrokenPlugin::IsAnError).await
+    read_path(&path, notifiers, Asks::Working).await
 }
 
-async fn read_path(
-    path: &Path,
-    notifiers: &NotifierHost,
-    broken: BrokenPlugin,
-) -> Result<ConfigFile, CommandError> {
+async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<ConfigFile, CommandError> {
     let bytes = std::fs::read(path).map_err(|error| {
         CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
@@ -103,7 +114,10 @@ async fn read_path(
         .hint("save it as UTF-8")
     })?;
     let look = config::first_look(&text);
-    let asked = plugins::ask(notifiers, &look).await?;
+    let mut asked = plugins::ask(notifiers, &look).await?;
+    if asks == Asks::Nothing {
+        asked.miss(&look);
+    }
     let reading = config::read(&text, asked.notifiers());
     let mut diagnostics = reading.diagnostics.clone();
     let mut complaints = plugins::complaints(&reading, &look, notifiers, &asked);
@@ -116,7 +130,7 @@ async fn read_path(
         }
     }
     for mut complaint in complaints {
-        if broken == BrokenPlugin::IsAWarning {
+        if asks != Asks::Working {
             complaint.level = Level::Warning;
         }
         diagnostics.push(complaint);

@@ -83,6 +83,18 @@ impl Asked {
         Notifiers { described: &self.described, silent: &self.silent }
     }
 
+    /// Takes the plugins that channels name and that are not there for such that can't be asked.
+    pub fn miss(&mut self, look: &FirstLook) {
+        for (_, notifier) in &look.channels {
+            if !self.is_described(notifier) && !self.silent.contains(notifier) {
+                let known = self.described.iter().map(|description| description.name.clone()).collect();
+                let error = NotifierError::Unknown { name: notifier.clone(), known };
+                self.silent.push(notifier.clone());
+                self.failed.insert(notifier.clone(), error);
+            }
+        }
+    }
+
     /// Whether the plugin's settings are known.
     pub fn is_described(&self, name: &str) -> bool {
         self.described.iter().any(|description| description.name == name)

@@ -129,6 +129,12 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     assert_eq!((exit, said.contains("`hello` is used by `ops`")), (1, true), "{said}");
     installation.command(["plugin", "remove", "hello", "--yes", "--force"]).assert().success();
     assert_eq!(known(&installation, "hello"), Value::Null);
+    // Who makes channels of the file is told; all others go on.
+    let (exit, said) = ends(&installation, ["config", "check"]);
+    assert_eq!(exit, 78, "{said}");
+    assert!(said.contains("`uptime plugin add FILE` adds another") || said.contains("there is no"), "{said}");
+    assert_eq!(ends(&installation, ["channel", "list"]).0, 0);
+    assert_eq!(ends(&installation, ["worker", "notifications", "--stop-when-empty"]).0, 0);
     assert_eq!(ends(&installation, ["plugin", "remove", "hello", "--yes"]).0, 2);
 }
 
@@ -147,7 +153,9 @@ fn a_plugin_is_replaced_after_a_question_and_keeps_its_grants() {
     assert_eq!(exit, 2, "{said}");
     assert!(said.contains("this replaces `hello` 0.1.0 ("), "{said}");
     assert!(
-        said.contains("it now asks for `https://api.telegram.org`, and nobody is there to be asked"),
+        said.contains(
+            "it now asks for `https://api.telegram.org`; granted: `https://a.example`, and nobody is there to be asked"
+        ),
         "{said}"
     );
     assert_eq!(known(&installation, "hello")["settings"][0]["key"], "url", "it is still the old one");

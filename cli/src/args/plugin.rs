@@ -24,7 +24,7 @@ pub enum PluginCommand {
     #[command(
         override_usage = "uptime plugin add [OPTIONS] <FILE>",
         after_help = "A plugin gets no host for its asking: each is granted by `--allow`, or by a channel's `allow`. One that is \
-                      added again keeps what it was granted.\n\n\
+                      added again keeps what it was granted, unless `--anew` is there.\n\n\
                       Examples:\n  \
                       uptime plugin add hello.wasm --allow https://api.example.com\n  \
                       uptime plugin add build/hello.wasm --name hello-test --allow http://127.0.0.1:9000 --limit memory='64 MiB'"
@@ -84,8 +84,11 @@ pub struct TrustArgs {
 #[derive(Debug, Args)]
 pub struct GrantArgs {
     /// Where it may send requests, too: `scheme://host[:port]`, plain HTTP and private addresses if you say so
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = grant)]
     pub allow: Vec<HostGrant>,
+    /// Forget what was granted before; only what is said now holds
+    #[arg(long)]
+    pub anew: bool,
     /// What one call of it may use up: `memory='64 MiB'`, `cpu=2s`, `requests=20` and the like
     #[arg(long = "limit", value_name = "KEY=VALUE", value_parser = limit)]
     pub limits: Vec<(Limit, u64)>,
@@ -101,6 +104,14 @@ pub struct RemoveArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+fn grant(text: &str) -> Result<HostGrant, String> {
+    let grant: HostGrant = text.parse()?;
+    match grant.never_opens() {
+        Some(class) => Err(format!("a {class} address is never open to a plugin")),
+        None => Ok(grant),
+    }
 }
 
 fn limit(text: &str) -> Result<(Limit, u64), String> {

@@ -71,12 +71,9 @@ async fn test(
                     "status": receipt.status, "remote_id": receipt.remote_id, "detail": receipt.detail, "took_ms": took_ms,
                 }));
             } else {
-                let status = receipt.status.map(|status| format!(" {status}")).unwrap_or_default();
-                let words = receipt
-                    .detail
-                    .or(receipt.remote_id)
-                    .map(|words| format!(": {words}"))
-                    .unwrap_or_default();
+                let status = receipt.status.map(|status| format!(", status {status}")).unwrap_or_default();
+                let message = receipt.remote_id.map(|id| format!("message {id}"));
+                let words = receipt.detail.or(message).map(|words| format!(": {words}")).unwrap_or_default();
                 printer.line(format!(
                     "{GOOD}delivered{GOOD:#} to {} in {took_ms:.0} ms{status}{words}",
                     channel.name

@@ -22,6 +22,11 @@ use uptime_notifier::is_built_in;
 use uptime_notifier::registry::{Installed, Registry};
 
 pub async fn run(global: &Global, command: PluginCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    // What the file says of plugins is taken as far as it can be read; a file that was named has to be there.
+    if let Some(path) = global.config.as_ref().filter(|path| !path.is_file()) {
+        return Err(CommandError::new(Exit::Config, format!("`{}` is no file", path.display()))
+            .hint("`--config FILE` names the configuration file; without it the usual one is looked for"));
+    }
     match command {
         PluginCommand::List => list::run(global, printer).await,
         PluginCommand::Inspect { plugin } => inspect::run(global, &plugin, printer).await,
@@ -39,8 +44,10 @@ fn granted(
     before: Option<(&[HostGrant], &LimitChanges)>,
     args: &GrantArgs,
 ) -> Result<(Vec<HostGrant>, LimitChanges), CommandError> {
-    let (mut allow, mut limits) =
-        before.map(|(allow, limits)| (allow.to_vec(), limits.clone())).unwrap_or_default();
+    let (mut allow, mut limits) = before
+        .filter(|_| !args.anew)
+        .map(|(allow, limits)| (allow.to_vec(), limits.clone()))
+        .unwrap_or_default();
     for grant in &args.allow {
         if !allow.contains(grant) {
             allow.push(grant.clone());

@@ -46,7 +46,7 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
     let mut notifiers = file::notifiers(global)?;
-    let mut file = file::read(global, &notifiers).await?;
+    let mut file = file::read_to_apply(global, &notifiers).await?;
     let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());

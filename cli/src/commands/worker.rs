@@ -29,6 +29,9 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
     let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
+    if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
+        printer.note(warnings.trim_end());
+    }
     let (args, queues): (WorkerArgs, &[&str]) = match command {
         WorkerCommand::MonitorChecks(args) => (args, &[MONITOR_CHECKS]),
         WorkerCommand::Notifications(args) => (args, &[NOTIFICATIONS]),

@@ -1,5 +1,6 @@
 //! Egress grants: `scheme://host[:port]`, the host perhaps with `*.` as its first label.
 
+use crate::address::{AddressClass, classify};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use url::Url;
@@ -25,6 +26,12 @@ impl HostGrant {
             any_subdomain: false,
             port: url.port_or_known_default()?,
         })
+    }
+
+    /// Why it opens nothing, where it names an address that is never open to a plugin.
+    pub fn never_opens(&self) -> Option<AddressClass> {
+        let address = self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        Some(classify(address)).filter(|class| class.never_allowed())
     }
 
     /// Whether a request to `url` is covered.
@@ -146,6 +153,20 @@ mod tests {
         ] {
             let [one, two]: [HostGrant; 2] = [grant, other].map(|text| text.parse().expect(text));
             assert_eq!(one.includes(&two), included, "{grant} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_open_is_known() {
+        for (grant, opens) in [
+            ("http://169.254.169.254", false),
+            ("http://[fe80::1]:80", false),
+            ("http://0/", false),
+            ("http://10.0.0.1", true),
+            ("http://[::1]", true),
+            ("https://example.com", true),
+        ] {
+            assert_eq!(grant.parse::<HostGrant>().expect(grant).never_opens().is_none(), opens, "{grant}");
         }
     }
 

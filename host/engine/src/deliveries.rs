@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
 use uptime_core::ErrorClass;
-use uptime_core::backoff::delivery_delay;
+use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::check::printable;
 use uptime_core::id::{JobId, NotificationId};
@@ -180,12 +180,15 @@ impl Deliveries {
             DeliveryError::Notifier(error) => Some(error),
             DeliveryError::Setting { .. } => None,
         };
-        let patient = notifier.is_some_and(NotifierError::asks_for_patience);
-        let may_retry = if patient { age < PATIENCE } else { self.may_retry(attempts) };
-        if failure.class() == ErrorClass::Transient && may_retry {
+        // Old news have their tries left, or a `retry` by hand on the next morning would be a single one.
+        let patient = age < PATIENCE && notifier.is_some_and(NotifierError::asks_for_patience);
+        if failure.class() == ErrorClass::Transient && (patient || self.may_retry(attempts)) {
             let provider = notifier.and_then(NotifierError::retry_after);
             let after = delivery_delay(&self.backoff, attempts, provider, random());
-            return DeliveryEnd::Retry { after, error, pause_channel: patient };
+            // Not for this message's own backoff, which may have grown: others have not failed yet.
+            let rate_limited = matches!(notifier, Some(NotifierError::RateLimited { .. }));
+            let pause = rate_limited.then(|| provider.unwrap_or_else(|| delay(&self.backoff, 1)));
+            return DeliveryEnd::Retry { after, error, counts: !patient, pause };
         }
         DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
     }
@@ -268,7 +271,7 @@ impl Deliveries {
         let records: Vec<&DeliveryTry> = tries.iter().map(|(_, tried)| tried).collect();
         let ours = self.store.record_deliveries(&records).await?;
         for (due, tried) in tries {
-            if !ours.contains(&tried.claim.id) {
+            if !ours.contains(&tried.claim) {
                 warn!(
                     channel = due.channel.name,
                     job = tried.claim.id.0,

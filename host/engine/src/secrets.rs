@@ -33,6 +33,8 @@ pub enum SecretError {
     Empty {
         /// The variable or the file.
         from: String,
+        /// Which of the two.
+        in_file: bool,
     },
     /// The file can't be read.
     #[error("the file `{}` can't be read: {source}", path.display())]
@@ -51,9 +53,14 @@ pub enum SecretError {
 }
 
 impl SecretError {
-    /// An operator has to give the value; trying again does not.
+    /// An operator has to give the value; trying again does not. But for a file that is just being written anew, or can't
+    /// be read at this moment.
     pub fn class(&self) -> ErrorClass {
-        ErrorClass::Config
+        match self {
+            Self::Empty { in_file: true, .. } => ErrorClass::Transient,
+            Self::Unreadable { source, .. } if is_passing(source) => ErrorClass::Transient,
+            _ => ErrorClass::Config,
+        }
     }
 
     /// The way out.
@@ -64,7 +71,9 @@ impl SecretError {
                     "set `{name}` for this process: `Environment={name}=…` in its unit, or `export {name}=…` before it starts"
                 )
             }
-            Self::NotText { from } | Self::Empty { from } => format!("write the secret's text into `{from}`"),
+            Self::NotText { from } | Self::Empty { from, .. } => {
+                format!("write the secret's text into `{from}`")
+            }
             Self::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 format!("write the secret into `{}`, or correct the path", path.display())
             }
@@ -76,6 +85,21 @@ impl SecretError {
             }
         }
     }
+}
+
+/// Whether a file could be read a moment later without anybody's doing: descriptors or memory are short, or a disk
+/// stumbled.
+fn is_passing(error: &io::Error) -> bool {
+    let lasts = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::IsADirectory,
+        io::ErrorKind::InvalidInput,
+        // Ours, for what is no regular file.
+        io::ErrorKind::Unsupported,
+    ];
+    !lasts.contains(&error.kind())
 }
 
 /// The value that `reference` stands for, in this process, now.
@@ -93,7 +117,7 @@ pub fn resolve(reference: &SecretRef) -> Result<Secret, SecretError> {
 fn from_variable(name: &str, value: Option<std::ffi::OsString>) -> Result<Secret, SecretError> {
     let value = value.ok_or_else(|| SecretError::NotSet { name: name.to_owned() })?;
     let value = value.into_string().map_err(|_| SecretError::NotText { from: name.to_owned() })?;
-    present(value, name)
+    present(value, name, false)
 }
 
 fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
@@ -101,7 +125,11 @@ fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
     let mut bytes = Vec::new();
     // Asked before it is opened: opening a pipe that nobody writes to would never return.
     let regular = std::fs::metadata(&path).and_then(|meta| {
-        if meta.is_file() { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
+        if meta.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file"))
+        }
     });
     let read = regular
         .and_then(|()| std::fs::File::open(&path))
@@ -120,13 +148,16 @@ fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
             text.pop();
         }
     }
-    present(text, &from)
+    present(text, &from, true)
 }
 
 /// A secret that was meant to be there and is empty is an accident of deployment; it must not become an
 /// unauthenticated request.
-fn present(value: String, from: &str) -> Result<Secret, SecretError> {
-    if value.is_empty() { Err(SecretError::Empty { from: from.to_owned() }) } else { Ok(Secret::new(value)) }
+fn present(value: String, from: &str, in_file: bool) -> Result<Secret, SecretError> {
+    if value.is_empty() {
+        return Err(SecretError::Empty { from: from.to_owned(), in_file });
+    }
+    Ok(Secret::new(value))
 }
 
 #[cfg(test)]

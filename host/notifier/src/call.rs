@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use uptime_core::check::printable;
 
@@ -121,9 +121,43 @@ impl Call {
         }
     }
 
+    /// Whether the request's head has a size that a provider could take, before anything is made of it.
+    fn within_bounds(&self, request: &Request) -> Result<(), String> {
+        let basic: Vec<_> = request.basic_auth.iter().cloned().collect();
+        let given = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+        let filled = |pairs: &[(String, String)], escape| {
+            let texts = pairs.iter().flat_map(|(a, b)| [a, b]);
+            let lengths = texts.map(|text| self.references.filled_length(text.as_bytes(), escape));
+            lengths.fold(0_usize, usize::saturating_add)
+        };
+        let address = || {
+            self.references
+                .filled_length(request.url.as_bytes(), Escape::Percent)
+                .saturating_add(filled(&request.query, Escape::Percent))
+        };
+        // What is too long as it is is not looked through.
+        if request.url.len() + given(&request.query) > ADDRESS_MAX || address() > ADDRESS_MAX {
+            return Err(format!("the address is longer than {ADDRESS_MAX} bytes"));
+        }
+        if request.headers.len() > HEADERS_MAX {
+            return Err(format!("there are more than {HEADERS_MAX} headers"));
+        }
+        let values = || filled(&request.headers, Escape::None).saturating_add(filled(&basic, Escape::None));
+        if given(&request.headers) + given(&basic) > HEADER_BYTES_MAX || values() > HEADER_BYTES_MAX {
+            return Err(format!("the headers are longer than {HEADER_BYTES_MAX} bytes"));
+        }
+        Ok(())
+    }
+
+    /// Puts the time of a host's function on the guest's bill: while it runs, no tick does.
+    fn charge(&mut self, since: Instant) {
+        let ticks = since.elapsed().as_millis() / Limits::TICK.as_millis();
+        self.ticks_left = self.ticks_left.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX));
+    }
+
     /// The request with the secrets in it.
     fn outbound(&self, request: Request) -> Result<Outbound, String> {
-        within_bounds(&request)?;
+        self.within_bounds(&request)?;
         let mut url = self.references.fill_url(&request.url)?;
         if !request.query.is_empty() {
             let mut query = url.query_pairs_mut();
@@ -163,14 +197,15 @@ impl Call {
         let content_type =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let escape = Escape::for_content_type(content_type);
-        let body = self.references.fill_body(request.body.unwrap_or_default(), escape);
-        if body.len() > self.limits.request_body {
-            return Err(format!(
-                "a body of {} bytes is over the limit of {}",
-                body.len(),
-                self.limits.request_body
-            ));
+        let body = request.body.unwrap_or_default();
+        // Before anything is made of it: many references to a long secret would be a body without end.
+        let most = self.limits.request_body;
+        let length =
+            if body.len() > most { body.len() } else { self.references.filled_length(&body, escape) };
+        if length > most {
+            return Err(format!("a body of {length} bytes is over the limit of {most}"));
         }
+        let body = self.references.fill_body(body, escape);
         let asked = request.timeout_ms.map(u64::from).map(Duration::from_millis);
         Ok(Outbound {
             method: method(request.method),
@@ -207,14 +242,24 @@ impl Call {
     /// The answer as the guest may see it: an echo of a secret is cleared.
     fn inbound(&mut self, inbound: Inbound) -> Response {
         self.status = Some(inbound.status);
-        let headers = inbound.headers.iter().map(|(name, value)| {
-            (name.to_string(), self.references.mask(&String::from_utf8_lossy(value.as_bytes())))
-        });
+        // The provider was reached: what was stopped before is not why it ends as it does.
+        self.denial = None;
+        let clear = |value: &HeaderValue| self.references.clear(value.as_bytes().to_vec());
+        let headers = inbound
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(&clear(value)).into_owned()));
+        let is_coded = inbound.headers.contains_key(header::CONTENT_ENCODING);
         Response {
             status: inbound.status,
             headers: headers.collect(),
-            body: self.references.clear(inbound.body),
-            truncated: inbound.truncated,
+            body: match inbound.truncated {
+                // Nobody asked for a coding, and what is in it can't be cleared.
+                _ if is_coded => Vec::new(),
+                true => self.references.clear_cut(inbound.body),
+                false => self.references.clear(inbound.body),
+            },
+            truncated: inbound.truncated || is_coded,
         }
     }
 
@@ -291,6 +336,7 @@ impl guest_log::Host for Call {
     fn write(&mut self, level: guest_log::Level, message: String) {
         let Some(left) = self.log_lines_left.checked_sub(1) else { return };
         self.log_lines_left = left;
+        let began = Instant::now();
         let (notifier, message) = (&self.notifier, self.said(&message, self.limits.log_line_chars));
         match level {
             guest_log::Level::Debug => tracing::debug!(notifier, "{message}"),
@@ -301,13 +347,23 @@ impl guest_log::Host for Call {
         if left == 0 {
             tracing::debug!(notifier, "the plugin's further lines are dropped");
         }
+        self.charge(began);
     }
 }
 
 impl guest_sign::Host for Call {
     fn hmac_sha256(&mut self, secret: String, message: Vec<u8>) -> Result<Vec<u8>, String> {
-        let secret = self.references.value(&secret).ok_or("that is no reference to a secret")?;
-        if self.references.occurs_in(&message) {
+        let began = Instant::now();
+        let signature = self.signature(&secret, &message);
+        self.charge(began);
+        signature
+    }
+}
+
+impl Call {
+    fn signature(&self, secret: &str, message: &[u8]) -> Result<Vec<u8>, String> {
+        let secret = self.references.value(secret).ok_or("that is no reference to a secret")?;
+        if self.references.occurs_in(message) {
             return Err(
                 "a signed message can't hold a reference: the receiver would see another message".into()
             );
@@ -331,7 +387,7 @@ impl guest_sign::Host for Call {
             None => secret.as_bytes().to_vec(),
         };
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
-        mac.update(&message);
+        mac.update(message);
         Ok(mac.finalize().into_bytes().to_vec())
     }
 }
@@ -341,21 +397,6 @@ const ADDRESS_MAX: usize = 16 * 1024;
 /// The most headers, and how long they may be together.
 const HEADERS_MAX: usize = 64;
 const HEADER_BYTES_MAX: usize = 32 * 1024;
-
-/// Whether the request's head has a size that a provider could take, before anything is made of it.
-fn within_bounds(request: &Request) -> Result<(), String> {
-    let length = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
-    if request.url.len() + length(&request.query) > ADDRESS_MAX {
-        return Err(format!("the address is longer than {ADDRESS_MAX} bytes"));
-    }
-    if request.headers.len() > HEADERS_MAX {
-        return Err(format!("there are more than {HEADERS_MAX} headers"));
-    }
-    if length(&request.headers) > HEADER_BYTES_MAX {
-        return Err(format!("the headers are longer than {HEADER_BYTES_MAX} bytes"));
-    }
-    Ok(())
-}
 
 fn method(method: guest_http::Method) -> http::Method {
     match method {

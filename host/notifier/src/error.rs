@@ -101,6 +101,8 @@ pub enum NotifierError {
         reason: String,
         /// Whether an `allow` could open it.
         openable: bool,
+        /// Whether it was a name server's answer that was refused, which may be another one soon.
+        by_answer: bool,
         /// Whose.
         allowed_in: AllowedIn,
     },
@@ -207,7 +209,10 @@ impl NotifierError {
             | Self::Transient { .. }
             | Self::Cpu { .. }
             | Self::WallClock { .. }
-            | Self::Quarantined { .. } => ErrorClass::Transient,
+            | Self::Quarantined { .. }
+            | Self::EgressDenied { by_answer: true, .. }
+            // Not the message's fault, so it is not the message that pays.
+            | Self::Host(_) => ErrorClass::Transient,
             Self::Unknown { .. }
             | Self::Config { .. }
             | Self::EgressDenied { .. }
@@ -221,7 +226,6 @@ impl NotifierError {
             | Self::BadReturn { .. }
             | Self::Memory { .. }
             | Self::Limit { .. } => ErrorClass::Permanent,
-            Self::Host(_) => ErrorClass::Bug,
         }
     }
 
@@ -245,7 +249,8 @@ impl NotifierError {
     /// How long the provider, or a plugin's quarantine, wants it to be left alone; at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Quarantined { left, .. } => Some(*left),
+            // Somebody may mend it meanwhile, and to ask costs nothing.
+            Self::Quarantined { left, .. } => Some((*left).min(Duration::from_mins(1))),
             Self::RateLimited { after, .. } | Self::Transient { after, .. } => *after,
             _ => None,
         }
@@ -271,7 +276,10 @@ impl NotifierError {
         match self {
             Self::Unknown { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", known.join(", ")),
+                None => format!(
+                    "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
+                    known.join(", ")
+                ),
             }),
             Self::Config { notifier, .. } => {
                 Some(format!("`uptime config schema` lists the settings of `{notifier}`"))
@@ -285,6 +293,9 @@ impl NotifierError {
             Self::EgressDenied { notifier, origin, openable: true, allowed_in, .. } => {
                 Some(allowed_in.hint(notifier, origin))
             }
+            Self::BadComponent { reason, .. } if reason.contains("this program speaks") => {
+                Some("build it again for this version, or run an `uptime` that speaks its version".into())
+            }
             Self::BadComponent { .. } => Some("build it again from its sources".into()),
             Self::Untrusted { notifier, origin: Origin::File, found, .. } => {
                 Some(format!("if it is the one you want: `sha256 = \"{found}\"` in `[plugins.{notifier}]`"))
@@ -293,7 +304,11 @@ impl NotifierError {
                 "`uptime plugin inspect {notifier}` shows what is there now, `uptime plugin trust {notifier}` trusts it"
             )),
             Self::Unreadable { hint, .. } => Some(hint.clone()),
-            Self::Host(_) => Some("this is a bug in uptime".into()),
+            Self::Cpu { .. } | Self::Memory { .. } | Self::Limit { .. } | Self::WallClock { .. } => Some(
+                "if it should have more: `limits` in the channel's table, or `uptime plugin trust NAME --limit KEY=VALUE`"
+                    .into(),
+            ),
+            Self::Host(_) => Some("this is a bug in uptime, or this machine is out of memory".into()),
             _ => None,
         }
     }

@@ -99,6 +99,11 @@ pub(crate) struct Inner {
 #[error("the exported functions have other types")]
 struct Misfit;
 
+/// There is no instance of the component.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no instance was made")]
+struct NotStarted;
+
 /// A call of one of the guest's functions.
 type Guest<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
@@ -313,7 +318,8 @@ impl Inner {
         let wall_clock = call.limits.wall_clock;
         let mut store = sandbox::store(&self.engine, call.limits.handed_over, call);
         let outcome = tokio::time::timeout(wall_clock, async {
-            let instance = ready.guest.instance_pre().instantiate_async(&mut store).await?;
+            let instance = ready.guest.instance_pre().instantiate_async(&mut store).await;
+            let instance = instance.map_err(|error| error.context(NotStarted))?;
             // Whether its functions have the right types is told here, and not when it was linked.
             let guest = NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(Misfit))?;
             function(&guest, &mut store).await
@@ -381,6 +387,7 @@ fn receipt(
             origin: denial.origin.clone(),
             reason: denial.reason.clone(),
             openable: denial.openable,
+            by_answer: denial.by_answer,
             allowed_in: plugin.allowed_in(description, &denial.origin),
         }),
         (Err(error), None) => Err(convert::notify_error(&plugin.name, error, |text| call.said(text, 500))),
@@ -451,6 +458,11 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => NotifierError::Trap { notifier, message: trap.to_string() },
+        // Nothing that it did: there was no memory for it.
+        None if error.is::<NotStarted>() => {
+            let cause = call.said(&error.root_cause().to_string(), 500);
+            NotifierError::Host(format!("`{notifier}` was not started: {cause}"))
+        }
         // Everything else that ends a call is wasmtime's refusal of what the guest handed over.
         None => {
             NotifierError::BadReturn { notifier, message: call.said(&error.root_cause().to_string(), 500) }

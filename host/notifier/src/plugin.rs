@@ -8,7 +8,7 @@ use crate::error::{AllowedIn, NotifierError};
 use crate::limits::Limits;
 use crate::quarantine::Quarantine;
 use crate::settings::{self, ResolvedSettings};
-use crate::source::{Origin, PluginSource};
+use crate::source::{COMPONENT_MOST, Origin, PluginSource};
 use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 use uptime_core::grant::HostGrant;
@@ -123,13 +123,12 @@ impl Plugin {
     }
 }
 
-/// The largest component that is compiled. A Python interpreter is 20 to 40 MiB of it.
-const COMPONENT_MAX: usize = 64 << 20;
-
 /// What a file is by its size and its first bytes, when that is no component: wasmtime's words for it are long.
 pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
     match bytes {
-        _ if bytes.len() > COMPONENT_MAX => Err(format!("it is larger than {} MiB", COMPONENT_MAX >> 20)),
+        _ if bytes.len() as u64 > COMPONENT_MOST => {
+            Err(format!("it is larger than {} MiB", COMPONENT_MOST >> 20))
+        }
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', _, _, _, _, ..] => Err("it is a core module, not a component".into()),
         _ => Err("it is no WebAssembly".into()),

@@ -22,6 +22,9 @@ const SHORTEST: Duration = Duration::from_mins(1);
 /// However often it has failed.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// How long the others wait for the one call on probation, whose end may never be heard of.
+const PROBATION: Duration = Duration::from_mins(2);
+
 /// The failures of one plugin by channel, those of no channel among them. There is none of who has succeeded last.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine(Mutex<HashMap<Option<String>, Record>>);
@@ -32,30 +35,33 @@ struct Record {
     failures: u32,
     /// The current or the last quarantine, until when and how long it is.
     sentence: Option<(Instant, Duration)>,
+    /// Until when the others wait for the call that is on probation.
+    probation: Option<Instant>,
 }
 
 impl Quarantine {
-    /// Whether the plugin may be called now.
+    /// Whether the plugin may be called now. On probation it is one call at a time: each that fails is a message lost.
     pub(crate) fn admit(
         &self,
         notifier: &str,
         channel: Option<&str>,
         now: Instant,
     ) -> Result<(), NotifierError> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if records.is_empty() {
             return Ok(());
         }
-        match records.get(&channel.map(str::to_owned)) {
-            Some(Record { failures, sentence: Some((until, _)) }) if now < *until => {
-                Err(NotifierError::Quarantined {
-                    notifier: notifier.to_owned(),
-                    failures: *failures,
-                    left: *until - now,
-                })
-            }
-            _ => Ok(()),
-        }
+        let Some(record) = records.get_mut(&channel.map(str::to_owned)) else { return Ok(()) };
+        let Some((until, _)) = record.sentence else { return Ok(()) };
+        let left = if now < until {
+            until - now
+        } else if let Some(probation) = record.probation.filter(|probation| now < *probation) {
+            probation - now
+        } else {
+            record.probation = Some(now + PROBATION);
+            return Ok(());
+        };
+        Err(NotifierError::Quarantined { notifier: notifier.to_owned(), failures: record.failures, left })
     }
 
     /// Takes note of how a call ended. `most` failures in a row are borne; 0: any number.
@@ -73,6 +79,7 @@ impl Quarantine {
         }
         let record = records.entry(channel.map(str::to_owned)).or_default();
         record.failures = record.failures.saturating_add(1);
+        record.probation = None;
         // Calls that were under way when it began change nothing.
         let quarantined = record.sentence.is_some_and(|(until, _)| now < until);
         if most == 0 || record.failures < most || quarantined {
@@ -138,7 +145,19 @@ mod tests {
             assert_eq!(left(&quarantine, now), Some(Duration::from_mins(minutes)));
             now += Duration::from_mins(minutes);
             assert_eq!(left(&quarantine, now), None, "one more chance");
+            assert_eq!(left(&quarantine, now), Some(PROBATION), "for one call");
         }
+    }
+
+    #[test]
+    fn a_call_on_probation_that_is_not_heard_of_again_keeps_nobody_for_ever() {
+        let quarantine = Quarantine::default();
+        let now = Instant::now();
+        fail(&quarantine, MOST, now);
+        let over = now + SHORTEST;
+        assert_eq!(left(&quarantine, over), None);
+        assert_eq!(left(&quarantine, over + PROBATION / 2), Some(PROBATION / 2));
+        assert_eq!(left(&quarantine, over + PROBATION), None);
     }
 
     #[test]

@@ -78,8 +78,10 @@ struct Entry {
 pub(crate) struct References {
     /// The longest value first, so that one that is part of another does not spoil it.
     entries: Vec<Entry>,
-    /// What no text may show, the longest first.
+    /// What the plugin may not see, in every writing, the longest first.
     cleared: Vec<Vec<u8>>,
+    /// What the plugin may see, and nobody else.
+    hidden: Vec<Vec<u8>>,
 }
 
 impl References {
@@ -92,27 +94,13 @@ impl References {
         };
         self.entries.push(Entry { reference: reference.clone(), value: value.clone(), mask });
         self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.value.expose().len()));
-        self.hide(value);
+        gather(&mut self.cleared, value);
         reference
     }
 
-    /// Clears `value` from all texts, whatever the plugin was given.
+    /// Keeps `value`, which the plugin has been given, from people's eyes.
     pub(crate) fn hide(&mut self, value: &Secret) {
-        let value = value.expose();
-        if value.len() < CLEARED_MIN {
-            return;
-        }
-        let escapes = [Escape::None, Escape::Json, Escape::Percent];
-        let whole = [value.to_owned()].into_iter().chain(parts(value));
-        for text in whole {
-            self.cleared.extend(escapes.map(|escape| escape.apply(&text).into_owned().into_bytes()));
-            // As others write it: with the colon escaped too.
-            let strictly = percent_encoding::utf8_percent_encode(&text, RESERVED);
-            self.cleared.push(strictly.to_string().into_bytes());
-            self.cleared.extend(inside_base64(text.as_bytes()));
-        }
-        self.cleared.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.cleared.dedup();
+        gather(&mut self.hidden, value);
     }
 
     /// The value behind a reference.
@@ -174,13 +162,59 @@ impl References {
         let masked = self.entries.iter().fold(text.to_owned(), |text, entry| {
             if text.contains(&entry.reference) { text.replace(&entry.reference, &entry.mask) } else { text }
         });
-        String::from_utf8_lossy(&self.clear(masked.into_bytes())).into_owned()
+        let cleared = self.clear(masked.into_bytes());
+        let hidden =
+            self.hidden.iter().fold(cleared, |text, written| replace(text, written, MASK.as_bytes()));
+        String::from_utf8_lossy(&hidden).into_owned()
     }
 
-    /// Bytes from outside with every value masked, however it is written.
+    /// Bytes from outside with every value masked that the plugin may not see, however it is written.
     pub(crate) fn clear(&self, bytes: Vec<u8>) -> Vec<u8> {
         self.cleared.iter().fold(bytes, |bytes, written| replace(bytes, written, MASK.as_bytes()))
     }
+
+    /// As [`clear`](Self::clear), of bytes whose end was cut off: a value that begins there is cut off too.
+    pub(crate) fn clear_cut(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut bytes = self.clear(bytes);
+        let begun = self.cleared.iter().filter_map(|written| {
+            (CLEARED_MIN..written.len()).rev().find(|length| bytes.ends_with(&written[..*length]))
+        });
+        bytes.truncate(bytes.len() - begun.max().unwrap_or(0));
+        bytes
+    }
+
+    /// How long `text` is with the values in their places.
+    pub(crate) fn filled_length(&self, text: &[u8], escape: Escape) -> usize {
+        self.entries.iter().fold(text.len(), |length, entry| {
+            let reference = entry.reference.as_bytes();
+            let mut rest = text;
+            let mut places = 0_usize;
+            while let Some(at) = find(rest, reference) {
+                places += 1;
+                rest = &rest[at + reference.len()..];
+            }
+            let value = if places == 0 { 0 } else { escape.apply(entry.value.expose()).len() };
+            (length - places * reference.len()).saturating_add(places.saturating_mul(value))
+        })
+    }
+}
+
+/// Adds the writings of `value`, and of its telling parts, to `texts`.
+fn gather(texts: &mut Vec<Vec<u8>>, value: &Secret) {
+    let value = value.expose();
+    if value.len() < CLEARED_MIN {
+        return;
+    }
+    let escapes = [Escape::None, Escape::Json, Escape::Percent];
+    for text in [value.to_owned()].into_iter().chain(parts(value)) {
+        texts.extend(escapes.map(|escape| escape.apply(&text).into_owned().into_bytes()));
+        // As others write it: with the colon escaped too.
+        let strictly = percent_encoding::utf8_percent_encode(&text, RESERVED);
+        texts.push(strictly.to_string().into_bytes());
+        texts.extend(inside_base64(text.as_bytes()));
+    }
+    texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    texts.dedup();
 }
 
 /// The parts of a value that a server could repeat alone: of an address its path with the query (`Cannot POST /…`) and
@@ -329,6 +363,39 @@ mod tests {
         ] {
             let seen = references.mask(said);
             assert_eq!(seen, shown, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_cut_off_does_not_show_its_beginning() {
+        let mut references = References::default();
+        references.add(&Secret::new("s3cret-key"));
+        for (cut, shown) in
+            [("echo: s3cret-k", "echo: "), ("echo: s3c", "echo: s3c"), ("s3cret-key s3cre", "••• "), ("", "")]
+        {
+            assert_eq!(String::from_utf8(references.clear_cut(cut.into())).expect("text"), shown);
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_may_see_is_kept_from_people_alone() {
+        let mut references = References::default();
+        references.hide(&Secret::new("-100123"));
+        assert_eq!(references.clear(b"{\"id\":-100123}".to_vec()), b"{\"id\":-100123}");
+        assert_eq!(references.mask("chat -100123"), "chat •••");
+    }
+
+    #[test]
+    fn a_length_is_known_before_the_values_are_put_in() {
+        let mut references = References::default();
+        let short = references.add(&Secret::new("a"));
+        let long = references.add(&Secret::new("\"".repeat(100)));
+        let text = format!("{short}{long} {short}{long}");
+        for escape in [Escape::None, Escape::Json, Escape::Percent] {
+            assert_eq!(
+                references.filled_length(text.as_bytes(), escape),
+                references.fill(&text, escape).len()
+            );
         }
     }
 

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
 
-/// The largest component that is read: one with a whole Python in it has 40 MiB.
-pub(crate) const COMPONENT_MOST: u64 = 128 << 20;
+/// The largest component that is read and compiled: one with a whole Python in it has 20 to 40 MiB.
+pub(crate) const COMPONENT_MOST: u64 = 64 << 20;
 
 /// Who brought a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

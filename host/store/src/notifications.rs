@@ -79,8 +79,10 @@ pub enum DeliveryEnd {
         after: Duration,
         /// Why.
         error: String,
-        /// The provider asked the whole channel to wait.
-        pause_channel: bool,
+        /// Whether a try is used up: patience that somebody asked for uses up none.
+        counts: bool,
+        /// The provider asked the whole channel to wait for so long.
+        pause: Option<Duration>,
     },
     /// It will not run again by itself.
     Failed {
@@ -112,14 +114,8 @@ impl DeliveryEnd {
     fn job_failure(&self, claim: Claim) -> Option<JobFailure> {
         match self {
             Self::Delivered { .. } | Self::Muted => None,
-            Self::Retry { after, error, pause_channel } => {
-                // A provider that asks for patience uses up no try.
-                Some(JobFailure {
-                    claim,
-                    retry_after: Some(*after),
-                    counts: !pause_channel,
-                    error: error.clone(),
-                })
+            Self::Retry { after, error, counts, .. } => {
+                Some(JobFailure { claim, retry_after: Some(*after), counts: *counts, error: error.clone() })
             }
             Self::Failed { error, .. } => {
                 Some(JobFailure { claim, retry_after: None, counts: true, error: error.clone() })
@@ -192,12 +188,19 @@ impl Store {
         rows.iter().map(channel).collect()
     }
 
-    /// Records tries and what follows from each, all in one transaction. Gives back the jobs that were still ours; of the
-    /// others, whose lease was lost, nothing is written. There is one try of each job.
-    pub async fn record_deliveries(&self, tries: &[&DeliveryTry]) -> Result<HashSet<JobId>, StoreError> {
+    /// Records tries and what follows from each, all in one transaction. Gives back the claims that were still ours; of the
+    /// others, whose lease was lost, nothing is written.
+    pub async fn record_deliveries(&self, tries: &[&DeliveryTry]) -> Result<HashSet<Claim>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         let (mut done, mut failures) = (Vec::new(), Vec::new());
-        for tried in tries {
+        // After a suspension a process may hold a job under two claims: at most the later one is still its own.
+        let mut latest: HashMap<JobId, u32> = HashMap::new();
+        for claim in tries.iter().map(|tried| tried.claim) {
+            let number = latest.entry(claim.id).or_default();
+            *number = claim.number.max(*number);
+        }
+        let tries = || tries.iter().copied().filter(|tried| latest[&tried.claim.id] == tried.claim.number);
+        for tried in tries() {
             match tried.end.job_failure(tried.claim) {
                 None => done.push(tried.claim),
                 Some(failure) => failures.push(failure),
@@ -210,8 +213,8 @@ impl Store {
         if !failures.is_empty() {
             ours.extend(crate::queue::fail(&mut transaction, &failures).await?);
         }
-        let written: Vec<&DeliveryTry> =
-            tries.iter().copied().filter(|tried| ours.contains(&tried.claim.id)).collect();
+        let written: Vec<&DeliveryTry> = tries().filter(|tried| ours.contains(&tried.claim.id)).collect();
+        let recorded = written.iter().map(|tried| tried.claim).collect();
         if !written.is_empty() {
             let known = insert_tries(&mut transaction, &written).await?;
             let (known, gone): (Vec<_>, Vec<_>) =
@@ -220,7 +223,7 @@ impl Store {
             note_channels(&mut transaction, &known).await?;
         }
         transaction.commit().await?;
-        Ok(ours)
+        Ok(recorded)
     }
 
     /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try. Gives back the jobs
@@ -340,8 +343,8 @@ async fn note_channel(connection: &mut Session, tried: &DeliveryTry) -> Result<(
                 pause_channel(connection, tried.channel, *pause).await?;
             }
         }
-        DeliveryEnd::Retry { after, pause_channel: true, .. } => {
-            pause_channel(connection, tried.channel, *after).await?;
+        DeliveryEnd::Retry { pause: Some(pause), .. } => {
+            pause_channel(connection, tried.channel, *pause).await?;
         }
         DeliveryEnd::Failed { channel_broken: true, error } => {
             sqlx::query("UPDATE channels SET broken_at = coalesce(broken_at, now()), broken_reason = $2 WHERE id = $1")

@@ -45,9 +45,6 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
     let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
     let channels = look.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
     let card = Card { channels, grant: Some(grant.clone()), examined: Ok(examined), unproved: None, source };
-    if !printer.is_json() {
-        card.print(printer);
-    }
     if let Some(before) = &before {
         let old = old_card(global, before).await?;
         confirm(&replaces(&old, &card), args.yes)?;
@@ -56,6 +53,8 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
     registry.put(name, &bytes, &grant)?;
     if printer.is_json() {
         printer.json(&json!({ "schema_version": 1, "replaced": before.is_some(), "plugin": card.json() }));
+    } else {
+        card.print(printer);
     }
     say_next(&card, &look, before.is_some(), printer);
     Ok(Exit::Ok)
@@ -106,8 +105,15 @@ fn replaces(old: &Card, new: &Card) -> String {
     } else {
         format!("it now asks for {}", more.join(", "))
     };
+    let grants = match new.source.allow.as_slice() {
+        [] => "nothing is granted".to_owned(),
+        allow => {
+            let allow: Vec<String> = allow.iter().map(|grant| format!("`{grant}`")).collect();
+            format!("granted: {}", allow.join(", "))
+        }
+    };
     format!(
-        "this replaces `{}` {} ({}) by {} ({}); {asks}",
+        "this replaces `{}` {} ({}) by {} ({}); {asks}; {grants}",
         new.source.name,
         version(old),
         sha256(old),

@@ -24,7 +24,7 @@ pub fn run(global: &Global, args: &RemoveArgs, printer: &Printer) -> Result<Exit
     if !users.is_empty() && !args.force {
         return Err(CommandError::new(
             Exit::No,
-            format!("`{name}` is used by {}, who would be told nothing any more", users.join(", ")),
+            format!("`{name}` is used by {}, which would be told nothing any more", users.join(", ")),
         )
         .hint("take the channel out of the file first, or add `--force`"));
     }
@@ -33,7 +33,12 @@ pub fn run(global: &Global, args: &RemoveArgs, printer: &Printer) -> Result<Exit
     if printer.is_json() {
         printer.json(&json!({ "schema_version": 1, "removed": name }));
     } else {
-        printer.note(format!("`{name}` is removed"));
+        let left = if users.is_empty() {
+            String::new()
+        } else {
+            format!("; {} can't be told anything until it is added again", users.join(", "))
+        };
+        printer.note(format!("`{name}` is removed{left}"));
     }
     Ok(Exit::Ok)
 }

@@ -32,15 +32,16 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
     let card = Card::of(source, Some(grant.clone()), &notifiers, &plugins::look(global)).await;
     card.examined()?;
-    if !printer.is_json() {
-        card.print(printer);
-    }
     let trusted = before.map(|grant| grant.sha256.as_str());
     let is_same = trusted == Some(found.as_str());
     if !is_same {
-        let instead = trusted.unwrap_or("nothing");
+        let instead = match trusted {
+            Some(trusted) => format!("in place of {trusted}"),
+            None => "and what it was granted can't be read and is gone".to_owned(),
+        };
+        let version = card.version();
         confirm(
-            &format!("this trusts `{}` as it is now, {found}, in place of {instead}", args.name),
+            &format!("this trusts `{}` {version} as it is now, {found}, {instead}", args.name),
             args.yes,
         )?;
     }
@@ -51,10 +52,15 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
     }
     if printer.is_json() {
         printer.json(&json!({ "schema_version": 1, "changed": changed, "plugin": card.json() }));
+    } else {
+        card.print(printer);
     }
     let name = &args.name;
     printer.note(if changed {
-        format!("`{name}` is trusted. Grants and limits reach workers that run with SIGHUP, or `uptime queue restart`")
+        format!(
+            "`{name}` is trusted. Grants and limits reach workers that run with SIGHUP, or `uptime queue restart`; what \
+             failed meanwhile waits for `uptime queue retry all --queue notifications`"
+        )
     } else {
         format!("nothing to change: `{name}` was trusted already")
     });

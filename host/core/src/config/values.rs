@@ -205,11 +205,18 @@ impl Takes for Grant {
                 Some("write the scheme, the host and the port alone".into()),
             ));
         }
-        text.parse().map_err(|_| {
+        let grant: HostGrant = text.parse().map_err(|_| {
             Refusal::Form(Some(
                 "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host".into(),
             ))
-        })
+        })?;
+        match grant.never_opens() {
+            Some(class) => Err(Refusal::Value(
+                format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key),
+                Some("take it out".into()),
+            )),
+            None => Ok(grant),
+        }
     }
 }
 

@@ -97,7 +97,9 @@ impl<R: Resolve> Egress<R> {
         let admission = policy.admit(&request.url).map_err(EgressError::Denied)?;
         let addresses = self.addresses(&request.url).await?;
         for address in &addresses {
-            admission.admit_address(address.ip()).map_err(EgressError::Denied)?;
+            // A literal has been admitted already, so what is refused here is an answer.
+            let refused = |denial| EgressError::Denied(Denial { by_answer: true, ..denial });
+            admission.admit_address(address.ip()).map_err(refused)?;
         }
         let stream = connect::tcp(&addresses).await?;
         if request.url.scheme() == "https" {
@@ -186,7 +188,7 @@ where
     }
 }
 
-/// Headers that belong to the connection, which is ours.
+/// Headers that belong to the connection, which is ours, and those that would change an answer's form.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     [
         header::HOST,
@@ -198,6 +200,9 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
         header::TRAILER,
         header::EXPECT,
         header::PROXY_AUTHORIZATION,
+        // An answer in pieces or in a coding could bring an echoed secret past those who clear it.
+        header::ACCEPT_ENCODING,
+        header::RANGE,
     ]
     .contains(name)
         || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings")

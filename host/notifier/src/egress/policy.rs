@@ -27,6 +27,8 @@ pub(crate) struct Denial {
     pub(crate) reason: String,
     /// Whether the channel's `allow` could open it.
     pub(crate) openable: bool,
+    /// Whether a name server's answer was refused, and not what the plugin asked for.
+    pub(crate) by_answer: bool,
 }
 
 /// A URL that may be spoken to, if its addresses may.
@@ -42,8 +44,9 @@ impl Policy {
     pub(crate) fn admit(&self, url: &Url) -> Result<Admission, Denial> {
         let origin = HostGrant::origin_of(url)
             .map_or_else(|| format!("{}:", url.scheme()), |origin| origin.to_string());
-        let deny =
-            |reason: &str, openable| Err(Denial { origin: origin.clone(), reason: reason.into(), openable });
+        let deny = |reason: &str, openable| {
+            Err(Denial { origin: origin.clone(), reason: reason.into(), openable, by_answer: false })
+        };
         if !matches!(url.scheme(), "http" | "https") {
             return deny("only http and https are spoken", false);
         }
@@ -81,7 +84,8 @@ impl Admission {
         } else {
             return Ok(());
         };
-        Err(Denial { origin: self.origin.clone(), reason, openable: !class.never_allowed() })
+        let openable = !class.never_allowed();
+        Err(Denial { origin: self.origin.clone(), reason, openable, by_answer: false })
     }
 }
 

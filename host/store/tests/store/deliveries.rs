@@ -73,7 +73,7 @@ fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
 /// Records one try; whether the job was still ours.
 async fn record(store: &Store, tried: &DeliveryTry) -> bool {
     let ours = store.record_deliveries(&[tried]).await.expect("recorded");
-    ours.contains(&tried.claim.id)
+    ours.contains(&tried.claim)
 }
 
 fn delivered() -> DeliveryEnd {
@@ -108,7 +108,7 @@ async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
     let after = Duration::from_mins(1);
-    let end = DeliveryEnd::Retry { after, error: "slow down".into(), pause_channel: true };
+    let end = DeliveryEnd::Retry { after, error: "slow down".into(), counts: false, pause: Some(after) };
     assert!(record(&store, &tried(&job, &due, end)).await);
     let paused = |comparison: &str| {
         database.value(&format!(
@@ -181,11 +181,15 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
     let [(delivered_job, delivered_due), (lost_job, lost_due)] = &claimed[..] else { panic!("{claimed:?}") };
     let mut lost = tried(lost_job, lost_due, delivered());
     lost.claim.number += 1;
+    // And of the other an earlier claim ends in the same moment.
+    let failed = DeliveryEnd::Failed { error: "500".into(), channel_broken: true };
+    let mut earlier = tried(delivered_job, delivered_due, failed);
+    earlier.claim.number -= 1;
     let ours = store
-        .record_deliveries(&[&lost, &tried(delivered_job, delivered_due, delivered())])
+        .record_deliveries(&[&lost, &earlier, &tried(delivered_job, delivered_due, delivered())])
         .await
         .expect("recorded");
-    assert_eq!(ours.into_iter().collect::<Vec<_>>(), [delivered_job.claim.id]);
+    assert_eq!(ours.into_iter().collect::<Vec<_>>(), [delivered_job.claim]);
     assert_eq!(database.value("SELECT count(*) FROM delivery_attempts"), "1");
     assert_eq!(
         database.value("SELECT id FROM notifications WHERE state = 'delivered'"),
@@ -195,7 +199,7 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
     let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
     let (recovery, up) = claim_in_order(&store).await.remove(0);
     let retry =
-        DeliveryEnd::Retry { after: Duration::from_secs(5), error: "503".into(), pause_channel: false };
+        DeliveryEnd::Retry { after: Duration::from_secs(5), error: "503".into(), counts: true, pause: None };
     let both = [tried(lost_job, lost_due, failed), tried(&recovery, &up, retry)];
     let ours = store.record_deliveries(&both.iter().collect::<Vec<_>>()).await.expect("recorded");
     assert_eq!(ours.len(), 2);
@@ -209,7 +213,7 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
 #[tokio::test]
 async fn a_monitor_that_is_removed_while_its_notice_is_sent_leaves_nothing() {
     let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
-    let retry = DeliveryEnd::Retry { after: Duration::ZERO, error: "503".into(), pause_channel: false };
+    let retry = DeliveryEnd::Retry { after: Duration::ZERO, error: "503".into(), counts: true, pause: None };
     for end in [delivered(), failed, retry] {
         let (database, store) = opening().await;
         let (job, due) = claim_in_order(&store).await.remove(0);

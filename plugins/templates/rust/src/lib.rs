@@ -6,7 +6,8 @@ use uptime_plugin_sdk::{
     export, message,
 };
 
-struct Plugin;
+/// The plugin.
+pub struct Plugin;
 
 export!(Plugin);
 

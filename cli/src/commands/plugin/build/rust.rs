@@ -62,8 +62,17 @@ fn explained(dir: &Path, error: CommandError) -> CommandError {
     error
 }
 
-/// Whether the compiler that is used in `dir` has no standard library for the target.
+/// Whether it is the standard library for the target that the compiler used in `dir` lacks. What cargo could not even read
+/// has another reason, and who names a sysroot has brought a library along.
 fn target_is_missing(dir: &Path) -> bool {
+    let flags = ["CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"];
+    let is_brought = |name: &str| std::env::var(name).is_ok_and(|flags| flags.contains("--sysroot"));
+    let metadata = ["metadata", "--no-deps", "--format-version", "1"];
+    let is_read =
+        Command::new("cargo").args(metadata).current_dir(dir).output().is_ok_and(|it| it.status.success());
+    if !is_read || flags.into_iter().any(is_brought) {
+        return false;
+    }
     let printed = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(dir)
