@@ -59,6 +59,21 @@ pub enum FieldKind {
     Map,
 }
 
+impl FieldKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::Url => "url",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Choice => "choice",
+            Self::Map => "map",
+        }
+    }
+}
+
 /// Why `name` can't be the name of a plugin, which is a word in the file and a folder on the disk.
 pub fn name_problem(name: &str) -> Option<&'static str> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

@@ -490,13 +490,77 @@ mod tests {
     }
 
     #[test]
+    fn a_coded_answer_and_the_end_of_a_cut_one_show_nothing() {
+        let (mut call, _) = call();
+        let coded = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let answer = |headers, body: &[u8], truncated| Inbound {
+            status: 200,
+            headers,
+            body: body.to_vec(),
+            truncated,
+        };
+        let seen = call.inbound(answer(coded, b"whatever it is", false));
+        assert_eq!((seen.body.as_slice(), seen.truncated), (b"".as_slice(), true));
+        let seen = call.inbound(answer(HeaderMap::new(), b"echo: a\"b&", true));
+        assert_eq!(seen.body, b"echo: ");
+    }
+
+    #[test]
+    fn an_answer_after_a_denial_is_what_counts() {
+        let (mut call, _) = call();
+        let denial = Denial { origin: "x".into(), reason: "y".into(), openable: true, by_answer: false };
+        call.failed(EgressError::Denied(denial));
+        assert!(call.denial.is_some());
+        call.inbound(Inbound { status: 503, headers: HeaderMap::new(), body: Vec::new(), truncated: false });
+        assert_eq!(call.denial, None);
+    }
+
+    #[test]
+    fn nothing_is_blown_up_by_the_values_that_are_put_in() {
+        let mut call = call().0;
+        let long = call.references.add(&Secret::new("x".repeat(60_000)));
+        let many = long.repeat(100);
+        let here = || "https://x.example".to_owned();
+        let refused = |request| call.outbound(request).err().expect("refused");
+        let body = Request { query: Vec::new(), ..request(here(), &[], many.clone()) };
+        assert_eq!(refused(body), "a body of 6000000 bytes is over the limit of 262144");
+        let url = request(format!("https://x.example/{long}"), &[], String::new());
+        assert!(refused(url).starts_with("the address is longer than"));
+        let header = request(here(), &[("x-a", long.clone())], String::new());
+        assert!(refused(header).starts_with("the headers are longer than"));
+        for basic in [(long.clone(), String::new()), (String::new(), long.clone())] {
+            let basic = Request { basic_auth: Some(basic), ..request(here(), &[], String::new()) };
+            assert!(refused(basic).starts_with("the headers are longer than"));
+        }
+    }
+
+    #[test]
+    fn the_time_of_the_hosts_functions_is_on_the_guests_bill() {
+        let (mut call, _) = call();
+        let before = call.ticks_left;
+        let began = Instant::now().checked_sub(Limits::TICK * 3).expect("the machine has run for longer");
+        call.charge(began);
+        assert!(call.ticks_left <= before - 3, "{} of {before}", call.ticks_left);
+        call.charge(Instant::now().checked_sub(Limits::TICK * 1_000).expect("and longer"));
+        assert_eq!((call.ticks_left, call.tick()), (0, Err(Halt::Cpu)));
+    }
+
+    #[test]
     fn what_is_no_request_is_refused() {
         let (call, _) = call();
         let refused = |url: &str, name: &str, value: &str| {
             call.outbound(request(url.into(), &[(name, value.into())], String::new())).err().expect("refused")
         };
         assert_eq!(refused("nowhere", "x-a", "1"), "the address: relative URL without a base");
-        for name in ["Host", "content-length", "Transfer-Encoding", "connection", "proxy-connection"] {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "connection",
+            "proxy-connection",
+            "accept-encoding",
+            "Range",
+        ] {
             assert_eq!(
                 refused("https://x.example", name, "1"),
                 format!("the header `{name}` is the host's to set")

@@ -6,7 +6,7 @@ use crate::exit::{CommandError, Exit};
 use crate::file;
 use std::path::Path;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, FieldKind, LimitChanges};
+use uptime_core::notifier::{Description, LimitChanges};
 use uptime_notifier::{NotifierHost, PluginSource, is_built_in};
 
 /// A component on its way to become a plugin.
@@ -58,19 +58,6 @@ pub(super) fn description_problems(description: &Description) -> Vec<String> {
     problems
 }
 
-/// The word for a kind of setting.
-pub(super) fn kind_word(kind: FieldKind) -> &'static str {
-    match kind {
-        FieldKind::Text => "text",
-        FieldKind::Secret => "secret",
-        FieldKind::Url => "url",
-        FieldKind::Integer => "integer",
-        FieldKind::Boolean => "boolean",
-        FieldKind::Choice => "choice",
-        FieldKind::Map => "map",
-    }
-}
-
 /// What a file that can't be read means for a command that was given it.
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
     CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
@@ -79,7 +66,7 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uptime_core::notifier::Field;
+    use uptime_core::notifier::{Field, FieldKind};
 
     #[test]
     fn each_thing_that_is_wrong_is_said() {

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use uptime_core::check::printable;
 use uptime_core::config::FirstLook;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Field, FieldKind, Limit, Measure};
+use uptime_core::notifier::{Field, Limit, Measure};
 use uptime_core::size;
 use uptime_notifier::registry::Grant;
 use uptime_notifier::{Examination, NotifierError, NotifierHost, Origin, PluginSource};
@@ -201,21 +201,9 @@ impl Card {
     }
 }
 
-fn kind(kind: FieldKind) -> &'static str {
-    match kind {
-        FieldKind::Text => "text",
-        FieldKind::Secret => "secret",
-        FieldKind::Url => "url",
-        FieldKind::Integer => "integer",
-        FieldKind::Boolean => "boolean",
-        FieldKind::Choice => "choice",
-        FieldKind::Map => "map",
-    }
-}
-
 fn field_json(field: &Field) -> Value {
     json!({
-        "key": printable(&field.key, 60), "kind": kind(field.kind), "required": field.required,
+        "key": printable(&field.key, 60), "kind": field.kind.as_str(), "required": field.required,
         "default": field.default.as_deref().map(|default| printable(default, 100)),
         "choices": field.choices.iter().map(|choice| printable(choice, 60)).collect::<Vec<_>>(),
         "help": printable(&field.help, 300),
@@ -223,7 +211,7 @@ fn field_json(field: &Field) -> Value {
 }
 
 fn setting(field: &Field) -> String {
-    let mut words = vec![kind(field.kind).to_owned()];
+    let mut words = vec![field.kind.as_str().to_owned()];
     if field.required {
         words.push("required".into());
     }

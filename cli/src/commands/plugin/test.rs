@@ -8,7 +8,7 @@ mod golden;
 mod plan;
 
 use super::build::allow;
-use super::candidate::{Candidate, description_problems, kind_word, unreadable};
+use super::candidate::{Candidate, description_problems, unreadable};
 use crate::args::{Global, TestArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, FAINT, GOOD, ODD, Printer};
@@ -233,7 +233,7 @@ fn introduce(description: &Description, problems: &[String], printer: &Printer) 
     for field in &description.fields {
         let required = if field.required { ", required" } else { "" };
         let default = field.default.as_ref().map(|words| format!(" [default: {words}]")).unwrap_or_default();
-        let kind = kind_word(field.kind);
+        let kind = field.kind.as_str();
         printer.line(format!(
             "  {:width$}  {}{FAINT} ({kind}{required}){default}{FAINT:#}",
             field.key, field.help
