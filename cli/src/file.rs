@@ -189,7 +189,7 @@ fn as_json(path: &Path, diagnostics: &[Diagnostic]) -> serde_json::Value {
 pub fn without_referenced(text: &str, settings: &Settings) -> String {
     let mut text = text.to_owned();
     for reference in references(settings) {
-        if let Ok(value) = uptime_engine::secrets::resolve(reference)
+        if let Ok(value) = uptime_check::secrets::resolve(reference)
             && !value.expose().is_empty()
         {
             text = text.replace(value.expose(), "•••");

@@ -47,7 +47,7 @@ pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseCh
         }
     }
     if let Some(reference) = file.and_then(|file| file.config.database.url.as_ref()) {
-        let url = uptime_engine::secrets::resolve(reference).map_err(|error| {
+        let url = uptime_check::secrets::resolve(reference).map_err(|error| {
             CommandError::new(Exit::Config, format!("`[database] url`: {error}")).hint(error.hint())
         })?;
         return Ok(DatabaseChoice::Url(url));

@@ -5,10 +5,10 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, state_style};
 use serde_json::{Value, json};
 use std::time::Duration;
+use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::monitor::CheckSpec;
 use uptime_core::target;
-use uptime_engine::check::Checker;
 
 pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let specs = parse(&args.targets)?;

@@ -1,12 +1,12 @@
 //! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
 
-use crate::check::Checker;
 use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
+use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};

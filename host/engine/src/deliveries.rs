@@ -1,12 +1,12 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
-use crate::secrets;
 use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::SignedDuration;
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
+use uptime_check::secrets;
 use uptime_core::ErrorClass;
 use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};

@@ -3,12 +3,10 @@
 //! It decides by `uptime-core`, keeps by `uptime-store` and tells by `uptime-notifier`. It prints nothing: what
 //! happened goes to the log, and to an [`Observer`] for whoever shows it.
 
-pub mod check;
 pub mod checks;
 pub mod deliveries;
 mod patience;
 pub mod scheduler;
-pub mod secrets;
 pub mod worker;
 
 use jiff::Timestamp;

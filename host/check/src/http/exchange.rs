@@ -3,7 +3,7 @@
 //! No task is spawned and nothing outlives the answer, so dropping a check closes its connection. What the target
 //! sends is bounded: the head by [`HEAD_MAX_BYTES`], the body by the reader's limit.
 
-use crate::check::errno;
+use crate::errno;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};

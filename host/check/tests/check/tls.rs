@@ -14,10 +14,10 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
+use uptime_check::Checker;
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::CheckSpec;
 use uptime_core::target;
-use uptime_engine::check::Checker;
 
 /// An authority that the checker trusts.
 struct Authority {

@@ -3,7 +3,7 @@
 //! Whatever could be a credential goes to the configured origin alone, and once a chain has left that origin it does
 //! not come back. Only headers that say nothing about us travel on.
 
-use crate::check::http::redirect::{self, shown};
+use crate::http::redirect::{self, shown};
 use crate::secrets;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

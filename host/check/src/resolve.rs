@@ -5,7 +5,7 @@
 //! gives only a text that differs between systems. It blocks, so it runs on the blocking pool; a lookup whose check
 //! has given up ends there by itself, and their number at once is bounded.
 
-use crate::check::trace::{Step, Trace};
+use crate::trace::{Step, Trace};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -20,17 +20,17 @@ const LOOKUPS_AT_ONCE: usize = 256;
 /// How many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 8;
 
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     lookups: Arc<Semaphore>,
 }
 
 impl Resolver {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
     }
 
     /// The addresses of `host` (a name, or an address without brackets) in `family`; at least one.
-    pub(super) async fn resolve(
+    pub(crate) async fn resolve(
         &self,
         host: &str,
         port: u16,

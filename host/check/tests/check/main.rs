@@ -10,9 +10,9 @@ mod tcp;
 mod tls;
 
 use std::time::{Duration, Instant};
+use uptime_check::Checker;
 use uptime_core::check::{CheckReport, FailureClass, Outcome};
 use uptime_core::monitor::CheckSpec;
-use uptime_engine::check::Checker;
 
 /// Enough for everything that answers.
 const PATIENT: Duration = Duration::from_secs(10);

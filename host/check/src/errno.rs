@@ -36,7 +36,7 @@ const MEANINGS: &[(Errno, FailureClass, &str)] = &[
 ];
 
 /// The class and the words for `error`. An unknown one is the target's, in the system's own words.
-pub(super) fn classify(error: &io::Error) -> (FailureClass, String) {
+pub(crate) fn classify(error: &io::Error) -> (FailureClass, String) {
     let known = Errno::from_io_error(error)
         .and_then(|errno| MEANINGS.iter().find(|(candidate, ..)| *candidate == errno))
         .map(|&(_, class, words)| (class, words.to_owned()));
@@ -47,7 +47,7 @@ pub(super) fn classify(error: &io::Error) -> (FailureClass, String) {
 }
 
 /// The failure of `doing` (`connecting to 192.0.2.1:80`) to reach `peer`.
-pub(super) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
+pub(crate) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
     failure_with(doing, error, peer, has_any_route)
 }
 

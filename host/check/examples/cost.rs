@@ -1,6 +1,6 @@
 //! What a check costs: CPU time per check of this process alone, against a target in a process of its own.
 //!
-//! `cargo run --release -p uptime-engine --example cost [CHECKS [AT_ONCE [URL]]]`; without a URL it starts a
+//! `cargo run --release -p uptime-check --example cost [CHECKS [AT_ONCE [URL]]]`; without a URL it starts a
 //! target itself. CPU time is read from `/proc`, so it runs on Linux. Name lookup and TLS are not in it.
 #![expect(clippy::print_stdout, reason = "an example's output is its purpose")]
 
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use uptime_check::Checker;
 use uptime_core::monitor::CheckSpec;
 use uptime_core::target;
-use uptime_engine::check::Checker;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -7,23 +7,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The version of IP, and with it of ICMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V4,
     V6,
 }
 
 /// What identifies an echo on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Echo {
+pub(crate) struct Echo {
     /// The same for all echoes of a socket.
-    pub(super) ident: u16,
+    pub(crate) ident: u16,
     /// Told apart by this.
-    pub(super) sequence: u16,
+    pub(crate) sequence: u16,
 }
 
 /// An answer to an echo of somebody on this machine.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer<'packet> {
+pub(crate) enum Answer<'packet> {
     /// The target sent it back.
     Reply { echo: Echo, payload: &'packet [u8] },
     /// A host on the way, or the target's, says that it can't be delivered.
@@ -34,7 +34,7 @@ pub(super) enum Answer<'packet> {
 const HEADER_BYTES: usize = 8;
 
 /// The message that asks for `payload` to be sent back.
-pub(super) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
     let kind = match version {
         Version::V4 => 8,
         Version::V6 => 128,
@@ -54,7 +54,7 @@ pub(super) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
 
 /// What a received packet says, if it is an answer to an echo. `packet` may begin with its IPv4 header, as raw
 /// sockets give it, or without, as datagram sockets do.
-pub(super) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
+pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
     match version {
         Version::V4 => parse_v4(packet),
         Version::V6 => parse_v6(packet),

@@ -195,7 +195,7 @@ async fn a_head_request_has_no_body() {
 #[tokio::test]
 async fn many_checks_share_one_checker() {
     let target = Target::answering(|_| answer("200 OK", "", "ok")).await;
-    let checker = uptime_engine::check::Checker::new().expect("a checker");
+    let checker = uptime_check::Checker::new().expect("a checker");
     let mut checks = tokio::task::JoinSet::new();
     for _ in 0..200 {
         let (checker, spec) = (checker.clone(), target.spec("/"));

@@ -3,7 +3,7 @@
 //! The deadline of a check is one timer around everything. When it fires, the check's future is gone; this is what
 //! is left of it, and enough to say which step did not end.
 
-use crate::check::http::Marks;
+use crate::http::Marks;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
 use uptime_core::duration;
 
 /// What a check is waiting for.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The resolver's answer for this name.
     Resolve(String),
     /// The connection to this address.
@@ -24,32 +24,32 @@ pub(super) enum Step {
 }
 
 /// The evidence of a running check.
-pub(super) struct Trace {
-    pub(super) phases: Phases,
-    pub(super) address: Option<IpAddr>,
-    pub(super) status_code: Option<u16>,
+pub(crate) struct Trace {
+    pub(crate) phases: Phases,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) status_code: Option<u16>,
     step: Option<(Step, Instant)>,
 }
 
 impl Trace {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { phases: Phases::default(), address: None, status_code: None, step: None }
     }
 
     /// Begins a new hop: what is reported is the last one's.
-    pub(super) fn begin_hop(&mut self) {
+    pub(crate) fn begin_hop(&mut self) {
         *self = Self::new();
     }
 
     /// Says what is waited for from now on; the answer is where the wait began.
-    pub(super) fn enter(&mut self, step: Step) -> Instant {
+    pub(crate) fn enter(&mut self, step: Step) -> Instant {
         let now = Instant::now();
         self.step = Some((step, now));
         now
     }
 
     /// The failure of a check that its deadline cut off. Completes the phases with the one that did not end.
-    pub(super) fn cut_off(&mut self, timeout: Duration) -> Failure {
+    pub(crate) fn cut_off(&mut self, timeout: Duration) -> Failure {
         let limit = duration::format(timeout);
         let Some((step, since)) = self.step.take() else {
             return Failure::new(
@@ -95,7 +95,7 @@ impl Trace {
         Failure::new(class, message)
     }
 
-    pub(super) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
+    pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
         CheckReport {
             failure,
             address: self.address,

@@ -2,9 +2,9 @@
 
 use crate::{PATIENT, SHORT, assert_up, check, check_with};
 use std::time::Duration;
+use uptime_check::Checker;
 use uptime_core::check::{FailureClass, Outcome};
 use uptime_core::monitor::{CheckSpec, IpFamily, PingSpec};
-use uptime_engine::check::Checker;
 
 fn ping(host: &str, count: u8) -> PingSpec {
     PingSpec { count, ..uptime_core::target::ping(host.into()) }

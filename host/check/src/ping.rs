@@ -5,9 +5,9 @@
 //! its payload are ours, so echoes of other processes can't be mistaken for it. A datagram socket is tried first: it
 //! needs no privilege where the system allows it.
 
-use crate::check::icmp::{self, Answer, Echo, Version};
-use crate::check::trace::Trace;
-use crate::check::{Means, errno};
+use crate::icmp::{self, Answer, Echo, Version};
+use crate::trace::Trace;
+use crate::{Means, errno};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -38,7 +38,7 @@ const PAYLOAD_BYTES: usize = 56;
 /// As much as the system gives: the answers to thousands of echoes may arrive at once.
 const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
-pub(super) async fn run(
+pub(crate) async fn run(
     means: &Means,
     spec: &PingSpec,
     deadline: Instant,
@@ -118,13 +118,13 @@ fn judge(spec: &PingSpec, address: IpAddr, echoes: &Echoes) -> Result<(), Failur
 }
 
 /// The ping sockets of a process.
-pub(super) struct Pinger {
+pub(crate) struct Pinger {
     v4: OnceCell<Port>,
     v6: OnceCell<Port>,
 }
 
 impl Pinger {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { v4: OnceCell::new(), v6: OnceCell::new() }
     }
 

@@ -1,13 +1,13 @@
 //! The TCP check: the connection must come about. It is closed at once, and leaves no port behind.
 
-use crate::check::Means;
-use crate::check::connect::connect;
-use crate::check::trace::Trace;
+use crate::Means;
+use crate::connect::connect;
+use crate::trace::Trace;
 use tokio::time::Instant;
 use uptime_core::check::Failure;
 use uptime_core::monitor::TcpSpec;
 
-pub(super) async fn run(
+pub(crate) async fn run(
     means: &Means,
     spec: &TcpSpec,
     deadline: Instant,

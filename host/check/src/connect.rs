@@ -3,8 +3,8 @@
 //! Addresses are tried in order. All but the last get a share of the time that is left, so that one black hole does
 //! not eat the deadline of a target that answers elsewhere.
 
-use crate::check::errno;
-use crate::check::trace::{Step, Trace};
+use crate::errno;
+use crate::trace::{Step, Trace};
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -14,7 +14,7 @@ use uptime_core::duration;
 
 /// Connects to one of `addresses`. The connection is set to be closed by a reset: a FIN from our side would leave
 /// the port in `TIME_WAIT` for a minute, and a busy monitor would run out of ports.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     addresses: &[SocketAddr],
     deadline: Instant,
     trace: &mut Trace,

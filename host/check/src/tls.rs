@@ -3,7 +3,7 @@
 //! Every handshake is a full one. A resumed session does not show its certificate again, and a check that does not
 //! look at the certificate would go on being green after it expired.
 
-use crate::check::trace::{Step, Trace};
+use crate::trace::{Step, Trace};
 use jiff::Timestamp;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uptime_core::check::{Failure, FailureClass};
 
-pub(super) struct Tls {
+pub(crate) struct Tls {
     connector: TlsConnector,
     /// Why nothing can be trusted, when there is no root.
     no_roots: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Trusts what this machine trusts.
-    pub(super) fn native() -> Result<Self, TlsError> {
+    pub(crate) fn native() -> Result<Self, TlsError> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         // A single certificate that rustls can't read is no reason to trust none of the others.
@@ -34,7 +34,7 @@ impl Tls {
         Ok(Self { no_roots: tls.no_roots.map(|_| reason), ..tls })
     }
 
-    pub(super) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
+    pub(crate) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
         let no_roots = roots.is_empty().then(|| "none was given".to_owned());
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -46,7 +46,7 @@ impl Tls {
     }
 
     /// Shakes hands with the target, which must prove that it is `host`.
-    pub(super) async fn handshake(
+    pub(crate) async fn handshake(
         &self,
         host: &str,
         stream: TcpStream,

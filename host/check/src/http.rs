@@ -9,9 +9,9 @@ mod request;
 
 pub(super) use exchange::Marks;
 
-use crate::check::Means;
-use crate::check::connect::connect;
-use crate::check::trace::{Step, Trace};
+use crate::Means;
+use crate::connect::connect;
+use crate::trace::{Step, Trace};
 use exchange::{Answer, Body, Stream};
 use request::Request;
 use std::sync::Arc;
