@@ -11,6 +11,7 @@ pub(super) use exchange::Marks;
 
 use crate::Means;
 use crate::connect::connect;
+use crate::tls::Offers;
 use crate::trace::{Step, Trace};
 use exchange::{Answer, Body, Stream};
 use request::Request;
@@ -66,7 +67,7 @@ async fn send(
     request.may_go_to(&addresses)?;
     let stream = connect(&addresses, deadline, trace).await?;
     let stream = if request.is_https() {
-        Stream::Tls(Box::new(means.tls.handshake(&host, stream, trace).await?))
+        Stream::Tls(Box::new(means.tls.handshake(&spec.tls, &host, Offers::Http1, stream, trace).await?))
     } else {
         Stream::Plain(stream)
     };
