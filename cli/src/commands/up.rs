@@ -4,7 +4,7 @@ mod display;
 
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
-use crate::commands::worker::{Ended, Workers, options, reread};
+use crate::commands::worker::{Ended, Workers, checks_section, options, reread};
 use crate::database::Database;
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
@@ -107,6 +107,7 @@ struct Plan {
     of_file: (Vec<Channel>, Vec<Monitor>),
     of_command_line: (Vec<Channel>, Vec<Monitor>),
     queues: Vec<(&'static str, WorkerOptions)>,
+    checks: ChecksSection,
 }
 
 impl Plan {
@@ -123,7 +124,7 @@ impl Plan {
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
         let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
-        Ok(Self { of_file, of_command_line, queues })
+        Ok(Self { of_file, of_command_line, queues, checks: checks_section(file) })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
@@ -169,7 +170,8 @@ async fn watch(
         }))
     };
     let (store, watchdog) = (database.store.clone(), watchdog.clone());
-    let workers = Workers { store, notifiers, observer: Arc::clone(&observer), watchdog };
+    let workers =
+        Workers { store, notifiers, checks: plan.checks, observer: Arc::clone(&observer), watchdog };
     let scheduling = async {
         let store = database.store.clone();
         let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;

@@ -13,10 +13,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
+use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
-use uptime_engine::worker::{self, WorkerOptions};
+use uptime_engine::sight::Sight;
+use uptime_engine::worker::{self, WorkerOptions, host_name};
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
 use uptime_store::{Store, StoreError};
@@ -53,6 +54,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         let workers = Workers {
             store: database.store.clone(),
             notifiers: notifiers.clone(),
+            checks: checks_section(file.as_ref()),
             observer: Arc::clone(&observer),
             watchdog: watchdog.clone(),
         };
@@ -99,6 +101,8 @@ pub async fn reread<T>(
 pub struct Workers {
     pub store: Store,
     pub notifiers: NotifierHost,
+    /// What the file says of all checks.
+    pub checks: ChecksSection,
     pub observer: Observer,
     /// Is told of the queues' loops that begin and end.
     pub watchdog: Watchdog,
@@ -139,8 +143,25 @@ impl Workers {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let QueueSettings { tries, backoff, .. } = options.settings.clone();
         let ended = if queue == MONITOR_CHECKS {
-            let handler = Checks::new(store.clone(), checker()?, Arc::clone(&observer), tries, backoff);
-            worker::run(store, Arc::new(handler), options, observer, stop).await
+            let (checker, sight) =
+                (checker()?, Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new));
+            let handler = Checks::new(
+                store.clone(),
+                checker.clone(),
+                sight.clone(),
+                Arc::clone(&observer),
+                tries,
+                backoff,
+            );
+            let working = worker::run(store.clone(), Arc::new(handler), options, Arc::clone(&observer), stop);
+            match sight {
+                None => working.await,
+                // Also while it winds down: what still runs may have to ask.
+                Some(sight) => tokio::select! {
+                    ended = working => ended,
+                    never = sight.watch(&store, &checker, &observer) => match never {},
+                },
+            }
         } else {
             let notifiers = self.notifiers.clone();
             let handler = Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), tries, backoff);
@@ -158,6 +179,11 @@ pub enum Ended {
     Done,
     /// An operator asked for a restart.
     Restart,
+}
+
+/// What the file says of all checks.
+pub fn checks_section(file: Option<&ConfigFile>) -> ChecksSection {
+    file.map(|file| file.config.checks.clone()).unwrap_or_default()
 }
 
 /// The queues of a command's that `--queue` chooses; all of them when it is not there.

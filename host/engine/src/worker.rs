@@ -164,6 +164,11 @@ pub async fn run<H: Handler>(
     summary
 }
 
+/// This machine's name, as the workers' signs of life bear it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// The work of each job by its subject. A job without one can't be read; one whose subject is gone is left out.
 pub(crate) fn by_subject<W>(
     jobs: &[Job],

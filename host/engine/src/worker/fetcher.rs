@@ -113,7 +113,7 @@ impl<H: Handler> Fetcher<H> {
             low_water: LowWater::default(),
             presence: Presence {
                 id: Uuid::new_v4(),
-                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                host: super::host_name(),
                 started_at: None,
                 signed_at: None,
                 finished: 0,
