@@ -94,7 +94,7 @@ struct Checked {
 impl Checked {
     fn json(&self) -> Value {
         let ms = |took: Option<Duration>| took.map(|took| (took.as_secs_f64() * 1e6).round() / 1e3);
-        let phases = self.report.phases;
+        let phases = self.report.phases();
         let failure = self.report.failure.as_ref();
         json!({
             "target": self.target,
@@ -104,8 +104,8 @@ impl Checked {
             "message": failure.map(|failure| failure.message.as_str()),
             "expected": failure.and_then(|failure| failure.expected.as_deref()),
             "got": failure.and_then(|failure| failure.got.as_deref()),
-            "address": self.report.address,
-            "status": self.report.status_code,
+            "address": self.report.address(),
+            "status": self.report.status_code(),
             "total_ms": ms(Some(self.report.total)),
             "phases": {
                 "dns_ms": ms(phases.dns),
@@ -119,7 +119,7 @@ impl Checked {
 
     fn cells(&self) -> Vec<Cell> {
         let outcome = self.report.outcome().as_str();
-        let phases = self.report.phases;
+        let phases = self.report.phases();
         let named = [
             ("dns", phases.dns),
             ("connect", phases.connect),
@@ -134,7 +134,7 @@ impl Checked {
             self.target.as_str().into(),
             ms(self.report.total).into(),
             Cell::styled(phases.join(", "), FAINT),
-            self.report.address.map(|address| address.to_string()).unwrap_or_default().into(),
+            self.report.address().map(|address| address.to_string()).unwrap_or_default().into(),
             self.report.failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default().into(),
         ]
     }

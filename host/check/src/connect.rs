@@ -24,7 +24,7 @@ pub(crate) async fn connect(
     for (index, &address) in addresses.iter().enumerate() {
         let others = addresses.len() - index - 1;
         trace.enter(Step::Connect(address));
-        trace.address = Some(address.ip());
+        trace.hop.address = Some(address.ip());
         let attempt = TcpStream::connect(address);
         let connected = if others == 0 {
             attempt.await
@@ -42,7 +42,7 @@ pub(crate) async fn connect(
         };
         match connected.and_then(prepare) {
             Ok(stream) => {
-                trace.phases.connect = Some(began.elapsed());
+                trace.hop.phases.connect = Some(began.elapsed());
                 return Ok(stream);
             }
             Err(error) => {
@@ -53,7 +53,7 @@ pub(crate) async fn connect(
             }
         }
     }
-    trace.phases.connect = Some(began.elapsed());
+    trace.hop.phases.connect = Some(began.elapsed());
     Err(most_telling(failures, trace))
 }
 
@@ -66,7 +66,7 @@ fn most_telling(mut failures: Vec<(SocketAddr, Failure)>, trace: &mut Trace) -> 
         return Failure::new(FailureClass::Dns, "there was no address to connect to");
     }
     let (address, failure) = failures.swap_remove(index);
-    trace.address = Some(address.ip());
+    trace.hop.address = Some(address.ip());
     match count {
         1 => failure,
         _ => Failure::new(
@@ -132,9 +132,9 @@ mod tests {
         let (connected, trace) = connect_within(&[black_hole, black_hole, up], limit).await;
         assert_eq!(connected.expect("the third takes it").peer_addr().expect("a peer"), up);
         assert!(
-            trace.phases.connect.is_some_and(|took| took > limit / 4 && took < limit * 3 / 4),
+            trace.hop.phases.connect.is_some_and(|took| took > limit / 4 && took < limit * 3 / 4),
             "{:?}",
-            trace.phases
+            trace.hop.phases
         );
     }
 
@@ -157,7 +157,7 @@ mod tests {
             failed(3, FailureClass::ConnectTimeout),
         ];
         let failure = most_telling(failures, &mut trace);
-        assert_eq!((failure.class, trace.address), (FailureClass::Refused, Some(at(2).ip())));
+        assert_eq!((failure.class, trace.hop.address), (FailureClass::Refused, Some(at(2).ip())));
         assert_eq!(failure.message, "2 (and 2 more of its addresses failed)");
         let failure = most_telling(vec![failed(1, FailureClass::Network)], &mut trace);
         assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Network, "1"));

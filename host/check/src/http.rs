@@ -34,18 +34,19 @@ pub(super) async fn run(
     let mut request = Request::first(spec)?;
     let mut followed = 0;
     loop {
-        trace.begin_hop();
+        trace.hop.url = Some(request.shown_url());
         let mut answer = send(means, spec, &request, deadline, trace).await?;
         match redirect::location(spec.redirects, answer.status(), answer.headers()) {
             Some(location) if followed < spec.redirects => {
-                answer.marks().complete(&mut trace.phases);
+                answer.marks().complete(&mut trace.hop.phases);
                 request.redirect(answer.status(), location)?;
+                trace.next_hop();
                 followed += 1;
             }
             Some(location) => return Err(redirect::too_many(&request.shown(), spec.redirects, location)),
             None => {
                 let body = answer.read_body(BODY_MAX_BYTES, wants_body(&spec.expect), &request.shown()).await;
-                answer.marks().complete(&mut trace.phases);
+                answer.marks().complete(&mut trace.hop.phases);
                 return judge(&spec.expect, &request, &answer, &body?, started.elapsed());
             }
         }
@@ -61,7 +62,7 @@ async fn send(
     trace: &mut Trace,
 ) -> Result<Answer, Failure> {
     let host = request.host();
-    let addresses = means.resolver.resolve(&host, request.port(), spec.ip, trace).await?;
+    let addresses = means.resolver.resolve(&host, request.port(), spec.lookup.ip, trace).await?;
     request.may_go_to(&addresses)?;
     let stream = connect(&addresses, deadline, trace).await?;
     let stream = if request.is_https() {
@@ -73,10 +74,10 @@ async fn send(
     trace.enter(Step::Answer(request.shown(), Arc::clone(&marks)));
     let answer = Answer::to(request.for_wire()?, stream, Arc::clone(&marks), &request.shown()).await;
     if answer.is_err() {
-        marks.complete(&mut trace.phases);
+        marks.complete(&mut trace.hop.phases);
     }
     let answer = answer?;
-    trace.status_code = Some(answer.status().as_u16());
+    trace.hop.status_code = Some(answer.status().as_u16());
     Ok(answer)
 }
 

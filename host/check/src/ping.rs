@@ -44,16 +44,17 @@ pub(crate) async fn run(
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>, Elapsed> {
-    let addresses = match timeout_at(deadline, means.resolver.resolve(&spec.host, 0, spec.ip, trace)).await? {
-        Ok(addresses) => addresses,
-        Err(failure) => return Ok(Err(failure)),
-    };
+    let addresses =
+        match timeout_at(deadline, means.resolver.resolve(&spec.host, 0, spec.lookup.ip, trace)).await? {
+            Ok(addresses) => addresses,
+            Err(failure) => return Ok(Err(failure)),
+        };
     let mut first_failure = None;
     for address in addresses {
-        trace.address = Some(address.ip());
+        trace.hop.address = Some(address.ip());
         match means.pinger.ping(address, spec.count, deadline).await {
             Ok(echoes) => {
-                trace.phases.first_byte = echoes.mean();
+                trace.hop.phases.first_byte = echoes.mean();
                 return Ok(judge(spec, address.ip(), &echoes));
             }
             // Nothing was sent: another address may do.
@@ -65,7 +66,7 @@ pub(crate) async fn run(
 
 /// What became of the echoes of one check.
 #[derive(Default)]
-struct Echoes {
+struct Answers {
     sent: u32,
     round_trips: Vec<Duration>,
     /// Who said that an echo can't be delivered, and why.
@@ -74,7 +75,7 @@ struct Echoes {
     undelivered: u32,
 }
 
-impl Echoes {
+impl Answers {
     fn received(&self) -> u32 {
         u32::try_from(self.round_trips.len()).unwrap_or(u32::MAX)
     }
@@ -89,7 +90,7 @@ impl Echoes {
     }
 }
 
-fn judge(spec: &PingSpec, address: IpAddr, echoes: &Echoes) -> Result<(), Failure> {
+fn judge(spec: &PingSpec, address: IpAddr, echoes: &Answers) -> Result<(), Failure> {
     let (sent, lost) = (echoes.sent, echoes.sent.saturating_sub(echoes.received()));
     let mean = echoes.mean();
     if mean.is_none()
@@ -129,7 +130,7 @@ impl Pinger {
     }
 
     /// Sends `count` echoes to `target` and collects the answers that come before `deadline`.
-    async fn ping(&self, target: SocketAddr, count: u8, deadline: Instant) -> Result<Echoes, Failure> {
+    async fn ping(&self, target: SocketAddr, count: u8, deadline: Instant) -> Result<Answers, Failure> {
         let port = match target.ip() {
             // Not kept when it fails: a permission that is given later counts from then on.
             IpAddr::V4(_) => self.v4.get_or_try_init(|| async { Port::open(Version::V4) }).await?,
@@ -137,7 +138,7 @@ impl Pinger {
         };
         let (sender, mut answers) = unbounded_channel();
         let mut claims = Claims { waiters: &port.waiters, keys: Vec::new() };
-        let mut echoes = Echoes::default();
+        let mut echoes = Answers::default();
         let time_left = deadline.saturating_duration_since(Instant::now());
         let spacing = SPACING.min(time_left / 2 / u32::from(count).max(1));
         let mut last_sent = Instant::now();
@@ -173,9 +174,9 @@ impl Pinger {
 
 /// Takes answers until the instant that `until` gives, looked at again after each; `None`: until now.
 async fn collect(
-    echoes: &mut Echoes,
+    echoes: &mut Answers,
     answers: &mut UnboundedReceiver<Arrival>,
-    until: impl Fn(&Echoes) -> Option<Instant>,
+    until: impl Fn(&Answers) -> Option<Instant>,
 ) {
     while let Some(until) = until(echoes)
         && let Ok(Some(arrival)) = timeout_at(until, answers.recv()).await
@@ -442,23 +443,23 @@ mod tests {
         ] {
             let spec =
                 PingSpec { loss_below, latency_below, ..uptime_core::target::ping("192.0.2.1".into()) };
-            let echoes = Echoes { sent, round_trips, ..Echoes::default() };
+            let echoes = Answers { sent, round_trips, ..Answers::default() };
             let found = judge(&spec, address, &echoes).err().map(|failure| failure.class);
             assert_eq!(found, class, "{spec:?}");
         }
         let spec = uptime_core::target::ping("192.0.2.1".into());
         let router = IpAddr::from([192, 0, 2, 254]);
-        let echoes = Echoes {
+        let echoes = Answers {
             sent: 3,
             undeliverable: Some((router, "host unreachable")),
             undelivered: 3,
-            ..Echoes::default()
+            ..Answers::default()
         };
         let failure = judge(&spec, address, &echoes).expect_err("nothing came back");
         assert_eq!(failure.message, "pinging 192.0.2.1: 192.0.2.254 says host unreachable");
         assert_eq!((failure.class, echoes.open()), (FailureClass::Unreachable, 0));
         let failure =
-            judge(&spec, address, &Echoes { sent: 3, ..Echoes::default() }).expect_err("nothing came back");
+            judge(&spec, address, &Answers { sent: 3, ..Answers::default() }).expect_err("nothing came back");
         assert_eq!(failure.message, "pinging 192.0.2.1: 3 of 3 echoes did not come back");
         assert_eq!(
             (failure.expected.as_deref(), failure.got.as_deref()),

@@ -42,7 +42,7 @@ impl Resolver {
         } else {
             let since = trace.enter(Step::Resolve(host.to_owned()));
             let found = self.look_up(host).await;
-            trace.phases.dns = Some(since.elapsed());
+            trace.hop.phases.dns = Some(since.elapsed());
             found?
         };
         select(host, &found, port, family)
@@ -75,7 +75,7 @@ fn select(host: &str, found: &[SocketAddr], port: u16, family: IpFamily) -> Resu
     let mut fitting: Vec<SocketAddr> = Vec::new();
     for address in found {
         let fits = match family {
-            IpFamily::Any => true,
+            IpFamily::Any | IpFamily::All => true,
             IpFamily::V4 => address.is_ipv4(),
             IpFamily::V6 => address.is_ipv6(),
         };
@@ -87,7 +87,7 @@ fn select(host: &str, found: &[SocketAddr], port: u16, family: IpFamily) -> Resu
     }
     if fitting.is_empty() {
         let wanted = match family {
-            IpFamily::Any => "address",
+            IpFamily::Any | IpFamily::All => "address",
             IpFamily::V4 => "IPv4 address",
             IpFamily::V6 => "IPv6 address",
         };
@@ -132,7 +132,7 @@ mod tests {
         let resolver = Resolver::new();
         let found = resolver.resolve("::1", 80, IpFamily::Any, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
-        assert_eq!(trace.phases.dns, None);
+        assert_eq!(trace.hop.phases.dns, None);
         let failure =
             resolver.resolve("::1", 80, IpFamily::V4, &mut trace).await.expect_err("the wrong family");
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
         let found =
             Resolver::new().resolve("localhost", 7, IpFamily::V4, &mut trace).await.expect("in /etc/hosts");
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 7))]);
-        assert!(trace.phases.dns.is_some());
+        assert!(trace.hop.phases.dns.is_some());
     }
 
     #[test]

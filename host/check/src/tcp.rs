@@ -13,6 +13,6 @@ pub(crate) async fn run(
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
-    let addresses = means.resolver.resolve(&spec.host, spec.port, spec.ip, trace).await?;
+    let addresses = means.resolver.resolve(&spec.host, spec.port, spec.lookup.ip, trace).await?;
     connect(&addresses, deadline, trace).await.map(drop)
 }

@@ -65,7 +65,7 @@ impl Tls {
         })?;
         let since = trace.enter(Step::Tls(host.to_owned()));
         let shaken = self.connector.connect(name, stream).await;
-        trace.phases.tls = Some(since.elapsed());
+        trace.hop.phases.tls = Some(since.elapsed());
         shaken.map_err(|error| failure(host, &error))
     }
 }

@@ -4,11 +4,11 @@
 //! is left of it, and enough to say which step did not end.
 
 use crate::http::Marks;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
+use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop};
 use uptime_core::duration;
 
 /// What a check is waiting for.
@@ -24,21 +24,27 @@ pub(crate) enum Step {
 }
 
 /// The evidence of a running check.
+#[derive(Default)]
 pub(crate) struct Trace {
-    pub(crate) phases: Phases,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) status_code: Option<u16>,
+    /// The connection that is worked on.
+    pub(crate) hop: Hop,
+    /// Those before it.
+    earlier: Vec<Hop>,
+    /// What is worth telling should the target be up.
+    pub(crate) warnings: Vec<Failure>,
+    pub(crate) echoes: Option<Echoes>,
     step: Option<(Step, Instant)>,
 }
 
 impl Trace {
     pub(crate) fn new() -> Self {
-        Self { phases: Phases::default(), address: None, status_code: None, step: None }
+        Self::default()
     }
 
-    /// Begins a new hop: what is reported is the last one's.
-    pub(crate) fn begin_hop(&mut self) {
-        *self = Self::new();
+    /// Begins another connection; the one before is evidence from now on.
+    pub(crate) fn next_hop(&mut self) {
+        self.earlier.push(std::mem::take(&mut self.hop));
+        self.step = None;
     }
 
     /// Says what is waited for from now on; the answer is where the wait began.
@@ -60,26 +66,26 @@ impl Trace {
         let waited = Some(since.elapsed());
         let (class, message) = match step {
             Step::Resolve(host) => {
-                self.phases.dns = waited;
+                self.hop.phases.dns = waited;
                 (
                     FailureClass::Resolver,
                     format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"),
                 )
             }
             Step::Connect(address) => {
-                self.phases.connect = waited;
+                self.hop.phases.connect = waited;
                 (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
             }
             Step::Tls(name) => {
-                self.phases.tls = waited;
+                self.hop.phases.tls = waited;
                 (
                     FailureClass::TlsTimeout,
                     format!("the TLS handshake with `{name}` did not end within {limit}"),
                 )
             }
             Step::Answer(request, marks) => {
-                marks.complete(&mut self.phases);
-                if self.phases.transfer.is_some() {
+                marks.complete(&mut self.hop.phases);
+                if self.hop.phases.transfer.is_some() {
                     (
                         FailureClass::BodyTimeout,
                         format!("{request}: the answer began and did not end within {limit}"),
@@ -96,12 +102,8 @@ impl Trace {
     }
 
     pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
-        CheckReport {
-            failure,
-            address: self.address,
-            status_code: self.status_code,
-            phases: self.phases,
-            total,
-        }
+        let Self { hop, earlier: mut hops, warnings, echoes, .. } = self;
+        hops.push(hop);
+        CheckReport { failure, warnings, hops, echoes, total }
     }
 }

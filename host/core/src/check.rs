@@ -3,6 +3,10 @@
 //! A target that is down is data, not an error. Whether the trouble is the target's or ours follows from the
 //! failure's class alone ([`FailureClass::is_ours`]), so an outcome and its class can't contradict each other.
 
+mod evidence;
+
+pub use evidence::{Certificate, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
+
 use crate::duration::as_ms;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,10 +56,18 @@ pub enum FailureClass {
     ConnectTimeout,
     /// The certificate's issuer is not trusted.
     TlsUnknownIssuer,
-    /// The certificate is past its end, or not valid yet.
+    /// The certificate is its own issuer, and is not trusted.
+    TlsSelfSigned,
+    /// The certificate is past its end.
     TlsExpired,
+    /// The certificate's time has not come yet.
+    TlsNotYetValid,
     /// The certificate is for another name.
     TlsWrongName,
+    /// The target speaks only versions of TLS or ciphers that are no longer safe.
+    TlsTooOld,
+    /// The target wants a certificate of ours, or another one.
+    TlsClientCertificate,
     /// The handshake failed in another way.
     TlsHandshake,
     /// The handshake did not end in time.
@@ -72,6 +84,8 @@ pub enum FailureClass {
     Status,
     /// The answer lacks something that was expected.
     Assertion,
+    /// A certificate ends too soon.
+    Certificate,
     /// Slower than allowed.
     Latency,
     /// Not enough echoes came back.
@@ -84,6 +98,8 @@ pub enum FailureClass {
     Network,
     /// Ours: the resolver of this machine does not answer.
     Resolver,
+    /// Ours: the proxy that the check goes through does not let it.
+    Proxy,
     /// Ours: a value that the check needs (an environment variable, a file) is not there.
     Settings,
 }
@@ -91,7 +107,15 @@ pub enum FailureClass {
 impl FailureClass {
     /// Whether the trouble is the monitor's own. Such a check is `inconclusive`.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Permission | Self::Resources | Self::Network | Self::Resolver | Self::Settings)
+        matches!(
+            self,
+            Self::Permission
+                | Self::Resources
+                | Self::Network
+                | Self::Resolver
+                | Self::Proxy
+                | Self::Settings
+        )
     }
 
     /// The word in JSON and in the database.
@@ -102,8 +126,12 @@ impl FailureClass {
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
             Self::TlsUnknownIssuer => "tls_unknown_issuer",
+            Self::TlsSelfSigned => "tls_self_signed",
             Self::TlsExpired => "tls_expired",
+            Self::TlsNotYetValid => "tls_not_yet_valid",
             Self::TlsWrongName => "tls_wrong_name",
+            Self::TlsTooOld => "tls_too_old",
+            Self::TlsClientCertificate => "tls_client_certificate",
             Self::TlsHandshake => "tls_handshake",
             Self::TlsTimeout => "tls_timeout",
             Self::FirstByteTimeout => "first_byte_timeout",
@@ -112,12 +140,14 @@ impl FailureClass {
             Self::Redirect => "redirect",
             Self::Status => "status",
             Self::Assertion => "assertion",
+            Self::Certificate => "certificate",
             Self::Latency => "latency",
             Self::Loss => "loss",
             Self::Permission => "permission",
             Self::Resources => "resources",
             Self::Network => "network",
             Self::Resolver => "resolver",
+            Self::Proxy => "proxy",
             Self::Settings => "settings",
         }
     }
@@ -173,38 +203,30 @@ pub fn printable(text: &str, max: usize) -> String {
     line
 }
 
-/// How long each part took. `None` where the check has no such part or did not get there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Phases {
-    /// Name resolution.
-    pub dns: Option<Duration>,
-    /// TCP's handshake.
-    pub connect: Option<Duration>,
-    /// TLS's handshake.
-    pub tls: Option<Duration>,
-    /// From the request's last byte to the answer's first; for ping the mean round trip.
-    pub first_byte: Option<Duration>,
-    /// From the answer's first byte to its last.
-    pub transfer: Option<Duration>,
-}
-
 /// All that one execution of a check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
     /// `None`: the target is up.
     pub failure: Option<Failure>,
-    /// The address that was spoken to last.
-    pub address: Option<IpAddr>,
-    /// HTTP's status of the last hop.
-    pub status_code: Option<u16>,
-    /// The parts of `total`; for HTTP of the last hop.
-    pub phases: Phases,
+    /// What is worth telling of a target that is up: it is degraded. Empty for one that is not.
+    #[serde(default)]
+    pub warnings: Vec<Failure>,
+    /// The connections, in order; the last one's answer is what was judged. None where nothing was begun.
+    pub hops: Vec<Hop>,
+    /// What became of a ping's echoes.
+    #[serde(default)]
+    pub echoes: Option<Echoes>,
     /// From the check's start to its end, all hops.
     #[serde(with = "as_ms")]
     pub total: Duration,
 }
 
 impl CheckReport {
+    /// A report without evidence.
+    pub fn new(failure: Option<Failure>, total: Duration) -> Self {
+        Self { failure, warnings: Vec::new(), hops: Vec::new(), echoes: None, total }
+    }
+
     /// The verdict, by the failure's class.
     pub fn outcome(&self) -> Outcome {
         match &self.failure {
@@ -212,6 +234,31 @@ impl CheckReport {
             Some(failure) if failure.class.is_ours() => Outcome::Inconclusive,
             Some(_) => Outcome::Down,
         }
+    }
+
+    /// Up, and not as well as it should be.
+    pub fn is_degraded(&self) -> bool {
+        self.failure.is_none() && !self.warnings.is_empty()
+    }
+
+    /// What is to be said of it: the failure, or of a degraded target the first warning.
+    pub fn trouble(&self) -> Option<&Failure> {
+        self.failure.as_ref().or(self.warnings.first())
+    }
+
+    /// The address that was spoken to last.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.hops.last()?.address
+    }
+
+    /// HTTP's status of the last hop.
+    pub fn status_code(&self) -> Option<u16> {
+        self.hops.last()?.status_code
+    }
+
+    /// The parts of the last hop.
+    pub fn phases(&self) -> Phases {
+        self.hops.last().map(|hop| hop.phases).unwrap_or_default()
     }
 }
 

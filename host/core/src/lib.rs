@@ -11,6 +11,7 @@ pub mod check;
 pub mod config;
 pub mod duration;
 pub mod event;
+pub mod expectation;
 pub mod grant;
 pub mod id;
 pub mod judgement;

@@ -1,12 +1,20 @@
 //! A monitor: a thing watched, how it is checked, and by which policy it is judged.
 
-use crate::duration::{as_ms, as_optional_ms};
-use crate::secret::SecretRef;
+mod http;
+mod ping;
+mod tcp;
+mod tls;
+
+pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
+pub use ping::PingSpec;
+pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
+pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
+
+use crate::duration::as_ms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
-use url::Url;
 
 /// A thing watched, as the file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,11 +107,22 @@ impl CheckSpec {
     }
 }
 
+/// How a name becomes the addresses that are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Which of them.
+    #[serde(default)]
+    pub ip: IpFamily,
+    /// Who is asked; this machine's own resolver when none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
+}
+
 /// Which addresses of a name are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpFamily {
-    /// Whatever the name has, in the resolver's order.
+    /// Whatever the name has, in the resolver's order; the first that answers.
     #[default]
     Any,
     /// IPv4 alone.
@@ -112,166 +131,12 @@ pub enum IpFamily {
     /// IPv6 alone.
     #[serde(rename = "6")]
     V6,
-}
-
-/// An HTTP check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpSpec {
-    /// `http` or `https`, with a host.
-    pub url: Url,
-    /// An upper-case method.
-    pub method: String,
-    /// Sent as they are; a value may be a secret.
-    #[serde(default)]
-    pub headers: BTreeMap<String, SecretRef>,
-    /// The request's body.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// How many redirects are followed; 0 judges the first answer.
-    pub redirects: u8,
-    /// Which addresses are used.
-    #[serde(default)]
-    pub ip: IpFamily,
-    /// What the answer must be.
-    pub expect: HttpExpect,
-}
-
-/// What an HTTP answer must be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpExpect {
-    /// One of them must fit.
-    pub status: Vec<StatusRule>,
-    /// Each must be in the body.
-    #[serde(default)]
-    pub body_contains: Vec<String>,
-    /// None may be in the body.
-    #[serde(default)]
-    pub body_not_contains: Vec<String>,
-    /// The check's total must be below it.
-    #[serde(default, with = "as_optional_ms")]
-    pub latency_below: Option<Duration>,
-}
-
-impl Default for HttpExpect {
-    /// Any 2xx.
-    fn default() -> Self {
-        Self {
-            status: vec![StatusRule { first: 200, last: 299 }],
-            body_contains: Vec::new(),
-            body_not_contains: Vec::new(),
-            latency_below: None,
-        }
-    }
-}
-
-/// A range of statuses, both ends in it: `200`, `2xx` or `200-204`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct StatusRule {
-    /// The lowest that fits.
-    pub first: u16,
-    /// The highest that fits.
-    pub last: u16,
-}
-
-impl StatusRule {
-    /// Whether `status` fits.
-    pub fn matches(self, status: u16) -> bool {
-        (self.first..=self.last).contains(&status)
-    }
-}
-
-impl std::str::FromStr for StatusRule {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no status: write `200`, `2xx` or `200-299`");
-        let status = |text: &str| {
-            text.trim().parse::<u16>().ok().filter(|status| (100..=599).contains(status)).ok_or_else(wrong)
-        };
-        if let Some(class) = text.strip_suffix("xx") {
-            let first = status(&format!("{class}00"))?;
-            return Ok(Self { first, last: first + 99 });
-        }
-        let rule = match text.split_once('-') {
-            Some((first, last)) => Self { first: status(first)?, last: status(last)? },
-            None => status(text).map(|status| Self { first: status, last: status })?,
-        };
-        if rule.first > rule.last { Err(wrong()) } else { Ok(rule) }
-    }
-}
-
-impl TryFrom<String> for StatusRule {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<StatusRule> for String {
-    fn from(rule: StatusRule) -> Self {
-        rule.to_string()
-    }
-}
-
-impl fmt::Display for StatusRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { first, last } = *self;
-        match (first % 100, last - first) {
-            (_, 0) => write!(f, "{first}"),
-            (0, 99) => write!(f, "{}xx", first / 100),
-            _ => write!(f, "{first}-{last}"),
-        }
-    }
-}
-
-/// A TCP check: the connection must come about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TcpSpec {
-    /// A name or an address, IPv6 without brackets.
-    pub host: String,
-    /// Not 0.
-    pub port: u16,
-    /// Which addresses are used.
-    #[serde(default)]
-    pub ip: IpFamily,
-}
-
-/// A ping check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PingSpec {
-    /// A name or an address, IPv6 without brackets.
-    pub host: String,
-    /// Echoes sent; 1 to 20.
-    pub count: u8,
-    /// Down at this share of lost echoes or more, in percent; 100: only when none comes back.
-    pub loss_below: u8,
-    /// The mean round trip must be below it.
-    #[serde(default, with = "as_optional_ms")]
-    pub latency_below: Option<Duration>,
-    /// Which addresses are used.
-    #[serde(default)]
-    pub ip: IpFamily,
+    /// Every address of the name by itself, of both families: each must be up.
+    All,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_read_as_they_are_written() {
-        for text in ["200", "2xx", "200-204", "500-599"] {
-            let rule: StatusRule = text.parse().expect(text);
-            let expected = if text == "500-599" { "5xx" } else { text };
-            assert_eq!(rule.to_string(), expected);
-        }
-        assert!("3xx".parse::<StatusRule>().expect("a class").matches(304));
-        for text in ["", "20", "2x", "xx", "600", "6xx", "299-200", "200-"] {
-            assert!(text.parse::<StatusRule>().is_err(), "{text}");
-        }
-    }
-
     #[test]
     fn a_target_shows_no_credentials() {
         let spec = crate::target::parse("https://user:word@example.com/a?token=1#x").expect("a target");

@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 
 /// A value of the configuration that may live elsewhere. Serialized as `"text"`, `{"env": …}` or `{"file": …}`,
 /// the form that the file has.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SecretRef {
     /// Written in the file itself.

@@ -1,6 +1,8 @@
 //! Targets as the command line takes them: `https://…`, `tcp://host:port`, `ping://host`.
 
-use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, PingSpec, TcpSpec};
+use crate::monitor::{
+    CertificateDays, CheckSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, TcpSpec, TlsSpec,
+};
 use std::collections::BTreeMap;
 use thiserror::Error;
 use url::{Host, Url};
@@ -78,7 +80,7 @@ pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
             }
             match (scheme, url.port()) {
                 ("tcp", Some(0)) => Err(part("has the port 0")),
-                ("tcp", Some(port)) => Ok(CheckSpec::Tcp(TcpSpec { host, port, ip: IpFamily::Any })),
+                ("tcp", Some(port)) => Ok(CheckSpec::Tcp(tcp(host, port))),
                 ("tcp", None) => Err(part("names no port")),
                 (_, None) => Ok(CheckSpec::Ping(ping(host))),
                 (_, Some(_)) => Err(part("has a port, and a ping has none")),
@@ -95,15 +97,53 @@ pub fn http(url: Url) -> HttpSpec {
         method: "GET".into(),
         headers: BTreeMap::new(),
         body: None,
+        auth: None,
+        versions: HttpVersions::Auto,
+        reuse: false,
+        compression: false,
         redirects: 5,
-        ip: IpFamily::Any,
+        downgrade: false,
+        proxy: None,
+        lookup: Lookup::default(),
+        tls: TlsSpec::default(),
         expect: HttpExpect::default(),
+    }
+}
+
+/// A connection, in the clear, over which nothing is said.
+pub fn tcp(host: String, port: u16) -> TcpSpec {
+    TcpSpec {
+        host,
+        port,
+        lookup: Lookup::default(),
+        tls: None,
+        starttls: None,
+        banner: None,
+        send: None,
+        expect: None,
+        tls_version: None,
+        certificate_days: CertificateDays::default(),
+        latency_below: None,
+        degraded_above: None,
     }
 }
 
 /// Three echoes, of which one must come back.
 pub fn ping(host: String) -> PingSpec {
-    PingSpec { host, count: 3, loss_below: 100, latency_below: None, ip: IpFamily::Any }
+    PingSpec {
+        host,
+        count: 3,
+        spacing: PingSpec::SPACING,
+        size: PingSpec::SIZE,
+        loss_below: 100,
+        loss_degraded: None,
+        latency_below: None,
+        degraded_above: None,
+        min_below: None,
+        max_below: None,
+        jitter_below: None,
+        lookup: Lookup::default(),
+    }
 }
 
 /// The host without brackets.

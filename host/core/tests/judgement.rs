@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
-use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
+use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
 use uptime_core::judgement::{Change, Observation, State, Status, judge};
 use uptime_core::monitor::Policy;
 
@@ -17,13 +17,7 @@ fn report(outcome: Outcome) -> CheckReport {
         Outcome::Down => Some(FailureClass::Status),
         Outcome::Inconclusive => Some(FailureClass::Permission),
     };
-    CheckReport {
-        failure: class.map(|class| Failure::new(class, "as scripted")),
-        address: None,
-        status_code: None,
-        phases: Phases::default(),
-        total: Duration::from_millis(1),
-    }
+    CheckReport::new(class.map(|class| Failure::new(class, "as scripted")), Duration::from_millis(1))
 }
 
 /// The opposite way of doing it: all outcomes that count, in order, and a scan over them.

@@ -302,7 +302,7 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
 /// The one line that a check leaves.
 fn log_check(check: &FinishedCheck) {
     let failure = check.report.failure.as_ref();
-    let Phases { dns, connect, tls, first_byte, .. } = check.report.phases;
+    let Phases { dns, connect, tls, first_byte, .. } = check.report.phases();
     let ms = |took: Option<Duration>| took.map(|took| took.as_secs_f64() * 1e3);
     info!(
         monitor = check.monitor.name,

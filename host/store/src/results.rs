@@ -308,20 +308,20 @@ impl ResultsTransaction {
             .bind(failure(|failure| &failure.message))
             .bind(
                 checks()
-                    .map(|check| check.report.status_code.and_then(|code| i16::try_from(code).ok()))
+                    .map(|check| check.report.status_code().and_then(|code| i16::try_from(code).ok()))
                     .collect::<Vec<_>>(),
             )
             .bind(
                 checks()
-                    .map(|check| check.report.address.map(|address| address.to_string()))
+                    .map(|check| check.report.address().map(|address| address.to_string()))
                     .collect::<Vec<_>>(),
             )
             .bind(checks().map(|check| us(check.report.total)).collect::<Vec<_>>())
-            .bind(phase(|report| report.phases.dns))
-            .bind(phase(|report| report.phases.connect))
-            .bind(phase(|report| report.phases.tls))
-            .bind(phase(|report| report.phases.first_byte))
-            .bind(phase(|report| report.phases.transfer))
+            .bind(phase(|report| report.phases().dns))
+            .bind(phase(|report| report.phases().connect))
+            .bind(phase(|report| report.phases().tls))
+            .bind(phase(|report| report.phases().first_byte))
+            .bind(phase(|report| report.phases().transfer))
             .bind(checks().map(|check| us(check.late)).collect::<Vec<_>>())
             .execute(&mut self.transaction)
             .await?;

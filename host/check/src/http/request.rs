@@ -163,6 +163,11 @@ impl Request {
         format!("{} {}", self.method, shown(&self.url))
     }
 
+    /// The URL for people.
+    pub(super) fn shown_url(&self) -> String {
+        shown(&self.url)
+    }
+
     /// `text` without this request's secrets, which a target may send back.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());

@@ -13,8 +13,8 @@ async fn up_with_its_evidence() {
     let target = Target::answering(|_| answer("200 OK", "", "hello")).await;
     let report = check(&target.spec("/health?deep=1"), PATIENT).await;
     assert_up(&report);
-    assert_eq!((report.status_code, report.address), (Some(200), Some(IpAddr::from([127, 0, 0, 1]))));
-    let phases = report.phases;
+    assert_eq!((report.status_code(), report.address()), (Some(200), Some(IpAddr::from([127, 0, 0, 1]))));
+    let phases = report.phases();
     assert_eq!((phases.dns, phases.tls), (None, None), "an address and no TLS");
     let parts = [phases.connect, phases.first_byte, phases.transfer].map(|part| part.expect("it took place"));
     assert!(parts.iter().sum::<Duration>() <= report.total, "{report:?}");
@@ -31,10 +31,10 @@ async fn a_name_is_looked_up() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     let mut spec = target.http("/");
     spec.url.set_host(Some("localhost")).expect("a host");
-    spec.ip = IpFamily::V4;
+    spec.lookup.ip = IpFamily::V4;
     let report = check(&CheckSpec::Http(spec), PATIENT).await;
     assert_up(&report);
-    assert!(report.phases.dns.is_some());
+    assert!(report.phases().dns.is_some());
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn refused() {
     let spec = uptime_core::target::parse(&format!("http://{address}/")).expect("a target");
     let report = check(&spec, PATIENT).await;
     assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
-    assert_eq!(report.status_code, None);
+    assert_eq!(report.status_code(), None);
 }
 
 #[tokio::test]

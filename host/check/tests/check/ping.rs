@@ -4,7 +4,7 @@ use crate::{PATIENT, SHORT, assert_up, check, check_with};
 use std::time::Duration;
 use uptime_check::Checker;
 use uptime_core::check::{FailureClass, Outcome};
-use uptime_core::monitor::{CheckSpec, IpFamily, PingSpec};
+use uptime_core::monitor::{CheckSpec, IpFamily, Lookup, PingSpec};
 
 fn ping(host: &str, count: u8) -> PingSpec {
     PingSpec { count, ..uptime_core::target::ping(host.into()) }
@@ -33,7 +33,7 @@ async fn the_loopback_answers() {
     for host in ["127.0.0.1", "::1", "127.1.2.3", "localhost"] {
         let report = check(&CheckSpec::Ping(ping(host, 3)), PATIENT).await;
         assert_up(&report);
-        assert!(report.phases.first_byte.is_some_and(|mean| mean < Duration::from_secs(1)), "{report:?}");
+        assert!(report.phases().first_byte.is_some_and(|mean| mean < Duration::from_secs(1)), "{report:?}");
         // Two gaps of 200 ms between three echoes, and no wait after the last.
         assert!(
             report.total >= Duration::from_millis(400) && report.total < Duration::from_secs(2),
@@ -82,7 +82,7 @@ async fn latency_is_judged() {
 
 #[tokio::test]
 async fn the_family_is_kept() {
-    let spec = PingSpec { ip: IpFamily::V4, ..ping("::1", 1) };
+    let spec = PingSpec { lookup: Lookup { ip: IpFamily::V4, resolver: None }, ..ping("::1", 1) };
     let report = check(&CheckSpec::Ping(spec), PATIENT).await;
     assert_eq!(report.failure.expect("no such address").class, FailureClass::Dns);
 }

@@ -31,12 +31,12 @@ async fn a_chain_is_followed_to_its_limit() {
     spec.expect.body_contains.push("here".into());
     let report = check(&CheckSpec::Http(spec), PATIENT).await;
     assert_up(&report);
-    assert_eq!((report.status_code, target.requests().len()), (Some(200), 6));
+    assert_eq!((report.status_code(), target.requests().len()), (Some(200), 6));
 
     let report = check(&target.spec("/6"), PATIENT).await;
     let message = format!("GET {} redirects again, to `/0`, after 5 redirects", target.url("/1"));
     assert_failed(&report, FailureClass::Redirect, &message);
-    assert_eq!(report.status_code, Some(302));
+    assert_eq!(report.status_code(), Some(302));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_redirect_to_nowhere_is_told_of_the_last_hop() {
     let target = redirecting("302 Found", format!("http://{address}/")).await;
     let report = check(&target.spec("/"), PATIENT).await;
     assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
-    assert_eq!(report.status_code, None, "the last hop has none");
+    assert_eq!(report.status_code(), None, "the last hop has none");
 }
 
 #[tokio::test]

@@ -6,10 +6,13 @@ use std::future::pending;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use uptime_core::check::FailureClass;
-use uptime_core::monitor::{CheckSpec, IpFamily, TcpSpec};
+use uptime_core::monitor::{CheckSpec, IpFamily, Lookup, TcpSpec};
 
 fn tcp(host: &str, port: u16, ip: IpFamily) -> CheckSpec {
-    CheckSpec::Tcp(TcpSpec { host: host.into(), port, ip })
+    CheckSpec::Tcp(TcpSpec {
+        lookup: Lookup { ip, resolver: None },
+        ..uptime_core::target::tcp(host.into(), port)
+    })
 }
 
 #[tokio::test]
@@ -17,8 +20,8 @@ async fn up() {
     let target = Target::raw(|_stream| pending()).await;
     let report = check(&tcp("127.0.0.1", target.address.port(), IpFamily::V4), PATIENT).await;
     assert_up(&report);
-    assert!(report.phases.connect.is_some() && report.phases.first_byte.is_none());
-    assert_eq!((report.address, report.status_code), (Some(target.address.ip()), None));
+    assert!(report.phases().connect.is_some() && report.phases().first_byte.is_none());
+    assert_eq!((report.address(), report.status_code()), (Some(target.address.ip()), None));
 }
 
 #[tokio::test]

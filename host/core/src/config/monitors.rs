@@ -6,7 +6,7 @@ use super::takes::{At, Boolean, Choice, Integer, List, Span, Text, nearest};
 use super::values::{Address, Hostname, Port, Status};
 use crate::check::printable;
 use crate::duration;
-use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, Monitor, PingSpec, Policy, TcpSpec};
+use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, Lookup, Monitor, PingSpec, Policy, TcpSpec};
 use crate::target;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -68,10 +68,11 @@ fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -
         IpFamily::default(),
         &Choice::new([("any", IpFamily::Any), ("4", IpFamily::V4), ("6", IpFamily::V6)]),
     );
-    let check = kind.map(|kind| check(kind, table, ip));
+    let lookup = Lookup { ip, resolver: None };
+    let check = kind.map(|kind| check(kind, table, lookup));
     if kind.is_none() || table.has_unknown() {
         for (word, other) in kinds.into_iter().filter(|(_, other)| Some(*other) != kind) {
-            table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, ip)));
+            table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, lookup)));
         }
         if kind.is_none() && !table.is_reference() {
             table.accept_elsewhere();
@@ -161,15 +162,15 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
     channels
 }
 
-fn check(kind: Kind, table: &mut Table<'_, '_>, ip: IpFamily) -> Option<CheckSpec> {
+fn check(kind: Kind, table: &mut Table<'_, '_>, lookup: Lookup) -> Option<CheckSpec> {
     match kind {
-        Kind::Http => http(table, ip).map(CheckSpec::Http),
-        Kind::Tcp => tcp(table, ip).map(CheckSpec::Tcp),
-        Kind::Ping => ping(table, ip).map(CheckSpec::Ping),
+        Kind::Http => http(table, lookup).map(CheckSpec::Http),
+        Kind::Tcp => tcp(table, lookup).map(CheckSpec::Tcp),
+        Kind::Ping => ping(table, lookup).map(CheckSpec::Ping),
     }
 }
 
-fn http(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<HttpSpec> {
+fn http(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<HttpSpec> {
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let url = table.required(
         "url",
@@ -194,7 +195,7 @@ fn http(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<HttpSpec> {
         headers: headers.unwrap_or_default(),
         body,
         redirects,
-        ip,
+        lookup,
         expect,
         ..defaults
     })
@@ -215,14 +216,15 @@ fn expect(table: &mut Table<'_, '_>) -> HttpExpect {
                 &format!("`{}`", shown.join(", ")),
                 &List { of: Status, count: 1..=50, or_one: true },
             )
-            .unwrap_or(defaults.status),
+            .unwrap_or_else(|| defaults.status.clone()),
         body_contains: table
             .optional("body_contains", "Texts that must each be in the body.", "none", &parts())
-            .unwrap_or(defaults.body_contains),
+            .unwrap_or_default(),
         body_not_contains: table
             .optional("body_not_contains", "Texts of which none may be in the body.", "none", &parts())
-            .unwrap_or(defaults.body_not_contains),
+            .unwrap_or_default(),
         latency_below: latency_below(table, "The whole check must take less."),
+        ..defaults
     }
 }
 
@@ -230,13 +232,13 @@ fn latency_below(table: &mut Table<'_, '_>, doc: &str) -> Option<Duration> {
     table.optional("latency_below", doc, "no limit but `timeout`", &Span(MILLISECOND..=CHECK_MOST))
 }
 
-fn tcp(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<TcpSpec> {
+fn tcp(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<TcpSpec> {
     let host = table.required("host", "A name or an address.", &Hostname);
     let port = table.required("port", "What is connected to.", &Port);
-    Some(TcpSpec { host: host?, port: port?, ip })
+    Some(TcpSpec { lookup, ..target::tcp(host?, port?) })
 }
 
-fn ping(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<PingSpec> {
+fn ping(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<PingSpec> {
     let defaults = target::ping(String::new());
     let host = table.required("host", "A name or an address.", &Hostname);
     let count = table.or("count", "Echoes that are sent.", defaults.count, &Integer(1..=20));
@@ -247,5 +249,5 @@ fn ping(table: &mut Table<'_, '_>, ip: IpFamily) -> Option<PingSpec> {
         &Integer(1..=100),
     );
     let latency_below = latency_below(table, "The mean round trip must take less.");
-    Some(PingSpec { host: host?, count, loss_below, latency_below, ip })
+    Some(PingSpec { count, loss_below, latency_below, lookup, ..target::ping(host?) })
 }

@@ -232,7 +232,7 @@ fn hosts_are_kept_in_one_form() {
     ] {
         let config = valid(&format!("[monitors.m]\ntype = 'tcp'\nhost = '{host}'\nport = 1\nip = '4'"));
         let CheckSpec::Tcp(tcp) = &config.monitors[0].check else { panic!("a tcp check") };
-        assert_eq!((tcp.host.as_str(), tcp.ip), (kept, IpFamily::V4));
+        assert_eq!((tcp.host.as_str(), tcp.lookup.ip), (kept, IpFamily::V4));
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::check::{CheckReport, Failure, FailureClass, Phases};
+use uptime_core::check::{CheckReport, Failure, FailureClass, Hop, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
@@ -103,15 +103,10 @@ async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<Finished
 }
 
 fn down() -> CheckReport {
-    CheckReport {
-        failure: Some(
-            Failure::new(FailureClass::Refused, "connection refused").with("a connection", "refused"),
-        ),
-        address: "127.0.0.1".parse().ok(),
-        status_code: None,
-        phases: Phases { connect: Some(Duration::from_micros(120)), ..Phases::default() },
-        total: Duration::from_micros(150),
-    }
+    let failure = Failure::new(FailureClass::Refused, "connection refused").with("a connection", "refused");
+    let phases = Phases { connect: Some(Duration::from_micros(120)), ..Phases::default() };
+    let hop = Hop { address: "127.0.0.1".parse().ok(), phases, ..Hop::default() };
+    CheckReport { hops: vec![hop], ..CheckReport::new(Some(failure), Duration::from_micros(150)) }
 }
 
 fn event(kind: EventType, incident: IncidentId) -> Event {

@@ -1,0 +1,105 @@
+//! What a check saw on its way, beside its verdict.
+
+use crate::check::Failure;
+use crate::monitor::{HttpVersion, TlsVersion};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long each part took. `None` where the check has no such part or did not get there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Name resolution.
+    pub dns: Option<Duration>,
+    /// TCP's handshake.
+    pub connect: Option<Duration>,
+    /// TLS's handshake.
+    pub tls: Option<Duration>,
+    /// From the request's last byte to the answer's first; for ping the mean round trip.
+    pub first_byte: Option<Duration>,
+    /// From the answer's first byte to its last.
+    pub transfer: Option<Duration>,
+}
+
+/// One connection of a check: HTTP has one for each redirect, the others have one in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// HTTP's URL, for people: without userinfo, query and fragment.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The address that was spoken to, or tried last. Behind a proxy the proxy's.
+    pub address: Option<IpAddr>,
+    /// HTTP's status.
+    pub status_code: Option<u16>,
+    /// HTTP's version.
+    #[serde(default)]
+    pub http_version: Option<HttpVersion>,
+    /// Whether the connection was kept from the check before.
+    #[serde(default)]
+    pub reused: bool,
+    /// What the TLS handshake showed.
+    #[serde(default)]
+    pub tls: Option<TlsEvidence>,
+    /// How long each part took.
+    pub phases: Phases,
+}
+
+/// What a TLS handshake showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsEvidence {
+    /// The version that both agreed on.
+    pub version: Option<TlsVersion>,
+    /// Why the certificate is not trusted; `None`: it is. With `verify = false` this is all that becomes of it.
+    pub distrust: Option<Failure>,
+    /// The target's certificates as they came, its own first.
+    pub chain: Vec<Certificate>,
+}
+
+impl TlsEvidence {
+    /// The certificate that ends first.
+    pub fn first_to_end(&self) -> Option<&Certificate> {
+        self.chain.iter().min_by_key(|certificate| certificate.not_after)
+    }
+}
+
+/// A certificate, as far as people want to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Whose it is, as `CN=example.com, O=Example`.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// The names and addresses that it is for; at most the first 50.
+    pub names: Vec<String>,
+    /// From when on it is valid.
+    pub not_before: Timestamp,
+    /// Until when.
+    pub not_after: Timestamp,
+    /// SHA-256 of its DER form, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// What became of a ping's echoes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Echoes {
+    /// How many were sent.
+    pub sent: u32,
+    /// How many came back.
+    pub received: u32,
+    /// The round trips of those that came back.
+    pub round_trips: Option<RoundTrips>,
+}
+
+/// The round trips of one check; there is at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundTrips {
+    /// The shortest.
+    pub min: Duration,
+    /// The mean.
+    pub mean: Duration,
+    /// The longest.
+    pub max: Duration,
+    /// The mean difference between one and the next, in the order in which they were sent; 0 for a single one.
+    pub jitter: Duration,
+}

@@ -1,0 +1,254 @@
+//! What an HTTP check asks for, and what its answer must be.
+
+use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use crate::duration::as_optional_ms;
+use crate::expectation::Pattern;
+use crate::secret::SecretRef;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+use url::Url;
+
+/// An HTTP check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpSpec {
+    /// `http` or `https`, with a host.
+    pub url: Url,
+    /// An upper-case method.
+    pub method: String,
+    /// Sent as they are; a value may be a secret. A `Host` here goes to the named origin in place of the URL's.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretRef>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Who asks. A header `Authorization` wins over it, and it over the URL's userinfo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Which versions of HTTP are spoken.
+    #[serde(default)]
+    pub versions: HttpVersions,
+    /// The connection is kept for the monitor's next check. Then most checks see no new handshake.
+    #[serde(default)]
+    pub reuse: bool,
+    /// A compressed answer is asked for. One that comes unasked is decompressed as well.
+    #[serde(default)]
+    pub compression: bool,
+    /// How many redirects are followed; 0 judges the first answer.
+    pub redirects: u8,
+    /// Whether a redirect may lead from `https` to `http`.
+    #[serde(default)]
+    pub downgrade: bool,
+    /// `http://host:port` or `socks5://host:port`, perhaps with a user and a password, through which each hop goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<SecretRef>,
+    /// How the host's name becomes addresses.
+    #[serde(default)]
+    pub lookup: Lookup,
+    /// How `https` is spoken.
+    #[serde(default)]
+    pub tls: TlsSpec,
+    /// What the answer must be.
+    pub expect: HttpExpect,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// A user and a password (RFC 7617).
+    Basic {
+        /// Without a colon.
+        user: String,
+        /// Any text.
+        password: SecretRef,
+    },
+    /// A token (RFC 6750).
+    Bearer {
+        /// Sent as it is.
+        token: SecretRef,
+    },
+}
+
+/// Which versions of HTTP are spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpVersions {
+    /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// HTTP/1.1 alone.
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2 alone; without TLS from the first byte on.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+/// The version that an answer came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    #[serde(rename = "1.0")]
+    Http10,
+    /// HTTP/1.1.
+    #[serde(rename = "1.1")]
+    Http11,
+    /// HTTP/2.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+impl HttpVersion {
+    /// `1.0`, `1.1` or `2`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
+}
+
+impl fmt::Display for HttpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What an HTTP answer must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpExpect {
+    /// One of them must fit.
+    pub status: Vec<StatusRule>,
+    /// Each must be in the body.
+    #[serde(default)]
+    pub body_contains: Vec<String>,
+    /// None may be in the body.
+    #[serde(default)]
+    pub body_not_contains: Vec<String>,
+    /// Each must match the body.
+    #[serde(default)]
+    pub body_matches: Vec<Pattern>,
+    /// The decoded body must have fewer bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_below: Option<u64>,
+    /// Where the redirects must lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_url: Option<Url>,
+    /// The answer must come in one of them; empty: any.
+    #[serde(default)]
+    pub http_version: Vec<HttpVersion>,
+    /// The lowest version of TLS that will do, on every hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<TlsVersion>,
+    /// How long each hop's certificates must still be valid.
+    #[serde(default)]
+    pub certificate_days: CertificateDays,
+    /// Down unless the check's total is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub latency_below: Option<Duration>,
+    /// Degraded when the check's total is above it.
+    #[serde(default, with = "as_optional_ms")]
+    pub degraded_above: Option<Duration>,
+}
+
+impl Default for HttpExpect {
+    /// Any 2xx, and certificates that are valid for a while.
+    fn default() -> Self {
+        Self {
+            status: vec![StatusRule { first: 200, last: 299 }],
+            body_contains: Vec::new(),
+            body_not_contains: Vec::new(),
+            body_matches: Vec::new(),
+            size_below: None,
+            final_url: None,
+            http_version: Vec::new(),
+            tls_version: None,
+            certificate_days: CertificateDays::default(),
+            latency_below: None,
+            degraded_above: None,
+        }
+    }
+}
+
+/// A range of statuses, both ends in it: `200`, `2xx` or `200-204`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct StatusRule {
+    /// The lowest that fits.
+    pub first: u16,
+    /// The highest that fits.
+    pub last: u16,
+}
+
+impl StatusRule {
+    /// Whether `status` fits.
+    pub fn matches(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+}
+
+impl std::str::FromStr for StatusRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no status: write `200`, `2xx` or `200-299`");
+        let status = |text: &str| {
+            text.trim().parse::<u16>().ok().filter(|status| (100..=599).contains(status)).ok_or_else(wrong)
+        };
+        if let Some(class) = text.strip_suffix("xx") {
+            let first = status(&format!("{class}00"))?;
+            return Ok(Self { first, last: first + 99 });
+        }
+        let rule = match text.split_once('-') {
+            Some((first, last)) => Self { first: status(first)?, last: status(last)? },
+            None => status(text).map(|status| Self { first: status, last: status })?,
+        };
+        if rule.first > rule.last { Err(wrong()) } else { Ok(rule) }
+    }
+}
+
+impl TryFrom<String> for StatusRule {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<StatusRule> for String {
+    fn from(rule: StatusRule) -> Self {
+        rule.to_string()
+    }
+}
+
+impl fmt::Display for StatusRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last } = *self;
+        match (first % 100, last - first) {
+            (_, 0) => write!(f, "{first}"),
+            (0, 99) => write!(f, "{}xx", first / 100),
+            _ => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_read_as_they_are_written() {
+        for text in ["200", "2xx", "200-204", "500-599"] {
+            let rule: StatusRule = text.parse().expect(text);
+            let expected = if text == "500-599" { "5xx" } else { text };
+            assert_eq!(rule.to_string(), expected);
+        }
+        assert!("3xx".parse::<StatusRule>().expect("a class").matches(304));
+        for text in ["", "20", "2x", "xx", "600", "6xx", "299-200", "200-"] {
+            assert!(text.parse::<StatusRule>().is_err(), "{text}");
+        }
+    }
+}

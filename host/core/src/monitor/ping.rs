@@ -1,0 +1,60 @@
+//! What a ping check sends, and what must come back.
+
+use super::Lookup;
+use crate::duration::{as_ms, as_optional_ms};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A ping check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingSpec {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// Echoes sent; 1 to 20.
+    pub count: u8,
+    /// From one echo to the next, when the deadline leaves room for it.
+    #[serde(default = "spacing", with = "as_ms")]
+    pub spacing: Duration,
+    /// Bytes of each echo's payload; 24 to 1472, of which the first 24 make it ours.
+    #[serde(default = "size")]
+    pub size: u16,
+    /// Down at this share of lost echoes or more, in percent; 100: only when none comes back.
+    pub loss_below: u8,
+    /// Degraded at this share of lost echoes or more, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_degraded: Option<u8>,
+    /// Down unless the mean round trip is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub latency_below: Option<Duration>,
+    /// Degraded when the mean round trip is above it.
+    #[serde(default, with = "as_optional_ms")]
+    pub degraded_above: Option<Duration>,
+    /// Down unless the shortest round trip is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub min_below: Option<Duration>,
+    /// Down unless the longest round trip is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub max_below: Option<Duration>,
+    /// Down unless the mean difference between one round trip and the next is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub jitter_below: Option<Duration>,
+    /// How the host's name becomes addresses.
+    #[serde(default)]
+    pub lookup: Lookup,
+}
+
+impl PingSpec {
+    /// From one echo to the next, when nobody says it.
+    pub const SPACING: Duration = Duration::from_millis(200);
+
+    /// Bytes of payload, when nobody says it: as many as `ping` sends.
+    pub const SIZE: u16 = 56;
+}
+
+fn spacing() -> Duration {
+    PingSpec::SPACING
+}
+
+fn size() -> u16 {
+    PingSpec::SIZE
+}

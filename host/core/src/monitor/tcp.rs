@@ -1,0 +1,87 @@
+//! What a TCP check says over its connection, and what it must hear.
+
+use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use crate::duration::as_optional_ms;
+use crate::expectation::Pattern;
+use crate::secret::SecretRef;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A TCP check: the connection must come about, and what is expected over it must come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpSpec {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// Not 0.
+    pub port: u16,
+    /// How the host's name becomes addresses.
+    #[serde(default)]
+    pub lookup: Lookup,
+    /// TLS from the first byte on, or after `starttls`; without, the port is spoken to in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
+    /// The protocol's own way to ask for TLS; needs `tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starttls: Option<StartTls>,
+    /// What the target must say first, before anything is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banner: Option<ExpectedBytes>,
+    /// What is then sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<Bytes>,
+    /// What must come then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<ExpectedBytes>,
+    /// The lowest version of TLS that will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<TlsVersion>,
+    /// How long the certificates must still be valid.
+    #[serde(default)]
+    pub certificate_days: CertificateDays,
+    /// Down unless the check's total is below it.
+    #[serde(default, with = "as_optional_ms")]
+    pub latency_below: Option<Duration>,
+    /// Degraded when the check's total is above it.
+    #[serde(default, with = "as_optional_ms")]
+    pub degraded_above: Option<Duration>,
+}
+
+/// A protocol that begins in the clear and goes over to TLS when asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartTls {
+    /// `STARTTLS` after `EHLO` (RFC 3207).
+    Smtp,
+    /// `STARTTLS` (RFC 3501).
+    Imap,
+    /// `STLS` (RFC 2595).
+    Pop3,
+    /// `AUTH TLS` (RFC 4217).
+    Ftp,
+    /// The extended operation 1.3.6.1.4.1.1466.20037 (RFC 4511).
+    Ldap,
+    /// `SSLRequest` (PostgreSQL's protocol, 55.2).
+    Postgres,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bytes {
+    /// A text, which may be a secret.
+    Text(SecretRef),
+    /// Bytes, written in hexadecimal digits.
+    Hex(String),
+}
+
+/// What must come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedBytes {
+    /// A text, anywhere in what comes.
+    Text(String),
+    /// A pattern that matches what has come so far.
+    Matches(Pattern),
+    /// Bytes, written in hexadecimal digits, anywhere in what comes.
+    Hex(String),
+}
