@@ -16,6 +16,7 @@ mod queue;
 mod readme;
 mod schedule;
 mod service;
+mod sight;
 mod stops;
 mod torture;
 mod up;

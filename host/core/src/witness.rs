@@ -21,17 +21,23 @@ pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
         | FailureClass::BodyTimeout
         // Ours already, and no incident; but whoever reads the log wants to know that all of it is one thing.
         | FailureClass::Network
-        | FailureClass::Resolver => true,
+        | FailureClass::Resolver
+        | FailureClass::Proxy => true,
         FailureClass::Loss => no_echo_came(report),
         FailureClass::Refused
         | FailureClass::TlsUnknownIssuer
+        | FailureClass::TlsSelfSigned
         | FailureClass::TlsExpired
+        | FailureClass::TlsNotYetValid
         | FailureClass::TlsWrongName
+        | FailureClass::TlsTooOld
+        | FailureClass::TlsClientCertificate
         | FailureClass::TlsHandshake
         | FailureClass::Protocol
         | FailureClass::Redirect
         | FailureClass::Status
         | FailureClass::Assertion
+        | FailureClass::Certificate
         | FailureClass::Latency
         | FailureClass::Permission
         | FailureClass::Resources
@@ -54,7 +60,9 @@ pub enum Testimony {
 pub fn testimony(report: &CheckReport) -> Testimony {
     let Some(failure) = &report.failure else { return Testimony::Answered };
     match failure.class {
-        FailureClass::Permission | FailureClass::Resources | FailureClass::Settings => Testimony::NotAsked,
+        FailureClass::Permission | FailureClass::Resources | FailureClass::Proxy | FailureClass::Settings => {
+            Testimony::NotAsked
+        }
         // A router of ours says "unreachable", and a resolver of ours "no such name".
         FailureClass::Dns
         | FailureClass::Unreachable
@@ -65,8 +73,12 @@ pub fn testimony(report: &CheckReport) -> Testimony {
         FailureClass::Loss
         | FailureClass::Refused
         | FailureClass::TlsUnknownIssuer
+        | FailureClass::TlsSelfSigned
         | FailureClass::TlsExpired
+        | FailureClass::TlsNotYetValid
         | FailureClass::TlsWrongName
+        | FailureClass::TlsTooOld
+        | FailureClass::TlsClientCertificate
         | FailureClass::TlsHandshake
         // These have a connection behind them.
         | FailureClass::TlsTimeout
@@ -76,12 +88,13 @@ pub fn testimony(report: &CheckReport) -> Testimony {
         | FailureClass::Redirect
         | FailureClass::Status
         | FailureClass::Assertion
+        | FailureClass::Certificate
         | FailureClass::Latency => Testimony::Answered,
     }
 }
 
 fn no_echo_came(report: &CheckReport) -> bool {
-    report.phases.first_byte.is_none()
+    report.phases().first_byte.is_none() && report.echoes.is_none_or(|echoes| echoes.received == 0)
 }
 
 /// For how long an answer of the witnesses is about what fails now.
@@ -106,17 +119,11 @@ pub fn blind(found: &Failure, silent: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Outcome, Phases};
+    use crate::check::{Echoes, Outcome};
 
     fn report(class: Option<FailureClass>) -> CheckReport {
-        CheckReport {
-            failure: class
-                .map(|class| Failure::new(class, "connecting to 192.0.2.7:80: no answer within 10s")),
-            address: None,
-            status_code: None,
-            phases: Phases::default(),
-            total: Duration::ZERO,
-        }
+        let failure = |class| Failure::new(class, "connecting to 192.0.2.7:80: no answer within 10s");
+        CheckReport::new(class.map(failure), Duration::ZERO)
     }
 
     #[test]
@@ -140,7 +147,7 @@ mod tests {
         }
         assert!(!is_explained_by_blindness(&report(None)));
         let mut some_lost = report(Some(FailureClass::Loss));
-        some_lost.phases.first_byte = Some(Duration::from_millis(3));
+        some_lost.echoes = Some(Echoes { sent: 3, received: 1, round_trips: None });
         assert!(!is_explained_by_blindness(&some_lost), "some came back");
         assert_eq!(testimony(&some_lost), Testimony::Answered);
     }
