@@ -1,7 +1,8 @@
 //! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
 
+use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
-use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
+use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ const JUDGED_BEFORE: Duration = Duration::from_millis(250);
 pub struct Checks {
     store: Store,
     checker: Checker,
+    /// How many run at once.
+    bounds: Arc<Bounds>,
     /// Whom to ask whether a failure is the target's.
     sight: Option<Arc<Sight>>,
     observer: Observer,
@@ -40,12 +43,13 @@ impl Checks {
     pub fn new(
         store: Store,
         checker: Checker,
+        bounds: Arc<Bounds>,
         sight: Option<Arc<Sight>>,
         observer: Observer,
         tries: u32,
         backoff: Vec<Duration>,
     ) -> Self {
-        Self { store, checker, sight, observer, tries, backoff }
+        Self { store, checker, bounds, sight, observer, tries, backoff }
     }
 
     /// How much of a job's time is left for the witnesses.
@@ -73,6 +77,10 @@ impl Handler for Checks {
         let ids: Vec<MonitorId> = jobs.iter().filter_map(|job| job.subject).map(MonitorId).collect();
         let mut monitors = self.store.monitors_by_id(&ids).await?;
         Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))
+    }
+
+    async fn place(&self, monitor: &MonitorRow, parking: &Parking) -> Place {
+        Place::holding(self.bounds.enter(&monitor.check, parking).await)
     }
 
     async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {

@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod deliveries;
+pub mod hosts;
 mod patience;
 pub mod scheduler;
 pub mod sight;
