@@ -11,6 +11,7 @@ pub(super) use exchange::Marks;
 
 use crate::Means;
 use crate::connect::connect;
+use crate::resolve::Names;
 use crate::trace::{Step, Trace};
 use exchange::{Answer, Body, Stream};
 use request::Request;
@@ -26,6 +27,7 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn run(
     means: &Means,
+    names: &Names<'_>,
     spec: &HttpSpec,
     started: Instant,
     deadline: Instant,
@@ -35,7 +37,7 @@ pub(super) async fn run(
     let mut followed = 0;
     loop {
         trace.hop.url = Some(request.shown_url());
-        let mut answer = send(means, spec, &request, deadline, trace).await?;
+        let mut answer = send(means, names, &request, deadline, trace).await?;
         match redirect::location(spec.redirects, answer.status(), answer.headers()) {
             Some(location) if followed < spec.redirects => {
                 answer.marks().complete(&mut trace.hop.phases);
@@ -56,13 +58,13 @@ pub(super) async fn run(
 /// Sends one request over a connection of its own and waits for the answer's head.
 async fn send(
     means: &Means,
-    spec: &HttpSpec,
+    names: &Names<'_>,
     request: &Request,
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<Answer, Failure> {
     let host = request.host();
-    let addresses = means.resolver.resolve(&host, request.port(), spec.lookup.ip, trace).await?;
+    let addresses = names.resolve(&host, request.port(), trace).await?;
     request.may_go_to(&addresses)?;
     let stream = connect(&addresses, deadline, trace).await?;
     let stream = if request.is_https() {

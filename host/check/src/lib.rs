@@ -16,7 +16,7 @@ mod tls;
 mod trace;
 
 use crate::ping::Pinger;
-use crate::resolve::Resolver;
+use crate::resolve::{Names, Resolver};
 use crate::tls::Tls;
 use crate::trace::Trace;
 use rustls::RootCertStore;
@@ -83,15 +83,16 @@ impl Checker {
         let started = Instant::now();
         let deadline = started + timeout.min(TIMEOUT_MAX);
         let means = &*self.means;
+        let names = Names::new(&means.resolver, spec.lookup());
         let mut trace = Trace::new();
         // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
         let verdict = match spec {
             CheckSpec::Http(http) => {
-                timeout_at(deadline, http::run(means, http, started, deadline, &mut trace)).await
+                timeout_at(deadline, http::run(means, &names, http, started, deadline, &mut trace)).await
             }
-            CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(means, tcp, deadline, &mut trace)).await,
+            CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(&names, tcp, deadline, &mut trace)).await,
             // What came back by the deadline counts, so this one must not be cut off from outside.
-            CheckSpec::Ping(ping) => ping::run(means, ping, deadline, &mut trace).await,
+            CheckSpec::Ping(ping) => ping::run(means, &names, ping, deadline, &mut trace).await,
         };
         let failure = match verdict {
             Ok(Ok(())) => None,

@@ -6,6 +6,7 @@
 //! needs no privilege where the system allows it.
 
 use crate::icmp::{self, Answer, Echo, Version};
+use crate::resolve::Names;
 use crate::trace::Trace;
 use crate::{Means, errno};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -40,15 +41,15 @@ const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
 pub(crate) async fn run(
     means: &Means,
+    names: &Names<'_>,
     spec: &PingSpec,
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>, Elapsed> {
-    let addresses =
-        match timeout_at(deadline, means.resolver.resolve(&spec.host, 0, spec.lookup.ip, trace)).await? {
-            Ok(addresses) => addresses,
-            Err(failure) => return Ok(Err(failure)),
-        };
+    let addresses = match timeout_at(deadline, names.resolve(&spec.host, 0, trace)).await? {
+        Ok(addresses) => addresses,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let mut first_failure = None;
     for address in addresses {
         trace.hop.address = Some(address.ip());

@@ -10,9 +10,10 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::monitor::IpFamily;
+use uptime_core::monitor::{IpFamily, Lookup};
 
 /// Half of tokio's blocking threads: a resolver that hangs must not stop everything else that needs one.
 const LOOKUPS_AT_ONCE: usize = 256;
@@ -20,6 +21,58 @@ const LOOKUPS_AT_ONCE: usize = 256;
 /// How many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 8;
 
+/// How the names of one check become addresses: as its monitor wants it, with one name perhaps decided already.
+pub(crate) struct Names<'check> {
+    resolver: &'check Resolver,
+    lookup: Lookup,
+    pin: Option<Pin>,
+}
+
+/// A name that was looked up before, and the one of its addresses that is used on every hop that leads to it.
+pub(crate) struct Pin {
+    pub(crate) host: String,
+    pub(crate) address: SocketAddr,
+    /// What the lookup took; `None` for an address that needed none.
+    pub(crate) took: Option<Duration>,
+}
+
+impl<'check> Names<'check> {
+    pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup) -> Self {
+        Self { resolver, lookup, pin: None }
+    }
+
+    /// The same, with one name decided.
+    pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, pin: Pin) -> Self {
+        Self { resolver, lookup, pin: Some(pin) }
+    }
+
+    /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at
+    /// least one.
+    pub(crate) async fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        trace: &mut Trace,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        if let Some(pin) = self.pin.as_ref().filter(|pin| pin.host == host) {
+            trace.hop.phases.dns = pin.took;
+            let mut address = pin.address;
+            address.set_port(port);
+            return Ok(vec![address]);
+        }
+        let found = if let Ok(address) = host.parse::<IpAddr>() {
+            vec![SocketAddr::new(address, port)]
+        } else {
+            let since = trace.enter(Step::Resolve(host.to_owned()));
+            let found = self.resolver.look_up(host).await;
+            trace.hop.phases.dns = Some(since.elapsed());
+            found?
+        };
+        select(host, &found, port, self.lookup.ip)
+    }
+}
+
+/// What all lookups of a process share.
 pub(crate) struct Resolver {
     lookups: Arc<Semaphore>,
 }
@@ -27,25 +80,6 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub(crate) fn new() -> Self {
         Self { lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
-    }
-
-    /// The addresses of `host` (a name, or an address without brackets) in `family`; at least one.
-    pub(crate) async fn resolve(
-        &self,
-        host: &str,
-        port: u16,
-        family: IpFamily,
-        trace: &mut Trace,
-    ) -> Result<Vec<SocketAddr>, Failure> {
-        let found = if let Ok(address) = host.parse::<IpAddr>() {
-            vec![SocketAddr::new(address, port)]
-        } else {
-            let since = trace.enter(Step::Resolve(host.to_owned()));
-            let found = self.look_up(host).await;
-            trace.hop.phases.dns = Some(since.elapsed());
-            found?
-        };
-        select(host, &found, port, family)
     }
 
     async fn look_up(&self, host: &str) -> Result<Vec<SocketAddr>, Failure> {
@@ -126,15 +160,21 @@ fn system(error: &io::Error) -> (FailureClass, String) {
 mod tests {
     use super::*;
 
+    fn names(resolver: &Resolver, ip: IpFamily) -> Names<'_> {
+        Names::new(resolver, Lookup { ip, resolver: None })
+    }
+
     #[tokio::test]
     async fn a_literal_is_not_looked_up() {
         let mut trace = Trace::new();
         let resolver = Resolver::new();
-        let found = resolver.resolve("::1", 80, IpFamily::Any, &mut trace).await.expect("a literal");
+        let found = names(&resolver, IpFamily::Any).resolve("::1", 80, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
         assert_eq!(trace.hop.phases.dns, None);
-        let failure =
-            resolver.resolve("::1", 80, IpFamily::V4, &mut trace).await.expect_err("the wrong family");
+        let failure = names(&resolver, IpFamily::V4)
+            .resolve("::1", 80, &mut trace)
+            .await
+            .expect_err("the wrong family");
         assert_eq!(
             (failure.class, failure.message.as_str()),
             (FailureClass::Dns, "`::1` has no IPv4 address")
@@ -142,10 +182,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pinned_name_has_one_address() {
+        let resolver = Resolver::new();
+        let pin = Pin {
+            host: "localhost".into(),
+            address: SocketAddr::from(([192, 0, 2, 1], 0)),
+            took: Some(Duration::from_millis(3)),
+        };
+        let names = Names::pinned(&resolver, Lookup::default(), pin);
+        let mut trace = Trace::new();
+        let found = names.resolve("localhost", 80, &mut trace).await.expect("it is pinned");
+        assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 80))]);
+        assert_eq!(trace.hop.phases.dns, Some(Duration::from_millis(3)));
+        let found = names.resolve("127.0.0.1", 80, &mut trace).await.expect("another host");
+        assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 80))]);
+    }
+
+    #[tokio::test]
     async fn localhost_is_looked_up() {
         let mut trace = Trace::new();
+        let resolver = Resolver::new();
         let found =
-            Resolver::new().resolve("localhost", 7, IpFamily::V4, &mut trace).await.expect("in /etc/hosts");
+            names(&resolver, IpFamily::V4).resolve("localhost", 7, &mut trace).await.expect("in /etc/hosts");
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 7))]);
         assert!(trace.hop.phases.dns.is_some());
     }

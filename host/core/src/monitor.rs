@@ -88,6 +88,15 @@ impl CheckSpec {
         }
     }
 
+    /// How its names become addresses.
+    pub fn lookup(&self) -> Lookup {
+        match self {
+            Self::Http(http) => http.lookup,
+            Self::Tcp(tcp) => tcp.lookup,
+            Self::Ping(ping) => ping.lookup,
+        }
+    }
+
     /// What is checked, for people: the URL without userinfo and query, `tcp://host:port`, `ping://host`.
     pub fn target(&self) -> String {
         match self {
