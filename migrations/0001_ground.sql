@@ -68,6 +68,7 @@ CREATE TABLE monitor_states (
   -- what people look at first
   last_check_at   timestamptz,
   last_outcome    text,
+  last_degraded   boolean NOT NULL DEFAULT false,  -- up, and not as well as it should be
   last_latency_us bigint,
   last_message    text
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
@@ -257,8 +258,10 @@ CREATE TABLE check_results (
   slot_at       timestamptz NOT NULL,
   started_at    timestamptz NOT NULL,
   outcome       text NOT NULL,
+  degraded      boolean NOT NULL,       -- up, and not as well as it should be: class and message say why
   class         text,
   message       text,
+  evidence      jsonb,                  -- where there is a class: expected, got, hops, certificates, echoes
   status_code   smallint,
   address       text,
   total_us      bigint NOT NULL,

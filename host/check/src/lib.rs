@@ -111,7 +111,9 @@ impl Course<'_> {
             CheckSpec::Http(http) => {
                 timeout_at(deadline, http::run(means, names, http, started, deadline, &mut trace)).await
             }
-            CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(names, tcp, deadline, &mut trace)).await,
+            CheckSpec::Tcp(tcp) => {
+                timeout_at(deadline, tcp::run(means, names, tcp, started, deadline, &mut trace)).await
+            }
             // What came back by the deadline counts, so this one must not be cut off from outside.
             CheckSpec::Ping(ping) => ping::run(means, names, ping, deadline, &mut trace).await,
         };

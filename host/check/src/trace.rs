@@ -5,6 +5,7 @@
 
 use crate::http::Marks;
 use crate::resolve::Asked;
+use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub(crate) enum Step {
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
     Answer(String, Arc<Marks>),
+    /// What we say to this target (`host:port`) to be taken.
+    Send(String),
+    /// A target's words, whose progress the hearing tells.
+    Hear(Arc<Hearing>),
 }
 
 /// The evidence of a running check.
@@ -81,6 +86,11 @@ impl Trace {
                     format!("the TLS handshake with `{name}` did not end within {limit}"),
                 )
             }
+            Step::Send(target) => (
+                FailureClass::FirstByteTimeout,
+                format!("`{target}`: connected, and what is sent was not taken within {limit}"),
+            ),
+            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, &limit),
             Step::Answer(request, marks) => {
                 marks.complete(&mut self.hop.phases);
                 if self.hop.phases.transfer.is_some() {

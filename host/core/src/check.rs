@@ -241,6 +241,11 @@ impl CheckReport {
         self.failure.is_none() && !self.warnings.is_empty()
     }
 
+    /// The outcome, with `degraded` apart from `up`.
+    pub fn word(&self) -> &'static str {
+        if self.is_degraded() { "degraded" } else { self.outcome().as_str() }
+    }
+
     /// What is to be said of it: the failure, or of a degraded target the first warning.
     pub fn trouble(&self) -> Option<&Failure> {
         self.failure.as_ref().or(self.warnings.first())

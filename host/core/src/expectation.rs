@@ -1,71 +1,46 @@
 //! What an answer may be expected to be, beyond a plain text: the small language of `expect`.
 //!
-//! Everything here is kept as the text that the operator wrote, and is valid because it was parsed once. Compiled forms
-//! are made where they are used, which may keep them: a spec is read from the database for each check.
+//! A condition is `SUBJECT OPERATOR [VALUE]`:
+//!
+//! | operator | holds when the subject |
+//! |---|---|
+//! | `exists`, `absent` | is there, is not there |
+//! | `==`, `!=` | is, is not the value; `1` is `1.0`, and no text is a number |
+//! | `<`, `<=`, `>`, `>=` | is a number and below … the number, or a text and before … the text |
+//! | `contains` | is a text with the text in it, or a list with the value in it |
+//! | `=~` | is a text that the regular expression matches |
+//!
+//! A value is JSON, or a text in single quotes, which is taken as it is (`'^\d+$'`), so that a condition fits into TOML's
+//! and a shell's double quotes. The subject of a [`JsonCondition`] is a path (RFC 9535) or `length(PATH)`, of a
+//! [`HeaderCondition`] a header's name.
+//!
+//! Conditions and patterns are serialized as text, were parsed before they are there, and never panic. What is costly to
+//! compile is compiled where it is used, by somebody who may keep it: a spec is read from the database for each check.
 
-use regex::{Regex, RegexBuilder};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
+mod header;
+mod json;
+mod literal;
+mod pattern;
+mod test;
 
-/// The largest compiled pattern, in bytes: a bound for `a{1000}{1000}`, far above what anybody needs.
-const COMPILED_MAX_BYTES: usize = 1 << 20;
+pub use header::HeaderCondition;
+pub use json::JsonCondition;
+pub use pattern::Pattern;
 
-/// A regular expression. It matches anywhere in a text unless it says otherwise (`^`, `$`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Pattern(String);
+use regex::Regex;
+use test::Test;
 
-impl Pattern {
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The longest condition, in characters.
+pub const CONDITION_MOST: usize = 1_000;
 
-    /// Its compiled form. Linear in the text that it is matched with, and bounded in memory.
-    ///
-    /// # Errors
-    /// One line that says what is wrong with it; not for a pattern that was parsed.
-    pub fn compile(&self) -> Result<Regex, String> {
-        RegexBuilder::new(&self.0)
-            .size_limit(COMPILED_MAX_BYTES)
-            .dfa_size_limit(COMPILED_MAX_BYTES)
-            .build()
-            .map_err(|error| last_line(&error))
-    }
+/// Why a condition does not hold. What came is the target's: its caller redacts it and makes it printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The condition.
+    pub expected: String,
+    /// What is there instead.
+    pub got: String,
 }
 
-impl FromStr for Pattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let pattern = Self(text.to_owned());
-        pattern.compile().map(|_| pattern)
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The parser draws the pattern with a caret below; its last line says what is wrong.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default().trim();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_is_a_regular_expression_of_bounded_size() {
-        let pattern: Pattern = "^ok$".parse().expect("a pattern");
-        assert!(pattern.compile().expect("it was parsed").is_match("ok"));
-        assert_eq!("(".parse::<Pattern>().expect_err("it is open"), "unclosed group");
-        assert!("(a{1000}){1000}".parse::<Pattern>().expect_err("it is large").contains("size limit"));
-    }
-}
+/// Gives a pattern's compiled form, from wherever it is kept; [`Pattern::compile`] makes a new one.
+pub type Regexes<'r> = &'r dyn Fn(&Pattern) -> Result<Regex, String>;

@@ -284,26 +284,26 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
 
 /// The one line that a check leaves.
 fn log_check(check: &FinishedCheck) {
-    let failure = check.report.failure.as_ref();
+    let trouble = check.report.trouble();
     let Phases { dns, connect, tls, first_byte, .. } = check.report.phases();
     let ms = |took: Option<Duration>| took.map(|took| took.as_secs_f64() * 1e3);
     info!(
         monitor = check.monitor.name,
-        outcome = check.report.outcome().as_str(),
-        class = failure.map(|failure| failure.class.as_str()),
+        outcome = check.report.word(),
+        class = trouble.map(|trouble| trouble.class.as_str()),
         total_ms = check.report.total.as_secs_f64() * 1e3,
         dns_ms = ms(dns),
         connect_ms = ms(connect),
         tls_ms = ms(tls),
         first_byte_ms = ms(first_byte),
         late_ms = check.late.as_secs_f64() * 1e3,
-        message = failure.map(|failure| failure.message.as_str()),
+        message = trouble.map(|trouble| trouble.message.as_str()),
         "check"
     );
     if check.report.outcome() == Outcome::Inconclusive {
         warn!(
             monitor = check.monitor.name,
-            message = failure.map(|failure| failure.message.as_str()),
+            message = trouble.map(|trouble| trouble.message.as_str()),
             "check inconclusive: the fault is ours"
         );
     }

@@ -16,7 +16,7 @@ pub struct MonitorSummary {
     pub kind: String,
     /// What is checked.
     pub target: String,
-    /// `up`, `down` or `unknown`.
+    /// `up`, `degraded`, `down` or `unknown`.
     pub state: String,
     /// Since when.
     pub since: Option<Timestamp>,
@@ -57,7 +57,8 @@ impl Store {
     /// Every monitor, by name.
     pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, s.status, s.since, s.last_check_at,
+            "SELECT m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, s.since,
+                    CASE WHEN s.status = 'up' AND s.last_degraded THEN 'degraded' ELSE s.status END AS status, s.last_check_at,
                     s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
              FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
         )

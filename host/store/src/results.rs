@@ -10,6 +10,7 @@ use crate::row::{Columns, instant, int, optional_instant, us};
 use crate::session::Session;
 use crate::{Store, StoreError};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -296,16 +297,18 @@ impl ResultsTransaction {
                 })
                 .collect()
         };
-        let failure = |part: fn(&Failure) -> &str| -> Vec<Option<&str>> {
-            checks().map(|check| check.report.failure.as_ref().map(part)).collect()
+        let trouble = |part: fn(&Failure) -> &str| -> Vec<Option<&str>> {
+            checks().map(|check| check.report.trouble().map(part)).collect()
         };
         sqlx::query(include_str!("../queries/insert_results.sql"))
             .bind(checks().map(|check| check.monitor.id.0).collect::<Vec<_>>())
             .bind(checks().map(|check| instant(check.slot_at)).collect::<Vec<_>>())
             .bind(checks().map(|check| instant(check.started_at)).collect::<Vec<_>>())
             .bind(checks().map(|check| check.report.outcome().as_str()).collect::<Vec<_>>())
-            .bind(failure(|failure| failure.class.as_str()))
-            .bind(failure(|failure| &failure.message))
+            .bind(checks().map(|check| check.report.is_degraded()).collect::<Vec<_>>())
+            .bind(trouble(|trouble| trouble.class.as_str()))
+            .bind(trouble(|trouble| &trouble.message))
+            .bind(checks().map(|check| evidence(&check.report)).collect::<Vec<_>>())
             .bind(
                 checks()
                     .map(|check| check.report.status_code().and_then(|code| i16::try_from(code).ok()))
@@ -342,10 +345,11 @@ impl ResultsTransaction {
             .bind(recorded.iter().map(|recorded| recorded.locked.incident.map(|id| id.0)).collect::<Vec<_>>())
             .bind(recorded.iter().map(|recorded| instant(recorded.check.started_at)).collect::<Vec<_>>())
             .bind(reports().map(|report| report.outcome().as_str()).collect::<Vec<_>>())
+            .bind(reports().map(CheckReport::is_degraded).collect::<Vec<_>>())
             .bind(reports().map(|report| us(report.total)).collect::<Vec<_>>())
             .bind(
                 reports()
-                    .map(|report| report.failure.as_ref().map(|failure| failure.message.as_str()))
+                    .map(|report| report.trouble().map(|trouble| trouble.message.as_str()))
                     .collect::<Vec<_>>(),
             )
             .execute(&mut self.transaction)
@@ -385,6 +389,18 @@ pub struct IncidentCause {
     pub expected: Option<String>,
     /// What came instead.
     pub got: Option<String>,
+}
+
+/// What is kept of a check that found trouble, for those who ask why. One that found none leaves its phases alone.
+fn evidence(report: &CheckReport) -> Option<Value> {
+    let trouble = report.trouble()?;
+    Some(json!({
+        "expected": trouble.expected,
+        "got": trouble.got,
+        "warnings": report.warnings,
+        "hops": report.hops,
+        "echoes": report.echoes,
+    }))
 }
 
 fn monitor(id: MonitorId, row: &PgRow) -> Result<MonitorRow, StoreError> {

@@ -29,7 +29,7 @@ pub struct Display {
 /// What is shown of a monitor.
 struct Row {
     state: String,
-    outcome: Option<Outcome>,
+    word: Option<&'static str>,
     latency: Option<String>,
     why: Option<String>,
     line: Option<ProgressBar>,
@@ -53,7 +53,7 @@ impl Display {
             }
             rows.insert(
                 monitor.name,
-                Row { state: monitor.state, outcome: None, latency: None, why: None, line },
+                Row { state: monitor.state, word: None, latency: None, why: None, line },
             );
         }
         let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
@@ -113,13 +113,14 @@ impl Display {
 
     /// An event is shown when it tells something new: a monitor's first outcome, and each that differs from the last.
     fn checked(&self, monitor: &str, report: &CheckReport) {
-        let outcome = report.outcome();
-        let why = report.failure.as_ref().map(|failure| failure.message.clone());
+        let word = report.word();
+        let why = report.trouble().map(|trouble| trouble.message.clone());
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(row) = rows.get_mut(monitor) else { return };
-        let is_new = row.outcome.replace(outcome) != Some(outcome);
-        if outcome == Outcome::Up && row.state == "unknown" {
-            row.state = "up".into();
+        let is_new = row.word.replace(word) != Some(word);
+        // A down monitor is up when the judgement says so, not after one good check.
+        if report.outcome() == Outcome::Up && row.state != "down" {
+            word.clone_into(&mut row.state);
         }
         row.latency = Some(ms(report.total));
         row.why.clone_from(&why);
@@ -127,11 +128,11 @@ impl Display {
         self.summarise(&rows);
         drop(rows);
         if is_new {
-            let style = state_style(outcome.as_str());
+            let style = state_style(word);
             let why = why.unwrap_or_default();
-            let text = format!("check {style}{outcome}{style:#}\t{monitor}\t{} ms\t{why}", ms(report.total));
+            let text = format!("check {style}{word}{style:#}\t{monitor}\t{} ms\t{why}", ms(report.total));
             let total_ms = (report.total.as_secs_f64() * 1e6).round() / 1e3;
-            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": outcome, "total_ms": total_ms, "message": why }));
+            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": report.outcome(), "degraded": report.is_degraded(), "total_ms": total_ms, "message": why }));
         }
     }
 
@@ -178,10 +179,11 @@ impl Display {
         let count = |state: &str| rows.values().filter(|row| row.state == state).count();
         let more = rows.len().saturating_sub(LINES_MAX);
         let more = if more > 0 { format!(", {more} not shown") } else { String::new() };
-        let (up, down) = (count("up"), count("down"));
+        let (up, degraded, down) = (count("up"), count("degraded"), count("down"));
+        let as_well = if degraded > 0 { format!("{degraded} degraded, ") } else { String::new() };
         self.summary.set_message(format!(
-            "{FAINT}{up} up, {down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}",
-            rows.len() - up - down
+            "{FAINT}{up} up, {as_well}{down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}",
+            rows.len() - up - degraded - down
         ));
     }
 }
@@ -192,7 +194,7 @@ impl Row {
         let style = state_style(&self.state);
         let latency = self.latency.as_deref().unwrap_or_default();
         let why = self.why.as_deref().unwrap_or_default();
-        line.set_message(format!("{style}{:7}{style:#} {latency:>8} ms  {ODD}{why}{ODD:#}", self.state));
+        line.set_message(format!("{style}{:8}{style:#} {latency:>8} ms  {ODD}{why}{ODD:#}", self.state));
     }
 }
 

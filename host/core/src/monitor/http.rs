@@ -2,7 +2,7 @@
 
 use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
 use crate::duration::as_optional_ms;
-use crate::expectation::Pattern;
+use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,6 +131,12 @@ pub struct HttpExpect {
     /// Each must match the body.
     #[serde(default)]
     pub body_matches: Vec<Pattern>,
+    /// Each must hold of the body, which is JSON then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub json: Vec<JsonCondition>,
+    /// Each must hold of the answer's headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderCondition>,
     /// The decoded body must have fewer bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_below: Option<u64>,
@@ -162,6 +168,8 @@ impl Default for HttpExpect {
             body_contains: Vec::new(),
             body_not_contains: Vec::new(),
             body_matches: Vec::new(),
+            json: Vec::new(),
+            headers: Vec::new(),
             size_below: None,
             final_url: None,
             http_version: Vec::new(),

@@ -3,6 +3,7 @@
 use crate::{event, finished_checks, store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
+use uptime_core::check::{Failure, FailureClass};
 use uptime_core::event::EventType;
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
@@ -55,6 +56,27 @@ async fn a_batch_is_written_whole() {
     assert_eq!(database.value(EVERYTHING), "0 0 0 0 2 0", "nothing is seen before the commit");
     transaction.commit().await.expect("a commit");
     assert_eq!(database.value(EVERYTHING), "2 2 4 4 0 2");
+}
+
+#[tokio::test]
+async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
+    let (database, store, mut checks) = two_down().await;
+    let warning = Failure::new(FailureClass::Certificate, "ends in 3 days").with("14 days", "3 days");
+    checks[0].report.failure = None;
+    checks[0].report.warnings.push(warning);
+    checks[1].report.failure = None;
+    let mut transaction = begin(&store, &checks).await;
+    for check in checks {
+        let state = transaction.state_of(&check).expect("the lease is ours").state;
+        transaction.record(check, State { status: Status::Up, ..state }, None, None);
+    }
+    transaction.commit().await.expect("a commit");
+    let kept = "SELECT string_agg(concat_ws(' ', outcome, degraded, class, evidence->>'expected', evidence->'hops'->0->>'address'), '|'
+                ORDER BY monitor_id) FROM check_results";
+    assert_eq!(database.value(kept), "up t certificate 14 days 127.0.0.1|up f");
+    let states: Vec<_> =
+        store.monitor_summaries().await.expect("monitors").into_iter().map(|found| found.state).collect();
+    assert_eq!(states, ["degraded", "up"]);
 }
 
 #[tokio::test]

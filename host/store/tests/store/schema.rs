@@ -119,8 +119,8 @@ async fn results_of_today_and_of_the_coming_days_have_a_partition() {
 const AFTER_A_GAP: &str = "DO $$ DECLARE p regclass; BEGIN
     FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'check_results'::regclass
              AND inhrelid <> 'check_results_default'::regclass LOOP EXECUTE 'DROP TABLE ' || p; END LOOP; END $$;
-    INSERT INTO check_results (monitor_id, slot_at, started_at, outcome, total_us, late_us)
-    SELECT n, now(), now(), 'up', 1, 0 FROM generate_series(1, 3) n";
+    INSERT INTO check_results (monitor_id, slot_at, started_at, outcome, degraded, total_us, late_us)
+    SELECT n, now(), now(), 'up', false, 1, 0 FROM generate_series(1, 3) n";
 
 #[tokio::test]
 async fn results_that_the_net_caught_move_into_their_partition() {
