@@ -6,6 +6,8 @@
 use crate::http::Marks;
 use crate::tcp::Hearing;
 use crate::resolve::Asked;
+use crate::resolve::Asked;
+use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
