@@ -6,6 +6,8 @@
 
 mod connect;
 mod errno;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod icmp;
 mod ping;
