@@ -89,7 +89,8 @@ impl Bench {
     /// time begins when it does.
     fn begin(&self, subjects: &[Arc<Subject>]) -> Vec<JoinHandle<Checked>> {
         let begin = |subject: &Arc<Subject>| {
-            let (checker, room, subject) = (self.checker.clone(), Arc::clone(&self.room), Arc::clone(subject));
+            let (checker, room, subject) =
+                (self.checker.clone(), Arc::clone(&self.room), Arc::clone(subject));
             tokio::spawn(async move {
                 // Never closed.
                 let _room = room.acquire().await;
