@@ -8,6 +8,7 @@ mod connect;
 mod errno;
 mod http;
 mod icmp;
+mod patterns;
 mod ping;
 mod resolve;
 pub mod secrets;
@@ -15,6 +16,8 @@ mod tcp;
 mod tls;
 mod trace;
 
+use crate::http::Pool;
+use crate::patterns::Patterns;
 use crate::ping::Pinger;
 use crate::resolve::{Names, Resolver};
 use crate::tls::Tls;
@@ -43,6 +46,8 @@ struct Means {
     resolver: Resolver,
     tls: Tls,
     pinger: Pinger,
+    pool: Pool,
+    patterns: Patterns,
 }
 
 /// Why there can be no [`Checker`].
@@ -75,7 +80,7 @@ impl Checker {
     }
 
     fn over(tls: Tls) -> Self {
-        Self { means: Arc::new(Means { resolver: Resolver::new(), tls, pinger: Pinger::new() }) }
+        Self { means: Arc::new(Means { resolver: Resolver::new(), tls, pinger: Pinger::new(), pool: Pool::new(), patterns: Patterns::default() }) }
     }
 
     /// Checks a target once. Returns within `timeout`, whatever the target does.

@@ -46,6 +46,11 @@ impl<'check> Names<'check> {
         Self { resolver, lookup, pin: Some(pin) }
     }
 
+    /// The one address that is used for `host`, where that is decided.
+    pub(crate) fn pinned_to(&self, host: &str) -> Option<IpAddr> {
+        self.pin.as_ref().filter(|pin| pin.host == host).map(|pin| pin.address.ip())
+    }
+
     /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at
     /// least one.
     pub(crate) async fn resolve(
