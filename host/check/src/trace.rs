@@ -5,6 +5,7 @@
 
 use crate::http::Marks;
 use crate::tcp::Hearing;
+use crate::resolve::Asked;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use uptime_core::duration;
 
 /// What a check is waiting for.
 pub(crate) enum Step {
-    /// The resolver's answer for this name.
-    Resolve(String),
+    /// The answer for this name of whoever was asked.
+    Resolve(String, Arc<Asked>),
     /// The connection to this address.
     Connect(SocketAddr),
     /// The TLS handshake with this name.
@@ -70,12 +71,9 @@ impl Trace {
         };
         let waited = Some(since.elapsed());
         let (class, message) = match step {
-            Step::Resolve(host) => {
+            Step::Resolve(host, asked) => {
                 self.hop.phases.dns = waited;
-                (
-                    FailureClass::Resolver,
-                    format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"),
-                )
+                return asked.cut_off(&host, &limit);
             }
             Step::Connect(address) => {
                 self.hop.phases.connect = waited;

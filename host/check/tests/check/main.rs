@@ -5,6 +5,7 @@ mod hostile;
 mod http;
 mod ping;
 mod redirect;
+mod resolve;
 mod starttls;
 mod talk;
 mod target;
