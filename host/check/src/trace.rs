@@ -4,8 +4,8 @@
 //! is left of it, and enough to say which step did not end.
 
 use crate::http::Marks;
-use crate::tcp::Hearing;
 use crate::resolve::Asked;
+use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
