@@ -3,6 +3,8 @@
 
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod ping;
 mod redirect;
 mod resolve;
