@@ -7,6 +7,8 @@
 mod connect;
 mod errno;
 mod every;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod icmp;
 mod ping;

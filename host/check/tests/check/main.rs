@@ -8,9 +8,12 @@ mod namespace;
 mod ping;
 mod redirect;
 mod resolve;
+mod starttls;
+mod talk;
 mod target;
 mod tcp;
 mod tls;
+mod trust;
 
 use std::time::{Duration, Instant};
 use uptime_check::Checker;
