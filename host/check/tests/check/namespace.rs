@@ -44,12 +44,17 @@ fn ping(host: &str) -> CheckSpec {
 }
 
 #[test]
+fn what_is_unreachable_is_known_at_once_with_a_datagram_socket() {
+    run_inside("the_unreachable", "echo '0 0' > /proc/sys/net/ipv4/ping_group_range");
+}
+
+#[test]
 fn what_is_unreachable_is_known_at_once_with_a_raw_socket() {
     run_inside("the_unreachable", "");
 }
 
 #[tokio::test]
-#[ignore = "run in a namespace by the test above"]
+#[ignore = "run in a namespace by the tests above"]
 async fn the_unreachable() {
     let checker = Checker::new().expect("a checker");
     // Those that answer, meanwhile and on the same sockets: none may get an error that is another one's.
