@@ -5,9 +5,13 @@ mod hostile;
 mod http;
 mod ping;
 mod redirect;
+mod resolve;
+mod starttls;
+mod talk;
 mod target;
 mod tcp;
 mod tls;
+mod trust;
 
 use std::time::{Duration, Instant};
 use uptime_check::Checker;
