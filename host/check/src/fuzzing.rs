@@ -15,7 +15,8 @@ pub fn icmp(packet: &[u8]) {
             }
             None => {}
         }
-        let echo = Echo { ident: 0x1234, sequence: u16::try_from(packet.len() % 0x10000).unwrap_or_default() };
+        let echo =
+            Echo { ident: 0x1234, sequence: u16::try_from(packet.len() % 0x10000).unwrap_or_default() };
         let asked = icmp::request(version, echo, packet);
         assert_eq!(icmp::parse(version, &asked), None, "a request is no answer");
         let answered = reply(version, asked);

@@ -12,6 +12,7 @@ pub(super) use exchange::Marks;
 use crate::Means;
 use crate::connect::connect;
 use crate::resolve::Names;
+use crate::tls::Offers;
 use crate::trace::{Step, Trace};
 use exchange::{Answer, Body, Stream};
 use request::Request;
@@ -37,7 +38,7 @@ pub(super) async fn run(
     let mut followed = 0;
     loop {
         trace.hop.url = Some(request.shown_url());
-        let mut answer = send(means, names, &request, deadline, trace).await?;
+        let mut answer = send(means, names, spec, &request, deadline, trace).await?;
         match redirect::location(spec.redirects, answer.status(), answer.headers()) {
             Some(location) if followed < spec.redirects => {
                 answer.marks().complete(&mut trace.hop.phases);
@@ -59,6 +60,7 @@ pub(super) async fn run(
 async fn send(
     means: &Means,
     names: &Names<'_>,
+    spec: &HttpSpec,
     request: &Request,
     deadline: Instant,
     trace: &mut Trace,
@@ -68,7 +70,7 @@ async fn send(
     request.may_go_to(&addresses)?;
     let stream = connect(&addresses, deadline, trace).await?;
     let stream = if request.is_https() {
-        Stream::Tls(Box::new(means.tls.handshake(&host, stream, trace).await?))
+        Stream::Tls(Box::new(means.tls.handshake(&spec.tls, &host, Offers::Http1, stream, trace).await?))
     } else {
         Stream::Plain(stream)
     };

@@ -5,6 +5,7 @@ mod hostile;
 mod http;
 mod ping;
 mod redirect;
+mod resolve;
 mod target;
 mod tcp;
 mod tls;

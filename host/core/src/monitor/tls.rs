@@ -1,6 +1,8 @@
 //! How TLS is spoken with a target, and what its certificates must be.
 
+use crate::check::{Failure, FailureClass, TlsEvidence};
 use crate::secret::SecretRef;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -57,6 +59,53 @@ impl Default for CertificateDays {
     fn default() -> Self {
         Self { warning: Some(14), critical: None }
     }
+}
+
+impl CertificateDays {
+    /// Judges the certificates that `host` showed, at the instant `now`: what is worth telling, or nothing.
+    ///
+    /// # Errors
+    /// The failure of a target with fewer days left than `critical`, or whose certificate was trusted and has expired
+    /// since.
+    pub fn judge(self, shown: &TlsEvidence, host: &str, now: Timestamp) -> Result<Option<Failure>, Failure> {
+        let Some(first) = shown.first_to_end() else { return Ok(None) };
+        let (end, subject) = (first.not_after, &first.subject);
+        if end < now && shown.distrust.is_none() {
+            let message = format!("the certificate of `{host}` (`{subject}`) expired on {end}");
+            let failure = Failure::new(FailureClass::TlsExpired, message);
+            return Err(
+                failure.with(format!("valid on {}", whole_seconds(now)), format!("valid until {end}"))
+            );
+        }
+        let left = end.as_second().saturating_sub(now.as_second()).div_euclid(SECONDS_PER_DAY);
+        let below = |limit: Option<u16>| limit.filter(|limit| left < i64::from(*limit));
+        let (limit, is_critical) = match (below(self.critical), below(self.warning)) {
+            (Some(limit), _) => (limit, true),
+            (None, Some(limit)) => (limit, false),
+            (None, None) => return Ok(None),
+        };
+        let ends = match left {
+            ..0 => format!("expired on {end}"),
+            0 => format!("ends within a day, on {end}"),
+            _ => format!("ends in {}, on {end}", days(left)),
+        };
+        let failure = Failure::new(
+            FailureClass::Certificate,
+            format!("the certificate of `{host}` (`{subject}`) {ends}"),
+        )
+        .with(format!("at least {} left", days(i64::from(limit))), format!("{} left", days(left.max(0))));
+        if is_critical { Err(failure) } else { Ok(Some(failure)) }
+    }
+}
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+fn days(count: i64) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
+}
+
+fn whole_seconds(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 /// A version of TLS that is spoken. Older ones are not, by anybody who should be.
