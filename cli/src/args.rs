@@ -1,8 +1,10 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
+mod check;
 mod plugin;
 mod queue;
 
+pub use check::CheckArgs;
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
@@ -74,7 +76,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check targets once, without a database
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Everything in one process: database, scheduler and both workers
     Up(UpArgs),
     /// Write a commented starter uptime.toml
@@ -136,16 +138,6 @@ impl Command {
             _ => "warn,sqlx=error",
         }
     }
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct CheckArgs {
-    /// `https://…`, `tcp://host:port` or `ping://host`
-    #[arg(required = true, value_name = "TARGET")]
-    pub targets: Vec<String>,
-    /// How long each may take
-    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration)]
-    pub timeout: Duration,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -26,7 +26,7 @@ use crate::settings;
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
     let Args { global, command } = args;
     match command {
-        Command::Check(args) => check::run(&args, printer).await,
+        Command::Check(args) => check::run(&global, &args, printer).await,
         Command::Up(args) => up::run(&global, args, printer).await,
         Command::Init(args) => config::init(&args, printer),
         Command::Apply(args) => apply::run(&global, &args, printer).await,

@@ -16,8 +16,9 @@ mod settings;
 mod signals;
 mod watchdog;
 
-use clap::Parser;
+use clap::Parser as _;
 use exit::Exit;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +26,10 @@ use std::time::Duration;
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
     let printer = output::Printer::new(&args.global);
     if let Err(error) = log::init(&args.global, args.command.default_log()) {
         printer.error(&error);
@@ -48,4 +52,20 @@ fn main() -> ExitCode {
     });
     runtime.shutdown_timeout(LEFTOVERS);
     exit.into()
+}
+
+/// What clap says: help and versions, and command lines that are none. As a Nagios plugin the latter are `UNKNOWN`: there
+/// the usual 2 would wake somebody.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let as_plugin = error.use_stderr() && std::env::args_os().any(|arg| arg == "--nagios");
+    if as_plugin {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let _ = writeln!(std::io::stdout(), "UPTIME UNKNOWN - {}", first.replace('|', "¦"));
+    }
+    let _ = error.print();
+    if as_plugin {
+        return Exit::Unknown.into();
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -1,78 +1,120 @@
-//! `uptime check`: targets once, without a database.
+//! `uptime check`: targets, or monitors of the file, now and without a database.
+//!
+//! All targets of a round are checked at once. What is found goes one of three ways: an answer for people and programs
+//! (`display`), repeated with a summary (`repeat`), or the line of a Nagios plugin (`nagios`).
 
-use crate::args::CheckArgs;
+mod display;
+mod flags;
+mod nagios;
+mod repeat;
+mod subject;
+
+use crate::args::{CheckArgs, Global};
 use crate::descriptors;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Entry, FAINT, Printer, ms, state_style};
-use serde_json::{Value, json};
+use crate::output::Printer;
 use std::sync::Arc;
-use std::time::Duration;
+use subject::Subject;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::monitor::CheckSpec;
 use uptime_core::target;
 
-pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
-    let specs = parse(&args.targets)?;
-    let checker = checker()?;
-    let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
-    let room = Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)));
+pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
+    if args.nagios {
+        let found = once(global, args).await;
+        return Ok(
+            found.map_or_else(|error| nagios::refuse(&error, printer), |all| nagios::print(&all, printer))
+        );
+    }
+    if args.count.is_some() || args.interval.is_some() {
+        let subjects = shared(subject::subjects(global, args)?);
+        return repeat::run(args, &Bench::new()?, &subjects, printer).await;
+    }
+    let subjects = shared(subject::subjects(global, args)?);
     let steps = printer.is_terminal().then(|| printer.steps());
     if let Some(steps) = &steps {
         steps.step("checking");
     }
-    // All at once: together they take as long as the slowest.
-    let running: Vec<_> = args
-        .targets
-        .iter()
-        .zip(specs)
-        .map(|(target, spec)| {
-            let (checker, timeout, target) = (checker.clone(), args.timeout, shown(target, &spec));
-            let room = Arc::clone(&room);
-            tokio::spawn(async move {
-                // Never closed.
-                let _room = room.acquire().await;
-                let report = checker.check(&spec, timeout).await;
-                Checked { target, kind: spec.kind(), report }
-            })
-        })
-        .collect();
-    let mut outcomes = Vec::new();
-    let mut entries = Vec::new();
-    for check in running {
-        let checked =
-            check.await.map_err(|error| CommandError::new(Exit::Bug, format!("a check: {error}")))?;
+    let (mut outcomes, mut entries) = (Vec::new(), Vec::new());
+    for running in Bench::new()?.begin(&subjects) {
+        let checked = ended(running).await?;
         outcomes.push(checked.report.outcome());
-        let entry = Entry { json: checked.json(), cells: checked.cells() };
-        if printer.streams() { list(printer, vec![entry]) } else { entries.push(entry) }
+        if printer.streams() { display::list(printer, &[checked]) } else { entries.push(checked) }
     }
     if let Some(steps) = steps {
         steps.done();
     }
     if !printer.streams() {
-        list(printer, entries);
+        display::list(printer, &entries);
     }
-    Ok(if outcomes.contains(&Outcome::Down) {
+    Ok(exit(&outcomes))
+}
+
+async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
+    let subjects = shared(subject::subjects(global, args)?);
+    let mut all = Vec::with_capacity(subjects.len());
+    for running in Bench::new()?.begin(&subjects) {
+        all.push(ended(running).await?);
+    }
+    Ok(all)
+}
+
+/// A subject and what was found.
+struct Checked {
+    subject: Arc<Subject>,
+    report: CheckReport,
+    at: jiff::Timestamp,
+}
+
+fn shared(subjects: Vec<Subject>) -> Vec<Arc<Subject>> {
+    subjects.into_iter().map(Arc::new).collect()
+}
+
+/// What checks run on: the engine, and as much room as there are descriptors for.
+struct Bench {
+    checker: Checker,
+    room: Arc<Semaphore>,
+}
+
+impl Bench {
+    fn new() -> Result<Self, CommandError> {
+        let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
+        Ok(Self { checker: checker()?, room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) })
+    }
+
+    /// Begins all at once: together they take as long as the slowest. What there is no room for yet waits for it, and its
+    /// time begins when it does.
+    fn begin(&self, subjects: &[Arc<Subject>]) -> Vec<JoinHandle<Checked>> {
+        let begin = |subject: &Arc<Subject>| {
+            let (checker, room, subject) =
+                (self.checker.clone(), Arc::clone(&self.room), Arc::clone(subject));
+            tokio::spawn(async move {
+                // Never closed.
+                let _room = room.acquire().await;
+                let at = jiff::Timestamp::now();
+                let report = checker.check(&subject.spec, subject.timeout).await;
+                Checked { subject, report, at }
+            })
+        };
+        subjects.iter().map(begin).collect()
+    }
+}
+
+async fn ended(running: JoinHandle<Checked>) -> Result<Checked, CommandError> {
+    running.await.map_err(|error| CommandError::new(Exit::Bug, format!("a check: {error}")))
+}
+
+/// By the worst of all: one that was down is down, whatever came after.
+fn exit(outcomes: &[Outcome]) -> Exit {
+    if outcomes.contains(&Outcome::Down) {
         Exit::No
     } else if outcomes.contains(&Outcome::Inconclusive) {
         Exit::TryAgain
     } else {
         Exit::Ok
-    })
-}
-
-fn list(printer: &Printer, entries: Vec<Entry>) {
-    printer.list("checks", &["outcome", "target", "total ms", "phases ms", "address", "why"], entries);
-}
-
-/// The target as it was typed, so that an answer finds its question; without a password.
-fn shown(typed: &str, spec: &CheckSpec) -> String {
-    match spec {
-        CheckSpec::Http(http) if !http.url.username().is_empty() || http.url.password().is_some() => {
-            spec.target()
-        }
-        _ => typed.to_owned(),
     }
 }
 
@@ -90,60 +132,4 @@ pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
 /// The check engine.
 pub fn checker() -> Result<Checker, CommandError> {
     Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))
-}
-
-/// One target, checked.
-struct Checked {
-    target: String,
-    kind: &'static str,
-    report: CheckReport,
-}
-
-impl Checked {
-    fn json(&self) -> Value {
-        let ms = |took: Option<Duration>| took.map(|took| (took.as_secs_f64() * 1e6).round() / 1e3);
-        let phases = self.report.phases();
-        let failure = self.report.failure.as_ref();
-        json!({
-            "target": self.target,
-            "type": self.kind,
-            "outcome": self.report.outcome(),
-            "class": failure.map(|failure| failure.class.as_str()),
-            "message": failure.map(|failure| failure.message.as_str()),
-            "expected": failure.and_then(|failure| failure.expected.as_deref()),
-            "got": failure.and_then(|failure| failure.got.as_deref()),
-            "address": self.report.address(),
-            "status": self.report.status_code(),
-            "total_ms": ms(Some(self.report.total)),
-            "phases": {
-                "dns_ms": ms(phases.dns),
-                "connect_ms": ms(phases.connect),
-                "tls_ms": ms(phases.tls),
-                "first_byte_ms": ms(phases.first_byte),
-                "transfer_ms": ms(phases.transfer),
-            },
-        })
-    }
-
-    fn cells(&self) -> Vec<Cell> {
-        let outcome = self.report.outcome().as_str();
-        let phases = self.report.phases();
-        let named = [
-            ("dns", phases.dns),
-            ("connect", phases.connect),
-            ("tls", phases.tls),
-            (if self.kind == "ping" { "round trip" } else { "first byte" }, phases.first_byte),
-            ("transfer", phases.transfer),
-        ];
-        let phases: Vec<String> =
-            named.iter().filter_map(|(name, took)| Some(format!("{name} {}", ms((*took)?)))).collect();
-        vec![
-            Cell::styled(outcome, state_style(outcome)),
-            self.target.as_str().into(),
-            ms(self.report.total).into(),
-            Cell::styled(phases.join(", "), FAINT),
-            self.report.address().map(|address| address.to_string()).unwrap_or_default().into(),
-            self.report.failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default().into(),
-        ]
-    }
 }

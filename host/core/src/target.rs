@@ -4,6 +4,7 @@ use crate::monitor::{
     CertificateDays, CheckSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, TcpSpec, TlsSpec,
 };
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -146,6 +147,14 @@ pub fn ping(host: String) -> PingSpec {
     }
 }
 
+/// A name server's address, perhaps with a port; 53 when it says none.
+pub fn name_server(text: &str) -> Option<SocketAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)).ok();
+    alone.or_else(|| text.parse().ok()).filter(|address: &SocketAddr| address.port() != 0)
+}
+
 /// The host without brackets.
 fn host(url: &Url) -> Option<String> {
     match url.host()? {
@@ -171,6 +180,22 @@ mod tests {
         ] {
             let spec = parse(text).expect(text);
             assert_eq!((spec.kind(), spec.target().as_str()), (kind, target));
+        }
+    }
+
+    #[test]
+    fn a_name_server_is_an_address_perhaps_with_a_port() {
+        for (text, address) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[2001:db8::53]", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            assert_eq!(name_server(text), address.parse().ok(), "{text}");
+        }
+        for text in ["", "dns.example.com", "192.0.2.53:0", "192.0.2.53:x"] {
+            assert_eq!(name_server(text), None, "{text}");
         }
     }
 

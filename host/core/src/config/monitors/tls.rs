@@ -15,7 +15,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     let path = |example| Text { most: 4_000, example };
     let verify = table.or(
         "verify",
-        "`false`: a certificate that is not trusted is told of, and is no failure.",
+        "A certificate that is not trusted is a failure; `false`: it is only told of.",
         true,
         &Boolean,
     );

@@ -7,9 +7,10 @@ use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
+use crate::target::name_server;
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -430,15 +431,7 @@ impl Takes for Resolver {
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<SocketAddr, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
-        resolver(text)
+        name_server(text)
             .ok_or_else(|| Refusal::Form(Some("an address, and perhaps a port that is not 0".into())))
     }
-}
-
-/// A name server's address; port 53 when it says none.
-pub(super) fn resolver(text: &str) -> Option<SocketAddr> {
-    let text = text.trim();
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)).ok();
-    alone.or_else(|| text.parse().ok()).filter(|address: &SocketAddr| address.port() != 0)
 }

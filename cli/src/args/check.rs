@@ -1,0 +1,317 @@
+//! `uptime check`: what to check, how, and what is expected, in the words that users of curl and of the monitoring
+//! plugins know. Which flags are for which targets is said in `commands/check/flags.rs`.
+
+use super::duration;
+use clap::Args as ClapArgs;
+use clap::builder::PossibleValuesParser;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use uptime_core::expectation::{HeaderCondition, JsonCondition, Pattern};
+use uptime_core::monitor::{CertificateDays, StatusRule};
+use uptime_core::{size, target};
+use url::Url;
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Conditions are `PATH OPERATOR VALUE` and `NAME OPERATOR VALUE`, such as \
+    `--expect-json \"$.status == 'ok'\"` or `--expect-header \"Content-Type contains 'json'\"`; operators: exists, \
+    absent, ==, !=, <, <=, >, >=, contains, =~.\n\nWhat is written on a command line, others of this machine can see: \
+    keep secrets in variables (--header-env, --bearer-env, …).")]
+pub struct CheckArgs {
+    /// `https://…`, `tcp://host:port`, `ping://host`, or the name of a monitor of the file
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long each check may take [default: 10s, or what the file says of the monitor]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Check so often, one line each, and sum it up
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// From one check to the next; without `--count` until Ctrl-C [default: 1s]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// Answer as a Nagios plugin: one line with performance data, exit code 0, 1 (degraded), 2 (down) or 3
+    #[arg(long, conflicts_with_all = ["count", "interval", "format", "json"])]
+    pub nagios: bool,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub tcp: TcpArgs,
+    #[command(flatten)]
+    pub ping: PingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For all targets")]
+pub struct ExpectArgs {
+    /// Down unless it takes less; for ping the mean round trip
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub expect_latency: Option<Duration>,
+    /// Degraded when it takes longer
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub warn_latency: Option<Duration>,
+    /// Which addresses of a name are used: any, 4, 6, or all, each by itself
+    #[arg(long, value_name = "FAMILY", value_parser = PossibleValuesParser::new(["any", "4", "6", "all"]))]
+    pub ip: Option<String>,
+    /// The name server that is asked
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
+    pub resolver: Option<SocketAddr>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For http")]
+pub struct HttpArgs {
+    /// Statuses of which the answer must have one, such as `2xx,304` [default: 2xx]
+    #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
+    pub expect_status: Vec<StatusRule>,
+    /// A text that must be in the body
+    #[arg(long, value_name = "TEXT")]
+    pub expect_body: Vec<String>,
+    /// A text that must not be in the body
+    #[arg(long, value_name = "TEXT")]
+    pub expect_no_body: Vec<String>,
+    /// A regular expression that must match the body
+    #[arg(long, value_name = "REGEX")]
+    pub expect_match: Vec<Pattern>,
+    /// A condition on the body, which is JSON then
+    #[arg(long, value_name = "CONDITION")]
+    pub expect_json: Vec<JsonCondition>,
+    /// A condition on a header
+    #[arg(long, value_name = "CONDITION")]
+    pub expect_header: Vec<HeaderCondition>,
+    /// The body must be smaller, such as `64KiB`
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub expect_size: Option<u64>,
+    /// Where the redirects must lead
+    #[arg(long, value_name = "URL")]
+    pub expect_final_url: Option<Url>,
+    /// Versions of HTTP of which the answer must have one
+    #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(["1.0", "1.1", "2"]))]
+    pub expect_http_version: Vec<String>,
+    /// The request's method [default: GET, with `--data` POST]
+    #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
+    pub method: Option<String>,
+    /// A header to send
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    pub header: Vec<(String, String)>,
+    /// A header to send, with its value in an environment variable
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = header_env)]
+    pub header_env: Vec<(String, String)>,
+    /// The request's body
+    #[arg(long, short = 'd', value_name = "TEXT")]
+    pub data: Option<String>,
+    /// Who asks, with `--password-env`
+    #[arg(long, value_name = "NAME", requires = "password_env", value_parser = user)]
+    pub user: Option<String>,
+    /// The variable with the user's password
+    #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "bearer_env")]
+    pub password_env: Option<String>,
+    /// The variable with the token of whoever asks
+    #[arg(long, value_name = "VARIABLE")]
+    pub bearer_env: Option<String>,
+    /// How many redirects are followed [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub redirects: Option<u8>,
+    /// A redirect may lead from https to http
+    #[arg(long)]
+    pub downgrade: bool,
+    /// Which version of HTTP is spoken [default: auto]
+    #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["auto", "1.1", "2"]))]
+    pub http_version: Option<String>,
+    /// Ask for a compressed answer
+    #[arg(long)]
+    pub compression: bool,
+    /// The proxy to go through, `http://host:port` or `socks5://host:port`
+    #[arg(long, value_name = "URL", conflicts_with = "proxy_env")]
+    pub proxy: Option<String>,
+    /// The variable with the proxy to go through
+    #[arg(long, value_name = "VARIABLE")]
+    pub proxy_env: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For https, and tcp with --tls or --starttls")]
+pub struct TlsArgs {
+    /// Degraded with fewer days until a certificate ends, down with fewer than the second number; 0: never [default: 14]
+    #[arg(long, value_name = "DAYS[,DAYS]", value_parser = certificate_days)]
+    pub certificate_days: Option<CertificateDays>,
+    /// The lowest version of TLS that will do
+    #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["1.2", "1.3"]))]
+    pub expect_tls_version: Option<String>,
+    /// A certificate that is not trusted is no failure
+    #[arg(long, short = 'k')]
+    pub no_verify: bool,
+    /// A PEM file with the authorities that are trusted [default: this machine's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the certificate that we show
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_certificate: Option<PathBuf>,
+    /// A PEM file with its key
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
+    /// The name that is asked for and that the certificate must have [default: the host's]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For tcp")]
+pub struct TcpArgs {
+    /// Speak TLS
+    #[arg(long)]
+    pub tls: bool,
+    /// Ask for TLS in a protocol that begins in the clear
+    #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(["smtp", "imap", "pop3", "ftp", "ldap", "postgres"]))]
+    pub starttls: Option<String>,
+    /// A text that must come before anything is sent
+    #[arg(long, value_name = "TEXT")]
+    pub expect_banner: Option<String>,
+    /// What is sent; `\r`, `\n`, `\t`, `\\` and `\x00` are what they are in C
+    #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_env")]
+    pub send: Option<Vec<u8>>,
+    /// The variable with what is sent
+    #[arg(long, value_name = "VARIABLE")]
+    pub send_env: Option<String>,
+    /// A text that must come then
+    #[arg(long, value_name = "TEXT")]
+    pub expect_text: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For ping")]
+pub struct PingArgs {
+    /// How many echoes are sent [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub pings: Option<u8>,
+    /// From one echo to the next [default: 200ms]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub spacing: Option<Duration>,
+    /// Bytes of an echo [default: 56]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(24..=1472))]
+    pub size: Option<u16>,
+    /// Down when so many percent are lost or more [default: 100]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub expect_loss: Option<u8>,
+    /// Degraded when so many percent are lost or more
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub warn_loss: Option<u8>,
+    /// Down unless the shortest round trip is below it
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub expect_min: Option<Duration>,
+    /// Down unless the longest round trip is below it
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub expect_max: Option<Duration>,
+    /// Down unless the mean difference from one round trip to the next is below it
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub expect_jitter: Option<Duration>,
+}
+
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    target::name_server(text).ok_or_else(|| "it is an address, and perhaps a port".into())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    text.parse()
+        .or_else(|_| size::parse(text))
+        .map_err(|_| "write a number of bytes, or such as `64KiB`".into())
+}
+
+fn method(text: &str) -> Result<String, String> {
+    let letters =
+        !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    if letters { Ok(text.to_ascii_uppercase()) } else { Err("a method is a word such as `POST`".into()) }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write `NAME: VALUE`")?;
+    named(name, value.trim().to_owned())
+}
+
+fn header_env(text: &str) -> Result<(String, String), String> {
+    let (name, variable) = text.split_once('=').ok_or("write `NAME=VARIABLE`")?;
+    named(name, variable.to_owned())
+}
+
+fn named(name: &str, value: String) -> Result<(String, String), String> {
+    let name = name.trim();
+    let fits = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if fits { Ok((name.to_owned(), value)) } else { Err(format!("`{name}` is no header's name")) }
+}
+
+/// Whatever would come behind a colon would be a password, and so is not quoted.
+fn user(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.contains(':') {
+        return Err("a user's name has no colon; the password is in a variable, named by `--password-env`");
+    }
+    Ok(text.to_owned())
+}
+
+fn certificate_days(text: &str) -> Result<CertificateDays, String> {
+    let form = || format!("`{text}` is no number of days: write `21`, or `21,7`");
+    let days =
+        |text: &str| text.trim().parse::<u16>().map(|days| (days > 0).then_some(days)).map_err(|_| form());
+    let (warning, critical) = match text.split_once(',') {
+        Some((warning, critical)) => (days(warning)?, days(critical)?),
+        None => (days(text)?, None),
+    };
+    match (warning, critical) {
+        (Some(warning), Some(critical)) if critical >= warning => {
+            Err("people are warned first: the first number is the larger one".into())
+        }
+        _ => Ok(CertificateDays { warning, critical }),
+    }
+}
+
+fn escaped(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let mut after = rest[at + 1..].chars();
+        match after.next() {
+            Some('r') => bytes.push(b'\r'),
+            Some('n') => bytes.push(b'\n'),
+            Some('t') => bytes.push(b'\t'),
+            Some('\\') => bytes.push(b'\\'),
+            Some('x') => {
+                let digits: String = after.by_ref().take(2).collect();
+                let byte = u8::from_str_radix(&digits, 16)
+                    .ok()
+                    .filter(|_| digits.len() == 2 && digits.chars().all(|c| c.is_ascii_hexdigit()));
+                bytes.push(byte.ok_or("two hexadecimal digits come after `\\x`")?);
+            }
+            _ => return Err("a backslash begins `\\r`, `\\n`, `\\t`, `\\x00`, or is `\\\\`".into()),
+        }
+        rest = after.as_str();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_has_the_escapes_of_c() {
+        assert_eq!(escaped(r"PING\r\n\\\x00\xfFä"), Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat()));
+        for wrong in [r"\", r"\q", r"\x", r"\x0", r"\xä0", r"\x+1"] {
+            assert!(escaped(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn days_are_one_number_or_two() {
+        let days = |text| certificate_days(text).map(|days| (days.warning, days.critical));
+        assert_eq!(days("21"), Ok((Some(21), None)));
+        assert_eq!(days("21,7"), Ok((Some(21), Some(7))));
+        assert_eq!(days("0"), Ok((None, None)));
+        assert_eq!(days("0,7"), Ok((None, Some(7))));
+        assert!(days("7,21").is_err() && days("x").is_err() && days("").is_err());
+    }
+}

@@ -1,0 +1,310 @@
+//! What a check found, for people and for programs.
+//!
+//! On a terminal each target is a block: the verdict, then what was seen, as far as there is something. In a pipe it is a
+//! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
+
+use super::Checked;
+use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
+use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence, printable};
+
+/// Writes what was found, in the form that was asked for.
+pub(super) fn list(printer: &Printer, all: &[Checked]) {
+    if printer.is_json() || !printer.is_terminal() {
+        let entries = all.iter().map(|checked| Entry { json: json(checked), cells: cells(checked) });
+        printer.list("checks", &[], entries.collect());
+        return;
+    }
+    let width = usize::from(console::Term::stdout().size().1);
+    for (nth, checked) in all.iter().enumerate() {
+        if nth > 0 {
+            printer.line("");
+        }
+        for line in block(checked, width) {
+            printer.line(line);
+        }
+    }
+}
+
+/// `up`, `degraded`, `down` or `inconclusive`.
+pub(super) fn word(checked: &Checked) -> &'static str {
+    if checked.report.is_degraded() { "degraded" } else { checked.report.outcome().as_str() }
+}
+
+/// How many days until the first of all certificates ends; 0 on its last day, below when it has ended.
+pub(super) fn days_left(checked: &Checked) -> Option<i64> {
+    let ends = checked.report.hops.iter().filter_map(|hop| hop.tls.as_ref()?.first_to_end());
+    ends.map(|certificate| days(checked.at, certificate.not_after)).min()
+}
+
+fn days(from: Timestamp, to: Timestamp) -> i64 {
+    (to.as_second() - from.as_second()).div_euclid(24 * 60 * 60)
+}
+
+/// The share of echoes that did not come back, in percent.
+pub(super) fn loss(echoes: Echoes) -> u32 {
+    let lost = echoes.sent.saturating_sub(echoes.received);
+    (lost * 100).checked_div(echoes.sent).unwrap_or(0)
+}
+
+/// What was seen, in a few words each: status, versions, the certificate, echoes, time.
+pub(super) fn evidence(checked: &Checked) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(hop) = checked.report.hops.last() {
+        words.extend(hop.status_code.map(|status| status.to_string()));
+        words.extend(hop.http_version.map(|version| format!("HTTP/{version}")));
+        words.extend(hop.tls.as_ref().map(tls_words));
+    }
+    words.extend(days_left(checked).map(|days| format!("certificate {}", left(days))));
+    words.extend(
+        checked
+            .report
+            .echoes
+            .map(|echoes| format!("{} of {} echoes, {} % lost", echoes.received, echoes.sent, loss(echoes))),
+    );
+    words.push(match checked.report.echoes.and_then(|echoes| echoes.round_trips) {
+        Some(trips) => format!("round trip {} ms", ms(trips.mean)),
+        None => format!("{} ms", ms(checked.report.total)),
+    });
+    words
+}
+
+fn left(days: i64) -> String {
+    match days {
+        ..0 => "ended".into(),
+        0 => "ends today".into(),
+        1 => "1 day left".into(),
+        days => format!("{days} days left"),
+    }
+}
+
+fn tls_words(tls: &TlsEvidence) -> String {
+    let version = tls.version.map_or_else(|| "TLS".to_owned(), |version| format!("TLS {version}"));
+    if tls.distrust.is_some() { format!("{version} not trusted") } else { version }
+}
+
+fn named(checked: &Checked, phases: Phases) -> String {
+    let round_trip = checked.subject.spec.kind() == "ping";
+    let named = [
+        ("dns", phases.dns),
+        ("connect", phases.connect),
+        ("tls", phases.tls),
+        (if round_trip { "round trip" } else { "first byte" }, phases.first_byte),
+        ("transfer", phases.transfer),
+    ];
+    let phases: Vec<String> =
+        named.iter().filter_map(|(name, took)| Some(format!("{name} {}", ms((*took)?)))).collect();
+    phases.join(", ")
+}
+
+fn cells(checked: &Checked) -> Vec<Cell> {
+    let report = &checked.report;
+    let trouble = report.trouble();
+    let said = |part: fn(&Failure) -> Option<&str>| trouble.and_then(part).unwrap_or_default().to_owned();
+    let tls = report.hops.last().and_then(|hop| hop.tls.as_ref());
+    vec![
+        word(checked).into(),
+        checked.subject.shown.as_str().into(),
+        ms(report.total).into(),
+        named(checked, report.phases()).into(),
+        report.address().map(|address| address.to_string()).unwrap_or_default().into(),
+        said(|failure| Some(&failure.message)).into(),
+        said(|failure| failure.expected.as_deref()).into(),
+        said(|failure| failure.got.as_deref()).into(),
+        tls.map(tls_words).unwrap_or_default().into(),
+        days_left(checked).map(|days| days.to_string()).unwrap_or_default().into(),
+    ]
+}
+
+/// From the verdict to what belongs to it.
+const INDENT: usize = 14;
+
+fn block(checked: &Checked, width: usize) -> Vec<String> {
+    let report = &checked.report;
+    let style = state_style(word(checked));
+    let shown = printable(&checked.subject.shown, 2_000);
+    let mut lines = vec![format!("{style}{:INDENT$}{style:#}{shown}", word(checked))];
+    let mut say = |name: &str, text: &str| {
+        for (nth, line) in wrapped(text, width.saturating_sub(INDENT)).into_iter().enumerate() {
+            let name = if nth == 0 { name } else { "" };
+            lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{line}", format!("  {name}")));
+        }
+    };
+    for trouble in report.failure.iter().chain(&report.warnings) {
+        say("why", &trouble.message);
+        trouble.expected.iter().for_each(|expected| say("expected", expected));
+        trouble.got.iter().for_each(|got| say("got", got));
+    }
+    say("seen", &evidence(checked).join(", "));
+    if let [.., last] = report.hops.as_slice() {
+        if report.hops.len() > 1 {
+            for (nth, hop) in report.hops.iter().enumerate() {
+                say(&format!("hop {}", nth + 1), &hop_words(checked, hop));
+            }
+        } else {
+            last.address.iter().for_each(|address| say("address", &address.to_string()));
+            let phases = named(checked, last.phases);
+            if !phases.is_empty() {
+                say("took ms", &phases);
+            }
+        }
+        if let Some(distrust) = last.tls.as_ref().and_then(|tls| tls.distrust.as_ref()) {
+            // When it is the failure itself it has been said.
+            if report.failure.as_ref() != Some(distrust) {
+                say("not trusted", &distrust.message);
+            }
+        }
+        if let Some(certificate) = last.tls.as_ref().and_then(TlsEvidence::first_to_end) {
+            let end = certificate.not_after.strftime("%Y-%m-%d");
+            say("certificate", &format!("{}, by {}, until {end}", certificate.subject, certificate.issuer));
+        }
+    }
+    if let Some(trips) = report.echoes.and_then(|echoes| echoes.round_trips) {
+        let [min, mean, max, jitter] = [trips.min, trips.mean, trips.max, trips.jitter].map(ms);
+        say("trips ms", &format!("min {min}, mean {mean}, max {max}, jitter {jitter}"));
+    }
+    lines
+}
+
+fn hop_words(checked: &Checked, hop: &Hop) -> String {
+    let mut words = Vec::new();
+    words.extend(hop.status_code.map(|status| status.to_string()));
+    words.extend(hop.url.clone());
+    words.extend(hop.address.map(|address| address.to_string()));
+    words.extend(hop.tls.as_ref().map(tls_words));
+    let phases = named(checked, hop.phases);
+    words.extend((!phases.is_empty()).then(|| format!("{phases} ms")));
+    words.join(", ")
+}
+
+/// A text in lines of at most so many columns; a word that is longer has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for (nth, word) in text.split(' ').enumerate() {
+        if nth > 0 && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        } else if nth > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// Milliseconds as programs get them, down to the microsecond.
+pub(super) fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+pub(super) fn json(checked: &Checked) -> Value {
+    let report = &checked.report;
+    let failure = report.failure.as_ref();
+    let last = report.hops.last();
+    json!({
+        "target": checked.subject.shown,
+        "type": checked.subject.spec.kind(),
+        "at": rfc3339(checked.at),
+        "outcome": report.outcome(),
+        "degraded": report.is_degraded(),
+        "class": failure.map(|failure| failure.class.as_str()),
+        "message": failure.map(|failure| failure.message.as_str()),
+        "expected": failure.and_then(|failure| failure.expected.as_deref()),
+        "got": failure.and_then(|failure| failure.got.as_deref()),
+        "warnings": report.warnings.iter().map(failure_json).collect::<Vec<_>>(),
+        "address": report.address(),
+        "status": report.status_code(),
+        "http_version": last.and_then(|hop| hop.http_version),
+        "final_url": last.and_then(|hop| hop.url.as_deref()),
+        "total_ms": milliseconds(report.total),
+        "phases": phases_json(report.phases()),
+        "tls": last.and_then(|hop| hop.tls.as_ref()).map(|tls| tls_json(tls, checked.at)),
+        "hops": report.hops.iter().map(|hop| json!({
+            "url": hop.url,
+            "address": hop.address,
+            "status": hop.status_code,
+            "http_version": hop.http_version,
+            "reused": hop.reused,
+            "tls": hop.tls.as_ref().map(|tls| tls_json(tls, checked.at)),
+            "phases": phases_json(hop.phases),
+        })).collect::<Vec<_>>(),
+        "echoes": report.echoes.map(|echoes| {
+            let trip = |of: fn(uptime_core::check::RoundTrips) -> Duration| {
+                echoes.round_trips.map(|trips| milliseconds(of(trips)))
+            };
+            json!({
+                "sent": echoes.sent,
+                "received": echoes.received,
+                "loss_percent": loss(echoes),
+                "min_ms": trip(|trips| trips.min),
+                "mean_ms": trip(|trips| trips.mean),
+                "max_ms": trip(|trips| trips.max),
+                "jitter_ms": trip(|trips| trips.jitter),
+            })
+        }),
+    })
+}
+
+fn failure_json(failure: &Failure) -> Value {
+    json!({
+        "class": failure.class.as_str(),
+        "message": failure.message,
+        "expected": failure.expected,
+        "got": failure.got,
+    })
+}
+
+fn phases_json(phases: Phases) -> Value {
+    let ms = |took: Option<Duration>| took.map(milliseconds);
+    json!({
+        "dns_ms": ms(phases.dns),
+        "connect_ms": ms(phases.connect),
+        "tls_ms": ms(phases.tls),
+        "first_byte_ms": ms(phases.first_byte),
+        "transfer_ms": ms(phases.transfer),
+    })
+}
+
+fn tls_json(tls: &TlsEvidence, at: Timestamp) -> Value {
+    json!({
+        "version": tls.version,
+        "trusted": tls.distrust.is_none(),
+        "distrust": tls.distrust.as_ref().map(failure_json),
+        "days_left": tls.first_to_end().map(|certificate| days(at, certificate.not_after)),
+        "chain": tls.chain.iter().map(|certificate| json!({
+            "subject": certificate.subject,
+            "issuer": certificate.issuer,
+            "names": certificate.names,
+            "not_before": rfc3339(certificate.not_before),
+            "not_after": rfc3339(certificate.not_after),
+            "sha256": certificate.sha256,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("a-long-word and", 7), ["a-long-word", "and"]);
+        assert_eq!(wrapped("", 7), [""]);
+    }
+
+    #[test]
+    fn the_last_day_is_day_zero() {
+        let at = |text: &str| text.parse::<Timestamp>().expect(text);
+        let now = at("2026-11-24T12:00:00Z");
+        for (end, left) in
+            [("2026-11-25T11:59:59Z", 0), ("2026-11-25T12:00:00Z", 1), ("2026-11-24T11:59:59Z", -1)]
+        {
+            assert_eq!(days(now, at(end)), left, "{end}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The flags of `uptime check`, put into what is checked. A flag that nothing here has a use for is a usage error: who
+//! writes it means something by it.
+
+use crate::args::CheckArgs;
+use crate::exit::{CommandError, Exit};
+use std::fmt::Write as _;
+use uptime_core::expectation::{HeaderCondition, JsonCondition};
+use uptime_core::monitor::{
+    Auth, Bytes, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, HttpVersion, HttpVersions, IpFamily,
+    Lookup, PingSpec, StartTls, TcpSpec, TlsSpec, TlsVersion,
+};
+use uptime_core::secret::SecretRef;
+
+/// What a flag is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    All,
+    Http,
+    Tcp,
+    /// `https`, perhaps after a redirect, and TCP with TLS.
+    Tls,
+    Ping,
+}
+
+impl For {
+    fn has_use(self, spec: &CheckSpec) -> bool {
+        match (self, spec) {
+            (Self::All, _)
+            | (Self::Http, CheckSpec::Http(_))
+            | (Self::Tcp, CheckSpec::Tcp(_))
+            | (Self::Ping, CheckSpec::Ping(_)) => true,
+            (Self::Tls, CheckSpec::Http(http)) => http.url.scheme() == "https" || http.redirects > 0,
+            (Self::Tls, CheckSpec::Tcp(tcp)) => tcp.tls.is_some(),
+            _ => false,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::All => "any target",
+            Self::Http => "`http://` and `https://`",
+            Self::Tcp => "`tcp://`",
+            Self::Tls => "`https://`, and for `tcp://` with `--tls` or `--starttls`",
+            Self::Ping => "`ping://`",
+        }
+    }
+}
+
+/// Puts the flags into the checks.
+pub(super) fn apply(args: &CheckArgs, specs: &mut [&mut CheckSpec]) -> Result<(), CommandError> {
+    for spec in specs.iter_mut() {
+        match &mut **spec {
+            CheckSpec::Http(http) => to_http(args, http),
+            CheckSpec::Tcp(tcp) => to_tcp(args, tcp),
+            CheckSpec::Ping(ping) => to_ping(args, ping),
+        }
+    }
+    let unused = given(args)
+        .into_iter()
+        .find(|(_, is_given, whom)| *is_given && !specs.iter().any(|spec| whom.has_use(spec)));
+    if let Some((flag, _, whom)) = unused {
+        return Err(CommandError::new(Exit::Usage, format!("`{flag}` has no use for these targets"))
+            .hint(format!("it is for {}", whom.words())));
+    }
+    if let (Some(warn), Some(limit)) = (args.expect.warn_latency, args.expect.expect_latency)
+        && warn >= limit
+    {
+        return Err(CommandError::new(Exit::Usage, "`--warn-latency` is not below `--expect-latency`")
+            .hint("a target is degraded before it is down: make it the smaller one"));
+    }
+    if let (Some(warn), Some(limit)) = (args.ping.warn_loss, args.ping.expect_loss)
+        && warn >= limit
+    {
+        return Err(CommandError::new(Exit::Usage, "`--warn-loss` is not below `--expect-loss`")
+            .hint("a target is degraded before it is down: make it the smaller one"));
+    }
+    Ok(())
+}
+
+/// Each flag, whether it is there, and what it is for.
+fn given(args: &CheckArgs) -> Vec<(&'static str, bool, For)> {
+    let CheckArgs { expect, http, tls, tcp, ping, .. } = args;
+    vec![
+        ("--expect-latency", expect.expect_latency.is_some(), For::All),
+        ("--warn-latency", expect.warn_latency.is_some(), For::All),
+        ("--ip", expect.ip.is_some(), For::All),
+        ("--resolver", expect.resolver.is_some(), For::All),
+        ("--expect-status", !http.expect_status.is_empty(), For::Http),
+        ("--expect-body", !http.expect_body.is_empty(), For::Http),
+        ("--expect-no-body", !http.expect_no_body.is_empty(), For::Http),
+        ("--expect-match", !http.expect_match.is_empty(), For::Http),
+        ("--expect-json", !http.expect_json.is_empty(), For::Http),
+        ("--expect-header", !http.expect_header.is_empty(), For::Http),
+        ("--expect-size", http.expect_size.is_some(), For::Http),
+        ("--expect-final-url", http.expect_final_url.is_some(), For::Http),
+        ("--expect-http-version", !http.expect_http_version.is_empty(), For::Http),
+        ("--method", http.method.is_some(), For::Http),
+        ("--header", !http.header.is_empty(), For::Http),
+        ("--header-env", !http.header_env.is_empty(), For::Http),
+        ("--data", http.data.is_some(), For::Http),
+        ("--user", http.user.is_some(), For::Http),
+        ("--password-env", http.password_env.is_some(), For::Http),
+        ("--bearer-env", http.bearer_env.is_some(), For::Http),
+        ("--redirects", http.redirects.is_some(), For::Http),
+        ("--downgrade", http.downgrade, For::Http),
+        ("--http-version", http.http_version.is_some(), For::Http),
+        ("--compression", http.compression, For::Http),
+        ("--proxy", http.proxy.is_some(), For::Http),
+        ("--proxy-env", http.proxy_env.is_some(), For::Http),
+        ("--certificate-days", tls.certificate_days.is_some(), For::Tls),
+        ("--expect-tls-version", tls.expect_tls_version.is_some(), For::Tls),
+        ("--no-verify", tls.no_verify, For::Tls),
+        ("--ca", tls.ca.is_some(), For::Tls),
+        ("--client-certificate", tls.client_certificate.is_some(), For::Tls),
+        ("--client-key", tls.client_key.is_some(), For::Tls),
+        ("--server-name", tls.server_name.is_some(), For::Tls),
+        ("--tls", tcp.tls, For::Tcp),
+        ("--starttls", tcp.starttls.is_some(), For::Tcp),
+        ("--expect-banner", tcp.expect_banner.is_some(), For::Tcp),
+        ("--send", tcp.send.is_some(), For::Tcp),
+        ("--send-env", tcp.send_env.is_some(), For::Tcp),
+        ("--expect-text", tcp.expect_text.is_some(), For::Tcp),
+        ("--pings", ping.pings.is_some(), For::Ping),
+        ("--spacing", ping.spacing.is_some(), For::Ping),
+        ("--size", ping.size.is_some(), For::Ping),
+        ("--expect-loss", ping.expect_loss.is_some(), For::Ping),
+        ("--warn-loss", ping.warn_loss.is_some(), For::Ping),
+        ("--expect-min", ping.expect_min.is_some(), For::Ping),
+        ("--expect-max", ping.expect_max.is_some(), For::Ping),
+        ("--expect-jitter", ping.expect_jitter.is_some(), For::Ping),
+    ]
+}
+
+/// Sets what somebody asked for.
+fn set<T>(place: &mut T, asked: Option<T>) {
+    if let Some(asked) = asked {
+        *place = asked;
+    }
+}
+
+/// Sets what somebody asked for where there may be nothing.
+fn put<T: Clone>(place: &mut Option<T>, asked: Option<&T>) {
+    if let Some(asked) = asked {
+        *place = Some(asked.clone());
+    }
+}
+
+fn literal(text: &str) -> SecretRef {
+    SecretRef::Literal(text.to_owned())
+}
+
+fn variable(name: &str) -> SecretRef {
+    SecretRef::Env { env: name.to_owned() }
+}
+
+fn to_lookup(args: &CheckArgs, lookup: &mut Lookup) {
+    let family = args.expect.ip.as_deref().map(|family| match family {
+        "4" => IpFamily::V4,
+        "6" => IpFamily::V6,
+        "all" => IpFamily::All,
+        _ => IpFamily::Any,
+    });
+    set(&mut lookup.ip, family);
+    put(&mut lookup.resolver, args.expect.resolver.as_ref());
+}
+
+fn to_tls(args: &CheckArgs, tls: &mut TlsSpec) {
+    let flags = &args.tls;
+    tls.verify &= !flags.no_verify;
+    put(&mut tls.ca, flags.ca.as_ref());
+    put(&mut tls.server_name, flags.server_name.as_ref());
+    if let (Some(certificate), Some(key)) = (&flags.client_certificate, &flags.client_key) {
+        let key = SecretRef::File { file: key.clone() };
+        tls.client = Some(ClientIdentity { certificate: certificate.clone(), key });
+    }
+}
+
+fn tls_version(args: &CheckArgs) -> Option<TlsVersion> {
+    let version = args.tls.expect_tls_version.as_deref()?;
+    Some(if version == "1.3" { TlsVersion::Tls13 } else { TlsVersion::Tls12 })
+}
+
+fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
+    let flags = &args.http;
+    to_lookup(args, &mut spec.lookup);
+    to_tls(args, &mut spec.tls);
+    put(&mut spec.body, flags.data.as_ref());
+    let method = flags.method.clone().or_else(|| flags.data.as_ref().map(|_| "POST".to_owned()));
+    set(&mut spec.method, method);
+    let values = flags.header.iter().map(|(name, value)| (name, literal(value)));
+    let variables = flags.header_env.iter().map(|(name, value)| (name, variable(value)));
+    for (name, value) in values.chain(variables) {
+        spec.headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+        spec.headers.insert(name.clone(), value);
+    }
+    let basic = flags.user.as_ref().zip(flags.password_env.as_ref());
+    let basic = basic.map(|(user, name)| Auth::Basic { user: user.clone(), password: variable(name) });
+    let bearer = flags.bearer_env.as_ref().map(|name| Auth::Bearer { token: variable(name) });
+    put(&mut spec.auth, basic.or(bearer).as_ref());
+    set(&mut spec.redirects, flags.redirects);
+    spec.downgrade |= flags.downgrade;
+    spec.compression |= flags.compression;
+    let versions = flags.http_version.as_deref().map(|version| match version {
+        "1.1" => HttpVersions::Http1,
+        "2" => HttpVersions::Http2,
+        _ => HttpVersions::Auto,
+    });
+    set(&mut spec.versions, versions);
+    let proxy = flags.proxy.as_deref().map(literal).or_else(|| flags.proxy_env.as_deref().map(variable));
+    put(&mut spec.proxy, proxy.as_ref());
+    let expect = &mut spec.expect;
+    set(&mut expect.status, Some(flags.expect_status.clone()).filter(|all| !all.is_empty()));
+    expect.body_contains.extend(flags.expect_body.iter().cloned());
+    expect.body_not_contains.extend(flags.expect_no_body.iter().cloned());
+    expect.body_matches.extend(flags.expect_match.iter().cloned());
+    expect.json.extend(flags.expect_json.iter().map(JsonCondition::clone));
+    expect.headers.extend(flags.expect_header.iter().map(HeaderCondition::clone));
+    put(&mut expect.size_below, flags.expect_size.as_ref());
+    put(&mut expect.final_url, flags.expect_final_url.as_ref());
+    let versions = flags.expect_http_version.iter().map(|version| match version.as_str() {
+        "1.0" => HttpVersion::Http10,
+        "1.1" => HttpVersion::Http11,
+        _ => HttpVersion::Http2,
+    });
+    expect.http_version.extend(versions);
+    put(&mut expect.tls_version, tls_version(args).as_ref());
+    set(&mut expect.certificate_days, args.tls.certificate_days);
+    put(&mut expect.latency_below, args.expect.expect_latency.as_ref());
+    put(&mut expect.degraded_above, args.expect.warn_latency.as_ref());
+}
+
+fn to_tcp(args: &CheckArgs, spec: &mut TcpSpec) {
+    let flags = &args.tcp;
+    to_lookup(args, &mut spec.lookup);
+    let starttls = flags.starttls.as_deref().map(|protocol| match protocol {
+        "smtp" => StartTls::Smtp,
+        "imap" => StartTls::Imap,
+        "pop3" => StartTls::Pop3,
+        "ftp" => StartTls::Ftp,
+        "ldap" => StartTls::Ldap,
+        _ => StartTls::Postgres,
+    });
+    put(&mut spec.starttls, starttls.as_ref());
+    if flags.tls || starttls.is_some() {
+        spec.tls.get_or_insert_default();
+    }
+    if let Some(tls) = &mut spec.tls {
+        to_tls(args, tls);
+    }
+    let text = |text: &String| ExpectedBytes::Text(text.clone());
+    put(&mut spec.banner, flags.expect_banner.as_ref().map(text).as_ref());
+    put(&mut spec.expect, flags.expect_text.as_ref().map(text).as_ref());
+    let sent = flags.send.as_ref().map(|bytes| match std::str::from_utf8(bytes) {
+        Ok(text) => Bytes::Text(literal(text)),
+        Err(_) => Bytes::Hex(hex(bytes)),
+    });
+    let sent = sent.or_else(|| flags.send_env.as_deref().map(|name| Bytes::Text(variable(name))));
+    put(&mut spec.send, sent.as_ref());
+    put(&mut spec.tls_version, tls_version(args).as_ref());
+    set(&mut spec.certificate_days, args.tls.certificate_days);
+    put(&mut spec.latency_below, args.expect.expect_latency.as_ref());
+    put(&mut spec.degraded_above, args.expect.warn_latency.as_ref());
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+fn to_ping(args: &CheckArgs, spec: &mut PingSpec) {
+    let flags = &args.ping;
+    to_lookup(args, &mut spec.lookup);
+    set(&mut spec.count, flags.pings);
+    set(&mut spec.spacing, flags.spacing);
+    set(&mut spec.size, flags.size);
+    set(&mut spec.loss_below, flags.expect_loss);
+    put(&mut spec.loss_degraded, flags.warn_loss.as_ref());
+    put(&mut spec.min_below, flags.expect_min.as_ref());
+    put(&mut spec.max_below, flags.expect_max.as_ref());
+    put(&mut spec.jitter_below, flags.expect_jitter.as_ref());
+    put(&mut spec.latency_below, args.expect.expect_latency.as_ref());
+    put(&mut spec.degraded_above, args.expect.warn_latency.as_ref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::{CommandFactory as _, Parser as _};
+
+    fn parsed(line: &[&str]) -> Box<CheckArgs> {
+        match Args::try_parse_from([&["uptime", "check"], line].concat()).expect("a command line").command {
+            Command::Check(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_flag_of_a_kind_is_known_to_be_of_it() {
+        let mut command = Args::command();
+        command.build();
+        let check = command.find_subcommand("check").expect("the command").clone();
+        let listed: Vec<String> = check
+            .get_arguments()
+            .filter(|arg| arg.get_help_heading().is_some_and(|heading| heading.starts_with("For ")))
+            .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
+            .collect();
+        let known: Vec<&str> = given(&parsed(&["ping://a"])).into_iter().map(|(flag, ..)| flag).collect();
+        assert_eq!(listed, known);
+    }
+
+    #[test]
+    fn a_flag_without_use_is_refused() {
+        let refused = |line: &[&str], target: &str| {
+            let mut spec = uptime_core::target::parse(target).expect(target);
+            apply(&parsed(line), &mut [&mut spec]).err().map(|error| error.message)
+        };
+        for (flag, value, with, without) in [
+            ("--expect-status", Some("200"), "http://a/", "ping://a"),
+            ("--expect-json", Some("$ exists"), "http://a/", "tcp://a:1"),
+            ("--pings", Some("2"), "ping://a", "http://a/"),
+            ("--tls", None, "tcp://a:1", "https://a/"),
+            ("--certificate-days", Some("3"), "https://a/", "tcp://a:1"),
+            ("--send", Some("x"), "tcp://a:1", "ping://a"),
+        ] {
+            let line = |target| [vec![target, flag], value.into_iter().collect()].concat();
+            assert_eq!(refused(&line(with), with), None, "{flag} {with}");
+            let message = format!("`{flag}` has no use for these targets");
+            assert_eq!(refused(&line(without), without), Some(message), "{flag} {without}");
+        }
+        assert_eq!(
+            refused(&["tcp://a:1", "--starttls", "smtp", "--certificate-days", "3"], "tcp://a:1"),
+            None
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! What is checked: a target that was typed, or a monitor of the file by its name.
+
+use super::flags;
+use crate::args::{CheckArgs, Global};
+use crate::exit::{CommandError, Exit};
+use crate::file;
+use std::time::Duration;
+use uptime_core::config::{self, Notifiers};
+use uptime_core::monitor::{CheckSpec, Monitor, Policy};
+use uptime_core::target;
+
+/// One thing to check.
+pub(super) struct Subject {
+    /// As it was typed, so that an answer finds its question; without a password.
+    pub(super) shown: String,
+    pub(super) spec: CheckSpec,
+    pub(super) timeout: Duration,
+}
+
+/// All that is asked for, with the flags.
+pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>, CommandError> {
+    let mut monitors = None;
+    let mut subjects = Vec::with_capacity(args.targets.len());
+    for typed in &args.targets {
+        subjects.push(match target::parse(typed) {
+            Ok(spec) => {
+                let timeout = args.timeout.unwrap_or(Policy::default().timeout);
+                Subject { shown: shown(typed, &spec), spec, timeout }
+            }
+            Err(error) => {
+                // A name has no scheme.
+                let found = if typed.contains("://") { None } else { named(global, typed, &mut monitors)? };
+                let monitor = found
+                    .ok_or_else(|| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint()))?;
+                let timeout = args.timeout.unwrap_or(monitor.policy.timeout);
+                Subject { shown: monitor.name, spec: monitor.check, timeout }
+            }
+        });
+    }
+    let mut specs: Vec<&mut CheckSpec> = subjects.iter_mut().map(|subject| &mut subject.spec).collect();
+    flags::apply(args, &mut specs)?;
+    Ok(subjects)
+}
+
+fn named(
+    global: &Global,
+    name: &str,
+    monitors: &mut Option<Vec<Monitor>>,
+) -> Result<Option<Monitor>, CommandError> {
+    if monitors.is_none() {
+        *monitors = Some(read(global)?);
+    }
+    Ok(monitors.iter().flatten().find(|monitor| monitor.name == name).cloned())
+}
+
+/// The file's monitors, without a look at its plugins: nothing is told to anybody.
+fn read(global: &Global) -> Result<Vec<Monitor>, CommandError> {
+    let Some(path) = file::find(global) else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
+    })?;
+    let silent: Vec<String> =
+        config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
+    let reading = config::read(&text, Notifiers { described: &[], silent: &silent });
+    let config = reading.config.ok_or_else(|| {
+        CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
+            .hint("`uptime config check` says which")
+    })?;
+    Ok(config.monitors)
+}
+
+fn shown(typed: &str, spec: &CheckSpec) -> String {
+    match spec {
+        CheckSpec::Http(http) if !http.url.username().is_empty() || http.url.password().is_some() => {
+            spec.target()
+        }
+        _ => typed.to_owned(),
+    }
+}
