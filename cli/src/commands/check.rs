@@ -10,10 +10,12 @@ mod repeat;
 mod subject;
 
 use crate::args::{CheckArgs, Global};
+use crate::descriptors;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use std::sync::Arc;
 use subject::Subject;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome};
@@ -29,7 +31,7 @@ pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result
     }
     if args.count.is_some() || args.interval.is_some() {
         let subjects = shared(subject::subjects(global, args)?);
-        return repeat::run(args, &checker()?, &subjects, printer).await;
+        return repeat::run(args, &Bench::new()?, &subjects, printer).await;
     }
     let subjects = shared(subject::subjects(global, args)?);
     let steps = printer.is_terminal().then(|| printer.steps());
@@ -37,7 +39,7 @@ pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result
         steps.step("checking");
     }
     let (mut outcomes, mut entries) = (Vec::new(), Vec::new());
-    for running in begin(&checker()?, &subjects) {
+    for running in Bench::new()?.begin(&subjects) {
         let checked = ended(running).await?;
         outcomes.push(checked.report.outcome());
         if printer.streams() { display::list(printer, &[checked]) } else { entries.push(checked) }
@@ -54,7 +56,7 @@ pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result
 async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
     let subjects = shared(subject::subjects(global, args)?);
     let mut all = Vec::with_capacity(subjects.len());
-    for running in begin(&checker()?, &subjects) {
+    for running in Bench::new()?.begin(&subjects) {
         all.push(ended(running).await?);
     }
     Ok(all)
@@ -71,17 +73,34 @@ fn shared(subjects: Vec<Subject>) -> Vec<Arc<Subject>> {
     subjects.into_iter().map(Arc::new).collect()
 }
 
-/// Begins all at once: together they take as long as the slowest.
-fn begin(checker: &Checker, subjects: &[Arc<Subject>]) -> Vec<JoinHandle<Checked>> {
-    let begin = |subject: &Arc<Subject>| {
-        let (checker, subject) = (checker.clone(), Arc::clone(subject));
-        tokio::spawn(async move {
-            let at = jiff::Timestamp::now();
-            let report = checker.check(&subject.spec, subject.timeout).await;
-            Checked { subject, report, at }
-        })
-    };
-    subjects.iter().map(begin).collect()
+/// What checks run on: the engine, and as much room as there are descriptors for.
+struct Bench {
+    checker: Checker,
+    room: Arc<Semaphore>,
+}
+
+impl Bench {
+    fn new() -> Result<Self, CommandError> {
+        let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
+        Ok(Self { checker: checker()?, room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) })
+    }
+
+    /// Begins all at once: together they take as long as the slowest. What there is no room for yet waits for it, and its
+    /// time begins when it does.
+    fn begin(&self, subjects: &[Arc<Subject>]) -> Vec<JoinHandle<Checked>> {
+        let begin = |subject: &Arc<Subject>| {
+            let (checker, room, subject) =
+                (self.checker.clone(), Arc::clone(&self.room), Arc::clone(subject));
+            tokio::spawn(async move {
+                // Never closed.
+                let _room = room.acquire().await;
+                let at = jiff::Timestamp::now();
+                let report = checker.check(&subject.spec, subject.timeout).await;
+                Checked { subject, report, at }
+            })
+        };
+        subjects.iter().map(begin).collect()
+    }
 }
 
 async fn ended(running: JoinHandle<Checked>) -> Result<Checked, CommandError> {

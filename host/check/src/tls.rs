@@ -1,146 +1,164 @@
-//! TLS: the handshake with a target, and what its failure means.
+//! TLS: the handshake with a target, and what it shows.
 //!
 //! Every handshake is a full one. A resumed session does not show its certificate again, and a check that does not
-//! look at the certificate would go on being green after it expired.
+//! look at the certificate would go on being green after it expired. What a target shows is evidence in any case,
+//! whether it is trusted or not.
+
+mod certificate;
+mod failure;
+mod judge;
+mod material;
+mod record;
+
+pub(crate) use failure::late_refusal;
+pub(crate) use judge::judge;
 
 use crate::trace::{Step, Trace};
-use jiff::Timestamp;
-use rustls::client::Resumption;
-use rustls::crypto::ring;
-use rustls::pki_types::{ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError, RootCertStore};
-use std::io;
+use failure::Attempt;
+use material::{Material, Materials};
+use record::Record;
+use rustls::pki_types::ServerName;
+use rustls::{Error as TlsError, ProtocolVersion, RootCertStore};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use uptime_core::check::{Failure, FailureClass};
+use uptime_core::check::{Failure, FailureClass, TlsEvidence};
+use uptime_core::monitor::{TlsSpec, TlsVersion};
 
 pub(crate) struct Tls {
-    connector: TlsConnector,
-    /// Why nothing can be trusted, when there is no root.
-    no_roots: Option<String>,
+    materials: Materials,
+}
+
+/// The protocols that are offered to be spoken over TLS (ALPN). The target's choice is
+/// `stream.get_ref().1.alpn_protocol()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offers {
+    /// None: whatever the port is for.
+    Nothing,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Both, HTTP/2 rather.
+    Http2Or1,
+}
+
+impl Offers {
+    fn protocols(self) -> &'static [&'static str] {
+        match self {
+            Self::Nothing => &[],
+            Self::Http1 => &["http/1.1"],
+            Self::Http2 => &["h2"],
+            Self::Http2Or1 => &["h2", "http/1.1"],
+        }
+    }
 }
 
 impl Tls {
     /// Trusts what this machine trusts.
     pub(crate) fn native() -> Result<Self, TlsError> {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        // A single certificate that rustls can't read is no reason to trust none of the others.
-        roots.add_parsable_certificates(found.certs);
-        let reason = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
-        let tls = Self::with_roots(roots)?;
-        Ok(Self { no_roots: tls.no_roots.map(|_| reason), ..tls })
+        Ok(Self { materials: Materials::new(Material::native()?) })
     }
 
     pub(crate) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
-        let no_roots = roots.is_empty().then(|| "none was given".to_owned());
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), no_roots })
+        Ok(Self { materials: Materials::new(Material::with_roots(roots, "none was given")?) })
     }
 
-    /// Shakes hands with the target, which must prove that it is `host`.
+    /// Shakes hands with the target, which must prove that it is `host` (or the `server_name` of `spec`). Writes what
+    /// it shows into the trace's hop, also when it fails.
     pub(crate) async fn handshake(
         &self,
+        spec: &TlsSpec,
         host: &str,
+        offers: Offers,
         stream: TcpStream,
         trace: &mut Trace,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        if let Some(reason) = &self.no_roots {
+        let material = self.materials.of(spec)?;
+        if let (Some(reason), true) = (&material.no_roots, spec.verify) {
             let message = format!(
                 "this machine trusts no certificate ({reason}): install the package `ca-certificates`, or set `SSL_CERT_FILE`"
             );
             return Err(Failure::new(FailureClass::Settings, message));
         }
         // The dot that ends an absolute name belongs to DNS, and is in no certificate.
-        let name = host.strip_suffix('.').unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            Failure::new(FailureClass::Settings, format!("`{host}` is no name that a certificate could have"))
+        let name = spec.server_name.as_deref().unwrap_or(host);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let server = ServerName::try_from(name.to_owned()).map_err(|_| {
+            Failure::new(FailureClass::Settings, format!("`{name}` is no name that a certificate could have"))
         })?;
+        let mut config = material.config.clone();
+        let record = Arc::new(Record::new(material, host, spec.verify));
+        config.alpn_protocols = offers.protocols().iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.client_auth_cert_resolver = record.clone();
+        config.dangerous().set_certificate_verifier(record.clone());
         let since = trace.enter(Step::Tls(host.to_owned()));
-        let shaken = self.connector.connect(name, stream).await;
+        let shaken = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
         trace.hop.phases.tls = Some(since.elapsed());
-        shaken.map_err(|error| failure(host, &error))
+        let seen = record.take();
+        let version = shaken.as_ref().ok().and_then(|stream| version(stream));
+        let answered = !seen.chain.is_empty();
+        if answered || version.is_some() {
+            let (distrust, chain) = (seen.distrust.clone(), seen.chain);
+            trace.hop.tls =
+                Some(TlsEvidence { version, distrust, chain, asks_for_client: record.asked_for_ours() });
+        }
+        shaken.map_err(|error| match seen.distrust {
+            Some(distrust) if spec.verify => distrust,
+            _ => Attempt {
+                host,
+                name,
+                protocols: &offers.protocols().join(", "),
+                answered,
+                asked_for_ours: record.asked_for_ours(),
+                has_ours: record.has_ours(),
+            }
+            .failure(&error),
+        })
     }
 }
 
-fn failure(host: &str, error: &io::Error) -> Failure {
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
-        let (class, words) = super::errno::classify(error);
-        let class = if class.is_ours() { class } else { FailureClass::TlsHandshake };
-        return Failure::new(class, format!("the TLS handshake with `{host}` broke off: {words}"));
+/// How much longer than the handshake a target may take to refuse us after it.
+const SETTLE_GRACE: Duration = Duration::from_millis(200);
+
+/// Waits for what a target that asked for our certificate says next. With TLS 1.3 the handshake is done on our side
+/// before the target has looked at it; then it sends a ticket, or an alert, or, since it need not, nothing.
+pub(crate) async fn settle(
+    stream: &mut TlsStream<TcpStream>,
+    host: &str,
+    trace: &mut Trace,
+) -> Result<(), Failure> {
+    let limit = SETTLE_GRACE + trace.hop.phases.tls.unwrap_or_default() * 2;
+    let next = async {
+        stream.get_ref().0.readable().await?;
+        let mut byte = [0; 1];
+        let mut buffer = ReadBuf::new(&mut byte);
+        // A ticket is not given out: it leaves the read pending.
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer))).await {
+            Poll::Ready(read) => read,
+            Poll::Pending => Ok(()),
+        }
     };
-    match tls {
-        TlsError::InvalidCertificate(reason) => certificate(host, reason),
-        TlsError::InvalidMessage(_) => Failure::new(
-            FailureClass::TlsHandshake,
-            format!("`{host}` does not speak TLS on this port: {tls}"),
-        ),
-        TlsError::AlertReceived(AlertDescription::UnrecognisedName) => Failure::new(
-            FailureClass::TlsWrongName,
-            format!("`{host}` says that it has no certificate for this name"),
-        ),
-        other => Failure::new(
-            FailureClass::TlsHandshake,
-            format!("the TLS handshake with `{host}` failed: {other}"),
-        ),
+    match timeout(limit, next).await {
+        Ok(Err(error)) => match late_refusal(host, &error) {
+            Some((class, words)) => Err(Failure::new(class, words)),
+            None => Ok(()),
+        },
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 
-fn certificate(host: &str, reason: &CertificateError) -> Failure {
-    let class_and_words = match reason {
-        CertificateError::UnknownIssuer => {
-            (FailureClass::TlsUnknownIssuer, "is from an issuer that is not trusted here".to_owned())
-        }
-        CertificateError::BadSignature => {
-            (FailureClass::TlsUnknownIssuer, "is not signed by the issuer that it names".to_owned())
-        }
-        CertificateError::Other(other) if is_ca_as_leaf(other) => (
-            FailureClass::TlsUnknownIssuer,
-            "is a CA's own, which no server may show (self-signed?)".to_owned(),
-        ),
-        CertificateError::Expired => (FailureClass::TlsExpired, "has expired".to_owned()),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            (FailureClass::TlsExpired, format!("expired on {}", instant(*not_after)))
-        }
-        CertificateError::NotValidYet => (FailureClass::TlsExpired, "is not valid yet".to_owned()),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            (FailureClass::TlsExpired, format!("is not valid before {}", instant(*not_before)))
-        }
-        CertificateError::NotValidForName => (FailureClass::TlsWrongName, "is for another name".to_owned()),
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            let failure = Failure::new(
-                FailureClass::TlsWrongName,
-                format!("the certificate of `{host}` is for another name"),
-            );
-            return failure
-                .with(host, presented.iter().map(|name| dns_name(name)).collect::<Vec<_>>().join(", "));
-        }
-        other => (FailureClass::TlsHandshake, format!("is not acceptable: {other}")),
-    };
-    let (class, words) = class_and_words;
-    Failure::new(class, format!("the certificate of `{host}` {words}"))
-}
-
-/// Webpki's verdict on the certificate that `openssl req -x509` makes. Its type is not part of rustls' interface;
-/// its name is what there is.
-fn is_ca_as_leaf(error: &rustls::OtherError) -> bool {
-    format!("{:?}", error.0) == "CaUsedAsEndEntity"
-}
-
-/// `DnsName("example.com")`, as rustls lists the names, without the wrapping.
-fn dns_name(listed: &str) -> &str {
-    listed.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")")).unwrap_or(listed)
-}
-
-fn instant(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.as_secs()).ok();
-    let timestamp = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    timestamp.map_or_else(|| "a day beyond all calendars".to_owned(), |timestamp| timestamp.to_string())
+fn version(stream: &TlsStream<TcpStream>) -> Option<TlsVersion> {
+    match stream.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => Some(TlsVersion::Tls12),
+        Some(ProtocolVersion::TLSv1_3) => Some(TlsVersion::Tls13),
+        _ => None,
+    }
 }

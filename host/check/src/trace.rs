@@ -4,6 +4,8 @@
 //! is left of it, and enough to say which step did not end.
 
 use crate::http::Marks;
+use crate::resolve::Asked;
+use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +15,20 @@ use uptime_core::duration;
 
 /// What a check is waiting for.
 pub(crate) enum Step {
-    /// The resolver's answer for this name.
-    Resolve(String),
+    /// The answer for this name of whoever was asked.
+    Resolve(String, Arc<Asked>),
     /// The connection to this address.
     Connect(SocketAddr),
+    /// A proxy's connection to the target (`host:port`).
+    Tunnel { proxy: String, target: String },
     /// The TLS handshake with this name.
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
     Answer(String, Arc<Marks>),
+    /// What we say to this target (`host:port`) to be taken.
+    Send(String),
+    /// A target's words, whose progress the hearing tells.
+    Hear(Arc<Hearing>),
 }
 
 /// The evidence of a running check.
@@ -34,6 +42,8 @@ pub(crate) struct Trace {
     pub(crate) warnings: Vec<Failure>,
     pub(crate) echoes: Option<Echoes>,
     step: Option<(Step, Instant)>,
+    /// The proxy that is being connected to: until that is done, no trouble is the target's.
+    proxy: Option<String>,
 }
 
 impl Trace {
@@ -45,6 +55,17 @@ impl Trace {
     pub(crate) fn next_hop(&mut self) {
         self.earlier.push(std::mem::take(&mut self.hop));
         self.step = None;
+    }
+
+    /// Begins the same hop again, with another connection.
+    pub(crate) fn hop_again(&mut self) {
+        self.hop = Hop { url: self.hop.url.take(), ..Hop::default() };
+        self.step = None;
+    }
+
+    /// From now on what is waited for is that proxy, or nobody but the target.
+    pub(crate) fn on_the_way_to(&mut self, proxy: Option<String>) {
+        self.proxy = proxy;
     }
 
     /// Says what is waited for from now on; the answer is where the wait began.
@@ -65,16 +86,20 @@ impl Trace {
         };
         let waited = Some(since.elapsed());
         let (class, message) = match step {
-            Step::Resolve(host) => {
+            Step::Resolve(host, asked) => {
                 self.hop.phases.dns = waited;
-                (
-                    FailureClass::Resolver,
-                    format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"),
-                )
+                return asked.cut_off(&host, &limit);
             }
             Step::Connect(address) => {
                 self.hop.phases.connect = waited;
                 (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
+            }
+            Step::Tunnel { proxy, target } => {
+                *self.hop.phases.connect.get_or_insert_default() += waited.unwrap_or_default();
+                (
+                    FailureClass::ConnectTimeout,
+                    format!("the proxy `{proxy}` did not connect to {target} within {limit}"),
+                )
             }
             Step::Tls(name) => {
                 self.hop.phases.tls = waited;
@@ -83,6 +108,11 @@ impl Trace {
                     format!("the TLS handshake with `{name}` did not end within {limit}"),
                 )
             }
+            Step::Send(target) => (
+                FailureClass::FirstByteTimeout,
+                format!("`{target}`: connected, and what is sent was not taken within {limit}"),
+            ),
+            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, &limit),
             Step::Answer(request, marks) => {
                 marks.complete(&mut self.hop.phases);
                 if self.hop.phases.transfer.is_some() {
@@ -98,7 +128,12 @@ impl Trace {
                 }
             }
         };
-        Failure::new(class, message)
+        match &self.proxy {
+            Some(proxy) if !class.is_ours() => {
+                Failure::new(FailureClass::Proxy, format!("the proxy `{proxy}`: {message}"))
+            }
+            _ => Failure::new(class, message),
+        }
     }
 
     pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {

@@ -117,7 +117,7 @@ impl CheckSpec {
 }
 
 /// How a name becomes the addresses that are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lookup {
     /// Which of them.
     #[serde(default)]
@@ -128,7 +128,7 @@ pub struct Lookup {
 }
 
 /// Which addresses of a name are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpFamily {
     /// Whatever the name has, in the resolver's order; the first that answers.

@@ -2,7 +2,7 @@
 //!
 //! The exit code is that of the worst check: somebody who watches for a minute wants to know of the one that failed.
 
-use super::{Checked, Subject, begin, display, ended, exit};
+use super::{Bench, Checked, Subject, display, ended, exit};
 use crate::args::CheckArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output::{FAINT, Printer, ms, rfc3339, state_style};
@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
-use uptime_check::Checker;
 use uptime_core::check::Outcome;
 
 /// From one round to the next, when nobody says it; as `ping` does it.
@@ -20,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     args: &CheckArgs,
-    checker: &Checker,
+    bench: &Bench,
     subjects: &[Arc<Subject>],
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
@@ -49,7 +48,7 @@ pub(super) async fn run(
         // A round that took longer than the interval moves those after it.
         due = (due + interval).max(Instant::now());
         round += 1;
-        for (running, tally) in begin(checker, subjects).into_iter().zip(&mut tallies) {
+        for (running, tally) in bench.begin(subjects).into_iter().zip(&mut tallies) {
             let abort = running.abort_handle();
             let checked = tokio::select! {
                 // A check that is cut off says nothing of its target, and is not counted.

@@ -54,12 +54,17 @@ pub struct TlsEvidence {
     pub distrust: Option<Failure>,
     /// The target's certificates as they came, its own first.
     pub chain: Vec<Certificate>,
+    /// Whether the target wanted a certificate of ours.
+    pub asks_for_client: bool,
 }
 
 impl TlsEvidence {
-    /// The certificate that ends first.
+    /// The certificate that ends first, of those that count.
     pub fn first_to_end(&self) -> Option<&Certificate> {
-        self.chain.iter().min_by_key(|certificate| certificate.not_after)
+        self.chain
+            .iter()
+            .filter(|certificate| certificate.counts)
+            .min_by_key(|certificate| certificate.not_after)
     }
 }
 
@@ -78,6 +83,9 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// SHA-256 of its DER form, in hexadecimal digits.
     pub sha256: String,
+    /// Whether it is on the way from the target's own certificate to one that is trusted here. What else a target
+    /// sends (its root, an old cross-signature) may end without consequence.
+    pub counts: bool,
 }
 
 /// What became of a ping's echoes.

@@ -348,6 +348,10 @@ fn the_starters_examples_read_and_say_the_defaults() {
     let config = valid(&uncommented.join("\n"));
     assert_eq!((config.monitors.len(), config.channels.len()), (4, 4));
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
+    assert_eq!(
+        (config.checks.witnesses.len(), config.checks.per_host),
+        (2, ChecksSection::default().per_host)
+    );
     for name in [MONITOR_CHECKS, NOTIFICATIONS] {
         let section = config.queues.section(name).expect("one of the two");
         assert!(section.tries.is_some() && section.concurrency.is_some());
@@ -363,6 +367,7 @@ fn the_reference_is_what_is_read() {
     };
     let queue = ["sleep", "tries", "timeout", "backoff", "retry_after", "concurrency"];
     assert_eq!(keys("database", None), ["url"]);
+    assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
     assert_eq!(keys("queues.monitor-checks", None), queue);
     assert_eq!(keys("queues.notifications", None), queue);
     assert_eq!(keys("channels.NAME", None), ["notifier", "enabled", "events", "groups", "tags", "allow"]);

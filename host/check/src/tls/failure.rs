@@ -1,0 +1,344 @@
+//! What an error of the TLS library says about the target, as tables.
+//!
+//! Each text says what to look at, in the words of those who run servers; the class is what rules and filters see.
+
+use super::certificate::Read;
+use crate::errno;
+use jiff::Timestamp;
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError, OtherError, PeerIncompatible};
+use std::io;
+use uptime_core::check::{Certificate, Failure, FailureClass};
+
+/// Why the certificate of `host` is not trusted. `chain` is what the target showed.
+pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure {
+    let TlsError::InvalidCertificate(reason) = error else {
+        return of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {error}"));
+    };
+    let own = chain.first();
+    match reason {
+        CertificateError::UnknownIssuer => unknown_issuer(host, chain),
+        CertificateError::BadSignature => {
+            let issuer = own.map_or("the issuer that it names", |own| &own.certificate.issuer);
+            let words = format!("is not signed by `{issuer}`, whose name it bears");
+            of_certificate(FailureClass::TlsUnknownIssuer, host, &words)
+        }
+        CertificateError::Expired => of_certificate(FailureClass::TlsExpired, host, "has expired"),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let end = timestamp(*not_after);
+            let by = |certificate: &Certificate| certificate.not_after == end;
+            let words = whose(chain, by, |of| format!("{of}expired on {end}"));
+            of_certificate(FailureClass::TlsExpired, host, &words)
+                .with(format!("valid on {}", timestamp(*time)), format!("valid until {end}"))
+        }
+        CertificateError::NotValidYet => {
+            of_certificate(FailureClass::TlsNotYetValid, host, "is not valid yet")
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let start = timestamp(*not_before);
+            let by = |certificate: &Certificate| certificate.not_before == start;
+            let words = whose(chain, by, |of| format!("{of}is not valid before {start}"));
+            of_certificate(FailureClass::TlsNotYetValid, host, &words)
+                .with(format!("valid on {}", timestamp(*time)), format!("valid from {start}"))
+        }
+        CertificateError::NotValidForName => {
+            of_certificate(FailureClass::TlsWrongName, host, "is for another name")
+        }
+        CertificateError::NotValidForNameContext { expected, .. } => {
+            let names = own.map_or(&[][..], |own| &own.certificate.names);
+            let (words, got) = match names {
+                [] => (
+                    "is for no name at all (a common name alone has not counted for years)",
+                    "no name".into(),
+                ),
+                names => ("is for another name", names.join(", ")),
+            };
+            of_certificate(FailureClass::TlsWrongName, host, words).with(expected.to_str(), got)
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => algorithm(host, chain),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            let words = "is not meant for servers (its extended key usage lacks `serverAuth`)";
+            of_certificate(FailureClass::TlsHandshake, host, words)
+        }
+        CertificateError::Revoked => {
+            of_certificate(FailureClass::TlsHandshake, host, "was revoked by its issuer")
+        }
+        CertificateError::BadEncoding => of_certificate(
+            FailureClass::TlsHandshake,
+            host,
+            "can't be read: it is no X.509 certificate of version 3",
+        ),
+        CertificateError::UnhandledCriticalExtension => of_certificate(
+            FailureClass::TlsHandshake,
+            host,
+            "has a critical extension that nobody knows here",
+        ),
+        CertificateError::Other(other) => of_other(host, other, chain),
+        other => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {other}")),
+    }
+}
+
+/// WebPKI's verdicts that rustls has no name for. Their type is not part of its interface; their names are what there
+/// is.
+fn of_other(host: &str, other: &OtherError, chain: &[Read]) -> Failure {
+    let verdict = format!("{:?}", other.0);
+    match verdict.as_str() {
+        "CaUsedAsEndEntity" if chain.first().is_some_and(Read::is_self_issued) => self_signed(host),
+        "CaUsedAsEndEntity" => {
+            let words = "is an authority's own (`CA:TRUE`), which no server may show";
+            of_certificate(FailureClass::TlsHandshake, host, words)
+        }
+        "NameConstraintViolation" => {
+            let words = "is for a name that its authority may not vouch for (name constraints)";
+            of_certificate(FailureClass::TlsHandshake, host, words)
+        }
+        "PathLenConstraintViolated" => {
+            let words = "comes over more intermediate authorities than the one above them allows";
+            of_certificate(FailureClass::TlsHandshake, host, words)
+        }
+        "EndEntityUsedAsCa" => {
+            let words = "is signed with a certificate that is no authority's (`CA:FALSE`)";
+            of_certificate(FailureClass::TlsHandshake, host, words)
+        }
+        "UnsupportedCertVersion" => {
+            let words = "is of X.509 version 1 or 2, which is no longer safe";
+            of_certificate(FailureClass::TlsTooOld, host, words)
+        }
+        _ => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {verdict}")),
+    }
+}
+
+fn of_certificate(class: FailureClass, host: &str, words: &str) -> Failure {
+    Failure::new(class, format!("the certificate of `{host}` {words}"))
+}
+
+fn self_signed(host: &str) -> Failure {
+    of_certificate(FailureClass::TlsSelfSigned, host, "is self-signed, and not trusted here")
+}
+
+/// The end of the way from the target's certificate up tells what is wrong with it.
+fn unknown_issuer(host: &str, chain: &[Read]) -> Failure {
+    let failed = |words: &str| of_certificate(FailureClass::TlsUnknownIssuer, host, words);
+    let Some(own) = chain.first() else {
+        return failed("is from an issuer that is not trusted here");
+    };
+    if own.is_self_issued() {
+        return self_signed(host);
+    }
+    // Those that count follow each other by their issuers; the last one's is the one that is not known.
+    let counting = || chain.iter().filter(|read| read.certificate.counts);
+    let top =
+        counting().find(|read| read.is_self_issued() || !counting().any(|other| read.is_issued_by(other)));
+    let top = top.unwrap_or(own);
+    let issuer = &top.certificate.issuer;
+    if top.is_self_issued() {
+        failed(&format!("comes from `{issuer}`, an authority that is not trusted here"))
+    } else {
+        failed(&format!(
+            "comes from `{issuer}`, which is not trusted here and was not sent along: probably an intermediate certificate is missing"
+        ))
+    }
+}
+
+/// Says of a fault in time whether it is the target's own certificate or one above.
+fn whose(chain: &[Read], is_it: impl Fn(&Certificate) -> bool, words: impl Fn(&str) -> String) -> String {
+    match chain.iter().map(|read| &read.certificate).position(|certificate| is_it(certificate)) {
+        Some(index) if index > 0 => {
+            let subject = &chain[index].certificate.subject;
+            words(&format!("comes from `{subject}`, whose own "))
+        }
+        _ => words(""),
+    }
+}
+
+fn algorithm(host: &str, chain: &[Read]) -> Failure {
+    let is_broken = |read: &&Read| {
+        let name = read.signed_with.to_ascii_lowercase();
+        ["sha1", "md5", "md2"].iter().any(|broken| name.contains(broken))
+    };
+    match (chain.iter().filter(|read| read.certificate.counts).find(is_broken), chain.first()) {
+        (Some(read), _) => {
+            let words = format!("is signed with `{}`, which is no longer safe", read.signed_with);
+            of_certificate(FailureClass::TlsTooOld, host, &words)
+        }
+        (None, own) => {
+            let name = own.map_or("an algorithm", |own| &own.signed_with);
+            let words = format!("is signed in a way that is not known here (`{name}`)");
+            of_certificate(FailureClass::TlsHandshake, host, &words)
+        }
+    }
+}
+
+/// Why the target did not prove that it has the key of its certificate.
+pub(super) fn unproven(host: &str, error: &TlsError, own: Option<&Read>) -> Failure {
+    if let Some(bits) = own.and_then(|own| own.weak_rsa_bits) {
+        return of_certificate(FailureClass::TlsTooOld, host, "has a key that is too short to be safe")
+            .with("RSA of 2048 bits", format!("RSA of {bits} bits"));
+    }
+    match error {
+        TlsError::InvalidCertificate(CertificateError::BadSignature) => {
+            let message = format!("`{host}` does not prove that it has the key of its certificate");
+            Failure::new(FailureClass::TlsHandshake, message)
+        }
+        TlsError::InvalidCertificate(_) => distrust(host, error, own.map_or(&[], std::slice::from_ref)),
+        error => {
+            let message = format!("`{host}` does not prove that it has the key of its certificate: {error}");
+            Failure::new(FailureClass::TlsHandshake, message)
+        }
+    }
+}
+
+/// What is known of a handshake that ended before its time.
+pub(super) struct Attempt<'a> {
+    /// Who was spoken to.
+    pub(super) host: &'a str,
+    /// Who was asked for.
+    pub(super) name: &'a str,
+    /// The protocols that were offered.
+    pub(super) protocols: &'a str,
+    /// Whether the target showed a certificate.
+    pub(super) answered: bool,
+    /// Whether it asked for ours, and whether we have one.
+    pub(super) asked_for_ours: bool,
+    pub(super) has_ours: bool,
+}
+
+impl Attempt<'_> {
+    pub(super) fn failure(&self, error: &io::Error) -> Failure {
+        let host = self.host;
+        let Some(tls) = library_error(error) else {
+            let (class, words) = errno::classify(error);
+            let class = if class.is_ours() { class } else { FailureClass::TlsHandshake };
+            return Failure::new(class, format!("the TLS handshake with `{host}` broke off: {words}"));
+        };
+        match tls {
+            TlsError::AlertReceived(alert) => self.refused(*alert),
+            TlsError::InvalidMessage(_) if !self.answered => {
+                let message = format!("`{host}` does not speak TLS on this port");
+                Failure::new(FailureClass::TlsHandshake, message).with("TLS", "something else")
+            }
+            TlsError::PeerIncompatible(reason) => incompatible(host, reason),
+            TlsError::NoCertificatesPresented => {
+                Failure::new(FailureClass::TlsHandshake, format!("`{host}` shows no certificate"))
+            }
+            other => Failure::new(
+                FailureClass::TlsHandshake,
+                format!("the TLS handshake with `{host}` failed: {other}"),
+            ),
+        }
+    }
+
+    fn refused(&self, alert: Alert) -> Failure {
+        let host = self.host;
+        if alert == Alert::CertificateRequired || self.asked_for_ours && is_about_ours(alert) {
+            return Failure::new(FailureClass::TlsClientCertificate, about_ours(host, alert, self.has_ours));
+        }
+        match alert {
+            Alert::UnrecognisedName => {
+                let message = format!("`{host}` says that it has no certificate for `{}`", self.name);
+                Failure::new(FailureClass::TlsWrongName, message).with(self.name, "unrecognized_name")
+            }
+            Alert::ProtocolVersion => old_versions(host),
+            // Of a target that did not get as far as its certificate: nothing that we offer suits it.
+            Alert::InsufficientSecurity | Alert::HandshakeFailure if !self.answered => {
+                let message = format!(
+                    "`{host}` refuses all versions and ciphers of TLS that are still safe (or, as some do in these words, the name `{}`)",
+                    self.name
+                );
+                Failure::new(FailureClass::TlsTooOld, message).with("TLS 1.2 or newer", alert_name(alert))
+            }
+            Alert::NoApplicationProtocol => {
+                let message = format!("`{host}` speaks another protocol over TLS than was asked for");
+                Failure::new(FailureClass::TlsHandshake, message).with(self.protocols, "none of them")
+            }
+            alert => {
+                let message = format!("`{host}` ended the TLS handshake: `{}`", alert_name(alert));
+                Failure::new(FailureClass::TlsHandshake, message)
+            }
+        }
+    }
+}
+
+fn old_versions(host: &str) -> Failure {
+    let message = format!("`{host}` speaks no version of TLS that is still safe");
+    Failure::new(FailureClass::TlsTooOld, message).with("TLS 1.2 or newer", "an older one")
+}
+
+fn incompatible(host: &str, reason: &PeerIncompatible) -> Failure {
+    match reason {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => old_versions(host),
+        reason => Failure::new(
+            FailureClass::TlsHandshake,
+            format!("`{host}` and this monitor have no way to speak TLS in common: {reason:?}"),
+        ),
+    }
+}
+
+/// The failure of a connection whose handshake was done on our side, should the target refuse it only then, as TLS 1.3
+/// lets it: class and words. `None`: the connection broke for another reason.
+pub(crate) fn late_refusal(host: &str, error: &io::Error) -> Option<(FailureClass, String)> {
+    let words = match library_error(error)? {
+        TlsError::AlertReceived(alert) if is_about_ours(*alert) => {
+            let has_ours = *alert != Alert::CertificateRequired;
+            return Some((FailureClass::TlsClientCertificate, about_ours(host, *alert, has_ours)));
+        }
+        TlsError::AlertReceived(alert) => {
+            format!("`{host}` ended the TLS connection: `{}`", alert_name(*alert))
+        }
+        other => format!("the TLS connection with `{host}` broke: {other}"),
+    };
+    Some((FailureClass::TlsHandshake, words))
+}
+
+fn library_error(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The alerts with which a target that asked for our certificate says what it thinks of it (RFC 8446, 6.2).
+fn is_about_ours(alert: Alert) -> bool {
+    matches!(
+        alert,
+        Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::CertificateRequired
+    )
+}
+
+fn about_ours(host: &str, alert: Alert, has_ours: bool) -> String {
+    let alert = alert_name(alert);
+    if has_ours {
+        format!("`{host}` does not accept our client certificate: `{alert}`")
+    } else {
+        format!("`{host}` wants a client certificate (`{alert}`): set `client_certificate` and `client_key`")
+    }
+}
+
+/// `handshake_failure`, as the RFCs write it.
+fn alert_name(alert: Alert) -> String {
+    let Some(name) = alert.as_str() else { return format!("alert {}", u8::from(alert)) };
+    let mut text = String::with_capacity(name.len() + 4);
+    let mut before = 'A';
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            text.push('_');
+        }
+        text.push(c.to_ascii_lowercase());
+        before = c;
+    }
+    text
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    let seconds = i64::try_from(time.as_secs()).ok();
+    seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
+}
