@@ -183,3 +183,34 @@ fn a_monitor_of_the_file_is_checked_by_its_name() {
     let (_, code) = said(check(&["teapto", "--config"]).arg(&file));
     assert_eq!(code, 2);
 }
+
+#[test]
+fn conditions_on_json_and_headers_decide() {
+    let http = HttpTarget::start();
+    http.answer(Reply::ok().body(r#"{"status": "ok", "items": [{"ok": true}, {"ok": false}]}"#));
+    let ok = ["--expect-json", "$.status == 'ok'", "--expect-json", "length($.items) == 2"];
+    check(&[&http.url()]).args(ok).args(["--expect-header", "Content-Length > 10"]).assert().code(0);
+    let (text, code) = said(check(&[&http.url(), "--json", "--expect-json", "$.items[*].ok == true"]));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{text}");
+    assert_eq!(found["got"].as_str(), Some("false at `$['items'][1]['ok']`"), "{text}");
+    check(&[&http.url(), "--expect-header", "X-None exists"]).assert().code(1);
+}
+
+#[test]
+fn a_target_that_is_slower_than_it_should_be_is_degraded_and_up() {
+    let http = HttpTarget::start();
+    // No connection takes no time at all.
+    let slow = ["--warn-latency", "0s"];
+    let (text, code) = said(check(&[&http.url()]).args(slow));
+    assert_eq!((code, text.split('\t').next()), (0, Some("degraded")), "{text}");
+    let (text, code) = said(check(&[&http.url(), "--nagios"]).args(slow));
+    assert!(text.starts_with("HTTP WARNING - "), "{text}");
+    assert_eq!(code, 1);
+    let (text, _) = said(check(&[&http.url(), "--json"]).args(slow));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((found["outcome"].as_str(), found["degraded"].as_bool()), (Some("up"), Some(true)), "{text}");
+    assert_eq!(found["warnings"][0]["class"], "latency", "{text}");
+}
