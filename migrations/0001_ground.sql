@@ -242,6 +242,14 @@ CREATE TABLE workers (
   running    integer NOT NULL           -- jobs in hand
 ) WITH (fillfactor = 50);
 
+-- Which hosts see and which are blind, as the witnesses have it that `[checks]` names; no row: none ever was.
+CREATE TABLE host_sight (
+  host        text PRIMARY KEY,
+  blind_since timestamptz,              -- NULL: it sees
+  told        bigint[] NOT NULL DEFAULT '{}',  -- the channels that were told so, and are owed the end
+  seen_at     timestamptz               -- when it saw again for the last time
+);
+
 -- What each worker finished in each minute, written with its sign of life.
 CREATE TABLE queue_throughput (
   queue     text NOT NULL,

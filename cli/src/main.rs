@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod confirm;
 mod database;
+mod descriptors;
 mod diagnostic;
 mod env;
 mod exit;

@@ -89,9 +89,25 @@ impl Installation {
 
     /// As [`start`](Self::start), with a log of the name `log`, and with variables.
     pub fn start_as(&self, log: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        self.spawn(std::process::Command::new(env!("CARGO_BIN_EXE_uptime")), log, args, variables)
+    }
+
+    /// As [`start`](Self::start), and it may open no more than so many files.
+    pub fn start_with_descriptors(&self, limit: u32, args: &[&str]) -> Process {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_uptime")]);
+        self.spawn(shell, "limited", args, &[])
+    }
+
+    fn spawn(
+        &self,
+        mut command: std::process::Command,
+        log: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Process {
         let log = self.folder.path().join(format!("{log}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"));
         for variable in FOREIGN {
             command.env_remove(variable);
         }

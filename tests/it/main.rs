@@ -1,6 +1,7 @@
 //! The whole program: the built binary, a real PostgreSQL, real sockets, real components.
 
 mod apply;
+mod bounds;
 mod canary;
 mod check;
 mod config;
@@ -16,6 +17,7 @@ mod queue;
 mod readme;
 mod schedule;
 mod service;
+mod sight;
 mod stops;
 mod torture;
 mod up;

@@ -95,17 +95,37 @@ impl TcpTarget {
 /// A port that does not answer at all, as behind a firewall that drops: its queue of connections is full.
 pub struct DeafTarget {
     address: SocketAddr,
-    _listener: TcpListener,
     _reserved: TcpSocket,
+    full: Option<FullQueue>,
+}
+
+/// A listener that accepts nothing, and the connections that fill its queue.
+struct FullQueue {
+    listener: TcpListener,
     _queue: Vec<std::net::TcpStream>,
 }
 
 impl DeafTarget {
     /// A target on 127.0.0.1. Linux only: other systems refuse when the queue is full.
     pub fn start() -> Self {
-        let ip: IpAddr = Ipv4Addr::LOCALHOST.into();
+        let mut target = Self::refusing();
+        target.deafen();
+        target
+    }
+
+    /// One that is not deaf yet: it refuses.
+    pub fn refusing() -> Self {
+        let (_reserved, address) = {
+            let _context = crate::runtime().enter();
+            reserve(Ipv4Addr::LOCALHOST.into())
+        };
+        Self { address, _reserved, full: None }
+    }
+
+    /// Does not answer from now on.
+    pub fn deafen(&mut self) {
+        let address = self.address;
         let _context = crate::runtime().enter();
-        let (reserved, address) = reserve(ip);
         let listener = bound(address).listen(0).expect("a port that is ours can be listened on");
         let patience = std::time::Duration::from_millis(200);
         let mut queue = Vec::new();
@@ -113,11 +133,24 @@ impl DeafTarget {
             queue.push(stream);
             assert!(queue.len() < 100, "the queue of {address} does not fill");
         }
-        Self { address, _listener: listener, _reserved: reserved, _queue: queue }
+        self.full = Some(FullQueue { listener, _queue: queue });
+    }
+
+    /// Refuses connections from now on, which is an answer.
+    pub fn refuse(&mut self) {
+        if let Some(full) = self.full.take() {
+            // Closing is not enough: a child process between its `fork` and its `exec` has the socket too.
+            let _ = rustix::net::shutdown(&full.listener, rustix::net::Shutdown::Both);
+        }
     }
 
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// As the command line takes it: `tcp://127.0.0.1:…`.
+    pub fn url(&self) -> String {
+        format!("tcp://{}", self.address)
     }
 }

@@ -1,10 +1,13 @@
 //! `uptime check`: targets once, without a database.
 
 use crate::args::CheckArgs;
+use crate::descriptors;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, state_style};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::monitor::CheckSpec;
@@ -13,6 +16,8 @@ use uptime_core::target;
 pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let specs = parse(&args.targets)?;
     let checker = checker()?;
+    let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
+    let room = Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)));
     let steps = printer.is_terminal().then(|| printer.steps());
     if let Some(steps) = &steps {
         steps.step("checking");
@@ -24,7 +29,10 @@ pub async fn run(args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandErr
         .zip(specs)
         .map(|(target, spec)| {
             let (checker, timeout, target) = (checker.clone(), args.timeout, shown(target, &spec));
+            let room = Arc::clone(&room);
             tokio::spawn(async move {
+                // Never closed.
+                let _room = room.acquire().await;
                 let report = checker.check(&spec, timeout).await;
                 Checked { target, kind: spec.kind(), report }
             })

@@ -4,8 +4,9 @@ mod display;
 
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
-use crate::commands::worker::{Ended, Workers, options, reread};
+use crate::commands::worker::{Ended, Workers, checks_at_once, checks_section, options, reread};
 use crate::database::Database;
+use crate::descriptors::{self, Descriptors};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
 use crate::output::Printer;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::grant::HostGrant;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
@@ -45,6 +46,7 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
+    let descriptors = descriptors::raise();
     let mut notifiers = file::notifiers(global)?;
     let mut file = file::read_to_apply(global, &notifiers).await?;
     let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
@@ -71,7 +73,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
         let round = stop.child_token();
         let mut running = pin!(watch(
             &database,
-            notifiers.clone(),
+            (notifiers.clone(), descriptors),
             (plan.clone(), earlier),
             &watchdog,
             printer,
@@ -107,6 +109,7 @@ struct Plan {
     of_file: (Vec<Channel>, Vec<Monitor>),
     of_command_line: (Vec<Channel>, Vec<Monitor>),
     queues: Vec<(&'static str, WorkerOptions)>,
+    checks: ChecksSection,
 }
 
 impl Plan {
@@ -123,7 +126,7 @@ impl Plan {
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
         let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
-        Ok(Self { of_file, of_command_line, queues })
+        Ok(Self { of_file, of_command_line, queues, checks: checks_section(file) })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
@@ -142,7 +145,7 @@ impl Plan {
 /// Runs the scheduler and both workers until `stop`.
 async fn watch(
     database: &Database,
-    notifiers: NotifierHost,
+    (notifiers, descriptors): (NotifierHost, Descriptors),
     (plan, earlier): (Plan, Absent),
     watchdog: &Watchdog,
     printer: &Printer,
@@ -169,7 +172,9 @@ async fn watch(
         }))
     };
     let (store, watchdog) = (database.store.clone(), watchdog.clone());
-    let workers = Workers { store, notifiers, observer: Arc::clone(&observer), watchdog };
+    let at_once = checks_at_once(descriptors, CONNECTIONS, &plan.queues);
+    let workers =
+        Workers { store, notifiers, checks: plan.checks, at_once, observer: Arc::clone(&observer), watchdog };
     let scheduling = async {
         let store = database.store.clone();
         let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;

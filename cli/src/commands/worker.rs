@@ -3,6 +3,7 @@
 use crate::args::{Global, WorkerArgs, WorkerCommand};
 use crate::commands::check::checker;
 use crate::database::Database;
+use crate::descriptors::{self, Descriptors};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
 use crate::output::Printer;
@@ -13,10 +14,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
+use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
-use uptime_engine::worker::{self, WorkerOptions};
+use uptime_engine::hosts::Bounds;
+use uptime_engine::sight::Sight;
+use uptime_engine::worker::{self, WorkerOptions, host_name};
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
 use uptime_store::{Store, StoreError};
@@ -24,9 +27,13 @@ use uptime_store::{Store, StoreError};
 /// Connections: what settles and claims, what listens, and for deliveries what records them side by side.
 const CONNECTIONS: u32 = 8;
 
+/// What a process has open when it can't be counted.
+const SURELY_OPEN: u64 = 16;
+
 pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> Result<Exit, CommandError> {
     // First: a stop that comes while it starts is a stop in order, too.
     let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
+    let descriptors = descriptors::raise();
     let mut notifiers = file::notifiers(global)?;
     let mut file = file::read(global, &notifiers).await?;
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
@@ -53,6 +60,8 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         let workers = Workers {
             store: database.store.clone(),
             notifiers: notifiers.clone(),
+            checks: checks_section(file.as_ref()),
+            at_once: checks_at_once(descriptors, CONNECTIONS, &queues),
             observer: Arc::clone(&observer),
             watchdog: watchdog.clone(),
         };
@@ -99,6 +108,10 @@ pub async fn reread<T>(
 pub struct Workers {
     pub store: Store,
     pub notifiers: NotifierHost,
+    /// What the file says of all checks.
+    pub checks: ChecksSection,
+    /// How many checks there are descriptors for.
+    pub at_once: usize,
     pub observer: Observer,
     /// Is told of the queues' loops that begin and end.
     pub watchdog: Watchdog,
@@ -133,14 +146,36 @@ impl Workers {
     async fn run_queue(
         &self,
         queue: &str,
-        options: WorkerOptions,
+        mut options: WorkerOptions,
         stop: CancellationToken,
     ) -> Result<Ended, CommandError> {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let QueueSettings { tries, backoff, .. } = options.settings.clone();
         let ended = if queue == MONITOR_CHECKS {
-            let handler = Checks::new(store.clone(), checker()?, Arc::clone(&observer), tries, backoff);
-            worker::run(store, Arc::new(handler), options, observer, stop).await
+            let (checker, sight) =
+                (checker()?, Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new));
+            // What can't run is left to others, and waits in the queue.
+            let slots = &mut options.settings.concurrency;
+            *slots = u32::try_from(self.at_once).map_or(*slots, |at_once| at_once.min(*slots));
+            let per_host = usize::try_from(self.checks.per_host).unwrap_or(usize::MAX);
+            let handler = Checks::new(
+                store.clone(),
+                checker.clone(),
+                Arc::new(Bounds::new(per_host, self.at_once)),
+                sight.clone(),
+                Arc::clone(&observer),
+                tries,
+                backoff,
+            );
+            let working = worker::run(store.clone(), Arc::new(handler), options, Arc::clone(&observer), stop);
+            match sight {
+                None => working.await,
+                // Also while it winds down: what still runs may have to ask.
+                Some(sight) => tokio::select! {
+                    ended = working => ended,
+                    never = sight.watch(&store, &checker, &observer) => match never {},
+                },
+            }
         } else {
             let notifiers = self.notifiers.clone();
             let handler = Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), tries, backoff);
@@ -158,6 +193,44 @@ pub enum Ended {
     Done,
     /// An operator asked for a restart.
     Restart,
+}
+
+/// How many checks there are descriptors for, beside `connections` to the database and what the other queues open. Said
+/// when it is less than the file or the command line asks for.
+pub fn checks_at_once(
+    descriptors: Descriptors,
+    connections: u32,
+    queues: &[(&'static str, WorkerOptions)],
+) -> usize {
+    let others = queues.iter().filter(|(queue, _)| *queue != MONITOR_CHECKS);
+    // A delivery has a connection, and asks a name server.
+    let deliveries: u64 = others.map(|(_, options)| 2 * u64::from(options.settings.concurrency)).sum();
+    // One more connection listens.
+    let others = descriptors::open().unwrap_or(SURELY_OPEN) + u64::from(connections) + 1 + deliveries;
+    let at_once = descriptors.checks_at_once(others);
+    let wanted = queues
+        .iter()
+        .find(|(queue, _)| *queue == MONITOR_CHECKS)
+        .map(|(_, options)| usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX));
+    if let (Some(limit), Some(wanted)) = (descriptors.limit, wanted) {
+        if at_once < wanted {
+            tracing::warn!(
+                limit,
+                at_once,
+                concurrency = wanted,
+                hint = "raise `ulimit -n` (systemd: `LimitNOFILE=`, supervisor: `minfds`)",
+                "fewer checks at once than asked for: the limit of file descriptors is low"
+            );
+        } else {
+            tracing::info!(limit, at_once = wanted, "file descriptors suffice for the checks at once");
+        }
+    }
+    at_once
+}
+
+/// What the file says of all checks.
+pub fn checks_section(file: Option<&ConfigFile>) -> ChecksSection {
+    file.map(|file| file.config.checks.clone()).unwrap_or_default()
 }
 
 /// The queues of a command's that `--queue` chooses; all of them when it is not there.

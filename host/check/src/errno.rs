@@ -71,7 +71,7 @@ fn failure_with(
 
 /// Whether this machine knows a way to the world in the family of `peer`. Connecting a UDP socket sends nothing; it
 /// asks the routing table, here about an address that is kept for documentation (RFC 5737, RFC 3849).
-fn has_any_route(peer: IpAddr) -> bool {
+pub(crate) fn has_any_route(peer: IpAddr) -> bool {
     let (local, world): (IpAddr, IpAddr) = match peer {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
         IpAddr::V6(_) => {

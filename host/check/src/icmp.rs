@@ -35,12 +35,8 @@ const HEADER_BYTES: usize = 8;
 
 /// The message that asks for `payload` to be sent back.
 pub(crate) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
-    let kind = match version {
-        Version::V4 => 8,
-        Version::V6 => 128,
-    };
     let mut message = Vec::with_capacity(HEADER_BYTES + payload.len());
-    message.extend_from_slice(&[kind, 0, 0, 0]);
+    message.extend_from_slice(&[request_kind(version), 0, 0, 0]);
     message.extend_from_slice(&echo.ident.to_be_bytes());
     message.extend_from_slice(&echo.sequence.to_be_bytes());
     message.extend_from_slice(payload);
@@ -69,48 +65,62 @@ fn parse_v4(packet: &[u8]) -> Option<Answer<'_>> {
         return None;
     }
     let (kind, code) = (*message.first()?, *message.get(1)?);
-    let reason = match (kind, code) {
-        (0, 0) => return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? }),
-        (3, 0) => "network unreachable",
-        (3, 1) => "host unreachable",
-        (3, 9 | 10 | 13) => "prohibited",
-        // Fragmentation needed: an echo is too small to mean it.
-        (3, 4) => return None,
-        (3, _) => "unreachable",
-        (11, _) => "time to live exceeded",
-        _ => return None,
-    };
+    if (kind, code) == (0, 0) {
+        return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
+    }
+    let reason = reason(Version::V4, kind, code)?;
     let sent = message.get(HEADER_BYTES..)?;
     if *sent.get(9)? != 1 {
         return None;
     }
     let destination = Ipv4Addr::from(<[u8; 4]>::try_from(sent.get(16..20)?).ok()?);
-    let request = after_v4_header(sent)?;
-    (*request.first()? == 8).then_some(())?;
-    Some(Answer::Undeliverable { echo: echo(request)?, destination: destination.into(), reason })
+    let echo = requested(Version::V4, after_v4_header(sent)?)?;
+    Some(Answer::Undeliverable { echo, destination: destination.into(), reason })
 }
 
 fn parse_v6(message: &[u8]) -> Option<Answer<'_>> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
-    let reason = match (kind, code) {
-        (129, 0) => {
-            return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
-        }
-        (1, 0) => "no route",
-        (1, 1) => "prohibited",
-        (1, 3) => "host unreachable",
-        (1, _) => "unreachable",
-        (3, _) => "hop limit exceeded",
-        _ => return None,
-    };
+    if (kind, code) == (129, 0) {
+        return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
+    }
+    let reason = reason(Version::V6, kind, code)?;
     let sent = message.get(HEADER_BYTES..)?;
     if *sent.get(6)? != 58 {
         return None;
     }
     let destination = Ipv6Addr::from(<[u8; 16]>::try_from(sent.get(24..40)?).ok()?);
-    let request = sent.get(40..)?;
-    (*request.first()? == 128).then_some(())?;
-    Some(Answer::Undeliverable { echo: echo(request)?, destination: destination.into(), reason })
+    let echo = requested(Version::V6, sent.get(40..)?)?;
+    Some(Answer::Undeliverable { echo, destination: destination.into(), reason })
+}
+
+/// Why an echo can't be delivered, by the type and the code of the message that says so; `None` for other messages.
+pub(crate) fn reason(version: Version, kind: u8, code: u8) -> Option<&'static str> {
+    match (version, kind, code) {
+        (Version::V4, 3, 0) => Some("network unreachable"),
+        (Version::V4, 3, 1) => Some("host unreachable"),
+        (Version::V4, 3, 9 | 10 | 13) | (Version::V6, 1, 1) => Some("prohibited"),
+        // A fragment is too large for a part of the way: the kernel learns it, and makes the next ones smaller.
+        (Version::V4, 3, 4) => None,
+        (Version::V6, 1, 0) => Some("no route"),
+        (Version::V6, 1, 3) => Some("host unreachable"),
+        (Version::V4, 3, _) | (Version::V6, 1, _) => Some("unreachable"),
+        (Version::V4, 11, _) => Some("time to live exceeded"),
+        (Version::V6, 3, _) => Some("hop limit exceeded"),
+        _ => None,
+    }
+}
+
+/// The echo that `message`, or the beginning of it that somebody quotes, asks for.
+pub(crate) fn requested(version: Version, message: &[u8]) -> Option<Echo> {
+    (*message.first()? == request_kind(version)).then_some(())?;
+    echo(message)
+}
+
+fn request_kind(version: Version) -> u8 {
+    match version {
+        Version::V4 => 8,
+        Version::V6 => 128,
+    }
 }
 
 /// What follows an IPv4 header, whose length is in its first byte.

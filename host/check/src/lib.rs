@@ -6,6 +6,7 @@
 
 mod connect;
 mod errno;
+mod every;
 mod http;
 mod icmp;
 mod patterns;
@@ -86,18 +87,40 @@ impl Checker {
     /// Checks a target once. Returns within `timeout`, whatever the target does.
     pub async fn check(&self, spec: &CheckSpec, timeout: Duration) -> CheckReport {
         let started = Instant::now();
-        let deadline = started + timeout.min(TIMEOUT_MAX);
+        let course = Course { spec, started, deadline: started + timeout.min(TIMEOUT_MAX), timeout };
         let means = &*self.means;
-        let names = Names::new(&means.resolver, spec.lookup());
+        if every::is_wanted(spec) {
+            return every::run(means, course).await;
+        }
+        course.run(means, &Names::new(&means.resolver, spec.lookup(), course.deadline)).await
+    }
+}
+
+/// What is checked, and until when.
+#[derive(Clone, Copy)]
+struct Course<'check> {
+    spec: &'check CheckSpec,
+    started: Instant,
+    deadline: Instant,
+    /// From the start to the deadline, as the monitor has it.
+    timeout: Duration,
+}
+
+impl Course<'_> {
+    /// The check, over the addresses that `names` gives.
+    async fn run(self, means: &Means, names: &Names<'_>) -> CheckReport {
+        let Self { spec, started, deadline, timeout } = self;
         let mut trace = Trace::new();
         // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
         let verdict = match spec {
             CheckSpec::Http(http) => {
-                timeout_at(deadline, http::run(means, &names, http, started, deadline, &mut trace)).await
+                timeout_at(deadline, http::run(means, names, http, started, deadline, &mut trace)).await
             }
-            CheckSpec::Tcp(tcp) => timeout_at(deadline, tcp::run(&names, tcp, deadline, &mut trace)).await,
+            CheckSpec::Tcp(tcp) => {
+                timeout_at(deadline, tcp::run(means, names, tcp, started, deadline, &mut trace)).await
+            }
             // What came back by the deadline counts, so this one must not be cut off from outside.
-            CheckSpec::Ping(ping) => ping::run(means, &names, ping, deadline, &mut trace).await,
+            CheckSpec::Ping(ping) => ping::run(means, names, ping, deadline, &mut trace).await,
         };
         let failure = match verdict {
             Ok(Ok(())) => None,

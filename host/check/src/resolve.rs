@@ -1,17 +1,28 @@
-//! From a host to the addresses that are tried, in the system resolver's order.
+//! From a host to the addresses that are tried, in the resolver's order.
 //!
-//! The system's `getaddrinfo` is called through `dns-lookup` and not through std, because the error code decides
-//! whether the target is down (the name does not exist) or we are blind (the resolver does not answer), and std
-//! gives only a text that differs between systems. It blocks, so it runs on the blocking pool; a lookup whose check
-//! has given up ends there by itself, and their number at once is bounded.
+//! A monitor that names a name server has it asked, and nothing else; the others ask this machine's own resolver.
+//! Either way the class of a failure says whose it is: a name that is not there, and a zone whose name servers do not
+//! answer, are the target's; a resolver that is gone is ours. A resolver that gives no answer for a name is asked for
+//! the root's name servers: when it knows them it works, and the trouble lies behind it.
 
+mod question;
+mod server;
+mod system;
+mod trouble;
+pub(crate) mod zone;
+
+pub(crate) use trouble::shown;
+
+use crate::errno;
 use crate::trace::{Step, Trace};
-use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
-use std::io;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{IpFamily, Lookup};
 
@@ -21,10 +32,15 @@ const LOOKUPS_AT_ONCE: usize = 256;
 /// How many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 8;
 
+/// How long it is believed that a name server works that knew the root's.
+const WORKS_FOR: Duration = Duration::from_secs(5);
+
 /// How the names of one check become addresses: as its monitor wants it, with one name perhaps decided already.
 pub(crate) struct Names<'check> {
     resolver: &'check Resolver,
     lookup: Lookup,
+    /// When the check ends: a lookup divides the time that is left.
+    deadline: Instant,
     pin: Option<Pin>,
 }
 
@@ -37,13 +53,13 @@ pub(crate) struct Pin {
 }
 
 impl<'check> Names<'check> {
-    pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup) -> Self {
-        Self { resolver, lookup, pin: None }
+    pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup, deadline: Instant) -> Self {
+        Self { resolver, lookup, deadline, pin: None }
     }
 
     /// The same, with one name decided.
-    pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, pin: Pin) -> Self {
-        Self { resolver, lookup, pin: Some(pin) }
+    pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, deadline: Instant, pin: Pin) -> Self {
+        Self { resolver, lookup, deadline, pin: Some(pin) }
     }
 
     /// The one address that is used for `host`, where that is decided.
@@ -65,11 +81,17 @@ impl<'check> Names<'check> {
             address.set_port(port);
             return Ok(vec![address]);
         }
-        let found = if let Ok(address) = host.parse::<IpAddr>() {
-            vec![SocketAddr::new(address, port)]
+        let found = if let Some(address) = zone::parse(host) {
+            vec![address]
         } else {
-            let since = trace.enter(Step::Resolve(host.to_owned()));
-            let found = self.resolver.look_up(host).await;
+            let asked = Arc::new(Asked::new(self.lookup.resolver));
+            let since = trace.enter(Step::Resolve(host.to_owned(), Arc::clone(&asked)));
+            let found = match self.lookup.resolver {
+                Some(server) => {
+                    self.resolver.by_server(server, host, self.lookup.ip, self.deadline, &asked).await
+                }
+                None => self.resolver.by_system(host, self.deadline, &asked).await,
+            };
             trace.hop.phases.dns = Some(since.elapsed());
             found?
         };
@@ -77,36 +99,118 @@ impl<'check> Names<'check> {
     }
 }
 
+/// Who was asked for a name, and whether it works. Kept apart from the lookup, so that it is still there when the
+/// deadline has ended it.
+pub(crate) struct Asked {
+    server: Option<SocketAddr>,
+    works: AtomicBool,
+}
+
+impl Asked {
+    fn new(server: Option<SocketAddr>) -> Self {
+        Self { server, works: AtomicBool::new(false) }
+    }
+
+    /// It answers, though not for this name.
+    fn set_works(&self) {
+        self.works.store(true, Relaxed);
+    }
+
+    fn works(&self) -> bool {
+        self.works.load(Relaxed)
+    }
+
+    /// The failure of a lookup that did not end within `limit`.
+    pub(crate) fn cut_off(&self, host: &str, limit: &str) -> Failure {
+        let (class, who) = match self.server {
+            _ if self.works() => (FailureClass::Dns, "its name servers".to_owned()),
+            Some(server) => (FailureClass::Resolver, shown(server)),
+            None => (FailureClass::Resolver, "this machine's resolver".to_owned()),
+        };
+        Failure::new(class, format!("looking up `{host}`: {who} gave no answer within {limit}"))
+    }
+}
+
 /// What all lookups of a process share.
 pub(crate) struct Resolver {
     lookups: Arc<Semaphore>,
+    /// Names this machine's name servers.
+    resolv_conf: PathBuf,
+    /// Where those listen: the file can't say it.
+    server_port: u16,
+    /// When a name server last knew the root's.
+    worked_at: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
 impl Resolver {
     pub(crate) fn new() -> Self {
-        Self { lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
+        Self::with_resolv_conf("/etc/resolv.conf".into(), 53)
     }
 
-    async fn look_up(&self, host: &str) -> Result<Vec<SocketAddr>, Failure> {
-        let permit =
-            Arc::clone(&self.lookups).acquire_owned().await.expect("because the semaphore is never closed");
-        let name = host.to_owned();
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            // One socket type, or each address comes once per type.
-            let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-            let entries = dns_lookup::getaddrinfo(Some(&name), None, Some(hints))?;
-            Ok::<_, LookupError>(entries.filter_map(|entry| entry.ok().map(|entry| entry.sockaddr)).collect())
-        });
-        match looked_up.await {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(failure(host, error)),
-            Err(_) => Err(Failure::new(
-                FailureClass::Resolver,
-                format!("looking up `{host}`: the lookup broke off"),
-            )),
+    /// A resolver that takes the machine's name servers from another file, and asks them at another port.
+    fn with_resolv_conf(resolv_conf: PathBuf, server_port: u16) -> Self {
+        let lookups = Arc::new(Semaphore::new(LOOKUPS_AT_ONCE));
+        Self { lookups, resolv_conf, server_port, worked_at: Mutex::default() }
+    }
+
+    /// The addresses of `host` as `server` has them; it alone is asked.
+    async fn by_server(
+        &self,
+        server: SocketAddr,
+        host: &str,
+        family: IpFamily,
+        deadline: Instant,
+        asked: &Asked,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let lookup = server::addresses(server, host, family, prefers_v6());
+        tokio::pin!(lookup);
+        let half = Instant::now() + left(deadline) / 2;
+        let said = match timeout_at(half, &mut lookup).await {
+            Ok(said) => said,
+            // Whose silence is it? The answer is for the one who cuts this off.
+            Err(_) => {
+                tokio::join!(lookup, async {
+                    if self.works(server, left(deadline)).await {
+                        asked.set_works();
+                    }
+                })
+                .0
+            }
+        };
+        match said {
+            Ok(found) => Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect()),
+            Err(trouble) => {
+                let undecided = matches!(trouble, server::Trouble::Code(_));
+                // The question must end in time for its answer to count.
+                let works = undecided && self.works(server, left(deadline) / 2).await;
+                Err(trouble::failure(host, server, &trouble, works))
+            }
         }
     }
+
+    /// Whether `server` knows the root's name servers, now or a moment ago.
+    async fn works(&self, server: SocketAddr, within: Duration) -> bool {
+        let worked_at = || self.worked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if worked_at().get(&server).is_some_and(|at| at.elapsed() < WORKS_FOR) {
+            return true;
+        }
+        let works = timeout(within, server::knows_the_root(server)).await.unwrap_or(false);
+        if works {
+            let mut worked_at = worked_at();
+            worked_at.retain(|_, at| at.elapsed() < WORKS_FOR);
+            worked_at.insert(server, Instant::now());
+        }
+        works
+    }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Whether IPv6 is tried first: where there is a way to it, as RFC 6724 has it.
+fn prefers_v6() -> bool {
+    errno::has_any_route(std::net::Ipv6Addr::UNSPECIFIED.into())
 }
 
 /// Those of `found` that fit, each once, with the port.
@@ -135,38 +239,12 @@ fn select(host: &str, found: &[SocketAddr], port: u16, family: IpFamily) -> Resu
     Ok(fitting)
 }
 
-fn failure(host: &str, error: LookupError) -> Failure {
-    let kind = error.kind();
-    let (class, words) = match kind {
-        LookupErrorKind::NoName => (FailureClass::Dns, "no such name".to_owned()),
-        LookupErrorKind::NoData => (FailureClass::Dns, "the name has no address".to_owned()),
-        LookupErrorKind::Again => (
-            FailureClass::Resolver,
-            "this machine's resolver has no answer now (see /etc/resolv.conf)".to_owned(),
-        ),
-        LookupErrorKind::Fail => (FailureClass::Resolver, "this machine's resolver failed".to_owned()),
-        LookupErrorKind::Memory => (FailureClass::Resources, "this machine has no memory left".to_owned()),
-        // A name with a NUL or one that no resolver takes: nothing was asked.
-        LookupErrorKind::IO if error.error_num() == 0 => {
-            (FailureClass::Dns, "it is no name that can be looked up".to_owned())
-        }
-        _ => system(&io::Error::from(error)),
-    };
-    Failure::new(class, format!("looking up `{host}`: {words}"))
-}
-
-/// The resolver could not even ask. Whatever it is, it is on this machine.
-fn system(error: &io::Error) -> (FailureClass, String) {
-    let (class, words) = super::errno::classify(error);
-    (if class.is_ours() { class } else { FailureClass::Resolver }, words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn names(resolver: &Resolver, ip: IpFamily) -> Names<'_> {
-        Names::new(resolver, Lookup { ip, resolver: None })
+        Names::new(resolver, Lookup { ip, resolver: None }, Instant::now() + Duration::from_secs(10))
     }
 
     #[tokio::test]
@@ -194,7 +272,7 @@ mod tests {
             address: SocketAddr::from(([192, 0, 2, 1], 0)),
             took: Some(Duration::from_millis(3)),
         };
-        let names = Names::pinned(&resolver, Lookup::default(), pin);
+        let names = Names::pinned(&resolver, Lookup::default(), Instant::now(), pin);
         let mut trace = Trace::new();
         let found = names.resolve("localhost", 80, &mut trace).await.expect("it is pinned");
         assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 80))]);
@@ -211,30 +289,6 @@ mod tests {
             names(&resolver, IpFamily::V4).resolve("localhost", 7, &mut trace).await.expect("in /etc/hosts");
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 7))]);
         assert!(trace.hop.phases.dns.is_some());
-    }
-
-    #[test]
-    fn the_code_decides_whose_fault_it_is() {
-        // The numbers are glibc's, musl's and the BSDs' own; `dns-lookup` knows which.
-        for (code, class) in
-            [(dns_code("NONAME"), FailureClass::Dns), (dns_code("AGAIN"), FailureClass::Resolver)]
-        {
-            assert_eq!(failure("example.com", LookupError::new(code)).class, class);
-        }
-    }
-
-    /// The code of this system for a kind of error, found by asking for each.
-    fn dns_code(name: &str) -> i32 {
-        (-20..20)
-            .find(|&code| {
-                code != 0
-                    && match LookupErrorKind::new(code) {
-                        LookupErrorKind::NoName => name == "NONAME",
-                        LookupErrorKind::Again => name == "AGAIN",
-                        _ => false,
-                    }
-            })
-            .expect("each system has both")
     }
 
     #[test]

@@ -1,18 +1,217 @@
-//! The TCP check: the connection must come about. It is closed at once, and leaves no port behind.
+//! The TCP check: the connection must come about, with TLS where it is asked for, and what is expected must be heard.
+//!
+//! The connection ends with a reset, in the middle of whatever the target was about to say: no port of ours is left in
+//! `TIME_WAIT`, and no protocol's own farewell is spoken. A mail server may log a lost connection; it would log a visit
+//! that came to nothing in any case.
+
+mod expected;
+mod hearing;
+mod starttls;
+
+pub(crate) use hearing::Hearing;
 
 use crate::connect::connect;
 use crate::resolve::Names;
-use crate::trace::Trace;
+use crate::tls::{self, Offers};
+use crate::trace::{Step, Trace};
+use crate::{Means, errno, secrets};
+use expected::Expected;
+use hearing::{Redact, hear};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
-use uptime_core::check::Failure;
-use uptime_core::monitor::TcpSpec;
+use tokio_rustls::client::TlsStream;
+use uptime_core::check::{Failure, FailureClass};
+use uptime_core::duration;
+use uptime_core::monitor::{Bytes, TcpSpec};
 
 pub(crate) async fn run(
+    means: &Means,
     names: &Names<'_>,
     spec: &TcpSpec,
+    started: Instant,
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
+    // What is missing on our side is known before the target is bothered.
+    let talk = Talk::of(spec)?;
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
-    connect(&addresses, deadline, trace).await.map(drop)
+    let mut stream = connect(&addresses, deadline, trace).await?;
+    let Some(tls) = &spec.tls else {
+        talk.hold(&mut Stream::Plain(stream), true, trace).await?;
+        return judge_latency(spec, &talk.target, started.elapsed(), trace);
+    };
+    let asking = Instant::now();
+    let greeted = if let Some(protocol) = spec.starttls {
+        starttls::ask(protocol, &mut stream, &talk, trace).await?
+    } else {
+        false
+    };
+    let shaken = means.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace).await;
+    if spec.starttls.is_some() {
+        trace.hop.phases.tls = Some(asking.elapsed());
+    }
+    let mut stream = shaken?;
+    tls::judge(trace, &spec.host, spec.tls_version, spec.certificate_days)?;
+    if talk.is_silent() && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
+        tls::settle(&mut stream, &spec.host, trace).await?;
+    }
+    talk.hold(&mut Stream::Tls(Box::new(stream)), !greeted, trace).await?;
+    judge_latency(spec, &talk.target, started.elapsed(), trace)
+}
+
+fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
+    let failure = |limit: Duration| {
+        let (took, limit) = (duration::format(total), duration::format(limit));
+        Failure::new(FailureClass::Latency, format!("`{target}` took {took}, and {limit} is too long"))
+            .with(format!("below {limit}"), took)
+    };
+    if let Some(limit) = spec.latency_below.filter(|limit| total >= *limit) {
+        return Err(failure(limit));
+    }
+    trace.warnings.extend(spec.degraded_above.filter(|limit| total > *limit).map(failure));
+    Ok(())
+}
+
+/// A connection to a target.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What is said and heard over a connection, ready for use.
+struct Talk {
+    /// `host:port`, for people.
+    target: String,
+    host: String,
+    banner: Option<Expected>,
+    send: Option<Vec<u8>>,
+    expect: Option<Expected>,
+    redact: Redact,
+}
+
+impl Talk {
+    fn of(spec: &TcpSpec) -> Result<Self, Failure> {
+        let target = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
+        let expected = |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec)).transpose();
+        let (send, redact) = match &spec.send {
+            None => (None, Redact::default()),
+            Some(Bytes::Hex(digits)) => (Some(expected::bytes("send", digits)?), Redact::default()),
+            Some(Bytes::Text(reference)) => {
+                let secret = secrets::resolve(reference).map_err(|error| {
+                    Failure::new(FailureClass::Settings, format!("`send`: {error}; {}", error.hint()))
+                })?;
+                (Some(secret.expose().as_bytes().to_vec()), Redact::of(reference, &secret))
+            }
+        };
+        Ok(Self {
+            target: format!("{target}:{}", spec.port),
+            host: spec.host.clone(),
+            banner: expected("banner", &spec.banner)?,
+            send,
+            expect: expected("expect", &spec.expect)?,
+            redact,
+        })
+    }
+
+    /// Whether nothing is said or heard.
+    fn is_silent(&self) -> bool {
+        self.banner.is_none() && self.send.is_none() && self.expect.is_none()
+    }
+
+    /// Waits for the banner unless it was heard before, says what is to be said, and waits for what must come then:
+    /// after `send` only what comes from then on counts, without it also what came with the banner.
+    async fn hold(&self, stream: &mut Stream, wants_banner: bool, trace: &mut Trace) -> Result<(), Failure> {
+        let mut heard = Vec::new();
+        if let Some(banner) = self.banner.as_ref().filter(|_| wants_banner) {
+            let hearing = self.hearing("the banner", banner.shown());
+            heard = self.listen(stream, banner, hearing, trace).await?;
+        }
+        if let Some(bytes) = &self.send {
+            heard.clear();
+            trace.enter(Step::Send(self.target.clone()));
+            self.say(stream, bytes).await?;
+        }
+        if let Some(expect) = &self.expect {
+            let hearing = self.hearing("the answer", expect.shown());
+            hearing.extend(&heard);
+            self.listen(stream, expect, hearing, trace).await?;
+        }
+        Ok(())
+    }
+
+    fn hearing(&self, what: &'static str, expected: String) -> Arc<Hearing> {
+        Arc::new(Hearing::new(&self.target, what, expected, self.redact.clone()))
+    }
+
+    async fn listen(
+        &self,
+        stream: &mut Stream,
+        expected: &Expected,
+        hearing: Arc<Hearing>,
+        trace: &mut Trace,
+    ) -> Result<Vec<u8>, Failure> {
+        trace.enter(Step::Hear(Arc::clone(&hearing)));
+        let heard = hear(stream, &self.host, &hearing, |bytes| expected.is_in(bytes)).await;
+        hearing.complete(&mut trace.hop.phases);
+        heard.map(|()| hearing.bytes())
+    }
+
+    async fn say(&self, stream: &mut Stream, bytes: &[u8]) -> Result<(), Failure> {
+        let said = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        let Err(error) = said.await else { return Ok(()) };
+        // A target that refused us may have said why before it closed.
+        let error = match stream {
+            Stream::Tls(stream) => stream.read(&mut [0; 1]).await.err().unwrap_or(error),
+            Stream::Plain(_) => error,
+        };
+        let doing = format!("sending to `{}`", self.target);
+        Err(broken(&doing, &self.host, &error))
+    }
+}
+
+/// The failure of a connection that broke while `doing`.
+fn broken(doing: &str, host: &str, error: &io::Error) -> Failure {
+    let (class, words) = tls::late_refusal(host, error).unwrap_or_else(|| errno::classify(error));
+    Failure::new(class, format!("{doing}: {words}"))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }

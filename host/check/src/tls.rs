@@ -19,8 +19,14 @@ use material::{Material, Materials};
 use record::Record;
 use rustls::pki_types::ServerName;
 use rustls::{Error as TlsError, ProtocolVersion, RootCertStore};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uptime_core::check::{Failure, FailureClass, TlsEvidence};
@@ -101,7 +107,8 @@ impl Tls {
         let answered = !seen.chain.is_empty();
         if answered || version.is_some() {
             let (distrust, chain) = (seen.distrust.clone(), seen.chain);
-            trace.hop.tls = Some(TlsEvidence { version, distrust, chain });
+            trace.hop.tls =
+                Some(TlsEvidence { version, distrust, chain, asks_for_client: record.asked_for_ours() });
         }
         shaken.map_err(|error| match seen.distrust {
             Some(distrust) if spec.verify => distrust,
@@ -115,6 +122,36 @@ impl Tls {
             }
             .failure(&error),
         })
+    }
+}
+
+/// How much longer than the handshake a target may take to refuse us after it.
+const SETTLE_GRACE: Duration = Duration::from_millis(200);
+
+/// Waits for what a target that asked for our certificate says next. With TLS 1.3 the handshake is done on our side
+/// before the target has looked at it; then it sends a ticket, or an alert, or, since it need not, nothing.
+pub(crate) async fn settle(
+    stream: &mut TlsStream<TcpStream>,
+    host: &str,
+    trace: &mut Trace,
+) -> Result<(), Failure> {
+    let limit = SETTLE_GRACE + trace.hop.phases.tls.unwrap_or_default() * 2;
+    let next = async {
+        stream.get_ref().0.readable().await?;
+        let mut byte = [0; 1];
+        let mut buffer = ReadBuf::new(&mut byte);
+        // A ticket is not given out: it leaves the read pending.
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer))).await {
+            Poll::Ready(read) => read,
+            Poll::Pending => Ok(()),
+        }
+    };
+    match timeout(limit, next).await {
+        Ok(Err(error)) => match late_refusal(host, &error) {
+            Some((class, words)) => Err(Failure::new(class, words)),
+            None => Ok(()),
+        },
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@
 //! is left of it, and enough to say which step did not end.
 
 use crate::http::Marks;
+use crate::resolve::Asked;
+use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,8 @@ use uptime_core::duration;
 
 /// What a check is waiting for.
 pub(crate) enum Step {
-    /// The resolver's answer for this name.
-    Resolve(String),
+    /// The answer for this name of whoever was asked.
+    Resolve(String, Arc<Asked>),
     /// The connection to this address.
     Connect(SocketAddr),
     /// A proxy's connection to the target (`host:port`).
@@ -23,6 +25,10 @@ pub(crate) enum Step {
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
     Answer(String, Arc<Marks>),
+    /// What we say to this target (`host:port`) to be taken.
+    Send(String),
+    /// A target's words, whose progress the hearing tells.
+    Hear(Arc<Hearing>),
 }
 
 /// The evidence of a running check.
@@ -80,12 +86,9 @@ impl Trace {
         };
         let waited = Some(since.elapsed());
         let (class, message) = match step {
-            Step::Resolve(host) => {
+            Step::Resolve(host, asked) => {
                 self.hop.phases.dns = waited;
-                (
-                    FailureClass::Resolver,
-                    format!("looking up `{host}`: this machine's resolver gave no answer within {limit}"),
-                )
+                return asked.cut_off(&host, &limit);
             }
             Step::Connect(address) => {
                 self.hop.phases.connect = waited;
@@ -105,6 +108,11 @@ impl Trace {
                     format!("the TLS handshake with `{name}` did not end within {limit}"),
                 )
             }
+            Step::Send(target) => (
+                FailureClass::FirstByteTimeout,
+                format!("`{target}`: connected, and what is sent was not taken within {limit}"),
+            ),
+            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, &limit),
             Step::Answer(request, marks) => {
                 marks.complete(&mut self.hop.phases);
                 if self.hop.phases.transfer.is_some() {

@@ -6,6 +6,7 @@
 //! says which bytes of its line must not be shown. The command line reads the file and prints; nothing here does.
 
 mod channels;
+mod checks;
 mod diagnostic;
 mod limits;
 mod monitors;
@@ -18,6 +19,7 @@ mod table;
 mod takes;
 mod values;
 
+pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
 pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
@@ -50,6 +52,8 @@ pub struct Config {
     pub database: DatabaseSection,
     /// `[queues]`.
     pub queues: Queues,
+    /// `[checks]`.
+    pub checks: ChecksSection,
     /// `[plugins]`, by name.
     pub plugins: Vec<PluginSection>,
     /// `[channels]`, by name.
@@ -165,6 +169,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
         )
     });
     let queues = root.table("queues", queues::read);
+    let checks = checks::read(root);
     let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
     let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
@@ -179,7 +184,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     }
     root.finish();
     let channels = channels.into_iter().map(|found| found.channel).collect();
-    Config { database: DatabaseSection { url }, queues, plugins, channels, monitors }
+    Config { database: DatabaseSection { url }, queues, checks, plugins, channels, monitors }
 }
 
 #[cfg(test)]

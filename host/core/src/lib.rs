@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod secret;
 pub mod size;
 pub mod target;
+pub mod witness;
 
 /// What a caller may do about an error. Retry decisions look at this and at nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,13 @@
 //! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
 
-use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
+use crate::hosts::Bounds;
+use crate::sight::{self, Sight};
+use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::Timestamp;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
@@ -25,21 +28,33 @@ const JUDGED_BEFORE: Duration = Duration::from_millis(250);
 pub struct Checks {
     store: Store,
     checker: Checker,
+    /// How many run at once.
+    bounds: Arc<Bounds>,
+    /// Whom to ask whether a failure is the target's.
+    sight: Option<Arc<Sight>>,
     observer: Observer,
     tries: u32,
     backoff: Vec<Duration>,
 }
 
 impl Checks {
-    /// A handler for a worker with these tries and backoff.
+    /// A handler for a worker with these tries and backoff. Each failure is believed, unless there is a `sight`, which then
+    /// has to be [watched](Sight::watch) beside the worker.
     pub fn new(
         store: Store,
         checker: Checker,
+        bounds: Arc<Bounds>,
+        sight: Option<Arc<Sight>>,
         observer: Observer,
         tries: u32,
         backoff: Vec<Duration>,
     ) -> Self {
-        Self { store, checker, observer, tries, backoff }
+        Self { store, checker, bounds, sight, observer, tries, backoff }
+    }
+
+    /// How much of a job's time is left for the witnesses.
+    fn kept_for_witnesses(&self, within: Duration) -> Duration {
+        if self.sight.is_some() { sight::ANSWER_MAX.min(within / 3) } else { Duration::ZERO }
     }
 
     /// The job's failure, for an end without a report.
@@ -64,10 +79,20 @@ impl Handler for Checks {
         Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))
     }
 
+    async fn place(&self, monitor: &MonitorRow, parking: &Parking) -> Place {
+        Place::holding(self.bounds.enter(&monitor.check, parking).await)
+    }
+
     async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {
+        let began = Instant::now();
         // A target that hangs must be judged, not the job that waited for it.
-        let limit = monitor.policy.timeout.min(within.saturating_sub(JUDGED_BEFORE));
+        let judged_in = within.saturating_sub(JUDGED_BEFORE);
+        let limit = monitor.policy.timeout.min(judged_in.saturating_sub(self.kept_for_witnesses(within)));
         let report = self.checker.check(&monitor.check, limit).await;
+        let report = match &self.sight {
+            Some(sight) => sight.confirm(report, began, began + judged_in).await,
+            None => report,
+        };
         (monitor, report)
     }
 

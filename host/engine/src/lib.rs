@@ -5,12 +5,15 @@
 
 pub mod checks;
 pub mod deliveries;
+pub mod hosts;
 mod patience;
 pub mod scheduler;
+pub mod sight;
 pub mod worker;
 
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure};
 use uptime_core::event::EventType;
 use uptime_core::id::IncidentId;
@@ -61,6 +64,20 @@ pub enum Activity {
         event: EventType,
         /// How the try ended.
         end: DeliveryEnd,
+    },
+    /// None of a host's witnesses answers: its network is away, and no failure counts. Told by the worker that said so first.
+    Blind {
+        /// Which host.
+        host: String,
+        /// Who did not answer.
+        why: String,
+    },
+    /// One does again.
+    Seeing {
+        /// Which host.
+        host: String,
+        /// How long none did.
+        blind_for: Duration,
     },
     /// A loop turned: it is not stuck. Comes every few seconds, more seldom while the database does not answer.
     Turned {

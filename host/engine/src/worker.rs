@@ -10,11 +10,13 @@
 //! counts. Nothing that it asks of the database is waited for without an end.
 
 mod fetcher;
+mod parking;
 mod turn;
 
 use crate::Observer;
 use fetcher::Fetcher;
 use jiff::Timestamp;
+pub use parking::{Parked, Parking, Place};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
@@ -53,6 +55,13 @@ pub trait Handler: Send + Sync + 'static {
         jobs: &[Job],
     ) -> impl Future<Output = Result<HashMap<JobId, Result<Self::Work, StoreError>>, StoreError>> + Send;
 
+    /// Waits until a job may begin, and gives what it holds while it runs. The wait is no part of the job: it is lateness, and
+    /// `within` begins after it. One that lasts too long, or until the worker stops, is broken off, and the job given back
+    /// as if nobody had claimed it.
+    fn place(&self, _work: &Self::Work, _parking: &Parking) -> impl Future<Output = Place> + Send {
+        std::future::ready(Place::default())
+    }
+
     /// Runs one job, which is dropped when `within` is over.
     fn run(&self, job: &Job, work: Self::Work, within: Duration) -> impl Future<Output = Self::Done> + Send;
 
@@ -82,6 +91,8 @@ pub struct Finished<D> {
 pub enum End<D> {
     /// It ran to its end.
     Done(D),
+    /// It had no place in time: nobody has begun it, and it is given back.
+    NotBegun,
     /// Its subject is gone: there is nothing to do.
     Dropped,
     /// What it needs can't be read.
@@ -103,7 +114,7 @@ impl<D> End<D> {
     /// For an end without a result: what to write into the failed list.
     pub fn failure(&self, attempts: u32) -> Option<String> {
         match self {
-            Self::Done(_) | Self::Dropped => None,
+            Self::Done(_) | Self::NotBegun | Self::Dropped => None,
             Self::Unreadable(reason) => Some(reason.clone()),
             Self::TimedOut(after) => {
                 Some(format!("did not end within {}", uptime_core::duration::format(*after)))
@@ -162,6 +173,11 @@ pub async fn run<H: Handler>(
     // Ended where it is: its goodbye to the database may have no answer.
     listener.abort();
     summary
+}
+
+/// This machine's name, as the workers' signs of life bear it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The work of each job by its subject. A job without one can't be read; one whose subject is gone is left out.

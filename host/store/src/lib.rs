@@ -1,7 +1,7 @@
 //! Everything that is SQL.
 //!
 //! One module for each thing that is kept: [`queue`] (jobs, whatever they are about), [`failed`] (those that will not run
-//! again by themselves), [`operations`] (what operators see and say), [`workers`] (their signs of life), [`schedule`] (what is due),
+//! again by themselves), [`operations`] (what operators see and say), [`workers`] (their signs of life), [`schedule`] (what is due), [`sight`] (which hosts are blind),
 //! [`catalogue`] (what the file says is to be watched and told), [`results`] (the one transaction behind a batch of
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
@@ -19,6 +19,7 @@ pub mod queue;
 pub mod reading;
 pub mod results;
 pub mod schedule;
+pub mod sight;
 pub mod workers;
 
 pub use connection::{Sole, Store, Wakeup, Wakeups};

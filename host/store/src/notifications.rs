@@ -386,7 +386,7 @@ pub(crate) async fn enqueue(
     channel: ChannelId,
     event: &Event,
 ) -> Result<(), StoreError> {
-    insert(connection, channel, event, false).await
+    insert(connection, channel, event, false, None).await
 }
 
 /// As [`enqueue`], before all that waits: for what is about the queue itself.
@@ -395,7 +395,17 @@ pub(crate) async fn enqueue_first(
     channel: ChannelId,
     event: &Event,
 ) -> Result<(), StoreError> {
-    insert(connection, channel, event, true).await
+    insert(connection, channel, event, true, None).await
+}
+
+/// As [`enqueue_first`], for an event without an incident: those of one channel and `order` are told one after the other.
+pub(crate) async fn enqueue_in_order(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+    order: &str,
+) -> Result<(), StoreError> {
+    insert(connection, channel, event, true, Some(order)).await
 }
 
 async fn insert(
@@ -403,6 +413,7 @@ async fn insert(
     channel: ChannelId,
     event: &Event,
     first: bool,
+    order: Option<&str>,
 ) -> Result<(), StoreError> {
     let snapshot = serde_json::to_value(event).map_err(|error| StoreError::Row {
         column: "snapshot",
@@ -418,6 +429,7 @@ async fn insert(
         .bind(int(0))
         .bind(snapshot)
         .bind(first)
+        .bind(order)
         .execute(connection)
         .await?;
     Ok(())

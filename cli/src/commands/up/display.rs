@@ -80,6 +80,15 @@ impl Display {
             Activity::Delivery { channel, monitor, event, end } => {
                 self.delivery(channel, monitor, event.as_str(), end);
             }
+            Activity::Blind { host, why } => {
+                let text = format!("{ODD}blind{ODD:#}\t{host}\t{why}");
+                self.event(&text, &json!({ "event": "blind", "host": host, "message": why }));
+            }
+            Activity::Seeing { host, blind_for } => {
+                let seconds = blind_for.as_secs();
+                let text = format!("{GOOD}seeing{GOOD:#}\t{host}\twas blind for {}", span(seconds));
+                self.event(&text, &json!({ "event": "seeing", "host": host, "duration_s": seconds }));
+            }
             Activity::DatabaseAway { queue, reason } => {
                 let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
                 self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));

@@ -8,10 +8,14 @@ mod http2;
 mod ping;
 mod proxy;
 mod redirect;
+mod resolve;
 mod reuse;
+mod starttls;
+mod talk;
 mod target;
 mod tcp;
 mod tls;
+mod trust;
 
 use std::time::{Duration, Instant};
 use uptime_check::Checker;

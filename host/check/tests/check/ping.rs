@@ -5,6 +5,7 @@ use std::time::Duration;
 use uptime_check::Checker;
 use uptime_core::check::{FailureClass, Outcome};
 use uptime_core::monitor::{CheckSpec, IpFamily, Lookup, PingSpec};
+use uptime_tests::{DnsRecord, DnsReply, NameServer, RecordKind};
 
 fn ping(host: &str, count: u8) -> PingSpec {
     PingSpec { count, ..uptime_core::target::ping(host.into()) }
@@ -68,6 +69,55 @@ async fn nobody_takes_anothers_echoes() {
     for report in checks.join_all().await {
         assert_up(&report);
     }
+}
+
+#[tokio::test]
+async fn the_evidence_tells_what_became_of_each_echo() {
+    if !may_ping().await {
+        return;
+    }
+    for size in [24, 56, 1472] {
+        let spec = PingSpec { size, spacing: Duration::from_millis(10), ..ping("127.0.0.1", 4) };
+        let report = check(&CheckSpec::Ping(spec), PATIENT).await;
+        assert_up(&report);
+        let echoes = report.echoes.expect("they were counted");
+        let times = echoes.round_trips.expect("all came back");
+        assert_eq!((echoes.sent, echoes.received), (4, 4));
+        assert!(times.min <= times.mean && times.mean <= times.max && times.jitter <= times.max, "{times:?}");
+        assert_eq!(report.phases().first_byte, Some(times.mean));
+        assert!(report.total < Duration::from_secs(1), "the spacing is kept: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_one_is_degraded() {
+    if !may_ping().await {
+        return;
+    }
+    let spec = PingSpec { degraded_above: Some(Duration::ZERO), ..ping("127.0.0.1", 1) };
+    let report = check(&CheckSpec::Ping(spec), PATIENT).await;
+    assert_up(&report);
+    assert!(report.is_degraded(), "{report:?}");
+    assert_eq!(report.warnings[0].expected.as_deref(), Some("at most 0s"));
+}
+
+#[tokio::test]
+async fn every_address_is_pinged() {
+    if !may_ping().await {
+        return;
+    }
+    let server = NameServer::start(|question| match question.kind {
+        RecordKind::A => DnsReply::Records(
+            [[127, 0, 0, 1], [127, 0, 0, 2]]
+                .map(|address| DnsRecord::Address(question.name.clone(), address.into()))
+                .into(),
+        ),
+        _ => DnsReply::Records(Vec::new()),
+    });
+    let lookup = Lookup { ip: IpFamily::All, resolver: Some(server.address()) };
+    let report = check(&CheckSpec::Ping(PingSpec { lookup, ..ping("host.example", 2) }), PATIENT).await;
+    assert_up(&report);
+    assert_eq!(report.hops.len(), 2, "{report:?}");
 }
 
 #[tokio::test]

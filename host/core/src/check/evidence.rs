@@ -54,6 +54,8 @@ pub struct TlsEvidence {
     pub distrust: Option<Failure>,
     /// The target's certificates as they came, its own first.
     pub chain: Vec<Certificate>,
+    /// Whether the target wanted a certificate of ours.
+    pub asks_for_client: bool,
 }
 
 impl TlsEvidence {

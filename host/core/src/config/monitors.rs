@@ -1,15 +1,23 @@
 //! `[monitors.NAME]`: what is watched, how, and who is told.
 
-use super::references::{Headers, Map};
+mod http;
+mod ping;
+mod tcp;
+mod tls;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use super::references::Map;
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Span, Text, nearest};
-use super::values::{Address, Hostname, Port, Status};
 use crate::check::printable;
 use crate::duration;
-use crate::monitor::{CheckSpec, HttpExpect, HttpSpec, IpFamily, Lookup, Monitor, PingSpec, Policy, TcpSpec};
-use crate::target;
+use crate::monitor::{CheckSpec, IpFamily, Lookup, Monitor, Policy};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use values::Resolver;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,17 +70,11 @@ fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -
     );
     let tags =
         table.optional("tags", "For channels that want some tags alone, and for displays.", "none", &tags());
-    let ip = table.or(
-        "ip",
-        "Which addresses of a name are used.",
-        IpFamily::default(),
-        &Choice::new([("any", IpFamily::Any), ("4", IpFamily::V4), ("6", IpFamily::V6)]),
-    );
-    let lookup = Lookup { ip, resolver: None };
-    let check = kind.map(|kind| check(kind, table, lookup));
+    let frame = Frame { lookup: lookup(table), timeout: policy.timeout };
+    let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
         for (word, other) in kinds.into_iter().filter(|(_, other)| Some(*other) != kind) {
-            table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, lookup)));
+            table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, &frame)));
         }
         if kind.is_none() && !table.is_reference() {
             table.accept_elsewhere();
@@ -162,92 +164,75 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
     channels
 }
 
-fn check(kind: Kind, table: &mut Table<'_, '_>, lookup: Lookup) -> Option<CheckSpec> {
+fn check(kind: Kind, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSpec> {
     match kind {
-        Kind::Http => http(table, lookup).map(CheckSpec::Http),
-        Kind::Tcp => tcp(table, lookup).map(CheckSpec::Tcp),
-        Kind::Ping => ping(table, lookup).map(CheckSpec::Ping),
+        Kind::Http => http::read(table, frame).map(CheckSpec::Http),
+        Kind::Tcp => tcp::read(table, frame).map(CheckSpec::Tcp),
+        Kind::Ping => ping::read(table, frame).map(CheckSpec::Ping),
     }
 }
 
-fn http(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<HttpSpec> {
-    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let url = table.required(
-        "url",
-        "What is asked for.",
-        &Address { better: "headers = { Authorization = { env = \"NAME\" } }" },
-    );
-    let method =
-        table.or("method", "The request's method.", "GET", &Choice::new(methods.map(|word| (word, word))));
-    let headers = table.optional("headers", "Sent with the request.", "none", &Headers);
-    let body =
-        table.optional("body", "Sent with the request.", "none", &Text { most: 100_000, example: "{}" });
-    let redirects = table.or(
-        "redirects",
-        "How many redirects are followed; 0 judges the first answer.",
-        REDIRECTS,
-        &Integer(0..=20),
-    );
-    let expect = table.table("expect", expect);
-    let defaults = target::http(url?);
-    Some(HttpSpec {
-        method: method.into(),
-        headers: headers.unwrap_or_default(),
-        body,
-        redirects,
-        lookup,
-        expect,
-        ..defaults
-    })
+/// What each kind of check is told of the keys that all have.
+struct Frame {
+    lookup: Lookup,
+    timeout: Duration,
 }
 
-/// As for a target of the command line ([`target::http`]).
-const REDIRECTS: u8 = 5;
+fn lookup(table: &mut Table<'_, '_>) -> Lookup {
+    let families = [("any", IpFamily::Any), ("4", IpFamily::V4), ("6", IpFamily::V6), ("all", IpFamily::All)];
+    let ip = table.or(
+        "ip",
+        "Which addresses of a name are used; `all`: each by itself, and each must be up.",
+        IpFamily::default(),
+        &Choice::new(families),
+    );
+    let resolver = table.optional(
+        "resolver",
+        "The name server that is asked.",
+        "this machine's own resolver",
+        &Resolver,
+    );
+    Lookup { ip, resolver }
+}
 
-fn expect(table: &mut Table<'_, '_>) -> HttpExpect {
-    let defaults = HttpExpect::default();
-    let parts = || List { of: Text { most: 10_000, example: "ok" }, count: 1..=50, or_one: true };
-    let shown: Vec<String> = defaults.status.iter().map(ToString::to_string).collect();
-    HttpExpect {
-        status: table
-            .optional(
-                "status",
-                "Statuses of which the answer must have one.",
-                &format!("`{}`", shown.join(", ")),
-                &List { of: Status, count: 1..=50, or_one: true },
-            )
-            .unwrap_or_else(|| defaults.status.clone()),
-        body_contains: table
-            .optional("body_contains", "Texts that must each be in the body.", "none", &parts())
-            .unwrap_or_default(),
-        body_not_contains: table
-            .optional("body_not_contains", "Texts of which none may be in the body.", "none", &parts())
-            .unwrap_or_default(),
-        latency_below: latency_below(table, "The whole check must take less."),
-        ..defaults
+/// The limits on how long a check takes, or an echo.
+fn latency(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> (Option<Duration>, Option<Duration>) {
+    let below = table.optional(
+        "latency_below",
+        &format!("Down unless {what} takes less."),
+        "no limit but `timeout`",
+        &Span(MILLISECOND..=CHECK_MOST),
+    );
+    let degraded = table.optional(
+        "degraded_above",
+        &format!("Degraded when {what} takes longer."),
+        "never",
+        &Span(MILLISECOND..=CHECK_MOST),
+    );
+    if let (Some(below), Some(degraded)) = (below, degraded)
+        && degraded >= below
+    {
+        let (degraded, below) = (duration::format(degraded), duration::format(below));
+        table.complain(
+            "degraded_above",
+            format!("`degraded_above` is `{degraded}`, and from `latency_below`, `{below}`, on it is down"),
+            "a target is degraded before it is down: make `degraded_above` the smaller one",
+        );
     }
+    for (key, limit) in [("latency_below", below), ("degraded_above", degraded)] {
+        never_reached(table, frame, key, limit);
+    }
+    (below, degraded)
 }
 
-fn latency_below(table: &mut Table<'_, '_>, doc: &str) -> Option<Duration> {
-    table.optional("latency_below", doc, "no limit but `timeout`", &Span(MILLISECOND..=CHECK_MOST))
-}
-
-fn tcp(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<TcpSpec> {
-    let host = table.required("host", "A name or an address.", &Hostname);
-    let port = table.required("port", "What is connected to.", &Port);
-    Some(TcpSpec { lookup, ..target::tcp(host?, port?) })
-}
-
-fn ping(table: &mut Table<'_, '_>, lookup: Lookup) -> Option<PingSpec> {
-    let defaults = target::ping(String::new());
-    let host = table.required("host", "A name or an address.", &Hostname);
-    let count = table.or("count", "Echoes that are sent.", defaults.count, &Integer(1..=20));
-    let loss_below = table.or(
-        "loss_below",
-        "Down when this share of the echoes or more is lost, in percent; 100: only when all are.",
-        defaults.loss_below,
-        &Integer(1..=100),
-    );
-    let latency_below = latency_below(table, "The mean round trip must take less.");
-    Some(PingSpec { count, loss_below, latency_below, lookup, ..target::ping(host?) })
+/// Warns of a limit that the deadline comes before.
+fn never_reached(table: &mut Table<'_, '_>, frame: &Frame, key: &str, limit: Option<Duration>) {
+    if let Some(limit) = limit.filter(|limit| *limit >= frame.timeout) {
+        let (limit, timeout) = (duration::format(limit), duration::format(frame.timeout));
+        table.advise(
+            key,
+            format!("`{key}` is `{limit}`, and `timeout`, `{timeout}`, ends the check before"),
+            "make it shorter than `timeout`, or leave it out",
+        );
+    }
 }

@@ -131,6 +131,20 @@ impl<'n, 't> Table<'n, 't> {
         self.entries?.get(key).map(Spanned::span)
     }
 
+    /// An error about what a key of the file says, which by itself is right.
+    pub(super) fn complain(&mut self, key: &str, message: String, hint: &str) {
+        if let Some(span) = self.span_of(key) {
+            self.notes.error(span, message, Some(hint.to_owned()));
+        }
+    }
+
+    /// A warning about what a key of the file says, which by itself is right.
+    pub(super) fn advise(&mut self, key: &str, message: String, hint: &str) {
+        if let Some(span) = self.span_of(key) {
+            self.notes.warning(span, message, Some(hint.to_owned()));
+        }
+    }
+
     /// Where the table is.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()

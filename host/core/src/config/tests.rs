@@ -348,6 +348,10 @@ fn the_starters_examples_read_and_say_the_defaults() {
     let config = valid(&uncommented.join("\n"));
     assert_eq!((config.monitors.len(), config.channels.len()), (4, 4));
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
+    assert_eq!(
+        (config.checks.witnesses.len(), config.checks.per_host),
+        (2, ChecksSection::default().per_host)
+    );
     for name in [MONITOR_CHECKS, NOTIFICATIONS] {
         let section = config.queues.section(name).expect("one of the two");
         assert!(section.tries.is_some() && section.concurrency.is_some());
@@ -363,6 +367,7 @@ fn the_reference_is_what_is_read() {
     };
     let queue = ["sleep", "tries", "timeout", "backoff", "retry_after", "concurrency"];
     assert_eq!(keys("database", None), ["url"]);
+    assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
     assert_eq!(keys("queues.monitor-checks", None), queue);
     assert_eq!(keys("queues.notifications", None), queue);
     assert_eq!(keys("channels.NAME", None), ["notifier", "enabled", "events", "groups", "tags", "allow"]);
@@ -380,21 +385,39 @@ fn the_reference_is_what_is_read() {
             "channels",
             "group",
             "tags",
-            "ip"
+            "ip",
+            "resolver"
         ]
     );
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let tls = "verify ca client_certificate client_key server_name";
+    let of = |kind: &str| keys("monitors.NAME", Some(&format!("type = \"{kind}\"")));
     assert_eq!(
-        keys("monitors.NAME", Some("type = \"http\"")),
-        ["url", "method", "headers", "body", "redirects"]
+        of("http"),
+        words(&format!(
+            "url method headers body auth http_version reuse compression redirects downgrade proxy {tls}"
+        ))
     );
     assert_eq!(
         keys("monitors.NAME.expect", Some("type = \"http\"")),
-        ["status", "body_contains", "body_not_contains", "latency_below"]
+        words(
+            "status body_contains body_not_contains body_matches json headers size_below final_url \
+             http_version tls_version certificate_days latency_below degraded_above"
+        )
     );
-    assert_eq!(keys("monitors.NAME", Some("type = \"tcp\"")), ["host", "port"]);
     assert_eq!(
-        keys("monitors.NAME", Some("type = \"ping\"")),
-        ["host", "count", "loss_below", "latency_below"]
+        of("tcp"),
+        words(&format!(
+            "host port tls starttls {tls} banner send expect tls_version certificate_days latency_below \
+             degraded_above"
+        ))
+    );
+    assert_eq!(
+        of("ping"),
+        words(
+            "host count spacing size loss_below loss_degraded latency_below degraded_above min_below \
+             max_below jitter_below"
+        )
     );
     let interval = reference(&[]).into_iter().find(|doc| doc.key == "interval").expect("a key");
     assert_eq!(

@@ -5,7 +5,7 @@
 //! `sleep`), or a sign of life to give.
 
 use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
-use super::{End, Finished, Handler, Wakes, WorkerOptions, WorkerSummary};
+use super::{End, Finished, Handler, Parking, Wakes, WorkerOptions, WorkerSummary};
 use crate::{Activity, Observer, patience};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,9 @@ use uuid::Uuid;
 /// The most jobs that one claim takes.
 const BATCH: usize = 500;
 
+/// How many jobs may be parked for each slot: one thing that is busy does not have the whole queue claimed.
+const PARKED_PER_SLOT: usize = 4;
+
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
@@ -45,6 +48,8 @@ pub(super) struct Fetcher<H: Handler> {
     /// What runs, with its lane. By claim: after a suspension a job may be claimed anew while its old run still ends.
     running: HashMap<Claim, Option<i64>>,
     tasks: JoinSet<Finished<H::Done>>,
+    /// Which of them wait for their place.
+    parking: Arc<Parking>,
     /// Ended, and not settled.
     finished: Vec<Finished<H::Done>>,
     /// Settled, and only to be ended yet.
@@ -69,6 +74,12 @@ pub(super) struct Fetcher<H: Handler> {
 }
 
 type Turned<H> = (Turn<H>, Result<Option<Claimed<<H as Handler>::Work>>, StoreError>);
+
+/// How long a job may wait for its place, and then run.
+struct Limits {
+    patience: Duration,
+    within: Duration,
+}
 
 /// What the database knows of this worker.
 struct Presence {
@@ -103,6 +114,7 @@ impl<H: Handler> Fetcher<H> {
             began: Instant::now(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
+            parking: Arc::default(),
             finished: Vec::new(),
             done: Vec::new(),
             returned: Vec::new(),
@@ -113,7 +125,7 @@ impl<H: Handler> Fetcher<H> {
             low_water: LowWater::default(),
             presence: Presence {
                 id: Uuid::new_v4(),
-                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                host: super::host_name(),
                 started_at: None,
                 signed_at: None,
                 finished: 0,
@@ -196,6 +208,8 @@ impl<H: Handler> Fetcher<H> {
             finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
             () = wakes.control.notified() => Woken::Control,
             () = wakes.jobs.notified() => Woken::Look,
+            // Its slot is free.
+            () = self.parking.came.notified() => Woken::Look,
             Ok(()) = self.options.paused.changed() => Woken::Look,
             () = sleep_until(until.into()) => Woken::Later,
         }
@@ -249,9 +263,17 @@ impl<H: Handler> Fetcher<H> {
         }
     }
 
+    /// How many slots are free.
+    fn free(&self) -> usize {
+        let in_hand = self.running.len();
+        let in_slots = in_hand.saturating_sub(self.parking.parked());
+        let room = (self.concurrency * (1 + PARKED_PER_SLOT)).saturating_sub(in_hand);
+        self.concurrency.saturating_sub(in_slots).min(room)
+    }
+
     /// What there is room for.
     fn wish(&mut self) -> Option<Wish> {
-        let free = self.concurrency.saturating_sub(self.running.len()).min(BATCH);
+        let free = self.free().min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
         if limit == 0 || *self.options.paused.borrow_and_update() {
@@ -356,7 +378,7 @@ impl<H: Handler> Fetcher<H> {
         }
         // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
         let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_lanes);
-        if may_be_more && self.running.len() < self.concurrency && !self.ends {
+        if may_be_more && self.free() > 0 && !self.ends {
             // Beside the jobs, not after them.
             self.begin_turn(turns);
         } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
@@ -371,8 +393,8 @@ impl<H: Handler> Fetcher<H> {
             self.next_turn_at =
                 self.next_turn_at.min(Instant::now() + soonest.min(self.options.settings.sleep));
         }
-        for (job, work, within) in to_run {
-            self.spawn(job, work, within, asked_at);
+        for (job, work, limits) in to_run {
+            self.spawn(job, work, limits, asked_at);
         }
     }
 
@@ -384,13 +406,13 @@ impl<H: Handler> Fetcher<H> {
             && self.returned.is_empty()
     }
 
-    /// A claimed job, its work and its limit, when it may run.
+    /// A claimed job, its work and its limits, when it may run.
     fn admit(
         &mut self,
         job: Job,
         work: Option<Result<H::Work, StoreError>>,
         asked_at: Instant,
-    ) -> Option<(Job, H::Work, Duration)> {
+    ) -> Option<(Job, H::Work, Limits)> {
         let settings = &self.options.settings;
         let end = match work {
             _ if job.payload.is_err() => {
@@ -409,7 +431,8 @@ impl<H: Handler> Fetcher<H> {
                     return None;
                 };
                 self.running.insert(job.claim, job.lane);
-                return Some((job, work, within));
+                let patience = backoff::patience(within, left);
+                return Some((job, work, Limits { patience, within }));
             }
         };
         let started_at = job.claimed_at;
@@ -418,20 +441,29 @@ impl<H: Handler> Fetcher<H> {
         None
     }
 
-    fn spawn(&mut self, job: Job, work: H::Work, within: Duration, asked: Instant) {
-        let handler = Arc::clone(&self.handler);
+    fn spawn(&mut self, job: Job, work: H::Work, Limits { patience, within }: Limits, asked: Instant) {
+        let (handler, parking) = (Arc::clone(&self.handler), Arc::clone(&self.parking));
         self.tasks.spawn(async move {
+            let place = tokio::select! {
+                biased;
+                () = parking.closed.cancelled() => None,
+                place = timeout(patience, handler.place(&work, &parking)) => place.ok(),
+            };
             let began = Instant::now();
             let started_at = SignedDuration::try_from(began.saturating_duration_since(asked))
                 .ok()
                 .and_then(|since| job.claimed_at.checked_add(since).ok())
                 .unwrap_or(job.claimed_at);
+            if place.is_none() {
+                return Finished { job, started_at, took: Duration::ZERO, end: End::NotBegun };
+            }
             let run = AssertUnwindSafe(async { handler.run(&job, work, within).await }).catch_unwind();
             let end = match timeout(within, run).await {
                 Ok(Ok(done)) => End::Done(done),
                 Ok(Err(panic)) => End::Panicked(panic_message(panic.as_ref())),
                 Err(_) => End::TimedOut(within),
             };
+            drop(place);
             Finished { job, started_at, took: began.elapsed(), end }
         });
     }
@@ -451,7 +483,13 @@ impl<H: Handler> Fetcher<H> {
                     );
                 }
                 self.running.remove(&finished.job.claim);
-                self.finished.push(finished);
+                if matches!(finished.end, End::NotBegun) {
+                    self.taken = self.taken.saturating_sub(1);
+                    self.summary.released += 1;
+                    self.returned.push(finished.job.claim);
+                } else {
+                    self.finished.push(finished);
+                }
                 self.look = true;
             }
             next = self.tasks.try_join_next();
@@ -462,6 +500,7 @@ impl<H: Handler> Fetcher<H> {
     async fn wind_down(&mut self) {
         let queue = self.handler.queue();
         let deadline = tokio::time::Instant::now() + self.options.grace;
+        self.parking.closed.cancel();
         if let Some(turn) = self.turn.take()
             && let Ok(Some(claimed)) = self.take_back(turn.await)
         {

@@ -7,6 +7,7 @@ mod queue;
 mod results;
 mod schedule;
 mod schema;
+mod sight;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

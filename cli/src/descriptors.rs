@@ -1,0 +1,68 @@
+//! File descriptors: as many as the system gives, and no more checks at once than there are descriptors for.
+//!
+//! What would have to fail for want of one waits instead. `worker`, `up` and `check` use it.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What one check may hold at once: its connection, and a question to a name server.
+const PER_CHECK: u64 = 2;
+
+/// What is kept for files, the log, plugins, and what nobody thought of.
+const SPARE: u64 = 16;
+
+/// What this process may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// `None`: there is no limit.
+    pub limit: Option<u64>,
+}
+
+/// Raises what this process may open as far as it may.
+pub fn raise() -> Descriptors {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return Descriptors { limit: current };
+    }
+    // A system that has a limit of its own beside the hard one (macOS) refuses; then all stays as it is.
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => Descriptors { limit: maximum },
+        Err(_) => Descriptors { limit: current },
+    }
+}
+
+impl Descriptors {
+    /// How many checks there are descriptors for, beside `others` that are open or will be. At least one.
+    pub fn checks_at_once(self, others: u64) -> usize {
+        let left = self.limit.map(|limit| limit.saturating_sub(others.saturating_add(SPARE)) / PER_CHECK);
+        left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX).max(1))
+    }
+}
+
+/// How many this process has open; `None` where the system does not say.
+pub fn open() -> Option<u64> {
+    // The look itself opens one.
+    let count = std::fs::read_dir("/dev/fd").ok()?.count();
+    u64::try_from(count).ok().map(|count| count.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_get_what_others_leave() {
+        let of = |limit| Descriptors { limit };
+        assert_eq!(of(Some(64)).checks_at_once(20), 14);
+        assert_eq!(of(Some(1_048_576)).checks_at_once(20), 524_270);
+        assert_eq!(of(Some(16)).checks_at_once(20), 1, "one check goes on in any case");
+        assert_eq!(of(None).checks_at_once(20), usize::MAX);
+    }
+
+    #[test]
+    fn what_is_open_is_counted() {
+        let before = open().expect("this system says it");
+        let _file = std::fs::File::open("/dev/null").expect("a file");
+        assert!(open().is_some_and(|now| now > 0 && before > 0));
+        assert!(raise().limit.is_none_or(|limit| limit >= before));
+    }
+}

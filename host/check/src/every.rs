@@ -1,0 +1,171 @@
+//! A check of every address of a name, each by itself.
+//!
+//! The name is looked up once. Then the whole check runs once for each address, all at the same time and within the
+//! one deadline, pinned to its address wherever a hop leads to that name. The target is as well as the worst of
+//! them: down, then inconclusive, then degraded, then up. So an address that this machine has no route to makes it
+//! inconclusive, unless another one is down: that much is certain.
+
+use crate::resolve::{Names, Pin};
+use crate::trace::Trace;
+use crate::{Course, Means};
+use futures_util::future::join_all;
+use std::net::IpAddr;
+use tokio::time::timeout_at;
+use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
+use uptime_core::monitor::CheckSpec;
+use url::Host;
+
+/// Whether `spec` asks for it. Through a proxy there are no addresses of ours to choose from: the proxy finds them.
+pub(crate) fn is_wanted(spec: &CheckSpec) -> bool {
+    let proxied = matches!(spec, CheckSpec::Http(http) if http.proxy.is_some());
+    spec.lookup().ip == uptime_core::monitor::IpFamily::All && !proxied
+}
+
+/// Checks every address of the target.
+pub(crate) async fn run(means: &Means, course: Course<'_>) -> CheckReport {
+    let Course { spec, started, deadline, timeout } = course;
+    let host = host(spec);
+    let mut trace = Trace::new();
+    let names = Names::new(&means.resolver, spec.lookup(), deadline);
+    let found = match timeout_at(deadline, names.resolve(&host, 0, &mut trace)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(failure)) => return trace.into_report(Some(failure), started.elapsed()),
+        Err(_) => {
+            let failure = trace.cut_off(timeout);
+            return trace.into_report(Some(failure), started.elapsed());
+        }
+    };
+    let took = trace.hop.phases.dns;
+    let checks = found.into_iter().map(|address| {
+        let pin = Pin { host: host.clone(), address, took };
+        let names = Names::pinned(&means.resolver, spec.lookup(), deadline, pin);
+        async move { (address.ip(), course.run(means, &names).await) }
+    });
+    let mut report = worst_of(join_all(checks).await);
+    report.total = started.elapsed();
+    report
+}
+
+/// The host that the first hop leads to, without brackets.
+fn host(spec: &CheckSpec) -> String {
+    match spec {
+        CheckSpec::Http(http) => match http.url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            None => String::new(),
+        },
+        CheckSpec::Tcp(tcp) => tcp.host.clone(),
+        CheckSpec::Ping(ping) => ping.host.clone(),
+    }
+}
+
+/// How bad a report is; the greatest decides.
+fn badness(report: &CheckReport) -> u8 {
+    match report.outcome() {
+        Outcome::Down => 3,
+        Outcome::Inconclusive => 2,
+        Outcome::Up if report.is_degraded() => 1,
+        Outcome::Up => 0,
+    }
+}
+
+/// One report of all: the verdict is the worst one's, of equally bad ones the first's (of good ones the slowest's).
+/// All hops are there, those of the address that decided at the end, where the judged connection stands.
+fn worst_of(mut reports: Vec<(IpAddr, CheckReport)>) -> CheckReport {
+    let count = reports.len();
+    let worst = reports.iter().map(|(_, report)| badness(report)).max().unwrap_or_default();
+    let as_bad = || (0..count).filter(|&index| badness(&reports[index].1) == worst);
+    let decisive = match worst {
+        0 => as_bad().max_by_key(|&index| reports[index].1.total),
+        _ => as_bad().next(),
+    };
+    let Some(decisive) = decisive else {
+        let failure = Failure::new(FailureClass::Dns, "there was no address to check");
+        return CheckReport::new(Some(failure), std::time::Duration::ZERO);
+    };
+    let affected = as_bad().map(|index| reports[index].0.to_string()).collect::<Vec<_>>();
+    let of_how_many = format!("{} of {count} addresses ({}): ", affected.len(), affected.join(", "));
+    let (_, mut report) = reports.remove(decisive);
+    if count > 1 {
+        let tell = |failure: Failure| Failure {
+            message: Failure::new(failure.class, format!("{of_how_many}{}", failure.message)).message,
+            ..failure
+        };
+        report.failure = report.failure.map(tell);
+        report.warnings = report.warnings.into_iter().map(tell).collect();
+    }
+    let mut hops: Vec<_> = reports.into_iter().flat_map(|(_, other)| other.hops).collect();
+    hops.append(&mut report.hops);
+    report.hops = hops;
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use uptime_core::check::Hop;
+
+    fn report(
+        last: u8,
+        failure: Option<FailureClass>,
+        warnings: usize,
+        total_ms: u64,
+    ) -> (IpAddr, CheckReport) {
+        let address = IpAddr::from([192, 0, 2, last]);
+        let told = |class| Failure::new(class, format!("{last} failed")).with("yes", "no");
+        let report = CheckReport {
+            warnings: vec![told(FailureClass::Latency); warnings],
+            hops: vec![Hop { address: Some(address), ..Hop::default() }],
+            ..CheckReport::new(failure.map(told), Duration::from_millis(total_ms))
+        };
+        (address, report)
+    }
+
+    #[test]
+    fn the_worst_address_decides() {
+        let up = |n, ms| report(n, None, 0, ms);
+        let degraded = |n| report(n, None, 1, 1);
+        let down = |n| report(n, Some(FailureClass::Refused), 0, 1);
+        let ours = |n| report(n, Some(FailureClass::Network), 0, 1);
+        for (reports, class, message, judged) in [
+            (vec![up(1, 5), up(2, 9), up(3, 1)], None, None, 2),
+            (vec![up(1, 5)], None, None, 1),
+            (vec![down(1)], Some(FailureClass::Refused), Some("1 failed"), 1),
+            (
+                vec![up(1, 5), degraded(2), up(3, 9)],
+                Some(FailureClass::Latency),
+                Some("1 of 3 addresses (192.0.2.2): 2 failed"),
+                2,
+            ),
+            (
+                vec![degraded(1), ours(2), up(3, 1)],
+                Some(FailureClass::Network),
+                Some("1 of 3 addresses (192.0.2.2): 2 failed"),
+                2,
+            ),
+            (
+                vec![ours(1), down(2), up(3, 1), down(4)],
+                Some(FailureClass::Refused),
+                Some("2 of 4 addresses (192.0.2.2, 192.0.2.4): 2 failed"),
+                2,
+            ),
+        ] {
+            let addresses: Vec<_> = reports.iter().map(|(address, _)| *address).collect();
+            let report = worst_of(reports);
+            let trouble = report.trouble();
+            assert_eq!(trouble.map(|trouble| trouble.class), class, "{report:?}");
+            assert_eq!(trouble.map(|trouble| trouble.message.as_str()), message);
+            assert!(trouble.is_none_or(|trouble| trouble.expected.as_deref() == Some("yes")));
+            assert_eq!(
+                report.address(),
+                Some(IpAddr::from([192, 0, 2, judged])),
+                "the judged one is the last"
+            );
+            let mut told: Vec<_> = report.hops.iter().filter_map(|hop| hop.address).collect();
+            told.sort();
+            assert_eq!(told, addresses, "every address is evidence");
+        }
+    }
+}

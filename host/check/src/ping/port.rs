@@ -1,0 +1,327 @@
+//! The sockets that all ping checks share, and the task that reads each.
+//!
+//! An answer counts only when identifier, sequence, sender and the random bytes of its payload are ours, so echoes of
+//! other processes can't be mistaken for it, and only once: a duplicate, and an answer after its check, find nobody
+//! who waits. A datagram socket is tried first: it needs no privilege where the system allows it.
+
+use crate::errno;
+use crate::icmp::{self, Answer, Echo, Version};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use uptime_core::check::{Failure, FailureClass};
+use uuid::Uuid;
+
+/// The part of a payload that makes an echo ours: 16 bytes of the socket's, 8 of the echo's.
+const SEAL_BYTES: usize = 24;
+
+/// As much as the system gives: the answers to thousands of echoes may arrive at once.
+const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// The largest answer: an echo of 1472 bytes with its headers, and some room.
+const PACKET_MAX_BYTES: usize = 2048;
+
+/// How often a send is tried again that failed: the error may be that of an echo to somebody else.
+const SEND_AGAIN: u8 = 4;
+
+/// How long a full send buffer is given to drain.
+const BUFFER_WAIT: Duration = Duration::from_millis(1);
+
+/// How many packets are read before others get their turn.
+const READ_AT_ONCE: u8 = 64;
+
+/// What the reader has for a check.
+pub(super) enum Arrival {
+    /// The echo of this place in the order of sending came back after this time.
+    Reply(usize, Duration),
+    /// One can't be delivered, says this host, for this reason.
+    Undeliverable(IpAddr, &'static str),
+}
+
+/// An echo on its way.
+struct Waiter {
+    /// What its payload must bring back.
+    token: u64,
+    /// Its place among the echoes of its check.
+    place: usize,
+    sent_at: Instant,
+    arrivals: UnboundedSender<Arrival>,
+}
+
+/// By target and sequence.
+type Waiters = Mutex<HashMap<(IpAddr, u16), Waiter>>;
+
+fn lock(waiters: &Waiters) -> MutexGuard<'_, HashMap<(IpAddr, u16), Waiter>> {
+    // Every change is one insertion or removal, so a panic elsewhere leaves the map whole.
+    waiters.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The echoes that a check waits for; given up with it.
+pub(super) struct Claims<'port> {
+    waiters: &'port Waiters,
+    keys: Vec<((IpAddr, u16), u64)>,
+}
+
+impl Drop for Claims<'_> {
+    fn drop(&mut self) {
+        let mut waiters = lock(self.waiters);
+        for (key, token) in &self.keys {
+            if waiters.get(key).is_some_and(|waiter| waiter.token == *token) {
+                waiters.remove(key);
+            }
+        }
+    }
+}
+
+/// What makes an echo ours, the same for all echoes of a socket.
+#[derive(Clone, Copy)]
+struct Seal {
+    ident: u16,
+    /// Random; another process may have the same identifier.
+    nonce: [u8; 16],
+}
+
+impl Seal {
+    /// The payload of an echo: the nonce, then the token, which no other echo of the socket has, then zeros.
+    fn payload(self, token: u64, bytes: usize) -> Vec<u8> {
+        let mut payload = vec![0; bytes.max(SEAL_BYTES)];
+        payload[..16].copy_from_slice(&self.nonce);
+        payload[16..SEAL_BYTES].copy_from_slice(&token.to_be_bytes());
+        payload
+    }
+
+    /// The token of a reply to an echo of ours.
+    fn token(self, echo: Echo, payload: &[u8]) -> Option<u64> {
+        let token = payload.strip_prefix(&self.nonce)?.first_chunk::<8>()?;
+        (echo.ident == self.ident).then(|| u64::from_be_bytes(*token))
+    }
+}
+
+/// One socket and the task that reads it.
+pub(super) struct Port {
+    version: Version,
+    socket: Arc<UdpSocket>,
+    seal: Seal,
+    /// Counts the echoes; its low bits are the sequence.
+    next: AtomicU64,
+    waiters: Arc<Waiters>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Port {
+    pub(super) fn open(version: Version) -> Result<Self, Failure> {
+        let (socket, kernels_ident) = open_socket(version)?;
+        let nonce = Uuid::new_v4().into_bytes();
+        let seal = Seal { ident: kernels_ident.unwrap_or(u16::from_be_bytes([nonce[0], nonce[1]])), nonce };
+        let socket = Arc::new(socket);
+        let waiters = Arc::new(Waiters::default());
+        let reader = Reader { version, socket: Arc::clone(&socket), seal, waiters: Arc::clone(&waiters) };
+        let reader = tokio::spawn(reader.run());
+        Ok(Self { version, socket, seal, next: AtomicU64::new(0), waiters, reader })
+    }
+
+    /// What a check waits for on this socket: nothing yet.
+    pub(super) fn claims(&self) -> Claims<'_> {
+        Claims { waiters: &self.waiters, keys: Vec::new() }
+    }
+
+    /// Sends one echo with `bytes` of payload, the one of this `place` among those of its check; its answer goes to
+    /// `arrivals`.
+    pub(super) async fn send(
+        &self,
+        target: SocketAddr,
+        place: usize,
+        bytes: usize,
+        arrivals: &UnboundedSender<Arrival>,
+        claims: &mut Claims<'_>,
+    ) -> io::Result<()> {
+        let token = self.next.fetch_add(1, Relaxed);
+        let [.., high, low] = token.to_be_bytes();
+        let echo = Echo { ident: self.seal.ident, sequence: u16::from_be_bytes([high, low]) };
+        let message = icmp::request(self.version, echo, &self.seal.payload(token, bytes));
+        let key = (target.ip(), echo.sequence);
+        let waiter = Waiter { token, place, sent_at: Instant::now(), arrivals: arrivals.clone() };
+        // Whoever waited under this key for 65,536 echoes has lost his.
+        lock(&self.waiters).insert(key, waiter);
+        claims.keys.push((key, token));
+        let mut failed = 0;
+        loop {
+            match self.socket.try_send_to(&message, target) {
+                Ok(_) => return Ok(()),
+                // Not by the socket's readiness: after an error it says that it can be written to, whatever is true.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(BUFFER_WAIT).await,
+                // A socket has one place for errors, and gives it to whoever calls next.
+                Err(_) if failed < SEND_AGAIN => failed += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Reads a socket and hands each answer to the check that waits for it.
+struct Reader {
+    version: Version,
+    socket: Arc<UdpSocket>,
+    seal: Seal,
+    waiters: Arc<Waiters>,
+}
+
+impl Reader {
+    async fn run(self) {
+        let mut packet = [0; PACKET_MAX_BYTES];
+        loop {
+            if self.socket.readable().await.is_err() {
+                // The runtime ends.
+                return;
+            }
+            for _ in 0..READ_AT_ONCE {
+                match self.socket.try_recv_from(&mut packet) {
+                    Ok((length, from)) => self.hand_over(&packet[..length], from.ip()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // The error of an echo. It is gone by having been read.
+                    Err(_) => {}
+                }
+            }
+            // One who always has something to read must not be the only one who runs.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    fn hand_over(&self, packet: &[u8], from: IpAddr) {
+        let now = Instant::now();
+        match icmp::parse(self.version, packet) {
+            Some(Answer::Reply { echo, payload }) => {
+                let Some(token) = self.seal.token(echo, payload) else { return };
+                arrive(&self.waiters, (from, echo.sequence), Some(token), |waiter| {
+                    Arrival::Reply(waiter.place, now.saturating_duration_since(waiter.sent_at))
+                });
+            }
+            Some(Answer::Undeliverable { echo, destination, reason }) => {
+                self.undeliverable(echo, destination, from, reason);
+            }
+            None => {}
+        }
+    }
+
+    fn undeliverable(&self, echo: Echo, destination: IpAddr, from: IpAddr, reason: &'static str) {
+        if echo.ident == self.seal.ident {
+            let key = (destination, echo.sequence);
+            arrive(&self.waiters, key, None, |_| Arrival::Undeliverable(from, reason));
+        }
+    }
+}
+
+/// Gives the waiter of `key` what arrived. A message about an undeliverable echo quotes too little of it to have a
+/// token; a reply must have the right one.
+fn arrive(waiters: &Waiters, key: (IpAddr, u16), token: Option<u64>, arrival: impl Fn(&Waiter) -> Arrival) {
+    let mut waiters = lock(waiters);
+    if waiters.get(&key).is_some_and(|waiter| token.is_none_or(|token| waiter.token == token))
+        && let Some(waiter) = waiters.remove(&key)
+    {
+        // The check may be over; then nobody wants to know.
+        let _ = waiter.arrivals.send(arrival(&waiter));
+    }
+}
+
+/// A socket for echoes, and the identifier when the kernel chose it.
+fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
+    let (domain, protocol, any) = match version {
+        Version::V4 => (Domain::IPV4, Protocol::ICMPV4, IpAddr::from([0; 4])),
+        Version::V6 => (Domain::IPV6, Protocol::ICMPV6, IpAddr::from([0; 16])),
+    };
+    let open = |kind: Type| -> io::Result<UdpSocket> {
+        let socket = Socket::new(domain, kind, Some(protocol))?;
+        socket.set_nonblocking(true)?;
+        // Less than asked for also works.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        socket.bind(&SocketAddr::new(any, 0).into())?;
+        // To std and tokio it is a socket that sends and receives datagrams, and that is all that they do with it.
+        UdpSocket::from_std(StdUdpSocket::from(socket))
+    };
+    let datagram =
+        open(Type::DGRAM).and_then(|socket| socket.local_addr().map(|local| (socket, local.port())));
+    if let Ok((socket, ident)) = datagram {
+        // Linux puts its own identifier into each message, and gives it as the port. Others leave ours.
+        return Ok((socket, (ident != 0).then_some(ident)));
+    }
+    open(Type::RAW).map(|socket| (socket, None)).map_err(|error| {
+        let (class, words) = errno::classify(&error);
+        let message = match class {
+            FailureClass::Permission => "this process may not ping: run \
+                `sysctl -w net.ipv4.ping_group_range='0 2147483647'`, or `setcap cap_net_raw+ep $(which uptime)`"
+                .to_owned(),
+            _ => format!("opening a socket to ping with: {words}"),
+        };
+        Failure::new(if class.is_ours() { class } else { FailureClass::Resources }, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    const SEAL: Seal = Seal { ident: 7, nonce: *b"sixteen bytes of" };
+
+    #[test]
+    fn only_our_echoes_have_a_token() {
+        let echo = Echo { ident: 7, sequence: 1 };
+        let payload = SEAL.payload(0x0102_0304_0506_0708, 56);
+        assert_eq!(SEAL.token(echo, &payload), Some(0x0102_0304_0506_0708));
+        assert_eq!(SEAL.token(Echo { ident: 8, ..echo }, &payload), None, "another identifier");
+        let stranger = Seal { nonce: *b"another process'", ..SEAL };
+        assert_eq!(SEAL.token(echo, &stranger.payload(1, 56)), None, "another process with our identifier");
+        assert_eq!((payload.len(), SEAL.payload(1, 0).len(), SEAL.payload(1, 1472).len()), (56, 24, 1472));
+        for length in 0..SEAL_BYTES {
+            assert_eq!(SEAL.token(echo, &payload[..length]), None, "cut to {length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_reply_must_be_to_the_echo_that_waits() {
+        let (arrivals, mut arrived) = unbounded_channel();
+        let (target, stranger) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let waiters = Waiters::default();
+        lock(&waiters).insert((target, 1), Waiter { token: 5, place: 0, sent_at: Instant::now(), arrivals });
+        let reply = |_: &Waiter| Arrival::Reply(0, Duration::ZERO);
+        arrive(&waiters, (stranger, 1), Some(5), reply);
+        arrive(&waiters, (target, 2), Some(5), reply);
+        // An echo of 65,536 echoes ago.
+        arrive(&waiters, (target, 1), Some(4), reply);
+        assert!(arrived.try_recv().is_err());
+        arrive(&waiters, (target, 1), Some(5), reply);
+        assert!(arrived.try_recv().is_ok());
+        arrive(&waiters, (target, 1), Some(5), reply);
+        assert!(arrived.try_recv().is_err(), "a duplicate counts once");
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_waited_for() {
+        let key = (IpAddr::from([127, 0, 0, 1]), 1);
+        let waiters = Waiters::default();
+        let wait = |token| {
+            let (arrivals, _) = unbounded_channel();
+            lock(&waiters).insert(key, Waiter { token, place: 0, sent_at: Instant::now(), arrivals });
+            Claims { waiters: &waiters, keys: vec![(key, token)] }
+        };
+        let (first, second) = (wait(1), wait(2));
+        drop(first);
+        assert_eq!(lock(&waiters).len(), 1, "the key has a new owner");
+        drop(second);
+        assert!(lock(&waiters).is_empty());
+    }
+}

@@ -1,0 +1,179 @@
+//! The addresses that one name server gives for a name, A and AAAA at once, along its CNAMEs.
+
+use super::question::{Unanswered, ask};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::time::timeout;
+use uptime_core::monitor::IpFamily;
+
+/// How many names one name may lead over.
+const NAMES_MAX: usize = 16;
+
+/// How long the other version of IP is waited for when one has its addresses. Some servers never say that a name has
+/// no IPv6 address.
+const OTHER_VERSION_WAIT: Duration = Duration::from_millis(500);
+
+/// Why a server gives no addresses for a name.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The text is no name.
+    NotAName,
+    /// NXDOMAIN.
+    NoSuchName,
+    /// The names lead back to one that was there before.
+    Circle,
+    /// They lead over more than [`NAMES_MAX`].
+    TooLong,
+    /// Another code than "here it is" and "there is none".
+    Code(ResponseCode),
+    /// There is no answer that could be read.
+    Unanswered(Unanswered),
+}
+
+/// Those of its addresses of the wanted versions that `host` has; none is an answer as well.
+pub(super) async fn addresses(
+    server: SocketAddr,
+    host: &str,
+    family: IpFamily,
+    v6_first: bool,
+) -> Result<Vec<IpAddr>, Trouble> {
+    let name = name(host)?;
+    let a = of_kind(server, &name, RecordType::A);
+    let aaaa = of_kind(server, &name, RecordType::AAAA);
+    match family {
+        IpFamily::V4 => a.await,
+        IpFamily::V6 => aaaa.await,
+        IpFamily::All => {
+            let (a, aaaa) = tokio::join!(a, aaaa);
+            every(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
+        }
+        IpFamily::Any => {
+            tokio::pin!(a, aaaa);
+            let (a, aaaa) = tokio::select! {
+                a = &mut a => {
+                    let aaaa = other(&a, aaaa).await;
+                    (a, aaaa)
+                }
+                aaaa = &mut aaaa => {
+                    let a = other(&aaaa, a).await;
+                    (a, aaaa)
+                }
+            };
+            whatever(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
+        }
+    }
+}
+
+type Found = Result<Vec<IpAddr>, Trouble>;
+
+/// What the other version has: waited for only a little when `one` has something.
+async fn other(one: &Found, other: impl Future<Output = Found>) -> Found {
+    if one.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+        return timeout(OTHER_VERSION_WAIT, other).await.unwrap_or_else(|_| Ok(Vec::new()));
+    }
+    other.await
+}
+
+/// Both versions when nothing may be missing. A server that denies the name for the one version and knows it for the
+/// other is an old fault (RFC 4074, 4.2): it has no such address.
+fn every(a: Found, aaaa: Found) -> Result<(Vec<IpAddr>, Vec<IpAddr>), Trouble> {
+    match (a, aaaa) {
+        (Ok(a), Ok(aaaa)) => Ok((a, aaaa)),
+        (Ok(a), Err(Trouble::NoSuchName)) if !a.is_empty() => Ok((a, Vec::new())),
+        (Err(Trouble::NoSuchName), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
+        (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+    }
+}
+
+/// Both versions when one that has something is enough.
+fn whatever(a: Found, aaaa: Found) -> Result<(Vec<IpAddr>, Vec<IpAddr>), Trouble> {
+    match (a, aaaa) {
+        (Ok(a), Err(_)) if !a.is_empty() => Ok((a, Vec::new())),
+        (Err(_), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
+        (a, aaaa) => every(a, aaaa),
+    }
+}
+
+fn in_order(a: Vec<IpAddr>, aaaa: Vec<IpAddr>, v6_first: bool) -> Vec<IpAddr> {
+    if v6_first { [aaaa, a].concat() } else { [a, aaaa].concat() }
+}
+
+fn name(host: &str) -> Result<Name, Trouble> {
+    if host.is_empty() || host.contains('\0') {
+        return Err(Trouble::NotAName);
+    }
+    let mut name = Name::from_utf8(host).map_err(|_| Trouble::NotAName)?;
+    // No search list: the name is whole as it stands.
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// The addresses of one version, asking on where the answer leads to a name and stops there.
+async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
+    let mut names = vec![name.clone()];
+    while let Some(name) = names.last().cloned() {
+        let answer = ask(server, &name, kind).await.map_err(Trouble::Unanswered)?;
+        match answer.metadata.response_code {
+            ResponseCode::NoError => {}
+            ResponseCode::NXDomain => return Err(Trouble::NoSuchName),
+            code => return Err(Trouble::Code(code)),
+        }
+        let known = names.len();
+        let found = follow(&answer, &mut names)?;
+        if !found.is_empty() || names.len() == known {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The addresses of the last of `names` in `answer`, or of the one that its CNAMEs lead to, which is then the last.
+fn follow(answer: &Message, names: &mut Vec<Name>) -> Found {
+    loop {
+        let Some(name) = names.last() else { return Ok(Vec::new()) };
+        let mut next = None;
+        let mut found = Vec::new();
+        for record in answer.answers.iter().filter(|record| record.name == *name) {
+            match &record.data {
+                RData::A(address) => found.push(IpAddr::V4(address.0)),
+                RData::AAAA(address) => found.push(IpAddr::V6(address.0)),
+                RData::CNAME(of) => next = Some(of.0.clone()),
+                _ => {}
+            }
+        }
+        match next {
+            Some(next) if found.is_empty() => {
+                if names.contains(&next) {
+                    return Err(Trouble::Circle);
+                }
+                if names.len() == NAMES_MAX {
+                    return Err(Trouble::TooLong);
+                }
+                names.push(next);
+            }
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// Whether `server` knows the root's name servers: then it works, and has a way to the world's.
+pub(super) async fn knows_the_root(server: SocketAddr) -> bool {
+    let answer = ask(server, &Name::root(), RecordType::NS).await;
+    answer.is_ok_and(|answer| {
+        answer.metadata.response_code == ResponseCode::NoError && !answer.answers.is_empty()
+    })
+}
+
+/// The name of a code, as name servers' own logs have it.
+pub(super) fn mnemonic(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::FormErr => "FORMERR".into(),
+        ResponseCode::ServFail => "SERVFAIL".into(),
+        ResponseCode::NotImp => "NOTIMP".into(),
+        ResponseCode::Refused => "REFUSED".into(),
+        ResponseCode::NotAuth => "NOTAUTH".into(),
+        other => format!("code {}", u16::from(other)),
+    }
+}

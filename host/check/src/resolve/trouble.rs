@@ -1,0 +1,61 @@
+//! What it means, and whose fault it is, that a name server gives no addresses.
+
+use super::question::Unanswered;
+use super::server::{Trouble, mnemonic};
+use crate::errno;
+use hickory_proto::op::ResponseCode;
+use std::net::SocketAddr;
+use uptime_core::check::{Failure, FailureClass};
+
+/// A name server for people: its port is told when it is not the usual one.
+pub(crate) fn shown(server: SocketAddr) -> String {
+    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+}
+
+/// A trouble that is the target's own, whoever was asked.
+pub(super) fn of_name(host: &str, trouble: &Trouble) -> Failure {
+    let words = match trouble {
+        Trouble::NotAName => "it is no name that can be looked up",
+        Trouble::Circle => "its names lead in a circle",
+        Trouble::TooLong => "it leads over too many other names",
+        Trouble::NoSuchName | Trouble::Code(_) | Trouble::Unanswered(_) => "no such name",
+    };
+    Failure::new(FailureClass::Dns, format!("looking up `{host}`: {words}"))
+}
+
+/// The resolver works, and the name servers of the target's zone do not.
+pub(super) fn zone_fails(host: &str, code: ResponseCode) -> Failure {
+    let code = mnemonic(code);
+    Failure::new(FailureClass::Dns, format!("looking up `{host}`: its name servers gave no answer ({code})"))
+}
+
+/// The same, of a resolver that waits for them.
+pub(super) fn zone_is_silent(host: &str) -> Failure {
+    Failure::new(FailureClass::Dns, format!("looking up `{host}`: its name servers gave no answer"))
+}
+
+/// What `server` said to `host`; `works`: it knows the root's name servers.
+pub(super) fn failure(host: &str, server: SocketAddr, trouble: &Trouble, works: bool) -> Failure {
+    let who = shown(server);
+    let (class, words) = match trouble {
+        Trouble::Code(code) if works => return zone_fails(host, *code),
+        Trouble::Code(code) => (
+            FailureClass::Resolver,
+            format!("{who} answered {} to this and to the question for the root", mnemonic(*code)),
+        ),
+        Trouble::Unanswered(Unanswered::Io(error)) => return unreachable(host, server, "", error),
+        Trouble::Unanswered(Unanswered::Tcp(error)) => return unreachable(host, server, " over TCP", error),
+        Trouble::Unanswered(Unanswered::Garbage(words)) => (FailureClass::Resolver, format!("{who} {words}")),
+        Trouble::NotAName | Trouble::NoSuchName | Trouble::Circle | Trouble::TooLong => {
+            return of_name(host, trouble);
+        }
+    };
+    Failure::new(class, format!("looking up `{host}`: {words}"))
+}
+
+fn unreachable(host: &str, server: SocketAddr, how: &str, error: &std::io::Error) -> Failure {
+    let doing = format!("looking up `{host}`: asking {}{how}", shown(server));
+    let failure = errno::failure(&doing, error, server.ip());
+    // Whatever became of the question, it was not the target that was asked.
+    Failure { class: if failure.class.is_ours() { failure.class } else { FailureClass::Resolver }, ..failure }
+}

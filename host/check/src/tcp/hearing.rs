@@ -1,0 +1,177 @@
+//! Listening to a target until it has said what is expected, and what to say when it does not.
+//!
+//! What came so far is kept apart from the task that reads it, so that it is still there when the deadline has ended
+//! the task. It is bounded by [`HEARD_MAX_BYTES`].
+
+use super::broken;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::Instant;
+use uptime_core::check::{Failure, FailureClass, Phases};
+use uptime_core::secret::{Secret, SecretRef};
+
+/// How much is listened to.
+const HEARD_MAX_BYTES: usize = 64 * 1024;
+
+/// What is waited for, and what came so far.
+pub(crate) struct Hearing {
+    /// Who is listened to, as `host:port`.
+    target: String,
+    /// What is waited for, as `the banner`.
+    what: &'static str,
+    /// What it must be.
+    expected: String,
+    redact: Redact,
+    since: Instant,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    bytes: Vec<u8>,
+    first_byte: Option<Duration>,
+}
+
+/// Takes out of a target's words what we said to it and nobody may see.
+#[derive(Clone, Default)]
+pub(super) struct Redact(Vec<Secret>);
+
+impl Redact {
+    /// A text that stands in the file may be seen where the file may. A target seldom gives back the whole of what it
+    /// was sent, so each line counts by itself, and each word that is long enough to be a secret.
+    pub(super) fn of(reference: &SecretRef, said: &Secret) -> Self {
+        if matches!(reference, SecretRef::Literal(_)) {
+            return Self::default();
+        }
+        let lines = said.expose().lines().map(str::trim).filter(|line| !line.is_empty());
+        let words = said.expose().split_whitespace().filter(|word| word.len() >= 6);
+        Self(std::iter::once(said.expose()).chain(lines).chain(words).map(Secret::new).collect())
+    }
+
+    fn apply(&self, text: String) -> String {
+        let secrets = self.0.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret, "…"))
+    }
+}
+
+impl Hearing {
+    pub(super) fn new(target: &str, what: &'static str, expected: String, redact: Redact) -> Self {
+        let (target, heard) = (target.to_owned(), Mutex::default());
+        Self { target, what, expected, redact, since: Instant::now(), heard }
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that came.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.heard().bytes.clone()
+    }
+
+    /// Adds what came, or came before.
+    pub(super) fn extend(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let mut heard = self.heard();
+            heard.first_byte.get_or_insert(self.since.elapsed());
+            heard.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Writes down the phases as they are now: `transfer` only when something came.
+    pub(super) fn complete(&self, phases: &mut Phases) {
+        let (now, first_byte) = (self.since.elapsed(), self.heard().first_byte);
+        phases.first_byte = Some(first_byte.unwrap_or(now));
+        phases.transfer = first_byte.map(|first_byte| now.saturating_sub(first_byte));
+    }
+
+    /// The failure of a check that its deadline cut off here.
+    pub(crate) fn cut_off(&self, phases: &mut Phases, limit: &str) -> Failure {
+        self.complete(phases);
+        let (target, what) = (&self.target, self.what);
+        if self.heard().bytes.is_empty() {
+            let message = format!("`{target}`: connected, and {what} did not come within {limit}");
+            return Failure::new(FailureClass::FirstByteTimeout, message);
+        }
+        self.other(
+            FailureClass::BodyTimeout,
+            &format!("{what} did not come within {limit}, but something else"),
+        )
+    }
+
+    /// A failure with what came instead.
+    pub(super) fn other(&self, class: FailureClass, words: &str) -> Failure {
+        let heard = self.redact.apply(String::from_utf8_lossy(&self.heard().bytes).trim().to_owned());
+        Failure::new(class, format!("`{}`: {words}", self.target)).with(&self.expected, heard)
+    }
+}
+
+/// Listens until `done` with what came. `host` names the target where TLS breaks.
+pub(super) async fn hear(
+    stream: &mut (impl AsyncRead + Unpin),
+    host: &str,
+    hearing: &Hearing,
+    done: impl Fn(&[u8]) -> bool,
+) -> Result<(), Failure> {
+    let mut buffer = [0; 4096];
+    let what = hearing.what;
+    loop {
+        {
+            let heard = hearing.heard();
+            // What matches nothing at all still wants to hear something.
+            if !heard.bytes.is_empty() && done(&heard.bytes) {
+                return Ok(());
+            }
+        }
+        let room = HEARD_MAX_BYTES - hearing.heard().bytes.len();
+        if room == 0 {
+            let words = format!("{what} is not in the first {} KiB that came", HEARD_MAX_BYTES / 1024);
+            return Err(hearing.other(FailureClass::Assertion, &words));
+        }
+        let room = room.min(buffer.len());
+        match stream.read(&mut buffer[..room]).await {
+            Ok(0) if hearing.heard().bytes.is_empty() => {
+                let message = format!("`{}`: the connection was closed before {what}", hearing.target);
+                return Err(Failure::new(FailureClass::Protocol, message).with(&hearing.expected, "nothing"));
+            }
+            Ok(0) => {
+                let words = format!("the connection was closed after something else than {what}");
+                return Err(hearing.other(FailureClass::Assertion, &words));
+            }
+            Ok(count) => hearing.extend(&buffer[..count]),
+            Err(error) => {
+                let doing = format!("`{}`: waiting for {what}", hearing.target);
+                return Err(broken(&doing, host, &error));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_in_secret_is_not_repeated() {
+        let said = Secret::new("AUTH hunter22\r\nPING\r\n");
+        let redact = Redact::of(&SecretRef::Env { env: "T".into() }, &said);
+        let hearing = Hearing::new("h:1", "the answer", "contains `+OK`".into(), redact);
+        hearing.extend(b"-ERR unknown command 'AUTH', with args: 'hunter22'\r\n");
+        let failure = hearing.other(FailureClass::Assertion, "no");
+        assert_eq!(failure.got.as_deref(), Some("-ERR unknown command 'AUTH', with args: '…'"));
+    }
+
+    #[test]
+    fn the_phases_divide_the_time_of_waiting() {
+        let hearing = Hearing::new("h:1", "the banner", String::new(), Redact::default());
+        let mut phases = Phases::default();
+        let failure = hearing.cut_off(&mut phases, "1s");
+        assert_eq!(failure.class, FailureClass::FirstByteTimeout);
+        assert_eq!(failure.message, "`h:1`: connected, and the banner did not come within 1s");
+        assert!(phases.first_byte.is_some() && phases.transfer.is_none());
+        hearing.extend(b"x");
+        assert_eq!(hearing.cut_off(&mut phases, "1s").class, FailureClass::BodyTimeout);
+        assert!(phases.transfer.is_some());
+    }
+}

@@ -1,0 +1,297 @@
+//! A monitor's own name server: what it says, and what its failures mean.
+
+use crate::target::Target;
+use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use std::future::pending;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use uptime_core::check::{CheckReport, FailureClass};
+use uptime_core::monitor::{CheckSpec, IpFamily, Lookup, TcpSpec};
+use uptime_tests::{DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn tcp(host: &str, port: u16, ip: IpFamily, resolver: SocketAddr) -> CheckSpec {
+    CheckSpec::Tcp(TcpSpec {
+        lookup: Lookup { ip, resolver: Some(resolver) },
+        ..uptime_core::target::tcp(host.into(), port)
+    })
+}
+
+async fn up() -> Target {
+    Target::raw(|_stream| pending()).await
+}
+
+/// A name server that works, and says `reply` to whatever is not about the root.
+fn working(reply: impl Fn(&DnsQuestion) -> DnsReply + Send + Sync + 'static) -> NameServer {
+    NameServer::start(move |question| match question.name.as_str() {
+        "." => DnsReply::root(),
+        _ => reply(question),
+    })
+}
+
+/// The check of a name that has no target, asked of `server`.
+async fn check_name(server: &NameServer, ip: IpFamily) -> CheckReport {
+    check(&tcp("shop.example", 1, ip, server.address()), PATIENT).await
+}
+
+#[tokio::test]
+async fn the_named_server_alone_is_asked() {
+    let target = up().await;
+    // Not what `/etc/hosts` has for it.
+    let server = working(|question| DnsReply::address(question, LOOPBACK));
+    for host in ["shop.example", "localhost", "shop.example."] {
+        let report = check(&tcp(host, target.address.port(), IpFamily::Any, server.address()), PATIENT).await;
+        assert_up(&report);
+        assert_eq!(report.address(), Some(LOOPBACK));
+        assert!(report.phases().dns.is_some());
+    }
+    let names: Vec<_> = server.asked().into_iter().map(|question| (question.name, question.kind)).collect();
+    assert_eq!(names.len(), 6, "A and AAAA of each, and nothing remembered: {names:?}");
+    assert!(names.contains(&("localhost".into(), RecordKind::Aaaa)), "{names:?}");
+}
+
+#[tokio::test]
+async fn one_family_asks_one_question() {
+    let target = up().await;
+    let server = working(|question| DnsReply::address(question, LOOPBACK));
+    assert_up(
+        &check(&tcp("shop.example", target.address.port(), IpFamily::V4, server.address()), PATIENT).await,
+    );
+    assert_eq!(server.asked().iter().map(|question| question.kind).collect::<Vec<_>>(), [RecordKind::A]);
+    let report = check_name(&server, IpFamily::V6).await;
+    assert_failed(&report, FailureClass::Dns, "`shop.example` has no IPv6 address");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_there() {
+    let server = working(|_| DnsReply::Code(3));
+    let report = check_name(&server, IpFamily::Any).await;
+    assert_failed(&report, FailureClass::Dns, "looking up `shop.example`: no such name");
+    let server = working(|_| DnsReply::Records(Vec::new()));
+    let report = check_name(&server, IpFamily::Any).await;
+    assert_failed(&report, FailureClass::Dns, "`shop.example` has no address");
+    for host in ["", "a..b", "a\u{0}b", &"x".repeat(64)] {
+        let report = check(&tcp(host, 1, IpFamily::Any, server.address()), PATIENT).await;
+        let failure = report.failure.expect("no name");
+        assert_eq!(failure.class, FailureClass::Dns, "{host:?}");
+        assert!(failure.message.ends_with("it is no name that can be looked up"), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_zone_is_the_targets() {
+    for (code, word) in [(2, "SERVFAIL"), (5, "REFUSED"), (4, "NOTIMP")] {
+        let server = working(move |_| DnsReply::Code(code));
+        let report = check_name(&server, IpFamily::Any).await;
+        let message = format!("looking up `shop.example`: its name servers gave no answer ({word})");
+        assert_failed(&report, FailureClass::Dns, &message);
+    }
+    // A resolver that waits for them as long as the check does, and knows the root.
+    let server = working(|_| DnsReply::Silence);
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
+    let message = "looking up `shop.example`: its name servers gave no answer within 400ms";
+    assert_failed(&report, FailureClass::Dns, message);
+}
+
+#[tokio::test]
+async fn a_dead_resolver_is_ours() {
+    for (code, word) in [(2, "SERVFAIL"), (5, "REFUSED")] {
+        let server = NameServer::start(move |_| DnsReply::Code(code));
+        let report = check_name(&server, IpFamily::Any).await;
+        let message = format!(
+            "looking up `shop.example`: {} answered {word} to this and to the question for the root",
+            server.address()
+        );
+        assert_failed(&report, FailureClass::Resolver, &message);
+    }
+    let server = NameServer::start(|_| DnsReply::Silence);
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
+    let message = format!("looking up `shop.example`: {} gave no answer within 400ms", server.address());
+    assert_failed(&report, FailureClass::Resolver, &message);
+    let (_socket, refusing) = {
+        // Bound for TCP alone: for UDP the port is closed.
+        let (socket, address) = crate::target::refusing();
+        (socket, address)
+    };
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, refusing), PATIENT).await;
+    let message = format!("looking up `shop.example`: asking {refusing}: connection refused");
+    assert_failed(&report, FailureClass::Resolver, &message);
+}
+
+#[tokio::test]
+async fn garbage_is_no_verdict() {
+    let server = working(|_| DnsReply::Garbage(b"\x81\x80nonsense".to_vec()));
+    let report = check_name(&server, IpFamily::Any).await;
+    let message = format!("looking up `shop.example`: {} answered what is not DNS", server.address());
+    assert_failed(&report, FailureClass::Resolver, &message);
+    let server =
+        working(|_| DnsReply::WrongQuestion(vec![DnsRecord::Address("shop.example".into(), LOOPBACK)]));
+    let report = check_name(&server, IpFamily::Any).await;
+    let message = format!("looking up `shop.example`: {} answered another question", server.address());
+    assert_failed(&report, FailureClass::Resolver, &message);
+    // Somebody else's answer is passed over, and the right one is waited for.
+    let server = NameServer::start(|question| {
+        DnsReply::WrongId(vec![DnsRecord::Address(question.name.clone(), LOOPBACK)])
+    });
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
+    let message = format!("looking up `shop.example`: {} gave no answer within 400ms", server.address());
+    assert_failed(&report, FailureClass::Resolver, &message);
+}
+
+#[tokio::test]
+async fn a_lost_question_is_asked_again() {
+    let target = up().await;
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let server = working(move |question| {
+        if question.kind == RecordKind::A && !lost.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return DnsReply::Silence;
+        }
+        DnsReply::address(question, LOOPBACK)
+    });
+    let report =
+        check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await;
+    assert_up(&report);
+    assert!(report.phases().dns.is_some_and(|dns| dns.as_secs() >= 1), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_long_comes_over_tcp() {
+    let target = up().await;
+    let server = working(|question| match DnsReply::address(question, LOOPBACK) {
+        DnsReply::Records(records) => DnsReply::OverTcpAlone(records),
+        reply => reply,
+    });
+    assert_up(
+        &check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await,
+    );
+    assert!(server.asked().iter().any(|question| question.over_tcp), "{:?}", server.asked());
+}
+
+#[tokio::test]
+async fn names_are_followed_and_circles_end() {
+    fn cname(from: &str, to: &str) -> DnsRecord {
+        DnsRecord::Cname(from.into(), to.into())
+    }
+    let target = up().await;
+    // The first answer holds two steps, the third name is asked for by itself.
+    let server = working(|question| match (question.name.as_str(), question.kind) {
+        ("shop.example", _) => DnsReply::Records(vec![
+            cname("cdn.example", "edge.example"),
+            cname("shop.example", "CDN.example"),
+        ]),
+        ("edge.example", _) => DnsReply::address(question, LOOPBACK),
+        _ => DnsReply::Code(3),
+    });
+    assert_up(
+        &check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await,
+    );
+    let server = working(|question| match question.name.as_str() {
+        "shop.example" => DnsReply::Records(vec![cname("shop.example", "b.example")]),
+        _ => DnsReply::Records(vec![cname("b.example", "shop.example")]),
+    });
+    let report = check_name(&server, IpFamily::Any).await;
+    assert_failed(&report, FailureClass::Dns, "looking up `shop.example`: its names lead in a circle");
+    let server =
+        working(|question| DnsReply::Records(vec![cname(&question.name, &format!("x.{}", question.name))]));
+    let report = check_name(&server, IpFamily::V4).await;
+    let message = "looking up `shop.example`: it leads over too many other names";
+    assert_failed(&report, FailureClass::Dns, message);
+    assert_eq!(server.asked().len(), 16);
+}
+
+#[tokio::test]
+async fn one_version_is_enough_unless_all_are_wanted() {
+    let target = up().await;
+    for aaaa in [DnsReply::Silence, DnsReply::Code(2), DnsReply::Code(3)] {
+        let said = aaaa.clone();
+        let server = working(move |question| match question.kind {
+            RecordKind::Aaaa => said.clone(),
+            _ => DnsReply::address(question, LOOPBACK),
+        });
+        let spec = |ip| tcp("shop.example", target.address.port(), ip, server.address());
+        assert_up(&check(&spec(IpFamily::Any), PATIENT).await);
+        let report = check(&spec(IpFamily::All), crate::SHORT).await;
+        match aaaa {
+            // It denies the name for IPv6 that it knows for IPv4.
+            DnsReply::Code(3) => assert_up(&report),
+            _ => assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::Dns)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_address_is_checked_by_itself() {
+    // One port on three addresses: two take connections, one refuses.
+    let target = up().await;
+    let port = target.address.port();
+    let addresses = |last: &[u8]| {
+        let records: Vec<_> = last
+            .iter()
+            .map(|last| DnsRecord::Address("shop.example".into(), Ipv4Addr::new(127, 0, 0, *last).into()))
+            .collect();
+        working(move |question| match question.kind {
+            RecordKind::A => DnsReply::Records(records.clone()),
+            _ => DnsReply::Records(Vec::new()),
+        })
+    };
+    let server = addresses(&[1, 2, 3]);
+    let spec = tcp("shop.example", port, IpFamily::All, server.address());
+    let report = check(&spec, PATIENT).await;
+    let message = format!(
+        "2 of 3 addresses (127.0.0.2, 127.0.0.3): connecting to 127.0.0.2:{port}: connection refused"
+    );
+    assert_failed(&report, FailureClass::Refused, &message);
+    assert_eq!(report.address(), Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+    let hops: Vec<_> = report.hops.iter().filter_map(|hop| hop.address).collect();
+    assert_eq!(hops.len(), 3, "{report:?}");
+    assert!(report.hops.iter().all(|hop| hop.phases.dns.is_some()), "{report:?}");
+    assert_eq!(server.asked().len(), 2, "the name is looked up once");
+    // Whichever answers does for `any`.
+    assert_up(&check(&tcp("shop.example", port, IpFamily::Any, server.address()), PATIENT).await);
+    let server = addresses(&[1]);
+    assert_up(&check(&tcp("shop.example", port, IpFamily::All, server.address()), PATIENT).await);
+}
+
+#[tokio::test]
+async fn every_address_of_both_versions() {
+    let Ok(six) = tokio::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
+    let port = six.local_addr().expect("an address").port();
+    let server = working(|question| match question.kind {
+        RecordKind::Aaaa => DnsReply::address(question, Ipv6Addr::LOCALHOST.into()),
+        _ => DnsReply::address(question, LOOPBACK),
+    });
+    let report = check(&tcp("shop.example", port, IpFamily::All, server.address()), PATIENT).await;
+    let message = format!("1 of 2 addresses (127.0.0.1): connecting to 127.0.0.1:{port}: connection refused");
+    assert_failed(&report, FailureClass::Refused, &message);
+    assert_up(&check(&tcp("shop.example", port, IpFamily::V6, server.address()), PATIENT).await);
+}
+
+#[tokio::test]
+async fn every_address_of_a_site_through_its_redirects() {
+    // Both hops lead to the same name, so both stay on the address: only 127.0.0.1 listens.
+    let target = Target::answering(|request| {
+        if request.starts_with("GET /end ") {
+            crate::target::answer("200 OK", "", "ok")
+        } else {
+            crate::target::answer("302 Found", "location: /end\r\n", "")
+        }
+    })
+    .await;
+    let server = working(|question| match question.kind {
+        RecordKind::A => DnsReply::Records(
+            [1, 2]
+                .map(|last| DnsRecord::Address("shop.example".into(), Ipv4Addr::new(127, 0, 0, last).into()))
+                .into(),
+        ),
+        _ => DnsReply::Records(Vec::new()),
+    });
+    let port = target.address.port();
+    let url = format!("http://shop.example:{port}/start").parse().expect("a URL");
+    let mut http = uptime_core::target::http(url);
+    http.lookup = Lookup { ip: IpFamily::All, resolver: Some(server.address()) };
+    let report = check(&CheckSpec::Http(http), PATIENT).await;
+    let message = format!("1 of 2 addresses (127.0.0.2): connecting to 127.0.0.2:{port}: connection refused");
+    assert_failed(&report, FailureClass::Refused, &message);
+    let of_the_good_one = report.hops.iter().filter(|hop| hop.address == Some(LOOPBACK));
+    assert_eq!(of_the_good_one.filter_map(|hop| hop.status_code).collect::<Vec<_>>(), [302, 200]);
+}

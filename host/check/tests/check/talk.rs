@@ -1,0 +1,215 @@
+//! What is said and heard over a TCP connection: banner, send and expect.
+
+use crate::target::Target;
+use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use std::future::pending;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uptime_core::check::{CheckReport, FailureClass};
+use uptime_core::monitor::{Bytes, CheckSpec, ExpectedBytes, TcpSpec};
+use uptime_core::secret::SecretRef;
+
+fn spec(target: &Target) -> TcpSpec {
+    uptime_core::target::tcp("127.0.0.1".into(), target.address.port())
+}
+
+fn text(text: &str) -> Option<ExpectedBytes> {
+    Some(ExpectedBytes::Text(text.into()))
+}
+
+fn send(text: &str) -> Option<Bytes> {
+    Some(Bytes::Text(SecretRef::Literal(text.into())))
+}
+
+async fn run(spec: TcpSpec) -> CheckReport {
+    check(&CheckSpec::Tcp(spec), PATIENT).await
+}
+
+/// Greets, and answers `PING` as Redis does and anything else with an error that repeats it; then it waits.
+async fn redis() -> Target {
+    Target::raw(|mut stream| async move {
+        let _ = stream.write_all(b"hello\r\n").await;
+        let mut heard = vec![0; 4096];
+        let count = stream.read(&mut heard).await.unwrap_or(0);
+        let heard = String::from_utf8_lossy(&heard[..count]).into_owned();
+        let answer = match heard.trim() {
+            "PING" => "+PONG\r\n".to_owned(),
+            other => format!("-ERR unknown command `{other}`\r\n"),
+        };
+        let _ = stream.write_all(answer.as_bytes()).await;
+        pending::<()>().await;
+    })
+    .await
+}
+
+/// Takes connections, and neither reads nor says anything.
+async fn silent() -> Target {
+    Target::raw(|stream| async move {
+        pending::<()>().await;
+        drop(stream);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_expected_comes() {
+    let target = redis().await;
+    for (banner, expect) in [
+        (text("hello"), text("+PONG")),
+        (None, Some(ExpectedBytes::Matches(r"(?m)^\+PONG\r$".parse().expect("a pattern")))),
+        (Some(ExpectedBytes::Hex("0d0a".into())), Some(ExpectedBytes::Hex("2b 50 4f".into()))),
+    ] {
+        let report = run(TcpSpec { banner, send: send("PING\r\n"), expect, ..spec(&target) }).await;
+        assert_up(&report);
+        let phases = report.phases();
+        assert!(phases.first_byte.is_some() && phases.transfer.is_some(), "{phases:?}");
+    }
+    // Without `send`, what came with the banner counts for `expect`.
+    assert_up(&run(TcpSpec { banner: text("hel"), expect: text("hello"), ..spec(&target) }).await);
+    // What is sent may be bytes.
+    let report =
+        run(TcpSpec { send: Some(Bytes::Hex("50494e47".into())), expect: text("PONG"), ..spec(&target) })
+            .await;
+    assert_up(&report);
+}
+
+#[tokio::test]
+async fn something_else_comes() {
+    let target = redis().await;
+    let address = target.address;
+    let asked = TcpSpec { send: send("PONG"), expect: text("+PONG"), ..spec(&target) };
+    let report = check(&CheckSpec::Tcp(asked), SHORT).await;
+    let message = format!("`{address}`: the answer did not come within 400ms, but something else");
+    assert_failed(&report, FailureClass::BodyTimeout, &message);
+    let failure = report.failure.expect("asserted above");
+    assert_eq!(failure.expected.as_deref(), Some("contains `+PONG`"));
+    assert!(
+        failure.got.as_deref().is_some_and(|got| got.ends_with("-ERR unknown command `PONG`")),
+        "{failure:?}"
+    );
+    assert!(report.hops[0].phases.transfer.is_some());
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_back_is_not_told() {
+    let target = redis().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("words");
+    std::fs::write(&file, "AUTH hunter22").expect("written");
+    let said = Some(Bytes::Text(SecretRef::File { file }));
+    let asked = TcpSpec { banner: text("hello"), send: said, expect: text("+OK"), ..spec(&target) };
+    let report = check(&CheckSpec::Tcp(asked), SHORT).await;
+    let failure = report.failure.expect("it is refused");
+    assert_eq!(failure.got.as_deref(), Some("-ERR unknown command `…`"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn nothing_comes() {
+    let target = silent().await;
+    let address = target.address;
+    for (asked, what) in [
+        (TcpSpec { banner: text("hello"), ..spec(&target) }, "the banner"),
+        (TcpSpec { send: send("PING"), expect: text("+PONG"), ..spec(&target) }, "the answer"),
+    ] {
+        let report = check(&CheckSpec::Tcp(asked), SHORT).await;
+        let message = format!("`{address}`: connected, and {what} did not come within 400ms");
+        assert_failed(&report, FailureClass::FirstByteTimeout, &message);
+        assert!(
+            report.phases().first_byte.is_some_and(|took| took > SHORT / 2)
+                && report.phases().transfer.is_none()
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_connection_is_closed_instead() {
+    let target = Target::raw(|_stream| async {}).await;
+    let report = run(TcpSpec { banner: text("hello"), ..spec(&target) }).await;
+    let message = format!("`{}`: the connection was closed before the banner", target.address);
+    assert_failed(&report, FailureClass::Protocol, &message);
+
+    let target = Target::raw(|mut stream| async move {
+        let _ = stream.write_all(b"554 go\x1b[31m away\r\n").await;
+    })
+    .await;
+    let report = run(TcpSpec { banner: text("220 "), ..spec(&target) }).await;
+    let message =
+        format!("`{}`: the connection was closed after something else than the banner", target.address);
+    assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(report.failure.and_then(|failure| failure.got).as_deref(), Some("554 go [31m away"));
+}
+
+#[tokio::test]
+async fn more_than_is_listened_to() {
+    let target =
+        Target::raw(|mut stream| async move { while stream.write_all(&[b'x'; 8192]).await.is_ok() {} }).await;
+    let report = run(TcpSpec { expect: text("hello"), ..spec(&target) }).await;
+    let message = format!("`{}`: the answer is not in the first 64 KiB that came", target.address);
+    assert_failed(&report, FailureClass::Assertion, &message);
+}
+
+#[tokio::test]
+async fn what_is_sent_is_not_taken() {
+    let target = silent().await;
+    let mut asked = spec(&target);
+    // More than fits into the buffers on the way.
+    asked.send = Some(Bytes::Hex("00".repeat(16 << 20)));
+    let report = check(&CheckSpec::Tcp(asked), SHORT * 5).await;
+    let message = format!("`{}`: connected, and what is sent was not taken within 2s", target.address);
+    assert_failed(&report, FailureClass::FirstByteTimeout, &message);
+}
+
+#[tokio::test]
+async fn slower_than_wanted() {
+    let target = redis().await;
+    let nothing = Duration::from_nanos(1);
+    let report = run(TcpSpec { latency_below: Some(nothing), ..spec(&target) }).await;
+    assert_eq!(report.failure.expect("it took time").class, FailureClass::Latency);
+    let report = run(TcpSpec { degraded_above: Some(nothing), ..spec(&target) }).await;
+    assert_up(&report);
+    assert_eq!(report.trouble().expect("it took time").class, FailureClass::Latency);
+    let limits = TcpSpec { latency_below: Some(PATIENT), degraded_above: Some(PATIENT), ..spec(&target) };
+    assert!(run(limits).await.trouble().is_none());
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_ours() {
+    let target = redis().await;
+    let said = Some(Bytes::Text(SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_WORDS".into() }));
+    let report = run(TcpSpec { send: said, ..spec(&target) }).await;
+    let failure = report.failure.expect("it is not set");
+    assert_eq!(failure.class, FailureClass::Settings);
+    assert!(
+        failure
+            .message
+            .starts_with("`send`: the environment variable `UPTIME_TEST_NO_SUCH_WORDS` is not set")
+    );
+}
+
+/// The connections to or from `port` that the kernel remembers as `TIME_WAIT`.
+fn in_time_wait(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+    let port = format!(":{port:04X}");
+    let waiting = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.len() > 3 && fields[3] == "06" && (fields[1].ends_with(&port) || fields[2].ends_with(&port))
+    };
+    table.lines().skip(1).filter(waiting).count()
+}
+
+#[tokio::test]
+async fn no_port_waits() {
+    let target = redis().await;
+    for _ in 0..5 {
+        assert_up(
+            &run(TcpSpec {
+                banner: text("hello"),
+                send: send("PING"),
+                expect: text("PONG"),
+                ..spec(&target)
+            })
+            .await,
+        );
+    }
+    assert_eq!(in_time_wait(target.address.port()), 0);
+}

@@ -1,0 +1,74 @@
+//! `[checks]`: what holds for the checks of all monitors together.
+
+use super::diagnostic::Notes;
+use super::table::Table;
+use super::takes::{Integer, Item, List, Refusal, Takes, quoted};
+use crate::check::printable;
+use crate::monitor::CheckSpec;
+use crate::target;
+
+/// What the file says of all checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChecksSection {
+    /// What is asked whether our own network is up, when a check fails in a way that a dead network would explain. None:
+    /// each failure is believed.
+    pub witnesses: Vec<CheckSpec>,
+    /// The most checks at once of one worker to one host.
+    pub per_host: u32,
+}
+
+impl Default for ChecksSection {
+    fn default() -> Self {
+        Self { witnesses: Vec::new(), per_host: 64 }
+    }
+}
+
+/// Reads `[checks]`.
+pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
+    root.table("checks", |table| ChecksSection {
+        witnesses: table
+            .optional(
+                "witnesses",
+                "What is asked whether our own network is up, when a check fails as it would without one. While none \
+                 of them answers, no incident opens. They are well chosen when they are never all away at once.",
+                "every failure is the target's",
+                &List { of: Target, count: 1..=10, or_one: false },
+            )
+            .unwrap_or_default(),
+        per_host: table.or(
+            "per_host",
+            "The most checks of one worker at once to one host, as its name or address is written; more wait.",
+            ChecksSection::default().per_host,
+            &Integer(1..=10_000),
+        ),
+    })
+}
+
+/// A target as the command line takes it.
+struct Target;
+
+impl Takes for Target {
+    type Value = CheckSpec;
+
+    fn words(&self) -> String {
+        "a target such as `tcp://192.0.2.1:443`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("tcp://192.0.2.1:443")
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<CheckSpec, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            // Nobody logs in at a witness, and a password must not be shown.
+            notes.secret(item.span());
+            let message = format!("`{}` takes {}, without a user", item.key, self.words());
+            return Err(Refusal::Value(message, Some("leave out what comes before the `@`".into())));
+        }
+        target::parse(text).map_err(|error| {
+            Refusal::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
+        })
+    }
+}

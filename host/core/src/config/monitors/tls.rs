@@ -1,0 +1,87 @@
+//! The keys of whatever may speak TLS.
+
+use super::super::references::Reference;
+use super::super::table::Table;
+use super::super::takes::{Boolean, Choice, Text};
+use super::super::values::Hostname;
+use super::values::{Days, Pem};
+use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
+
+/// Those of [`read`].
+pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "client_key", "server_name"];
+
+/// How TLS is spoken.
+pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
+    let path = |example| Text { most: 4_000, example };
+    let verify = table.or(
+        "verify",
+        "`false`: a certificate that is not trusted is told of, and is no failure.",
+        true,
+        &Boolean,
+    );
+    let ca = table.optional(
+        "ca",
+        "A PEM file with the authorities that are trusted.",
+        "this machine's",
+        &path("/etc/ssl/own-ca.pem"),
+    );
+    let certificate = table.optional(
+        "client_certificate",
+        "A PEM file with the certificate that we show.",
+        "none",
+        &path("/etc/ssl/client.pem"),
+    );
+    let key = table.optional(
+        "client_key",
+        "The certificate's key, as PEM.",
+        "none",
+        &Reference { literal: Pem, secret: true },
+    );
+    let server_name = table.optional(
+        "server_name",
+        "The name that is asked for and that the certificate must have.",
+        "the host's",
+        &Hostname,
+    );
+    if !verify {
+        table.advise(
+            "verify",
+            "`verify = false`: whoever is on the way can answer in the target's place".into(),
+            "for an authority of your own, write `ca = \"path\"`",
+        );
+    }
+    for (there, missing, example) in [
+        ("client_certificate", "client_key", "client_key = { file = \"path\" }"),
+        ("client_key", "client_certificate", "client_certificate = \"path\""),
+    ] {
+        if let Some(span) = table.span_of(there).filter(|_| table.span_of(missing).is_none()) {
+            let message = format!("`{there}` needs `{missing}`");
+            table.notes.missing(span, message, Some(format!("add `{example}`")));
+        }
+    }
+    let client = certificate
+        .zip(key)
+        .map(|(certificate, key)| ClientIdentity { certificate: certificate.into(), key });
+    TlsSpec { verify, ca: ca.map(Into::into), client, server_name }
+}
+
+/// The lowest version that will do.
+pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
+    table.optional(
+        "tls_version",
+        "The lowest version of TLS that will do.",
+        "`\"1.2\"`",
+        &Choice::new([("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]),
+    )
+}
+
+/// When people are told of the certificates' end.
+pub(super) fn certificate_days(table: &mut Table<'_, '_>) -> CertificateDays {
+    let days = table.optional(
+        "certificate_days",
+        "With fewer days until a certificate ends the target is degraded (`warning`), or down (`critical`).",
+        "`14`",
+        &Days,
+    );
+    days.unwrap_or_default()
+}

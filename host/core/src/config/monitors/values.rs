@@ -1,0 +1,444 @@
+//! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
+
+use super::super::diagnostic::Notes;
+use super::super::references::Reference;
+use super::super::takes::{Integer, Item, Refusal, Takes, Text, nearest, quoted, read_value};
+use crate::check::printable;
+use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
+use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
+use crate::size;
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use url::Url;
+
+/// A table that is a value: one of its keys that is none is an error.
+struct Inner<'t> {
+    entries: &'t DeTable<'t>,
+}
+
+impl<'t> Inner<'t> {
+    fn new(item: Item<'t>, keys: &[&str], notes: &mut Notes) -> Result<Self, Refusal> {
+        let entries = item.value.as_table().ok_or(Refusal::Type)?;
+        let mut whole = true;
+        for key in entries.keys().filter(|key| !keys.contains(&key.get_ref().as_ref())) {
+            let message = format!("unknown key `{}` in `{}`", printable(key.get_ref(), 60), item.key);
+            notes.error(key.span(), message, Some(nearest(key.get_ref(), keys.iter().copied())));
+            whole = false;
+        }
+        if whole { Ok(Self { entries }) } else { Err(Refusal::Reported) }
+    }
+
+    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.entries.get(key)
+    }
+
+    /// A key's value, when it is there.
+    fn read<K: Takes>(&self, key: &str, takes: &K, notes: &mut Notes) -> Result<Option<K::Value>, Refusal> {
+        let Some(at) = self.get(key) else { return Ok(None) };
+        read_value(key, false, at, takes, notes).map(Some).ok_or(Refusal::Reported)
+    }
+}
+
+/// A text that parses into something of its own.
+fn parsed<T: FromStr<Err = String>>(item: Item<'_>, what: &str) -> Result<T, Refusal> {
+    let text = item.value.as_str().ok_or(Refusal::Type)?;
+    text.parse::<T>().map_err(|error| {
+        let message = format!("`{}` has {what} that is wrong: `{}`", item.key, printable(text, 100));
+        Refusal::Value(message, Some(printable(&error, 300)))
+    })
+}
+
+/// A condition of the expectation language.
+pub(super) struct Condition<T> {
+    example: &'static str,
+    of: PhantomData<T>,
+}
+
+impl Condition<JsonCondition> {
+    pub(super) fn json() -> Self {
+        Self { example: "$.status == 'ok'", of: PhantomData }
+    }
+}
+
+impl Condition<HeaderCondition> {
+    pub(super) fn headers() -> Self {
+        Self { example: "Content-Type contains 'json'", of: PhantomData }
+    }
+}
+
+impl<T: FromStr<Err = String> + Display> Takes for Condition<T> {
+    type Value = T;
+
+    fn words(&self) -> String {
+        format!("a condition such as `{}`", self.example)
+    }
+
+    fn example(&self) -> String {
+        quoted(self.example)
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
+        parsed(item, "a condition")
+    }
+}
+
+/// A regular expression.
+pub(super) struct Regex;
+
+impl Takes for Regex {
+    type Value = Pattern;
+
+    fn words(&self) -> String {
+        "a regular expression such as `'^ok$'`".into()
+    }
+
+    fn example(&self) -> String {
+        "'^ok$'".into()
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Pattern, Refusal> {
+        if item.value.as_str().is_some_and(|text| text.is_empty() || text.len() > 10_000) {
+            return Err(Refusal::Form(Some("it has 1 to 10000 bytes".into())));
+        }
+        parsed(item, "a regular expression")
+    }
+}
+
+/// Bytes, a number of them.
+pub(super) struct Size;
+
+impl Takes for Size {
+    type Value = u64;
+
+    fn words(&self) -> String {
+        "a size such as `\"64 KiB\"`, or a number of bytes".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some("from 1 B to 1 GiB".into())
+    }
+
+    fn example(&self) -> String {
+        quoted("64 KiB")
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<u64, Refusal> {
+        let form = || Refusal::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into()));
+        let bytes = match item.value {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            DeValue::String(text) => size::parse(text).ok(),
+            _ => return Err(Refusal::Type),
+        };
+        bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(form)
+    }
+}
+
+/// `{ user = …, password = … }` or `{ bearer = … }`.
+pub(super) struct Credentials;
+
+impl Takes for Credentials {
+    type Value = Auth;
+
+    fn words(&self) -> String {
+        "`{ user = \"…\", password = … }` or `{ bearer = … }`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some("`password` and `bearer` each a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into())
+    }
+
+    fn example(&self) -> String {
+        "{ bearer = { env = \"NAME\" } }".into()
+    }
+
+    fn hides(&self) -> bool {
+        true
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Auth, Refusal> {
+        let inner = Inner::new(item, &["user", "password", "bearer"], notes)?;
+        let secret = || Reference { literal: Text { most: 10_000, example: "…" }, secret: true };
+        let user = inner.read("user", &Text { most: 200, example: "monitor" }, notes)?;
+        let password = inner.read("password", &secret(), notes)?;
+        let bearer = inner.read("bearer", &secret(), notes)?;
+        if user.as_ref().is_some_and(|user| user.contains(':')) {
+            return Err(Refusal::Value(
+                "`user` has a colon, which ends a user's name".into(),
+                Some("write what is behind it as `password`".into()),
+            ));
+        }
+        match (user, password, bearer) {
+            (Some(user), Some(password), None) => Ok(Auth::Basic { user, password }),
+            (None, None, Some(token)) => Ok(Auth::Bearer { token }),
+            _ => Err(Refusal::Value(
+                "`auth` takes either `user` and `password`, or `bearer`".into(),
+                Some(format!(
+                    "write `auth = {{ user = \"NAME\", password = {{ env = \"NAME\" }} }}` or `auth = {}`",
+                    self.example()
+                )),
+            )),
+        }
+    }
+}
+
+/// A key as PEM, which is better not in the file.
+pub(super) struct Pem;
+
+impl Takes for Pem {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "a key as PEM".into()
+    }
+
+    fn example(&self) -> String {
+        "{ file = \"path\" }".into()
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        if text.contains("-----BEGIN ") {
+            return Ok(text.to_owned());
+        }
+        Err(Refusal::Value(
+            format!(
+                "`{}` is no key: it takes `{{ file = \"path\" }}`, `{{ env = \"NAME\" }}` or PEM",
+                item.key
+            ),
+            Some(format!("for a path, write `{} = {{ file = \"path\" }}`", item.key)),
+        ))
+    }
+}
+
+/// A number of days, or two.
+pub(super) struct Days;
+
+/// Ten years: longer than any certificate that is still issued.
+const DAYS_MOST: u16 = 3_650;
+
+impl Takes for Days {
+    type Value = CertificateDays;
+
+    fn words(&self) -> String {
+        "a number of days, `{ warning = 21, critical = 7 }` or `false`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most {DAYS_MOST}"))
+    }
+
+    fn example(&self) -> String {
+        "21".into()
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<CertificateDays, Refusal> {
+        let days = Integer(0..=DAYS_MOST);
+        let some = |days: Option<u16>| days.filter(|days| *days > 0);
+        match item.value {
+            DeValue::Boolean(false) => Ok(CertificateDays { warning: None, critical: None }),
+            DeValue::Boolean(true) => Err(Refusal::Value(
+                format!("`{} = true` says no number of days", item.key),
+                Some(format!("write `{} = 21`, or leave it out", item.key)),
+            )),
+            DeValue::Integer(_) => {
+                Ok(CertificateDays { warning: some(Some(days.parse(item, notes)?)), critical: None })
+            }
+            _ => {
+                let inner = Inner::new(item, &["warning", "critical"], notes)?;
+                let warning = some(inner.read("warning", &days, notes)?);
+                let critical = some(inner.read("critical", &days, notes)?);
+                match (warning, critical) {
+                    (Some(warning), Some(critical)) if critical >= warning => Err(Refusal::Value(
+                        format!("`critical` is `{critical}` days and `warning` only `{warning}`"),
+                        Some("people are warned first: make `warning` the larger one".into()),
+                    )),
+                    _ => Ok(CertificateDays { warning, critical }),
+                }
+            }
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits; spaces are for the eye.
+struct Hex;
+
+impl Takes for Hex {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "hexadecimal digits such as `\"0d 0a\"`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("0d 0a")
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        if digits.is_empty() || digits.len() > 20_000 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(Refusal::Form(None));
+        }
+        if digits.len().is_multiple_of(2) {
+            Ok(digits.to_ascii_lowercase())
+        } else {
+            Err(Refusal::Form(Some("a byte has two digits".into())))
+        }
+    }
+}
+
+/// The longest text that is sent or waited for.
+const TEXT_MOST: usize = 10_000;
+
+/// What is sent: a text that may live elsewhere, or bytes.
+pub(super) struct Sent;
+
+impl Sent {
+    fn text() -> Reference<Text> {
+        Reference { literal: Text { most: TEXT_MOST, example: "PING\r\n" }, secret: false }
+    }
+}
+
+impl Takes for Sent {
+    type Value = Bytes;
+
+    fn words(&self) -> String {
+        "a text, `{ hex = \"0d 0a\" }`, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most {TEXT_MOST} characters"))
+    }
+
+    fn example(&self) -> String {
+        Self::text().example()
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Bytes, Refusal> {
+        if item.value.as_table().is_some_and(|table| table.contains_key("hex")) {
+            let hex = Inner::new(item, &["hex"], notes)?.read("hex", &Hex, notes)?;
+            return hex.map(Bytes::Hex).ok_or(Refusal::Type);
+        }
+        match item.value {
+            DeValue::String(_) | DeValue::Table(_) => Self::text().parse(item, notes).map(Bytes::Text),
+            _ => Err(Refusal::Type),
+        }
+    }
+}
+
+/// What must come: a text, a pattern or bytes.
+pub(super) struct Expected;
+
+impl Takes for Expected {
+    type Value = ExpectedBytes;
+
+    fn words(&self) -> String {
+        "a text, `{ matches = '^220 ' }` or `{ hex = \"0d 0a\" }`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most {TEXT_MOST} characters"))
+    }
+
+    fn example(&self) -> String {
+        quoted("220 ")
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<ExpectedBytes, Refusal> {
+        if item.value.as_str().is_some() {
+            let text = Text { most: TEXT_MOST, example: "220 " };
+            return text.parse(item, notes).map(ExpectedBytes::Text);
+        }
+        let inner = Inner::new(item, &["matches", "hex"], notes)?;
+        let matches = inner.read("matches", &Regex, notes)?;
+        let hex = inner.read("hex", &Hex, notes)?;
+        match (matches, hex) {
+            (Some(pattern), None) => Ok(ExpectedBytes::Matches(pattern)),
+            (None, Some(hex)) => Ok(ExpectedBytes::Hex(hex)),
+            _ => Err(Refusal::Value(
+                format!("`{}` takes either `matches` or `hex`", item.key),
+                Some(format!("write `{} = {{ matches = '^220 ' }}`", item.key)),
+            )),
+        }
+    }
+}
+
+/// `http://host:port` or `socks5://host:port`.
+pub(super) struct Proxy;
+
+impl Takes for Proxy {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "a proxy such as `http://proxy.example.com:3128` or `socks5://127.0.0.1:1080`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("http://proxy.example.com:3128")
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        let secret = text.contains('@');
+        if secret {
+            notes.secret(item.span());
+        }
+        let refuse = |hint: &str| {
+            if secret {
+                let message = format!("`{}` takes {}, not this", item.key, self.words());
+                Refusal::Value(message, Some(hint.to_owned()))
+            } else {
+                Refusal::Form(Some(hint.to_owned()))
+            }
+        };
+        let url = Url::parse(text).map_err(|_| refuse("it begins with `http://` or `socks5://`"))?;
+        if !matches!(url.scheme(), "http" | "socks5") {
+            return Err(refuse("it begins with `http://` or `socks5://`"));
+        }
+        if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none() {
+            return Err(refuse("a host and a port come after `://`"));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("nothing comes after the port"));
+        }
+        if url.password().is_some() {
+            let message = format!("`{}` has a password in it", item.key);
+            let hint = format!("move it to the environment: `{} = {{ env = \"NAME\" }}`", item.key);
+            notes.warning(item.span(), message, Some(hint));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// A name server's address, perhaps with a port.
+pub(super) struct Resolver;
+
+impl Takes for Resolver {
+    type Value = SocketAddr;
+
+    fn words(&self) -> String {
+        "a name server's address such as `192.0.2.53` or `192.0.2.53:5353`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("192.0.2.53")
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<SocketAddr, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        resolver(text)
+            .ok_or_else(|| Refusal::Form(Some("an address, and perhaps a port that is not 0".into())))
+    }
+}
+
+/// A name server's address; port 53 when it says none.
+pub(super) fn resolver(text: &str) -> Option<SocketAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)).ok();
+    alone.or_else(|| text.parse().ok()).filter(|address: &SocketAddr| address.port() != 0)
+}

@@ -1,0 +1,196 @@
+//! Whether a failure says anything about its target, or only that our own network is away. Pure.
+//!
+//! Witnesses are targets of the operator's choice that are never all away at once, unless we are. Three questions are
+//! answered here: which failures a dead network of ours could explain ([`is_explained_by_blindness`]), what a witness's
+//! own report proves ([`testimony`]), and which answer is recent enough for which failure ([`asked_after`]).
+
+use crate::check::{CheckReport, Failure, FailureClass};
+use std::time::{Duration, Instant};
+
+/// Whether the check would have failed so if our own network had been away. Those that had an answer of any kind, be it a
+/// refusal, a wrong certificate or a 500, would not.
+pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
+    let Some(failure) = &report.failure else { return false };
+    match failure.class {
+        // Also "no such name": a router or a cache without the world behind it may say so.
+        FailureClass::Dns
+        | FailureClass::Unreachable
+        | FailureClass::ConnectTimeout
+        | FailureClass::TlsTimeout
+        | FailureClass::FirstByteTimeout
+        | FailureClass::BodyTimeout
+        // Ours already, and no incident; but whoever reads the log wants to know that all of it is one thing.
+        | FailureClass::Network
+        | FailureClass::Resolver
+        | FailureClass::Proxy => true,
+        FailureClass::Loss => no_echo_came(report),
+        FailureClass::Refused
+        | FailureClass::TlsUnknownIssuer
+        | FailureClass::TlsSelfSigned
+        | FailureClass::TlsExpired
+        | FailureClass::TlsNotYetValid
+        | FailureClass::TlsWrongName
+        | FailureClass::TlsTooOld
+        | FailureClass::TlsClientCertificate
+        | FailureClass::TlsHandshake
+        | FailureClass::Protocol
+        | FailureClass::Redirect
+        | FailureClass::Status
+        | FailureClass::Assertion
+        | FailureClass::Certificate
+        | FailureClass::Latency
+        | FailureClass::Permission
+        | FailureClass::Resources
+        | FailureClass::Settings => false,
+    }
+}
+
+/// What a witness's report proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Testimony {
+    /// Packets came back: the network is there.
+    Answered,
+    /// None did.
+    Silent,
+    /// It could not be asked, for a reason of ours that is not the network: it proves nothing.
+    NotAsked,
+}
+
+/// What a witness's report proves. It need not be well: whoever refuses, or has an expired certificate, has answered.
+pub fn testimony(report: &CheckReport) -> Testimony {
+    let Some(failure) = &report.failure else { return Testimony::Answered };
+    match failure.class {
+        FailureClass::Permission | FailureClass::Resources | FailureClass::Proxy | FailureClass::Settings => {
+            Testimony::NotAsked
+        }
+        // A router of ours says "unreachable", and a resolver of ours "no such name".
+        FailureClass::Dns
+        | FailureClass::Unreachable
+        | FailureClass::ConnectTimeout
+        | FailureClass::Network
+        | FailureClass::Resolver => Testimony::Silent,
+        FailureClass::Loss if no_echo_came(report) => Testimony::Silent,
+        FailureClass::Loss
+        | FailureClass::Refused
+        | FailureClass::TlsUnknownIssuer
+        | FailureClass::TlsSelfSigned
+        | FailureClass::TlsExpired
+        | FailureClass::TlsNotYetValid
+        | FailureClass::TlsWrongName
+        | FailureClass::TlsTooOld
+        | FailureClass::TlsClientCertificate
+        | FailureClass::TlsHandshake
+        // These have a connection behind them.
+        | FailureClass::TlsTimeout
+        | FailureClass::FirstByteTimeout
+        | FailureClass::BodyTimeout
+        | FailureClass::Protocol
+        | FailureClass::Redirect
+        | FailureClass::Status
+        | FailureClass::Assertion
+        | FailureClass::Certificate
+        | FailureClass::Latency => Testimony::Answered,
+    }
+}
+
+fn no_echo_came(report: &CheckReport) -> bool {
+    report.phases().first_byte.is_none() && report.echoes.is_none_or(|echoes| echoes.received == 0)
+}
+
+/// For how long an answer of the witnesses is about what fails now.
+pub const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// When the witnesses must have been asked at the earliest, for their answer to be about a check that failed between
+/// `began` and `ended`: within the last second, and in the second half of the check. An answer from before the failure
+/// says nothing, for the network may have gone since.
+pub fn asked_after(began: Instant, ended: Instant) -> Instant {
+    let took = ended.saturating_duration_since(began);
+    ended.checked_sub(FRESH_FOR.min(took / 2)).unwrap_or(began)
+}
+
+/// The failure of a check that failed while no witness answered: ours, and with the words of what was found.
+pub fn blind(found: &Failure, silent: &str) -> Failure {
+    Failure::new(
+        FailureClass::Network,
+        format!("this machine's network is away, {silent}; the check had found: {}", found.message),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Echoes, Outcome};
+
+    fn report(class: Option<FailureClass>) -> CheckReport {
+        let failure = |class| Failure::new(class, "connecting to 192.0.2.7:80: no answer within 10s");
+        CheckReport::new(class.map(failure), Duration::ZERO)
+    }
+
+    #[test]
+    fn only_what_had_no_answer_is_explained_by_a_dead_network() {
+        for (class, explained) in [
+            (FailureClass::Dns, true),
+            (FailureClass::Unreachable, true),
+            (FailureClass::ConnectTimeout, true),
+            (FailureClass::TlsTimeout, true),
+            (FailureClass::FirstByteTimeout, true),
+            (FailureClass::BodyTimeout, true),
+            (FailureClass::Loss, true),
+            (FailureClass::Refused, false),
+            (FailureClass::TlsExpired, false),
+            (FailureClass::Protocol, false),
+            (FailureClass::Status, false),
+            (FailureClass::Latency, false),
+            (FailureClass::Resources, false),
+        ] {
+            assert_eq!(is_explained_by_blindness(&report(Some(class))), explained, "{class:?}");
+        }
+        assert!(!is_explained_by_blindness(&report(None)));
+        let mut some_lost = report(Some(FailureClass::Loss));
+        some_lost.echoes = Some(Echoes { sent: 3, received: 1, round_trips: None });
+        assert!(!is_explained_by_blindness(&some_lost), "some came back");
+        assert_eq!(testimony(&some_lost), Testimony::Answered);
+    }
+
+    #[test]
+    fn a_witness_need_not_be_well_to_prove_the_network() {
+        for (class, testimony_of_it) in [
+            (None, Testimony::Answered),
+            (Some(FailureClass::Refused), Testimony::Answered),
+            (Some(FailureClass::TlsUnknownIssuer), Testimony::Answered),
+            (Some(FailureClass::FirstByteTimeout), Testimony::Answered),
+            (Some(FailureClass::Status), Testimony::Answered),
+            (Some(FailureClass::ConnectTimeout), Testimony::Silent),
+            (Some(FailureClass::Unreachable), Testimony::Silent),
+            (Some(FailureClass::Dns), Testimony::Silent),
+            (Some(FailureClass::Resolver), Testimony::Silent),
+            (Some(FailureClass::Network), Testimony::Silent),
+            (Some(FailureClass::Loss), Testimony::Silent),
+            (Some(FailureClass::Permission), Testimony::NotAsked),
+            (Some(FailureClass::Resources), Testimony::NotAsked),
+        ] {
+            assert_eq!(testimony(&report(class)), testimony_of_it, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_newer_than_the_failures_beginning() {
+        let began = Instant::now();
+        let after = |ms| began + Duration::from_millis(ms);
+        assert_eq!(asked_after(began, after(10_000)), after(9_000));
+        assert_eq!(asked_after(began, after(500)), after(250));
+        assert_eq!(asked_after(began, began), began);
+    }
+
+    #[test]
+    fn a_blind_failure_is_ours_and_keeps_the_words() {
+        let found = report(Some(FailureClass::ConnectTimeout));
+        let failure = blind(found.failure.as_ref().expect("one"), "no witness answers (tcp://192.0.2.1:443)");
+        assert_eq!(
+            failure.message,
+            "this machine's network is away, no witness answers (tcp://192.0.2.1:443); \
+             the check had found: connecting to 192.0.2.7:80: no answer within 10s"
+        );
+        assert_eq!(CheckReport { failure: Some(failure), ..found }.outcome(), Outcome::Inconclusive);
+    }
+}

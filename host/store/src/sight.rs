@@ -1,0 +1,139 @@
+//! Whether a host sees: that its own network is away is told once, and that it is back once, by however many workers.
+//!
+//! ```text
+//!           tell_blind: a `blind` to each channel that wants it
+//!   sees ───────────────────────────────────────────────────────▶ blind
+//!     ◀──────────────────────────────────────────────────────────
+//!           tell_seeing: a `seeing` to each of those channels
+//! ```
+//! The state is a row for each host, and it changes with the notifications in one transaction under the row's lock. A worker
+//! that stops while its host is blind leaves the row, and the next one takes it up. A host's two notices for a channel have
+//! one order, so the second never overtakes the first.
+
+use crate::row::Columns;
+use crate::session::Session;
+use crate::{Store, StoreError, notifications};
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::time::Duration;
+use uptime_core::channel::ChannelFilter;
+use uptime_core::event::Event;
+use uptime_core::id::ChannelId;
+
+/// When a host was blind, by the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlindMoment {
+    /// This look.
+    pub now: Timestamp,
+    /// When the witnesses were asked that did not answer.
+    pub since: Timestamp,
+}
+
+/// What came of saying that a host is blind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blind {
+    /// It was news. These channels will be told, by name.
+    Told(Vec<String>),
+    /// Somebody said so before.
+    Known,
+    /// Somebody saw after these witnesses were asked: it is not so any more.
+    Outdated,
+}
+
+impl Store {
+    /// Since when `host` is blind, as far as anybody said.
+    pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query("SELECT blind_since FROM host_sight WHERE host = $1")
+            .bind(host)
+            .fetch_optional(&self.sessions)
+            .await?;
+        Ok(row.map(|row| row.optional_instant("blind_since")).transpose()?.flatten())
+    }
+
+    /// `host` is blind: its witnesses were asked so long ago, and none has answered. When that is news, enqueues a
+    /// notification for each enabled channel that `event_for` has an event for.
+    pub async fn tell_blind(
+        &self,
+        host: &str,
+        asked_ago: Duration,
+        event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
+    ) -> Result<Blind, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let row = sqlx::query(include_str!("../queries/turn_blind.sql"))
+            .bind(host)
+            .bind(asked_ago.as_secs_f64())
+            .fetch_one(&mut transaction)
+            .await?;
+        if !row.try_get::<bool, _>("news")? {
+            // Said at once: the row's lock is not to wait for a rollback.
+            transaction.commit().await?;
+            let is_blind = row.optional_instant("blind_since")?.is_some();
+            return Ok(if is_blind { Blind::Known } else { Blind::Outdated });
+        }
+        let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
+        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
+            .fetch_all(&mut transaction)
+            .await?;
+        let told = tell(&mut transaction, host, &channels, |filter| event_for(filter, moment)).await?;
+        sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1")
+            .bind(host)
+            .bind(told.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Blind::Told(told.into_iter().map(|(_, name)| name).collect()))
+    }
+
+    /// `host` sees. When that is news, enqueues a notification for each channel that was told that it is blind, and that
+    /// `event_for` has an event for. Gives since when it was blind, and whom it will tell; `None`: it was no news.
+    pub async fn tell_seeing(
+        &self,
+        host: &str,
+        event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
+    ) -> Result<Option<(BlindMoment, Vec<String>)>, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let row = sqlx::query(
+            "WITH was AS (SELECT host, blind_since, told FROM host_sight WHERE host = $1 AND blind_since IS NOT NULL FOR UPDATE)
+             UPDATE host_sight s SET blind_since = NULL, told = '{}', seen_at = now() FROM was
+             WHERE s.host = was.host RETURNING was.blind_since, was.told, now() AS now",
+        )
+        .bind(host)
+        .fetch_optional(&mut transaction)
+        .await?;
+        let Some(row) = row else {
+            transaction.commit().await?;
+            return Ok(None);
+        };
+        let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
+        // Whoever was told of the one is told of the other, although it may be disabled by now: that is looked at again
+        // when it is delivered.
+        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE id = ANY ($1) ORDER BY name")
+            .bind(row.try_get::<Vec<i64>, _>("told")?)
+            .fetch_all(&mut transaction)
+            .await?;
+        let told = tell(&mut transaction, host, &channels, |filter| event_for(filter, moment)).await?;
+        transaction.commit().await?;
+        Ok(Some((moment, told.into_iter().map(|(_, name)| name).collect())))
+    }
+}
+
+/// A notification for each of these channels that there is an event for.
+async fn tell(
+    transaction: &mut Session,
+    host: &str,
+    channels: &[PgRow],
+    event_for: impl Fn(&ChannelFilter) -> Option<Event>,
+) -> Result<Vec<(ChannelId, String)>, StoreError> {
+    let mut told = Vec::new();
+    for channel in channels {
+        let name: String = channel.try_get("name")?;
+        let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
+        if let Some(event) = event_for(&filter) {
+            let id = ChannelId(channel.try_get("id")?);
+            notifications::enqueue_in_order(transaction, id, &event, &format!("sight of {host}")).await?;
+            told.push((id, name));
+        }
+    }
+    Ok(told)
+}
