@@ -31,7 +31,7 @@ use pool::Key;
 use proxy::Proxy;
 use request::{Form, Request};
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -176,7 +176,7 @@ impl Check<'_> {
         let (host, port) = (request.host(), request.port());
         let Some(proxy) = &self.proxy else {
             let addresses = self.names.resolve(&host, port, trace).await?;
-            request.may_go_to(addresses.iter().map(|address| address.ip()))?;
+            request.may_go_to(addresses.iter().map(SocketAddr::ip))?;
             return connect(&addresses, self.deadline, trace).await;
         };
         // A name is the proxy's to look up; an address must not lead it to where only it can go.

@@ -126,10 +126,11 @@ impl Proxy {
             Err(failure) => Err(failure),
         };
         trace.on_the_way_to(None);
-        reached.map_err(|failure| match failure.class.is_ours() {
-            true => failure,
-            false => self.refused(&failure.message),
-        })
+        reached.map_err(
+            |failure| {
+                if failure.class.is_ours() { failure } else { self.refused(&failure.message) }
+            },
+        )
     }
 
     /// Lets the proxy connect to the target.

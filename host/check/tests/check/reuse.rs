@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use uptime_check::Checker;
 use uptime_core::check::CheckReport;
 use uptime_core::monitor::{CheckSpec, HttpSpec, HttpVersions};
@@ -82,11 +82,14 @@ async fn one_that_was_closed_is_not_used() {
 #[tokio::test]
 async fn one_that_is_closed_while_it_waits_is_let_go() {
     let (told, mut closings) = mpsc::unbounded_channel();
+    let checked = Arc::new(Notify::new());
+    let wait = Arc::clone(&checked);
     let target = Target::raw(move |mut stream| {
-        let told = told.clone();
+        let (told, wait) = (told.clone(), Arc::clone(&wait));
         async move {
             read_request(&mut stream).await;
             let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
+            wait.notified().await;
             let _ = stream.shutdown().await;
             // Our side closes when it has noticed; until then this waits.
             let rest = read_request(&mut stream).await;
@@ -96,6 +99,7 @@ async fn one_that_is_closed_while_it_waits_is_let_go() {
     .await;
     let checker = Checker::new().expect("a checker");
     assert_up(&check_with(&checker, &CheckSpec::Http(keeping(&target)), PATIENT).await);
+    checked.notify_one();
     let closed = tokio::time::timeout(PATIENT, closings.recv()).await.expect("the look once a second");
     assert_eq!(closed.as_deref(), Some(""), "no request came over it");
 }
