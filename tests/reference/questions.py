@@ -23,7 +23,7 @@ class Question:
     reasons: dict = field(default_factory=dict)
 
     def is_slow(self):
-        return self.expected in ("connect_timeout", "first_byte_timeout", "loss")
+        return self.expected in ("connect_timeout", "first_byte_timeout", "body_timeout", "loss")
 
 
 def questions(certificates):
@@ -137,7 +137,7 @@ def questions(certificates):
         tcp("banner.test", 2525, "the banner has `service`", "up",
             uptime=tcp_spec("banner.test", 2525, banner={"text": "service"}),
             blackbox={"query_response": [{"expect": "service"}]}, plugin=["-e", "service", "-A"]),
-        tcp("banner.test", 2525, "the banner has `ESMTP`", "assertion",
+        tcp("banner.test", 2525, "the banner has `ESMTP`", "body_timeout",
             uptime=tcp_spec("banner.test", 2525, banner={"text": "ESMTP"}),
             blackbox={"query_response": [{"expect": "ESMTP"}]}, plugin=["-e", "ESMTP", "-A", "-M", "crit"]),
         tcp("redis.test", 6379, "`PING` is answered `+PONG`", "up",

@@ -51,7 +51,7 @@ CAUSES = [
      {"status"}),
     (r"dial tcp \S+ i/o timeout|Connection timed? ?out|Connection timeout", {"connect_timeout", "first_byte_timeout"}),
     (r"awaiting headers|[Tt]imed out after|deadline exceeded|Operation timed out|Socket timeout",
-     {"connect_timeout", "first_byte_timeout", "loss"}),
+     {"connect_timeout", "first_byte_timeout", "body_timeout", "loss"}),
     (r"100% packet loss|100%loss|xmt/rcv/%loss = \d+/0/100%|loss = 100%", {"loss", "unreachable"}),
     (r"not found in|pattern not found|[Ff]ailed regexes|Body did not match|Unexpected response", {"assertion"}),
 ]
@@ -73,13 +73,13 @@ class Answer:
         return next((causes for pattern, causes in CAUSES if re.search(pattern, self.words)), set())
 
 
-def missing():
+def missing(needed=NEEDED):
     """The packages that must still be installed."""
     def there(program):
         if str(program).startswith("lib"):
             return program in subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
         return Path(program).exists() if isinstance(program, Path) else shutil.which(program, path=PATH)
-    return [package for program, package in NEEDED if not there(program)]
+    return [package for program, package in needed if not there(program)]
 
 
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
@@ -101,19 +101,19 @@ class Uptime:
         }
 
     def version(self):
-        return said([self.binary, "--version"])
+        return said([self.binary, "--version"]) if self.binary else "the engine alone"
 
     def ask(self, target, timeout, spec=None):
-        if spec is None:
+        if spec is None and self.binary:
             command = [self.binary, "check", target, "--format", "json", "--timeout", f"{timeout}s"]
         else:
-            command = [self.ask_binary, str(timeout * 1000), json.dumps(spec)]
+            command = [self.ask_binary, str(timeout * 1000), json.dumps(spec) if spec else target]
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
         try:
             told = json.loads(done.stdout)
         except ValueError:
             raise SystemExit(f"error: {command} said nothing:\n{done.stdout}{done.stderr}")
-        return self.from_command(told["checks"][0]) if spec is None else self.from_report(told)
+        return self.from_command(told["checks"][0]) if "checks" in told else self.from_report(told)
 
     def from_command(self, told):
         names = {"dns": "dns_ms", "connect": "connect_ms", "tls": "tls_ms", "first byte": "first_byte_ms"}
@@ -187,7 +187,7 @@ class Blackbox:
         settings = folder / "blackbox.yml"
         # JSON is YAML.
         settings.write_text(json.dumps({"modules": modules}))
-        subprocess.Popen(
+        self.process = subprocess.Popen(
             ["prometheus-blackbox-exporter", f"--config.file={settings}", f"--web.listen-address={self.ADDRESS}"],
             stdout=subprocess.DEVNULL, stderr=open(folder / "blackbox.log", "w"))
         deadline = time.monotonic() + 10

@@ -1,30 +1,49 @@
 //! The HTTP check: requests along the redirects, and the judgement of the last answer.
 //!
-//! One hop is one fresh connection. The trace holds the last hop's evidence. What is judged is the answer after at
-//! most `redirects` hops, in the order status, body, latency: the first that does not hold is the failure.
+//! One hop is one request, over a connection of its own unless the monitor keeps them. Each hop's certificate is
+//! judged, and of the last one, after at most `redirects` hops, the answer.
 
+mod auth;
+mod decode;
 mod exchange;
+mod fault;
+mod judge;
+mod pool;
+mod proxy;
 mod redirect;
 mod request;
+mod wire;
 
-pub(super) use exchange::Marks;
+pub(super) use pool::Pool;
+pub(super) use wire::Marks;
 
 use crate::Means;
 use crate::connect::connect;
 use crate::resolve::Names;
-use crate::tls::Offers;
+use crate::tls::{self, Offers};
 use crate::trace::{Step, Trace};
-use exchange::{Answer, Body, Stream};
-use request::Request;
+use decode::{DECODED_MAX_BYTES, Plain};
+use exchange::{Answer, Connection};
+use fault::Subject;
+use http::header::CONTENT_LENGTH;
+use judge::Judge;
+use pool::Key;
+use proxy::Proxy;
+use request::{Form, Request};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::duration;
-use uptime_core::monitor::{HttpExpect, HttpSpec};
+use uptime_core::monitor::{HttpSpec, HttpVersions, TlsSpec};
+use wire::Stream;
 
 /// How much of a body is read. What is beyond it is not judged, and a body without end ends here.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// What the same in its plain form is called.
+const BEGINNING: &str = "the first MiB of the body";
 
 pub(super) async fn run(
     means: &Means,
@@ -35,104 +54,253 @@ pub(super) async fn run(
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     let mut request = Request::first(spec)?;
+    let check = Check { means, names, spec, proxy: Proxy::of(spec)?, deadline };
     let mut followed = 0;
     loop {
         trace.hop.url = Some(request.shown_url());
-        let mut answer = send(means, names, spec, &request, deadline, trace).await?;
-        match redirect::location(spec.redirects, answer.status(), answer.headers()) {
-            Some(location) if followed < spec.redirects => {
-                answer.marks().complete(&mut trace.hop.phases);
-                request.redirect(answer.status(), location)?;
-                trace.next_hop();
-                followed += 1;
-            }
-            Some(location) => return Err(redirect::too_many(&request.shown(), spec.redirects, location)),
-            None => {
-                let body = answer.read_body(BODY_MAX_BYTES, wants_body(&spec.expect), &request.shown()).await;
-                answer.marks().complete(&mut trace.hop.phases);
-                return judge(&spec.expect, &request, &answer, &body?, started.elapsed());
-            }
+        let answer = check.send(&request, trace).await?;
+        let Some(location) = redirect::location(spec, answer.status(), answer.headers()) else {
+            return check.conclude(&request, answer, started, trace).await;
+        };
+        answer.marks().complete(&mut trace.hop.phases);
+        if followed == spec.redirects {
+            return Err(redirect::too_many(&request.shown(), spec.redirects, location));
         }
+        request.redirect(answer.status(), location, spec.downgrade)?;
+        trace.next_hop();
+        followed += 1;
     }
 }
 
-/// Sends one request over a connection of its own and waits for the answer's head.
-async fn send(
-    means: &Means,
-    names: &Names<'_>,
-    spec: &HttpSpec,
-    request: &Request,
+/// One check: what its hops have in common.
+struct Check<'a> {
+    means: &'a Means,
+    names: &'a Names<'a>,
+    spec: &'a HttpSpec,
+    proxy: Option<Proxy>,
     deadline: Instant,
-    trace: &mut Trace,
-) -> Result<Answer, Failure> {
-    let host = request.host();
-    let addresses = names.resolve(&host, request.port(), trace).await?;
-    request.may_go_to(&addresses)?;
-    let stream = connect(&addresses, deadline, trace).await?;
-    let stream = if request.is_https() {
-        Stream::Tls(Box::new(means.tls.handshake(&spec.tls, &host, Offers::Http1, stream, trace).await?))
-    } else {
-        Stream::Plain(stream)
-    };
-    let marks = Arc::new(Marks::new());
-    trace.enter(Step::Answer(request.shown(), Arc::clone(&marks)));
-    let answer = Answer::to(request.for_wire()?, stream, Arc::clone(&marks), &request.shown()).await;
-    if answer.is_err() {
-        marks.complete(&mut trace.hop.phases);
-    }
-    let answer = answer?;
-    trace.hop.status_code = Some(answer.status().as_u16());
-    Ok(answer)
 }
 
-fn wants_body(expect: &HttpExpect) -> bool {
-    !expect.body_contains.is_empty() || !expect.body_not_contains.is_empty()
-}
-
-fn judge(
-    expect: &HttpExpect,
-    request: &Request,
-    answer: &Answer,
-    body: &Body,
-    total: Duration,
-) -> Result<(), Failure> {
-    let shown = request.shown();
-    let status = answer.status();
-    if !expect.status.iter().any(|rule| rule.matches(status.as_u16())) {
-        let expected = expect.status.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-        let failure =
-            Failure::new(FailureClass::Status, format!("{shown} answered {}{reason}", status.as_u16()));
-        return Err(failure.with(expected, status.as_str()));
-    }
-    if wants_body(expect) {
-        judge_body(expect, request, body)?;
-    }
-    match expect.latency_below {
-        Some(limit) if total >= limit => {
-            let (took, limit) = (duration::format(total), duration::format(limit));
-            let failure =
-                Failure::new(FailureClass::Latency, format!("{shown} took {took}, and {limit} is too long"));
-            Err(failure.with(format!("below {limit}"), took))
+impl Check<'_> {
+    /// Sends one request and waits for the head of its answer.
+    async fn send(&self, request: &Request, trace: &mut Trace) -> Result<Answer, Failure> {
+        let about = request.subject();
+        if let Some(kept) = self.take_kept(request).await {
+            request.may_go_to(kept.address)?;
+            let marks = Arc::clone(&kept.marks);
+            trace.hop.reused = true;
+            (trace.hop.address, trace.hop.tls) = (kept.address, kept.tls.clone());
+            self.judge_tls(&about, trace)?;
+            // A target that acknowledges and takes its time is waited for; one that does not even do that is gone, which
+            // must be seen long before the deadline.
+            marks.restart(self.deadline.saturating_duration_since(Instant::now()) / 4);
+            match self.ask(kept, request, &about, trace).await {
+                // It died while it waited, which says nothing about the target.
+                Err(_) if !marks.answered() => trace.hop_again(),
+                answered => return answered,
+            }
         }
-        _ => Ok(()),
+        let connection = self.open(request, &about, trace).await?;
+        self.ask(connection, request, &about, trace).await
+    }
+
+    async fn ask(
+        &self,
+        connection: Connection,
+        request: &Request,
+        about: &Subject,
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        let keep = self.keeps(request);
+        let form = if connection.is_http2() {
+            Form::Http2
+        } else if let Some(proxy) = self.fetching(request) {
+            Form::Forwarded { keep, login: proxy.login() }
+        } else {
+            Form::Direct { keep }
+        };
+        let marks = Arc::clone(&connection.marks);
+        trace.enter(Step::Answer(about.shown.clone(), Arc::clone(&marks)));
+        let answer = connection.ask(request.for_wire(&form)?, about).await;
+        if answer.is_err() {
+            marks.complete(&mut trace.hop.phases);
+        }
+        let answer = answer?;
+        trace.hop.status_code = Some(answer.status().as_u16());
+        trace.hop.http_version = answer.version();
+        match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status())) {
+            Some(failure) => Err(failure),
+            None => Ok(answer),
+        }
+    }
+
+    /// A new connection to where the request goes, with its certificate judged.
+    async fn open(
+        &self,
+        request: &Request,
+        about: &Subject,
+        trace: &mut Trace,
+    ) -> Result<Connection, Failure> {
+        let stream = self.reach(request, trace).await?;
+        let (stream, http2) = if request.is_https() {
+            let offers = match self.spec.versions {
+                HttpVersions::Auto => Offers::Http2Or1,
+                HttpVersions::Http1 => Offers::Http1,
+                HttpVersions::Http2 => Offers::Http2,
+            };
+            let tls = tls_for(request, &self.spec.tls);
+            let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace).await?;
+            self.judge_tls(about, trace)?;
+            let stream = Stream::Tls(Box::new(stream));
+            let http2 = stream.agreed() == Some(b"h2");
+            if !http2 && self.spec.versions == HttpVersions::Http2 {
+                let message = format!("`{}` does not offer HTTP/2", about.host);
+                return Err(
+                    Failure::new(FailureClass::Protocol, message).with("HTTP/2", "no agreement (ALPN)")
+                );
+            }
+            (stream, http2)
+        } else {
+            (Stream::Plain(stream), self.spec.versions == HttpVersions::Http2)
+        };
+        let mut connection = Connection::over(stream, http2, about).await?;
+        connection.address = trace.hop.address;
+        if self.keeps(request) {
+            connection.tls.clone_from(&trace.hop.tls);
+        }
+        Ok(connection)
+    }
+
+    /// A connection to the target, perhaps through a proxy.
+    async fn reach(&self, request: &Request, trace: &mut Trace) -> Result<TcpStream, Failure> {
+        let (host, port) = (request.host(), request.port());
+        let Some(proxy) = &self.proxy else {
+            let addresses = self.names.resolve(&host, port, trace).await?;
+            request.may_go_to(addresses.iter().map(|address| address.ip()))?;
+            return connect(&addresses, self.deadline, trace).await;
+        };
+        // A name is the proxy's to look up; an address must not lead it to where only it can go.
+        request.may_go_to(host.parse::<IpAddr>().ok())?;
+        let stream = proxy.reach(self.names, self.deadline, trace).await?;
+        match self.fetching(request) {
+            Some(_) => Ok(stream),
+            None => proxy.tunnel(stream, &host, port, trace).await,
+        }
+    }
+
+    /// The proxy that is asked to fetch this URL in our place. HTTP/2 is spoken with the target alone.
+    fn fetching(&self, request: &Request) -> Option<&Proxy> {
+        let plain = !request.is_https() && self.spec.versions != HttpVersions::Http2;
+        self.proxy.as_ref().filter(|proxy| plain && proxy.fetches())
+    }
+
+    /// Whether the request's connection may be an old one, and is kept.
+    fn keeps(&self, request: &Request) -> bool {
+        self.spec.reuse && request.is_repeatable()
+    }
+
+    fn key(&self, request: &Request) -> Key {
+        let host = request.host();
+        Key {
+            origin: request.url().origin().ascii_serialization(),
+            tls: tls_for(request, &self.spec.tls).into_owned(),
+            versions: self.spec.versions,
+            lookup: self.spec.lookup,
+            pinned: self.names.pinned_to(&host),
+            proxy: self.proxy.as_ref().map(|proxy| proxy.identity().to_owned()),
+        }
+    }
+
+    async fn take_kept(&self, request: &Request) -> Option<Connection> {
+        if !self.keeps(request) {
+            return None;
+        }
+        self.means.pool.take(&self.key(request)).await
+    }
+
+    fn judge_tls(&self, about: &Subject, trace: &mut Trace) -> Result<(), Failure> {
+        let expect = &self.spec.expect;
+        tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)
+    }
+
+    /// Judges the answer that the redirects led to.
+    async fn conclude(
+        &self,
+        request: &Request,
+        mut answer: Answer,
+        started: Instant,
+        trace: &mut Trace,
+    ) -> Result<(), Failure> {
+        let judge = Judge { expect: &self.spec.expect, request, patterns: &self.means.patterns };
+        let body = match judge.head(&answer) {
+            Ok(()) => self.read(&judge, &mut answer, request).await,
+            Err(failure) => Err(failure),
+        };
+        answer.marks().complete(&mut trace.hop.phases);
+        let body = body?;
+        let total = started.elapsed();
+        if self.keeps(request)
+            && let Some(connection) = answer.into_connection().await
+        {
+            self.means.pool.keep(self.key(request), connection);
+        }
+        if let Some(plain) = body {
+            judge.body(&plain, BEGINNING)?;
+        }
+        judge.latency(total, trace)
+    }
+
+    /// Reads the body, as far as it matters, and judges its size. Gives it back when its text matters.
+    async fn read(
+        &self,
+        judge: &Judge<'_>,
+        answer: &mut Answer,
+        request: &Request,
+    ) -> Result<Option<Plain>, Failure> {
+        let about = request.subject();
+        let (limit, wants_text) = (self.spec.expect.size_below, judge.wants_text());
+        if !wants_text && limit.is_none() {
+            answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?;
+            return Ok(None);
+        }
+        let codings = decode::codings(answer.headers()).map_err(|how| {
+            about.failure(
+                FailureClass::Protocol,
+                &format!("the body comes encoded as {how}, which is not known here"),
+            )
+        })?;
+        if codings.is_empty() {
+            let announced =
+                answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+            judge.size(announced.unwrap_or(0), false)?;
+            let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
+            let body = answer.read_body(limit.unwrap_or(BODY_MAX_BYTES as u64), keep, &about).await?;
+            judge.size(body.length, false)?;
+            let cut = body.cut || body.length > body.kept.len() as u64;
+            return Ok(wants_text.then_some(Plain { bytes: body.kept, cut }));
+        }
+        let most = usize::try_from(limit.unwrap_or(0)).unwrap_or(usize::MAX);
+        let body = answer.read_body(
+            most.clamp(BODY_MAX_BYTES, DECODED_MAX_BYTES) as u64,
+            most.clamp(BODY_MAX_BYTES, DECODED_MAX_BYTES),
+            &about,
+        );
+        let body = body.await?;
+        let whole = !body.cut;
+        let most = limit.map_or(DECODED_MAX_BYTES, |_| most.min(DECODED_MAX_BYTES));
+        let plain = decode::decode(body, codings, most, &about).await?;
+        judge.size(plain.bytes.len() as u64, !whole)?;
+        if whole && plain.cut {
+            return Err(decode::too_large(&about));
+        }
+        Ok(wants_text.then_some(plain))
     }
 }
 
-fn judge_body(expect: &HttpExpect, request: &Request, body: &Body) -> Result<(), Failure> {
-    let text = String::from_utf8_lossy(&body.kept);
-    let what = if body.cut { "the first MiB of the body" } else { "the body" };
-    let failure = |message: String, expected: String| {
-        let excerpt: String = request.redact(&text).chars().take(200).collect();
-        let got = if excerpt.is_empty() { "an empty body".to_owned() } else { excerpt };
-        Err(Failure::new(FailureClass::Assertion, message).with(expected, got))
-    };
-    let shown = request.shown();
-    if let Some(needle) = expect.body_contains.iter().find(|needle| !text.contains(needle.as_str())) {
-        return failure(format!("{what} of {shown} lacks `{needle}`"), format!("contains `{needle}`"));
+/// How TLS is spoken with the origin of `request`. One that the operator did not name is not told who we are.
+fn tls_for<'s>(request: &Request, spec: &'s TlsSpec) -> Cow<'s, TlsSpec> {
+    if request.is_elsewhere() && (spec.client.is_some() || spec.server_name.is_some()) {
+        return Cow::Owned(TlsSpec { client: None, server_name: None, ..spec.clone() });
     }
-    if let Some(needle) = expect.body_not_contains.iter().find(|needle| text.contains(needle.as_str())) {
-        return failure(format!("{what} of {shown} has `{needle}`"), format!("does not contain `{needle}`"));
-    }
-    Ok(())
+    Cow::Borrowed(spec)
 }

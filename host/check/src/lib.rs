@@ -11,6 +11,7 @@ mod every;
 pub mod fuzzing;
 mod http;
 mod icmp;
+mod patterns;
 mod ping;
 mod resolve;
 pub mod secrets;
@@ -18,6 +19,8 @@ mod tcp;
 mod tls;
 mod trace;
 
+use crate::http::Pool;
+use crate::patterns::Patterns;
 use crate::ping::Pinger;
 use crate::resolve::{Names, Resolver};
 use crate::tls::Tls;
@@ -46,6 +49,8 @@ struct Means {
     resolver: Resolver,
     tls: Tls,
     pinger: Pinger,
+    pool: Pool,
+    patterns: Patterns,
 }
 
 /// Why there can be no [`Checker`].
@@ -78,7 +83,15 @@ impl Checker {
     }
 
     fn over(tls: Tls) -> Self {
-        Self { means: Arc::new(Means { resolver: Resolver::new(), tls, pinger: Pinger::new() }) }
+        Self {
+            means: Arc::new(Means {
+                resolver: Resolver::new(),
+                tls,
+                pinger: Pinger::new(),
+                pool: Pool::new(),
+                patterns: Patterns::default(),
+            }),
+        }
     }
 
     /// Checks a target once. Returns within `timeout`, whatever the target does.

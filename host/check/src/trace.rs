@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Resolve(String, Arc<Asked>),
     /// The connection to this address.
     Connect(SocketAddr),
+    /// A proxy's connection to the target (`host:port`).
+    Tunnel { proxy: String, target: String },
     /// The TLS handshake with this name.
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
@@ -40,6 +42,8 @@ pub(crate) struct Trace {
     pub(crate) warnings: Vec<Failure>,
     pub(crate) echoes: Option<Echoes>,
     step: Option<(Step, Instant)>,
+    /// The proxy that is being connected to: until that is done, no trouble is the target's.
+    proxy: Option<String>,
 }
 
 impl Trace {
@@ -51,6 +55,17 @@ impl Trace {
     pub(crate) fn next_hop(&mut self) {
         self.earlier.push(std::mem::take(&mut self.hop));
         self.step = None;
+    }
+
+    /// Begins the same hop again, with another connection.
+    pub(crate) fn hop_again(&mut self) {
+        self.hop = Hop { url: self.hop.url.take(), ..Hop::default() };
+        self.step = None;
+    }
+
+    /// From now on what is waited for is that proxy, or nobody but the target.
+    pub(crate) fn on_the_way_to(&mut self, proxy: Option<String>) {
+        self.proxy = proxy;
     }
 
     /// Says what is waited for from now on; the answer is where the wait began.
@@ -79,6 +94,13 @@ impl Trace {
                 self.hop.phases.connect = waited;
                 (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
             }
+            Step::Tunnel { proxy, target } => {
+                *self.hop.phases.connect.get_or_insert_default() += waited.unwrap_or_default();
+                (
+                    FailureClass::ConnectTimeout,
+                    format!("the proxy `{proxy}` did not connect to {target} within {limit}"),
+                )
+            }
             Step::Tls(name) => {
                 self.hop.phases.tls = waited;
                 (
@@ -106,7 +128,12 @@ impl Trace {
                 }
             }
         };
-        Failure::new(class, message)
+        match &self.proxy {
+            Some(proxy) if !class.is_ours() => {
+                Failure::new(FailureClass::Proxy, format!("the proxy `{proxy}`: {message}"))
+            }
+            _ => Failure::new(class, message),
+        }
     }
 
     pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {

@@ -167,16 +167,29 @@ pub struct Failure {
     /// What came instead (`503`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
+    /// What the target said, around what matters: at most [`Failure::EXCERPT_MAX_BYTES`], made safe like the message.
+    /// Evidence of the report; notices have `got`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
 }
 
 impl Failure {
+    /// The longest excerpt.
+    pub const EXCERPT_MAX_BYTES: usize = 1_000;
+
     /// The longest message, in characters.
     pub const MESSAGE_MAX: usize = 1_000;
 
     /// A failure with a message made safe to print: control characters become spaces, and it is cut to
     /// [`Failure::MESSAGE_MAX`].
     pub fn new(class: FailureClass, message: impl AsRef<str>) -> Self {
-        Self { class, message: printable(message.as_ref(), Self::MESSAGE_MAX), expected: None, got: None }
+        Self {
+            class,
+            message: printable(message.as_ref(), Self::MESSAGE_MAX),
+            expected: None,
+            got: None,
+            excerpt: None,
+        }
     }
 
     /// Adds what was expected and what came instead, each made safe like the message.
@@ -184,6 +197,17 @@ impl Failure {
     pub fn with(mut self, expected: impl AsRef<str>, got: impl AsRef<str>) -> Self {
         self.expected = Some(printable(expected.as_ref(), 200));
         self.got = Some(printable(got.as_ref(), 200));
+        self
+    }
+
+    /// Adds what the target said, from the byte `around` on and a little before.
+    #[must_use]
+    pub fn with_excerpt(mut self, text: &str, around: usize) -> Self {
+        let begin =
+            text.floor_char_boundary(around.min(text.len()).saturating_sub(Self::EXCERPT_MAX_BYTES / 4));
+        let end = text.floor_char_boundary(begin + Self::EXCERPT_MAX_BYTES);
+        let excerpt = printable(&text[begin..end], Self::EXCERPT_MAX_BYTES);
+        self.excerpt = (!excerpt.is_empty()).then_some(excerpt);
         self
     }
 }
@@ -277,6 +301,18 @@ mod tests {
         assert_eq!(failure.message, "a [31m  b");
         assert_eq!(printable(&"ä".repeat(20), 5), "ääää…");
         assert_eq!(printable("12345", 5), "12345");
+    }
+
+    #[test]
+    fn an_excerpt_is_around_what_matters_and_short() {
+        let text = format!("{}needle{}", "ä".repeat(1000), "ö\n".repeat(1000));
+        let around = text.find("needle").expect("it is there");
+        let failure = Failure::new(FailureClass::Assertion, "").with_excerpt(&text, around);
+        let excerpt = failure.excerpt.expect("some text");
+        assert!(excerpt.contains("äneedleö ö") && excerpt.len() <= Failure::EXCERPT_MAX_BYTES, "{excerpt}");
+        assert_eq!(Failure::new(FailureClass::Assertion, "").with_excerpt("", 5).excerpt, None);
+        let short = Failure::new(FailureClass::Assertion, "").with_excerpt("ab", 1).excerpt;
+        assert_eq!(short.as_deref(), Some("ab"));
     }
 
     #[test]

@@ -111,13 +111,14 @@ impl CheckSpec {
             }
             Self::Tcp(TcpSpec { host, port, .. }) if host.contains(':') => format!("tcp://[{host}]:{port}"),
             Self::Tcp(TcpSpec { host, port, .. }) => format!("tcp://{host}:{port}"),
+            Self::Ping(PingSpec { host, .. }) if host.contains(':') => format!("ping://[{host}]"),
             Self::Ping(PingSpec { host, .. }) => format!("ping://{host}"),
         }
     }
 }
 
 /// How a name becomes the addresses that are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lookup {
     /// Which of them.
     #[serde(default)]
@@ -128,7 +129,7 @@ pub struct Lookup {
 }
 
 /// Which addresses of a name are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpFamily {
     /// Whatever the name has, in the resolver's order; the first that answers.
@@ -150,5 +151,13 @@ mod tests {
     fn a_target_shows_no_credentials() {
         let spec = crate::target::parse("https://user:word@example.com/a?token=1#x").expect("a target");
         assert_eq!(spec.target(), "https://example.com/a");
+    }
+
+    #[test]
+    fn what_is_shown_is_a_target_again() {
+        for text in ["https://[::1]/", "tcp://[::1]:22", "ping://[fe80::1]", "ping://example.com"] {
+            let shown = crate::target::parse(text).expect(text).target();
+            assert_eq!(crate::target::parse(&shown).expect("what was shown").target(), text);
+        }
     }
 }

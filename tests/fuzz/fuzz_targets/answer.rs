@@ -99,7 +99,8 @@ fn start() -> Server {
 /// Sends after the request has begun, and closes when the other side has.
 async fn send(mut stream: TcpStream, answer: Vec<u8>) {
     let mut request = [0; 4096];
-    if stream.read(&mut request).await.is_ok_and(|count| count > 0) && stream.write_all(&answer).await.is_ok() {
+    if stream.read(&mut request).await.is_ok_and(|count| count > 0) && stream.write_all(&answer).await.is_ok()
+    {
         let _ = stream.shutdown().await;
         while stream.read(&mut request).await.is_ok_and(|count| count > 0) {}
     }

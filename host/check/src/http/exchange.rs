@@ -1,279 +1,266 @@
-//! One request and its answer over one connection: hyper's HTTP/1.1 client, driven in the check's own task.
+//! A request and its answer over one connection: hyper's HTTP/1.1 client or h2's HTTP/2 client, driven in the
+//! check's own task.
 //!
-//! No task is spawned and nothing outlives the answer, so dropping a check closes its connection. What the target
-//! sends is bounded: the head by [`HEAD_MAX_BYTES`], the body by the reader's limit.
+//! No task is spawned and nothing outlives the check but a connection that is [kept](super::pool), so dropping a
+//! check closes its connection. What the target sends is bounded: the head by
+//! [`HEAD_MAX_BYTES`](super::fault::HEAD_MAX_BYTES), the body by the reader's limit, and HTTP/2's windows by h2.
 
-use crate::errno;
+use super::fault::{self, HEAD_MAX_BYTES, Subject};
+use super::wire::{Marks, Stream, Wire};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::future::poll_fn;
-use std::io;
+use std::future::{poll_fn, ready};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
-use uptime_core::check::{Failure, FailureClass, Phases};
+use uptime_core::check::{Failure, TlsEvidence};
+use uptime_core::monitor::HttpVersion;
 
-/// The largest head of an answer; beyond it the answer is not HTTP that anyone could use.
-const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
+const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// A connection to a target.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+type Http1 = http1::Connection<TokioIo<Wire>, Full<Bytes>>;
+type Http2 = h2::client::Connection<Wire, Bytes>;
+
+/// A connection that takes one request after the other.
+pub(super) struct Connection {
+    protocol: Protocol,
+    pub(super) marks: Arc<Marks>,
+    pub(super) opened: Instant,
+    /// Whom it leads to: the target, or the proxy on the way to it.
+    pub(super) address: Option<IpAddr>,
+    /// What its TLS handshake showed.
+    pub(super) tls: Option<TlsEvidence>,
 }
 
-/// When the request's last and the answer's first bytes went over the connection. Kept apart from the exchange, so
-/// that they are still there when the deadline has ended it.
-pub(crate) struct Marks {
-    since: Instant,
-    /// Nanoseconds after `since`; 0: not yet.
-    sent: AtomicU64,
-    first_byte: AtomicU64,
+enum Protocol {
+    Http1 {
+        sender: http1::SendRequest<Full<Bytes>>,
+        /// `None` once it has ended.
+        connection: Option<Http1>,
+    },
+    Http2 {
+        sender: h2::client::SendRequest<Bytes>,
+        connection: Option<Http2>,
+    },
 }
-
-impl Marks {
-    pub(super) fn new() -> Self {
-        Self { since: Instant::now(), sent: AtomicU64::new(0), first_byte: AtomicU64::new(0) }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
-    }
-
-    /// Writes down the phases as they are now: `transfer` only when an answer began.
-    pub(crate) fn complete(&self, phases: &mut Phases) {
-        let now = self.now();
-        let (sent, first_byte) = (self.sent.load(Relaxed), self.first_byte.load(Relaxed));
-        let answered = first_byte != 0;
-        let first_byte = if answered { first_byte } else { now };
-        phases.first_byte = Some(Duration::from_nanos(first_byte.saturating_sub(sent)));
-        phases.transfer = answered.then(|| Duration::from_nanos(now.saturating_sub(first_byte)));
-    }
-}
-
-/// A connection that marks when bytes go over it.
-struct Wire {
-    stream: Stream,
-    marks: Arc<Marks>,
-}
-
-type Conn = Connection<TokioIo<Wire>, Full<Bytes>>;
 
 /// An answer whose head is here and whose body may still be on its way.
 pub(super) struct Answer {
-    response: Response<Incoming>,
-    connection: Option<Conn>,
-    /// While it lives, hyper holds the connection open.
-    _sender: SendRequest<Full<Bytes>>,
-    marks: Arc<Marks>,
+    head: http::response::Parts,
+    body: Incoming,
+    connection: Connection,
+    /// The body came to its end.
+    ended: bool,
 }
 
-/// As much of a body as was read.
+enum Incoming {
+    Http1(hyper::body::Incoming),
+    Http2(h2::RecvStream),
+}
+
+/// As much of a body as was read, as it came.
 pub(super) struct Body {
     /// Empty unless it was asked for.
     pub(super) kept: Vec<u8>,
+    /// How many bytes were read.
+    pub(super) length: u64,
     /// There was more than the limit.
     pub(super) cut: bool,
 }
 
-impl Answer {
-    /// Sends `request` and waits for the head of its answer. `shown` names the request in a failure.
-    pub(super) async fn to(
-        request: http::Request<Full<Bytes>>,
-        stream: Stream,
-        marks: Arc<Marks>,
-        shown: &str,
-    ) -> Result<Self, Failure> {
-        let io = TokioIo::new(Wire { stream, marks: Arc::clone(&marks) });
-        let shaken = http1::Builder::new()
-            .max_header_size(HEAD_MAX_BYTES)
-            .max_buf_size(HEAD_MAX_BYTES)
-            .handshake(io)
-            .await;
-        let (mut sender, connection) = shaken.map_err(|error| failure(shown, &error))?;
-        let mut connection = Some(connection);
-        let response = drive(&mut connection, sender.send_request(request)).await;
-        let response = response.map_err(|error| failure(shown, &error))?;
-        Ok(Self { response, connection, _sender: sender, marks })
+impl Connection {
+    /// Begins to speak over `stream`, HTTP/2 when `http2`. `about` is what a failure names.
+    pub(super) async fn over(stream: Stream, http2: bool, about: &Subject) -> Result<Self, Failure> {
+        let marks = Arc::new(Marks::new());
+        let protocol = if http2 {
+            let (sender, connection) = h2::client::Builder::new()
+                .enable_push(false)
+                .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))
+                .initial_window_size(HTTP2_WINDOW_BYTES)
+                .initial_connection_window_size(HTTP2_WINDOW_BYTES)
+                .handshake(Wire { stream, marks: Arc::clone(&marks), is_marking: false })
+                .await
+                .map_err(|error| fault::http2(about, &error))?;
+            Protocol::Http2 { sender, connection: Some(connection) }
+        } else {
+            let wire = Wire { stream, marks: Arc::clone(&marks), is_marking: true };
+            let (sender, connection) = http1::Builder::new()
+                .max_header_size(HEAD_MAX_BYTES)
+                .max_buf_size(HEAD_MAX_BYTES)
+                .handshake(TokioIo::new(wire))
+                .await
+                .map_err(|error| fault::http1(about, &error))?;
+            Protocol::Http1 { sender, connection: Some(connection) }
+        };
+        Ok(Self { protocol, marks, opened: Instant::now(), address: None, tls: None })
     }
 
+    pub(super) fn is_http2(&self) -> bool {
+        matches!(self.protocol, Protocol::Http2 { .. })
+    }
+
+    /// Sends `request` and waits for the head of its answer.
+    pub(super) async fn ask(mut self, request: Request<Bytes>, about: &Subject) -> Result<Answer, Failure> {
+        let (head, body) = match &mut self.protocol {
+            Protocol::Http1 { sender, connection } => {
+                let response = drive(connection, sender.send_request(request.map(Full::new))).await;
+                let (head, body) = response.map_err(|error| fault::http1(about, &error))?.into_parts();
+                (head, Incoming::Http1(body))
+            }
+            Protocol::Http2 { sender, connection } => {
+                let answer = ask_http2(sender, connection, request, &self.marks).await;
+                let (head, body) = answer.map_err(|error| fault::http2(about, &error))?.into_parts();
+                (head, Incoming::Http2(body))
+            }
+        };
+        Ok(Answer { head, body, connection: self, ended: false })
+    }
+
+    /// Whether another request can be sent, as far as is known without sending one. Notices a peer that has closed
+    /// and one that says something unasked.
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.protocol {
+            Protocol::Http1 { sender, connection } => {
+                advance(connection, cx);
+                connection.is_some() && sender.is_ready()
+            }
+            Protocol::Http2 { sender, connection } => {
+                advance(connection, cx);
+                connection.is_some() && matches!(sender.poll_ready(cx), Poll::Ready(Ok(())))
+            }
+        }
+    }
+}
+
+async fn ask_http2(
+    sender: &mut h2::client::SendRequest<Bytes>,
+    connection: &mut Option<Http2>,
+    request: Request<Bytes>,
+    marks: &Marks,
+) -> Result<http::Response<h2::RecvStream>, h2::Error> {
+    let (head, body) = request.into_parts();
+    drive(connection, poll_fn(|cx| sender.poll_ready(cx))).await?;
+    let (response, mut stream) = sender.send_request(Request::from_parts(head, ()), body.is_empty())?;
+    if !body.is_empty() {
+        // All of it is in memory already; h2 sends as much at once as the target has room for.
+        stream.send_data(body, true)?;
+    }
+    drive(connection, ready(())).await;
+    marks.sent();
+    let response = drive(connection, response).await?;
+    marks.received();
+    Ok(response)
+}
+
+impl Answer {
     pub(super) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.head.status
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        &self.head.headers
+    }
+
+    pub(super) fn version(&self) -> Option<HttpVersion> {
+        match self.head.version {
+            Version::HTTP_10 => Some(HttpVersion::Http10),
+            Version::HTTP_11 => Some(HttpVersion::Http11),
+            Version::HTTP_2 => Some(HttpVersion::Http2),
+            _ => None,
+        }
     }
 
     pub(super) fn marks(&self) -> &Marks {
-        &self.marks
+        &self.connection.marks
     }
 
-    /// Reads the body to its end, or to `max` bytes; keeps it when asked to.
-    pub(super) async fn read_body(&mut self, max: usize, keep: bool, shown: &str) -> Result<Body, Failure> {
-        let mut body = Body { kept: Vec::new(), cut: false };
-        let mut length = 0;
-        while let Some(frame) = drive(&mut self.connection, self.response.body_mut().frame()).await {
-            let frame = frame.map_err(|error| {
-                let failure = failure(shown, &error);
-                Failure::new(failure.class, format!("{} (after {length} bytes of the body)", failure.message))
+    /// Reads the body to its end, or to `max` bytes; keeps as many of its first bytes as asked.
+    pub(super) async fn read_body(
+        &mut self,
+        max: u64,
+        keep: usize,
+        about: &Subject,
+    ) -> Result<Body, Failure> {
+        let mut body = Body { kept: Vec::new(), length: 0, cut: false };
+        while let Some(bytes) = self.chunk(about).await {
+            let bytes = bytes.map_err(|failure| {
+                Failure::new(
+                    failure.class,
+                    format!("{} (after {} bytes of the body)", failure.message, body.length),
+                )
             })?;
-            let Ok(bytes) = frame.into_data() else { continue };
-            let room = max - length;
-            let fitting = bytes.len().min(room);
-            if keep {
-                body.kept.extend_from_slice(&bytes[..fitting]);
-            }
-            length += fitting;
-            if bytes.len() > room {
+            let room = max - body.length;
+            let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+            let kept = fitting.min(keep - body.kept.len());
+            body.kept.extend_from_slice(&bytes[..kept]);
+            body.length += fitting as u64;
+            if bytes.len() > fitting {
                 body.cut = true;
-                break;
+                return Ok(body);
             }
         }
+        self.ended = true;
         Ok(body)
+    }
+
+    /// The next bytes of the body; `None`: there are no more.
+    async fn chunk(&mut self, about: &Subject) -> Option<Result<Bytes, Failure>> {
+        match (&mut self.body, &mut self.connection.protocol) {
+            (Incoming::Http1(body), Protocol::Http1 { connection, .. }) => loop {
+                match drive(connection, body.frame()).await? {
+                    // Trailers are read over.
+                    Ok(frame) => {
+                        if let Ok(bytes) = frame.into_data() {
+                            return Some(Ok(bytes));
+                        }
+                    }
+                    Err(error) => return Some(Err(fault::http1(about, &error))),
+                }
+            },
+            (Incoming::Http2(body), Protocol::Http2 { connection, .. }) => {
+                let bytes = drive(connection, body.data()).await?;
+                if let Ok(bytes) = &bytes {
+                    // It fails only for more than was taken.
+                    let _ = body.flow_control().release_capacity(bytes.len());
+                }
+                Some(bytes.map_err(|error| fault::http2(about, &error)))
+            }
+            // A body is of its own connection.
+            _ => None,
+        }
+    }
+
+    /// The connection, when it can take another request.
+    pub(super) async fn into_connection(self) -> Option<Connection> {
+        let Self { body, mut connection, ended, .. } = self;
+        drop(body);
+        if !ended {
+            return None;
+        }
+        poll_fn(|cx| Poll::Ready(connection.poll_open(cx))).await.then_some(connection)
     }
 }
 
 /// Runs the connection and what depends on it in one task.
-async fn drive<F: Future>(connection: &mut Option<Conn>, future: F) -> F::Output {
+pub(super) async fn drive<C: Future + Unpin, F: Future>(connection: &mut Option<C>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        // Its error, if it has one, also comes to the future. A finished connection must not be polled again.
-        if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
-            *connection = None;
-        }
+        advance(connection, cx);
         future.as_mut().poll(cx)
     })
     .await
 }
 
-fn failure(shown: &str, error: &hyper::Error) -> Failure {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    let (class, words) = if error.is_parse_too_large() {
-        (
-            FailureClass::Protocol,
-            format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024),
-        )
-    } else if error.is_parse() {
-        (FailureClass::Protocol, format!("the answer is not HTTP: {error}"))
-    } else if error.is_incomplete_message()
-        || cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
-    {
-        (FailureClass::Protocol, "the connection was closed before the answer was complete".to_owned())
-    } else if let Some(tls) =
-        cause.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
-        // With TLS 1.3 a server's refusal of the handshake comes after our side of it is done.
-        (FailureClass::TlsHandshake, tls.to_string())
-    } else if let Some(cause) = cause {
-        errno::classify(cause)
-    } else if let Some(source) = std::error::Error::source(error) {
-        (FailureClass::Protocol, format!("{error}: {source}"))
-    } else {
-        (FailureClass::Protocol, error.to_string())
-    };
-    Failure::new(class, format!("{shown}: {words}"))
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        };
-        if buf.filled().len() > before && self.marks.first_byte.load(Relaxed) == 0 {
-            self.marks.first_byte.store(self.marks.now(), Relaxed);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        };
-        self.mark_sent(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        };
-        self.mark_sent(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
-
-impl Wire {
-    fn mark_sent(&self, written: &Poll<io::Result<usize>>) {
-        if matches!(written, Poll::Ready(Ok(_))) {
-            self.marks.sent.store(self.marks.now(), Relaxed);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_marks_divide_the_time_between_request_and_end() {
-        let marks = Marks::new();
-        let mut phases = Phases::default();
-        marks.sent.store(10, Relaxed);
-        marks.complete(&mut phases);
-        assert!(phases.first_byte.is_some() && phases.transfer.is_none(), "no answer began: {phases:?}");
-        marks.first_byte.store(30, Relaxed);
-        marks.complete(&mut phases);
-        assert_eq!(phases.first_byte, Some(Duration::from_nanos(20)));
-        assert!(phases.transfer.is_some_and(|transfer| transfer <= marks.since.elapsed()), "{phases:?}");
-        // A banner: the answer began before the request was sent.
-        marks.sent.store(40, Relaxed);
-        marks.complete(&mut phases);
-        assert_eq!(phases.first_byte, Some(Duration::ZERO));
+/// Lets the connection do what it can. Its error, if it has one, also comes to whoever waits for an answer. A finished
+/// connection must not be polled again.
+fn advance<C: Future + Unpin>(connection: &mut Option<C>, cx: &mut Context<'_>) {
+    if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+        *connection = None;
     }
 }

@@ -6,10 +6,14 @@
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
 use uptime_core::check::{Failure, FailureClass};
+use uptime_core::monitor::{HttpSpec, StatusRule};
 use url::Url;
 
 /// The location that a hop asks to go to; `None` when the answer itself is to be judged.
-pub(super) fn location(allowed: u8, status: StatusCode, headers: &HeaderMap) -> Option<&[u8]> {
+///
+/// It is when no redirects are followed, and when its status is one that the operator expects. `["2xx", "3xx"]` expects
+/// both the redirect and where it leads; then it is followed.
+pub(super) fn location<'a>(spec: &HttpSpec, status: StatusCode, headers: &'a HeaderMap) -> Option<&'a [u8]> {
     let redirects = matches!(
         status,
         StatusCode::MOVED_PERMANENTLY
@@ -18,11 +22,47 @@ pub(super) fn location(allowed: u8, status: StatusCode, headers: &HeaderMap) -> 
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     );
-    if allowed == 0 || !redirects { None } else { headers.get(LOCATION).map(http::HeaderValue::as_bytes) }
+    if spec.redirects == 0 || !redirects || is_wanted(&spec.expect.status, status.as_u16()) {
+        return None;
+    }
+    headers.get(LOCATION).map(http::HeaderValue::as_bytes)
+}
+
+/// Whether a redirect with `status` is what is expected, and no success behind it.
+fn is_wanted(rules: &[StatusRule], status: u16) -> bool {
+    rules.iter().any(|rule| rule.matches(status))
+        && !rules.iter().any(|rule| rule.first <= 299 && rule.last >= 200)
+}
+
+/// The requests of a chain, by method and URL.
+#[derive(Default)]
+pub(super) struct Chain {
+    visited: Vec<(Method, Url)>,
+}
+
+impl Chain {
+    /// Goes on from one request to the next, unless it was made before: it would be answered as before.
+    pub(super) fn go(
+        &mut self,
+        shown: &str,
+        from: (&Method, &Url),
+        to: (&Method, &Url),
+    ) -> Result<(), Failure> {
+        self.visited.push((from.0.clone(), from.1.clone()));
+        if !self.visited.iter().any(|(method, url)| (method, url) == to) {
+            return Ok(());
+        }
+        let back = if from == to {
+            "itself".to_owned()
+        } else {
+            format!("`{}`, where it came from", self::shown(to.1))
+        };
+        Err(Failure::new(FailureClass::Redirect, format!("{shown} redirects to {back}: a loop")))
+    }
 }
 
 /// The URL that `location` names, seen from `from`, when it may be followed.
-pub(super) fn target(from: &Url, location: &[u8]) -> Result<Url, Failure> {
+pub(super) fn target(from: &Url, location: &[u8], downgrade: bool) -> Result<Url, Failure> {
     let text = String::from_utf8_lossy(location);
     let refuse = |why: &str| {
         Failure::new(
@@ -34,7 +74,7 @@ pub(super) fn target(from: &Url, location: &[u8]) -> Result<Url, Failure> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(refuse("which is neither http nor https"));
     }
-    if from.scheme() == "https" && url.scheme() == "http" {
+    if !downgrade && from.scheme() == "https" && url.scheme() == "http" {
         return Err(refuse("which gives up encryption"));
     }
     url.set_fragment(None);
@@ -97,7 +137,11 @@ mod tests {
             ("https://a.example/", "https://u:p@b.example/", "https://b.example/"),
             ("http://a.example:8080/", "http://a.example:8081/", "http://a.example:8081/"),
         ] {
-            assert_eq!(target(&url(from), location.as_bytes()).expect(location), url(to), "{location}");
+            assert_eq!(
+                target(&url(from), location.as_bytes(), false).expect(location),
+                url(to),
+                "{location}"
+            );
         }
     }
 
@@ -125,7 +169,7 @@ mod tests {
                 "http://a.example/ redirects to `javascript:alert(1)`, which is neither http nor https",
             ),
         ] {
-            let failure = target(&url(from), location.as_bytes()).expect_err(location);
+            let failure = target(&url(from), location.as_bytes(), false).expect_err(location);
             assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Redirect, message));
         }
     }
@@ -147,16 +191,49 @@ mod tests {
     }
 
     #[test]
+    fn a_way_down_is_gone_when_it_is_allowed() {
+        let to = target(&url("https://a.example/"), b"http://a.example/", true).expect("allowed");
+        assert_eq!(to, url("http://a.example/"));
+    }
+
+    #[test]
     fn only_a_redirect_with_a_location_is_followed() {
+        let mut spec = uptime_core::target::http(url("http://a.example/"));
         let mut headers = HeaderMap::new();
-        assert_eq!(location(5, StatusCode::FOUND, &headers), None);
+        assert_eq!(location(&spec, StatusCode::FOUND, &headers), None);
         headers.insert(LOCATION, http::HeaderValue::from_static("/x"));
-        assert_eq!(location(5, StatusCode::FOUND, &headers), Some(&b"/x"[..]));
-        assert_eq!(location(0, StatusCode::FOUND, &headers), None);
+        assert_eq!(location(&spec, StatusCode::FOUND, &headers), Some(&b"/x"[..]));
         for status in
             [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED, StatusCode::MULTIPLE_CHOICES]
         {
-            assert_eq!(location(5, status, &headers), None, "{status}");
+            assert_eq!(location(&spec, status, &headers), None, "{status}");
         }
+        for (rules, followed) in [
+            ("3xx", false),
+            ("302", false),
+            ("302 404", false),
+            ("301", true),
+            ("404", true),
+            ("2xx 302", true),
+            ("200-399", true),
+        ] {
+            spec.expect.status = rules.split(' ').map(|rule| rule.parse().expect(rule)).collect();
+            assert_eq!(location(&spec, StatusCode::FOUND, &headers).is_some(), followed, "{rules}");
+        }
+        spec.redirects = 0;
+        assert_eq!(location(&spec, StatusCode::FOUND, &headers), None);
+    }
+
+    #[test]
+    fn a_loop_is_told_by_method_and_url() {
+        let mut chain = Chain::default();
+        let (a, b) = (url("http://a.example/?t=1"), url("http://a.example/b"));
+        chain.go("POST a", (&Method::POST, &a), (&Method::GET, &a)).expect("another method");
+        chain.go("GET a", (&Method::GET, &a), (&Method::GET, &b)).expect("another URL");
+        let failure = chain.go("GET b", (&Method::GET, &b), (&Method::GET, &a)).expect_err("a loop");
+        let message = "GET b redirects to `http://a.example/`, where it came from: a loop";
+        assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Redirect, message));
+        let failure = chain.go("GET b", (&Method::GET, &b), (&Method::GET, &b)).expect_err("a loop");
+        assert_eq!(failure.message, "GET b redirects to itself: a loop");
     }
 }

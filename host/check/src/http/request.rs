@@ -3,21 +3,19 @@
 //! Whatever could be a credential goes to the configured origin alone, and once a chain has left that origin it does
 //! not come back. Only headers that say nothing about us travel on.
 
-use crate::http::redirect::{self, shown};
+use super::fault::Subject;
+use super::redirect::{self, Chain, shown};
+use super::{auth, decode};
 use crate::secrets;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE,
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, PRAGMA, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    USER_AGENT,
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, PRAGMA, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use http_body_util::Full;
-use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use uptime_core::address;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
@@ -52,8 +50,20 @@ pub(super) struct Request {
     body: Bytes,
     /// The origin that the operator named.
     origin: Origin,
+    /// Where it has been.
+    chain: Chain,
     /// Values that no message may show.
     secrets: Vec<Secret>,
+}
+
+/// The form in which a request goes out.
+pub(super) enum Form {
+    /// HTTP/1.1 to the target. `keep`: the connection may serve again.
+    Direct { keep: bool },
+    /// HTTP/1.1 to a proxy that asks in our place, with what it wants to know of us.
+    Forwarded { keep: bool, login: Option<HeaderValue> },
+    /// HTTP/2.
+    Http2,
 }
 
 struct Header {
@@ -71,22 +81,33 @@ impl Request {
         let mut secrets = Vec::new();
         let mut headers = headers(&spec.headers, &mut secrets)?;
         let mut url = spec.url.clone();
-        if let Some(basic) = basic(&url, &mut secrets)? {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            // A header that was written on purpose wins.
-            if !headers.iter().any(|header| header.name == AUTHORIZATION) {
-                headers.push(Header { name: AUTHORIZATION, value: basic, harmless: false });
-            }
+        let has = |headers: &[Header], name| headers.iter().any(|header| header.name == name);
+        // A header that was written on purpose wins.
+        if !has(&headers, AUTHORIZATION)
+            && let Some(value) = auth::header(spec, &mut secrets)?
+        {
+            headers.push(Header { name: AUTHORIZATION, value, harmless: false });
         }
+        if spec.compression && !has(&headers, ACCEPT_ENCODING) {
+            headers.push(Header { name: ACCEPT_ENCODING, value: decode::ASKED, harmless: true });
+        }
+        // Neither can fail: an http URL has a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
-        Ok(Self { origin: url.origin(), url, method, headers, body, secrets })
+        Ok(Self { origin: url.origin(), chain: Chain::default(), url, method, headers, body, secrets })
     }
 
     /// Turns it into the request of the next hop, when the redirect may be followed.
-    pub(super) fn redirect(&mut self, status: StatusCode, location: &[u8]) -> Result<(), Failure> {
-        let url = redirect::target(&self.url, location)?;
+    pub(super) fn redirect(
+        &mut self,
+        status: StatusCode,
+        location: &[u8],
+        downgrade: bool,
+    ) -> Result<(), Failure> {
+        let url = redirect::target(&self.url, location, downgrade)?;
         let (method, with_body) = redirect::method(status, &self.method);
+        self.chain.go(&self.shown(), (&self.method, &self.url), (&method, &url))?;
         if !with_body {
             self.body = Bytes::new();
             self.headers.retain(|header| !OF_THE_BODY.contains(&header.name));
@@ -99,13 +120,18 @@ impl Request {
         Ok(())
     }
 
+    /// Whether a redirect has led to an origin that the operator did not name.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.url.origin() != self.origin
+    }
+
     /// Refuses addresses to which only a malicious redirect leads. What the operator named is the operator's.
-    pub(super) fn may_go_to(&self, addresses: &[SocketAddr]) -> Result<(), Failure> {
-        if self.url.origin() == self.origin {
+    pub(super) fn may_go_to(&self, addresses: impl IntoIterator<Item = IpAddr>) -> Result<(), Failure> {
+        if !self.is_elsewhere() {
             return Ok(());
         }
-        let classes = addresses.iter().map(|address| (address.ip(), address::classify(address.ip())));
-        match classes.into_iter().find(|(_, class)| class.never_allowed()) {
+        let mut classes = addresses.into_iter().map(|address| (address, address::classify(address)));
+        match classes.find(|(_, class)| class.never_allowed()) {
             Some((address, class)) => {
                 let message = format!(
                     "redirected to {}, whose address {address} is {}",
@@ -118,26 +144,57 @@ impl Request {
         }
     }
 
-    /// The request as hyper sends it.
-    pub(super) fn for_wire(&self) -> Result<http::Request<Full<Bytes>>, Failure> {
-        let path = &self.url[Position::BeforePath..Position::AfterQuery];
-        let uri: Uri = path.parse().map_err(|error| {
-            Failure::new(FailureClass::Settings, format!("{} can't be requested: {error}", self.shown()))
-        })?;
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 4);
+    /// Whether it can be sent again should a connection die under it (RFC 9110, 9.2.2).
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
+    /// The request as it is sent.
+    pub(super) fn for_wire(&self, form: &Form) -> Result<http::Request<Bytes>, Failure> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
         headers.insert(HOST, host_header(&self.url)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        // Each check has its own connection, so the target need not keep it.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
         for header in &self.headers {
             headers.insert(header.name.clone(), header.value.clone());
         }
-        let mut request = http::Request::new(Full::new(self.body.clone()));
+        let path = &self.url[Position::BeforePath..Position::AfterQuery];
+        let uri = match form {
+            Form::Direct { .. } => path.parse::<Uri>(),
+            Form::Forwarded { .. } => self.url[..Position::AfterQuery].parse(),
+            Form::Http2 => {
+                // In HTTP/2 the host that is asked for is part of the URI; a `Host` of the operator's is that one.
+                let host = headers.remove(HOST).unwrap_or_else(|| HeaderValue::from_static(""));
+                let host = host.to_str().unwrap_or_default();
+                format!("{}://{host}{path}", self.url.scheme()).parse()
+            }
+        };
+        let uri = uri.map_err(|error| unusable(format!("{} can't be requested: {error}", self.shown())))?;
+        match form {
+            // What is not kept need not be kept by the target.
+            Form::Direct { keep: false } | Form::Forwarded { keep: false, .. } => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        if let Form::Forwarded { login: Some(login), .. } = form {
+            headers.insert(PROXY_AUTHORIZATION, login.clone());
+        }
+        let mut request = http::Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
+    }
+
+    /// What a failure of its exchange names.
+    pub(super) fn subject(&self) -> Subject {
+        Subject { shown: self.shown(), host: self.host() }
+    }
+
+    /// Without userinfo.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// The host without brackets, for the resolver and the certificate.
@@ -202,29 +259,13 @@ fn headers(
     Ok(headers)
 }
 
-/// The URL's userinfo as a header (RFC 7617).
-fn basic(url: &Url, secrets: &mut Vec<Secret>) -> Result<Option<HeaderValue>, Failure> {
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(None);
-    }
-    let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
-    let password = decode(url.password().unwrap_or_default());
-    let pair = [decode(url.username()), password.clone()].join(&b':');
-    let encoded = BASE64_STANDARD.encode(pair);
-    let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))
-        .map_err(|_| unusable("the URL's user can't be sent".to_owned()))?;
-    value.set_sensitive(true);
-    secrets.extend([Secret::new(encoded), Secret::new(String::from_utf8_lossy(&password))]);
-    Ok(Some(value))
-}
-
 fn host_header(url: &Url) -> Result<HeaderValue, Failure> {
     let host = &url[Position::BeforeHost..Position::AfterPort];
     HeaderValue::from_str(host).map_err(|_| unusable(format!("`{host}` can't be sent as the `Host`")))
 }
 
 /// What the monitor asks for can't be sent: ours, the target was never asked.
-fn unusable(message: String) -> Failure {
+pub(super) fn unusable(message: String) -> Failure {
     Failure::new(FailureClass::Settings, message)
 }
 
@@ -244,7 +285,7 @@ mod tests {
     }
 
     fn sent(request: &Request) -> Vec<(String, String)> {
-        let wire = request.for_wire().expect("a request");
+        let wire = request.for_wire(&Form::Direct { keep: false }).expect("a request");
         let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
         let mut sent: Vec<_> =
             wire.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
@@ -263,7 +304,7 @@ mod tests {
             ("user-agent", AGENT),
         ];
         assert_eq!(sent(&request), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(request.for_wire().expect("a request").uri(), "/a?b=c");
+        assert_eq!(request.for_wire(&Form::Direct { keep: true }).expect("a request").uri(), "/a?b=c");
         assert_eq!(request.shown(), "GET http://[::1]:8080/a");
         assert_eq!(request.redact("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
     }
@@ -278,10 +319,10 @@ mod tests {
             ("Accept", literal("text/html")),
         ];
         let mut request = request("https://a.example/", &configured).expect("a request");
-        request.redirect(StatusCode::FOUND, b"/same").expect("the same origin");
+        request.redirect(StatusCode::FOUND, b"/same", false).expect("the same origin");
         assert_eq!(sent(&request).len(), 7, "{:?}", sent(&request));
         for location in ["https://b.example/", "https://a.example/back"] {
-            request.redirect(StatusCode::FOUND, location.as_bytes()).expect(location);
+            request.redirect(StatusCode::FOUND, location.as_bytes(), false).expect(location);
             let host = Url::parse(location).expect("a URL").host_str().expect("a host").to_owned();
             let expected =
                 [("accept", "text/html"), ("connection", "close"), ("host", &host), ("user-agent", AGENT)];
@@ -290,23 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn each_form() {
+        let request = request("http://a.example:81/b?c#d", &[("Host", literal("inner"))]).expect("a request");
+        let wire = |form| request.for_wire(&form).expect("a request");
+        let forwarded =
+            wire(Form::Forwarded { keep: true, login: Some(HeaderValue::from_static("Basic x")) });
+        assert_eq!(forwarded.uri(), "http://a.example:81/b?c");
+        assert_eq!(forwarded.headers()[PROXY_AUTHORIZATION], "Basic x");
+        assert!(!forwarded.headers().contains_key(CONNECTION));
+        let http2 = wire(Form::Http2);
+        assert_eq!(http2.uri(), "http://inner/b?c");
+        assert!(!http2.headers().contains_key(HOST) && !http2.headers().contains_key(CONNECTION));
+    }
+
+    #[test]
     fn a_port_is_another_origin() {
         let mut request = request("http://a.example/", &[("X-Api-Key", literal("k"))]).expect("a request");
-        request.redirect(StatusCode::FOUND, b"http://a.example:8080/").expect("it may be followed");
+        request.redirect(StatusCode::FOUND, b"http://a.example:8080/", false).expect("it may be followed");
         assert!(!sent(&request).iter().any(|(name, _)| name == "x-api-key"));
     }
 
     #[test]
     fn a_redirect_to_where_only_we_can_go_is_refused() {
         let mut request = request("http://a.example/", &[]).expect("a request");
-        let metadata = [SocketAddr::from(([169, 254, 169, 254], 80))];
-        request.may_go_to(&metadata).expect("the operator named it");
-        request.redirect(StatusCode::FOUND, b"http://b.example/").expect("a public name");
-        assert_eq!(
-            request.may_go_to(&metadata).expect_err("not by a redirect").class,
-            FailureClass::Redirect
-        );
-        request.may_go_to(&[SocketAddr::from(([10, 0, 0, 1], 80))]).expect("inner networks are watched too");
+        let metadata = [IpAddr::from([169, 254, 169, 254])];
+        request.may_go_to(metadata).expect("the operator named it");
+        request.redirect(StatusCode::FOUND, b"http://b.example/", false).expect("a public name");
+        assert_eq!(request.may_go_to(metadata).expect_err("not by a redirect").class, FailureClass::Redirect);
+        request.may_go_to([IpAddr::from([10, 0, 0, 1])]).expect("inner networks are watched too");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! the task. It is bounded by [`HEARD_MAX_BYTES`].
 
 use super::broken;
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
@@ -61,7 +62,7 @@ impl Hearing {
         Self { target, what, expected, redact, since: Instant::now(), heard }
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,8 +103,12 @@ impl Hearing {
 
     /// A failure with what came instead.
     pub(super) fn other(&self, class: FailureClass, words: &str) -> Failure {
-        let heard = self.redact.apply(String::from_utf8_lossy(&self.heard().bytes).trim().to_owned());
-        Failure::new(class, format!("`{}`: {words}", self.target)).with(&self.expected, heard)
+        Failure::new(class, format!("`{}`: {words}", self.target)).with(&self.expected, self.shown())
+    }
+
+    /// What came, for people.
+    fn shown(&self) -> String {
+        self.redact.apply(String::from_utf8_lossy(&self.heard().bytes).trim().to_owned())
     }
 }
 
@@ -130,7 +135,12 @@ pub(super) async fn hear(
             return Err(hearing.other(FailureClass::Assertion, &words));
         }
         let room = room.min(buffer.len());
-        match stream.read(&mut buffer[..room]).await {
+        let read = match stream.read(&mut buffer[..room]).await {
+            // TLS whose end was not announced is an end as well.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        };
+        match read {
             Ok(0) if hearing.heard().bytes.is_empty() => {
                 let message = format!("`{}`: the connection was closed before {what}", hearing.target);
                 return Err(Failure::new(FailureClass::Protocol, message).with(&hearing.expected, "nothing"));
@@ -142,7 +152,10 @@ pub(super) async fn hear(
             Ok(count) => hearing.extend(&buffer[..count]),
             Err(error) => {
                 let doing = format!("`{}`: waiting for {what}", hearing.target);
-                return Err(broken(&doing, host, &error));
+                let failure = broken(&doing, host, &error);
+                let came =
+                    if hearing.heard().bytes.is_empty() { "nothing".to_owned() } else { hearing.shown() };
+                return Err(failure.with(&hearing.expected, came));
             }
         }
     }

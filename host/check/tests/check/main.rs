@@ -1,13 +1,17 @@
 //! The check engine against real targets on the loopback: good ones, and each way in which a target can be bad.
 //! Every check must end within its timeout, whatever the target does; [`check`] asserts it for all of them.
 
+mod assertion;
 mod hostile;
 mod http;
+mod http2;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod ping;
+mod proxy;
 mod redirect;
 mod resolve;
+mod reuse;
 mod starttls;
 mod talk;
 mod target;

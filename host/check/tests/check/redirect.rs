@@ -52,12 +52,35 @@ async fn without_redirects_the_first_answer_is_judged() {
 }
 
 #[tokio::test]
-async fn a_loop_ends() {
+async fn a_loop_is_told_as_one() {
     let target = redirecting("301 Moved Permanently", "/again?and=again".into()).await;
     let report = check(&target.spec("/again"), PATIENT).await;
-    let message = format!("GET {} redirects again, to `/again`, after 5 redirects", target.url("/again"));
+    let message = format!("GET {} redirects to itself: a loop", target.url("/again"));
     assert_failed(&report, FailureClass::Redirect, &message);
-    assert_eq!(target.requests().len(), 6);
+    assert_eq!((target.requests().len(), report.hops.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_expected_is_judged() {
+    let target = countdown().await;
+    for (rules, requests) in [("302", 1), ("3xx", 1), ("2xx 302", 2)] {
+        let before = target.requests().len();
+        let mut spec = target.http("/1");
+        spec.expect.status = rules.split(' ').map(|rule| rule.parse().expect(rule)).collect();
+        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        assert_eq!(target.requests().len() - before, requests, "{rules}");
+    }
+}
+
+#[tokio::test]
+async fn each_hop_is_evidence() {
+    let target = countdown().await;
+    let report = check(&target.spec("/2"), PATIENT).await;
+    assert_up(&report);
+    let seen: Vec<_> = report.hops.iter().map(|hop| (hop.url.clone(), hop.status_code)).collect();
+    let url = |path| Some(target.url(path).to_string());
+    assert_eq!(seen, [(url("/2"), Some(302)), (url("/1"), Some(302)), (url("/0"), Some(200))]);
+    assert!(report.hops.iter().all(|hop| hop.phases.first_byte.is_some()), "{report:?}");
 }
 
 #[tokio::test]

@@ -443,3 +443,23 @@ async fn days_that_are_left() {
     let report = check(&checker, with(Some(30), Some(11))).await;
     assert_failed(&report, FailureClass::Certificate, &warning.message);
 }
+
+#[tokio::test]
+async fn an_end_that_is_not_announced_is_an_end() {
+    let authority = Authority::new("trusted");
+    let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
+    let target = Target::raw(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let _ = stream.write_all(b"554 go away\r\n").await;
+        }
+    })
+    .await;
+    let banner = Some(ExpectedBytes::Text("220".into()));
+    let report = check(&authority.checker(), TcpSpec { banner, ..spec(&target, TlsSpec::default()) }).await;
+    let message =
+        format!("`{}`: the connection was closed after something else than the banner", target.address);
+    assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(report.failure.and_then(|failure| failure.got).as_deref(), Some("554 go away"));
+}

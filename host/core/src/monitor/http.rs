@@ -29,18 +29,22 @@ pub struct HttpSpec {
     /// Which versions of HTTP are spoken.
     #[serde(default)]
     pub versions: HttpVersions,
-    /// The connection is kept for the monitor's next check. Then most checks see no new handshake.
+    /// The connection is kept for the monitor's next check. Then most checks see no new handshake, and a new address of
+    /// the name only after a while. A method that may not be repeated (`POST`) has a new connection each time: were the
+    /// kept one dead, nobody could tell whether the request was done.
     #[serde(default)]
     pub reuse: bool,
     /// A compressed answer is asked for. One that comes unasked is decompressed as well.
     #[serde(default)]
     pub compression: bool,
-    /// How many redirects are followed; 0 judges the first answer.
+    /// How many redirects are followed; 0 judges the first answer. One whose status is expected is not followed, unless
+    /// a 2xx is expected as well.
     pub redirects: u8,
     /// Whether a redirect may lead from `https` to `http`.
     #[serde(default)]
     pub downgrade: bool,
-    /// `http://host:port` or `socks5://host:port`, perhaps with a user and a password, through which each hop goes.
+    /// `http://host:port` or `socks5://host:port`, perhaps with a user and a password, through which each hop goes. The
+    /// proxy looks names up; the connection's phase is the one to it, and what it takes to reach the target through it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<SecretRef>,
     /// How the host's name becomes addresses.
@@ -72,7 +76,7 @@ pub enum Auth {
 }
 
 /// Which versions of HTTP are spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HttpVersions {
     /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
     #[default]

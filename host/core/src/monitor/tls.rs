@@ -134,3 +134,79 @@ impl fmt::Display for TlsVersion {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Certificate;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().expect("an instant")
+    }
+
+    fn shown(ends: &[(&str, bool)]) -> TlsEvidence {
+        let certificate = |(end, counts): &(&str, bool)| Certificate {
+            subject: "CN=a".into(),
+            issuer: "CN=b".into(),
+            names: Vec::new(),
+            not_before: Timestamp::MIN,
+            not_after: end.parse().expect("an instant"),
+            sha256: String::new(),
+            counts: *counts,
+        };
+        let chain = ends.iter().map(certificate).collect();
+        TlsEvidence { version: None, distrust: None, chain, asks_for_client: false }
+    }
+
+    #[test]
+    fn days_are_whole_and_the_first_end_counts() {
+        let limits = CertificateDays { warning: Some(14), critical: Some(2) };
+        for (ends, told) in [
+            (&[("2026-12-08T12:00:00Z", true)][..], None),
+            (
+                &[("2026-12-08T11:59:59Z", true)],
+                Some((false, "ends in 13 days", "at least 14 days left", "13 days left")),
+            ),
+            // The root that was sent along may end.
+            (&[("2027-12-08T12:00:00Z", true), ("2020-01-01T00:00:00Z", false)], None),
+            (
+                &[("2027-12-08T12:00:00Z", true), ("2026-11-26T11:00:00Z", true)],
+                Some((true, "ends in 1 day", "at least 2 days left", "1 day left")),
+            ),
+            (
+                &[("2026-11-24T12:00:01Z", true)],
+                Some((true, "ends within a day", "at least 2 days left", "0 days left")),
+            ),
+        ] {
+            let verdict = limits.judge(&shown(ends), "h", now());
+            let (failure, is_critical) = match verdict {
+                Ok(warning) => (warning, false),
+                Err(failure) => (Some(failure), true),
+            };
+            let Some((critical, words, expected, got)) = told else {
+                assert_eq!(failure, None, "{ends:?}");
+                continue;
+            };
+            let failure = failure.expect(words);
+            assert_eq!((failure.class, is_critical), (FailureClass::Certificate, critical), "{failure:?}");
+            assert!(
+                failure.message.starts_with(&format!("the certificate of `h` (`CN=a`) {words}, on ")),
+                "{failure:?}"
+            );
+            assert_eq!((failure.expected.as_deref(), failure.got.as_deref()), (Some(expected), Some(got)));
+        }
+    }
+
+    #[test]
+    fn what_expired_since_the_handshake_is_a_failure_without_any_limit() {
+        let none = CertificateDays { warning: None, critical: None };
+        let expired = shown(&[("2026-11-24T11:59:59Z", true)]);
+        let failure = none.judge(&expired, "h", now()).expect_err("it was trusted and has expired");
+        assert_eq!(failure.class, FailureClass::TlsExpired);
+        assert_eq!(failure.message, "the certificate of `h` (`CN=a`) expired on 2026-11-24T11:59:59Z");
+        // What was not trusted to begin with, and went on, is told by its verdict alone.
+        let distrust = Some(Failure::new(FailureClass::TlsExpired, "expired"));
+        assert_eq!(none.judge(&TlsEvidence { distrust, ..expired }, "h", now()), Ok(None));
+        assert_eq!(none.judge(&shown(&[]), "h", now()), Ok(None));
+    }
+}

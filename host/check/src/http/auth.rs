@@ -1,0 +1,60 @@
+//! Who asks: the `Authorization` of a request (RFC 7617, RFC 6750).
+
+use super::request::unusable;
+use crate::secrets;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderValue;
+use percent_encoding::percent_decode_str;
+use uptime_core::check::Failure;
+use uptime_core::monitor::{Auth, HttpSpec};
+use uptime_core::secret::{Secret, SecretRef};
+use url::Url;
+
+/// The header that `auth`, or else the URL's userinfo, asks for. What no message may show goes to `secrets`.
+pub(super) fn header(spec: &HttpSpec, secrets: &mut Vec<Secret>) -> Result<Option<HeaderValue>, Failure> {
+    match &spec.auth {
+        Some(Auth::Basic { user, password }) => {
+            let password = resolve(password, "password")?;
+            basic(user.as_bytes(), password.expose().as_bytes(), secrets).map(Some)
+        }
+        Some(Auth::Bearer { token }) => {
+            let token = resolve(token, "token")?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+                unusable("the token of `auth` has characters that no header may have".to_owned())
+            })?;
+            value.set_sensitive(true);
+            secrets.push(token);
+            Ok(Some(value))
+        }
+        None => match login(&spec.url) {
+            Some((user, password)) => basic(&user, &password, secrets).map(Some),
+            None => Ok(None),
+        },
+    }
+}
+
+/// User and password of a URL, without the escapes.
+pub(super) fn login(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    Some((decode(url.username()), decode(url.password().unwrap_or_default())))
+}
+
+/// `Basic …` for a header.
+pub(super) fn basic(user: &[u8], password: &[u8], secrets: &mut Vec<Secret>) -> Result<HeaderValue, Failure> {
+    let encoded = BASE64_STANDARD.encode([user, password].join(&b':'));
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))
+        .map_err(|_| unusable("the user can't be sent".to_owned()))?;
+    value.set_sensitive(true);
+    secrets.extend([Secret::new(encoded), Secret::new(String::from_utf8_lossy(password))]);
+    Ok(value)
+}
+
+fn resolve(reference: &SecretRef, what: &str) -> Result<Secret, Failure> {
+    secrets::resolve(reference).map_err(|error| {
+        unusable(format!("the {what} of `auth` has no value: {error}; hint: {}", error.hint()))
+    })
+}

@@ -1,0 +1,80 @@
+//! What a broken exchange says about the target, in words and by its class.
+
+use crate::errno;
+use crate::tls::late_refusal;
+use h2::Reason;
+use std::error::Error;
+use std::io;
+use uptime_core::check::{Failure, FailureClass};
+
+/// The largest head of an answer; beyond it the answer is not HTTP that anyone could use.
+pub(super) const HEAD_MAX_BYTES: usize = 64 * 1024;
+
+/// Whose fault it would be: what the failures of an exchange name.
+pub(super) struct Subject {
+    /// The request, as `GET https://example.com/`.
+    pub(super) shown: String,
+    /// The target's host.
+    pub(super) host: String,
+}
+
+impl Subject {
+    pub(super) fn failure(&self, class: FailureClass, words: &str) -> Failure {
+        Failure::new(class, format!("{}: {words}", self.shown))
+    }
+}
+
+/// The failure of a request over HTTP/1.1.
+pub(super) fn http1(about: &Subject, error: &hyper::Error) -> Failure {
+    let source = error.source();
+    let (class, words) = if error.is_parse_too_large() {
+        too_large()
+    } else if error.is_parse() {
+        (FailureClass::Protocol, format!("the answer is not HTTP: {error}"))
+    } else if error.is_incomplete_message() {
+        closed_early()
+    } else if let Some(cause) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        broken(about, cause)
+    } else if let Some(source) = source {
+        (FailureClass::Protocol, format!("{error}: {source}"))
+    } else {
+        (FailureClass::Protocol, error.to_string())
+    };
+    about.failure(class, &words)
+}
+
+/// The failure of a request over HTTP/2.
+pub(super) fn http2(about: &Subject, error: &h2::Error) -> Failure {
+    let reason = error.reason().map(|reason| format!("{reason:?}")).unwrap_or_default();
+    let (class, words) = if let Some(cause) = error.get_io() {
+        broken(about, cause)
+    } else if error.is_remote() && error.is_reset() {
+        (FailureClass::Protocol, format!("the target broke the answer off ({reason})"))
+    } else if error.is_remote() {
+        (FailureClass::Protocol, format!("the target ended the connection ({reason})"))
+    } else if error.is_reset() && error.reason() == Some(Reason::PROTOCOL_ERROR) {
+        // What our side says to a head beyond its limit, and to some others.
+        let kib = HEAD_MAX_BYTES / 1024;
+        let words = format!("the answer's head is larger than {kib} KiB, or breaks the rules of HTTP/2");
+        (FailureClass::Protocol, words)
+    } else {
+        (FailureClass::Protocol, format!("the answer is not HTTP/2: {error}"))
+    };
+    about.failure(class, &words)
+}
+
+fn too_large() -> (FailureClass, String) {
+    (FailureClass::Protocol, format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024))
+}
+
+fn closed_early() -> (FailureClass, String) {
+    (FailureClass::Protocol, "the connection was closed before the answer was complete".to_owned())
+}
+
+fn broken(about: &Subject, cause: &io::Error) -> (FailureClass, String) {
+    if matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) {
+        return closed_early();
+    }
+    // With TLS 1.3 a server's refusal of the handshake comes after our side of it is done.
+    late_refusal(&about.host, cause).unwrap_or_else(|| errno::classify(cause))
+}

@@ -1,0 +1,283 @@
+//! The way through a proxy: `http://` with CONNECT, or by asking it to fetch a plain URL, and `socks5://`.
+//!
+//! A proxy that can't be reached or does not let us through is ours ([`FailureClass::Proxy`]): it says nothing about
+//! the target. That it can't reach the target is the target's. Names are looked up by the proxy.
+
+use super::auth;
+use super::exchange::drive;
+use super::request::unusable;
+use crate::connect::connect;
+use crate::resolve::Names;
+use crate::secrets;
+use crate::trace::{Step, Trace};
+use bytes::Bytes;
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_socks::Error as SocksError;
+use tokio_socks::tcp::Socks5Stream;
+use uptime_core::check::{Failure, FailureClass};
+use uptime_core::monitor::HttpSpec;
+use url::{Host, Url};
+
+/// The largest head of a proxy's answer to CONNECT.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// A proxy that a check goes through.
+pub(super) struct Proxy {
+    kind: Kind,
+    host: String,
+    port: u16,
+    /// As it was given, to tell proxies apart.
+    text: String,
+}
+
+enum Kind {
+    Http { login: Option<HeaderValue> },
+    Socks5 { login: Option<(String, String)> },
+}
+
+impl Proxy {
+    /// The proxy of a check, if it has one.
+    pub(super) fn of(spec: &HttpSpec) -> Result<Option<Self>, Failure> {
+        let Some(reference) = &spec.proxy else { return Ok(None) };
+        let secret = secrets::resolve(reference)
+            .map_err(|error| unusable(format!("`proxy` has no value: {error}; hint: {}", error.hint())))?;
+        Self::parse(secret.expose()).map(Some)
+    }
+
+    fn parse(text: &str) -> Result<Self, Failure> {
+        // The text may hold a password, so no message shows it.
+        let wrong = |why: &str| {
+            unusable(format!(
+                "`proxy` {why}; hint: write `http://proxy.example:3128` or `socks5://127.0.0.1:1080`"
+            ))
+        };
+        let url = Url::parse(text.trim()).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+        // A scheme that the URL parser does not know has a host that it has not looked at.
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            _ => return Err(wrong("names no host")),
+        };
+        let (kind, port) = match url.scheme() {
+            "http" => {
+                let login = auth::login(&url)
+                    .map(|(user, password)| auth::basic(&user, &password, &mut Vec::new()))
+                    .transpose()?;
+                (Kind::Http { login }, url.port_or_known_default().unwrap_or(80))
+            }
+            "socks5" | "socks5h" => {
+                let login = auth::login(&url)
+                    .map(|(user, password)| {
+                        Some((String::from_utf8(user).ok()?, String::from_utf8(password).ok()?))
+                    })
+                    .map(|login| login.ok_or_else(|| wrong("has a user or a password that is no text")))
+                    .transpose()?;
+                (Kind::Socks5 { login }, url.port().unwrap_or(1080))
+            }
+            scheme => return Err(wrong(&format!("has the scheme `{scheme}`, which is not spoken"))),
+        };
+        Ok(Self { kind, host, port, text: url.into() })
+    }
+
+    /// The proxy for people, without its login.
+    fn shown(&self) -> String {
+        let scheme = match self.kind {
+            Kind::Http { .. } => "http",
+            Kind::Socks5 { .. } => "socks5",
+        };
+        format!("{scheme}://{}", authority(&self.host, self.port))
+    }
+
+    /// What tells it from another one. Holds its password.
+    pub(super) fn identity(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is asked to fetch a plain `http` URL in our place.
+    pub(super) fn fetches(&self) -> bool {
+        matches!(self.kind, Kind::Http { .. })
+    }
+
+    /// What it wants to know of us to fetch a URL.
+    pub(super) fn login(&self) -> Option<HeaderValue> {
+        match &self.kind {
+            Kind::Http { login } => login.clone(),
+            Kind::Socks5 { .. } => None,
+        }
+    }
+
+    /// Connects to the proxy itself.
+    pub(super) async fn reach(
+        &self,
+        names: &Names<'_>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Failure> {
+        trace.on_the_way_to(Some(self.shown()));
+        let reached = match names.resolve(&self.host, self.port, trace).await {
+            Ok(addresses) => connect(&addresses, deadline, trace).await,
+            Err(failure) => Err(failure),
+        };
+        trace.on_the_way_to(None);
+        reached.map_err(|failure| match failure.class.is_ours() {
+            true => failure,
+            false => self.refused(&failure.message),
+        })
+    }
+
+    /// Lets the proxy connect to the target.
+    pub(super) async fn tunnel(
+        &self,
+        stream: TcpStream,
+        host: &str,
+        port: u16,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Failure> {
+        let target = authority(host, port);
+        let since = trace.enter(Step::Tunnel { proxy: self.shown(), target: target.clone() });
+        let stream = match &self.kind {
+            Kind::Http { login } => self.connect_http(stream, &target, login.as_ref()).await,
+            Kind::Socks5 { login } => {
+                self.connect_socks5(stream, (host, port), &target, login.as_ref()).await
+            }
+        };
+        let connect = trace.hop.phases.connect.get_or_insert_default();
+        *connect += since.elapsed();
+        stream
+    }
+
+    async fn connect_http(
+        &self,
+        stream: TcpStream,
+        target: &str,
+        login: Option<&HeaderValue>,
+    ) -> Result<TcpStream, Failure> {
+        let broken = |error: hyper::Error| self.refused(&format!("CONNECT {target}: {error}"));
+        let mut request = Request::connect(target).header(HOST, target);
+        if let Some(login) = login {
+            request = request.header(PROXY_AUTHORIZATION, login);
+        }
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|_| unusable(format!("`{target}` can't be asked for from a proxy")))?;
+        let shaken = http1::Builder::new()
+            .max_header_size(HEAD_MAX_BYTES)
+            .max_buf_size(HEAD_MAX_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await;
+        let (mut sender, connection) = shaken.map_err(broken)?;
+        let mut connection = Some(connection.with_upgrades());
+        let response = drive(&mut connection, sender.send_request(request)).await.map_err(broken)?;
+        if !response.status().is_success() {
+            return Err(self.declined(target, response.status()));
+        }
+        let upgraded = drive(&mut connection, hyper::upgrade::on(response)).await.map_err(broken)?;
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) if parts.read_buf.is_empty() => Ok(parts.io.into_inner()),
+            _ => Err(self.refused(&format!("CONNECT {target}: it speaks before it is spoken to"))),
+        }
+    }
+
+    /// The failure of a CONNECT that was answered with `status`.
+    fn declined(&self, target: &str, status: StatusCode) -> Failure {
+        match status {
+            // What proxies say when they can't look up or reach whom they were asked for.
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                self.unreachable(target, FailureClass::Unreachable, &status.to_string())
+            }
+            status => self.refused(&format!("CONNECT {target}: it answered {status}")),
+        }
+    }
+
+    async fn connect_socks5(
+        &self,
+        stream: TcpStream,
+        to: (&str, u16),
+        target: &str,
+        login: Option<&(String, String)>,
+    ) -> Result<TcpStream, Failure> {
+        let connected = match login {
+            Some((user, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, to, user, password).await
+            }
+            None => Socks5Stream::connect_with_socket(stream, to).await,
+        };
+        connected.map(Socks5Stream::into_inner).map_err(|error| match error {
+            SocksError::ConnectionRefused => {
+                self.unreachable(target, FailureClass::Refused, "connection refused")
+            }
+            SocksError::NetworkUnreachable
+            | SocksError::HostUnreachable
+            | SocksError::TtlExpired
+            | SocksError::GeneralSocksServerFailure => {
+                self.unreachable(target, FailureClass::Unreachable, &error.to_string())
+            }
+            error => self.refused(&error.to_string()),
+        })
+    }
+
+    /// The proxy itself is in the way.
+    fn refused(&self, words: &str) -> Failure {
+        Failure::new(FailureClass::Proxy, format!("the proxy `{}`: {words}", self.shown()))
+    }
+
+    /// The proxy did what it could.
+    fn unreachable(&self, target: &str, class: FailureClass, words: &str) -> Failure {
+        Failure::new(class, format!("the proxy `{}` can't connect to {target}: {words}", self.shown()))
+    }
+
+    /// The failure of an answer that is the proxy's own, where it fetches a URL in our place.
+    pub(super) fn wants_login(&self, status: StatusCode) -> Option<Failure> {
+        let declined = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        declined.then(|| self.refused(&format!("it answered {status}")))
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_shown_without_their_login() {
+        for (text, shown, has_login) in [
+            ("http://proxy.example", "http://proxy.example:80", false),
+            ("http://u:p%40@proxy.example:3128/", "http://proxy.example:3128", true),
+            ("socks5://127.0.0.1", "socks5://127.0.0.1:1080", false),
+            ("socks5h://u:p@[::1]:9050", "socks5://[::1]:9050", true),
+        ] {
+            let proxy = Proxy::parse(text).expect(text);
+            assert_eq!(proxy.shown(), shown);
+            let login = match &proxy.kind {
+                Kind::Http { login } => login.is_some(),
+                Kind::Socks5 { login } => login.is_some(),
+            };
+            assert_eq!(login, has_login, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_ours_and_shows_nothing() {
+        for text in
+            ["proxy.example:3128", "https://u:s3cret@a.example", "socks5://", "http://u:s3cret@", "s3cret"]
+        {
+            let failure = Proxy::parse(text).err().expect(text);
+            assert_eq!(failure.class, FailureClass::Settings);
+            assert!(
+                failure.message.starts_with("`proxy` ") && failure.message.contains("hint: "),
+                "{failure:?}"
+            );
+            assert!(!failure.message.contains("s3cret"), "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The bytes between us and a target, and when they went over.
+//!
+//! A connection marks its first and last bytes itself, so that the phases are still there when the deadline has cut
+//! the exchange off.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::SockRef;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use uptime_core::check::Phases;
+
+/// A connection to a target.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// The TCP connection below.
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// What both sides agreed to speak over TLS.
+    pub(super) fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+}
+
+/// When a request's last and its answer's first bytes went over the connection.
+pub(crate) struct Marks {
+    since: Instant,
+    /// Nanoseconds after `since`; 0: not yet.
+    sent: AtomicU64,
+    first_byte: AtomicU64,
+    /// For how many milliseconds the other side need acknowledge nothing, where that is yet to be told to the system.
+    patience_ms: AtomicU32,
+}
+
+impl Marks {
+    pub(super) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            sent: AtomicU64::new(0),
+            first_byte: AtomicU64::new(0),
+            patience_ms: AtomicU32::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Another request begins on the same connection. It breaks when the other side, which may be gone without a word,
+    /// acknowledges nothing for as long as `patience` (RFC 5482).
+    pub(super) fn restart(&self, patience: Duration) {
+        self.patience_ms.store(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1), Relaxed);
+        self.sent.store(self.now(), Relaxed);
+        self.first_byte.store(0, Relaxed);
+    }
+
+    /// Bytes of the request are out.
+    pub(super) fn sent(&self) {
+        self.sent.store(self.now(), Relaxed);
+    }
+
+    /// Bytes of the answer are here.
+    pub(super) fn received(&self) {
+        if self.first_byte.load(Relaxed) == 0 {
+            self.first_byte.store(self.now(), Relaxed);
+        }
+    }
+
+    /// Whether an answer began.
+    pub(super) fn answered(&self) -> bool {
+        self.first_byte.load(Relaxed) != 0
+    }
+
+    /// Writes down the phases as they are now: `transfer` only when an answer began.
+    pub(crate) fn complete(&self, phases: &mut Phases) {
+        let now = self.now();
+        let (sent, first_byte) = (self.sent.load(Relaxed), self.first_byte.load(Relaxed));
+        let answered = first_byte != 0;
+        let first_byte = if answered { first_byte } else { now };
+        phases.first_byte = Some(Duration::from_nanos(first_byte.saturating_sub(sent)));
+        phases.transfer = answered.then(|| Duration::from_nanos(now.saturating_sub(first_byte)));
+    }
+}
+
+/// A connection that marks when bytes go over it.
+pub(super) struct Wire {
+    pub(super) stream: Stream,
+    pub(super) marks: Arc<Marks>,
+    /// With HTTP/2 also bytes that belong to no request go over it, so there the exchange marks for itself.
+    pub(super) is_marking: bool,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if self.is_marking && buf.filled().len() > before {
+            self.marks.received();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.apply_patience();
+        let written = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
+        self.mark_sent(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.apply_patience();
+        let written = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        };
+        self.mark_sent(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Wire {
+    fn mark_sent(&self, written: &Poll<io::Result<usize>>) {
+        if self.is_marking && matches!(written, Poll::Ready(Ok(_))) {
+            self.marks.sent();
+        }
+    }
+
+    fn apply_patience(&self) {
+        if self.marks.patience_ms.load(Relaxed) == 0 {
+            return;
+        }
+        let patience = Duration::from_millis(self.marks.patience_ms.swap(0, Relaxed).into());
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // Without it the deadline is what ends the wait.
+        let _ = SockRef::from(self.stream.tcp()).set_tcp_user_timeout(Some(patience));
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = (patience, self.stream.tcp());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marks_divide_the_time_between_request_and_end() {
+        let marks = Marks::new();
+        let mut phases = Phases::default();
+        marks.sent.store(10, Relaxed);
+        marks.complete(&mut phases);
+        assert!(phases.first_byte.is_some() && phases.transfer.is_none(), "no answer began: {phases:?}");
+        marks.first_byte.store(30, Relaxed);
+        marks.complete(&mut phases);
+        assert_eq!(phases.first_byte, Some(Duration::from_nanos(20)));
+        assert!(phases.transfer.is_some_and(|transfer| transfer <= marks.since.elapsed()), "{phases:?}");
+        // A banner: the answer began before the request was sent.
+        marks.sent.store(40, Relaxed);
+        marks.complete(&mut phases);
+        assert_eq!(phases.first_byte, Some(Duration::ZERO));
+        // A second request owes nothing to the first one's answer.
+        marks.restart(Duration::from_secs(1));
+        marks.complete(&mut phases);
+        assert!(!marks.answered() && phases.transfer.is_none(), "{phases:?}");
+    }
+}

@@ -1,0 +1,236 @@
+//! What an answer may be expected to be, beyond its status, and who asks for it.
+
+use crate::target::{Target, answer};
+use crate::{PATIENT, assert_failed, assert_up, check};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write as _;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uptime_core::check::{CheckReport, Failure, FailureClass};
+use uptime_core::monitor::{Auth, CheckSpec, HttpExpect, HttpSpec};
+use uptime_core::secret::SecretRef;
+
+async fn judged(target: &Target, expect: HttpExpect) -> CheckReport {
+    check(&CheckSpec::Http(HttpSpec { expect, ..target.http("/") }), PATIENT).await
+}
+
+fn failure(report: CheckReport) -> Failure {
+    report.failure.expect("a failure")
+}
+
+#[tokio::test]
+async fn patterns_match_the_body() {
+    let body = format!("{}status: ok{}", "<".repeat(2000), ">".repeat(2000));
+    let target = Target::answering(move |_| answer("200 OK", "", &body)).await;
+    let with = |pattern: &str| HttpExpect {
+        body_matches: vec![pattern.parse().expect("a pattern")],
+        ..HttpExpect::default()
+    };
+    assert_up(&judged(&target, with("status: (ok|fine)>")).await);
+    let report = judged(&target, with("^status")).await;
+    let message = format!("the body of GET {} does not match `^status`", target.url("/"));
+    assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(failure(report).expected.as_deref(), Some("matches `^status`"));
+    // What must not be there is what the excerpt is about.
+    let expect = HttpExpect { body_not_contains: vec!["status".into()], ..HttpExpect::default() };
+    let failure = failure(judged(&target, expect).await);
+    let excerpt = failure.excerpt.expect("some of the body");
+    assert!(excerpt.contains("<<status: ok>>") && excerpt.len() <= 1000, "{excerpt}");
+    assert!(failure.got.is_some_and(|got| got.contains("status: ok")));
+}
+
+#[tokio::test]
+async fn json_and_headers() {
+    let target = Target::answering(|request| {
+        let token = request.split("x-token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let body = format!(r#"{{"status": "degraded", "token": "{}"}}"#, token.unwrap_or_default());
+        answer("200 OK", "X-Queue: 7\r\n", &body)
+    })
+    .await;
+    let mut spec = target.http("/");
+    spec.headers.insert("X-Token".into(), SecretRef::Literal("s3cret".into()));
+    spec.expect.json = vec!["$.status == \"degraded\"".parse().expect("a condition")];
+    spec.expect.headers = vec!["x-queue < 10".parse().expect("a condition")];
+    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+
+    let mut other = spec.clone();
+    other.expect.json = vec!["$.token == \"x\"".parse().expect("a condition")];
+    let failed = failure(check(&CheckSpec::Http(other), PATIENT).await);
+    assert_eq!(failed.class, FailureClass::Assertion);
+    assert!(failed.excerpt.as_ref().is_some_and(|excerpt| excerpt.contains("degraded")), "{failed:?}");
+    assert!(!format!("{failed:?}").contains("s3cret"), "{failed:?}");
+
+    spec.expect.headers = vec!["X-Queue > 10".parse().expect("a condition")];
+    let failed = failure(check(&CheckSpec::Http(spec), PATIENT).await);
+    let message = format!("the headers of GET {} do not fit `X-Queue > 10`", target.url("/"));
+    assert_eq!((failed.class, failed.message), (FailureClass::Assertion, message));
+    assert!(failed.got.is_some_and(|got| got.contains('7')));
+
+    let target = Target::answering(|_| answer("200 OK", "", "<html>")).await;
+    let expect =
+        HttpExpect { json: vec!["$.a exists".parse().expect("a condition")], ..HttpExpect::default() };
+    let failed = failure(judged(&target, expect).await);
+    assert!(failed.message.contains("is not JSON: "), "{}", failed.message);
+    assert_eq!(failed.got.as_deref(), Some("<html>"));
+}
+
+#[tokio::test]
+async fn a_size_is_announced_or_counted() {
+    let below = |limit| HttpExpect { size_below: Some(limit), ..HttpExpect::default() };
+    let target = Target::answering(|_| answer("200 OK", "", "12345")).await;
+    assert_up(&judged(&target, below(6)).await);
+    let failed = failure(judged(&target, below(5)).await);
+    assert_eq!(
+        (failed.class, failed.expected.as_deref()),
+        (FailureClass::Assertion, Some("fewer than 5 bytes"))
+    );
+    // Nothing of it need come.
+    let target = Target::answering(|_| "HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n".into()).await;
+    let failed = failure(judged(&target, below(1 << 30)).await);
+    assert_eq!(failed.got.as_deref(), Some("at least 10737418240 bytes"));
+    let target = Target::pouring("HTTP/1.1 200 OK\r\n\r\n", vec![b'x'; 64 * 1024]).await;
+    let failed = failure(judged(&target, below(3 << 20)).await);
+    assert_eq!(failed.got.as_deref(), Some("at least 3145728 bytes"), "beyond what is kept of a body");
+}
+
+#[tokio::test]
+async fn where_the_redirects_lead() {
+    let target = Target::answering(|request| {
+        if request.starts_with("GET / ") {
+            answer("302 Found", "location: /login?next=1\r\n", "")
+        } else {
+            answer("200 OK", "", "")
+        }
+    })
+    .await;
+    for (path, got) in [
+        ("/login?next=1", None),
+        ("/login?next=2", Some("the same with another query".to_owned())),
+        ("/home", Some(target.url("/login").to_string())),
+    ] {
+        let expect = HttpExpect { final_url: Some(target.url(path)), ..HttpExpect::default() };
+        assert_eq!(judged(&target, expect).await.failure.and_then(|failure| failure.got), got, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn slow_is_worth_telling_or_down() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let expect = |degraded| HttpExpect { degraded_above: Some(degraded), ..HttpExpect::default() };
+    let report = judged(&target, expect(Duration::ZERO)).await;
+    assert_up(&report);
+    assert!(report.is_degraded() && report.warnings[0].class == FailureClass::Latency, "{report:?}");
+    assert!(!judged(&target, expect(PATIENT)).await.is_degraded());
+}
+
+/// Answers with bytes, encoded as it says.
+async fn encoded(coding: &'static str, body: Vec<u8>) -> Target {
+    Target::raw(move |mut stream| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = [head.into_bytes(), body.clone()].concat();
+        async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&answer).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    })
+    .await
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_judged_in_its_plain_form() {
+    let contains = |text: &str| HttpExpect { body_contains: vec![text.into()], ..HttpExpect::default() };
+    let target = encoded("gzip", gzip(b"all is well")).await;
+    assert_up(&judged(&target, contains("is well")).await);
+    let limit = |size| HttpExpect { size_below: Some(size), ..HttpExpect::default() };
+    assert_up(&judged(&target, limit(12)).await);
+    assert_eq!(failure(judged(&target, limit(11)).await).got.as_deref(), Some("at least 11 bytes"));
+
+    let target = encoded("gzip", b"all is well".to_vec()).await;
+    let failed = failure(judged(&target, contains("is well")).await);
+    let begin = format!("GET {}: the body is not gzip: ", target.url("/"));
+    assert!(failed.class == FailureClass::Protocol && failed.message.starts_with(&begin), "{failed:?}");
+    assert_up(&judged(&target, HttpExpect::default()).await);
+
+    let target = encoded("compress", Vec::new()).await;
+    let message =
+        format!("GET {}: the body comes encoded as `compress`, which is not known here", target.url("/"));
+    assert_failed(&judged(&target, contains("x")).await, FailureClass::Protocol, &message);
+}
+
+#[tokio::test]
+async fn a_bomb_does_not_go_off() {
+    let target = encoded("gzip", gzip(&vec![b'x'; 50 << 20])).await;
+    assert_up(&judged(&target, HttpExpect::default()).await);
+    let expect = HttpExpect { body_contains: vec!["y".into()], ..HttpExpect::default() };
+    let message = format!("GET {}: the body decompresses to more than 10 MiB", target.url("/"));
+    assert_failed(&judged(&target, expect).await, FailureClass::Protocol, &message);
+    let expect = HttpExpect { size_below: Some(1000), ..HttpExpect::default() };
+    assert_eq!(failure(judged(&target, expect).await).got.as_deref(), Some("at least 1000 bytes"));
+}
+
+#[tokio::test]
+async fn compression_is_asked_for_when_wanted() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    for (compression, asked) in [(true, true), (false, false)] {
+        let spec = HttpSpec { compression, ..target.http("/") };
+        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        let requests = target.requests();
+        let request = requests.last().expect("it was asked");
+        assert_eq!(request.contains("\r\naccept-encoding: gzip, deflate, br, zstd\r\n"), asked, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks() {
+    let target = Target::answering(|_| answer("200 OK", "", "")).await;
+    let literal = |text: &str| SecretRef::Literal(text.to_owned());
+    let basic = Auth::Basic { user: "user".into(), password: literal("p:w") };
+    let bearer = Auth::Bearer { token: literal("t0ken") };
+    for (auth, header, expected) in [
+        (Some(basic), None, "Basic dXNlcjpwOnc="),
+        (Some(bearer.clone()), None, "Bearer t0ken"),
+        (Some(bearer), Some("Custom x"), "Custom x"),
+        (None, None, "Basic bmFtZTp3b3Jk"),
+    ] {
+        let mut spec = target.http("/");
+        spec.url.set_username("name").expect("a host");
+        spec.url.set_password(Some("word")).expect("a host");
+        spec.auth = auth;
+        spec.headers =
+            header.map(|header| ("Authorization".to_owned(), literal(header))).into_iter().collect();
+        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        let requests = target.requests();
+        let request = requests.last().expect("it was asked");
+        assert!(request.contains(&format!("\r\nauthorization: {expected}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_comes_back_is_not_shown_and_one_that_is_missing_is_ours() {
+    let target = Target::answering(|request| answer("200 OK", "", request)).await;
+    let mut spec = target.http("/");
+    spec.auth = Some(Auth::Bearer { token: SecretRef::Literal("t0ken".into()) });
+    spec.expect.body_contains.push("not there".into());
+    let failed = failure(check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    assert!(
+        failed.excerpt.as_ref().is_some_and(|text| text.contains("authorization: Bearer …")),
+        "{failed:?}"
+    );
+    assert!(!format!("{failed:?}").contains("t0ken"), "{failed:?}");
+
+    spec.auth = Some(Auth::Bearer { token: SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() } });
+    let failed = failure(check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_eq!(failed.class, FailureClass::Settings);
+    assert!(failed.message.starts_with("the token of `auth` has no value: "), "{}", failed.message);
+}
