@@ -187,7 +187,9 @@ fn answer(message: &[u8], over_tcp: bool, script: &Arc<Script>) -> Option<Vec<u8
         // An answer, recursion wanted and available; one question.
         let mut answer = vec![id[0], id[1], 0x81 | flags, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
         answer.extend_from_slice(bytes);
-        records.iter().for_each(|record| write_record(record, &mut answer));
+        for record in records {
+            write_record(record, &mut answer);
+        }
         Some(answer)
     };
     match script(&question) {

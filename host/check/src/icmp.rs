@@ -97,12 +97,11 @@ fn parse_v6(message: &[u8]) -> Option<Answer<'_>> {
 pub(crate) fn reason(version: Version, kind: u8, code: u8) -> Option<&'static str> {
     match (version, kind, code) {
         (Version::V4, 3, 0) => Some("network unreachable"),
-        (Version::V4, 3, 1) => Some("host unreachable"),
+        (Version::V4, 3, 1) | (Version::V6, 1, 3) => Some("host unreachable"),
         (Version::V4, 3, 9 | 10 | 13) | (Version::V6, 1, 1) => Some("prohibited"),
         // A fragment is too large for a part of the way: the kernel learns it, and makes the next ones smaller.
         (Version::V4, 3, 4) => None,
         (Version::V6, 1, 0) => Some("no route"),
-        (Version::V6, 1, 3) => Some("host unreachable"),
         (Version::V4, 3, _) | (Version::V6, 1, _) => Some("unreachable"),
         (Version::V4, 11, _) => Some("time to live exceeded"),
         (Version::V6, 3, _) => Some("hop limit exceeded"),

@@ -139,49 +139,51 @@ mod tests {
         assert_eq!(answers(&[None]).echoes(), Echoes { sent: 1, received: 0, round_trips: None });
     }
 
+    /// What came back, what is asked of it, and the failure with its words.
+    type Row = (&'static [Option<u64>], fn(&mut PingSpec), Option<FailureClass>, &'static str);
+
     #[test]
     fn loss_and_round_trips_are_judged_by_their_limits() {
-        let all = [Some(10), Some(30)];
-        let some = [Some(10), None, Some(10), Some(10)];
-        type Change = fn(&mut PingSpec);
-        let table: [(&[Option<u64>], Change, Option<FailureClass>, &str); 16] = [
-            (&all, |_| {}, None, ""),
-            (&some, |_| {}, None, ""),
+        const ALL: &[Option<u64>] = &[Some(10), Some(30)];
+        const SOME: &[Option<u64>] = &[Some(10), None, Some(10), Some(10)];
+        let table: [Row; 16] = [
+            (ALL, |_| {}, None, ""),
+            (SOME, |_| {}, None, ""),
             (&[None, None, None], |_| {}, Some(FailureClass::Loss), "3 of 3 echoes did not come back"),
-            (&some, |spec| spec.loss_below = 25, Some(FailureClass::Loss), "1 of 4 echoes did not come back"),
-            (&some, |spec| spec.loss_below = 26, None, ""),
-            (&all, |spec| spec.loss_below = 0, None, ""),
+            (SOME, |spec| spec.loss_below = 25, Some(FailureClass::Loss), "1 of 4 echoes did not come back"),
+            (SOME, |spec| spec.loss_below = 26, None, ""),
+            (ALL, |spec| spec.loss_below = 0, None, ""),
             (
-                &all,
+                ALL,
                 |spec| spec.latency_below = Some(ms(20)),
                 Some(FailureClass::Latency),
                 "the mean round trip was 20.0ms",
             ),
-            (&all, |spec| spec.latency_below = Some(ms(21)), None, ""),
+            (ALL, |spec| spec.latency_below = Some(ms(21)), None, ""),
             (
-                &all,
+                ALL,
                 |spec| spec.min_below = Some(ms(10)),
                 Some(FailureClass::Latency),
                 "the shortest round trip was 10.0ms",
             ),
-            (&all, |spec| spec.min_below = Some(ms(11)), None, ""),
+            (ALL, |spec| spec.min_below = Some(ms(11)), None, ""),
             (
-                &all,
+                ALL,
                 |spec| spec.max_below = Some(ms(30)),
                 Some(FailureClass::Latency),
                 "the longest round trip was 30.0ms",
             ),
-            (&all, |spec| spec.max_below = Some(ms(31)), None, ""),
+            (ALL, |spec| spec.max_below = Some(ms(31)), None, ""),
             (
-                &all,
+                ALL,
                 |spec| spec.jitter_below = Some(ms(20)),
                 Some(FailureClass::Latency),
                 "the jitter was 20.0ms",
             ),
-            (&all, |spec| spec.jitter_below = Some(ms(21)), None, ""),
+            (ALL, |spec| spec.jitter_below = Some(ms(21)), None, ""),
             // The loss comes before the round trips of the rest.
             (
-                &some,
+                SOME,
                 |spec| (spec.loss_below, spec.min_below) = (1, Some(ms(1))),
                 Some(FailureClass::Loss),
                 "1 of 4 echoes did not come back",

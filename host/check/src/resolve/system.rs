@@ -40,16 +40,17 @@ impl Resolver {
         let opinion = self.second_opinion(host, deadline, asked);
         tokio::pin!(lookup, opinion);
         let half = Instant::now() + left(deadline) / 2;
-        let answer = match timeout_at(half, &mut lookup).await {
-            Ok(answer) => answer,
+        let answer = if let Ok(answer) = timeout_at(half, &mut lookup).await {
+            answer
+        } else {
             // It may still answer, so it goes on; the other decides only when it knows something.
-            Err(_) => tokio::select! {
+            tokio::select! {
                 answer = &mut lookup => answer,
                 said = &mut opinion => return match said {
                     Some(said) => said,
                     None => lookup.await.map_err(|failure| decided(failure, host, asked)),
                 },
-            },
+            }
         };
         match answer {
             Err(failure) if is_undecided(&failure) => match opinion.await {

@@ -6,11 +6,12 @@
 use crate::{PATIENT, assert_failed, assert_up, check, check_with};
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uptime_check::Checker;
 use uptime_core::check::FailureClass;
 use uptime_core::monitor::{CheckSpec, PingSpec};
-use uptime_tests::{DnsReply, NameServer};
+use uptime_tests::{DnsQuestion, DnsReply, NameServer};
 
 /// Runs the ignored test `name` in a namespace that `script` has prepared.
 fn run_inside(name: &str, script: &str) {
@@ -107,12 +108,17 @@ fn the_systems_resolver_gets_a_second_opinion() {
 #[ignore = "run in a namespace by the test above"]
 async fn the_system() {
     let at = SocketAddr::from(([127, 0, 0, 1], 53));
-    let server = |root: bool, reply: DnsReply| {
-        NameServer::start_at(at, move |question| match question.name.as_str() {
-            "." if root => DnsReply::root(),
-            "up.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 7])),
-            _ => reply.clone(),
-        })
+    let says = Arc::new(Mutex::new((false, DnsReply::Silence)));
+    let script = {
+        let says = Arc::clone(&says);
+        move |question: &DnsQuestion| {
+            let (root, reply) = says.lock().expect("no panic under it").clone();
+            match question.name.as_str() {
+                "." if root => DnsReply::root(),
+                "up.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 7])),
+                _ => reply,
+            }
+        }
     };
     let look_up = || async {
         let report = check(&ping("dead.example"), PATIENT).await;
@@ -123,6 +129,8 @@ async fn the_system() {
     let dead_resolver = "this machine's resolver has no answer now (see /etc/resolv.conf)";
     let none = look_up().await;
     assert_eq!(none, said(FailureClass::Resolver, dead_resolver), "nobody listens");
+    // One server for all: the port of one that has ended may not be free at once.
+    let _server = NameServer::start_at(at, script);
     for (root, reply, expected) in [
         (true, DnsReply::Code(2), said(FailureClass::Dns, dead_zone)),
         (false, DnsReply::Code(2), said(FailureClass::Resolver, dead_resolver)),
@@ -130,7 +138,7 @@ async fn the_system() {
         (true, DnsReply::Silence, said(FailureClass::Dns, "its name servers gave no answer")),
         (false, DnsReply::Silence, said(FailureClass::Resolver, dead_resolver)),
     ] {
-        let _server = server(root, reply.clone());
+        *says.lock().expect("no panic under it") = (root, reply.clone());
         assert_eq!(look_up().await, expected, "{root} {reply:?}");
         let report = check(&ping("up.example"), PATIENT).await;
         assert_up(&report);

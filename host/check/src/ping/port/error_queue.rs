@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use tokio::net::UdpSocket;
 
-/// What made an entry: a message of ICMP or of ICMPv6 (`SO_EE_ORIGIN_ICMP`, `SO_EE_ORIGIN_ICMP6`).
+/// What made an entry: a message of ICMP or of its IPv6 kin (`SO_EE_ORIGIN_ICMP`, `SO_EE_ORIGIN_ICMP6`).
 const BY_ICMP: u8 = 2;
 const BY_ICMP6: u8 = 3;
 
@@ -49,7 +49,7 @@ pub(super) fn take(
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
         let message =
             recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut buffers, Some(&mut control), flags)?;
-        let said = message.cmsgs()?.find_map(reason);
+        let said = message.cmsgs()?.find_map(|control| reason(&control));
         (said, message.address.as_ref().and_then(ip), message.bytes)
     };
     // The packet is the echo's request, beginning with its ICMP header; the address is where it was sent to.
@@ -61,7 +61,7 @@ pub(super) fn take(
 }
 
 /// Who says that an echo can't be delivered, as far as it is known, and why.
-fn reason(control: ControlMessageOwned) -> Option<(Option<IpAddr>, &'static str)> {
+fn reason(control: &ControlMessageOwned) -> Option<(Option<IpAddr>, &'static str)> {
     match control {
         ControlMessageOwned::Ipv4RecvErr(error, from) if error.ee_origin == BY_ICMP => {
             let from = from.map(|from| Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr)).into());
