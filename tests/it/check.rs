@@ -190,7 +190,7 @@ fn conditions_on_json_and_headers_decide() {
     http.answer(Reply::ok().body(r#"{"status": "ok", "items": [{"ok": true}, {"ok": false}]}"#));
     let ok = ["--expect-json", "$.status == 'ok'", "--expect-json", "length($.items) == 2"];
     check(&[&http.url()]).args(ok).args(["--expect-header", "Content-Length > 10"]).assert().code(0);
-    let (text, code) = said(check(&[&http.url(), "--json", "--expect-json", "$.items[*].ok == true"]));
+    let (text, code) = said(&mut check(&[&http.url(), "--json", "--expect-json", "$.items[*].ok == true"]));
     let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let found = &answer["checks"][0];
     assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{text}");

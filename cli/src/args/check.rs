@@ -173,7 +173,7 @@ pub struct TcpArgs {
     pub expect_banner: Option<String>,
     /// What is sent; `\r`, `\n`, `\t`, `\\` and `\x00` are what they are in C
     #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_env")]
-    pub send: Option<Vec<u8>>,
+    pub send: Option<Box<[u8]>>,
     /// The variable with what is sent
     #[arg(long, value_name = "VARIABLE")]
     pub send_env: Option<String>,
@@ -267,7 +267,7 @@ fn certificate_days(text: &str) -> Result<CertificateDays, String> {
     }
 }
 
-fn escaped(text: &str) -> Result<Vec<u8>, String> {
+fn escaped(text: &str) -> Result<Box<[u8]>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -290,7 +290,7 @@ fn escaped(text: &str) -> Result<Vec<u8>, String> {
         rest = after.as_str();
     }
     bytes.extend_from_slice(rest.as_bytes());
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_has_the_escapes_of_c() {
-        assert_eq!(escaped(r"PING\r\n\\\x00\xfFä"), Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat()));
+        assert_eq!(escaped(r"PING\r\n\\\x00\xfFä"), Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat().into()));
         for wrong in [r"\", r"\q", r"\x", r"\x0", r"\xä0", r"\x+1"] {
             assert!(escaped(wrong).is_err(), "{wrong}");
         }
