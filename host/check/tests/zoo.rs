@@ -18,9 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// What a check may need beyond its timeout.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What fifty checks at once may hold beyond what was there before, the targets' own buffers among it: each may keep a
-/// MiB of a body.
-const GROWTH_MAX_BYTES: usize = 96 * 1024 * 1024;
+/// What fifty checks at once may hold beyond what was there before, the targets' own buffers among it. It was 5 MB.
+const GROWTH_MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// A page of x86-64 and of most ARM systems.
 const PAGE_BYTES: usize = 4096;
