@@ -12,6 +12,7 @@ pub use queue::QueueCommand;
 
 use crate::env;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -237,6 +238,9 @@ pub struct WorkerArgs {
     /// Stop when nothing is ready
     #[arg(long)]
     pub stop_when_empty: bool,
+    /// Serve `/metrics` (Prometheus) and `/healthz` here; a port alone is taken on 127.0.0.1
+    #[arg(long, value_name = "ADDR", value_parser = crate::listen::parse)]
+    pub listen: Option<SocketAddr>,
     /// How long what runs may go on after a stop
     #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,

@@ -55,3 +55,162 @@ fn what_is_no_target_is_a_usage_error_with_a_way_out() {
          hint: write `https://example.com`, or `tcp://` or `ping://` in front\n"
     );
 }
+
+/// What was written to stdout, and the exit code.
+fn said(command: &mut Command) -> (String, i32) {
+    let output = command.output().expect("it runs");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().expect("it ends by itself"))
+}
+
+#[test]
+fn what_is_expected_decides_and_is_told_with_what_came() {
+    let http = HttpTarget::start();
+    http.answer(Reply::status(404));
+    check(&[&http.url(), "--expect-status", "2xx,404"]).assert().code(0);
+    let (text, code) = said(check(&[&http.url(), "--expect-status", "200-204"]).arg("--json"));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((code, found["expected"].as_str(), found["got"].as_str()), (1, Some("200-204"), Some("404")));
+    assert_eq!((found["status"].as_u64(), found["degraded"].as_bool()), (Some(404), Some(false)));
+    assert_eq!(found["hops"].as_array().map(Vec::len), Some(1));
+    assert!(found["warnings"].as_array().is_some_and(Vec::is_empty) && found["tls"].is_null());
+
+    http.answer(Reply::status(200));
+    check(&[&http.url(), "--expect-no-body", "no such text"]).assert().code(0);
+    check(&[&http.url(), "--expect-body", "no such text"]).assert().code(1);
+}
+
+#[test]
+fn a_flag_that_no_target_has_a_use_for_is_a_usage_error() {
+    let output = check(&["ping://127.0.0.1", "--expect-status", "200"]).assert().code(2);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert_eq!(
+        said,
+        "error: `--expect-status` has no use for these targets\n\
+         hint: it is for `http://` and `https://`\n"
+    );
+    let output = check(&["https://a.example/", "--expect-json", "$.status = 'ok'"]).assert().code(2);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("`=` is no operator: write `==`"), "{said}");
+}
+
+#[test]
+fn nagios_gets_a_line_with_performance_data_and_its_own_exit_codes() {
+    let http = HttpTarget::start();
+    let (text, code) =
+        said(check(&[&http.url()]).args(["--nagios", "--timeout", "5s", "--expect-latency", "4s"]));
+    assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+    let (words, data) = text.trim_end().split_once(" | ").expect("performance data");
+    assert!(words.starts_with("HTTP OK - 200, "), "{text}");
+    let time = data.split(' ').next().expect("a first one");
+    assert!(time.starts_with("time=0.") && time.ends_with("s;;4.000000;0;5.000000"), "{text}");
+    assert!(data.contains(" time_connect=0.") && data.contains(" time_firstbyte=0."), "{text}");
+
+    http.answer(Reply::status(503));
+    let (text, code) = said(check(&[&http.url()]).arg("--nagios"));
+    assert!(text.starts_with("HTTP CRITICAL - GET "), "{text}");
+    assert_eq!(code, 2, "{text}");
+
+    let tcp = TcpTarget::start();
+    let tcp_target = format!("tcp://{}", tcp.address());
+    let (text, code) = said(check(&[&tcp_target, &http.url()]).arg("--nagios"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((code, lines.len()), (2, 3), "{text}");
+    assert!(lines[0].starts_with(&format!("UPTIME CRITICAL - 1 of 2 ok, {}: GET ", http.url())), "{text}");
+    assert!(lines[0].contains(&format!("'{tcp_target} time'=0.")), "{text}");
+    assert!(lines[1].starts_with(&format!("TCP OK - {tcp_target}: ")), "{text}");
+    assert!(lines[2].starts_with(&format!("HTTP CRITICAL - {}: ", http.url())), "{text}");
+}
+
+#[test]
+fn nagios_gets_unknown_for_what_is_ours_and_for_a_wrong_command_line() {
+    let http = HttpTarget::start();
+    let missing = "X-Key=UPTIME_TEST_NO_SUCH_VARIABLE";
+    let (text, code) = said(check(&[&http.url()]).args(["--nagios", "--header-env", missing]));
+    assert!(text.starts_with("HTTP UNKNOWN - "), "{text}");
+    assert_eq!(code, 3);
+    for wrong in [&["--pings", "2"][..], &["--no-such-flag"], &["--count", "2"]] {
+        let (text, code) = said(check(&[&http.url(), "--nagios"]).args(wrong));
+        assert!(text.starts_with("UPTIME UNKNOWN - ") && text.lines().count() == 1, "{wrong:?}: {text}");
+        assert_eq!(code, 3, "{wrong:?}");
+    }
+    let (text, code) = said(check(&["nothing"]).arg("--nagios"));
+    assert_eq!((text.as_str(), code), ("UPTIME UNKNOWN - `nothing` has no scheme\n", 3));
+}
+
+#[test]
+fn repeated_checks_are_a_line_each_and_a_summary() {
+    let http = HttpTarget::start();
+    let repeated = ["--count", "3", "--interval", "10ms"];
+    let (text, code) = said(check(&[&http.url(), "--format", "ndjson"]).args(repeated));
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((code, lines.len()), (0, 4), "{text}");
+    assert!(lines[..3].iter().all(|line| line["outcome"] == "up" && line["schema_version"] == 1), "{text}");
+    let summary = &lines[3]["summary"][0];
+    assert_eq!((summary["checks"].as_u64(), summary["up"].as_u64()), (Some(3), Some(3)));
+    let of = |key: &str| summary[key].as_f64().expect("a number");
+    assert!(of("min_ms") <= of("mean_ms") && of("mean_ms") <= of("max_ms"), "{summary}");
+
+    http.answer(Reply::status(500));
+    let output = check(&[&http.url()]).args(repeated).assert().code(1);
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert_eq!(text.lines().filter(|line| line.split('\t').nth(1) == Some("down")).count(), 3, "{text}");
+    let summary = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert_eq!(summary, format!("{}: 3 checks, 0 up, 3 down\n", http.url()));
+
+    let (text, _) = said(check(&[&http.url(), "--json"]).args(repeated));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("one JSON");
+    assert_eq!(answer["checks"].as_array().map(Vec::len), Some(3));
+    check(&[&http.url(), "--json", "--interval", "1s"]).assert().code(2);
+}
+
+#[test]
+fn a_monitor_of_the_file_is_checked_by_its_name() {
+    let http = HttpTarget::start();
+    http.answer(Reply::status(418));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("uptime.toml");
+    let text = format!(
+        "[channels.ops]\nnotifier = \"not-looked-at\"\nurl = \"x\"\n[monitors.teapot]\ntype = \"http\"\nurl = \"{}\"\n\
+         expect = {{ status = 418 }}\n",
+        http.url()
+    );
+    std::fs::write(&file, text).expect("a file");
+    let (text, code) = said(check(&["teapot", "--config"]).arg(&file));
+    assert!(text.starts_with("up\tteapot\t"), "{text}");
+    assert_eq!(code, 0);
+    let (_, code) = said(check(&["teapto", "--config"]).arg(&file));
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn conditions_on_json_and_headers_decide() {
+    let http = HttpTarget::start();
+    http.answer(Reply::ok().body(r#"{"status": "ok", "items": [{"ok": true}, {"ok": false}]}"#));
+    let ok = ["--expect-json", "$.status == 'ok'", "--expect-json", "length($.items) == 2"];
+    check(&[&http.url()]).args(ok).args(["--expect-header", "Content-Length > 10"]).assert().code(0);
+    let (text, code) = said(check(&[&http.url(), "--json", "--expect-json", "$.items[*].ok == true"]));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{text}");
+    assert_eq!(found["got"].as_str(), Some("false at `$['items'][1]['ok']`"), "{text}");
+    check(&[&http.url(), "--expect-header", "X-None exists"]).assert().code(1);
+}
+
+#[test]
+fn a_target_that_is_slower_than_it_should_be_is_degraded_and_up() {
+    let http = HttpTarget::start();
+    // No connection takes no time at all.
+    let slow = ["--warn-latency", "0s"];
+    let (text, code) = said(check(&[&http.url()]).args(slow));
+    assert_eq!((code, text.split('\t').next()), (0, Some("degraded")), "{text}");
+    let (text, code) = said(check(&[&http.url(), "--nagios"]).args(slow));
+    assert!(text.starts_with("HTTP WARNING - "), "{text}");
+    assert_eq!(code, 1);
+    let (text, _) = said(check(&[&http.url(), "--json"]).args(slow));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((found["outcome"].as_str(), found["degraded"].as_bool()), (Some("up"), Some(true)), "{text}");
+    assert_eq!(found["warnings"][0]["class"], "latency", "{text}");
+}

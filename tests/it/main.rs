@@ -8,6 +8,7 @@ mod config;
 mod crashes;
 mod dependencies;
 mod installation;
+mod listen;
 mod notices;
 mod pipeline;
 mod plugin_authors;

@@ -12,6 +12,25 @@ fn readme() -> String {
     fs::read_to_string(root().join("README.md")).expect("the README is there")
 }
 
+/// A command line's words, as a shell makes them of plain ones and of such in quotes.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if c.is_whitespace() => words.extend(word.take()),
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// Each `uptime …` of a block of shell commands, as words.
 fn commands() -> Vec<Vec<String>> {
     let text = readme();
@@ -23,15 +42,7 @@ fn commands() -> Vec<Vec<String>> {
         } else if in_block
             && let Some(command) = line.trim_start_matches("* * * * * ").strip_prefix("uptime ")
         {
-            commands.push(
-                command
-                    .split(" #")
-                    .next()
-                    .unwrap_or_default()
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect(),
-            );
+            commands.push(words(command.split(" #").next().unwrap_or_default()));
         }
     }
     commands
@@ -83,4 +94,27 @@ fn the_map_of_the_readme_names_every_package() {
         .filter(|folder| !text.contains(folder.as_str()))
         .collect();
     assert!(missing.is_empty(), "the README's map lacks {missing:?}");
+}
+
+#[test]
+fn the_monitors_of_the_readme_read_without_a_word() {
+    let text = readme();
+    let block =
+        text.split("```toml\n").find(|block| block.starts_with("[monitors.")).expect("a block of monitors");
+    let block = block.split("```").next().expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("uptime.toml");
+    fs::write(
+        &file,
+        format!("{block}\n[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://a.example/\"\n"),
+    )
+    .expect("a file");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"))
+        .args(["config", "check", "--config"])
+        .arg(&file)
+        .env("UPTIME_DATA_DIR", folder.path())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("warning"), "{said}");
 }

@@ -27,6 +27,7 @@ use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
+use uptime_engine::lateness;
 use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
 use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Activity, Observer};
@@ -164,17 +165,24 @@ async fn watch(
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = {
         let display = Arc::clone(&display);
-        watchdog.watch(Arc::new(move |activity| {
+        lateness::watch(watchdog.watch(Arc::new(move |activity| {
             if matches!(activity, Activity::DatabaseAway { .. }) {
                 away.notify_one();
             }
             display.show(&activity);
-        }))
+        })))
     };
     let (store, watchdog) = (database.store.clone(), watchdog.clone());
     let at_once = checks_at_once(descriptors, CONNECTIONS, &plan.queues);
-    let workers =
-        Workers { store, notifiers, checks: plan.checks, at_once, observer: Arc::clone(&observer), watchdog };
+    let workers = Workers {
+        store,
+        notifiers,
+        checks: plan.checks,
+        at_once,
+        metrics: None,
+        observer: Arc::clone(&observer),
+        watchdog,
+    };
     let scheduling = async {
         let store = database.store.clone();
         let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
@@ -207,6 +215,7 @@ fn worker_flags(args: &UpArgs) -> WorkerArgs {
         memory: None,
         once: false,
         stop_when_empty: false,
+        listen: None,
         grace: args.grace,
     }
 }

@@ -6,6 +6,8 @@ use crate::database::Database;
 use crate::descriptors::{self, Descriptors};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
+use crate::listen;
+use crate::metrics::Metrics;
 use crate::output::Printer;
 use crate::watchdog::Watchdog;
 use crate::{settings, signals};
@@ -18,6 +20,7 @@ use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSec
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
 use uptime_engine::hosts::Bounds;
+use uptime_engine::lateness;
 use uptime_engine::sight::Sight;
 use uptime_engine::worker::{self, WorkerOptions, host_name};
 use uptime_engine::{Activity, Observer};
@@ -44,11 +47,20 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         WorkerCommand::Notifications(args) => (args, &[NOTIFICATIONS]),
         WorkerCommand::All(args) => (args, &[MONITOR_CHECKS, NOTIFICATIONS]),
     };
+    // Before the database is waited for: whoever took the port already is to be known at once.
+    let listener = match args.listen {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
     let names = chosen(queues, &args.queues)?;
     let mut queues = options(&names, file.as_ref(), &args, &paused)?;
     let watchdog = Watchdog::new(&names, &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
+    let metrics = listener.is_some().then(|| Metrics::new(descriptors));
+    let serving = listener
+        .zip(metrics.clone())
+        .map(|(listener, metrics)| tokio::spawn(listen::serve(listener, metrics)));
     let away = Arc::new(Notify::new());
     database.keep_alive(Arc::clone(&away), stop.clone());
     let observer: Observer = watchdog.watch(Arc::new(move |activity| {
@@ -56,11 +68,14 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
             away.notify_one();
         }
     }));
+    let observer = metrics.as_ref().map_or(Arc::clone(&observer), |metrics| metrics.watch(observer));
+    let observer = lateness::watch(observer);
     let outcome = loop {
         let workers = Workers {
             store: database.store.clone(),
             notifiers: notifiers.clone(),
             checks: checks_section(file.as_ref()),
+            metrics: metrics.clone(),
             at_once: checks_at_once(descriptors, CONNECTIONS, &queues),
             observer: Arc::clone(&observer),
             watchdog: watchdog.clone(),
@@ -84,6 +99,9 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
             Err(error) => printer.error(&error),
         }
     };
+    if let Some(serving) = serving {
+        serving.abort();
+    }
     database.close().await;
     // After a restart was asked for too: a supervisor starts the next, with the program as it is then.
     outcome.map(|_| Exit::Ok)
@@ -112,6 +130,8 @@ pub struct Workers {
     pub checks: ChecksSection,
     /// How many checks there are descriptors for.
     pub at_once: usize,
+    /// Is told where to look for what is true at a moment.
+    pub metrics: Option<Metrics>,
     pub observer: Observer,
     /// Is told of the queues' loops that begin and end.
     pub watchdog: Watchdog,
@@ -133,6 +153,9 @@ impl Workers {
             async move {
                 let ended = self.run_queue(queue, options, stop.clone()).await;
                 self.watchdog.ends(queue);
+                if let Some(metrics) = &self.metrics {
+                    metrics.ended(queue);
+                }
                 if !matches!(ended, Ok(Ended::Done)) {
                     stop.cancel();
                 }
@@ -158,10 +181,14 @@ impl Workers {
             let slots = &mut options.settings.concurrency;
             *slots = u32::try_from(self.at_once).map_or(*slots, |at_once| at_once.min(*slots));
             let per_host = usize::try_from(self.checks.per_host).unwrap_or(usize::MAX);
+            let bounds = Arc::new(Bounds::new(per_host, self.at_once));
+            if let Some(metrics) = &self.metrics {
+                metrics.look_at(Arc::clone(&bounds), sight.clone());
+            }
             let handler = Checks::new(
                 store.clone(),
                 checker.clone(),
-                Arc::new(Bounds::new(per_host, self.at_once)),
+                bounds,
                 sight.clone(),
                 Arc::clone(&observer),
                 tries,

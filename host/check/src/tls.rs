@@ -103,7 +103,7 @@ impl Tls {
         let shaken = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
         trace.hop.phases.tls = Some(since.elapsed());
         let seen = record.take();
-        let version = shaken.as_ref().ok().and_then(|stream| version(stream));
+        let version = shaken.as_ref().ok().and_then(version);
         let answered = !seen.chain.is_empty();
         if answered || version.is_some() {
             let (distrust, chain) = (seen.distrust.clone(), seen.chain);

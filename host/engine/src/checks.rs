@@ -172,6 +172,7 @@ impl Checks {
             activities.push(Activity::Checked {
                 monitor: check.monitor.name.clone(),
                 report: check.report.clone(),
+                late: check.late,
             });
             self.judge_and_record(&mut transaction, check, locked, &mut activities).await?;
         }

@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod deliveries;
 pub mod hosts;
+pub mod lateness;
 mod patience;
 pub mod scheduler;
 pub mod sight;
@@ -31,6 +32,8 @@ pub enum Activity {
         monitor: String,
         /// What it found.
         report: CheckReport,
+        /// From its slot to its start.
+        late: Duration,
     },
     /// An incident opened.
     Opened {
@@ -78,6 +81,26 @@ pub enum Activity {
         host: String,
         /// How long none did.
         blind_for: Duration,
+    },
+    /// Checks begin late, and have for a while.
+    FallingBehind {
+        /// Of so many checks of the last half a minute …
+        of: u64,
+        /// … so many were late …
+        late: u64,
+        /// … and none more than this.
+        worst: Duration,
+    },
+    /// They do not any more.
+    KeepingUp,
+    /// A worker has had a word with its database.
+    Settled {
+        /// The queue.
+        queue: &'static str,
+        /// Jobs that were settled in it.
+        settled: u64,
+        /// Jobs that it has in hand.
+        in_hand: usize,
     },
     /// A loop turned: it is not stuck. Comes every few seconds, more seldom while the database does not answer.
     Turned {

@@ -137,6 +137,9 @@ fn block(checked: &Checked, width: usize) -> Vec<String> {
         say("why", &trouble.message);
         trouble.expected.iter().for_each(|expected| say("expected", expected));
         trouble.got.iter().for_each(|got| say("got", got));
+        // Of a short answer `got` has it all.
+        let more = trouble.excerpt.as_ref().filter(|excerpt| trouble.got.as_ref() != Some(excerpt));
+        more.iter().for_each(|excerpt| say("excerpt", excerpt));
     }
     say("seen", &evidence(checked).join(", "));
     if let [.., last] = report.hops.as_slice() {
@@ -215,6 +218,7 @@ pub(super) fn json(checked: &Checked) -> Value {
         "message": failure.map(|failure| failure.message.as_str()),
         "expected": failure.and_then(|failure| failure.expected.as_deref()),
         "got": failure.and_then(|failure| failure.got.as_deref()),
+        "excerpt": failure.and_then(|failure| failure.excerpt.as_deref()),
         "warnings": report.warnings.iter().map(failure_json).collect::<Vec<_>>(),
         "address": report.address(),
         "status": report.status_code(),
@@ -255,6 +259,7 @@ fn failure_json(failure: &Failure) -> Value {
         "message": failure.message,
         "expected": failure.expected,
         "got": failure.got,
+        "excerpt": failure.excerpt,
     })
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use uptime_core::check::{CheckReport, Outcome, printable};
 use uptime_engine::Activity;
@@ -24,6 +25,8 @@ pub struct Display {
     table: Option<MultiProgress>,
     rows: Mutex<BTreeMap<String, Row>>,
     summary: ProgressBar,
+    /// Whether checks begin late.
+    behind: AtomicBool,
 }
 
 /// What is shown of a monitor.
@@ -57,14 +60,20 @@ impl Display {
             );
         }
         let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
-        Self { printer: printer.clone(), table, rows: Mutex::new(rows), summary }
+        Self {
+            printer: printer.clone(),
+            table,
+            rows: Mutex::new(rows),
+            summary,
+            behind: AtomicBool::new(false),
+        }
     }
 
     /// Shows one thing that happened.
     pub fn show(&self, activity: &Activity) {
         match activity {
-            Activity::Turned { .. } => {}
-            Activity::Checked { monitor, report } => self.checked(monitor, report),
+            Activity::Turned { .. } | Activity::Settled { .. } => {}
+            Activity::Checked { monitor, report, .. } => self.checked(monitor, report),
             Activity::Opened { monitor, incident, cause, started_at } => {
                 self.set_state(monitor, "down");
                 let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
@@ -79,6 +88,19 @@ impl Display {
             }
             Activity::Delivery { channel, monitor, event, end } => {
                 self.delivery(channel, monitor, event.as_str(), end);
+            }
+            Activity::FallingBehind { late, of, worst } => {
+                self.behind.store(true, Ordering::Relaxed);
+                let worst_s = worst.as_secs();
+                let text =
+                    format!("{ODD}behind{ODD:#}\t{late} of {of} checks began late, up to {}", span(worst_s));
+                let json =
+                    json!({ "event": "falling-behind", "late": late, "checks": of, "worst_s": worst_s });
+                self.event(&text, &json);
+            }
+            Activity::KeepingUp => {
+                self.behind.store(false, Ordering::Relaxed);
+                self.event("keeping up again", &json!({ "event": "keeping-up" }));
             }
             Activity::Blind { host, why } => {
                 let text = format!("{ODD}blind{ODD:#}\t{host}\t{why}");
@@ -188,10 +210,11 @@ impl Display {
         let count = |state: &str| rows.values().filter(|row| row.state == state).count();
         let more = rows.len().saturating_sub(LINES_MAX);
         let more = if more > 0 { format!(", {more} not shown") } else { String::new() };
+        let late = if self.behind.load(Ordering::Relaxed) { "; checks begin late" } else { "" };
         let (up, degraded, down) = (count("up"), count("degraded"), count("down"));
         let as_well = if degraded > 0 { format!("{degraded} degraded, ") } else { String::new() };
         self.summary.set_message(format!(
-            "{FAINT}{up} up, {as_well}{down} down, {} unknown{more}; Ctrl-C stops{FAINT:#}",
+            "{FAINT}{up} up, {as_well}{down} down, {} unknown{more}{late}; Ctrl-C stops{FAINT:#}",
             rows.len() - up - degraded - down
         ));
     }

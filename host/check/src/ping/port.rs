@@ -2,7 +2,11 @@
 //!
 //! An answer counts only when identifier, sequence, sender and the random bytes of its payload are ours, so echoes of
 //! other processes can't be mistaken for it, and only once: a duplicate, and an answer after its check, find nobody
-//! who waits. A datagram socket is tried first: it needs no privilege where the system allows it.
+//! who waits. A datagram socket is tried first: it needs no privilege where the system allows it. What can't be
+//! delivered is told on a raw socket by the message itself, on Linux's datagram socket by its queue of errors.
+
+#[cfg(target_os = "linux")]
+mod error_queue;
 
 use crate::errno;
 use crate::icmp::{self, Answer, Echo, Version};
@@ -13,6 +17,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -184,15 +189,18 @@ impl Reader {
     async fn run(self) {
         let mut packet = [0; PACKET_MAX_BYTES];
         loop {
-            if self.socket.readable().await.is_err() {
+            let Ok(ready) = self.socket.ready(Interest::READABLE | Interest::ERROR).await else {
                 // The runtime ends.
                 return;
+            };
+            if ready.is_error() {
+                self.read_errors(&mut packet);
             }
             for _ in 0..READ_AT_ONCE {
                 match self.socket.try_recv_from(&mut packet) {
                     Ok((length, from)) => self.hand_over(&packet[..length], from.ip()),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // The error of an echo. It is gone by having been read.
+                    // The error of an echo, which the queue of errors tells better. It is gone by having been read.
                     Err(_) => {}
                 }
             }
@@ -223,6 +231,25 @@ impl Reader {
             arrive(&self.waiters, key, None, |_| Arrival::Undeliverable(from, reason));
         }
     }
+
+    /// Takes what the kernel says of echoes that can't be delivered.
+    #[cfg(target_os = "linux")]
+    fn read_errors(&self, packet: &mut [u8]) {
+        // Ends when the queue is empty, which also takes back that there is an error to read.
+        while let Ok(taken) =
+            self.socket.try_io(Interest::ERROR, || error_queue::take(&self.socket, self.version, packet))
+        {
+            if let Some(told) = taken {
+                self.undeliverable(told.echo, told.destination, told.from, told.reason);
+            }
+        }
+    }
+
+    /// Elsewhere there is no such queue.
+    #[cfg(not(target_os = "linux"))]
+    fn read_errors(&self, _packet: &mut [u8]) {
+        let _ = self.socket.take_error();
+    }
 }
 
 /// Gives the waiter of `key` what arrived. A message about an undeliverable echo quotes too little of it to have a
@@ -246,6 +273,11 @@ fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
     let open = |kind: Type| -> io::Result<UdpSocket> {
         let socket = Socket::new(domain, kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
+        #[cfg(target_os = "linux")]
+        if kind == Type::DGRAM {
+            // Without it an echo that can't be delivered is as good as one that is lost.
+            let _ = error_queue::enable(&socket, version);
+        }
         // Less than asked for also works.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         socket.bind(&SocketAddr::new(any, 0).into())?;

@@ -19,7 +19,7 @@ const ANSWER_MAX_BYTES: usize = 16 * 1024;
 /// `SSLRequest`: its length, and a version that no protocol has.
 const POSTGRES_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// An `ExtendedRequest` with the message ID 1 and the name of StartTLS.
+/// An `ExtendedRequest` with the message ID 1 and the name of its `StartTLS`.
 const LDAP_REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 /// Asks for TLS; on success the next byte on the stream is TLS's. Says whether the target greeted, and with the banner

@@ -1,6 +1,6 @@
 //! From a certificate's DER form to what people want to know of it.
 //!
-//! Nothing here decides about trust; that is WebPKI's. What can't be read is left out.
+//! Nothing here decides about trust; that is webpki's. What can't be read is left out.
 
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;

@@ -79,7 +79,7 @@ pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure 
     }
 }
 
-/// WebPKI's verdicts that rustls has no name for. Their type is not part of its interface; their names are what there
+/// Verdicts of webpki that rustls has no name for. Their type is not part of its interface; their names are what there
 /// is.
 fn of_other(host: &str, other: &OtherError, chain: &[Read]) -> Failure {
     let verdict = format!("{:?}", other.0);
@@ -143,7 +143,7 @@ fn unknown_issuer(host: &str, chain: &[Read]) -> Failure {
 
 /// Says of a fault in time whether it is the target's own certificate or one above.
 fn whose(chain: &[Read], is_it: impl Fn(&Certificate) -> bool, words: impl Fn(&str) -> String) -> String {
-    match chain.iter().map(|read| &read.certificate).position(|certificate| is_it(certificate)) {
+    match chain.iter().map(|read| &read.certificate).position(is_it) {
         Some(index) if index > 0 => {
             let subject = &chain[index].certificate.subject;
             words(&format!("comes from `{subject}`, whose own "))

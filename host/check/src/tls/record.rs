@@ -1,4 +1,4 @@
-//! The verifier of one handshake: WebPKI decides, and what it decided on is written down.
+//! The verifier of one handshake: webpki decides, and what it decided on is written down.
 //!
 //! With `verify = false` no fault of a certificate ends the handshake, and the verdict is the same. Each handshake has a
 //! record of its own, so that checks at once don't mix; a record costs two allocations.
@@ -178,7 +178,7 @@ impl ResolvesClientCert for Record {
     }
 }
 
-/// WebPKI's verdict on the certificate that `openssl req -x509` makes. Its type is not part of rustls' interface;
+/// Whether this is webpki's verdict on the certificate that `openssl req -x509` makes. Its type is not part of rustls' interface;
 /// its name is what there is.
 pub(super) fn is_ca_as_leaf(error: &OtherError) -> bool {
     format!("{:?}", error.0) == "CaUsedAsEndEntity"

@@ -5,6 +5,8 @@ mod assertion;
 mod hostile;
 mod http;
 mod http2;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod ping;
 mod proxy;
 mod redirect;

@@ -5,6 +5,7 @@ use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
 use std::future::pending;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::{Bytes, CheckSpec, ExpectedBytes, TcpSpec};
 use uptime_core::secret::SecretRef;
@@ -13,12 +14,12 @@ fn spec(target: &Target) -> TcpSpec {
     uptime_core::target::tcp("127.0.0.1".into(), target.address.port())
 }
 
-fn text(text: &str) -> Option<ExpectedBytes> {
-    Some(ExpectedBytes::Text(text.into()))
+fn text(text: &str) -> ExpectedBytes {
+    ExpectedBytes::Text(text.into())
 }
 
-fn send(text: &str) -> Option<Bytes> {
-    Some(Bytes::Text(SecretRef::Literal(text.into())))
+fn say(text: &str) -> Bytes {
+    Bytes::Text(SecretRef::Literal(text.into()))
 }
 
 async fn run(spec: TcpSpec) -> CheckReport {
@@ -55,21 +56,26 @@ async fn silent() -> Target {
 async fn what_is_expected_comes() {
     let target = redis().await;
     for (banner, expect) in [
-        (text("hello"), text("+PONG")),
+        (Some(text("hello")), Some(text("+PONG"))),
         (None, Some(ExpectedBytes::Matches(r"(?m)^\+PONG\r$".parse().expect("a pattern")))),
         (Some(ExpectedBytes::Hex("0d0a".into())), Some(ExpectedBytes::Hex("2b 50 4f".into()))),
     ] {
-        let report = run(TcpSpec { banner, send: send("PING\r\n"), expect, ..spec(&target) }).await;
+        let report = run(TcpSpec { banner, send: Some(say("PING\r\n")), expect, ..spec(&target) }).await;
         assert_up(&report);
         let phases = report.phases();
         assert!(phases.first_byte.is_some() && phases.transfer.is_some(), "{phases:?}");
     }
     // Without `send`, what came with the banner counts for `expect`.
-    assert_up(&run(TcpSpec { banner: text("hel"), expect: text("hello"), ..spec(&target) }).await);
+    assert_up(
+        &run(TcpSpec { banner: Some(text("hel")), expect: Some(text("hello")), ..spec(&target) }).await,
+    );
     // What is sent may be bytes.
-    let report =
-        run(TcpSpec { send: Some(Bytes::Hex("50494e47".into())), expect: text("PONG"), ..spec(&target) })
-            .await;
+    let report = run(TcpSpec {
+        send: Some(Bytes::Hex("50494e47".into())),
+        expect: Some(text("PONG")),
+        ..spec(&target)
+    })
+    .await;
     assert_up(&report);
 }
 
@@ -77,7 +83,7 @@ async fn what_is_expected_comes() {
 async fn something_else_comes() {
     let target = redis().await;
     let address = target.address;
-    let asked = TcpSpec { send: send("PONG"), expect: text("+PONG"), ..spec(&target) };
+    let asked = TcpSpec { send: Some(say("PONG")), expect: Some(text("+PONG")), ..spec(&target) };
     let report = check(&CheckSpec::Tcp(asked), SHORT).await;
     let message = format!("`{address}`: the answer did not come within 400ms, but something else");
     assert_failed(&report, FailureClass::BodyTimeout, &message);
@@ -97,7 +103,8 @@ async fn a_secret_that_comes_back_is_not_told() {
     let file = directory.path().join("words");
     std::fs::write(&file, "AUTH hunter22").expect("written");
     let said = Some(Bytes::Text(SecretRef::File { file }));
-    let asked = TcpSpec { banner: text("hello"), send: said, expect: text("+OK"), ..spec(&target) };
+    let asked =
+        TcpSpec { banner: Some(text("hello")), send: said, expect: Some(text("+OK")), ..spec(&target) };
     let report = check(&CheckSpec::Tcp(asked), SHORT).await;
     let failure = report.failure.expect("it is refused");
     assert_eq!(failure.got.as_deref(), Some("-ERR unknown command `…`"), "{failure:?}");
@@ -108,8 +115,8 @@ async fn nothing_comes() {
     let target = silent().await;
     let address = target.address;
     for (asked, what) in [
-        (TcpSpec { banner: text("hello"), ..spec(&target) }, "the banner"),
-        (TcpSpec { send: send("PING"), expect: text("+PONG"), ..spec(&target) }, "the answer"),
+        (TcpSpec { banner: Some(text("hello")), ..spec(&target) }, "the banner"),
+        (TcpSpec { send: Some(say("PING")), expect: Some(text("+PONG")), ..spec(&target) }, "the answer"),
     ] {
         let report = check(&CheckSpec::Tcp(asked), SHORT).await;
         let message = format!("`{address}`: connected, and {what} did not come within 400ms");
@@ -124,7 +131,7 @@ async fn nothing_comes() {
 #[tokio::test]
 async fn the_connection_is_closed_instead() {
     let target = Target::raw(|_stream| async {}).await;
-    let report = run(TcpSpec { banner: text("hello"), ..spec(&target) }).await;
+    let report = run(TcpSpec { banner: Some(text("hello")), ..spec(&target) }).await;
     let message = format!("`{}`: the connection was closed before the banner", target.address);
     assert_failed(&report, FailureClass::Protocol, &message);
 
@@ -132,7 +139,7 @@ async fn the_connection_is_closed_instead() {
         let _ = stream.write_all(b"554 go\x1b[31m away\r\n").await;
     })
     .await;
-    let report = run(TcpSpec { banner: text("220 "), ..spec(&target) }).await;
+    let report = run(TcpSpec { banner: Some(text("220 ")), ..spec(&target) }).await;
     let message =
         format!("`{}`: the connection was closed after something else than the banner", target.address);
     assert_failed(&report, FailureClass::Assertion, &message);
@@ -143,7 +150,7 @@ async fn the_connection_is_closed_instead() {
 async fn more_than_is_listened_to() {
     let target =
         Target::raw(|mut stream| async move { while stream.write_all(&[b'x'; 8192]).await.is_ok() {} }).await;
-    let report = run(TcpSpec { expect: text("hello"), ..spec(&target) }).await;
+    let report = run(TcpSpec { expect: Some(text("hello")), ..spec(&target) }).await;
     let message = format!("`{}`: the answer is not in the first 64 KiB that came", target.address);
     assert_failed(&report, FailureClass::Assertion, &message);
 }
@@ -199,17 +206,23 @@ fn in_time_wait(port: u16) -> usize {
 
 #[tokio::test]
 async fn no_port_waits() {
-    let target = redis().await;
+    let (told, mut ends) = mpsc::unbounded_channel();
+    let target = Target::raw(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let _ = stream.write_all(b"hello\r\n").await;
+            while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
+            // Had our side closed with a FIN, this one would take its port to `TIME_WAIT`.
+            drop(stream);
+            let _ = told.send(());
+        }
+    })
+    .await;
     for _ in 0..5 {
         assert_up(
-            &run(TcpSpec {
-                banner: text("hello"),
-                send: send("PING"),
-                expect: text("PONG"),
-                ..spec(&target)
-            })
-            .await,
+            &run(TcpSpec { banner: Some(text("hello")), send: Some(say("PING")), ..spec(&target) }).await,
         );
+        ends.recv().await.expect("it ends");
     }
     assert_eq!(in_time_wait(target.address.port()), 0);
 }

@@ -333,6 +333,11 @@ impl<H: Handler> Fetcher<H> {
         self.returned.extend(turn.returned);
         self.summary.settled += turn.settled;
         self.presence.finished = self.presence.finished.saturating_sub(turn.told) + turn.settled;
+        (self.observer)(Activity::Settled {
+            queue: self.handler.queue(),
+            settled: turn.settled,
+            in_hand: self.running.len(),
+        });
         if let Some(asked) = turn.asked {
             self.heard(asked);
         }

@@ -1,0 +1,139 @@
+//! `--listen ADDR`: `/metrics` and `/healthz` over HTTP, for whoever watches the watcher.
+//!
+//! A port alone is taken on loopback: who wants it seen from elsewhere says so. Answers are small and cost little, a
+//! connection has an end, and there are never more than [`CONNECTIONS`] of them.
+
+use crate::exit::{CommandError, Exit};
+use crate::metrics::Metrics;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Connections at once.
+const CONNECTIONS: usize = 16;
+
+/// How long a connection may last, whatever is asked over it.
+const CONNECTION_MAX: Duration = Duration::from_secs(30);
+
+/// How long a request's head may take.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Prometheus asks for the exposition format in this version.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `9100`, `:9100`, `127.0.0.1:9100` or `[::]:9100`.
+pub fn parse(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    match (port, text.parse::<SocketAddr>()) {
+        (Ok(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        (_, Ok(address)) => Ok(address),
+        _ => Err("write a port such as `9100`, or an address and a port such as `0.0.0.0:9100`".into()),
+    }
+}
+
+/// Takes the port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| {
+        let (exit, hint) = match error.kind() {
+            io::ErrorKind::AddrInUse => (
+                Exit::Unavailable,
+                "another process has it: `--listen` takes another port, one for each worker",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                (Exit::Unavailable, "ports below 1024 are for root: take a higher one")
+            }
+            _ => (
+                Exit::Usage,
+                "the address has to be one of this machine's; a port alone is taken on 127.0.0.1",
+            ),
+        };
+        CommandError::new(exit, format!("`--listen {address}`: {error}")).hint(hint)
+    })
+}
+
+/// Answers for as long as it is awaited.
+pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "metrics at /metrics, health at /healthz");
+    }
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // Never closed.
+        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptors, perhaps: the checks need them more.
+            sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let metrics = metrics.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let service = service_fn(move |request: Request<Incoming>| {
+                let answer = answer(&metrics, request.method(), request.uri().path());
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_MAX)
+                .serve_connection(TokioIo::new(stream), service);
+            // Whoever asked may go away in the middle.
+            let _ = timeout(CONNECTION_MAX, connection).await;
+        });
+    }
+}
+
+fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    let (status, kind, body) = match (method, path) {
+        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.encode()),
+        (&Method::GET | &Method::HEAD, "/healthz") => match metrics.stands_still() {
+            None => (StatusCode::OK, "text/plain", "ok\n".into()),
+            Some(by) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("the loop `{by}` stands still\n"))
+            }
+        },
+        (_, "/metrics" | "/healthz") => {
+            (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "this is only read\n".into())
+        }
+        _ => (StatusCode::NOT_FOUND, "text/plain", "there are /metrics and /healthz\n".into()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_loopbacks() {
+        for (text, address) in [
+            ("9100", "127.0.0.1:9100"),
+            (":9100", "127.0.0.1:9100"),
+            ("0.0.0.0:9100", "0.0.0.0:9100"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            assert_eq!(parse(text), Ok(address.parse().expect("an address")));
+        }
+        for text in ["", "localhost", "99999", "127.0.0.1", "example.com:80"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What a worker exports for Prometheus: what came of its checks, how long they took and how late they began, and how far its
+//! bounds are used.
+//!
+//! Counters and histograms are fed by what the engine [tells](Observer), after it was committed; so they count what the
+//! database has. What is true at this moment (in flight, waiting, blind, descriptors) is looked at when somebody asks.
+
+use crate::descriptors::{self, Descriptors};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use uptime_engine::hosts::Bounds;
+use uptime_engine::sight::Sight;
+use uptime_engine::{Activity, Observer};
+use uptime_store::notifications::DeliveryEnd;
+
+/// A loop that has not turned for so long stands still; systemd's watchdog has the same patience.
+const STANDS_STILL: Duration = Duration::from_mins(2);
+
+/// From 1 ms to the longest timeout that makes sense.
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A process's metrics. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    checks: Family<OfChecks, Counter>,
+    durations: Histogram,
+    late: Histogram,
+    deliveries: Family<OfDeliveries, Counter>,
+    jobs: Family<OfQueue, Counter>,
+    now: Now,
+    /// Where what is true at this moment is looked up; the handler of each round has its own.
+    sources: Arc<Mutex<Sources>>,
+    turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
+    descriptors: Descriptors,
+}
+
+/// What is looked at when somebody asks.
+#[derive(Clone, Default)]
+struct Now {
+    in_flight: Gauge,
+    waiting: Family<WaitingOn, Gauge>,
+    blind: Gauge,
+    behind: Gauge,
+    descriptors_open: Gauge,
+    descriptors_limit: Gauge,
+    running: Family<OfQueue, Gauge>,
+}
+
+#[derive(Default)]
+struct Sources {
+    bounds: Option<Arc<Bounds>>,
+    sight: Option<Arc<Sight>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfChecks {
+    outcome: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDeliveries {
+    event: &'static str,
+    end: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfQueue {
+    queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WaitingOn {
+    on: &'static str,
+}
+
+impl Metrics {
+    pub fn new(descriptors: Descriptors) -> Self {
+        let mut registry = Registry::with_prefix("uptime");
+        let (checks, deliveries, jobs) = (Family::default(), Family::default(), Family::default());
+        let (durations, late) = (Histogram::new(SECONDS), Histogram::new(SECONDS));
+        let now = Now::default();
+        registry.register(
+            "checks",
+            "Checks that were recorded, by outcome and failure class",
+            checks.clone(),
+        );
+        registry.register_with_unit(
+            "check_duration",
+            "How long a check took, from its start",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register_with_unit(
+            "check_late",
+            "How long after its slot a check began",
+            Unit::Seconds,
+            late.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Tries to deliver a notification, by event and end",
+            deliveries.clone(),
+        );
+        registry.register("jobs", "Jobs that were settled, by queue", jobs.clone());
+        registry.register("jobs_in_hand", "Jobs that are claimed and not settled", now.running.clone());
+        registry.register("checks_in_flight", "Checks that run", now.in_flight.clone());
+        registry.register(
+            "checks_waiting",
+            "Checks that were claimed and wait for their host or for descriptors",
+            now.waiting.clone(),
+        );
+        registry.register("blind", "1 while no witness answers: no failure counts", now.blind.clone());
+        registry.register("falling_behind", "1 while checks begin late", now.behind.clone());
+        registry.register("descriptors_open", "File descriptors in use", now.descriptors_open.clone());
+        registry.register(
+            "descriptors_limit",
+            "File descriptors that may be in use; 0 is unlimited",
+            now.descriptors_limit.clone(),
+        );
+        Self {
+            registry: Arc::new(registry),
+            checks,
+            durations,
+            late,
+            deliveries,
+            jobs,
+            now,
+            sources: Arc::default(),
+            turned: Arc::default(),
+            descriptors,
+        }
+    }
+
+    /// `observer`, with what it is told counted.
+    pub fn watch(&self, observer: Observer) -> Observer {
+        let metrics = self.clone();
+        Arc::new(move |activity| {
+            metrics.count(&activity);
+            observer(activity);
+        })
+    }
+
+    /// Where a round's checks say what is true at this moment.
+    pub fn look_at(&self, bounds: Arc<Bounds>, sight: Option<Arc<Sight>>) {
+        *lock(&self.sources) = Sources { bounds: Some(bounds), sight };
+    }
+
+    fn count(&self, activity: &Activity) {
+        match activity {
+            Activity::Checked { report, late, .. } => {
+                let class = report.failure.as_ref().map_or("", |failure| failure.class.as_str());
+                self.checks.get_or_create(&OfChecks { outcome: report.outcome().as_str(), class }).inc();
+                self.durations.observe(report.total.as_secs_f64());
+                self.late.observe(late.as_secs_f64());
+            }
+            Activity::Delivery { event, end, .. } => {
+                let end = match end {
+                    DeliveryEnd::Delivered { .. } => "delivered",
+                    DeliveryEnd::Retry { .. } => "retry",
+                    DeliveryEnd::Failed { .. } => "failed",
+                    DeliveryEnd::Muted => "muted",
+                };
+                self.deliveries.get_or_create(&OfDeliveries { event: event.as_str(), end }).inc();
+            }
+            Activity::Settled { queue, settled, in_hand } => {
+                self.jobs.get_or_create(&OfQueue { queue }).inc_by(*settled);
+                self.now.running.get_or_create(&OfQueue { queue }).set(number(*in_hand));
+            }
+            Activity::Turned { by } => {
+                lock(&self.turned).insert(by, Instant::now());
+            }
+            Activity::FallingBehind { .. } => {
+                self.now.behind.set(1);
+            }
+            Activity::KeepingUp => {
+                self.now.behind.set(0);
+            }
+            Activity::Opened { .. }
+            | Activity::Resolved { .. }
+            | Activity::Blind { .. }
+            | Activity::Seeing { .. }
+            | Activity::DatabaseAway { .. }
+            | Activity::DatabaseBack { .. } => {}
+        }
+    }
+
+    /// All of it, in the exposition format.
+    pub fn encode(&self) -> String {
+        let Now { in_flight, waiting, blind, descriptors_open, descriptors_limit, .. } = &self.now;
+        {
+            let sources = lock(&self.sources);
+            if let Some(load) = sources.bounds.as_ref().map(|bounds| bounds.load()) {
+                let value = |count: &AtomicUsize| number(count.load(Ordering::Relaxed));
+                in_flight.set(value(&load.running));
+                waiting.get_or_create(&WaitingOn { on: "host" }).set(value(&load.waiting_for_host));
+                waiting
+                    .get_or_create(&WaitingOn { on: "descriptors" })
+                    .set(value(&load.waiting_for_descriptors));
+            }
+            blind.set(sources.sight.as_ref().is_some_and(|sight| sight.is_blind()).into());
+        }
+        descriptors_open.set(number(descriptors::open().unwrap_or_default()));
+        descriptors_limit.set(number(self.descriptors.limit.unwrap_or_default()));
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// The loop that stands still, if one does.
+    pub fn stands_still(&self) -> Option<&'static str> {
+        lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by)
+    }
+
+    /// A loop has ended, and need not turn any more.
+    pub fn ended(&self, by: &str) {
+        lock(&self.turned).retain(|other, _| *other != by);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A count as a gauge has it.
+fn number(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
