@@ -115,7 +115,7 @@ async fn misbehave(mut stream: TcpStream, badness: Badness, chunk: Arc<Vec<u8>>)
         Badness::DripsItsHead => drip(&mut stream, b"HTTP/1.1 200 OK\r\nx-slow: ").await,
         Badness::DripsItsBody => drip(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await,
         Badness::EndlessHead => {
-            pour(&mut stream, b"HTTP/1.1 200 OK\r\n", b"x-more: and more and more\r\n").await
+            pour(&mut stream, b"HTTP/1.1 200 OK\r\n", b"x-more: and more and more\r\n").await;
         }
         Badness::EndlessChunks => {
             pour(&mut stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", &chunk).await;
