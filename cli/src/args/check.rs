@@ -299,7 +299,10 @@ mod tests {
 
     #[test]
     fn what_is_sent_has_the_escapes_of_c() {
-        assert_eq!(escaped(r"PING\r\n\\\x00\xfFä"), Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat().into()));
+        assert_eq!(
+            escaped(r"PING\r\n\\\x00\xfFä"),
+            Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat().into())
+        );
         for wrong in [r"\", r"\q", r"\x", r"\x0", r"\xä0", r"\x+1"] {
             assert!(escaped(wrong).is_err(), "{wrong}");
         }

@@ -300,7 +300,7 @@ impl Sight {
             group: None,
             tags: BTreeMap::new(),
         };
-        let Failure { class, message, expected, got } = Failure::new(FailureClass::Network, message);
+        let Failure { class, message, expected, got, .. } = Failure::new(FailureClass::Network, message);
         filter.wants(kind, &monitor).then(|| Event {
             kind,
             delivery_id: DeliveryId(Uuid::now_v7()),
