@@ -25,7 +25,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "uptime-engine",
             "uptime-postgres",
         ],
-        &["sqlx", "wasmtime", "reqwest", "hyper"],
+        &["sqlx", "wasmtime", "reqwest"],
     ),
     ("uptime-plugin-sdk", &[], &["tokio", "sqlx", "wasmtime", "clap"]),
     ("uptime-plugin-telegram", &["uptime-plugin-sdk"], &["tokio"]),

@@ -115,11 +115,11 @@ impl DeafTarget {
 
     /// One that is not deaf yet: it refuses.
     pub fn refusing() -> Self {
-        let (_reserved, address) = {
+        let (reserved, address) = {
             let _context = crate::runtime().enter();
             reserve(Ipv4Addr::LOCALHOST.into())
         };
-        Self { address, _reserved, full: None }
+        Self { address, _reserved: reserved, full: None }
     }
 
     /// Does not answer from now on.

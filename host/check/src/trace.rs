@@ -95,7 +95,7 @@ impl Trace {
                 (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
             }
             Step::Tunnel { proxy, target } => {
-                *self.hop.phases.connect.get_or_insert_default() += waited.unwrap_or_default();
+                *self.hop.phases.connect.get_or_insert_default() += since.elapsed();
                 (
                     FailureClass::ConnectTimeout,
                     format!("the proxy `{proxy}` did not connect to {target} within {limit}"),

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn what_waited_can_still_run_to_its_end() {
         assert_eq!(patience(s(30), s(90)), s(55));
-        assert_eq!(deadline(s(30), s(90) - patience(s(30), s(90))), Some(s(30)));
+        assert_eq!(deadline(s(30), s(90).saturating_sub(patience(s(30), s(90)))), Some(s(30)));
         assert_eq!(patience(s(30), s(20)), PATIENCE_LEAST);
     }
 

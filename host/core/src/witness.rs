@@ -174,6 +174,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn an_answer_is_newer_than_the_failures_beginning() {
         let began = Instant::now();
         let after = |ms| began + Duration::from_millis(ms);

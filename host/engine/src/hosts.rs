@@ -54,22 +54,18 @@ impl Bounds {
         let semaphore = self.host(&host);
         // From here on somebody cleans up after it, wherever the wait is broken off.
         let mut at_host = AtHost { bounds: Arc::clone(self), host, permit: None };
-        at_host.permit = match Arc::clone(&semaphore).try_acquire_owned() {
-            Ok(permit) => {
-                drop(semaphore);
-                Some(permit)
-            }
-            Err(_) => {
-                let (_parked, _waits) = (parking.park(), Counted::one(&self.load.waiting_for_host));
-                semaphore.acquire_owned().await.ok()
-            }
+        at_host.permit = if let Ok(permit) = Arc::clone(&semaphore).try_acquire_owned() {
+            drop(semaphore);
+            Some(permit)
+        } else {
+            let (_parked, _waits) = (parking.park(), Counted::one(&self.load.waiting_for_host));
+            semaphore.acquire_owned().await.ok()
         };
-        let at_once = match Arc::clone(&self.at_once).try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) => {
-                let _waits = Counted::one(&self.load.waiting_for_descriptors);
-                Arc::clone(&self.at_once).acquire_owned().await.ok()
-            }
+        let at_once = if let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() {
+            Some(permit)
+        } else {
+            let _waits = Counted::one(&self.load.waiting_for_descriptors);
+            Arc::clone(&self.at_once).acquire_owned().await.ok()
         };
         self.load.running.fetch_add(1, Ordering::Relaxed);
         Running { at_host, _at_once: at_once }
@@ -77,13 +73,12 @@ impl Bounds {
 
     fn host(&self, host: &str) -> Arc<Semaphore> {
         let mut hosts = self.lock();
-        match hosts.get(host) {
-            Some(semaphore) => Arc::clone(semaphore),
-            None => {
-                let semaphore = Arc::new(Semaphore::new(self.per_host));
-                hosts.insert(host.to_owned(), Arc::clone(&semaphore));
-                semaphore
-            }
+        if let Some(semaphore) = hosts.get(host) {
+            Arc::clone(semaphore)
+        } else {
+            let semaphore = Arc::new(Semaphore::new(self.per_host));
+            hosts.insert(host.to_owned(), Arc::clone(&semaphore));
+            semaphore
         }
     }
 
@@ -173,7 +168,7 @@ mod tests {
         let (bounds, parking) = (Arc::new(Bounds::new(2, 10)), Parking::default());
         let (slow, other) = (spec("tcp://192.0.2.1:1"), spec("tcp://192.0.2.2:1"));
         let first = bounds.enter(&slow, &parking).await;
-        let _second = bounds.enter(&spec("ping://192.0.2.1"), &parking).await;
+        let second = bounds.enter(&spec("ping://192.0.2.1"), &parking).await;
         let mut third = Box::pin(bounds.enter(&slow, &parking));
         assert!((&mut third).now_or_never().is_none());
         assert_eq!((parking.parked(), bounds.load().waiting_for_host.load(Ordering::Relaxed)), (1, 1));
@@ -183,7 +178,7 @@ mod tests {
         let third = third.now_or_never();
         assert!(third.is_some() && parking.parked() == 0);
         assert_eq!(bounds.load().running.load(Ordering::Relaxed), 3);
-        drop((_second, third, elsewhere));
+        drop((second, third, elsewhere));
         assert!(bounds.lock().is_empty(), "nothing is remembered of a host where nobody is");
         assert_eq!(bounds.load().running.load(Ordering::Relaxed), 0);
     }

@@ -202,7 +202,6 @@ impl Sight {
         loop {
             let answer = answers.borrow_and_update().clone();
             let said = match answer {
-                None => Ok(()),
                 Some(Answer { verdict: Verdict::CannotTell(why), .. }) => {
                     if !std::mem::replace(&mut cannot_tell, true) {
                         warn!(why, "no witness can be asked: every failure counts");
@@ -216,7 +215,7 @@ impl Sight {
                 Some(Answer { verdict: Verdict::Sees(by), .. }) if told != Some(false) => {
                     self.say_seeing(store, observer, &by).await.map(|()| told = Some(false))
                 }
-                Some(_) => Ok(()),
+                Some(_) | None => Ok(()),
             };
             match said {
                 // Errors of the connection are logged where the queue is worked on.
@@ -224,7 +223,7 @@ impl Sight {
                 Ok(()) if answers.changed().await.is_err() => return,
                 Ok(()) => {
                     cannot_tell &=
-                        matches!(&*answers.borrow(), Some(Answer { verdict: Verdict::CannotTell(_), .. }))
+                        matches!(&*answers.borrow(), Some(Answer { verdict: Verdict::CannotTell(_), .. }));
                 }
             }
         }

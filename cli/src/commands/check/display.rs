@@ -139,7 +139,9 @@ fn block(checked: &Checked, width: usize) -> Vec<String> {
         trouble.got.iter().for_each(|got| say("got", got));
         // Of a short answer `got` has it all.
         let more = trouble.excerpt.as_ref().filter(|excerpt| trouble.got.as_ref() != Some(excerpt));
-        more.iter().for_each(|excerpt| say("excerpt", excerpt));
+        if let Some(excerpt) = more {
+            say("excerpt", excerpt);
+        }
     }
     say("seen", &evidence(checked).join(", "));
     if let [.., last] = report.hops.as_slice() {

@@ -17,7 +17,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec>
         "spacing",
         "From one echo to the next.",
         defaults.spacing,
-        &Span(MILLISECOND..=Duration::from_secs(60)),
+        &Span(MILLISECOND..=Duration::from_mins(1)),
     );
     let size = table.or("size", "Bytes of an echo.", defaults.size, &Integer(24..=1472));
     let loss_below = table.or(

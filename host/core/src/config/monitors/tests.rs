@@ -42,8 +42,8 @@ fn env(name: &str) -> SecretRef {
     SecretRef::Env { env: name.into() }
 }
 
-fn ms(number: u64) -> Option<Duration> {
-    Some(Duration::from_millis(number))
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn each_key_of_http_reads() {
     assert_eq!(expect.http_version, [HttpVersion::Http11, HttpVersion::Http2]);
     assert_eq!(expect.tls_version, Some(TlsVersion::Tls13));
     assert_eq!(expect.certificate_days, CertificateDays { warning: Some(21), critical: Some(7) });
-    assert_eq!((expect.latency_below, expect.degraded_above), (ms(2_000), ms(1_000)));
+    assert_eq!((expect.latency_below, expect.degraded_above), (Some(ms(2_000)), Some(ms(1_000))));
 
     let spec = http(
         "url = \"https://a.example/\"\nauth = { bearer = { env = \"TOKEN\" } }\nip = \"all\"\nresolver = \"[2001:db8::53]:5353\"",
@@ -156,7 +156,7 @@ fn each_key_of_tcp_reads() {
     assert_eq!(spec.expect, Some(ExpectedBytes::Text("221".into())));
     assert_eq!(spec.tls_version, Some(TlsVersion::Tls12));
     assert_eq!(spec.certificate_days, CertificateDays { warning: Some(30), critical: None });
-    assert_eq!((spec.latency_below, spec.degraded_above), (ms(2_000), ms(500)));
+    assert_eq!((spec.latency_below, spec.degraded_above), (Some(ms(2_000)), Some(ms(500))));
     assert_eq!(spec.lookup.resolver, "192.0.2.53:53".parse().ok());
 
     assert_eq!(tcp("tls = true").tls, Some(TlsSpec::default()));
@@ -183,8 +183,11 @@ fn each_key_of_ping_reads() {
     );
     assert_eq!((spec.count, spec.spacing, spec.size), (10, Duration::from_millis(100), 1000));
     assert_eq!((spec.loss_below, spec.loss_degraded), (50, Some(20)));
-    assert_eq!((spec.latency_below, spec.degraded_above), (ms(100), ms(50)));
-    assert_eq!((spec.min_below, spec.max_below, spec.jitter_below), (ms(40), ms(400), ms(30)));
+    assert_eq!((spec.latency_below, spec.degraded_above), (Some(ms(100)), Some(ms(50))));
+    assert_eq!(
+        (spec.min_below, spec.max_below, spec.jitter_below),
+        (Some(ms(40)), Some(ms(400)), Some(ms(30)))
+    );
 }
 
 /// What is said of a monitor, each with its level.
@@ -198,6 +201,7 @@ fn said(text: &str) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn keys_that_contradict_each_other_are_named_both() {
     let web = "type = \"http\"\nurl = \"https://a.example/\"\n";
     let plain = "type = \"http\"\nurl = \"http://a.example/\"\nredirects = 0\n";
