@@ -95,6 +95,22 @@ fn a_witness_that_refuses_proves_the_network() {
 }
 
 #[test]
+fn a_notice_that_does_not_get_out_of_a_blind_host_keeps_its_tries() {
+    let (target, mut witness, sink) = (DeafTarget::start(), DeafTarget::start(), WebhookSink::start());
+    sink.close();
+    let installation = Installation::new();
+    let queue = "[queues.notifications]\ntries = 1\nbackoff = \"200ms\"\n\n";
+    installation.apply(&format!("{queue}{}", file(&target, &[witness.url()], &sink)));
+    let _workers = installation.start(["worker", "all"]);
+    installation.wait_for("SELECT count(*) >= 3 FROM delivery_attempts WHERE outcome = 'transient'", "t");
+    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    sink.open();
+    assert_eq!(types(&block_on(sink.wait_for(1))), ["blind"]);
+    witness.refuse();
+    assert_eq!(types(&block_on(sink.wait_for(2))), ["blind", "seeing"]);
+}
+
+#[test]
 fn what_one_worker_leaves_blind_the_next_one_sees() {
     let (target, mut witness, sink) = (DeafTarget::start(), DeafTarget::start(), WebhookSink::start());
     let installation = Installation::new();

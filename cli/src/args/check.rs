@@ -22,7 +22,7 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
     /// How long each check may take [default: 10s, or what the file says of the monitor]
-    #[arg(long, value_name = "D", value_parser = duration)]
+    #[arg(long, value_name = "D", value_parser = timeout)]
     pub timeout: Option<Duration>,
     /// Check so often, one line each, and sum it up
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -264,6 +264,16 @@ fn certificate_days(text: &str) -> Result<CertificateDays, String> {
             Err("people are warned first: the first number is the larger one".into())
         }
         _ => Ok(CertificateDays { warning, critical }),
+    }
+}
+
+/// As long as the file lets a check take.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration(text)?;
+    if (Duration::from_millis(100)..=Duration::from_mins(10)).contains(&timeout) {
+        Ok(timeout)
+    } else {
+        Err("a check takes from `100ms` to `10m`".into())
     }
 }
 

@@ -68,8 +68,11 @@ pub(crate) async fn run(
 fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
     let failure = |limit: Duration| {
         let (took, limit) = (duration::format(total), duration::format(limit));
-        Failure::new(FailureClass::Latency, format!("`{target}` took {took}, and {limit} is too long"))
-            .with(format!("below {limit}"), took)
+        Failure::new(
+            FailureClass::Latency,
+            format!("`{target}` took {took}, and should take less than {limit}"),
+        )
+        .with(format!("below {limit}"), took)
     };
     if let Some(limit) = spec.latency_below.filter(|limit| total >= *limit) {
         return Err(failure(limit));

@@ -24,6 +24,7 @@ pub use diagnostic::{Diagnostic, Level};
 pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
 pub use reference::{KeyDoc, reference};
+pub use takes::near;
 
 use crate::channel::Channel;
 use crate::check::printable;

@@ -1,6 +1,6 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
-use crate::worker::{End, Finished, Handler, by_subject, warn_of_lost_leases};
+use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::SignedDuration;
 use std::collections::HashMap;
@@ -22,7 +22,8 @@ use uuid::Uuid;
 /// How many deliveries of one channel run at once in a process: a channel that hangs holds no more slots than these.
 const PER_CHANNEL: usize = 4;
 
-/// How old news may become while a provider asks for patience or its plugin is in quarantine, which uses up no try.
+/// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
+/// which uses up no try.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Delivers notifications and records each try.
@@ -173,15 +174,22 @@ impl Deliveries {
         self.tries == 0 || attempts < self.tries
     }
 
-    /// What follows from an error: the class alone decides, and for a provider that asks for patience how old the news is.
-    fn end_of(&self, attempts: u32, age: SignedDuration, failure: &DeliveryError) -> DeliveryEnd {
+    /// What follows from an error: the class alone decides, and for what is to be waited for how old the news is.
+    fn end_of(
+        &self,
+        attempts: u32,
+        age: SignedDuration,
+        failure: &DeliveryError,
+        is_blind: bool,
+    ) -> DeliveryEnd {
         let error = printable(&failure.to_string(), 1_000);
         let notifier = match failure {
             DeliveryError::Notifier(error) => Some(error),
             DeliveryError::Setting { .. } => None,
         };
         // Old news have their tries left, or a `retry` by hand on the next morning would be a single one.
-        let patient = age < PATIENCE && notifier.is_some_and(NotifierError::asks_for_patience);
+        let waits = is_blind || notifier.is_some_and(NotifierError::asks_for_patience);
+        let patient = age < PATIENCE && waits;
         if failure.class() == ErrorClass::Transient && (patient || self.may_retry(attempts)) {
             let provider = notifier.and_then(NotifierError::retry_after);
             let after = delivery_delay(&self.backoff, attempts, provider, random());
@@ -193,7 +201,20 @@ impl Deliveries {
         DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
     }
 
-    fn try_of<'a>(&self, finished: &'a Finished<Told>) -> Option<(&'a DueDelivery, DeliveryTry)> {
+    /// Whether this host is known to have no network, where that could be why one of these did not get out.
+    async fn is_blind(&self, finished: &[Finished<Told>]) -> Result<bool, StoreError> {
+        let could_be = finished.iter().any(|finished| match &finished.end {
+            End::Done(Told::Tried { result: Err(failure), .. }) => failure.class() == ErrorClass::Transient,
+            _ => false,
+        });
+        Ok(could_be && self.store.blind_since(&host_name()).await?.is_some())
+    }
+
+    fn try_of<'a>(
+        &self,
+        finished: &'a Finished<Told>,
+        is_blind: bool,
+    ) -> Option<(&'a DueDelivery, DeliveryTry)> {
         let claim = finished.job.claim;
         let (due, end, outcome, status, message) = match &finished.end {
             End::Done(Told::Muted(due)) => (due, DeliveryEnd::Muted, "muted", None, None),
@@ -214,7 +235,12 @@ impl Deliveries {
                 };
                 (
                     due,
-                    self.end_of(claim.attempts, finished.started_at.duration_since(due.event.at), failure),
+                    self.end_of(
+                        claim.attempts,
+                        finished.started_at.duration_since(due.event.at),
+                        failure,
+                        is_blind,
+                    ),
                     outcome,
                     None,
                     Some(printable(&failure.to_string(), 1_000)),
@@ -344,7 +370,8 @@ impl Handler for Deliveries {
             let ours = self.store.fail_notifications(&failures).await?;
             warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|(_, failure)| failure), &ours);
         }
-        let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished)).collect();
+        let is_blind = self.is_blind(finished).await?;
+        let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished, is_blind)).collect();
         self.record(&tries).await?;
         Ok(gone)
     }

@@ -96,6 +96,11 @@ impl Sight {
         self.answers.borrow().as_ref().is_some_and(|answer| matches!(answer.verdict, Verdict::Blind(_)))
     }
 
+    /// Whether nobody needs to ask before a check fails: they answered when they were asked last.
+    fn is_settled(&self) -> bool {
+        self.answers.borrow().as_ref().is_none_or(|answer| matches!(answer.verdict, Verdict::Sees(_)))
+    }
+
     /// The report of a check that began at `began`, as it is to be judged: a failure that says nothing about its target is
     /// ours. Has its answer by `deadline`.
     pub(crate) async fn confirm(
@@ -154,7 +159,8 @@ impl Sight {
         let mut last: Option<Instant> = None;
         loop {
             let is_wanted = |after: &Instant| last.is_none_or(|last| last < *after);
-            let again = if self.is_blind() { BLIND_EVERY } else { Duration::MAX };
+            // Also when they could not be asked: that we see again is told when one answers, and not before.
+            let again = if self.is_settled() { Duration::MAX } else { BLIND_EVERY };
             tokio::select! {
                 _ = wanted.wait_for(is_wanted) => {}
                 () = sleep(again) => {}

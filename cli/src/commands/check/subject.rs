@@ -30,8 +30,15 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>
             Err(error) => {
                 // A name has no scheme.
                 let found = if typed.contains("://") { None } else { named(global, typed, &mut monitors)? };
-                let monitor = found
-                    .ok_or_else(|| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint()))?;
+                let monitor = found.ok_or_else(|| {
+                    let unknown = CommandError::new(Exit::Usage, error.to_string());
+                    let names: Vec<&str> =
+                        monitors.iter().flatten().map(|monitor: &Monitor| monitor.name.as_str()).collect();
+                    match uptime_core::config::near(typed, names.iter().copied()) {
+                        Some(near) => unknown.hint(near),
+                        None => unknown.hint(error.hint()),
+                    }
+                })?;
                 let timeout = args.timeout.unwrap_or(monitor.policy.timeout);
                 Subject { shown: monitor.name, spec: monitor.check, timeout }
             }

@@ -61,7 +61,8 @@ pub(super) fn chain(ders: &[CertificateDer<'_>], is_root: impl Fn(&[u8]) -> bool
     chain
 }
 
-/// Follows the issuers from the target's own certificate to a trusted one, or as far as the chain goes.
+/// Follows the issuers from the target's own certificate to a trusted one, or as far as the chain goes. An issuer that was
+/// signed anew may be there twice; the one that ends last is the one that a verifier takes when the other is over.
 fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
     let mut next = (!chain.is_empty()).then_some(0);
     while let Some(index) = next {
@@ -70,7 +71,9 @@ fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
         next = if is_root(issuer) {
             None
         } else {
-            chain.iter().position(|other| !other.certificate.counts && other.subject == *issuer)
+            let named = |other: &&Read| !other.certificate.counts && other.subject == *issuer;
+            let last_to_end = chain.iter().filter(named).map(|other| other.certificate.not_after).max();
+            chain.iter().position(|other| named(&other) && Some(other.certificate.not_after) == last_to_end)
         };
     }
 }
@@ -144,4 +147,30 @@ fn hexadecimal(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+
+    #[test]
+    fn of_an_issuer_that_was_signed_anew_the_old_certificate_does_not_count() {
+        let authority = |year| {
+            let mut params = CertificateParams::new(Vec::new()).expect("no names");
+            params.distinguished_name.push(DnType::CommonName, "between");
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.not_after = date_time_ymd(year, 1, 1);
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+        };
+        let (old, new) = (authority(2021), authority(2040));
+        let own = CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
+        let own = own.signed_by(&KeyPair::generate().expect("a key"), &new).expect("a certificate");
+        for ders in [[&**own.der(), old.der(), new.der()], [&**own.der(), new.der(), old.der()]] {
+            let ders = ders.map(|der| CertificateDer::from(der.to_vec()));
+            let counting = chain(&ders, |_| false).into_iter().filter(|read| read.certificate.counts);
+            let years: Vec<_> = counting.skip(1).map(|read| read.certificate.not_after.to_string()).collect();
+            assert!(years[0].starts_with("2040"), "{years:?}");
+        }
+    }
 }

@@ -3,9 +3,11 @@
 use super::diagnostic::Notes;
 use super::table::Table;
 use super::takes::{Integer, Item, List, Refusal, Takes, quoted};
+use crate::address::{self, AddressClass};
 use crate::check::printable;
 use crate::monitor::CheckSpec;
 use crate::target;
+use std::net::IpAddr;
 
 /// What the file says of all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +69,36 @@ impl Takes for Target {
             let message = format!("`{}` takes {}, without a user", item.key, self.words());
             return Err(Refusal::Value(message, Some("leave out what comes before the `@`".into())));
         }
-        target::parse(text).map_err(|error| {
+        let spec = target::parse(text).map_err(|error| {
             Refusal::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
-        })
+        })?;
+        if stays_here(&spec) {
+            let message = format!(
+                "the witness `{}` is this machine, which answers without any network",
+                printable(text, 80)
+            );
+            notes.warning(
+                item.span(),
+                message,
+                Some("name something beyond it, such as a router or a name server".into()),
+            );
+        }
+        Ok(spec)
+    }
+}
+
+/// Whether a witness would answer although nothing left this machine.
+fn stays_here(witness: &CheckSpec) -> bool {
+    let host = match witness {
+        CheckSpec::Http(http) => http.url.host_str().unwrap_or_default(),
+        CheckSpec::Tcp(tcp) => &tcp.host,
+        CheckSpec::Ping(ping) => &ping.host,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
+    match host.parse::<IpAddr>() {
+        Ok(address) => {
+            matches!(address::classify(address), AddressClass::Loopback | AddressClass::Unspecified)
+        }
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
 }

@@ -156,7 +156,7 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The hint for a wrong word, if a right one is near.
-pub(super) fn near<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
+pub fn near<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
     const LONGEST: usize = 100;
     let wrong: String = wrong.chars().take(LONGEST + 1).collect::<String>().to_lowercase();
     let length = wrong.chars().count();
