@@ -134,7 +134,7 @@ impl Request {
         match classes.find(|(_, class)| class.never_allowed()) {
             Some((address, class)) => {
                 let message = format!(
-                    "redirected to {}, whose address {address} is {}",
+                    "redirected to {}, whose address {address} ({}) is none that a redirect may lead to",
                     shown(&self.url),
                     class.as_str()
                 );

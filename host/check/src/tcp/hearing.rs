@@ -93,7 +93,7 @@ impl Hearing {
         let (target, what) = (&self.target, self.what);
         if self.heard().bytes.is_empty() {
             let message = format!("`{target}`: connected, and {what} did not come within {limit}");
-            return Failure::new(FailureClass::FirstByteTimeout, message);
+            return Failure::new(FailureClass::FirstByteTimeout, message).with(&self.expected, "nothing");
         }
         self.other(
             FailureClass::BodyTimeout,

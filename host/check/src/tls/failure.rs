@@ -252,6 +252,14 @@ impl Attempt<'_> {
                 let message = format!("`{host}` speaks another protocol over TLS than was asked for");
                 Failure::new(FailureClass::TlsHandshake, message).with(self.protocols, "none of them")
             }
+            // What servers say, each in its own way, who have nothing for the name that they were asked for.
+            Alert::AccessDenied | Alert::InternalError if !self.answered => {
+                let message = format!(
+                    "`{host}` ended the TLS handshake before it showed a certificate: perhaps it has none for `{}`",
+                    self.name
+                );
+                Failure::new(FailureClass::TlsHandshake, message).with("a certificate", alert_name(alert))
+            }
             alert => {
                 let message = format!("`{host}` ended the TLS handshake: `{}`", alert_name(alert));
                 Failure::new(FailureClass::TlsHandshake, message)

@@ -18,6 +18,7 @@ mod target;
 mod tcp;
 mod tls;
 mod trust;
+mod zoo;
 
 use std::time::{Duration, Instant};
 use uptime_check::Checker;

@@ -13,8 +13,8 @@ use uptime_core::check::FailureClass;
 use uptime_core::monitor::{CheckSpec, PingSpec};
 use uptime_tests::{DnsQuestion, DnsReply, NameServer};
 
-/// Runs the ignored test `name` in a namespace that `script` has prepared.
-fn run_inside(name: &str, script: &str) {
+/// Runs the ignored test `name` (its path in this program) in a namespace that `script` has prepared.
+pub(crate) fn run_inside(name: &str, script: &str) {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-ec", script]);
@@ -33,7 +33,7 @@ fn run_inside(name: &str, script: &str) {
         ip link set probe0 up && ip link set probe1 up
         echo 50 > /proc/sys/net/ipv4/neigh/probe0/retrans_time_ms
         echo 50 > /proc/sys/net/ipv6/neigh/probe0/retrans_time_ms";
-    let run = format!("exec timeout 60 \"$PROGRAM\" --exact namespace::{name} --ignored --nocapture");
+    let run = format!("exec timeout 60 \"$PROGRAM\" --exact {name} --ignored --nocapture");
     let output = unshare(&format!("{prepare}\n{script}\n{run}")).output().expect("it starts");
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -46,12 +46,12 @@ fn ping(host: &str) -> CheckSpec {
 
 #[test]
 fn what_is_unreachable_is_known_at_once_with_a_datagram_socket() {
-    run_inside("the_unreachable", "echo '0 0' > /proc/sys/net/ipv4/ping_group_range");
+    run_inside("namespace::the_unreachable", "echo '0 0' > /proc/sys/net/ipv4/ping_group_range");
 }
 
 #[test]
 fn what_is_unreachable_is_known_at_once_with_a_raw_socket() {
-    run_inside("the_unreachable", "");
+    run_inside("namespace::the_unreachable", "");
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn the_unreachable() {
 #[test]
 fn the_systems_resolver_gets_a_second_opinion() {
     run_inside(
-        "the_system",
+        "namespace::the_system",
         "mount -t tmpfs none /mnt
         printf 'nameserver 127.0.0.1\\nsearch lan\\noptions timeout:1 attempts:1\\n' > /mnt/resolv.conf
         printf 'hosts: files dns\\n' > /mnt/nsswitch.conf

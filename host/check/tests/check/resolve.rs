@@ -10,7 +10,8 @@ use uptime_tests::{DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-fn tcp(host: &str, port: u16, ip: IpFamily, resolver: SocketAddr) -> CheckSpec {
+/// A TCP check whose name is looked up at `resolver`.
+pub(crate) fn tcp(host: &str, port: u16, ip: IpFamily, resolver: SocketAddr) -> CheckSpec {
     CheckSpec::Tcp(TcpSpec {
         lookup: Lookup { ip, resolver: Some(resolver) },
         ..uptime_core::target::tcp(host.into(), port)
@@ -22,7 +23,7 @@ async fn up() -> Target {
 }
 
 /// A name server that works, and says `reply` to whatever is not about the root.
-fn working(reply: impl Fn(&DnsQuestion) -> DnsReply + Send + Sync + 'static) -> NameServer {
+pub(crate) fn working(reply: impl Fn(&DnsQuestion) -> DnsReply + Send + Sync + 'static) -> NameServer {
     NameServer::start(move |question| match question.name.as_str() {
         "." => DnsReply::root(),
         _ => reply(question),

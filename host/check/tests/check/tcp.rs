@@ -1,7 +1,7 @@
 //! The TCP check.
 
-use crate::target::{Target, black_hole, refusing};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use crate::target::Target;
+use crate::{PATIENT, assert_failed, assert_up, check};
 use std::future::pending;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
@@ -38,21 +38,6 @@ async fn no_port_is_left_behind() {
     .await;
     assert_up(&check(&tcp("127.0.0.1", target.address.port(), IpFamily::Any), PATIENT).await);
     assert_eq!(ends.recv().await, Some(Err(std::io::ErrorKind::ConnectionReset)));
-}
-
-#[tokio::test]
-async fn refused() {
-    let (_socket, address) = refusing();
-    let report = check(&tcp("127.0.0.1", address.port(), IpFamily::Any), PATIENT).await;
-    assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
-}
-
-#[tokio::test]
-async fn no_answer() {
-    let (_socket, _queued, address) = black_hole().await;
-    let report = check(&tcp("127.0.0.1", address.port(), IpFamily::Any), SHORT).await;
-    let message = format!("connecting to {address}: no answer within 400ms");
-    assert_failed(&report, FailureClass::ConnectTimeout, &message);
 }
 
 #[tokio::test]

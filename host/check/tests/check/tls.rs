@@ -1,11 +1,8 @@
-//! TLS: what is trusted, and each fault of a certificate or a handshake.
+//! TLS: what is trusted, and handshakes. The faults of certificates are in the zoo.
 
 use crate::target::{Target, answer, read_request};
 use crate::{PATIENT, SHORT, assert_failed, assert_up, check_with};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -131,101 +128,6 @@ async fn every_handshake_shows_the_certificate() {
 }
 
 #[tokio::test]
-async fn an_unknown_issuer() {
-    for (name, message) in [
-        (
-            "another",
-            "the certificate of `127.0.0.1` comes from `CN=another`, which is not trusted here and was not sent along: probably an intermediate certificate is missing",
-        ),
-        // As when an authority was made anew under its old name.
-        ("trusted", "the certificate of `127.0.0.1` is not signed by `CN=trusted`, whose name it bears"),
-    ] {
-        let certified = Authority::new(name).issue(&params(&["127.0.0.1"]));
-        let target = serving(certified, rustls::ALL_VERSIONS).await;
-        let report = check(&Authority::new("trusted").checker(), &target).await;
-        assert_failed(&report, FailureClass::TlsUnknownIssuer, message);
-        assert!(report.phases().tls.is_some() && report.status_code().is_none());
-    }
-}
-
-#[tokio::test]
-async fn a_self_signed_certificate() {
-    let target = serving(self_signed(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
-    let report = check(&Authority::new("trusted").checker(), &target).await;
-    let message = "the certificate of `127.0.0.1` is self-signed, and not trusted here";
-    assert_failed(&report, FailureClass::TlsSelfSigned, message);
-}
-
-#[tokio::test]
-async fn a_self_signed_authority_as_a_server() {
-    let mut params = params(&["127.0.0.1"]);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let target = serving(self_signed(&params), rustls::ALL_VERSIONS).await;
-    let report = check(&Authority::new("trusted").checker(), &target).await;
-    let message = "the certificate of `127.0.0.1` is self-signed, and not trusted here";
-    assert_failed(&report, FailureClass::TlsSelfSigned, message);
-}
-
-#[tokio::test]
-async fn an_expired_certificate_and_one_of_the_future() {
-    let authority = Authority::new("trusted");
-    for (from, to, class, message) in [
-        (
-            2019,
-            2020,
-            FailureClass::TlsExpired,
-            "the certificate of `127.0.0.1` expired on 2020-01-01T00:00:00Z",
-        ),
-        (
-            4000,
-            4001,
-            FailureClass::TlsNotYetValid,
-            "the certificate of `127.0.0.1` is not valid before 4000-01-01T00:00:00Z",
-        ),
-    ] {
-        let mut params = params(&["127.0.0.1"]);
-        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
-        let target = serving(authority.issue(&params), rustls::ALL_VERSIONS).await;
-        assert_failed(&check(&authority.checker(), &target).await, class, message);
-    }
-}
-
-#[tokio::test]
-async fn another_name() {
-    let authority = Authority::new("trusted");
-    let target =
-        serving(authority.issue(&params(&["other.example", "127.0.0.2"])), rustls::ALL_VERSIONS).await;
-    let report = check(&authority.checker(), &target).await;
-    assert_failed(&report, FailureClass::TlsWrongName, "the certificate of `127.0.0.1` is for another name");
-    let failure = report.failure.expect("asserted above");
-    assert_eq!(failure.expected.as_deref(), Some("127.0.0.1"));
-    assert_eq!(failure.got.as_deref(), Some("other.example, 127.0.0.2"));
-}
-
-#[tokio::test]
-async fn plain_http_on_a_tls_port() {
-    let target = Target::raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 4096]).await;
-        let _ = stream.write_all(answer("400 Bad Request", "", "").as_bytes()).await;
-    })
-    .await;
-    let report = check(&Authority::new("trusted").checker(), &target).await;
-    let message = "`127.0.0.1` does not speak TLS on this port";
-    assert_failed(&report, FailureClass::TlsHandshake, message);
-}
-
-#[tokio::test]
-async fn closed_in_the_handshake() {
-    let target = Target::raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 4096]).await;
-    })
-    .await;
-    let report = check(&Authority::new("trusted").checker(), &target).await;
-    let message = "the TLS handshake with `127.0.0.1` broke off: connection closed";
-    assert_failed(&report, FailureClass::TlsHandshake, message);
-}
-
-#[tokio::test]
 async fn hangs_in_the_handshake() {
     let target = Target::raw(|mut stream| async move {
         read_request(&mut stream).await;
@@ -236,28 +138,6 @@ async fn hangs_in_the_handshake() {
     let message = "the TLS handshake with `127.0.0.1` did not end within 400ms";
     assert_failed(&report, FailureClass::TlsTimeout, message);
     assert!(report.phases().tls.is_some());
-}
-
-#[tokio::test]
-async fn https_does_not_go_down_to_http() {
-    let authority = Authority::new("trusted");
-    let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
-    let plain = Target::answering(|_| answer("200 OK", "", "")).await;
-    let location = plain.url("/").to_string();
-    let redirect = answer("301 Moved Permanently", &format!("location: {location}\r\n"), "");
-    let target = Target::raw(move |stream| {
-        let (acceptor, redirect) = (acceptor.clone(), redirect.clone());
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(redirect.as_bytes()).await;
-        }
-    })
-    .await;
-    let report = check(&authority.checker(), &target).await;
-    let message = format!("https://{}/ redirects to `{location}`, which gives up encryption", target.address);
-    assert_failed(&report, FailureClass::Redirect, &message);
-    assert!(plain.requests().is_empty());
 }
 
 #[tokio::test]

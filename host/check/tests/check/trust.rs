@@ -91,7 +91,8 @@ async fn without_verification_the_verdict_is_told_and_is_no_failure() {
     assert_up(&check(&checker, spec(&target, unverified)).await);
 }
 
-fn intermediate(
+/// An authority between `authority` and the servers, its certificate changed by `change`.
+pub(crate) fn intermediate(
     authority: &Authority,
     change: impl FnOnce(&mut CertificateParams),
 ) -> CertifiedIssuer<'static, KeyPair> {
@@ -103,7 +104,8 @@ fn intermediate(
     CertifiedIssuer::signed_by(params, key, &authority.issuer).expect("an authority")
 }
 
-fn issued_by(issuer: &CertifiedIssuer<'static, KeyPair>, params: &CertificateParams) -> Certified {
+/// A server's certificate and that of its issuer.
+pub(crate) fn issued_by(issuer: &CertifiedIssuer<'static, KeyPair>, params: &CertificateParams) -> Certified {
     let key = KeyPair::generate().expect("a key");
     let own = params.signed_by(&key, issuer).expect("a certificate");
     Certified { chain: vec![own.der().clone(), issuer.der().clone()], key }
@@ -246,7 +248,7 @@ async fn files_that_are_of_no_use_are_ours() {
 }
 
 /// A server that wants to know who comes, and trusts `clients`.
-async fn asking(
+pub(crate) async fn asking(
     certified: Certified,
     clients: &Authority,
     versions: &[&'static rustls::SupportedProtocolVersion],
@@ -339,7 +341,7 @@ async fn the_name_that_is_asked_for() {
 }
 
 /// Answers the greeting of a handshake with these bytes.
-async fn answering(bytes: &'static [u8]) -> Target {
+pub(crate) async fn answering(bytes: &'static [u8]) -> Target {
     Target::raw(move |mut stream| async move {
         let _ = stream.read(&mut [0; 4096]).await;
         let _ = stream.write_all(bytes).await;
@@ -349,7 +351,7 @@ async fn answering(bytes: &'static [u8]) -> Target {
 }
 
 /// A `ServerHello` of TLS 1.1 (or another version, by its last byte) with the cipher `TLS_RSA_WITH_AES_128_CBC_SHA`.
-fn server_hello(minor: u8) -> &'static [u8] {
+pub(crate) fn server_hello(minor: u8) -> &'static [u8] {
     let mut hello = vec![0x16, 3, minor, 0, 42, 2, 0, 0, 38, 3, minor];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
@@ -379,9 +381,9 @@ async fn versions_and_ciphers_of_yesterday() {
     let report = check(&checker, spec(&target, TlsSpec::default())).await;
     let message = "`127.0.0.1` says that it has no certificate for `127.0.0.1`";
     assert_failed(&report, FailureClass::TlsWrongName, message);
-    let target = answering(b"\x15\x03\x03\x00\x02\x02\x50").await;
+    let target = answering(b"\x15\x03\x03\x00\x02\x02\x32").await;
     let report = check(&checker, spec(&target, TlsSpec::default())).await;
-    let message = "`127.0.0.1` ended the TLS handshake: `internal_error`";
+    let message = "`127.0.0.1` ended the TLS handshake: `decode_error`";
     assert_failed(&report, FailureClass::TlsHandshake, message);
 }
 
