@@ -169,12 +169,16 @@ impl Resolver {
             Ok(said) => said,
             // Whose silence is it? The answer is for the one who cuts this off.
             Err(_) => {
-                tokio::join!(lookup, async {
-                    if self.works(server, left(deadline)).await {
-                        asked.set_works();
+                tokio::select! {
+                    // It came late, and at once is soon enough: nobody's silence is left to explain.
+                    said = &mut lookup => said,
+                    works = self.works(server, left(deadline)) => {
+                        if works {
+                            asked.set_works();
+                        }
+                        lookup.await
                     }
-                })
-                .0
+                }
             }
         };
         match said {

@@ -37,7 +37,7 @@ const PACKET_MAX_BYTES: usize = 2048;
 /// How often a send is tried again that failed: the error may be that of an echo to somebody else.
 const SEND_AGAIN: u8 = 4;
 
-/// How long a full send buffer is given to drain.
+/// How long a full send buffer is given to drain, and a socket to be rid of its errors.
 const BUFFER_WAIT: Duration = Duration::from_millis(1);
 
 /// How many packets are read before others get their turn.
@@ -170,7 +170,11 @@ impl Port {
                 // Not by the socket's readiness: after an error it says that it can be written to, whatever is true.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(BUFFER_WAIT).await,
                 // A socket has one place for errors, and gives it to whoever calls next.
-                Err(_) if failed < SEND_AGAIN => failed += 1,
+                // The wait lets the reader take those that are on their way, or the tries find one after another.
+                Err(_) if failed < SEND_AGAIN => {
+                    failed += 1;
+                    sleep(BUFFER_WAIT).await;
+                }
                 Err(error) => return Err(error),
             }
         }

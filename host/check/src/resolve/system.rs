@@ -11,7 +11,8 @@
 use super::server::{self, Trouble};
 use super::{Asked, Resolver, left, prefers_v6, trouble, zone};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use resolv_conf::{Config, ScopedIp};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -27,6 +28,9 @@ const DOMAINS_MAX: usize = 6;
 
 /// The longest that one name server is waited for, whatever `options timeout` says.
 const SERVER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The weight of an opinion that has addresses.
+const KNOWN: u8 = 3;
 
 impl Resolver {
     /// The addresses of `host` as this machine sees them: `/etc/hosts`, DNS and whatever else it is set to ask.
@@ -93,9 +97,9 @@ impl Resolver {
         // A line that is no good is passed over, as the C library does.
         let (config, _) = Config::parse_with_errors(&tokio::fs::read(&self.resolv_conf).await.ok()?);
         let names = candidates(host, &config);
-        // What is left of the time is for two questions.
+        // What is left of the time is for two questions, and for the connection after them.
         let wait = Duration::from_secs(config.timeout.into()).clamp(Duration::from_secs(1), SERVER_WAIT_MAX);
-        let wait = wait.min(left(deadline) / 2);
+        let wait = wait.min(left(deadline) / 3);
         let servers =
             config.nameservers.iter().filter_map(|ip| server_address(ip, self.server_port)).take(SERVERS_MAX);
         let opinions = servers.map(|server| {
@@ -109,7 +113,9 @@ impl Resolver {
                     Ok(Err(Trouble::Code(_) | Trouble::Unanswered(_))) => (0, None),
                     Ok(Err(trouble)) => (2, Some(Err(trouble::of_name(host, &trouble)))),
                     Ok(Ok(found)) => {
-                        (3, Some(Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())))
+                        let weight = if found.is_empty() { 2 } else { KNOWN };
+                        let found = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
+                        (weight, Some(Ok(found)))
                     }
                     Err(_) => {
                         if self.works(server, wait).await {
@@ -120,8 +126,18 @@ impl Resolver {
                 }
             }
         });
-        // Who knows the name is right, whatever the others say; who knows that there is none, next.
-        join_all(opinions).await.into_iter().max_by_key(|(weight, _)| *weight)?.1
+        let mut opinions = opinions.collect::<FuturesUnordered<_>>();
+        let mut weightiest = (0, None);
+        // Who knows the name is right, whatever the others say, so their silence does not hold it back; who knows that
+        // there is none, next.
+        while weightiest.0 < KNOWN
+            && let Some(opinion) = opinions.next().await
+        {
+            if opinion.0 > weightiest.0 {
+                weightiest = opinion;
+            }
+        }
+        weightiest.1
     }
 }
 
@@ -311,6 +327,19 @@ mod tests {
         let resolv_conf = "nameserver 127.0.0.3\nnameserver 127.0.0.4\nnameserver 127.0.0.5\n\
             nameserver 127.0.0.1\nsearch lan\n";
         assert_eq!(opinion(port, resolv_conf, PATIENT).await.0, None);
+    }
+
+    #[tokio::test]
+    async fn a_dead_name_server_does_not_hold_back_the_other_one() {
+        let record = DnsRecord::Address("db.lan".into(), IpAddr::from([192, 0, 2, 7]));
+        let knows = server(DnsReply::root(), DnsReply::Records(vec![record]));
+        let port = knows.address().port();
+        let _dead = NameServer::start_at(SocketAddr::from(([127, 0, 0, 2], port)), |_| DnsReply::Silence);
+        let began = Instant::now();
+        let resolv_conf = "nameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch lan\n";
+        let (said, _) = opinion(port, resolv_conf, Duration::from_secs(4)).await;
+        assert_eq!(said, Some(Ok(vec![SocketAddr::from(([192, 0, 2, 7], 0))])));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
     #[tokio::test]

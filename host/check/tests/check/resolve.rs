@@ -156,6 +156,22 @@ async fn a_lost_question_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_late_answer_does_not_wait_for_the_question_about_the_root() {
+    let target = up().await;
+    // Silent for more than half of the time, and always about the root.
+    let questions = std::sync::atomic::AtomicU32::new(0);
+    let server = NameServer::start(move |question| match question.name.as_str() {
+        "." => DnsReply::Silence,
+        _ if questions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => DnsReply::Silence,
+        _ => DnsReply::address(question, LOOPBACK),
+    });
+    let spec = tcp("shop.example", target.address.port(), IpFamily::V4, server.address());
+    let report = check(&spec, std::time::Duration::from_millis(1900)).await;
+    assert_up(&report);
+    assert!(report.total.as_millis() < 1600, "{report:?}");
+}
+
+#[tokio::test]
 async fn what_is_too_long_comes_over_tcp() {
     let target = up().await;
     let server = working(|question| match DnsReply::address(question, LOOPBACK) {
