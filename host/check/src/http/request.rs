@@ -42,6 +42,7 @@ const FRAMING: &[HeaderName] = &[CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSF
 /// What describes a body, and goes when the body goes.
 const OF_THE_BODY: &[HeaderName] = &[CONTENT_LANGUAGE, CONTENT_TYPE];
 
+#[derive(Clone)]
 pub(super) struct Request {
     /// Without userinfo.
     url: Url,
@@ -66,6 +67,7 @@ pub(super) enum Form {
     Http2,
 }
 
+#[derive(Clone)]
 struct Header {
     name: HeaderName,
     value: HeaderValue,
