@@ -93,7 +93,14 @@ impl Check<'_> {
             let marks = Arc::clone(&kept.marks);
             trace.hop.reused = true;
             (trace.hop.address, trace.hop.tls) = (kept.address, kept.tls.clone());
-            self.judge_tls(&about, trace)?;
+            // The target may have another certificate by now, so what would be told of this one is asked anew.
+            let told = trace.warnings.len();
+            if self.judge_tls(&about, trace).is_err() || trace.warnings.len() > told {
+                trace.warnings.truncate(told);
+                trace.hop_again();
+                let connection = self.open(request, &about, trace).await?;
+                return self.ask(connection, request, &about, trace).await;
+            }
             // A target that acknowledges and takes its time is waited for; one that does not even do that is gone, which
             // must be seen long before the deadline.
             marks.restart(self.deadline.saturating_duration_since(Instant::now()) / 4);
