@@ -42,6 +42,9 @@ use wire::Stream;
 /// How much of a body is read. What is beyond it is not judged, and a body without end ends here.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
+/// A larger body is judged off the tasks that run the checks, a few at a time.
+const LARGE_BODY_BYTES: usize = 64 * 1024;
+
 /// What the same in its plain form is called.
 const BEGINNING: &str = "the first MiB of the body";
 
@@ -90,7 +93,14 @@ impl Check<'_> {
             let marks = Arc::clone(&kept.marks);
             trace.hop.reused = true;
             (trace.hop.address, trace.hop.tls) = (kept.address, kept.tls.clone());
-            self.judge_tls(&about, trace)?;
+            // The target may have another certificate by now, so what would be told of this one is asked anew.
+            let told = trace.warnings.len();
+            if self.judge_tls(&about, trace).is_err() || trace.warnings.len() > told {
+                trace.warnings.truncate(told);
+                trace.hop_again();
+                let connection = self.open(request, &about, trace).await?;
+                return self.ask(connection, request, &about, trace).await;
+            }
             // A target that acknowledges and takes its time is waited for; one that does not even do that is gone, which
             // must be seen long before the deadline.
             marks.restart(self.deadline.saturating_duration_since(Instant::now()) / 4);
@@ -245,9 +255,29 @@ impl Check<'_> {
             self.means.pool.keep(self.key(request), connection);
         }
         if let Some(plain) = body {
-            judge.body(&plain, BEGINNING)?;
+            self.judge_body(&judge, plain, trace).await?;
         }
         judge.latency(total, trace)
+    }
+
+    /// Judges the body's text, where it keeps nobody else waiting.
+    async fn judge_body(&self, judge: &Judge<'_>, plain: Plain, trace: &mut Trace) -> Result<(), Failure> {
+        if plain.bytes.len() <= LARGE_BODY_BYTES {
+            return judge.body(&plain, BEGINNING);
+        }
+        let about = judge.request.subject();
+        trace.enter(Step::Judge(about.shown.clone()));
+        let broke_off = |_| about.failure(FailureClass::Resources, "the judgement of its body broke off");
+        let turn = Arc::clone(&self.means.judging).acquire_owned().await;
+        let turn = turn.map_err(|_| about.failure(FailureClass::Resources, "its body can't be judged"))?;
+        let (expect, request) = (judge.expect.clone(), judge.request.clone());
+        let patterns = Arc::clone(&self.means.patterns);
+        let judgement = tokio::task::spawn_blocking(move || {
+            // It ends when the work does, also when the check is cut off before.
+            let _turn = turn;
+            Judge { expect: &expect, request: &request, patterns: &patterns }.body(&plain, BEGINNING)
+        });
+        judgement.await.map_err(broke_off)?
     }
 
     /// Reads the body, as far as it matters, and judges its size. Gives it back when its text matters.

@@ -29,6 +29,7 @@ use rustls::RootCertStore;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use uptime_core::ErrorClass;
 use uptime_core::check::CheckReport;
@@ -36,6 +37,9 @@ use uptime_core::monitor::CheckSpec;
 
 /// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
 const TIMEOUT_MAX: Duration = Duration::from_hours(24);
+
+/// How many large bodies are judged at a time: each may take a core and, as JSON, a hundred times its size in memory.
+const LARGE_BODIES_AT_ONCE: usize = 2;
 
 /// Runs checks. Clones share what is worth sharing: the trusted certificates, the ping sockets, the bound on name
 /// lookups at once. One is enough for a process; it must be used inside one tokio runtime.
@@ -50,7 +54,9 @@ struct Means {
     tls: Tls,
     pinger: Pinger,
     pool: Pool,
-    patterns: Patterns,
+    patterns: Arc<Patterns>,
+    /// For those who judge a large body.
+    judging: Arc<Semaphore>,
 }
 
 /// Why there can be no [`Checker`].
@@ -89,7 +95,8 @@ impl Checker {
                 tls,
                 pinger: Pinger::new(),
                 pool: Pool::new(),
-                patterns: Patterns::default(),
+                patterns: Arc::default(),
+                judging: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
             }),
         }
     }

@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
     Answer(String, Arc<Marks>),
+    /// Our judgement of the body of this request's answer.
+    Judge(String),
     /// What we say to this target (`host:port`) to be taken.
     Send(String),
     /// A target's words, whose progress the hearing tells.
@@ -107,6 +109,10 @@ impl Trace {
                     FailureClass::TlsTimeout,
                     format!("the TLS handshake with `{name}` did not end within {limit}"),
                 )
+            }
+            Step::Judge(request) => {
+                let message = format!("{request}: this machine did not judge the body within {limit}");
+                return Failure::new(FailureClass::Resources, message);
             }
             Step::Send(target) => (
                 FailureClass::FirstByteTimeout,

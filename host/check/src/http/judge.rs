@@ -16,6 +16,9 @@ use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
 use url::Url;
 
+/// The largest body that is read as JSON, in its plain form: in memory it may take a hundred times as much.
+const JSON_MAX_BYTES: usize = 1024 * 1024;
+
 /// An answer under judgement.
 pub(super) struct Judge<'a> {
     pub(super) expect: &'a HttpExpect,
@@ -150,6 +153,11 @@ impl Judge<'_> {
     }
 
     fn json(&self, body: &Text<'_>, bytes: &[u8]) -> Result<(), Failure> {
+        if bytes.len() > JSON_MAX_BYTES {
+            let kib = JSON_MAX_BYTES / 1024;
+            let is = format!("is too large to be read as JSON: it has more than {kib} KiB");
+            return Err(self.about(body, &is, format!("JSON of at most {kib} KiB"), ""));
+        }
         let answer = serde_json::from_slice(bytes)
             .map_err(|error| self.about(body, &format!("is not JSON: {error}"), "JSON".to_owned(), ""))?;
         for condition in &self.expect.json {

@@ -35,7 +35,7 @@ fn is_wanted(rules: &[StatusRule], status: u16) -> bool {
 }
 
 /// The requests of a chain, by method and URL.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Chain {
     visited: Vec<(Method, Url)>,
 }

@@ -42,6 +42,7 @@ const FRAMING: &[HeaderName] = &[CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSF
 /// What describes a body, and goes when the body goes.
 const OF_THE_BODY: &[HeaderName] = &[CONTENT_LANGUAGE, CONTENT_TYPE];
 
+#[derive(Clone)]
 pub(super) struct Request {
     /// Without userinfo.
     url: Url,
@@ -66,6 +67,7 @@ pub(super) enum Form {
     Http2,
 }
 
+#[derive(Clone)]
 struct Header {
     name: HeaderName,
     value: HeaderValue,
@@ -94,6 +96,11 @@ impl Request {
         // Neither can fail: an http URL has a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
+        secrets.extend(
+            url.query_pairs().filter(|(_, value)| value.len() >= 6).map(|(_, value)| Secret::new(&*value)),
+        );
+        // The longest first, or a part that is replaced hides the whole.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
         Ok(Self { origin: url.origin(), chain: Chain::default(), url, method, headers, body, secrets })
     }
@@ -108,6 +115,14 @@ impl Request {
         let url = redirect::target(&self.url, location, downgrade)?;
         let (method, with_body) = redirect::method(status, &self.method);
         self.chain.go(&self.shown(), (&self.method, &self.url), (&method, &url))?;
+        if with_body && !self.body.is_empty() && url.origin() != self.origin {
+            let message = format!(
+                "{} would take the request's body to another origin, `{}`",
+                self.shown(),
+                shown(&url)
+            );
+            return Err(Failure::new(FailureClass::Redirect, self.redact(&message)));
+        }
         if !with_body {
             self.body = Bytes::new();
             self.headers.retain(|header| !OF_THE_BODY.contains(&header.name));
@@ -252,6 +267,9 @@ fn headers(
         let harmless = matches!(reference, SecretRef::Literal(_)) && HARMLESS.contains(&name);
         if !harmless {
             value.set_sensitive(true);
+            // A target often gives back the token alone, without the scheme before it.
+            let words = secret.expose().split_whitespace().filter(|word| word.len() >= 6);
+            secrets.extend(words.map(Secret::new));
             secrets.push(secret);
         }
         headers.push(Header { name, value, harmless });
@@ -342,6 +360,31 @@ mod tests {
         let http2 = wire(Form::Http2);
         assert_eq!(http2.uri(), "http://inner/b?c");
         assert!(!http2.headers().contains_key(HOST) && !http2.headers().contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn a_part_of_a_secret_is_not_shown() {
+        let headers = [("X-Auth", literal("Bearer sk-very-secret"))];
+        let request = request("http://a.example/?key=query-secret", &headers).expect("a request");
+        assert_eq!(request.redact("invalid: sk-very-secret, query-secret"), "invalid: …, …");
+        assert_eq!(request.redact("Bearer sk-very-secret"), "…");
+    }
+
+    #[test]
+    fn a_body_goes_to_no_other_origin() {
+        let mut spec = target::http(Url::parse("http://a.example/").expect("a URL"));
+        for (method, status, location, followed) in [
+            ("POST", 307, "http://b.example/", false),
+            ("PUT", 302, "http://b.example/", false),
+            ("POST", 302, "http://b.example/", true),
+            ("POST", 308, "/b", true),
+        ] {
+            (spec.method, spec.body) = (method.to_owned(), Some("secret".to_owned()));
+            let mut request = Request::first(&spec).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let status = StatusCode::from_u16(status).expect("a status");
+            let redirected = request.redirect(status, location.as_bytes(), false);
+            assert_eq!(redirected.is_ok(), followed, "{method} {status} {redirected:?}");
+        }
     }
 
     #[test]

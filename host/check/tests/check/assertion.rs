@@ -224,3 +224,17 @@ async fn a_token_that_comes_back_is_not_shown_and_one_that_is_missing_is_ours() 
     assert_eq!(failed.class, FailureClass::Settings);
     assert!(failed.message.starts_with("the token of `auth` has no value: "), "{}", failed.message);
 }
+
+#[tokio::test]
+async fn large_json_is_judged_and_larger_json_is_too_large() {
+    let of = async |objects: usize| {
+        let target = encoded("gzip", gzip(format!("[{}0]", r#"{"":0},"#.repeat(objects)).as_bytes())).await;
+        let json = vec!["$[0] == 1".parse().expect("a condition")];
+        failure(judged(&target, HttpExpect { json, ..HttpExpect::default() }).await).message
+    };
+    // Seven bytes each: beyond 64 KiB it is judged elsewhere.
+    let large = of(20_000).await;
+    assert!(large.contains("does not fit `$[0] == 1`"), "{large}");
+    let larger = of(160_000).await;
+    assert!(larger.ends_with("is too large to be read as JSON: it has more than 1024 KiB"), "{larger}");
+}
