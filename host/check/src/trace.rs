@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop};
+use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop, Phases};
 use uptime_core::duration;
 
 /// What a check is waiting for.
@@ -32,6 +32,9 @@ pub(crate) enum Step {
     /// A target's words, whose progress the hearing tells.
     Hear(Arc<Hearing>),
 }
+
+/// A target that had so long for its answer can be blamed for giving none.
+const ENOUGH: Duration = Duration::from_secs(1);
 
 /// The evidence of a running check.
 #[derive(Default)]
@@ -86,11 +89,29 @@ impl Trace {
                 format!("this machine did not begin the check within {limit}"),
             );
         };
+        let Phases { dns, connect, tls, .. } = self.hop.phases;
+        let looked_up = dns.filter(|_| !matches!(step, Step::Resolve(..))).unwrap_or_default();
+        let left = since.elapsed() + connect.unwrap_or_default() + tls.unwrap_or_default();
+        let failure = self.unended(step, since, &limit);
+        // The target is not to be blamed for what a resolver of ours has used up.
+        if looked_up > timeout / 2 && left < ENOUGH.min(timeout / 2) && !failure.class.is_ours() {
+            let message = format!(
+                "looking up the name took {looked_up:.1?} of {limit}, and the rest was too short: {}",
+                failure.message
+            );
+            return Failure::new(FailureClass::Resolver, message);
+        }
+        failure
+    }
+
+    /// What it means that this step did not end.
+    fn unended(&mut self, step: Step, since: Instant, limit: &str) -> Failure {
         let waited = Some(since.elapsed());
         let (class, message) = match step {
             Step::Resolve(host, asked) => {
                 self.hop.phases.dns = waited;
-                return asked.cut_off(&host, &limit);
+                let failure = asked.cut_off(&host, limit);
+                (failure.class, failure.message)
             }
             Step::Connect(address) => {
                 self.hop.phases.connect = waited;
@@ -118,7 +139,7 @@ impl Trace {
                 FailureClass::FirstByteTimeout,
                 format!("`{target}`: connected, and what is sent was not taken within {limit}"),
             ),
-            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, &limit),
+            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, limit),
             Step::Answer(request, marks) => {
                 marks.complete(&mut self.hop.phases);
                 if self.hop.phases.transfer.is_some() {
@@ -146,5 +167,23 @@ impl Trace {
         let Self { hop, earlier: mut hops, warnings, echoes, .. } = self;
         hops.push(hop);
         CheckReport { failure, warnings, hops, echoes, total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_a_slow_lookup_used_up_is_not_the_targets() {
+        let timeout = Duration::from_secs(4);
+        for (looked_up_ms, class) in [(3_900, FailureClass::Resolver), (500, FailureClass::ConnectTimeout)] {
+            let mut trace = Trace::new();
+            trace.hop.phases.dns = Some(Duration::from_millis(looked_up_ms));
+            trace.enter(Step::Connect((Ipv4Addr::LOCALHOST, 80).into()));
+            let failure = trace.cut_off(timeout);
+            assert_eq!(failure.class, class, "{}", failure.message);
+        }
     }
 }

@@ -195,7 +195,7 @@ impl Judge<'_> {
     pub(super) fn latency(&self, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
         let slow = |limit: Duration| {
             let (took, limit) = (duration::format(total), duration::format(limit));
-            let message = format!("{} took {took}, and {limit} is too long", self.request.shown());
+            let message = format!("{} took {took}, and should take less than {limit}", self.request.shown());
             Failure::new(FailureClass::Latency, message).with(format!("below {limit}"), took)
         };
         match (self.expect.latency_below, self.expect.degraded_above) {

@@ -68,7 +68,7 @@ fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
     while let Some(index) = next {
         chain[index].certificate.counts = true;
         let issuer = &chain[index].issuer;
-        next = if is_root(issuer) {
+        next = if is_root(issuer) || chain[index].is_self_issued() {
             None
         } else {
             let named = |other: &&Read| !other.certificate.counts && other.subject == *issuer;
