@@ -104,15 +104,31 @@ async fn a_posts_body_goes_along_or_not() {
         ("302 Found", "GET", false),
         ("308 Permanent Redirect", "POST", true),
     ] {
-        let other = Target::answering(|_| answer("200 OK", "", "")).await;
-        let first = redirecting(status, other.url("/").to_string()).await;
-        let mut spec = first.http("/");
+        let target = Target::answering(move |request| match request.split(' ').nth(1) {
+            Some("/") => answer(status, "location: /there\r\n", ""),
+            _ => answer("200 OK", "", ""),
+        })
+        .await;
+        let mut spec = target.http("/");
         (spec.method, spec.body) = ("POST".into(), Some("the body".into()));
         spec.headers.insert("Content-Type".into(), SecretRef::Literal("text/plain".into()));
         assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
-        let asked = &other.requests()[0];
+        let asked = &target.requests()[1];
         assert!(asked.starts_with(method), "{asked}");
         assert_eq!((asked.contains("the body"), asked.contains("content-type")), (body, body), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_goes_to_no_other_origin() {
+    let other = Target::answering(|_| answer("200 OK", "", "")).await;
+    for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
+        let first = redirecting(status, other.url("/").to_string()).await;
+        let mut spec = first.http("/");
+        (spec.method, spec.body) = ("POST".into(), Some("password=hunter2".into()));
+        let report = check(&CheckSpec::Http(spec), PATIENT).await;
+        assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::Redirect));
+        assert!(other.requests().is_empty(), "{:?}", other.requests());
     }
 }
 
