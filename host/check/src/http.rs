@@ -242,6 +242,14 @@ impl Check<'_> {
         trace: &mut Trace,
     ) -> Result<(), Failure> {
         let judge = Judge { expect: &self.spec.expect, request, patterns: &self.means.patterns };
+        // A hop before may be plain, on the way to TLS; what is judged may not.
+        if let Some(lowest) = self.spec.expect.tls_version.filter(|_| trace.hop.tls.is_none()) {
+            let failure = Failure::new(
+                FailureClass::Assertion,
+                format!("{} was answered without TLS", request.shown()),
+            );
+            return Err(failure.with(format!("TLS {lowest} or newer"), "no TLS"));
+        }
         let body = match judge.head(&answer) {
             Ok(()) => self.read(&judge, &mut answer, request).await,
             Err(failure) => Err(failure),

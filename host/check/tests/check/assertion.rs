@@ -238,3 +238,18 @@ async fn large_json_is_judged_and_larger_json_is_too_large() {
     let larger = of(160_000).await;
     assert!(larger.ends_with("is too large to be read as JSON: it has more than 1024 KiB"), "{larger}");
 }
+
+#[tokio::test]
+async fn an_answer_in_the_clear_has_no_version_of_tls() {
+    let target = Target::answering(|_| answer("200 OK", "", "ok")).await;
+    let mut spec = target.http("/");
+    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    spec.expect.tls_version = Some(uptime_core::monitor::TlsVersion::Tls12);
+    let failure = check(&CheckSpec::Http(spec), PATIENT).await.failure.expect("it is not met");
+    assert_eq!(failure.class, FailureClass::Assertion);
+    assert_eq!(failure.message, format!("GET {} was answered without TLS", target.url("/")));
+    assert_eq!(
+        (failure.expected.as_deref(), failure.got.as_deref()),
+        (Some("TLS 1.2 or newer"), Some("no TLS"))
+    );
+}
