@@ -276,6 +276,7 @@ fn from_command_line(
             check,
             policy: policy.clone(),
             channels: told.clone(),
+            parent: None,
             group: None,
             tags: BTreeMap::new(),
         };

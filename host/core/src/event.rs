@@ -72,8 +72,8 @@ impl std::str::FromStr for EventType {
     }
 }
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How bad it is, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -148,6 +148,9 @@ pub struct EventIncident {
     /// Failures in a row when it was decided; for `up`, of the whole incident.
     #[serde(default)]
     pub failures: u32,
+    /// Who takes care of it, where somebody has said so.
+    #[serde(default)]
+    pub acknowledged_by: Option<String>,
 }
 
 /// What the deciding check found. For `up`: what the incident was about.
@@ -161,6 +164,17 @@ pub struct EventOutcome {
     pub got: Option<String>,
     /// One line for a person.
     pub message: String,
+}
+
+impl std::str::FromStr for Severity {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Info, Self::Degraded, Self::Down, Self::Critical]
+            .into_iter()
+            .find(|severity| severity.as_str() == word)
+            .ok_or(())
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
 pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
-use crate::duration::as_ms;
+use crate::duration::{as_ms, as_optional_ms};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ pub struct Monitor {
     pub policy: Policy,
     /// Who is told, by the channels' names.
     pub channels: Vec<String>,
+    /// What it is reached through, by the monitor's name: while that is down, nothing is told of this one.
+    pub parent: Option<String>,
     /// For filters and displays.
     pub group: Option<String>,
     /// For filters and displays.
@@ -51,10 +53,43 @@ pub struct Policy {
     /// From a failure (or a success during an outage) that decides nothing yet to the next look.
     #[serde(with = "as_ms")]
     pub retry_interval: Duration,
+    /// So many failures among so many checks open an incident too, in a row or not.
+    #[serde(default)]
+    pub window: Option<Window>,
+    /// Failures of an outage that make it critical; `None`: however many.
+    #[serde(default)]
+    pub critical_failures: Option<u32>,
+    /// How long an outage lasts until it is critical; `None`: however long.
+    #[serde(default, with = "as_optional_ms")]
+    pub critical_after: Option<Duration>,
+    /// How long after it was told an incident is told again, and then after twice as long each time; `None`: never.
+    #[serde(default, with = "as_optional_ms")]
+    pub remind: Option<Duration>,
+    /// How often at most.
+    #[serde(default)]
+    pub remind_most: u32,
+    /// Whether a monitor that goes up and down too often is told as that, instead of each time.
+    #[serde(default)]
+    pub flapping: bool,
+}
+
+/// So many failures among the last checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// So many failures, at least 1.
+    pub failures: u32,
+    /// Among so many checks: at least as many, at most [`Window::LONGEST`].
+    pub of: u32,
+}
+
+impl Window {
+    /// The most checks that a window looks at.
+    pub const LONGEST: u32 = 20;
 }
 
 impl Default for Policy {
-    /// Every 60 s, 10 s to answer, three failures 10 s apart make an incident, one success ends it.
+    /// Every 60 s, 10 s to answer, three failures 10 s apart make an incident, one success ends it; twenty failures make it
+    /// critical.
     fn default() -> Self {
         Self {
             interval: Duration::from_mins(1),
@@ -62,6 +97,12 @@ impl Default for Policy {
             confirm: 3,
             recover: 1,
             retry_interval: Duration::from_secs(10),
+            window: None,
+            critical_failures: Some(20),
+            critical_after: None,
+            remind: None,
+            remind_most: 5,
+            flapping: true,
         }
     }
 }

@@ -245,7 +245,14 @@ async fn open(
     let monitor = event_monitor(check);
     let channels = transaction.channels_of(check.monitor.id).await?;
     let channels = channels.into_iter().filter(|channel| channel.filter.wants(EventType::Down, &monitor));
-    let times = EventIncident { id: incident, started_at, ended_at: None, duration_s: None, failures };
+    let times = EventIncident {
+        id: incident,
+        started_at,
+        ended_at: None,
+        duration_s: None,
+        failures,
+        acknowledged_by: None,
+    };
     tell(transaction, check, EventType::Down, times, &outcome, channels).await?;
     Ok(incident)
 }
@@ -265,7 +272,14 @@ async fn resolve(
     let channels = transaction.channels_told(incident).await?;
     let channels = channels.into_iter().filter(|channel| channel.filter.wants_event(EventType::Up));
     let duration_s = Some(ended_at.duration_since(started_at).as_secs());
-    let times = EventIncident { id: incident, started_at, ended_at: Some(ended_at), duration_s, failures };
+    let times = EventIncident {
+        id: incident,
+        started_at,
+        ended_at: Some(ended_at),
+        duration_s,
+        failures,
+        acknowledged_by: None,
+    };
     tell(transaction, check, EventType::Up, times, &outcome, channels).await
 }
 

@@ -32,8 +32,8 @@ pub(crate) fn event(event: &Event) -> guest::Event {
             ended_at_ms: incident.ended_at.map(|at| epoch_ms(at.as_millisecond())),
             duration_s: incident.duration_s.map(epoch_ms),
             failures: incident.failures,
-            // Nobody can say so, and there is no page to link to, before `uptime serve` is there.
-            acknowledged_by: None,
+            acknowledged_by: incident.acknowledged_by.clone(),
+            // There is no page to link to before `uptime serve` is there.
             link: None,
         }),
         outcome: event.outcome.as_ref().map(|outcome| guest::Outcome {

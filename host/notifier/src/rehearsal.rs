@@ -191,6 +191,7 @@ pub fn event(kind: EventType) -> Event {
             ended_at: over.then(|| at(STARTED_S + LASTED_S)),
             duration_s: over.then_some(LASTED_S),
             failures: 3,
+            acknowledged_by: None,
         }),
         outcome: Some(match kind {
             EventType::Test => outcome("test", None, None, "This is a test message: nothing is down."),

@@ -81,7 +81,7 @@ fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -
         }
     }
     let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
-    Some(Monitor { name, enabled, check: check??, policy, channels, group, tags })
+    Some(Monitor { name, enabled, check: check??, policy, channels, parent: None, group, tags })
 }
 
 fn policy(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
@@ -117,6 +117,7 @@ fn policy(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
             defaults.recover,
             &Integer(1..=100),
         ),
+        ..defaults
     };
     if policy.timeout >= surroundings.job_timeout {
         let span = table.span_of("timeout").unwrap_or_else(|| table.span());

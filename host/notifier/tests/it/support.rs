@@ -139,6 +139,7 @@ pub(crate) fn event(kind: EventType) -> Event {
             ended_at: over.then(|| "2026-04-14T02:18:17Z".parse().expect("an instant")),
             duration_s: over.then_some(252),
             failures: 3,
+            acknowledged_by: None,
         }),
         outcome: Some(EventOutcome {
             class: "status".into(),

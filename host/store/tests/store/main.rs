@@ -68,6 +68,7 @@ async fn watch(store: &Store, names: &[&str]) {
             check: target::parse("tcp://127.0.0.1:9").expect("a target"),
             policy: Policy::default(),
             channels: vec!["ops".into(), "boss".into()],
+            parent: None,
             group: None,
             tags: BTreeMap::new(),
         })
@@ -129,6 +130,7 @@ fn event(kind: EventType, incident: IncidentId) -> Event {
             ended_at: None,
             duration_s: None,
             failures: 3,
+            acknowledged_by: None,
         }),
         outcome: None,
         severity: Severity::Down,

@@ -1,0 +1,69 @@
+-- Judgement and delivery: severities, flapping, what was told of a monitor, people, maintenance, digests.
+--
+-- monitor_states stays narrow for a monitor that is well: what follows an outage alone is NULL or zero there, and no index
+-- holds a column that a check changes.
+
+ALTER TABLE monitor_states
+  ADD COLUMN downs             integer NOT NULL DEFAULT 0,   -- failures in a row, while status is not yet down
+  ADD COLUMN downs_since       timestamptz,
+  ADD COLUMN recent            bigint NOT NULL DEFAULT 1,    -- a 1, then a bit for each of the last outcomes: 1 for down
+  ADD COLUMN flapping          boolean NOT NULL DEFAULT false,
+  ADD COLUMN window_recent     bigint NOT NULL DEFAULT 1,    -- as recent, since the last incident, where the policy has a window
+  ADD COLUMN window_failed_at  timestamptz[],                -- when the failures in it began
+  ADD COLUMN severity          text,                         -- of the open incident
+  -- what was announced, so that what is held back is told later
+  ADD COLUMN told              text,                         -- the severity that was told of the open incident
+  ADD COLUMN owed              bigint[],                     -- incidents that ended, whose opening was told and whose end is held
+  ADD COLUMN flapping_told     boolean NOT NULL DEFAULT false,
+  ADD COLUMN reminders         integer NOT NULL DEFAULT 0;
+
+ALTER TABLE monitors ADD COLUMN parent_id bigint REFERENCES monitors ON DELETE SET NULL;
+CREATE INDEX monitors_parent ON monitors (parent_id) WHERE parent_id IS NOT NULL;
+
+ALTER TABLE incidents
+  ADD COLUMN down_at            timestamptz,  -- the first failure, where it began as degraded
+  ADD COLUMN acknowledged_until timestamptz,  -- NULL: until it ends
+  ADD COLUMN muted_at           timestamptz,
+  ADD COLUMN muted_by           text,
+  ADD COLUMN resolved_by        text;         -- who ended it; NULL: a check
+
+-- What happened to an incident, in order, for those who ask later. Notices and checks are in tables of their own.
+CREATE TABLE incident_events (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  incident_id bigint NOT NULL REFERENCES incidents ON DELETE CASCADE,
+  at          timestamptz NOT NULL DEFAULT now(),
+  kind        text NOT NULL CHECK (kind IN ('opened', 'worsened', 'escalated', 'resolved', 'acknowledged', 'unacknowledged',
+                                            'muted', 'unmuted', 'commented', 'held')),
+  who         text,                           -- NULL: the monitor itself
+  note        text
+);
+CREATE INDEX ON incident_events (incident_id, id);
+
+-- When no notice is wanted, and of what; the times are read by the program (zones, clock changes).
+CREATE TABLE maintenance_windows (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name       text NOT NULL UNIQUE,
+  spec       jsonb NOT NULL,
+  source     text NOT NULL CHECK (source IN ('file', 'command-line')),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- A certificate that nears its end is told once for each limit that it comes under.
+CREATE TABLE certificate_notices (
+  monitor_id  bigint NOT NULL REFERENCES monitors ON DELETE CASCADE,
+  fingerprint text NOT NULL,                  -- SHA-256 of the certificate, in hexadecimal
+  days        integer NOT NULL,               -- the limit
+  told_at     timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (monitor_id, fingerprint, days)
+);
+
+-- A channel's budget of single messages, and the notices that go together when it is used up.
+ALTER TABLE channels
+  ADD COLUMN flow      jsonb NOT NULL DEFAULT '{}',  -- how many messages in which time before they go together
+  ADD COLUMN tokens    double precision,             -- what is left of them at tokens_at; NULL: all
+  ADD COLUMN tokens_at timestamptz,
+  ADD COLUMN digest_at timestamptz;                  -- when the last digest was made
+ALTER TABLE notifications ADD COLUMN digest_id bigint REFERENCES notifications ON DELETE CASCADE;  -- goes out with that one
+CREATE INDEX notifications_digest ON notifications (digest_id) WHERE digest_id IS NOT NULL;
+CREATE INDEX notifications_incident ON notifications (incident_id) WHERE incident_id IS NOT NULL;
