@@ -151,7 +151,8 @@ impl Model {
         let last = self.run(self.anew, |_| true);
         let last = &last[last.len().saturating_sub(of)..];
         let mut downs = last.iter().filter(|seen| seen.level == Level::Down);
-        (downs.clone().count() >= failures).then(|| Some((downs.next()?.start, last.iter().filter(|seen| seen.level == Level::Down).count())))?
+        let count = downs.clone().count();
+        downs.next().filter(|_| count >= failures).map(|oldest| (oldest.start, count))
     }
 
     fn begin(&mut self, severity: Severity, (started_at, failures): (i64, usize)) {
@@ -201,7 +202,8 @@ impl Model {
             return false;
         }
         // What is not down ends it. What is degraded may be the beginning of the next.
-        !self.end(|level| level != Level::Down) || level == Level::Degraded && self.check_without_incident(level)
+        !self.end(|level| level != Level::Down)
+            || level == Level::Degraded && self.check_without_incident(level)
     }
 
     /// Ends the open incident if the last outcomes suffice.
@@ -230,7 +232,8 @@ impl Model {
     fn count_flaps(&mut self) {
         let run = self.run(0, |_| true);
         let run = &run[run.len().saturating_sub(21)..];
-        let changes = run.windows(2).filter(|two| (two[0].level == Level::Down) != (two[1].level == Level::Down));
+        let changes =
+            run.windows(2).filter(|two| (two[0].level == Level::Down) != (two[1].level == Level::Down));
         let percent = changes.count() * 100 / 20;
         self.flapping = self.rules.flapping && if self.flapping { percent >= 25 } else { percent >= 30 };
     }
@@ -246,6 +249,16 @@ impl Model {
         told.max()
     }
 
+    /// Whether its last failures in a row decide nothing yet.
+    pub fn is_in_doubt(&self) -> bool {
+        self.status() != Some(Level::Down) && !self.run(self.anew, |level| level == Level::Down).is_empty()
+    }
+
+    /// When the last check that counted began.
+    pub fn looked_at(&self) -> Option<i64> {
+        self.seen.last().map(|last| last.start)
+    }
+
     /// What is told after a check.
     pub fn announce(&mut self, now: i64, held: Held) -> Vec<Notice> {
         let before = self.told.len();
@@ -254,8 +267,10 @@ impl Model {
             Notice::FlappingEnd { .. } => Some(false),
             _ => None,
         });
-        if !held.maintenance && self.flapping != (flaps == Some(true)) {
-            let open = self.open();
+        let open = self.open();
+        // That it is steady again tells of what is open as well, so it waits with that.
+        let waits = held.maintenance || held.by_parent && !self.flapping && open.is_some();
+        if !waits && self.flapping != (flaps == Some(true)) {
             self.told.push(if self.flapping { Notice::FlappingStart } else { Notice::FlappingEnd { open } });
         }
         if !held.maintenance && !self.flapping {
@@ -265,7 +280,7 @@ impl Model {
                     self.told.push(Notice::End(ended));
                 }
             }
-            if let Some(open) = self.open().filter(|_| !held.by_parent) {
+            if let Some(open) = open.filter(|_| !held.by_parent) {
                 self.announce_open(open, now, before);
             }
         }
@@ -281,10 +296,14 @@ impl Model {
             Some(told) if told < basis => self.told.push(Notice::Worse(open)),
             Some(_) => {}
         }
-        if incident.severity == Severity::Critical && self.told_of(open) < Some(Severity::Critical) && !cared_for {
+        if incident.severity == Severity::Critical
+            && self.told_of(open) < Some(Severity::Critical)
+            && !cared_for
+        {
             self.told.push(Notice::Critical(open));
         }
-        let reminders = self.told.iter().filter(|told| matches!(told, Notice::Reminder(of, _) if *of == open));
+        let reminders =
+            self.told.iter().filter(|told| matches!(told, Notice::Reminder(of, _) if *of == open));
         let next = u32::try_from(reminders.count()).expect("few") + 1;
         if let Some(remind) = self.rules.remind
             && self.told.len() == before
