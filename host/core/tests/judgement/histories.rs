@@ -385,7 +385,7 @@ impl World {
                 world.step(Step::Check { monitor, after: 3, slot_late_by: 0, found })?;
             }
         }
-        let Monitor { standing, state, promises, .. } = &world.monitors[0];
+        let Monitor { standing, state, promises, .. } = &mut world.monitors[0];
         prop_assert!(standing.owed.is_empty() && !standing.flapping_told, "{standing:?} in the end");
         prop_assert_eq!(standing.told.is_some(), state.status == Status::Down, "{:?}", state);
         promises.in_the_end()?;

@@ -13,11 +13,14 @@ use uptime_core::monitor::Policy;
 /// All that was found out, became of it, and was told, of one monitor.
 pub struct Promises {
     policy: Policy,
-    /// Since the last silence, or end by hand: slot, and what was found.
-    counted: Vec<(i64, Found)>,
+    last_slot: Option<i64>,
+    /// Since the last silence, or end by hand.
+    counted: Vec<Found>,
     /// Of the open incident.
     open: Option<event::Severity>,
     status: Status,
+    /// Since the last silence: whether it was down.
+    downs: Vec<bool>,
     flapping: bool,
     told: Vec<Notice>,
     /// Incidents so far.
@@ -36,7 +39,7 @@ impl Promises {
         "resolved",
         "ended by hand",
         "flapping begun",
-        "told late",
+        "told when critical already",
         "ends owed",
         "reminders",
         "never told",
@@ -46,9 +49,11 @@ impl Promises {
     pub fn new(policy: &Policy) -> Self {
         Self {
             policy: policy.clone(),
+            last_slot: None,
             counted: Vec::new(),
             open: None,
             status: Status::Unknown,
+            downs: Vec::new(),
             flapping: false,
             told: Vec::new(),
             incidents: 0,
@@ -114,13 +119,17 @@ impl Promises {
     /// After so many of a kind in a row it is so, whatever was before.
     pub fn judged(&mut self, slot: i64, start: i64, found: Found, status: Status) -> TestCaseResult {
         let silence = 5 * i64::try_from(self.policy.interval.as_secs()).expect("few");
-        if self.counted.last().is_some_and(|(last, _)| *last <= start && slot - last > silence) {
+        if self.last_slot.is_some_and(|last| last <= start && slot - last > silence) {
             self.counted.clear();
+            self.downs.clear();
         }
-        self.counted.push((slot, found));
+        self.downs.push(found == Found::Down);
+        self.is_steady_or_flaps()?;
+        self.last_slot = Some(slot);
+        self.counted.push(found);
         let (confirm, recover) = (self.policy.confirm as usize, self.policy.recover as usize);
         let row =
-            |such: fn(Found) -> bool| self.counted.iter().rev().take_while(|(_, found)| such(*found)).count();
+            |such: fn(Found) -> bool| self.counted.iter().rev().take_while(|found| such(**found)).count();
         let (downs, degraded) = (row(|found| found == Found::Down), row(|found| found == Found::Degraded));
         let (ups, not_down) = (row(is_up), row(|found| found != Found::Down));
         prop_assert!(downs < confirm || status == Status::Down, "{} downs, and it is {:?}", downs, status);
@@ -142,6 +151,15 @@ impl Promises {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Six changes in the last twenty begin it, fewer than five end it, and nothing else does.
+    fn is_steady_or_flaps(&self) -> TestCaseResult {
+        let last: Vec<bool> = self.downs.iter().rev().take(21).copied().collect();
+        let changes = last.windows(2).filter(|two| two[0] != two[1]).count();
+        prop_assert!(changes < 6 || self.flapping || !self.policy.flapping, "{} changes and steady", changes);
+        prop_assert!(changes >= 5 || !self.flapping, "{} changes and it flaps", changes);
         Ok(())
     }
 
@@ -192,7 +210,7 @@ impl Promises {
                     prop_assert_eq!(incident + 1, self.incidents, "told of what is over");
                     prop_assert!(self.severities(incident).is_empty(), "an opening is told twice");
                     if self.open == Some(event::Severity::Critical) {
-                        self.count("told late");
+                        self.count("told when critical already");
                     }
                 }
                 Notice::Worse(incident) | Notice::Critical(incident) => {
@@ -233,11 +251,14 @@ impl Promises {
 
     /// Once nothing is held and all is steady, whoever was told of a beginning was told of its end, and of nothing else
     /// that is over.
-    pub fn in_the_end(&self) -> TestCaseResult {
+    pub fn in_the_end(&mut self) -> TestCaseResult {
         for incident in 0..self.incidents {
             let (told, is_open) =
                 (self.severities(incident), incident + 1 == self.incidents && self.open.is_some());
             prop_assert!(told.is_sorted() && told.len() <= 3, "{:?} was told of {}", told, incident);
+            if told.is_empty() {
+                self.count("never told");
+            }
             let ends = self.told.iter().filter(|notice| **notice == Notice::End(incident)).count();
             prop_assert_eq!(
                 ends,
