@@ -67,3 +67,6 @@ ALTER TABLE channels
 ALTER TABLE notifications ADD COLUMN digest_id bigint REFERENCES notifications ON DELETE CASCADE;  -- goes out with that one
 CREATE INDEX notifications_digest ON notifications (digest_id) WHERE digest_id IS NOT NULL;
 CREATE INDEX notifications_incident ON notifications (incident_id) WHERE incident_id IS NOT NULL;
+
+-- What was open before was told.
+UPDATE monitor_states SET severity = 'down', told = 'down' WHERE incident_id IS NOT NULL;
