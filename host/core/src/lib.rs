@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod calendar;
 pub mod channel;
 pub mod check;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod expectation;
 pub mod grant;
 pub mod id;
 pub mod judgement;
+pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
 pub mod schedule;
