@@ -10,7 +10,7 @@
 //! sending and recording repeats bears the same delivery id.
 
 use crate::queue::{Claim, JobFailure};
-use crate::row::{Columns, instant, int};
+use crate::row::{Columns, instant};
 use crate::session::Session;
 use crate::{NOTIFICATIONS, Store, StoreError};
 use jiff::Timestamp;
@@ -379,23 +379,65 @@ async fn pause_channel(
     Ok(())
 }
 
-/// Makes a notification and its job within a transaction of the caller's. A second one for the same incident, channel,
-/// event and sequence is not made.
+/// Something that a channel is to be told.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// What.
+    pub event: Event,
+    /// Which of the incident's events of this type it is.
+    pub sequence: i32,
+}
+
+/// Makes a notification and its job of each, in their order, within a transaction of the caller's. A second one for the same
+/// incident, channel, event and sequence is not made. Locks the channels; whoever has other locks to take takes them before.
+pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<(), StoreError> {
+    if notices.is_empty() {
+        return Ok(());
+    }
+    // In the order of the ids, so that of two batches none waits for the other in a circle.
+    sqlx::query("SELECT FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await?;
+    let events = || notices.iter().map(|notice| &notice.event);
+    sqlx::query(include_str!("../queries/enqueue_notifications.sql"))
+        .bind(events().map(|event| event.delivery_id.0).collect::<Vec<_>>())
+        .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+        .bind(events().map(|event| event.incident.as_ref().map(|incident| incident.id.0)).collect::<Vec<_>>())
+        .bind(events().map(|event| event.kind.as_str()).collect::<Vec<_>>())
+        .bind(notices.iter().map(|notice| notice.sequence).collect::<Vec<_>>())
+        .bind(events().map(snapshot).collect::<Result<Vec<_>, _>>()?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// As [`enqueue_all`], for one that is the first of its type.
 pub(crate) async fn enqueue(
     connection: &mut Session,
     channel: ChannelId,
     event: &Event,
 ) -> Result<(), StoreError> {
-    insert(connection, channel, event, false, None).await
+    enqueue_all(connection, &[Notice { channel, event: event.clone(), sequence: 0 }]).await
 }
 
-/// As [`enqueue`], before all that waits: for what is about the queue itself.
+fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(event).map_err(|error| StoreError::Row {
+        column: "snapshot",
+        row: format!("delivery {}", event.delivery_id),
+        reason: error.to_string(),
+    })
+}
+
+/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself.
 pub(crate) async fn enqueue_first(
     connection: &mut Session,
     channel: ChannelId,
     event: &Event,
 ) -> Result<(), StoreError> {
-    insert(connection, channel, event, true, None).await
+    insert_first(connection, channel, event, None).await
 }
 
 /// As [`enqueue_first`], for an event without an incident: those of one channel and `order` are told one after the other.
@@ -405,30 +447,20 @@ pub(crate) async fn enqueue_in_order(
     event: &Event,
     order: &str,
 ) -> Result<(), StoreError> {
-    insert(connection, channel, event, true, Some(order)).await
+    insert_first(connection, channel, event, Some(order)).await
 }
 
-async fn insert(
+async fn insert_first(
     connection: &mut Session,
     channel: ChannelId,
     event: &Event,
-    first: bool,
     order: Option<&str>,
 ) -> Result<(), StoreError> {
-    let snapshot = serde_json::to_value(event).map_err(|error| StoreError::Row {
-        column: "snapshot",
-        row: format!("delivery {}", event.delivery_id),
-        reason: error.to_string(),
-    })?;
-    let incident = event.incident.as_ref().map(|incident| incident.id.0);
-    sqlx::query(include_str!("../queries/enqueue_notification.sql"))
+    sqlx::query(include_str!("../queries/enqueue_notification_first.sql"))
         .bind(event.delivery_id.0)
         .bind(channel.0)
-        .bind(incident)
         .bind(event.kind.as_str())
-        .bind(int(0))
-        .bind(snapshot)
-        .bind(first)
+        .bind(snapshot(event)?)
         .bind(order)
         .execute(connection)
         .await?;
