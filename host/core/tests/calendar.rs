@@ -70,10 +70,14 @@ impl Walk {
 
     /// The minutes of the walk that belong to what lies between two readings: first and last, whatever lies between.
     fn between(&self, from: i32, until: i32) -> Option<(usize, usize)> {
+        // Clocks are set by an hour at most: what lies further away than two is not looked at.
+        let near =
+            |reading: i32| usize::try_from(reading - self.readings[0]).unwrap_or(0).min(self.readings.len());
+        let (near, beyond) = (near(from - 120), near(until + 120));
         let is_in = |reading: &i32| (from..until).contains(reading);
-        let (first, last) = (self.readings.iter().position(is_in), self.readings.iter().rposition(is_in));
-        match (first, last) {
-            (Some(first), Some(last)) => Some((first, last + 1)),
+        let looked_at = &self.readings[near..beyond];
+        match (looked_at.iter().position(is_in), looked_at.iter().rposition(is_in)) {
+            (Some(first), Some(last)) => Some((near + first, near + last + 1)),
             _ if self.readings[0] < from && until <= self.readings[self.readings.len() - 1] => {
                 // The clock never read so: from the change on, for as long.
                 let change = self.readings.iter().position(|reading| *reading >= until)?;

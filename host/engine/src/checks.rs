@@ -244,7 +244,9 @@ async fn open(
     };
     let monitor = event_monitor(check);
     let channels = transaction.channels_of(check.monitor.id).await?;
-    let channels = channels.into_iter().filter(|channel| channel.filter.wants(EventType::Down, &monitor));
+    let channels = channels
+        .into_iter()
+        .filter(|channel| channel.filter.wants(EventType::Down, Severity::Down, &monitor));
     let times = EventIncident {
         id: incident,
         started_at,

@@ -165,7 +165,8 @@ impl Takes for MomentText {
             return Ok(Moment::Instant(instant));
         }
         text.parse().map(Moment::Reading).map_err(|_| {
-            let example = format!("write `{} = \"2026-12-01T22:00\"`, or `\"22:00\"`", printable(item.key, 60));
+            let example =
+                format!("write `{} = \"2026-12-01T22:00\"`, or `\"22:00\"`", printable(item.key, 60));
             Refusal::Form(Some(example))
         })
     }

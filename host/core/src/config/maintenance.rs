@@ -6,7 +6,6 @@ use super::takes::{At, List, Text, nearest};
 use crate::calendar::{Clock, Days, Hours, Range, Zone, span};
 use crate::check::printable;
 use crate::maintenance::{Maintenance, When};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::ops;
 
@@ -47,7 +46,11 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
             monitors.push(monitor);
         } else {
             let hint = nearest(&monitor, known.iter().map(String::as_str));
-            table.notes.missing(span, format!("there is no monitor `{}`", printable(&monitor, 60)), Some(hint));
+            table.notes.missing(
+                span,
+                format!("there is no monitor `{}`", printable(&monitor, 60)),
+                Some(hint),
+            );
         }
     }
     let when = when(table);
@@ -92,45 +95,54 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
         "`UTC`",
         &ZoneName,
     );
-    let is_there = |key| table.span_of(key).is_some();
-    if is_there("days") && is_there("month_days") {
-        let message = "`month_days` is beside `days`, and a window recurs by the ones or the others".to_owned();
+    let [weekly, monthly, begins, ends] =
+        ["days", "month_days", "from", "until"].map(|key| table.span_of(key).is_some());
+    let recurs = weekly || monthly;
+    if weekly && monthly {
+        let message =
+            "`month_days` is beside `days`, and a window recurs by the ones or the others".to_owned();
         table.complain("month_days", message, "make two windows of it, or leave the one out");
         return None;
     }
-    let recurs = is_there("days") || is_there("month_days");
-    match (is_there("from"), is_there("until")) {
+    match (begins, ends) {
+        _ if !table.is_there() => return None,
         (true, false) => missing(table, "until"),
         (false, true) => missing(table, "from"),
         (false, false) if !recurs => missing(table, "from"),
         _ => {}
     }
-    let all = |days: Vec<Days>| days.into_iter().reduce(|one, other| one.with(other).unwrap_or(one));
-    let days = days.or(month_days).and_then(all);
+    let zone = match (zone, table.span_of("timezone")) {
+        // What was refused has been reported.
+        (None, Some(_)) => return None,
+        (zone, _) => zone,
+    };
     let (from, until) = match (from, until) {
-        (None, None) if recurs && !is_there("from") && !is_there("until") => {
+        (None, None) if recurs && !begins && !ends => {
             (Moment::Daily(Clock::MIDNIGHT), Moment::Daily(Clock::END))
         }
-        (Some(from), Some(until)) => (from, until),
-        _ => return None,
+        (from, until) => (from?, until?),
     };
-    match (from, until) {
-        (Moment::Daily(from), Moment::Daily(until)) => recurring(table, days, recurs, (from, until), zone),
-        (Moment::Daily(_), _) | (_, Moment::Daily(_)) => {
-            let message = "of `from` and `until` one has a date and the other does not".to_owned();
-            table.complain("until", message, "give a date to both, or, for a window that recurs, to neither");
-            None
+    if let (Moment::Daily(from), Moment::Daily(until)) = (from, until) {
+        if from == Clock::END {
+            let message = "a day ends at `24:00`, and nothing begins then".to_owned();
+            table.complain("from", message, "write `from = \"00:00\"`");
+            return None;
         }
-        _ => {
-            if recurs {
-                let key = if is_there("days") { "days" } else { "month_days" };
-                let message = format!("`{key}` is for a window that recurs, and `from` has a date");
-                table.complain(key, message, "write times without a date, such as `from = \"02:00\"`, or leave it out");
-                return None;
-            }
-            once(table, from, until, zone)
-        }
+        let together = |days: Vec<Days>| days.into_iter().reduce(|one, other| one.with(other).unwrap_or(one));
+        let days = if recurs { days.or(month_days).and_then(together)? } else { Days::ALL };
+        return Hours::new(vec![Range { days, from, until }], zone.unwrap_or_default()).map(When::Hours);
     }
+    if recurs {
+        let key = if weekly { "days" } else { "month_days" };
+        let message = format!("`{key}` is for a window that recurs, and `from` or `until` has a date");
+        table.complain(
+            key,
+            message,
+            "write times without a date, such as `from = \"02:00\"`, or leave it out",
+        );
+        return None;
+    }
+    once(table, from, until, zone)
 }
 
 fn missing(table: &mut Table<'_, '_>, key: &str) {
@@ -139,62 +151,26 @@ fn missing(table: &mut Table<'_, '_>, key: &str) {
     table.notes.missing(table.span(), message, Some(format!("add `{key} = \"{example}\"`")));
 }
 
-fn recurring(
-    table: &mut Table<'_, '_>,
-    days: Option<Days>,
-    recurs: bool,
-    (from, until): (Clock, Clock),
-    zone: Option<Zone>,
-) -> Option<When> {
-    if from == Clock::END {
-        table.complain("from", "a day ends at `24:00`, and nothing begins then".into(), "write `from = \"00:00\"`");
-        return None;
-    }
-    // What was refused has been reported.
-    let days = if recurs { days? } else { Days::ALL };
-    if table.span_of("timezone").is_some() && zone.is_none() {
-        return None;
-    }
-    Hours::new(vec![Range { days, from, until }], zone.unwrap_or_default()).map(When::Hours)
-}
-
 fn once(table: &mut Table<'_, '_>, from: Moment, until: Moment, zone: Option<Zone>) -> Option<When> {
-    if table.span_of("timezone").is_some() && zone.is_none() {
-        return None;
-    }
-    if let (Moment::Instant(_), Moment::Instant(_), Some(_)) = (from, until, &zone) {
-        let message = "`timezone` says nothing here: `from` and `until` have offsets".to_owned();
-        table.advise("timezone", message, "leave it out");
-    }
-    let zone = zone.unwrap_or_default();
     let instants = match (from, until) {
-        (Moment::Reading(from), Moment::Reading(until)) => span(&zone, from, until),
-        _ => begin(&zone, from).zip(end(&zone, until)).filter(|(from, until)| from < until),
+        (Moment::Reading(from), Moment::Reading(until)) => span(&zone.unwrap_or_default(), from, until),
+        (Moment::Instant(from), Moment::Instant(until)) => {
+            if zone.is_some() {
+                let message = "`timezone` says nothing here: `from` and `until` have offsets".to_owned();
+                table.advise("timezone", message, "leave it out");
+            }
+            Some((from, until)).filter(|(from, until)| from < until)
+        }
+        _ => {
+            let message = "`from` and `until` are written in different ways".to_owned();
+            let hint = "give both a date, and an offset to both or to neither; for a window that recurs, give both a time alone";
+            table.complain("until", message, hint);
+            return None;
+        }
     };
     let Some((from, until)) = instants else {
         table.complain("until", "`until` is not after `from`".into(), "write a later one");
         return None;
     };
     Some(When::Once { from, until })
-}
-
-fn begin(zone: &Zone, moment: Moment) -> Option<Timestamp> {
-    match moment {
-        Moment::Daily(_) => None,
-        Moment::Reading(reading) => {
-            span(zone, reading, reading.checked_add(jiff::Span::new().minutes(1)).ok()?).map(|(begin, _)| begin)
-        }
-        Moment::Instant(instant) => Some(instant),
-    }
-}
-
-fn end(zone: &Zone, moment: Moment) -> Option<Timestamp> {
-    match moment {
-        Moment::Daily(_) => None,
-        Moment::Reading(reading) => {
-            let before = reading.checked_sub(jiff::Span::new().days(2)).ok()?;
-            span(zone, before, reading).map(|(_, end)| end)
-        }
-        Moment::Instant(instant) => Some(instant),
-    }
 }
