@@ -32,6 +32,57 @@ impl Store {
     }
 }
 
+/// What came of saying something about a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It is so now.
+    Done,
+    /// It is so now, in the place of another.
+    Replaced,
+    /// The window is the file's, and stays.
+    OfTheFile,
+    /// There is none of that name.
+    NotThere,
+}
+
+impl Store {
+    /// Makes a window of the command line, or replaces one.
+    pub async fn add_maintenance(&self, name: &str, window: &Maintenance) -> Result<Said, StoreError> {
+        let is_new: Option<bool> = sqlx::query_scalar(
+            "INSERT INTO maintenance_windows AS w (name, spec, source) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO UPDATE SET spec = EXCLUDED.spec, updated_at = now() WHERE w.source = EXCLUDED.source
+             RETURNING xmax = 0",
+        )
+        .bind(name)
+        .bind(spec(name, window)?)
+        .bind(Source::CommandLine.as_str())
+        .fetch_optional(&self.sessions)
+        .await?;
+        Ok(match is_new {
+            Some(true) => Said::Done,
+            Some(false) => Said::Replaced,
+            None => Said::OfTheFile,
+        })
+    }
+
+    /// Takes a window of the command line away.
+    pub async fn remove_maintenance(&self, name: &str) -> Result<Said, StoreError> {
+        let of: Option<String> = sqlx::query_scalar(
+            "WITH gone AS (DELETE FROM maintenance_windows WHERE name = $1 AND source = $2)
+             SELECT source FROM maintenance_windows WHERE name = $1",
+        )
+        .bind(name)
+        .bind(Source::CommandLine.as_str())
+        .fetch_optional(&self.sessions)
+        .await?;
+        Ok(match of {
+            None => Said::NotThere,
+            Some(of) if of == Source::CommandLine.as_str() => Said::Done,
+            Some(_) => Said::OfTheFile,
+        })
+    }
+}
+
 /// Every window that can be read, within a transaction.
 pub(crate) async fn maintenance(connection: &mut Session) -> Result<Vec<(String, Maintenance)>, StoreError> {
     let rows = read(sqlx::query(ALL).fetch_all(connection).await?.as_slice())?;
@@ -67,11 +118,7 @@ pub(crate) async fn apply(
         existing.insert(row.try_get("name")?, (row.try_get("spec")?, row.try_get("source")?));
     }
     for (name, window) in wanted {
-        let spec = serde_json::to_value(window).map_err(|error| StoreError::Row {
-            column: "spec",
-            row: format!("`{name}`"),
-            reason: error.to_string(),
-        })?;
+        let spec = spec(name, window)?;
         let (kind, keys) = match existing.remove(name) {
             None => (ChangeKind::Add, Vec::new()),
             Some((before, of)) => match differing(&before, &spec, of != source.as_str()) {
@@ -105,6 +152,14 @@ pub(crate) async fn apply(
     let removed = |name| Change { kind: ChangeKind::Remove, table: "maintenance", name, keys: Vec::new() };
     applied.changes.extend(gone.into_iter().map(removed));
     Ok(())
+}
+
+fn spec(name: &str, window: &Maintenance) -> Result<Value, StoreError> {
+    serde_json::to_value(window).map_err(|error| StoreError::Row {
+        column: "spec",
+        row: format!("`{name}`"),
+        reason: error.to_string(),
+    })
 }
 
 /// Which parts of a window are not what is wanted.

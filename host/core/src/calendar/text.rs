@@ -176,7 +176,8 @@ impl FromStr for Hours {
             } else if is_zone(word) {
                 zone = Some(word.parse().map_err(|error: UnknownZone| wrong(error.to_string(), error.hint))?);
             } else {
-                let more: Days = word.parse()?;
+                let more: Days =
+                    word.parse().map_err(|no_day| perhaps_zone(word, no_day, !ranges.is_empty()))?;
                 days = Some(match days.filter(|_| waiting) {
                     None => more,
                     Some(days) => days.with(more).ok_or_else(|| {
@@ -204,6 +205,17 @@ impl FromStr for Hours {
         }
         Self::new(ranges, zone.unwrap_or_default())
             .ok_or_else(|| wrong("there are no times".into(), "write some, such as `08:00-18:00`"))
+    }
+}
+
+/// After times a word that is no day may be meant as the time zone.
+fn perhaps_zone(word: &str, no_day: NotHours, after_times: bool) -> NotHours {
+    let is_near = |hint: &str| hint.starts_with("did you mean");
+    match word.parse::<Zone>() {
+        Err(no_zone) if after_times && !is_near(&no_day.hint) && is_near(&no_zone.hint) => {
+            wrong(no_zone.to_string(), no_zone.hint)
+        }
+        _ => no_day,
     }
 }
 
@@ -310,6 +322,7 @@ mod tests {
                 "there is no time zone `Europe/Berlim`",
                 "did you mean `Europe/Berlin`?",
             ),
+            ("08:00-18:00 Berlin", "there is no time zone `Berlin`", "did you mean `Europe/Berlin`?"),
             (
                 "08:00-18:00 UTC mon",
                 "`mon` comes after the time zone `UTC`",

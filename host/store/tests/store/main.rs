@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod failed;
+mod maintenance;
 mod operations;
 mod queue;
 mod results;
