@@ -9,6 +9,7 @@ mod crashes;
 mod dependencies;
 mod installation;
 mod listen;
+mod maintenance;
 mod notices;
 mod pipeline;
 mod plugin_authors;
