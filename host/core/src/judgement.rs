@@ -1,70 +1,28 @@
-//! From outcomes to incidents. Pure: `judge(state, policy, observation)` gives the next state and the change.
+//! From outcomes to incidents: the facts. Pure: `judge(state, policy, observation)` gives the next state and what changed.
+//! Who is told of it, and when, is decided elsewhere ([`announcement`](crate::announcement)).
 //!
 //! ```text
-//!             success                          failure: 1 ‥ confirm-1, re-check soon
-//! unknown ─────────────▶ up ◀──────────────┐  ┌──┐
-//!    │                   └──────failure────┴──┘  │
-//!    │ confirm failures in a row                 │ confirm failures in a row: Opened
-//!    ▼                                           ▼
-//!   down ◀────────────────────────────────────  down ── success: 1 ‥ recover-1, re-check soon
-//!    └── recover successes in a row: Resolved ──▶ up
+//!                       recover times not down: Resolved
+//!          ┌───────────────────────────────────────────────────────────────┐
+//!          ▼                                                               │
+//!  unknown, up ── confirm times in a row, or n of the last m: Opened ──▶ down ── for long: Escalated
+//!      ▲   │                                                               ▲
+//!      │   └── confirm times not well: Opened ──▶ degraded ── confirm times down: Worsened
+//!      └───────── recover times up: Resolved ────────┘
 //! ```
 //!
-//! Invariants: opened and resolved alternate; an incident starts at its first failure and ends at its first
-//! success; an inconclusive outcome moves nothing; a slot that is not newer than the last judged one moves nothing,
-//! so a check that ran twice counts once.
+//! Invariants: opened and resolved alternate; an incident starts at its first failure and ends at its first success; an
+//! inconclusive outcome moves nothing; a slot that is not newer than the last judged one moves nothing, so a check that ran
+//! twice counts once.
 
-use crate::check::{CheckReport, Outcome};
+mod memory;
+
+pub use memory::{Failures, Recent, State, Status};
+
+use crate::check::{CheckReport, FailureClass, Outcome};
+use crate::event::Severity;
 use crate::monitor::Policy;
 use jiff::Timestamp;
-
-/// What is known of a monitor's target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Not checked yet.
-    #[default]
-    Unknown,
-    /// No incident.
-    Up,
-    /// An incident is open.
-    Down,
-}
-
-impl Status {
-    /// The word in JSON and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
-
-impl std::str::FromStr for Status {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Unknown, Self::Up, Self::Down].into_iter().find(|status| status.as_str() == word).ok_or(())
-    }
-}
-
-/// What the judgement remembers of a monitor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// Up or down, as far as confirmed.
-    pub status: Status,
-    /// Since when: the first success, or the first failure of the incident. `None` while unknown.
-    pub since: Option<Timestamp>,
-    /// Outcomes in a row that speak against `status`: failures while up or unknown, successes while down.
-    pub streak: u32,
-    /// The start of that streak's first check.
-    pub streak_since: Option<Timestamp>,
-    /// Failures of the open incident so far.
-    pub failures: u32,
-    /// The slot of the last outcome that was judged.
-    pub last_slot_at: Option<Timestamp>,
-}
 
 /// One outcome, to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -80,122 +38,234 @@ pub struct Observation<'a> {
 /// What an outcome changed, beyond the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Enough failures in a row: an incident, from the first of them.
+    /// An incident, from its first failure.
     Opened {
+        /// [`Severity::Degraded`] or [`Severity::Down`].
+        severity: Severity,
         /// The first failure.
         started_at: Timestamp,
-        /// How many in a row.
+        /// How many.
         failures: u32,
     },
-    /// Enough successes in a row: its end, at the first of them.
+    /// The degraded incident is an outage now.
+    Worsened {
+        /// The outage's first failure.
+        started_at: Timestamp,
+        /// How many.
+        failures: u32,
+    },
+    /// The outage lasts long. Once for each.
+    Escalated {
+        /// Failures so far.
+        failures: u32,
+    },
+    /// The incident's end, at the first success.
     Resolved {
-        /// The incident's first failure.
+        /// The first failure; of the outage, if it was one.
         started_at: Timestamp,
         /// The first success.
         ended_at: Timestamp,
         /// Failures in all.
         failures: u32,
     },
+    /// It goes up and down too often to tell each.
+    FlappingBegan,
+    /// It is steady again.
+    FlappingEnded,
 }
 
 /// The verdict on one outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// What is known now.
     pub state: State,
-    /// What people may have to be told.
-    pub change: Option<Change>,
+    /// What people may have to be told, in order.
+    pub changes: Vec<Change>,
     /// Whether the outcome began or continued a streak that decides nothing yet, so that the next look should
     /// come after `retry_interval`, not after `interval`.
     pub recheck: bool,
 }
 
+/// How well a target is that could be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Up,
+    Degraded,
+    Down,
+}
+
 /// Of how many intervals' silence a streak does not survive.
 const STREAK_GAP: u32 = 5;
 
+/// At how many changes among the last [`Recent::CHANGES`] it begins to flap: 30 %.
+const FLAPPING_FROM: u32 = 6;
+
+/// Below how many it ends: 25 %.
+const STEADY_BELOW: u32 = 5;
+
 /// Judges one outcome.
 pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement {
-    let unmoved = Judgement { state, change: None, recheck: false };
     // A last slot that lies ahead of this check's start was made by a clock that was wrong: it stands for nothing.
     let last_slot_at = state.last_slot_at.filter(|last| *last <= seen.started_at);
-    if last_slot_at.is_some_and(|last| seen.slot_at <= last) {
-        return unmoved;
-    }
+    let level = level(seen.report).filter(|_| last_slot_at.is_none_or(|last| seen.slot_at > last));
+    let Some(level) = level else {
+        return Judgement { state, changes: Vec::new(), recheck: false };
+    };
     // "In a row" has an end: what failed before a long silence says nothing about now.
     let silence =
         last_slot_at.map(|last| seen.slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
-    let state = if silence > policy.interval.saturating_mul(STREAK_GAP) {
-        State { streak: 0, streak_since: None, ..state }
-    } else {
-        state
+    let mut state =
+        if silence > policy.interval.saturating_mul(STREAK_GAP) { state.forgetful() } else { state };
+    state.last_slot_at = Some(seen.slot_at);
+    state.recent.push(level == Level::Down);
+    if policy.window.is_some() {
+        state.window.push(level == Level::Down, seen.started_at);
+    }
+    let mut judging = Judging { state, policy, at: seen.started_at, changes: Vec::new() };
+    let recheck = match judging.state.status {
+        Status::Unknown | Status::Up => judging.while_up(level),
+        Status::Degraded => judging.while_degraded(level),
+        Status::Down => judging.while_down(level),
     };
-    match (state.status, seen.report.outcome()) {
-        (_, Outcome::Inconclusive) => unmoved,
-        (Status::Unknown | Status::Up, Outcome::Up) => {
-            let since = state.since.unwrap_or(seen.started_at);
-            let state = State {
-                status: Status::Up,
-                since: Some(since),
-                last_slot_at: Some(seen.slot_at),
-                ..State::default()
-            };
-            Judgement { state, change: None, recheck: false }
+    judging.flapping();
+    Judgement { state: judging.state, changes: judging.changes, recheck }
+}
+
+/// `None`: it says nothing about the target.
+fn level(report: &CheckReport) -> Option<Level> {
+    match report.outcome() {
+        Outcome::Inconclusive => None,
+        Outcome::Down => Some(Level::Down),
+        // A certificate that nears its end is told by itself, and makes no incident.
+        Outcome::Up if report.warnings.iter().any(|warning| warning.class != FailureClass::Certificate) => {
+            Some(Level::Degraded)
         }
-        (Status::Unknown | Status::Up, Outcome::Down) => {
-            let (streak, first) = continued(state, seen);
-            if streak < policy.confirm.max(1) {
-                let state =
-                    State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
-                return Judgement { state, change: None, recheck: true };
-            }
-            let state = State {
-                status: Status::Down,
-                since: Some(first),
-                streak: 0,
-                streak_since: None,
-                failures: streak,
-                last_slot_at: Some(seen.slot_at),
-            };
-            Judgement {
-                state,
-                change: Some(Change::Opened { started_at: first, failures: streak }),
-                recheck: false,
-            }
-        }
-        (Status::Down, Outcome::Down) => {
-            let state = State {
-                streak: 0,
-                streak_since: None,
-                failures: state.failures.saturating_add(1),
-                last_slot_at: Some(seen.slot_at),
-                ..state
-            };
-            Judgement { state, change: None, recheck: false }
-        }
-        (Status::Down, Outcome::Up) => {
-            let (streak, first) = continued(state, seen);
-            if streak < policy.recover.max(1) {
-                let state =
-                    State { streak, streak_since: Some(first), last_slot_at: Some(seen.slot_at), ..state };
-                return Judgement { state, change: None, recheck: true };
-            }
-            let started_at = state.since.unwrap_or(first);
-            let change = Change::Resolved { started_at, ended_at: first, failures: state.failures };
-            let state = State {
-                status: Status::Up,
-                since: Some(first),
-                last_slot_at: Some(seen.slot_at),
-                ..State::default()
-            };
-            Judgement { state, change: Some(change), recheck: false }
-        }
+        Outcome::Up => Some(Level::Up),
     }
 }
 
-/// The streak with this outcome in it, and its first check's start.
-fn continued(state: State, seen: Observation<'_>) -> (u32, Timestamp) {
-    match state.streak_since {
-        Some(first) => (state.streak.saturating_add(1), first),
-        None => (1, seen.started_at),
+/// One outcome on its way through the state. Each step says whether it decides nothing yet.
+struct Judging<'p> {
+    state: State,
+    policy: &'p Policy,
+    at: Timestamp,
+    changes: Vec<Change>,
+}
+
+impl Judging<'_> {
+    fn while_up(&mut self, level: Level) -> bool {
+        if level == Level::Up {
+            self.be_up(self.state.since.unwrap_or(self.at));
+            return false;
+        }
+        let (troubled, troubled_since) = self.state.continue_streak(self.at);
+        if level == Level::Down {
+            if let Some((failures, started_at)) = self.outage() {
+                self.open(Severity::Down, started_at, failures);
+                return false;
+            }
+        } else {
+            self.state.end_downs();
+            if troubled >= self.policy.confirm.max(1) {
+                self.open(Severity::Degraded, troubled_since, troubled);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn while_degraded(&mut self, level: Level) -> bool {
+        if level == Level::Up {
+            self.state.end_downs();
+            return self.recover();
+        }
+        self.state.end_streak();
+        self.state.failures = self.state.failures.saturating_add(1);
+        if level == Level::Degraded {
+            self.state.end_downs();
+            return false;
+        }
+        let Some((failures, started_at)) = self.outage() else { return true };
+        self.state.be(Status::Down, Severity::Down, started_at, failures);
+        self.changes.push(Change::Worsened { started_at, failures });
+        self.escalate();
+        false
+    }
+
+    fn while_down(&mut self, level: Level) -> bool {
+        if level == Level::Down {
+            self.state.end_streak();
+            self.state.failures = self.state.failures.saturating_add(1);
+            self.escalate();
+            return false;
+        }
+        let undecided = self.recover();
+        if undecided || level == Level::Up {
+            return undecided;
+        }
+        // No longer down, and not well: that has a confirmation of its own.
+        self.while_up(level)
+    }
+
+    /// Counts one more down in a row. When that, or the window, makes an outage: its failures, and the first of them.
+    fn outage(&mut self) -> Option<(u32, Timestamp)> {
+        let (downs, downs_since) = self.state.continue_downs(self.at);
+        if downs >= self.policy.confirm.max(1) {
+            return Some((downs, downs_since));
+        }
+        let window = self.policy.window?;
+        let (failures, since) = self.state.window.among_last(window.of);
+        (failures >= window.failures.max(1)).then(|| (failures, since.unwrap_or(downs_since)))
+    }
+
+    fn open(&mut self, severity: Severity, started_at: Timestamp, failures: u32) {
+        let status = if severity == Severity::Down { Status::Down } else { Status::Degraded };
+        self.state.be(status, severity, started_at, failures);
+        self.changes.push(Change::Opened { severity, started_at, failures });
+        self.escalate();
+    }
+
+    fn escalate(&mut self) {
+        let State { severity, failures, since, .. } = &self.state;
+        let lasted = since.map(|since| self.at.duration_since(since));
+        let is_long = self.policy.critical_failures.is_some_and(|most| *failures >= most.max(1))
+            || self
+                .policy
+                .critical_after
+                .is_some_and(|most| lasted.is_some_and(|lasted| lasted.unsigned_abs() >= most));
+        if *severity == Some(Severity::Down) && is_long {
+            self.changes.push(Change::Escalated { failures: *failures });
+            self.state.severity = Some(Severity::Critical);
+        }
+    }
+
+    /// Counts one more success in a row, and ends the incident when they are enough.
+    fn recover(&mut self) -> bool {
+        let (successes, first) = self.state.continue_streak(self.at);
+        if successes < self.policy.recover.max(1) {
+            return true;
+        }
+        let (started_at, failures) = (self.state.since.unwrap_or(first), self.state.failures);
+        self.changes.push(Change::Resolved { started_at, ended_at: first, failures });
+        self.state.window = Failures::default();
+        self.be_up(first);
+        false
+    }
+
+    fn be_up(&mut self, since: Timestamp) {
+        self.state.end_streak();
+        self.state.end_downs();
+        (self.state.status, self.state.since) = (Status::Up, Some(since));
+        (self.state.severity, self.state.failures) = (None, 0);
+    }
+
+    fn flapping(&mut self) {
+        let changes = self.state.recent.changes();
+        let flaps =
+            self.policy.flapping && changes >= if self.state.flapping { STEADY_BELOW } else { FLAPPING_FROM };
+        if flaps != self.state.flapping {
+            self.state.flapping = flaps;
+            self.changes.push(if flaps { Change::FlappingBegan } else { Change::FlappingEnded });
+        }
     }
 }

@@ -5,11 +5,13 @@
 //! The crates around it do the work: `uptime-store` keeps it, `uptime-engine` moves it, `uptime-notifier` tells it.
 
 pub mod address;
+pub mod announcement;
 pub mod backoff;
 pub mod channel;
 pub mod check;
 pub mod config;
 pub mod digest;
+pub mod dependency;
 pub mod duration;
 pub mod event;
 pub mod expectation;

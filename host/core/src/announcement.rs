@@ -1,0 +1,155 @@
+//! From facts to what is told of them. Pure: `announce(standing, facts, policy)` gives what is told now, and what is known to
+//! have been told afterwards.
+//!
+//! What holds notices back (maintenance, flapping, a parent that is down) changes no fact. Nothing is queued meanwhile: each
+//! time a monitor is checked, how it is gets compared with what was last told of it, and the difference is told, as soon as
+//! nothing holds it. So an incident that opened and ended while it was held is never told, and one whose opening was told
+//! never lacks its end.
+
+use crate::event::Severity;
+use crate::id::IncidentId;
+use crate::monitor::Policy;
+use jiff::Timestamp;
+
+/// What holds a monitor's notices back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That it got worse is not told; that it is over is.
+    Openings,
+    /// Nothing is told.
+    All,
+}
+
+/// What was told of a monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Of the open incident: the worst severity that was told; `None`: nothing yet.
+    pub told: Option<Severity>,
+    /// Incidents that ended, whose opening was told and whose end was not yet.
+    pub owed: Vec<IncidentId>,
+    /// That it flaps.
+    pub flapping_told: bool,
+    /// How often the open incident was told again.
+    pub reminders: u32,
+}
+
+impl Standing {
+    /// Whether a check of the monitor could have something to tell that an earlier one held back.
+    pub fn is_behind(&self, open: Option<Severity>) -> bool {
+        open.is_some_and(|severity| self.told < Some(severity)) || !self.owed.is_empty()
+    }
+}
+
+/// How a monitor is, after an outcome was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The open incident, and how bad it is.
+    pub open: Option<(IncidentId, Severity)>,
+    /// The incident that ended just now.
+    pub ended: Option<IncidentId>,
+    /// Since when the open incident is what it is.
+    pub since: Option<Timestamp>,
+    /// Whether it goes up and down too often to tell each.
+    pub flapping: bool,
+    /// Whether a person takes care of the open incident, or wants to hear nothing of it.
+    pub in_hand: bool,
+    /// What else holds notices back.
+    pub hold: Hold,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// One thing to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It goes up and down too often to tell each.
+    FlappingStart,
+    /// It is steady again. Says how it is, so that who hears it needs no other notice of the same moment.
+    FlappingEnd,
+    /// An incident is over.
+    End(IncidentId),
+    /// An incident: [`Severity::Degraded`] or [`Severity::Down`].
+    Opening(Severity),
+    /// The degraded incident is an outage now.
+    Worse,
+    /// The outage lasts long.
+    Critical,
+    /// It is still so; counts from 1.
+    Reminder(u32),
+}
+
+/// What is told now, in order.
+pub fn announce(standing: Standing, facts: &Facts, policy: &Policy) -> (Standing, Vec<Notice>) {
+    let mut announcing = Announcing { standing, notices: Vec::new() };
+    announcing.ended(facts.ended);
+    announcing.flapping(facts);
+    let hold = if facts.flapping { Hold::All } else { facts.hold };
+    if hold < Hold::All {
+        let owed = std::mem::take(&mut announcing.standing.owed);
+        announcing.notices.extend(owed.into_iter().map(Notice::End));
+    }
+    if let Some((_, severity)) = facts.open
+        && hold == Hold::Nothing
+    {
+        announcing.severity(severity, facts.in_hand);
+        announcing.reminder(facts, policy);
+    }
+    (announcing.standing, announcing.notices)
+}
+
+struct Announcing {
+    standing: Standing,
+    notices: Vec<Notice>,
+}
+
+impl Announcing {
+    fn ended(&mut self, ended: Option<IncidentId>) {
+        let Some(ended) = ended else { return };
+        if self.standing.told.take().is_some() {
+            self.standing.owed.push(ended);
+        }
+        self.standing.reminders = 0;
+    }
+
+    fn flapping(&mut self, facts: &Facts) {
+        if facts.flapping == self.standing.flapping_told || facts.hold == Hold::All {
+            return;
+        }
+        self.standing.flapping_told = facts.flapping;
+        self.notices.push(if facts.flapping { Notice::FlappingStart } else { Notice::FlappingEnd });
+    }
+
+    fn severity(&mut self, severity: Severity, in_hand: bool) {
+        let told = self.standing.told;
+        let mut tell = |severity: Severity, notice| {
+            self.standing.told = Some(severity);
+            self.notices.push(notice);
+        };
+        if told.is_none() {
+            let opening = severity.min(Severity::Down);
+            tell(opening, Notice::Opening(opening));
+        } else if told < Some(Severity::Down) && severity >= Severity::Down {
+            tell(Severity::Down, Notice::Worse);
+        }
+        if told < Some(Severity::Critical) && severity == Severity::Critical && !in_hand {
+            tell(Severity::Critical, Notice::Critical);
+        }
+    }
+
+    fn reminder(&mut self, facts: &Facts, policy: &Policy) {
+        let (Some(every), Some(since)) = (policy.remind, facts.since) else { return };
+        let number = self.standing.reminders.saturating_add(1);
+        if !self.notices.is_empty() || facts.in_hand || number > policy.remind_most {
+            return;
+        }
+        // After 1, 3, 7, … times as long: each waits twice as long as the one before.
+        let due = every.saturating_mul(2_u32.saturating_pow(number) - 1);
+        if facts.now.duration_since(since).unsigned_abs() >= due {
+            self.standing.reminders = number;
+            self.notices.push(Notice::Reminder(number));
+        }
+    }
+}

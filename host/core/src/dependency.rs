@@ -1,0 +1,105 @@
+//! What a monitor's parents say of its incident. Pure.
+//!
+//! A parent and its children fail in the same second, and a child may be sure first. So a parent that is in doubt, or was not
+//! looked at since the child's first failure, makes the child's notice wait until it is decided; for a while, so that a parent
+//! which nobody can check holds back nothing for ever.
+
+use crate::judgement::Status;
+use crate::monitor::Policy;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// A monitor above another one, at any distance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ancestor {
+    /// How it is.
+    pub status: Status,
+    /// Its failures in a row that decide nothing yet.
+    pub downs: u32,
+    /// When its last check began.
+    pub last_check_at: Option<Timestamp>,
+    /// By what it is judged.
+    pub policy: Policy,
+}
+
+/// What they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// They are well: it is the monitor's own trouble.
+    OwnTrouble,
+    /// Nobody knows yet. They are to be looked at now.
+    Undecided,
+    /// One of them is down.
+    ParentDown,
+}
+
+/// Beside what its confirmation takes, how long a parent is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `ancestors` say of an incident that began at `started_at` and was noticed at `opened_at`.
+pub fn verdict(
+    ancestors: &[Ancestor],
+    started_at: Timestamp,
+    opened_at: Timestamp,
+    now: Timestamp,
+) -> Verdict {
+    ancestors
+        .iter()
+        .map(|ancestor| ancestor.verdict(started_at, opened_at, now))
+        .max()
+        .unwrap_or(Verdict::OwnTrouble)
+}
+
+impl Ancestor {
+    fn verdict(&self, started_at: Timestamp, opened_at: Timestamp, now: Timestamp) -> Verdict {
+        if self.status == Status::Down {
+            return Verdict::ParentDown;
+        }
+        let Policy { confirm, retry_interval, timeout, .. } = &self.policy;
+        let patience = (*retry_interval + *timeout).saturating_mul(*confirm).saturating_add(PATIENCE);
+        let is_decided = self.downs == 0 && self.last_check_at.is_some_and(|last| last >= started_at);
+        let waited = now.duration_since(opened_at).unsigned_abs();
+        if is_decided || waited >= patience { Verdict::OwnTrouble } else { Verdict::Undecided }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("an instant")
+    }
+
+    fn ancestor(status: Status, downs: u32, last_check_at: Option<i64>) -> Ancestor {
+        let policy = Policy {
+            confirm: 2,
+            retry_interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+            ..Policy::default()
+        };
+        Ancestor { status, downs, last_check_at: last_check_at.map(at), policy }
+    }
+
+    #[test]
+    fn a_child_waits_for_a_parent_in_doubt_and_not_for_ever() {
+        let fine = || ancestor(Status::Up, 0, Some(0));
+        for (ancestors, now, verdict_of_them) in [
+            (vec![], 1, Verdict::OwnTrouble),
+            (vec![fine()], 1, Verdict::OwnTrouble),
+            (vec![fine(), ancestor(Status::Down, 0, Some(-9))], 1, Verdict::ParentDown),
+            (vec![ancestor(Status::Up, 1, Some(1))], 1, Verdict::Undecided),
+            // What was seen before the child failed says nothing about now.
+            (vec![ancestor(Status::Up, 0, Some(-1))], 1, Verdict::Undecided),
+            (vec![ancestor(Status::Unknown, 0, None)], 30, Verdict::Undecided),
+            (vec![ancestor(Status::Unknown, 0, None)], 31, Verdict::OwnTrouble),
+            (
+                vec![ancestor(Status::Unknown, 0, None), ancestor(Status::Down, 0, None)],
+                99,
+                Verdict::ParentDown,
+            ),
+        ] {
+            assert_eq!(verdict(&ancestors, at(0), at(1), at(now)), verdict_of_them, "{ancestors:?} at {now}");
+        }
+    }
+}
