@@ -60,7 +60,7 @@ CREATE TABLE certificate_notices (
 
 -- A channel's budget of single messages, and the notices that go together when it is used up.
 ALTER TABLE channels
-  ADD COLUMN flow      jsonb NOT NULL DEFAULT '{}',  -- how many messages in which time before they go together
+  ADD COLUMN flow      jsonb NOT NULL DEFAULT '{"digest_after": 10, "digest_within": 60000}',  -- single messages, and in which time
   ADD COLUMN tokens    double precision,             -- what was left of them at tokens_at; NULL: all
   ADD COLUMN tokens_at timestamptz,
   ADD COLUMN digest_at timestamptz;                  -- when the last digest was due
