@@ -83,3 +83,6 @@ BEGIN
 END $$;
 CREATE TRIGGER follow_digest AFTER UPDATE OF state ON notifications
   FOR EACH ROW WHEN (NEW.is_digest AND NEW.state <> OLD.state) EXECUTE FUNCTION follow_digest();
+
+-- What was open before was told.
+UPDATE monitor_states SET severity = 'down', told = 'down' WHERE incident_id IS NOT NULL;
