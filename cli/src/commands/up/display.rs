@@ -173,7 +173,8 @@ impl Display {
             DeliveryEnd::Delivered { .. } => ("delivered", GOOD, ""),
             DeliveryEnd::Retry { error, .. } => ("will be tried again", ODD, error.as_str()),
             DeliveryEnd::Failed { error, .. } => ("failed", BAD, error.as_str()),
-            DeliveryEnd::Muted => ("muted", FAINT, ""),
+            DeliveryEnd::Muted { reason } => ("muted", FAINT, *reason),
+            DeliveryEnd::Waits { reason, .. } => ("waits", FAINT, reason.as_str()),
         };
         let text = format!("{style}{word}{style:#}\t{event} of {monitor} to {channel}\t{error}");
         self.event(text.trim_end(), &json!({ "event": "delivery", "state": word, "type": event, "monitor": monitor, "channel": channel, "error": error }));
