@@ -14,6 +14,7 @@ pub mod event;
 pub mod expectation;
 pub mod grant;
 pub mod id;
+pub mod incident;
 pub mod judgement;
 pub mod monitor;
 pub mod notifier;
