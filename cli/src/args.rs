@@ -1,10 +1,14 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
 mod check;
+mod incident;
+mod notification;
 mod plugin;
 mod queue;
 
 pub use check::CheckArgs;
+pub use incident::{IncidentCommand, name};
+pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
@@ -98,9 +102,12 @@ pub enum Command {
     /// Look at channels and try them
     #[command(subcommand)]
     Channel(ChannelCommand),
-    /// Look at incidents
+    /// Look at incidents, and take care of them
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Look at notifications and their tries, and try them again
+    #[command(subcommand)]
+    Notification(NotificationCommand),
     /// Write notifier plugins, add them, look at them, and say which are trusted
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -263,19 +270,6 @@ pub enum ChannelCommand {
         /// Print the request, secrets masked, and send nothing
         #[arg(long)]
         dry_run: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum IncidentCommand {
-    /// Incidents, the newest first
-    List {
-        /// Only those that have not ended
-        #[arg(long)]
-        open: bool,
-        /// At most so many
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
     },
 }
 

@@ -1,7 +1,9 @@
 //! The store on a real PostgreSQL, a database per test.
 
+mod by_hand;
 mod deliveries;
 mod failed;
+mod incidents;
 mod operations;
 mod queue;
 mod results;
