@@ -11,9 +11,11 @@ mod error;
 mod row;
 mod session;
 
+pub mod by_hand;
 pub mod catalogue;
 pub mod failed;
 pub mod maintenance;
+pub mod incidents;
 pub mod notifications;
 pub mod operations;
 pub mod queue;

@@ -1,9 +1,11 @@
 //! The store on a real PostgreSQL, a database per test.
 
+mod by_hand;
 mod deliveries;
 mod digests;
 mod failed;
 mod maintenance;
+mod incidents;
 mod operations;
 mod queue;
 mod results;
