@@ -11,6 +11,7 @@ mod digests;
 mod five_channels;
 mod installation;
 mod listen;
+mod maintenance;
 mod notices;
 mod pipeline;
 mod plugin_authors;

@@ -87,6 +87,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Each, the worst last.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Degraded, Self::Down, Self::Critical];
+
     /// The word in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -202,10 +205,7 @@ impl std::str::FromStr for Severity {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Info, Self::Degraded, Self::Down, Self::Critical]
-            .into_iter()
-            .find(|severity| severity.as_str() == word)
-            .ok_or(())
+        Self::ALL.into_iter().find(|severity| severity.as_str() == word).ok_or(())
     }
 }
 

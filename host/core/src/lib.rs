@@ -7,6 +7,7 @@
 pub mod address;
 pub mod announcement;
 pub mod backoff;
+pub mod calendar;
 pub mod channel;
 pub mod check;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod flow;
 pub mod grant;
 pub mod id;
 pub mod judgement;
+pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
 pub mod review;

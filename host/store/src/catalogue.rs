@@ -5,12 +5,13 @@
 //! Applying the same thing twice changes nothing.
 
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, maintenance};
 use serde_json::Value;
 use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
+use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::Monitor;
 use uptime_core::schedule::{first_check_after, phase};
 
@@ -24,7 +25,7 @@ pub enum Source {
 }
 
 impl Source {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::CommandLine => "command-line",
@@ -52,6 +53,8 @@ pub struct Wanted<'a> {
     pub channels: &'a [Channel],
     /// All its monitors; their channels may be of any source.
     pub monitors: &'a [Monitor],
+    /// All its maintenance windows, by name; `None`: they are not its business.
+    pub maintenance: Option<&'a [(String, Maintenance)]>,
     /// What becomes of the others of this source.
     pub absent: Absent,
 }
@@ -61,7 +64,7 @@ pub struct Wanted<'a> {
 pub struct Change {
     /// To it.
     pub kind: ChangeKind,
-    /// `monitor` or `channel`.
+    /// `channel`, `monitor` or `maintenance`.
     pub table: &'static str,
     /// Its name.
     pub name: String,
@@ -106,6 +109,9 @@ impl Store {
         let mut applied = Applied::default();
         apply_channels(&mut transaction, wanted, &mut applied).await?;
         apply_monitors(&mut transaction, wanted, &mut applied).await?;
+        if let Some(windows) = wanted.maintenance {
+            maintenance::apply(&mut transaction, windows, wanted.source, wanted.absent, &mut applied).await?;
+        }
         if dry_run {
             transaction.rollback().await?;
         } else {
@@ -193,6 +199,7 @@ async fn apply_monitors(
         .into_iter()
         .collect();
     let mut added = 0;
+    let mut children = Vec::new();
     for monitor in wanted.monitors {
         let columns = monitor_columns(monitor)?;
         let before = existing.remove(&monitor.name);
@@ -257,10 +264,27 @@ async fn apply_monitors(
         if !monitor.enabled {
             drop_waiting_checks(connection, &[id]).await?;
         }
+        children.push((id, monitor.parent.as_deref()));
         applied.changes.push(Change { kind, table: "monitor", name: monitor.name.clone(), keys });
     }
+    set_parents(connection, &children).await?;
     let gone = absent(existing, wanted.source);
     settle_absent(connection, "monitor", gone, wanted.absent, applied).await
+}
+
+/// Gives monitors their parents, by name, when all of them are there.
+async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<(), StoreError> {
+    let (ids, parents): (Vec<i64>, Vec<Option<&str>>) = children.iter().copied().unzip();
+    sqlx::query(
+        "UPDATE monitors m SET parent_id = p.id
+         FROM unnest($1::bigint[], $2::text[]) AS child(id, parent) LEFT JOIN monitors p ON p.name = child.parent
+         WHERE m.id = child.id AND m.parent_id IS DISTINCT FROM p.id",
+    )
+    .bind(ids)
+    .bind(parents)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The rows of `source` among `left`, which nobody asked for.
@@ -360,6 +384,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
         ("policy", json("policy", name, &monitor.policy)?),
         ("group", Value::from(monitor.group.clone())),
         ("tags", json("tags", name, &monitor.tags)?),
+        ("parent", Value::from(monitor.parent.clone())),
         ("channels", Value::from(channels)),
     ]))
 }
@@ -389,10 +414,10 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
 
 async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags,
+        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags, p.name AS parent,
                 coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
                           JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels
-         FROM monitors m",
+         FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id",
     )
     .fetch_all(connection)
     .await?;
@@ -404,6 +429,7 @@ async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, E
                 ("policy", row.try_get("policy")?),
                 ("group", Value::from(row.try_get::<Option<String>, _>("group_name")?)),
                 ("tags", row.try_get("tags")?),
+                ("parent", Value::from(row.try_get::<Option<String>, _>("parent")?)),
                 ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
             ]);
             Ok((

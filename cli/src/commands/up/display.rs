@@ -74,11 +74,12 @@ impl Display {
         match activity {
             Activity::Turned { .. } | Activity::Settled { .. } => {}
             Activity::Checked { monitor, report, .. } => self.checked(monitor, report),
-            Activity::Opened { monitor, incident, cause, started_at } => {
-                self.set_state(monitor, "down");
+            Activity::Opened { monitor, incident, severity, cause, started_at } => {
+                let word = severity.as_str();
+                self.set_state(monitor, word);
                 let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
-                let text = format!("{BAD}down{BAD:#}\t{monitor}\t{why}");
-                self.event(&text, &json!({ "event": "down", "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
+                let text = format!("{BAD}{word}{BAD:#}\t{monitor}\t{why}");
+                self.event(&text, &json!({ "event": word, "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");

@@ -3,6 +3,7 @@
 //! Which settings there are is the notifier's word: its [`Description`] is read like any other part of the schema.
 
 use super::Notifiers;
+use super::calendar::HoursText;
 use super::limits::{self, Whose};
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
@@ -10,7 +11,7 @@ use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text, quoted
 use super::values::{Address, Grant, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
 use crate::check::printable;
-use crate::event::EventType;
+use crate::event::{EventType, Severity};
 use crate::flow::Flow;
 use crate::notifier::{Description, Field, FieldKind};
 use crate::secret::SecretRef;
@@ -42,6 +43,19 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "all events",
         &List { of: event(), count: 1..=EventType::ALL.len(), or_one: false },
     );
+    let severities = table.optional(
+        "severities",
+        "How bad what it hears of is: good to know, worse than it should be, down, down for long. It hears of an end \
+         if it heard of the beginning.",
+        "all",
+        &List { of: severity(), count: 1..=4, or_one: false },
+    );
+    let hours = table.optional(
+        "hours",
+        "When it may be told; outside of these hours what it wants to hear waits until they begin.",
+        "always",
+        &HoursText,
+    );
     let groups = table.optional(
         "groups",
         "It hears of monitors of these groups alone.",
@@ -68,6 +82,8 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
     let names: Vec<String> = groups.iter().map(|(group, _)| group.clone()).collect();
     let filter = ChannelFilter {
         events,
+        severities,
+        hours,
         groups: Some(names).filter(|names| !names.is_empty()),
         tags: tags.unwrap_or_default(),
     };
@@ -97,6 +113,10 @@ fn flow(table: &mut Table<'_, '_>) -> Flow {
 
 fn event() -> Choice<EventType> {
     Choice::new(EventType::ALL.iter().map(|event| (event.as_str(), *event)))
+}
+
+fn severity() -> Choice<Severity> {
+    Choice::new(Severity::ALL.map(|severity| (severity.as_str(), severity)))
 }
 
 fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: Notifiers<'_>) -> Settings {

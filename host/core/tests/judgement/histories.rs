@@ -43,10 +43,14 @@ enum Step {
     Unmute,
     Resolve,
     Maintenance(bool),
+    /// Another policy for the monitor.
+    Apply,
 }
 
 #[derive(Clone, Debug)]
 struct History {
+    /// The monitor's other policy.
+    other: Policy,
     /// Of the monitor, and of those above it.
     policies: Vec<Policy>,
     steps: Vec<Step>,
@@ -129,7 +133,8 @@ fn step(temper: Temper, monitors: usize, last: &mut [Found; 3], dice: [u8; 5]) -
         91 => Step::Unmute,
         92..94 => Step::Resolve,
         94..97 => Step::Maintenance(true),
-        _ => Step::Maintenance(false),
+        97..99 => Step::Maintenance(false),
+        _ => Step::Apply,
     }
 }
 
@@ -137,11 +142,11 @@ fn history() -> impl Strategy<Value = History> {
     let dice = prop::array::uniform5(0u8..100);
     let temper = (0u8..98, 5u8..95, 0u8..40);
     let policies = prop::collection::vec(policy(), 1..=3);
-    (policies, temper, prop::collection::vec(dice, 0..90), any::<bool>()).prop_map(
-        |(policies, temper, dice, up)| {
+    (policies, policy(), temper, prop::collection::vec(dice, 0..90), any::<bool>()).prop_map(
+        |(policies, other, temper, dice, up)| {
             let mut last = [Found::Up; 3];
             let steps = dice.into_iter().map(|dice| step(temper, policies.len(), &mut last, dice)).collect();
-            History { policies, steps, at_last: if up { Found::Up } else { Found::Down } }
+            History { other, policies, steps, at_last: if up { Found::Up } else { Found::Down } }
         },
     )
 }
@@ -205,6 +210,13 @@ impl Monitor {
             model: Model::new(rules(policy)),
             promises: Promises::new(policy),
         }
+    }
+
+    /// Changes its policy, and gives the one that it had.
+    fn apply(&mut self, other: &mut Policy) {
+        std::mem::swap(&mut self.policy, other);
+        self.model.rules = rules(&self.policy);
+        self.promises.apply(&self.policy);
     }
 
     fn open(&self) -> Option<usize> {
@@ -326,7 +338,7 @@ impl Monitor {
                 self.promises.ended_by_hand(told)?;
                 return self.compare();
             }
-            Step::Check { .. } | Step::Maintenance(_) => {}
+            Step::Check { .. } | Step::Maintenance(_) | Step::Apply => {}
         }
         (of_model.acknowledged_until, of_model.muted) = (real.acknowledged_until, real.muted);
         Ok(())
@@ -374,7 +386,11 @@ impl World {
     fn live_through(history: &History) -> Result<Self, TestCaseError> {
         let monitors = history.policies.iter().map(Monitor::new).collect();
         let mut world = Self { monitors, now: 0, maintenance: false };
+        let mut other = history.other.clone();
         for step in &history.steps {
+            if matches!(step, Step::Apply) {
+                world.monitors[0].apply(&mut other);
+            }
             world.step(*step)?;
         }
         // Then nothing is held any more, and all is steady for so long that nothing can be in doubt.
@@ -464,8 +480,11 @@ fn random_histories_are_judged_and_announced_as_by_the_model() {
         Ok(()) => {}
         Err(TestError::Fail(reason, history)) => {
             let steps: Vec<String> = history.steps.iter().map(|step| format!("  {step:?}\n")).collect();
-            let History { policies, at_last, .. } = history;
-            panic!("{reason}\nUPTIME_HISTORIES_SEED={seed}\n{policies:?}\n{}then {at_last:?}", steps.concat())
+            let History { policies, other, at_last, .. } = history;
+            panic!(
+                "{reason}\nUPTIME_HISTORIES_SEED={seed}\n{policies:?}\nother: {other:?}\n{}then {at_last:?}",
+                steps.concat()
+            )
         }
         Err(error) => panic!("{error}"),
     }

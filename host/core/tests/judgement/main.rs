@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::judgement::{Observation, State, Status, judge};
-use uptime_core::monitor::Policy;
+use uptime_core::monitor::{Policy, Window};
 
 /// What a check can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,4 +97,19 @@ fn a_clock_that_was_ahead_does_not_silence_the_judgement() {
     assert!(is_down_after(&policy, &[(9_000, 9_000, Found::Up), (10, 10, Found::Down)]));
     // Whereas a check that was merely slow says nothing new.
     assert!(!is_down_after(&policy, &[(20, 20, Found::Up), (10, 25, Found::Down)]));
+}
+
+#[test]
+fn a_window_that_was_taken_away_and_given_again_begins_anew() {
+    let without = Policy { confirm: 9, ..Policy::default() };
+    let with = Policy { window: Some(Window { failures: 2, of: 5 }), ..without.clone() };
+    let mut state = State::default();
+    for (slot, policy, found) in
+        [(0, &with, Found::Down), (1, &without, Found::Up), (2, &with, Found::Up), (3, &with, Found::Down)]
+    {
+        let report = report(found);
+        let seen = Observation { slot_at: at(slot), started_at: at(slot), report: &report };
+        state = judge(state, policy, seen).state;
+    }
+    assert_eq!(state.status, Status::Up, "the first failure is of another time");
 }

@@ -74,10 +74,12 @@ pub struct Held {
 
 #[derive(Debug)]
 pub struct Model {
-    rules: Rules,
+    pub rules: Rules,
     seen: Vec<Seen>,
     /// Outcomes before this one are of an incident that is over.
     anew: usize,
+    /// Outcomes before this one are not in the window: there was none then.
+    window_from: usize,
     /// Whether somebody ended the last incident, and nothing was found out since.
     unknown: bool,
     pub incidents: Vec<Incident>,
@@ -91,6 +93,7 @@ impl Model {
             rules,
             seen: Vec::new(),
             anew: 0,
+            window_from: 0,
             unknown: true,
             incidents: Vec::new(),
             flapping: false,
@@ -130,6 +133,9 @@ impl Model {
         let Some(level) = level.filter(|_| last.is_none_or(|last| slot > last)) else { return false };
         let after_silence = last.is_some_and(|last| slot - last > 5 * self.rules.interval);
         self.seen.push(Seen { slot, start, level, after_silence });
+        if self.rules.window.is_none() {
+            self.window_from = self.seen.len();
+        }
         let open = self.open().map(|open| self.incidents[open].severity);
         let soon = match open {
             None => self.check_without_incident(level),
@@ -148,7 +154,7 @@ impl Model {
             return Some((downs[0].start, downs.len()));
         }
         let (failures, of) = self.rules.window?;
-        let last = self.run(self.anew, |_| true);
+        let last = self.run(self.anew.max(self.window_from), |_| true);
         let last = &last[last.len().saturating_sub(of)..];
         let mut downs = last.iter().filter(|seen| seen.level == Level::Down);
         let count = downs.clone().count();

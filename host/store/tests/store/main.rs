@@ -3,6 +3,7 @@
 mod deliveries;
 mod digests;
 mod failed;
+mod maintenance;
 mod operations;
 mod queue;
 mod results;
@@ -76,8 +77,13 @@ async fn watch(store: &Store, names: &[&str]) {
             tags: BTreeMap::new(),
         })
         .collect();
-    let wanted =
-        Wanted { source: Source::File, channels: &channels, monitors: &monitors, absent: Absent::Keep };
+    let wanted = Wanted {
+        source: Source::File,
+        channels: &channels,
+        monitors: &monitors,
+        maintenance: None,
+        absent: Absent::Keep,
+    };
     store.apply(wanted, false).await.expect("applied");
 }
 
