@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod crashes;
 mod dependencies;
+mod histories;
 mod installation;
 mod listen;
 mod notices;
