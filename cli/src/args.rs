@@ -1,10 +1,12 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
 mod check;
+mod maintenance;
 mod plugin;
 mod queue;
 
 pub use check::CheckArgs;
+pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
@@ -101,6 +103,9 @@ pub enum Command {
     /// Look at incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Keep quiet about monitors for a while, or again and again
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
     /// Write notifier plugins, add them, look at them, and say which are trusted
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -7,6 +7,7 @@ mod config;
 mod db;
 mod help;
 mod incident;
+mod maintenance;
 mod monitor;
 mod plugin;
 mod queue;
@@ -36,6 +37,7 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Monitor(command) => monitor::run(&global, &command, printer).await,
         Command::Channel(command) => channel::run(&global, command, printer).await,
         Command::Incident(command) => incident::run(&global, &command, printer).await,
+        Command::Maintenance(command) => maintenance::run(&global, command, printer).await,
         Command::Plugin(command) => plugin::run(&global, command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,

@@ -21,6 +21,7 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
         source: Source::File,
         channels: &file.config.channels,
         monitors: &file.config.monitors,
+        maintenance: Some(&file.config.maintenance),
         absent: if args.prune { Absent::Remove } else { Absent::Keep },
     };
     let outcome = apply(&database, wanted, args, printer).await;

@@ -4,15 +4,20 @@ use crate::args::{Global, MonitorCommand};
 use crate::commands::open;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
+use jiff::Timestamp;
 use serde_json::json;
+use uptime_store::maintenance::MaintenanceRow;
 use uptime_store::reading::MonitorSummary;
 
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;
     let database = open(global, printer).await?;
-    let monitors = database.store.monitor_summaries().await;
+    let (monitors, windows) =
+        (database.store.monitor_summaries().await, database.store.maintenance_windows().await);
     database.close().await;
-    let entries: Vec<Entry> = monitors?.iter().map(|monitor| entry(monitor, printer)).collect();
+    let (now, windows) = (Timestamp::now(), windows?);
+    let entries: Vec<Entry> =
+        monitors?.iter().map(|monitor| entry(monitor, covering(monitor, &windows, now), printer)).collect();
     if entries.is_empty() && !printer.is_json() {
         printer.note("no monitors: `uptime apply` brings in those of the file");
     }
@@ -20,8 +25,25 @@ pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -
     Ok(Exit::Ok)
 }
 
-fn entry(monitor: &MonitorSummary, printer: &Printer) -> Entry {
-    let state = if monitor.enabled { monitor.state.as_str() } else { "paused" };
+/// The window that a monitor is in, the one that lasts longest, and when that is over.
+fn covering<'w>(
+    monitor: &MonitorSummary,
+    windows: &'w [MaintenanceRow],
+    now: Timestamp,
+) -> Option<(&'w str, Timestamp)> {
+    let concerning = windows
+        .iter()
+        .filter(|row| row.window.concerns(&monitor.name, monitor.group.as_deref(), &monitor.tags));
+    let covering = concerning.filter_map(|row| Some((row.name.as_str(), row.window.covers(now)?)));
+    covering.max_by_key(|(_, until)| *until)
+}
+
+fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, printer: &Printer) -> Entry {
+    let state = match maintenance {
+        _ if !monitor.enabled => "paused",
+        Some(_) => "maintenance",
+        None => monitor.state.as_str(),
+    };
     Entry {
         json: json!({
             "name": monitor.name,
@@ -34,6 +56,8 @@ fn entry(monitor: &MonitorSummary, printer: &Printer) -> Entry {
             "last_message": monitor.last_message,
             "interval_s": monitor.interval.as_secs_f64(),
             "enabled": monitor.enabled,
+            "maintenance": maintenance.map(|(name, _)| name),
+            "maintenance_until": maintenance.map(|(_, until)| until).filter(|until| *until < Timestamp::MAX).map(rfc3339),
         }),
         cells: vec![
             Cell::styled(state, state_style(state)),

@@ -22,7 +22,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
+use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
@@ -108,6 +110,8 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
 #[derive(Clone)]
 struct Plan {
     of_file: (Vec<Channel>, Vec<Monitor>),
+    /// What the file says of maintenance; `None`: there is no file. A command line says nothing of it.
+    maintenance: Option<Vec<(String, Maintenance)>>,
     of_command_line: (Vec<Channel>, Vec<Monitor>),
     queues: Vec<(&'static str, WorkerOptions)>,
     checks: ChecksSection,
@@ -127,17 +131,18 @@ impl Plan {
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
         let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
-        Ok(Self { of_file, of_command_line, queues, checks: checks_section(file) })
+        let maintenance = file.map(|file| file.config.maintenance.clone());
+        Ok(Self { of_file, maintenance, of_command_line, queues, checks: checks_section(file) })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
     /// rests, or goes on: `earlier`.
     async fn apply(&self, store: &Store, earlier: Absent) -> Result<(), CommandError> {
-        for (source, (channels, monitors), absent) in [
-            (Source::File, &self.of_file, Absent::Keep),
-            (Source::CommandLine, &self.of_command_line, earlier),
+        for (source, (channels, monitors), maintenance, absent) in [
+            (Source::File, &self.of_file, self.maintenance.as_deref(), Absent::Keep),
+            (Source::CommandLine, &self.of_command_line, None, earlier),
         ] {
-            store.apply(Wanted { source, channels, monitors, absent }, false).await?;
+            store.apply(Wanted { source, channels, monitors, maintenance, absent }, false).await?;
         }
         Ok(())
     }
@@ -300,6 +305,7 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         enabled: true,
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
         filter: ChannelFilter::default(),
+        flow: Flow::default(),
         allow: vec![grant],
         limits: LimitChanges::default(),
     })

@@ -1,6 +1,8 @@
 //! A channel: a configured destination, and what it wants to hear.
 
-use crate::event::{EventMonitor, EventType};
+use crate::calendar::Hours;
+use crate::event::{EventMonitor, EventType, Severity};
+use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
 use crate::secret::SecretRef;
@@ -20,6 +22,8 @@ pub struct Channel {
     pub settings: Settings,
     /// What it wants to hear.
     pub filter: ChannelFilter,
+    /// How many messages it gets one by one.
+    pub flow: Flow,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.
@@ -51,23 +55,31 @@ pub struct ChannelFilter {
     /// These events; `None`: all.
     #[serde(default)]
     pub events: Option<Vec<EventType>>,
+    /// Of incidents that are so bad; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severities: Option<Vec<Severity>>,
     /// Monitors of these groups; `None`: all.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
     /// Monitors with each of these tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// When it may be told; outside of these hours what it wants waits for them. `None`: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
 }
 
 impl ChannelFilter {
-    /// Whether a channel with this filter wants to hear such events at all.
+    /// Whether a channel with this filter wants to hear such events at all, whatever they are about. Who heard of an
+    /// incident is asked this alone for its end, however bad it was.
     pub fn wants_event(&self, event: EventType) -> bool {
         self.events.as_ref().is_none_or(|events| events.contains(&event))
     }
 
     /// Whether a channel with this filter wants to hear `event` of `monitor`.
-    pub fn wants(&self, event: EventType, monitor: &EventMonitor) -> bool {
+    pub fn wants(&self, event: EventType, severity: Severity, monitor: &EventMonitor) -> bool {
         self.wants_event(event)
+            && self.severities.as_ref().is_none_or(|severities| severities.contains(&severity))
             && self
                 .groups
                 .as_ref()
@@ -89,12 +101,22 @@ mod tests {
             group: Some("web".into()),
             tags: BTreeMap::from([("team".into(), "a".into())]),
         };
-        let wants = |filter: ChannelFilter, event| filter.wants(event, &monitor);
+        let wants = |filter: ChannelFilter, event| filter.wants(event, Severity::Down, &monitor);
         let all = ChannelFilter::default;
         assert!(wants(all(), EventType::Down));
         assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));
         assert!(wants(ChannelFilter { groups: Some(vec!["web".into()]), ..all() }, EventType::Down));
         assert!(!wants(ChannelFilter { groups: Some(vec!["db".into()]), ..all() }, EventType::Down));
+        let severities = |severities: &[Severity]| Some(severities.to_vec());
+        assert!(wants(ChannelFilter { severities: severities(&[Severity::Down]), ..all() }, EventType::Down));
+        assert!(!wants(
+            ChannelFilter { severities: severities(&[Severity::Critical]), ..all() },
+            EventType::Down
+        ));
+        assert!(
+            ChannelFilter { severities: severities(&[Severity::Critical]), ..all() }
+                .wants_event(EventType::Up)
+        );
         assert!(!wants(
             ChannelFilter { tags: BTreeMap::from([("team".into(), "b".into())]), ..all() },
             EventType::Up

@@ -5,10 +5,12 @@
 //! found at once, and no text makes the reader panic. Literal secrets are never in a message, and each diagnostic
 //! says which bytes of its line must not be shown. The command line reads the file and prints; nothing here does.
 
+mod calendar;
 mod channels;
 mod checks;
 mod diagnostic;
 mod limits;
+mod maintenance;
 mod monitors;
 mod plugins;
 mod queues;
@@ -28,6 +30,7 @@ pub use takes::near;
 
 use crate::channel::Channel;
 use crate::check::printable;
+use crate::maintenance::Maintenance;
 use crate::monitor::Monitor;
 use crate::notifier::Description;
 use crate::secret::SecretRef;
@@ -61,6 +64,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// `[monitors]`, by name.
     pub monitors: Vec<Monitor>,
+    /// `[maintenance]`, by name.
+    pub maintenance: Vec<(String, Maintenance)>,
 }
 
 /// `[database]`.
@@ -174,10 +179,16 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
     let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
-    let surroundings = monitors::Surroundings { channels: root.names("channels"), job_timeout };
+    let surroundings = monitors::Surroundings {
+        channels: root.names("channels"),
+        monitors: root.names("monitors"),
+        job_timeout,
+    };
     let monitors = monitors::read(root, &surroundings);
+    let windows = maintenance::read(root, &surroundings.monitors);
     let groups: BTreeSet<&str> = monitors.iter().filter_map(|monitor| monitor.group.as_deref()).collect();
-    for (group, span) in channels.iter().flat_map(|found| &found.groups) {
+    let of_channels = channels.iter().flat_map(|found| &found.groups);
+    for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
         if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
             root.notes.warning(span.clone(), message, Some(takes::nearest(group, groups.iter().copied())));
@@ -185,7 +196,8 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     }
     root.finish();
     let channels = channels.into_iter().map(|found| found.channel).collect();
-    Config { database: DatabaseSection { url }, queues, checks, plugins, channels, monitors }
+    let maintenance = windows.into_iter().map(|found| (found.name, found.window)).collect();
+    Config { database: DatabaseSection { url }, queues, checks, plugins, channels, monitors, maintenance }
 }
 
 #[cfg(test)]

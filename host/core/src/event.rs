@@ -87,6 +87,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Each, the worst last.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Degraded, Self::Down, Self::Critical];
+
     /// The word in JSON and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,6 +119,38 @@ pub struct Event {
     pub outcome: Option<EventOutcome>,
     /// How bad it is.
     pub severity: Severity,
+}
+
+impl Event {
+    /// That a channel can't be delivered to, for the others.
+    pub fn channel_broken(
+        channel: &str,
+        notifier: &str,
+        reason: &str,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        Self {
+            kind: EventType::ChannelBroken,
+            delivery_id,
+            at,
+            monitor: EventMonitor {
+                name: channel.to_owned(),
+                kind: "channel".into(),
+                target: notifier.to_owned(),
+                group: None,
+                tags: BTreeMap::new(),
+            },
+            incident: None,
+            outcome: Some(EventOutcome {
+                class: "channel".into(),
+                expected: None,
+                got: None,
+                message: reason.to_owned(),
+            }),
+            severity: Severity::Down,
+        }
+    }
 }
 
 /// The monitor, as it was then.
@@ -170,10 +205,7 @@ impl std::str::FromStr for Severity {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Info, Self::Degraded, Self::Down, Self::Critical]
-            .into_iter()
-            .find(|severity| severity.as_str() == word)
-            .ok_or(())
+        Self::ALL.into_iter().find(|severity| severity.as_str() == word).ok_or(())
     }
 }
 

@@ -306,7 +306,7 @@ impl Sight {
             tags: BTreeMap::new(),
         };
         let Failure { class, message, expected, got, .. } = Failure::new(FailureClass::Network, message);
-        filter.wants(kind, &monitor).then(|| Event {
+        filter.wants(kind, severity, &monitor).then(|| Event {
             kind,
             delivery_id: DeliveryId(Uuid::now_v7()),
             at: moment.now,

@@ -5,12 +5,13 @@
 //! Applying the same thing twice changes nothing.
 
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, maintenance};
 use serde_json::Value;
 use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
+use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::Monitor;
 use uptime_core::schedule::{first_check_after, phase};
 
@@ -24,7 +25,7 @@ pub enum Source {
 }
 
 impl Source {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::CommandLine => "command-line",
@@ -52,6 +53,8 @@ pub struct Wanted<'a> {
     pub channels: &'a [Channel],
     /// All its monitors; their channels may be of any source.
     pub monitors: &'a [Monitor],
+    /// All its maintenance windows, by name; `None`: they are not its business.
+    pub maintenance: Option<&'a [(String, Maintenance)]>,
     /// What becomes of the others of this source.
     pub absent: Absent,
 }
@@ -61,7 +64,7 @@ pub struct Wanted<'a> {
 pub struct Change {
     /// To it.
     pub kind: ChangeKind,
-    /// `monitor` or `channel`.
+    /// `channel`, `monitor` or `maintenance`.
     pub table: &'static str,
     /// Its name.
     pub name: String,
@@ -97,9 +100,18 @@ impl Store {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
             .execute(&mut transaction)
             .await?;
+        // States before channels, like the workers that record checks, and jobs after both; each in the order of the ids: so
+        // nobody waits in a circle.
+        sqlx::query("SELECT FROM monitor_states ORDER BY monitor_id FOR UPDATE")
+            .execute(&mut transaction)
+            .await?;
+        sqlx::query("SELECT FROM channels ORDER BY id FOR UPDATE").execute(&mut transaction).await?;
         let mut applied = Applied::default();
         apply_channels(&mut transaction, wanted, &mut applied).await?;
         apply_monitors(&mut transaction, wanted, &mut applied).await?;
+        if let Some(windows) = wanted.maintenance {
+            maintenance::apply(&mut transaction, windows, wanted.source, wanted.absent, &mut applied).await?;
+        }
         if dry_run {
             transaction.rollback().await?;
         } else {
@@ -151,11 +163,11 @@ async fn apply_channels(
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         sqlx::query(
-            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
-               limits = EXCLUDED.limits, source = EXCLUDED.source,
+               limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, tokens = NULL, tokens_at = NULL,
                learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
         )
         .bind(&channel.name)
@@ -166,6 +178,7 @@ async fn apply_channels(
         .bind(allow)
         .bind(&columns["limits"])
         .bind(wanted.source.as_str())
+        .bind(&columns["digest"])
         .execute(&mut *connection)
         .await?;
         applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
@@ -179,10 +192,6 @@ async fn apply_monitors(
     wanted: Wanted<'_>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    // States before jobs and in the order of the ids, like the workers and the scheduler: so nobody waits in a circle.
-    sqlx::query("SELECT FROM monitor_states ORDER BY monitor_id FOR UPDATE")
-        .execute(&mut *connection)
-        .await?;
     let mut existing = existing_monitors(connection).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
@@ -190,6 +199,7 @@ async fn apply_monitors(
         .into_iter()
         .collect();
     let mut added = 0;
+    let mut children = Vec::new();
     for monitor in wanted.monitors {
         let columns = monitor_columns(monitor)?;
         let before = existing.remove(&monitor.name);
@@ -254,10 +264,27 @@ async fn apply_monitors(
         if !monitor.enabled {
             drop_waiting_checks(connection, &[id]).await?;
         }
+        children.push((id, monitor.parent.as_deref()));
         applied.changes.push(Change { kind, table: "monitor", name: monitor.name.clone(), keys });
     }
+    set_parents(connection, &children).await?;
     let gone = absent(existing, wanted.source);
     settle_absent(connection, "monitor", gone, wanted.absent, applied).await
+}
+
+/// Gives monitors their parents, by name, when all of them are there.
+async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<(), StoreError> {
+    let (ids, parents): (Vec<i64>, Vec<Option<&str>>) = children.iter().copied().unzip();
+    sqlx::query(
+        "UPDATE monitors m SET parent_id = p.id
+         FROM unnest($1::bigint[], $2::text[]) AS child(id, parent) LEFT JOIN monitors p ON p.name = child.parent
+         WHERE m.id = child.id AND m.parent_id IS DISTINCT FROM p.id",
+    )
+    .bind(ids)
+    .bind(parents)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The rows of `source` among `left`, which nobody asked for.
@@ -342,6 +369,7 @@ fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, S
         ("filter", json("filter", name, &channel.filter)?),
         ("allow", json("allow", name, &channel.allow)?),
         ("limits", json("limits", name, &channel.limits)?),
+        ("digest", json("flow", name, &channel.flow)?),
     ]))
 }
 
@@ -356,12 +384,13 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
         ("policy", json("policy", name, &monitor.policy)?),
         ("group", Value::from(monitor.group.clone())),
         ("tags", json("tags", name, &monitor.tags)?),
+        ("parent", Value::from(monitor.parent.clone())),
         ("channels", Value::from(channels)),
     ]))
 }
 
 async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits FROM channels")
+    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits, flow FROM channels")
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -373,6 +402,7 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
                 ("filter", row.try_get("filter")?),
                 ("allow", row.try_get("allow")?),
                 ("limits", row.try_get("limits")?),
+                ("digest", row.try_get("flow")?),
             ]);
             Ok((
                 row.try_get("name")?,
@@ -384,10 +414,10 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
 
 async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags,
+        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags, p.name AS parent,
                 coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
                           JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels
-         FROM monitors m",
+         FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id",
     )
     .fetch_all(connection)
     .await?;
@@ -399,6 +429,7 @@ async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, E
                 ("policy", row.try_get("policy")?),
                 ("group", Value::from(row.try_get::<Option<String>, _>("group_name")?)),
                 ("tags", row.try_get("tags")?),
+                ("parent", Value::from(row.try_get::<Option<String>, _>("parent")?)),
                 ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
             ]);
             Ok((

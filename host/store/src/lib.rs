@@ -2,7 +2,7 @@
 //!
 //! One module for each thing that is kept: [`queue`] (jobs, whatever they are about), [`failed`] (those that will not run
 //! again by themselves), [`operations`] (what operators see and say), [`workers`] (their signs of life), [`schedule`] (what is due), [`sight`] (which hosts are blind),
-//! [`catalogue`] (what the file says is to be watched and told), [`results`] (the one transaction behind a batch of
+//! [`catalogue`] (what the file says is to be watched and told), [`maintenance`] (when nobody is to be told), [`results`] (the one transaction behind a batch of
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
 
@@ -13,6 +13,7 @@ mod session;
 
 pub mod catalogue;
 pub mod failed;
+pub mod maintenance;
 pub mod notifications;
 pub mod operations;
 pub mod queue;

@@ -4,6 +4,7 @@ use crate::row::Columns;
 use crate::{Store, StoreError};
 use jiff::Timestamp;
 use sqlx::Row;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::id::IncidentId;
 
@@ -32,6 +33,10 @@ pub struct MonitorSummary {
     pub interval: Duration,
     /// Whether it is checked.
     pub enabled: bool,
+    /// Its group.
+    pub group: Option<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One span of being down.
@@ -57,7 +62,7 @@ impl Store {
     /// Every monitor, by name.
     pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, s.since,
+            "SELECT m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.group_name, m.tags, s.since,
                     CASE WHEN s.status = 'up' AND s.last_degraded THEN 'degraded' ELSE s.status END AS status, s.last_check_at,
                     s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
              FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
@@ -68,8 +73,11 @@ impl Store {
             .map(|row| {
                 let latency: Option<i64> = row.try_get("last_latency_us")?;
                 let interval: i64 = row.try_get("interval_ms")?;
+                let name: String = row.try_get("name")?;
                 Ok(MonitorSummary {
-                    name: row.try_get("name")?,
+                    group: row.try_get("group_name")?,
+                    tags: row.json("tags", || format!("monitor `{name}`"))?,
+                    name,
                     kind: row.try_get("kind")?,
                     target: row.try_get("target")?,
                     state: row.try_get("status")?,

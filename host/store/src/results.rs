@@ -30,6 +30,7 @@ use uptime_core::dependency::Ancestor;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::State;
+use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{CheckSpec, Policy};
 
 /// A monitor as a worker needs it.
@@ -114,6 +115,7 @@ pub struct ResultsTransaction {
     states: HashMap<MonitorId, LockedState>,
     incidents: HashMap<IncidentId, IncidentRow>,
     ancestors: HashMap<MonitorId, Vec<(MonitorId, Ancestor)>>,
+    maintenance: Option<Vec<(String, Maintenance)>>,
     now: Timestamp,
     recorded: Vec<Recorded>,
     notices: Vec<Notice>,
@@ -162,8 +164,17 @@ impl Store {
         let (states, now) = states::lock(&mut transaction, monitors).await?;
         let ours = crate::queue::complete(&mut transaction, claims).await?;
         let incidents = incidents::read(&mut transaction, &states).await?;
-        let (ancestors, recorded, notices) = (HashMap::new(), Vec::new(), Vec::new());
-        Ok(ResultsTransaction { transaction, ours, states, incidents, ancestors, now, recorded, notices })
+        Ok(ResultsTransaction {
+            transaction,
+            ours,
+            states,
+            incidents,
+            ancestors: HashMap::new(),
+            maintenance: None,
+            now,
+            recorded: Vec::new(),
+            notices: Vec::new(),
+        })
     }
 }
 
@@ -189,6 +200,25 @@ impl ResultsTransaction {
         let locked = LockedState { state, standing, incident, chained };
         self.states.insert(check.monitor.id, locked.clone());
         self.recorded.push(Recorded { check, locked, recheck_after });
+    }
+
+    /// The maintenance window that a monitor is in now: its name, and when it is over. Of several the one that lasts longest.
+    pub async fn maintenance_of(
+        &mut self,
+        monitor: &MonitorRow,
+    ) -> Result<Option<(String, Timestamp)>, StoreError> {
+        let windows = match self.maintenance.take() {
+            Some(windows) => windows,
+            None => crate::maintenance::maintenance(&mut self.transaction).await?,
+        };
+        let now = self.now;
+        let covering = windows
+            .iter()
+            .filter(|(_, window)| window.concerns(&monitor.name, monitor.group.as_deref(), &monitor.tags))
+            .filter_map(|(name, window)| Some((name.clone(), window.covers(now)?)))
+            .max_by_key(|(_, until)| *until);
+        self.maintenance = Some(windows);
+        Ok(covering)
     }
 
     /// The enabled channels of a monitor.

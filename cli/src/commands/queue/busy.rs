@@ -17,7 +17,7 @@ const AGAIN_AFTER: Duration = Duration::from_hours(1);
 pub async fn tell(store: &Store, size: &QueueSize, max: i64) -> Result<Told, StoreError> {
     let event_for = |filter: &uptime_core::channel::ChannelFilter, moment| {
         let event = event(size, max, moment);
-        filter.wants(EventType::QueueBusy, &event.monitor).then_some(event)
+        filter.wants(event.kind, event.severity, &event.monitor).then_some(event)
     };
     store.tell_busy(&size.queue, max, AGAIN_AFTER, event_for).await
 }

@@ -1,7 +1,9 @@
 //! `[monitors.NAME]`: what is watched, how, and who is told.
 
 mod http;
+mod parents;
 mod ping;
+mod policy;
 mod tcp;
 mod tls;
 mod values;
@@ -11,10 +13,10 @@ mod tests;
 
 use super::references::Map;
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, Integer, List, Span, Text, nearest};
+use super::takes::{At, Boolean, Choice, List, Span, Text, nearest};
 use crate::check::printable;
 use crate::duration;
-use crate::monitor::{CheckSpec, IpFamily, Lookup, Monitor, Policy};
+use crate::monitor::{CheckSpec, IpFamily, Lookup, Monitor};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use values::Resolver;
@@ -29,6 +31,8 @@ const CHECK_MOST: Duration = Duration::from_mins(10);
 pub(super) struct Surroundings {
     /// The channels' names.
     pub(super) channels: BTreeSet<String>,
+    /// The monitors' names.
+    pub(super) monitors: BTreeSet<String>,
     /// The longest that a job of `monitor-checks` may take.
     pub(super) job_timeout: Duration,
 }
@@ -42,7 +46,10 @@ enum Kind {
 
 /// Reads `[monitors]`.
 pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Monitor> {
-    root.tables("monitors", |name, table| monitor(name, table, surroundings))
+    let mut parents = parents::Parents::default();
+    let monitors = root.tables("monitors", |name, table| monitor(name, table, surroundings, &mut parents));
+    parents.refuse_circles(root.notes);
+    monitors
 }
 
 /// What a group's name is.
@@ -55,13 +62,19 @@ pub(super) fn tags() -> Map<Text> {
     Map { of: Text { most: 200, example: "web" }, example: "{ team = \"web\" }" }
 }
 
-fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Option<Monitor> {
+fn monitor(
+    name: &str,
+    table: &mut Table<'_, '_>,
+    surroundings: &Surroundings,
+    parents: &mut parents::Parents,
+) -> Option<Monitor> {
     let kinds = [("http", Kind::Http), ("tcp", Kind::Tcp), ("ping", Kind::Ping)];
     let kind = table.required("type", "What a check does.", &Choice::new(kinds));
     let enabled =
         table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
-    let policy = policy(table, surroundings);
+    let policy = policy::read(table, surroundings);
     let channels = channels(table, surroundings);
+    let parent = parents.read(name, table, &surroundings.monitors);
     let group = table.optional(
         "group",
         "For channels that want some groups alone, and for displays.",
@@ -81,57 +94,7 @@ fn monitor(name: &str, table: &mut Table<'_, '_>, surroundings: &Surroundings) -
         }
     }
     let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
-    Some(Monitor { name, enabled, check: check??, policy, channels, parent: None, group, tags })
-}
-
-fn policy(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
-    let defaults = Policy::default();
-    let policy = Policy {
-        interval: table.or(
-            "interval",
-            "From one check to the next.",
-            defaults.interval,
-            &Span(SECOND..=7 * DAY),
-        ),
-        timeout: table.or(
-            "timeout",
-            "The deadline of one check, over everything that it does.",
-            defaults.timeout,
-            &Span(100 * MILLISECOND..=CHECK_MOST),
-        ),
-        confirm: table.or(
-            "confirm",
-            "Failures in a row that open an incident.",
-            defaults.confirm,
-            &Integer(1..=100),
-        ),
-        retry_interval: table.or(
-            "retry_interval",
-            "From a failure that opens no incident yet to the next look.",
-            defaults.retry_interval,
-            &Span(100 * MILLISECOND..=DAY),
-        ),
-        recover: table.or(
-            "recover",
-            "Successes in a row that close an incident.",
-            defaults.recover,
-            &Integer(1..=100),
-        ),
-        ..defaults
-    };
-    if policy.timeout >= surroundings.job_timeout {
-        let span = table.span_of("timeout").unwrap_or_else(|| table.span());
-        let (timeout, job) = (duration::format(policy.timeout), duration::format(surroundings.job_timeout));
-        let longer = duration::format(policy.timeout + 10 * SECOND);
-        table.notes.warning(
-            span,
-            format!("a check may take `{timeout}` and its job on `monitor-checks` only `{job}`"),
-            Some(format!(
-                "write `timeout = \"{longer}\"` in `[queues.monitor-checks]`, or a shorter one for the monitor"
-            )),
-        );
-    }
-    policy
+    Some(Monitor { name, enabled, check: check??, policy, channels, parent, group, tags })
 }
 
 fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<String> {

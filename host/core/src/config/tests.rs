@@ -7,6 +7,8 @@ use crate::target;
 use proptest::prelude::*;
 use std::time::Duration;
 
+mod times;
+
 /// As the plugins describe themselves.
 fn notifiers() -> Vec<Description> {
     use FieldKind::{Boolean, Choice, Integer, Map, Secret, Text, Url};
@@ -365,31 +367,26 @@ fn the_reference_is_what_is_read() {
         let docs = reference(&notifiers()).into_iter();
         docs.filter(|doc| doc.table == table && doc.when.as_deref() == when).map(|doc| doc.key).collect()
     };
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let queue = ["sleep", "tries", "timeout", "backoff", "retry_after", "concurrency"];
     assert_eq!(keys("database", None), ["url"]);
     assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
     assert_eq!(keys("queues.monitor-checks", None), queue);
     assert_eq!(keys("queues.notifications", None), queue);
-    assert_eq!(keys("channels.NAME", None), ["notifier", "enabled", "events", "groups", "tags", "allow"]);
+    assert_eq!(
+        keys("channels.NAME", None),
+        words("notifier enabled events severities hours groups tags allow")
+    );
+    let of_windows = "monitors groups tags days month_days from until timezone";
+    assert_eq!(keys("maintenance.NAME", None), words(of_windows));
     assert_eq!(keys("channels.NAME", Some("notifier = \"webhook\"")), ["url", "method", "headers", "secret"]);
     assert_eq!(
         keys("monitors.NAME", None),
-        [
-            "type",
-            "enabled",
-            "interval",
-            "timeout",
-            "confirm",
-            "retry_interval",
-            "recover",
-            "channels",
-            "group",
-            "tags",
-            "ip",
-            "resolver"
-        ]
+        words(
+            "type enabled interval timeout confirm retry_interval recover window critical_failures \
+             critical_after remind remind_most flapping channels parent group tags ip resolver"
+        )
     );
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let tls = "verify ca client_certificate client_key server_name";
     let of = |kind: &str| keys("monitors.NAME", Some(&format!("type = \"{kind}\"")));
     assert_eq!(

@@ -42,7 +42,10 @@ pub(super) async fn tell(
     // Who hears that it is steady again hears how it is, and nothing beside it.
     let steady = notices.contains(&Notice::FlappingEnd);
     let hears_steady =
-        |channel: &InterestedChannel| steady && channel.filter.wants(EventType::FlappingEnd, &monitor);
+        |channel: &InterestedChannel| {
+            let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+            steady && channel.filter.wants(EventType::FlappingEnd, severity, &monitor)
+        };
     for notice in notices {
         let Some(telling) = telling(transaction, check, state, open, notices, *notice) else { continue };
         let told = match notice {
@@ -55,7 +58,7 @@ pub(super) async fn tell(
             _ => interested.clone(),
         };
         for channel in told {
-            let is_wanted = matches!(notice, Notice::End(_)) || channel.filter.wants(telling.kind, &monitor);
+            let is_wanted = matches!(notice, Notice::End(_)) || channel.filter.wants(telling.kind, telling.severity, &monitor);
             let is_said =
                 !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd) && hears_steady(&channel);
             if is_wanted && !is_said {
@@ -206,7 +209,7 @@ pub(super) async fn tell_certificates(
             sequence: 0,
         };
         for channel in transaction.channels_of(check.monitor.id).await? {
-            if channel.filter.wants(EventType::Certificate, &monitor) {
+            if channel.filter.wants(telling.kind, telling.severity, &monitor) {
                 transaction.notify(notice_for(&channel, &telling, &monitor, transaction.now()));
             }
         }

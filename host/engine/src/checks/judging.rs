@@ -195,6 +195,10 @@ impl Batch {
         standing: &Standing,
         open: Option<IncidentId>,
     ) -> Result<Held, StoreError> {
+        if let Some((name, until)) = self.transaction.maintenance_of(&check.monitor).await? {
+            let why = format!("the maintenance `{name}` lasts until {until:.0}");
+            return Ok(Held { hold: Hold::All, why: Some(why), until: Some(until), undecided: Vec::new() });
+        }
         let (Some(parent), Some(incident), None) = (check.monitor.parent, open, standing.told) else {
             return Ok(Held::default());
         };

@@ -1,7 +1,9 @@
 //! The store on a real PostgreSQL, a database per test.
 
 mod deliveries;
+mod digests;
 mod failed;
+mod maintenance;
 mod operations;
 mod queue;
 mod results;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::check::{CheckReport, Failure, FailureClass, Hop, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
+use uptime_core::flow::Flow;
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
@@ -57,6 +60,7 @@ async fn watch(store: &Store, names: &[&str]) {
             Setting::Text(SecretRef::Literal("https://example.com/".into())),
         )]),
         filter: ChannelFilter::default(),
+        flow: Flow::default(),
         allow: Vec::new(),
         limits: LimitChanges::default(),
     });
@@ -73,8 +77,13 @@ async fn watch(store: &Store, names: &[&str]) {
             tags: BTreeMap::new(),
         })
         .collect();
-    let wanted =
-        Wanted { source: Source::File, channels: &channels, monitors: &monitors, absent: Absent::Keep };
+    let wanted = Wanted {
+        source: Source::File,
+        channels: &channels,
+        monitors: &monitors,
+        maintenance: None,
+        absent: Absent::Keep,
+    };
     store.apply(wanted, false).await.expect("applied");
 }
 

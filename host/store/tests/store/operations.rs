@@ -244,7 +244,7 @@ async fn tell(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
             incident: None,
             ..event(EventType::QueueBusy, IncidentId(0))
         };
-        filter.wants(busy.kind, &busy.monitor).then_some(busy)
+        filter.wants(busy.kind, busy.severity, &busy.monitor).then_some(busy)
     };
     let told = store.tell_busy("q", limit, AGAIN_AFTER, event_for).await.expect("told");
     (told, moment.into_inner().expect("no panic"))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 fn about(kind: EventType, filter: &ChannelFilter) -> Option<Event> {
     let event =
         Event { delivery_id: DeliveryId(Uuid::new_v4()), incident: None, ..event(kind, IncidentId(0)) };
-    filter.wants(kind, &event.monitor).then_some(event)
+    filter.wants(kind, event.severity, &event.monitor).then_some(event)
 }
 
 async fn blind(store: &Store, host: &str, asked_ago: Duration) -> Blind {

@@ -1,0 +1,173 @@
+//! `uptime maintenance`: when nobody is told, and of what.
+
+use crate::args::{Global, MaintenanceAdd, MaintenanceCommand};
+use crate::commands::open;
+use crate::exit::{CommandError, Exit};
+use crate::output::{Cell, Entry, GOOD, ODD, Printer, rfc3339};
+use jiff::Timestamp;
+use serde_json::json;
+use std::collections::BTreeMap;
+use uptime_core::config::near;
+use uptime_core::maintenance::{Maintenance, When};
+use uptime_store::Store;
+use uptime_store::maintenance::{MaintenanceRow, Said};
+
+pub async fn run(
+    global: &Global,
+    command: MaintenanceCommand,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let database = open(global, printer).await?;
+    let outcome = match command {
+        MaintenanceCommand::List => list(&database.store, printer).await,
+        MaintenanceCommand::Add(args) => add(&database.store, args, printer).await,
+        MaintenanceCommand::Remove { name } => remove(&database.store, &name, printer).await,
+    };
+    database.close().await;
+    outcome
+}
+
+async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
+    let (windows, now) = (store.maintenance_windows().await?, Timestamp::now());
+    if windows.is_empty() && !printer.is_json() {
+        printer.note("no maintenance: `uptime maintenance add NAME --monitor NAME --for 1h` begins one");
+    }
+    let entries = windows.iter().map(|row| entry(row, now)).collect();
+    printer.list("maintenance", &["state", "name", "for", "when", "until", "next"], entries);
+    Ok(Exit::Ok)
+}
+
+/// An instant that comes.
+fn coming(at: Option<Timestamp>) -> Option<Timestamp> {
+    at.filter(|at| *at < Timestamp::MAX)
+}
+
+fn entry(row: &MaintenanceRow, now: Timestamp) -> Entry {
+    let MaintenanceRow { name, window, source } = row;
+    let (until, next) = (window.covers(now), window.next_begin(now));
+    let (state, style) = match (until, next) {
+        (Some(_), _) => ("on", ODD),
+        (None, Some(_)) => ("waits", GOOD),
+        (None, None) => ("over", GOOD),
+    };
+    let instant = |at: Option<Timestamp>| coming(at).map(rfc3339);
+    let when = match &window.when {
+        When::Once { from, until } => format!("{} – {}", rfc3339(*from), rfc3339(*until)),
+        When::Hours(hours) => hours.to_string(),
+    };
+    Entry {
+        json: json!({
+            "name": name,
+            "state": state,
+            "monitors": window.monitors,
+            "groups": window.groups,
+            "tags": window.tags,
+            "when": window.when,
+            "until": instant(until),
+            "next": instant(next),
+            "source": source,
+        }),
+        cells: vec![
+            Cell::styled(state, style),
+            name.as_str().into(),
+            concerned(window).into(),
+            when.into(),
+            instant(until).unwrap_or_default().into(),
+            instant(next).unwrap_or_default().into(),
+        ],
+    }
+}
+
+/// What a window is for.
+fn concerned(window: &Maintenance) -> String {
+    let groups = window.groups.iter().map(|group| format!("group {group}"));
+    let tags: Vec<String> = window.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let tags = Some(tags.join(" ")).filter(|tags| !tags.is_empty());
+    let all: Vec<String> = window.monitors.iter().cloned().chain(groups).chain(tags).collect();
+    if all.is_empty() { "all".into() } else { all.join(", ") }
+}
+
+async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<Exit, CommandError> {
+    let MaintenanceAdd { name, monitor, group, all: _, r#for, until, hours } = args;
+    if name.trim().is_empty()
+        || name.trim() != name
+        || name.chars().count() > 100
+        || name.contains(char::is_control)
+    {
+        return Err(CommandError::new(Exit::Usage, "that is no name for a window")
+            .hint("a name has 1 to 100 characters, and no spaces around them"));
+    }
+    let monitors = store.monitor_summaries().await?;
+    let names = || monitors.iter().map(|monitor| monitor.name.as_str());
+    if let Some(unknown) = monitor.iter().find(|name| names().all(|known| known != name.as_str())) {
+        return Err(unknown_of("monitor", unknown, near(unknown, names())));
+    }
+    let groups = || monitors.iter().filter_map(|monitor| monitor.group.as_deref());
+    if let Some(unknown) = group.iter().find(|name| groups().all(|known| known != name.as_str())) {
+        return Err(unknown_of("group", unknown, near(unknown, groups())));
+    }
+    let now = Timestamp::now();
+    let when = match (r#for, until, hours) {
+        (_, _, Some(hours)) => When::Hours(hours),
+        (Some(lasts), _, _) => {
+            let until =
+                jiff::SignedDuration::try_from(lasts).ok().and_then(|lasts| now.checked_add(lasts).ok());
+            When::Once { from: now, until: until.unwrap_or(Timestamp::MAX) }
+        }
+        (None, until, None) => When::Once { from: now, until: until.unwrap_or(now) },
+    };
+    if let When::Once { from, until } = when
+        && until <= from
+    {
+        return Err(CommandError::new(Exit::Usage, "the window is over before it begins")
+            .hint("write a later `--until`, or `--for 1h`"));
+    }
+    let window = Maintenance { monitors: monitor, groups: group, tags: BTreeMap::new(), when };
+    let (word, sentence) = match store.add_maintenance(&name, &window).await? {
+        Said::Done => ("added", format!("maintenance `{name}` for {}", concerned(&window))),
+        Said::Replaced => ("replaced", format!("maintenance `{name}` is now for {}", concerned(&window))),
+        Said::OfTheFile | Said::NotThere => {
+            return Err(of_the_file(&name, "change it there, then `uptime apply`"));
+        }
+    };
+    if printer.is_json() {
+        printer.json(&json!({ "schema_version": 1, "name": name, "change": word, "until": window.covers(now).map(rfc3339) }));
+    } else if printer.is_terminal() {
+        printer.line(sentence);
+    } else {
+        printer.line(format!("{name}\t{word}"));
+    }
+    printer.hint(&format!("`uptime maintenance remove '{name}'` ends it"));
+    Ok(Exit::Ok)
+}
+
+async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, CommandError> {
+    match store.remove_maintenance(name).await? {
+        Said::OfTheFile => Err(of_the_file(name, "take it out there, then `uptime apply --prune`")),
+        Said::NotThere => {
+            let windows = store.maintenance_windows().await?;
+            let near = near(name, windows.iter().map(|row| row.name.as_str()));
+            Err(unknown_of("maintenance", name, near))
+        }
+        Said::Done | Said::Replaced => {
+            if printer.is_json() {
+                printer.json(&json!({ "schema_version": 1, "name": name, "change": "removed" }));
+            } else if printer.is_terminal() {
+                printer.line(format!("maintenance `{name}` is over"));
+            } else {
+                printer.line(format!("{name}\tremoved"));
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn unknown_of(what: &str, name: &str, near: Option<String>) -> CommandError {
+    let lists = if what == "maintenance" { "maintenance" } else { "monitor" };
+    let hint = near.unwrap_or_else(|| format!("`uptime {lists} list` shows those that there are"));
+    CommandError::new(Exit::No, format!("there is no {what} `{name}`")).hint(hint)
+}
+
+fn of_the_file(name: &str, hint: &str) -> CommandError {
+    CommandError::new(Exit::No, format!("maintenance `{name}` stands in the file")).hint(hint)
+}

@@ -1,0 +1,335 @@
+//! Hours as a text: `mon-fri 08:00-12:00 13:00-18:00, sat 10:00-14:00 Europe/Berlin`.
+//!
+//! Days, times and the zone tell themselves apart, so commas and spaces only part them. Days that come after times
+//! begin anew; times without days are those of each day; without a zone they are UTC's. What is written is read
+//! again as the same, which is how the database keeps it.
+
+use super::days::{Days, WEEKDAYS};
+use super::hours::{Hours, Range};
+use super::zone::{UnknownZone, Zone};
+use crate::check::printable;
+use crate::config::near;
+use std::fmt;
+use std::str::FromStr;
+
+/// A reading of a clock to the minute, from 00:00 to 24:00.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Clock(u16);
+
+impl Clock {
+    /// The beginning of a day.
+    pub const MIDNIGHT: Self = Self(0);
+    /// The end of a day.
+    pub const END: Self = Self(1_440);
+
+    /// So many minutes after midnight; `None`: more than a day.
+    pub fn new(minutes: u16) -> Option<Self> {
+        (minutes <= Self::END.0).then_some(Self(minutes))
+    }
+
+    /// Minutes after midnight.
+    pub fn minutes(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+/// Why a text is not hours, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NotHours {
+    /// What is wrong: a fragment.
+    pub message: String,
+    /// What to write.
+    pub hint: String,
+}
+
+fn wrong(message: String, hint: impl Into<String>) -> NotHours {
+    NotHours { message, hint: hint.into() }
+}
+
+impl FromStr for Clock {
+    type Err = NotHours;
+
+    fn from_str(text: &str) -> Result<Self, NotHours> {
+        let number = |digits: &str, least: usize| -> Option<u16> {
+            let fits = (least..=2).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+            if fits { digits.parse().ok() } else { None }
+        };
+        let refuse = || {
+            wrong(
+                format!("`{}` is no time of a day", printable(text, 60)),
+                "write hours and minutes from `00:00` to `24:00`",
+            )
+        };
+        let (hours, minutes) = text.split_once(':').ok_or_else(refuse)?;
+        let (hours, minutes) = (number(hours, 1).ok_or_else(refuse)?, number(minutes, 2).ok_or_else(refuse)?);
+        if minutes > 59 {
+            return Err(refuse());
+        }
+        Self::new(hours * 60 + minutes).ok_or_else(refuse)
+    }
+}
+
+/// `08:00-18:00`.
+fn times(text: &str) -> Result<(Clock, Clock), NotHours> {
+    let (from, until) = text.split_once('-').ok_or_else(|| {
+        wrong(
+            format!("`{}` is one time and not two", printable(text, 60)),
+            "write the first and the last, such as `08:00-18:00`",
+        )
+    })?;
+    let (from, until): (Clock, Clock) = (from.parse()?, until.parse()?);
+    if from == Clock::END {
+        return Err(wrong("a day ends at `24:00`, and nothing begins then".into(), "write `00:00`"));
+    }
+    Ok((from, until))
+}
+
+impl FromStr for Days {
+    type Err = NotHours;
+
+    /// `mon-fri`, `sat`, `15`, `1-7`, `last`.
+    fn from_str(text: &str) -> Result<Self, NotHours> {
+        let text = text.to_lowercase();
+        if text == "last" {
+            return Ok(Self::Month { numbers: 0, last: true });
+        }
+        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+        if first.starts_with(|c: char| c.is_ascii_digit()) {
+            let number = |digits: &str| {
+                digits.parse().ok().filter(|day| (1..=31).contains(day)).ok_or_else(|| {
+                    wrong(
+                        format!("`{}` is no day of a month", printable(digits, 60)),
+                        "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`",
+                    )
+                })
+            };
+            let (first, last): (u32, u32) = (number(first)?, number(last)?);
+            if last < first {
+                return Err(wrong(
+                    format!("`{}` goes backwards", printable(&text, 60)),
+                    format!("write `{last}-{first}`"),
+                ));
+            }
+            let numbers = (first..=last).fold(0, |numbers, day| numbers | 1 << day);
+            return Ok(Self::Month { numbers, last: false });
+        }
+        let (first, last) = (weekday(first)?, weekday(last)?);
+        // `sat-mon` goes over the week's end.
+        let mut days = 1 << last;
+        let mut day = first;
+        while day != last {
+            days |= 1 << day;
+            day = (day + 1) % 7;
+        }
+        Ok(Self::Week(days))
+    }
+}
+
+fn weekday(text: &str) -> Result<usize, NotHours> {
+    const LONG: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let place = |names: &[&str; 7]| names.iter().position(|name| *name == text);
+    place(&WEEKDAYS).or_else(|| place(&LONG)).ok_or_else(|| {
+        let near = near(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
+        let all = "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`";
+        wrong(format!("`{}` is no day", printable(text, 60)), near.unwrap_or_else(|| all.into()))
+    })
+}
+
+impl Days {
+    /// These and `more`; `None`: the ones are of the week and the others of the month.
+    pub fn with(self, more: Self) -> Option<Self> {
+        match (self, more) {
+            (Self::Week(one), Self::Week(other)) => Some(Self::Week(one | other)),
+            (Self::Month { numbers, last }, Self::Month { numbers: more, last: other }) => {
+                Some(Self::Month { numbers: numbers | more, last: last || other })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Hours {
+    type Err = NotHours;
+
+    fn from_str(text: &str) -> Result<Self, NotHours> {
+        let mut ranges: Vec<Range> = Vec::new();
+        let mut zone: Option<Zone> = None;
+        // The days that the next times are of, and whether times have come since.
+        let mut days: Option<Days> = None;
+        let mut waiting = false;
+        for word in text.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty()) {
+            if let Some(zone) = &zone {
+                let message = format!("`{}` comes after the time zone `{zone}`", printable(word, 60));
+                return Err(wrong(message, "the time zone comes last, and there is one for all"));
+            }
+            if word.contains(':') {
+                let (from, until) = times(word)?;
+                ranges.push(Range { days: days.unwrap_or(Days::ALL), from, until });
+                waiting = false;
+            } else if is_zone(word) {
+                zone = Some(word.parse().map_err(|error: UnknownZone| wrong(error.to_string(), error.hint))?);
+            } else {
+                let more: Days =
+                    word.parse().map_err(|no_day| perhaps_zone(word, no_day, !ranges.is_empty()))?;
+                days = Some(match days.filter(|_| waiting) {
+                    None => more,
+                    Some(days) => days.with(more).ok_or_else(|| {
+                        let message = format!(
+                            "`{}` puts days of the week and of the month together",
+                            printable(word, 60)
+                        );
+                        wrong(message, "write times between them; a time has minutes, such as `08:00-18:00`")
+                    })?,
+                });
+                waiting = true;
+            }
+        }
+        if waiting || ranges.is_empty() {
+            return Err(wrong(
+                "there are no times".into(),
+                "write them after the days, such as `mon-fri 08:00-18:00`",
+            ));
+        }
+        if ranges.len() > MOST {
+            return Err(wrong(
+                format!("there are {} times, and {MOST} are the most", ranges.len()),
+                "join some",
+            ));
+        }
+        Self::new(ranges, zone.unwrap_or_default())
+            .ok_or_else(|| wrong("there are no times".into(), "write some, such as `08:00-18:00`"))
+    }
+}
+
+/// After times a word that is no day may be meant as the time zone.
+fn perhaps_zone(word: &str, no_day: NotHours, after_times: bool) -> NotHours {
+    let is_near = |hint: &str| hint.starts_with("did you mean");
+    match word.parse::<Zone>() {
+        Err(no_zone) if after_times && !is_near(&no_day.hint) && is_near(&no_zone.hint) => {
+            wrong(no_zone.to_string(), no_zone.hint)
+        }
+        _ => no_day,
+    }
+}
+
+/// The most ranges of a text.
+const MOST: usize = 50;
+
+/// Whether a word is meant as a time zone: no day has a `/` or is written so.
+fn is_zone(word: &str) -> bool {
+    let days_begin = word.chars().next().is_some_and(|c| c.is_ascii_digit());
+    let is_day = |part: &str| weekday(&part.to_lowercase()).is_ok();
+    let is_days = word.split('-').all(is_day) || word.eq_ignore_ascii_case("last");
+    !days_begin && !is_days && (word.contains('/') || word.parse::<Zone>().is_ok())
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, range) in self.ranges().iter().enumerate() {
+            let (days, parted) = (range.days.to_string(), if place == 0 { "" } else { ", " });
+            let days = match days.as_str() {
+                // Days that came before would be meant.
+                "" if place > 0 => "mon-sun".into(),
+                _ => days,
+            };
+            let space = if days.is_empty() { "" } else { " " };
+            write!(f, "{parted}{days}{space}{}-{}", range.from, range.until)?;
+        }
+        write!(f, " {}", self.zone())
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = NotHours;
+
+    fn try_from(text: String) -> Result<Self, NotHours> {
+        text.parse()
+    }
+}
+
+impl From<Hours> for String {
+    fn from(hours: Hours) -> Self {
+        hours.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (written, canonical) in [
+            ("mon-fri 08:00-18:00 Europe/Berlin", "mon-fri 08:00-18:00 Europe/Berlin"),
+            ("08:00-18:00", "08:00-18:00 UTC"),
+            ("Mon,Tue,thu 8:00-18:00 europe/berlin", "mon-tue,thu 08:00-18:00 Europe/Berlin"),
+            ("sat-mon 22:00-06:00 UTC", "mon,sat-sun 22:00-06:00 UTC"),
+            ("monday 00:00-24:00", "mon 00:00-24:00 UTC"),
+            (
+                "mon-fri 13:00-18:00 8:00-12:00; sat 10:00-14:00 Asia/Jakarta",
+                "mon-fri 08:00-12:00, sat 10:00-14:00, mon-fri 13:00-18:00 Asia/Jakarta",
+            ),
+            ("1,15,last 02:00-04:00 UTC", "1,15,last 02:00-04:00 UTC"),
+            ("1-3, 5 02:00-04:00", "1-3,5 02:00-04:00 UTC"),
+            ("mon-sun 01:00-02:00, fri 00:00-00:30", "fri 00:00-00:30, mon-sun 01:00-02:00 UTC"),
+        ] {
+            let hours: Hours = written.parse().expect(written);
+            assert_eq!(hours.to_string(), canonical);
+            assert_eq!(canonical.parse(), Ok(hours.clone()));
+            assert_eq!(serde_json::to_value(&hours).expect("hours serialize"), canonical);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_way_out() {
+        for (text, message, hint) in [
+            ("", "there are no times", "write them after the days, such as `mon-fri 08:00-18:00`"),
+            ("mon-fri", "there are no times", "write them after the days, such as `mon-fri 08:00-18:00`"),
+            (
+                "mon-fri 08:00",
+                "`08:00` is one time and not two",
+                "write the first and the last, such as `08:00-18:00`",
+            ),
+            (
+                "mon-fri 8-18",
+                "`8-18` puts days of the week and of the month together",
+                "write times between them; a time has minutes, such as `08:00-18:00`",
+            ),
+            ("08:00-25:00", "`25:00` is no time of a day", "write hours and minutes from `00:00` to `24:00`"),
+            ("08:60-18:00", "`08:60` is no time of a day", "write hours and minutes from `00:00` to `24:00`"),
+            ("24:00-06:00", "a day ends at `24:00`, and nothing begins then", "write `00:00`"),
+            ("mon-fry 08:00-18:00", "`fry` is no day", "did you mean `fri`?"),
+            (
+                "wekend 08:00-18:00",
+                "`wekend` is no day",
+                "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`",
+            ),
+            (
+                "32 08:00-18:00",
+                "`32` is no day of a month",
+                "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`",
+            ),
+            ("7-1 08:00-18:00", "`7-1` goes backwards", "write `1-7`"),
+            (
+                "08:00-18:00 Europe/Berlim",
+                "there is no time zone `Europe/Berlim`",
+                "did you mean `Europe/Berlin`?",
+            ),
+            ("08:00-18:00 Berlin", "there is no time zone `Berlin`", "did you mean `Europe/Berlin`?"),
+            (
+                "08:00-18:00 UTC mon",
+                "`mon` comes after the time zone `UTC`",
+                "the time zone comes last, and there is one for all",
+            ),
+        ] {
+            assert_eq!(text.parse::<Hours>(), Err(wrong(message.into(), hint)), "{text}");
+        }
+    }
+}

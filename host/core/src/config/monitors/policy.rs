@@ -1,0 +1,137 @@
+//! When a monitor is checked, and when what was found becomes an incident: the keys of its [`Policy`].
+
+use super::super::diagnostic::Notes;
+use super::super::table::Table;
+use super::super::takes::{Boolean, Integer, Item, Refusal, Span, Takes, quoted};
+use super::{CHECK_MOST, DAY, MILLISECOND, SECOND, Surroundings};
+use crate::duration;
+use crate::monitor::{Policy, Window};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Reads them.
+pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
+    let defaults = Policy::default();
+    let policy = Policy {
+        interval: table.or(
+            "interval",
+            "From one check to the next.",
+            defaults.interval,
+            &Span(SECOND..=7 * DAY),
+        ),
+        timeout: table.or(
+            "timeout",
+            "The deadline of one check, over everything that it does.",
+            defaults.timeout,
+            &Span(100 * MILLISECOND..=CHECK_MOST),
+        ),
+        confirm: table.or(
+            "confirm",
+            "Failures in a row that open an incident.",
+            defaults.confirm,
+            &Integer(1..=100),
+        ),
+        retry_interval: table.or(
+            "retry_interval",
+            "From a failure that opens no incident yet to the next look.",
+            defaults.retry_interval,
+            &Span(100 * MILLISECOND..=DAY),
+        ),
+        recover: table.or(
+            "recover",
+            "Successes in a row that close an incident.",
+            defaults.recover,
+            &Integer(1..=100),
+        ),
+        window: table.optional(
+            "window",
+            "Failures among the last checks that open an incident too, in a row or not.",
+            "none",
+            &WindowText,
+        ),
+        critical_failures: Some(table.or(
+            "critical_failures",
+            "Failures of an outage that make it critical; 0: however many.",
+            defaults.critical_failures.unwrap_or(0),
+            &Integer(0..=100_000),
+        ))
+        .filter(|failures| *failures > 0),
+        critical_after: table.optional(
+            "critical_after",
+            "How long an outage lasts until it is critical, if it has not become so before.",
+            "however long",
+            &Span(SECOND..=30 * DAY),
+        ),
+        remind: table.optional(
+            "remind",
+            "How long after it was told an outage is told again, and then after twice as long each time.",
+            "never",
+            &Span(MINUTE..=30 * DAY),
+        ),
+        remind_most: table.or("remind_most", "How often that is.", defaults.remind_most, &Integer(1..=20)),
+        flapping: table.or(
+            "flapping",
+            "Whether a monitor that goes up and down too often is told as that, instead of each time.",
+            defaults.flapping,
+            &Boolean,
+        ),
+    };
+    if policy.remind.is_none() {
+        table.advise(
+            "remind_most",
+            "`remind_most` says nothing without `remind`".into(),
+            "add `remind = \"1h\"`, or leave it out",
+        );
+    }
+    if policy.timeout >= surroundings.job_timeout {
+        let span = table.span_of("timeout").unwrap_or_else(|| table.span());
+        let (timeout, job) = (duration::format(policy.timeout), duration::format(surroundings.job_timeout));
+        let longer = duration::format(policy.timeout + 10 * SECOND);
+        table.notes.warning(
+            span,
+            format!("a check may take `{timeout}` and its job on `monitor-checks` only `{job}`"),
+            Some(format!(
+                "write `timeout = \"{longer}\"` in `[queues.monitor-checks]`, or a shorter one for the monitor"
+            )),
+        );
+    }
+    policy
+}
+
+/// `3 of 5`.
+struct WindowText;
+
+impl Takes for WindowText {
+    type Value = Window;
+
+    fn words(&self) -> String {
+        "failures among checks such as `3 of 5`".into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        Some(format!("at most `{0} of {0}`", Window::LONGEST))
+    }
+
+    fn example(&self) -> String {
+        quoted("3 of 5")
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Window, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [failures, "of", of] = words.as_slice() else { return Err(Refusal::Form(None)) };
+        let number = |text: &str| text.parse::<u32>().map_err(|_| Refusal::Form(None));
+        let (failures, of) = (number(failures)?, number(of)?);
+        let refuse = |hint: &str| Err(Refusal::Form(Some(hint.to_owned())));
+        if failures == 0 {
+            refuse("it takes a failure at least, such as `1 of 5`")
+        } else if failures > of {
+            refuse("the failures are among the checks: write the smaller number first")
+        } else if of > Window::LONGEST {
+            refuse(&format!("no more than the last {} checks are looked at", Window::LONGEST))
+        } else {
+            Ok(Window { failures, of })
+        }
+    }
+}

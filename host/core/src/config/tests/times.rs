@@ -1,0 +1,185 @@
+//! Maintenance windows, channels' hours, and the keys that decide when an outage is told.
+
+use super::*;
+use crate::event::Severity;
+use crate::maintenance::When;
+use crate::monitor::Window;
+
+#[test]
+fn a_window_recurs_or_is_once() {
+    let config = valid(
+        r#"
+        [monitors.shop]
+        type = "ping"
+        host = "a.example"
+        channels = []
+        group = "web"
+        [maintenance.a]
+        monitors = ["shop"]
+        days = ["sat-sun", "fri"]
+        from = "22:00"
+        until = 02:30:00
+        timezone = "Europe/Berlin"
+        [maintenance.b]
+        groups = ["web"]
+        tags = { team = "a" }
+        month_days = [1, "last"]
+        [maintenance.c]
+        from = 2026-03-29T02:30:00
+        until = "2026-03-29 04:00"
+        timezone = "Europe/Berlin"
+        [maintenance.d]
+        from = "2026-12-01T22:00+01:00"
+        until = 2026-12-01T23:00:00Z
+        [maintenance.e]
+        from = "01:00"
+        until = "03:00"
+        "#,
+    );
+    let when = |place: usize| match &config.maintenance[place].1.when {
+        When::Hours(hours) => hours.to_string(),
+        When::Once { from, until } => format!("{from} {until}"),
+    };
+    assert_eq!(when(0), "fri-sun 22:00-02:30 Europe/Berlin");
+    assert_eq!(when(1), "1,last 00:00-24:00 UTC");
+    assert_eq!(when(2), "2026-03-29T01:00:00Z 2026-03-29T02:00:00Z");
+    assert_eq!(when(3), "2026-12-01T21:00:00Z 2026-12-01T23:00:00Z");
+    assert_eq!(when(4), "01:00-03:00 UTC");
+    let (name, a) = &config.maintenance[0];
+    assert_eq!((name.as_str(), a.monitors.as_slice()), ("a", ["shop".to_owned()].as_slice()));
+    let b = &config.maintenance[1].1;
+    assert_eq!((b.groups[0].as_str(), b.tags["team"].as_str()), ("web", "a"));
+}
+
+#[test]
+fn the_policy_has_what_decides_an_incident_and_what_is_told() {
+    let config = valid(
+        r#"
+        [monitors.router]
+        type = "ping"
+        host = "a.example"
+        channels = []
+        [monitors.shop]
+        type = "ping"
+        host = "b.example"
+        channels = []
+        parent = "router"
+        window = "3 of 5"
+        critical_failures = 0
+        critical_after = "1h"
+        remind = "30m"
+        remind_most = 3
+        flapping = false
+        "#,
+    );
+    assert_eq!(
+        (config.monitors[0].parent.as_deref(), &config.monitors[0].policy),
+        (None, &Policy::default())
+    );
+    let shop = &config.monitors[1];
+    let expected = Policy {
+        window: Some(Window { failures: 3, of: 5 }),
+        critical_failures: None,
+        critical_after: Some(Duration::from_hours(1)),
+        remind: Some(Duration::from_mins(30)),
+        remind_most: 3,
+        flapping: false,
+        ..Policy::default()
+    };
+    assert_eq!((shop.parent.as_deref(), &shop.policy), (Some("router"), &expected));
+}
+
+#[test]
+fn a_channel_has_hours_and_severities() {
+    let config = valid(
+        r#"
+        [channels.ops]
+        notifier = "telegram"
+        bot_token = { env = "T" }
+        chat_id = "1"
+        severities = ["down", "critical"]
+        hours = "mon-fri 08:00-18:00 Europe/Berlin"
+        "#,
+    );
+    let filter = &config.channels[0].filter;
+    assert_eq!(filter.severities, Some(vec![Severity::Down, Severity::Critical]));
+    let json = serde_json::to_value(filter).expect("a filter serializes");
+    assert_eq!(json["hours"], "mon-fri 08:00-18:00 Europe/Berlin");
+    assert_eq!(serde_json::from_value::<ChannelFilter>(json).expect("a filter"), *filter);
+}
+
+/// The first complaint about `text`, and its hint.
+fn complaint(text: &str) -> (String, String) {
+    let monitors = "[monitors.a]\ntype = \"ping\"\nhost = \"a.example\"\nchannels = []\n";
+    let reading = read(&format!("{monitors}{text}"), &notifiers());
+    let first = reading.diagnostics.first().unwrap_or_else(|| panic!("{text}"));
+    (first.message.clone(), first.hint.clone().unwrap_or_default())
+}
+
+#[test]
+fn windows_that_say_no_time_are_refused() {
+    for (text, message, hint) in [
+        ("", "a window has `from` and `until`, and `from` is missing", "add `from = \"02:00\"`"),
+        (
+            "days = [\"sun\"]\nfrom = \"02:00\"",
+            "a window has `from` and `until`, and `until` is missing",
+            "add `until = \"04:00\"`",
+        ),
+        (
+            "days = [\"sun\"]\nmonth_days = [1]",
+            "`month_days` is beside `days`, and a window recurs by the ones or the others",
+            "make two windows of it, or leave the one out",
+        ),
+        (
+            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T21:00\"",
+            "`until` is not after `from`",
+            "write a later one",
+        ),
+        (
+            "days = [\"sun\"]\nfrom = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00\"",
+            "`days` is for a window that recurs, and `from` or `until` has a date",
+            "write times without a date, such as `from = \"02:00\"`, or leave it out",
+        ),
+        (
+            "from = \"02:00\"\nuntil = \"04:00\"\ntimezone = \"Berlin\"",
+            "there is no time zone `Berlin`",
+            "did you mean `Europe/Berlin`?",
+        ),
+        (
+            "from = \"02:00\"\nuntil = \"25:00\"",
+            "in `until`, `25:00` is no time of a day",
+            "write hours and minutes from `00:00` to `24:00`",
+        ),
+        (
+            "days = \"first\"",
+            "in `days`, `first` is no day",
+            "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`",
+        ),
+        (
+            "days = \"last\"",
+            "`days` takes a day such as `mon` or days such as `mon-fri`, or a list of them, not `last`",
+            "write `month_days = [\"last\"]`",
+        ),
+    ] {
+        let found = complaint(&format!("[maintenance.x]\n{text}\n"));
+        assert_eq!(found, (message.to_owned(), hint.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn each_circle_of_parents_is_reported_once() {
+    let monitor = |name: &str, parent: &str| {
+        format!(
+            "[monitors.{name}]\ntype = \"ping\"\nhost = \"a.example\"\nchannels = []\nparent = \"{parent}\"\n"
+        )
+    };
+    let text = [("z", "b"), ("b", "c"), ("c", "d"), ("d", "b"), ("e", "e"), ("f", "z")]
+        .map(|(name, parent)| monitor(name, parent))
+        .concat();
+    let messages: Vec<String> =
+        read(&text, &notifiers()).diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect();
+    assert_eq!(
+        messages,
+        ["`b` is reached through itself: through `c`, through `d`, through `b`", "`e` is its own parent"]
+    );
+}

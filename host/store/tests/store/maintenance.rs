@@ -1,0 +1,112 @@
+//! Maintenance windows and parents: what the file says is kept, and what a person said is left alone.
+
+use crate::{store, watch};
+use std::collections::BTreeMap;
+use uptime_core::maintenance::{Maintenance, When};
+use uptime_core::monitor::{Monitor, Policy};
+use uptime_core::target;
+use uptime_store::Store;
+use uptime_store::catalogue::{Absent, Applied, ChangeKind, Source, Wanted};
+use uptime_store::maintenance::Said;
+
+fn window(hours: &str) -> Maintenance {
+    let when = When::Hours(hours.parse().expect("hours"));
+    Maintenance { monitors: vec!["a".into()], groups: Vec::new(), tags: BTreeMap::new(), when }
+}
+
+async fn apply(
+    store: &Store,
+    monitors: &[Monitor],
+    windows: &[(String, Maintenance)],
+    absent: Absent,
+) -> Applied {
+    let wanted = Wanted { source: Source::File, channels: &[], monitors, maintenance: Some(windows), absent };
+    store.apply(wanted, false).await.expect("it is applied")
+}
+
+fn said(applied: &Applied) -> Vec<String> {
+    let sign = |kind| match kind {
+        ChangeKind::Add => '+',
+        ChangeKind::Change => '~',
+        ChangeKind::Remove => '-',
+    };
+    let changes = applied.changes.iter();
+    changes.map(|change| format!("{} {} {}", sign(change.kind), change.table, change.name)).collect()
+}
+
+#[tokio::test]
+async fn the_files_windows_are_the_files() {
+    let (_database, store) = store().await;
+    let by_hand = window("mon 01:00-02:00 UTC");
+    assert_eq!(store.add_maintenance("by hand", &by_hand).await.expect("it is added"), Said::Done);
+    assert_eq!(store.add_maintenance("by hand", &by_hand).await.expect("again"), Said::Replaced);
+    let of_file = |hours: &str| vec![("of the file".to_owned(), window(hours))];
+    let night = of_file("sun 02:00-04:00 Europe/Berlin");
+    assert_eq!(said(&apply(&store, &[], &night, Absent::Keep).await), ["+ maintenance of the file"]);
+    assert_eq!(apply(&store, &[], &night, Absent::Keep).await, Applied::default());
+    let later = of_file("sun 03:00-05:00 Europe/Berlin");
+    let changed = apply(&store, &[], &later, Absent::Keep).await;
+    assert_eq!(
+        (said(&changed), changed.changes[0].keys.as_slice()),
+        (vec!["~ maintenance of the file".into()], ["when"].as_slice())
+    );
+    let kept: Vec<_> = store.maintenance_windows().await.expect("they are read");
+    let kept: Vec<_> =
+        kept.iter().map(|row| (row.name.as_str(), row.source.as_str(), row.window.clone())).collect();
+    assert_eq!(kept, [("by hand", "command-line", by_hand), ("of the file", "file", later[0].1.clone())]);
+
+    assert_eq!(
+        store.add_maintenance("of the file", &window("mon 01:00-02:00")).await.expect("asked"),
+        Said::OfTheFile
+    );
+    assert_eq!(store.remove_maintenance("of the file").await.expect("asked"), Said::OfTheFile);
+    assert_eq!(apply(&store, &[], &[], Absent::Keep).await.unwanted, ["maintenance of the file"]);
+    assert_eq!(said(&apply(&store, &[], &[], Absent::Remove).await), ["- maintenance of the file"]);
+    assert_eq!(store.remove_maintenance("by hand").await.expect("it goes"), Said::Done);
+    assert_eq!(store.remove_maintenance("by hand").await.expect("asked"), Said::NotThere);
+    assert_eq!(store.maintenance_windows().await.expect("they are read"), []);
+}
+
+#[tokio::test]
+async fn a_window_that_cannot_be_read_holds_nobody_up() {
+    let (database, store) = store().await;
+    store.add_maintenance("good", &window("mon 01:00-02:00 UTC")).await.expect("it is added");
+    database.query(
+        "INSERT INTO maintenance_windows (name, spec, source) VALUES ('bad', '{\"when\": {\"hours\": \"01:00-02:00 Mars/Olympus\"}}', 'file')",
+    );
+    let names: Vec<String> = store
+        .maintenance_windows()
+        .await
+        .expect("the rest is read")
+        .into_iter()
+        .map(|row| row.name)
+        .collect();
+    assert_eq!(names, ["good"]);
+}
+
+#[tokio::test]
+async fn a_parent_is_found_by_its_name_whatever_comes_first() {
+    let (database, store) = store().await;
+    watch(&store, &["aside"]).await;
+    let monitor = |name: &str, parent: Option<&str>| Monitor {
+        name: name.into(),
+        enabled: true,
+        check: target::parse("tcp://127.0.0.1:9").expect("a target"),
+        policy: Policy::default(),
+        channels: Vec::new(),
+        parent: parent.map(str::to_owned),
+        group: None,
+        tags: BTreeMap::new(),
+    };
+    let of = "SELECT string_agg(m.name || ':' || coalesce(p.name, '-'), ' ' ORDER BY m.name)
+              FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id WHERE m.name <> 'aside'";
+    let first = [monitor("child", Some("router")), monitor("router", None)];
+    apply(&store, &first, &[], Absent::Keep).await;
+    assert_eq!(database.value(of), "child:router router:-");
+    assert_eq!(said(&apply(&store, &first, &[], Absent::Keep).await), Vec::<String>::new());
+    let turned = [monitor("child", None), monitor("router", Some("child"))];
+    let changed = apply(&store, &turned, &[], Absent::Keep).await;
+    assert_eq!(said(&changed), ["~ monitor child", "~ monitor router"]);
+    assert_eq!(changed.changes[0].keys, ["parent"]);
+    assert_eq!(database.value(of), "child:- router:child");
+}
