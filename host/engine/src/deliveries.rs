@@ -404,6 +404,12 @@ impl Handler for Deliveries {
             Ok(message) => Box::new(message),
             Err(reason) => return Told::Muted { due, reason },
         };
+        if let Some(hours) = &due.channel.filter.hours
+            && hours.covers(due.now).is_none()
+        {
+            let until = hours.next_begin(due.now);
+            return Told::TooEarly { due, until };
+        }
         let attempt = due.attempts.saturating_add(1);
         let opening = due.opening_remote_id.as_deref();
         let result = tell(&self.notifiers, &due.channel, &message.event, attempt, opening).await;

@@ -41,11 +41,10 @@ pub(super) async fn tell(
     let monitor = event_monitor(check);
     // Who hears that it is steady again hears how it is, and nothing beside it.
     let steady = notices.contains(&Notice::FlappingEnd);
-    let hears_steady =
-        |channel: &InterestedChannel| {
-            let severity = open.map_or(Severity::Info, |(_, severity)| severity);
-            steady && channel.filter.wants(EventType::FlappingEnd, severity, &monitor)
-        };
+    let hears_steady = |channel: &InterestedChannel| {
+        let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+        steady && channel.filter.wants(EventType::FlappingEnd, severity, &monitor)
+    };
     for notice in notices {
         let Some(telling) = telling(transaction, check, state, open, notices, *notice) else { continue };
         let told = match notice {
@@ -58,7 +57,8 @@ pub(super) async fn tell(
             _ => interested.clone(),
         };
         for channel in told {
-            let is_wanted = matches!(notice, Notice::End(_)) || channel.filter.wants(telling.kind, telling.severity, &monitor);
+            let is_wanted = matches!(notice, Notice::End(_))
+                || channel.filter.wants(telling.kind, telling.severity, &monitor);
             let is_said =
                 !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd) && hears_steady(&channel);
             if is_wanted && !is_said {

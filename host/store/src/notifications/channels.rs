@@ -119,7 +119,7 @@ pub(super) async fn flag_broken(
     for (channel, filter) in &listeners {
         for event in &news {
             let event = event(DeliveryId(Uuid::now_v7()))?;
-            if filter.wants(event.kind, &event.monitor) {
+            if filter.wants(event.kind, event.severity, &event.monitor) {
                 notices.push(Notice { channel: *channel, event, sequence: 0 });
             }
         }

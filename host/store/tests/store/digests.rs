@@ -80,7 +80,8 @@ fn delivered() -> DeliveryEnd {
 
 /// What is waited for is due now.
 fn let_go(database: &TestDatabase) {
-    database.query("UPDATE jobs SET available_at = now() WHERE reserved_until IS NULL AND available_at > now()");
+    database
+        .query("UPDATE jobs SET available_at = now() WHERE reserved_until IS NULL AND available_at > now()");
 }
 
 #[tokio::test]
@@ -102,7 +103,11 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
 
     // It is being sent: what follows one of its members follows it.
     tell(&store, vec![(3, EventType::Up, 0)]).await;
-    assert_eq!(database.value("SELECT count(*) FROM jobs WHERE available_at > now() + interval '23 h'"), "1", "the distance");
+    assert_eq!(
+        database.value("SELECT count(*) FROM jobs WHERE available_at > now() + interval '23 h'"),
+        "1",
+        "the distance"
+    );
     let_go(&database);
     assert!(claim(&store).await.is_empty(), "nothing overtakes it");
     store.record_deliveries(&[&tried(job, digest, delivered())]).await.expect("recorded");
@@ -181,14 +186,21 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
                 }
                 let end = match dice {
                     1 | 2 => continue,
-                    3 => DeliveryEnd::Retry { after: Duration::ZERO, error: "503".into(), counts: true, pause: None },
+                    3 => DeliveryEnd::Retry {
+                        after: Duration::ZERO,
+                        error: "503".into(),
+                        counts: true,
+                        pause: None,
+                    },
                     4 => DeliveryEnd::Failed { error: "400".into(), channel_broken: false },
                     _ => delivered(),
                 };
                 store.record_deliveries(&[&tried(job, due, end)]).await.expect("recorded");
             }
             // The leases of the dead run out.
-            database.query("UPDATE jobs SET reserved_until = now() - interval '1 s' WHERE reserved_until IS NOT NULL");
+            database.query(
+                "UPDATE jobs SET reserved_until = now() - interval '1 s' WHERE reserved_until IS NOT NULL",
+            );
             if step >= 60 {
                 store.retry_failed(&Selection::default(), None).await.expect("a retry");
                 let_go(&database);
@@ -203,7 +215,9 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
              WHERE state NOT IN ('delivered', 'discarded') ORDER BY id",
         );
         assert!(left.is_empty(), "{left:?}");
-        let rows = database.query("SELECT id::text, incident_id::text, state FROM notifications WHERE NOT is_digest ORDER BY id");
+        let rows = database.query(
+            "SELECT id::text, incident_id::text, state FROM notifications WHERE NOT is_digest ORDER BY id",
+        );
         let mut last_of: HashMap<String, usize> = HashMap::new();
         for row in rows {
             let [Some(id), Some(incident), Some(state)] = row.as_slice() else { panic!("{row:?}") };
