@@ -50,7 +50,7 @@ impl Act {
 
 /// One thing that happened to a monitor.
 enum Happened {
-    Checked { slot: i64, level: Option<Level> },
+    Checked { slot: i64, start: i64, level: Option<Level> },
     Done(Act),
 }
 
@@ -60,6 +60,7 @@ pub struct Story<'a> {
     /// The file without maintenance.
     text: String,
     maintenance: bool,
+    /// Each with a transaction that nothing else that was going on came after.
     acts: Vec<(i64, String, Act)>,
 }
 
@@ -88,19 +89,21 @@ impl<'a> Story<'a> {
                 self.installation.command(["incident", word, &id]).assert().success();
             }
         }
-        let at = number(&database.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"));
-        self.acts.push((at, monitor.to_owned(), act));
+        let done_in = number(&database.value("SELECT txid_current()"));
+        self.acts.push((done_in, monitor.to_owned(), act));
     }
 
-    /// All that happened, in order.
-    fn happened(&self) -> Vec<(i64, String, Happened)> {
+    /// All that happened, in the order of the transactions; in one, a worker judges parents first.
+    fn happened(&self, watched: &[Watched]) -> Vec<(String, Happened)> {
         let rows = self.installation.database.query(
             "SELECT m.name, (extract(epoch FROM slot_at) * 1000000)::bigint, (extract(epoch FROM started_at) * 1000000)::bigint,
-                    outcome, degraded
+                    outcome, degraded, r.xmin
              FROM check_results r JOIN monitors m ON m.id = r.monitor_id",
         );
         let checked = rows.into_iter().map(|row| {
-            let [Some(name), Some(slot), Some(start), Some(outcome), Some(degraded)] = row.as_slice() else {
+            let [Some(name), Some(slot), Some(start), Some(outcome), Some(degraded), Some(done_in)] =
+                row.as_slice()
+            else {
                 panic!("a row without nulls was expected, and there is {row:?}")
             };
             let level = match (outcome.as_str(), degraded.as_str()) {
@@ -109,18 +112,23 @@ impl<'a> Story<'a> {
                 ("down", _) => Some(Level::Down),
                 _ => None,
             };
-            (number(start), name.clone(), Happened::Checked { slot: number(slot), level })
+            let is_child = watched.iter().any(|monitor| monitor.name == *name && monitor.parent.is_some());
+            let checked = Happened::Checked { slot: number(slot), start: number(start), level };
+            ((number(done_in), is_child), name.clone(), checked)
         });
-        let acts = self.acts.iter().map(|(at, monitor, act)| (*at, monitor.clone(), Happened::Done(*act)));
+        let acts = self
+            .acts
+            .iter()
+            .map(|(done_in, monitor, act)| ((*done_in, false), monitor.clone(), Happened::Done(*act)));
         let mut happened: Vec<_> = checked.chain(acts).collect();
-        happened.sort_by_key(|(at, ..)| *at);
-        happened
+        happened.sort_by_key(|(order, ..)| *order);
+        happened.into_iter().map(|(_, monitor, happened)| (monitor, happened)).collect()
     }
 
     /// Holds what the model expects against what the database and the sink have. Says how much of it there was.
     pub fn compare(&self, watched: &[Watched], received: &[Received], repetitions: usize) -> String {
-        let happened = self.happened();
-        let checks = happened.iter().filter(|(.., what)| matches!(what, Happened::Checked { .. })).count();
+        let happened = self.happened(watched);
+        let checks = happened.iter().filter(|(_, what)| matches!(what, Happened::Checked { .. })).count();
         let (models, expected) = tell(watched, happened);
         let told = self.told();
         for (monitor, model) in watched.iter().zip(&models) {
@@ -209,13 +217,13 @@ struct Told {
 type Expected = BTreeMap<(String, String), Vec<(String, Option<usize>)>>;
 
 /// Tells the models what happened.
-fn tell(watched: &[Watched], happened: Vec<(i64, String, Happened)>) -> (Vec<Model>, Expected) {
+fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, Expected) {
     let places: HashMap<&str, usize> =
         watched.iter().enumerate().map(|(nth, monitor)| (monitor.name.as_str(), nth)).collect();
     let mut models: Vec<Model> = watched.iter().map(|monitor| Model::new(monitor.rules)).collect();
     let mut expected = Expected::new();
     let mut maintenance = false;
-    for (at, name, happened) in happened {
+    for (name, happened) in happened {
         let place = places.get(name.as_str()).copied();
         let notices = match (happened, place) {
             (Happened::Done(Act::Maintenance(begins)), _) => {
@@ -223,26 +231,30 @@ fn tell(watched: &[Watched], happened: Vec<(i64, String, Happened)>) -> (Vec<Mod
                 continue;
             }
             (_, None) => panic!("`{name}` is not watched"),
-            (Happened::Done(Act::Resolve), Some(place)) => models[place].resolve(at).into_iter().collect(),
+            (Happened::Done(Act::Resolve), Some(place)) => {
+                models[place].resolve(i64::MAX).into_iter().collect()
+            }
             (Happened::Done(Act::Acknowledge), Some(place)) => {
                 let open = models[place].open().expect("what was acknowledged is open");
                 models[place].incidents[open].acknowledged_until = Some(i64::MAX);
                 continue;
             }
-            (Happened::Checked { slot, level }, Some(place)) => {
-                models[place].check(slot, at, level);
-                let by_parent =
+            (Happened::Checked { slot, start, level }, Some(place)) => {
+                models[place].check(slot, start, level);
+                let is_held =
                     watched[place].parent.is_some_and(|parent| holds(&models[parent], &models[place]));
-                models[place].announce(at, Held { maintenance, by_parent })
+                // That it is down is no news at a moment when it answers.
+                let by_parent = is_held || level == Some(Level::Up);
+                models[place].announce(start, Held { maintenance, by_parent })
             }
         };
         for (channel, events) in CHANNELS {
             let wants_steady = events.contains(&"flapping-end");
             let is_steady = notices.iter().any(|notice| matches!(notice, Notice::FlappingEnd { .. }));
             // Who hears that it is steady hears so how it is.
-            let told = notices.iter().filter(|notice| {
-                !(is_steady && wants_steady && matches!(notice, Notice::End(_) | Notice::Opening(..)))
-            });
+            let is_beside =
+                |notice: &Notice| !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd { .. });
+            let told = notices.iter().filter(|notice| !(is_steady && wants_steady && is_beside(notice)));
             let words =
                 told.map(|notice| words(*notice)).filter(|(event, _)| events.contains(&event.as_str()));
             expected.entry((channel.to_owned(), name.clone())).or_default().extend(words);
