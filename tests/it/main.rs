@@ -10,6 +10,7 @@ mod dependencies;
 mod digests;
 mod five_channels;
 mod incident;
+mod histories;
 mod installation;
 mod listen;
 mod maintenance;
