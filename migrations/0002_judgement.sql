@@ -60,10 +60,29 @@ CREATE TABLE certificate_notices (
 
 -- A channel's budget of single messages, and the notices that go together when it is used up.
 ALTER TABLE channels
-  ADD COLUMN flow      jsonb NOT NULL DEFAULT '{}',  -- how many messages in which time before they go together
-  ADD COLUMN tokens    double precision,             -- what is left of them at tokens_at; NULL: all
+  ADD COLUMN flow      jsonb NOT NULL DEFAULT '{"digest_after": 10, "digest_within": 60000}',  -- single messages, and in which time
+  ADD COLUMN tokens    double precision,             -- what was left of them at tokens_at; NULL: all
   ADD COLUMN tokens_at timestamptz,
-  ADD COLUMN digest_at timestamptz;                  -- when the last digest was made
-ALTER TABLE notifications ADD COLUMN digest_id bigint REFERENCES notifications ON DELETE CASCADE;  -- goes out with that one
+  ADD COLUMN digest_at timestamptz;                  -- when the last digest was due
+ALTER TABLE notifications
+  ADD COLUMN is_digest boolean NOT NULL DEFAULT false,                         -- its message is made of its members
+  ADD COLUMN digest_id bigint REFERENCES notifications ON DELETE CASCADE;      -- goes out with that one, without a job of its own
+ALTER TABLE channels
+  ADD COLUMN digest_id bigint REFERENCES notifications ON DELETE SET NULL;     -- the digest that still takes members
 CREATE INDEX notifications_digest ON notifications (digest_id) WHERE digest_id IS NOT NULL;
 CREATE INDEX notifications_incident ON notifications (incident_id) WHERE incident_id IS NOT NULL;
+
+-- Whatever becomes of a digest, by whomever (a delivery, the failed list, an operator), becomes of the members that are in the
+-- state that it was in. One that was muted or discarded by itself stays that.
+CREATE FUNCTION follow_digest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE notifications m
+  SET state = NEW.state, attempts = NEW.attempts, last_error = NEW.last_error, remote_id = NEW.remote_id, delivered_at = NEW.delivered_at
+  WHERE m.digest_id = NEW.id AND m.state = OLD.state;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER follow_digest AFTER UPDATE OF state ON notifications
+  FOR EACH ROW WHEN (NEW.is_digest AND NEW.state <> OLD.state) EXECUTE FUNCTION follow_digest();
+
+-- What was open before was told.
+UPDATE monitor_states SET severity = 'down', told = 'down' WHERE incident_id IS NOT NULL;

@@ -168,7 +168,8 @@ impl Metrics {
                     DeliveryEnd::Delivered { .. } => "delivered",
                     DeliveryEnd::Retry { .. } => "retry",
                     DeliveryEnd::Failed { .. } => "failed",
-                    DeliveryEnd::Muted => "muted",
+                    DeliveryEnd::Muted { .. } => "muted",
+                    DeliveryEnd::Waits { .. } => "waits",
                 };
                 self.deliveries.get_or_create(&OfDeliveries { event: event.as_str(), end }).inc();
             }

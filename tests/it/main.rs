@@ -7,6 +7,8 @@ mod check;
 mod config;
 mod crashes;
 mod dependencies;
+mod digests;
+mod five_channels;
 mod installation;
 mod listen;
 mod maintenance;

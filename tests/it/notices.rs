@@ -46,9 +46,9 @@ pub fn enqueue(notices: &[Notice]) -> String {
     format!(
         "WITH told AS (
            INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state)
-           SELECT v.delivery_id, c.id, v.incident_id, 'reminder', v.sequence,
+           SELECT v.delivery_id, c.id, v.incident_id, 'certificate', v.sequence,
                   jsonb_build_object(
-                    'type', 'reminder', 'delivery_id', v.delivery_id, 'at', now(), 'severity', 'down',
+                    'type', 'certificate', 'delivery_id', v.delivery_id, 'at', now(), 'severity', 'down',
                     'monitor', '{{\"name\": \"shop\", \"type\": \"tcp\", \"target\": \"shop:1\", \"group\": null, \"tags\": {{}}}}'::jsonb),
                   'queued'
            FROM (VALUES {rows}) v(nth, delivery_id, channel, incident_id, sequence) JOIN channels c ON c.name = v.channel

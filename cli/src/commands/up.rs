@@ -22,6 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Monitor, Policy};
@@ -304,6 +305,7 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         enabled: true,
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
         filter: ChannelFilter::default(),
+        flow: Flow::default(),
         allow: vec![grant],
         limits: LimitChanges::default(),
     })

@@ -115,7 +115,11 @@ impl Announcing {
     }
 
     fn flapping(&mut self, facts: &Facts) {
-        if facts.flapping == self.standing.flapping_told || facts.hold == Hold::All {
+        // That it is steady again also tells of the incident that is open then, so it waits while that is held. Who heard that
+        // it is steady and down would else never hear of its end.
+        let tells_of_incident = !facts.flapping && facts.open.is_some();
+        let is_held = facts.hold == Hold::All || facts.hold == Hold::Openings && tells_of_incident;
+        if is_held || facts.flapping == self.standing.flapping_told {
             return;
         }
         self.standing.flapping_told = facts.flapping;

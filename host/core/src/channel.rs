@@ -2,6 +2,7 @@
 
 use crate::calendar::Hours;
 use crate::event::{EventMonitor, EventType, Severity};
+use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
 use crate::secret::SecretRef;
@@ -21,6 +22,8 @@ pub struct Channel {
     pub settings: Settings,
     /// What it wants to hear.
     pub filter: ChannelFilter,
+    /// How many messages it gets one by one.
+    pub flow: Flow,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.

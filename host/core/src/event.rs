@@ -121,6 +121,38 @@ pub struct Event {
     pub severity: Severity,
 }
 
+impl Event {
+    /// That a channel can't be delivered to, for the others.
+    pub fn channel_broken(
+        channel: &str,
+        notifier: &str,
+        reason: &str,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        Self {
+            kind: EventType::ChannelBroken,
+            delivery_id,
+            at,
+            monitor: EventMonitor {
+                name: channel.to_owned(),
+                kind: "channel".into(),
+                target: notifier.to_owned(),
+                group: None,
+                tags: BTreeMap::new(),
+            },
+            incident: None,
+            outcome: Some(EventOutcome {
+                class: "channel".into(),
+                expected: None,
+                got: None,
+                message: reason.to_owned(),
+            }),
+            severity: Severity::Down,
+        }
+    }
+}
+
 /// The monitor, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventMonitor {

@@ -120,6 +120,9 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
     state.recent.push(level == Level::Down);
     if policy.window.is_some() {
         state.window.push(level == Level::Down, seen.started_at);
+    } else {
+        // Of a policy that is no more. If it comes back, what failed long ago is not among the last checks.
+        state.window = Failures::default();
     }
     let mut judging = Judging { state, policy, at: seen.started_at, changes: Vec::new() };
     let recheck = match judging.state.status {

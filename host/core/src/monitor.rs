@@ -138,6 +138,15 @@ impl CheckSpec {
         }
     }
 
+    /// How long the target's certificates have to last, for checks that see some.
+    pub fn certificate_days(&self) -> Option<CertificateDays> {
+        match self {
+            Self::Http(http) => Some(http.expect.certificate_days),
+            Self::Tcp(tcp) => Some(tcp.certificate_days),
+            Self::Ping(_) => None,
+        }
+    }
+
     /// What is checked, for people: the URL without userinfo and query, `tcp://host:port`, `ping://host`.
     pub fn target(&self) -> String {
         match self {

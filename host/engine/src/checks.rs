@@ -1,25 +1,22 @@
 //! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
 
+mod events;
+mod judging;
+
 use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
 use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
 use crate::{Activity, Observer};
-use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
-use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::id::{DeliveryId, IncidentId, JobId, MonitorId};
-use uptime_core::judgement::{Change, Observation, judge};
+use uptime_core::check::{CheckReport, Outcome, Phases};
+use uptime_core::id::{JobId, MonitorId};
 use uptime_store::queue::{Claim, Job, JobFailure};
-use uptime_store::results::{
-    FinishedCheck, IncidentCause, InterestedChannel, LockedState, MonitorRow, ResultsTransaction,
-};
+use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{MONITOR_CHECKS, Store, StoreError};
-use uuid::Uuid;
 
 /// How long before its job's deadline a check ends.
 const JUDGED_BEFORE: Duration = Duration::from_millis(250);
@@ -154,168 +151,35 @@ impl Checks {
     }
 
     /// Promise 3's transaction.
-    async fn record(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
+    async fn record(&self, mut checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
+        // Parents first: what is found of them decides about their children.
+        checks.sort_by_key(|check| (!check.monitor.is_parent, check.monitor.parent.is_some()));
         let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
         let monitors: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
-        let mut transaction = self.store.begin_results(&claims, &monitors).await?;
-        let mut activities = Vec::new();
+        let transaction = self.store.begin_results(&claims, &monitors).await?;
+        let mut batch = judging::Batch::new(transaction);
         for check in checks {
-            let Some(locked) = transaction.state_of(&check) else {
+            if batch.is_ours(&check) {
+                log_check(&check);
+                batch.judge(check).await?;
+            } else {
                 warn!(
                     monitor = check.monitor.name,
                     job = check.claim.id.0,
                     "lease lost or monitor gone: result not written"
                 );
-                continue;
-            };
-            log_check(&check);
-            activities.push(Activity::Checked {
-                monitor: check.monitor.name.clone(),
-                report: check.report.clone(),
-                late: check.late,
-            });
-            self.judge_and_record(&mut transaction, check, locked, &mut activities).await?;
+            }
         }
-        transaction.commit().await?;
+        let followed = batch.commit().await?;
         // Only what was committed has happened.
-        for activity in activities {
+        for activity in followed.activities {
             (self.observer)(activity);
         }
+        // A hint: without it they are looked at when their slots come.
+        if let Err(error) = self.store.check_now(&followed.wake).await {
+            warn!(%error, "parents and children not woken");
+        }
         Ok(())
-    }
-
-    async fn judge_and_record(
-        &self,
-        transaction: &mut ResultsTransaction,
-        check: FinishedCheck,
-        locked: LockedState,
-        activities: &mut Vec<Activity>,
-    ) -> Result<(), StoreError> {
-        let policy = &check.monitor.policy;
-        let seen =
-            Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
-        let judged = judge(locked.state, policy, seen);
-        let incident = match judged.change {
-            None => locked.incident,
-            Some(Change::Opened { started_at, failures }) => {
-                let opened = open(transaction, &check, started_at, failures).await?;
-                activities.push(Activity::Opened {
-                    monitor: check.monitor.name.clone(),
-                    incident: opened,
-                    started_at,
-                    cause: check.report.failure.clone(),
-                });
-                Some(opened)
-            }
-            Some(Change::Resolved { started_at, ended_at, failures }) => {
-                if let Some(incident) = locked.incident {
-                    resolve(transaction, &check, incident, (started_at, ended_at, failures)).await?;
-                    activities.push(Activity::Resolved {
-                        monitor: check.monitor.name.clone(),
-                        incident,
-                        started_at,
-                        ended_at,
-                    });
-                }
-                None
-            }
-        };
-        let recheck_after = judged.recheck.then_some(policy.retry_interval);
-        transaction.record(check, judged.state, incident, recheck_after);
-        Ok(())
-    }
-}
-
-async fn open(
-    transaction: &mut ResultsTransaction,
-    check: &FinishedCheck,
-    started_at: Timestamp,
-    failures: u32,
-) -> Result<IncidentId, StoreError> {
-    // Only a failure opens, so there is one.
-    let cause =
-        check.report.failure.clone().unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"));
-    let incident = transaction.open_incident(check.monitor.id, started_at, failures, &cause).await?;
-    let outcome = EventOutcome {
-        class: cause.class.as_str().to_owned(),
-        expected: cause.expected,
-        got: cause.got,
-        message: cause.message,
-    };
-    let monitor = event_monitor(check);
-    let channels = transaction.channels_of(check.monitor.id).await?;
-    let channels = channels
-        .into_iter()
-        .filter(|channel| channel.filter.wants(EventType::Down, Severity::Down, &monitor));
-    let times = EventIncident {
-        id: incident,
-        started_at,
-        ended_at: None,
-        duration_s: None,
-        failures,
-        acknowledged_by: None,
-    };
-    tell(transaction, check, EventType::Down, times, &outcome, channels).await?;
-    Ok(incident)
-}
-
-async fn resolve(
-    transaction: &mut ResultsTransaction,
-    check: &FinishedCheck,
-    incident: IncidentId,
-    (started_at, ended_at, failures): (Timestamp, Timestamp, u32),
-) -> Result<(), StoreError> {
-    let Some(cause) = transaction.resolve_incident(incident, ended_at, failures).await? else {
-        return Ok(());
-    };
-    let IncidentCause { class, message, expected, got } = cause;
-    let outcome = EventOutcome { class, expected, got, message };
-    // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are by now.
-    let channels = transaction.channels_told(incident).await?;
-    let channels = channels.into_iter().filter(|channel| channel.filter.wants_event(EventType::Up));
-    let duration_s = Some(ended_at.duration_since(started_at).as_secs());
-    let times = EventIncident {
-        id: incident,
-        started_at,
-        ended_at: Some(ended_at),
-        duration_s,
-        failures,
-        acknowledged_by: None,
-    };
-    tell(transaction, check, EventType::Up, times, &outcome, channels).await
-}
-
-/// One notification for each channel.
-async fn tell(
-    transaction: &mut ResultsTransaction,
-    check: &FinishedCheck,
-    kind: EventType,
-    incident: EventIncident,
-    outcome: &EventOutcome,
-    channels: impl Iterator<Item = InterestedChannel>,
-) -> Result<(), StoreError> {
-    for channel in channels {
-        let event = Event {
-            kind,
-            delivery_id: DeliveryId(Uuid::now_v7()),
-            at: transaction.now(),
-            monitor: event_monitor(check),
-            incident: Some(incident.clone()),
-            outcome: Some(outcome.clone()),
-            severity: if kind == EventType::Up { Severity::Info } else { Severity::Down },
-        };
-        transaction.notify(channel.id, &event).await?;
-    }
-    Ok(())
-}
-
-fn event_monitor(check: &FinishedCheck) -> EventMonitor {
-    EventMonitor {
-        name: check.monitor.name.clone(),
-        kind: check.monitor.check.kind().to_owned(),
-        target: check.monitor.target.clone(),
-        group: check.monitor.group.clone(),
-        tags: check.monitor.tags.clone(),
     }
 }
 

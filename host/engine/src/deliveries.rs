@@ -2,7 +2,7 @@
 
 use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -11,10 +11,13 @@ use uptime_core::ErrorClass;
 use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::check::printable;
-use uptime_core::id::{JobId, NotificationId};
+use uptime_core::digest;
+use uptime_core::event::Event;
+use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::review::{Review, review};
 use uptime_core::secret::{Secret, SecretRef};
 use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
-use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery};
+use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery, Untried};
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store, StoreError};
 use uuid::Uuid;
@@ -42,11 +45,54 @@ pub enum Told {
     Tried {
         /// What was to be told.
         due: Box<DueDelivery>,
+        /// What was told instead, as things stood.
+        message: Box<Message>,
         /// What came of it.
         result: Result<Receipt, DeliveryError>,
     },
     /// It is not wanted any more.
-    Muted(Box<DueDelivery>),
+    Muted {
+        /// What was to be told.
+        due: Box<DueDelivery>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Not yet: the channel's hours have not begun.
+    TooEarly {
+        /// What is to be told.
+        due: Box<DueDelivery>,
+        /// When they begin.
+        until: Timestamp,
+    },
+}
+
+/// What is told, as it stands when its turn has come.
+#[derive(Debug)]
+pub struct Message {
+    event: Event,
+    /// Members of a digest that it leaves out, and why.
+    muted: Vec<(NotificationId, &'static str)>,
+}
+
+/// Looks at a delivery again: at it, or at each member of a digest. The reason, when nobody wants it any more.
+fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
+    let Some(members) = &due.members else {
+        return match review(due.event.clone(), &due.circumstances) {
+            Review::Tell(part) => Ok(Message { event: part.event, muted: Vec::new() }),
+            Review::Mute(reason) => Err(reason),
+        };
+    };
+    let (mut parts, mut muted) = (Vec::new(), Vec::new());
+    for member in members {
+        match review(member.event.clone(), &member.circumstances) {
+            Review::Tell(part) => parts.push(part),
+            Review::Mute(reason) => muted.push((member.notification, reason)),
+        }
+    }
+    match digest::compose(due.event.delivery_id, parts) {
+        Some(event) => Ok(Message { event, muted }),
+        None => Err(muted.first().map_or("nothing in it is to be told any more", |(_, reason)| reason)),
+    }
 }
 
 /// Why a delivery did not come about.
@@ -138,7 +184,7 @@ pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secre
 pub async fn tell(
     notifiers: &NotifierHost,
     channel: &ChannelRow,
-    event: &uptime_core::event::Event,
+    event: &Event,
     attempt: u32,
     opening_remote_id: Option<&str>,
 ) -> Result<Receipt, DeliveryError> {
@@ -198,7 +244,10 @@ impl Deliveries {
             let pause = rate_limited.then(|| provider.unwrap_or_else(|| delay(&self.backoff, 1)));
             return DeliveryEnd::Retry { after, error, counts: !patient, pause };
         }
-        DeliveryEnd::Failed { error, channel_broken: notifier.is_some_and(NotifierError::channel_broken) }
+        // What may go away by itself has not, for all the tries; what is wrong on this side is wrong for every message.
+        let of_every_message = matches!(failure.class(), ErrorClass::Transient | ErrorClass::Config);
+        let channel_broken = of_every_message || notifier.is_some_and(NotifierError::channel_broken);
+        DeliveryEnd::Failed { error, channel_broken }
     }
 
     /// Whether this host is known to have no network, where that could be why one of these did not get out.
@@ -216,50 +265,56 @@ impl Deliveries {
         is_blind: bool,
     ) -> Option<(&'a DueDelivery, DeliveryTry)> {
         let claim = finished.job.claim;
-        let (due, end, outcome, status, message) = match &finished.end {
-            End::Done(Told::Muted(due)) => (due, DeliveryEnd::Muted, "muted", None, None),
-            End::Done(Told::Tried { due, result: Ok(receipt) }) => {
-                let end = DeliveryEnd::Delivered {
-                    remote_id: receipt.remote_id.clone(),
-                    learned: learned(&receipt.replaced),
-                    pause: receipt.pause,
-                };
-                (due, end, "delivered", receipt.status, receipt.detail.clone())
-            }
-            End::Done(Told::Tried { due, result: Err(failure) }) => {
-                let outcome = match failure.class() {
-                    ErrorClass::Transient => "transient",
-                    ErrorClass::Permanent => "permanent",
-                    ErrorClass::Config => "config",
-                    ErrorClass::Bug => "bug",
-                };
-                (
-                    due,
-                    self.end_of(
-                        claim.attempts,
-                        finished.started_at.duration_since(due.event.at),
-                        failure,
-                        is_blind,
-                    ),
-                    outcome,
-                    None,
-                    Some(printable(&failure.to_string(), 1_000)),
-                )
-            }
-            _ => return None,
-        };
-        let tried = DeliveryTry {
+        let tried = |due: &DueDelivery, outcome, end| DeliveryTry {
             claim,
             notification: due.notification,
             channel: due.channel.id,
             started_at: finished.started_at,
             took: finished.took,
-            status,
-            message,
+            status: None,
+            message: None,
             outcome,
             end,
+            told: None,
+            muted: Vec::new(),
         };
-        Some((due, tried))
+        let End::Done(done) = &finished.end else { return None };
+        Some(match done {
+            Told::Muted { due, reason } => (due, tried(due, "muted", DeliveryEnd::Muted { reason })),
+            Told::TooEarly { due, until } => {
+                let for_so_long = until.duration_since(due.now).try_into().unwrap_or_default();
+                let reason = format!("the channel's hours begin at {until}");
+                (due, tried(due, "waits", DeliveryEnd::Waits { for_so_long, reason }))
+            }
+            Told::Tried { due, message, result } => {
+                let (outcome, end) = match result {
+                    Ok(receipt) => {
+                        let end = DeliveryEnd::Delivered {
+                            remote_id: receipt.remote_id.clone(),
+                            learned: learned(&receipt.replaced),
+                            pause: receipt.pause,
+                        };
+                        ("delivered", end)
+                    }
+                    Err(failure) => {
+                        let age = finished.started_at.duration_since(due.event.at);
+                        (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
+                    }
+                };
+                let told = (message.event != due.event).then(|| message.event.clone());
+                let tried = DeliveryTry {
+                    status: result.as_ref().ok().and_then(|receipt| receipt.status),
+                    message: match result {
+                        Ok(receipt) => receipt.detail.clone(),
+                        Err(failure) => Some(printable(&failure.to_string(), 1_000)),
+                    },
+                    told,
+                    muted: message.muted.clone(),
+                    ..tried(due, outcome, end)
+                };
+                (due, tried)
+            }
+        })
     }
 
     /// Records all tries in one transaction. When the database refuses what one of them holds, each goes by itself, so
@@ -283,7 +338,8 @@ impl Deliveries {
                 let claim = tried.1.claim;
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
                 let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
-                self.store.fail_notifications(&[(tried.1.notification, failure)]).await?;
+                let untried = Untried { notification: tried.1.notification, failure, broken: None };
+                self.store.fail_notifications(&[untried]).await?;
                 Ok(())
             }
             recorded => recorded,
@@ -308,8 +364,8 @@ impl Deliveries {
             log_delivery(due, tried);
             (self.observer)(Activity::Delivery {
                 channel: due.channel.name.clone(),
-                monitor: due.event.monitor.name.clone(),
-                event: due.event.kind,
+                monitor: tried.told.as_ref().unwrap_or(&due.event).monitor.name.clone(),
+                event: tried.told.as_ref().unwrap_or(&due.event).kind,
                 end: tried.end.clone(),
             });
         }
@@ -340,13 +396,24 @@ impl Handler for Deliveries {
     }
 
     async fn run(&self, _job: &Job, due: DueDelivery, _within: Duration) -> Told {
+        let due = Box::new(due);
         if !due.channel.enabled {
-            return Told::Muted(Box::new(due));
+            return Told::Muted { due, reason: "the channel is disabled" };
+        }
+        let message = match look_again(&due) {
+            Ok(message) => Box::new(message),
+            Err(reason) => return Told::Muted { due, reason },
+        };
+        if let Some(hours) = &due.channel.filter.hours
+            && hours.covers(due.now).is_none()
+        {
+            let until = hours.next_begin(due.now);
+            return Told::TooEarly { due, until };
         }
         let attempt = due.attempts.saturating_add(1);
-        let result =
-            tell(&self.notifiers, &due.channel, &due.event, attempt, due.opening_remote_id.as_deref()).await;
-        Told::Tried { due: Box::new(due), result }
+        let opening = due.opening_remote_id.as_deref();
+        let result = tell(&self.notifiers, &due.channel, &message.event, attempt, opening).await;
+        Told::Tried { due, message, result }
     }
 
     async fn settle(&self, finished: &[Finished<Told>]) -> Result<Vec<Claim>, StoreError> {
@@ -363,17 +430,31 @@ impl Handler for Deliveries {
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
                 let counts = finished.end.counts();
-                failures.push((notification, JobFailure { claim, retry_after, counts, error }));
+                // One that hangs to the end of all its tries hangs for every message.
+                let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
+                let broken = finished.job.lane.map(ChannelId).filter(|_| hangs);
+                let failure = JobFailure { claim, retry_after, counts, error };
+                failures.push(Untried { notification, failure, broken });
             }
         }
         if !failures.is_empty() {
             let ours = self.store.fail_notifications(&failures).await?;
-            warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|(_, failure)| failure), &ours);
+            warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|untried| &untried.failure), &ours);
         }
         let is_blind = self.is_blind(finished).await?;
         let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished, is_blind)).collect();
         self.record(&tries).await?;
         Ok(gone)
+    }
+}
+
+/// The error's class, as a try is written down.
+fn word(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Transient => "transient",
+        ErrorClass::Permanent => "permanent",
+        ErrorClass::Config => "config",
+        ErrorClass::Bug => "bug",
     }
 }
 
@@ -395,14 +476,16 @@ fn learned(replaced: &ResolvedSettings) -> Settings {
 
 /// The one line that a delivery leaves. An error is for a person, a retry heals itself.
 fn log_delivery(due: &DueDelivery, tried: &DeliveryTry) {
-    let (channel, event) = (due.channel.name.as_str(), due.event.kind.as_str());
-    let (monitor, delivery_id) = (due.event.monitor.name.as_str(), due.event.delivery_id.to_string());
+    let told = tried.told.as_ref().unwrap_or(&due.event);
+    let (channel, event) = (due.channel.name.as_str(), told.kind.as_str());
+    let (monitor, delivery_id) = (told.monitor.name.as_str(), told.delivery_id.to_string());
     let took_ms = tried.took.as_secs_f64() * 1e3;
     match &tried.end {
         DeliveryEnd::Delivered { .. } => {
             info!(channel, event, monitor, delivery_id, took_ms, status = tried.status, "delivered");
         }
-        DeliveryEnd::Muted => info!(channel, event, monitor, delivery_id, "muted: the channel is disabled"),
+        DeliveryEnd::Muted { reason } => info!(channel, event, monitor, delivery_id, reason, "muted"),
+        DeliveryEnd::Waits { reason, .. } => info!(channel, event, monitor, delivery_id, reason, "put off"),
         DeliveryEnd::Retry { after, error, .. } => {
             warn!(
                 channel,

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure};
-use uptime_core::event::EventType;
+use uptime_core::event::{EventType, Severity};
 use uptime_core::id::IncidentId;
 use uptime_store::notifications::DeliveryEnd;
 
@@ -41,6 +41,8 @@ pub enum Activity {
         monitor: String,
         /// Which.
         incident: IncidentId,
+        /// How bad it is.
+        severity: Severity,
         /// The first failure.
         started_at: Timestamp,
         /// What opened it.

@@ -100,6 +100,12 @@ impl Store {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
             .execute(&mut transaction)
             .await?;
+        // States before channels, like the workers that record checks, and jobs after both; each in the order of the ids: so
+        // nobody waits in a circle.
+        sqlx::query("SELECT FROM monitor_states ORDER BY monitor_id FOR UPDATE")
+            .execute(&mut transaction)
+            .await?;
+        sqlx::query("SELECT FROM channels ORDER BY id FOR UPDATE").execute(&mut transaction).await?;
         let mut applied = Applied::default();
         apply_channels(&mut transaction, wanted, &mut applied).await?;
         apply_monitors(&mut transaction, wanted, &mut applied).await?;
@@ -157,11 +163,11 @@ async fn apply_channels(
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         sqlx::query(
-            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
-               limits = EXCLUDED.limits, source = EXCLUDED.source,
+               limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, tokens = NULL, tokens_at = NULL,
                learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
         )
         .bind(&channel.name)
@@ -172,6 +178,7 @@ async fn apply_channels(
         .bind(allow)
         .bind(&columns["limits"])
         .bind(wanted.source.as_str())
+        .bind(&columns["digest"])
         .execute(&mut *connection)
         .await?;
         applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
@@ -185,10 +192,6 @@ async fn apply_monitors(
     wanted: Wanted<'_>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    // States before jobs and in the order of the ids, like the workers and the scheduler: so nobody waits in a circle.
-    sqlx::query("SELECT FROM monitor_states ORDER BY monitor_id FOR UPDATE")
-        .execute(&mut *connection)
-        .await?;
     let mut existing = existing_monitors(connection).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
@@ -366,6 +369,7 @@ fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, S
         ("filter", json("filter", name, &channel.filter)?),
         ("allow", json("allow", name, &channel.allow)?),
         ("limits", json("limits", name, &channel.limits)?),
+        ("digest", json("flow", name, &channel.flow)?),
     ]))
 }
 
@@ -386,7 +390,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
 }
 
 async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits FROM channels")
+    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits, flow FROM channels")
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -398,6 +402,7 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
                 ("filter", row.try_get("filter")?),
                 ("allow", row.try_get("allow")?),
                 ("limits", row.try_get("limits")?),
+                ("digest", row.try_get("flow")?),
             ]);
             Ok((
                 row.try_get("name")?,

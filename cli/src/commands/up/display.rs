@@ -74,11 +74,12 @@ impl Display {
         match activity {
             Activity::Turned { .. } | Activity::Settled { .. } => {}
             Activity::Checked { monitor, report, .. } => self.checked(monitor, report),
-            Activity::Opened { monitor, incident, cause, started_at } => {
-                self.set_state(monitor, "down");
+            Activity::Opened { monitor, incident, severity, cause, started_at } => {
+                let word = severity.as_str();
+                self.set_state(monitor, word);
                 let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
-                let text = format!("{BAD}down{BAD:#}\t{monitor}\t{why}");
-                self.event(&text, &json!({ "event": "down", "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
+                let text = format!("{BAD}{word}{BAD:#}\t{monitor}\t{why}");
+                self.event(&text, &json!({ "event": word, "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
@@ -172,7 +173,8 @@ impl Display {
             DeliveryEnd::Delivered { .. } => ("delivered", GOOD, ""),
             DeliveryEnd::Retry { error, .. } => ("will be tried again", ODD, error.as_str()),
             DeliveryEnd::Failed { error, .. } => ("failed", BAD, error.as_str()),
-            DeliveryEnd::Muted => ("muted", FAINT, ""),
+            DeliveryEnd::Muted { reason } => ("muted", FAINT, *reason),
+            DeliveryEnd::Waits { reason, .. } => ("waits", FAINT, reason.as_str()),
         };
         let text = format!("{style}{word}{style:#}\t{event} of {monitor} to {channel}\t{error}");
         self.event(text.trim_end(), &json!({ "event": "delivery", "state": word, "type": event, "monitor": monitor, "channel": channel, "error": error }));

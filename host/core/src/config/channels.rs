@@ -7,14 +7,16 @@ use super::calendar::HoursText;
 use super::limits::{self, Whose};
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, Integer, List, Takes, Text, quoted};
+use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text, quoted};
 use super::values::{Address, Grant, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
 use crate::check::printable;
 use crate::event::{EventType, Severity};
+use crate::flow::Flow;
 use crate::notifier::{Description, Field, FieldKind};
 use crate::secret::SecretRef;
 use std::ops::Range;
+use std::time::Duration;
 
 /// The largest number that every reader of JSON keeps exactly.
 const EXACT: i64 = (1 << 53) - 1;
@@ -73,6 +75,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "nowhere else",
         &List { of: Grant, count: 0..=20, or_one: false },
     );
+    let flow = flow(table);
     let limits = limits::read(table, Whose::Channel);
     let settings = settings(table, notifier.as_deref(), notifiers);
     let groups = groups.unwrap_or_default();
@@ -85,8 +88,27 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         tags: tags.unwrap_or_default(),
     };
     let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
-    let channel = Channel { name, notifier: notifier?, enabled, settings, filter, allow, limits };
+    let channel = Channel { name, notifier: notifier?, enabled, settings, filter, flow, allow, limits };
     Some(Found { channel, groups })
+}
+
+fn flow(table: &mut Table<'_, '_>) -> Flow {
+    let defaults = Flow::default();
+    Flow {
+        digest_after: table.or(
+            "digest_after",
+            "So many messages of incidents in `digest_within` one by one; what is more than that goes together in one; 0: \
+             never together.",
+            defaults.digest_after,
+            &Integer(0..=1_000),
+        ),
+        digest_within: table.or(
+            "digest_within",
+            "The time that `digest_after` is about, and the least between two that go together.",
+            defaults.digest_within,
+            &Span(Duration::from_secs(1)..=Duration::from_hours(24)),
+        ),
+    }
 }
 
 fn event() -> Choice<EventType> {

@@ -67,6 +67,8 @@ fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
         message: None,
         outcome: "delivered",
         end,
+        told: None,
+        muted: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store on a real PostgreSQL, a database per test.
 
 mod deliveries;
+mod digests;
 mod failed;
 mod maintenance;
 mod operations;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::check::{CheckReport, Failure, FailureClass, Hop, Phases};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
+use uptime_core::flow::Flow;
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
@@ -58,6 +60,7 @@ async fn watch(store: &Store, names: &[&str]) {
             Setting::Text(SecretRef::Literal("https://example.com/".into())),
         )]),
         filter: ChannelFilter::default(),
+        flow: Flow::default(),
         allow: Vec::new(),
         limits: LimitChanges::default(),
     });

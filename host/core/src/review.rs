@@ -1,0 +1,197 @@
+//! What is looked at again when a notice's turn has come: is it still wanted, and is it still the whole truth?
+//!
+//! A notice is a snapshot and may have waited: for a provider, for a channel's hours, in the failed list. What people said
+//! meanwhile (acknowledged, muted) and that the incident is over decide here, and nowhere else. Nobody is told "down" of what
+//! is known to be up, and an outage of which nobody was told is told as what it was: down from … to ….
+
+use crate::event::{Event, EventType, Severity};
+use jiff::Timestamp;
+
+/// What is true of a notice's incident and of its channel now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// When the incident ended, if it has.
+    pub ended_at: Option<Timestamp>,
+    /// How bad it was.
+    pub severity: Option<Severity>,
+    /// Nobody wants to hear of it any more.
+    pub muted: bool,
+    /// Somebody takes care of it.
+    pub acknowledged: bool,
+    /// This channel was told of it.
+    pub opening_told: bool,
+    /// Its recovery waits for this channel, or was told.
+    pub recovery_due: bool,
+}
+
+/// What becomes of a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// It is told, in these words.
+    Tell(Part),
+    /// It is not told. Why.
+    Mute(&'static str),
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// In these words.
+    pub event: Event,
+    /// It is the first that is told of an outage that is over.
+    pub is_all_of_it: bool,
+}
+
+/// Looks at a notice again.
+pub fn review(mut event: Event, now: &Circumstances) -> Review {
+    if event.incident.is_none() {
+        return Review::Tell(Part { event, is_all_of_it: false });
+    }
+    if now.muted {
+        return Review::Mute("the incident is muted");
+    }
+    match (event.kind, now.ended_at) {
+        (EventType::Reminder | EventType::Critical, Some(_)) => {
+            return Review::Mute("the incident ended before this was told");
+        }
+        (EventType::Reminder | EventType::Critical, None) if now.acknowledged => {
+            return Review::Mute("somebody takes care of the incident");
+        }
+        (EventType::Down | EventType::Degraded, Some(_)) if now.recovery_due => {
+            return Review::Mute("the incident ended before this was told: the recovery says so");
+        }
+        // Nothing else will say so to this channel.
+        (EventType::Down | EventType::Degraded, Some(ended_at)) => end(&mut event, ended_at),
+        (EventType::Up, _) if !now.opening_told => {
+            say_all_of_it(&mut event, now.severity);
+            return Review::Tell(Part { event, is_all_of_it: true });
+        }
+        _ => {}
+    }
+    let is_all_of_it = now.ended_at.is_some() && event.kind != EventType::Up && !now.opening_told;
+    Review::Tell(Part { event, is_all_of_it })
+}
+
+fn end(event: &mut Event, ended_at: Timestamp) {
+    if let Some(incident) = &mut event.incident {
+        incident.ended_at = Some(ended_at);
+        incident.duration_s = Some(ended_at.duration_since(incident.started_at).as_secs());
+    }
+}
+
+/// Says in the outcome's words when it was. A message of a recovery shows them after "It was:".
+fn say_all_of_it(event: &mut Event, severity: Option<Severity>) {
+    let Some(incident) = &event.incident else { return };
+    let was = if severity == Some(Severity::Degraded) { "degraded" } else { "down" };
+    let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
+    let words = format!("{was} from {}{until} (told only now)", utc(incident.started_at));
+    if let Some(outcome) = &mut event.outcome {
+        let cause = std::mem::take(&mut outcome.message);
+        outcome.message = if cause.is_empty() { words } else { format!("{words}: {cause}") };
+    }
+}
+
+/// As messages write an instant.
+pub(crate) fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventIncident, EventMonitor, EventOutcome};
+    use crate::id::{DeliveryId, IncidentId};
+    use std::collections::BTreeMap;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("an instant")
+    }
+
+    fn event(kind: EventType) -> Event {
+        let ended_at = (kind == EventType::Up).then(|| at(252));
+        Event {
+            kind,
+            delivery_id: DeliveryId(uuid::Uuid::nil()),
+            at: at(252),
+            monitor: EventMonitor {
+                name: "shop".into(),
+                kind: "http".into(),
+                target: "https://shop.example.com/".into(),
+                group: None,
+                tags: BTreeMap::new(),
+            },
+            incident: Some(EventIncident {
+                id: IncidentId(1),
+                started_at: at(0),
+                ended_at,
+                duration_s: ended_at.map(|_| 252),
+                failures: 3,
+                acknowledged_by: None,
+            }),
+            outcome: Some(EventOutcome {
+                class: "status".into(),
+                expected: Some("2xx".into()),
+                got: Some("503".into()),
+                message: "the status is 503".into(),
+            }),
+            severity: Severity::Down,
+        }
+    }
+
+    fn is_muted(kind: EventType, now: Circumstances) -> bool {
+        matches!(review(event(kind), &now), Review::Mute(_))
+    }
+
+    #[test]
+    fn mute_takes_everything_and_acknowledgement_what_nags() {
+        for kind in EventType::ALL.iter().copied() {
+            let muted = Circumstances { muted: true, opening_told: true, ..Circumstances::default() };
+            assert!(is_muted(kind, muted), "{kind}");
+            let acknowledged =
+                Circumstances { acknowledged: true, opening_told: true, ..Circumstances::default() };
+            let nags = matches!(kind, EventType::Reminder | EventType::Critical);
+            assert_eq!(is_muted(kind, acknowledged), nags, "{kind}");
+        }
+        let without = Event { incident: None, ..event(EventType::Certificate) };
+        let muted = Circumstances { muted: true, ..Circumstances::default() };
+        assert!(matches!(review(without, &muted), Review::Tell(_)));
+    }
+
+    #[test]
+    fn what_is_over_is_not_told_as_if_it_went_on() {
+        let over = Circumstances { ended_at: Some(at(252)), ..Circumstances::default() };
+        for kind in [EventType::Reminder, EventType::Critical] {
+            assert!(is_muted(kind, Circumstances { opening_told: true, ..over }), "{kind}");
+        }
+        for kind in [EventType::Down, EventType::Degraded] {
+            assert!(is_muted(kind, Circumstances { recovery_due: true, ..over }), "{kind}");
+            // To a channel that wants no recoveries it is told with its end.
+            let Review::Tell(Part { event, is_all_of_it }) = review(event(kind), &over) else {
+                panic!("{kind} is lost")
+            };
+            let incident = event.incident.expect("an incident");
+            assert_eq!((incident.ended_at, incident.duration_s), (Some(at(252)), Some(252)));
+            assert!(is_all_of_it);
+        }
+    }
+
+    #[test]
+    fn a_recovery_without_an_opening_says_when_it_was() {
+        let over =
+            Circumstances { ended_at: Some(at(252)), severity: Some(Severity::Down), ..Default::default() };
+        let message = |now: Circumstances| match review(event(EventType::Up), &now) {
+            Review::Tell(part) => part.event.outcome.map(|outcome| outcome.message),
+            Review::Mute(_) => None,
+        };
+        assert_eq!(
+            message(over).as_deref(),
+            Some(
+                "down from 2023-11-14 22:13:20 UTC to 2023-11-14 22:17:32 UTC (told only now): the status is 503"
+            )
+        );
+        let told = Circumstances { opening_told: true, ..over };
+        assert_eq!(message(told).as_deref(), Some("the status is 503"));
+        let degraded = Circumstances { severity: Some(Severity::Degraded), ..over };
+        assert!(message(degraded).expect("told").starts_with("degraded from "));
+    }
+}

@@ -1,0 +1,495 @@
+//! Random histories through the real judgement, announcement and dependency, beside the model. For each step the state, the
+//! incidents and the notices must be the model's; and what was told must keep the promises by itself, whoever computes it.
+//!
+//! More of them, or the same again: `UPTIME_HISTORIES=1000000 UPTIME_HISTORIES_SEED=7 cargo test --release -p uptime-core
+//! --test judgement`.
+
+use crate::model::{self, Held, Level, Model, Rules};
+use crate::promises::Promises;
+use crate::{Found, at, report};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestError, TestRng, TestRunner};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::io::Write;
+use std::time::Duration;
+use uptime_core::announcement::{Facts, Hold, Notice, Standing, announce};
+use uptime_core::dependency::{self, Ancestor, Verdict};
+use uptime_core::event::Severity;
+use uptime_core::id::IncidentId;
+use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::monitor::{Policy, Window};
+
+/// In an ordinary run.
+const HISTORIES: u32 = 120_000;
+
+const INTERVAL: i64 = 10;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A check of the monitor 0, or of one of those above it, so long after what was before.
+    Check {
+        monitor: usize,
+        after: i64,
+        slot_late_by: i64,
+        found: Found,
+    },
+    Acknowledge {
+        for_s: i64,
+    },
+    Unacknowledge,
+    Mute,
+    Unmute,
+    Resolve,
+    Maintenance(bool),
+    /// Another policy for the monitor.
+    Apply,
+}
+
+#[derive(Clone, Debug)]
+struct History {
+    /// The monitor's other policy.
+    other: Policy,
+    /// Of the monitor, and of those above it.
+    policies: Vec<Policy>,
+    steps: Vec<Step>,
+    /// What is found for good in the end.
+    at_last: Found,
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let thresholds = (1u32..=5, 1u32..=4, prop::option::of((1u32..=6, 0u32..=8)));
+    let critical = (prop::option::of(1u32..15), prop::option::of(5u64..150));
+    let reminders = (prop::option::of(1u64..40), 0u32..=5, any::<bool>());
+    (thresholds, critical, reminders).prop_map(
+        |(
+            (confirm, recover, window),
+            (critical_failures, critical_after),
+            (remind, remind_most, flapping),
+        )| {
+            Policy {
+                interval: Duration::from_secs(INTERVAL.unsigned_abs()),
+                timeout: Duration::from_secs(2),
+                confirm,
+                recover,
+                retry_interval: Duration::from_secs(3),
+                window: window.map(|(failures, more)| Window { failures, of: failures + more }),
+                critical_failures,
+                critical_after: critical_after.map(Duration::from_secs),
+                remind: remind.map(Duration::from_secs),
+                remind_most,
+                flapping,
+            }
+        },
+    )
+}
+
+/// How a history goes: how likely what was found is found again, and else how likely it is what, in percent.
+type Temper = (u8, u8, u8);
+
+fn found((stays, down, degraded): Temper, last: Found, luck: (u8, u8)) -> Found {
+    match luck {
+        (_, 0..4) => Found::Inconclusive,
+        (_, 4..7) => Found::CertificateEnds,
+        (again, _) if again < stays => last,
+        (_, which) if which < down => Found::Down,
+        (_, which) if which < down.saturating_add(degraded) => Found::Degraded,
+        _ => Found::Up,
+    }
+}
+
+fn step(temper: Temper, monitors: usize, last: &mut [Found; 3], dice: [u8; 5]) -> Step {
+    let [kind, which, when, late, luck] = dice;
+    let monitor = match which {
+        0..70 => 0,
+        _ => usize::from(which) % monitors,
+    };
+    let after = match when {
+        0..60 => INTERVAL,
+        60..85 => 3,
+        85..92 => 0,
+        92..95 => 5 * INTERVAL,
+        95..97 => 5 * INTERVAL + 1,
+        _ => 47,
+    };
+    // Ran twice, or late behind a newer one; or the clock was ahead.
+    let slot_late_by = match late {
+        0..85 => 0,
+        85..95 => i64::from(late) - 84,
+        _ => 90 - i64::from(late) * 5,
+    };
+    match kind {
+        0..86 => {
+            let found = found(temper, last[monitor], (luck, (kind % 10) * 10 + which % 10));
+            if found != Found::Inconclusive {
+                last[monitor] = found;
+            }
+            Step::Check { monitor, after, slot_late_by: slot_late_by.min(60), found }
+        }
+        86..89 => Step::Acknowledge { for_s: i64::from(luck) * 3 },
+        89 => Step::Unacknowledge,
+        90 => Step::Mute,
+        91 => Step::Unmute,
+        92..94 => Step::Resolve,
+        94..97 => Step::Maintenance(true),
+        97..99 => Step::Maintenance(false),
+        _ => Step::Apply,
+    }
+}
+
+fn history() -> impl Strategy<Value = History> {
+    let dice = prop::array::uniform5(0u8..100);
+    let temper = (0u8..98, 5u8..95, 0u8..40);
+    let policies = prop::collection::vec(policy(), 1..=3);
+    (policies, policy(), temper, prop::collection::vec(dice, 0..90), any::<bool>()).prop_map(
+        |(policies, other, temper, dice, up)| {
+            let mut last = [Found::Up; 3];
+            let steps = dice.into_iter().map(|dice| step(temper, policies.len(), &mut last, dice)).collect();
+            History { other, policies, steps, at_last: if up { Found::Up } else { Found::Down } }
+        },
+    )
+}
+
+fn rules(policy: &Policy) -> Rules {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).expect("few");
+    Rules {
+        interval: seconds(policy.interval),
+        confirm: policy.confirm as usize,
+        recover: policy.recover as usize,
+        window: policy.window.map(|window| (window.failures as usize, window.of as usize)),
+        critical_failures: policy.critical_failures.map(|failures| failures as usize),
+        critical_after: policy.critical_after.map(seconds),
+        remind: policy.remind.map(seconds),
+        remind_most: policy.remind_most,
+        flapping: policy.flapping,
+    }
+}
+
+/// An incident as the database has it.
+#[derive(Clone, Copy, Debug)]
+struct Incident {
+    started_at: i64,
+    opened_at: i64,
+    ended_at: Option<i64>,
+    acknowledged_until: Option<i64>,
+    muted: bool,
+}
+
+/// A monitor, with what the database keeps of it, beside its model.
+struct Monitor {
+    policy: Policy,
+    state: State,
+    standing: Standing,
+    incidents: Vec<Incident>,
+    judged_at: Option<i64>,
+    model: Model,
+    promises: Promises,
+}
+
+fn second(at: jiff::Timestamp) -> i64 {
+    at.as_second() - 1_700_000_000
+}
+
+fn severity(severity: Severity) -> model::Severity {
+    match severity {
+        Severity::Critical => model::Severity::Critical,
+        Severity::Down => model::Severity::Down,
+        _ => model::Severity::Degraded,
+    }
+}
+
+impl Monitor {
+    fn new(policy: &Policy) -> Self {
+        Self {
+            policy: policy.clone(),
+            state: State::default(),
+            standing: Standing::default(),
+            incidents: Vec::new(),
+            judged_at: None,
+            model: Model::new(rules(policy)),
+            promises: Promises::new(policy),
+        }
+    }
+
+    /// Changes its policy, and gives the one that it had.
+    fn apply(&mut self, other: &mut Policy) {
+        std::mem::swap(&mut self.policy, other);
+        self.model.rules = rules(&self.policy);
+        self.promises.apply(&self.policy);
+    }
+
+    fn open(&self) -> Option<usize> {
+        self.incidents.len().checked_sub(1).filter(|last| self.incidents[*last].ended_at.is_none())
+    }
+
+    /// One check, as a worker commits it. Gives the incident that it ended.
+    fn check(&mut self, slot: i64, start: i64, found: Found) -> Result<Option<usize>, TestCaseError> {
+        let report = report(found);
+        let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
+        let before = self.state.clone();
+        let judged = judge(before.clone(), &self.policy, seen);
+        if judged.state.last_slot_at != before.last_slot_at {
+            self.judged_at = Some(start);
+        }
+        let counts = judged.state != before;
+        self.state = judged.state;
+        let mut ended = None;
+        for change in &judged.changes {
+            match *change {
+                Change::Opened { started_at, .. } => self.incidents.push(Incident {
+                    started_at: second(started_at),
+                    opened_at: start,
+                    ended_at: None,
+                    acknowledged_until: None,
+                    muted: false,
+                }),
+                Change::Resolved { ended_at, .. } => {
+                    ended = self.open();
+                    self.incidents[ended.expect("what ends is open")].ended_at = Some(second(ended_at));
+                }
+                Change::Worsened { .. }
+                | Change::Escalated { .. }
+                | Change::FlappingBegan
+                | Change::FlappingEnded => {}
+            }
+        }
+        self.promises.changed(&judged.changes)?;
+        if counts {
+            self.promises.judged(slot, start, found, self.state.status)?;
+        }
+        let level = match found {
+            Found::Inconclusive => None,
+            Found::Up | Found::CertificateEnds => Some(Level::Up),
+            Found::Degraded => Some(Level::Degraded),
+            Found::Down => Some(Level::Down),
+        };
+        let soon = self.model.check(slot, start, level);
+        prop_assert_eq!(judged.recheck, soon, "whether a check soon follows");
+        self.compare()?;
+        Ok(ended)
+    }
+
+    fn compare(&self) -> TestCaseResult {
+        let status = match self.state.status {
+            Status::Unknown => None,
+            Status::Up => Some(Level::Up),
+            Status::Degraded => Some(Level::Degraded),
+            Status::Down => Some(Level::Down),
+        };
+        prop_assert_eq!(status, self.model.status(), "status");
+        prop_assert_eq!(self.state.flapping, self.model.flapping, "flapping");
+        let spans = |incident: &Incident| (incident.started_at, incident.ended_at);
+        let of_model = |incident: &model::Incident| (incident.started_at, incident.ended_at);
+        prop_assert_eq!(
+            self.incidents.iter().map(spans).collect::<Vec<_>>(),
+            self.model.incidents.iter().map(of_model).collect::<Vec<_>>(),
+            "incidents"
+        );
+        let open = self.model.open().map(|open| self.model.incidents[open]);
+        prop_assert_eq!(self.state.severity.map(severity), open.map(|open| open.severity), "severity");
+        if let Some(open) = open {
+            prop_assert_eq!(self.state.since.map(second), Some(open.since), "since");
+            prop_assert_eq!(self.state.failures as usize, open.failures, "failures");
+        }
+        Ok(())
+    }
+
+    /// What is told after a check, as a worker commits it.
+    fn announce(&mut self, now: i64, ended: Option<usize>, hold: Hold, held: Held) -> TestCaseResult {
+        let open = self.open();
+        let id = |incident: usize| IncidentId(i64::try_from(incident).expect("few"));
+        let in_hand = open.is_some_and(|open| {
+            let incident = &self.incidents[open];
+            incident.muted || incident.acknowledged_until.is_some_and(|until| now < until)
+        });
+        let facts = Facts {
+            open: open.map(id).zip(self.state.severity),
+            ended: ended.map(id),
+            since: self.state.since,
+            flapping: self.state.flapping,
+            in_hand,
+            hold,
+            now: at(now),
+        };
+        let (standing, notices) = announce(self.standing.clone(), &facts, &self.policy);
+        self.standing = standing;
+        let told: Vec<model::Notice> = notices.iter().map(|notice| translated(*notice, open)).collect();
+        self.promises.told(&told, held, self.state.flapping, in_hand)?;
+        prop_assert_eq!(told, self.model.announce(now, held), "notices");
+        Ok(())
+    }
+
+    /// Somebody says something of the open incident.
+    fn person(&mut self, now: i64, step: Step) -> TestCaseResult {
+        let Some(open) = self.open() else { return Ok(()) };
+        let (real, of_model) = (&mut self.incidents[open], &mut self.model.incidents[open]);
+        match step {
+            Step::Acknowledge { for_s } => real.acknowledged_until = Some(now + for_s),
+            Step::Unacknowledge => real.acknowledged_until = None,
+            Step::Mute => real.muted = true,
+            Step::Unmute => real.muted = false,
+            Step::Resolve => {
+                real.ended_at = Some(now);
+                self.state = self.state.clone().ended_by_hand();
+                let told = self.standing.told.take().map(|_| model::Notice::End(open));
+                self.standing.reminders = 0;
+                prop_assert_eq!(told, self.model.resolve(now), "what is told of an end by hand");
+                self.promises.ended_by_hand(told)?;
+                return self.compare();
+            }
+            Step::Check { .. } | Step::Maintenance(_) | Step::Apply => {}
+        }
+        (of_model.acknowledged_until, of_model.muted) = (real.acknowledged_until, real.muted);
+        Ok(())
+    }
+
+    fn as_ancestor(&self) -> Ancestor {
+        Ancestor {
+            status: self.state.status,
+            downs: self.state.downs,
+            last_check_at: self.judged_at.map(at),
+            policy: self.policy.clone(),
+        }
+    }
+
+    /// The same, said by the model: whether it holds the openings of a child, whose incident it knows.
+    fn holds(&self, child: &Incident, now: i64) -> bool {
+        let looked_at = self.model.looked_at().is_some_and(|at| at >= child.started_at);
+        let patience = i64::from(self.policy.confirm) * (3 + 2) + 10;
+        self.model.status() == Some(Level::Down)
+            || (self.model.is_in_doubt() || !looked_at) && now - child.opened_at < patience
+    }
+}
+
+fn translated(notice: Notice, open: Option<usize>) -> model::Notice {
+    let incident = || open.expect("there is an incident that this is about");
+    match notice {
+        Notice::FlappingStart => model::Notice::FlappingStart,
+        Notice::FlappingEnd => model::Notice::FlappingEnd { open },
+        Notice::End(id) => model::Notice::End(usize::try_from(id.0).expect("an incident of ours")),
+        Notice::Opening(worst) => model::Notice::Opening(incident(), severity(worst)),
+        Notice::Worse => model::Notice::Worse(incident()),
+        Notice::Critical => model::Notice::Critical(incident()),
+        Notice::Reminder(number) => model::Notice::Reminder(incident(), number),
+    }
+}
+
+/// A monitor and those above it.
+struct World {
+    monitors: Vec<Monitor>,
+    now: i64,
+    maintenance: bool,
+}
+
+impl World {
+    fn live_through(history: &History) -> Result<Self, TestCaseError> {
+        let monitors = history.policies.iter().map(Monitor::new).collect();
+        let mut world = Self { monitors, now: 0, maintenance: false };
+        let mut other = history.other.clone();
+        for step in &history.steps {
+            if matches!(step, Step::Apply) {
+                world.monitors[0].apply(&mut other);
+            }
+            world.step(*step)?;
+        }
+        // Then nothing is held any more, and all is steady for so long that nothing can be in doubt.
+        world.step(Step::Maintenance(false))?;
+        for _ in 0..30 {
+            for monitor in (0..world.monitors.len()).rev() {
+                let found = if monitor == 0 { history.at_last } else { Found::Up };
+                world.step(Step::Check { monitor, after: 3, slot_late_by: 0, found })?;
+            }
+        }
+        let Monitor { standing, state, promises, .. } = &mut world.monitors[0];
+        prop_assert!(standing.owed.is_empty() && !standing.flapping_told, "{standing:?} in the end");
+        prop_assert_eq!(standing.told.is_some(), state.status == Status::Down, "{:?}", state);
+        promises.in_the_end()?;
+        Ok(world)
+    }
+
+    fn step(&mut self, step: Step) -> TestCaseResult {
+        match step {
+            Step::Maintenance(begins) => self.maintenance = begins,
+            Step::Check { monitor, after, slot_late_by, found } => {
+                self.now += after;
+                let (now, slot) = (self.now, self.now - slot_late_by);
+                let ended = self.monitors[monitor].check(slot, now, found)?;
+                if monitor == 0 {
+                    self.announce(ended)?;
+                }
+            }
+            of_person => self.monitors[0].person(self.now, of_person)?,
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, ended: Option<usize>) -> TestCaseResult {
+        let (now, maintenance) = (self.now, self.maintenance);
+        let (child, above) = self.monitors.split_first_mut().expect("there is one");
+        let incident = child.open().map(|open| child.incidents[open]);
+        let ancestors: Vec<Ancestor> = above.iter().map(Monitor::as_ancestor).collect();
+        let verdict = incident.map_or(Verdict::OwnTrouble, |incident| {
+            dependency::verdict(&ancestors, at(incident.started_at), at(incident.opened_at), at(now))
+        });
+        let by_parent = verdict > Verdict::OwnTrouble;
+        let of_model = incident.is_some_and(|child| above.iter().any(|parent| parent.holds(&child, now)));
+        prop_assert_eq!(by_parent, of_model, "whether a parent holds it: {:?}", ancestors);
+        let hold = match (maintenance, by_parent) {
+            (true, _) => Hold::All,
+            (_, true) => Hold::Openings,
+            _ => Hold::Nothing,
+        };
+        child.announce(now, ended, hold, Held { maintenance, by_parent })
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}=`{text}` is no number")))
+}
+
+fn say(line: &str) {
+    // Past the test runner, which would show it only after a failure.
+    let _ = writeln!(std::io::stderr(), "── {line}");
+}
+
+#[test]
+fn random_histories_are_judged_and_announced_as_by_the_model() {
+    let seed = number("UPTIME_HISTORIES_SEED")
+        .unwrap_or_else(|| std::hash::RandomState::new().hash_one(std::process::id()));
+    let cases = number("UPTIME_HISTORIES")
+        .map_or(HISTORIES, |cases| u32::try_from(cases).expect("a number of cases"));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let tally = RefCell::new(BTreeMap::<&str, u64>::new());
+    let lived = runner.run(&history(), |history| {
+        let world = World::live_through(&history)?;
+        let mut tally = tally.borrow_mut();
+        for (what, times) in world.monitors[0].promises.tally() {
+            *tally.entry(what).or_default() += times;
+        }
+        Ok(())
+    });
+    let tally = tally.into_inner();
+    let counts: Vec<String> = tally.iter().map(|(what, times)| format!("{times} {what}")).collect();
+    say(&format!("{cases} histories (UPTIME_HISTORIES_SEED={seed}): {}", counts.join(", ")));
+    match lived {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, history)) => {
+            let steps: Vec<String> = history.steps.iter().map(|step| format!("  {step:?}\n")).collect();
+            let History { policies, other, at_last, .. } = history;
+            panic!(
+                "{reason}\nUPTIME_HISTORIES_SEED={seed}\n{policies:?}\nother: {other:?}\n{}then {at_last:?}",
+                steps.concat()
+            )
+        }
+        Err(error) => panic!("{error}"),
+    }
+    // What never happened was not tested.
+    for what in Promises::KINDS {
+        assert!(cases < 10_000 || tally.get(what).is_some_and(|times| *times > 100), "`{what}` is too rare");
+    }
+}

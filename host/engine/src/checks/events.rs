@@ -1,0 +1,228 @@
+//! From notices to events: who is told, and in which words.
+
+use jiff::Timestamp;
+use uptime_core::announcement::Notice;
+use uptime_core::check::Failure;
+use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::id::{DeliveryId, IncidentId};
+use uptime_core::judgement::State;
+use uptime_store::StoreError;
+use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction, notice};
+use uuid::Uuid;
+
+/// A certificate of the target that nears its end.
+pub(super) struct NearsEnd {
+    fingerprint: String,
+    days: u16,
+    warning: Failure,
+}
+
+/// What is told to whom.
+struct Telling {
+    kind: EventType,
+    severity: Severity,
+    incident: Option<(IncidentId, EventIncident)>,
+    outcome: EventOutcome,
+    sequence: i32,
+}
+
+/// Tells these notices of a check's monitor.
+pub(super) async fn tell(
+    transaction: &mut ResultsTransaction,
+    check: &FinishedCheck,
+    state: &State,
+    open: Option<(IncidentId, Severity)>,
+    notices: &[Notice],
+) -> Result<(), StoreError> {
+    if notices.is_empty() {
+        return Ok(());
+    }
+    let interested = transaction.channels_of(check.monitor.id).await?;
+    let monitor = event_monitor(check);
+    // Who hears that it is steady again hears how it is, and nothing beside it.
+    let steady = notices.contains(&Notice::FlappingEnd);
+    let hears_steady = |channel: &InterestedChannel| {
+        let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+        steady && channel.filter.wants(EventType::FlappingEnd, severity, &monitor)
+    };
+    for notice in notices {
+        let Some(telling) = telling(transaction, check, state, open, notices, *notice) else { continue };
+        let told = match notice {
+            // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are
+            // by now.
+            Notice::End(incident) => {
+                let told = transaction.channels_told(*incident).await?;
+                told.into_iter().filter(|channel| channel.filter.wants_event(EventType::Up)).collect()
+            }
+            _ => interested.clone(),
+        };
+        for channel in told {
+            let is_wanted = matches!(notice, Notice::End(_))
+                || channel.filter.wants(telling.kind, telling.severity, &monitor);
+            let is_said =
+                !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd) && hears_steady(&channel);
+            if is_wanted && !is_said {
+                transaction.notify(notice_for(&channel, &telling, &monitor, transaction.now()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn notice_for(
+    channel: &InterestedChannel,
+    telling: &Telling,
+    monitor: &EventMonitor,
+    now: Timestamp,
+) -> uptime_store::notifications::Notice {
+    let event = Event {
+        kind: telling.kind,
+        delivery_id: DeliveryId(Uuid::now_v7()),
+        at: now,
+        monitor: monitor.clone(),
+        incident: telling.incident.as_ref().map(|(_, incident)| incident.clone()),
+        outcome: Some(telling.outcome.clone()),
+        severity: telling.severity,
+    };
+    notice(channel.id, event, telling.sequence)
+}
+
+fn telling(
+    transaction: &ResultsTransaction,
+    check: &FinishedCheck,
+    state: &State,
+    open: Option<(IncidentId, Severity)>,
+    notices: &[Notice],
+    notice: Notice,
+) -> Option<Telling> {
+    let about = |incident: IncidentId| {
+        transaction.incident(incident).map(|row| {
+            let times = EventIncident {
+                id: incident,
+                started_at: row.started_at,
+                ended_at: row.ended_at,
+                duration_s: row.ended_at.map(|end| end.duration_since(row.started_at).as_secs()),
+                failures: if row.ended_at.is_some() { row.failures } else { state.failures },
+                acknowledged_by: row.acknowledged_by.clone(),
+            };
+            ((incident, times), row.cause.clone())
+        })
+    };
+    let of_open = |kind: EventType, severity: Severity, sequence: i32| {
+        let (incident, cause) = about(open?.0)?;
+        // What is so now, where this check found it.
+        let outcome = check.report.trouble().map_or(cause, IncidentCause::from).into();
+        Some(Telling { kind, severity, incident: Some(incident), outcome, sequence })
+    };
+    // Counts those of one incident apart.
+    let minute = i32::try_from(check.slot_at.as_second() / 60).unwrap_or_default();
+    match notice {
+        Notice::Opening(Severity::Degraded) => of_open(EventType::Degraded, Severity::Degraded, 0),
+        Notice::Opening(_) | Notice::Worse => of_open(EventType::Down, Severity::Down, 0),
+        Notice::Critical => of_open(EventType::Critical, Severity::Critical, 0),
+        Notice::Reminder(number) => {
+            of_open(EventType::Reminder, open?.1, i32::try_from(number).unwrap_or(i32::MAX))
+        }
+        Notice::End(ended) => {
+            let (incident, cause) = about(ended)?;
+            let incident = Some(incident);
+            Some(Telling {
+                kind: EventType::Up,
+                severity: Severity::Info,
+                incident,
+                outcome: cause.into(),
+                sequence: 0,
+            })
+        }
+        Notice::FlappingStart => {
+            let incident = open.and_then(|(open, _)| about(open)).map(|(incident, _)| incident);
+            let outcome = flapping_outcome(format!(
+                "it changed {} times in its last {} checks: the next changes are not told, until it is steady",
+                state.recent.changes(),
+                state.recent.count()
+            ));
+            let kind = EventType::FlappingStart;
+            Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: minute })
+        }
+        Notice::FlappingEnd => {
+            let ended = notices.iter().rev().find_map(|notice| match notice {
+                Notice::End(incident) => Some(*incident),
+                _ => None,
+            });
+            let incident = open.map(|(open, _)| open).or(ended).and_then(about);
+            let how = match open {
+                Some((_, Severity::Degraded)) => "degraded",
+                Some(_) => "down",
+                None => "up",
+            };
+            let why = open.and(check.report.trouble()).map(|trouble| format!(": {}", trouble.message));
+            let outcome = flapping_outcome(format!("steady again: {how}{}", why.unwrap_or_default()));
+            let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+            let incident = incident.map(|(incident, _)| incident);
+            Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: minute })
+        }
+    }
+}
+
+fn flapping_outcome(message: String) -> EventOutcome {
+    EventOutcome { class: "flapping".into(), expected: None, got: None, message }
+}
+
+/// The certificates that the target showed and that near their end.
+pub(super) fn certificates(check: &FinishedCheck, now: Timestamp) -> Vec<NearsEnd> {
+    let Some(limits) = check.monitor.check.certificate_days() else { return Vec::new() };
+    if check.report.warnings.is_empty() {
+        return Vec::new();
+    }
+    let mut nears_end: Vec<NearsEnd> = Vec::new();
+    for hop in &check.report.hops {
+        let Some(shown) = &hop.tls else { continue };
+        let host = hop.url.as_deref().unwrap_or(&check.monitor.target);
+        if let (Ok(Some(warning)), Some(certificate), Some(days)) =
+            (limits.judge(shown, host, now), shown.first_to_end(), limits.warning)
+        {
+            let is_known = |known: &NearsEnd| known.fingerprint == certificate.sha256;
+            if !nears_end.iter().any(is_known) {
+                nears_end.push(NearsEnd { fingerprint: certificate.sha256.clone(), days, warning });
+            }
+        }
+    }
+    nears_end
+}
+
+/// Tells of each certificate once, for each limit that it comes under.
+pub(super) async fn tell_certificates(
+    transaction: &mut ResultsTransaction,
+    check: &FinishedCheck,
+    nears_end: Vec<NearsEnd>,
+) -> Result<(), StoreError> {
+    let monitor = event_monitor(check);
+    for NearsEnd { fingerprint, days, warning } in nears_end {
+        if !transaction.is_certificate_news(check.monitor.id, &fingerprint, days).await? {
+            continue;
+        }
+        let telling = Telling {
+            kind: EventType::Certificate,
+            severity: Severity::Degraded,
+            incident: None,
+            outcome: IncidentCause::from(&warning).into(),
+            sequence: 0,
+        };
+        for channel in transaction.channels_of(check.monitor.id).await? {
+            if channel.filter.wants(telling.kind, telling.severity, &monitor) {
+                transaction.notify(notice_for(&channel, &telling, &monitor, transaction.now()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn event_monitor(check: &FinishedCheck) -> EventMonitor {
+    EventMonitor {
+        name: check.monitor.name.clone(),
+        kind: check.monitor.check.kind().to_owned(),
+        target: check.monitor.target.clone(),
+        group: check.monitor.group.clone(),
+        tags: check.monitor.tags.clone(),
+    }
+}

@@ -1,0 +1,255 @@
+//! A batch of checks, judged one after the other within the transaction that records them: first what is so (incidents), then
+//! what is told of it (notices), by what holds notices back.
+
+use super::events;
+use crate::Activity;
+use jiff::Timestamp;
+use uptime_core::announcement::{Facts, Hold, Standing, announce};
+use uptime_core::check::{Failure, FailureClass};
+use uptime_core::dependency::{self, Ancestor, Verdict};
+use uptime_core::id::{IncidentId, MonitorId};
+use uptime_core::judgement::{Change, Judgement, Observation, State, judge};
+use uptime_store::StoreError;
+use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
+
+/// A batch on its way.
+pub(super) struct Batch {
+    transaction: ResultsTransaction,
+    followed: Followed,
+}
+
+/// What is to be done once the batch has happened.
+#[derive(Default)]
+pub(super) struct Followed {
+    /// What happened.
+    pub(super) activities: Vec<Activity>,
+    /// Monitors to be looked at now: parents in doubt, and children that waited for one.
+    pub(super) wake: Vec<MonitorId>,
+}
+
+/// What became of a monitor's incidents by one check.
+#[derive(Default)]
+struct Changed {
+    /// The open incident.
+    open: Option<IncidentId>,
+    /// The one that ended.
+    ended: Option<IncidentId>,
+    /// Whether the open one is new.
+    is_new: bool,
+}
+
+/// What holds a monitor's notices back, and for how long.
+#[derive(Default)]
+struct Held {
+    hold: Hold,
+    /// In words, for the incident's timeline.
+    why: Option<String>,
+    /// When to look again.
+    until: Option<Timestamp>,
+    /// Parents that have to be looked at first.
+    undecided: Vec<MonitorId>,
+}
+
+impl Batch {
+    pub(super) fn new(transaction: ResultsTransaction) -> Self {
+        Self { transaction, followed: Followed::default() }
+    }
+
+    /// Whether the check's claim still holds and its monitor is there.
+    pub(super) fn is_ours(&self, check: &FinishedCheck) -> bool {
+        self.transaction.state_of(check).is_some()
+    }
+
+    /// Writes everything.
+    pub(super) async fn commit(self) -> Result<Followed, StoreError> {
+        self.transaction.commit().await?;
+        Ok(self.followed)
+    }
+
+    /// Judges one check that is ours, and keeps what follows from it.
+    pub(super) async fn judge(&mut self, check: FinishedCheck) -> Result<(), StoreError> {
+        let LockedState { state: before, standing, incident, .. } =
+            self.transaction.state_of(&check).unwrap_or_default();
+        self.followed.activities.push(Activity::Checked {
+            monitor: check.monitor.name.clone(),
+            report: check.report.clone(),
+            late: check.late,
+        });
+        let seen =
+            Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
+        let judgement = judge(before, &check.monitor.policy, seen);
+        let changed = self.write_changes(&check, incident, &judgement.changes).await?;
+        let (standing, again_at) = self.tell(&check, &judgement.state, standing, &changed).await?;
+        if check.monitor.is_parent && check.report.failure.is_none() {
+            self.followed.wake.extend(self.transaction.held_below(check.monitor.id).await?);
+        }
+        let Judgement { state, recheck, .. } = judgement;
+        let retry = recheck.then_some(check.monitor.policy.retry_interval);
+        let again =
+            again_at.map(|at| at.duration_since(self.transaction.now()).try_into().unwrap_or_default());
+        let recheck_after = retry.into_iter().chain(again).min();
+        self.transaction.record(check, Judged { state, standing, incident: changed.open, recheck_after });
+        Ok(())
+    }
+
+    /// Makes the incidents what the judgement says.
+    async fn write_changes(
+        &mut self,
+        check: &FinishedCheck,
+        incident: Option<IncidentId>,
+        changes: &[Change],
+    ) -> Result<Changed, StoreError> {
+        let mut changed = Changed { open: incident, ..Changed::default() };
+        let monitor = &check.monitor.name;
+        for change in changes {
+            match (*change, changed.open) {
+                (Change::Opened { severity, started_at, failures }, _) => {
+                    let cause = trouble(check);
+                    let opened = self
+                        .transaction
+                        .open_incident(check.monitor.id, severity, started_at, failures, &cause)
+                        .await?;
+                    (changed.open, changed.is_new) = (Some(opened), true);
+                    self.followed.activities.push(Activity::Opened {
+                        monitor: monitor.clone(),
+                        incident: opened,
+                        severity,
+                        started_at,
+                        cause: Some(cause),
+                    });
+                }
+                (Change::Worsened { started_at, failures }, Some(incident)) => {
+                    let cause = trouble(check);
+                    self.transaction.worsen_incident(incident, started_at, failures, &cause).await?;
+                }
+                (Change::Escalated { failures }, Some(incident)) => {
+                    self.transaction.escalate_incident(incident, failures).await?;
+                }
+                (Change::Resolved { started_at, ended_at, failures }, Some(incident)) => {
+                    self.transaction.resolve_incident(incident, ended_at, failures).await?;
+                    (changed.open, changed.ended) = (None, Some(incident));
+                    self.followed.activities.push(Activity::Resolved {
+                        monitor: monitor.clone(),
+                        incident,
+                        started_at,
+                        ended_at,
+                    });
+                }
+                // Of an incident that is no longer there, nothing can be said.
+                (Change::Worsened { .. } | Change::Escalated { .. } | Change::Resolved { .. }, None)
+                | (Change::FlappingBegan | Change::FlappingEnded, _) => {}
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Tells what is to be told. Gives what was told by now, and when to look again before the next slot.
+    async fn tell(
+        &mut self,
+        check: &FinishedCheck,
+        state: &State,
+        standing: Standing,
+        changed: &Changed,
+    ) -> Result<(Standing, Option<Timestamp>), StoreError> {
+        let open = changed.open.zip(state.severity);
+        let is_behind = changed.ended.is_some()
+            || standing.is_behind(open.map(|(_, severity)| severity))
+            || state.flapping != standing.flapping_told
+            || (open.is_some() && check.monitor.policy.remind.is_some());
+        let nears_end = events::certificates(check, self.transaction.now());
+        if !is_behind && nears_end.is_empty() {
+            return Ok((standing, None));
+        }
+        let mut held = self.held(check, state, &standing, open.map(|(incident, _)| incident)).await?;
+        if check.report.trouble().is_none() {
+            // That it is down is no news at a moment when it answers.
+            held.hold = held.hold.max(Hold::Openings);
+        }
+        if held.hold == Hold::Nothing && !state.flapping {
+            events::tell_certificates(&mut self.transaction, check, nears_end).await?;
+        }
+        let facts = Facts {
+            open,
+            ended: changed.ended,
+            since: state.since,
+            flapping: state.flapping,
+            in_hand: open.is_some_and(|(id, _)| self.transaction.incident(id).is_some_and(|row| row.in_hand)),
+            hold: held.hold,
+            now: self.transaction.now(),
+        };
+        let (standing, notices) = announce(standing, &facts, &check.monitor.policy);
+        if let (true, Some(incident)) = (changed.is_new && standing.told.is_none(), changed.open) {
+            let why =
+                if state.flapping { Some("it goes up and down too often".to_owned()) } else { held.why };
+            self.transaction.note_held(incident, why.as_deref().unwrap_or("nobody is told yet")).await?;
+        }
+        events::tell(&mut self.transaction, check, state, open, &notices).await?;
+        self.followed.wake.extend(held.undecided);
+        Ok((standing, held.until))
+    }
+
+    async fn held(
+        &mut self,
+        check: &FinishedCheck,
+        state: &State,
+        standing: &Standing,
+        open: Option<IncidentId>,
+    ) -> Result<Held, StoreError> {
+        if let Some((name, until)) = self.transaction.maintenance_of(&check.monitor).await? {
+            let why = format!("the maintenance `{name}` lasts until {until:.0}");
+            return Ok(Held { hold: Hold::All, why: Some(why), until: Some(until), undecided: Vec::new() });
+        }
+        let (Some(parent), Some(incident), None) = (check.monitor.parent, open, standing.told) else {
+            return Ok(Held::default());
+        };
+        let now = self.transaction.now();
+        let opened_at = self.transaction.incident(incident).map_or(now, |row| row.opened_at);
+        let ancestors = self.transaction.ancestors_from(parent).await?;
+        let started_at = state.since.unwrap_or(opened_at);
+        Ok(match verdict_of(&ancestors, started_at, opened_at, now) {
+            (Verdict::OwnTrouble, _) => Held::default(),
+            (Verdict::Undecided, undecided) => Held {
+                hold: Hold::Openings,
+                why: Some("what it is reached through is looked at first".into()),
+                until: now.checked_add(check.monitor.policy.retry_interval).ok(),
+                undecided,
+            },
+            (Verdict::ParentDown, _) => Held {
+                hold: Hold::Openings,
+                why: Some("what it is reached through is down".into()),
+                ..Held::default()
+            },
+        })
+    }
+}
+
+/// What they say together, and those of them that are undecided.
+fn verdict_of(
+    ancestors: &[(MonitorId, Ancestor)],
+    started_at: Timestamp,
+    opened_at: Timestamp,
+    now: Timestamp,
+) -> (Verdict, Vec<MonitorId>) {
+    let says =
+        |ancestor: &Ancestor| dependency::verdict(std::slice::from_ref(ancestor), started_at, opened_at, now);
+    let verdicts: Vec<(MonitorId, Verdict)> =
+        ancestors.iter().map(|(id, ancestor)| (*id, says(ancestor))).collect();
+    let together = verdicts.iter().map(|(_, verdict)| *verdict).max().unwrap_or(Verdict::OwnTrouble);
+    let undecided = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Undecided).map(|(id, _)| *id);
+    (together, undecided.collect())
+}
+
+/// What is wrong, in the check's own words. Only a check that found trouble opens or worsens an incident.
+fn trouble(check: &FinishedCheck) -> Failure {
+    let degraded = || {
+        let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
+        check.report.warnings.iter().find(of_incidents)
+    };
+    check
+        .report
+        .failure
+        .as_ref()
+        .or_else(degraded)
+        .cloned()
+        .unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"))
+}

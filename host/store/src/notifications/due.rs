@@ -1,0 +1,213 @@
+//! What a delivery needs: what to tell, whom, and what is true of it by now.
+//!
+//! To look at a digest closes it: nothing joins it any more, and what comes after it goes into the next. That is said under
+//! the lock of the channel's row, behind which others put notices into it, and before the members are read.
+
+use crate::row::Columns;
+use crate::{Store, StoreError};
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::HashMap;
+use uptime_core::channel::{ChannelFilter, Settings};
+use uptime_core::event::Event;
+use uptime_core::grant::HostGrant;
+use uptime_core::id::{ChannelId, NotificationId};
+use uptime_core::notifier::LimitChanges;
+use uptime_core::review::Circumstances;
+
+/// A channel as a delivery needs it.
+#[derive(Clone, Debug)]
+pub struct ChannelRow {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its name.
+    pub name: String,
+    /// The plugin that speaks for it.
+    pub notifier: String,
+    /// Whether it is told anything.
+    pub enabled: bool,
+    /// What it wants to hear, and when.
+    pub filter: ChannelFilter,
+    /// The notifier's settings, with those in it that the provider replaced.
+    pub settings: Settings,
+    /// Egress beyond what the notifier asks for.
+    pub allow: Vec<HostGrant>,
+    /// What a call for it may use up, over what its notifier may.
+    pub limits: LimitChanges,
+    /// Since when it can't be delivered to, if so.
+    pub broken_at: Option<Timestamp>,
+    /// Why.
+    pub broken_reason: Option<String>,
+}
+
+/// A notification that is to be delivered now.
+#[derive(Clone, Debug)]
+pub struct DueDelivery {
+    /// The notification.
+    pub notification: NotificationId,
+    /// What to tell. Of a digest: what it was to tell when it was begun, or told last.
+    pub event: Event,
+    /// What is true of its incident now.
+    pub circumstances: Circumstances,
+    /// Of a digest: what it is made of.
+    pub members: Option<Vec<Member>>,
+    /// This look, by the database's clock.
+    pub now: Timestamp,
+    /// Whom.
+    pub channel: ChannelRow,
+    /// Tries so far, over all retries by hand too.
+    pub attempts: u32,
+    /// The provider's name for the incident's opening message, when there is one.
+    pub opening_remote_id: Option<String>,
+}
+
+/// A notice that goes out with a digest.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its notification.
+    pub notification: NotificationId,
+    /// What to tell.
+    pub event: Event,
+    /// What is true of its incident now.
+    pub circumstances: Circumstances,
+}
+
+impl Store {
+    /// The notifications with these ids and their channels as they are now. Those that are gone are not among them; one
+    /// whose row can't be read is an error of its own, and so is a digest with a member that can't.
+    pub async fn due_deliveries(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<HashMap<NotificationId, Result<DueDelivery, StoreError>>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows =
+            sqlx::query(concat!(include_str!("../../queries/due_deliveries.sql"), "WHERE n.id = ANY ($1)"))
+                .bind(ids)
+                .fetch_all(&self.sessions)
+                .await?;
+        let mut due = rows
+            .iter()
+            .map(|row| {
+                let id = NotificationId(row.try_get("notification_id")?);
+                Ok((id, due_delivery(id, row)))
+            })
+            .collect::<Result<HashMap<_, _>, StoreError>>()?;
+        let digests: Vec<i64> = due
+            .iter()
+            .filter(|(_, due)| due.as_ref().is_ok_and(|due| due.members.is_some()))
+            .map(|(id, _)| id.0)
+            .collect();
+        if !digests.is_empty() {
+            self.close_digests(&digests).await?;
+            let rows = sqlx::query(concat!(
+                include_str!("../../queries/due_deliveries.sql"),
+                "WHERE n.digest_id = ANY ($1) AND n.state = 'queued' ORDER BY n.id"
+            ))
+            .bind(digests)
+            .fetch_all(&self.sessions)
+            .await?;
+            for row in &rows {
+                let digest = NotificationId(row.try_get("of_digest")?);
+                match (member(row), due.get_mut(&digest)) {
+                    (Ok(member), Some(Ok(due))) => due.members.get_or_insert_default().push(member),
+                    (Err(error), Some(due)) => *due = Err(error),
+                    (_, None | Some(Err(_))) => {}
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    /// From now on these take no members.
+    async fn close_digests(&self, digests: &[i64]) -> Result<(), StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        sqlx::query("SELECT FROM channels WHERE digest_id = ANY ($1) ORDER BY id FOR NO KEY UPDATE")
+            .bind(digests)
+            .execute(&mut transaction)
+            .await?;
+        sqlx::query("UPDATE channels SET digest_id = NULL WHERE digest_id = ANY ($1)")
+            .bind(digests)
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// The channel of this name.
+    pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM channels WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.sessions)
+            .await?;
+        row.as_ref().map(channel).transpose()
+    }
+
+    /// Every channel, by name.
+    pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.sessions).await?;
+        rows.iter().map(channel).collect()
+    }
+}
+
+fn due_delivery(id: NotificationId, row: &PgRow) -> Result<DueDelivery, StoreError> {
+    let is_digest: bool = row.try_get("is_digest")?;
+    Ok(DueDelivery {
+        notification: id,
+        event: row.json("snapshot", || format!("notification {id}"))?,
+        circumstances: circumstances(row)?,
+        members: is_digest.then(Vec::new),
+        now: row.instant("now")?,
+        channel: channel(row)?,
+        attempts: row.count("attempts")?,
+        opening_remote_id: row.try_get("opening_remote_id")?,
+    })
+}
+
+fn member(row: &PgRow) -> Result<Member, StoreError> {
+    let id = NotificationId(row.try_get("notification_id")?);
+    Ok(Member {
+        notification: id,
+        event: row.json("snapshot", || format!("notification {id}"))?,
+        circumstances: circumstances(row)?,
+    })
+}
+
+fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
+    Ok(Circumstances {
+        ended_at: row.optional_instant("ended_at")?,
+        severity: row.try_get::<Option<&str>, _>("severity")?.and_then(|word| word.parse().ok()),
+        muted: row.try_get("muted")?,
+        acknowledged: row.try_get("acknowledged")?,
+        opening_told: row.try_get("opening_told")?,
+        recovery_due: row.try_get("recovery_due")?,
+    })
+}
+
+fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
+    let name: String = row.try_get("name")?;
+    let allow: Vec<String> = row.try_get("allow")?;
+    let allow = allow
+        .iter()
+        .map(|grant| {
+            grant.parse().map_err(|reason| StoreError::Row {
+                column: "allow",
+                row: format!("channel `{name}`"),
+                reason,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let mut settings: Settings = row.json("settings", || format!("channel `{name}`"))?;
+    settings.extend(row.json::<Settings>("learned", || format!("channel `{name}`"))?);
+    Ok(ChannelRow {
+        id: ChannelId(row.try_get("id")?),
+        notifier: row.try_get("notifier")?,
+        enabled: row.try_get("enabled")?,
+        filter: row.json("filter", || format!("channel `{name}`"))?,
+        settings,
+        broken_at: row.optional_instant("broken_at")?,
+        broken_reason: row.try_get("broken_reason")?,
+        allow,
+        limits: row.json("limits", || format!("channel `{name}`"))?,
+        name,
+    })
+}

@@ -1,0 +1,282 @@
+//! From notices to notifications: each by itself, or in its channel's digest.
+//!
+//! Everything is decided under the locks of the channels' rows, which are taken in the order of their ids: tokens, the digest
+//! that is open, and the order of what is told of one incident. Whatever of an incident still waits for a channel goes one
+//! way, by itself (one order key) or in digests (another), so nothing overtakes what it follows.
+
+use crate::StoreError;
+use crate::row::{Columns, instant, optional_instant};
+use crate::session::Session;
+use jiff::Timestamp;
+use sqlx::Row;
+use std::collections::{HashMap, HashSet};
+use uptime_core::digest;
+use uptime_core::event::Event;
+use uptime_core::flow::{Before, Bucket, Flow, Way};
+use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
+use uptime_core::review::Part;
+use uuid::Uuid;
+
+/// Something that a channel is to be told.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// What.
+    pub event: Event,
+    /// Which of the incident's events of this type it is.
+    pub sequence: i32,
+}
+
+/// A channel, locked.
+struct Locked {
+    flow: Flow,
+    bucket: Option<Bucket>,
+    /// The digest that takes members.
+    digest: Option<NotificationId>,
+    digest_at: Option<Timestamp>,
+    /// The first of those that need a new one, and how many there are.
+    wants_digest: Option<Event>,
+    now: Timestamp,
+}
+
+/// What there is already of the incidents that a batch is about.
+#[derive(Default)]
+struct Known {
+    made: HashSet<(ChannelId, IncidentId, String, i32)>,
+    waiting: HashMap<(ChannelId, IncidentId), Before>,
+}
+
+/// Makes a notification of each, in their order, within a transaction of the caller's, and a job of each that is not in a
+/// digest. A second one for the same incident, channel, event and sequence is not made. Locks the channels; whoever has other
+/// locks to take takes them before.
+pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<(), StoreError> {
+    if notices.is_empty() {
+        return Ok(());
+    }
+    let mut channels = lock(connection, notices).await?;
+    let mut known = known(connection, notices).await?;
+    let mut ways = Vec::with_capacity(notices.len());
+    for notice in notices {
+        // It was removed in this moment.
+        let Some(channel) = channels.get_mut(&notice.channel) else { continue };
+        let incident = notice.event.incident.as_ref().map(|incident| incident.id);
+        if let Some(incident) = incident {
+            let key = (notice.channel, incident, notice.event.kind.as_str().to_owned(), notice.sequence);
+            if !known.made.insert(key) {
+                continue;
+            }
+        }
+        let waiting = incident.and_then(|incident| known.waiting.get(&(notice.channel, incident)).copied());
+        let before = waiting.unwrap_or(Before::Nothing);
+        let (way, bucket) = channel.flow.way(notice.event.kind, before, channel.bucket, channel.now);
+        channel.bucket = bucket;
+        if way == Way::Digest && channel.digest.is_none() && channel.wants_digest.is_none() {
+            channel.wants_digest = Some(notice.event.clone());
+        }
+        if let Some(incident) = incident {
+            let waits = if way == Way::Digest { Before::InDigest } else { Before::Single };
+            known.waiting.insert((notice.channel, incident), waits);
+        }
+        ways.push((notice, way));
+    }
+    open_digests(connection, &mut channels).await?;
+    insert(connection, &ways, &channels).await?;
+    keep_tokens(connection, &channels).await
+}
+
+/// Locks the channels in the order of their ids, so that of two batches none waits for the other in a circle.
+async fn lock(
+    connection: &mut Session,
+    notices: &[Notice],
+) -> Result<HashMap<ChannelId, Locked>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, flow, tokens, tokens_at, digest_id, digest_at, now() AS now
+         FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut channels = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = ChannelId(row.try_get("id")?);
+        let tokens: Option<f64> = row.try_get("tokens")?;
+        let bucket = tokens.zip(row.optional_instant("tokens_at")?).map(|(tokens, at)| Bucket { tokens, at });
+        let locked = Locked {
+            flow: row.json("flow", || format!("channel {id}"))?,
+            bucket,
+            digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
+            digest_at: row.optional_instant("digest_at")?,
+            wants_digest: None,
+            now: row.instant("now")?,
+        };
+        channels.insert(id, locked);
+    }
+    // An operator may have discarded it. Held until the members are in it, so that they are discarded along with it.
+    let open: Vec<i64> = channels.values().filter_map(|channel| Some(channel.digest?.0)).collect();
+    if !open.is_empty() {
+        let open: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM notifications WHERE id = ANY ($1) AND state = 'queued' ORDER BY id FOR SHARE",
+        )
+        .bind(open)
+        .fetch_all(connection)
+        .await?;
+        for channel in channels.values_mut() {
+            channel.digest = channel.digest.filter(|digest| open.contains(&digest.0));
+        }
+    }
+    Ok(channels)
+}
+
+async fn known(connection: &mut Session, notices: &[Notice]) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    let incidents: Vec<i64> =
+        notices.iter().filter_map(|notice| Some(notice.event.incident.as_ref()?.id.0)).collect();
+    if incidents.is_empty() {
+        return Ok(known);
+    }
+    let rows = sqlx::query(
+        "SELECT incident_id, channel_id, event, sequence, state = 'queued' AS waits, digest_id IS NOT NULL AS in_digest
+         FROM notifications WHERE incident_id = ANY ($1) AND channel_id = ANY ($2) ORDER BY id",
+    )
+    .bind(incidents)
+    .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    for row in rows {
+        let (incident, channel) =
+            (IncidentId(row.try_get("incident_id")?), ChannelId(row.try_get("channel_id")?));
+        if row.try_get("waits")? {
+            let before = if row.try_get("in_digest")? { Before::InDigest } else { Before::Single };
+            known.waiting.insert((channel, incident), before);
+        }
+        known.made.insert((channel, incident, row.try_get("event")?, row.try_get("sequence")?));
+    }
+    Ok(known)
+}
+
+/// Begins a digest for each channel that needs one.
+async fn open_digests(
+    connection: &mut Session,
+    channels: &mut HashMap<ChannelId, Locked>,
+) -> Result<(), StoreError> {
+    let (mut ids, mut snapshots, mut due_at) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, channel) in &*channels {
+        let Some(first) = &channel.wants_digest else { continue };
+        // What it tells is made of its members when it leaves; until then it says what it was begun for.
+        let part = Part { event: first.clone(), is_all_of_it: false };
+        let delivery_id = DeliveryId(Uuid::now_v7());
+        ids.push(id.0);
+        snapshots.push(snapshot(&digest::compose(delivery_id, vec![part]).unwrap_or_else(|| first.clone()))?);
+        due_at.push(instant(channel.flow.due_at(channel.now, channel.digest_at)));
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query(include_str!("../../queries/open_digests.sql"))
+        .bind(ids)
+        .bind(snapshots)
+        .bind(due_at)
+        .fetch_all(connection)
+        .await?;
+    for row in rows {
+        if let Some(channel) = channels.get_mut(&ChannelId(row.try_get("channel_id")?)) {
+            channel.digest = Some(NotificationId(row.try_get("id")?));
+        }
+    }
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut Session,
+    ways: &[(&Notice, Way)],
+    channels: &HashMap<ChannelId, Locked>,
+) -> Result<(), StoreError> {
+    let events = || ways.iter().map(|(notice, _)| &notice.event);
+    let digest = |(notice, way): &(&Notice, Way)| match way {
+        Way::Single => None,
+        Way::Digest => channels.get(&notice.channel).and_then(|channel| Some(channel.digest?.0)),
+    };
+    sqlx::query(include_str!("../../queries/enqueue_notifications.sql"))
+        .bind(events().map(|event| event.delivery_id.0).collect::<Vec<_>>())
+        .bind(ways.iter().map(|(notice, _)| notice.channel.0).collect::<Vec<_>>())
+        .bind(events().map(|event| event.incident.as_ref().map(|incident| incident.id.0)).collect::<Vec<_>>())
+        .bind(events().map(|event| event.kind.as_str()).collect::<Vec<_>>())
+        .bind(ways.iter().map(|(notice, _)| notice.sequence).collect::<Vec<_>>())
+        .bind(events().map(snapshot).collect::<Result<Vec<_>, _>>()?)
+        .bind(ways.iter().map(digest).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn keep_tokens(
+    connection: &mut Session,
+    channels: &HashMap<ChannelId, Locked>,
+) -> Result<(), StoreError> {
+    let buckets = || channels.iter().map(|(id, channel)| (id, channel.bucket));
+    sqlx::query(
+        "UPDATE channels c SET tokens = b.tokens, tokens_at = b.at
+         FROM unnest($1::bigint[], $2::double precision[], $3::timestamptz[]) b(id, tokens, at)
+         WHERE c.id = b.id AND b.tokens IS NOT NULL",
+    )
+    .bind(buckets().map(|(id, _)| id.0).collect::<Vec<_>>())
+    .bind(buckets().map(|(_, bucket)| bucket.map(|bucket| bucket.tokens)).collect::<Vec<_>>())
+    .bind(buckets().map(|(_, bucket)| optional_instant(bucket.map(|bucket| bucket.at))).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// As [`enqueue_all`], for one that is the first of its type.
+pub(crate) async fn enqueue(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+) -> Result<(), StoreError> {
+    enqueue_all(connection, &[Notice { channel, event: event.clone(), sequence: 0 }]).await
+}
+
+pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(event).map_err(|error| StoreError::Row {
+        column: "snapshot",
+        row: format!("delivery {}", event.delivery_id),
+        reason: error.to_string(),
+    })
+}
+
+/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself.
+pub(crate) async fn enqueue_first(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+) -> Result<(), StoreError> {
+    insert_first(connection, channel, event, None).await
+}
+
+/// As [`enqueue_first`], for an event without an incident: those of one channel and `order` are told one after the other.
+pub(crate) async fn enqueue_in_order(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+    order: &str,
+) -> Result<(), StoreError> {
+    insert_first(connection, channel, event, Some(order)).await
+}
+
+async fn insert_first(
+    connection: &mut Session,
+    channel: ChannelId,
+    event: &Event,
+    order: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"))
+        .bind(event.delivery_id.0)
+        .bind(channel.0)
+        .bind(event.kind.as_str())
+        .bind(snapshot(event)?)
+        .bind(order)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

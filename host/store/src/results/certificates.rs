@@ -1,0 +1,25 @@
+//! That a certificate nears its end is told once for each limit that it comes under.
+
+use super::ResultsTransaction;
+use crate::StoreError;
+use uptime_core::id::MonitorId;
+
+impl ResultsTransaction {
+    /// Whether it is news that the certificate with this SHA-256 has fewer than `days` days left. It is none afterwards.
+    pub async fn is_certificate_news(
+        &mut self,
+        monitor: MonitorId,
+        fingerprint: &str,
+        days: u16,
+    ) -> Result<bool, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO certificate_notices (monitor_id, fingerprint, days) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(monitor.0)
+        .bind(fingerprint)
+        .bind(i32::from(days))
+        .execute(&mut self.transaction)
+        .await?;
+        Ok(inserted.rows_affected() > 0)
+    }
+}

@@ -1,0 +1,228 @@
+//! Incidents within the transaction of a batch: read as far as its monitors have one, and changed.
+
+use super::{LockedState, ResultsTransaction};
+use crate::StoreError;
+use crate::row::{Columns, instant, int};
+use crate::session::Session;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::HashMap;
+use uptime_core::check::Failure;
+use uptime_core::event::{EventOutcome, Severity};
+use uptime_core::id::{IncidentId, MonitorId};
+
+/// What an incident is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentCause {
+    /// The failure's class.
+    pub class: String,
+    /// One line for a person.
+    pub message: String,
+    /// What would have been right.
+    pub expected: Option<String>,
+    /// What came instead.
+    pub got: Option<String>,
+}
+
+impl From<&Failure> for IncidentCause {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            class: failure.class.as_str().to_owned(),
+            message: failure.message.clone(),
+            expected: failure.expected.clone(),
+            got: failure.got.clone(),
+        }
+    }
+}
+
+impl From<IncidentCause> for EventOutcome {
+    fn from(cause: IncidentCause) -> Self {
+        let IncidentCause { class, message, expected, got } = cause;
+        Self { class, expected, got, message }
+    }
+}
+
+/// An incident as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentRow {
+    /// What it is about.
+    pub cause: IncidentCause,
+    /// The first failure; of the outage, if it began as degraded.
+    pub started_at: Timestamp,
+    /// When it was noticed.
+    pub opened_at: Timestamp,
+    /// The first success.
+    pub ended_at: Option<Timestamp>,
+    /// Failures so far.
+    pub failures: u32,
+    /// Who takes care of it, as long as that holds.
+    pub acknowledged_by: Option<String>,
+    /// Whether a person takes care of it, or wants to hear nothing of it.
+    pub in_hand: bool,
+}
+
+/// The open incidents of these states, and those whose end they owe.
+pub(super) async fn read(
+    connection: &mut Session,
+    states: &HashMap<MonitorId, LockedState>,
+) -> Result<HashMap<IncidentId, IncidentRow>, StoreError> {
+    let ids: Vec<i64> = states
+        .values()
+        .flat_map(|locked| locked.incident.iter().chain(&locked.standing.owed))
+        .map(|id| id.0)
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(
+        "SELECT id, class, cause, expected, got, coalesce(down_at, started_at) AS started_at, opened_at, ended_at, failures,
+                CASE WHEN held.it THEN acknowledged_by END AS acknowledged_by,
+                held.it OR muted_at IS NOT NULL AS in_hand
+         FROM incidents, LATERAL (SELECT acknowledged_at IS NOT NULL AND coalesce(acknowledged_until > now(), true) AS it) held
+         WHERE id = ANY ($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((IncidentId(row.try_get("id")?), incident(row)?))).collect()
+}
+
+fn incident(row: &PgRow) -> Result<IncidentRow, StoreError> {
+    Ok(IncidentRow {
+        cause: IncidentCause {
+            class: row.try_get("class")?,
+            message: row.try_get("cause")?,
+            expected: row.try_get("expected")?,
+            got: row.try_get("got")?,
+        },
+        started_at: row.instant("started_at")?,
+        opened_at: row.instant("opened_at")?,
+        ended_at: row.optional_instant("ended_at")?,
+        failures: row.count("failures")?,
+        acknowledged_by: row.try_get("acknowledged_by")?,
+        in_hand: row.try_get("in_hand")?,
+    })
+}
+
+impl ResultsTransaction {
+    /// An incident of a monitor of the batch: its open one, or one whose end is still to be told.
+    pub fn incident(&self, id: IncidentId) -> Option<&IncidentRow> {
+        self.incidents.get(&id)
+    }
+
+    /// Opens an incident.
+    pub async fn open_incident(
+        &mut self,
+        monitor: MonitorId,
+        severity: Severity,
+        started_at: Timestamp,
+        failures: u32,
+        cause: &Failure,
+    ) -> Result<IncidentId, StoreError> {
+        let id: i64 = sqlx::query_scalar(
+            "WITH opened AS (
+               INSERT INTO incidents (monitor_id, severity, class, cause, expected, got, started_at, failures)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id),
+             noted AS (INSERT INTO incident_events (incident_id, kind, note) SELECT id, 'opened', $4 FROM opened)
+             SELECT id FROM opened",
+        )
+        .bind(monitor.0)
+        .bind(severity.as_str())
+        .bind(cause.class.as_str())
+        .bind(&cause.message)
+        .bind(&cause.expected)
+        .bind(&cause.got)
+        .bind(instant(started_at))
+        .bind(int(failures))
+        .fetch_one(&mut self.transaction)
+        .await?;
+        let id = IncidentId(id);
+        let opened = IncidentRow {
+            cause: cause.into(),
+            started_at,
+            opened_at: self.now,
+            ended_at: None,
+            failures,
+            acknowledged_by: None,
+            in_hand: false,
+        };
+        self.incidents.insert(id, opened);
+        Ok(id)
+    }
+
+    /// A degraded incident is an outage from now on, for this cause and since `started_at`.
+    pub async fn worsen_incident(
+        &mut self,
+        incident: IncidentId,
+        started_at: Timestamp,
+        failures: u32,
+        cause: &Failure,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE incidents SET severity = $2, class = $3, cause = $4, expected = $5, got = $6, down_at = $7, failures = $8
+             WHERE id = $1",
+        )
+        .bind(incident.0)
+        .bind(Severity::Down.as_str())
+        .bind(cause.class.as_str())
+        .bind(&cause.message)
+        .bind(&cause.expected)
+        .bind(&cause.got)
+        .bind(instant(started_at))
+        .bind(int(failures))
+        .execute(&mut self.transaction)
+        .await?;
+        if let Some(row) = self.incidents.get_mut(&incident) {
+            (row.cause, row.started_at, row.failures) = (cause.into(), started_at, failures);
+        }
+        self.note(incident, "worsened", Some(&cause.message)).await
+    }
+
+    /// An outage is critical from now on.
+    pub async fn escalate_incident(&mut self, incident: IncidentId, failures: u32) -> Result<(), StoreError> {
+        sqlx::query("UPDATE incidents SET severity = $2, failures = $3 WHERE id = $1")
+            .bind(incident.0)
+            .bind(Severity::Critical.as_str())
+            .bind(int(failures))
+            .execute(&mut self.transaction)
+            .await?;
+        self.note(incident, "escalated", None).await
+    }
+
+    /// Ends an incident. One that a person has ended meanwhile stays as that left it.
+    pub async fn resolve_incident(
+        &mut self,
+        incident: IncidentId,
+        ended_at: Timestamp,
+        failures: u32,
+    ) -> Result<(), StoreError> {
+        let ended = sqlx::query(
+            "UPDATE incidents SET ended_at = $2, resolved_at = now(), failures = $3 WHERE id = $1 AND ended_at IS NULL",
+        )
+        .bind(incident.0)
+        .bind(instant(ended_at))
+        .bind(int(failures))
+        .execute(&mut self.transaction)
+        .await?;
+        if let Some(row) = self.incidents.get_mut(&incident) {
+            (row.ended_at, row.failures) = (Some(ended_at), failures);
+        }
+        if ended.rows_affected() == 0 { Ok(()) } else { self.note(incident, "resolved", None).await }
+    }
+
+    /// Says on the incident's timeline why nobody is told.
+    pub async fn note_held(&mut self, incident: IncidentId, why: &str) -> Result<(), StoreError> {
+        self.note(incident, "held", Some(why)).await
+    }
+
+    async fn note(&mut self, incident: IncidentId, kind: &str, note: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO incident_events (incident_id, kind, note) VALUES ($1, $2, $3)")
+            .bind(incident.0)
+            .bind(kind)
+            .bind(note)
+            .execute(&mut self.transaction)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Many at once go together: one message for what is more than a channel is to get one by one, and a crash between sending it
+//! and recording it loses none of them.
+
+use crate::installation::Installation;
+use std::collections::BTreeSet;
+use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
+
+const MONITORS: usize = 12;
+
+/// What goes one by one before the rest goes together.
+const SINGLES: usize = 3;
+
+fn file(target: &HttpTarget, sink: &WebhookSink) -> String {
+    let (url, origin) = (sink.url(), sink.origin());
+    let channel = format!(
+        "[queues.notifications]\ntries = 5\ntimeout = \"1s\"\nretry_after = \"6s\"\nbackoff = \"50ms\"\nsleep = \"200ms\"\n\n\
+         [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\
+         digest_after = {SINGLES}\ndigest_within = \"1h\"\n\n"
+    );
+    let monitors = (0..MONITORS).map(|n| {
+        let url = target.url();
+        format!(
+            "[monitors.m{n:02}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\n"
+        )
+    });
+    channel + &monitors.collect::<String>()
+}
+
+/// The digest is not waited for: it is due now.
+fn let_digests_go(installation: &Installation) {
+    installation.database.query(
+        "UPDATE jobs SET available_at = now() WHERE order_key LIKE 'digest:%' AND reserved_until IS NULL;
+         SELECT pg_notify('uptime_jobs', 'notifications')",
+    );
+}
+
+fn id(received: &Received) -> String {
+    received.header("webhook-id").expect("each delivery has its id").to_owned()
+}
+
+#[test]
+fn what_is_too_much_goes_together_and_a_crash_while_it_is_sent_loses_none() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &sink));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _checks = installation.start(["worker", "monitor-checks"]);
+    let worker = installation.start(["worker", "notifications"]);
+    block_on(target.wait_for_requests(MONITORS));
+    target.answer(Reply::status(503));
+    block_on(sink.wait_for(SINGLES));
+    let waiting = (MONITORS - SINGLES).to_string();
+    installation.wait_for(
+        "SELECT count(*) FROM notifications WHERE digest_id IS NOT NULL AND state = 'queued' AND event = 'down'",
+        &waiting,
+    );
+    installation
+        .wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", &SINGLES.to_string());
+
+    // The worker dies when its message has arrived and before it knows.
+    sink.answer(Reply::ok().held());
+    let_digests_go(&installation);
+    let first = block_on(sink.wait_for(SINGLES + 1)).remove(SINGLES);
+    worker.kill();
+    sink.answer(Reply::ok());
+    let _worker = installation.start(["worker", "notifications"]);
+    let again = block_on(sink.wait_for(SINGLES + 2)).remove(SINGLES + 1);
+    assert_eq!(id(&first), id(&again), "a repetition bears the same delivery id");
+    for digest in [&first, &again] {
+        let event = digest.json();
+        assert_eq!(event["type"], "down");
+        assert_eq!(event["monitor"]["name"], format!("{} monitors", MONITORS - SINGLES));
+        assert_eq!(event["monitor"]["type"], "digest");
+        let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(words.starts_with(&format!("{} down. Down: m", MONITORS - SINGLES)), "{words}");
+    }
+    installation.wait_for(
+        "SELECT count(*) FROM notifications WHERE state = 'delivered' AND event = 'down'",
+        &(MONITORS + 1).to_string(),
+    );
+
+    // The recoveries: none of them is missing, and none comes twice.
+    target.up();
+    installation.wait_for(
+        "SELECT count(*) FROM notifications WHERE event = 'up' AND NOT is_digest",
+        &MONITORS.to_string(),
+    );
+    let_digests_go(&installation);
+    installation.wait_for("SELECT count(*) FROM notifications WHERE state <> 'delivered'", "0");
+    let digest = sink.received().pop().expect("the last").json();
+    assert_eq!(digest["type"], "up");
+    assert_eq!(digest["monitor"]["name"], format!("{MONITORS} monitors"));
+    let ids: BTreeSet<String> = sink.received().iter().map(id).collect();
+    assert_eq!(ids.len(), SINGLES + 2, "three openings, a digest of openings, a digest of recoveries");
+    assert_eq!(sink.received().len(), SINGLES + 3, "and one of them twice");
+}
+
+#[test]
+fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_along() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &sink));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _checks = installation.start(["worker", "monitor-checks"]);
+    let _worker = installation.start(["worker", "notifications"]);
+    block_on(target.wait_for_requests(MONITORS));
+    target.answer(Reply::status(503));
+    let waiting = (MONITORS - SINGLES).to_string();
+    let members =
+        "SELECT count(*) FROM notifications WHERE digest_id IS NOT NULL AND event = 'down' AND state = ";
+    installation.wait_for(&format!("{members} 'queued'"), &waiting);
+    installation
+        .wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", &SINGLES.to_string());
+    sink.answer(Reply::status(400));
+    let_digests_go(&installation);
+    installation.wait_for(&format!("{members} 'failed'"), &waiting);
+    let failed = installation.json(["queue", "failed"]);
+    let jobs = failed["jobs"].as_array().expect("a list");
+    assert_eq!(jobs.len(), 1, "{failed}");
+    assert_eq!(jobs[0]["subject"], "channel ops");
+
+    // It is over before anybody heard of it: one message tells all of it.
+    target.up();
+    installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "0");
+    sink.answer(Reply::ok());
+    installation.command(["queue", "retry", "all"]).assert().success();
+    installation.wait_for(&format!("{members} 'muted'"), &waiting);
+    let_digests_go(&installation);
+    installation
+        .wait_for("SELECT count(*) FROM notifications WHERE state NOT IN ('delivered', 'muted')", "0");
+    let event = sink.received().pop().expect("the last").json();
+    let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(words.starts_with(&format!("{waiting} was down, {SINGLES} up again. Was down: m")), "{words}");
+}

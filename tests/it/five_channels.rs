@@ -1,0 +1,121 @@
+//! Five channels of one monitor, of which four are in trouble, each in its own way: none of it reaches the good one, and
+//! each trouble ends as its own rule says.
+
+use crate::installation::Installation;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
+
+/// How long the good channel may be behind the others' trouble.
+const SOON: Duration = Duration::from_secs(1);
+
+fn channel(name: &str, sink: &WebhookSink, events: &str) -> String {
+    let (url, origin) = (sink.url(), sink.origin());
+    format!("[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n{events}\n")
+}
+
+fn told(received: &Received) -> String {
+    let event = received.json();
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    format!("{} {}", word(&event["type"]), word(&event["monitor"]["name"]))
+}
+
+#[test]
+fn four_in_trouble_and_the_good_one_hears_of_everything() {
+    let target = HttpTarget::start();
+    let [hanging, failing, limited, gone, good] = [(); 5].map(|()| WebhookSink::start());
+    hanging.answer(Reply::ok().held());
+    failing.answer(Reply::status(500));
+    limited.answer(Reply::status(429).retry_after(30));
+    gone.answer(Reply::status(404));
+    let installation = Installation::new();
+    let openings = "events = [\"down\", \"up\"]\n";
+    let channels = [("hanging", &hanging), ("failing", &failing), ("limited", &limited), ("gone", &gone)];
+    let channels: String = channels.iter().map(|(name, sink)| channel(name, sink, openings)).collect();
+    let url = target.url();
+    installation.apply(&format!(
+        "{channels}{}[monitors.shop]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\n",
+        channel("good", &good, "")
+    ));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _checks = installation.start(["worker", "monitor-checks"]);
+    let worker = [
+        "worker",
+        "notifications",
+        "--tries",
+        "2",
+        "--timeout",
+        "1s",
+        "--backoff",
+        "100ms",
+        "--sleep",
+        "100ms",
+    ];
+    let _notifications = installation.start(worker);
+    block_on(target.wait_for_requests(1));
+    target.answer(Reply::status(503));
+
+    // The opening, and a notice of each channel that turned out to be broken.
+    let received = block_on(good.wait_for(4));
+    let troubled = [&hanging, &failing, &limited, &gone].map(|sink| block_on(sink.wait_for(1)).remove(0).at);
+    let first = troubled.iter().min().expect("four");
+    let behind = received[0].at.saturating_duration_since(*first);
+    assert!(behind <= SOON, "the good one was told {behind:?} after the first of the others");
+    assert_eq!(told(&received[0]), "down shop");
+    let mut broken: Vec<String> = received[1..].iter().map(told).collect();
+    broken.sort();
+    assert_eq!(broken, ["channel-broken failing", "channel-broken gone", "channel-broken hanging"]);
+    let reasons: BTreeMap<String, String> = received[1..]
+        .iter()
+        .map(|received| {
+            let event = received.json();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            assert_eq!(event["monitor"]["type"], "channel");
+            (text(&event["monitor"]["name"]), text(&event["outcome"]["message"]))
+        })
+        .collect();
+    assert!(reasons["failing"].contains("500"), "{reasons:?}");
+    assert!(reasons["gone"].contains("404"), "{reasons:?}");
+    assert!(reasons["hanging"].contains("1s"), "{reasons:?}");
+
+    // Each as its rule says.
+    let ends = installation.database.query(
+        "SELECT concat_ws(' ', c.name, n.state, c.broken_at IS NOT NULL,
+                          c.paused_until BETWEEN now() + interval '15 s' AND now() + interval '30 s',
+                          (SELECT attempts FROM jobs WHERE subject = n.id), (SELECT attempts FROM failed_jobs WHERE subject = n.id))
+         FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.event = 'down' ORDER BY c.name",
+    );
+    let ends: Vec<&str> = ends.iter().filter_map(|row| row[0].as_deref()).collect();
+    assert_eq!(
+        ends,
+        [
+            // name, state, broken, paused for as long as it asked, tries that count
+            "failing failed t 2",
+            "gone failed t 1",
+            "good delivered f",
+            "hanging failed t 2",
+            // Patience uses up no try.
+            "limited queued f t 0",
+        ]
+    );
+    assert_eq!(failing.received().len(), 2);
+    assert_eq!(gone.received().len(), 1);
+    assert_eq!(limited.received().len(), 1);
+    let failed = installation.json(["queue", "failed"]);
+    let mut failed: Vec<&str> =
+        failed["jobs"].as_array().expect("a list").iter().filter_map(|job| job["subject"].as_str()).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["channel failing", "channel gone", "channel hanging"]);
+
+    // One that works again is no longer flagged, and is told what nobody could tell it: when it was.
+    gone.answer(Reply::ok());
+    target.up();
+    let up = block_on(gone.wait_for(2)).remove(1);
+    assert_eq!(told(&up), "up shop");
+    let words = up.json()["outcome"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(words.starts_with("down from ") && words.contains(" (told only now): "), "{words}");
+    installation.wait_for("SELECT count(*) FROM channels WHERE name = 'gone' AND broken_at IS NULL", "1");
+    let up = block_on(good.wait_for(5)).remove(4);
+    assert_eq!(told(&up), "up shop");
+    assert!(!up.json()["outcome"]["message"].as_str().unwrap_or_default().contains("told only now"));
+}
