@@ -1,15 +1,15 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
 mod check;
-mod maintenance;
 mod incident;
+mod maintenance;
 mod notification;
 mod plugin;
 mod queue;
 
 pub use check::CheckArgs;
-pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use incident::{IncidentCommand, name};
+pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
