@@ -16,6 +16,7 @@ mod listen;
 mod maintenance;
 mod notices;
 mod notification;
+mod parents;
 mod pipeline;
 mod plugin_authors;
 mod plugin_registry;

@@ -17,7 +17,7 @@ mod enqueue;
 
 pub use due::{ChannelRow, DueDelivery, Member};
 pub use enqueue::Notice;
-pub(crate) use enqueue::{enqueue, enqueue_all, enqueue_first, enqueue_in_order};
+pub(crate) use enqueue::{enqueue_all, enqueue_first, enqueue_in_order};
 
 use crate::queue::{Claim, JobFailure};
 use crate::row::instant;

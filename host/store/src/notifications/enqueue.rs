@@ -228,15 +228,6 @@ async fn keep_tokens(
     Ok(())
 }
 
-/// As [`enqueue_all`], for one that is the first of its type.
-pub(crate) async fn enqueue(
-    connection: &mut Session,
-    channel: ChannelId,
-    event: &Event,
-) -> Result<(), StoreError> {
-    enqueue_all(connection, &[Notice { channel, event: event.clone(), sequence: 0 }]).await
-}
-
 pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(event).map_err(|error| StoreError::Row {
         column: "snapshot",
