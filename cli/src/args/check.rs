@@ -57,7 +57,7 @@ pub struct ExpectArgs {
     /// Which addresses of a name are used: any, 4, 6, or all, each by itself
     #[arg(long, value_name = "FAMILY", value_parser = PossibleValuesParser::new(["any", "4", "6", "all"]))]
     pub ip: Option<String>,
-    /// The name server that is asked
+    /// The name server that is asked; it has to be a recursive one
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub resolver: Option<SocketAddr>,
 }

@@ -1,10 +1,12 @@
 //! A monitor: a thing watched, how it is checked, and by which policy it is judged.
 
+mod conflict;
 mod http;
 mod ping;
 mod tcp;
 mod tls;
 
+pub use conflict::{Conflict, Words};
 pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
 pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};

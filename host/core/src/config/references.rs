@@ -7,6 +7,7 @@ use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
 use crate::check::printable;
 use crate::secret::SecretRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -58,6 +59,10 @@ impl<K: Takes> Takes for Reference<K> {
     }
 }
 
+/// Why a relative path is refused: whoever reads the file starts in a folder of its own, perhaps on another machine.
+pub(super) const FROM_THE_ROOT: &str =
+    "write it from the root on, such as `/etc/uptime/…`: workers start in other folders";
+
 /// `{ env = "NAME" }` or `{ file = "path" }`. Whatever else is there could be the value itself, and is not shown.
 fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
     let key = printable(item.key, 60);
@@ -72,7 +77,9 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
     };
     match (kind.get_ref().as_ref(), at.get_ref().as_str()) {
         ("env", Some(name)) if is_variable(name) => return Ok(SecretRef::Env { env: name.to_owned() }),
-        ("file", Some(path)) if !path.is_empty() => return Ok(SecretRef::File { file: path.into() }),
+        ("file", Some(path)) if Path::new(path).is_absolute() => {
+            return Ok(SecretRef::File { file: path.into() });
+        }
         _ => hide_all(at, notes),
     }
     match kind.get_ref().as_ref() {
@@ -80,6 +87,9 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
             "takes the name of an environment variable in `env`",
             Some("letters, digits and `_`: the variable's name, not its value"),
         ),
+        "file" if at.get_ref().as_str().is_some_and(|path| !path.is_empty()) => {
+            refuse("takes an absolute path in `file`", Some(FROM_THE_ROOT))
+        }
         "file" => refuse("takes the path of a file in `file`", None),
         other => {
             let hint = nearest(other, ["env", "file"].into_iter());

@@ -1,7 +1,7 @@
 //! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
 
 use super::super::diagnostic::Notes;
-use super::super::references::Reference;
+use super::super::references::{FROM_THE_ROOT, Reference};
 use super::super::takes::{Integer, Item, Refusal, Takes, Text, nearest, quoted, read_value};
 use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
@@ -11,6 +11,7 @@ use crate::target::name_server;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -186,6 +187,28 @@ impl Takes for Credentials {
     }
 }
 
+/// A file that each check reads.
+pub(super) struct FilePath {
+    pub(super) example: &'static str,
+}
+
+impl Takes for FilePath {
+    type Value = PathBuf;
+
+    fn words(&self) -> String {
+        format!("an absolute path such as `{}`", self.example)
+    }
+
+    fn example(&self) -> String {
+        quoted(self.example)
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<PathBuf, Refusal> {
+        let path = PathBuf::from(Text { most: 4_000, example: self.example }.parse(item, notes)?);
+        if path.is_absolute() { Ok(path) } else { Err(Refusal::Form(Some(FROM_THE_ROOT.into()))) }
+    }
+}
+
 /// A key as PEM, which is better not in the file.
 pub(super) struct Pem;
 
@@ -225,11 +248,7 @@ impl Takes for Days {
     type Value = CertificateDays;
 
     fn words(&self) -> String {
-        "a number of days, `{ warning = 21, critical = 7 }` or `false`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {DAYS_MOST}"))
+        format!("a number of days up to {DAYS_MOST}, `{{ warning = 21, critical = 7 }}` or `false`")
     }
 
     fn example(&self) -> String {
