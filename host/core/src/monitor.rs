@@ -3,6 +3,7 @@
 mod conflict;
 mod http;
 mod ping;
+pub mod request;
 mod tcp;
 mod tls;
 

@@ -5,6 +5,7 @@
 use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
 use crate::check::printable;
+use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -210,9 +211,6 @@ impl<K: Takes> Takes for Map<K> {
 /// Headers of a request. Their values are never shown.
 pub(super) struct Headers;
 
-/// Headers that the request's framing decides.
-const OURS: [&str; 7] =
-    ["connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
 /// Headers whose value is a secret.
 const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
 
@@ -253,23 +251,19 @@ impl Takes for Headers {
             let name: &str = key.get_ref();
             let lower = name.to_ascii_lowercase();
             let shown = printable(name, 60);
-            let problem = if !is_token(name) {
-                Some((
-                    format!("`{shown}` is no name of a header"),
-                    "letters, digits and `-`, such as `X-Api-Key`".to_owned(),
-                ))
-            } else if OURS.contains(&lower.as_str()) {
-                Some((format!("the header `{shown}` is set by `uptime` itself"), "leave it out".to_owned()))
+            let problem = if let Err(wrong) = request::header_name(name) {
+                let what = if wrong == HeaderName::Ours { "the header " } else { "" };
+                Some((format!("{what}`{shown}` {}", wrong.problem()), wrong.hint()))
             } else if !seen.insert(lower.clone()) {
                 Some((
                     format!("the header `{shown}` is there twice"),
-                    "the case of its letters makes no difference: remove one".to_owned(),
+                    "the case of its letters makes no difference: remove one",
                 ))
             } else {
                 None
             };
             if let Some((message, hint)) = problem {
-                notes.error(key.span(), message, Some(hint));
+                notes.error(key.span(), message, Some(hint.to_owned()));
                 whole = false;
             }
             let secret = SECRET.contains(&lower.as_str());
@@ -280,14 +274,6 @@ impl Takes for Headers {
         }
         whole.then_some(headers).ok_or(Refusal::Reported)
     }
-}
-
-/// RFC 9110's `token`.
-fn is_token(name: &str) -> bool {
-    let rest = "!#$%&'*+-.^_`|~";
-    !name.is_empty()
-        && name.len() <= 100
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || rest.contains(c))
 }
 
 /// A header's value: RFC 9110's `field-value`.
@@ -310,8 +296,9 @@ impl Takes for HeaderValue {
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
-        if text.len() > 8_000 || text.chars().any(|c| c.is_control() && c != '\t') {
-            let message = format!("the header `{}` is longer than 8000 bytes or has a line break", item.key);
+        if !request::is_header_value(text) {
+            let message =
+                format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
             return Err(Refusal::Value(message, Some("a header's value is one line".into())));
         }
         Ok(text.to_owned())

@@ -5,6 +5,7 @@ use super::super::references::{FROM_THE_ROOT, Reference};
 use super::super::takes::{Integer, Item, Refusal, Takes, Text, nearest, quoted, read_value};
 use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
+use crate::monitor::request;
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
 use crate::target::name_server;
@@ -15,7 +16,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use url::Url;
 
 /// A table that is a value: one of its keys that is none is an error.
 struct Inner<'t> {
@@ -415,16 +415,7 @@ impl Takes for Proxy {
                 Refusal::Form(Some(hint.to_owned()))
             }
         };
-        let url = Url::parse(text).map_err(|_| refuse("it begins with `http://` or `socks5://`"))?;
-        if !matches!(url.scheme(), "http" | "socks5") {
-            return Err(refuse("it begins with `http://` or `socks5://`"));
-        }
-        if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none() {
-            return Err(refuse("a host and a port come after `://`"));
-        }
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(refuse("nothing comes after the port"));
-        }
+        let url = request::proxy(text).map_err(refuse)?;
         if url.password().is_some() {
             let message = format!("`{}` has a password in it", item.key);
             let hint = format!("move it to the environment: `{} = {{ env = \"NAME\" }}`", item.key);
