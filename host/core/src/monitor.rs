@@ -14,6 +14,7 @@ pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
 pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 use crate::duration::as_ms;
+use crate::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -97,6 +98,31 @@ impl CheckSpec {
             Self::Http(http) => http.lookup,
             Self::Tcp(tcp) => tcp.lookup,
             Self::Ping(ping) => ping.lookup,
+        }
+    }
+
+    /// How TLS is spoken, where it is or may be after a redirect.
+    pub fn tls(&self) -> Option<&TlsSpec> {
+        match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::Tcp(tcp) => tcp.tls.as_ref(),
+            Self::Ping(_) => None,
+        }
+    }
+
+    /// The values that may live elsewhere, each with its key in the file, but for those of [`CheckSpec::tls`].
+    pub fn references(&self) -> Vec<(&'static str, &SecretRef)> {
+        match self {
+            Self::Http(http) => {
+                let auth = http.auth.iter().map(|auth| match auth {
+                    Auth::Basic { password, .. } => ("auth", password),
+                    Auth::Bearer { token } => ("auth", token),
+                });
+                let headers = http.headers.values().map(|value| ("headers", value));
+                headers.chain(auth).chain(http.proxy.iter().map(|proxy| ("proxy", proxy))).collect()
+            }
+            Self::Tcp(TcpSpec { send: Some(Bytes::Text(text)), .. }) => vec![("send", text)],
+            Self::Tcp(_) | Self::Ping(_) => Vec::new(),
         }
     }
 
