@@ -4,7 +4,7 @@ mod check;
 mod plugin;
 mod queue;
 
-pub use check::CheckArgs;
+pub use check::{CheckArgs, HttpArgs, TlsArgs};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
