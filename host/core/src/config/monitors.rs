@@ -189,7 +189,8 @@ impl Words for Keys {
     }
 
     fn with(&self, key: &str, value: &str) -> String {
-        format!("`{key} = {value}`")
+        let place = if key == "http_version" { " outside of `expect`" } else { "" };
+        format!("`{key} = {value}`{place}")
     }
 }
 
