@@ -7,7 +7,7 @@ mod notification;
 mod plugin;
 mod queue;
 
-pub use check::CheckArgs;
+pub use check::{CheckArgs, HttpArgs, TlsArgs};
 pub use incident::{IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};

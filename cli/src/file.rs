@@ -6,11 +6,13 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{plugins, settings};
+use crate::{material, plugins, settings};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
+use uptime_core::monitor::Monitor;
 use uptime_core::secret::SecretRef;
 use uptime_engine::deliveries::resolve_settings;
 use uptime_notifier::{HostOptions, NotifierError, NotifierHost};
@@ -99,12 +101,13 @@ pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<Config
     read_path(&path, notifiers, Asks::Working).await
 }
 
-async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<ConfigFile, CommandError> {
+/// The file's text.
+pub fn text(path: &Path) -> Result<String, CommandError> {
     let bytes = std::fs::read(path).map_err(|error| {
         CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
         CommandError::new(
@@ -112,7 +115,11 @@ async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<
             format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()),
         )
         .hint("save it as UTF-8")
-    })?;
+    })
+}
+
+async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<ConfigFile, CommandError> {
+    let text = text(path)?;
     let look = config::first_look(&text);
     let mut asked = plugins::ask(notifiers, &look).await?;
     if asks == Asks::Nothing {
@@ -128,6 +135,9 @@ async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<
                 Err(error) => complaints.push(plugins::complaint_of_channel(&reading, &channel.name, &error)),
             }
         }
+    }
+    if let Some(config) = reading.config.as_ref().filter(|_| asks == Asks::Working) {
+        diagnostics.extend(missing_files(&reading, &config.monitors));
     }
     for mut complaint in complaints {
         if asks != Asks::Working {
@@ -167,6 +177,33 @@ async fn notifier_word(
             reading.complaint(&path, &without_referenced(&problem.message, &channel.settings), None)
         })
         .collect())
+}
+
+/// The files that checks would read and that are not right on this machine, each once. Only warnings: the workers may run
+/// elsewhere, or as another user.
+fn missing_files(reading: &Reading, monitors: &[Monitor]) -> Vec<Diagnostic> {
+    let mut said = BTreeSet::new();
+    let mut warnings = Vec::new();
+    for monitor in monitors {
+        let unread = monitor.check.references().into_iter().filter_map(|(key, reference)| match reference {
+            SecretRef::File { .. } => {
+                let error = uptime_check::secrets::resolve(reference).err()?;
+                Some((key, error.to_string(), error.hint()))
+            }
+            SecretRef::Literal(_) | SecretRef::Env { .. } => None,
+        });
+        let material = monitor.check.tls().map(material::problems).unwrap_or_default().into_iter();
+        let material = material.map(|problem| (problem.key, problem.message, problem.hint));
+        for (key, message, hint) in unread.chain(material) {
+            let message = format!("`{key}`: {message}");
+            if said.insert(message.clone()) {
+                let place = ["monitors", monitor.name.as_str(), key];
+                let complaint = reading.complaint(&place, &message, Some(&hint));
+                warnings.push(Diagnostic { level: Level::Warning, ..complaint });
+            }
+        }
+    }
+    warnings
 }
 
 /// The diagnostics for programs.

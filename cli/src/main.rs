@@ -11,6 +11,7 @@ mod exit;
 mod file;
 mod listen;
 mod log;
+mod material;
 mod metrics;
 mod output;
 mod plugins;
@@ -63,8 +64,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let as_plugin = error.use_stderr() && std::env::args_os().any(|arg| arg == "--nagios");
     if as_plugin {
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let _ = writeln!(std::io::stdout(), "UPTIME UNKNOWN - {}", first.replace('|', "¦"));
+        // What is missing stands on lines of its own, before the blank one.
+        let why = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+        let why = why.collect::<Vec<_>>().join(" ");
+        let why = why.trim_start_matches("error: ").replace('|', "¦");
+        let _ = writeln!(std::io::stdout(), "UPTIME UNKNOWN - {why}");
     }
     let _ = error.print();
     if as_plugin {

@@ -125,17 +125,108 @@ fn nagios_gets_a_line_with_performance_data_and_its_own_exit_codes() {
 #[test]
 fn nagios_gets_unknown_for_what_is_ours_and_for_a_wrong_command_line() {
     let http = HttpTarget::start();
-    let missing = "X-Key=UPTIME_TEST_NO_SUCH_VARIABLE";
-    let (text, code) = said(check(&[&http.url()]).args(["--nagios", "--header-env", missing]));
+    let (_folder, file) = in_file(&format!(
+        "[monitors.shop]\ntype = \"http\"\nurl = \"{}\"\nheaders = {{ X-Key = {{ env = \"{MISSING}\" }} }}\n",
+        http.url()
+    ));
+    let (text, code) = said(check(&["shop", "--nagios", "--config"]).arg(&file));
     assert!(text.starts_with("HTTP UNKNOWN - "), "{text}");
     assert_eq!(code, 3);
-    for wrong in [&["--pings", "2"][..], &["--no-such-flag"], &["--count", "2"]] {
+    for wrong in [&["--pings", "2"][..], &["--no-such-flag"], &["--count", "2"], &["--bearer-env", MISSING]] {
         let (text, code) = said(check(&[&http.url(), "--nagios"]).args(wrong));
         assert!(text.starts_with("UPTIME UNKNOWN - ") && text.lines().count() == 1, "{wrong:?}: {text}");
         assert_eq!(code, 3, "{wrong:?}");
     }
     let (text, code) = said(check(&["nothing"]).arg("--nagios"));
     assert_eq!((text.as_str(), code), ("UPTIME UNKNOWN - `nothing` has no scheme\n", 3));
+    let (text, code) = said(check(&[]).arg("--nagios"));
+    let reason = "UPTIME UNKNOWN - the following required arguments were not provided: <TARGET>...\n";
+    assert_eq!((text.as_str(), code), (reason, 3));
+}
+
+#[test]
+fn nagios_gets_no_bar_where_nothing_was_measured() {
+    let (text, code) = said(&mut check(&["ping://no-such-host.invalid", "--nagios", "--timeout", "5s"]));
+    assert!(text.starts_with("PING ") && !text.contains('|'), "{text}");
+    assert!(code == 2 || code == 3, "{code}: {text}");
+}
+
+#[test]
+fn a_query_and_a_user_are_shown_nowhere() {
+    let http = HttpTarget::start();
+    http.answer(Reply::status(503));
+    let secret = format!("{}?token=never-shown", http.url().replace("://", "://user:never-shown@"));
+    let wrong = "ftp://user:never-shown@127.0.0.1/?token=never-shown";
+    for (target, flags) in [
+        (secret.as_str(), &[][..]),
+        (&secret, &["--json"]),
+        (&secret, &["--nagios"]),
+        (&secret, &["--count", "1"]),
+        (wrong, &[]),
+        (wrong, &["--nagios"]),
+    ] {
+        // Twice, so that Nagios' labels have the target.
+        let output = check(&[target, target]).args(flags).output().expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains("never-shown") && said.contains("://127.0.0.1"), "{flags:?}: {said}");
+    }
+}
+
+/// No variable of this name is set anywhere.
+const MISSING: &str = "UPTIME_TEST_NO_SUCH_VARIABLE";
+
+#[test]
+fn a_wrong_value_is_a_usage_error_before_anything_is_checked() {
+    let http = HttpTarget::start();
+    let (folder, no_pem) = in_file("no certificate");
+    let no_pem = no_pem.to_str().expect("a path of text");
+    let gone = folder.path().join("gone.pem");
+    let gone = gone.to_str().expect("a path of text");
+    let missing_header = format!("X-Key={MISSING}");
+    for wrong in [
+        &["--proxy", "ftp://p.example"][..],
+        &["--proxy-env", MISSING],
+        &["--header", "no colon"],
+        &["--header", "Content-Length: 3"],
+        &["--header-env", &missing_header],
+        &["--bearer-env", MISSING],
+        &["--user", "u", "--password-env", MISSING],
+        &["--ca", gone],
+        &["--ca", no_pem],
+        &["--client-certificate", no_pem, "--client-key", gone],
+        &["--method", "HEAD", "--expect-body", "ok"],
+        &["--ip", "6"],
+    ] {
+        let output = check(&[&http.url()]).args(wrong).assert().code(2);
+        let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(said.starts_with("error: `--") && said.contains("\nhint: "), "{wrong:?}: {said}");
+    }
+    assert_eq!(http.requests(), 0);
+}
+
+#[test]
+fn a_file_that_is_wrong_is_named_with_a_way_out() {
+    let (folder, file) = in_file("[monitors.shop]\ntype = \"http\"\n");
+    let path = file.to_str().expect("a path of text");
+    let output = check(&["shop", "--config", path]).assert().code(78);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert_eq!(
+        said,
+        format!("error: `{path}` has errors\nhint: `uptime config check --config {path}` says which\n")
+    );
+    let gone = folder.path().join("gone.toml");
+    let output = check(&["shop", "--config"]).arg(gone).assert().code(78);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("\nhint: `uptime init` writes a starter file; "), "{said}");
+}
+
+/// A file with this text, in a folder that lives as long as its handle.
+fn in_file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("uptime.toml");
+    std::fs::write(&file, text).expect("a file");
+    (folder, file)
 }
 
 #[test]
@@ -169,14 +260,11 @@ fn repeated_checks_are_a_line_each_and_a_summary() {
 fn a_monitor_of_the_file_is_checked_by_its_name() {
     let http = HttpTarget::start();
     http.answer(Reply::status(418));
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("uptime.toml");
-    let text = format!(
+    let (_folder, file) = in_file(&format!(
         "[channels.ops]\nnotifier = \"not-looked-at\"\nurl = \"x\"\n[monitors.teapot]\ntype = \"http\"\nurl = \"{}\"\n\
          expect = {{ status = 418 }}\n",
         http.url()
-    );
-    std::fs::write(&file, text).expect("a file");
+    ));
     let (text, code) = said(check(&["teapot", "--config"]).arg(&file));
     assert!(text.starts_with("up\tteapot\t"), "{text}");
     assert_eq!(code, 0);

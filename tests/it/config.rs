@@ -99,6 +99,43 @@ fn a_warning_does_not_stop_anybody() {
     assert!(!stderr(&output).contains("never-shown"));
 }
 
+/// The workers may run elsewhere, where the files are.
+#[test]
+fn files_that_are_not_right_here_are_warned_of_once() {
+    let folder = in_folder("");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("text.pem"), "no certificate").expect("the file is written");
+    let monitor = |name: &str, rest: &str| {
+        format!("[monitors.{name}]\ntype = \"http\"\nurl = \"https://a.example/\"\nchannels = []\n{rest}\n")
+    };
+    let text = [
+        monitor("a", &format!("ca = \"{}\"", at("gone.pem"))),
+        monitor("b", &format!("ca = \"{}\"", at("gone.pem"))),
+        monitor("c", &format!("ca = \"{}\"", at("text.pem"))),
+        monitor("d", &format!("headers = {{ X-Key = {{ file = \"{}\" }} }}", at("key"))),
+    ];
+    fs::write(at("uptime.toml"), text.concat()).expect("the file is written");
+    let output = check(folder.path(), "uptime.toml");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = stderr(&output);
+    let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning: `")).collect();
+    let gone = |key: &str, name: &str| {
+        format!(
+            "warning: `{key}`: the file `{}` can't be read: No such file or directory (os error 2)",
+            at(name)
+        )
+    };
+    assert_eq!(
+        warnings[..3],
+        [
+            gone("ca", "gone.pem"),
+            format!("warning: `ca`: the file `{}` has no certificate in PEM form", at("text.pem")),
+            gone("headers", "key"),
+        ]
+    );
+    assert_eq!((warnings.len(), said.matches("\nhint: ").count()), (4, 3), "the last is the sum: {said}");
+}
+
 #[test]
 fn the_starter_is_right() {
     let folder = in_folder(uptime_core::config::STARTER);

@@ -54,11 +54,16 @@ fn five_hundred_behind_one_parent_are_one_message() {
     until(&installation, "incidents", "SELECT count(*) FROM incidents WHERE ended_at IS NULL", all);
     // Each is looked at again while the parent is down, and has another occasion to be told.
     let later = installation.database.value("SELECT now()");
-    let again = format!("SELECT count(*) FROM monitor_states WHERE last_check_at > '{later}'::timestamptz + interval '1 second'");
+    let again = format!(
+        "SELECT count(*) FROM monitor_states WHERE last_check_at > '{later}'::timestamptz + interval '1 second'"
+    );
     until(&installation, "looked at again", &again, all);
     let told: Vec<_> = block_on(sink.wait_for(1)).iter().map(uptime_tests::Received::json).collect();
     assert!(told.len() <= 3, "{} messages", told.len());
-    assert_eq!((told[0]["type"].as_str(), told[0]["monitor"]["name"].as_str()), (Some("down"), Some("router")));
+    assert_eq!(
+        (told[0]["type"].as_str(), told[0]["monitor"]["name"].as_str()),
+        (Some("down"), Some("router"))
+    );
     let listed = installation.json(["incident", "list", "--open", "--limit", "1000"]);
     assert_eq!(listed["incidents"].as_array().map(Vec::len), Some(all), "all are in the list");
 
@@ -71,6 +76,11 @@ fn five_hundred_behind_one_parent_are_one_message() {
     until(&installation, "told", waiting, 0);
     let told: Vec<_> = sink.received().iter().map(uptime_tests::Received::json).collect();
     let ups: Vec<_> = told.iter().filter(|told| told["type"] == "up").collect();
-    assert!(told.len() <= 6 && !ups.is_empty() && ups.len() <= 3, "{} messages, {} of them up", told.len(), ups.len());
+    assert!(
+        told.len() <= 6 && !ups.is_empty() && ups.len() <= 3,
+        "{} messages, {} of them up",
+        told.len(),
+        ups.len()
+    );
     assert!(ups.iter().any(|up| up["monitor"]["name"] == "router"), "{ups:?}");
 }

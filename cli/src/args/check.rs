@@ -1,9 +1,10 @@
 //! `uptime check`: what to check, how, and what is expected, in the words that users of curl and of the monitoring
-//! plugins know. Which flags are for which targets is said in `commands/check/flags.rs`.
+//! plugins know. Which flags are for which targets is said in `commands/check/flags.rs`. A value that may be a secret has
+//! no parser here, whose errors would quote it: `commands/check/values.rs` looks at those.
 
 use super::duration;
 use clap::Args as ClapArgs;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +50,7 @@ pub struct CheckArgs {
 #[command(next_help_heading = "For all targets")]
 pub struct ExpectArgs {
     /// Down unless it takes less; for ping the mean round trip
-    #[arg(long, value_name = "D", value_parser = duration)]
+    #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_latency: Option<Duration>,
     /// Degraded when it takes longer
     #[arg(long, value_name = "D", value_parser = duration)]
@@ -57,7 +58,7 @@ pub struct ExpectArgs {
     /// Which addresses of a name are used: any, 4, 6, or all, each by itself
     #[arg(long, value_name = "FAMILY", value_parser = PossibleValuesParser::new(["any", "4", "6", "all"]))]
     pub ip: Option<String>,
-    /// The name server that is asked
+    /// The name server that is asked; it has to be a recursive one
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub resolver: Option<SocketAddr>,
 }
@@ -69,10 +70,10 @@ pub struct HttpArgs {
     #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
     pub expect_status: Vec<StatusRule>,
     /// A text that must be in the body
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_body: Vec<String>,
     /// A text that must not be in the body
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_no_body: Vec<String>,
     /// A regular expression that must match the body
     #[arg(long, value_name = "REGEX")]
@@ -87,7 +88,7 @@ pub struct HttpArgs {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub expect_size: Option<u64>,
     /// Where the redirects must lead
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = web)]
     pub expect_final_url: Option<Url>,
     /// Versions of HTTP of which the answer must have one
     #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(["1.0", "1.1", "2"]))]
@@ -96,16 +97,16 @@ pub struct HttpArgs {
     #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
     pub method: Option<String>,
     /// A header to send
-    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
-    pub header: Vec<(String, String)>,
+    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
     /// A header to send, with its value in an environment variable
-    #[arg(long, value_name = "NAME=VARIABLE", value_parser = header_env)]
-    pub header_env: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub header_env: Vec<String>,
     /// The request's body
     #[arg(long, short = 'd', value_name = "TEXT")]
     pub data: Option<String>,
     /// Who asks, with `--password-env`
-    #[arg(long, value_name = "NAME", requires = "password_env", value_parser = user)]
+    #[arg(long, value_name = "NAME", requires = "password_env")]
     pub user: Option<String>,
     /// The variable with the user's password
     #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "bearer_env")]
@@ -155,7 +156,7 @@ pub struct TlsArgs {
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     pub client_key: Option<PathBuf>,
     /// The name that is asked for and that the certificate must have [default: the host's]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host)]
     pub server_name: Option<String>,
 }
 
@@ -169,7 +170,7 @@ pub struct TcpArgs {
     #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(["smtp", "imap", "pop3", "ftp", "ldap", "postgres"]))]
     pub starttls: Option<String>,
     /// A text that must come before anything is sent
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_banner: Option<String>,
     /// What is sent; `\r`, `\n`, `\t`, `\\` and `\x00` are what they are in C
     #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_env")]
@@ -178,7 +179,7 @@ pub struct TcpArgs {
     #[arg(long, value_name = "VARIABLE")]
     pub send_env: Option<String>,
     /// A text that must come then
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_text: Option<String>,
 }
 
@@ -201,13 +202,13 @@ pub struct PingArgs {
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub warn_loss: Option<u8>,
     /// Down unless the shortest round trip is below it
-    #[arg(long, value_name = "D", value_parser = duration)]
+    #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_min: Option<Duration>,
     /// Down unless the longest round trip is below it
-    #[arg(long, value_name = "D", value_parser = duration)]
+    #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_max: Option<Duration>,
     /// Down unless the mean difference from one round trip to the next is below it
-    #[arg(long, value_name = "D", value_parser = duration)]
+    #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_jitter: Option<Duration>,
 }
 
@@ -215,40 +216,32 @@ fn name_server(text: &str) -> Result<SocketAddr, String> {
     target::name_server(text).ok_or_else(|| "it is an address, and perhaps a port".into())
 }
 
+/// No body is smaller than nothing.
 fn bytes(text: &str) -> Result<u64, String> {
-    text.parse()
-        .or_else(|_| size::parse(text))
-        .map_err(|_| "write a number of bytes, or such as `64KiB`".into())
+    let bytes = text.parse().ok().or_else(|| size::parse(text).ok()).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "write a number of bytes that is not 0, or such as `64KiB`".into())
+}
+
+/// Nothing takes less than no time.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    if limit.is_zero() { Err("nothing is below it".into()) } else { Ok(limit) }
+}
+
+fn web(text: &str) -> Result<Url, String> {
+    let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "write a URL such as `https://example.com/start`".into())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let host = url::Host::parse(text).map_err(|_| "write a name such as `db.example.com`")?;
+    Ok(host.to_string())
 }
 
 fn method(text: &str) -> Result<String, String> {
     let letters =
         !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
     if letters { Ok(text.to_ascii_uppercase()) } else { Err("a method is a word such as `POST`".into()) }
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("write `NAME: VALUE`")?;
-    named(name, value.trim().to_owned())
-}
-
-fn header_env(text: &str) -> Result<(String, String), String> {
-    let (name, variable) = text.split_once('=').ok_or("write `NAME=VARIABLE`")?;
-    named(name, variable.to_owned())
-}
-
-fn named(name: &str, value: String) -> Result<(String, String), String> {
-    let name = name.trim();
-    let fits = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if fits { Ok((name.to_owned(), value)) } else { Err(format!("`{name}` is no header's name")) }
-}
-
-/// Whatever would come behind a colon would be a password, and so is not quoted.
-fn user(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.contains(':') {
-        return Err("a user's name has no colon; the password is in a variable, named by `--password-env`");
-    }
-    Ok(text.to_owned())
 }
 
 fn certificate_days(text: &str) -> Result<CertificateDays, String> {

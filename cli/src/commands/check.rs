@@ -8,6 +8,7 @@ mod flags;
 mod nagios;
 mod repeat;
 mod subject;
+mod values;
 
 use crate::args::{CheckArgs, Global};
 use crate::descriptors;

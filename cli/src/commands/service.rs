@@ -5,7 +5,7 @@
 
 mod cron;
 mod installation;
-mod quote;
+pub mod quote;
 mod supervisor;
 mod systemd;
 mod windows;

@@ -1,16 +1,20 @@
 //! A monitor: a thing watched, how it is checked, and by which policy it is judged.
 
+mod conflict;
 mod http;
 mod ping;
+pub mod request;
 mod tcp;
 mod tls;
 
+pub use conflict::{Conflict, Words};
 pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
 pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
 pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 use crate::duration::{as_ms, as_optional_ms};
+use crate::secret::SecretRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -144,6 +148,31 @@ impl CheckSpec {
             Self::Http(http) => Some(http.expect.certificate_days),
             Self::Tcp(tcp) => Some(tcp.certificate_days),
             Self::Ping(_) => None,
+        }
+    }
+
+    /// How TLS is spoken, where it is or may be after a redirect.
+    pub fn tls(&self) -> Option<&TlsSpec> {
+        match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::Tcp(tcp) => tcp.tls.as_ref(),
+            Self::Ping(_) => None,
+        }
+    }
+
+    /// The values that may live elsewhere, each with its key in the file, but for those of [`CheckSpec::tls`].
+    pub fn references(&self) -> Vec<(&'static str, &SecretRef)> {
+        match self {
+            Self::Http(http) => {
+                let auth = http.auth.iter().map(|auth| match auth {
+                    Auth::Basic { password, .. } => ("auth", password),
+                    Auth::Bearer { token } => ("auth", token),
+                });
+                let headers = http.headers.values().map(|value| ("headers", value));
+                headers.chain(auth).chain(http.proxy.iter().map(|proxy| ("proxy", proxy))).collect()
+            }
+            Self::Tcp(TcpSpec { send: Some(Bytes::Text(text)), .. }) => vec![("send", text)],
+            Self::Tcp(_) | Self::Ping(_) => Vec::new(),
         }
     }
 

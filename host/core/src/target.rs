@@ -14,13 +14,13 @@ pub enum TargetError {
     /// It is an address without the kind of check.
     #[error("`{target}` has no scheme")]
     NoScheme {
-        /// What was given.
+        /// What was given, as [`shown`] has it.
         target: String,
     },
     /// It is no URL.
     #[error("`{target}` is no target: {reason}")]
     NotAUrl {
-        /// What was given.
+        /// What was given, as [`shown`] has it.
         target: String,
         /// The URL parser's word.
         reason: String,
@@ -28,7 +28,7 @@ pub enum TargetError {
     /// A URL of another kind.
     #[error("`{target}` has the scheme `{scheme}`, which no check speaks")]
     Scheme {
-        /// What was given.
+        /// What was given, as [`shown`] has it.
         target: String,
         /// The scheme that it has.
         scheme: String,
@@ -36,7 +36,7 @@ pub enum TargetError {
     /// A part is missing, or one is there that the kind of check has no use for.
     #[error("`{target}` {problem}")]
     Part {
-        /// What was given.
+        /// What was given, as [`shown`] has it.
         target: String,
         /// Which part.
         problem: &'static str,
@@ -63,12 +63,13 @@ impl TargetError {
 /// # Errors
 /// [`TargetError`], whose [`hint`](TargetError::hint) shows the forms.
 pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
+    let shown = || shown(target);
     if !target.contains("://") {
-        return Err(TargetError::NoScheme { target: target.into() });
+        return Err(TargetError::NoScheme { target: shown() });
     }
     let url = Url::parse(target.trim())
-        .map_err(|error| TargetError::NotAUrl { target: target.into(), reason: error.to_string() })?;
-    let part = |problem| TargetError::Part { target: target.into(), problem };
+        .map_err(|error| TargetError::NotAUrl { target: shown(), reason: error.to_string() })?;
+    let part = |problem| TargetError::Part { target: shown(), problem };
     match url.scheme() {
         "http" | "https" => Ok(CheckSpec::Http(http(url))),
         scheme @ ("tcp" | "ping") => {
@@ -87,8 +88,20 @@ pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
                 (_, Some(_)) => Err(part("has a port, and a ping has none")),
             }
         }
-        scheme => Err(TargetError::Scheme { target: target.into(), scheme: scheme.into() }),
+        scheme => Err(TargetError::Scheme { target: shown(), scheme: scheme.into() }),
     }
+}
+
+/// What somebody gave as a target, for people: without userinfo, query and fragment, which may hold a secret.
+pub fn shown(target: &str) -> String {
+    let before = target.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = match before.find("://") {
+        Some(at) => before.split_at(at + "://".len()),
+        None => ("", before),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// A GET of `url` that follows up to 5 redirects and takes any 2xx.
@@ -196,6 +209,24 @@ mod tests {
         }
         for text in ["", "dns.example.com", "192.0.2.53:0", "192.0.2.53:x"] {
             assert_eq!(name_server(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_shown_as_it_was_typed_but_for_what_may_be_secret() {
+        for (text, shown_as) in [
+            ("https://example.com", "https://example.com"),
+            ("https://user:word@example.com/a?token=1#x", "https://example.com/a"),
+            ("https://example.com?token=1", "https://example.com"),
+            ("https://u@x:word@[::1]:8080/a@b", "https://[::1]:8080/a@b"),
+            ("user:word@example.com/?token=1", "example.com/"),
+            ("tcp://db.internal:5432", "tcp://db.internal:5432"),
+        ] {
+            assert_eq!(shown(text), shown_as, "{text}");
+        }
+        for text in ["user:word@example.com", "ftp://user:word@a/?word", "https://word@/", "tcp://word@a:1"] {
+            let error = parse(text).expect_err(text);
+            assert!(!format!("{error} {}", error.hint()).contains("word"), "{error}");
         }
     }
 

@@ -136,11 +136,8 @@ fn block(checked: &Checked, width: usize) -> Vec<String> {
     for trouble in report.failure.iter().chain(&report.warnings) {
         say("why", &trouble.message);
         trouble.expected.iter().for_each(|expected| say("expected", expected));
-        trouble.got.iter().for_each(|got| say("got", got));
-        // Of a short answer `got` has it all.
-        let more = trouble.excerpt.as_ref().filter(|excerpt| trouble.got.as_ref() != Some(excerpt));
-        if let Some(excerpt) = more {
-            say("excerpt", excerpt);
+        for (name, text) in said(trouble) {
+            say(name, text);
         }
     }
     say("seen", &evidence(checked).join(", "));
@@ -172,6 +169,16 @@ fn block(checked: &Checked, width: usize) -> Vec<String> {
         say("trips ms", &format!("min {min}, mean {mean}, max {max}, jitter {jitter}"));
     }
     lines
+}
+
+/// What came, and what was around it. `got` is most often the beginning of the excerpt: then the longer one says both.
+fn said(trouble: &Failure) -> Vec<(&'static str, &str)> {
+    match (trouble.got.as_deref(), trouble.excerpt.as_deref()) {
+        (Some(got), Some(excerpt)) if excerpt.contains(got.trim_end_matches('…')) => vec![("got", excerpt)],
+        (got, excerpt) => {
+            got.map(|got| ("got", got)).into_iter().chain(excerpt.map(|text| ("excerpt", text))).collect()
+        }
+    }
 }
 
 fn hop_words(checked: &Checked, hop: &Hop) -> String {
@@ -302,6 +309,20 @@ mod tests {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("a-long-word and", 7), ["a-long-word", "and"]);
         assert_eq!(wrapped("", 7), [""]);
+    }
+
+    #[test]
+    fn what_came_is_shown_once() {
+        use uptime_core::check::FailureClass;
+        let failure = |got: &str, text: &str| {
+            Failure::new(FailureClass::Assertion, "").with("", got).with_excerpt(text, 0)
+        };
+        assert_eq!(said(&failure("not yet", "not yet")), [("got", "not yet")]);
+        let long = "word ".repeat(100);
+        assert_eq!(said(&failure(&long, &long)), [("got", long.as_str())]);
+        let json = failure("false at `$.ok`", "{\"ok\":false}");
+        assert_eq!(said(&json), [("got", "false at `$.ok`"), ("excerpt", "{\"ok\":false}")]);
+        assert_eq!(said(&failure("an empty body", "")), [("got", "an empty body")]);
     }
 
     #[test]

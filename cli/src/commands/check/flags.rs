@@ -1,13 +1,15 @@
 //! The flags of `uptime check`, put into what is checked. A flag that nothing here has a use for is a usage error: who
 //! writes it means something by it.
 
+use super::values;
 use crate::args::CheckArgs;
 use crate::exit::{CommandError, Exit};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uptime_core::expectation::{HeaderCondition, JsonCondition};
 use uptime_core::monitor::{
     Auth, Bytes, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, HttpVersion, HttpVersions, IpFamily,
-    Lookup, PingSpec, StartTls, TcpSpec, TlsSpec, TlsVersion,
+    Lookup, PingSpec, StartTls, TcpSpec, TlsSpec, TlsVersion, Words,
 };
 use uptime_core::secret::SecretRef;
 
@@ -62,19 +64,62 @@ pub(super) fn apply(args: &CheckArgs, specs: &mut [&mut CheckSpec]) -> Result<()
         return Err(CommandError::new(Exit::Usage, format!("`{flag}` has no use for these targets"))
             .hint(format!("it is for {}", whom.words())));
     }
-    if let (Some(warn), Some(limit)) = (args.expect.warn_latency, args.expect.expect_latency)
-        && warn >= limit
-    {
-        return Err(CommandError::new(Exit::Usage, "`--warn-latency` is not below `--expect-latency`")
-            .hint("a target is degraded before it is down: make it the smaller one"));
-    }
-    if let (Some(warn), Some(limit)) = (args.ping.warn_loss, args.ping.expect_loss)
-        && warn >= limit
-    {
-        return Err(CommandError::new(Exit::Usage, "`--warn-loss` is not below `--expect-loss`")
-            .hint("a target is degraded before it is down: make it the smaller one"));
+    values::look_over(args)?;
+    let headers = values::headers(&args.http)?;
+    for spec in specs.iter_mut() {
+        if let CheckSpec::Http(http) = &mut **spec {
+            to_headers(&headers, &mut http.headers);
+        }
+        if let Some(conflict) = spec.conflicts(&Flags(args)).into_iter().next() {
+            return Err(CommandError::new(Exit::Usage, conflict.message).hint(conflict.hint));
+        }
     }
     Ok(())
+}
+
+/// The settings as the command line calls them.
+struct Flags<'a>(&'a CheckArgs);
+
+/// The flag for a setting that may contradict another.
+fn flag(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "ip" => "--ip",
+        "method" => "--method",
+        "http_version" => "--http-version",
+        "redirects" => "--redirects",
+        "downgrade" => "--downgrade",
+        "expect.final_url" => "--expect-final-url",
+        "expect.http_version" => "--expect-http-version",
+        "expect.tls_version" => "--expect-tls-version",
+        "expect.body_contains" => "--expect-body",
+        "expect.body_not_contains" => "--expect-no-body",
+        "expect.body_matches" => "--expect-match",
+        "expect.json" => "--expect-json",
+        "expect.latency_below" | "latency_below" => "--expect-latency",
+        "expect.degraded_above" | "degraded_above" => "--warn-latency",
+        "loss_below" => "--expect-loss",
+        "loss_degraded" => "--warn-loss",
+        _ => return None,
+    })
+}
+
+impl Words for Flags<'_> {
+    fn name(&self, key: &str) -> String {
+        let is_given = |flag| given(self.0).into_iter().any(|(name, is_given, _)| name == flag && is_given);
+        match flag(key).filter(|flag| is_given(*flag)) {
+            Some(flag) => format!("`{flag}`"),
+            None if matches!(key, "url" | "host") => "the target".into(),
+            None => format!("the monitor's `{}`", key.trim_start_matches("expect.")),
+        }
+    }
+
+    fn with(&self, key: &str, value: &str) -> String {
+        match flag(key) {
+            Some(flag) if value == "true" => format!("`{flag}`"),
+            Some(flag) => format!("`{flag} {}`", value.trim_matches('"')),
+            None => format!("`{key} = {value}`"),
+        }
+    }
 }
 
 /// Each flag, whether it is there, and what it is for.
@@ -187,12 +232,6 @@ fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
     put(&mut spec.body, flags.data.as_ref());
     let method = flags.method.clone().or_else(|| flags.data.as_ref().map(|_| "POST".to_owned()));
     set(&mut spec.method, method);
-    let values = flags.header.iter().map(|(name, value)| (name, literal(value)));
-    let variables = flags.header_env.iter().map(|(name, value)| (name, variable(value)));
-    for (name, value) in values.chain(variables) {
-        spec.headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
-        spec.headers.insert(name.clone(), value);
-    }
     let basic = flags.user.as_ref().zip(flags.password_env.as_ref());
     let basic = basic.map(|(user, name)| Auth::Basic { user: user.clone(), password: variable(name) });
     let bearer = flags.bearer_env.as_ref().map(|name| Auth::Bearer { token: variable(name) });
@@ -227,6 +266,13 @@ fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
     set(&mut expect.certificate_days, args.tls.certificate_days);
     put(&mut expect.latency_below, args.expect.expect_latency.as_ref());
     put(&mut expect.degraded_above, args.expect.warn_latency.as_ref());
+}
+
+fn to_headers(asked: &[(String, SecretRef)], headers: &mut BTreeMap<String, SecretRef>) {
+    for (name, value) in asked {
+        headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+        headers.insert(name.clone(), value.clone());
+    }
 }
 
 fn to_tcp(args: &CheckArgs, spec: &mut TcpSpec) {
@@ -310,6 +356,57 @@ mod tests {
             .collect();
         let known: Vec<&str> = given(&parsed(&["ping://a"])).into_iter().map(|(flag, ..)| flag).collect();
         assert_eq!(listed, known);
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_or_the_target_are_refused() {
+        let refused = |line: &[&str]| {
+            let mut spec = uptime_core::target::parse(line[0]).expect("a target");
+            let error = apply(&parsed(line), &mut [&mut spec]).expect_err("a contradiction");
+            (error.message, error.hint.expect("a way out"))
+        };
+        let web = "https://a.example/";
+        for (line, message, hint) in [
+            (
+                &[web, "--method", "HEAD", "--expect-json", "$ exists"][..],
+                "`--method` is `HEAD`, whose answer has no body, and `--expect-json` asks for something in it",
+                "write `--method GET`, or expect nothing of the body",
+            ),
+            (
+                &[web, "--http-version", "1.1", "--expect-http-version", "2"],
+                "`--http-version` speaks no version that `--expect-http-version` wants",
+                "make them agree, or leave one of the two out",
+            ),
+            (
+                &["http://a.example/", "--redirects", "0", "--expect-http-version", "2"],
+                "`--expect-http-version` wants HTTP/2, which without TLS is spoken only when asked for",
+                "write `--http-version 2`, or ask for `https://`",
+            ),
+            (
+                &[web, "--redirects", "0", "--expect-final-url", "https://a.example/end"],
+                "`--expect-final-url` is another place than the target, and `--redirects` is `0`: nothing leads there",
+                "write `--redirects 5`, or leave one of the two out",
+            ),
+            (
+                &["tcp://192.0.2.1:22", "--ip", "6"],
+                "`--ip` is `6`, and the target is an IPv4 address",
+                "write `--ip 4`, or leave it out",
+            ),
+            (
+                &[web, "--warn-latency", "2s", "--expect-latency", "1s"],
+                "`--warn-latency` is `2s`, and from `--expect-latency`, `1s`, on it is down",
+                "a target is degraded before it is down: make `--warn-latency` the smaller one",
+            ),
+        ] {
+            assert_eq!(refused(line), (message.to_owned(), hint.to_owned()));
+        }
+        // A monitor's own keys have the file's names.
+        let mut spec = uptime_core::target::parse(web).expect("a target");
+        if let CheckSpec::Http(http) = &mut spec {
+            http.expect.body_contains = vec!["ok".into()];
+        }
+        let error = apply(&parsed(&["shop", "-X", "HEAD"]), &mut [&mut spec]).expect_err("a contradiction");
+        assert!(error.message.contains("and the monitor's `body_contains` asks"), "{error}");
     }
 
     #[test]

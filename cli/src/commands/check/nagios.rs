@@ -62,10 +62,7 @@ pub(super) fn print(all: &[Checked], printer: &Printer) -> Exit {
 fn lines(all: &[Checked]) -> (Vec<String>, Exit) {
     let worst = all.iter().map(State::of).max().unwrap_or(State::Unknown);
     if let [only] = all {
-        return (
-            vec![format!("{} | {}", text(only, false), performance(only, None).join(" "))],
-            worst.exit(),
-        );
+        return (vec![with_data(text(only, false), &performance(only, None))], worst.exit());
     }
     let well = all.iter().filter(|checked| State::of(checked) == State::Ok).count();
     let mut first = format!("UPTIME {} - {well} of {} ok", worst.as_str(), all.len());
@@ -74,8 +71,17 @@ fn lines(all: &[Checked]) -> (Vec<String>, Exit) {
     }
     let performance: Vec<String> =
         all.iter().flat_map(|checked| performance(checked, Some(&checked.subject.shown))).collect();
-    let first = format!("{first} | {}", performance.join(" "));
-    (std::iter::once(first).chain(all.iter().map(|checked| text(checked, true))).collect(), worst.exit())
+    (
+        std::iter::once(with_data(first, &performance))
+            .chain(all.iter().map(|checked| text(checked, true)))
+            .collect(),
+        worst.exit(),
+    )
+}
+
+/// A bar without anything behind it is no performance data.
+fn with_data(line: String, performance: &[String]) -> String {
+    if performance.is_empty() { line } else { format!("{line} | {}", performance.join(" ")) }
 }
 
 /// A command line that can't be done is `UNKNOWN`, as plugins do it.

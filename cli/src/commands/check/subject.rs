@@ -2,6 +2,7 @@
 
 use super::flags;
 use crate::args::{CheckArgs, Global};
+use crate::commands::service::quote;
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use uptime_core::target;
 
 /// One thing to check.
 pub(super) struct Subject {
-    /// As it was typed, so that an answer finds its question; without a password.
+    /// As it was typed, so that an answer finds its question, but for what may be a secret.
     pub(super) shown: String,
     pub(super) spec: CheckSpec,
     pub(super) timeout: Duration,
@@ -25,7 +26,7 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>
         subjects.push(match target::parse(typed) {
             Ok(spec) => {
                 let timeout = args.timeout.unwrap_or(Policy::default().timeout);
-                Subject { shown: shown(typed, &spec), spec, timeout }
+                Subject { shown: target::shown(typed), spec, timeout }
             }
             Err(error) => {
                 // A name has no scheme.
@@ -63,24 +64,21 @@ fn named(
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
 fn read(global: &Global) -> Result<Vec<Monitor>, CommandError> {
     let Some(path) = file::find(global) else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
-    })?;
+    let text = file::text(&path)?;
     let silent: Vec<String> =
         config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
     let reading = config::read(&text, Notifiers { described: &[], silent: &silent });
     let config = reading.config.ok_or_else(|| {
         CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
-            .hint("`uptime config check` says which")
+            .hint(format!("{} says which", look_over(global)))
     })?;
     Ok(config.monitors)
 }
 
-fn shown(typed: &str, spec: &CheckSpec) -> String {
-    match spec {
-        CheckSpec::Http(http) if !http.url.username().is_empty() || http.url.password().is_some() => {
-            spec.target()
-        }
-        _ => typed.to_owned(),
+/// The command that says what is wrong with the file, to be pasted.
+fn look_over(global: &Global) -> String {
+    match &global.config {
+        Some(path) => format!("`uptime config check --config {}`", quote::shell(&path.display().to_string())),
+        None => "`uptime config check`".into(),
     }
 }

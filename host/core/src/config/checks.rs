@@ -75,7 +75,7 @@ impl Takes for Target {
         if stays_here(&spec) {
             let message = format!(
                 "the witness `{}` is this machine, which answers without any network",
-                printable(text, 80)
+                printable(&target::shown(text), 80)
             );
             notes.warning(
                 item.span(),

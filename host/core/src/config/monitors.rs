@@ -16,7 +16,7 @@ use super::table::Table;
 use super::takes::{At, Boolean, Choice, List, Span, Text, nearest};
 use crate::check::printable;
 use crate::duration;
-use crate::monitor::{CheckSpec, IpFamily, Lookup, Monitor};
+use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor, Words};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use values::Resolver;
@@ -129,10 +129,32 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
 }
 
 fn check(kind: Kind, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSpec> {
-    match kind {
-        Kind::Http => http::read(table, frame).map(CheckSpec::Http),
-        Kind::Tcp => tcp::read(table, frame).map(CheckSpec::Tcp),
-        Kind::Ping => ping::read(table, frame).map(CheckSpec::Ping),
+    let spec = match kind {
+        Kind::Http => CheckSpec::Http(http::read(table, frame)?),
+        Kind::Tcp => CheckSpec::Tcp(tcp::read(table, frame)?),
+        Kind::Ping => CheckSpec::Ping(ping::read(table, frame)?),
+    };
+    for Conflict { keys: [key, _], message, hint } in spec.conflicts(&Keys) {
+        table.complain(key, message, &hint);
+    }
+    Some(spec)
+}
+
+/// The settings as the file calls them.
+struct Keys;
+
+impl Words for Keys {
+    fn name(&self, key: &str) -> String {
+        match key {
+            // It has a namesake outside.
+            "expect.http_version" => "`http_version` in `expect`".into(),
+            key => format!("`{}`", key.trim_start_matches("expect.")),
+        }
+    }
+
+    fn with(&self, key: &str, value: &str) -> String {
+        let place = if key == "http_version" { " outside of `expect`" } else { "" };
+        format!("`{key} = {value}`{place}")
     }
 }
 
@@ -152,7 +174,8 @@ fn lookup(table: &mut Table<'_, '_>) -> Lookup {
     );
     let resolver = table.optional(
         "resolver",
-        "The name server that is asked.",
+        "The name server that is asked. It has to be recursive: one that only knows its own zones has no answer for \
+         other names.",
         "this machine's own resolver",
         &Resolver,
     );
@@ -173,16 +196,6 @@ fn latency(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> (Option<Dura
         "never",
         &Span(MILLISECOND..=CHECK_MOST),
     );
-    if let (Some(below), Some(degraded)) = (below, degraded)
-        && degraded >= below
-    {
-        let (degraded, below) = (duration::format(degraded), duration::format(below));
-        table.complain(
-            "degraded_above",
-            format!("`degraded_above` is `{degraded}`, and from `latency_below`, `{below}`, on it is down"),
-            "a target is degraded before it is down: make `degraded_above` the smaller one",
-        );
-    }
     for (key, limit) in [("latency_below", below), ("degraded_above", degraded)] {
         never_reached(table, frame, key, limit);
     }

@@ -5,8 +5,10 @@
 use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
 use crate::check::printable;
+use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -58,6 +60,10 @@ impl<K: Takes> Takes for Reference<K> {
     }
 }
 
+/// Why a relative path is refused: whoever reads the file starts in a folder of its own, perhaps on another machine.
+pub(super) const FROM_THE_ROOT: &str =
+    "write it from the root on, such as `/etc/uptime/…`: workers start in other folders";
+
 /// `{ env = "NAME" }` or `{ file = "path" }`. Whatever else is there could be the value itself, and is not shown.
 fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
     let key = printable(item.key, 60);
@@ -72,7 +78,9 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
     };
     match (kind.get_ref().as_ref(), at.get_ref().as_str()) {
         ("env", Some(name)) if is_variable(name) => return Ok(SecretRef::Env { env: name.to_owned() }),
-        ("file", Some(path)) if !path.is_empty() => return Ok(SecretRef::File { file: path.into() }),
+        ("file", Some(path)) if Path::new(path).is_absolute() => {
+            return Ok(SecretRef::File { file: path.into() });
+        }
         _ => hide_all(at, notes),
     }
     match kind.get_ref().as_ref() {
@@ -80,6 +88,9 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
             "takes the name of an environment variable in `env`",
             Some("letters, digits and `_`: the variable's name, not its value"),
         ),
+        "file" if at.get_ref().as_str().is_some_and(|path| !path.is_empty()) => {
+            refuse("takes an absolute path in `file`", Some(FROM_THE_ROOT))
+        }
         "file" => refuse("takes the path of a file in `file`", None),
         other => {
             let hint = nearest(other, ["env", "file"].into_iter());
@@ -200,9 +211,6 @@ impl<K: Takes> Takes for Map<K> {
 /// Headers of a request. Their values are never shown.
 pub(super) struct Headers;
 
-/// Headers that the request's framing decides.
-const OURS: [&str; 7] =
-    ["connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
 /// Headers whose value is a secret.
 const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
 
@@ -243,23 +251,19 @@ impl Takes for Headers {
             let name: &str = key.get_ref();
             let lower = name.to_ascii_lowercase();
             let shown = printable(name, 60);
-            let problem = if !is_token(name) {
-                Some((
-                    format!("`{shown}` is no name of a header"),
-                    "letters, digits and `-`, such as `X-Api-Key`".to_owned(),
-                ))
-            } else if OURS.contains(&lower.as_str()) {
-                Some((format!("the header `{shown}` is set by `uptime` itself"), "leave it out".to_owned()))
+            let problem = if let Err(wrong) = request::header_name(name) {
+                let what = if wrong == HeaderName::Ours { "the header " } else { "" };
+                Some((format!("{what}`{shown}` {}", wrong.problem()), wrong.hint()))
             } else if !seen.insert(lower.clone()) {
                 Some((
                     format!("the header `{shown}` is there twice"),
-                    "the case of its letters makes no difference: remove one".to_owned(),
+                    "the case of its letters makes no difference: remove one",
                 ))
             } else {
                 None
             };
             if let Some((message, hint)) = problem {
-                notes.error(key.span(), message, Some(hint));
+                notes.error(key.span(), message, Some(hint.to_owned()));
                 whole = false;
             }
             let secret = SECRET.contains(&lower.as_str());
@@ -270,14 +274,6 @@ impl Takes for Headers {
         }
         whole.then_some(headers).ok_or(Refusal::Reported)
     }
-}
-
-/// RFC 9110's `token`.
-fn is_token(name: &str) -> bool {
-    let rest = "!#$%&'*+-.^_`|~";
-    !name.is_empty()
-        && name.len() <= 100
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || rest.contains(c))
 }
 
 /// A header's value: RFC 9110's `field-value`.
@@ -300,8 +296,9 @@ impl Takes for HeaderValue {
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
-        if text.len() > 8_000 || text.chars().any(|c| c.is_control() && c != '\t') {
-            let message = format!("the header `{}` is longer than 8000 bytes or has a line break", item.key);
+        if !request::is_header_value(text) {
+            let message =
+                format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
             return Err(Refusal::Value(message, Some("a header's value is one line".into())));
         }
         Ok(text.to_owned())

@@ -126,9 +126,13 @@ impl<'n, 't> Table<'n, 't> {
         table.into_iter().flatten().map(|(name, _)| name.get_ref().clone().into_owned()).collect()
     }
 
-    /// Where a key's value is.
+    /// Where a key's value is; `expect.status` is a key of the table `expect`.
     pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
-        self.entries?.get(key).map(Spanned::span)
+        let item = match key.split_once('.') {
+            Some((table, key)) => self.entries?.get(table)?.get_ref().as_table()?.get(key)?,
+            None => self.entries?.get(key)?,
+        };
+        Some(item.span())
     }
 
     /// An error about what a key of the file says, which by itself is right.

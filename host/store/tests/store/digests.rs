@@ -12,7 +12,7 @@ use uptime_store::failed::Selection;
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Notice};
 use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::{NOTIFICATIONS, Store};
-use uptime_tests::{Rng, Seed, TestDatabase};
+use uptime_tests::{Seed, TestDatabase};
 
 const INCIDENTS: i64 = 8;
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Connection;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
-use uptime_core::event::{Event, EventType};
+use uptime_core::event::{Event, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::{BusyMoment, Told};
@@ -373,7 +373,10 @@ async fn who_keeps_dead_rows_is_named() {
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     let monitor: i64 = database.value("SELECT id FROM monitors").parse().expect("an id");
     let cause = crate::down().failure.expect("it is down");
-    transaction.open_incident(MonitorId(monitor), Timestamp::now(), 1, &cause).await.expect("it writes");
+    transaction
+        .open_incident(MonitorId(monitor), Severity::Down, Timestamp::now(), 1, &cause)
+        .await
+        .expect("it writes");
     let oldest = store.dead_rows().await.expect("a look").oldest.expect("there is one");
     let Holder::Session { pid, application, state } = &oldest.holder else { panic!("{oldest:?}") };
     assert_eq!((application.as_str(), state.as_str()), ("uptime", "idle in transaction"));

@@ -3,12 +3,13 @@
 use crate::{event, finished_checks, store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
+use uptime_core::announcement::Standing;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::event::EventType;
+use uptime_core::event::{EventType, Severity};
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
 use uptime_store::queue::Claim;
-use uptime_store::results::{FinishedCheck, ResultsTransaction};
+use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction, notice};
 use uptime_tests::TestDatabase;
 
 /// What a batch writes.
@@ -28,16 +29,24 @@ async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>
         let Some(locked) = transaction.state_of(&check) else { continue };
         let cause = check.report.failure.clone().expect("it is down");
         let incident = transaction
-            .open_incident(check.monitor.id, check.started_at, 1, &cause)
+            .open_incident(check.monitor.id, Severity::Down, check.started_at, 1, &cause)
             .await
             .expect("an incident");
         for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
-            transaction.notify(channel.id, &event(EventType::Down, incident)).await.expect("a notification");
+            transaction.notify(notice(channel.id, event(EventType::Down, incident), 0));
         }
-        let state =
-            State { status: Status::Down, since: Some(check.started_at), failures: 1, ..locked.state };
-        transaction.record(check, state, Some(incident), None);
+        let (status, severity) = (Status::Down, Some(Severity::Down));
+        let since = Some(check.started_at);
+        let standing = Standing { told: severity, ..locked.standing };
+        let state = State { status, severity, since, failures: 1, ..locked.state };
+        let judged = Judged { state, standing, incident: Some(incident), recheck_after: None };
+        transaction.record(check, judged);
     }
+}
+
+/// A check that changes nothing.
+fn unmoved(LockedState { state, standing, incident, .. }: LockedState) -> Judged {
+    Judged { state, standing, incident, recheck_after: None }
 }
 
 async fn two_down() -> (TestDatabase, Store, Vec<FinishedCheck>) {
@@ -67,8 +76,9 @@ async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
     checks[1].report.failure = None;
     let mut transaction = begin(&store, &checks).await;
     for check in checks {
-        let state = transaction.state_of(&check).expect("the lease is ours").state;
-        transaction.record(check, State { status: Status::Up, ..state }, None, None);
+        let locked = transaction.state_of(&check).expect("the lease is ours");
+        let state = State { status: Status::Up, ..locked.state.clone() };
+        transaction.record(check, Judged { state, ..unmoved(locked) });
     }
     transaction.commit().await.expect("a commit");
     let kept = "SELECT string_agg(concat_ws(' ', outcome, degraded, class, evidence->>'expected', evidence->'hops'->0->>'address'), '|'
@@ -118,8 +128,14 @@ async fn no_monitor_has_two_open_incidents() {
     let mut transaction = begin(&store, &checks).await;
     let cause = checks[0].report.failure.clone().expect("it is down");
     let monitor = checks[0].monitor.id;
-    transaction.open_incident(monitor, Timestamp::UNIX_EPOCH, 1, &cause).await.expect("the first");
-    transaction.open_incident(monitor, Timestamp::UNIX_EPOCH, 1, &cause).await.expect_err("the second");
+    transaction
+        .open_incident(monitor, Severity::Down, Timestamp::UNIX_EPOCH, 1, &cause)
+        .await
+        .expect("the first");
+    transaction
+        .open_incident(monitor, Severity::Down, Timestamp::UNIX_EPOCH, 1, &cause)
+        .await
+        .expect_err("the second");
 }
 
 #[tokio::test]
@@ -132,8 +148,8 @@ async fn a_recheck_comes_before_the_next_slot_or_not_at_all() {
     let far = checks[1].monitor.id;
     let mut transaction = begin(&store, &checks).await;
     for check in checks {
-        let state = transaction.state_of(&check).expect("ours").state;
-        transaction.record(check, state, None, Some(Duration::from_secs(10)));
+        let judged = unmoved(transaction.state_of(&check).expect("ours"));
+        transaction.record(check, Judged { recheck_after: Some(Duration::from_secs(10)), ..judged });
     }
     transaction.commit().await.expect("a commit");
     assert_eq!(database.value("SELECT string_agg(subject::text, ',') FROM jobs"), far.to_string());
@@ -158,8 +174,8 @@ async fn a_chain_goes_on_until_its_end() {
         let job = crate::claim(&store, uptime_store::MONITOR_CHECKS, 1).await.remove(0);
         let check = FinishedCheck { claim: job.claim, ..checks[0].clone() };
         let mut transaction = begin(&store, std::slice::from_ref(&check)).await;
-        let state = transaction.state_of(&check).expect("ours").state;
-        transaction.record(check, state, None, None);
+        let judged = unmoved(transaction.state_of(&check).expect("ours"));
+        transaction.record(check, judged);
         transaction.commit().await.expect("a commit");
         assert_eq!(database.value("SELECT count(*) FROM jobs"), waiting, "chain until {until}");
         assert_eq!(

@@ -7,7 +7,7 @@ use super::super::values::{Address, Status};
 use super::tls::{self, certificate_days, tls_version};
 use super::values::{Condition, Credentials, Proxy, Regex, Size};
 use super::{Frame, latency};
-use crate::monitor::{HttpExpect, HttpSpec, HttpVersion, HttpVersions, IpFamily};
+use crate::monitor::{HttpExpect, HttpSpec, HttpVersion, HttpVersions};
 use crate::secret::SecretRef;
 use crate::target;
 use std::collections::BTreeMap;
@@ -70,15 +70,15 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         expect,
         ..defaults?
     };
-    compare(table, &spec);
+    useless(table, &spec);
     Some(spec)
 }
 
 /// As for a target of the command line ([`target::http`]).
 const REDIRECTS: u8 = 5;
 
-/// Says which keys contradict each other, or make each other useless.
-fn compare(table: &mut Table<'_, '_>, spec: &HttpSpec) {
+/// Says which keys make each other useless.
+fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
     if spec.url.scheme() == "http" && spec.redirects == 0 {
         for key in tls::KEYS {
             table.advise(
@@ -104,13 +104,6 @@ fn compare(table: &mut Table<'_, '_>, spec: &HttpSpec) {
             );
         }
     }
-    if spec.reuse && spec.lookup.ip == IpFamily::All {
-        table.complain(
-            "reuse",
-            "`reuse` keeps one connection, and `ip = \"all\"` asks for one to each address".into(),
-            "leave one of the two out",
-        );
-    }
     let in_header = has_authorization(&spec.headers);
     if spec.auth.is_some() && in_header {
         table.advise(
@@ -124,30 +117,6 @@ fn compare(table: &mut Table<'_, '_>, spec: &HttpSpec) {
             "url",
             "the user in `url` has no use: `auth` wins over it".into(),
             "leave the user out of `url`",
-        );
-    }
-    let asserts_body = |expect: &HttpExpect| {
-        let texts = !expect.body_contains.is_empty() || !expect.body_matches.is_empty();
-        texts || !expect.json.is_empty()
-    };
-    if spec.method == "HEAD" && asserts_body(&spec.expect) {
-        table.complain(
-            "method",
-            "`method` is `HEAD`, whose answer has no body, and `expect` asks for something in it".into(),
-            "write `method = \"GET\"`, or expect nothing of the body",
-        );
-    }
-    let spoken = |version: &HttpVersion| match spec.versions {
-        HttpVersions::Auto => true,
-        HttpVersions::Http1 => *version != HttpVersion::Http2,
-        HttpVersions::Http2 => *version == HttpVersion::Http2,
-    };
-    let wanted = &spec.expect.http_version;
-    if !wanted.is_empty() && !wanted.iter().any(spoken) {
-        table.complain(
-            "http_version",
-            "`http_version` speaks no version that `http_version` in `expect` wants".into(),
-            "make them agree, or leave one of the two out",
         );
     }
 }
@@ -206,21 +175,10 @@ fn expect(table: &mut Table<'_, '_>, frame: &Frame) -> HttpExpect {
     let tls_version = tls_version(table);
     let certificate_days = certificate_days(table);
     let (latency_below, degraded_above) = latency(table, frame, "the whole check");
-    let body_contains = body_contains.unwrap_or_default();
-    let body_not_contains = body_not_contains.unwrap_or_default();
-    // Whatever has the first of two has also what is part of it.
-    let both = body_not_contains.iter().find(|no| body_contains.iter().any(|yes| yes.contains(no.as_str())));
-    if both.is_some() {
-        table.complain(
-            "body_not_contains",
-            "`body_not_contains` refuses what `body_contains` asks for".into(),
-            "take it out of one of the two",
-        );
-    }
     HttpExpect {
         status: status.unwrap_or(defaults.status),
-        body_contains,
-        body_not_contains,
+        body_contains: body_contains.unwrap_or_default(),
+        body_not_contains: body_not_contains.unwrap_or_default(),
         body_matches: body_matches.unwrap_or_default(),
         json: json.unwrap_or_default(),
         headers: headers.unwrap_or_default(),

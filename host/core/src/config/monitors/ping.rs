@@ -43,13 +43,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec>
         never_reached(table, frame, key, limit);
         limit
     });
-    if let Some(degraded) = loss_degraded.filter(|degraded| *degraded >= loss_below) {
-        table.complain(
-            "loss_degraded",
-            format!("`loss_degraded` is `{degraded}`, and from `loss_below`, `{loss_below}`, on it is down"),
-            "a target is degraded before it is down: make `loss_degraded` the smaller one",
-        );
-    }
     let sending = spacing * u32::from(count.saturating_sub(1));
     if sending >= frame.timeout {
         let key = if table.span_of("spacing").is_some() { "spacing" } else { "count" };

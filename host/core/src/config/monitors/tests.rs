@@ -234,8 +234,8 @@ fn keys_that_contradict_each_other_are_named_both() {
             "verify = false",
             "warning: `verify = false`: whoever is on the way can answer in the target's place",
         ),
-        (web, "client_key = { file = \"k\" }", "error: `client_key` needs `client_certificate`"),
-        (web, "client_certificate = \"c\"", "error: `client_certificate` needs `client_key`"),
+        (web, "client_key = { file = \"/k\" }", "error: `client_key` needs `client_certificate`"),
+        (web, "client_certificate = \"/c\"", "error: `client_certificate` needs `client_key`"),
         (
             web,
             "reuse = true\nip = \"all\"",
@@ -249,7 +249,7 @@ fn keys_that_contradict_each_other_are_named_both() {
         (
             web,
             "method = \"HEAD\"\nexpect = { json = \"$ exists\" }",
-            "error: `method` is `HEAD`, whose answer has no body, and `expect` asks for something in it",
+            "error: `method` is `HEAD`, whose answer has no body, and `json` asks for something in it",
         ),
         (
             web,
@@ -278,12 +278,37 @@ fn keys_that_contradict_each_other_are_named_both() {
         ),
         (
             plain,
-            "ca = \"c\"",
+            "ca = \"/c\"",
             "warning: `ca` has no use: `url` is plain `http`, and with `redirects = 0` it stays so",
+        ),
+        (
+            web,
+            "expect = { final_url = \"https://a.example/end\" }\nredirects = 0",
+            "error: `final_url` is another place than `url`, and `redirects` is `0`: nothing leads there",
+        ),
+        (
+            plain,
+            "expect = { http_version = \"2\" }",
+            "error: `http_version` in `expect` wants HTTP/2, which without TLS is spoken only when asked for",
+        ),
+        (
+            "type = \"tcp\"\nhost = \"192.0.2.1\"\nport = 25\n",
+            "ip = \"6\"",
+            "error: `ip` is `6`, and `host` is an IPv4 address",
+        ),
+        (
+            web,
+            "ca = \"own-ca.pem\"",
+            "error: `ca` takes an absolute path such as `/etc/ssl/own-ca.pem`, not `own-ca.pem`",
+        ),
+        (
+            web,
+            "client_certificate = \"/c\"\nclient_key = { file = \"k\" }",
+            "error: `client_key` takes an absolute path in `file`",
         ),
         (port, "tls = false\nstarttls = \"imap\"", "error: `tls = false`, and `starttls` asks for TLS"),
         (port, "certificate_days = 21", "error: `certificate_days` has no use without TLS"),
-        (port, "ca = \"c\"", "error: `ca` has no use without TLS"),
+        (port, "ca = \"/c\"", "error: `ca` has no use without TLS"),
         (
             echo,
             "loss_degraded = 50\nloss_below = 50",
@@ -312,7 +337,7 @@ fn keys_that_contradict_each_other_are_named_both() {
 #[test]
 fn keys_that_go_together_are_let_alone() {
     for text in [
-        "type = \"http\"\nurl = \"http://a.example/\"\nca = \"c\"",
+        "type = \"http\"\nurl = \"http://a.example/\"\nca = \"/c\"",
         "type = \"http\"\nurl = \"https://a.example/\"\nexpect = { body_contains = \"ok\", body_not_contains = \"not ok\" }",
         "type = \"http\"\nurl = \"https://a.example/\"\nhttp_version = \"1.1\"\nexpect = { http_version = [\"1.0\", \"2\"] }",
         "type = \"tcp\"\nhost = \"a.example\"\nport = 25\ntls = true\nstarttls = \"smtp\"",

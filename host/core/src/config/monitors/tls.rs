@@ -2,9 +2,9 @@
 
 use super::super::references::Reference;
 use super::super::table::Table;
-use super::super::takes::{Boolean, Choice, Text};
+use super::super::takes::{Boolean, Choice};
 use super::super::values::Hostname;
-use super::values::{Days, Pem};
+use super::values::{Days, FilePath, Pem};
 use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 /// Those of [`read`].
@@ -12,7 +12,6 @@ pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "clien
 
 /// How TLS is spoken.
 pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
-    let path = |example| Text { most: 4_000, example };
     let verify = table.or(
         "verify",
         "A certificate that is not trusted is a failure; `false`: it is only told of.",
@@ -21,15 +20,15 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     );
     let ca = table.optional(
         "ca",
-        "A PEM file with the authorities that are trusted.",
+        "A PEM file with the authorities that are trusted; each worker reads its own machine's.",
         "this machine's",
-        &path("/etc/ssl/own-ca.pem"),
+        &FilePath { example: "/etc/ssl/own-ca.pem" },
     );
     let certificate = table.optional(
         "client_certificate",
         "A PEM file with the certificate that we show.",
         "none",
-        &path("/etc/ssl/client.pem"),
+        &FilePath { example: "/etc/ssl/client.pem" },
     );
     let key = table.optional(
         "client_key",
@@ -47,22 +46,20 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
         table.advise(
             "verify",
             "`verify = false`: whoever is on the way can answer in the target's place".into(),
-            "for an authority of your own, write `ca = \"path\"`",
+            "for an authority of your own, write `ca = \"/etc/ssl/own-ca.pem\"`",
         );
     }
     for (there, missing, example) in [
-        ("client_certificate", "client_key", "client_key = { file = \"path\" }"),
-        ("client_key", "client_certificate", "client_certificate = \"path\""),
+        ("client_certificate", "client_key", "client_key = { file = \"/etc/ssl/client.key\" }"),
+        ("client_key", "client_certificate", "client_certificate = \"/etc/ssl/client.pem\""),
     ] {
         if let Some(span) = table.span_of(there).filter(|_| table.span_of(missing).is_none()) {
             let message = format!("`{there}` needs `{missing}`");
             table.notes.missing(span, message, Some(format!("add `{example}`")));
         }
     }
-    let client = certificate
-        .zip(key)
-        .map(|(certificate, key)| ClientIdentity { certificate: certificate.into(), key });
-    TlsSpec { verify, ca: ca.map(Into::into), client, server_name }
+    let client = certificate.zip(key).map(|(certificate, key)| ClientIdentity { certificate, key });
+    TlsSpec { verify, ca, client, server_name }
 }
 
 /// The lowest version that will do.

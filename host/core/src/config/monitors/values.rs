@@ -1,20 +1,21 @@
 //! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
 
 use super::super::diagnostic::Notes;
-use super::super::references::Reference;
+use super::super::references::{FROM_THE_ROOT, Reference};
 use super::super::takes::{Integer, Item, Refusal, Takes, Text, nearest, quoted, read_value};
 use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
+use crate::monitor::request;
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
 use crate::target::name_server;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use url::Url;
 
 /// A table that is a value: one of its keys that is none is an error.
 struct Inner<'t> {
@@ -186,6 +187,28 @@ impl Takes for Credentials {
     }
 }
 
+/// A file that each check reads.
+pub(super) struct FilePath {
+    pub(super) example: &'static str,
+}
+
+impl Takes for FilePath {
+    type Value = PathBuf;
+
+    fn words(&self) -> String {
+        format!("an absolute path such as `{}`", self.example)
+    }
+
+    fn example(&self) -> String {
+        quoted(self.example)
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<PathBuf, Refusal> {
+        let path = PathBuf::from(Text { most: 4_000, example: self.example }.parse(item, notes)?);
+        if path.is_absolute() { Ok(path) } else { Err(Refusal::Form(Some(FROM_THE_ROOT.into()))) }
+    }
+}
+
 /// A key as PEM, which is better not in the file.
 pub(super) struct Pem;
 
@@ -225,11 +248,7 @@ impl Takes for Days {
     type Value = CertificateDays;
 
     fn words(&self) -> String {
-        "a number of days, `{ warning = 21, critical = 7 }` or `false`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {DAYS_MOST}"))
+        format!("a number of days up to {DAYS_MOST}, `{{ warning = 21, critical = 7 }}` or `false`")
     }
 
     fn example(&self) -> String {
@@ -396,16 +415,7 @@ impl Takes for Proxy {
                 Refusal::Form(Some(hint.to_owned()))
             }
         };
-        let url = Url::parse(text).map_err(|_| refuse("it begins with `http://` or `socks5://`"))?;
-        if !matches!(url.scheme(), "http" | "socks5") {
-            return Err(refuse("it begins with `http://` or `socks5://`"));
-        }
-        if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none() {
-            return Err(refuse("a host and a port come after `://`"));
-        }
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(refuse("nothing comes after the port"));
-        }
+        let url = request::proxy(text).map_err(refuse)?;
         if url.password().is_some() {
             let message = format!("`{}` has a password in it", item.key);
             let hint = format!("move it to the environment: `{} = {{ env = \"NAME\" }}`", item.key);

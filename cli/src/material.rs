@@ -1,0 +1,169 @@
+//! The PEM files that a check would read, looked at beforehand for whoever asks whether the settings are right.
+//!
+//! The checks themselves read them anew and are inconclusive when they can't: here nothing is kept, and no key is shown.
+
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::io::{self, Read as _};
+use std::path::Path;
+use uptime_check::secrets::{self, SecretError};
+use uptime_core::monitor::{ClientIdentity, TlsSpec};
+
+/// As much as the checks read of a file of certificates.
+const FILE_MAX_BYTES: u64 = 1024 * 1024;
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub struct Problem {
+    /// The setting that names it, as the configuration calls it.
+    pub key: &'static str,
+    pub message: String,
+    pub hint: String,
+}
+
+impl Problem {
+    fn new(key: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { key, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// What is wrong with the files that `spec` names, here and now.
+pub fn problems(spec: &TlsSpec) -> Vec<Problem> {
+    let ca = spec.ca.as_deref().and_then(|path| authorities(path).err());
+    let client = spec.client.as_ref().and_then(|client| identity(client).err());
+    ca.into_iter().chain(client).collect()
+}
+
+fn authorities(path: &Path) -> Result<(), Problem> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates("ca", path)? {
+        roots.add(authority).map_err(|error| {
+            let message =
+                format!("the file `{}` has a certificate that can't be read: {error}", path.display());
+            Problem::new("ca", message, "leave that certificate out of the file")
+        })?;
+    }
+    Ok(())
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let shown = path.display();
+    let bytes = read(path).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "correct the path, or write the file",
+            io::ErrorKind::PermissionDenied => "let the user read it who runs the checks",
+            _ => "name a file with certificates alone",
+        };
+        Problem::new(key, format!("the file `{shown}` can't be read: {error}"), hint)
+    })?;
+    let form = "it has certificates between `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----`";
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(Problem::new(key, format!("the file `{shown}` has no certificate in PEM form"), form))
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(Problem::new(key, format!("the file `{shown}` is no PEM file: {error}"), form)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked before it is opened: opening a pipe that nobody writes to would never return.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let length = std::fs::File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if length as u64 > FILE_MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn identity(client: &ClientIdentity) -> Result<(), Problem> {
+    let chain = certificates("client_certificate", &client.certificate)?;
+    let problem = |message: &str, hint: &str| Problem::new("client_key", message, hint);
+    let pem = match secrets::resolve(&client.key) {
+        Ok(pem) => pem,
+        // The environment of whoever runs the checks is another.
+        Err(SecretError::NotSet { .. }) => return Ok(()),
+        Err(error) => return Err(problem(&error.to_string(), &error.hint())),
+    };
+    // What the reader says could quote a line of the key.
+    let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| {
+        if pem.expose().contains("ENCRYPTED") {
+            problem("the key has a passphrase", "write it without one: `openssl pkey -in KEY -out PLAIN`")
+        } else {
+            problem("it is no key in PEM form", "it begins with `-----BEGIN PRIVATE KEY-----`")
+        }
+    })?;
+    match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(problem(
+            &format!("the key is not that of the certificate in `{}`", client.certificate.display()),
+            "name the two that belong together",
+        )),
+        Err(error) => Err(problem(
+            &format!("the key can't be used: {error}"),
+            "RSA of 2048 bits, P-256, P-384 and Ed25519 can",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
+    use uptime_core::secret::SecretRef;
+
+    fn said(spec: &TlsSpec) -> Vec<(&'static str, String)> {
+        problems(spec).into_iter().map(|problem| (problem.key, problem.message)).collect()
+    }
+
+    #[test]
+    fn files_are_right_or_named_with_what_is_wrong() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            path
+        };
+        let Made { cert, signing_key: key } =
+            generate_simple_self_signed(["a.example".into()]).expect("a pair");
+        let other = generate_simple_self_signed(["b.example".into()]).expect("a pair").signing_key;
+        let pem = file("own.pem", &cert.pem());
+        let spec = |ca: &Path, key: SecretRef| TlsSpec {
+            ca: Some(ca.to_owned()),
+            client: Some(ClientIdentity { certificate: pem.clone(), key }),
+            ..TlsSpec::default()
+        };
+        let literal = |text: &str| SecretRef::Literal(text.into());
+        assert_eq!(said(&spec(&pem, literal(&key.serialize_pem()))), []);
+        // Whoever runs the checks may have it.
+        assert_eq!(said(&spec(&pem, SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() })), []);
+
+        let of_key = |key: &str| said(&spec(&pem, literal(key)));
+        let mixed = format!("the key is not that of the certificate in `{}`", pem.display());
+        assert_eq!(of_key(&other.serialize_pem()), [("client_key", mixed)]);
+        assert_eq!(of_key("secret"), [("client_key", "it is no key in PEM form".to_owned())]);
+        let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        assert_eq!(of_key(locked), [("client_key", "the key has a passphrase".to_owned())]);
+
+        let broken = file("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        for (path, problem) in [
+            (folder.path().to_owned(), "can't be read: it is not a regular file"),
+            (file("text.pem", "text"), "has no certificate in PEM form"),
+            (broken, "has a certificate that can't be read: "),
+        ] {
+            let found = said(&spec(&path, literal(&key.serialize_pem())));
+            let begins = format!("the file `{}` {problem}", path.display());
+            assert!(
+                matches!(found.as_slice(), [("ca", message)] if message.starts_with(&begins)),
+                "{found:?}"
+            );
+        }
+    }
+}
