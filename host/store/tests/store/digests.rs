@@ -216,7 +216,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
         );
         assert!(left.is_empty(), "{left:?}");
         let rows = database.query(
-            "SELECT id::text, incident_id::text, state FROM notifications WHERE NOT is_digest ORDER BY id",
+            "SELECT n.id::text, incident_id::text, state FROM notifications n WHERE NOT is_digest ORDER BY n.id",
         );
         let mut last_of: HashMap<String, usize> = HashMap::new();
         for row in rows {
