@@ -150,7 +150,7 @@ fn next_of(told: i32) -> (EventType, i32) {
 async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
     let seed = Seed::of("digests", "UPTIME_TORTURE_SEED");
     let mut rng = seed.rng();
-    for _ in 0..12 {
+    for _ in 0..6 {
         let (database, store) = installation(rng.u32(1..4)).await;
         let mut told: HashMap<i64, i32> = HashMap::new();
         // What arrived, in order: notifications that are no digests.
@@ -230,5 +230,5 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
             *before = first;
         }
     }
-    seed.say("12 histories of digests");
+    seed.say("6 histories of digests");
 }
