@@ -1,12 +1,16 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
 mod check;
+mod incident;
 mod maintenance;
+mod notification;
 mod plugin;
 mod queue;
 
 pub use check::CheckArgs;
+pub use incident::{IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
+pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
@@ -100,12 +104,15 @@ pub enum Command {
     /// Look at channels and try them
     #[command(subcommand)]
     Channel(ChannelCommand),
-    /// Look at incidents
+    /// Look at incidents, and take care of them
     #[command(subcommand)]
     Incident(IncidentCommand),
     /// Keep quiet about monitors for a while, or again and again
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),
+    /// Look at notifications and their tries, and try them again
+    #[command(subcommand)]
+    Notification(NotificationCommand),
     /// Write notifier plugins, add them, look at them, and say which are trusted
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -268,19 +275,6 @@ pub enum ChannelCommand {
         /// Print the request, secrets masked, and send nothing
         #[arg(long)]
         dry_run: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum IncidentCommand {
-    /// Incidents, the newest first
-    List {
-        /// Only those that have not ended
-        #[arg(long)]
-        open: bool,
-        /// At most so many
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
     },
 }
 

@@ -9,6 +9,7 @@ mod help;
 mod incident;
 mod maintenance;
 mod monitor;
+mod notification;
 mod plugin;
 mod queue;
 mod schedule;
@@ -22,6 +23,7 @@ use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
 use crate::settings;
+use uptime_core::check::printable;
 
 /// Runs the command that was asked for.
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
@@ -36,8 +38,9 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Queue(command) => queue::run(&global, command, printer).await,
         Command::Monitor(command) => monitor::run(&global, &command, printer).await,
         Command::Channel(command) => channel::run(&global, command, printer).await,
-        Command::Incident(command) => incident::run(&global, &command, printer).await,
         Command::Maintenance(command) => maintenance::run(&global, command, printer).await,
+        Command::Incident(command) => incident::run(&global, command, printer).await,
+        Command::Notification(command) => notification::run(&global, command, printer).await,
         Command::Plugin(command) => plugin::run(&global, command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,
@@ -53,4 +56,32 @@ async fn open(global: &Global, printer: &Printer) -> Result<Database, CommandErr
     let file = file::read(global, &notifiers).await?;
     let choice = settings::database(global, file.as_ref())?;
     Database::open(choice, 2, printer, true).await
+}
+
+/// The way out for a name that there is not: the nearest one, and which there are.
+fn near(wrong: &str, known: &[String]) -> String {
+    let all = match known {
+        [] => "there is none: write one into the file, then `uptime apply`".to_owned(),
+        known if known.len() > NAMES_MAX => format!("there are {}", known.len()),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(wrong, name), name));
+    match distances.min_by_key(|(distance, _)| *distance) {
+        Some((distance, name)) if distance <= name.len().min(wrong.len()) / 3 => {
+            format!("did you mean `{name}`? {all}")
+        }
+        _ => all,
+    }
+}
+
+/// So many names are listed.
+const NAMES_MAX: usize = 20;
+
+/// A name that there is not is a slip of the keys: an empty answer would say something else.
+fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError> {
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let error = format!("there is no {kind} `{}`", printable(name, 100));
+    Err(CommandError::new(Exit::Usage, error).hint(near(name, known)))
 }

@@ -14,6 +14,8 @@ pub const LOG: &str = "UPTIME_LOG";
 pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
 /// Where systemd is told how a process is.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// Who sits at the terminal, the first that is set.
+pub const WHO: &[&str] = &["SUDO_USER", "USER", "LOGNAME"];
 
 /// Each with a line for people.
 pub const ALL: &[(&str, &str)] = &[
@@ -28,6 +30,9 @@ pub const ALL: &[(&str, &str)] = &[
     (LOG_FORMAT, "text or json"),
     (NOTIFY_SOCKET, "set by systemd: where a process that runs on says that it is ready, and alive"),
     ("WATCHDOG_USEC", "set by systemd: they say that they are alive four times in so many microseconds"),
+    ("SUDO_USER", "who does something to an incident, where `--by` does not say so"),
+    ("USER", "the same, without SUDO_USER"),
+    ("LOGNAME", "the same, without USER"),
     ("NO_COLOR", "no colours, when set and not empty"),
     ("CLICOLOR_FORCE", "colours in a pipe too, when set and not 0"),
 ];

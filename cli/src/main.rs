@@ -17,6 +17,7 @@ mod plugins;
 mod settings;
 mod signals;
 mod watchdog;
+mod who;
 
 use clap::Parser as _;
 use exit::Exit;

@@ -331,6 +331,26 @@ fn aligned_line(row: &[Cell], widths: &[usize]) -> String {
     line
 }
 
+/// `text` after a prefix that takes `before` columns: on as many lines of the terminal as it needs, all of them beside the
+/// first. A word that is longer than a line is left to the terminal.
+pub fn beside(before: usize, text: &str) -> String {
+    let room = line_width().saturating_sub(before).max(CUT_LEAST);
+    let (mut all, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let width = console::measure_text_width(word);
+        if used > 0 && used + 1 + width > room {
+            let _ = write!(all, "\n{}", " ".repeat(before));
+            used = 0;
+        } else if used > 0 {
+            all.push(' ');
+            used += 1;
+        }
+        all.push_str(word);
+        used += width;
+    }
+    all
+}
+
 /// Of a cell that is cut to its line, at least so much is shown, even if it wraps.
 const CUT_LEAST: usize = 20;
 

@@ -6,13 +6,8 @@ use serde_json::Value;
 const FILE: &str = "[monitors.shop]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\ngroup = \"web\"\nchannels = []\n\n\
                     [monitors.blog]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\nchannels = []\n";
 
-fn json(installation: &Installation, arguments: &[&str]) -> Value {
-    let output = installation.command([]).args(arguments).arg("--json").assert().success();
-    serde_json::from_slice(&output.get_output().stdout).expect("JSON")
-}
-
 fn states(installation: &Installation) -> Vec<(String, String)> {
-    let monitors = json(installation, &["monitor", "list"]);
+    let monitors = installation.json(["monitor", "list"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let monitors = monitors["monitors"].as_array().expect("a list").iter();
     monitors.map(|monitor| (text(&monitor["name"]), text(&monitor["state"]))).collect()
@@ -29,7 +24,7 @@ fn a_monitor_in_a_window_says_so_until_it_is_over() {
         .success()
         .stdout("move\tadded\n");
     assert_eq!(states(&installation), [is("blog", "unknown"), is("shop", "maintenance")]);
-    let listed = json(&installation, &["maintenance", "list"]);
+    let listed = installation.json(["maintenance", "list"]);
     let window = &listed["maintenance"][0];
     assert_eq!((window["state"].as_str(), window["source"].as_str()), (Some("on"), Some("command-line")));
     installation

@@ -1,49 +1,127 @@
-//! `uptime incident`: what went down, and when it was back.
+//! `uptime incident`: what went down, when it was back, and what people do about it. A file for each kind of question.
+
+mod deeds;
+mod story;
 
 use crate::args::{Global, IncidentCommand};
-use crate::commands::open;
+use crate::commands::{open, require};
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Entry, Printer, rfc3339, span, state_style};
-use serde_json::json;
-use uptime_store::reading::IncidentSummary;
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339, span};
+use crate::who::who;
+use anstyle::Style;
+use serde_json::{Value, json};
+use uptime_core::incident::Deed;
+use uptime_store::Store;
+use uptime_store::reading::{IncidentFilter, IncidentSummary};
 
-pub async fn run(
-    global: &Global,
-    command: &IncidentCommand,
+pub async fn run(global: &Global, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let database = open(global, printer).await?;
+    let outcome = answer(&database.store, command, printer).await;
+    database.close().await;
+    outcome
+}
+
+async fn answer(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    let (ids, deed, by, note) = match command {
+        IncidentCommand::List { open, monitor, limit } => {
+            let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
+            return list(store, filter, limit, printer).await;
+        }
+        IncidentCommand::Show { id } => return story::show(store, id, printer).await,
+        IncidentCommand::Ack { which, lasting, until_recovery: _, by } => {
+            (which.ids, Deed::Acknowledge { lasting }, by.by, by.note)
+        }
+        IncidentCommand::Unack { which, by } => (which.ids, Deed::Unacknowledge, by.by, by.note),
+        IncidentCommand::Mute { which, by } => (which.ids, Deed::Mute, by.by, by.note),
+        IncidentCommand::Unmute { which, by } => (which.ids, Deed::Unmute, by.by, by.note),
+        IncidentCommand::Resolve { which, by } => (which.ids, Deed::Resolve, by.by, by.note),
+        IncidentCommand::Comment { id, text, by } => (vec![id], Deed::Comment, by, Some(text)),
+    };
+    deeds::run(store, ids, deed, &who(by)?, note.as_deref(), printer).await
+}
+
+async fn list(
+    store: &Store,
+    filter: IncidentFilter<'_>,
+    limit: i64,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let IncidentCommand::List { open: open_only, limit } = *command;
-    let database = open(global, printer).await?;
-    let incidents = database.store.incidents(open_only, limit).await;
-    database.close().await;
-    let entries = incidents?.iter().map(|incident| entry(incident, printer)).collect();
-    printer.list("incidents", &["id", "state", "monitor", "started", "lasted", "cause"], entries);
+    if let Some(monitor) = filter.monitor {
+        require("monitor", monitor, &store.monitor_names().await?)?;
+    }
+    let incidents = store.incidents(filter, limit).await?;
+    let entries = incidents
+        .iter()
+        .map(|incident| Entry { json: json(incident), cells: cells(incident, printer) })
+        .collect();
+    let headers = ["id", "state", "severity", "monitor", "started", "lasted", "ack", "cause"];
+    printer.list("incidents", &headers, entries);
+    match incidents.as_slice() {
+        [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
+        [] => {}
+        [incident, ..] => {
+            printer.hint(&format!("`uptime incident show {}` tells the whole story", incident.id))
+        }
+    }
     Ok(Exit::Ok)
 }
 
-fn entry(incident: &IncidentSummary, printer: &Printer) -> Entry {
-    let state = if incident.ended_at.is_none() { "open" } else { "resolved" };
-    let lasted = incident
-        .ended_at
-        .map_or("–".into(), |end| span(end.duration_since(incident.started_at).as_secs().unsigned_abs()));
-    Entry {
-        json: json!({
-            "id": incident.id,
-            "monitor": incident.monitor,
-            "state": state,
-            "severity": incident.severity,
-            "cause": incident.cause,
-            "started_at": rfc3339(incident.started_at),
-            "ended_at": incident.ended_at.map(rfc3339),
-            "acknowledged_by": incident.acknowledged_by,
-        }),
-        cells: vec![
-            incident.id.to_string().into(),
-            Cell::styled(state, state_style(if state == "open" { "down" } else { "up" })),
-            incident.monitor.as_str().into(),
-            printer.time(Some(incident.started_at)).into(),
-            lasted.into(),
-            incident.cause.as_str().into(),
-        ],
+fn json(incident: &IncidentSummary) -> Value {
+    let (acknowledged, muted) = (incident.acknowledged.as_ref(), incident.muted.as_ref());
+    json!({
+        "id": incident.id,
+        "monitor": incident.monitor,
+        "state": state(incident),
+        "severity": incident.severity,
+        "cause": incident.cause,
+        "started_at": rfc3339(incident.started_at),
+        "ended_at": incident.ended_at.map(rfc3339),
+        "resolved_by": incident.resolved_by,
+        "acknowledged_by": acknowledged.map(|mark| &mark.by),
+        "acknowledged_at": acknowledged.map(|mark| rfc3339(mark.at)),
+        "acknowledged_until": acknowledged.and_then(|mark| mark.until).map(rfc3339),
+        "muted_by": muted.map(|mark| &mark.by),
+        "muted_at": muted.map(|mark| rfc3339(mark.at)),
+    })
+}
+
+fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
+    let by = incident.acknowledged.as_ref().map(|mark| mark.by.as_str());
+    let care = match (by, incident.muted.is_some()) {
+        (None, false) => "–".to_owned(),
+        (None, true) => "muted".into(),
+        (Some(by), false) => by.into(),
+        (Some(by), true) => format!("{by}, muted"),
+    };
+    vec![
+        Cell::number(incident.id.to_string(), Style::new()),
+        Cell::styled(state(incident), if incident.ended_at.is_none() { BAD } else { GOOD }),
+        Cell::styled(incident.severity.as_str(), severity_style(incident)),
+        incident.monitor.as_str().into(),
+        printer.time(Some(incident.started_at)).into(),
+        lasted(incident).into(),
+        care.into(),
+        Cell::cut(incident.cause.as_str()),
+    ]
+}
+
+fn state(incident: &IncidentSummary) -> &'static str {
+    if incident.ended_at.is_none() { "open" } else { "resolved" }
+}
+
+fn severity_style(incident: &IncidentSummary) -> Style {
+    match (incident.ended_at, incident.severity.as_str()) {
+        (Some(_), _) => FAINT,
+        (None, "degraded") => ODD,
+        (None, _) => BAD,
     }
 }
+
+fn lasted(incident: &IncidentSummary) -> String {
+    incident
+        .ended_at
+        .map_or("–".into(), |end| span(end.duration_since(incident.started_at).as_secs().unsigned_abs()))
+}
+
+/// What is said of an id that there is not.
+const UNKNOWN_HINT: &str = "`uptime incident list` shows which there are";

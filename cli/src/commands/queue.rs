@@ -9,10 +9,9 @@ mod monitor;
 mod retry;
 
 use crate::args::{Global, QueueCommand};
-use crate::commands::open;
+use crate::commands::{open, require};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Printer, grouped};
-use uptime_core::check::printable;
 use uptime_core::id::JobId;
 use uptime_store::Store;
 use uptime_store::failed::Selection;
@@ -75,24 +74,7 @@ async fn require_known(store: &Store, names: &[String]) -> Result<(), CommandErr
         return Ok(());
     }
     let known = store.known_queues().await?;
-    match names.iter().find(|name| !known.contains(name)) {
-        None => Ok(()),
-        Some(unknown) => {
-            let error = format!("there is no queue `{}`", printable(unknown, 100));
-            Err(CommandError::new(Exit::Usage, error).hint(near(unknown, &known)))
-        }
-    }
-}
-
-fn near(wrong: &str, known: &[String]) -> String {
-    let all = format!("there are: {}", known.join(", "));
-    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(wrong, name), name));
-    match distances.min_by_key(|(distance, _)| *distance) {
-        Some((distance, name)) if distance <= name.len().min(wrong.len()) / 3 => {
-            format!("did you mean `{name}`? {all}")
-        }
-        _ => all,
-    }
+    names.iter().try_for_each(|name| require("queue", name, &known))
 }
 
 /// Those of `named` that were not among what was found.

@@ -143,17 +143,20 @@ impl Announcing {
         }
     }
 
+    /// Tells it again when that is due. What fell due while it was held, or in somebody's hands, is one reminder, and none beside
+    /// what is told anyway.
     fn reminder(&mut self, facts: &Facts, policy: &Policy) {
         let (Some(every), Some(since)) = (policy.remind, facts.since) else { return };
-        let number = self.standing.reminders.saturating_add(1);
-        if !self.notices.is_empty() || facts.in_hand || number > policy.remind_most {
+        let lasted = facts.now.duration_since(since).unsigned_abs();
+        // After 1, 3, 7, … times as long: each waits twice as long as the one before.
+        let is_due = |number: &u32| lasted >= every.saturating_mul(2_u32.saturating_pow(*number) - 1);
+        let due = (1..=policy.remind_most).take_while(is_due).last().unwrap_or_default();
+        if due <= self.standing.reminders || facts.in_hand {
             return;
         }
-        // After 1, 3, 7, … times as long: each waits twice as long as the one before.
-        let due = every.saturating_mul(2_u32.saturating_pow(number) - 1);
-        if facts.now.duration_since(since).unsigned_abs() >= due {
-            self.standing.reminders = number;
-            self.notices.push(Notice::Reminder(number));
+        self.standing.reminders = due;
+        if self.notices.is_empty() {
+            self.notices.push(Notice::Reminder(due));
         }
     }
 }

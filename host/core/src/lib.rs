@@ -19,6 +19,7 @@ pub mod expectation;
 pub mod flow;
 pub mod grant;
 pub mod id;
+pub mod incident;
 pub mod judgement;
 pub mod maintenance;
 pub mod monitor;

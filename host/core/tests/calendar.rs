@@ -127,6 +127,19 @@ fn marked(walk: &Walk, ranges: &[Range]) -> Vec<bool> {
     marks
 }
 
+/// For each minute, counted from `first`, the next one from it on whose mark is `wanted`.
+fn coming(marks: &[bool], first: i32, wanted: bool) -> Vec<Option<i32>> {
+    let mut coming = vec![None; marks.len()];
+    let mut next = None;
+    for place in (0..marks.len()).rev() {
+        if marks[place] == wanted {
+            next = Some(first + i32::try_from(place).expect("within the walk"));
+        }
+        coming[place] = next;
+    }
+    coming
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -182,13 +195,15 @@ fn walks() -> impl Iterator<Item = (Zone, Walk, i32)> {
 #[test]
 fn hours_are_those_that_the_clock_on_the_wall_shows() {
     let (mut cases, mut questions) = (0, 0);
-    for (place, (zone, walk, around)) in walks().enumerate() {
+    for (number, (zone, walk, around)) in walks().enumerate() {
         for case in 0..700 {
-            let mut random = Random(0xca1e_0000 + (place as u64) * 1_000_000 + case);
+            let mut random = Random(0xca1e_0000 + (number as u64) * 1_000_000 + case);
             let ranges: Vec<Range> = (0..1 + random.below(3)).map(|_| random.range()).collect();
             let Some(hours) = Hours::new(ranges.clone(), zone.clone()) else { continue };
             let marks = marked(&walk, &ranges);
-            let is_marked = |at: i32| marks[usize::try_from(at - walk.first).expect("within the walk")];
+            let place = |at: i32| usize::try_from(at - walk.first).expect("within the walk");
+            let is_marked = |at: i32| marks[place(at)];
+            let [on, off] = [true, false].map(|wanted| coming(&marks, walk.first, wanted));
             // A day from the walk's ends what is marked is complete.
             let inner = walk.first + 2 * DAY..walk.first + 2 * REACH - 2 * DAY;
             let edges = (inner.start + 1..inner.end).filter(|at| is_marked(*at) != is_marked(at - 1));
@@ -199,13 +214,13 @@ fn hours_are_those_that_the_clock_on_the_wall_shows() {
                 let told = hours.covers(instant(at));
                 let context = || format!("{hours} at {} ({at})", instant(at));
                 assert_eq!(told.is_some(), is_marked(at), "{}", context());
-                let over = (at..inner.end).find(|at| !is_marked(*at));
+                let over = off[place(at)].filter(|at| *at < inner.end);
                 match (told, over) {
                     (Some(end), Some(over)) => assert_eq!(end, instant(over), "{}", context()),
                     (Some(end), None) => assert!(end >= instant(inner.end), "{}", context()),
                     (None, _) => {}
                 }
-                let begins = (over.unwrap_or(inner.end)..inner.end).find(|at| is_marked(*at));
+                let begins = over.and_then(|over| on[place(over)]).filter(|at| *at < inner.end);
                 match begins {
                     Some(begins) => {
                         assert_eq!(hours.next_begin(instant(at)), instant(begins), "{}", context());

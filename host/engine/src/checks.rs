@@ -3,10 +3,10 @@
 mod events;
 mod judging;
 
+use crate::Observer;
 use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
 use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
-use crate::{Activity, Observer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -154,21 +154,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
-            .bind(&ids)
-            .fetch_all(&mut transaction)
-            .await?;
-        let outcomes = rows
-            .iter()
-            .map(|row| {
-                let retried = match row.try_get::<&str, _>("outcome")? {
-                    "put-back" => Retried::PutBack,
-                    "superseded" => Retried::Superseded,
-                    _ => Retried::WaitsAlready,
-                };
-                Ok((row.try_get("id")?, retried))
-            })
-            .collect::<Result<HashMap<i64, Retried>, StoreError>>()?;
+        let outcomes = put_back(&mut transaction, &ids).await?;
         transaction.commit().await?;
         Ok(ids.into_iter().filter_map(|id| Some((JobId(id), *outcomes.get(&id)?))).collect())
     }
@@ -189,6 +175,25 @@ impl Store {
         transaction.commit().await?;
         Ok(ids.into_iter().map(JobId).collect())
     }
+}
+
+/// Puts failed jobs back, which are locked. What became of each, by id.
+pub(crate) async fn put_back(
+    connection: &mut Session,
+    ids: &[i64],
+) -> Result<HashMap<i64, Retried>, StoreError> {
+    let rows =
+        sqlx::query(include_str!("../queries/retry_failed.sql")).bind(ids).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let retried = match row.try_get::<&str, _>("outcome")? {
+                "put-back" => Retried::PutBack,
+                "superseded" => Retried::Superseded,
+                _ => Retried::WaitsAlready,
+            };
+            Ok((row.try_get("id")?, retried))
+        })
+        .collect()
 }
 
 /// In two steps, so that the second finds its rows by their ids whatever the planner believes: none changes between them.

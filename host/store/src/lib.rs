@@ -11,8 +11,10 @@ mod error;
 mod row;
 mod session;
 
+pub mod by_hand;
 pub mod catalogue;
 pub mod failed;
+pub mod incidents;
 pub mod maintenance;
 pub mod notifications;
 pub mod operations;

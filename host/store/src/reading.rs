@@ -4,9 +4,11 @@ use crate::row::Columns;
 use crate::{Store, StoreError};
 use jiff::Timestamp;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::id::IncidentId;
+use uptime_core::incident::Mark;
 
 /// A monitor and how it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,23 +41,52 @@ pub struct MonitorSummary {
     pub tags: BTreeMap<String, String>,
 }
 
-/// One span of being down.
+/// One span of being down, or worse than it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentSummary {
     /// Its id.
     pub id: IncidentId,
     /// Of which monitor.
     pub monitor: String,
+    /// What that checks.
+    pub target: String,
     /// How bad.
     pub severity: String,
+    /// The failure's class.
+    pub class: String,
     /// What it is about.
     pub cause: String,
+    /// What would have been right.
+    pub expected: Option<String>,
+    /// What came instead.
+    pub got: Option<String>,
+    /// Failures so far.
+    pub failures: u32,
     /// The first failure.
     pub started_at: Timestamp,
-    /// The first success.
+    /// When that was confirmed.
+    pub opened_at: Timestamp,
+    /// The first success, or when somebody ended it.
     pub ended_at: Option<Timestamp>,
-    /// Who takes care of it.
-    pub acknowledged_by: Option<String>,
+    /// When that was confirmed.
+    pub resolved_at: Option<Timestamp>,
+    /// Who ended it; `None`: a check, or nobody yet.
+    pub resolved_by: Option<String>,
+    /// Who takes care of it, or did when it ended. One whose time has run out is none.
+    pub acknowledged: Option<Mark>,
+    /// Who muted it.
+    pub muted: Option<Mark>,
+}
+
+/// Which incidents. Each condition that is there must hold; none: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IncidentFilter<'a> {
+    /// Those that have not ended.
+    pub open: bool,
+    /// Those of this monitor.
+    pub monitor: Option<&'a str>,
+    /// This one.
+    pub id: Option<IncidentId>,
 }
 
 impl Store {
@@ -93,29 +124,57 @@ impl Store {
             .collect()
     }
 
-    /// Incidents, the newest first; with `open_only`, those that have not ended.
-    pub async fn incidents(&self, open_only: bool, limit: i64) -> Result<Vec<IncidentSummary>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT i.id, m.name, i.severity, i.cause, i.started_at, i.ended_at, i.acknowledged_by
-             FROM incidents i JOIN monitors m ON m.id = i.monitor_id
-             WHERE NOT $1 OR i.ended_at IS NULL ORDER BY i.started_at DESC, i.id DESC LIMIT $2",
-        )
-        .bind(open_only)
-        .bind(limit)
-        .fetch_all(&self.sessions)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(IncidentSummary {
-                    id: IncidentId(row.try_get("id")?),
-                    monitor: row.try_get("name")?,
-                    severity: row.try_get("severity")?,
-                    cause: row.try_get("cause")?,
-                    started_at: row.instant("started_at")?,
-                    ended_at: row.optional_instant("ended_at")?,
-                    acknowledged_by: row.try_get("acknowledged_by")?,
-                })
-            })
-            .collect()
+    /// Incidents, the newest first, at most `limit`.
+    pub async fn incidents(
+        &self,
+        filter: IncidentFilter<'_>,
+        limit: i64,
+    ) -> Result<Vec<IncidentSummary>, StoreError> {
+        let rows = sqlx::query(include_str!("../queries/incidents.sql"))
+            .bind(filter.open)
+            .bind(filter.monitor)
+            .bind(filter.id.map(|id| id.0))
+            .bind(limit)
+            .fetch_all(&self.sessions)
+            .await?;
+        rows.iter().map(incident).collect()
     }
+
+    /// The monitors' names.
+    pub async fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT name FROM monitors ORDER BY name").fetch_all(&self.sessions).await?)
+    }
+}
+
+fn incident(row: &PgRow) -> Result<IncidentSummary, StoreError> {
+    Ok(IncidentSummary {
+        id: IncidentId(row.try_get("id")?),
+        monitor: row.try_get("name")?,
+        target: row.try_get("target")?,
+        severity: row.try_get("severity")?,
+        class: row.try_get("class")?,
+        cause: row.try_get("cause")?,
+        expected: row.try_get("expected")?,
+        got: row.try_get("got")?,
+        failures: row.count("failures")?,
+        started_at: row.instant("started_at")?,
+        opened_at: row.instant("opened_at")?,
+        ended_at: row.optional_instant("ended_at")?,
+        resolved_at: row.optional_instant("resolved_at")?,
+        resolved_by: row.try_get("resolved_by")?,
+        acknowledged: mark(row, "acknowledged_by", "acknowledged_at", Some("acknowledged_until"))?,
+        muted: mark(row, "muted_by", "muted_at", None)?,
+    })
+}
+
+/// Who said so and when, of an incident's row.
+pub(crate) fn mark(
+    row: &PgRow,
+    by: &'static str,
+    at: &'static str,
+    until: Option<&'static str>,
+) -> Result<Option<Mark>, StoreError> {
+    let until = until.map(|until| row.optional_instant(until)).transpose()?.flatten();
+    let by: Option<String> = row.try_get(by)?;
+    Ok(by.zip(row.optional_instant(at)?).map(|(by, at)| Mark { by, at, until }))
 }

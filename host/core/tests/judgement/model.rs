@@ -52,6 +52,8 @@ pub struct Incident {
     pub ended_at: Option<i64>,
     pub acknowledged_until: Option<i64>,
     pub muted: bool,
+    /// The last reminder that was due when something was told, or could have been.
+    pub reminded: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +172,7 @@ impl Model {
             ended_at: None,
             acknowledged_until: None,
             muted: false,
+            reminded: 0,
         });
     }
 
@@ -308,16 +311,17 @@ impl Model {
         {
             self.told.push(Notice::Critical(open));
         }
-        let reminders =
-            self.told.iter().filter(|told| matches!(told, Notice::Reminder(of, _) if *of == open));
-        let next = u32::try_from(reminders.count()).expect("few") + 1;
-        if let Some(remind) = self.rules.remind
-            && self.told.len() == before
-            && !cared_for
-            && next <= self.rules.remind_most
-            && now >= incident.since + remind * ((1 << next) - 1)
-        {
-            self.told.push(Notice::Reminder(open, next));
+        let due = (1..=self.rules.remind_most)
+            .filter(|number| {
+                self.rules.remind.is_some_and(|remind| now >= incident.since + remind * ((1 << number) - 1))
+            })
+            .max()
+            .unwrap_or_default();
+        if due > incident.reminded && !cared_for {
+            self.incidents[open].reminded = due;
+            if self.told.len() == before {
+                self.told.push(Notice::Reminder(open, due));
+            }
         }
     }
 

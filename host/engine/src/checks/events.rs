@@ -114,8 +114,8 @@ fn telling(
         let outcome = check.report.trouble().map_or(cause, IncidentCause::from).into();
         Some(Telling { kind, severity, incident: Some(incident), outcome, sequence })
     };
-    // Counts those of one incident apart.
-    let minute = i32::try_from(check.slot_at.as_second() / 60).unwrap_or_default();
+    // Tells those of one incident apart; seconds of this century fit until 2092.
+    let second = i32::try_from(check.slot_at.as_second() - 1_700_000_000).unwrap_or_default();
     match notice {
         Notice::Opening(Severity::Degraded) => of_open(EventType::Degraded, Severity::Degraded, 0),
         Notice::Opening(_) | Notice::Worse => of_open(EventType::Down, Severity::Down, 0),
@@ -142,7 +142,7 @@ fn telling(
                 state.recent.count()
             ));
             let kind = EventType::FlappingStart;
-            Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: minute })
+            Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: second })
         }
         Notice::FlappingEnd => {
             let ended = notices.iter().rev().find_map(|notice| match notice {
@@ -159,7 +159,7 @@ fn telling(
             let outcome = flapping_outcome(format!("steady again: {how}{}", why.unwrap_or_default()));
             let severity = open.map_or(Severity::Info, |(_, severity)| severity);
             let incident = incident.map(|(incident, _)| incident);
-            Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: minute })
+            Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: second })
         }
     }
 }

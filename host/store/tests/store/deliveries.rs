@@ -1,16 +1,16 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{LEASE, event, finished_checks, store, watch};
+use crate::{LEASE, event, store, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::channel::Setting;
 use uptime_core::event::EventType;
-use uptime_core::id::NotificationId;
+use uptime_core::id::{IncidentId, NotificationId};
 use uptime_core::secret::SecretRef;
 use uptime_store::failed::{Retried, Selection};
-use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery};
-use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
+use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Notice, Untried};
+use uptime_store::queue::{ClaimFrom, ClaimRequest, Job, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 
@@ -18,17 +18,17 @@ use uptime_tests::TestDatabase;
 async fn opening() -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
-    let check = finished_checks(&store, &database).await.remove(0);
-    let mut transaction =
-        store.begin_results(&[check.claim], &[check.monitor.id]).await.expect("a transaction");
-    let cause = check.report.failure.clone().expect("it is down");
-    let incident =
-        transaction.open_incident(check.monitor.id, check.started_at, 3, &cause).await.expect("an incident");
-    for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
-        let opening = event(EventType::Down, incident);
-        transaction.notify(channel.id, &opening).await.expect("a notification");
-        transaction.notify(channel.id, &opening).await.expect("the same again is not made");
-        transaction.notify(channel.id, &event(EventType::Up, incident)).await.expect("a notification");
+    database.query(
+        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
+    );
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+    for channel in store.channels().await.expect("channels") {
+        let notice = |kind| Notice { channel: channel.id, event: event(kind, IncidentId(1)), sequence: 0 };
+        transaction.notify(notice(EventType::Down));
+        // The same again is not made.
+        transaction.notify(notice(EventType::Down));
+        transaction.notify(notice(EventType::Up));
     }
     transaction.commit().await.expect("a commit");
     assert_eq!(database.value("SELECT count(*) FROM notifications"), "4");
@@ -228,4 +228,87 @@ async fn a_monitor_that_is_removed_while_its_notice_is_sent_leaves_nothing() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_channel_that_breaks_is_told_through_the_others_once() {
+    let (database, store) = opening().await;
+    let told = || {
+        database.value(
+            "SELECT string_agg(c.name || ' hears of ' || (n.snapshot #>> '{monitor,name}'), ', ' ORDER BY n.id)
+             FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.event = 'channel-broken'",
+        )
+    };
+    let mut claimed = claim_in_order(&store).await;
+    claimed.sort_by_key(|(_, due)| due.channel.id);
+    let [(ops, of_ops), (boss, of_boss)] = &claimed[..] else { panic!("{claimed:?}") };
+    let gone = || DeliveryEnd::Failed { error: "404".into(), channel_broken: true };
+    assert!(record(&store, &tried(ops, of_ops, gone())).await);
+    assert_eq!(told(), "boss hears of ops");
+
+    // Its next failure is no news, and neither is that of the one which is to tell it: to whom, if the other is broken?
+    assert!(record(&store, &tried(boss, of_boss, gone())).await);
+    loop {
+        let claimed = claim_in_order(&store).await;
+        if claimed.is_empty() {
+            break;
+        }
+        for (job, due) in claimed {
+            assert!(record(&store, &tried(&job, &due, gone())).await);
+        }
+    }
+    assert_eq!(told(), "boss hears of ops", "nothing goes round");
+    assert_eq!(database.value("SELECT count(*) FROM channels WHERE broken_at IS NOT NULL"), "2");
+
+    // One works again and breaks again: that is news, also where no try came to its end.
+    database.query("UPDATE channels SET broken_at = NULL");
+    let retried = store.retry_failed(&Selection::default(), None).await.expect("a retry");
+    assert!(!retried.is_empty());
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let failure = JobFailure {
+        claim: job.claim,
+        retry_after: None,
+        counts: true,
+        error: "did not end within 1s".into(),
+    };
+    let untried = Untried { notification: due.notification, failure, broken: Some(due.channel.id) };
+    store.fail_notifications(&[untried]).await.expect("recorded");
+    assert_eq!(database.value("SELECT count(*) FROM notifications WHERE event = 'channel-broken'"), "2");
+}
+
+#[tokio::test]
+async fn what_is_put_off_uses_up_no_try_and_leaves_the_others_alone() {
+    let (database, store) = opening().await;
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let waits = DeliveryEnd::Waits { for_so_long: Duration::from_hours(9), reason: "its hours".into() };
+    assert!(record(&store, &tried(&job, &due, waits)).await);
+    assert_eq!(
+        database.value(&format!(
+            "SELECT concat_ws(' ', j.attempts, n.state, n.attempts, j.available_at > now() + interval '8 h')
+             FROM jobs j JOIN notifications n ON n.id = j.subject WHERE j.id = {}",
+            job.claim.id
+        )),
+        "0 queued 0 t"
+    );
+}
+
+#[tokio::test]
+async fn what_people_said_meanwhile_is_known_at_delivery() {
+    let (database, store) = opening().await;
+    let circumstances = async || {
+        let due = store.due_deliveries(&[NotificationId(1)]).await.expect("a query");
+        due.into_values().next().expect("it is there").expect("it can be read").circumstances
+    };
+    let at_first = circumstances().await;
+    assert!(
+        !at_first.muted && !at_first.acknowledged && at_first.ended_at.is_none() && !at_first.opening_told
+    );
+    assert!(at_first.recovery_due, "it was enqueued with the opening");
+    database
+        .query("UPDATE incidents SET acknowledged_at = now(), acknowledged_until = now() + interval '1 h'");
+    assert!(circumstances().await.acknowledged);
+    database.query("UPDATE incidents SET acknowledged_until = now() - interval '1 s', muted_at = now(), ended_at = now()");
+    database.query("UPDATE notifications SET state = 'delivered' WHERE event = 'down'");
+    let later = circumstances().await;
+    assert!(later.muted && !later.acknowledged && later.ended_at.is_some() && later.opening_told);
 }

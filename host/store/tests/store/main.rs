@@ -1,8 +1,10 @@
 //! The store on a real PostgreSQL, a database per test.
 
+mod by_hand;
 mod deliveries;
 mod digests;
 mod failed;
+mod incidents;
 mod maintenance;
 mod operations;
 mod queue;

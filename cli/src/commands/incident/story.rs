@@ -1,0 +1,272 @@
+//! `uptime incident show`: an incident's whole story, for a person or a program.
+
+use super::{UNKNOWN_HINT, lasted, severity_style, state};
+use crate::exit::{CommandError, Exit};
+use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
+use anstyle::Style;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uptime_core::id::IncidentId;
+use uptime_core::incident::Mark;
+use uptime_store::Store;
+use uptime_store::by_hand::{Notification, Try};
+use uptime_store::incidents::story::{Entry, Story, What};
+use uptime_store::reading::IncidentSummary;
+
+pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Exit, CommandError> {
+    let Some(story) = store.incident_story(id).await? else {
+        return Err(CommandError::new(Exit::No, format!("there is no incident {id}")).hint(UNKNOWN_HINT));
+    };
+    if printer.is_json() {
+        printer.json(&json(&story));
+        return Ok(Exit::Ok);
+    }
+    let lines = if printer.is_terminal() { told(&story, Timestamp::now()) } else { facts(&story) };
+    for line in lines {
+        printer.line(line);
+    }
+    if story.checks_left_out > 0 {
+        printer
+            .warning(format!("the checks are cut: {} more rows of them are left out", story.checks_left_out));
+    }
+    Ok(Exit::Ok)
+}
+
+fn json(story: &Story) -> Value {
+    let incident = &story.incident;
+    let mut summary = super::json(incident);
+    summary["target"] = incident.target.as_str().into();
+    summary["class"] = incident.class.as_str().into();
+    summary["expected"] = incident.expected.as_deref().into();
+    summary["got"] = incident.got.as_deref().into();
+    summary["failures"] = incident.failures.into();
+    summary["opened_at"] = rfc3339(incident.opened_at).into();
+    summary["resolved_at"] = incident.resolved_at.map(rfc3339).into();
+    let timeline: Vec<Value> = story.entries.iter().map(entry_json).collect();
+    json!({
+        "schema_version": 1, "incident": summary, "timeline": timeline, "checks_left_out": story.checks_left_out,
+    })
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let at = rfc3339(entry.at);
+    match &entry.what {
+        What::Checks { count, until, outcome, degraded, class, message, last_message } => json!({
+            "at": at, "kind": "checks", "count": count, "until": rfc3339(*until), "outcome": outcome, "degraded": degraded,
+            "class": class, "message": message, "last_message": last_message,
+        }),
+        What::Event { kind, who, note } => json!({ "at": at, "kind": kind, "who": who, "note": note }),
+        What::Notice(notice) => json!({
+            "at": at, "kind": "notice", "notification_id": notice.id, "delivery_id": notice.delivery,
+            "channel": notice.channel, "event": notice.event, "state": notice.state, "attempts": notice.attempts,
+            "digest_id": notice.digest,
+        }),
+        What::Try { notice, tried } => json!({
+            "at": at, "kind": "try", "notification_id": notice.id, "delivery_id": notice.delivery,
+            "channel": notice.channel, "event": notice.event, "attempt": tried.attempt,
+            "duration_ms": ms(tried), "outcome": tried.outcome, "status_code": tried.status, "message": tried.message,
+        }),
+    }
+}
+
+fn ms(tried: &Try) -> u64 {
+    u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What there is to say of the incident itself, by name.
+fn summary(incident: &IncidentSummary, when: impl Fn(Timestamp) -> String) -> Vec<(&'static str, String)> {
+    let mark = |mark: &Mark| {
+        let until = mark.until.map(|until| format!(", until {}", when(until))).unwrap_or_default();
+        format!("{}, {}{until}", mark.by, when(mark.at))
+    };
+    let mut all = vec![
+        ("monitor", incident.monitor.clone()),
+        ("target", incident.target.clone()),
+        ("cause", incident.cause.clone()),
+    ];
+    if let (Some(expected), Some(got)) = (&incident.expected, &incident.got) {
+        all.push(("expected", expected.clone()));
+        all.push(("got", got.clone()));
+    }
+    all.push(("failures", incident.failures.to_string()));
+    all.push(("started", when(incident.started_at)));
+    if let Some(ended_at) = incident.ended_at {
+        all.push(("ended", when(ended_at)));
+        all.push(("lasted", lasted(incident)));
+    }
+    all.extend(incident.resolved_by.clone().map(|by| ("resolved by", by)));
+    all.extend(incident.acknowledged.as_ref().map(|ack| ("ack", mark(ack))));
+    all.extend(incident.muted.as_ref().map(|muted| ("muted", mark(muted))));
+    all
+}
+
+/// For a program: a name and its value on each line; after an empty line what happened, an instant and a word first.
+fn facts(story: &Story) -> Vec<String> {
+    let incident = &story.incident;
+    let mut lines = vec![
+        format!("id\t{}", incident.id),
+        format!("state\t{}", state(incident)),
+        format!("severity\t{}", incident.severity),
+    ];
+    lines.extend(summary(incident, rfc3339).iter().map(|(name, value)| format!("{name}\t{value}")));
+    lines.push(String::new());
+    lines.extend(story.entries.iter().map(|entry| {
+        let mut columns = vec![rfc3339(entry.at)];
+        columns.extend(entry_columns(entry));
+        columns.join("\t")
+    }));
+    lines
+}
+
+fn entry_columns(entry: &Entry) -> Vec<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    match &entry.what {
+        What::Checks { count, until, outcome, degraded, message, .. } => vec![
+            "checks".into(),
+            count.to_string(),
+            if *degraded { "degraded".into() } else { outcome.clone() },
+            rfc3339(*until),
+            text(message),
+        ],
+        What::Event { kind, who, note } => vec![kind.clone(), text(who), text(note)],
+        What::Notice(notice) => vec![
+            "notice".into(),
+            notice.id.to_string(),
+            notice.channel.clone(),
+            notice.event.clone(),
+            notice.state.clone(),
+        ],
+        What::Try { notice, tried } => vec![
+            "try".into(),
+            notice.id.to_string(),
+            notice.channel.clone(),
+            notice.event.clone(),
+            tried.attempt.to_string(),
+            ms(tried).to_string(),
+            tried.outcome.clone(),
+            tried.status.map(|status| status.to_string()).unwrap_or_default(),
+            text(&tried.message),
+        ],
+    }
+}
+
+/// The columns that an instant and a word take.
+const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
+
+/// For a person.
+fn told(story: &Story, now: Timestamp) -> Vec<String> {
+    let incident = &story.incident;
+    let style = severity_style(incident);
+    let end = if incident.ended_at.is_some() { format!(", {GOOD}resolved{GOOD:#}") } else { String::new() };
+    let mut lines =
+        vec![format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)];
+    let when = |at: Timestamp| format!("{} ({})", ago(at, now), rfc3339(at));
+    for (name, value) in summary(incident, when) {
+        lines.push(format!("  {FAINT}{name:<11}{FAINT:#} {}", beside(14, &value)));
+    }
+    let mut day = String::new();
+    for entry in &story.entries {
+        let date = entry.at.strftime("%Y-%m-%d").to_string();
+        if date != day {
+            lines.push(String::new());
+            lines.push(format!("  {FAINT}{date}, UTC{FAINT:#}"));
+            day = date;
+        }
+        let (word, style, text) = sentence(entry);
+        let time = entry.at.strftime("%H:%M:%S");
+        lines.push(
+            format!("  {FAINT}{time}{FAINT:#}  {style}{word:<14}{style:#}  {}", beside(BEFORE, &text))
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    if incident.ended_at.is_none() && incident.acknowledged.is_none() {
+        lines.push(String::new());
+        lines.push(format!("  take care of it: {HINT}uptime incident ack {}{HINT:#}", incident.id));
+    }
+    lines
+}
+
+/// A word, its colour, and the rest.
+fn sentence(entry: &Entry) -> (String, Style, String) {
+    match &entry.what {
+        What::Checks { outcome, degraded, .. } => {
+            let style = match (outcome.as_str(), degraded) {
+                ("up", false) => GOOD,
+                ("down", _) => BAD,
+                _ => ODD,
+            };
+            ("check".into(), style, checks(&entry.what))
+        }
+        What::Event { kind, who, note } => {
+            let style = match kind.as_str() {
+                "opened" | "worsened" | "escalated" => BAD,
+                "resolved" => GOOD,
+                _ => HINT,
+            };
+            let text = match (who, note) {
+                (None, note) => note.clone().unwrap_or_default(),
+                (Some(who), None) => format!("by {who}"),
+                (Some(who), Some(note)) => format!("by {who}: {note}"),
+            };
+            (kind.clone(), style, text)
+        }
+        What::Notice(notice) => ("notice".into(), Style::new(), notice_text(notice)),
+        What::Try { notice, tried } => {
+            let style = if tried.outcome == "delivered" { GOOD } else { ODD };
+            ("try".into(), style, try_text(notice, tried))
+        }
+    }
+}
+
+/// `down: connection refused`, `14 checks failed the same way until 12:03:04: connection refused`.
+fn checks(what: &What) -> String {
+    let What::Checks { count, until, outcome, degraded, message, last_message, .. } = what else {
+        return String::new();
+    };
+    let (word, verb) = match (outcome.as_str(), degraded) {
+        ("down", _) => ("down", "failed"),
+        ("up", false) => ("up", "were up"),
+        ("up", true) => ("degraded", "were degraded"),
+        _ => ("inconclusive", "were inconclusive"),
+    };
+    let because =
+        |message: &Option<String>| message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    if *count == 1 {
+        return format!("{word}{}", because(message));
+    }
+    let until = until.strftime("%H:%M:%S");
+    if word == "up" {
+        return format!("{count} checks {verb} until {until}");
+    }
+    if message == last_message {
+        return format!("{count} checks {verb} the same way until {until}{}", because(message));
+    }
+    format!("{count} checks {verb} until {until}; first{}; last{}", because(message), because(last_message))
+}
+
+fn notice_text(notice: &Notification) -> String {
+    let tries = match (notice.state.as_str(), notice.attempts) {
+        (_, 0) | ("delivered", 1) => String::new(),
+        (_, 1) => " after 1 try".into(),
+        (_, attempts) => format!(" after {attempts} tries"),
+    };
+    let digest = notice.digest.map(|digest| format!(", with digest {digest}")).unwrap_or_default();
+    format!(
+        "{} for {} (notification {}): {}{tries}{digest}",
+        notice.event, notice.channel, notice.id, notice.state
+    )
+}
+
+fn try_text(notice: &Notification, tried: &Try) -> String {
+    let status = tried.status.map(|status| format!(", status {status}")).unwrap_or_default();
+    let words = tried.message.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+    format!(
+        "{} for {}, try {}: {} in {} ms{status}{words}",
+        notice.event,
+        notice.channel,
+        tried.attempt,
+        tried.outcome,
+        ms(tried)
+    )
+}

@@ -1,0 +1,272 @@
+//! `uptime notification`: who was told what, and another try or none. A file for each kind of question.
+
+mod discard;
+mod retry;
+mod show;
+
+use crate::args::{Global, NotificationCommand, notification_name};
+use crate::commands::{open, require};
+use crate::exit::{CommandError, Exit};
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, grouped, rfc3339};
+use anstyle::Style;
+use serde_json::{Value, json};
+use uptime_core::id::NotificationId;
+use uptime_store::Store;
+use uptime_store::by_hand::{Name, Notification, NotificationFilter};
+
+pub async fn run(
+    global: &Global,
+    command: NotificationCommand,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let database = open(global, printer).await?;
+    let outcome = answer(&database.store, command, printer).await;
+    database.close().await;
+    outcome
+}
+
+async fn answer(
+    store: &Store,
+    command: NotificationCommand,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    match command {
+        NotificationCommand::List { channel, state, incident, event, limit } => {
+            let filter = NotificationFilter {
+                ids: None,
+                channel: channel.as_deref(),
+                state: state.map(crate::args::NotificationState::as_str),
+                incident,
+                event: event.map(uptime_core::event::EventType::as_str),
+            };
+            list(store, filter, limit, printer).await
+        }
+        NotificationCommand::Show { id } => show::show(store, id, printer).await,
+        NotificationCommand::Retry { ids, channel, state, dry_run } => {
+            let asked = Asked::parse(&ids)?;
+            if matches!(asked, Asked::Named(_)) && (channel.is_some() || state.is_some()) {
+                return Err(only_with_all("`--channel` and `--state` go"));
+            }
+            require_channel(store, channel.as_deref()).await?;
+            match asked {
+                Asked::Named(names) => retry::named(store, &names, dry_run, printer).await,
+                Asked::All => {
+                    let state = state.map_or("failed", crate::args::RetryState::as_str);
+                    retry::all(store, channel.as_deref(), state, dry_run, printer).await
+                }
+            }
+        }
+        NotificationCommand::Discard { ids, channel, yes, dry_run } => {
+            require_channel(store, channel.as_deref()).await?;
+            match (Asked::parse(&ids)?, channel) {
+                (Asked::Named(names), None) => discard::named(store, &names, dry_run, printer).await,
+                (Asked::Named(_), Some(_)) => Err(only_with_all("`--channel` goes")),
+                (Asked::All, Some(channel)) => discard::all(store, &channel, (yes, dry_run), printer).await,
+                (Asked::All, None) => {
+                    Err(CommandError::new(Exit::Usage, "`all` is not enough to discard notifications")
+                        .hint("name their channel: `uptime notification discard all --channel NAME`"))
+                }
+            }
+        }
+    }
+}
+
+/// Which notifications the words of the command line mean.
+enum Asked {
+    All,
+    Named(Vec<Name>),
+}
+
+impl Asked {
+    fn parse(words: &[String]) -> Result<Self, CommandError> {
+        if words == ["all"] {
+            return Ok(Self::All);
+        }
+        let mut names = Vec::new();
+        for word in words {
+            let name = notification_name(word).map_err(|hint| {
+                let word = uptime_core::check::printable(word, 100);
+                CommandError::new(Exit::Usage, format!("`{word}` is no notification")).hint(hint)
+            })?;
+            // Named twice is meant once.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Self::Named(names))
+    }
+}
+
+fn only_with_all(what: &str) -> CommandError {
+    CommandError::new(Exit::Usage, format!("{what} with `all`, not with ids"))
+        .hint("`uptime notification list --channel NAME` shows those of a channel")
+}
+
+async fn require_channel(store: &Store, channel: Option<&str>) -> Result<(), CommandError> {
+    let Some(channel) = channel else { return Ok(()) };
+    let known: Vec<String> = store.channels().await?.into_iter().map(|channel| channel.name).collect();
+    require("channel", channel, &known)
+}
+
+async fn list(
+    store: &Store,
+    filter: NotificationFilter<'_>,
+    limit: i64,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    require_channel(store, filter.channel).await?;
+    let notifications = store.notifications(filter, limit).await?;
+    let entries = notifications
+        .iter()
+        .map(|notification| Entry { json: json(notification), cells: cells(notification, printer) })
+        .collect();
+    let headers = ["id", "state", "channel", "event", "monitor", "incident", "tries", "made", "error"];
+    printer.list("notifications", &headers, entries);
+    match notifications.as_slice() {
+        [] if printer.is_terminal() && !printer.is_json() => printer.note("no notifications"),
+        [] => {}
+        [first, ..] => {
+            printer.hint(&format!("`uptime notification show {}` tells the whole story", first.id));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn json(notification: &Notification) -> Value {
+    json!({
+        "id": notification.id,
+        "delivery_id": notification.delivery,
+        "channel": notification.channel,
+        "event": notification.event,
+        "monitor": notification.monitor,
+        "incident_id": notification.incident,
+        "digest_id": notification.digest,
+        "state": notification.state,
+        "attempts": notification.attempts,
+        "last_error": notification.last_error,
+        "created_at": rfc3339(notification.created_at),
+        "delivered_at": notification.delivered_at.map(rfc3339),
+    })
+}
+
+fn cells(notification: &Notification, printer: &Printer) -> Vec<Cell> {
+    let incident = notification.incident.map_or("–".into(), |id| id.to_string());
+    vec![
+        Cell::number(notification.id.to_string(), Style::new()),
+        Cell::styled(notification.state.as_str(), state_style(&notification.state)),
+        notification.channel.as_str().into(),
+        notification.event.as_str().into(),
+        notification.monitor.clone().unwrap_or_default().into(),
+        Cell::number(incident, Style::new()),
+        Cell::number(notification.attempts.to_string(), Style::new()),
+        printer.time(Some(notification.created_at)).into(),
+        Cell::cut(notification.last_error.clone().unwrap_or_default()),
+    ]
+}
+
+fn state_style(state: &str) -> Style {
+    match state {
+        "delivered" => GOOD,
+        "failed" => BAD,
+        "queued" | "paused" => ODD,
+        _ => FAINT,
+    }
+}
+
+/// What there is by each name, in the order of the names, and those that nothing has.
+async fn find(store: &Store, names: &[Name]) -> Result<(Vec<NotificationId>, Vec<Name>), CommandError> {
+    let known = store.notifications_named(names).await?;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        match known.get(name) {
+            Some(id) if found.contains(id) => {}
+            Some(id) => found.push(*id),
+            None => missing.push(*name),
+        }
+    }
+    Ok((found, missing))
+}
+
+fn none_has(missing: &[Name]) -> CommandError {
+    let names: Vec<String> = missing
+        .iter()
+        .map(|name| match name {
+            Name::Id(id) => id.to_string(),
+            Name::Delivery(id) => id.to_string(),
+        })
+        .collect();
+    CommandError::new(Exit::No, format!("no notification has the id {}", names.join(", ")))
+        .hint("`uptime notification list` shows which there are")
+}
+
+/// What has become of so many, and what has not: each a line for a person or a program, and an answer in JSON.
+struct Answers {
+    /// What is done, in the words of the line.
+    done: &'static str,
+    /// Its name in JSON.
+    key: &'static str,
+    dry_run: bool,
+    changed: u64,
+    /// Those that had nothing to say any more, where that can be.
+    dropped: Option<u64>,
+    left: Vec<(NotificationId, String)>,
+    missing: Vec<Name>,
+}
+
+impl Answers {
+    /// One of those that were named.
+    fn named(&mut self, id: NotificationId, left: Option<String>, printer: &Printer) {
+        if !printer.is_json() {
+            let would = if self.dry_run && left.is_none() { "would be " } else { "" };
+            printer.line(format!("{id}\t{would}{}", left.as_deref().unwrap_or(self.done)));
+        }
+        match left {
+            None => self.changed += 1,
+            Some(why) => self.left.push((id, why)),
+        }
+    }
+
+    /// The whole, in JSON, and what is wrong with it: what was named has to be there, and to be done.
+    fn finish(self, printer: &Printer) -> Result<Exit, CommandError> {
+        if printer.is_json() {
+            let left: Vec<Value> =
+                self.left.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+            let missing: Vec<Value> = self
+                .missing
+                .iter()
+                .map(|name| match name {
+                    Name::Id(id) => json!(id),
+                    Name::Delivery(id) => json!(id),
+                })
+                .collect();
+            let mut answer = json!({
+                "schema_version": 1, self.key: self.changed, "left": left, "missing": missing, "dry_run": self.dry_run,
+            });
+            if let Some(dropped) = self.dropped {
+                answer["dropped"] = dropped.into();
+            }
+            printer.json(&answer);
+        }
+        if !self.missing.is_empty() {
+            return Err(none_has(&self.missing));
+        }
+        match self.left.first() {
+            None => Ok(Exit::Ok),
+            Some((id, _)) => {
+                let count = i64::try_from(self.left.len()).unwrap_or(i64::MAX);
+                let error = format!(
+                    "{} left as {}",
+                    notifications(count),
+                    if count == 1 { "it is" } else { "they are" }
+                );
+                Err(CommandError::new(Exit::No, error)
+                    .hint(format!("`uptime notification show {id}` tells the whole story")))
+            }
+        }
+    }
+}
+
+/// `1 notification`, `1,204 notifications`.
+fn notifications(count: i64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "notification" } else { "notifications" })
+}

@@ -1,0 +1,281 @@
+//! What people do with an incident: acknowledge it, mute it, end it, say something of it.
+//!
+//! Pure: whether a deed makes sense for an incident as it is, and what is told of it. The store asks under the lock of the
+//! monitor's state, so of two people who come at once exactly one does it, and the other hears who was quicker.
+
+use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
+use crate::id::{DeliveryId, IncidentId};
+use jiff::Timestamp;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What somebody does with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Takes care of it: no reminder and no `critical` for so long, or until it ends.
+    Acknowledge {
+        /// `None`: until it ends.
+        lasting: Option<Duration>,
+    },
+    /// Takes care of it no more.
+    Unacknowledge,
+    /// Wants nothing more to be told of it, not even its end.
+    Mute,
+    /// Wants to hear of it again.
+    Unmute,
+    /// Ends it now, whatever the checks say; a fresh confirmation opens another one.
+    Resolve,
+    /// Says something of it.
+    Comment,
+}
+
+/// Who does it, and what they say to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By<'a> {
+    /// Their name.
+    pub who: &'a str,
+    /// Their words, if any.
+    pub note: Option<&'a str>,
+}
+
+/// That somebody takes care of an incident, or muted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Who.
+    pub by: String,
+    /// When they said so.
+    pub at: Timestamp,
+    /// Up to when it holds; `None`: until the incident ends.
+    pub until: Option<Timestamp>,
+}
+
+/// An incident as somebody finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Its id.
+    pub id: IncidentId,
+    /// Of which monitor, as that is now.
+    pub monitor: EventMonitor,
+    /// What it is about.
+    pub cause: EventOutcome,
+    /// The first failure.
+    pub started_at: Timestamp,
+    /// When it ended, if it has.
+    pub ended_at: Option<Timestamp>,
+    /// Who ended it; `None`: a check, or nobody yet.
+    pub resolved_by: Option<String>,
+    /// Failures so far.
+    pub failures: u32,
+    /// Who takes care of it.
+    pub acknowledged: Option<Mark>,
+    /// Who muted it.
+    pub muted: Option<Mark>,
+}
+
+/// Why a deed makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It is over.
+    #[error("has ended{}", .by.as_ref().map(|by| format!(": {by} resolved it")).unwrap_or_default())]
+    Ended {
+        /// Who ended it; `None`: a check did.
+        by: Option<String>,
+    },
+    /// Somebody takes care of it.
+    #[error("is acknowledged already: {by} takes care of it")]
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+    /// Nobody takes care of it.
+    #[error("is not acknowledged")]
+    NotAcknowledged,
+    /// It is muted.
+    #[error("is muted already, by {by}")]
+    Muted {
+        /// Who did it.
+        by: String,
+    },
+    /// It is not muted.
+    #[error("is not muted")]
+    NotMuted,
+}
+
+impl Deed {
+    /// The word for what has happened then, in the database, in JSON and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledge { .. } => "acknowledged",
+            Self::Unacknowledge => "unacknowledged",
+            Self::Mute => "muted",
+            Self::Unmute => "unmuted",
+            Self::Resolve => "resolved",
+            Self::Comment => "commented",
+        }
+    }
+
+    /// Whether it can be done to `incident` at `now`. A comment always can.
+    pub fn permit(self, incident: &Incident, now: Timestamp) -> Result<(), Refusal> {
+        if self != Self::Comment && incident.ended_at.is_some() {
+            return Err(Refusal::Ended { by: incident.resolved_by.clone() });
+        }
+        match (self, incident.acknowledged(now), &incident.muted) {
+            (Self::Acknowledge { .. }, Some(mark), _) => Err(Refusal::Acknowledged { by: mark.by.clone() }),
+            (Self::Unacknowledge, None, _) => Err(Refusal::NotAcknowledged),
+            (Self::Mute, _, Some(mark)) => Err(Refusal::Muted { by: mark.by.clone() }),
+            (Self::Unmute, _, None) => Err(Refusal::NotMuted),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is told of it, to those who were told of the incident; `None`: nothing.
+    pub fn event_type(self) -> Option<EventType> {
+        match self {
+            Self::Acknowledge { .. } => Some(EventType::Acknowledged),
+            Self::Resolve => Some(EventType::Up),
+            Self::Unacknowledge | Self::Mute | Self::Unmute | Self::Comment => None,
+        }
+    }
+
+    /// The event, for the one notification that bears this id.
+    pub fn event(self, by: By<'_>, incident: &Incident, now: Timestamp, id: DeliveryId) -> Option<Event> {
+        let kind = self.event_type()?;
+        let ended_at = (kind == EventType::Up).then_some(now);
+        let acknowledged_by = match self {
+            Self::Acknowledge { .. } => Some(by.who.to_owned()),
+            _ => incident.acknowledged(now).map(|mark| mark.by.clone()),
+        };
+        let words = match (kind, by.note) {
+            (EventType::Up, None) => format!("; resolved by {}", by.who),
+            (EventType::Up, Some(note)) => format!("; resolved by {}: {note}", by.who),
+            (_, None) => String::new(),
+            (_, Some(note)) => format!("; {} says: {note}", by.who),
+        };
+        Some(Event {
+            kind,
+            delivery_id: id,
+            at: now,
+            monitor: incident.monitor.clone(),
+            incident: Some(EventIncident {
+                id: incident.id,
+                started_at: incident.started_at,
+                ended_at,
+                duration_s: ended_at.map(|end| end.duration_since(incident.started_at).as_secs()),
+                failures: incident.failures,
+                acknowledged_by,
+            }),
+            outcome: Some(EventOutcome {
+                message: format!("{}{words}", incident.cause.message),
+                ..incident.cause.clone()
+            }),
+            severity: Severity::Info,
+        })
+    }
+}
+
+impl Incident {
+    /// Who takes care of it at `now`.
+    pub fn acknowledged(&self, now: Timestamp) -> Option<&Mark> {
+        self.acknowledged.as_ref().filter(|mark| mark.until.is_none_or(|until| until > now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use uuid::Uuid;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("an instant")
+    }
+
+    fn incident() -> Incident {
+        Incident {
+            id: IncidentId(7),
+            monitor: EventMonitor {
+                name: "shop".into(),
+                kind: "http".into(),
+                target: "https://example.com/".into(),
+                group: None,
+                tags: BTreeMap::new(),
+            },
+            cause: EventOutcome {
+                class: "status".into(),
+                expected: Some("2xx".into()),
+                got: Some("503".into()),
+                message: "answered 503".into(),
+            },
+            started_at: at(100),
+            ended_at: None,
+            resolved_by: None,
+            failures: 4,
+            acknowledged: None,
+            muted: None,
+        }
+    }
+
+    fn mark(by: &str, until: Option<i64>) -> Option<Mark> {
+        Some(Mark { by: by.into(), at: at(150), until: until.map(at) })
+    }
+
+    const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_who_was_quicker() {
+        let all = [ACKNOWLEDGE, Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Resolve, Deed::Comment];
+        let refusals = |incident: &Incident| -> Vec<String> {
+            all.iter()
+                .filter_map(|deed| deed.permit(incident, at(200)).err())
+                .map(|refusal| refusal.to_string())
+                .collect()
+        };
+        assert_eq!(refusals(&incident()), ["is not acknowledged", "is not muted"]);
+        let taken = Incident { acknowledged: mark("bob", None), muted: mark("eve", None), ..incident() };
+        assert_eq!(
+            refusals(&taken),
+            ["is acknowledged already: bob takes care of it", "is muted already, by eve"]
+        );
+        let ended = Incident { ended_at: Some(at(190)), ..taken };
+        assert_eq!(refusals(&ended), ["has ended"; 5], "all but the comment");
+        let resolved = Incident { resolved_by: Some("bob".into()), ..ended };
+        assert_eq!(refusals(&resolved), ["has ended: bob resolved it"; 5]);
+    }
+
+    #[test]
+    fn an_acknowledgement_holds_up_to_its_instant_and_no_longer() {
+        let taken = Incident { acknowledged: mark("bob", Some(200)), ..incident() };
+        assert!(ACKNOWLEDGE.permit(&taken, at(199)).is_err());
+        assert_eq!(Deed::Unacknowledge.permit(&taken, at(199)), Ok(()));
+        assert_eq!(ACKNOWLEDGE.permit(&taken, at(200)), Ok(()));
+        assert_eq!(Deed::Unacknowledge.permit(&taken, at(200)), Err(Refusal::NotAcknowledged));
+    }
+
+    #[test]
+    fn an_acknowledgement_and_an_end_are_told_and_the_rest_is_not() {
+        let taken = Incident { acknowledged: mark("bob", None), ..incident() };
+        let tell = |deed: Deed, incident: &Incident, note| {
+            let by = By { who: "anna", note };
+            deed.event(by, incident, at(220), DeliveryId(Uuid::nil()))
+        };
+        let event = tell(ACKNOWLEDGE, &incident(), Some("on it")).expect("it is told");
+        assert_eq!(event.kind, EventType::Acknowledged);
+        let told = event.incident.expect("an incident");
+        assert_eq!((told.acknowledged_by.as_deref(), told.ended_at), (Some("anna"), None));
+        assert_eq!(event.outcome.expect("a cause").message, "answered 503; anna says: on it");
+
+        let event = tell(Deed::Resolve, &taken, None).expect("it is told");
+        assert_eq!(event.kind, EventType::Up);
+        let told = event.incident.expect("an incident");
+        assert_eq!(told.acknowledged_by.as_deref(), Some("bob"));
+        assert_eq!((told.ended_at, told.duration_s, told.failures), (Some(at(220)), Some(120), 4));
+        let cause = event.outcome.expect("a cause");
+        assert_eq!(
+            (cause.message.as_str(), cause.got.as_deref()),
+            ("answered 503; resolved by anna", Some("503"))
+        );
+        for deed in [Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Comment] {
+            assert_eq!(tell(deed, &taken, Some("why")), None);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+-- The tries of the notifications $1, by time; of one that went out with a digest, the digest's.
+SELECT n.id, a.attempt, a.started_at, a.duration_ms, a.outcome, a.status_code, a.message
+FROM notifications n JOIN delivery_attempts a ON a.notification_id = coalesce(n.digest_id, n.id)
+WHERE n.id = ANY ($1) ORDER BY a.started_at, n.id, a.attempt

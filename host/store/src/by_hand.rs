@@ -1,0 +1,431 @@
+//! Notifications in the hands of people: which there are, each try, and another try or none.
+//!
+//! ```text
+//!  failed, muted ── retry ──▶ queued      the failed job goes back, or a new one is made
+//!  queued, failed ─ discard ▶ discarded   its job goes; what a worker has in hand is left to it
+//! ```
+//! A digest's job is its members': what is done to the digest is done to them, and a retry of one is a retry of its digest.
+//! Locks are taken in the order failed jobs, notifications, jobs. A worker that records tries holds them the other way round:
+//! what it holds is passed over, never waited for.
+
+use crate::failed::Retried;
+use crate::operations::CHUNK;
+use crate::row::{Columns, instant};
+use crate::session::Session;
+use crate::{NOTIFICATIONS, Store, StoreError};
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
+
+/// A notification, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Its id.
+    pub id: NotificationId,
+    /// Its name for the receiver, the same over all tries.
+    pub delivery: DeliveryId,
+    /// Who is told.
+    pub channel: String,
+    /// What happened: the event's type.
+    pub event: String,
+    /// What the event is about, by name.
+    pub monitor: Option<String>,
+    /// The event's words.
+    pub message: Option<String>,
+    /// The incident, for an event that has one.
+    pub incident: Option<IncidentId>,
+    /// `queued`, `paused`, `delivered`, `failed`, `muted` or `discarded`.
+    pub state: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Why the last one that failed did.
+    pub last_error: Option<String>,
+    /// The provider's name for the message.
+    pub remote_id: Option<String>,
+    /// The digest that it goes out with.
+    pub digest: Option<NotificationId>,
+    /// For a digest: how many go out with it.
+    pub members: u32,
+    /// When it was decided.
+    pub created_at: Timestamp,
+    /// When it was delivered.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// One try of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// The how-manyeth, over all retries by hand.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// `delivered`, `muted`, or the error's class.
+    pub outcome: String,
+    /// HTTP's status, if there was one.
+    pub status: Option<u16>,
+    /// The provider's words, or ours.
+    pub message: Option<String>,
+}
+
+/// Which notifications. Each condition that is there must hold; none: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NotificationFilter<'a> {
+    /// These.
+    pub ids: Option<&'a [NotificationId]>,
+    /// Those for this channel.
+    pub channel: Option<&'a str>,
+    /// Those in this state.
+    pub state: Option<&'a str>,
+    /// Those of this incident.
+    pub incident: Option<IncidentId>,
+    /// Those of this event type.
+    pub event: Option<&'a str>,
+}
+
+/// What people call a notification by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// Its id, as lists show it.
+    Id(NotificationId),
+    /// Its delivery id, as its receiver knows it.
+    Delivery(DeliveryId),
+}
+
+/// Of all notifications those for a channel, in these states, that there were at an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// For this channel; `None`: whichever.
+    pub channel: Option<&'a str>,
+    /// In one of these states.
+    pub states: &'a [&'a str],
+    /// Made by then.
+    pub as_of: Timestamp,
+}
+
+/// What became of a notification that was to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// As of a failed job.
+    Retried(Retried),
+    /// It is neither failed nor muted, but in this state.
+    Is(String),
+}
+
+/// What became of a notification that is not wanted any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discarded {
+    /// Nobody will be told.
+    Done,
+    /// A worker has it in hand at this moment.
+    Runs,
+    /// It is neither queued nor failed, but in this state.
+    Is(String),
+}
+
+impl Store {
+    /// Notifications, the newest first, at most `limit`.
+    pub async fn notifications(
+        &self,
+        filter: NotificationFilter<'_>,
+        limit: i64,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let rows = sqlx::query(include_str!("../queries/notifications.sql"))
+            .bind(filter.ids.map(plain))
+            .bind(filter.channel)
+            .bind(filter.state)
+            .bind(filter.incident.map(|id| id.0))
+            .bind(filter.event)
+            .bind(limit)
+            .fetch_all(&self.sessions)
+            .await?;
+        rows.iter().map(notification).collect()
+    }
+
+    /// Each try of these notifications, by time; of one that went out with a digest, the digest's.
+    pub async fn tries_of(&self, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Try)>, StoreError> {
+        let rows = sqlx::query(include_str!("../queries/tries_of.sql"))
+            .bind(plain(ids))
+            .fetch_all(&self.sessions)
+            .await?;
+        rows.iter().map(a_try).collect()
+    }
+
+    /// The notifications with these names. Those that there are not are not in the answer.
+    pub async fn notifications_named(
+        &self,
+        names: &[Name],
+    ) -> Result<HashMap<Name, NotificationId>, StoreError> {
+        let ids = names.iter().filter_map(|name| match name {
+            Name::Id(id) => Some(id.0),
+            Name::Delivery(_) => None,
+        });
+        let deliveries = names.iter().filter_map(|name| match name {
+            Name::Delivery(id) => Some(id.0),
+            Name::Id(_) => None,
+        });
+        let rows = sqlx::query(
+            "SELECT id, NULL::uuid AS delivery_id FROM notifications WHERE id = ANY ($1)
+             UNION ALL SELECT id, delivery_id FROM notifications WHERE delivery_id = ANY ($2)",
+        )
+        .bind(ids.collect::<Vec<_>>())
+        .bind(deliveries.collect::<Vec<_>>())
+        .fetch_all(&self.sessions)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let id = NotificationId(row.try_get("id")?);
+                let delivery: Option<uuid::Uuid> = row.try_get("delivery_id")?;
+                Ok((delivery.map_or(Name::Id(id), |uuid| Name::Delivery(DeliveryId(uuid))), id))
+            })
+            .collect()
+    }
+
+    /// How many there are of `which`.
+    pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM notifications n
+             WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
+               AND n.state = ANY ($2) AND n.created_at <= $3",
+        )
+        .bind(which.channel)
+        .bind(which.states)
+        .bind(instant(which.as_of))
+        .fetch_one(&self.sessions)
+        .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The next of `which`, by id, those after `after`; at most [`CHUNK`].
+    pub async fn next_notifications(
+        &self,
+        which: Selection<'_>,
+        after: Option<NotificationId>,
+    ) -> Result<Vec<NotificationId>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT n.id FROM notifications n
+             WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
+               AND n.state = ANY ($2) AND n.created_at <= $3 AND n.id > $4
+             ORDER BY n.id LIMIT $5",
+        )
+        .bind(which.channel)
+        .bind(which.states)
+        .bind(instant(which.as_of))
+        .bind(after.map_or(i64::MIN, |id| id.0))
+        .bind(CHUNK)
+        .fetch_all(&self.sessions)
+        .await?;
+        Ok(ids.into_iter().map(NotificationId).collect())
+    }
+
+    /// Gives failed and muted notifications another chance, all in one transaction: failed ones as
+    /// [`retry_failed`](Self::retry_failed) does, with their jobs; those that have none left get a new one. At delivery it is
+    /// looked at again whether they are wanted. What became of each, in the order of `ids`.
+    pub async fn retry_notifications(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<Vec<(NotificationId, Again)>, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let found = look_at(&mut transaction, ids).await?;
+        let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
+        let failed: HashMap<i64, i64> = lock_failed(&mut transaction, &carriers).await?;
+        let mut outcomes = put_back(&mut transaction, &failed).await?;
+        let rest: Vec<i64> = carriers.into_iter().filter(|carrier| !outcomes.contains_key(carrier)).collect();
+        let rows = sqlx::query(include_str!("../queries/retry_notifications.sql"))
+            .bind(lock_states(&mut transaction, &rest, &["failed", "muted"]).await?)
+            .fetch_all(&mut transaction)
+            .await?;
+        for row in rows {
+            let retried = if row.try_get("superseded")? { Retried::Superseded } else { Retried::PutBack };
+            outcomes.insert(row.try_get("id")?, retried);
+        }
+        let renewed: Vec<i64> =
+            outcomes.iter().filter(|(_, retried)| **retried == Retried::PutBack).map(|(id, _)| *id).collect();
+        sqlx::query(
+            "UPDATE notifications SET state = 'queued' WHERE digest_id = ANY ($1) AND state IN ('failed', 'muted')",
+        )
+        .bind(renewed)
+        .execute(&mut transaction)
+        .await?;
+        // Of those that somebody else was quicker with, what they are by now.
+        let now = look_at(&mut transaction, ids).await?;
+        transaction.commit().await?;
+        let again = |id: &NotificationId| {
+            let found = now.get(&id.0)?;
+            let retried = outcomes.get(&found.carrier).copied();
+            Some((*id, retried.map_or_else(|| Again::Is(found.state.clone()), Again::Retried)))
+        };
+        Ok(ids.iter().filter_map(again).collect())
+    }
+
+    /// Lets nobody be told of queued and failed notifications any more, all in one transaction; their jobs go. What became of
+    /// each, in the order of `ids`.
+    pub async fn discard_notifications(
+        &self,
+        ids: &[NotificationId],
+    ) -> Result<Vec<(NotificationId, Discarded)>, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let failed = lock_failed(&mut transaction, &plain(ids)).await?;
+        let before = look_at(&mut transaction, ids).await?;
+        let locked: HashSet<i64> =
+            lock_states(&mut transaction, &plain(ids), &["queued", "paused", "failed"])
+                .await?
+                .into_iter()
+                .collect();
+        let running = running(&mut transaction, &before).await?;
+        let outcomes: Vec<(NotificationId, Discarded)> = ids
+            .iter()
+            .filter_map(|id| {
+                let found = before.get(&id.0)?;
+                let is_wanted = matches!(found.state.as_str(), "queued" | "paused" | "failed");
+                let outcome = match (is_wanted, locked.contains(&id.0)) {
+                    (false, _) => Discarded::Is(found.state.clone()),
+                    (true, true) if !running.contains(&found.carrier) => Discarded::Done,
+                    (true, _) => Discarded::Runs,
+                };
+                Some((*id, outcome))
+            })
+            .collect();
+        let done: Vec<i64> =
+            outcomes.iter().filter(|(_, end)| *end == Discarded::Done).map(|(id, _)| id.0).collect();
+        sqlx::query(include_str!("../queries/discard_notifications.sql"))
+            .bind(&done)
+            .bind(
+                failed
+                    .iter()
+                    .filter(|(subject, _)| done.contains(subject))
+                    .map(|(_, id)| *id)
+                    .collect::<Vec<_>>(),
+            )
+            .execute(&mut transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(outcomes)
+    }
+}
+
+/// A notification as it is found.
+struct Found {
+    state: String,
+    /// Whose job it is: its digest's, or its own.
+    carrier: i64,
+}
+
+async fn look_at(
+    connection: &mut Session,
+    ids: &[NotificationId],
+) -> Result<HashMap<i64, Found>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, state, coalesce(digest_id, id) AS carrier FROM notifications WHERE id = ANY ($1)",
+    )
+    .bind(plain(ids))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let found = Found { state: row.try_get("state")?, carrier: row.try_get("carrier")? };
+            Ok((row.try_get("id")?, found))
+        })
+        .collect()
+}
+
+/// The failed jobs of these notifications, locked: by notification.
+async fn lock_failed(connection: &mut Session, subjects: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT subject, id FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(subjects)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("subject")?, row.try_get("id")?))).collect()
+}
+
+/// Puts failed jobs back. What became of each notification.
+async fn put_back(
+    connection: &mut Session,
+    failed: &HashMap<i64, i64>,
+) -> Result<HashMap<i64, Retried>, StoreError> {
+    if failed.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let jobs: Vec<i64> = failed.values().copied().collect();
+    let outcomes = crate::failed::put_back(connection, &jobs).await?;
+    Ok(failed.iter().filter_map(|(subject, job)| Some((*subject, *outcomes.get(job)?))).collect())
+}
+
+/// Those of `ids` that are in one of these states, locked. What a worker is just recording is not among them.
+async fn lock_states(connection: &mut Session, ids: &[i64], states: &[&str]) -> Result<Vec<i64>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT id FROM notifications WHERE id = ANY ($1) AND state = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",
+    )
+    .bind(ids)
+    .bind(states)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// The notifications whose job a worker has in hand. The other jobs are locked, so that none takes them.
+async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>, StoreError> {
+    let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
+    let free: HashSet<i64> = sqlx::query_scalar(
+        "SELECT subject FROM jobs
+         WHERE queue = $1 AND subject = ANY ($2) AND (reserved_until IS NULL OR reserved_until < now())
+         ORDER BY id FOR UPDATE SKIP LOCKED",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(&carriers)
+    .fetch_all(&mut *connection)
+    .await?
+    .into_iter()
+    .collect();
+    let all: Vec<i64> =
+        sqlx::query_scalar("SELECT subject FROM jobs WHERE queue = $1 AND subject = ANY ($2)")
+            .bind(NOTIFICATIONS)
+            .bind(&carriers)
+            .fetch_all(connection)
+            .await?;
+    Ok(all.into_iter().filter(|subject| !free.contains(subject)).collect())
+}
+
+fn plain(ids: &[NotificationId]) -> Vec<i64> {
+    ids.iter().map(|id| id.0).collect()
+}
+
+fn notification(row: &PgRow) -> Result<Notification, StoreError> {
+    Ok(Notification {
+        id: NotificationId(row.try_get("id")?),
+        delivery: DeliveryId(row.try_get("delivery_id")?),
+        channel: row.try_get("channel")?,
+        event: row.try_get("event")?,
+        monitor: row.try_get("monitor")?,
+        message: row.try_get("message")?,
+        incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),
+        state: row.try_get("state")?,
+        attempts: row.count("attempts")?,
+        last_error: row.try_get("last_error")?,
+        remote_id: row.try_get("remote_id")?,
+        digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
+        members: row.count("members")?,
+        created_at: row.instant("created_at")?,
+        delivered_at: row.optional_instant("delivered_at")?,
+    })
+}
+
+fn a_try(row: &PgRow) -> Result<(NotificationId, Try), StoreError> {
+    let took: i64 = row.try_get("duration_ms")?;
+    let status: Option<i16> = row.try_get("status_code")?;
+    let tried = Try {
+        attempt: row.count("attempt")?,
+        started_at: row.instant("started_at")?,
+        took: Duration::from_millis(took.unsigned_abs()),
+        outcome: row.try_get("outcome")?,
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        message: row.try_get("message")?,
+    };
+    Ok((NotificationId(row.try_get("id")?), tried))
+}

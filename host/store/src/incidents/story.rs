@@ -1,0 +1,186 @@
+//! An incident's whole story, in order: what the checks found, what was decided, who was told what and what came of each try,
+//! and what people did.
+//!
+//! Each part is kept where it belongs (`check_results`, `incident_events`, `notifications`, `delivery_attempts`); here they
+//! are put together for somebody who asks. Checks in a row that found the same are one entry, so a night of them is a line.
+
+use crate::by_hand::{Notification, NotificationFilter, Try};
+use crate::reading::{IncidentFilter, IncidentSummary};
+use crate::row::{Columns, instant, optional_instant};
+use crate::{Store, StoreError};
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uptime_core::id::{IncidentId, NotificationId};
+
+/// So many rows of checks and so many notices are told, the first ones; a story that is longer says so.
+const MOST: i64 = 1_000;
+
+/// An incident and all that happened to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Story {
+    /// What it is about, and how it is now.
+    pub incident: IncidentSummary,
+    /// What happened, in order.
+    pub entries: Vec<Entry>,
+    /// Rows of checks after the last one that is told.
+    pub checks_left_out: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When; of several checks, when the first of them began.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// Checks in a row that found the same.
+    Checks {
+        /// How many.
+        count: u64,
+        /// When the last of them began.
+        until: Timestamp,
+        /// `up`, `down` or `inconclusive`.
+        outcome: String,
+        /// Whether it was up and not as well as it should be.
+        degraded: bool,
+        /// The trouble's class.
+        class: Option<String>,
+        /// What the first of them found.
+        message: Option<String>,
+        /// What the last of them found.
+        last_message: Option<String>,
+    },
+    /// The incident changed, or somebody said something of it.
+    Event {
+        /// A word of `incident_events`.
+        kind: String,
+        /// Who did it; `None`: the monitor itself.
+        who: Option<String>,
+        /// Their words.
+        note: Option<String>,
+    },
+    /// Something was to be told.
+    Notice(Notification),
+    /// That was tried.
+    Try {
+        /// The notice.
+        notice: Notification,
+        /// The try.
+        tried: Try,
+    },
+}
+
+impl What {
+    /// Of what has the same instant: checks cause events, events cause notices, notices are tried.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Checks { .. } => 0,
+            Self::Event { .. } => 1,
+            Self::Notice(_) => 2,
+            Self::Try { .. } => 3,
+        }
+    }
+}
+
+impl Store {
+    /// The incident's story, if there is such an incident.
+    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>, StoreError> {
+        let filter = IncidentFilter { id: Some(id), ..IncidentFilter::default() };
+        let Some(incident) = self.incidents(filter, 1).await?.pop() else { return Ok(None) };
+        let mut entries = self.incident_events(&incident).await?;
+        let decided: Vec<Timestamp> = entries.iter().map(|entry| entry.at).collect();
+        let (checks, checks_left_out) = self.incident_checks(&incident, &decided).await?;
+        let of = NotificationFilter { incident: Some(id), ..NotificationFilter::default() };
+        let notices = self.notifications(of, MOST).await?;
+        let ids: Vec<NotificationId> = notices.iter().map(|notice| notice.id).collect();
+        for (id, tried) in self.tries_of(&ids).await? {
+            let notice = notices.iter().find(|notice| notice.id == id).cloned();
+            entries.extend(
+                notice.map(|notice| Entry { at: tried.started_at, what: What::Try { notice, tried } }),
+            );
+        }
+        entries.extend(checks);
+        entries.extend(
+            notices
+                .into_iter()
+                .rev()
+                .map(|notice| Entry { at: notice.created_at, what: What::Notice(notice) }),
+        );
+        // Stable: what has the same instant and rank stays in the order in which it was written.
+        entries.sort_by_key(|entry| (entry.at, entry.what.rank()));
+        Ok(Some(Story { incident, entries, checks_left_out }))
+    }
+
+    /// What was decided and done, by time. Of an incident from before this was kept, its opening and its end.
+    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>, StoreError> {
+        let rows =
+            sqlx::query("SELECT at, kind, who, note FROM incident_events WHERE incident_id = $1 ORDER BY id")
+                .bind(incident.id.0)
+                .fetch_all(&self.sessions)
+                .await?;
+        let mut entries = rows
+            .iter()
+            .map(|row| {
+                let what = What::Event {
+                    kind: row.try_get("kind")?,
+                    who: row.try_get("who")?,
+                    note: row.try_get("note")?,
+                };
+                Ok(Entry { at: row.instant("at")?, what })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let known = |word: &str, entries: &[Entry]| {
+            entries.iter().any(|entry| matches!(&entry.what, What::Event { kind, .. } if kind == word))
+        };
+        if !known("opened", &entries) {
+            entries.insert(0, event(incident.opened_at, "opened", None));
+        }
+        if let Some(at) = incident.resolved_at.filter(|_| !known("resolved", &entries)) {
+            entries.push(event(at, "resolved", incident.resolved_by.clone()));
+        }
+        Ok(entries)
+    }
+
+    /// What the checks found from the first failure to the end, and how many rows of them are left out.
+    async fn incident_checks(
+        &self,
+        incident: &IncidentSummary,
+        decided: &[Timestamp],
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        let rows = sqlx::query(include_str!("../../queries/incident_checks.sql"))
+            .bind(incident.id.0)
+            .bind(instant(incident.started_at))
+            .bind(optional_instant(incident.resolved_at))
+            .bind(decided.iter().map(|at| instant(*at)).collect::<Vec<_>>())
+            .bind(MOST)
+            .fetch_all(&self.sessions)
+            .await?;
+        let all = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>("runs"))?;
+        let entries: Vec<Entry> = rows.iter().map(checks).collect::<Result<_, _>>()?;
+        Ok((entries, all.unsigned_abs().saturating_sub(MOST.unsigned_abs())))
+    }
+}
+
+fn checks(row: &PgRow) -> Result<Entry, StoreError> {
+    let count: i64 = row.try_get("checks")?;
+    let what = What::Checks {
+        count: count.unsigned_abs(),
+        until: row.instant("until")?,
+        outcome: row.try_get("outcome")?,
+        degraded: row.try_get("degraded")?,
+        class: row.try_get("class")?,
+        message: row.try_get("message")?,
+        last_message: row.try_get("last_message")?,
+    };
+    Ok(Entry { at: row.instant("at")?, what })
+}
+
+fn event(at: Timestamp, kind: &str, who: Option<String>) -> Entry {
+    Entry { at, what: What::Event { kind: kind.into(), who, note: None } }
+}

@@ -1,0 +1,343 @@
+//! `uptime incident`: what people do with incidents, what channels hear of it, and the whole story.
+
+use crate::installation::Installation;
+use serde_json::{Value, json};
+use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+
+/// A monitor `shop` that is down since the beginning of 2026, told to `ops`, who has it, and to `boss`, for whom it failed.
+pub fn with_an_incident(ops: &WebhookSink, boss: &WebhookSink) -> Installation {
+    let installation = Installation::new();
+    let channel = |name: &str, sink: &WebhookSink| {
+        let (url, origin) = (sink.url(), sink.origin());
+        format!("[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n")
+    };
+    let shop = "[monitors.shop]\ntype = \"http\"\nurl = \"https://shop.example.com/\"\ninterval = \"1h\"\n";
+    installation.apply(&(channel("ops", ops) + &channel("boss", boss) + shop));
+    installation.database.query(
+        r#"INSERT INTO incidents (monitor_id, severity, class, cause, expected, got, started_at, opened_at, failures)
+           SELECT id, 'down', 'status', 'the status is 503', '2xx', '503', '2026-01-01T00:00:00Z', '2026-01-01T00:00:21Z', 3 FROM monitors;
+           UPDATE monitor_states SET status = 'down', since = '2026-01-01T00:00:00Z', failures = 5, incident_id = 1, severity = 'down', told = 'down',
+             next_check_at = now() + interval '1 h';
+           INSERT INTO incident_events (incident_id, at, kind) VALUES (1, '2026-01-01T00:00:21Z', 'opened');
+           INSERT INTO check_results (monitor_id, slot_at, started_at, outcome, degraded, class, message, total_us, late_us)
+           SELECT id, at, at, 'down', false, 'status', 'the status is 503', 1, 1
+           FROM monitors, unnest('{2026-01-01T00:00:00Z,2026-01-01T00:00:10Z,2026-01-01T00:00:20Z,2026-01-01T00:01:00Z,2026-01-01T00:02:00Z}'::timestamptz[]) at;
+           INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state, attempts, last_error, created_at, delivered_at)
+           SELECT CASE c.name WHEN 'ops' THEN '018cc251-f400-7000-8000-000000000001'::uuid ELSE '018cc251-f400-7000-8000-000000000002' END,
+             c.id, 1, 'down', 0, jsonb_build_object('type', 'down',
+               'delivery_id', CASE c.name WHEN 'ops' THEN '018cc251-f400-7000-8000-000000000001' ELSE '018cc251-f400-7000-8000-000000000002' END,
+               'at', '2026-01-01T00:00:21Z', 'monitor',
+               '{"name": "shop", "type": "http", "target": "https://shop.example.com/", "group": null, "tags": {}}'::jsonb,
+               'incident', '{"id": 1, "started_at": "2026-01-01T00:00:00Z", "ended_at": null, "duration_s": null}'::jsonb,
+               'outcome', '{"class": "status", "expected": "2xx", "got": "503", "message": "the status is 503"}'::jsonb, 'severity', 'down'),
+             CASE c.name WHEN 'ops' THEN 'delivered' ELSE 'failed' END, CASE c.name WHEN 'ops' THEN 1 ELSE 2 END,
+             CASE c.name WHEN 'ops' THEN NULL ELSE 'no connection' END, '2026-01-01T00:00:21Z',
+             CASE c.name WHEN 'ops' THEN timestamptz '2026-01-01T00:00:22Z' END
+           FROM channels c ORDER BY c.name DESC;
+           INSERT INTO delivery_attempts (notification_id, attempt, started_at, duration_ms, outcome, status_code, message) VALUES
+             (1, 1, '2026-01-01T00:00:22Z', 12, 'delivered', 200, 'ok'),
+             (2, 1, '2026-01-01T00:00:22Z', 5, 'transient', 500, 'out of order'),
+             (2, 2, '2026-01-01T00:00:27Z', 6, 'transient', NULL, 'no connection');
+           INSERT INTO failed_jobs (id, queue, subject, lane, order_key, payload, attempts, claims, errors, created_at)
+           SELECT 1000, 'notifications', 2, channel_id, '1:' || channel_id, '{}', 2, 2, '[]', created_at FROM notifications WHERE id = 2"#,
+    );
+    installation
+}
+
+/// What `uptime` says on stderr.
+pub fn complaint<const N: usize>(installation: &Installation, args: [&str; N], exit: i32) -> String {
+    let output = installation.command(args).output().expect("the binary runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(exit), "{args:?}: {said}");
+    said
+}
+
+fn sinks() -> (WebhookSink, WebhookSink) {
+    (WebhookSink::start(), WebhookSink::start())
+}
+
+/// What `incident list` says of the first incident.
+fn first(installation: &Installation) -> Value {
+    installation.json(["incident", "list"])["incidents"][0].clone()
+}
+
+#[test]
+fn an_incident_is_acknowledged_and_everybody_who_knows_of_it_hears_who_takes_care() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    installation
+        .command(["incident", "ack", "1", "--by", "anna", "--note", "the disk is full", "--log", "info"])
+        .assert()
+        .success()
+        .stdout("1\tacknowledged\tshop\tboss,ops\n");
+    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    let event = block_on(ops.wait_for(1))[0].json();
+    assert_eq!(event["type"], "acknowledged");
+    assert_eq!(event["incident"]["acknowledged_by"], "anna");
+    assert_eq!(event["monitor"]["name"], "shop");
+    assert_eq!(event["outcome"]["message"], "the status is 503; anna says: the disk is full");
+    assert_eq!(
+        block_on(boss.wait_for(1))[0].json()["type"],
+        "acknowledged",
+        "also whom the opening did not reach"
+    );
+
+    let listed = first(&installation);
+    assert_eq!(
+        (listed["acknowledged_by"].as_str(), listed["severity"].as_str()),
+        (Some("anna"), Some("down"))
+    );
+    assert!(listed["acknowledged_at"].is_string() && listed["acknowledged_until"].is_null(), "{listed}");
+    assert_eq!(
+        complaint(&installation, ["incident", "ack", "1", "--by", "bob"], 1),
+        "error: incident 1 of `shop` is acknowledged already: anna takes care of it\n\
+         hint: `uptime incident unack 1` first, if somebody else does now\n"
+    );
+    installation
+        .command(["incident", "unack", "1", "--by", "bob"])
+        .assert()
+        .success()
+        .stdout("1\tunacknowledged\tshop\t\n");
+    let answer = installation.json(["incident", "ack", "1", "1", "--by", "bob", "--for", "2h"]);
+    let expected = json!({ "schema_version": 1, "incidents": [{
+        "id": 1, "monitor": "shop", "action": "acknowledged", "by": "bob", "note": null, "done": true, "told": ["boss", "ops"],
+    }] });
+    assert_eq!(answer, expected);
+    assert!(first(&installation)["acknowledged_until"].is_string());
+    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    assert_eq!(block_on(ops.wait_for(2))[1].json()["incident"]["acknowledged_by"], "bob", "told anew");
+}
+
+#[test]
+fn an_incident_that_somebody_ends_is_told_as_up_and_a_fresh_confirmation_opens_another() {
+    let (target, ops) = (HttpTarget::start(), WebhookSink::start());
+    target.answer(Reply::status(503));
+    let installation = Installation::new();
+    installation.apply(&crate::pipeline::file(&target, &[("ops", &ops)]));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _workers = installation.start(["worker", "all"]);
+    block_on(ops.wait_for(1));
+    installation.command(["incident", "resolve", "1", "--by", "anna"]).assert().success();
+    let received = block_on(ops.wait_for(3));
+    let types: Vec<Value> = received.iter().take(3).map(|received| received.json()["type"].clone()).collect();
+    assert_eq!(types, ["down", "up", "down"]);
+    let (up, again) = (received[1].json(), received[2].json());
+    assert_eq!((&up["incident"]["id"], &again["incident"]["id"]), (&json!(1), &json!(2)));
+    assert!(up["incident"]["ended_at"].is_string(), "{up}");
+    assert!(
+        up["outcome"]["message"].as_str().is_some_and(|words| words.ends_with("; resolved by anna")),
+        "{up}"
+    );
+    assert_eq!(
+        complaint(&installation, ["incident", "resolve", "1", "--by", "bob"], 1),
+        "error: incident 1 of `shop_front` has ended: anna resolved it\n\
+         hint: `uptime incident show 1` tells the whole story\n"
+    );
+    let list = installation.json(["incident", "list", "--open"]);
+    assert_eq!(list["incidents"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn of_a_muted_incident_nothing_more_is_said() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    installation
+        .command(["incident", "mute", "1", "--by", "anna"])
+        .assert()
+        .success()
+        .stdout("1\tmuted\tshop\t\n");
+    assert_eq!(first(&installation)["muted_by"], "anna");
+    installation
+        .command(["incident", "list"])
+        .assert()
+        .success()
+        .stdout("1\topen\tdown\tshop\t2026-01-01T00:00:00.000Z\t–\tmuted\tthe status is 503\n");
+    assert!(
+        complaint(&installation, ["incident", "mute", "1", "--by", "bob"], 1)
+            .contains("is muted already, by anna")
+    );
+    installation
+        .command(["incident", "unmute", "1", "--by", "bob"])
+        .assert()
+        .success()
+        .stdout("1\tunmuted\tshop\t\n");
+    assert!(complaint(&installation, ["incident", "unmute", "1", "--by", "bob"], 1).contains("is not muted"));
+}
+
+#[test]
+fn who_it_was_is_asked_of_the_environment_and_has_to_be_known() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    let who = |variables: &[(&str, &str)]| {
+        let mut command = installation.command(["incident", "comment", "1", "hm", "--json"]);
+        for name in ["SUDO_USER", "USER", "LOGNAME"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied()).output().expect("it runs")
+    };
+    let by = |variables: &[(&str, &str)]| {
+        let answer: Value = serde_json::from_slice(&who(variables).stdout).expect("JSON");
+        answer["incidents"][0]["by"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(by(&[("SUDO_USER", "anna"), ("USER", "root"), ("LOGNAME", "root")]), "anna");
+    assert_eq!(by(&[("SUDO_USER", ""), ("USER", "bob"), ("LOGNAME", "eve")]), "bob");
+    assert_eq!(by(&[("LOGNAME", "eve")]), "eve");
+    let nobody = who(&[]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&nobody.stderr),
+        "error: none of SUDO_USER, USER, LOGNAME says who does this\nhint: add `--by NAME`\n"
+    );
+}
+
+#[test]
+fn what_was_done_is_logged_with_who_did_it() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    let said = complaint(
+        &installation,
+        ["incident", "ack", "1", "--by", "anna", "--log", "info", "--log-format", "json"],
+        0,
+    );
+    let line: Value = serde_json::from_str(said.trim()).expect("one line of JSON");
+    assert_eq!(
+        (line["message"].as_str(), line["incident"].as_i64(), line["who"].as_str(), line["monitor"].as_str()),
+        (Some("incident acknowledged"), Some(1), Some("anna"), Some("shop"))
+    );
+    assert_eq!(line["told"], "boss,ops");
+}
+
+#[test]
+fn two_people_who_end_the_same_incident_hear_of_each_other() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    let mut session = installation.database.session();
+    session.query("BEGIN; SELECT FROM monitor_states FOR UPDATE").expect("locked");
+    let people: Vec<_> = ["anna", "bob"]
+        .map(|who| installation.start(["incident", "resolve", "1", "--by", who]))
+        .into_iter()
+        .collect();
+    installation.wait_for(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        "2",
+    );
+    session.query("COMMIT").expect("let go");
+    let (mut exits, mut logs) = (Vec::new(), String::new());
+    for mut person in people {
+        exits.push(person.exit_code());
+        logs += &person.log();
+    }
+    exits.sort_unstable();
+    assert_eq!(exits, [0, 1], "{logs}");
+    let by = installation.database.value("SELECT resolved_by FROM incidents");
+    assert_eq!(
+        logs.lines().next(),
+        Some(format!("error: incident 1 of `shop` has ended: {by} resolved it").as_str())
+    );
+    assert_eq!(installation.database.value("SELECT count(*) FROM notifications WHERE event = 'up'"), "2");
+}
+
+#[test]
+fn the_story_of_an_incident_is_whole() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    installation.command(["incident", "comment", "1", "it is\nthe disk", "--by", "anna"]).assert().success();
+    installation
+        .database
+        .query("UPDATE incident_events SET at = '2026-01-01T00:01:30Z' WHERE kind = 'commented'");
+    installation.command(["incident", "show", "1"]).assert().success().stderr("").stdout(
+        "id\t1\nstate\topen\nseverity\tdown\nmonitor\tshop\ntarget\thttps://shop.example.com/\ncause\tthe status is 503\n\
+         expected\t2xx\ngot\t503\nfailures\t5\nstarted\t2026-01-01T00:00:00.000Z\n\n\
+         2026-01-01T00:00:00.000Z\tchecks\t3\tdown\t2026-01-01T00:00:20.000Z\tthe status is 503\n\
+         2026-01-01T00:00:21.000Z\topened\t\t\n\
+         2026-01-01T00:00:21.000Z\tnotice\t1\tops\tdown\tdelivered\n\
+         2026-01-01T00:00:21.000Z\tnotice\t2\tboss\tdown\tfailed\n\
+         2026-01-01T00:00:22.000Z\ttry\t1\tops\tdown\t1\t12\tdelivered\t200\tok\n\
+         2026-01-01T00:00:22.000Z\ttry\t2\tboss\tdown\t1\t5\ttransient\t500\tout of order\n\
+         2026-01-01T00:00:27.000Z\ttry\t2\tboss\tdown\t2\t6\ttransient\t\tno connection\n\
+         2026-01-01T00:01:00.000Z\tchecks\t1\tdown\t2026-01-01T00:01:00.000Z\tthe status is 503\n\
+         2026-01-01T00:01:30.000Z\tcommented\tanna\tit is the disk\n\
+         2026-01-01T00:02:00.000Z\tchecks\t1\tdown\t2026-01-01T00:02:00.000Z\tthe status is 503\n",
+    );
+    let story = installation.json(["incident", "show", "1"]);
+    assert_eq!(story["schema_version"], 1);
+    let incident = &story["incident"];
+    assert_eq!(
+        (
+            &incident["id"],
+            &incident["state"],
+            &incident["class"],
+            &incident["failures"],
+            &incident["opened_at"]
+        ),
+        (&json!(1), &json!("open"), &json!("status"), &json!(5), &json!("2026-01-01T00:00:21.000Z"))
+    );
+    let timeline = story["timeline"].as_array().expect("a timeline");
+    let kinds: Vec<_> = timeline.iter().map(|entry| entry["kind"].as_str().unwrap_or_default()).collect();
+    assert_eq!(
+        kinds,
+        ["checks", "opened", "notice", "notice", "try", "try", "try", "checks", "commented", "checks"]
+    );
+    assert_eq!(
+        timeline[0],
+        json!({ "at": "2026-01-01T00:00:00.000Z", "kind": "checks", "count": 3, "until": "2026-01-01T00:00:20.000Z", "outcome": "down",
+                "degraded": false, "class": "status", "message": "the status is 503", "last_message": "the status is 503" })
+    );
+    assert_eq!(
+        timeline[5],
+        json!({ "at": "2026-01-01T00:00:22.000Z", "kind": "try", "notification_id": 2, "channel": "boss", "event": "down", "attempt": 1,
+                "delivery_id": "018cc251-f400-7000-8000-000000000002", "duration_ms": 5, "outcome": "transient", "status_code": 500,
+                "message": "out of order" })
+    );
+    assert_eq!(
+        timeline[8],
+        json!({ "at": "2026-01-01T00:01:30.000Z", "kind": "commented", "who": "anna", "note": "it is the disk" })
+    );
+}
+
+#[test]
+fn what_can_not_be_meant_is_said_so() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    let unknown = "hint: `uptime incident list` shows which there are\n";
+    let said = complaint(&installation, ["incident", "show", "77"], 1);
+    assert_eq!(said, format!("error: there is no incident 77\n{unknown}"));
+    for verb in ["ack", "unack", "mute", "unmute", "resolve"] {
+        let said = complaint(&installation, ["incident", verb, "77", "--by", "anna"], 1);
+        assert_eq!(said, format!("error: there is no incident 77\n{unknown}"), "{verb}");
+        assert!(complaint(&installation, ["incident", verb, "x"], 2).contains("ids are numbers"));
+        assert!(complaint(&installation, ["incident", verb], 2).contains("ID"));
+    }
+    assert!(
+        complaint(&installation, ["incident", "comment", "1", " "], 2).contains("there is nothing in it")
+    );
+    let long = "x".repeat(1_001);
+    assert!(
+        complaint(&installation, ["incident", "comment", "1", &long], 2).contains("at most 1000 characters")
+    );
+    assert!(complaint(&installation, ["incident", "ack", "1", "--for", "0s"], 2).contains("at most `365d`"));
+    complaint(&installation, ["incident", "ack", "1", "--for", "1h", "--until-recovery"], 2);
+    assert_eq!(
+        complaint(&installation, ["incident", "list", "--monitor", "shpo"], 2),
+        "error: there is no monitor `shpo`\nhint: did you mean `shop`? there are: shop\n"
+    );
+    let listed = installation.json(["incident", "list", "--monitor", "shop"]);
+    assert_eq!(listed["incidents"].as_array().map(Vec::len), Some(1));
+
+    // Each by itself: one is done, one is not, and both are told.
+    let output =
+        installation.command(["incident", "ack", "77", "1", "--by", "anna"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\tacknowledged\tshop\tboss,ops\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("error: there is no incident 77\n{unknown}"));
+    let output = installation
+        .command(["incident", "ack", "1", "77", "--by", "bob", "--json"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let done: Vec<_> =
+        answer["incidents"].as_array().expect("a list").iter().map(|one| one["done"].clone()).collect();
+    assert_eq!(done, [json!(false), json!(false)]);
+    assert_eq!(answer["incidents"][1]["error"], "there is no incident 77");
+}
