@@ -306,7 +306,7 @@ fn arrived(told: &BTreeMap<(String, String), Vec<Told>>, received: &[Received]) 
                 }
                 // Over before it was said, so its end says all of it; or somebody takes care.
                 "muted" if notice.event != "up" && (ended || notice.event == "critical") => {}
-                state => panic!("{key:?}: {notice:?} is {state}"),
+                state => panic!("{key:?}: {notice:?} is {state}: {}", notice.error),
             }
         }
     }
