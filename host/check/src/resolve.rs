@@ -86,11 +86,13 @@ impl<'check> Names<'check> {
         } else {
             let asked = Arc::new(Asked::new(self.lookup.resolver));
             let since = trace.enter(Step::Resolve(host.to_owned(), Arc::clone(&asked)));
+            // Boxed, or the largest of all steps makes every check as large, and a check is moved on its way to its task.
             let found = match self.lookup.resolver {
                 Some(server) => {
-                    self.resolver.by_server(server, host, self.lookup.ip, self.deadline, &asked).await
+                    let (ip, deadline) = (self.lookup.ip, self.deadline);
+                    Box::pin(self.resolver.by_server(server, host, ip, deadline, &asked)).await
                 }
-                None => self.resolver.by_system(host, self.deadline, &asked).await,
+                None => Box::pin(self.resolver.by_system(host, self.deadline, &asked)).await,
             };
             trace.hop.phases.dns = Some(since.elapsed());
             found?
