@@ -3,9 +3,10 @@
 //! What would have to fail for want of one waits instead. `worker`, `up` and `check` use it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use uptime_check::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CHECK};
 
-/// What one check may hold at once: its connection, and a question to a name server.
-const PER_CHECK: u64 = 2;
+/// The part of all, as a divisor, that is left to what the checks hold besides those of each.
+const BESIDE: u64 = 8;
 
 /// What is kept for files, the log, plugins, and what nobody thought of.
 const SPARE: u64 = 16;
@@ -31,9 +32,15 @@ pub fn raise() -> Descriptors {
 }
 
 impl Descriptors {
+    /// How many the checks may hold besides those of each: kept connections, further addresses, second opinions.
+    pub fn beside(self) -> u64 {
+        self.limit.map_or(DESCRIPTORS_BESIDE, |limit| (limit / BESIDE).min(DESCRIPTORS_BESIDE))
+    }
+
     /// How many checks there are descriptors for, beside `others` that are open or will be. At least one.
     pub fn checks_at_once(self, others: u64) -> usize {
-        let left = self.limit.map(|limit| limit.saturating_sub(others.saturating_add(SPARE)) / PER_CHECK);
+        let others = others.saturating_add(SPARE).saturating_add(self.beside());
+        let left = self.limit.map(|limit| limit.saturating_sub(others) / DESCRIPTORS_PER_CHECK);
         left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX).max(1))
     }
 }
@@ -52,8 +59,8 @@ mod tests {
     #[test]
     fn checks_get_what_others_leave() {
         let of = |limit| Descriptors { limit };
-        assert_eq!(of(Some(64)).checks_at_once(20), 14);
-        assert_eq!(of(Some(1_048_576)).checks_at_once(20), 524_270);
+        assert_eq!((of(Some(64)).beside(), of(Some(64)).checks_at_once(20)), (8, 6));
+        assert_eq!(of(Some(1_048_576)).checks_at_once(20), (1_048_576 - 1024 - 36) / 3);
         assert_eq!(of(Some(16)).checks_at_once(20), 1, "one check goes on in any case");
         assert_eq!(of(None).checks_at_once(20), usize::MAX);
     }

@@ -132,5 +132,8 @@ pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
 
 /// The check engine.
 pub fn checker() -> Result<Checker, CommandError> {
-    Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))
+    let checker =
+        Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))?;
+    checker.hold_beside(descriptors::raise().beside());
+    Ok(checker)
 }

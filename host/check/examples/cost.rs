@@ -1,7 +1,8 @@
 //! What a check costs: CPU time per check of this process alone, against a target in a process of its own.
 //!
 //! `cargo run --release -p uptime-check --example cost [CHECKS [AT_ONCE [URL]]]`; without a URL it starts a
-//! target itself. CPU time is read from `/proc`, so it runs on Linux. Name lookup and TLS are not in it.
+//! target itself, and with `ping://HOST` it pings alone. CPU time is read from `/proc`, so it runs on Linux. Name lookup
+//! and TLS are not in it.
 #![expect(clippy::print_stdout, reason = "an example's output is its purpose")]
 
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use uptime_check::Checker;
-use uptime_core::monitor::CheckSpec;
+use uptime_core::monitor::{CheckSpec, PingSpec};
 use uptime_core::target;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,15 +37,17 @@ async fn main() {
         url
     });
     let checker = Checker::new().expect("a checker");
-    let http = target::parse(&url).expect("a target");
-    let tcp = target::parse(&url.replace("http://", "tcp://").replace("/health", "")).expect("a target");
-    let CheckSpec::Ping(ping) = target::parse("ping://127.0.0.1").expect("a target") else { unreachable!() };
-    measure(&checker, &http, checks / 10, at_once).await;
-    for (what, spec) in [
-        ("http", http),
-        ("tcp", tcp),
-        ("ping", CheckSpec::Ping(uptime_core::monitor::PingSpec { count: 1, ..ping })),
-    ] {
+    let first = one_echo(target::parse(&url).expect("a target"));
+    let mut all = vec![(first.kind(), first)];
+    if let (_, CheckSpec::Http(_)) = all[0] {
+        for other in [url.replace("http://", "tcp://").replace("/health", ""), "ping://127.0.0.1".to_owned()]
+        {
+            let spec = one_echo(target::parse(&other).expect("a target"));
+            all.push((spec.kind(), spec));
+        }
+    }
+    measure(&checker, &all[0].1, checks / 10, at_once).await;
+    for (what, spec) in all {
         let (wall, cpu, failed) = measure(&checker, &spec, checks, at_once).await;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let count = checks as f64;
@@ -56,6 +59,14 @@ async fn main() {
     }
     if let Some(mut server) = server {
         server.kill().and_then(|()| server.wait()).expect("it was running");
+    }
+}
+
+/// A ping sends one echo here, so that a check is an echo.
+fn one_echo(spec: CheckSpec) -> CheckSpec {
+    match spec {
+        CheckSpec::Ping(ping) => CheckSpec::Ping(PingSpec { count: 1, ..ping }),
+        spec => spec,
     }
 }
 

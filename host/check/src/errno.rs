@@ -4,7 +4,7 @@
 
 use rustix::io::Errno;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use uptime_core::check::{Failure, FailureClass};
 
 /// Error number, whose fault, and the words for it.
@@ -46,6 +46,12 @@ pub(crate) fn classify(error: &io::Error) -> (FailureClass, String) {
     })
 }
 
+/// Whether a message of ICMP about another packet of the same socket can have become `error`: all that is not this
+/// machine's own trouble, and IPv6's `EACCES` (ip(7), `ping_err` and `icmpv6_err_convert` of Linux).
+pub(crate) fn is_told_by_icmp(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::ACCESS) || !classify(error).0.is_ours()
+}
+
 /// The failure of `doing` (`connecting to 192.0.2.1:80`) to reach `peer`.
 pub(crate) fn failure(doing: &str, error: &io::Error, peer: IpAddr) -> Failure {
     failure_with(doing, error, peer, has_any_route)
@@ -69,16 +75,25 @@ fn failure_with(
     Failure::new(class, format!("{doing}: {words}"))
 }
 
-/// Whether this machine knows a way to the world in the family of `peer`. Connecting a UDP socket sends nothing; it
-/// asks the routing table, here about an address that is kept for documentation (RFC 5737, RFC 3849).
+/// Whether this machine knows a way to the world in the family of `peer`: to an address that is kept for documentation
+/// (RFC 5737, RFC 3849).
 pub(crate) fn has_any_route(peer: IpAddr) -> bool {
-    let (local, world): (IpAddr, IpAddr) = match peer {
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
-        IpAddr::V6(_) => {
-            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
-        }
+    let world: IpAddr = match peer {
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
     };
-    UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((world, 9))).is_ok()
+    ask_route((world, 0).into()).is_ok()
+}
+
+/// Asks the routing table for a way to `peer`. Connecting a UDP socket sends nothing, and its errors are its own.
+pub(crate) fn ask_route(mut peer: SocketAddr) -> io::Result<()> {
+    let local: IpAddr = match peer {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Not every system has a way to port 0.
+    peer.set_port(9);
+    UdpSocket::bind((local, 0)).and_then(|socket| socket.connect(peer))
 }
 
 #[cfg(test)]

@@ -36,10 +36,24 @@ pub(crate) async fn run(means: &Means, course: Course<'_>) -> CheckReport {
         }
     };
     let took = trace.hop.phases.dns;
-    let checks = found.into_iter().map(|address| {
+    let checks = found.into_iter().enumerate().map(|(index, address)| {
         let pin = Pin { host: host.clone(), address, took };
         let names = Names::pinned(&means.resolver, spec.lookup(), deadline, pin);
-        async move { (address.ip(), course.run(means, &names).await) }
+        async move {
+            // The first has the descriptors of a check, the others wait until there is room for them.
+            let mut room = None;
+            if index > 0 {
+                let Ok(found) = timeout_at(deadline, means.further.acquire()).await else {
+                    let mut trace = Trace::new();
+                    let failure = trace.cut_off(timeout);
+                    return (address.ip(), trace.into_report(Some(failure), started.elapsed()));
+                };
+                room = found.ok();
+            }
+            let report = course.run(means, &names).await;
+            drop(room);
+            (address.ip(), report)
+        }
     });
     let mut report = worst_of(join_all(checks).await);
     report.total = started.elapsed();

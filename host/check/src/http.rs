@@ -22,7 +22,7 @@ use crate::connect::connect;
 use crate::resolve::Names;
 use crate::tls::{self, Offers};
 use crate::trace::{Step, Trace};
-use decode::{DECODED_MAX_BYTES, Plain};
+use decode::{COMPRESSED_MAX_BYTES, Plain, Wanted};
 use exchange::{Answer, Connection};
 use fault::Subject;
 use http::header::CONTENT_LENGTH;
@@ -39,7 +39,8 @@ use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, HttpVersions, TlsSpec};
 use wire::Stream;
 
-/// How much of a body is read. What is beyond it is not judged, and a body without end ends here.
+/// How much of a body is read, and of a compressed one how much of its plain form. What is beyond it is not judged, and a
+/// body without end ends here. Its size is counted as far as it is limited.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// A larger body is judged off the tasks that run the checks, a few at a time.
@@ -57,7 +58,9 @@ pub(super) async fn run(
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     let mut request = Request::first(spec)?;
-    let check = Check { means, names, spec, proxy: Proxy::of(spec)?, deadline };
+    trace.redaction = request.redaction().clone();
+    let proxy = Proxy::of(spec, &mut trace.redaction)?;
+    let check = Check { means, names, spec, proxy, deadline };
     let mut followed = 0;
     loop {
         trace.hop.url = Some(request.shown_url());
@@ -67,7 +70,7 @@ pub(super) async fn run(
         };
         answer.marks().complete(&mut trace.hop.phases);
         if followed == spec.redirects {
-            return Err(redirect::too_many(&request.shown(), spec.redirects, location));
+            return Err(redirect::too_many(&request.shown(), spec.redirects, location, request.redaction()));
         }
         request.redirect(answer.status(), location, spec.downgrade)?;
         trace.next_hop();
@@ -242,13 +245,8 @@ impl Check<'_> {
         trace: &mut Trace,
     ) -> Result<(), Failure> {
         let judge = Judge { expect: &self.spec.expect, request, patterns: &self.means.patterns };
-        // A hop before may be plain, on the way to TLS; what is judged may not.
-        if let Some(lowest) = self.spec.expect.tls_version.filter(|_| trace.hop.tls.is_none()) {
-            let failure = Failure::new(
-                FailureClass::Assertion,
-                format!("{} was answered without TLS", request.shown()),
-            );
-            return Err(failure.with(format!("TLS {lowest} or newer"), "no TLS"));
+        if trace.hop.tls.is_none() {
+            judge.in_the_clear()?;
         }
         let body = match judge.head(&answer) {
             Ok(()) => self.read(&judge, &mut answer, request).await,
@@ -310,27 +308,26 @@ impl Check<'_> {
         if codings.is_empty() {
             let announced =
                 answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-            judge.size(announced.unwrap_or(0), false)?;
+            judge.size(announced.unwrap_or(0))?;
             let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
             let body = answer.read_body(limit.unwrap_or(BODY_MAX_BYTES as u64), keep, &about).await?;
-            judge.size(body.length, false)?;
+            judge.size(body.length)?;
             let cut = body.cut || body.length > body.kept.len() as u64;
-            return Ok(wants_text.then_some(Plain { bytes: body.kept, cut }));
+            return Ok(wants_text.then_some(Plain { bytes: body.kept, length: body.length, cut }));
         }
-        let most = usize::try_from(limit.unwrap_or(0)).unwrap_or(usize::MAX);
-        let body = answer.read_body(
-            most.clamp(BODY_MAX_BYTES, DECODED_MAX_BYTES) as u64,
-            most.clamp(BODY_MAX_BYTES, DECODED_MAX_BYTES),
-            &about,
-        );
-        let body = body.await?;
-        let whole = !body.cut;
-        let most = limit.map_or(DECODED_MAX_BYTES, |_| most.min(DECODED_MAX_BYTES));
-        let plain = decode::decode(body, codings, most, &about).await?;
-        judge.size(plain.bytes.len() as u64, !whole)?;
-        if whole && plain.cut {
-            return Err(decode::too_large(&about));
+        let count = limit.unwrap_or(BODY_MAX_BYTES as u64);
+        let most = count.clamp(BODY_MAX_BYTES as u64, COMPRESSED_MAX_BYTES);
+        let body = answer.read_body(most, usize::try_from(most).unwrap_or(usize::MAX), &about).await?;
+        if let Some(limit) = limit.filter(|_| body.cut) {
+            // Compressed it has more already than it may have, or than anybody reads.
+            return Err(
+                judge.too_large(limit, &format!("more than {} bytes in compressed form", body.length))
+            );
         }
+        let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
+        let plain =
+            decode::decode(body, codings, Wanted { keep, count, until: self.deadline }, &about).await?;
+        judge.size(plain.length)?;
         Ok(wants_text.then_some(plain))
     }
 }

@@ -33,6 +33,10 @@ pub(crate) enum Answer<'packet> {
 /// Type, code, checksum, identifier, sequence.
 const HEADER_BYTES: usize = 8;
 
+/// The types whose messages say that something can't be delivered, as far as [`reason`] has words for them.
+pub(crate) const UNDELIVERABLE_V4: [u8; 2] = [3, 11];
+pub(crate) const UNDELIVERABLE_V6: [u8; 2] = [1, 3];
+
 /// The message that asks for `payload` to be sent back.
 pub(crate) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(HEADER_BYTES + payload.len());
@@ -65,7 +69,7 @@ fn parse_v4(packet: &[u8]) -> Option<Answer<'_>> {
         return None;
     }
     let (kind, code) = (*message.first()?, *message.get(1)?);
-    if (kind, code) == (0, 0) {
+    if (kind, code) == (reply_kind(Version::V4), 0) {
         return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
     }
     let reason = reason(Version::V4, kind, code)?;
@@ -80,7 +84,7 @@ fn parse_v4(packet: &[u8]) -> Option<Answer<'_>> {
 
 fn parse_v6(message: &[u8]) -> Option<Answer<'_>> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
-    if (kind, code) == (129, 0) {
+    if (kind, code) == (reply_kind(Version::V6), 0) {
         return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
     }
     let reason = reason(Version::V6, kind, code)?;
@@ -119,6 +123,14 @@ fn request_kind(version: Version) -> u8 {
     match version {
         Version::V4 => 8,
         Version::V6 => 128,
+    }
+}
+
+/// The type of an echo that came back.
+pub(crate) fn reply_kind(version: Version) -> u8 {
+    match version {
+        Version::V4 => 0,
+        Version::V6 => 129,
     }
 }
 

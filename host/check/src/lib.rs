@@ -13,6 +13,7 @@ mod http;
 mod icmp;
 mod patterns;
 mod ping;
+mod redaction;
 mod resolve;
 pub mod secrets;
 mod tcp;
@@ -41,6 +42,17 @@ const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 /// How many large bodies are judged at a time: each may take a core and, as JSON, a hundred times its size in memory.
 const LARGE_BODIES_AT_ONCE: usize = 2;
 
+/// How many file descriptors one check may hold: a connection, or before it two questions to a name server and one more
+/// whether it works.
+pub const DESCRIPTORS_PER_CHECK: u64 = 3;
+
+/// How many all checks of a process may hold besides: half for connections that are kept (`reuse`), half for the further
+/// addresses of names (`ip = "all"`) and for the second opinions on names.
+pub const DESCRIPTORS_BESIDE: u64 = 1024;
+
+/// The fewest of the second half, whatever is asked for: a second opinion takes six, and a name has seven further addresses.
+const FURTHER_MIN: usize = 8;
+
 /// Runs checks. Clones share what is worth sharing: the trusted certificates, the ping sockets, the bound on name
 /// lookups at once. One is enough for a process; it must be used inside one tokio runtime.
 #[derive(Clone)]
@@ -54,6 +66,8 @@ struct Means {
     tls: Tls,
     pinger: Pinger,
     pool: Pool,
+    /// For each descriptor that a check holds beyond its own.
+    further: Arc<Semaphore>,
     patterns: Arc<Patterns>,
     /// For those who judge a large body.
     judging: Arc<Semaphore>,
@@ -89,16 +103,28 @@ impl Checker {
     }
 
     fn over(tls: Tls) -> Self {
+        let half = usize::try_from(DESCRIPTORS_BESIDE / 2).unwrap_or(usize::MAX);
+        let further = Arc::new(Semaphore::new(half));
         Self {
             means: Arc::new(Means {
-                resolver: Resolver::new(),
+                resolver: Resolver::new(Arc::clone(&further)),
                 tls,
                 pinger: Pinger::new(),
-                pool: Pool::new(),
+                pool: Pool::new(half),
+                further,
                 patterns: Arc::default(),
                 judging: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
             }),
         }
+    }
+
+    /// Has the checks hold no more than `descriptors` besides those of each, in place of [`DESCRIPTORS_BESIDE`], though
+    /// always eight for further addresses and second opinions. To be said once, before the first check.
+    pub fn hold_beside(&self, descriptors: u64) {
+        let half = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
+        self.means.pool.keep_at_most(half);
+        let further = &self.means.further;
+        further.forget_permits(further.available_permits().saturating_sub(half.max(FURTHER_MIN)));
     }
 
     /// Checks a target once. Returns within `timeout`, whatever the target does.
@@ -129,12 +155,15 @@ impl Course<'_> {
         let Self { spec, started, deadline, timeout } = self;
         let mut trace = Trace::new();
         // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
+        // Boxed, for a check is moved several times before it runs, and would be as large as the largest of them.
         let verdict = match spec {
             CheckSpec::Http(http) => {
-                timeout_at(deadline, http::run(means, names, http, started, deadline, &mut trace)).await
+                let run = Box::pin(http::run(means, names, http, started, deadline, &mut trace));
+                timeout_at(deadline, run).await
             }
             CheckSpec::Tcp(tcp) => {
-                timeout_at(deadline, tcp::run(means, names, tcp, started, deadline, &mut trace)).await
+                let run = Box::pin(tcp::run(means, names, tcp, started, deadline, &mut trace));
+                timeout_at(deadline, run).await
             }
             // What came back by the deadline counts, so this one must not be cut off from outside.
             CheckSpec::Ping(ping) => ping::run(means, names, ping, deadline, &mut trace).await,
@@ -145,5 +174,49 @@ impl Course<'_> {
             Err(_) => Some(trace.cut_off(timeout)),
         };
         trace.into_report(failure, started.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uptime_core::check::FailureClass;
+    use uptime_core::monitor::{IpFamily, Lookup, TcpSpec};
+    use uptime_tests::{DnsRecord, DnsReply, NameServer, RecordKind};
+
+    #[tokio::test]
+    async fn a_check_is_small_enough_to_be_moved() {
+        let checker = Checker::new().expect("a checker");
+        let spec = uptime_core::target::parse("ping://127.0.0.1").expect("a target");
+        // A check is moved three times before it runs; at 12.7 KB that was a sixth of what a ping costs.
+        assert!(size_of_val(&checker.check(&spec, TIMEOUT_MAX)) < 4096);
+    }
+
+    #[tokio::test]
+    async fn further_addresses_wait_for_their_room() {
+        let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = NameServer::start(|question| match question.kind {
+            RecordKind::A => DnsReply::Records(
+                [[127, 0, 0, 1], [127, 0, 0, 2]]
+                    .map(|address| DnsRecord::Address(question.name.clone(), address.into()))
+                    .into(),
+            ),
+            _ => DnsReply::Records(Vec::new()),
+        });
+        let lookup = Lookup { ip: IpFamily::All, resolver: Some(server.address()) };
+        let tcp = uptime_core::target::tcp("host.example".into(), port);
+        let spec = CheckSpec::Tcp(TcpSpec { lookup, ..tcp });
+        let checker = Checker::new().expect("a checker");
+        checker.hold_beside(2);
+        let further = &checker.means.further;
+        assert_eq!(further.available_permits(), FURTHER_MIN);
+        let report = checker.check(&spec, Duration::from_secs(10)).await;
+        assert_eq!((report.failure, report.hops.len()), (None, 2));
+        assert_eq!(further.available_permits(), FURTHER_MIN);
+        let others = further.acquire_many(8).await.expect("never closed");
+        let report = checker.check(&spec, Duration::from_millis(300)).await;
+        assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::Resources));
+        drop(others);
     }
 }

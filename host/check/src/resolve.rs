@@ -86,11 +86,13 @@ impl<'check> Names<'check> {
         } else {
             let asked = Arc::new(Asked::new(self.lookup.resolver));
             let since = trace.enter(Step::Resolve(host.to_owned(), Arc::clone(&asked)));
+            // Boxed, or the largest of all steps makes every check as large, and a check is moved on its way to its task.
             let found = match self.lookup.resolver {
                 Some(server) => {
-                    self.resolver.by_server(server, host, self.lookup.ip, self.deadline, &asked).await
+                    let (ip, deadline) = (self.lookup.ip, self.deadline);
+                    Box::pin(self.resolver.by_server(server, host, ip, deadline, &asked)).await
                 }
-                None => self.resolver.by_system(host, self.deadline, &asked).await,
+                None => Box::pin(self.resolver.by_system(host, self.deadline, &asked)).await,
             };
             trace.hop.phases.dns = Some(since.elapsed());
             found?
@@ -134,6 +136,8 @@ impl Asked {
 /// What all lookups of a process share.
 pub(crate) struct Resolver {
     lookups: Arc<Semaphore>,
+    /// For each socket of a second opinion.
+    further: Arc<Semaphore>,
     /// Names this machine's name servers.
     resolv_conf: PathBuf,
     /// Where those listen: the file can't say it.
@@ -143,14 +147,15 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    pub(crate) fn new() -> Self {
-        Self::with_resolv_conf("/etc/resolv.conf".into(), 53)
+    /// A resolver that takes a permit of `further` for each socket of a second opinion.
+    pub(crate) fn new(further: Arc<Semaphore>) -> Self {
+        Self::with_resolv_conf("/etc/resolv.conf".into(), 53, further)
     }
 
-    /// A resolver that takes the machine's name servers from another file, and asks them at another port.
-    fn with_resolv_conf(resolv_conf: PathBuf, server_port: u16) -> Self {
+    /// The same, which takes the machine's name servers from another file, and asks them at another port.
+    fn with_resolv_conf(resolv_conf: PathBuf, server_port: u16, further: Arc<Semaphore>) -> Self {
         let lookups = Arc::new(Semaphore::new(LOOKUPS_AT_ONCE));
-        Self { lookups, resolv_conf, server_port, worked_at: Mutex::default() }
+        Self { lookups, further, resolv_conf, server_port, worked_at: Mutex::default() }
     }
 
     /// The addresses of `host` as `server` has them; it alone is asked.
@@ -254,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn a_literal_is_not_looked_up() {
         let mut trace = Trace::new();
-        let resolver = Resolver::new();
+        let resolver = Resolver::new(Arc::new(Semaphore::new(8)));
         let found = names(&resolver, IpFamily::Any).resolve("::1", 80, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
         assert_eq!(trace.hop.phases.dns, None);
@@ -270,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pinned_name_has_one_address() {
-        let resolver = Resolver::new();
+        let resolver = Resolver::new(Arc::new(Semaphore::new(8)));
         let pin = Pin {
             host: "localhost".into(),
             address: SocketAddr::from(([192, 0, 2, 1], 0)),
@@ -288,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn localhost_is_looked_up() {
         let mut trace = Trace::new();
-        let resolver = Resolver::new();
+        let resolver = Resolver::new(Arc::new(Semaphore::new(8)));
         let found =
             names(&resolver, IpFamily::V4).resolve("localhost", 7, &mut trace).await.expect("in /etc/hosts");
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 7))]);

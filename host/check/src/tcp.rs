@@ -11,12 +11,14 @@ mod starttls;
 pub(crate) use hearing::Hearing;
 
 use crate::connect::connect;
+use crate::patterns::Patterns;
+use crate::redaction::Redaction;
 use crate::resolve::Names;
 use crate::tls::{self, Offers};
 use crate::trace::{Step, Trace};
 use crate::{Means, errno, secrets};
 use expected::Expected;
-use hearing::{Redact, hear};
+use hearing::hear;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use tokio_rustls::client::TlsStream;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::duration;
 use uptime_core::monitor::{Bytes, TcpSpec};
+use uptime_core::secret::SecretRef;
 
 pub(crate) async fn run(
     means: &Means,
@@ -39,7 +42,8 @@ pub(crate) async fn run(
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     // What is missing on our side is known before the target is bothered.
-    let talk = Talk::of(spec)?;
+    let talk = Talk::of(spec, &means.patterns)?;
+    trace.redaction = talk.redaction.clone();
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
     let mut stream = connect(&addresses, deadline, trace).await?;
     let Some(tls) = &spec.tls else {
@@ -95,21 +99,27 @@ struct Talk {
     banner: Option<Expected>,
     send: Option<Vec<u8>>,
     expect: Option<Expected>,
-    redact: Redact,
+    redaction: Redaction,
 }
 
 impl Talk {
-    fn of(spec: &TcpSpec) -> Result<Self, Failure> {
+    fn of(spec: &TcpSpec, patterns: &Patterns) -> Result<Self, Failure> {
         let target = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
-        let expected = |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec)).transpose();
-        let (send, redact) = match &spec.send {
-            None => (None, Redact::default()),
-            Some(Bytes::Hex(digits)) => (Some(expected::bytes("send", digits)?), Redact::default()),
+        let expected =
+            |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec, patterns)).transpose();
+        let mut redaction = Redaction::default();
+        let send = match &spec.send {
+            None => None,
+            Some(Bytes::Hex(digits)) => Some(expected::bytes("send", digits)?),
             Some(Bytes::Text(reference)) => {
                 let secret = secrets::resolve(reference).map_err(|error| {
                     Failure::new(FailureClass::Settings, format!("`send`: {error}; {}", error.hint()))
                 })?;
-                (Some(secret.expose().as_bytes().to_vec()), Redact::of(reference, &secret))
+                // A text that stands in the file may be seen where the file may.
+                if !matches!(reference, SecretRef::Literal(_)) {
+                    redaction.secret(secret.expose());
+                }
+                Some(secret.expose().as_bytes().to_vec())
             }
         };
         Ok(Self {
@@ -118,7 +128,7 @@ impl Talk {
             banner: expected("banner", &spec.banner)?,
             send,
             expect: expected("expect", &spec.expect)?,
-            redact,
+            redaction,
         })
     }
 
@@ -149,7 +159,7 @@ impl Talk {
     }
 
     fn hearing(&self, what: &'static str, expected: String) -> Arc<Hearing> {
-        Arc::new(Hearing::new(&self.target, what, expected, self.redact.clone()))
+        Arc::new(Hearing::new(&self.target, what, expected, self.redaction.clone()))
     }
 
     async fn listen(

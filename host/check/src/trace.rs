@@ -4,10 +4,12 @@
 //! is left of it, and enough to say which step did not end.
 
 use crate::http::Marks;
+use crate::redaction::Redaction;
 use crate::resolve::Asked;
 use crate::tcp::Hearing;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop, Phases};
@@ -19,8 +21,9 @@ pub(crate) enum Step {
     Resolve(String, Arc<Asked>),
     /// The connection to this address.
     Connect(SocketAddr),
-    /// A proxy's connection to the target (`host:port`).
-    Tunnel { proxy: String, target: String },
+    /// A proxy's connection to the target (`host:port`). `has_spoken`: whether the proxy said anything, where it must before
+    /// it connects.
+    Tunnel { proxy: String, target: String, has_spoken: Option<Arc<AtomicBool>> },
     /// The TLS handshake with this name.
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
@@ -46,6 +49,8 @@ pub(crate) struct Trace {
     /// What is worth telling should the target be up.
     pub(crate) warnings: Vec<Failure>,
     pub(crate) echoes: Option<Echoes>,
+    /// What no report may show, as soon as it is known.
+    pub(crate) redaction: Redaction,
     step: Option<(Step, Instant)>,
     /// The proxy that is being connected to: until that is done, no trouble is the target's.
     proxy: Option<String>,
@@ -117,7 +122,14 @@ impl Trace {
                 self.hop.phases.connect = waited;
                 (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
             }
-            Step::Tunnel { proxy, target } => {
+            Step::Tunnel { proxy, has_spoken: Some(has_spoken), .. } if !has_spoken.load(Relaxed) => {
+                *self.hop.phases.connect.get_or_insert_default() += since.elapsed();
+                (
+                    FailureClass::Proxy,
+                    format!("the proxy `{proxy}` was connected to, and said nothing within {limit}"),
+                )
+            }
+            Step::Tunnel { proxy, target, .. } => {
                 *self.hop.phases.connect.get_or_insert_default() += since.elapsed();
                 (
                     FailureClass::ConnectTimeout,
@@ -145,7 +157,10 @@ impl Trace {
                 if self.hop.phases.transfer.is_some() {
                     (
                         FailureClass::BodyTimeout,
-                        format!("{request}: the answer began and did not end within {limit}"),
+                        format!(
+                            "{request}: the answer began and did not end within {limit} (after {} bytes of the body)",
+                            marks.body_bytes()
+                        ),
                     )
                 } else {
                     (
@@ -164,9 +179,11 @@ impl Trace {
     }
 
     pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
-        let Self { hop, earlier: mut hops, warnings, echoes, .. } = self;
+        let Self { hop, earlier: mut hops, warnings, echoes, redaction, .. } = self;
         hops.push(hop);
-        CheckReport { failure, warnings, hops, echoes, total }
+        let mut report = CheckReport { failure, warnings, hops, echoes, total };
+        redaction.report(&mut report);
+        report
     }
 }
 

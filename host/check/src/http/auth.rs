@@ -1,6 +1,7 @@
 //! Who asks: the `Authorization` of a request (RFC 7617, RFC 6750).
 
 use super::request::unusable;
+use crate::redaction::Redaction;
 use crate::secrets;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,12 +12,12 @@ use uptime_core::monitor::{Auth, HttpSpec};
 use uptime_core::secret::{Secret, SecretRef};
 use url::Url;
 
-/// The header that `auth`, or else the URL's userinfo, asks for. What no message may show goes to `secrets`.
-pub(super) fn header(spec: &HttpSpec, secrets: &mut Vec<Secret>) -> Result<Option<HeaderValue>, Failure> {
+/// The header that `auth`, or else the URL's userinfo, asks for. What nobody may see goes to `redaction`.
+pub(super) fn header(spec: &HttpSpec, redaction: &mut Redaction) -> Result<Option<HeaderValue>, Failure> {
     match &spec.auth {
         Some(Auth::Basic { user, password }) => {
             let password = resolve(password, "password")?;
-            basic(user.as_bytes(), password.expose().as_bytes(), secrets).map(Some)
+            basic(user.as_bytes(), password.expose().as_bytes(), redaction).map(Some)
         }
         Some(Auth::Bearer { token }) => {
             let token = resolve(token, "token")?;
@@ -24,11 +25,11 @@ pub(super) fn header(spec: &HttpSpec, secrets: &mut Vec<Secret>) -> Result<Optio
                 unusable("the token of `auth` has characters that no header may have".to_owned())
             })?;
             value.set_sensitive(true);
-            secrets.push(token);
+            redaction.secret(token.expose());
             Ok(Some(value))
         }
         None => match login(&spec.url) {
-            Some((user, password)) => basic(&user, &password, secrets).map(Some),
+            Some((user, password)) => basic(&user, &password, redaction).map(Some),
             None => Ok(None),
         },
     }
@@ -44,12 +45,13 @@ pub(super) fn login(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// `Basic …` for a header.
-pub(super) fn basic(user: &[u8], password: &[u8], secrets: &mut Vec<Secret>) -> Result<HeaderValue, Failure> {
+pub(super) fn basic(user: &[u8], password: &[u8], redaction: &mut Redaction) -> Result<HeaderValue, Failure> {
     let encoded = BASE64_STANDARD.encode([user, password].join(&b':'));
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))
         .map_err(|_| unusable("the user can't be sent".to_owned()))?;
     value.set_sensitive(true);
-    secrets.extend([Secret::new(encoded), Secret::new(String::from_utf8_lossy(password))]);
+    redaction.secret(&encoded);
+    redaction.secret(&String::from_utf8_lossy(password));
     Ok(value)
 }
 

@@ -1,23 +1,29 @@
 //! A body in its plain form: what came compressed is decompressed, and no further than somebody would read.
 //!
 //! A body is decoded only when it is judged, and off the tasks that run the checks: a few kilobytes can become
-//! megabytes. Codings are those of RFC 9110, 8.4.1, with `br` (RFC 7932) and `zstd` (RFC 8878).
+//! gigabytes. It passes through in pieces: what is kept is kept of the plain form as it is of a body that came plain, and
+//! the rest is counted. Codings are those of RFC 9110, 8.4.1, with `br` (RFC 7932) and `zstd` (RFC 8878).
 
 use super::exchange::Body;
 use super::fault::Subject;
 use brotli_decompressor::Decompressor as Brotli;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-use std::io::{self, Read};
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use tokio::time::Instant;
 use uptime_core::check::{Failure, FailureClass};
 
 /// What is asked for when a compressed answer is wanted.
 pub(super) const ASKED: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 
-/// The largest plain form of a compressed body.
-pub(super) const DECODED_MAX_BYTES: usize = 10 * 1024 * 1024;
+/// How much of a compressed body is read, as it comes.
+pub(super) const COMPRESSED_MAX_BYTES: u64 = 10 * 1024 * 1024;
+
+/// How much is decoded at once.
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// Nobody applies more; each one more is a bomb's fuse.
 const CODINGS_MAX: usize = 2;
@@ -54,23 +60,90 @@ impl Coding {
         }
     }
 
-    /// The plain form of `bytes`, up to `max` bytes of it, in `plain`. What was decoded before an error stays there.
-    fn decode(self, bytes: &[u8], max: u64, plain: &mut Vec<u8>) -> io::Result<()> {
-        match self {
-            Self::Gzip => MultiGzDecoder::new(bytes).take(max).read_to_end(plain),
-            // The RFC means zlib's form; half of those who send it mean the bare one.
-            Self::Deflate if is_zlib(bytes) => ZlibDecoder::new(bytes).take(max).read_to_end(plain),
-            Self::Deflate => DeflateDecoder::new(bytes).take(max).read_to_end(plain),
-            Self::Brotli => Brotli::new(bytes, 4096).take(max).read_to_end(plain),
+    /// What `source` stands for.
+    fn undo<'a>(self, mut source: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::Gzip => Box::new(Members { member: Some(GzDecoder::new(source)) }),
+            Self::Deflate => {
+                let mut head = Vec::new();
+                (&mut source).take(2).read_to_end(&mut head)?;
+                let is_zlib = is_zlib(&head);
+                let source = Cursor::new(head).chain(source);
+                // The RFC means zlib's form; half of those who send it mean the bare one.
+                if is_zlib {
+                    Box::new(ZlibDecoder::new(source))
+                } else {
+                    Box::new(DeflateDecoder::new(source))
+                }
+            }
+            Self::Brotli => Box::new(Brotli::new(source, 4096)),
             Self::Zstd => {
-                let mut frames = FrameDecoder::new();
-                frames.set_max_window_size(ZSTD_WINDOW_MAX_BYTES);
-                let mut decoder =
-                    StreamingDecoder::new_with_decoder(bytes, frames).map_err(io::Error::other)?;
-                (&mut decoder).take(max).read_to_end(plain)
+                let mut decoder = FrameDecoder::new();
+                decoder.set_max_window_size(ZSTD_WINDOW_MAX_BYTES);
+                Box::new(Frames { decoder, is_inside: false, source })
+            }
+        })
+    }
+}
+
+/// gzip, member after member (RFC 1952, 2.2). What follows the last and begins none, zeros mostly, is padding.
+struct Members<R> {
+    /// `None`: the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let rest = self.member.take().map(GzDecoder::into_inner);
+            if let Some(mut rest) = rest
+                && rest.fill_buf()?.first() == Some(&0x1f)
+            {
+                self.member = Some(GzDecoder::new(rest));
             }
         }
-        .map(drop)
+        Ok(0)
+    }
+}
+
+/// Zstandard, frame after frame (RFC 8878, 3.1).
+struct Frames<R> {
+    decoder: FrameDecoder,
+    is_inside: bool,
+    source: R,
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.is_inside && self.decoder.can_collect() > 0 {
+                return self.decoder.read(buffer);
+            }
+            if self.is_inside && !self.decoder.is_finished() {
+                let decoded =
+                    self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
+                decoded.map_err(io::Error::other)?;
+                continue;
+            }
+            if self.source.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            match self.decoder.init(&mut self.source) {
+                Ok(()) => self.is_inside = true,
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    self.is_inside = false;
+                    io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
     }
 }
 
@@ -95,51 +168,75 @@ pub(super) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
 /// A body in its plain form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plain {
+    /// The first of its bytes.
     pub(super) bytes: Vec<u8>,
-    /// It is the beginning of more.
+    /// How many there are, or were counted.
+    pub(super) length: u64,
+    /// `bytes` are the beginning of more.
     pub(super) cut: bool,
 }
 
-/// Decompresses `body`, to at most `max` bytes. What is beyond them makes it cut.
+/// How far somebody wants to see a body.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// How many of its first bytes are kept.
+    pub(super) keep: usize,
+    /// How far the bytes are counted.
+    pub(super) count: u64,
+    /// From then on nobody wants to know.
+    pub(super) until: Instant,
+}
+
+/// Decompresses `body`, as far as it is wanted.
 pub(super) async fn decode(
     body: Body,
     codings: Vec<Coding>,
-    max: usize,
+    wanted: Wanted,
     about: &Subject,
 ) -> Result<Plain, Failure> {
     let whole = !body.cut;
-    // A body of no bytes is no gzip, and is sent as such by those who compress by a filter.
-    if codings.is_empty() || body.kept.is_empty() {
-        return Ok(Plain { bytes: body.kept, cut: body.cut });
-    }
-    let decoded = tokio::task::spawn_blocking(move || unpack(body.kept, whole, &codings, max)).await;
+    let decoded = tokio::task::spawn_blocking(move || unpack(&body.kept, whole, &codings, wanted)).await;
     let decoded = decoded.map_err(|_| about.failure(FailureClass::Resources, "its decoding broke off"))?;
     decoded.map_err(|words| about.failure(FailureClass::Protocol, &words))
 }
 
-/// The failure of a body that has no end that anybody would wait for.
-pub(super) fn too_large(about: &Subject) -> Failure {
-    let mib = DECODED_MAX_BYTES / (1024 * 1024);
-    about.failure(FailureClass::Protocol, &format!("the body decompresses to more than {mib} MiB"))
+fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Result<Plain, String> {
+    let mut plain = Plain { bytes: Vec::new(), length: 0, cut: !whole };
+    // A body of no bytes is no gzip, and is sent as such by those who compress by a filter.
+    if bytes.is_empty() {
+        return Ok(plain);
+    }
+    match read_through(bytes, codings, wanted, &mut plain) {
+        // The beginning of a compressed body ends in the middle of something.
+        Err(error) if whole => {
+            let names: Vec<&str> = codings.iter().map(|coding| coding.as_str()).collect();
+            Err(format!("the body is not {}: {error}", names.join(", ")))
+        }
+        Ok(()) | Err(_) => Ok(plain),
+    }
 }
 
-fn unpack(mut bytes: Vec<u8>, mut whole: bool, codings: &[Coding], max: usize) -> Result<Plain, String> {
+fn read_through(bytes: &[u8], codings: &[Coding], wanted: Wanted, plain: &mut Plain) -> io::Result<()> {
+    let mut source: Box<dyn Read + '_> = Box::new(bytes);
     for coding in codings.iter().rev() {
-        let mut plain = Vec::new();
-        let decoded = coding.decode(&bytes, max as u64 + 1, &mut plain);
-        if let Err(error) = decoded {
-            // The beginning of a compressed body ends in the middle of something.
-            if whole {
-                return Err(format!("the body is not {}: {error}", coding.as_str()));
-            }
-        }
-        if plain.len() > max {
-            plain.truncate(max);
-            whole = false;
-        }
-        bytes = plain;
+        source = coding.undo(Box::new(BufReader::with_capacity(PIECE_BYTES, source)))?;
     }
-    Ok(Plain { bytes, cut: !whole })
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = source.read(&mut piece)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let kept = length.min(wanted.keep - plain.bytes.len());
+        plain.bytes.extend_from_slice(&piece[..kept]);
+        plain.cut |= kept < length;
+        plain.length += length as u64;
+        if plain.length > wanted.count || Instant::now() >= wanted.until {
+            plain.length = plain.length.min(wanted.count);
+            plain.cut = true;
+            return Ok(());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +245,17 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use std::io::Write as _;
+
+    fn all(bytes: &[u8], codings: &[Coding]) -> Result<Vec<u8>, String> {
+        let plain = unpack(bytes, true, codings, wanted(1 << 20))?;
+        assert!(!plain.cut && plain.length == plain.bytes.len() as u64, "{plain:?}");
+        Ok(plain.bytes)
+    }
+
+    fn wanted(bytes: usize) -> Wanted {
+        let until = Instant::now() + std::time::Duration::from_mins(1);
+        Wanted { keep: bytes, count: bytes as u64, until }
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -174,16 +282,16 @@ mod tests {
             (Coding::Brotli, brotli.to_vec()),
             (Coding::Zstd, zstd),
         ] {
-            let plain = unpack(bytes, true, &[coding], 100);
-            let expected = Plain { bytes: b"hello hello hello\n".to_vec(), cut: false };
-            assert_eq!(plain, Ok(expected), "{coding:?}");
+            assert_eq!(all(&bytes, &[coding]).as_deref(), Ok(&b"hello hello hello\n"[..]), "{coding:?}");
+            let broken = all(&bytes[..bytes.len() / 2], &[coding]).expect_err("it breaks off");
+            assert!(broken.starts_with("the body is not "), "{broken}");
         }
     }
 
     #[test]
     fn codings_are_undone_from_the_last() {
         let twice = gzip(&gzip(b"x"));
-        assert_eq!(unpack(twice, true, &[Coding::Gzip; 2], 100).expect("gzip").bytes, b"x");
+        assert_eq!(all(&twice, &[Coding::Gzip; 2]).as_deref(), Ok(&b"x"[..]));
         let mut headers = HeaderMap::new();
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("identity, BR"));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
@@ -195,17 +303,46 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_several_parts_is_whole() {
+        let zstd = |bytes: &[u8]| {
+            ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        // A frame to be skipped, of three bytes (RFC 8878, 3.1.2).
+        let skipped = b"\x50\x2a\x4d\x18\x03\0\0\0any".to_vec();
+        for (coding, parts) in [
+            (Coding::Gzip, vec![gzip(b"one "), gzip(b"two")]),
+            (Coding::Gzip, vec![gzip(b"one two"), vec![0; 1000]]),
+            (Coding::Gzip, vec![gzip(b"one two"), b"\n".to_vec()]),
+            (Coding::Zstd, vec![zstd(b"one "), zstd(b"two")]),
+            (Coding::Zstd, vec![skipped.clone(), zstd(b"one "), skipped, zstd(b"two")]),
+        ] {
+            let plain = all(&parts.concat(), &[coding]);
+            assert_eq!(plain.as_deref(), Ok(&b"one two"[..]), "{coding:?} {}", parts.len());
+        }
+        assert!(all(&[zstd(b"one"), b"garbage".to_vec()].concat(), &[Coding::Zstd]).is_err());
+    }
+
+    #[test]
     fn no_more_than_asked_and_no_less_than_there_is() {
-        let bomb = gzip(&vec![0; 50 * 1024 * 1024]);
+        let zeros = 50 * 1024 * 1024;
+        let bomb = gzip(&vec![0; zeros]);
         assert!(bomb.len() < 100 * 1024);
-        let plain = unpack(bomb, true, &[Coding::Gzip], 1000).expect("gzip");
-        assert_eq!((plain.bytes.len(), plain.cut), (1000, true));
+        let of = |keep, count| unpack(&bomb, true, &[Coding::Gzip], Wanted { keep, count, ..wanted(0) });
+        for (keep, count, length) in
+            [(1000, 1000, 1000), (1000, 60 << 20, zeros as u64), (0, 20 << 20, 20 << 20)]
+        {
+            let plain = of(keep, count).expect("gzip");
+            assert_eq!((plain.bytes.len(), plain.length, plain.cut), (keep, length, true));
+        }
+        let late = Wanted { until: Instant::now(), ..wanted(usize::MAX) };
+        let plain = unpack(&bomb, true, &[Coding::Gzip], late).expect("gzip");
+        assert!(plain.cut && plain.length <= PIECE_BYTES as u64, "nobody waits for the rest");
         let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let packed = gzip(&text);
-        let half = packed[..packed.len() / 2].to_vec();
-        let plain = unpack(half.clone(), false, &[Coding::Gzip], usize::MAX - 1).expect("a beginning");
+        let half = &packed[..packed.len() / 2];
+        let plain = unpack(half, false, &[Coding::Gzip], wanted(1 << 20)).expect("a beginning");
         assert!(plain.cut && !plain.bytes.is_empty() && text.starts_with(&plain.bytes));
-        let error = unpack(half, true, &[Coding::Gzip], 1_000_000).expect_err("it breaks off");
+        let error = unpack(half, true, &[Coding::Gzip], wanted(1 << 20)).expect_err("it breaks off");
         assert!(error.starts_with("the body is not gzip: "), "{error}");
     }
 }

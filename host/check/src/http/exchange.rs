@@ -200,6 +200,7 @@ impl Answer {
             let kept = fitting.min(keep - body.kept.len());
             body.kept.extend_from_slice(&bytes[..kept]);
             body.length += fitting as u64;
+            self.connection.marks.add_body_bytes(fitting as u64);
             if bytes.len() > fitting {
                 body.cut = true;
                 return Ok(body);

@@ -16,9 +16,6 @@ use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
 use url::Url;
 
-/// The largest body that is read as JSON, in its plain form: in memory it may take a hundred times as much.
-const JSON_MAX_BYTES: usize = 1024 * 1024;
-
 /// An answer under judgement.
 pub(super) struct Judge<'a> {
     pub(super) expect: &'a HttpExpect,
@@ -28,9 +25,11 @@ pub(super) struct Judge<'a> {
 
 /// A body, or its beginning.
 struct Text<'a> {
-    text: &'a str,
+    words: &'a str,
     /// `the body`, or how much of it there is.
     what: &'static str,
+    /// It is the beginning of more.
+    cut: bool,
 }
 
 impl Judge<'_> {
@@ -104,23 +103,36 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Judges how many bytes the body has in its plain form; `more`: and there were more to come.
-    pub(super) fn size(&self, bytes: u64, more: bool) -> Result<(), Failure> {
+    /// What an answer in the clear can't be. A hop before may be plain, on the way to TLS; what is judged may not.
+    pub(super) fn in_the_clear(&self) -> Result<(), Failure> {
+        let HttpExpect { tls_version, certificate_days, .. } = self.expect;
+        let (expected, got) = match tls_version {
+            Some(lowest) => (format!("TLS {lowest} or newer"), "no TLS"),
+            None if certificate_days.is_asked_for() => ("a certificate".to_owned(), "plain HTTP"),
+            None => return Ok(()),
+        };
+        Err(assertion(format!("{} was answered without TLS", self.request.shown())).with(expected, got))
+    }
+
+    /// Judges how many bytes the body has in its plain form.
+    pub(super) fn size(&self, bytes: u64) -> Result<(), Failure> {
         match self.expect.size_below {
-            Some(limit) if bytes >= limit || more => {
-                let message = format!("the body of {} is too large", self.request.shown());
-                let got = format!("{} {bytes} bytes", if more { "more than" } else { "at least" });
-                Err(assertion(message).with(format!("fewer than {limit} bytes"), got))
-            }
+            Some(limit) if bytes >= limit => Err(self.too_large(limit, &format!("at least {bytes} bytes"))),
             _ => Ok(()),
         }
+    }
+
+    /// The failure of a body that has not fewer bytes than `limit`, as far as `got` tells.
+    pub(super) fn too_large(&self, limit: u64, got: &str) -> Failure {
+        assertion(format!("the body of {} is too large", self.request.shown()))
+            .with(format!("fewer than {limit} bytes"), got)
     }
 
     /// Judges the body's text.
     pub(super) fn body(&self, plain: &Plain, cut: &'static str) -> Result<(), Failure> {
         let what = if plain.cut { cut } else { "the body" };
         let text = String::from_utf8_lossy(&plain.bytes);
-        let body = Text { text: &text, what };
+        let body = Text { words: &text, what, cut: plain.cut };
         self.words(&body)?;
         for pattern in &self.expect.body_matches {
             let regex = self.patterns.get(pattern).map_err(|error| {
@@ -140,11 +152,11 @@ impl Judge<'_> {
 
     fn words(&self, body: &Text<'_>) -> Result<(), Failure> {
         let HttpExpect { body_contains, body_not_contains, .. } = self.expect;
-        let lacks = body_contains.iter().find(|needle| !body.text.contains(needle.as_str()));
+        let lacks = body_contains.iter().find(|needle| !body.words.contains(needle.as_str()));
         if let Some(needle) = lacks {
             return Err(self.about(body, &format!("lacks `{needle}`"), format!("contains `{needle}`"), ""));
         }
-        let has = body_not_contains.iter().find(|needle| body.text.contains(needle.as_str()));
+        let has = body_not_contains.iter().find(|needle| body.words.contains(needle.as_str()));
         if let Some(needle) = has {
             let expected = format!("does not contain `{needle}`");
             return Err(self.about(body, &format!("has `{needle}`"), expected, needle));
@@ -153,10 +165,9 @@ impl Judge<'_> {
     }
 
     fn json(&self, body: &Text<'_>, bytes: &[u8]) -> Result<(), Failure> {
-        if bytes.len() > JSON_MAX_BYTES {
-            let kib = JSON_MAX_BYTES / 1024;
-            let is = format!("is too large to be read as JSON: it has more than {kib} KiB");
-            return Err(self.about(body, &is, format!("JSON of at most {kib} KiB"), ""));
+        if body.cut {
+            let is = "is not all of it, and larger JSON is not read";
+            return Err(self.about(body, is, "JSON of at most 1 MiB".to_owned(), ""));
         }
         let answer = serde_json::from_slice(bytes)
             .map_err(|error| self.about(body, &format!("is not JSON: {error}"), "JSON".to_owned(), ""))?;
@@ -169,7 +180,8 @@ impl Judge<'_> {
                         self.request.shown(),
                         mismatch.expected
                     );
-                    self.mismatch(message, &mismatch).with_excerpt(&self.request.redact(body.text), 0)
+                    let text = self.request.redaction().theirs(body.words);
+                    self.mismatch(message, &mismatch).with_excerpt(&text, 0)
                 },
             )?;
         }
@@ -178,17 +190,18 @@ impl Judge<'_> {
 
     /// The failure of a body, with its text around `needle`.
     fn about(&self, body: &Text<'_>, is: &str, expected: String, needle: &str) -> Failure {
-        let text = self.request.redact(body.text);
+        // Before it is cut: a part of a secret is not known as one.
+        let text = self.request.redaction().theirs(body.words);
         let around = text.find(needle).unwrap_or(0);
         let message = format!("{} of {} {is}", body.what, self.request.shown());
-        let failure = assertion(self.request.redact(&message)).with_excerpt(&text, around);
+        let failure = assertion(message).with_excerpt(&text, around);
         // `got` goes into notices, so it is the short form.
         let got = &text[text.floor_char_boundary(around.saturating_sub(50))..];
         failure.with(expected, if got.is_empty() { "an empty body" } else { got })
     }
 
     fn mismatch(&self, message: String, mismatch: &Mismatch) -> Failure {
-        assertion(message).with(&mismatch.expected, self.request.redact(&mismatch.got))
+        assertion(message).with(&mismatch.expected, self.request.redaction().theirs(&mismatch.got))
     }
 
     /// Judges the time that all took. What is only slow becomes a warning.

@@ -8,14 +8,12 @@ use super::exchange::Connection;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 use uptime_core::monitor::{HttpVersions, Lookup, TlsSpec};
-
-/// How many are kept in all: a small part of the descriptors that a process has.
-const KEPT_MAX: usize = 512;
 
 /// How long one waits for the next check: two default intervals, and then some.
 const IDLE_MAX: Duration = Duration::from_secs(150);
@@ -43,6 +41,8 @@ pub(super) struct Key {
 /// The connections that are kept.
 pub(crate) struct Pool {
     kept: Arc<Mutex<Kept>>,
+    /// How many are kept in all.
+    most: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -64,8 +64,13 @@ impl Idle {
 }
 
 impl Pool {
-    pub(crate) fn new() -> Self {
-        Self { kept: Arc::default() }
+    pub(crate) fn new(most: usize) -> Self {
+        Self { kept: Arc::default(), most: AtomicUsize::new(most) }
+    }
+
+    /// From now on no more than so many are kept.
+    pub(crate) fn keep_at_most(&self, most: usize) {
+        self.most.store(most, Relaxed);
     }
 
     /// The connection that was used last, when there is one that seems alive.
@@ -85,7 +90,7 @@ impl Pool {
     /// Keeps a connection for later. When there are too many, the one that has waited longest goes.
     pub(super) fn keep(&self, key: Key, connection: Connection) {
         let mut kept = lock(&self.kept);
-        if kept.count >= KEPT_MAX {
+        if kept.count >= self.most.load(Relaxed) {
             kept.drop_oldest();
         }
         kept.by_key.entry(key).or_default().push(Idle { connection, since: Instant::now() });

@@ -7,6 +7,7 @@ use super::auth;
 use super::exchange::drive;
 use super::request::unusable;
 use crate::connect::connect;
+use crate::redaction::Redaction;
 use crate::resolve::Names;
 use crate::secrets;
 use crate::trace::{Step, Trace};
@@ -16,6 +17,12 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_socks::Error as SocksError;
@@ -42,15 +49,15 @@ enum Kind {
 }
 
 impl Proxy {
-    /// The proxy of a check, if it has one.
-    pub(super) fn of(spec: &HttpSpec) -> Result<Option<Self>, Failure> {
+    /// The proxy of a check, if it has one. What nobody may see goes to `redaction`.
+    pub(super) fn of(spec: &HttpSpec, redaction: &mut Redaction) -> Result<Option<Self>, Failure> {
         let Some(reference) = &spec.proxy else { return Ok(None) };
         let secret = secrets::resolve(reference)
             .map_err(|error| unusable(format!("`proxy` has no value: {error}; hint: {}", error.hint())))?;
-        Self::parse(secret.expose()).map(Some)
+        Self::parse(secret.expose(), redaction).map(Some)
     }
 
-    fn parse(text: &str) -> Result<Self, Failure> {
+    fn parse(text: &str, redaction: &mut Redaction) -> Result<Self, Failure> {
         // The text may hold a password, so no message shows it.
         let wrong = |why: &str| {
             unusable(format!(
@@ -68,7 +75,7 @@ impl Proxy {
         let (kind, port) = match url.scheme() {
             "http" => {
                 let login = auth::login(&url)
-                    .map(|(user, password)| auth::basic(&user, &password, &mut Vec::new()))
+                    .map(|(user, password)| auth::basic(&user, &password, redaction))
                     .transpose()?;
                 (Kind::Http { login }, url.port_or_known_default().unwrap_or(80))
             }
@@ -79,6 +86,9 @@ impl Proxy {
                     })
                     .map(|login| login.ok_or_else(|| wrong("has a user or a password that is no text")))
                     .transpose()?;
+                if let Some((_, password)) = &login {
+                    redaction.secret(password);
+                }
                 (Kind::Socks5 { login }, url.port().unwrap_or(1080))
             }
             scheme => return Err(wrong(&format!("has the scheme `{scheme}`, which is not spoken"))),
@@ -142,11 +152,16 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
         let target = authority(host, port);
-        let since = trace.enter(Step::Tunnel { proxy: self.shown(), target: target.clone() });
-        let stream = match &self.kind {
-            Kind::Http { login } => self.connect_http(stream, &target, login.as_ref()).await,
+        let mut enter = |has_spoken| {
+            trace.enter(Step::Tunnel { proxy: self.shown(), target: target.clone(), has_spoken })
+        };
+        let (since, stream) = match &self.kind {
+            // It has nothing to say before it has connected.
+            Kind::Http { login } => (enter(None), self.connect_http(stream, &target, login.as_ref()).await),
             Kind::Socks5 { login } => {
-                self.connect_socks5(stream, (host, port), &target, login.as_ref()).await
+                let stream = Heard { stream, has_spoken: Arc::default() };
+                let since = enter(Some(Arc::clone(&stream.has_spoken)));
+                (since, self.connect_socks5(stream, (host, port), &target, login.as_ref()).await)
             }
         };
         let connect = trace.hop.phases.connect.get_or_insert_default();
@@ -199,7 +214,7 @@ impl Proxy {
 
     async fn connect_socks5(
         &self,
-        stream: TcpStream,
+        stream: Heard,
         to: (&str, u16),
         target: &str,
         login: Option<&(String, String)>,
@@ -210,7 +225,7 @@ impl Proxy {
             }
             None => Socks5Stream::connect_with_socket(stream, to).await,
         };
-        connected.map(Socks5Stream::into_inner).map_err(|error| match error {
+        connected.map(|connected| connected.into_inner().stream).map_err(|error| match error {
             SocksError::ConnectionRefused => {
                 self.unreachable(target, FailureClass::Refused, "connection refused")
             }
@@ -234,10 +249,43 @@ impl Proxy {
         Failure::new(class, format!("the proxy `{}` can't connect to {target}: {words}", self.shown()))
     }
 
-    /// The failure of an answer that is the proxy's own, where it fetches a URL in our place.
+    /// The failure of an answer that is surely the proxy's own, where it fetches a URL in our place. A 403, 502 or 504 of
+    /// its own looks like one that the target has sent, and is judged as the target's.
     pub(super) fn wants_login(&self, status: StatusCode) -> Option<Failure> {
         let declined = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         declined.then(|| self.refused(&format!("it answered {status}")))
+    }
+}
+
+/// A connection to a proxy that notices whether the proxy says anything.
+struct Heard {
+    stream: TcpStream,
+    has_spoken: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.has_spoken.fetch_or(!buf.filled().is_empty(), Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -257,7 +305,7 @@ mod tests {
             ("socks5://127.0.0.1", "socks5://127.0.0.1:1080", false),
             ("socks5h://u:p@[::1]:9050", "socks5://[::1]:9050", true),
         ] {
-            let proxy = Proxy::parse(text).expect(text);
+            let proxy = Proxy::parse(text, &mut Redaction::default()).expect(text);
             assert_eq!(proxy.shown(), shown);
             let login = match &proxy.kind {
                 Kind::Http { login } => login.is_some(),
@@ -272,7 +320,7 @@ mod tests {
         for text in
             ["proxy.example:3128", "https://u:s3cret@a.example", "socks5://", "http://u:s3cret@", "s3cret"]
         {
-            let failure = Proxy::parse(text).err().expect(text);
+            let failure = Proxy::parse(text, &mut Redaction::default()).err().expect(text);
             assert_eq!(failure.class, FailureClass::Settings);
             assert!(
                 failure.message.starts_with("`proxy` ") && failure.message.contains("hint: "),

@@ -3,6 +3,7 @@
 //! The target chooses the location, so it is treated as hostile: no other scheme, no way down from `https`, no
 //! host that only this machine can reach.
 
+use crate::redaction::Redaction;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
 use uptime_core::check::{Failure, FailureClass};
@@ -62,13 +63,16 @@ impl Chain {
 }
 
 /// The URL that `location` names, seen from `from`, when it may be followed.
-pub(super) fn target(from: &Url, location: &[u8], downgrade: bool) -> Result<Url, Failure> {
+pub(super) fn target(
+    from: &Url,
+    location: &[u8],
+    downgrade: bool,
+    redaction: &Redaction,
+) -> Result<Url, Failure> {
     let text = String::from_utf8_lossy(location);
     let refuse = |why: &str| {
-        Failure::new(
-            FailureClass::Redirect,
-            format!("{} redirects to `{}`, {why}", shown(from), shown_text(&text)),
-        )
+        let to = redaction.theirs(&shown_text(&text));
+        Failure::new(FailureClass::Redirect, format!("{} redirects to `{to}`, {why}", shown(from)))
     };
     let mut url = from.join(&text).map_err(|_| refuse("which is no URL"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
@@ -94,8 +98,8 @@ pub(super) fn method(status: StatusCode, method: &Method) -> (Method, bool) {
 }
 
 /// The failure of a chain that does not end.
-pub(super) fn too_many(shown: &str, allowed: u8, location: &[u8]) -> Failure {
-    let location = shown_text(&String::from_utf8_lossy(location));
+pub(super) fn too_many(shown: &str, allowed: u8, location: &[u8], redaction: &Redaction) -> Failure {
+    let location = redaction.theirs(&shown_text(&String::from_utf8_lossy(location)));
     let message = format!("{shown} redirects again, to `{location}`, after {allowed} redirects");
     Failure::new(FailureClass::Redirect, message).with(format!("at most {allowed} redirects"), "one more")
 }
@@ -138,7 +142,7 @@ mod tests {
             ("http://a.example:8080/", "http://a.example:8081/", "http://a.example:8081/"),
         ] {
             assert_eq!(
-                target(&url(from), location.as_bytes(), false).expect(location),
+                target(&url(from), location.as_bytes(), false, &Redaction::default()).expect(location),
                 url(to),
                 "{location}"
             );
@@ -169,7 +173,8 @@ mod tests {
                 "http://a.example/ redirects to `javascript:alert(1)`, which is neither http nor https",
             ),
         ] {
-            let failure = target(&url(from), location.as_bytes(), false).expect_err(location);
+            let failure =
+                target(&url(from), location.as_bytes(), false, &Redaction::default()).expect_err(location);
             assert_eq!((failure.class, failure.message.as_str()), (FailureClass::Redirect, message));
         }
     }
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_way_down_is_gone_when_it_is_allowed() {
-        let to = target(&url("https://a.example/"), b"http://a.example/", true).expect("allowed");
+        let to = target(&url("https://a.example/"), b"http://a.example/", true, &Redaction::default())
+            .expect("allowed");
         assert_eq!(to, url("http://a.example/"));
     }
 

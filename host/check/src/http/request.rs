@@ -6,6 +6,7 @@
 use super::fault::Subject;
 use super::redirect::{self, Chain, shown};
 use super::{auth, decode};
+use crate::redaction::Redaction;
 use crate::secrets;
 use bytes::Bytes;
 use http::header::{
@@ -14,13 +15,14 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uptime_core::address;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
-use uptime_core::secret::{Secret, SecretRef};
-use url::{Host, Origin, Position, Url};
+use uptime_core::secret::SecretRef;
+use url::{Host, Origin, Position, Url, form_urlencoded};
 
 const AGENT: &str = concat!("uptime/", env!("CARGO_PKG_VERSION"));
 
@@ -53,8 +55,8 @@ pub(super) struct Request {
     origin: Origin,
     /// Where it has been.
     chain: Chain,
-    /// Values that no message may show.
-    secrets: Vec<Secret>,
+    /// Values that nobody may see.
+    redaction: Redaction,
 }
 
 /// The form in which a request goes out.
@@ -80,13 +82,15 @@ impl Request {
     pub(super) fn first(spec: &HttpSpec) -> Result<Self, Failure> {
         let method = Method::from_bytes(spec.method.as_bytes())
             .map_err(|_| unusable(format!("`{}` is no HTTP method", spec.method)))?;
-        let mut secrets = Vec::new();
-        let mut headers = headers(&spec.headers, &mut secrets)?;
+        let mut redaction = Redaction::default();
         let mut url = spec.url.clone();
+        // What the URL shows in any case is no secret, and messages name the URL.
+        let visible = shown(&url);
+        let mut headers = headers(&spec.headers, &visible, &mut redaction)?;
         let has = |headers: &[Header], name| headers.iter().any(|header| header.name == name);
         // A header that was written on purpose wins.
         if !has(&headers, AUTHORIZATION)
-            && let Some(value) = auth::header(spec, &mut secrets)?
+            && let Some(value) = auth::header(spec, &mut redaction)?
         {
             headers.push(Header { name: AUTHORIZATION, value, harmless: false });
         }
@@ -96,13 +100,13 @@ impl Request {
         // Neither can fail: an http URL has a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        secrets.extend(
-            url.query_pairs().filter(|(_, value)| value.len() >= 6).map(|(_, value)| Secret::new(&*value)),
-        );
-        // The longest first, or a part that is replaced hides the whole.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        let in_query = url.query_pairs().map(|(_, value)| value.into_owned());
+        let in_body = spec.body.as_deref().map(values).unwrap_or_default();
+        for value in in_query.chain(in_body).filter(|value| !visible.contains(value)) {
+            redaction.value(&value);
+        }
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
-        Ok(Self { origin: url.origin(), chain: Chain::default(), url, method, headers, body, secrets })
+        Ok(Self { origin: url.origin(), chain: Chain::default(), url, method, headers, body, redaction })
     }
 
     /// Turns it into the request of the next hop, when the redirect may be followed.
@@ -112,7 +116,7 @@ impl Request {
         location: &[u8],
         downgrade: bool,
     ) -> Result<(), Failure> {
-        let url = redirect::target(&self.url, location, downgrade)?;
+        let url = redirect::target(&self.url, location, downgrade, &self.redaction)?;
         let (method, with_body) = redirect::method(status, &self.method);
         self.chain.go(&self.shown(), (&self.method, &self.url), (&method, &url))?;
         if with_body && !self.body.is_empty() && url.origin() != self.origin {
@@ -121,7 +125,7 @@ impl Request {
                 self.shown(),
                 shown(&url)
             );
-            return Err(Failure::new(FailureClass::Redirect, self.redact(&message)));
+            return Err(Failure::new(FailureClass::Redirect, message));
         }
         if !with_body {
             self.body = Bytes::new();
@@ -240,16 +244,37 @@ impl Request {
         shown(&self.url)
     }
 
-    /// `text` without this request's secrets, which a target may send back.
-    pub(super) fn redact(&self, text: &str) -> String {
-        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    /// What a target may send back and nobody may see.
+    pub(super) fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
+}
+
+/// The values in a request's body that may be secrets: of JSON its texts, of a form its values, of all else the lines.
+fn values(body: &str) -> Vec<String> {
+    fn texts(json: Value, found: &mut Vec<String>) {
+        match json {
+            Value::String(text) => found.push(text),
+            Value::Array(items) => items.into_iter().for_each(|item| texts(item, found)),
+            Value::Object(members) => members.into_iter().for_each(|(_, member)| texts(member, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(json) = serde_json::from_str(body) {
+        texts(json, &mut found);
+    } else {
+        found.push(body.to_owned());
+        found.extend(body.lines().map(|line| line.trim().to_owned()));
+        found.extend(form_urlencoded::parse(body.as_bytes()).map(|(_, value)| value.into_owned()));
+    }
+    found
 }
 
 fn headers(
     configured: &BTreeMap<String, SecretRef>,
-    secrets: &mut Vec<Secret>,
+    visible: &str,
+    redaction: &mut Redaction,
 ) -> Result<Vec<Header>, Failure> {
     let mut headers = Vec::with_capacity(configured.len());
     for (key, reference) in configured {
@@ -264,13 +289,20 @@ fn headers(
         let mut value = HeaderValue::from_bytes(secret.expose().as_bytes()).map_err(|_| {
             unusable(format!("the header `{key}` has a value with characters that no header may have"))
         })?;
-        let harmless = matches!(reference, SecretRef::Literal(_)) && HARMLESS.contains(&name);
+        let literal = matches!(reference, SecretRef::Literal(_));
+        let harmless = literal && HARMLESS.contains(&name);
         if !harmless {
             value.set_sensitive(true);
-            // A target often gives back the token alone, without the scheme before it.
-            let words = secret.expose().split_whitespace().filter(|word| word.len() >= 6);
-            secrets.extend(words.map(Secret::new));
-            secrets.push(secret);
+            let said = secret.expose();
+            if !literal {
+                redaction.secret(said);
+            } else if name != HOST {
+                // What stands in the file can be any word, so the short ones and those of the URL are left.
+                let parts = std::iter::once(said).chain(said.split_whitespace());
+                for part in parts.filter(|part| !visible.contains(part)) {
+                    redaction.value(part);
+                }
+            }
         }
         headers.push(Header { name, value, harmless });
     }
@@ -324,7 +356,7 @@ mod tests {
         assert_eq!(sent(&request), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(request.for_wire(&Form::Direct { keep: true }).expect("a request").uri(), "/a?b=c");
         assert_eq!(request.shown(), "GET http://[::1]:8080/a");
-        assert_eq!(request.redact("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
+        assert_eq!(request.redaction().theirs("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
     }
 
     #[test]
@@ -364,10 +396,27 @@ mod tests {
 
     #[test]
     fn a_part_of_a_secret_is_not_shown() {
-        let headers = [("X-Auth", literal("Bearer sk-very-secret"))];
-        let request = request("http://a.example/?key=query-secret", &headers).expect("a request");
-        assert_eq!(request.redact("invalid: sk-very-secret, query-secret"), "invalid: …, …");
-        assert_eq!(request.redact("Bearer sk-very-secret"), "…");
+        let headers = [("X-Auth", literal("Bearer sk-very-secret")), ("Host", literal("inner.example"))];
+        let request =
+            request("http://a.example/status?key=query-secret&of=status", &headers).expect("a request");
+        let theirs = |text: &str| request.redaction().theirs(text);
+        assert_eq!(theirs("invalid: sk-very-secret, query-secret"), "invalid: …, …");
+        assert_eq!(theirs("Bearer sk-very-secret"), "…");
+        assert_eq!(theirs("inner.example/status"), "inner.example/status", "neither is a secret");
+    }
+
+    #[test]
+    fn the_values_of_a_body_are_not_shown() {
+        for (body, said, shown) in [
+            (r#"{"user": "somebody", "of": ["hunter22", 7]}"#, "user somebody: hunter22", "user …: …"),
+            ("user=somebody&password=hunter%2022", "no somebody with hunter 22", "no … with …"),
+            ("<login>\n  <pass>hunter22</pass>\n</login>", "<pass>hunter22</pass>", "…"),
+        ] {
+            let mut spec = target::http(Url::parse("http://a.example/").expect("a URL"));
+            spec.body = Some(body.to_owned());
+            let request = Request::first(&spec).unwrap_or_else(|failure| panic!("{failure:?}"));
+            assert_eq!(request.redaction().theirs(said), shown, "{body}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct Marks {
     /// Nanoseconds after `since`; 0: not yet.
     sent: AtomicU64,
     first_byte: AtomicU64,
+    /// How much of the answer's body came.
+    body_bytes: AtomicU64,
     /// For how many milliseconds the other side need acknowledge nothing, where that is yet to be told to the system.
     patience_ms: AtomicU32,
 }
@@ -57,6 +59,7 @@ impl Marks {
             since: Instant::now(),
             sent: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
+            body_bytes: AtomicU64::new(0),
             patience_ms: AtomicU32::new(0),
         }
     }
@@ -71,6 +74,7 @@ impl Marks {
         self.patience_ms.store(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1), Relaxed);
         self.sent.store(self.now(), Relaxed);
         self.first_byte.store(0, Relaxed);
+        self.body_bytes.store(0, Relaxed);
     }
 
     /// Bytes of the request are out.
@@ -83,6 +87,16 @@ impl Marks {
         if self.first_byte.load(Relaxed) == 0 {
             self.first_byte.store(self.now(), Relaxed);
         }
+    }
+
+    /// So many more bytes of the body are here.
+    pub(super) fn add_body_bytes(&self, count: u64) {
+        self.body_bytes.fetch_add(count, Relaxed);
+    }
+
+    /// How many bytes of the body came.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Relaxed)
     }
 
     /// Whether an answer began.

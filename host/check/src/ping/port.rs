@@ -7,6 +7,8 @@
 
 #[cfg(target_os = "linux")]
 mod error_queue;
+#[cfg(target_os = "linux")]
+mod filter;
 
 use crate::errno;
 use crate::icmp::{self, Answer, Echo, Version};
@@ -34,7 +36,7 @@ const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 /// The largest answer: an echo of 1472 bytes with its headers, and some room.
 const PACKET_MAX_BYTES: usize = 2048;
 
-/// How often a send is tried again that failed: the error may be that of an echo to somebody else.
+/// How often a send is tried again that failed for want of something here.
 const SEND_AGAIN: u8 = 4;
 
 /// How long a full send buffer is given to drain, and a socket to be rid of its errors.
@@ -114,6 +116,8 @@ impl Seal {
 pub(super) struct Port {
     version: Version,
     socket: Arc<UdpSocket>,
+    /// Whether a send can fail by what became of an echo to somebody else.
+    shares_errors: bool,
     seal: Seal,
     /// Counts the echoes; its low bits are the sequence.
     next: AtomicU64,
@@ -129,14 +133,17 @@ impl Drop for Port {
 
 impl Port {
     pub(super) fn open(version: Version) -> Result<Self, Failure> {
-        let (socket, kernels_ident) = open_socket(version)?;
         let nonce = Uuid::new_v4().into_bytes();
-        let seal = Seal { ident: kernels_ident.unwrap_or(u16::from_be_bytes([nonce[0], nonce[1]])), nonce };
+        let ours = u16::from_be_bytes([nonce[0], nonce[1]]);
+        let (socket, kernels_ident) = open_socket(version, ours)?;
+        let seal = Seal { ident: kernels_ident.unwrap_or(ours), nonce };
+        // Linux's datagram socket alone has what other echoes met as an error of its own.
+        let shares_errors = kernels_ident.is_some();
         let socket = Arc::new(socket);
         let waiters = Arc::new(Waiters::default());
         let reader = Reader { version, socket: Arc::clone(&socket), seal, waiters: Arc::clone(&waiters) };
         let reader = tokio::spawn(reader.run());
-        Ok(Self { version, socket, seal, next: AtomicU64::new(0), waiters, reader })
+        Ok(Self { version, socket, shares_errors, seal, next: AtomicU64::new(0), waiters, reader })
     }
 
     /// What a check waits for on this socket: nothing yet.
@@ -145,7 +152,7 @@ impl Port {
     }
 
     /// Sends one echo with `bytes` of payload, the one of this `place` among those of its check; its answer goes to
-    /// `arrivals`.
+    /// `arrivals`. Tries until it is sent or its own way ends: the caller bounds it.
     pub(super) async fn send(
         &self,
         target: SocketAddr,
@@ -168,15 +175,17 @@ impl Port {
             match self.socket.try_send_to(&message, target) {
                 Ok(_) => return Ok(()),
                 // Not by the socket's readiness: after an error it says that it can be written to, whatever is true.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(BUFFER_WAIT).await,
-                // A socket has one place for errors, and gives it to whoever calls next.
-                // The wait lets the reader take those that are on their way, or the tries find one after another.
-                Err(_) if failed < SEND_AGAIN => {
-                    failed += 1;
-                    sleep(BUFFER_WAIT).await;
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A socket has one place for errors, and gives it to whoever calls next. Whether the way to this target
+                // has an end is asked where no other echo's error can be.
+                Err(error) if self.shares_errors && errno::is_told_by_icmp(&error) => {
+                    errno::ask_route(target)?;
                 }
+                Err(_) if failed < SEND_AGAIN => failed += 1,
                 Err(error) => return Err(error),
             }
+            // The wait lets the reader take the errors that are on their way, or the tries find one after another.
+            sleep(BUFFER_WAIT).await;
         }
     }
 }
@@ -268,33 +277,15 @@ fn arrive(waiters: &Waiters, key: (IpAddr, u16), token: Option<u64>, arrival: im
     }
 }
 
-/// A socket for echoes, and the identifier when the kernel chose it.
-fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
-    let (domain, protocol, any) = match version {
-        Version::V4 => (Domain::IPV4, Protocol::ICMPV4, IpAddr::from([0; 4])),
-        Version::V6 => (Domain::IPV6, Protocol::ICMPV6, IpAddr::from([0; 16])),
-    };
-    let open = |kind: Type| -> io::Result<UdpSocket> {
-        let socket = Socket::new(domain, kind, Some(protocol))?;
-        socket.set_nonblocking(true)?;
-        #[cfg(target_os = "linux")]
-        if kind == Type::DGRAM {
-            // Without it an echo that can't be delivered is as good as one that is lost.
-            let _ = error_queue::enable(&socket, version);
-        }
-        // Less than asked for also works.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        socket.bind(&SocketAddr::new(any, 0).into())?;
-        // To std and tokio it is a socket that sends and receives datagrams, and that is all that they do with it.
-        UdpSocket::from_std(StdUdpSocket::from(socket))
-    };
-    let datagram =
-        open(Type::DGRAM).and_then(|socket| socket.local_addr().map(|local| (socket, local.port())));
+/// A socket for echoes, with `ours` as their identifier, or the one that the kernel chose.
+fn open_socket(version: Version, ours: u16) -> Result<(UdpSocket, Option<u16>), Failure> {
+    let datagram = open(version, Type::DGRAM, ours)
+        .and_then(|socket| socket.local_addr().map(|local| (socket, local.port())));
     if let Ok((socket, ident)) = datagram {
         // Linux puts its own identifier into each message, and gives it as the port. Others leave ours.
         return Ok((socket, (ident != 0).then_some(ident)));
     }
-    open(Type::RAW).map(|socket| (socket, None)).map_err(|error| {
+    open(version, Type::RAW, ours).map(|socket| (socket, None)).map_err(|error| {
         let (class, words) = errno::classify(&error);
         let message = match class {
             FailureClass::Permission => "this process may not ping: run \
@@ -304,6 +295,30 @@ fn open_socket(version: Version) -> Result<(UdpSocket, Option<u16>), Failure> {
         };
         Failure::new(if class.is_ours() { class } else { FailureClass::Resources }, message)
     })
+}
+
+fn open(version: Version, kind: Type, ours: u16) -> io::Result<UdpSocket> {
+    let (domain, protocol, any) = match version {
+        Version::V4 => (Domain::IPV4, Protocol::ICMPV4, IpAddr::from([0; 4])),
+        Version::V6 => (Domain::IPV6, Protocol::ICMPV6, IpAddr::from([0; 16])),
+    };
+    let socket = Socket::new(domain, kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    // Without the one, an echo that can't be delivered is as good as one that is lost; without the other, others' echoes
+    // are read for nothing.
+    #[cfg(target_os = "linux")]
+    let _ = if kind == Type::DGRAM {
+        error_queue::enable(&socket, version)
+    } else {
+        filter::attach(&socket, version, ours)
+    };
+    #[cfg(not(target_os = "linux"))]
+    let _ = ours;
+    // Less than asked for also works.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    // To std and tokio it is a socket that sends and receives datagrams, and that is all that they do with it.
+    UdpSocket::from_std(StdUdpSocket::from(socket))
 }
 
 #[cfg(test)]
@@ -324,6 +339,27 @@ mod tests {
         assert_eq!((payload.len(), SEAL.payload(1, 0).len(), SEAL.payload(1, 1472).len()), (56, 24, 1472));
         for length in 0..SEAL_BYTES {
             assert_eq!(SEAL.token(echo, &payload[..length]), None, "cut to {length} bytes");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_raw_socket_sees_what_can_be_its_own_alone() {
+        for (version, target) in [
+            (Version::V4, IpAddr::from([127, 0, 0, 1])),
+            (Version::V6, IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
+        ] {
+            // Where this process may not have one there is nothing to see.
+            let Ok(socket) = open(version, Type::RAW, 7) else { return };
+            for ident in [6, 7] {
+                let echo = Echo { ident, sequence: 1 };
+                let sent = socket.send_to(&icmp::request(version, echo, b"x"), (target, 0)).await;
+                sent.expect("the loopback takes it");
+            }
+            let mut packet = [0; PACKET_MAX_BYTES];
+            let (length, _) = socket.recv_from(&mut packet).await.expect("its own comes back");
+            let first = icmp::parse(version, &packet[..length]);
+            assert_eq!(first, Some(Answer::Reply { echo: Echo { ident: 7, sequence: 1 }, payload: b"x" }));
         }
     }
 

@@ -100,9 +100,16 @@ impl Resolver {
         // What is left of the time is for two questions, and for the connection after them.
         let wait = Duration::from_secs(config.timeout.into()).clamp(Duration::from_secs(1), SERVER_WAIT_MAX);
         let wait = wait.min(left(deadline) / 3);
-        let servers =
-            config.nameservers.iter().filter_map(|ip| server_address(ip, self.server_port)).take(SERVERS_MAX);
-        let opinions = servers.map(|server| {
+        let servers: Vec<SocketAddr> = config
+            .nameservers
+            .iter()
+            .filter_map(|ip| server_address(ip, self.server_port))
+            .take(SERVERS_MAX)
+            .collect();
+        // Each is asked two questions at once.
+        let sockets = u32::try_from(2 * servers.len()).unwrap_or(u32::MAX);
+        let _room = self.further.acquire_many(sockets).await.ok()?;
+        let opinions = servers.into_iter().map(|server| {
             let names = &names;
             async move {
                 let said = timeout(wait, first_known(server, names)).await;
@@ -220,7 +227,13 @@ fn system(error: &io::Error) -> (FailureClass, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::Semaphore;
     use uptime_tests::{DnsRecord, DnsReply, NameServer, RecordKind};
+
+    /// Enough for one second opinion.
+    fn room() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(2 * SERVERS_MAX))
+    }
 
     #[test]
     fn the_code_decides_whose_fault_it_is() {
@@ -269,7 +282,7 @@ mod tests {
     ) -> (Option<Result<Vec<SocketAddr>, Failure>>, Asked) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), resolv_conf).expect("it is written");
-        let resolver = Resolver::with_resolv_conf(file.path().into(), server_port);
+        let resolver = Resolver::with_resolv_conf(file.path().into(), server_port, room());
         let asked = Asked::new(None);
         let said = resolver.second_opinion("db", Instant::now() + patience, &asked).await;
         (said, asked)
@@ -364,7 +377,7 @@ mod tests {
         for resolv_conf in ["", "search lan\n", "nameserver nonsense\n"] {
             assert_eq!(opinion(1, resolv_conf, PATIENT).await.0, None);
         }
-        let resolver = Resolver::with_resolv_conf("/nonexistent/resolv.conf".into(), 1);
+        let resolver = Resolver::with_resolv_conf("/nonexistent/resolv.conf".into(), 1, room());
         let asked = Asked::new(None);
         assert_eq!(resolver.second_opinion("db", Instant::now() + PATIENT, &asked).await, None);
     }

@@ -1,5 +1,6 @@
 //! What must be heard, ready for comparing with what has come so far.
 
+use crate::patterns::Patterns;
 use memchr::memmem;
 use regex::Regex;
 use uptime_core::check::{Failure, FailureClass};
@@ -12,7 +13,7 @@ pub(super) enum Expected {
 
 impl Expected {
     /// `key` is the setting that `spec` comes from.
-    pub(super) fn of(key: &str, spec: &ExpectedBytes) -> Result<Self, Failure> {
+    pub(super) fn of(key: &str, spec: &ExpectedBytes, patterns: &Patterns) -> Result<Self, Failure> {
         Ok(match spec {
             ExpectedBytes::Text(text) => {
                 Self::Bytes { bytes: text.as_bytes().to_vec(), shown: format!("contains `{text}`") }
@@ -21,7 +22,7 @@ impl Expected {
                 Self::Bytes { bytes: bytes(key, digits)?, shown: format!("contains the bytes {digits}") }
             }
             ExpectedBytes::Matches(pattern) => {
-                let regex = pattern.compile().map_err(|error| {
+                let regex = patterns.get(pattern).map_err(|error| {
                     Failure::new(
                         FailureClass::Settings,
                         format!("`{key}`: `{pattern}` is no pattern: {error}"),
@@ -69,12 +70,13 @@ mod tests {
 
     #[test]
     fn what_is_expected_may_be_anywhere() {
-        let text = Expected::of("expect", &ExpectedBytes::Text("PONG".into())).expect("a text");
+        let of = |key, spec| Expected::of(key, &spec, &Patterns::default());
+        let text = of("expect", ExpectedBytes::Text("PONG".into())).expect("a text");
         assert!(text.is_in(b"+PONG\r\n") && !text.is_in(b"+PON"));
-        let hex = Expected::of("expect", &ExpectedBytes::Hex("ff 00".into())).expect("bytes");
+        let hex = of("expect", ExpectedBytes::Hex("ff 00".into())).expect("bytes");
         assert!(hex.is_in(&[1, 0xff, 0, 2]) && !hex.is_in(&[0xff]));
         let pattern = "^220 .*ESMTP".parse().expect("a pattern");
-        let pattern = Expected::of("banner", &ExpectedBytes::Matches(pattern)).expect("a pattern");
+        let pattern = of("banner", ExpectedBytes::Matches(pattern)).expect("a pattern");
         assert!(pattern.is_in(b"220 mx \xff ESMTP\r\n") && !pattern.is_in(b"554 ESMTP"));
         assert_eq!(pattern.shown(), "matches `^220 .*ESMTP`");
     }

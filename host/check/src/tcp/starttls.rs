@@ -131,7 +131,7 @@ impl Dialogue<'_> {
         expected: &str,
         end: impl Fn(&[u8]) -> Option<usize>,
     ) -> Result<Vec<u8>, Failure> {
-        let hearing = Hearing::new(&self.talk.target, what, expected.to_owned(), self.talk.redact.clone());
+        let hearing = Hearing::new(&self.talk.target, what, expected.to_owned(), self.talk.redaction.clone());
         let hearing = Arc::new(hearing);
         hearing.extend(&self.came);
         self.trace.enter(Step::Hear(Arc::clone(&hearing)));

@@ -1,14 +1,14 @@
 //! What an answer may be expected to be, beyond its status, and who asks for it.
 
-use crate::target::{Target, answer};
-use crate::{PATIENT, assert_failed, assert_up, check};
+use crate::target::{Target, answer, read_request};
+use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uptime_core::check::{CheckReport, Failure, FailureClass};
-use uptime_core::monitor::{Auth, CheckSpec, HttpExpect, HttpSpec};
+use uptime_core::monitor::{Auth, CertificateDays, CheckSpec, HttpExpect, HttpSpec, TlsVersion};
 use uptime_core::secret::SecretRef;
 
 pub(crate) async fn judged(target: &Target, expect: HttpExpect) -> CheckReport {
@@ -236,20 +236,77 @@ async fn large_json_is_judged_and_larger_json_is_too_large() {
     let large = of(20_000).await;
     assert!(large.contains("does not fit `$[0] == 1`"), "{large}");
     let larger = of(160_000).await;
-    assert!(larger.ends_with("is too large to be read as JSON: it has more than 1024 KiB"), "{larger}");
+    assert!(larger.ends_with(" is not all of it, and larger JSON is not read"), "{larger}");
 }
 
 #[tokio::test]
-async fn an_answer_in_the_clear_has_no_version_of_tls() {
+async fn an_answer_in_the_clear_has_no_version_of_tls_and_no_certificate() {
     let target = Target::answering(|_| answer("200 OK", "", "ok")).await;
     let mut spec = target.http("/");
     assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
-    spec.expect.tls_version = Some(uptime_core::monitor::TlsVersion::Tls12);
-    let failure = check(&CheckSpec::Http(spec), PATIENT).await.failure.expect("it is not met");
-    assert_eq!(failure.class, FailureClass::Assertion);
-    assert_eq!(failure.message, format!("GET {} was answered without TLS", target.url("/")));
-    assert_eq!(
-        (failure.expected.as_deref(), failure.got.as_deref()),
-        (Some("TLS 1.2 or newer"), Some("no TLS"))
-    );
+    spec.expect.certificate_days = CertificateDays { warning: None, critical: None };
+    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    let asked = [
+        (Some(TlsVersion::Tls12), CertificateDays::default(), "TLS 1.2 or newer", "no TLS"),
+        (None, CertificateDays { warning: Some(21), critical: None }, "a certificate", "plain HTTP"),
+        (None, CertificateDays { warning: Some(14), critical: Some(7) }, "a certificate", "plain HTTP"),
+    ];
+    for (tls_version, certificate_days, expected, got) in asked {
+        (spec.expect.tls_version, spec.expect.certificate_days) = (tls_version, certificate_days);
+        let failure = failure(check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+        assert_eq!(failure.class, FailureClass::Assertion);
+        assert_eq!(failure.message, format!("GET {} was answered without TLS", target.url("/")));
+        assert_eq!((failure.expected.as_deref(), failure.got.as_deref()), (Some(expected), Some(got)));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_a_location_is_shown_nowhere() {
+    let target = Target::answering(|request| {
+        let token = request.split("x-token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let token = token.unwrap_or_default().replace('/', "%2F");
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        answer("302 Found", &format!("location: {}{token}/\r\n", path.replace("//", "/")), "")
+    })
+    .await;
+    let mut spec = target.http("/");
+    spec.headers.insert("X-Token".into(), SecretRef::Literal("s3/cret-word".into()));
+    spec.redirects = 2;
+    let report = check(&CheckSpec::Http(spec.clone()), PATIENT).await;
+    let failed = report.failure.as_ref().expect("it does not end");
+    assert_eq!(failed.class, FailureClass::Redirect);
+    assert!(failed.message.contains("redirects again, to `/…/…/…/`, after 2"), "{}", failed.message);
+    assert_eq!(report.hops[2].url, Some(format!("http://{}/…/…/", target.address)));
+    assert!(!format!("{report:?}").contains("cret-word"), "{report:?}");
+
+    // Nor by a check that was cut off.
+    let target = Target::raw(|mut stream| async move {
+        let request = read_request(&mut stream).await;
+        if request.starts_with("GET / ") {
+            let redirect = answer("302 Found", "location: /s3%2fcret-word\r\n", "");
+            let _ = stream.write_all(redirect.as_bytes()).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    spec.url = target.url("/");
+    let report = check(&CheckSpec::Http(spec), SHORT).await;
+    let message = format!("GET http://{}/…: connected, and no answer within 400ms", target.address);
+    assert_failed(&report, FailureClass::FirstByteTimeout, &message);
+}
+
+#[tokio::test]
+async fn a_compressed_body_that_is_larger_than_anybody_reads() {
+    // Of bytes that no compression makes fewer.
+    let mut state: u64 = 1;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    });
+    let target = encoded("gzip", gzip(&noise.take(11 << 20).collect::<Vec<_>>())).await;
+    let failed =
+        failure(judged(&target, HttpExpect { size_below: Some(50 << 20), ..HttpExpect::default() }).await);
+    assert_eq!(failed.message, format!("the body of GET {} is too large", target.url("/")));
+    assert_eq!(failed.got.as_deref(), Some("more than 10485760 bytes in compressed form"));
 }

@@ -5,6 +5,7 @@ mod assertion;
 mod hostile;
 mod http;
 mod http2;
+mod keys;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod ping;

@@ -93,6 +93,58 @@ async fn the_unreachable() {
 }
 
 #[test]
+fn no_target_is_blamed_for_what_the_echoes_to_others_meet() {
+    // What goes to 10.10.0.0/16 comes in again at the other end of the cable, where it is to be passed on and has no more
+    // hops to go: each echo to there is an error at once. The loopback is no hop.
+    let script = "echo '0 0' > /proc/sys/net/ipv4/ping_group_range
+        echo 1 > /proc/sys/net/ipv4/ip_default_ttl
+        echo 1 > /proc/sys/net/ipv4/ip_forward
+        echo 0 > /proc/sys/net/ipv4/icmp_ratelimit
+        for limit in icmp_msgs_per_sec icmp_msgs_burst; do echo 100000 > /proc/sys/net/ipv4/$limit || true; done
+        echo 1 > /proc/sys/net/ipv4/conf/probe1/accept_local
+        echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
+        echo 0 > /proc/sys/net/ipv4/conf/probe1/rp_filter
+        ip link set probe1 address 02:00:00:00:00:02
+        ip neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev probe0
+        ip route add 10.10.0.0/16 via 10.9.0.2";
+    run_inside("namespace::errors_without_end", script);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run in a namespace by the test above"]
+async fn errors_without_end() {
+    let checker = Checker::new().expect("a checker");
+    let spec = |host: &str, count, spacing_ms| {
+        let spacing = Duration::from_millis(spacing_ms);
+        CheckSpec::Ping(PingSpec {
+            count,
+            spacing,
+            loss_below: 1,
+            ..uptime_core::target::ping(host.to_owned())
+        })
+    };
+    let mut dead = tokio::task::JoinSet::new();
+    for index in 0..60 {
+        let checker = checker.clone();
+        let spec = spec(&format!("10.10.0.{index}"), 200, 1);
+        dead.spawn(async move { check_with(&checker, &spec, PATIENT).await });
+    }
+    let mut alive = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let checker = checker.clone();
+        let spec = spec("127.0.0.1", 200, 1);
+        alive.spawn(async move { check_with(&checker, &spec, PATIENT).await });
+    }
+    for report in alive.join_all().await {
+        assert_up(&report);
+    }
+    for report in dead.join_all().await {
+        let failure = report.failure.expect("it has no hops to go");
+        assert!(failure.message.ends_with("10.9.0.1 says time to live exceeded"), "{}", failure.message);
+    }
+}
+
+#[test]
 fn the_systems_resolver_gets_a_second_opinion() {
     run_inside(
         "namespace::the_system",

@@ -124,6 +124,40 @@ async fn a_proxy_that_gets_no_answer_from_the_target() {
     assert_failed(&check(&spec, SHORT).await, FailureClass::ConnectTimeout, &message);
 }
 
+#[tokio::test]
+async fn a_socks_proxy_that_says_nothing_is_ours() {
+    let proxy = Target::raw(|mut stream| async move {
+        let _ = stream.read(&mut [0; 64]).await;
+        pending::<()>().await;
+    })
+    .await;
+    let shown = format!("socks5://{}", proxy.address);
+    let spec = CheckSpec::Http(through("http://name.invalid/", &shown));
+    let message = format!("the proxy `{shown}` was connected to, and said nothing within 400ms");
+    assert_failed(&check(&spec, SHORT).await, FailureClass::Proxy, &message);
+    // One that has agreed to speak waits for the target.
+    let proxy = Target::raw(|mut stream| async move {
+        let _ = stream.read(&mut [0; 64]).await;
+        let _ = stream.write_all(&[5, 0]).await;
+        pending::<()>().await;
+    })
+    .await;
+    let shown = format!("socks5://{}", proxy.address);
+    let spec = CheckSpec::Http(through("http://name.invalid/", &shown));
+    let message = format!("the proxy `{shown}` did not connect to name.invalid:80 within 400ms");
+    assert_failed(&check(&spec, SHORT).await, FailureClass::ConnectTimeout, &message);
+}
+
+#[tokio::test]
+async fn a_proxys_own_error_for_plain_http_is_as_the_targets() {
+    for status in ["403 Forbidden", "502 Bad Gateway", "504 Gateway Timeout"] {
+        let proxy = Target::answering(move |_| answer(status, "", "")).await;
+        let spec = through("http://name.invalid/", &format!("http://{}", proxy.address));
+        let message = format!("GET http://name.invalid/ answered {status}");
+        assert_failed(&check(&CheckSpec::Http(spec), PATIENT).await, FailureClass::Status, &message);
+    }
+}
+
 /// Speaks SOCKS5 (RFC 1928) without a login, and answers `reply`.
 async fn socks5(reply: u8, target: Option<std::net::SocketAddr>, told: Arc<Mutex<Vec<u8>>>) -> Target {
     Target::raw(move |mut stream| {

@@ -2,15 +2,16 @@
 
 use crate::http2::serve;
 use crate::target::{Target, answer, read_request};
+use crate::tls::{Authority, acceptor, params};
 use crate::{PATIENT, assert_up, check_with};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, mpsc};
 use uptime_check::Checker;
 use uptime_core::check::CheckReport;
-use uptime_core::monitor::{CheckSpec, HttpSpec, HttpVersions};
+use uptime_core::monitor::{CertificateDays, CheckSpec, HttpSpec, HttpVersions};
 
 /// What a target does to the requests of one connection: answer so many, and then close.
 async fn answering_each(count: usize, headers: &'static str, connections: Arc<AtomicUsize>) -> Target {
@@ -58,6 +59,21 @@ async fn the_next_check_has_the_same_connection() {
     assert_eq!((first.address(), first.address()), (second.address(), third.address()));
     assert!(first.phases().connect.is_some() && second.phases().connect.is_none(), "{second:?}");
     assert!(second.phases().first_byte.is_some_and(|took| took < Duration::from_secs(1)), "{second:?}");
+}
+
+#[tokio::test]
+async fn no_more_are_kept_than_may_be() {
+    let checker = Checker::new().expect("a checker");
+    checker.hold_beside(2);
+    let targets = [
+        answering_each(usize::MAX, "", Arc::default()).await,
+        answering_each(usize::MAX, "", Arc::default()).await,
+    ];
+    for (index, reused) in [(0, false), (0, true), (1, false), (0, false), (0, true)] {
+        let report = check_with(&checker, &CheckSpec::Http(keeping(&targets[index])), PATIENT).await;
+        assert_up(&report);
+        assert_eq!(report.hops[0].reused, reused, "the one of the other went");
+    }
 }
 
 #[tokio::test]
@@ -139,4 +155,38 @@ async fn http2_is_kept_as_well() {
     let [_, second] = checks(spec).await;
     assert!(second.hops[0].reused, "{second:?}");
     assert_eq!(connections.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn one_whose_certificate_would_be_blamed_is_replaced() {
+    let authority = Authority::new("trusted");
+    let mut soon = params(&["127.0.0.1"]);
+    soon.not_after = (SystemTime::now() + Duration::from_hours(252)).into();
+    let acceptors = [soon, params(&["127.0.0.1"])]
+        .map(|params| acceptor(authority.issue(&params), &[&rustls::version::TLS13]));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let target = Target::raw(move |stream| {
+        // The certificate is renewed after the first connection.
+        let acceptor = acceptors[counted.fetch_add(1, SeqCst).min(1)].clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let mut request = [0; 4096];
+            while stream.read(&mut request).await.is_ok_and(|count| count > 0) {
+                let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let checker = authority.checker();
+    let mut spec = keeping(&target);
+    spec.url = format!("https://{}/", target.address).parse().expect("a URL");
+    for (warning, reused) in [(None, false), (None, true), (Some(30), false), (Some(30), true)] {
+        spec.expect.certificate_days = CertificateDays { warning, critical: None };
+        let report = check_with(&checker, &CheckSpec::Http(spec.clone()), PATIENT).await;
+        assert_up(&report);
+        assert!(!report.is_degraded(), "the new certificate is valid for long: {report:?}");
+        assert_eq!((report.hops[0].reused, report.hops.len()), (reused, 1), "{report:?}");
+    }
+    assert_eq!(connections.load(SeqCst), 2);
 }

@@ -85,12 +85,19 @@ async fn something_else_comes() {
     let address = target.address;
     let asked = TcpSpec { send: Some(say("PONG")), expect: Some(text("+PONG")), ..spec(&target) };
     let report = check(&CheckSpec::Tcp(asked), SHORT).await;
-    let message = format!("`{address}`: the answer did not come within 400ms, but something else");
+    let message = format!(
+        "`{address}`: the answer did not come within 400ms, but {} bytes of something else",
+        b"hello\r\n-ERR unknown command `PONG`\r\n".len()
+    );
     assert_failed(&report, FailureClass::BodyTimeout, &message);
     let failure = report.failure.expect("asserted above");
     assert_eq!(failure.expected.as_deref(), Some("contains `+PONG`"));
     assert!(
         failure.got.as_deref().is_some_and(|got| got.ends_with("-ERR unknown command `PONG`")),
+        "{failure:?}"
+    );
+    assert!(
+        failure.excerpt.as_deref().is_some_and(|text| text.ends_with("-ERR unknown command `PONG`")),
         "{failure:?}"
     );
     assert!(report.hops[0].phases.transfer.is_some());

@@ -25,12 +25,12 @@ use uptime_core::monitor::{
 use uptime_core::secret::SecretRef;
 
 /// A TCP check with TLS that says and hears nothing.
-fn spec(target: &Target, tls: TlsSpec) -> TcpSpec {
+pub(crate) fn spec(target: &Target, tls: TlsSpec) -> TcpSpec {
     let port = target.address.port();
     TcpSpec { tls: Some(tls), ..uptime_core::target::tcp("127.0.0.1".into(), port) }
 }
 
-async fn check(checker: &Checker, spec: TcpSpec) -> CheckReport {
+pub(crate) async fn check(checker: &Checker, spec: TcpSpec) -> CheckReport {
     check_with(checker, &CheckSpec::Tcp(spec), PATIENT).await
 }
 
@@ -39,7 +39,7 @@ fn evidence(report: &CheckReport) -> &TlsEvidence {
 }
 
 /// A file with this content, in a directory that lives as long as the value.
-fn file(name: &str, content: &str) -> (TempDir, PathBuf) {
+pub(crate) fn file(name: &str, content: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join(name);
     std::fs::write(&path, content).expect("written");
@@ -201,7 +201,7 @@ async fn a_certificate_that_is_in_the_file_itself_is_trusted() {
     }
 }
 
-fn pem(certified: &Certified) -> String {
+pub(crate) fn pem(certified: &Certified) -> String {
     use base64::Engine as _;
     let body = base64::engine::general_purpose::STANDARD.encode(&certified.chain[0]);
     format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
@@ -381,6 +381,18 @@ async fn versions_and_ciphers_of_yesterday() {
     let report = check(&checker, spec(&target, TlsSpec::default())).await;
     let message = "`127.0.0.1` says that it has no certificate for `127.0.0.1`";
     assert_failed(&report, FailureClass::TlsWrongName, message);
+    // Alerts of those who have nothing for the name: `access_denied`, `internal_error`.
+    for (answer, got) in [
+        (b"\x15\x03\x03\x00\x02\x02\x31", "access_denied"),
+        (b"\x15\x03\x03\x00\x02\x02\x50", "internal_error"),
+    ] {
+        let target = answering(answer).await;
+        let report = check(&checker, spec(&target, TlsSpec::default())).await;
+        let message = "`127.0.0.1` ended the TLS handshake before it showed a certificate: perhaps it has none for `127.0.0.1`";
+        assert_failed(&report, FailureClass::TlsHandshake, message);
+        let failure = report.failure.expect("asserted above");
+        assert_eq!((failure.expected.as_deref(), failure.got.as_deref()), (Some("a certificate"), Some(got)));
+    }
     let target = answering(b"\x15\x03\x03\x00\x02\x02\x32").await;
     let report = check(&checker, spec(&target, TlsSpec::default())).await;
     let message = "`127.0.0.1` ended the TLS handshake: `decode_error`";

@@ -45,6 +45,8 @@ pub struct HttpSpec {
     pub downgrade: bool,
     /// `http://host:port` or `socks5://host:port`, perhaps with a user and a password, through which each hop goes. The
     /// proxy looks names up; the connection's phase is the one to it, and what it takes to reach the target through it.
+    /// Plain `http` is fetched by an `http` proxy, and then an error of the proxy's own (403, 502, 504) can't be told from
+    /// the target's and is judged as such; only its wish for a login (407) is surely its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<SecretRef>,
     /// How the host's name becomes addresses.
@@ -141,7 +143,8 @@ pub struct HttpExpect {
     /// Each must hold of the answer's headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderCondition>,
-    /// The decoded body must have fewer bytes.
+    /// The body in its plain form must have fewer bytes. It is counted as far as the limit, though no more than the first
+    /// MiB is kept for the other expectations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_below: Option<u64>,
     /// Where the redirects must lead.
@@ -153,7 +156,8 @@ pub struct HttpExpect {
     /// The lowest version of TLS that will do, on every hop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<TlsVersion>,
-    /// How long each hop's certificates must still be valid.
+    /// How long each hop's certificates must still be valid. An answer in the clear has none, and does not do where other
+    /// than the default is asked for.
     #[serde(default)]
     pub certificate_days: CertificateDays,
     /// Down unless the check's total is below it.

@@ -62,6 +62,11 @@ impl Default for CertificateDays {
 }
 
 impl CertificateDays {
+    /// Whether there must be a certificate. Whoever asks for nothing, or for what is the default, may go without.
+    pub fn is_asked_for(self) -> bool {
+        self != Self::default() && (self.warning.is_some() || self.critical.is_some())
+    }
+
     /// Judges the certificates that `host` showed, at the instant `now`: what is worth telling, or nothing.
     ///
     /// # Errors

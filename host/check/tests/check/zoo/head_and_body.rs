@@ -4,6 +4,7 @@ use super::shows;
 use crate::assertion::{encoded, gzip, judged};
 use crate::target::{Target, read_request};
 use crate::{PATIENT, SHORT, assert_up, check};
+use std::future::pending;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -35,21 +36,28 @@ async fn drips_its_head() {
     })
     .await;
     let report = check(&target.spec("/"), SHORT).await;
-    let message = format!("GET {}: the answer began and did not end within 400ms", target.url("/"));
+    let message = format!(
+        "GET {}: the answer began and did not end within 400ms (after 0 bytes of the body)",
+        target.url("/")
+    );
     shows(&report, FailureClass::BodyTimeout, &message, None);
     assert_eq!(report.status_code(), None);
 }
 
 #[tokio::test]
-async fn drips_its_body() {
+async fn stops_in_its_body() {
     let target = Target::raw(|mut stream| async move {
         read_request(&mut stream).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-        drip(&mut stream, b"x").await;
+        let _ = stream.write_all(b"12345").await;
+        pending::<()>().await;
     })
     .await;
     let report = check(&target.spec("/"), SHORT).await;
-    let message = format!("GET {}: the answer began and did not end within 400ms", target.url("/"));
+    let message = format!(
+        "GET {}: the answer began and did not end within 400ms (after 5 bytes of the body)",
+        target.url("/")
+    );
     shows(&report, FailureClass::BodyTimeout, &message, None);
     assert_eq!(report.status_code(), Some(200));
     assert!(report.phases().first_byte.is_some() && report.phases().transfer.is_some());
@@ -114,8 +122,17 @@ async fn a_bomb_does_not_go_off() {
     let target = encoded("gzip", gzip(&vec![b'x'; 50 << 20])).await;
     // Nobody asks for its plain form.
     assert_up(&judged(&target, HttpExpect::default()).await);
-    let message = format!("GET {}: the body decompresses to more than 10 MiB", target.url("/"));
-    shows(&judged(&target, lacking("y")).await, FailureClass::Protocol, &message, None);
+    // Of its plain form as much is judged as of a body that comes plain.
+    let message = format!("the first MiB of the body of GET {} lacks `y`", target.url("/"));
+    let got = format!("{}…", "x".repeat(199));
+    let report = judged(&target, lacking("y")).await;
+    shows(&report, FailureClass::Assertion, &message, Some(("contains `y`", &got)));
+    assert_up(&judged(&target, lacking("x")).await);
+    // Its size is counted as far as it is limited.
+    for (limit, got) in [((50 << 20) + 1, None), (50 << 20, Some("at least 52428800 bytes".to_owned()))] {
+        let below = HttpExpect { size_below: Some(limit), ..HttpExpect::default() };
+        assert_eq!(judged(&target, below).await.failure.and_then(|failure| failure.got), got);
+    }
     let small = HttpExpect { size_below: Some(1000), ..HttpExpect::default() };
     let message = format!("the body of GET {} is too large", target.url("/"));
     let words = ("fewer than 1000 bytes", "at least 1000 bytes");
