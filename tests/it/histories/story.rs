@@ -210,7 +210,6 @@ struct Told {
     incident: Option<usize>,
     state: String,
     delivery_id: String,
-    #[expect(dead_code, reason = "shown when a history went wrong")]
     error: String,
 }
 
