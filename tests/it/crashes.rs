@@ -78,10 +78,10 @@ fn a_delivery_worker_killed_between_send_and_record_sends_again_under_the_same_i
     block_on(sink.wait_for(1));
     notifications.kill();
     assert_eq!(installation.database.value("SELECT state FROM notifications"), "queued");
-    target.up();
-    installation.wait_for("SELECT count(*) FROM notifications", "2");
 
     let _notifications = installation.start(["worker", "notifications"]);
+    block_on(sink.wait_for(2));
+    target.up();
     let received = block_on(sink.wait_for(3));
     let told: Vec<_> = received.iter().map(uptime_tests::Received::json).collect();
     assert_eq!(

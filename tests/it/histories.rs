@@ -18,13 +18,16 @@ use std::time::{Duration, Instant};
 use story::{Act, Story};
 use uptime_tests::{DEADLINE, HttpTarget, Reply, Rng, Seed, WebhookSink};
 
-/// Monitors by themselves, whose slots lie in the past: silences, and slots that are not the newest, come as the script wants.
+/// Monitors by themselves, whose slots lie a little behind: silences, and slots that are not the newest, come as the script wants.
 const ALONE: usize = 8;
 /// Families of one parent and this many children, whose slots are now: the engine looks at a parent when it wants to.
 const FAMILIES: usize = 2;
 const CHILDREN: usize = 2;
 /// A history ends with so many checks that find all well, at least as many as anything can take to be over.
 const SETTLING: usize = 26;
+
+/// How far the first slot is behind the clock, in tenths of seconds; the script's table says the same.
+const BEHIND: i64 = 500;
 
 /// Slower than this is degraded. What a busy machine makes of it is in the results, and the model goes by those.
 const SLOW: Duration = Duration::from_millis(150);
@@ -42,7 +45,7 @@ struct Watched {
     /// How likely it stays as it is, and else is down or degraded, in percent.
     temper: [u8; 3],
     level: Level,
-    /// The last slot, as seconds after the first.
+    /// The last slot, in tenths of seconds after the first.
     slot: i64,
 }
 
@@ -61,7 +64,7 @@ impl Watched {
             (failures, failures + rng.usize(..=6))
         });
         let rules = Rules {
-            interval: if family.is_some() { 3600 } else { 10 } * story::SECOND,
+            interval: if family.is_some() { 3600 } else { 1 } * story::SECOND,
             confirm: rng.usize(1..=3),
             recover: rng.usize(1..=3),
             window,
@@ -83,13 +86,12 @@ impl Watched {
             self.parent.map(|parent| format!("parent = \"{}\"\n", all[parent].name)).unwrap_or_default();
         let window =
             window.map(|(failures, of)| format!("window = \"{failures} of {of}\"\n")).unwrap_or_default();
+        let (name, slow, critical) = (&self.name, SLOW.as_millis(), critical_failures.unwrap_or(0));
         format!(
-            "[monitors.{}]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"{interval}s\"\ntimeout = \"3s\"\nretry_interval = \"{interval}s\"\n\
-             confirm = {confirm}\nrecover = {recover}\ndegraded_above = \"{}ms\"\ncritical_failures = {}\nflapping = {flapping}\n{window}{parent}\n",
-            self.name,
-            self.target.url(),
-            SLOW.as_millis(),
-            critical_failures.unwrap_or(0),
+            "[monitors.{name}]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"{interval}s\"\ntimeout = \"3s\"\nretry_interval = \"{interval}s\"\n\
+             confirm = {confirm}\nrecover = {recover}\ncritical_failures = {critical}\nflapping = {flapping}\n{window}{parent}\n\
+             [monitors.{name}.expect]\ndegraded_above = \"{slow}ms\"\n",
+            self.target.url()
         )
     }
 
@@ -106,24 +108,27 @@ impl Watched {
     }
 
     /// Has it answer so, and gives the slot of the check that will hear it, in the words of the database.
-    fn turn(&mut self, rng: &mut Rng) -> String {
+    fn turn(&mut self, rng: &mut Rng, since: Instant) -> String {
         self.target.answer(match self.level {
             Level::Up => Reply::ok(),
             Level::Degraded => Reply::ok().after(SLOW + Duration::from_millis(20)),
             Level::Down => Reply::status(503),
         });
-        if self.rules.interval > 10 * story::SECOND {
+        if self.parent.is_some() || self.rules.interval > story::SECOND {
             return "now()".to_owned();
         }
+        // Slots stay behind the clock, or nobody would claim them, and not a minute behind, or they would be looked for last.
+        let room = i64::try_from(since.elapsed().as_millis() / 100).expect("few") + BEHIND - self.slot;
         let step = match rng.u8(..100) {
-            0..3 => 51,
-            3..6 => 50,
+            _ if room > BEHIND => 51,
+            0..3 if room > 51 => 51,
+            3..6 if room > 51 => 50,
             6..12 => 0,
             12..16 => -3,
-            _ => 10,
+            _ => i64::from(room > 1),
         };
         self.slot += step;
-        let slot = format!("first + interval '{} seconds'", self.slot);
+        let slot = format!("first + interval '{} milliseconds'", self.slot * 100);
         self.slot = self.slot.max(self.slot - step);
         slot
     }
@@ -134,11 +139,13 @@ struct Workers<'a> {
     installation: &'a Installation,
     running: HashMap<&'static str, Process>,
     killed: usize,
+    /// When the first slot was so far behind.
+    since: Instant,
 }
 
 impl<'a> Workers<'a> {
     fn start(installation: &'a Installation) -> Self {
-        let mut workers = Self { installation, running: HashMap::new(), killed: 0 };
+        let mut workers = Self { installation, running: HashMap::new(), killed: 0, since: Instant::now() };
         for queue in ["monitor-checks", "notifications"] {
             workers.begin(queue);
         }
@@ -170,7 +177,7 @@ fn due(queue: &str) -> String {
 /// Checks of these, and nothing more is due in the end: whatever the engine wanted to look at beside them was looked at.
 fn round(workers: &mut Workers<'_>, watched: &mut [Watched], chosen: &[usize], rng: &mut Rng, kill: bool) {
     let rows = chosen.iter().map(|nth| {
-        let slot = watched[*nth].turn(rng);
+        let slot = watched[*nth].turn(rng, workers.since);
         format!("('{}', {slot})", watched[*nth].name)
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
@@ -213,7 +220,7 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
     // The scheduler never ran: nothing is due but what the script wants, and what the engine wants to be looked at.
     installation.database.query(
         "UPDATE monitor_states SET next_check_at = now();
-         CREATE TABLE script AS SELECT now() - interval '1 day' AS first",
+         CREATE TABLE script AS SELECT now() - interval '50 seconds' AS first",
     );
     let mut story = Story::new(&installation, &text);
     let mut workers = Workers::start(&installation);

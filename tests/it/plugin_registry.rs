@@ -113,7 +113,9 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     let notices = ["ops", "bystander"].map(|channel| Notice::new(&mut rng, channel));
     installation.database.query(&enqueue(&notices));
     installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
-    assert_eq!(other.received().len(), 1);
+    let told: Vec<_> = other.received().iter().map(|told| told.json()["type"].to_string()).collect();
+    assert_eq!(told.len(), 2, "its own, and that the other channel is broken: {told:?}");
+    assert!(told.contains(&"\"channel-broken\"".to_owned()), "{told:?}");
     let why = installation.database.value("SELECT broken_reason FROM channels WHERE name = 'ops'");
     assert!(why.contains("not the one that is trusted"), "{why}");
 

@@ -33,7 +33,7 @@ const PATIENT: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(400);
 
 /// What a check may need beyond its timeout on a busy machine.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(1);
 
 async fn check_with(checker: &Checker, spec: &CheckSpec, timeout: Duration) -> CheckReport {
     let began = Instant::now();

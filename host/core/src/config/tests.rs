@@ -375,7 +375,7 @@ fn the_reference_is_what_is_read() {
     assert_eq!(keys("queues.notifications", None), queue);
     assert_eq!(
         keys("channels.NAME", None),
-        words("notifier enabled events severities hours groups tags allow")
+        words("notifier enabled events severities hours groups tags allow digest_after digest_within")
     );
     let of_windows = "monitors groups tags days month_days from until timezone";
     assert_eq!(keys("maintenance.NAME", None), words(of_windows));

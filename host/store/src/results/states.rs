@@ -100,7 +100,11 @@ pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> R
         .bind(states().map(|state| i64::from(state.recent.bits())).collect::<Vec<_>>())
         .bind(states().map(|state| state.flapping).collect::<Vec<_>>())
         .bind(states().map(|state| i64::from(state.window.recent.bits())).collect::<Vec<_>>())
-        .bind(states().map(|state| array(&state.window.failed_at)).collect::<Vec<_>>())
+        .bind(
+            states()
+                .map(|state| array(&state.window.failed_at.iter().map(whole_us).collect::<Vec<_>>()))
+                .collect::<Vec<_>>(),
+        )
         .bind(states().map(|state| int(state.failures)).collect::<Vec<_>>())
         .bind(states().map(|state| state.severity.map(Severity::as_str)).collect::<Vec<_>>())
         .bind(standings().map(|standing| standing.told.map(Severity::as_str)).collect::<Vec<_>>())
@@ -117,6 +121,11 @@ pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> R
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// As the database keeps an instant that is bound: PostgreSQL rounds a text that has more digits.
+fn whole_us(at: &Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(*at)
 }
 
 /// An array as PostgreSQL reads it from a text: an array of arrays would need them to be of one length.
