@@ -88,7 +88,7 @@ pub enum IncidentCommand {
         /// What there is to say
         #[arg(value_parser = note)]
         text: String,
-        /// Who says it [default: $SUDO_USER, $USER or $LOGNAME]
+        /// Who says it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
         #[arg(long, value_name = "NAME", value_parser = name)]
         by: Option<String>,
     },
@@ -103,7 +103,7 @@ pub struct Which {
 
 #[derive(Debug, ClapArgs)]
 pub struct ByArgs {
-    /// Who does it [default: $SUDO_USER, $USER or $LOGNAME]
+    /// Who does it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub by: Option<String>,
     /// Why, for those who read the incident's story

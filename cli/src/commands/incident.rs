@@ -60,7 +60,7 @@ async fn list(
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
         [] => {}
         [incident, ..] => {
-            printer.hint(&format!("`uptime incident show {}` tells the whole story", incident.id))
+            printer.hint(&format!("`uptime incident show {}` tells the whole story", incident.id));
         }
     }
     Ok(Exit::Ok)

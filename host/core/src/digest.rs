@@ -8,6 +8,7 @@ use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
 use crate::review::{Part, utc};
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
 
 /// The length of the message that names the monitors.
 pub const WORDS_MOST: usize = 1_000;
@@ -158,7 +159,7 @@ fn words(parts: &[Part], standings: &[Standing]) -> String {
     }
     if named < parts.len() {
         let lead = if named == 0 { "" } else { "; and " };
-        text.push_str(&format!("{lead}{} more: {MORE}", parts.len() - named));
+        let _ = write!(text, "{lead}{} more: {MORE}", parts.len() - named);
     }
     text
 }

@@ -184,7 +184,7 @@ pub struct EventIncident {
     #[serde(default)]
     pub failures: u32,
     /// Who takes care of it, where somebody has said so.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
 }
 

@@ -215,8 +215,8 @@ mod tests {
         }
     }
 
-    fn mark(by: &str, until: Option<i64>) -> Option<Mark> {
-        Some(Mark { by: by.into(), at: at(150), until: until.map(at) })
+    fn mark(by: &str, until: Option<i64>) -> Mark {
+        Mark { by: by.into(), at: at(150), until: until.map(at) }
     }
 
     const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
@@ -231,7 +231,8 @@ mod tests {
                 .collect()
         };
         assert_eq!(refusals(&incident()), ["is not acknowledged", "is not muted"]);
-        let taken = Incident { acknowledged: mark("bob", None), muted: mark("eve", None), ..incident() };
+        let taken =
+            Incident { acknowledged: Some(mark("bob", None)), muted: Some(mark("eve", None)), ..incident() };
         assert_eq!(
             refusals(&taken),
             ["is acknowledged already: bob takes care of it", "is muted already, by eve"]
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_holds_up_to_its_instant_and_no_longer() {
-        let taken = Incident { acknowledged: mark("bob", Some(200)), ..incident() };
+        let taken = Incident { acknowledged: Some(mark("bob", Some(200))), ..incident() };
         assert!(ACKNOWLEDGE.permit(&taken, at(199)).is_err());
         assert_eq!(Deed::Unacknowledge.permit(&taken, at(199)), Ok(()));
         assert_eq!(ACKNOWLEDGE.permit(&taken, at(200)), Ok(()));
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_and_an_end_are_told_and_the_rest_is_not() {
-        let taken = Incident { acknowledged: mark("bob", None), ..incident() };
+        let taken = Incident { acknowledged: Some(mark("bob", None)), ..incident() };
         let tell = |deed: Deed, incident: &Incident, note| {
             let by = By { who: "anna", note };
             deed.event(by, incident, at(220), DeliveryId(Uuid::nil()))

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 /// What is true of a notice's incident and of its channel now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub struct Circumstances {
     /// When the incident ended, if it has.
     pub ended_at: Option<Timestamp>,

@@ -98,7 +98,7 @@ fn read(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<MaintenanceRow>, StoreErro
         match row.json("spec", || format!("maintenance `{name}`")) {
             Ok(window) => windows.push(MaintenanceRow { name, window, source: row.try_get("source")? }),
             Err(error) => {
-                warn!(maintenance = name, %error, "a maintenance window can't be read and holds nothing back")
+                warn!(maintenance = name, %error, "a maintenance window can't be read and holds nothing back");
             }
         }
     }

@@ -72,8 +72,7 @@ pub async fn all(
     }
     let (mut discarded, mut run, mut after) = (0_i64, 0_i64, None);
     let bar = printer.progress("discarding", total);
-    while !dry_run {
-        let ids = store.next_notifications(which, after).await?;
+    while let Some(ids) = if dry_run { None } else { Some(store.next_notifications(which, after).await?) } {
         let Some(last) = ids.last() else { break };
         after = Some(*last);
         for (_, end) in store.discard_notifications(&ids).await? {

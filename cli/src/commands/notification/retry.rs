@@ -69,8 +69,7 @@ pub async fn all(
     let total = store.count_notifications(which).await?;
     let (mut retried, mut dropped, mut after) = (0_u64, 0_u64, None);
     let bar = printer.progress("putting back", total);
-    while !dry_run {
-        let ids = store.next_notifications(which, after).await?;
+    while let Some(ids) = if dry_run { None } else { Some(store.next_notifications(which, after).await?) } {
         let Some(last) = ids.last() else { break };
         after = Some(*last);
         for (_, again) in store.retry_notifications(&ids).await? {

@@ -444,6 +444,7 @@ impl World {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test has no settings of its own")]
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}=`{text}` is no number")))

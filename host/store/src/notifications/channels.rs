@@ -108,11 +108,10 @@ pub(super) async fn flag_broken(
                 };
                 news.push(event);
             }
-            Some(_) => {}
             None if row.try_get("enabled")? && !was_broken => {
                 listeners.push((id, row.json::<ChannelFilter>("filter", || format!("channel `{name}`"))?));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     let mut notices = Vec::new();

@@ -281,8 +281,8 @@ async fn a_story_has_all_that_happened_in_order() {
             "1 up None None",
             r#"commented Some("anna") Some("because")"#,
             r#"resolved Some("bob") Some("because")"#,
-            "boss up queued",
             "ops up queued",
+            "boss up queued",
         ]
     );
     assert_eq!(story.checks_left_out, 0);

@@ -4,6 +4,8 @@
 //! One incident after the other, each opened and ended. The clock runs from the request of the check that fails (the target
 //! answers at once) to the webhook's request, whole; so the check itself, the transaction, both queues and the plugin are in it.
 
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
+
 #[path = "../it/installation.rs"]
 #[allow(dead_code, reason = "the integration tests use the rest")]
 mod installation;
