@@ -17,7 +17,9 @@ ALTER TABLE monitor_states
   ADD COLUMN flapping_told     boolean NOT NULL DEFAULT false,
   ADD COLUMN reminders         integer NOT NULL DEFAULT 0;
 
-ALTER TABLE monitors ADD COLUMN parent_id bigint REFERENCES monitors ON DELETE SET NULL;
+ALTER TABLE monitors
+  ADD COLUMN parent_id bigint REFERENCES monitors ON DELETE SET NULL,
+  ADD COLUMN is_parent boolean NOT NULL DEFAULT false;  -- kept by `apply`: asked for with every check
 CREATE INDEX monitors_parent ON monitors (parent_id) WHERE parent_id IS NOT NULL;
 
 ALTER TABLE incidents
@@ -86,3 +88,18 @@ CREATE TRIGGER follow_digest AFTER UPDATE OF state ON notifications
 
 -- What was open before was told.
 UPDATE monitor_states SET severity = 'down', told = 'down' WHERE incident_id IS NOT NULL;
+
+-- The monitors below one, at any distance, whose incident got worse than was told. From the open incidents upwards, and by
+-- indexes alone: it is asked with every good check of a parent, and monitors are many where open incidents are few.
+CREATE FUNCTION held_below(parent bigint) RETURNS SETOF bigint
+LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+  WITH RECURSIVE above(monitor_id, ancestor_id, distance) AS (
+    SELECT i.monitor_id, m.parent_id, 1
+    FROM incidents i JOIN monitors m ON m.id = i.monitor_id JOIN monitor_states s ON s.monitor_id = i.monitor_id
+    WHERE i.ended_at IS NULL AND m.parent_id IS NOT NULL AND s.active
+      AND (s.told IS NULL OR (s.told = 'degraded' AND s.severity <> 'degraded'))
+    UNION ALL
+    SELECT a.monitor_id, m.parent_id, a.distance + 1
+    FROM above a JOIN monitors m ON m.id = a.ancestor_id WHERE m.parent_id IS NOT NULL AND a.distance < 20)
+  SELECT DISTINCT monitor_id FROM above WHERE ancestor_id = parent
+$$;

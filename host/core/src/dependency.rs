@@ -16,8 +16,10 @@ pub struct Ancestor {
     pub status: Status,
     /// Its failures in a row that decide nothing yet.
     pub downs: u32,
-    /// When its last check began.
-    pub last_check_at: Option<Timestamp>,
+    /// Since when.
+    pub downs_since: Option<Timestamp>,
+    /// The slot of the last check that said something about it.
+    pub looked_at: Option<Timestamp>,
     /// By what it is judged.
     pub policy: Policy,
 }
@@ -57,9 +59,12 @@ impl Ancestor {
         }
         let Policy { confirm, retry_interval, timeout, .. } = &self.policy;
         let patience = (*retry_interval + *timeout).saturating_mul(*confirm).saturating_add(PATIENCE);
-        let is_decided = self.downs == 0 && self.last_check_at.is_some_and(|last| last >= started_at);
-        let waited = now.duration_since(opened_at).unsigned_abs();
-        if is_decided || waited >= patience { Verdict::OwnTrouble } else { Verdict::Undecided }
+        let is_well = matches!(self.status, Status::Up | Status::Degraded) && self.downs == 0;
+        let is_decided = is_well && self.looked_at.is_some_and(|looked_at| looked_at >= started_at);
+        // What began to be in doubt only now has its time from now.
+        let doubted = self.downs_since.or(self.looked_at.filter(|_| self.status == Status::Unknown));
+        let waited = now.duration_since(doubted.map_or(opened_at, |doubted| doubted.max(opened_at)));
+        if is_decided || waited.unsigned_abs() >= patience { Verdict::OwnTrouble } else { Verdict::Undecided }
     }
 }
 
@@ -71,14 +76,15 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).expect("an instant")
     }
 
-    fn ancestor(status: Status, downs: u32, last_check_at: Option<i64>) -> Ancestor {
+    fn ancestor(status: Status, downs: u32, looked_at: Option<i64>) -> Ancestor {
         let policy = Policy {
             confirm: 2,
             retry_interval: Duration::from_secs(5),
             timeout: Duration::from_secs(5),
             ..Policy::default()
         };
-        Ancestor { status, downs, last_check_at: last_check_at.map(at), policy }
+        let downs_since = looked_at.filter(|_| downs > 0).map(at);
+        Ancestor { status, downs, downs_since, looked_at: looked_at.map(at), policy }
     }
 
     #[test]
@@ -91,6 +97,10 @@ mod tests {
             (vec![ancestor(Status::Up, 1, Some(1))], 1, Verdict::Undecided),
             // What was seen before the child failed says nothing about now.
             (vec![ancestor(Status::Up, 0, Some(-1))], 1, Verdict::Undecided),
+            // Nor does a person's end of its incident, and one that answered once has another confirmation.
+            (vec![ancestor(Status::Unknown, 0, Some(90))], 100, Verdict::Undecided),
+            (vec![ancestor(Status::Up, 1, Some(90))], 100, Verdict::Undecided),
+            (vec![ancestor(Status::Up, 1, Some(70))], 100, Verdict::OwnTrouble),
             (vec![ancestor(Status::Unknown, 0, None)], 30, Verdict::Undecided),
             (vec![ancestor(Status::Unknown, 0, None)], 31, Verdict::OwnTrouble),
             (

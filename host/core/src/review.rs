@@ -58,6 +58,9 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
         (EventType::Reminder | EventType::Critical, None) if now.acknowledged => {
             return Review::Mute("somebody takes care of the incident");
         }
+        (EventType::Acknowledged, None) if !now.acknowledged => {
+            return Review::Mute("nobody takes care of the incident any more");
+        }
         (EventType::Down | EventType::Degraded, Some(_)) if now.recovery_due => {
             return Review::Mute("the incident ended before this was told: the recovery says so");
         }

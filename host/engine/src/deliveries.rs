@@ -301,7 +301,8 @@ impl Deliveries {
                         (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
                     }
                 };
-                let told = (message.event != due.event).then(|| message.event.clone());
+                // Only what was told: the next try makes its words anew.
+                let told = (result.is_ok() && message.event != due.event).then(|| message.event.clone());
                 let tried = DeliveryTry {
                     status: result.as_ref().ok().and_then(|receipt| receipt.status),
                     message: match result {

@@ -1,3 +1,4 @@
+-- What is told of one monitor to one channel has one order, over all its incidents.
 -- Notifications, in this order, and a job for each that is not in a digest. A channel that was told to wait gets its jobs when the
 -- wait is over. A second one for the same incident, channel, event and sequence is not made.
 WITH wanted AS (
@@ -11,7 +12,9 @@ made AS (
   RETURNING id, channel_id, incident_id, digest_id),
 job AS (
   INSERT INTO jobs (queue, subject, lane, order_key, available_at)
-  SELECT 'notifications', m.id, m.channel_id, m.incident_id::text || ':' || m.channel_id::text, greatest(c.paused_until, now())
+  SELECT 'notifications', m.id, m.channel_id,
+         (SELECT i.monitor_id || ':' || m.channel_id FROM incidents i WHERE i.id = m.incident_id),
+         greatest(c.paused_until, now())
   FROM made m JOIN channels c ON c.id = m.channel_id WHERE m.digest_id IS NULL ORDER BY m.id
   RETURNING id)
 SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', 'notifications') IS NULL END AS announced FROM job

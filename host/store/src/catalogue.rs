@@ -181,6 +181,16 @@ async fn apply_channels(
         .bind(&columns["digest"])
         .execute(&mut *connection)
         .await?;
+        // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in hand.
+        sqlx::query(
+            "UPDATE jobs SET available_at = now() WHERE id IN (
+               SELECT j.id FROM jobs j JOIN channels c ON c.id = j.lane
+               WHERE c.name = $1 AND j.queue = 'notifications' AND j.reserved_until IS NULL AND j.available_at > now()
+               FOR UPDATE OF j SKIP LOCKED)",
+        )
+        .bind(&channel.name)
+        .execute(&mut *connection)
+        .await?;
         applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
     }
     let gone = absent(existing, wanted.source);
@@ -282,6 +292,12 @@ async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)])
     )
     .bind(ids)
     .bind(parents)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE monitors m SET is_parent = NOT is_parent
+         WHERE is_parent <> (id IN (SELECT parent_id FROM monitors WHERE parent_id IS NOT NULL))",
+    )
     .execute(connection)
     .await?;
     Ok(())

@@ -23,8 +23,8 @@ use uptime_core::incident::{By, Deed, Incident, Refusal};
 use uuid::Uuid;
 
 /// By these events a channel has heard of an incident.
-const HEARD_BY: [EventType; 4] =
-    [EventType::Down, EventType::Degraded, EventType::Critical, EventType::FlappingEnd];
+const HEARD_BY: [EventType; 5] =
+    [EventType::Down, EventType::Degraded, EventType::Critical, EventType::Reminder, EventType::FlappingEnd];
 
 /// What came of a deed.
 #[derive(Clone, Debug, PartialEq, Eq)]

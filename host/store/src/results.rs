@@ -23,6 +23,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
+use tracing::warn;
 use uptime_core::announcement::Standing;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::CheckReport;
@@ -138,9 +139,8 @@ impl Store {
     ) -> Result<HashMap<MonitorId, Result<MonitorRow, StoreError>>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query(
-            "SELECT id, name, check_spec, policy, target, group_name, tags, parent_id,
-                    EXISTS (SELECT FROM monitors c WHERE c.parent_id = m.id) AS is_parent
-             FROM monitors m WHERE id = ANY ($1) AND enabled",
+            "SELECT id, name, check_spec, policy, target, group_name, tags, parent_id, is_parent
+             FROM monitors WHERE id = ANY ($1) AND enabled",
         )
         .bind(ids)
         .fetch_all(&self.sessions)
@@ -241,7 +241,7 @@ impl ResultsTransaction {
         let rows = sqlx::query(
             "SELECT c.id, c.name, c.filter FROM channels c
              WHERE c.id IN (SELECT n.channel_id FROM notifications n
-                            WHERE n.incident_id = $1 AND n.event IN ('down', 'degraded', 'critical', 'flapping-end'))
+                            WHERE n.incident_id = $1 AND n.event IN ('down', 'degraded', 'critical', 'reminder', 'flapping-end'))
              ORDER BY c.id",
         )
         .bind(incident.0)
@@ -290,10 +290,12 @@ fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
     rows.iter()
         .map(|row| {
             let name: String = row.try_get("name")?;
-            Ok(InterestedChannel {
-                id: ChannelId(row.try_get("id")?),
-                filter: row.json("filter", || format!("channel `{name}`"))?,
-            })
+            // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
+            let filter = row.json("filter", || format!("channel `{name}`")).unwrap_or_else(|error| {
+                warn!(channel = name, %error, "a channel's filter can't be read");
+                ChannelFilter::default()
+            });
+            Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter })
         })
         .collect()
 }

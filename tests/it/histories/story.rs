@@ -86,7 +86,7 @@ impl<'a> Story<'a> {
                 ));
                 let Some(id) = open.first().and_then(|row| row[0].clone()) else { return };
                 let word = if act == Act::Resolve { "resolve" } else { "ack" };
-                self.installation.command(["incident", word, &id]).assert().success();
+                self.installation.command(["incident", word, &id, "--by", "ada"]).assert().success();
             }
         }
         let done_in = number(&database.value("SELECT txid_current()"));

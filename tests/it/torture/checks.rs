@@ -53,7 +53,7 @@ const BROKEN: [(&str, &str); 9] = [
     (
         "each notification has its job",
         "SELECT count(*) FROM notifications n WHERE NOT EXISTS
-           (SELECT FROM jobs j WHERE j.queue = 'notifications' AND j.subject = n.id)",
+           (SELECT FROM jobs j WHERE j.queue = 'notifications' AND j.subject = coalesce(n.digest_id, n.id))",
     ),
 ];
 

@@ -1,10 +1,12 @@
 //! From notices to events: who is told, and in which words.
 
+use super::judging::trouble;
 use jiff::Timestamp;
+use std::collections::HashSet;
 use uptime_core::announcement::Notice;
 use uptime_core::check::Failure;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::id::{DeliveryId, IncidentId};
+use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
 use uptime_core::judgement::State;
 use uptime_store::StoreError;
 use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction, notice};
@@ -40,11 +42,13 @@ pub(super) async fn tell(
     let interested = transaction.channels_of(check.monitor.id).await?;
     let monitor = event_monitor(check);
     // Who hears that it is steady again hears how it is, and nothing beside it.
-    let steady = notices.contains(&Notice::FlappingEnd);
-    let hears_steady = |channel: &InterestedChannel| {
-        let severity = open.map_or(Severity::Info, |(_, severity)| severity);
-        steady && channel.filter.wants(EventType::FlappingEnd, severity, &monitor)
-    };
+    let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+    let steady: HashSet<ChannelId> = interested
+        .iter()
+        .filter(|channel| channel.filter.wants(EventType::FlappingEnd, severity, &monitor))
+        .map(|channel| channel.id)
+        .filter(|_| notices.contains(&Notice::FlappingEnd))
+        .collect();
     for notice in notices {
         let Some(telling) = telling(transaction, check, state, open, notices, *notice) else { continue };
         let told = match notice {
@@ -59,8 +63,8 @@ pub(super) async fn tell(
         for channel in told {
             let is_wanted = matches!(notice, Notice::End(_))
                 || channel.filter.wants(telling.kind, telling.severity, &monitor);
-            let is_said =
-                !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd) && hears_steady(&channel);
+            let is_said = !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd)
+                && steady.contains(&channel.id);
             if is_wanted && !is_said {
                 transaction.notify(notice_for(&channel, &telling, &monitor, transaction.now()));
             }
@@ -111,7 +115,7 @@ fn telling(
     let of_open = |kind: EventType, severity: Severity, sequence: i32| {
         let (incident, cause) = about(open?.0)?;
         // What is so now, where this check found it.
-        let outcome = check.report.trouble().map_or(cause, IncidentCause::from).into();
+        let outcome = trouble(check).map_or(cause, IncidentCause::from).into();
         Some(Telling { kind, severity, incident: Some(incident), outcome, sequence })
     };
     // Tells those of one incident apart; seconds of this century fit until 2092.
@@ -155,7 +159,7 @@ fn telling(
                 Some(_) => "down",
                 None => "up",
             };
-            let why = open.and(check.report.trouble()).map(|trouble| format!(": {}", trouble.message));
+            let why = open.and(trouble(check)).map(|trouble| format!(": {}", trouble.message));
             let outcome = flapping_outcome(format!("steady again: {how}{}", why.unwrap_or_default()));
             let severity = open.map_or(Severity::Info, |(_, severity)| severity);
             let incident = incident.map(|(incident, _)| incident);

@@ -104,7 +104,7 @@ impl Batch {
         for change in changes {
             match (*change, changed.open) {
                 (Change::Opened { severity, started_at, failures }, _) => {
-                    let cause = trouble(check);
+                    let cause = cause(check);
                     let opened = self
                         .transaction
                         .open_incident(check.monitor.id, severity, started_at, failures, &cause)
@@ -119,7 +119,7 @@ impl Batch {
                     });
                 }
                 (Change::Worsened { started_at, failures }, Some(incident)) => {
-                    let cause = trouble(check);
+                    let cause = cause(check);
                     self.transaction.worsen_incident(incident, started_at, failures, &cause).await?;
                 }
                 (Change::Escalated { failures }, Some(incident)) => {
@@ -160,9 +160,9 @@ impl Batch {
         if !is_behind && nears_end.is_empty() {
             return Ok((standing, None));
         }
-        let mut held = self.held(check, state, &standing, open.map(|(incident, _)| incident)).await?;
-        if check.report.trouble().is_none() {
-            // That it is down is no news at a moment when it answers.
+        let mut held = self.held(check, state, open.map(|(incident, _)| incident)).await?;
+        if trouble(check).is_none() {
+            // That it is down is no news at a moment when it answers, or when we can't tell.
             held.hold = held.hold.max(Hold::Openings);
         }
         if held.hold == Hold::Nothing && !state.flapping {
@@ -192,14 +192,13 @@ impl Batch {
         &mut self,
         check: &FinishedCheck,
         state: &State,
-        standing: &Standing,
         open: Option<IncidentId>,
     ) -> Result<Held, StoreError> {
         if let Some((name, until)) = self.transaction.maintenance_of(&check.monitor).await? {
             let why = format!("the maintenance `{name}` lasts until {until:.0}");
             return Ok(Held { hold: Hold::All, why: Some(why), until: Some(until), undecided: Vec::new() });
         }
-        let (Some(parent), Some(incident), None) = (check.monitor.parent, open, standing.told) else {
+        let (Some(parent), Some(incident)) = (check.monitor.parent, open) else {
             return Ok(Held::default());
         };
         let now = self.transaction.now();
@@ -223,7 +222,7 @@ impl Batch {
     }
 }
 
-/// What they say together, and those of them that are undecided.
+/// What they say together, and those of them that have to be looked at. One in doubt has its own next look.
 fn verdict_of(
     ancestors: &[(MonitorId, Ancestor)],
     started_at: Timestamp,
@@ -232,24 +231,24 @@ fn verdict_of(
 ) -> (Verdict, Vec<MonitorId>) {
     let says =
         |ancestor: &Ancestor| dependency::verdict(std::slice::from_ref(ancestor), started_at, opened_at, now);
-    let verdicts: Vec<(MonitorId, Verdict)> =
-        ancestors.iter().map(|(id, ancestor)| (*id, says(ancestor))).collect();
-    let together = verdicts.iter().map(|(_, verdict)| *verdict).max().unwrap_or(Verdict::OwnTrouble);
-    let undecided = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Undecided).map(|(id, _)| *id);
-    (together, undecided.collect())
+    let verdicts: Vec<Verdict> = ancestors.iter().map(|(_, ancestor)| says(ancestor)).collect();
+    let together = verdicts.iter().copied().max().unwrap_or(Verdict::OwnTrouble);
+    let not_looked_at = |((id, ancestor), verdict): (&(MonitorId, Ancestor), &Verdict)| {
+        (*verdict == Verdict::Undecided && ancestor.downs == 0).then_some(*id)
+    };
+    (together, ancestors.iter().zip(&verdicts).filter_map(not_looked_at).collect())
 }
 
-/// What is wrong, in the check's own words. Only a check that found trouble opens or worsens an incident.
-fn trouble(check: &FinishedCheck) -> Failure {
-    let degraded = || {
-        let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
-        check.report.warnings.iter().find(of_incidents)
-    };
-    check
-        .report
-        .failure
-        .as_ref()
-        .or_else(degraded)
-        .cloned()
-        .unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"))
+/// What is wrong, in the check's own words. `None`: nothing, nothing that makes an incident, or the trouble is ours.
+pub(super) fn trouble(check: &FinishedCheck) -> Option<&Failure> {
+    let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
+    match &check.report.failure {
+        Some(failure) => Some(failure).filter(|failure| !failure.class.is_ours()),
+        None => check.report.warnings.iter().find(of_incidents),
+    }
+}
+
+/// As [`trouble`], where the judgement has found some.
+fn cause(check: &FinishedCheck) -> Failure {
+    trouble(check).cloned().unwrap_or_else(|| Failure::new(FailureClass::Protocol, "unknown"))
 }

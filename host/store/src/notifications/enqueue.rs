@@ -10,6 +10,7 @@ use crate::session::Session;
 use jiff::Timestamp;
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
+use uptime_core::calendar::Hours;
 use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::flow::{Before, Bucket, Flow, Way};
@@ -32,6 +33,8 @@ pub struct Notice {
 struct Locked {
     flow: Flow,
     bucket: Option<Bucket>,
+    /// Outside of its hours.
+    is_quiet: bool,
     /// The digest that takes members.
     digest: Option<NotificationId>,
     digest_at: Option<Timestamp>,
@@ -69,8 +72,13 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
         }
         let waiting = incident.and_then(|incident| known.waiting.get(&(notice.channel, incident)).copied());
         let before = waiting.unwrap_or(Before::Nothing);
-        let (way, bucket) = channel.flow.way(notice.event.kind, before, channel.bucket, channel.now);
-        channel.bucket = bucket;
+        // What waits for the channel's hours goes out together when they begin: a night fills any bucket.
+        let bucket =
+            if channel.is_quiet { Some(Bucket { tokens: 0.0, at: channel.now }) } else { channel.bucket };
+        let (way, bucket) = channel.flow.way(notice.event.kind, before, bucket, channel.now);
+        if !channel.is_quiet {
+            channel.bucket = bucket;
+        }
         if way == Way::Digest && channel.digest.is_none() && channel.wants_digest.is_none() {
             channel.wants_digest = Some(notice.event.clone());
         }
@@ -91,7 +99,7 @@ async fn lock(
     notices: &[Notice],
 ) -> Result<HashMap<ChannelId, Locked>, StoreError> {
     let rows = sqlx::query(
-        "SELECT id, flow, tokens, tokens_at, digest_id, digest_at, now() AS now
+        "SELECT id, flow, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now
          FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
@@ -102,13 +110,18 @@ async fn lock(
         let id = ChannelId(row.try_get("id")?);
         let tokens: Option<f64> = row.try_get("tokens")?;
         let bucket = tokens.zip(row.optional_instant("tokens_at")?).map(|(tokens, at)| Bucket { tokens, at });
+        let now = row.instant("now")?;
+        // Hours that can't be read here are said to be so where the channel is told something.
+        let hours: Option<Hours> =
+            row.try_get::<Option<&str>, _>("hours")?.and_then(|hours| hours.parse().ok());
         let locked = Locked {
             flow: row.json("flow", || format!("channel {id}"))?,
             bucket,
+            is_quiet: hours.is_some_and(|hours| hours.covers(now).is_none()),
             digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
             digest_at: row.optional_instant("digest_at")?,
             wants_digest: None,
-            now: row.instant("now")?,
+            now,
         };
         channels.insert(id, locked);
     }

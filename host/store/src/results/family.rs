@@ -25,7 +25,8 @@ impl ResultsTransaction {
             {
                 ancestor.status = recorded.locked.state.status;
                 ancestor.downs = recorded.locked.state.downs;
-                ancestor.last_check_at = Some(recorded.check.started_at);
+                ancestor.downs_since = recorded.locked.state.downs_since;
+                ancestor.looked_at = recorded.locked.state.last_slot_at;
             }
         }
         Ok(ancestors)
@@ -43,7 +44,8 @@ impl ResultsTransaction {
                 let ancestor = Ancestor {
                     status: status.parse().unwrap_or(Status::Unknown),
                     downs: row.count("downs")?,
-                    last_check_at: row.optional_instant("last_check_at")?,
+                    downs_since: row.optional_instant("downs_since")?,
+                    looked_at: row.optional_instant("last_slot_at")?,
                     policy: row.json("policy", || format!("monitor {id}"))?,
                 };
                 Ok((id, ancestor))
