@@ -6,6 +6,7 @@
 //! For a minute, with a seed of one's own:
 //! `UPTIME_HISTORIES_SECONDS=60 UPTIME_HISTORIES_SEED=7 cargo test --release --workspace histories`.
 
+#[expect(dead_code, reason = "the core's own tests use the rest")]
 #[path = "../../host/core/tests/judgement/model.rs"]
 mod model;
 mod story;

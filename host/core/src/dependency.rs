@@ -63,8 +63,14 @@ impl Ancestor {
         let is_decided = is_well && self.looked_at.is_some_and(|looked_at| looked_at >= started_at);
         // What began to be in doubt only now has its time from now.
         let doubted = self.downs_since.or(self.looked_at.filter(|_| self.status == Status::Unknown));
-        let waited = now.duration_since(doubted.map_or(opened_at, |doubted| doubted.max(opened_at)));
-        if is_decided || waited.unsigned_abs() >= patience { Verdict::OwnTrouble } else { Verdict::Undecided }
+        // One that lies ahead was made by a clock that was wrong.
+        let from =
+            doubted.filter(|doubted| *doubted <= now).map_or(opened_at, |doubted| doubted.max(opened_at));
+        if is_decided || now.duration_since(from).unsigned_abs() >= patience {
+            Verdict::OwnTrouble
+        } else {
+            Verdict::Undecided
+        }
     }
 }
 

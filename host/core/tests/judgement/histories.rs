@@ -182,7 +182,6 @@ struct Monitor {
     state: State,
     standing: Standing,
     incidents: Vec<Incident>,
-    judged_at: Option<i64>,
     model: Model,
     promises: Promises,
 }
@@ -206,7 +205,6 @@ impl Monitor {
             state: State::default(),
             standing: Standing::default(),
             incidents: Vec::new(),
-            judged_at: None,
             model: Model::new(rules(policy)),
             promises: Promises::new(policy),
         }
@@ -229,9 +227,6 @@ impl Monitor {
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
         let before = self.state.clone();
         let judged = judge(before.clone(), &self.policy, seen);
-        if judged.state.last_slot_at != before.last_slot_at {
-            self.judged_at = Some(start);
-        }
         let counts = judged.state != before;
         self.state = judged.state;
         let mut ended = None;
@@ -348,7 +343,8 @@ impl Monitor {
         Ancestor {
             status: self.state.status,
             downs: self.state.downs,
-            last_check_at: self.judged_at.map(at),
+            downs_since: self.state.downs_since,
+            looked_at: self.state.last_slot_at,
             policy: self.policy.clone(),
         }
     }
@@ -357,8 +353,10 @@ impl Monitor {
     fn holds(&self, child: &Incident, now: i64) -> bool {
         let looked_at = self.model.looked_at().is_some_and(|at| at >= child.started_at);
         let patience = i64::from(self.policy.confirm) * (3 + 2) + 10;
+        let doubted = self.model.doubted_since().filter(|doubted| *doubted <= now);
         self.model.status() == Some(Level::Down)
-            || (self.model.is_in_doubt() || !looked_at) && now - child.opened_at < patience
+            || (self.model.is_in_doubt() || !looked_at)
+                && now - doubted.unwrap_or(child.opened_at).max(child.opened_at) < patience
     }
 }
 

@@ -258,14 +258,28 @@ impl Model {
         told.max()
     }
 
-    /// Whether its last failures in a row decide nothing yet.
+    /// Whether nothing is known of it, or its last failures in a row decide nothing yet.
     pub fn is_in_doubt(&self) -> bool {
-        self.status() != Some(Level::Down) && !self.run(self.anew, |level| level == Level::Down).is_empty()
+        self.status().is_none() || !self.undecided_downs().is_empty()
     }
 
-    /// When the last check that counted began.
+    /// Since when: the first of those failures; without any, the last check that counted.
+    pub fn doubted_since(&self) -> Option<i64> {
+        let downs = self.undecided_downs().first().map(|first| first.start);
+        downs.or_else(|| self.looked_at().filter(|_| self.status().is_none()))
+    }
+
+    fn undecided_downs(&self) -> &[Seen] {
+        if self.status() == Some(Level::Down) {
+            &[]
+        } else {
+            self.run(self.anew, |level| level == Level::Down)
+        }
+    }
+
+    /// The slot of the last check that counted.
     pub fn looked_at(&self) -> Option<i64> {
-        self.seen.last().map(|last| last.start)
+        self.seen.last().map(|last| last.slot)
     }
 
     /// What is told after a check.
