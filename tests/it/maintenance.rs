@@ -54,10 +54,10 @@ fn the_files_windows_come_and_go_with_it() {
     let refused = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert_eq!(
         refused,
-        "error: maintenance `night` stands in the file\nhint: take it out there, then `uptime apply --prune`\n"
+        "error: maintenance `night` stands in the file\nhint: take it out there, then `uptime apply`\n"
     );
     installation.write(FILE);
-    installation.command(["apply", "--prune", "--yes"]).assert().success().stdout("- maintenance night\n");
+    installation.command(["apply"]).assert().success().stdout("- maintenance night\n");
 }
 
 #[test]

@@ -143,7 +143,7 @@ async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<E
 
 async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, CommandError> {
     match store.remove_maintenance(name).await? {
-        Said::OfTheFile => Err(of_the_file(name, "take it out there, then `uptime apply --prune`")),
+        Said::OfTheFile => Err(of_the_file(name, "take it out there, then `uptime apply`")),
         Said::NotThere => {
             let windows = store.maintenance_windows().await?;
             let near = near(name, windows.iter().map(|row| row.name.as_str()));

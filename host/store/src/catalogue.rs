@@ -110,7 +110,7 @@ impl Store {
         apply_channels(&mut transaction, wanted, &mut applied).await?;
         apply_monitors(&mut transaction, wanted, &mut applied).await?;
         if let Some(windows) = wanted.maintenance {
-            maintenance::apply(&mut transaction, windows, wanted.source, wanted.absent, &mut applied).await?;
+            maintenance::apply(&mut transaction, windows, wanted.source, &mut applied).await?;
         }
         if dry_run {
             transaction.rollback().await?;

@@ -4,7 +4,7 @@
 //! single one here. A window that can't be read, such as one of a zone that this machine does not have, holds nothing
 //! back: it is logged and left out, so that nobody's checks wait for it.
 
-use crate::catalogue::{Absent, Applied, Change, ChangeKind, Source};
+use crate::catalogue::{Applied, Change, ChangeKind, Source};
 use crate::row::Columns;
 use crate::session::Session;
 use crate::{Store, StoreError};
@@ -105,12 +105,11 @@ fn read(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<MaintenanceRow>, StoreErro
     Ok(windows)
 }
 
-/// Makes the windows of a source what is wanted.
+/// Makes the windows of a source what is wanted: those that it no longer names go, whatever becomes of monitors.
 pub(crate) async fn apply(
     connection: &mut Session,
     wanted: &[(String, Maintenance)],
     source: Source,
-    absent: Absent,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     let mut existing: HashMap<String, (Value, String)> = HashMap::new();
@@ -140,11 +139,10 @@ pub(crate) async fn apply(
     let mut gone: Vec<String> =
         existing.into_iter().filter(|(_, (_, of))| of == source.as_str()).map(|(name, _)| name).collect();
     gone.sort_unstable();
-    if absent == Absent::Keep || gone.is_empty() {
-        applied.unwanted.extend(gone.into_iter().map(|name| format!("maintenance {name}")));
+    if gone.is_empty() {
         return Ok(());
     }
-    // A window has no history, and none that rests.
+    // It has no history to keep, and one that nobody sees in the file any more would go on silencing people.
     sqlx::query("DELETE FROM maintenance_windows WHERE name = ANY ($1)")
         .bind(&gone)
         .execute(connection)
