@@ -30,10 +30,12 @@ async fn notifications(states: &[&str]) -> (TestDatabase, Store) {
     }
     database.query(
         "INSERT INTO failed_jobs (id, queue, subject, lane, order_key, payload, attempts, claims, errors, created_at)
-         SELECT 1000 + id, 'notifications', id, channel_id, incident_id || ':' || channel_id, '{}', 3, 3, '[]', now()
+         SELECT 1000 + id, 'notifications', id, channel_id,
+                (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id, '{}', 3, 3, '[]', now()
          FROM notifications WHERE state = 'failed';
          INSERT INTO jobs (queue, subject, lane, order_key)
-         SELECT 'notifications', id, channel_id, incident_id || ':' || channel_id FROM notifications WHERE state = 'queued'",
+         SELECT 'notifications', id, channel_id, (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id
+         FROM notifications WHERE state = 'queued'",
     );
     (database, store)
 }
@@ -113,7 +115,7 @@ async fn what_failed_or_was_muted_gets_another_chance_and_the_rest_stays() {
     assert_eq!(
         database.value(
             "SELECT count(*) FROM jobs j JOIN notifications n ON n.id = j.subject
-                        WHERE j.lane = n.channel_id AND j.order_key = n.incident_id || ':' || n.channel_id"
+                        WHERE j.lane = n.channel_id AND j.order_key = (SELECT i.monitor_id FROM incidents i WHERE i.id = n.incident_id) || ':' || n.channel_id"
         ),
         "4"
     );

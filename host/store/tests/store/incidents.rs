@@ -31,7 +31,8 @@ async fn incident() -> (TestDatabase, Store, IncidentId) {
            CASE c.name WHEN 'ops' THEN 'delivered' ELSE 'queued' END, i.opened_at
          FROM channels c, incidents i WHERE c.name <> 'late' ORDER BY c.name;
          INSERT INTO jobs (queue, subject, lane, order_key)
-         SELECT 'notifications', id, channel_id, incident_id || ':' || channel_id FROM notifications WHERE state = 'queued'",
+         SELECT 'notifications', id, channel_id, (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id
+         FROM notifications WHERE state = 'queued'",
     );
     let id = database.value("SELECT id FROM incidents").parse().expect("an id");
     (database, store, IncidentId(id))
@@ -86,7 +87,7 @@ async fn an_acknowledgement_is_told_to_those_who_were_told_of_the_incident_each_
     );
     assert_eq!(
         database.value("SELECT count(*) FROM jobs j JOIN notifications n ON n.id = j.subject
-                        WHERE j.queue = 'notifications' AND j.order_key = n.incident_id || ':' || n.channel_id"),
+                        WHERE j.queue = 'notifications' AND j.order_key = (SELECT i.monitor_id FROM incidents i WHERE i.id = n.incident_id) || ':' || n.channel_id"),
         "5",
         "each behind the opening"
     );
