@@ -63,7 +63,7 @@ fn file(target: &WebhookSink) -> String {
     let origin = target.origin();
     let monitor = |n| {
         format!(
-            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{origin}/m{n}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\n\
+            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{origin}/m{n}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\nflapping = false\n\
              retry_interval = \"200ms\"\nchannels = [\"ops\"]\nheaders = {{ {WORKER_HEADER} = {{ env = \"{WORKER}\" }} }}\n\n"
         )
     };
