@@ -6,10 +6,11 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{material, plugins, settings};
+use crate::{plugins, settings};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use uptime_check::files;
 use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
 use uptime_core::monitor::Monitor;
@@ -192,7 +193,7 @@ fn missing_files(reading: &Reading, monitors: &[Monitor]) -> Vec<Diagnostic> {
             }
             SecretRef::Literal(_) | SecretRef::Env { .. } => None,
         });
-        let material = monitor.check.tls().map(material::problems).unwrap_or_default().into_iter();
+        let material = monitor.check.tls().map(files::problems).unwrap_or_default().into_iter();
         let material = material.map(|problem| (problem.key, problem.message, problem.hint));
         for (key, message, hint) in unread.chain(material) {
             let message = format!("`{key}`: {message}");

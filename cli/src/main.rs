@@ -11,7 +11,6 @@ mod exit;
 mod file;
 mod listen;
 mod log;
-mod material;
 mod metrics;
 mod output;
 mod plugins;

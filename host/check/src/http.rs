@@ -249,7 +249,7 @@ impl Check<'_> {
             judge.in_the_clear()?;
         }
         let body = match judge.head(&answer) {
-            Ok(()) => self.read(&judge, &mut answer, request).await,
+            Ok(()) => self.read(&judge, &mut answer, request, &mut trace.hop.body_bytes).await,
             Err(failure) => Err(failure),
         };
         answer.marks().complete(&mut trace.hop.phases);
@@ -292,11 +292,12 @@ impl Check<'_> {
         judge: &Judge<'_>,
         answer: &mut Answer,
         request: &Request,
+        size: &mut Option<u64>,
     ) -> Result<Option<Plain>, Failure> {
         let about = request.subject();
         let (limit, wants_text) = (self.spec.expect.size_below, judge.wants_text());
         if !wants_text && limit.is_none() {
-            answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?;
+            *size = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
             return Ok(None);
         }
         let codings = decode::codings(answer.headers()).map_err(|how| {
@@ -311,6 +312,7 @@ impl Check<'_> {
             judge.size(announced.unwrap_or(0))?;
             let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
             let body = answer.read_body(limit.unwrap_or(BODY_MAX_BYTES as u64), keep, &about).await?;
+            *size = Some(body.length);
             judge.size(body.length)?;
             let cut = body.cut || body.length > body.kept.len() as u64;
             return Ok(wants_text.then_some(Plain { bytes: body.kept, length: body.length, cut }));
@@ -327,6 +329,7 @@ impl Check<'_> {
         let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
         let plain =
             decode::decode(body, codings, Wanted { keep, count, until: self.deadline }, &about).await?;
+        *size = Some(plain.length);
         judge.size(plain.length)?;
         Ok(wants_text.then_some(plain))
     }

@@ -20,6 +20,8 @@ mod tcp;
 mod tls;
 mod trace;
 
+pub use tls::files;
+
 use crate::http::Pool;
 use crate::patterns::Patterns;
 use crate::ping::Pinger;

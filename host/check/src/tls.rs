@@ -6,6 +6,7 @@
 
 mod certificate;
 mod failure;
+pub mod files;
 mod judge;
 mod material;
 mod record;

@@ -285,6 +285,11 @@ impl CheckReport {
         self.hops.last()?.status_code
     }
 
+    /// The size of the body of HTTP's last hop.
+    pub fn body_bytes(&self) -> Option<u64> {
+        self.hops.last()?.body_bytes
+    }
+
     /// The parts of the last hop.
     pub fn phases(&self) -> Phases {
         self.hops.last().map(|hop| hop.phases).unwrap_or_default()

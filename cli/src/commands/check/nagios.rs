@@ -158,6 +158,10 @@ fn performance(checked: &Checked, of: Option<&str>) -> Vec<String> {
     ] {
         data.extend(took.map(|took| format!("{}={}s;;;0;{timeout}", label(name), seconds(took))));
     }
+    if let (CheckSpec::Http(http), Some(bytes)) = (&checked.subject.spec, checked.report.body_bytes()) {
+        let limit = http.expect.size_below.map(|limit| limit.to_string()).unwrap_or_default();
+        data.push(format!("{}={bytes}B;;{limit};0", label("size")));
+    }
     if let Some(left) = display::days_left(checked) {
         let CertificateDays { warning, critical } = days;
         // A range that is left downwards.

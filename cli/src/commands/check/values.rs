@@ -5,8 +5,7 @@
 
 use crate::args::{CheckArgs, HttpArgs, TlsArgs};
 use crate::exit::{CommandError, Exit};
-use crate::material;
-use uptime_check::secrets;
+use uptime_check::{files, secrets};
 use uptime_core::check::printable;
 use uptime_core::monitor::request::{self, HEADER_MOST, HeaderName};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
@@ -66,7 +65,7 @@ fn files(flags: &TlsArgs) -> Result<(), CommandError> {
         .zip(flags.client_key.clone())
         .map(|(certificate, key)| ClientIdentity { certificate, key: SecretRef::File { file: key } });
     let spec = TlsSpec { ca: flags.ca.clone(), client, ..TlsSpec::default() };
-    match material::problems(&spec).into_iter().next() {
+    match files::problems(&spec).into_iter().next() {
         Some(problem) => {
             let flag = problem.key.replace('_', "-");
             Err(usage(format!("`--{flag}`: {}", problem.message)).hint(problem.hint))

@@ -3,15 +3,13 @@
 //! Both come from files and take milliseconds to read, so they are kept, for each distinct pair of settings. A file
 //! that was replaced counts from the next check on: each check asks for its files' time and size and nothing more.
 
-use crate::secrets;
+use super::files::{self, Problem};
 use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, RootCertStore};
 use std::collections::HashMap;
-use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +20,6 @@ use uptime_core::secret::SecretRef;
 
 /// How many pairs of settings are kept. With more of them in use some are read anew at each check.
 const KEPT_MAX: usize = 256;
-
-/// The largest file of certificates. All authorities of a system are a quarter of it.
-const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// All that handshakes with the same files share.
 #[derive(Debug)]
@@ -84,21 +79,18 @@ impl Material {
             no_roots: native.no_roots.clone(),
         };
         if let Some(path) = &settings.ca {
-            let authorities = certificates("ca", path)?;
-            let mut roots = RootCertStore::empty();
-            for authority in &authorities {
-                roots.add(authority.clone()).map_err(|error| {
-                    settings_failure("ca", path, &format!("has a certificate that can't be read ({error})"))
-                })?;
-            }
+            let (authorities, roots) = files::authorities(path).map_err(failure)?;
             material.roots = Arc::new(roots);
-            material.verifier = verifier(&material.roots, provider)
-                .map_err(|error| settings_failure("ca", path, &format!("can't be used ({error})")))?;
+            material.verifier = verifier(&material.roots, provider).map_err(|error| {
+                let message = format!("`ca`: the file `{}` can't be used: {error}", path.display());
+                Failure::new(FailureClass::Settings, message)
+            })?;
             material.pinned = authorities;
             material.no_roots = None;
         }
         if let Some(client) = &settings.client {
-            material.identity = Some(Arc::new(identity(client, provider)?));
+            let chain = files::chain(client).map_err(failure)?;
+            material.identity = Some(Arc::new(files::identity(client, chain, provider).map_err(failure)?));
         }
         Ok(material)
     }
@@ -204,57 +196,7 @@ impl Materials {
     }
 }
 
-/// The certificates of the PEM file `path`, at least one. `key` is the setting that names it.
-fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let bytes =
-        bytes_of(path).map_err(|error| settings_failure(key, path, &format!("can't be read: {error}")))?;
-    let certificates: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(settings_failure(key, path, "has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)"))
-        }
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(settings_failure(key, path, &format!("is no PEM file: {error}"))),
-    }
-}
-
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before it is opened: opening a pipe that nobody writes to would never return.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    let length = std::fs::File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if length as u64 > FILE_MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
-fn identity(client: &ClientIdentity, provider: &CryptoProvider) -> Result<CertifiedKey, Failure> {
-    let chain = certificates("client_certificate", &client.certificate)?;
-    let failed = |why: String| Failure::new(FailureClass::Settings, format!("`client_key`: {why}"));
-    let pem = secrets::resolve(&client.key).map_err(|error| failed(format!("{error}; {}", error.hint())))?;
-    let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| {
-        // What the reader says could quote a line of the key.
-        failed(if pem.expose().contains("ENCRYPTED") {
-            "the key has a passphrase: write it without one (`openssl pkey -in KEY -out PLAIN`)".to_owned()
-        } else {
-            "it is no key in PEM form (`-----BEGIN PRIVATE KEY-----`)".to_owned()
-        })
-    })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        TlsError::InconsistentKeys(_) => failed(format!(
-            "the key is not that of the certificate in `{}`: name the two that belong together",
-            client.certificate.display()
-        )),
-        error => {
-            failed(format!("the key can't be used ({error}): RSA of 2048 bits, P-256, P-384 and Ed25519 can"))
-        }
-    })
-}
-
-fn settings_failure(key: &str, path: &Path, why: &str) -> Failure {
-    let message = format!("`{key}`: the file `{}` {why}; correct the path or the file", path.display());
-    Failure::new(FailureClass::Settings, message)
+/// Of ours: the target has no part in it.
+fn failure(Problem { key, message, hint }: Problem) -> Failure {
+    Failure::new(FailureClass::Settings, format!("`{key}`: {message}; {hint}"))
 }

@@ -212,13 +212,14 @@ async fn files_that_are_of_no_use_are_ours() {
     let checker = Authority::new("trusted").checker();
     let target = serving(self_signed(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
     let missing = TlsSpec { ca: Some("/no/such/ca.pem".into()), ..TlsSpec::default() };
-    let message = "`ca`: the file `/no/such/ca.pem` can't be read: No such file or directory (os error 2); correct the path or the file";
+    let message = "`ca`: the file `/no/such/ca.pem` can't be read: No such file or directory (os error 2); correct the path, or write the file";
     assert_failed(&check(&checker, spec(&target, missing)).await, FailureClass::Settings, message);
 
     let (_directory, path) = file("ca.pem", "no certificate\n");
     let empty = TlsSpec { ca: Some(path.clone()), ..TlsSpec::default() };
     let message = format!(
-        "`ca`: the file `{}` has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`); correct the path or the file",
+        "`ca`: the file `{}` has no certificate in PEM form; it has certificates between `-----BEGIN CERTIFICATE-----` and \
+         `-----END CERTIFICATE-----`",
         path.display()
     );
     assert_failed(&check(&checker, spec(&target, empty)).await, FailureClass::Settings, &message);

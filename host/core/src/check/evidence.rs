@@ -32,6 +32,9 @@ pub struct Hop {
     pub address: Option<IpAddr>,
     /// HTTP's status.
     pub status_code: Option<u16>,
+    /// The size of HTTP's body, decompressed where it was judged: as much of it as was read.
+    #[serde(default)]
+    pub body_bytes: Option<u64>,
     /// HTTP's version.
     #[serde(default)]
     pub http_version: Option<HttpVersion>,

@@ -48,7 +48,8 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
     let downgrade = table.or("downgrade", "A redirect may lead from `https` to `http`.", false, &Boolean);
     let proxy = table.optional(
         "proxy",
-        "The proxy that the check goes through.",
+        "The proxy that the check goes through. A proxy that can't be reached, or that wants other credentials (407), is our \
+         own trouble; what else it answers is taken for the target's.",
         "none",
         &Reference { literal: Proxy, secret: false },
     );

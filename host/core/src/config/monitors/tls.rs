@@ -76,7 +76,8 @@ pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
 pub(super) fn certificate_days(table: &mut Table<'_, '_>) -> CertificateDays {
     let days = table.optional(
         "certificate_days",
-        "With fewer days until a certificate ends the target is degraded (`warning`), or down (`critical`).",
+        "With fewer days until a certificate ends the target is degraded (`warning`), or down (`critical`). An answer without \
+         TLS is down too, where this says anything but the default.",
         "`14`",
         &Days,
     );

@@ -1,18 +1,19 @@
-//! The PEM files that a check would read, looked at beforehand for whoever asks whether the settings are right.
+//! The PEM files that a check reads: who is trusted, and who we are.
 //!
-//! The checks themselves read them anew and are inconclusive when they can't: here nothing is kept, and no key is shown.
+//! For the checks, to which a file that can't be used is a failure of ours, and beforehand for whoever asks whether the
+//! settings are right ([`problems`]). No key is shown.
 
+use crate::secrets::{self, SecretError};
 use rustls::RootCertStore;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::io::{self, Read as _};
 use std::path::Path;
-use uptime_check::secrets::{self, SecretError};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
 
-/// As much as the checks read of a file of certificates.
+/// The largest file of certificates. All authorities of a system are a quarter of it.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// What is wrong with a file.
@@ -20,7 +21,9 @@ const FILE_MAX_BYTES: u64 = 1024 * 1024;
 pub struct Problem {
     /// The setting that names it, as the configuration calls it.
     pub key: &'static str,
+    /// What it is.
     pub message: String,
+    /// The way out.
     pub hint: String,
 }
 
@@ -30,23 +33,66 @@ impl Problem {
     }
 }
 
-/// What is wrong with the files that `spec` names, here and now.
+/// What is wrong with the files that `spec` names, here and now. A key in a variable that is not set is none: the environment
+/// of whoever runs the checks is another.
 pub fn problems(spec: &TlsSpec) -> Vec<Problem> {
     let ca = spec.ca.as_deref().and_then(|path| authorities(path).err());
-    let client = spec.client.as_ref().and_then(|client| identity(client).err());
+    let client = spec.client.as_ref().and_then(|client| {
+        let chain = match chain(client) {
+            Ok(chain) => chain,
+            Err(problem) => return Some(problem),
+        };
+        let elsewhere = matches!(secrets::resolve(&client.key), Err(SecretError::NotSet { .. }));
+        if elsewhere { None } else { identity(client, chain, &ring::default_provider()).err() }
+    });
     ca.into_iter().chain(client).collect()
 }
 
-fn authorities(path: &Path) -> Result<(), Problem> {
+/// The certificates of the file `path`, and a store with them.
+pub(super) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), Problem> {
+    let authorities = certificates("ca", path)?;
     let mut roots = RootCertStore::empty();
-    for authority in certificates("ca", path)? {
-        roots.add(authority).map_err(|error| {
+    for authority in &authorities {
+        roots.add(authority.clone()).map_err(|error| {
             let message =
                 format!("the file `{}` has a certificate that can't be read: {error}", path.display());
             Problem::new("ca", message, "leave that certificate out of the file")
         })?;
     }
-    Ok(())
+    Ok((authorities, roots))
+}
+
+/// The certificates that we show.
+pub(super) fn chain(client: &ClientIdentity) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    certificates("client_certificate", &client.certificate)
+}
+
+/// They with their key.
+pub(super) fn identity(
+    client: &ClientIdentity,
+    chain: Vec<CertificateDer<'static>>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Problem> {
+    let problem = |message: &str, hint: &str| Problem::new("client_key", message, hint);
+    let pem = secrets::resolve(&client.key).map_err(|error| problem(&error.to_string(), &error.hint()))?;
+    // What the reader says could quote a line of the key.
+    let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| {
+        if pem.expose().contains("ENCRYPTED") {
+            problem("the key has a passphrase", "write it without one: `openssl pkey -in KEY -out PLAIN`")
+        } else {
+            problem("it is no key in PEM form", "it begins with `-----BEGIN PRIVATE KEY-----`")
+        }
+    })?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => problem(
+            &format!("the key is not that of the certificate in `{}`", client.certificate.display()),
+            "name the two that belong together",
+        ),
+        error => problem(
+            &format!("the key can't be used: {error}"),
+            "RSA of 2048 bits, P-256, P-384 and Ed25519 can",
+        ),
+    })
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
@@ -81,36 +127,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"));
     }
     Ok(bytes)
-}
-
-fn identity(client: &ClientIdentity) -> Result<(), Problem> {
-    let chain = certificates("client_certificate", &client.certificate)?;
-    let problem = |message: &str, hint: &str| Problem::new("client_key", message, hint);
-    let pem = match secrets::resolve(&client.key) {
-        Ok(pem) => pem,
-        // The environment of whoever runs the checks is another.
-        Err(SecretError::NotSet { .. }) => return Ok(()),
-        Err(error) => return Err(problem(&error.to_string(), &error.hint())),
-    };
-    // What the reader says could quote a line of the key.
-    let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| {
-        if pem.expose().contains("ENCRYPTED") {
-            problem("the key has a passphrase", "write it without one: `openssl pkey -in KEY -out PLAIN`")
-        } else {
-            problem("it is no key in PEM form", "it begins with `-----BEGIN PRIVATE KEY-----`")
-        }
-    })?;
-    match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
-        Ok(_) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(problem(
-            &format!("the key is not that of the certificate in `{}`", client.certificate.display()),
-            "name the two that belong together",
-        )),
-        Err(error) => Err(problem(
-            &format!("the key can't be used: {error}"),
-            "RSA of 2048 bits, P-256, P-384 and Ed25519 can",
-        )),
-    }
 }
 
 #[cfg(test)]
