@@ -21,6 +21,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use uptime_core::monitor::Location;
 
 /// Watches services and tells people when they go down and come back.
 #[derive(Debug, Parser)]
@@ -208,11 +209,29 @@ pub struct ScheduleArgs {
 #[derive(Debug, Subcommand)]
 pub enum WorkerCommand {
     /// Run checks
-    MonitorChecks(WorkerArgs),
+    MonitorChecks {
+        #[command(flatten)]
+        worker: WorkerArgs,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Deliver notifications
     Notifications(WorkerArgs),
     /// Both, in one process
-    All(WorkerArgs),
+    All {
+        #[command(flatten)]
+        worker: WorkerArgs,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// Where checks run.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct PlaceArgs {
+    /// Run the checks of monitors that name this location in their `locations`, and no others
+    #[arg(long, value_name = "NAME", env = env::LOCATION, hide_env_values = true)]
+    pub location: Option<Location>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

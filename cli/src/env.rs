@@ -12,6 +12,8 @@ pub const UPTIME_DATABASE_URL: &str = "UPTIME_DATABASE_URL";
 pub const LOG: &str = "UPTIME_LOG";
 /// How it is logged.
 pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
+/// Where a worker's checks run.
+pub const LOCATION: &str = "UPTIME_LOCATION";
 /// Where systemd is told how a process is.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Who sits at the terminal, the first that is set.
@@ -28,6 +30,7 @@ pub const ALL: &[(&str, &str)] = &[
         "what is logged to stderr: error, warn, info, debug, trace, or a filter such as uptime_engine=debug",
     ),
     (LOG_FORMAT, "text or json"),
+    (LOCATION, "where a worker's checks run: the `--location` of `uptime worker`"),
     (NOTIFY_SOCKET, "set by systemd: where a process that runs on says that it is ready, and alive"),
     ("WATCHDOG_USEC", "set by systemd: they say that they are alive four times in so many microseconds"),
     ("SUDO_USER", "who does something to an incident, where `--by` does not say so"),

@@ -19,6 +19,7 @@ const FOREIGN: &[&str] = &[
     "UPTIME_CONFIG",
     "UPTIME_DATABASE_URL",
     "UPTIME_DATA_DIR",
+    "UPTIME_LOCATION",
     "UPTIME_LOG",
 ];
 

@@ -13,6 +13,7 @@ mod histories;
 mod incident;
 mod installation;
 mod listen;
+mod locations;
 mod maintenance;
 mod notices;
 mod notification;

@@ -62,6 +62,11 @@ impl HttpTarget {
         self.answer(Reply::ok().body("ok").after(delay));
     }
 
+    /// Answers requests 503 whose header `x-from` names one of these, and no others.
+    pub fn down_from(&self, places: &[&str]) {
+        self.script.set_down_from(places);
+    }
+
     /// Takes each request and does not answer until [`let_go`](Self::let_go).
     pub fn hang(&self) {
         self.answer(Reply::ok().body("ok").held());

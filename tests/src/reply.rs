@@ -132,6 +132,9 @@ impl Received {
     }
 }
 
+/// The header in which a request says where it comes from.
+const FROM: &str = "x-from";
+
 /// What the server says, and what it heard.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -139,6 +142,8 @@ pub(crate) struct Script {
     next: Mutex<VecDeque<Reply>>,
     /// Then this one, for ever.
     then: Mutex<Reply>,
+    /// Requests whose [`FROM`] is one of these are answered with 503.
+    down_from: Mutex<Vec<String>>,
     /// `None`: requests are counted and forgotten.
     received: Option<Mutex<Vec<Received>>>,
     count: watch::Sender<usize>,
@@ -151,6 +156,7 @@ impl Script {
         Arc::new(Self {
             next: Mutex::default(),
             then: Mutex::new(then),
+            down_from: Mutex::default(),
             received: remember.then(Mutex::default),
             count: watch::Sender::new(0),
             let_go: watch::Sender::new(0),
@@ -163,6 +169,10 @@ impl Script {
 
     pub(crate) fn set(&self, then: Reply) {
         *lock(&self.then) = then;
+    }
+
+    pub(crate) fn set_down_from(&self, places: &[&str]) {
+        *lock(&self.down_from) = places.iter().map(ToString::to_string).collect();
     }
 
     pub(crate) fn let_go(&self) {
@@ -191,7 +201,10 @@ impl Script {
         };
         let mut let_go = self.let_go.subscribe();
         let next = lock(&self.next).pop_front();
-        let answer = next.unwrap_or_else(|| lock(&self.then).clone());
+        let from = head.headers.get(FROM).and_then(|from| from.to_str().ok());
+        let is_down = from.is_some_and(|from| lock(&self.down_from).iter().any(|place| place == from));
+        let otherwise = || if is_down { Reply::status(503) } else { lock(&self.then).clone() };
+        let answer = next.unwrap_or_else(otherwise);
         if let Some(received) = &self.received {
             let path = head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string);
             let method = head.method.to_string();

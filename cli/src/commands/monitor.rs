@@ -5,9 +5,9 @@ use crate::commands::open;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use uptime_store::maintenance::MaintenanceRow;
-use uptime_store::reading::MonitorSummary;
+use uptime_store::reading::{LocationSummary, MonitorSummary};
 
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;
@@ -56,6 +56,7 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
             "last_message": monitor.last_message,
             "interval_s": monitor.interval.as_secs_f64(),
             "enabled": monitor.enabled,
+            "locations": monitor.locations.iter().map(location).collect::<Vec<_>>(),
             "maintenance": maintenance.map(|(name, _)| name),
             "maintenance_until": maintenance.map(|(_, until)| until).filter(|until| *until < Timestamp::MAX).map(rfc3339),
         }),
@@ -66,7 +67,25 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
             printer.time(monitor.since).into(),
             printer.time(monitor.last_check_at).into(),
             monitor.last_latency.map(ms).unwrap_or_default().into(),
-            Cell::styled(monitor.last_message.clone().unwrap_or_default(), FAINT),
+            Cell::styled(why(monitor), FAINT),
         ],
     }
+}
+
+fn location(summary: &LocationSummary) -> Value {
+    let LocationSummary { local, last_check_at, last_outcome, last_message } = summary;
+    json!({
+        "name": local.location.as_str(),
+        "state": local.state.status.as_str(),
+        "since": local.state.since.map(rfc3339),
+        "last_check_at": last_check_at.map(rfc3339),
+        "last_outcome": last_outcome,
+        "last_message": last_message,
+    })
+}
+
+/// With locations first what they say: the last message is one's alone.
+fn why(monitor: &MonitorSummary) -> String {
+    let parts = [monitor.seen.as_deref(), monitor.last_message.as_deref()];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }

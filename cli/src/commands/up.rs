@@ -56,6 +56,13 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());
     }
+    if let Some(monitor) = plan.of_file.1.iter().find(|monitor| !monitor.locations.is_empty()) {
+        let location = &monitor.locations[0];
+        printer.note(format!(
+            "monitors with `locations`, such as `{}`, are checked by workers of theirs: `uptime worker {MONITOR_CHECKS} --location {location}`",
+            monitor.name
+        ));
+    }
     let watchdog = Watchdog::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
@@ -281,6 +288,7 @@ fn from_command_line(
             check,
             policy: policy.clone(),
             channels: told.clone(),
+            locations: Vec::new(),
             parent: None,
             group: None,
             tags: BTreeMap::new(),

@@ -16,7 +16,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings};
+use uptime_core::config::{
+    ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks,
+};
+use uptime_core::monitor::Location;
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
 use uptime_engine::hosts::Bounds;
@@ -42,17 +45,17 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
         printer.note(warnings.trim_end());
     }
-    let (args, queues): (WorkerArgs, &[&str]) = match command {
-        WorkerCommand::MonitorChecks(args) => (args, &[MONITOR_CHECKS]),
-        WorkerCommand::Notifications(args) => (args, &[NOTIFICATIONS]),
-        WorkerCommand::All(args) => (args, &[MONITOR_CHECKS, NOTIFICATIONS]),
+    let (args, queues, location) = match command {
+        WorkerCommand::MonitorChecks { worker, place } => (worker, vec![MONITOR_CHECKS], place.location),
+        WorkerCommand::Notifications(worker) => (worker, vec![NOTIFICATIONS], None),
+        WorkerCommand::All { worker, place } => (worker, vec![MONITOR_CHECKS, NOTIFICATIONS], place.location),
     };
     // Before the database is waited for: whoever took the port already is to be known at once.
     let listener = match args.listen {
         Some(address) => Some(listen::bind(address).await?),
         None => None,
     };
-    let names = chosen(queues, &args.queues)?;
+    let names = located(chosen(&queues, &args.queues)?, location.as_ref());
     let mut queues = options(&names, file.as_ref(), &args, &paused)?;
     let watchdog = Watchdog::new(&names, &stop);
     let database =
@@ -168,13 +171,13 @@ impl Workers {
 
     async fn run_queue(
         &self,
-        queue: &str,
+        queue: &'static str,
         mut options: WorkerOptions,
         stop: CancellationToken,
     ) -> Result<Ended, CommandError> {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let QueueSettings { tries, backoff, .. } = options.settings.clone();
-        let ended = if queue == MONITOR_CHECKS {
+        let ended = if is_checks(queue) {
             let (checker, sight) =
                 (checker()?, Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new));
             // What can't run is left to others, and waits in the queue.
@@ -186,6 +189,7 @@ impl Workers {
                 metrics.look_at(Arc::clone(&bounds), sight.clone());
             }
             let handler = Checks::new(
+                queue,
                 store.clone(),
                 checker.clone(),
                 bounds,
@@ -229,7 +233,7 @@ pub fn checks_at_once(
     connections: u32,
     queues: &[(&'static str, WorkerOptions)],
 ) -> usize {
-    let others = queues.iter().filter(|(queue, _)| *queue != MONITOR_CHECKS);
+    let others = queues.iter().filter(|(queue, _)| !is_checks(queue));
     // A delivery has a connection, and asks a name server.
     let deliveries: u64 = others.map(|(_, options)| 2 * u64::from(options.settings.concurrency)).sum();
     // One more connection listens.
@@ -237,7 +241,7 @@ pub fn checks_at_once(
     let at_once = descriptors.checks_at_once(others);
     let wanted = queues
         .iter()
-        .find(|(queue, _)| *queue == MONITOR_CHECKS)
+        .find(|(queue, _)| is_checks(queue))
         .map(|(_, options)| usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX));
     if let (Some(limit), Some(wanted)) = (descriptors.limit, wanted) {
         if at_once < wanted {
@@ -269,6 +273,14 @@ fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>, Co
         })
     };
     if names.is_empty() { Ok(of.to_vec()) } else { names.iter().map(find).collect() }
+}
+
+/// The queues as they are called where the worker runs.
+fn located(queues: Vec<&'static str>, location: Option<&Location>) -> Vec<&'static str> {
+    let Some(location) = location else { return queues };
+    // Kept as long as the process: it has one location.
+    let of_location: &'static str = location.queue().leak();
+    queues.into_iter().map(|queue| if is_checks(queue) { of_location } else { queue }).collect()
 }
 
 /// A supervisor starts the worker again; the log says why it ended.

@@ -24,7 +24,9 @@ mod values;
 pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
 pub use plugins::{FirstLook, PluginSection, first_look};
-pub use queues::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict};
+pub use queues::{
+    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
+};
 pub use reference::{KeyDoc, reference};
 pub use takes::near;
 

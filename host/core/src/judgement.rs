@@ -15,6 +15,7 @@
 //! inconclusive outcome moves nothing; a slot that is not newer than the last judged one moves nothing, so a check that ran
 //! twice counts once.
 
+pub mod locations;
 mod memory;
 
 pub use memory::{Failures, Recent, State, Status};
@@ -189,9 +190,7 @@ impl Judging<'_> {
             return false;
         }
         let Some((failures, started_at)) = self.outage() else { return true };
-        self.state.be(Status::Down, Severity::Down, started_at, failures);
-        self.changes.push(Change::Worsened { started_at, failures });
-        self.escalate();
+        self.worsen(started_at, failures);
         false
     }
 
@@ -228,6 +227,12 @@ impl Judging<'_> {
         self.escalate();
     }
 
+    fn worsen(&mut self, started_at: Timestamp, failures: u32) {
+        self.state.be(Status::Down, Severity::Down, started_at, failures);
+        self.changes.push(Change::Worsened { started_at, failures });
+        self.escalate();
+    }
+
     fn escalate(&mut self) {
         let State { severity, failures, since, .. } = &self.state;
         let lasted = since.map(|since| self.at.duration_since(since));
@@ -248,11 +253,15 @@ impl Judging<'_> {
         if successes < self.policy.recover.max(1) {
             return true;
         }
-        let (started_at, failures) = (self.state.since.unwrap_or(first), self.state.failures);
-        self.changes.push(Change::Resolved { started_at, ended_at: first, failures });
-        self.state.window = Failures::default();
-        self.be_up(first);
+        self.resolve(first);
         false
+    }
+
+    fn resolve(&mut self, ended_at: Timestamp) {
+        let (started_at, failures) = (self.state.since.unwrap_or(ended_at), self.state.failures);
+        self.changes.push(Change::Resolved { started_at, ended_at, failures });
+        self.state.window = Failures::default();
+        self.be_up(ended_at);
     }
 
     fn be_up(&mut self, since: Timestamp) {

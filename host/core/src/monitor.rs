@@ -2,6 +2,7 @@
 
 mod conflict;
 mod http;
+mod location;
 mod ping;
 pub mod request;
 mod tcp;
@@ -9,6 +10,7 @@ mod tls;
 
 pub use conflict::{Conflict, Words};
 pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
+pub use location::{Location, NoLocation};
 pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
 pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
@@ -33,6 +35,8 @@ pub struct Monitor {
     pub policy: Policy,
     /// Who is told, by the channels' names.
     pub channels: Vec<String>,
+    /// From where it is looked at, each once; empty: from wherever a worker without a location runs.
+    pub locations: Vec<Location>,
     /// What it is reached through, by the monitor's name: while that is down, nothing is told of this one.
     pub parent: Option<String>,
     /// For filters and displays.
@@ -75,6 +79,9 @@ pub struct Policy {
     /// Whether a monitor that goes up and down too often is told as that, instead of each time.
     #[serde(default)]
     pub flapping: bool,
+    /// In how many of its locations it has to be down to be down; `None`: in more than half.
+    #[serde(default)]
+    pub down_in: Option<u32>,
 }
 
 /// So many failures among the last checks.
@@ -107,6 +114,7 @@ impl Default for Policy {
             remind: None,
             remind_most: 5,
             flapping: true,
+            down_in: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The queue `monitor-checks`: run a check, judge it, and write all that follows in one transaction.
+//! The queue `monitor-checks`, and those of locations: run a check, judge it, and write all that follows in one transaction.
 
 mod events;
 mod judging;
@@ -14,15 +14,19 @@ use tracing::{error, info, warn};
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome, Phases};
 use uptime_core::id::{JobId, MonitorId};
+use uptime_core::monitor::Location;
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::results::{FinishedCheck, MonitorRow};
-use uptime_store::{MONITOR_CHECKS, Store, StoreError};
+use uptime_store::{Store, StoreError};
 
 /// How long before its job's deadline a check ends.
 const JUDGED_BEFORE: Duration = Duration::from_millis(250);
 
 /// Runs checks and records them.
 pub struct Checks {
+    queue: &'static str,
+    /// Where they run, for the queue of a location.
+    location: Option<Location>,
     store: Store,
     checker: Checker,
     /// How many run at once.
@@ -35,9 +39,11 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// A handler for a worker with these tries and backoff. Each failure is believed, unless there is a `sight`, which then
+    /// A handler for a worker on `queue` with these tries and backoff. Each failure is believed, unless there is a `sight`, which then
     /// has to be [watched](Sight::watch) beside the worker.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, and there is one caller")]
     pub fn new(
+        queue: &'static str,
         store: Store,
         checker: Checker,
         bounds: Arc<Bounds>,
@@ -46,7 +52,8 @@ impl Checks {
         tries: u32,
         backoff: Vec<Duration>,
     ) -> Self {
-        Self { store, checker, bounds, sight, observer, tries, backoff }
+        let location = Location::of_queue(queue);
+        Self { queue, location, store, checker, bounds, sight, observer, tries, backoff }
     }
 
     /// How much of a job's time is left for the witnesses.
@@ -67,7 +74,7 @@ impl Handler for Checks {
     type Done = (MonitorRow, CheckReport);
 
     fn queue(&self) -> &'static str {
-        MONITOR_CHECKS
+        self.queue
     }
 
     async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<MonitorRow, StoreError>>, StoreError> {
@@ -101,6 +108,7 @@ impl Handler for Checks {
                 End::Done((monitor, report)) => checks.push(FinishedCheck {
                     claim,
                     monitor: monitor.clone(),
+                    location: self.location.clone(),
                     slot_at: finished.job.available_at,
                     started_at: finished.started_at,
                     late: lateness(finished),
@@ -118,7 +126,7 @@ impl Handler for Checks {
         }
         if !failures.is_empty() {
             let ours = self.store.fail(&failures).await?;
-            warn_of_lost_leases(MONITOR_CHECKS, &failures, &ours);
+            warn_of_lost_leases(self.queue, &failures, &ours);
         }
         if !checks.is_empty() {
             self.record_apart_from_the_poisoned(checks).await?;
@@ -156,7 +164,7 @@ impl Checks {
         checks.sort_by_key(|check| (!check.monitor.is_parent, check.monitor.parent.is_some()));
         let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
         let monitors: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
-        let transaction = self.store.begin_results(&claims, &monitors).await?;
+        let transaction = self.store.begin_results(&claims, &monitors, self.location.is_some()).await?;
         let mut batch = judging::Batch::new(transaction);
         for check in checks {
             if batch.is_ours(&check) {
@@ -166,7 +174,7 @@ impl Checks {
                 warn!(
                     monitor = check.monitor.name,
                     job = check.claim.id.0,
-                    "lease lost or monitor gone: result not written"
+                    "lease lost, or monitor gone from here: result not written"
                 );
             }
         }

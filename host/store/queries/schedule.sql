@@ -1,5 +1,6 @@
--- Promise 1: a slot is enqueued at most once, by any number of schedulers. Whoever locks the state row enqueues the slot
--- and moves it, in one statement; the unique subject keeps a backlog from growing. $1: seconds ahead that are covered too.
+-- Promise 1: a slot is enqueued at most once, in each location of its monitor, by any number of schedulers. Whoever locks the
+-- state row enqueues the slot and moves it, in one statement; the unique subject keeps a backlog from growing. $1: seconds
+-- ahead that are covered too.
 --   A slot that is past moves on even when a check of the monitor waits or runs: that check stands for it.
 --   A slot ahead whose monitor has a check in hand stays: `chain_until` lets the worker that ends the check enqueue it.
 -- A slot that was missed by more than an interval becomes the newest one that is past, and so does one that lies further
@@ -19,16 +20,16 @@ WITH due AS MATERIALIZED (
   FOR UPDATE SKIP LOCKED),
 enqueued AS (
   INSERT INTO jobs (queue, subject, available_at)
-  SELECT 'monitor-checks', monitor_id, greatest(slot_at, newest_past) FROM due
+  SELECT coalesce('monitor-checks:' || l.location, 'monitor-checks'), d.monitor_id, greatest(d.slot_at, d.newest_past)
+  FROM due d LEFT JOIN monitor_locations l ON l.monitor_id = d.monitor_id
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
-  RETURNING subject),
+  RETURNING queue, subject),
 moved AS (
   UPDATE monitor_states s
   SET next_check_at = CASE WHEN d.is_past OR e.subject IS NOT NULL
                            THEN following_slot(d.interval_ms, d.phase_ms, greatest(d.slot_at, now())) ELSE s.next_check_at END,
       chain_until = CASE WHEN $1 > 0 THEN now() + make_interval(secs => $1) END
-  FROM due d LEFT JOIN enqueued e ON e.subject = d.monitor_id
+  FROM due d LEFT JOIN (SELECT DISTINCT subject FROM enqueued) e ON e.subject = d.monitor_id
   WHERE s.monitor_id = d.monitor_id)
-SELECT (SELECT count(*) FROM due) AS due, count(*) AS enqueued,
-       CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', 'monitor-checks') IS NULL END AS announced
-FROM enqueued
+SELECT (SELECT count(*) FROM due) AS due, (SELECT count(DISTINCT subject) FROM enqueued) AS enqueued,
+       (SELECT bool_or(pg_notify('uptime_jobs', queue) IS NULL) FROM (SELECT DISTINCT queue FROM enqueued) q) AS announced

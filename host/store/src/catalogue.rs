@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
 use uptime_core::maintenance::Maintenance;
-use uptime_core::monitor::Monitor;
+use uptime_core::monitor::{Location, Monitor};
 use uptime_core::schedule::{first_check_after, phase};
 
 /// Where monitors and channels come from.
@@ -252,7 +252,7 @@ async fn apply_monitors(
             .await?;
         let interval = monitor.policy.interval;
         // A new monitor, and one that checks something else now, is looked at soon, not a whole interval later.
-        let soon = keys.is_empty() || keys.contains(&"check") || keys.contains(&"enabled");
+        let soon = keys.is_empty() || ["check", "enabled", "locations"].iter().any(|key| keys.contains(key));
         let wait = first_check_after(added, interval);
         added += usize::from(soon);
         sqlx::query(
@@ -271,7 +271,8 @@ async fn apply_monitors(
         .bind(soon)
         .execute(&mut *connection)
         .await?;
-        if !monitor.enabled {
+        let moved = set_locations(connection, id, &monitor.locations).await?;
+        if moved || !monitor.enabled {
             drop_waiting_checks(connection, &[id]).await?;
         }
         children.push((id, monitor.parent.as_deref()));
@@ -280,6 +281,35 @@ async fn apply_monitors(
     set_parents(connection, &children).await?;
     let gone = absent(existing, wanted.source);
     settle_absent(connection, "monitor", gone, wanted.absent, applied).await
+}
+
+/// Says from where a monitor is looked at, and whether that is news. What is known from where it was looked at before stays.
+async fn set_locations(
+    connection: &mut Session,
+    monitor: i64,
+    locations: &[Location],
+) -> Result<bool, StoreError> {
+    let names: Vec<&str> = locations.iter().map(Location::as_str).collect();
+    let changed = sqlx::query(
+        "WITH gone AS (DELETE FROM monitor_locations WHERE monitor_id = $1 AND location <> ALL ($2) RETURNING 1),
+         added AS (INSERT INTO monitor_locations (monitor_id, location) SELECT $1, unnest($2) ON CONFLICT DO NOTHING RETURNING 1)
+         SELECT 1 FROM gone UNION ALL SELECT 1 FROM added",
+    )
+    .bind(monitor)
+    .bind(names)
+    .fetch_all(&mut *connection)
+    .await?;
+    if changed.is_empty() {
+        return Ok(false);
+    }
+    // What failed in a row elsewhere is no streak here.
+    sqlx::query(
+        "UPDATE monitor_states SET streak = 0, streak_since = NULL, downs = 0, downs_since = NULL WHERE monitor_id = $1",
+    )
+    .bind(monitor)
+    .execute(connection)
+    .await?;
+    Ok(true)
 }
 
 /// Gives monitors their parents, by name, when all of them are there.
@@ -361,7 +391,7 @@ async fn settle_absent(
 }
 
 async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM jobs WHERE queue = 'monitor-checks' AND subject = ANY ($1)")
+    sqlx::query("DELETE FROM jobs WHERE holds_checks(queue) AND subject = ANY ($1)")
         .bind(monitors)
         .execute(connection)
         .await?;
@@ -394,6 +424,8 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
     let mut channels = monitor.channels.clone();
     channels.sort_unstable();
     channels.dedup();
+    let mut locations: Vec<&str> = monitor.locations.iter().map(Location::as_str).collect();
+    locations.sort_unstable();
     Ok(BTreeMap::from([
         ("enabled", Value::from(monitor.enabled)),
         ("check", json("check_spec", name, &monitor.check)?),
@@ -402,6 +434,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
         ("tags", json("tags", name, &monitor.tags)?),
         ("parent", Value::from(monitor.parent.clone())),
         ("channels", Value::from(channels)),
+        ("locations", Value::from(locations)),
     ]))
 }
 
@@ -432,7 +465,9 @@ async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, E
     let rows = sqlx::query(
         "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags, p.name AS parent,
                 coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
-                          JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels
+                          JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels,
+                coalesce((SELECT array_agg(l.location ORDER BY l.location COLLATE \"C\") FROM monitor_locations l
+                          WHERE l.monitor_id = m.id), '{}') AS locations
          FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id",
     )
     .fetch_all(connection)
@@ -447,6 +482,7 @@ async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, E
                 ("tags", row.try_get("tags")?),
                 ("parent", Value::from(row.try_get::<Option<String>, _>("parent")?)),
                 ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
+                ("locations", Value::from(row.try_get::<Vec<String>, _>("locations")?)),
             ]);
             Ok((
                 row.try_get("name")?,

@@ -1,14 +1,16 @@
 //! What people look at: monitors, incidents.
 
 use crate::row::Columns;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, results};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
+use uptime_core::judgement::locations::{self, LocalState};
+use uptime_core::monitor::Policy;
 
 /// A monitor and how it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +41,23 @@ pub struct MonitorSummary {
     pub group: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// How it is from each of its locations.
+    pub locations: Vec<LocationSummary>,
+    /// What they say, in words; `None` without any.
+    pub seen: Option<String>,
+}
+
+/// How a monitor is from one of its locations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocationSummary {
+    /// What is known of it there.
+    pub local: LocalState,
+    /// When it was looked at last.
+    pub last_check_at: Option<Timestamp>,
+    /// What that found: `up`, `down` or `inconclusive`.
+    pub last_outcome: Option<String>,
+    /// Why it was not up.
+    pub last_message: Option<String>,
 }
 
 /// One span of being down, or worse than it should be.
@@ -92,8 +111,9 @@ pub struct IncidentFilter<'a> {
 impl Store {
     /// Every monitor, by name.
     pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>, StoreError> {
+        let mut locations = self.location_summaries().await?;
         let rows = sqlx::query(
-            "SELECT m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.group_name, m.tags, s.since,
+            "SELECT m.id, now() AS now, m.policy, m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.group_name, m.tags, s.since,
                     CASE WHEN s.status = 'up' AND s.last_degraded THEN 'degraded' ELSE s.status END AS status, s.last_check_at,
                     s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
              FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
@@ -105,7 +125,11 @@ impl Store {
                 let latency: Option<i64> = row.try_get("last_latency_us")?;
                 let interval: i64 = row.try_get("interval_ms")?;
                 let name: String = row.try_get("name")?;
+                let locations = locations.remove(&row.try_get("id")?).unwrap_or_default();
+                let seen = if locations.is_empty() { None } else { Some(seen(row, &locations)?) };
                 Ok(MonitorSummary {
+                    locations,
+                    seen,
                     group: row.try_get("group_name")?,
                     tags: row.json("tags", || format!("monitor `{name}`"))?,
                     name,
@@ -122,6 +146,26 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// By the monitors' ids.
+    async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT monitor_id, location, added_at, memory, last_check_at, last_outcome, last_message
+             FROM monitor_locations ORDER BY monitor_id, location",
+        )
+        .fetch_all(&self.sessions)
+        .await?;
+        let mut locations: HashMap<i64, Vec<LocationSummary>> = HashMap::new();
+        for row in &rows {
+            locations.entry(row.try_get("monitor_id")?).or_default().push(LocationSummary {
+                local: results::local_state(row)?,
+                last_check_at: row.optional_instant("last_check_at")?,
+                last_outcome: row.try_get("last_outcome")?,
+                last_message: row.try_get("last_message")?,
+            });
+        }
+        Ok(locations)
     }
 
     /// Incidents, the newest first, at most `limit`.
@@ -144,6 +188,12 @@ impl Store {
     pub async fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT name FROM monitors ORDER BY name").fetch_all(&self.sessions).await?)
     }
+}
+
+fn seen(row: &PgRow, locations: &[LocationSummary]) -> Result<String, StoreError> {
+    let policy: Policy = row.json("policy", || "a monitor".to_owned())?;
+    let locals: Vec<LocalState> = locations.iter().map(|summary| summary.local.clone()).collect();
+    Ok(locations::in_words(&policy, &locals, row.instant("now")?))
 }
 
 fn incident(row: &PgRow) -> Result<IncidentSummary, StoreError> {

@@ -8,10 +8,12 @@
 mod certificates;
 mod family;
 mod incidents;
+mod locations;
 mod states;
 mod writing;
 
 pub use incidents::{IncidentCause, IncidentRow};
+pub(crate) use locations::local_state;
 
 use crate::notifications::{self, Notice};
 use crate::queue::Claim;
@@ -31,8 +33,9 @@ use uptime_core::dependency::Ancestor;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::State;
+use uptime_core::judgement::locations::LocalState;
 use uptime_core::maintenance::Maintenance;
-use uptime_core::monitor::{CheckSpec, Policy};
+use uptime_core::monitor::{CheckSpec, Location, Policy};
 
 /// A monitor as a worker needs it.
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub struct FinishedCheck {
     pub claim: Claim,
     /// The monitor as it was when the check began.
     pub monitor: MonitorRow,
+    /// Where it ran; `None`: of a monitor that names no locations.
+    pub location: Option<Location>,
     /// The instant that it was due.
     pub slot_at: Timestamp,
     /// When it began, by the database's clock.
@@ -91,6 +96,8 @@ pub struct LockedState {
 pub struct Judged {
     /// What the judgement remembers now.
     pub state: State,
+    /// And what it remembers of where the check ran, for a monitor with locations.
+    pub local: Option<LocalState>,
     /// What was told of it by now.
     pub standing: Standing,
     /// The open incident.
@@ -114,6 +121,7 @@ pub struct ResultsTransaction {
     transaction: Session,
     ours: HashSet<JobId>,
     states: HashMap<MonitorId, LockedState>,
+    locations: HashMap<MonitorId, Vec<LocalState>>,
     incidents: HashMap<IncidentId, IncidentRow>,
     ancestors: HashMap<MonitorId, Vec<(MonitorId, Ancestor)>>,
     maintenance: Option<Vec<(String, Maintenance)>>,
@@ -127,6 +135,7 @@ pub struct ResultsTransaction {
 struct Recorded {
     check: FinishedCheck,
     locked: LockedState,
+    local: Option<LocalState>,
     recheck_after: Option<Duration>,
 }
 
@@ -153,21 +162,26 @@ impl Store {
             .collect()
     }
 
-    /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours.
+    /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours. With `located`, they
+    /// ran in a location.
     pub async fn begin_results(
         &self,
         claims: &[Claim],
         monitors: &[MonitorId],
+        located: bool,
     ) -> Result<ResultsTransaction, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let (states, now) = states::lock(&mut transaction, monitors).await?;
+        let locations =
+            if located { locations::read(&mut transaction, monitors).await? } else { HashMap::new() };
         let ours = crate::queue::complete(&mut transaction, claims).await?;
         let incidents = incidents::read(&mut transaction, &states).await?;
         Ok(ResultsTransaction {
             transaction,
             ours,
             states,
+            locations,
             incidents,
             ancestors: HashMap::new(),
             maintenance: None,
@@ -184,22 +198,30 @@ impl ResultsTransaction {
         self.now
     }
 
-    /// The state to judge a finished check by; `None` when the lease was lost or the monitor is gone, and then
-    /// nothing of the check may be written.
+    /// The state to judge a finished check by; `None` when the lease was lost, or the monitor is gone or no longer looked at
+    /// from there, and then nothing of the check may be written.
     pub fn state_of(&self, check: &FinishedCheck) -> Option<LockedState> {
-        if !self.ours.contains(&check.claim.id) {
+        let is_wanted = check.location.as_ref().is_none_or(|location| {
+            self.locations_of(check.monitor.id).iter().any(|local| local.location == *location)
+        });
+        if !is_wanted || !self.ours.contains(&check.claim.id) {
             return None;
         }
         self.states.get(&check.monitor.id).cloned()
     }
 
+    /// What is known of a monitor from each of its locations.
+    pub fn locations_of(&self, monitor: MonitorId) -> &[LocalState] {
+        self.locations.get(&monitor).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Keeps a check's result and what follows from it for the commit.
     pub fn record(&mut self, check: FinishedCheck, judged: Judged) {
         let chained = self.states.get(&check.monitor.id).is_some_and(|locked| locked.chained);
-        let Judged { state, standing, incident, recheck_after } = judged;
+        let Judged { state, local, standing, incident, recheck_after } = judged;
         let locked = LockedState { state, standing, incident, chained };
         self.states.insert(check.monitor.id, locked.clone());
-        self.recorded.push(Recorded { check, locked, recheck_after });
+        self.recorded.push(Recorded { check, locked, local, recheck_after });
     }
 
     /// The maintenance window that a monitor is in now: its name, and when it is over. Of several the one that lasts longest.
@@ -261,6 +283,7 @@ impl ResultsTransaction {
         if !recorded.is_empty() {
             writing::insert_results(&mut self.transaction, &recorded).await?;
             states::update(&mut self.transaction, &recorded).await?;
+            locations::update(&mut self.transaction, &recorded).await?;
             writing::follow_up(&mut self.transaction, &recorded).await?;
         }
         // Last: it locks the channels.

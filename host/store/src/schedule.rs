@@ -42,7 +42,8 @@ impl Store {
         let rows = sqlx::query(
             "SELECT m.name, m.target, s.next_check_at FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id
              WHERE s.active AND s.next_check_at <= now() + make_interval(secs => $1)
-               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = 'monitor-checks' AND j.subject = s.monitor_id)
+               AND EXISTS (SELECT FROM check_queues q WHERE q.monitor_id = s.monitor_id
+                           AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = q.queue AND j.subject = s.monitor_id))
              ORDER BY s.next_check_at, m.name",
         )
         .bind(horizon.as_secs_f64())

@@ -51,8 +51,8 @@ fn json(story: &Story) -> Value {
 fn entry_json(entry: &Entry) -> Value {
     let at = rfc3339(entry.at);
     match &entry.what {
-        What::Checks { count, until, outcome, degraded, class, message, last_message } => json!({
-            "at": at, "kind": "checks", "count": count, "until": rfc3339(*until), "outcome": outcome, "degraded": degraded,
+        What::Checks { location, count, until, outcome, degraded, class, message, last_message } => json!({
+            "at": at, "kind": "checks", "location": location, "count": count, "until": rfc3339(*until), "outcome": outcome, "degraded": degraded,
             "class": class, "message": message, "last_message": last_message,
         }),
         What::Event { kind, who, note } => json!({ "at": at, "kind": kind, "who": who, "note": note }),
@@ -121,12 +121,13 @@ fn facts(story: &Story) -> Vec<String> {
 fn entry_columns(entry: &Entry) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     match &entry.what {
-        What::Checks { count, until, outcome, degraded, message, .. } => vec![
+        What::Checks { location, count, until, outcome, degraded, message, .. } => vec![
             "checks".into(),
             count.to_string(),
             if *degraded { "degraded".into() } else { outcome.clone() },
             rfc3339(*until),
             text(message),
+            text(location),
         ],
         What::Event { kind, who, note } => vec![kind.clone(), text(who), text(note)],
         What::Notice(notice) => vec![
@@ -190,13 +191,14 @@ fn told(story: &Story, now: Timestamp) -> Vec<String> {
 /// A word, its colour, and the rest.
 fn sentence(entry: &Entry) -> (String, Style, String) {
     match &entry.what {
-        What::Checks { outcome, degraded, .. } => {
+        What::Checks { location, outcome, degraded, .. } => {
             let style = match (outcome.as_str(), degraded) {
                 ("up", false) => GOOD,
                 ("down", _) => BAD,
                 _ => ODD,
             };
-            ("check".into(), style, checks(&entry.what))
+            let from = location.as_ref().map(|location| format!("from {location}: ")).unwrap_or_default();
+            ("check".into(), style, format!("{from}{}", checks(&entry.what)))
         }
         What::Event { kind, who, note } => {
             let style = match kind.as_str() {

@@ -6,7 +6,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use serde_json::json;
 use std::time::Duration;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::config::{NOTIFICATIONS, is_checks};
 use uptime_store::Store;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::control::Cleared;
@@ -50,7 +50,7 @@ async fn size(store: &Store, queue: &str) -> Result<QueueSize, CommandError> {
 fn consequence(queue: &str) -> &'static str {
     match queue {
         NOTIFICATIONS => ", which nobody will be told",
-        MONITOR_CHECKS => "; each monitor is checked again at its next slot",
+        queue if is_checks(queue) => "; each monitor is checked again at its next slot",
         _ => "",
     }
 }

@@ -13,6 +13,7 @@ use uptime_core::ErrorClass;
 use uptime_core::check::printable;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::duration;
+use uptime_core::monitor::Location;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::Told;
 use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
@@ -294,7 +295,9 @@ fn is_idle(size: &QueueSize) -> bool {
 }
 
 fn nobody_works_on(queue: &str) -> String {
-    if [MONITOR_CHECKS, NOTIFICATIONS].contains(&queue) {
+    if let Some(location) = Location::of_queue(queue) {
+        format!("nobody works on `{queue}`: `uptime worker {MONITOR_CHECKS} --location {location}` does")
+    } else if [MONITOR_CHECKS, NOTIFICATIONS].contains(&queue) {
         format!("nobody works on `{queue}`: `uptime worker {queue}` does")
     } else {
         format!("nobody works on `{queue}`, and `uptime` has no worker for it")

@@ -1,6 +1,7 @@
 //! `[monitors.NAME]`: what is watched, how, and who is told.
 
 mod http;
+mod locations;
 mod parents;
 mod ping;
 mod policy;
@@ -72,7 +73,8 @@ fn monitor(
     let kind = table.required("type", "What a check does.", &Choice::new(kinds));
     let enabled =
         table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
-    let policy = policy::read(table, surroundings);
+    let mut policy = policy::read(table, surroundings);
+    let locations = locations::read(table, &mut policy);
     let channels = channels(table, surroundings);
     let parent = parents.read(name, table, &surroundings.monitors);
     let group = table.optional(
@@ -94,7 +96,7 @@ fn monitor(
         }
     }
     let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
-    Some(Monitor { name, enabled, check: check??, policy, channels, parent, group, tags })
+    Some(Monitor { name, enabled, check: check??, policy, channels, locations, parent, group, tags })
 }
 
 fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<String> {

@@ -18,6 +18,16 @@ pub const MONITOR_CHECKS: &str = "monitor-checks";
 /// See [`MONITOR_CHECKS`].
 pub const NOTIFICATIONS: &str = "notifications";
 
+/// Whether a queue's jobs are checks: of monitors without locations, or of one [location](crate::monitor::Location).
+pub fn is_checks(queue: &str) -> bool {
+    kind(queue) == MONITOR_CHECKS
+}
+
+/// By what a queue's jobs are worked on.
+fn kind(queue: &str) -> &str {
+    queue.split_once(':').map_or(queue, |(kind, _)| kind)
+}
+
 /// What the file says of both queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queues {
@@ -30,7 +40,7 @@ pub struct Queues {
 impl Queues {
     /// What the file says of the queue `name`.
     pub fn section(&self, name: &str) -> Option<&QueueSection> {
-        match name {
+        match kind(name) {
             MONITOR_CHECKS => Some(&self.monitor_checks),
             NOTIFICATIONS => Some(&self.notifications),
             _ => None,
@@ -108,7 +118,7 @@ impl QueueSettings {
             retry_after: 90 * SECOND,
             concurrency: 32,
         };
-        match name {
+        match kind(name) {
             MONITOR_CHECKS => {
                 Self { sleep: SECOND, tries: 1, timeout: 30 * SECOND, concurrency: 100, ..notifications }
             }

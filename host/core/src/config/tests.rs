@@ -384,7 +384,8 @@ fn the_reference_is_what_is_read() {
         keys("monitors.NAME", None),
         words(
             "type enabled interval timeout confirm retry_interval recover window critical_failures \
-             critical_after remind remind_most flapping channels parent group tags ip resolver"
+             critical_after remind remind_most flapping locations down_in channels parent group tags ip \
+             resolver"
         )
     );
     let tls = "verify ca client_certificate client_key server_name";

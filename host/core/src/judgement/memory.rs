@@ -2,9 +2,11 @@
 
 use crate::event::Severity;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What is known of a monitor's target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Not checked yet, or a person ended the incident and nothing is confirmed since.
     #[default]
@@ -41,7 +43,8 @@ impl std::str::FromStr for Status {
 }
 
 /// What the judgement remembers of a monitor.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// How it is, as far as confirmed.
     pub status: Status,
@@ -120,8 +123,21 @@ impl State {
 }
 
 /// The last outcomes, one bit each: whether it was down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
 pub struct Recent(u32);
+
+impl From<u32> for Recent {
+    fn from(bits: u32) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<Recent> for u32 {
+    fn from(recent: Recent) -> Self {
+        recent.bits()
+    }
+}
 
 impl Default for Recent {
     fn default() -> Self {
@@ -170,7 +186,7 @@ impl Recent {
 }
 
 /// The last outcomes, and when those began that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     /// The outcomes.
     pub recent: Recent,

@@ -80,6 +80,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 remind: remind.map(Duration::from_secs),
                 remind_most,
                 flapping,
+                down_in: None,
             }
         },
     )

@@ -4,10 +4,12 @@
 use super::events;
 use crate::Activity;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use uptime_core::announcement::{Facts, Hold, Standing, announce};
-use uptime_core::check::{Failure, FailureClass};
+use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::dependency::{self, Ancestor, Verdict};
 use uptime_core::id::{IncidentId, MonitorId};
+use uptime_core::judgement::locations::{self, LocalState};
 use uptime_core::judgement::{Change, Judgement, Observation, State, judge};
 use uptime_store::StoreError;
 use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
@@ -75,11 +77,11 @@ impl Batch {
             report: check.report.clone(),
             late: check.late,
         });
-        let seen =
-            Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
-        let judgement = judge(before, &check.monitor.policy, seen);
-        let changed = self.write_changes(&check, incident, &judgement.changes).await?;
-        let (standing, again_at) = self.tell(&check, &judgement.state, standing, &changed).await?;
+        let (judgement, local) = self.judgement_of(before, &check);
+        let said = self.in_words(&check, local.as_ref());
+        let changed = self.write_changes(&said, incident, &judgement.changes).await?;
+        let (standing, again_at) = self.tell(&said, &judgement.state, standing, &changed).await?;
+        drop(said);
         if check.monitor.is_parent && check.report.failure.is_none() {
             self.followed.wake.extend(self.transaction.held_below(check.monitor.id).await?);
         }
@@ -88,8 +90,43 @@ impl Batch {
         let again =
             again_at.map(|at| at.duration_since(self.transaction.now()).try_into().unwrap_or_default());
         let recheck_after = retry.into_iter().chain(again).min();
-        self.transaction.record(check, Judged { state, standing, incident: changed.open, recheck_after });
+        self.transaction
+            .record(check, Judged { state, local, standing, incident: changed.open, recheck_after });
         Ok(())
+    }
+
+    /// What the check means for its monitor; and, where that has locations, for the one that the check ran from.
+    fn judgement_of(&self, before: State, check: &FinishedCheck) -> (Judgement, Option<LocalState>) {
+        let policy = &check.monitor.policy;
+        let seen =
+            Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
+        let mut all = self.transaction.locations_of(check.monitor.id).to_vec();
+        let here = all.iter_mut().find(|local| Some(&local.location) == check.location.as_ref());
+        let Some(here) = here else { return (judge(before, policy, seen), None) };
+        let Judgement { state, recheck, .. } =
+            judge(std::mem::take(&mut here.state), &locations::local(policy), seen);
+        here.state = state;
+        let local = here.clone();
+        let together = locations::judge_together(before, policy, &all, check.slot_at, check.started_at);
+        (Judgement { recheck, ..together }, Some(local))
+    }
+
+    /// The check as people are told of it: with what the monitor's other locations say.
+    fn in_words<'c>(&self, check: &'c FinishedCheck, local: Option<&LocalState>) -> Cow<'c, FinishedCheck> {
+        let Some(local) = local.filter(|_| check.report.trouble().is_some()) else {
+            return Cow::Borrowed(check);
+        };
+        let mut all = self.transaction.locations_of(check.monitor.id).to_vec();
+        all.iter_mut()
+            .filter(|other| other.location == local.location)
+            .for_each(|other| *other = local.clone());
+        let words = locations::in_words(&check.monitor.policy, &all, check.started_at);
+        let mut said = check.clone();
+        let CheckReport { failure, warnings, .. } = &mut said.report;
+        for trouble in failure.iter_mut().chain(warnings) {
+            trouble.message = format!("{} ({words})", trouble.message);
+        }
+        Cow::Owned(said)
     }
 
     /// Makes the incidents what the judgement says.

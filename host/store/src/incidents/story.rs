@@ -41,6 +41,8 @@ pub struct Entry {
 pub enum What {
     /// Checks in a row that found the same.
     Checks {
+        /// Where they ran, for a monitor with locations.
+        location: Option<String>,
         /// How many.
         count: u64,
         /// When the last of them began.
@@ -170,6 +172,7 @@ impl Store {
 fn checks(row: &PgRow) -> Result<Entry, StoreError> {
     let count: i64 = row.try_get("checks")?;
     let what = What::Checks {
+        location: row.try_get("location")?,
         count: count.unsigned_abs(),
         until: row.instant("until")?,
         outcome: row.try_get("outcome")?,

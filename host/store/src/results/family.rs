@@ -2,7 +2,7 @@
 
 use super::ResultsTransaction;
 use crate::row::Columns;
-use crate::{MONITOR_CHECKS, Store, StoreError};
+use crate::{Store, StoreError};
 use sqlx::Row;
 use uptime_core::dependency::Ancestor;
 use uptime_core::id::MonitorId;
@@ -71,7 +71,6 @@ impl Store {
             return Ok(());
         }
         sqlx::query(include_str!("../../queries/check_now.sql"))
-            .bind(MONITOR_CHECKS)
             .bind(monitors.iter().map(|id| id.0).collect::<Vec<_>>())
             .execute(&self.sessions)
             .await?;

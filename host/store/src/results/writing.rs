@@ -1,12 +1,13 @@
 //! The rows of a batch that nobody waits for: results, and the next checks.
 
-use super::Recorded;
+use super::{FinishedCheck, Recorded};
 use crate::StoreError;
 use crate::row::{instant, us};
 use crate::session::Session;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure};
+use uptime_core::monitor::Location;
 
 /// Writes what the checks found.
 pub(super) async fn insert_results(
@@ -48,6 +49,7 @@ pub(super) async fn insert_results(
         .bind(phase(|report| report.phases().first_byte))
         .bind(phase(|report| report.phases().transfer))
         .bind(checks().map(|check| us(check.late)).collect::<Vec<_>>())
+        .bind(checks().map(location).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
@@ -69,9 +71,14 @@ pub(super) async fn follow_up(connection: &mut Session, recorded: &[Recorded]) -
                 .map(|recorded| recorded.recheck_after.map(|after| after.as_secs_f64()))
                 .collect::<Vec<_>>(),
         )
+        .bind(next.iter().map(|recorded| location(&recorded.check)).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
+}
+
+fn location(check: &FinishedCheck) -> Option<&str> {
+    check.location.as_ref().map(Location::as_str)
 }
 
 /// What is kept of a check that found trouble, for those who ask why. One that found none leaves its phases alone.

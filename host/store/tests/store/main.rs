@@ -5,6 +5,7 @@ mod deliveries;
 mod digests;
 mod failed;
 mod incidents;
+mod locations;
 mod maintenance;
 mod operations;
 mod queue;
@@ -74,6 +75,7 @@ async fn watch(store: &Store, names: &[&str]) {
             check: target::parse("tcp://127.0.0.1:9").expect("a target"),
             policy: Policy::default(),
             channels: vec!["ops".into(), "boss".into()],
+            locations: Vec::new(),
             parent: None,
             group: None,
             tags: BTreeMap::new(),
@@ -106,12 +108,14 @@ async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<Finished
         checks.push(FinishedCheck {
             claim: job.claim,
             monitor,
+            location: None,
             slot_at: job.available_at,
             started_at: job.claimed_at,
             late: Duration::ZERO,
             report: down(),
         });
     }
+    checks.sort_by_key(|check| check.monitor.id);
     checks
 }
 

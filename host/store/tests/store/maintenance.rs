@@ -93,6 +93,7 @@ async fn a_parent_is_found_by_its_name_whatever_comes_first() {
         check: target::parse("tcp://127.0.0.1:9").expect("a target"),
         policy: Policy::default(),
         channels: Vec::new(),
+        locations: Vec::new(),
         parent: parent.map(str::to_owned),
         group: None,
         tags: BTreeMap::new(),

@@ -20,7 +20,7 @@ const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_resu
 async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
     let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
     let monitors: Vec<_> = checks.iter().map(|check| check.monitor.id).collect();
-    store.begin_results(&claims, &monitors).await.expect("a transaction")
+    store.begin_results(&claims, &monitors, false).await.expect("a transaction")
 }
 
 /// Records each check as one that opened an incident, told to each channel.
@@ -39,14 +39,14 @@ async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>
         let since = Some(check.started_at);
         let standing = Standing { told: severity, ..locked.standing };
         let state = State { status, severity, since, failures: 1, ..locked.state };
-        let judged = Judged { state, standing, incident: Some(incident), recheck_after: None };
+        let judged = Judged { state, local: None, standing, incident: Some(incident), recheck_after: None };
         transaction.record(check, judged);
     }
 }
 
 /// A check that changes nothing.
 fn unmoved(LockedState { state, standing, incident, .. }: LockedState) -> Judged {
-    Judged { state, standing, incident, recheck_after: None }
+    Judged { state, local: None, standing, incident, recheck_after: None }
 }
 
 async fn two_down() -> (TestDatabase, Store, Vec<FinishedCheck>) {

@@ -76,6 +76,8 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
             defaults.flapping,
             &Boolean,
         ),
+        // Read with the locations.
+        down_in: None,
     };
     if policy.remind.is_none() {
         table.advise(

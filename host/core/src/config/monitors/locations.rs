@@ -1,0 +1,67 @@
+//! `locations` and `down_in`: from where a monitor is looked at, and in how many of these places it has to be down.
+
+use super::super::diagnostic::Notes;
+use super::super::table::Table;
+use super::super::takes::{At, Integer, Item, List, Refusal, Takes, quoted};
+use crate::judgement::locations::majority;
+use crate::monitor::{Location, NoLocation, Policy};
+
+/// The most places.
+const MOST: usize = 20;
+
+/// Reads the places, and into `policy` in how many of them.
+pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Location> {
+    let named = table.optional(
+        "locations",
+        "From where it is looked at: the workers that were started with these names as their `--location`.",
+        "workers without a `--location`",
+        &List { of: At(Name), count: 1..=MOST, or_one: true },
+    );
+    policy.down_in = table.optional(
+        "down_in",
+        "In how many of its `locations` it has to be down to be down. Of those from which nothing is heard for 5 intervals none \
+         counts.",
+        "more than half of them",
+        &Integer(1..=20),
+    );
+    let mut locations: Vec<Location> = Vec::new();
+    for (location, span) in named.unwrap_or_default() {
+        if locations.contains(&location) {
+            let message = format!("the location `{location}` is there twice");
+            table.notes.error(span, message, Some("remove one".into()));
+        } else {
+            locations.push(location);
+        }
+    }
+    if let Some(down_in) = policy.down_in {
+        if locations.is_empty() {
+            let hint = "add `locations = [\"fra\", \"nyc\"]`, or leave it out";
+            table.advise("down_in", "`down_in` says nothing without `locations`".into(), hint);
+        } else if usize::try_from(down_in).is_ok_and(|down_in| down_in > locations.len()) {
+            let message = format!("`down_in` is {down_in}, and there are {} locations", locations.len());
+            let hint = format!("write `down_in = {}`, or name more of them", majority(locations.len()));
+            table.complain("down_in", message, &hint);
+        }
+    }
+    locations
+}
+
+/// A location's name.
+struct Name;
+
+impl Takes for Name {
+    type Value = Location;
+
+    fn words(&self) -> String {
+        "a location such as `fra`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("fra")
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Location, Refusal> {
+        let text = item.value.as_str().ok_or(Refusal::Type)?;
+        text.parse().map_err(|error: NoLocation| Refusal::Form(Some(error.to_string())))
+    }
+}

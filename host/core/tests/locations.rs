@@ -1,0 +1,254 @@
+//! Several locations judge a monitor together: random histories beside the definitions, word by word.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::time::Duration;
+use uptime_core::check::{CheckReport, Failure, FailureClass};
+use uptime_core::event::Severity;
+use uptime_core::judgement::locations::{LocalState, in_words, judge_together, local, majority};
+use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::monitor::Policy;
+
+const INTERVAL_S: i64 = 10;
+/// A location that was silent for longer counts no more.
+const SILENCE_S: i64 = 5 * INTERVAL_S;
+
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Up,
+    Degraded,
+    Down,
+    Inconclusive,
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("a second of this century")
+}
+
+fn report(found: Found) -> CheckReport {
+    let failure = |class| Failure::new(class, "as scripted");
+    let mut report = CheckReport::new(None, Duration::from_millis(1));
+    match found {
+        Found::Up => {}
+        Found::Degraded => report.warnings.push(failure(FailureClass::Latency)),
+        Found::Down => report.failure = Some(failure(FailureClass::Refused)),
+        Found::Inconclusive => report.failure = Some(failure(FailureClass::Permission)),
+    }
+    report
+}
+
+/// A monitor, as seen from its locations.
+struct World {
+    policy: Policy,
+    locations: Vec<LocalState>,
+    state: State,
+    now: i64,
+}
+
+impl World {
+    fn new(locations: usize, policy: Policy) -> Self {
+        let local = |name: usize| LocalState {
+            location: format!("l{name}").parse().expect("a location"),
+            state: State::default(),
+            added_at: at(0),
+        };
+        Self { policy, locations: (0..locations).map(local).collect(), state: State::default(), now: 0 }
+    }
+
+    /// A check of the slot that is now, from one of them.
+    fn check(&mut self, location: usize, found: Found) -> Vec<Change> {
+        let (slot_at, started_at) = (at(self.now - self.now % INTERVAL_S), at(self.now));
+        let report = report(found);
+        let seen = Observation { slot_at, started_at, report: &report };
+        let here = &mut self.locations[location];
+        here.state = judge(here.state.clone(), &local(&self.policy), seen).state;
+        let judged = judge_together(self.state.clone(), &self.policy, &self.locations, slot_at, started_at);
+        self.state = judged.state;
+        judged.changes
+    }
+
+    /// How it is by the definition: `None` when that hangs on what some of them have not found yet.
+    fn status(&self) -> Option<Status> {
+        let heard = |second: Option<Timestamp>| {
+            second.is_some_and(|heard| at(self.now).duration_since(heard).as_secs() <= SILENCE_S)
+        };
+        let counts = self.locations.iter().filter(|local| {
+            heard(local.state.last_slot_at)
+                || (local.state.last_slot_at.is_none() && heard(Some(local.added_at)))
+        });
+        let counts: Vec<Status> = counts.map(|local| local.state.status).collect();
+        let down_in = self.policy.down_in.unwrap_or_else(|| majority(self.locations.len())) as usize;
+        let needed = down_in.min(counts.len());
+        let together = |all: &[Status]| {
+            let down = all.iter().filter(|status| **status == Status::Down).count();
+            let troubled = down + all.iter().filter(|status| **status == Status::Degraded).count();
+            if down >= needed {
+                Status::Down
+            } else if troubled >= needed {
+                Status::Degraded
+            } else {
+                Status::Up
+            }
+        };
+        // Each that has confirmed nothing could be anything.
+        let mut could_be: Vec<Vec<Status>> = vec![Vec::new()];
+        for status in &counts {
+            let options = match status {
+                Status::Unknown => vec![Status::Up, Status::Degraded, Status::Down],
+                known => vec![*known],
+            };
+            could_be = could_be
+                .into_iter()
+                .flat_map(|all| options.iter().map(move |one| [all.as_slice(), &[*one]].concat()))
+                .collect();
+        }
+        let mut together = could_be.iter().map(|all| together(all));
+        let first = together.next().filter(|_| needed > 0)?;
+        together.all(|other| other == first).then_some(first)
+    }
+}
+
+fn found() -> impl Strategy<Value = Found> {
+    prop_oneof![5 => Just(Found::Up), 5 => Just(Found::Down), 2 => Just(Found::Degraded), 1 => Just(Found::Inconclusive)]
+}
+
+fn steps(locations: usize) -> impl Strategy<Value = Vec<(i64, usize, Found)>> {
+    let gap = prop_oneof![8 => 0..12_i64, 2 => 12..40_i64, 1 => 40..120_i64];
+    prop::collection::vec((gap, 0..locations, found()), 1..80)
+}
+
+fn histories() -> impl Strategy<Value = (World, Vec<(i64, usize, Found)>)> {
+    (1..=4_usize, 1..=3_u32, 1..=3_u32, prop::option::of(1..=4_u32)).prop_flat_map(
+        |(count, confirm, recover, down_in)| {
+            let policy = Policy {
+                interval: Duration::from_secs(10),
+                confirm,
+                recover,
+                critical_failures: Some(6),
+                down_in: down_in.map(|down_in| down_in.min(u32::try_from(count).unwrap_or(1))),
+                ..Policy::default()
+            };
+            steps(count).prop_map(move |steps| (World::new(count, policy.clone()), steps))
+        },
+    )
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Policy { confirm, recover, down_in, .. } = &self.policy;
+        write!(
+            f,
+            "{} locations, confirm {confirm}, recover {recover}, down_in {down_in:?}",
+            self.locations.len()
+        )
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_monitor_is_what_enough_of_its_locations_say((mut world, steps) in histories()) {
+        let mut open: Option<(Severity, Timestamp)> = None;
+        for (gap, location, found) in steps {
+            world.now += gap;
+            let before = world.state.clone();
+            let changes = world.check(location, found);
+            match world.status() {
+                Some(status) => prop_assert_eq!(world.state.status, status),
+                None => prop_assert_eq!(world.state.status, before.status, "nothing is known"),
+            }
+            for change in changes {
+                match change {
+                    Change::Opened { severity, started_at, failures } => {
+                        prop_assert!(open.is_none() && failures >= 1 && started_at <= at(world.now));
+                        open = Some((severity, started_at));
+                    }
+                    Change::Worsened { started_at, .. } => {
+                        prop_assert!(matches!(open, Some((Severity::Degraded, _))));
+                        open = Some((Severity::Down, started_at));
+                    }
+                    Change::Escalated { failures } => {
+                        let (severity, since) = open.expect("an incident");
+                        prop_assert!(severity == Severity::Down && failures >= 6);
+                        open = Some((Severity::Critical, since));
+                    }
+                    Change::Resolved { started_at, ended_at, .. } => {
+                        let (_, since) = open.take().expect("an incident");
+                        prop_assert_eq!(started_at, since);
+                        prop_assert!(started_at <= ended_at && ended_at <= at(world.now));
+                    }
+                    Change::FlappingBegan | Change::FlappingEnded => {}
+                }
+            }
+            prop_assert_eq!(open.map(|(severity, _)| severity), world.state.severity);
+        }
+    }
+}
+
+#[test]
+fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 2, ..Policy::default() };
+    let mut world = World::new(3, policy);
+    for location in 0..3 {
+        assert_eq!(world.check(location, Found::Up), []);
+    }
+    assert_eq!(world.state.status, Status::Up);
+    let mut changes = Vec::new();
+    for (second, location, found) in [
+        (10, 0, Found::Down),
+        (11, 1, Found::Up),
+        (20, 0, Found::Down),
+        (21, 1, Found::Down),
+        (22, 2, Found::Up),
+        (30, 0, Found::Down),
+        (31, 1, Found::Down),
+        (41, 1, Found::Up),
+    ] {
+        world.now = second;
+        changes.extend(world.check(location, found).into_iter().map(|change| (second, change)));
+        if second == 31 {
+            let words = in_words(&world.policy, &world.locations, at(31));
+            assert_eq!(words, "down in l0, l1; up in l2");
+        }
+    }
+    assert_eq!(
+        changes,
+        [
+            (31, Change::Opened { severity: Severity::Down, started_at: at(21), failures: 3 }),
+            (41, Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 }),
+        ]
+    );
+}
+
+#[test]
+fn the_last_location_decides_alone_when_the_others_are_silent() {
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
+    let mut world = World::new(3, policy);
+    for location in 0..3 {
+        world.check(location, Found::Up);
+    }
+    for second in [10, 20, 30, 40, 50] {
+        world.now = second;
+        assert_eq!(world.check(0, Found::Down), [], "two others were up {second} s ago");
+    }
+    world.now = 60;
+    let changes = world.check(0, Found::Down);
+    assert!(matches!(changes.as_slice(), [Change::Opened { .. }]), "{changes:?}");
+    assert_eq!(in_words(&world.policy, &world.locations, at(60)), "down in l0; nothing from l1, l2");
+}
+
+#[test]
+fn one_in_doubt_is_a_doubt_for_children_and_one_that_is_down_is_none() {
+    let mut world =
+        World::new(3, Policy { interval: Duration::from_secs(10), confirm: 2, ..Policy::default() });
+    for location in 0..3 {
+        world.check(location, Found::Up);
+    }
+    world.now = 10;
+    world.check(0, Found::Down);
+    assert_eq!((world.state.downs, world.state.downs_since), (1, Some(at(10))));
+    world.now = 20;
+    world.check(0, Found::Down);
+    assert_eq!((world.state.status, world.state.downs), (Status::Up, 0));
+}

@@ -1,0 +1,173 @@
+//! A monitor that is looked at from three places, by workers of their own, and is down when two of them say so.
+
+use crate::installation::{Installation, Process};
+use serde_json::Value;
+use uptime_tests::{HttpTarget, Received, WebhookSink, block_on};
+
+/// A monitor whose target is told where each request comes from.
+fn file(target: &HttpTarget, sink: &WebhookSink, more: &str) -> String {
+    format!(
+        "[channels.hook]\nnotifier = \"webhook\"\nurl = \"{}\"\nallow = [\"{}\"]\n\
+         [monitors.site]\ntype = \"http\"\nurl = \"{}\"\nheaders = {{ x-from = {{ env = \"FROM\" }} }}\n\
+         interval = \"1s\"\nretry_interval = \"200ms\"\nconfirm = 2\n{more}",
+        sink.url(),
+        sink.origin(),
+        target.url(),
+    )
+}
+
+const THREE: &str = "locations = [\"fra\", \"nyc\", \"sgp\"]\n";
+
+fn worker(installation: &Installation, location: &str) -> Process {
+    let args = ["worker", "monitor-checks", "--location", location];
+    installation.start_as(location, &args, &[("FROM", location)])
+}
+
+fn told(sink: &WebhookSink, count: usize) -> Vec<Value> {
+    block_on(sink.wait_for(count)).iter().map(Received::json).collect()
+}
+
+/// Waits until so many of the locations say this of it.
+fn wait_for_locations(installation: &Installation, status: &str, count: usize) {
+    let sql = format!("SELECT count(*) FROM monitor_locations WHERE memory ->> 'status' = '{status}'");
+    installation.wait_for(&sql, &count.to_string());
+}
+
+/// Waits until each location has looked again.
+fn wait_for_another_look(installation: &Installation) {
+    let now = installation.database.value("SELECT now()");
+    let sql = format!("SELECT count(*) FROM monitor_locations WHERE last_check_at > '{now}'");
+    let all = installation.database.value("SELECT count(*) FROM monitor_locations");
+    installation.wait_for(&sql, &all);
+}
+
+#[test]
+fn two_of_three_locations_make_an_outage_and_one_does_not() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &sink, THREE));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _deliveries = installation.start(["worker", "notifications"]);
+    let [_fra, _nyc, sgp] = ["fra", "nyc", "sgp"].map(|location| worker(&installation, location));
+    wait_for_locations(&installation, "up", 3);
+
+    target.down_from(&["nyc"]);
+    wait_for_locations(&installation, "down", 1);
+    wait_for_another_look(&installation);
+    assert_eq!(installation.database.value("SELECT count(*) FROM incidents"), "0", "one of three is down");
+    let listed = installation.json(["monitor", "list"]);
+    assert_eq!(listed["monitors"][0]["state"], "up");
+    let states: Vec<_> =
+        listed["monitors"][0]["locations"].as_array().expect("three").iter().map(|l| &l["state"]).collect();
+    assert_eq!(states, ["up", "down", "up"]);
+
+    target.down_from(&["fra", "nyc"]);
+    let down = told(&sink, 1).remove(0);
+    assert_eq!((down["type"].as_str(), down["monitor"]["name"].as_str()), (Some("down"), Some("site")));
+    let message = down["outcome"]["message"].as_str().expect("words");
+    assert!(message.ends_with("(down in fra, nyc; up in sgp)"), "{message}");
+    let outage = "SELECT started_at >= (SELECT min(started_at) FROM check_results WHERE location = 'fra' AND outcome = 'down')
+                     AND started_at <= opened_at FROM incidents";
+    assert_eq!(installation.database.value(outage), "t", "it begins where the second location fails");
+
+    target.down_from(&["nyc"]);
+    assert_eq!(told(&sink, 2)[1]["type"], "up");
+    wait_for_another_look(&installation);
+    assert_eq!(sink.received().len(), 2, "and nothing else is told");
+
+    let text = installation.command(["incident", "show", "1"]).output().expect("it runs");
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert!(text.contains("fra") && text.contains("sgp"), "{text}");
+    let others =
+        "SELECT count(*) FROM check_results WHERE location IS NULL OR location NOT IN ('fra', 'nyc', 'sgp')";
+    assert_eq!(installation.database.value(others), "0");
+    assert_eq!(sgp.terminate(), 0);
+}
+
+#[test]
+fn who_is_silent_does_not_count() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &sink, THREE));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _deliveries = installation.start(["worker", "notifications"]);
+    let _fra = worker(&installation, "fra");
+    let [nyc, sgp] = ["nyc", "sgp"].map(|location| worker(&installation, location));
+    wait_for_locations(&installation, "up", 3);
+    nyc.kill();
+    sgp.kill();
+    target.down_from(&["fra"]);
+    wait_for_locations(&installation, "down", 1);
+    // Both were up a moment ago; five intervals later their word is too old.
+    let down = told(&sink, 1).remove(0);
+    let message = down["outcome"]["message"].as_str().expect("words");
+    assert!(message.ends_with("(down in fra; nothing from nyc, sgp)"), "{message}");
+    let since = "SELECT opened_at - greatest(n.last_check_at, s.last_check_at) > interval '4 seconds'
+                 FROM incidents, monitor_locations n, monitor_locations s WHERE n.location = 'nyc' AND s.location = 'sgp'";
+    assert_eq!(installation.database.value(since), "t");
+
+    // One that comes back is heard.
+    let _nyc = worker(&installation, "nyc");
+    let _sgp = worker(&installation, "sgp");
+    assert_eq!(told(&sink, 2)[1]["type"], "up");
+}
+
+#[test]
+fn a_monitor_changes_its_locations() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &sink, ""));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _deliveries = installation.start(["worker", "notifications"]);
+    let _home = installation.start_as("home", &["worker", "monitor-checks"], &[("FROM", "home")]);
+    installation.wait_for("SELECT status FROM monitor_states", "up");
+
+    // From now on nobody at home looks at it.
+    installation.apply(&file(&target, &sink, "locations = [\"fra\", \"nyc\"]\ndown_in = 1\n"));
+    target.down_from(&["home", "nyc"]);
+    let _fra = worker(&installation, "fra");
+    wait_for_locations(&installation, "up", 1);
+    wait_for_another_look_of(&installation, "fra");
+    assert_eq!(installation.database.value("SELECT status FROM monitor_states"), "up");
+    let idle = installation.command(["queue", "monitor"]).output().expect("it runs");
+    let idle = String::from_utf8(idle.stdout).expect("text") + &String::from_utf8_lossy(&idle.stderr);
+    assert!(idle.contains("monitor-checks:nyc"), "its checks wait: {idle}");
+
+    let _nyc = worker(&installation, "nyc");
+    let down = told(&sink, 1).remove(0);
+    let message = down["outcome"]["message"].as_str().expect("words");
+    assert!(message.ends_with("(down in nyc; up in fra)"), "{message}");
+
+    // Somebody ends it: a fresh confirmation from there opens another.
+    installation.command(["incident", "resolve", "1", "--by", "ann"]).assert().success();
+    installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "1");
+    let confirmed = "SELECT count(*) >= 2 FROM check_results, incidents i
+                     WHERE location = 'nyc' AND outcome = 'down' AND i.id = 2
+                       AND check_results.started_at BETWEEN i.started_at AND i.opened_at";
+    assert_eq!(installation.database.value(confirmed), "t");
+
+    // And back, where it is down as well; the incident stays one.
+    installation.apply(&file(&target, &sink, ""));
+    let now = installation.database.value("SELECT now()");
+    installation.wait_for(
+        &format!("SELECT count(*) >= 2 FROM check_results WHERE location IS NULL AND started_at > '{now}'"),
+        "t",
+    );
+    assert_eq!(installation.database.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL"), "1");
+    assert_eq!(
+        installation.database.value("SELECT count(*) FROM jobs WHERE queue LIKE 'monitor-checks:%'"),
+        "0"
+    );
+    target.down_from(&[]);
+    installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "0");
+}
+
+fn wait_for_another_look_of(installation: &Installation, location: &str) {
+    let now = installation.database.value("SELECT now()");
+    installation.wait_for(
+        &format!(
+            "SELECT count(*) FROM monitor_locations WHERE location = '{location}' AND last_check_at > '{now}'"
+        ),
+        "1",
+    );
+}
