@@ -105,6 +105,7 @@ fn nagios_gets_a_line_with_performance_data_and_its_own_exit_codes() {
     let time = data.split(' ').next().expect("a first one");
     assert!(time.starts_with("time=0.") && time.ends_with("s;;4.000000;0;5.000000"), "{text}");
     assert!(data.contains(" time_connect=0.") && data.contains(" time_firstbyte=0."), "{text}");
+    assert!(data.contains(" size=2B;;;0"), "{text}");
 
     http.answer(Reply::status(503));
     let (text, code) = said(check(&[&http.url()]).arg("--nagios"));
