@@ -1,6 +1,9 @@
 //! `uptime apply`: the database becomes what the file says, in one step, and once is as good as twice.
 
+use crate::incident::with_an_incident;
 use crate::installation::Installation;
+use serde_json::json;
+use uptime_tests::{WebhookSink, block_on};
 
 const TWO: &str = "[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://example.com/hook\"\n\n\
                    [monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\n\n\
@@ -43,7 +46,10 @@ fn what_left_the_file_stays_until_it_is_pruned() {
     assert!(warning.contains("no longer in the file, and kept: channel ops, monitor b"), "{warning}");
 
     // Nobody is there to be asked.
-    installation.command(["apply", "--prune"]).assert().code(2);
+    let asked = installation.command(["apply", "--prune"]).assert().code(2);
+    let asked = String::from_utf8_lossy(&asked.get_output().stderr).into_owned();
+    let what = "this removes channel ops, monitor b; incidents and what was told stay";
+    assert!(asked.contains(what), "{asked}");
     assert_eq!(installation.database.value("SELECT count(*) FROM monitors"), "2");
     installation
         .command(["apply", "--prune", "--yes"])
@@ -73,6 +79,43 @@ fn a_disabled_monitor_is_not_checked_and_an_enabled_one_is_soon() {
     installation.apply(&file(true));
     installation.command(["schedule", "--horizon", "0s"]).assert().success();
     assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "1");
+}
+
+#[test]
+fn whoever_was_told_of_an_incident_hears_that_nobody_looks_any_more() {
+    let (ops, boss) = (WebhookSink::start(), WebhookSink::start());
+    for removed in [false, true] {
+        let installation = with_an_incident(&ops, &boss);
+        let text = std::fs::read_to_string(installation.file()).expect("the file");
+        let (channels, monitor) = text.split_at(text.find("[monitors").expect("a monitor"));
+        let text =
+            if removed { channels.to_owned() } else { format!("{channels}{monitor}enabled = false\n") };
+        installation.write(&text);
+        let noted = "incident 1 of shop ends, which is no longer watched; will be told: boss, ops\n";
+        let dry = installation.command(["apply", "--prune", "--dry-run"]).output().expect("it runs");
+        assert!(String::from_utf8_lossy(&dry.stderr).ends_with(noted), "{dry:?}");
+        assert_eq!(installation.json(["incident", "list"])["incidents"][0]["state"], "open");
+        let applied = installation.json(["apply", "--prune", "--yes"]);
+        assert_eq!(applied["ended"], json!([{ "id": 1, "monitor": "shop", "told": ["boss", "ops"] }]));
+        installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+        for sink in [&ops, &boss] {
+            let heard = block_on(sink.wait_for(1 + usize::from(removed)));
+            let up = heard[usize::from(removed)].json();
+            assert_eq!((&up["type"], &up["outcome"]["class"]), (&json!("up"), &json!("unwatched")));
+            let words = up["outcome"]["message"].as_str().unwrap_or_default().to_owned();
+            let said =
+                "shop is no longer watched; it was down since 2026-01-01 00:00:00 UTC: the status is 503";
+            assert!(words.ends_with(said), "{words}");
+        }
+        let listed = installation.json(["incident", "list", "--monitor", "shop"]);
+        let incident = &listed["incidents"][0];
+        assert_eq!((&incident["state"], &incident["monitor"]), (&json!("unwatched"), &json!("shop")));
+        let story = installation.json(["incident", "show", "1"]);
+        let timeline = story["timeline"].as_array().expect("a timeline").clone();
+        let why = if removed { "the monitor was removed" } else { "the monitor was disabled" };
+        assert!(timeline.iter().any(|entry| entry["kind"] == "unwatched" && entry["note"] == why), "{story}");
+        installation.command(["apply", "--prune", "--yes"]).assert().success().stderr("nothing to change\n");
+    }
 }
 
 #[test]

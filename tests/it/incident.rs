@@ -97,7 +97,7 @@ fn an_incident_is_acknowledged_and_everybody_who_knows_of_it_hears_who_takes_car
         .command(["incident", "unack", "1", "--by", "bob"])
         .assert()
         .success()
-        .stdout("1\tunacknowledged\tshop\t\n");
+        .stdout("1\tunacknowledged\tshop\tboss,ops\n");
     let answer = installation.json(["incident", "ack", "1", "1", "--by", "bob", "--for", "2h"]);
     let expected = json!({ "schema_version": 1, "incidents": [{
         "id": 1, "monitor": "shop", "action": "acknowledged", "by": "bob", "note": null, "done": true, "told": ["boss", "ops"],
@@ -106,6 +106,12 @@ fn an_incident_is_acknowledged_and_everybody_who_knows_of_it_hears_who_takes_car
     assert!(first(&installation)["acknowledged_until"].is_string());
     installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
     assert_eq!(block_on(ops.wait_for(2))[1].json()["incident"]["acknowledged_by"], "bob", "told anew");
+    installation.command(["incident", "unack", "1", "--by", "eve"]).assert().success();
+    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    let open = block_on(ops.wait_for(3))[2].json();
+    assert_eq!((&open["type"], &open["severity"]), (&json!("reminder"), &json!("down")));
+    assert_eq!(open["outcome"]["message"], "the status is 503; bob takes care of it no more");
+    assert!(open["incident"]["acknowledged_by"].is_null(), "{open}");
 }
 
 #[test]

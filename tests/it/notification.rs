@@ -93,6 +93,37 @@ fn what_failed_is_tried_again_by_its_id_or_its_delivery_id() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be() {
+    let (_ops, _boss, installation) = installed();
+    // Of a third and a fourth one the incident's end was told since.
+    installation.database.query(
+        "INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state)
+         SELECT gen_random_uuid(), channel_id, 1, e.event, 0, snapshot, e.state
+         FROM notifications, (VALUES ('critical', 'muted'), ('reminder', 'muted'), ('up', 'delivered')) e(event, state)
+         WHERE channel_id = (SELECT id FROM channels WHERE name = 'ops')",
+    );
+    let dropped = "dropped: a later notification of its incident was delivered or waits";
+    for (more, would) in [(Some("--dry-run"), "would be "), (None, "")] {
+        let mut command = installation.command(["notification", "retry", "3", "2"]);
+        command.args(more).assert().success().stdout(format!("3\t{would}{dropped}\n2\t{would}put back\n"));
+        let all =
+            installation.command(["notification", "retry", "all", "--state", "muted"]).args(more).output();
+        let all = String::from_utf8_lossy(&all.expect("it runs").stdout).into_owned();
+        let left = if more.is_some() { 2 } else { 1 };
+        assert_eq!(all, format!("{would}put back\t0\tdropped\t{left}\n"));
+        let expected = if more.is_some() {
+            "delivered failed muted muted delivered"
+        } else {
+            "delivered queued discarded discarded delivered"
+        };
+        assert_eq!(states(&installation), expected);
+    }
+    let shown = installation.json(["notification", "show", "3"]);
+    let why = "a later notice of the same incident takes its place";
+    assert_eq!(shown["notification"]["last_error"], why);
+}
+
+#[test]
 fn all_that_failed_or_was_muted_is_tried_again_once() {
     let (_ops, boss, installation) = installed();
     installation.database.query("UPDATE notifications SET state = 'muted' WHERE id = 1");
@@ -123,16 +154,30 @@ fn what_is_discarded_is_told_to_nobody() {
         .assert()
         .success()
         .stdout("2\twould be discarded\n");
-    installation.command(["notification", "discard", "2"]).assert().success().stdout("2\tdiscarded\n");
+    assert_eq!(
+        complaint(&installation, ["notification", "discard", "2", "--by", "anna"], 2),
+        "error: this discards 1 notification, which nobody will be told, and nobody is there to be asked\nhint: add `--yes`\n"
+    );
+    assert_eq!(states(&installation), "delivered failed");
+    installation
+        .command(["notification", "discard", "2", "--by", "anna", "--yes"])
+        .assert()
+        .success()
+        .stdout("2\tdiscarded\n");
     assert_eq!(states(&installation), "delivered discarded");
+    let shown = installation.json(["notification", "list", "--state", "discarded"]);
+    assert_eq!(shown["notifications"][0]["last_error"], "discarded by anna; no connection");
+    let shown = installation.command(["notification", "show", "2"]).output().expect("it runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("\nreason\tdiscarded by anna; no connection\n"), "{shown}");
     assert_eq!(installation.json(["queue", "failed"])["jobs"], json!([]));
-    let said = complaint(&installation, ["notification", "discard", "2", "1"], 1);
+    let said = complaint(&installation, ["notification", "discard", "2", "1", "--by", "anna"], 1);
     assert_eq!(
         said,
         "error: 2 notifications left as they are\nhint: `uptime notification show 2` tells the whole story\n"
     );
     installation.command(["incident", "ack", "1", "--by", "anna"]).assert().success();
-    let all = ["notification", "discard", "all", "--channel", "ops"];
+    let all = ["notification", "discard", "all", "--channel", "ops", "--by", "anna"];
     assert_eq!(
         complaint(&installation, all, 2),
         "error: this discards 1 notification of `ops`, which nobody will be told, and nobody is there to be asked\n\
@@ -144,7 +189,8 @@ fn what_is_discarded_is_told_to_nobody() {
         .assert()
         .success()
         .stdout("would be discarded\t1\tbeing delivered\t0\n");
-    let answer = installation.json(["notification", "discard", "all", "--channel", "ops", "--yes"]);
+    let answer =
+        installation.json(["notification", "discard", "all", "--channel", "ops", "--by", "anna", "--yes"]);
     assert_eq!(
         answer,
         json!({ "schema_version": 1, "discarded": 1, "running": 0, "left": [], "missing": [], "dry_run": false })

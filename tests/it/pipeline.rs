@@ -108,6 +108,26 @@ fn a_channel_that_hangs_harms_that_channel_alone() {
 }
 
 #[test]
+fn what_is_critical_when_it_is_told_is_one_message() {
+    let (target, ops, calm) = (HttpTarget::start(), WebhookSink::start(), WebhookSink::start());
+    let installation = Installation::new();
+    let text = file(&target, &[("calm", &calm), ("ops", &ops)]) + "critical_failures = 2\n";
+    // One of them does not hear of what is critical, and needs the other word.
+    installation.apply(&text.replacen("\nallow", "\nevents = [\"down\", \"up\"]\nallow", 1));
+    installation.command(["maintenance", "add", "move", "--all", "--for", "2h"]).assert().success();
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _workers = installation.start(["worker", "all"]);
+    target.answer(Reply::status(500));
+    installation.wait_for("SELECT string_agg(severity, ',') FROM incidents", "critical");
+    assert_eq!(installation.database.value("SELECT count(*) FROM notifications"), "0", "nothing is told yet");
+    installation.command(["maintenance", "remove", "move"]).assert().success();
+    block_on(ops.wait_for(1));
+    target.up();
+    assert_eq!(types(&block_on(ops.wait_for(2))), ["critical", "up"]);
+    assert_eq!(types(&block_on(calm.wait_for(2))), ["down", "up"]);
+}
+
+#[test]
 fn a_delivery_that_fails_is_tried_again_then_kept_and_can_be_retried() {
     let (target, sink) = (HttpTarget::start(), WebhookSink::start());
     sink.answer(Reply::status(500));

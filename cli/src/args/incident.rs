@@ -47,7 +47,7 @@ pub enum IncidentCommand {
         #[command(flatten)]
         by: ByArgs,
     },
-    /// Take care of incidents no more: reminders go on
+    /// Take care of incidents no more: reminders go on, and those who heard who takes care of it hear that
     #[command(override_usage = "uptime incident unack [OPTIONS] <ID>...")]
     Unack {
         #[command(flatten)]

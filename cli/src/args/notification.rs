@@ -1,5 +1,6 @@
 //! `uptime notification …`: who was told what, each try of it, and another try or none.
 
+use super::name;
 use clap::{Subcommand, ValueEnum};
 use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
@@ -35,7 +36,8 @@ pub enum NotificationCommand {
     },
     /// Give failed and muted notifications another chance
     ///
-    /// One that is not wanted (its channel is disabled, its incident is muted) is muted again when it is to be delivered.
+    /// One that is not wanted (its channel is disabled, its incident is muted) is muted again when it is to be delivered. One
+    /// after which a later one of its incident was delivered is dropped: nobody is told "down" of what is up.
     #[command(override_usage = "uptime notification retry [OPTIONS] <ID>...\n       \
                                 uptime notification retry [OPTIONS] all")]
     Retry {
@@ -54,7 +56,7 @@ pub enum NotificationCommand {
     },
     /// Let nobody be told of queued and failed notifications any more
     ///
-    /// What a worker has in hand is left to it. When an incident's opening is discarded, its end is told all the same, and
+    /// What a worker has in hand is left to it; who discarded the rest is kept with it. When an incident's opening is discarded, its end is told all the same, and
     /// says from when to when it was down.
     #[command(override_usage = "uptime notification discard [OPTIONS] <ID>...\n       \
                                 uptime notification discard [OPTIONS] all --channel <NAME>")]
@@ -65,6 +67,9 @@ pub enum NotificationCommand {
         /// With `all`: of this channel
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
+        /// Who does it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        by: Option<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,

@@ -8,7 +8,7 @@ use crate::file;
 use crate::output::{BAD, GOOD, ODD, Printer};
 use crate::settings;
 use serde_json::json;
-use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Source, Wanted};
+use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Ended, Source, Wanted};
 
 pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
@@ -42,7 +42,8 @@ async fn apply(
         if !gone.is_empty() {
             let names: Vec<String> =
                 gone.iter().map(|change| format!("{} {}", change.table, change.name)).collect();
-            confirm(&format!("this removes {} with all history", names.join(", ")), args.yes)?;
+            let what = format!("this removes {}; incidents and what was told stay", names.join(", "));
+            confirm(&what, args.yes)?;
         }
     }
     let applied = database.store.apply(wanted, args.dry_run).await?;
@@ -57,7 +58,14 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
             .iter()
             .map(|change| json!({ "change": word(change.kind), "kind": change.table, "name": change.name, "keys": change.keys }))
             .collect();
-        printer.json(&json!({ "schema_version": 1, "dry_run": dry_run, "changes": changes, "unwanted": applied.unwanted }));
+        let ended: Vec<_> = applied
+            .ended
+            .iter()
+            .map(|ended| json!({ "id": ended.incident, "monitor": ended.monitor, "told": ended.told }))
+            .collect();
+        printer.json(&json!({
+            "schema_version": 1, "dry_run": dry_run, "changes": changes, "unwanted": applied.unwanted, "ended": ended,
+        }));
         return;
     }
     for change in &applied.changes {
@@ -74,6 +82,14 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         printer.note("nothing to change");
     } else if dry_run {
         printer.note("nothing was changed: this was a dry run");
+    }
+    for Ended { incident, monitor, told } in &applied.ended {
+        let told = if told.is_empty() {
+            "nobody will be told".into()
+        } else {
+            format!("will be told: {}", told.join(", "))
+        };
+        printer.note(format!("incident {incident} of {monitor} ends, which is no longer watched; {told}"));
     }
     if !applied.unwanted.is_empty() {
         printer.warning(format!("no longer in the file, and kept: {}", applied.unwanted.join(", ")));

@@ -95,7 +95,7 @@ fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
     };
     vec![
         Cell::number(incident.id.to_string(), Style::new()),
-        Cell::styled(state(incident), if incident.ended_at.is_none() { BAD } else { GOOD }),
+        Cell::styled(state(incident), state_style(incident)),
         Cell::styled(incident.severity.as_str(), severity_style(incident)),
         incident.monitor.as_str().into(),
         printer.time(Some(incident.started_at)).into(),
@@ -106,7 +106,20 @@ fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
 }
 
 fn state(incident: &IncidentSummary) -> &'static str {
-    if incident.ended_at.is_none() { "open" } else { "resolved" }
+    match (incident.ended_at, incident.unwatched) {
+        (None, _) => "open",
+        (Some(_), true) => "unwatched",
+        (Some(_), false) => "resolved",
+    }
+}
+
+fn state_style(incident: &IncidentSummary) -> Style {
+    match state(incident) {
+        "open" => BAD,
+        "resolved" => GOOD,
+        // Whether it is up nobody knows.
+        _ => FAINT,
+    }
 }
 
 fn severity_style(incident: &IncidentSummary) -> Style {

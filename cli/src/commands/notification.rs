@@ -1,7 +1,6 @@
 //! `uptime notification`: who was told what, and another try or none. A file for each kind of question.
 
-mod discard;
-mod retry;
+mod deeds;
 mod show;
 
 use crate::args::{Global, NotificationCommand, notification_name};
@@ -9,6 +8,7 @@ use crate::commands::{open, require};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, grouped, rfc3339};
 use anstyle::Style;
+use deeds::Deed;
 use serde_json::{Value, json};
 use uptime_core::id::NotificationId;
 use uptime_store::Store;
@@ -48,25 +48,25 @@ async fn answer(
                 return Err(only_with_all("`--channel` and `--state` go"));
             }
             require_channel(store, channel.as_deref()).await?;
-            match asked {
-                Asked::Named(names) => retry::named(store, &names, dry_run, printer).await,
-                Asked::All => {
-                    let state = state.map_or("failed", crate::args::RetryState::as_str);
-                    retry::all(store, channel.as_deref(), state, dry_run, printer).await
-                }
-            }
+            let deed = Deed::Retry { state: state.map_or("failed", crate::args::RetryState::as_str) };
+            deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
         }
-        NotificationCommand::Discard { ids, channel, yes, dry_run } => {
+        NotificationCommand::Discard { ids, channel, by, yes, dry_run } => {
             require_channel(store, channel.as_deref()).await?;
-            match (Asked::parse(&ids)?, channel) {
-                (Asked::Named(names), None) => discard::named(store, &names, dry_run, printer).await,
-                (Asked::Named(_), Some(_)) => Err(only_with_all("`--channel` goes")),
-                (Asked::All, Some(channel)) => discard::all(store, &channel, (yes, dry_run), printer).await,
+            let asked = Asked::parse(&ids)?;
+            match (&asked, &channel) {
+                (Asked::Named(_), Some(_)) => return Err(only_with_all("`--channel` goes")),
                 (Asked::All, None) => {
-                    Err(CommandError::new(Exit::Usage, "`all` is not enough to discard notifications")
-                        .hint("name their channel: `uptime notification discard all --channel NAME`"))
+                    let error =
+                        CommandError::new(Exit::Usage, "`all` is not enough to discard notifications");
+                    return Err(
+                        error.hint("name their channel: `uptime notification discard all --channel NAME`")
+                    );
                 }
+                (Asked::Named(_), None) | (Asked::All, Some(_)) => {}
             }
+            let deed = Deed::Discard { by, yes };
+            deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
         }
     }
 }
@@ -199,74 +199,8 @@ fn none_has(missing: &[Name]) -> CommandError {
         .hint("`uptime notification list` shows which there are")
 }
 
-/// What has become of so many, and what has not: each a line for a person or a program, and an answer in JSON.
-struct Answers {
-    /// What is done, in the words of the line.
-    done: &'static str,
-    /// Its name in JSON.
-    key: &'static str,
-    dry_run: bool,
-    changed: u64,
-    /// Those that had nothing to say any more, where that can be.
-    dropped: Option<u64>,
-    left: Vec<(NotificationId, String)>,
-    missing: Vec<Name>,
-}
-
-impl Answers {
-    /// One of those that were named.
-    fn named(&mut self, id: NotificationId, left: Option<String>, printer: &Printer) {
-        if !printer.is_json() {
-            let would = if self.dry_run && left.is_none() { "would be " } else { "" };
-            printer.line(format!("{id}\t{would}{}", left.as_deref().unwrap_or(self.done)));
-        }
-        match left {
-            None => self.changed += 1,
-            Some(why) => self.left.push((id, why)),
-        }
-    }
-
-    /// The whole, in JSON, and what is wrong with it: what was named has to be there, and to be done.
-    fn finish(self, printer: &Printer) -> Result<Exit, CommandError> {
-        if printer.is_json() {
-            let left: Vec<Value> =
-                self.left.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
-            let missing: Vec<Value> = self
-                .missing
-                .iter()
-                .map(|name| match name {
-                    Name::Id(id) => json!(id),
-                    Name::Delivery(id) => json!(id),
-                })
-                .collect();
-            let mut answer = json!({
-                "schema_version": 1, self.key: self.changed, "left": left, "missing": missing, "dry_run": self.dry_run,
-            });
-            if let Some(dropped) = self.dropped {
-                answer["dropped"] = dropped.into();
-            }
-            printer.json(&answer);
-        }
-        if !self.missing.is_empty() {
-            return Err(none_has(&self.missing));
-        }
-        match self.left.first() {
-            None => Ok(Exit::Ok),
-            Some((id, _)) => {
-                let count = i64::try_from(self.left.len()).unwrap_or(i64::MAX);
-                let error = format!(
-                    "{} left as {}",
-                    notifications(count),
-                    if count == 1 { "it is" } else { "they are" }
-                );
-                Err(CommandError::new(Exit::No, error)
-                    .hint(format!("`uptime notification show {id}` tells the whole story")))
-            }
-        }
-    }
-}
-
 /// `1 notification`, `1,204 notifications`.
-fn notifications(count: i64) -> String {
-    format!("{} {}", grouped(count), if count == 1 { "notification" } else { "notifications" })
+fn notifications(count: u64) -> String {
+    let shown = grouped(i64::try_from(count).unwrap_or(i64::MAX));
+    format!("{shown} {}", if count == 1 { "notification" } else { "notifications" })
 }

@@ -81,7 +81,18 @@ pub enum Notice {
     Reminder(u32),
 }
 
-/// What is told now, in order.
+impl Notice {
+    /// Whether it says what `other`, of the same moment, would say: who hears this one needs the other no more.
+    pub fn says(self, other: Self) -> bool {
+        match self {
+            Self::FlappingEnd => !matches!(other, Self::FlappingStart | Self::FlappingEnd),
+            Self::Critical => matches!(other, Self::Opening(_) | Self::Worse),
+            _ => false,
+        }
+    }
+}
+
+/// What is told now, in order. Whom one of them is not for may be told another that [says](Notice::says) less.
 pub fn announce(standing: Standing, facts: &Facts, policy: &Policy) -> (Standing, Vec<Notice>) {
     let mut announcing = Announcing { standing, notices: Vec::new() };
     announcing.ended(facts.ended);

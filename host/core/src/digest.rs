@@ -6,6 +6,7 @@
 
 use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
+use crate::incident::UNWATCHED;
 use crate::review::{Part, utc};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -27,6 +28,7 @@ enum Standing {
     Degraded,
     Flapping,
     Certificate,
+    Unwatched,
     WasDown,
     UpAgain,
     Steady,
@@ -36,6 +38,11 @@ impl Standing {
     fn of(part: &Part) -> Self {
         let ended = part.event.incident.as_ref().is_some_and(|incident| incident.ended_at.is_some());
         match part.event.kind {
+            EventType::Up
+                if part.event.outcome.as_ref().is_some_and(|outcome| outcome.class == UNWATCHED) =>
+            {
+                Self::Unwatched
+            }
             _ if ended && part.is_all_of_it => Self::WasDown,
             EventType::Up => Self::UpAgain,
             EventType::FlappingEnd if part.event.severity == Severity::Info => Self::Steady,
@@ -55,6 +62,7 @@ impl Standing {
             Self::Degraded => "degraded",
             Self::Flapping => "flapping",
             Self::Certificate => "certificate ends soon",
+            Self::Unwatched => "no longer watched",
             Self::WasDown => "was down",
             Self::UpAgain => "up again",
             Self::Steady => "steady again",
@@ -63,7 +71,7 @@ impl Standing {
 
     /// Whether somebody has to look.
     fn opens(self) -> bool {
-        self < Self::WasDown
+        self < Self::Unwatched
     }
 }
 
@@ -283,6 +291,15 @@ mod tests {
         let reminders = vec![part(EventType::Reminder, "a", 1), part(EventType::Reminder, "b", 2)];
         assert_eq!(kind(reminders), Some((EventType::Reminder, Severity::Down)));
         assert_eq!(kind(Vec::new()), None);
+    }
+
+    #[test]
+    fn what_nobody_watches_is_not_up_again() {
+        let mut gone = part(EventType::Up, "shop", 1);
+        gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
+        let digest = compose(id(), vec![gone, part(EventType::Up, "blog", 2)]).expect("a digest");
+        let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
+        assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
     }
 
     #[test]

@@ -58,6 +58,13 @@ event_types! {
     Test = "test",
 }
 
+impl EventType {
+    /// By these a channel hears of an incident. Whom none of them was for is told nothing of what follows: no end, and not
+    /// who takes care of it.
+    pub const HEARD_BY: [Self; 5] =
+        [Self::Down, Self::Degraded, Self::Critical, Self::Reminder, Self::FlappingEnd];
+}
+
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

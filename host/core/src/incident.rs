@@ -5,9 +5,13 @@
 
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
+use crate::review::utc;
 use jiff::Timestamp;
 use std::time::Duration;
 use thiserror::Error;
+
+/// The class in what is told when an incident ends because nobody looks any more.
+pub const UNWATCHED: &str = "unwatched";
 
 /// What somebody does with an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +62,9 @@ pub struct Incident {
     pub monitor: EventMonitor,
     /// What it is about.
     pub cause: EventOutcome,
-    /// The first failure.
+    /// How bad it is.
+    pub severity: Severity,
+    /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
     /// When it ended, if it has.
     pub ended_at: Option<Timestamp>,
@@ -133,7 +139,9 @@ impl Deed {
         match self {
             Self::Acknowledge { .. } => Some(EventType::Acknowledged),
             Self::Resolve => Some(EventType::Up),
-            Self::Unacknowledge | Self::Mute | Self::Unmute | Self::Comment => None,
+            // It is open as before, and nobody has it in hand.
+            Self::Unacknowledge => Some(EventType::Reminder),
+            Self::Mute | Self::Unmute | Self::Comment => None,
         }
     }
 
@@ -141,35 +149,20 @@ impl Deed {
     pub fn event(self, by: By<'_>, incident: &Incident, now: Timestamp, id: DeliveryId) -> Option<Event> {
         let kind = self.event_type()?;
         let ended_at = (kind == EventType::Up).then_some(now);
-        let acknowledged_by = match self {
-            Self::Acknowledge { .. } => Some(by.who.to_owned()),
-            _ => incident.acknowledged(now).map(|mark| mark.by.clone()),
+        let in_charge = incident.acknowledged(now).map(|mark| mark.by.clone());
+        let says = by.note.map(|note| format!("; {} says: {note}", by.who)).unwrap_or_default();
+        let (acknowledged_by, words) = match (self, in_charge) {
+            (Self::Resolve, in_charge) => {
+                let note = by.note.map(|note| format!(": {note}")).unwrap_or_default();
+                (in_charge, format!("; resolved by {}{note}", by.who))
+            }
+            (Self::Unacknowledge, Some(name)) => (None, format!("; {name} takes care of it no more{says}")),
+            (_, _) => (Some(by.who.to_owned()), says),
         };
-        let words = match (kind, by.note) {
-            (EventType::Up, None) => format!("; resolved by {}", by.who),
-            (EventType::Up, Some(note)) => format!("; resolved by {}: {note}", by.who),
-            (_, None) => String::new(),
-            (_, Some(note)) => format!("; {} says: {note}", by.who),
-        };
-        Some(Event {
-            kind,
-            delivery_id: id,
-            at: now,
-            monitor: incident.monitor.clone(),
-            incident: Some(EventIncident {
-                id: incident.id,
-                started_at: incident.started_at,
-                ended_at,
-                duration_s: ended_at.map(|end| end.duration_since(incident.started_at).as_secs()),
-                failures: incident.failures,
-                acknowledged_by,
-            }),
-            outcome: Some(EventOutcome {
-                message: format!("{}{words}", incident.cause.message),
-                ..incident.cause.clone()
-            }),
-            severity: Severity::Info,
-        })
+        let severity = if self == Self::Unacknowledge { incident.severity } else { Severity::Info };
+        let outcome =
+            EventOutcome { message: format!("{}{words}", incident.cause.message), ..incident.cause.clone() };
+        Some(Event { severity, ..incident.event(kind, now, ended_at, acknowledged_by, outcome, id) })
     }
 }
 
@@ -177,6 +170,52 @@ impl Incident {
     /// Who takes care of it at `now`.
     pub fn acknowledged(&self, now: Timestamp) -> Option<&Mark> {
         self.acknowledged.as_ref().filter(|mark| mark.until.is_none_or(|until| until > now))
+    }
+
+    /// What is told of its end when its monitor is watched no more: that nobody looks; or that it was up again, where that
+    /// was seen and held back.
+    pub fn unwatched(&self, now: Timestamp, id: DeliveryId) -> Event {
+        let acknowledged_by = self.acknowledged(now).map(|mark| mark.by.clone());
+        let outcome = if self.ended_at.is_some() {
+            self.cause.clone()
+        } else {
+            let was = if self.severity == Severity::Degraded { "degraded" } else { "down" };
+            let (name, since, cause) = (&self.monitor.name, utc(self.started_at), &self.cause.message);
+            EventOutcome {
+                class: UNWATCHED.into(),
+                expected: None,
+                got: None,
+                message: format!("{name} is no longer watched; it was {was} since {since}: {cause}"),
+            }
+        };
+        self.event(EventType::Up, now, self.ended_at.or(Some(now)), acknowledged_by, outcome, id)
+    }
+
+    fn event(
+        &self,
+        kind: EventType,
+        at: Timestamp,
+        ended_at: Option<Timestamp>,
+        acknowledged_by: Option<String>,
+        outcome: EventOutcome,
+        delivery_id: DeliveryId,
+    ) -> Event {
+        Event {
+            kind,
+            delivery_id,
+            at,
+            monitor: self.monitor.clone(),
+            incident: Some(EventIncident {
+                id: self.id,
+                started_at: self.started_at,
+                ended_at,
+                duration_s: ended_at.map(|end| end.duration_since(self.started_at).as_secs()),
+                failures: self.failures,
+                acknowledged_by,
+            }),
+            outcome: Some(outcome),
+            severity: Severity::Info,
+        }
     }
 }
 
@@ -206,6 +245,7 @@ mod tests {
                 got: Some("503".into()),
                 message: "answered 503".into(),
             },
+            severity: Severity::Down,
             started_at: at(100),
             ended_at: None,
             resolved_by: None,
@@ -253,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_what_nobody_watches_says_so_and_an_end_that_was_seen_says_that() {
+        let tell = |incident: &Incident| {
+            let event = incident.unwatched(at(220), DeliveryId(Uuid::nil()));
+            assert_eq!((event.kind, event.severity), (EventType::Up, Severity::Info));
+            let (told, outcome) = (event.incident.expect("an incident"), event.outcome.expect("an outcome"));
+            (outcome.class, outcome.message, outcome.got, told.ended_at, told.duration_s)
+        };
+        let words = |was: &str| {
+            format!("shop is no longer watched; it was {was} since 1970-01-01 00:01:40 UTC: answered 503")
+        };
+        let expected = |was: &str| ("unwatched".to_owned(), words(was), None, Some(at(220)), Some(120));
+        assert_eq!(tell(&incident()), expected("down"));
+        assert_eq!(tell(&Incident { severity: Severity::Degraded, ..incident() }), expected("degraded"));
+        assert_eq!(
+            tell(&Incident { ended_at: Some(at(190)), ..incident() }),
+            ("status".to_owned(), "answered 503".to_owned(), Some("503".to_owned()), Some(at(190)), Some(90))
+        );
+    }
+
+    #[test]
     fn an_acknowledgement_and_an_end_are_told_and_the_rest_is_not() {
         let taken = Incident { acknowledged: Some(mark("bob", None)), ..incident() };
         let tell = |deed: Deed, incident: &Incident, note| {
@@ -275,7 +335,15 @@ mod tests {
             (cause.message.as_str(), cause.got.as_deref()),
             ("answered 503; resolved by anna", Some("503"))
         );
-        for deed in [Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Comment] {
+        let event = tell(Deed::Unacknowledge, &taken, Some("off to bed")).expect("it is told");
+        assert_eq!((event.kind, event.severity), (EventType::Reminder, Severity::Down));
+        let told = event.incident.expect("an incident");
+        assert_eq!((told.acknowledged_by, told.ended_at), (None, None));
+        assert_eq!(
+            event.outcome.expect("a cause").message,
+            "answered 503; bob takes care of it no more; anna says: off to bed"
+        );
+        for deed in [Deed::Mute, Deed::Unmute, Deed::Comment] {
             assert_eq!(tell(deed, &taken, Some("why")), None);
         }
     }

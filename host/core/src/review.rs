@@ -52,6 +52,10 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
         return Review::Mute("the incident is muted");
     }
     match (event.kind, now.ended_at) {
+        // It may be the first that a channel was to hear, and nothing else will say so to one that wants no end.
+        (EventType::Critical, Some(ended_at)) if !now.recovery_due && !now.opening_told => {
+            end(&mut event, ended_at);
+        }
         (EventType::Reminder | EventType::Critical, Some(_)) => {
             return Review::Mute("the incident ended before this was told");
         }
@@ -167,7 +171,8 @@ mod tests {
         for kind in [EventType::Reminder, EventType::Critical] {
             assert!(is_muted(kind, Circumstances { opening_told: true, ..over }), "{kind}");
         }
-        for kind in [EventType::Down, EventType::Degraded] {
+        assert!(is_muted(EventType::Reminder, over));
+        for kind in [EventType::Down, EventType::Degraded, EventType::Critical] {
             assert!(is_muted(kind, Circumstances { recovery_due: true, ..over }), "{kind}");
             // To a channel that wants no recoveries it is told with its end.
             let Review::Tell(Part { event, is_all_of_it }) = review(event(kind), &over) else {

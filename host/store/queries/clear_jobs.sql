@@ -2,6 +2,6 @@
 WITH gone AS (
   DELETE FROM jobs WHERE id = ANY ($1) RETURNING subject, available_at),
 discarded AS (
-  UPDATE notifications n SET state = 'discarded'
-  FROM gone g WHERE $2 = 'notifications' AND n.id = g.subject AND n.state IN ('queued', 'paused'))
+  UPDATE notifications n SET state = 'discarded', last_error = concat_ws('; ', 'its queue was cleared', n.last_error)
+  FROM gone g WHERE $2 = 'notifications' AND n.id = g.subject AND n.state = 'queued')
 SELECT count(*) FILTER (WHERE available_at <= now()) AS ready, count(*) FILTER (WHERE available_at > now()) AS delayed FROM gone

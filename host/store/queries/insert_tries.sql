@@ -1,4 +1,4 @@
--- Moves notifications on and writes each try down. What is not there any more is not among the ids that come back.
+-- Moves notifications on and writes each try down.
 WITH tried AS (
   SELECT * FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[], $8::text[],
                        $9::smallint[], $10::text[])
@@ -13,4 +13,3 @@ moved AS (
 INSERT INTO delivery_attempts (notification_id, attempt, started_at, duration_ms, outcome, status_code, message)
 SELECT m.id, m.attempts, t.started_at, t.duration_ms, t.outcome, t.status_code, t.message
 FROM moved m JOIN tried t ON t.id = m.id
-RETURNING notification_id

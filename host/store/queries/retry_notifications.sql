@@ -2,11 +2,11 @@
 -- jobs of its incident that wait, so what one of those tells later, or has told, leaves nothing to say: superseded. Those of
 -- one call may be each other's later ones, and keep their order.
 WITH superseded AS (
-  UPDATE notifications n SET state = 'discarded'
+  UPDATE notifications n SET state = 'discarded', last_error = 'a later notice of the same incident takes its place'
   WHERE n.id = ANY ($1)
     AND EXISTS (SELECT FROM notifications later
                 WHERE later.incident_id = n.incident_id AND later.channel_id = n.channel_id AND later.id > n.id
-                  AND later.state IN ('queued', 'paused', 'delivered'))
+                  AND later.state IN ('queued', 'delivered'))
   RETURNING n.id),
 renewed AS (
   UPDATE notifications n SET state = 'queued'
@@ -15,7 +15,7 @@ renewed AS (
 job AS (
   INSERT INTO jobs (queue, subject, lane, order_key, available_at)
   SELECT 'notifications', r.id, r.channel_id,
-         (SELECT i.monitor_id || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id),
+         (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id),
          greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id ORDER BY r.id
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING

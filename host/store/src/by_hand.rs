@@ -37,11 +37,11 @@ pub struct Notification {
     pub message: Option<String>,
     /// The incident, for an event that has one.
     pub incident: Option<IncidentId>,
-    /// `queued`, `paused`, `delivered`, `failed`, `muted` or `discarded`.
+    /// `queued`, `paused` (it waits for a channel that its provider told to wait), `delivered`, `failed`, `muted` or `discarded`.
     pub state: String,
     /// Tries so far.
     pub attempts: u32,
-    /// Why the last one that failed did.
+    /// Why the last one that failed did; of one that nobody is told any more, why.
     pub last_error: Option<String>,
     /// The provider's name for the message.
     pub remote_id: Option<String>,
@@ -224,10 +224,12 @@ impl Store {
 
     /// Gives failed and muted notifications another chance, all in one transaction: failed ones as
     /// [`retry_failed`](Self::retry_failed) does, with their jobs; those that have none left get a new one. At delivery it is
-    /// looked at again whether they are wanted. What became of each, in the order of `ids`.
+    /// looked at again whether they are wanted. What became of each, in the order of `ids`. With `dry_run` everything is done
+    /// and taken back.
     pub async fn retry_notifications(
         &self,
         ids: &[NotificationId],
+        dry_run: bool,
     ) -> Result<Vec<(NotificationId, Again)>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         let found = look_at(&mut transaction, ids).await?;
@@ -253,7 +255,7 @@ impl Store {
         .await?;
         // Of those that somebody else was quicker with, what they are by now.
         let now = look_at(&mut transaction, ids).await?;
-        transaction.commit().await?;
+        end(transaction, dry_run).await?;
         let again = |id: &NotificationId| {
             let found = now.get(&id.0)?;
             let retried = outcomes.get(&found.carrier).copied();
@@ -262,26 +264,25 @@ impl Store {
         Ok(ids.iter().filter_map(again).collect())
     }
 
-    /// Lets nobody be told of queued and failed notifications any more, all in one transaction; their jobs go. What became of
-    /// each, in the order of `ids`.
+    /// Lets nobody be told of queued and failed notifications any more, all in one transaction; their jobs go, and who wanted it
+    /// is kept. What became of each, in the order of `ids`. With `dry_run` everything is done and taken back.
     pub async fn discard_notifications(
         &self,
         ids: &[NotificationId],
+        by: &str,
+        dry_run: bool,
     ) -> Result<Vec<(NotificationId, Discarded)>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         let failed = lock_failed(&mut transaction, &plain(ids)).await?;
         let before = look_at(&mut transaction, ids).await?;
         let locked: HashSet<i64> =
-            lock_states(&mut transaction, &plain(ids), &["queued", "paused", "failed"])
-                .await?
-                .into_iter()
-                .collect();
+            lock_states(&mut transaction, &plain(ids), &["queued", "failed"]).await?.into_iter().collect();
         let running = running(&mut transaction, &before).await?;
         let outcomes: Vec<(NotificationId, Discarded)> = ids
             .iter()
             .filter_map(|id| {
                 let found = before.get(&id.0)?;
-                let is_wanted = matches!(found.state.as_str(), "queued" | "paused" | "failed");
+                let is_wanted = matches!(found.state.as_str(), "queued" | "failed");
                 let outcome = match (is_wanted, locked.contains(&id.0)) {
                     (false, _) => Discarded::Is(found.state.clone()),
                     (true, true) if !running.contains(&found.carrier) => Discarded::Done,
@@ -301,11 +302,16 @@ impl Store {
                     .map(|(_, id)| *id)
                     .collect::<Vec<_>>(),
             )
+            .bind(format!("discarded by {by}"))
             .execute(&mut transaction)
             .await?;
-        transaction.commit().await?;
+        end(transaction, dry_run).await?;
         Ok(outcomes)
     }
+}
+
+async fn end(transaction: Session, dry_run: bool) -> Result<(), StoreError> {
+    if dry_run { transaction.rollback().await } else { transaction.commit().await }
 }
 
 /// A notification as it is found.

@@ -4,6 +4,7 @@
 //! Every row remembers where it came from, so that applying a file never touches what a command line brought in.
 //! Applying the same thing twice changes nothing.
 
+use crate::incidents::unwatched;
 use crate::session::Session;
 use crate::{Store, StoreError, maintenance};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
+use uptime_core::id::IncidentId;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Location, Monitor};
 use uptime_core::schedule::{first_check_after, phase};
@@ -40,7 +42,7 @@ pub enum Absent {
     Keep,
     /// They stay, with their history, and are not active.
     Disable,
-    /// They go, with their history.
+    /// They go. What was told stays, and so do the incidents.
     Remove,
 }
 
@@ -90,6 +92,19 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// Names of this source that are in the database and not wanted, and were kept.
     pub unwanted: Vec<String>,
+    /// Incidents that ended with it: their monitors are not watched any more.
+    pub ended: Vec<Ended>,
+}
+
+/// An incident that ended because nobody looks any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// It.
+    pub incident: IncidentId,
+    /// Of this monitor.
+    pub monitor: String,
+    /// These channels will be told, by name.
+    pub told: Vec<String>,
 }
 
 impl Store {
@@ -271,7 +286,7 @@ async fn apply_monitors(
         .bind(soon)
         .execute(&mut *connection)
         .await?;
-        let moved = set_locations(connection, id, &monitor.locations).await?;
+        let moved = set_locations(connection, id, &monitor.locations, soon).await?;
         if moved || !monitor.enabled {
             drop_waiting_checks(connection, &[id]).await?;
         }
@@ -280,14 +295,19 @@ async fn apply_monitors(
     }
     set_parents(connection, &children).await?;
     let gone = absent(existing, wanted.source);
-    settle_absent(connection, "monitor", gone, wanted.absent, applied).await
+    settle_absent(connection, "monitor", gone, wanted.absent, applied).await?;
+    // Of all that are disabled by now, by whatever: so the property heals itself.
+    applied.ended.extend(unwatched::end(connection, &[]).await?);
+    Ok(())
 }
 
-/// Says from where a monitor is looked at, and whether that is news. What is known from where it was looked at before stays.
+/// Says from where a monitor is looked at, and whether that is news. What is known from where it was looked at before stays. When
+/// it is looked at `anew`, each is waited for as one that was added now.
 async fn set_locations(
     connection: &mut Session,
     monitor: i64,
     locations: &[Location],
+    anew: bool,
 ) -> Result<bool, StoreError> {
     let names: Vec<&str> = locations.iter().map(Location::as_str).collect();
     let changed = sqlx::query(
@@ -299,6 +319,12 @@ async fn set_locations(
     .bind(names)
     .fetch_all(&mut *connection)
     .await?;
+    if anew {
+        sqlx::query("UPDATE monitor_locations SET added_at = now() WHERE monitor_id = $1")
+            .bind(monitor)
+            .execute(&mut *connection)
+            .await?;
+    }
     if changed.is_empty() {
         return Ok(false);
     }
@@ -355,12 +381,23 @@ async fn settle_absent(
     }
     let disabled: HashSet<i64> = match (absent, table) {
         (Absent::Remove, "monitor") => {
-            sqlx::query("DELETE FROM monitors WHERE id = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
+            applied.ended.extend(unwatched::end(connection, &ids).await?);
+            remove(connection, &ids, &[
+                "UPDATE incidents i SET monitor_name = m.name, target = m.target FROM monitors m
+                 WHERE m.id = i.monitor_id AND m.id = ANY ($1)",
+                "DELETE FROM monitors WHERE id = ANY ($1)",
+            ])
+            .await?;
             ids.into_iter().collect()
         }
         (Absent::Remove, _) => {
-            sqlx::query("DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
-            sqlx::query("DELETE FROM channels WHERE id = ANY ($1)").bind(&ids).execute(&mut *connection).await?;
+            remove(connection, &ids, &[
+                "DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
+                "DELETE FROM failed_jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
+                include_str!("../queries/leave_channels.sql"),
+                "DELETE FROM channels WHERE id = ANY ($1)",
+            ])
+            .await?;
             ids.into_iter().collect()
         }
         (_, "monitor") => sqlx::query_scalar(
@@ -387,6 +424,18 @@ async fn settle_absent(
             keys: Vec::new(),
         }),
     );
+    Ok(())
+}
+
+/// Removes the rows with these ids, by these statements.
+async fn remove(
+    connection: &mut Session,
+    ids: &[i64],
+    statements: &[&'static str],
+) -> Result<(), StoreError> {
+    for statement in statements.iter().copied() {
+        sqlx::query(statement).bind(ids).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

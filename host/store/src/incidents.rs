@@ -3,9 +3,10 @@
 //! A deed is one transaction under the lock of the monitor's state, taken before the incident's like everybody does: so no
 //! check judges beside it, and of two people exactly one does it. What it changes, what is kept of it (`incident_events`) and
 //! what is told of it commit together. Whether it makes sense, and what is told, are the domain's to say
-//! ([`uptime_core::incident`]).
+//! ([`uptime_core::incident`]). What becomes of the incidents of monitors that are watched no more is in `unwatched`.
 
 pub mod story;
+pub(crate) mod unwatched;
 
 use crate::notifications::{self, Notice};
 use crate::reading::mark;
@@ -17,14 +18,10 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
-use uptime_core::event::{EventMonitor, EventOutcome, EventType};
+use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
 use uptime_core::incident::{By, Deed, Incident, Refusal};
 use uuid::Uuid;
-
-/// By these events a channel has heard of an incident.
-const HEARD_BY: [EventType; 5] =
-    [EventType::Down, EventType::Degraded, EventType::Critical, EventType::Reminder, EventType::FlappingEnd];
 
 /// What came of a deed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,20 +78,21 @@ impl Store {
 
 /// The incident, its monitor's state locked before it, and the transaction's instant.
 async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incident, Timestamp)>, StoreError> {
-    let state = sqlx::query(
-        "SELECT monitor_id FROM monitor_states WHERE monitor_id = (SELECT monitor_id FROM incidents WHERE id = $1) FOR UPDATE",
+    // There is none of a monitor that was removed.
+    sqlx::query(
+        "SELECT FROM monitor_states WHERE monitor_id = (SELECT monitor_id FROM incidents WHERE id = $1) FOR UPDATE",
     )
     .bind(id.0)
-    .fetch_optional(&mut *connection)
+    .execute(&mut *connection)
     .await?;
-    if state.is_none() {
-        return Ok(None);
-    }
-    let row = sqlx::query(include_str!("../queries/lock_incident.sql"))
-        .bind(id.0)
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| Ok((incident(id, &row)?, row.instant("now")?))).transpose()
+    let row = sqlx::query(concat!(
+        include_str!("../queries/incidents_in_hand.sql"),
+        "WHERE i.id = $1 FOR UPDATE OF i"
+    ))
+    .bind(id.0)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((incident(&row)?, row.instant("now")?))).transpose()
 }
 
 /// Writes what the deed changes in the incident and, for its end, in what the judgement remembers.
@@ -135,37 +133,60 @@ async fn tell(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let Some(kind) = deed.event_type() else { return Ok(Vec::new()) };
+    let event = |id| deed.event(by, incident, now, id);
+    let (notices, told) = notices_of(connection, incident, kind, event).await?;
+    notifications::enqueue_all(connection, &notices).await?;
+    Ok(told)
+}
+
+/// A notice for each channel that has heard of the incident and wants such events, and the names of those that will be told.
+async fn notices_of(
+    connection: &mut Session,
+    incident: &Incident,
+    kind: EventType,
+    event: impl Fn(DeliveryId) -> Option<Event>,
+) -> Result<(Vec<Notice>, Vec<String>), StoreError> {
+    // That nobody takes care of it any more is for those who heard that somebody does, and comes between the reminders that
+    // count from 1.
+    let is_unacknowledged = kind == EventType::Reminder;
+    let (heard, wanted): (&[EventType], _) = if is_unacknowledged {
+        (&[EventType::Acknowledged], EventType::Acknowledged)
+    } else {
+        (&EventType::HEARD_BY, kind)
+    };
     let channels = sqlx::query(include_str!("../queries/channels_that_heard.sql"))
         .bind(incident.id.0)
-        .bind(HEARD_BY.map(EventType::as_str))
-        .bind(kind.as_str())
-        .fetch_all(&mut *connection)
+        .bind(heard.iter().map(|event| event.as_str()).collect::<Vec<_>>())
+        .bind(wanted.as_str())
+        .fetch_all(connection)
         .await?;
     let (mut notices, mut told) = (Vec::new(), Vec::new());
     for channel in channels {
         let name: String = channel.try_get("name")?;
         let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
-        if !filter.wants_event(kind) {
+        if !filter.wants_event(wanted) {
             continue;
         }
         let id = ChannelId(channel.try_get("id")?);
-        let event = deed.event(by, incident, now, DeliveryId(Uuid::now_v7()));
         // An incident may be acknowledged again.
-        let sequence = channel.try_get("sequence")?;
+        let count: i32 = channel.try_get("sequence")?;
+        let sequence = if is_unacknowledged { -count } else { count };
+        let event = event(DeliveryId(Uuid::now_v7()));
         notices.extend(event.map(|event| Notice { channel: id, event, sequence }));
         if incident.muted.is_none() && channel.try_get("enabled")? {
             told.push(name);
         }
     }
-    notifications::enqueue_all(connection, &notices).await?;
     told.sort_unstable();
-    Ok(told)
+    Ok((notices, told))
 }
 
-fn incident(id: IncidentId, row: &PgRow) -> Result<Incident, StoreError> {
+fn incident(row: &PgRow) -> Result<Incident, StoreError> {
     let name: String = row.try_get("name")?;
+    let severity: &str = row.try_get("severity")?;
     Ok(Incident {
-        id,
+        id: IncidentId(row.try_get("id")?),
+        severity: severity.parse().unwrap_or(Severity::Down),
         monitor: EventMonitor {
             kind: row.try_get("kind")?,
             target: row.try_get("target")?,

@@ -178,11 +178,8 @@ impl Store {
         let recorded = written.iter().map(|tried| tried.claim).collect();
         if !written.is_empty() {
             rewrite(&mut transaction, &written).await?;
-            let known = insert_tries(&mut transaction, &written).await?;
-            let (known, gone): (Vec<_>, Vec<_>) =
-                written.into_iter().partition(|tried| known.contains(&tried.notification));
-            forget_jobs(&mut transaction, &gone).await?;
-            channels::note(&mut transaction, &known).await?;
+            insert_tries(&mut transaction, &written).await?;
+            channels::note(&mut transaction, &written).await?;
         }
         transaction.commit().await?;
         Ok(recorded)
@@ -245,11 +242,8 @@ async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(),
     Ok(())
 }
 
-/// Writes each try down and moves its notification on. Gives back the notifications that are still there.
-async fn insert_tries(
-    connection: &mut Session,
-    tries: &[&DeliveryTry],
-) -> Result<HashSet<NotificationId>, StoreError> {
+/// Writes each try down and moves its notification on.
+async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
     let ends = || tries.iter().map(|tried| &tried.end);
     let state = |end: &DeliveryEnd| match end {
         DeliveryEnd::Delivered { .. } => "delivered",
@@ -257,7 +251,7 @@ async fn insert_tries(
         DeliveryEnd::Failed { .. } => "failed",
         DeliveryEnd::Muted { .. } => "muted",
     };
-    let ids: Vec<i64> = sqlx::query_scalar(include_str!("../queries/insert_tries.sql"))
+    sqlx::query(include_str!("../queries/insert_tries.sql"))
         .bind(tries.iter().map(|tried| tried.notification.0).collect::<Vec<_>>())
         .bind(ends().map(state).collect::<Vec<_>>())
         .bind(
@@ -277,23 +271,7 @@ async fn insert_tries(
                 .collect::<Vec<_>>(),
         )
         .bind(tries.iter().map(|tried| tried.message.as_deref()).collect::<Vec<_>>())
-        .fetch_all(connection)
+        .execute(connection)
         .await?;
-    Ok(ids.into_iter().map(NotificationId).collect())
-}
-
-/// The monitor or channel of these was removed while they were sent: there is nothing left to record, nothing to try
-/// again, and nobody to tell.
-async fn forget_jobs(connection: &mut Session, gone: &[&DeliveryTry]) -> Result<(), StoreError> {
-    if gone.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<i64> = gone.iter().map(|tried| tried.claim.id.0).collect();
-    sqlx::query(
-        "WITH waiting AS (DELETE FROM jobs WHERE id = ANY ($1)) DELETE FROM failed_jobs WHERE id = ANY ($1)",
-    )
-    .bind(ids)
-    .execute(connection)
-    .await?;
     Ok(())
 }

@@ -26,15 +26,15 @@ pub const ALIVE_FOR: Duration = Duration::from_secs(30);
 pub struct QueueSize {
     /// The queue.
     pub queue: String,
-    /// Due and not claimed, or claimed under a lease that ran out.
+    /// Due and not claimed, or claimed under a lease that ran out, and its turn.
     pub ready: i64,
-    /// Not due yet.
+    /// Not due yet, or due behind another of its order that is not done.
     pub delayed: i64,
     /// Claimed.
     pub reserved: i64,
     /// In the failed list.
     pub failed: i64,
-    /// How long the oldest ready job has waited.
+    /// How long the oldest ready job has waited, or what is due behind it.
     pub oldest_wait_ms: Option<i64>,
     /// Finished in a second, over the last one to two minutes.
     pub per_second: f64,
@@ -56,15 +56,21 @@ impl Store {
     /// and in the two that there always are.
     pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>, StoreError> {
         let all = queues.is_empty();
+        // Two looks at the same moment.
+        let mut transaction = self.sessions.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut transaction)
+            .await?;
         let rows = sqlx::query(include_str!("../queries/queue_sizes.sql"))
             .bind(if all { standard() } else { queues.to_vec() })
             .bind(all)
             .bind(ALIVE_FOR.as_secs_f64())
-            .fetch_all(&self.sessions)
+            .fetch_all(&mut transaction)
             .await?;
-        rows.iter()
+        let mut sizes = rows
+            .iter()
             .map(|row| {
-                Ok(QueueSize {
+                let size = QueueSize {
                     queue: row.try_get("queue")?,
                     ready: row.try_get("ready")?,
                     delayed: row.try_get("delayed")?,
@@ -74,9 +80,22 @@ impl Store {
                     per_second: row.try_get("per_second")?,
                     workers: row.try_get("workers")?,
                     paused_at: row.optional_instant("paused_at")?,
-                })
+                };
+                Ok((size, row.try_get("in_order")?))
             })
-            .collect()
+            .collect::<Result<Vec<(QueueSize, bool)>, StoreError>>()?;
+        for (size, _) in sizes.iter_mut().filter(|(_, in_order)| *in_order) {
+            let row = sqlx::query("SELECT ready, oldest_wait_ms FROM ready_in_order($1)")
+                .bind(&size.queue)
+                .fetch_one(&mut transaction)
+                .await?;
+            let ready: i64 = row.try_get("ready")?;
+            size.ready += ready;
+            size.delayed -= ready;
+            size.oldest_wait_ms = size.oldest_wait_ms.max(row.try_get("oldest_wait_ms")?);
+        }
+        transaction.commit().await?;
+        Ok(sizes.into_iter().map(|(size, _)| size).collect())
     }
 
     /// The names of the queues that [`queue_sizes`](Self::queue_sizes) has something to say of, without counting.

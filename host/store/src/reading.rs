@@ -91,6 +91,8 @@ pub struct IncidentSummary {
     pub resolved_at: Option<Timestamp>,
     /// Who ended it; `None`: a check, or nobody yet.
     pub resolved_by: Option<String>,
+    /// It ended because its monitor is not watched any more.
+    pub unwatched: bool,
     /// Who takes care of it, or did when it ended. One whose time has run out is none.
     pub acknowledged: Option<Mark>,
     /// Who muted it.
@@ -184,9 +186,10 @@ impl Store {
         rows.iter().map(incident).collect()
     }
 
-    /// The monitors' names.
+    /// The monitors' names, and those of removed ones that had incidents.
     pub async fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT name FROM monitors ORDER BY name").fetch_all(&self.sessions).await?)
+        let names = "SELECT name FROM monitors UNION SELECT monitor_name FROM incidents WHERE monitor_name IS NOT NULL ORDER BY 1";
+        Ok(sqlx::query_scalar(names).fetch_all(&self.sessions).await?)
     }
 }
 
@@ -212,6 +215,7 @@ fn incident(row: &PgRow) -> Result<IncidentSummary, StoreError> {
         ended_at: row.optional_instant("ended_at")?,
         resolved_at: row.optional_instant("resolved_at")?,
         resolved_by: row.try_get("resolved_by")?,
+        unwatched: row.try_get("unwatched")?,
         acknowledged: mark(row, "acknowledged_by", "acknowledged_at", Some("acknowledged_until"))?,
         muted: mark(row, "muted_by", "muted_at", None)?,
     })

@@ -254,7 +254,13 @@ fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, 
             // Who hears that it is steady hears so how it is.
             let is_beside =
                 |notice: &Notice| !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd { .. });
-            let told = notices.iter().filter(|notice| !(is_steady && wants_steady && is_beside(notice)));
+            // And who hears that it is critical hears that it is down.
+            let is_critical = notices.iter().any(|notice| matches!(notice, Notice::Critical(_)));
+            let hears_worse = is_critical && events.contains(&"critical");
+            let is_less = |notice: &Notice| matches!(notice, Notice::Opening(..) | Notice::Worse(_));
+            let told = notices.iter().filter(|notice| {
+                !(is_steady && wants_steady && is_beside(notice)) && !(hears_worse && is_less(notice))
+            });
             let words =
                 told.map(|notice| words(*notice)).filter(|(event, _)| events.contains(&event.as_str()));
             expected.entry((channel.to_owned(), name.clone())).or_default().extend(words);

@@ -1,6 +1,6 @@
 //! `uptime incident show`: an incident's whole story, for a person or a program.
 
-use super::{UNKNOWN_HINT, lasted, severity_style, state};
+use super::{UNKNOWN_HINT, lasted, severity_style, state, state_style};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
 use anstyle::Style;
@@ -158,7 +158,12 @@ const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
 fn told(story: &Story, now: Timestamp) -> Vec<String> {
     let incident = &story.incident;
     let style = severity_style(incident);
-    let end = if incident.ended_at.is_some() { format!(", {GOOD}resolved{GOOD:#}") } else { String::new() };
+    let end = if incident.ended_at.is_some() {
+        let style = state_style(incident);
+        format!(", {style}{}{style:#}", state(incident))
+    } else {
+        String::new()
+    };
     let mut lines =
         vec![format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)];
     let when = |at: Timestamp| format!("{} ({})", ago(at, now), rfc3339(at));

@@ -70,6 +70,9 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
     if notification.members > 0 {
         what.push(("members", notification.members.to_string()));
     }
+    // Of one that failed its tries say it.
+    let reason = notification.last_error.clone().filter(|_| is_given_up(&notification.state));
+    what.extend(reason.map(|reason| ("reason", reason)));
     what.push(("attempts", notification.attempts.to_string()));
     what.push(("made", when(notification.created_at)));
     what.extend(notification.delivered_at.map(|at| ("delivered", when(at))));
@@ -114,6 +117,11 @@ fn facts(notification: &Notification, tries: &[Try]) -> Vec<String> {
     }));
     lines.extend(retry_command(notification).map(|command| format!("retry\t{command}")));
     lines
+}
+
+/// Whether nobody will be told, and nothing went wrong.
+fn is_given_up(state: &str) -> bool {
+    matches!(state, "muted" | "discarded")
 }
 
 fn retry_command(notification: &Notification) -> Option<String> {

@@ -39,10 +39,14 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
     let enabled = table.or("enabled", "A disabled channel is told nothing.", true, &Boolean);
     let events = table.optional(
         "events",
-        "What it wants to hear.",
+        "What it wants to hear. `up` and `acknowledged` are told to whoever heard of the incident, so beside them goes one of \
+         `down`, `degraded`, `critical`, `reminder` and `flapping-end`.",
         "all events",
         &List { of: event(), count: 1..=EventType::ALL.len(), or_one: false },
     );
+    if let Some(events) = &events {
+        refuse_ends_alone(events, table);
+    }
     let severities = table.optional(
         "severities",
         "How bad what it hears of is: good to know, worse than it should be, down, down for long. It hears of an end \
@@ -90,6 +94,21 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
     let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
     let channel = Channel { name, notifier: notifier?, enabled, settings, filter, flow, allow, limits };
     Some(Found { channel, groups })
+}
+
+/// What follows an incident's beginning is told to those alone who heard of that.
+fn refuse_ends_alone(events: &[EventType], table: &mut Table<'_, '_>) {
+    let follows = |event: &&EventType| matches!(event, EventType::Up | EventType::Acknowledged);
+    let Some(word) = events.iter().find(follows) else { return };
+    if !events.iter().any(|event| EventType::HEARD_BY.contains(event)) {
+        let message =
+            format!("`{word}` in `events` is never told: it goes to those who heard of the incident");
+        table.complain(
+            "events",
+            message,
+            &format!("write `events = [\"down\", \"{word}\"]`, or leave `{word}` out"),
+        );
+    }
 }
 
 fn flow(table: &mut Table<'_, '_>) -> Flow {

@@ -2,11 +2,10 @@
 
 use super::judging::trouble;
 use jiff::Timestamp;
-use std::collections::HashSet;
 use uptime_core::announcement::Notice;
 use uptime_core::check::Failure;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
+use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::judgement::State;
 use uptime_store::StoreError;
 use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction, notice};
@@ -41,16 +40,18 @@ pub(super) async fn tell(
     }
     let interested = transaction.channels_of(check.monitor.id).await?;
     let monitor = event_monitor(check);
-    // Who hears that it is steady again hears how it is, and nothing beside it.
-    let severity = open.map_or(Severity::Info, |(_, severity)| severity);
-    let steady: HashSet<ChannelId> = interested
-        .iter()
-        .filter(|channel| channel.filter.wants(EventType::FlappingEnd, severity, &monitor))
-        .map(|channel| channel.id)
-        .filter(|_| notices.contains(&Notice::FlappingEnd))
-        .collect();
-    for notice in notices {
-        let Some(telling) = telling(transaction, check, state, open, notices, *notice) else { continue };
+    let telling = |notice: &Notice| telling(transaction, check, state, open, notices, *notice);
+    let tellings: Vec<(&Notice, Telling)> =
+        notices.iter().filter_map(|notice| Some((notice, telling(notice)?))).collect();
+    let wants = |channel: &InterestedChannel, telling: &Telling| {
+        channel.filter.wants(telling.kind, telling.severity, &monitor)
+    };
+    // Who hears one that says it all hears nothing beside it.
+    let is_said = |channel: &InterestedChannel, notice: &Notice| {
+        interested.iter().any(|other| other.id == channel.id)
+            && tellings.iter().any(|(beside, telling)| beside.says(*notice) && wants(channel, telling))
+    };
+    for (notice, telling) in &tellings {
         let told = match notice {
             // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are
             // by now.
@@ -61,12 +62,9 @@ pub(super) async fn tell(
             _ => interested.clone(),
         };
         for channel in told {
-            let is_wanted = matches!(notice, Notice::End(_))
-                || channel.filter.wants(telling.kind, telling.severity, &monitor);
-            let is_said = !matches!(notice, Notice::FlappingStart | Notice::FlappingEnd)
-                && steady.contains(&channel.id);
-            if is_wanted && !is_said {
-                transaction.notify(notice_for(&channel, &telling, &monitor, transaction.now()));
+            let is_wanted = matches!(notice, Notice::End(_)) || wants(&channel, telling);
+            if is_wanted && !is_said(&channel, notice) {
+                transaction.notify(notice_for(&channel, telling, &monitor, transaction.now()));
             }
         }
     }

@@ -143,7 +143,8 @@ impl Store {
         if !known("opened", &entries) {
             entries.insert(0, event(incident.opened_at, "opened", None));
         }
-        if let Some(at) = incident.resolved_at.filter(|_| !known("resolved", &entries)) {
+        let has_end = known("resolved", &entries) || known("unwatched", &entries);
+        if let Some(at) = incident.resolved_at.filter(|_| !has_end) {
             entries.push(event(at, "resolved", incident.resolved_by.clone()));
         }
         Ok(entries)

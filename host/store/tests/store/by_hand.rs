@@ -45,12 +45,12 @@ fn ids(range: std::ops::RangeInclusive<i64>) -> Vec<NotificationId> {
 }
 
 async fn retry(store: &Store, ids: &[NotificationId]) -> Vec<Again> {
-    let outcomes = store.retry_notifications(ids).await.expect("a retry");
+    let outcomes = store.retry_notifications(ids, false).await.expect("a retry");
     outcomes.into_iter().map(|(_, again)| again).collect()
 }
 
 async fn discard(store: &Store, ids: &[NotificationId]) -> Vec<Discarded> {
-    let outcomes = store.discard_notifications(ids).await.expect("discarded");
+    let outcomes = store.discard_notifications(ids, "anna", false).await.expect("discarded");
     outcomes.into_iter().map(|(_, end)| end).collect()
 }
 
@@ -83,6 +83,13 @@ async fn a_list_is_every_condition_at_once_the_newest_first() {
     assert_eq!(of(NotificationFilter { channel: Some("ops"), state: Some("failed"), ..all }, 9).await, [4]);
     assert_eq!(of(NotificationFilter { incident: Some(IncidentId(2)), ..all }, 9).await, [2]);
     assert_eq!(of(NotificationFilter { event: Some("up"), ..all }, 9).await, [3]);
+    // What waits for a channel that its provider told to wait is shown as that, as long as it lasts.
+    let in_state = |state| NotificationFilter { state: Some(state), ..all };
+    for (until, paused, queued) in [("1 h", vec![3], vec![]), ("-1 s", vec![], vec![3])] {
+        database.query(&format!("UPDATE channels SET paused_until = now() + interval '{until}'"));
+        assert_eq!((of(in_state("paused"), 9).await, of(in_state("queued"), 9).await), (paused, queued));
+    }
+    assert_eq!(database.value("SELECT count(*) FROM notifications WHERE state = 'paused'"), "0");
     let named = [
         Name::Id(NotificationId(2)),
         Name::Delivery(DeliveryId(Uuid::from_u128(4))),
@@ -138,9 +145,17 @@ async fn nobody_is_told_down_of_what_is_told_up() {
          SELECT gen_random_uuid(), channel_id, incident_id, 'up', 0, snapshot, CASE id WHEN 3 THEN 'queued' ELSE 'delivered' END
          FROM notifications WHERE id IN (1, 2, 3)",
     );
+    let expected = [SUPERSEDED, SUPERSEDED, SUPERSEDED, PUT_BACK, PUT_BACK, PUT_BACK];
+    let before = (states(&database), jobs(&database));
+    let planned = store.retry_notifications(&ids(1..=6), true).await.expect("a dry run");
+    assert_eq!(planned.into_iter().map(|(_, again)| again).collect::<Vec<_>>(), expected);
+    assert_eq!((states(&database), jobs(&database)), before, "nothing was changed");
+    assert_eq!(retry(&store, &ids(1..=6)).await, expected);
     assert_eq!(
-        retry(&store, &ids(1..=6)).await,
-        [SUPERSEDED, SUPERSEDED, SUPERSEDED, PUT_BACK, PUT_BACK, PUT_BACK]
+        database.value(
+            "SELECT string_agg(last_error, ', ' ORDER BY id) FROM notifications WHERE state = 'discarded'"
+        ),
+        ["a later notice of the same incident takes its place"; 3].join(", ")
     );
     assert_eq!(jobs(&database), "4 5 6");
     assert_eq!(
@@ -188,6 +203,7 @@ async fn what_waits_or_failed_is_discarded_with_its_job_and_what_runs_is_left() 
     );
     assert_eq!(states(&database), "discarded discarded queued discarded delivered failed queued");
     assert_eq!(jobs(&database), "3 7 | 6");
+    assert_eq!(database.value("SELECT last_error FROM notifications WHERE id = 1"), "discarded by anna");
     assert_eq!(discard(&store, &ids(1..=1)).await, [Discarded::Is("discarded".into())]);
     assert_eq!(retry(&store, &ids(1..=1)).await, [Again::Is("discarded".into())]);
 }
@@ -229,12 +245,12 @@ async fn operators_at_once_do_each_once() {
             let Some(last) = chunk.last() else { return done };
             after = Some(*last);
             if discards {
-                let outcomes = store.discard_notifications(&chunk).await.expect("discarded");
+                let outcomes = store.discard_notifications(&chunk, "anna", false).await.expect("discarded");
                 done.extend(
                     outcomes.into_iter().filter(|(_, end)| *end == Discarded::Done).map(|(id, _)| id.0),
                 );
             } else {
-                let outcomes = store.retry_notifications(&chunk).await.expect("a retry");
+                let outcomes = store.retry_notifications(&chunk, false).await.expect("a retry");
                 done.extend(outcomes.into_iter().filter(|(_, again)| *again == PUT_BACK).map(|(id, _)| id.0));
             }
         }

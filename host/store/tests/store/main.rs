@@ -13,6 +13,7 @@ mod results;
 mod schedule;
 mod schema;
 mod sight;
+mod unwatched;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -54,7 +55,20 @@ async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
 
 /// Monitors `a`, `b`, … with the channels `ops` and `boss`, applied.
 async fn watch(store: &Store, names: &[&str]) {
-    let channels = ["ops", "boss"].map(|name| Channel {
+    let channels = ["ops", "boss"].map(channel);
+    let monitors: Vec<Monitor> = names.iter().map(|name| monitor(name)).collect();
+    let wanted = Wanted {
+        source: Source::File,
+        channels: &channels,
+        monitors: &monitors,
+        maintenance: None,
+        absent: Absent::Keep,
+    };
+    store.apply(wanted, false).await.expect("applied");
+}
+
+fn channel(name: &str) -> Channel {
+    Channel {
         name: name.into(),
         notifier: "webhook".into(),
         enabled: true,
@@ -66,29 +80,22 @@ async fn watch(store: &Store, names: &[&str]) {
         flow: Flow::default(),
         allow: Vec::new(),
         limits: LimitChanges::default(),
-    });
-    let monitors: Vec<Monitor> = names
-        .iter()
-        .map(|name| Monitor {
-            name: (*name).into(),
-            enabled: true,
-            check: target::parse("tcp://127.0.0.1:9").expect("a target"),
-            policy: Policy::default(),
-            channels: vec!["ops".into(), "boss".into()],
-            locations: Vec::new(),
-            parent: None,
-            group: None,
-            tags: BTreeMap::new(),
-        })
-        .collect();
-    let wanted = Wanted {
-        source: Source::File,
-        channels: &channels,
-        monitors: &monitors,
-        maintenance: None,
-        absent: Absent::Keep,
-    };
-    store.apply(wanted, false).await.expect("applied");
+    }
+}
+
+/// For both channels.
+fn monitor(name: &str) -> Monitor {
+    Monitor {
+        name: name.into(),
+        enabled: true,
+        check: target::parse("tcp://127.0.0.1:9").expect("a target"),
+        policy: Policy::default(),
+        channels: vec!["ops".into(), "boss".into()],
+        locations: Vec::new(),
+        parent: None,
+        group: None,
+        tags: BTreeMap::new(),
+    }
 }
 
 /// Schedules everything and claims it, as checks that found their targets down.

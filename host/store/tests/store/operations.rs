@@ -48,6 +48,18 @@ async fn sizes_tell_ready_delayed_reserved_and_failed_apart() {
     assert_eq!((counted.ready, counted.delayed, counted.reserved, counted.failed), (1, 1, 1, 1));
     assert!(counted.oldest_wait_ms.is_some_and(|ms| (60_000..90_000).contains(&ms)), "{counted:?}");
 
+    // What waits behind another of its order is not ready: behind one that is, that runs, or that waits for its backoff.
+    database.query(
+        "INSERT INTO jobs (queue, order_key, available_at, reserved_until) VALUES
+           ('o', 'a', now() - interval '1 min', NULL), ('o', 'a', now() - interval '2 min', NULL), ('o', 'a', now() + interval '1 h', NULL),
+           ('o', 'b', now(), now() + interval '1 min'), ('o', 'b', now(), NULL),
+           ('o', 'c', now() + interval '1 min', NULL), ('o', 'c', now() - interval '9 min', NULL), ('o', 'c', now(), NULL),
+           ('o', NULL, now(), NULL), ('o', NULL, now(), NULL)",
+    );
+    let ordered = size(&store, "o").await;
+    assert_eq!((ordered.ready, ordered.delayed, ordered.reserved, ordered.size()), (3, 6, 1, 10));
+    assert!(ordered.oldest_wait_ms.is_some_and(|ms| (120_000..150_000).contains(&ms)), "{ordered:?}");
+
     // Nobody holds a job whose lease ran out.
     database
         .query("UPDATE jobs SET reserved_until = now() - interval '1 s' WHERE reserved_until IS NOT NULL");

@@ -17,14 +17,14 @@ const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_resu
     (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE queue = 'notifications'),
     (SELECT count(*) FROM jobs WHERE queue = 'monitor-checks'), (SELECT count(*) FROM monitor_states WHERE status = 'down'))";
 
-async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
+pub async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
     let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
     let monitors: Vec<_> = checks.iter().map(|check| check.monitor.id).collect();
     store.begin_results(&claims, &monitors, false).await.expect("a transaction")
 }
 
 /// Records each check as one that opened an incident, told to each channel.
-async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>) {
+pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>) {
     for check in checks {
         let Some(locked) = transaction.state_of(&check) else { continue };
         let cause = check.report.failure.clone().expect("it is down");

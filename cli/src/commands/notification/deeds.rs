@@ -1,0 +1,282 @@
+//! `uptime notification retry` and `discard`: another chance for what failed or was muted, or none for what waits or failed.
+//! Each notification gets it exactly once, however many ask for it; what a worker has in hand is left to it. A dry run does all
+//! of it and takes it back, so it says what would be.
+
+use super::{Asked, find, none_has, notifications};
+use crate::confirm::confirm;
+use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
+use crate::who::who;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tracing::info;
+use uptime_core::id::NotificationId;
+use uptime_store::by_hand::{Again, Discarded, Name, Selection};
+use uptime_store::failed::Retried;
+use uptime_store::{Store, StoreError};
+
+/// What is done to notifications.
+pub enum Deed {
+    /// They are tried again.
+    Retry {
+        /// Of all: those in this state.
+        state: &'static str,
+    },
+    /// Nobody is told of them any more.
+    Discard {
+        /// Who wants it, if that was said.
+        by: Option<String>,
+        /// Whether that needs no question.
+        yes: bool,
+    },
+}
+
+/// What became of one.
+enum Fate {
+    Done,
+    /// It had nothing to say any more, and is done with: no reason for an error, as with `queue retry`.
+    Dropped(&'static str),
+    /// A worker has it in hand.
+    Runs,
+    /// It is in a state that the deed is not for.
+    Is(String),
+}
+
+impl Deed {
+    /// What is done then.
+    fn done(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "put back",
+            Self::Discard { .. } => "discarded",
+        }
+    }
+
+    /// Its name in JSON.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retried",
+            Self::Discard { .. } => "discarded",
+        }
+    }
+
+    fn progress(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "putting back",
+            Self::Discard { .. } => "discarding",
+        }
+    }
+
+    fn states(&self) -> Vec<&'static str> {
+        match self {
+            Self::Retry { state } => vec![state],
+            Self::Discard { .. } => vec!["queued", "failed"],
+        }
+    }
+
+    /// Why one that is in another state is left.
+    fn left(&self, fate: Fate) -> Option<String> {
+        let only = match self {
+            Self::Retry { .. } => "only what failed or was muted can be tried again",
+            Self::Discard { .. } => "only what is queued or failed can be discarded",
+        };
+        match fate {
+            Fate::Done | Fate::Dropped(_) => None,
+            Fate::Runs => Some("left: it is being delivered at this moment".into()),
+            Fate::Is(state) => Some(format!("left: it is {state}, and {only}")),
+        }
+    }
+
+    async fn to(
+        &self,
+        store: &Store,
+        ids: &[NotificationId],
+        by: &str,
+        dry_run: bool,
+    ) -> Result<Vec<(NotificationId, Fate)>, StoreError> {
+        Ok(match self {
+            Self::Retry { .. } => {
+                let again = store.retry_notifications(ids, dry_run).await?;
+                again.into_iter().map(|(id, again)| (id, again.into())).collect()
+            }
+            Self::Discard { .. } => {
+                let ends = store.discard_notifications(ids, by, dry_run).await?;
+                ends.into_iter().map(|(id, end)| (id, end.into())).collect()
+            }
+        })
+    }
+
+    /// Asks before so many are told to nobody. Gives who wants that.
+    fn permit(&self, count: u64, of: &str) -> Result<String, CommandError> {
+        let Self::Discard { by, yes } = self else { return Ok(String::new()) };
+        let by = who(by.clone())?;
+        if count > 0 {
+            confirm(&format!("this discards {}{of}, which nobody will be told", notifications(count)), *yes)?;
+        }
+        Ok(by)
+    }
+}
+
+impl From<Again> for Fate {
+    fn from(again: Again) -> Self {
+        match again {
+            Again::Retried(Retried::PutBack) => Self::Done,
+            Again::Retried(Retried::WaitsAlready) => Self::Dropped("another job for it waits already"),
+            Again::Retried(Retried::Superseded) => Self::Dropped(SUPERSEDED),
+            Again::Is(state) => Self::Is(state),
+        }
+    }
+}
+
+impl From<Discarded> for Fate {
+    fn from(end: Discarded) -> Self {
+        match end {
+            Discarded::Done => Self::Done,
+            Discarded::Runs => Self::Runs,
+            Discarded::Is(state) => Self::Is(state),
+        }
+    }
+}
+
+const SUPERSEDED: &str = "a later notification of its incident was delivered or waits";
+
+/// Does it to those that were named, or to all of a channel, or of all channels.
+pub async fn run(
+    store: &Store,
+    deed: &Deed,
+    (asked, channel): (Asked, Option<&str>),
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    match asked {
+        Asked::Named(names) => named(store, deed, &names, dry_run, printer).await,
+        Asked::All => all(store, deed, channel, dry_run, printer).await,
+    }
+}
+
+/// What was named has to be there, and to be done.
+async fn named(
+    store: &Store,
+    deed: &Deed,
+    names: &[Name],
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let (ids, missing) = find(store, names).await?;
+    let by = match deed {
+        Deed::Discard { .. } if !dry_run && !ids.is_empty() => {
+            let planned = deed.to(store, &ids, "", true).await?;
+            let count = planned.iter().filter(|(_, fate)| matches!(fate, Fate::Done)).count();
+            deed.permit(u64::try_from(count).unwrap_or(u64::MAX), "")?
+        }
+        Deed::Discard { .. } | Deed::Retry { .. } => String::new(),
+    };
+    let would = if dry_run { "would be " } else { "" };
+    let (mut changed, mut dropped, mut left) = (0_u64, 0_u64, Vec::new());
+    for (id, fate) in deed.to(store, &ids, &by, dry_run).await? {
+        let line = match fate {
+            Fate::Done => {
+                changed += 1;
+                if !dry_run {
+                    info!(notification = id.0, "notification {} by hand", deed.done());
+                }
+                format!("{would}{}", deed.done())
+            }
+            Fate::Dropped(why) => {
+                dropped += 1;
+                format!("{would}dropped: {why}")
+            }
+            other => {
+                let why = deed.left(other).unwrap_or_default();
+                left.push((id, why.clone()));
+                why
+            }
+        };
+        if !printer.is_json() {
+            printer.line(format!("{id}\t{line}"));
+        }
+    }
+    if printer.is_json() {
+        let left: Vec<Value> = left.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+        let missing = missing.iter().map(|name| match name {
+            Name::Id(id) => json!(id),
+            Name::Delivery(id) => json!(id),
+        });
+        let missing: Vec<Value> = missing.collect();
+        let mut answer = json!({
+            "schema_version": 1, deed.key(): changed, "left": left, "missing": missing, "dry_run": dry_run,
+        });
+        if matches!(deed, Deed::Retry { .. }) {
+            answer["dropped"] = dropped.into();
+        }
+        printer.json(&answer);
+    }
+    if !missing.is_empty() {
+        return Err(none_has(&missing));
+    }
+    let Some((id, _)) = left.first() else { return Ok(Exit::Ok) };
+    let count = u64::try_from(left.len()).unwrap_or(u64::MAX);
+    let error = format!("{} left as {}", notifications(count), if count == 1 { "it is" } else { "they are" });
+    Err(CommandError::new(Exit::No, error)
+        .hint(format!("`uptime notification show {id}` tells the whole story")))
+}
+
+/// All that the deed is for.
+async fn all(
+    store: &Store,
+    deed: &Deed,
+    channel: Option<&str>,
+    dry_run: bool,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    // What comes after the question is not what was asked about.
+    let as_of = store.instant_before(Duration::ZERO).await?;
+    let states = deed.states();
+    let which = Selection { channel, states: &states, as_of };
+    let total = store.count_notifications(which).await?;
+    let by = if dry_run || total == 0 {
+        String::new()
+    } else {
+        let of = channel.map(|channel| format!(" of `{channel}`")).unwrap_or_default();
+        deed.permit(total, &of)?
+    };
+    let (mut changed, mut dropped, mut running, mut after) = (0_u64, 0_u64, 0_u64, None);
+    let bar = printer.progress(deed.progress(), total);
+    loop {
+        let ids = store.next_notifications(which, after).await?;
+        let Some(last) = ids.last() else { break };
+        after = Some(*last);
+        for (_, fate) in deed.to(store, &ids, &by, dry_run).await? {
+            match fate {
+                Fate::Done => changed += 1,
+                Fate::Dropped(_) => dropped += 1,
+                Fate::Runs => running += 1,
+                // Somebody else was quicker.
+                Fate::Is(_) => {}
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    if !dry_run {
+        info!(channel, changed, dropped, running, "notifications {} by hand", deed.done());
+    }
+    let (key, beside, word, why) = match deed {
+        Deed::Retry { .. } => ("dropped", dropped, "dropped", format!(": {SUPERSEDED}")),
+        Deed::Discard { .. } => ("running", running, "being delivered", String::new()),
+    };
+    let done = format!("{}{}", if dry_run { "would be " } else { "" }, deed.done());
+    if printer.is_json() {
+        printer.json(&json!({
+            "schema_version": 1, deed.key(): changed, key: beside, "left": [], "missing": [], "dry_run": dry_run,
+        }));
+    } else if printer.is_terminal() {
+        let more = match beside {
+            0 => String::new(),
+            count => format!("; {} {word}{why}", notifications(count)),
+        };
+        printer.line(format!("{} {done}{more}", notifications(changed)));
+    } else {
+        printer.line(format!("{done}\t{changed}\t{word}\t{beside}"));
+    }
+    Ok(Exit::Ok)
+}
