@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use std::time::Duration;
 use thiserror::Error;
 
+/// The class of the outcome that a recovery by hand bears: no check has seen the monitor up.
+pub const BY_HAND: &str = "resolved";
+
 /// What somebody does with an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -58,7 +61,9 @@ pub struct Incident {
     pub monitor: EventMonitor,
     /// What it is about.
     pub cause: EventOutcome,
-    /// The first failure.
+    /// How bad it is.
+    pub severity: Severity,
+    /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
     /// When it ended, if it has.
     pub ended_at: Option<Timestamp>,
@@ -145,12 +150,19 @@ impl Deed {
             Self::Acknowledge { .. } => Some(by.who.to_owned()),
             _ => incident.acknowledged(now).map(|mark| mark.by.clone()),
         };
-        let words = match (kind, by.note) {
-            (EventType::Up, None) => format!("; resolved by {}", by.who),
-            (EventType::Up, Some(note)) => format!("; resolved by {}: {note}", by.who),
-            (_, None) => String::new(),
-            (_, Some(note)) => format!("; {} says: {note}", by.who),
+        let (who, cause) = (by.who, &incident.cause.message);
+        // Who ended it comes first: a provider may cut the rest.
+        let message = match (kind, by.note) {
+            (EventType::Up, None) => {
+                format!("resolved by {who}, and no check has seen it up; it was: {cause}")
+            }
+            (EventType::Up, Some(note)) => {
+                format!("resolved by {who}, and no check has seen it up; {who} says: {note}; it was: {cause}")
+            }
+            (_, None) => cause.clone(),
+            (_, Some(note)) => format!("{cause}; {who} says: {note}"),
         };
+        let class = if kind == EventType::Up { BY_HAND } else { &incident.cause.class };
         Some(Event {
             kind,
             delivery_id: id,
@@ -164,11 +176,8 @@ impl Deed {
                 failures: incident.failures,
                 acknowledged_by,
             }),
-            outcome: Some(EventOutcome {
-                message: format!("{}{words}", incident.cause.message),
-                ..incident.cause.clone()
-            }),
-            severity: Severity::Info,
+            outcome: Some(EventOutcome { class: class.to_owned(), message, ..incident.cause.clone() }),
+            severity: if kind == EventType::Up { incident.severity.when_over() } else { incident.severity },
         })
     }
 }
@@ -206,6 +215,7 @@ mod tests {
                 got: Some("503".into()),
                 message: "answered 503".into(),
             },
+            severity: Severity::Down,
             started_at: at(100),
             ended_at: None,
             resolved_by: None,
@@ -260,21 +270,32 @@ mod tests {
             deed.event(by, incident, at(220), DeliveryId(Uuid::nil()))
         };
         let event = tell(ACKNOWLEDGE, &incident(), Some("on it")).expect("it is told");
-        assert_eq!(event.kind, EventType::Acknowledged);
+        assert_eq!((event.kind, event.severity), (EventType::Acknowledged, Severity::Down));
         let told = event.incident.expect("an incident");
         assert_eq!((told.acknowledged_by.as_deref(), told.ended_at), (Some("anna"), None));
         assert_eq!(event.outcome.expect("a cause").message, "answered 503; anna says: on it");
 
         let event = tell(Deed::Resolve, &taken, None).expect("it is told");
-        assert_eq!(event.kind, EventType::Up);
+        assert_eq!((event.kind, event.severity), (EventType::Up, Severity::Info));
         let told = event.incident.expect("an incident");
         assert_eq!(told.acknowledged_by.as_deref(), Some("bob"));
         assert_eq!((told.ended_at, told.duration_s, told.failures), (Some(at(220)), Some(120), 4));
         let cause = event.outcome.expect("a cause");
         assert_eq!(
-            (cause.message.as_str(), cause.got.as_deref()),
-            ("answered 503; resolved by anna", Some("503"))
+            (cause.class.as_str(), cause.message.as_str(), cause.got.as_deref()),
+            (BY_HAND, "resolved by anna, and no check has seen it up; it was: answered 503", Some("503"))
         );
+        let event = tell(Deed::Resolve, &taken, Some("a false alarm")).expect("it is told");
+        assert_eq!(
+            event.outcome.expect("a cause").message,
+            "resolved by anna, and no check has seen it up; anna says: a false alarm; it was: answered 503"
+        );
+
+        let degraded = Incident { severity: Severity::Degraded, ..incident() };
+        for deed in [ACKNOWLEDGE, Deed::Resolve] {
+            let event = tell(deed, &degraded, None).expect("it is told");
+            assert_eq!(event.severity, Severity::Degraded, "a message can say what it was");
+        }
         for deed in [Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Comment] {
             assert_eq!(tell(deed, &taken, Some("why")), None);
         }

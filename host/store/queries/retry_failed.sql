@@ -5,7 +5,7 @@
 WITH chosen AS (
   DELETE FROM failed_jobs WHERE id = ANY ($1) RETURNING *),
 superseded AS (
-  UPDATE notifications n SET state = 'discarded'
+  UPDATE notifications n SET state = 'discarded', last_error = 'a later notice of the same incident takes its place'
   FROM chosen c
   WHERE c.queue = 'notifications' AND n.id = c.subject
     AND EXISTS (SELECT FROM notifications later

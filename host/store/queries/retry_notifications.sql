@@ -2,7 +2,7 @@
 -- jobs of its incident that wait, so what one of those tells later, or has told, leaves nothing to say: superseded. Those of
 -- one call may be each other's later ones, and keep their order.
 WITH superseded AS (
-  UPDATE notifications n SET state = 'discarded'
+  UPDATE notifications n SET state = 'discarded', last_error = 'a later notice of the same incident takes its place'
   WHERE n.id = ANY ($1)
     AND EXISTS (SELECT FROM notifications later
                 WHERE later.incident_id = n.incident_id AND later.channel_id = n.channel_id AND later.id > n.id

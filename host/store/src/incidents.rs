@@ -179,6 +179,7 @@ fn incident(id: IncidentId, row: &PgRow) -> Result<Incident, StoreError> {
             got: row.try_get("got")?,
             message: row.try_get("cause")?,
         },
+        severity: row.severity()?,
         started_at: row.instant("started_at")?,
         ended_at: row.optional_instant("ended_at")?,
         resolved_by: row.try_get("resolved_by")?,
