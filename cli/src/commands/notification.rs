@@ -160,7 +160,7 @@ fn cells(notification: &Notification, printer: &Printer) -> Vec<Cell> {
         Cell::number(incident, Style::new()).spare(),
         Cell::number(notification.attempts.to_string(), Style::new()).spare(),
         printer.time(Some(notification.created_at)).into(),
-        Cell::cut(notification.last_error.clone().unwrap_or_default()),
+        Cell::cause(notification.last_error.clone().unwrap_or_default()),
     ]
 }
 

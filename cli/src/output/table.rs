@@ -253,10 +253,7 @@ mod tests {
         assert_eq!(lines(60)[1], " 7  resolved  shop-in-a-far-aw…      3  the server has said…");
         assert_eq!(
             lines(50),
-            [
-                "ID  STATE     MONITOR         CAUSE",
-                " 7  resolved  shop-in-a-far…  the server has said…"
-            ]
+            ["ID  STATE     MONITOR         CAUSE", " 7  resolved  shop-in-a-far…  the server has said…"]
         );
         for width in 1..120 {
             for line in lines(width) {
