@@ -3,6 +3,10 @@
 //! stdout is data, stderr is everything else. On a terminal tables are aligned and times relative; in a pipe columns
 //! are tab-separated, times RFC 3339, and nothing is cut off.
 
+mod table;
+
+pub use table::{Cell, aligned};
+
 use crate::args::{Color, Format, Global};
 use crate::exit::{CommandError, Exit};
 use anstyle::{AnsiColor, Style};
@@ -13,7 +17,6 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use unicode_width::UnicodeWidthStr;
 
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -35,39 +38,6 @@ pub struct Printer {
 pub struct Entry {
     pub json: Value,
     pub cells: Vec<Cell>,
-}
-
-/// One cell of a table.
-#[derive(Clone, Debug)]
-pub struct Cell {
-    text: String,
-    style: Style,
-    /// On a terminal: aligned to the right.
-    right: bool,
-    /// On a terminal: no longer than its line.
-    cut: bool,
-}
-
-impl Cell {
-    pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style, right: false, cut: false }
-    }
-
-    /// A number: on a terminal, aligned to the right.
-    pub fn number(text: impl Into<String>, style: Style) -> Self {
-        Self { right: true, ..Self::styled(text, style) }
-    }
-
-    /// The last of its row and long: on a terminal, cut to the line.
-    pub fn cut(text: impl Into<String>) -> Self {
-        Self { cut: true, ..Self::styled(text, Style::new()) }
-    }
-}
-
-impl<T: Into<String>> From<T> for Cell {
-    fn from(text: T) -> Self {
-        Self::styled(text, Style::new())
-    }
 }
 
 #[expect(
@@ -184,11 +154,11 @@ impl Printer {
     fn table(&self, headers: &[&str], rows: Vec<Vec<Cell>>) {
         if !self.terminal {
             for row in rows {
-                self.line(row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join("\t"));
+                self.line(row.iter().map(Cell::text).collect::<Vec<_>>().join("\t"));
             }
             return;
         }
-        for line in aligned(headers, rows) {
+        for line in aligned(headers, &rows, line_width()) {
             self.line(line);
         }
     }
@@ -282,59 +252,14 @@ impl Live {
     }
 }
 
-/// A table's lines for a terminal.
-pub fn aligned(headers: &[&str], rows: Vec<Vec<Cell>>) -> Vec<String> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let is_right = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right));
-    let header = headers.iter().enumerate().map(|(column, header)| {
-        let cell = Cell::styled(header.to_uppercase(), FAINT);
-        if is_right(column) { Cell { right: true, ..cell } } else { cell }
-    });
-    let mut all = vec![header.collect::<Vec<_>>()];
-    all.extend(rows);
-    let width = |column: usize| {
-        all.iter()
-            .filter_map(|row| row.get(column))
-            .filter(|cell| !cell.cut)
-            .map(|cell| cell.text.width())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
-    all.iter().map(|row| aligned_line(row, &widths)).collect()
-}
-
-fn aligned_line(row: &[Cell], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (column, cell) in row.iter().enumerate() {
-        let style = cell.style;
-        if cell.cut {
-            let before: usize = widths[..column].iter().map(|width| width + 2).sum();
-            let room = line_width().saturating_sub(before).max(CUT_LEAST);
-            let _ = write!(line, "{style}{}{style:#}", console::truncate_str(&cell.text, room, "…"));
-            continue;
-        }
-        let space = " ".repeat(widths[column].saturating_sub(cell.text.width()));
-        if cell.right {
-            line.push_str(&space);
-        }
-        let _ = write!(line, "{style}{}{style:#}", cell.text);
-        if column + 1 < row.len() {
-            if !cell.right {
-                line.push_str(&space);
-            }
-            line.push_str("  ");
-        }
-    }
-    line
-}
-
 /// `text` after a prefix that takes `before` columns: on as many lines of the terminal as it needs, all of them beside the
 /// first. A word that is longer than a line is left to the terminal.
 pub fn beside(before: usize, text: &str) -> String {
-    let room = line_width().saturating_sub(before).max(CUT_LEAST);
+    wrapped(before, line_width().saturating_sub(before).max(CUT_LEAST), text)
+}
+
+/// `text` after a prefix that takes `before` columns, in lines of at most `room`.
+fn wrapped(before: usize, room: usize, text: &str) -> String {
     let (mut all, mut used) = (String::new(), 0);
     for word in text.split(' ') {
         let width = console::measure_text_width(word);
@@ -351,11 +276,11 @@ pub fn beside(before: usize, text: &str) -> String {
     all
 }
 
-/// Of a cell that is cut to its line, at least so much is shown, even if it wraps.
+/// Beside a prefix at least so much stands on a line, even if it wraps.
 const CUT_LEAST: usize = 20;
 
 /// How wide a line of the terminal is.
-fn line_width() -> usize {
+pub fn line_width() -> usize {
     usize::from(console::Term::stdout().size().1)
 }
 
@@ -440,17 +365,5 @@ mod tests {
     fn digits_are_grouped_by_three() {
         let groups = [0, 7, 999, 1_000, -12_345, 1_204_312].map(grouped);
         assert_eq!(groups, ["0", "7", "999", "1,000", "-12,345", "1,204,312"]);
-    }
-
-    #[test]
-    fn numbers_are_aligned_to_the_right_with_their_headers() {
-        let plain = Style::new();
-        let row = |name: &str, number: &str, last: &str| {
-            vec![Cell::from(name), Cell::number(number, plain), Cell::styled(last, plain)]
-        };
-        let lines =
-            aligned(&["queue", "n", "state"], vec![row("a", "1,000", "ok"), row("longer", "7", "paused")]);
-        let lines: Vec<_> = lines.iter().map(|line| console::strip_ansi_codes(line).into_owned()).collect();
-        assert_eq!(lines, ["QUEUE       N  STATE", "a       1,000  ok", "longer      7  paused"]);
     }
 }

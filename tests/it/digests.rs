@@ -130,5 +130,5 @@ fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_alo
         .wait_for("SELECT count(*) FROM notifications WHERE state NOT IN ('delivered', 'muted')", "0");
     let event = sink.received().pop().expect("the last").json();
     let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
-    assert!(words.starts_with(&format!("{waiting} was down, {SINGLES} up again. Was down: m")), "{words}");
+    assert!(words.starts_with(&format!("{waiting} were down, {SINGLES} up again. Were down: m")), "{words}");
 }

@@ -130,10 +130,9 @@ fn an_incident_that_somebody_ends_is_told_as_up_and_a_fresh_confirmation_opens_a
     let (up, again) = (received[1].json(), received[2].json());
     assert_eq!((&up["incident"]["id"], &again["incident"]["id"]), (&json!(1), &json!(2)));
     assert!(up["incident"]["ended_at"].is_string(), "{up}");
-    assert!(
-        up["outcome"]["message"].as_str().is_some_and(|words| words.ends_with("; resolved by anna")),
-        "{up}"
-    );
+    assert_eq!(up["outcome"]["class"], "resolved", "{up}");
+    let words = up["outcome"]["message"].as_str().unwrap_or_default();
+    assert!(words.starts_with("resolved by anna, and no check has seen it up; it was: "), "{words}");
     assert_eq!(
         complaint(&installation, ["incident", "resolve", "1", "--by", "bob"], 1),
         "error: incident 1 of `shop_front` has ended: anna resolved it\n\
@@ -299,6 +298,35 @@ fn the_story_of_an_incident_is_whole() {
         timeline[8],
         json!({ "at": "2026-01-01T00:01:30.000Z", "kind": "commented", "who": "anna", "note": "it is the disk" })
     );
+}
+
+/// It was "try 0: muted in 0 ms", without a reason.
+#[test]
+fn what_is_not_told_is_no_try_and_says_why() {
+    let (ops, boss) = sinks();
+    let installation = with_an_incident(&ops, &boss);
+    installation.command(["incident", "mute", "1", "--by", "anna"]).assert().success();
+    installation.command(["incident", "resolve", "1", "--by", "anna"]).assert().success();
+    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    assert!(ops.received().is_empty());
+    let story = installation.json(["incident", "show", "1"]);
+    let timeline = story["timeline"].as_array().expect("a timeline");
+    let of = |kind: &str| -> Vec<&Value> { timeline.iter().filter(|entry| entry["kind"] == kind).collect() };
+    assert_eq!(of("try").len(), 3, "{timeline:?}");
+    let not_told = of("not-told");
+    assert!(!not_told.is_empty(), "{timeline:?}");
+    for entry in not_told {
+        assert_eq!(
+            (&entry["event"], &entry["outcome"], &entry["message"]),
+            (&json!("up"), &json!("muted"), &json!("the incident is muted"))
+        );
+    }
+    let output = installation.command(["incident", "show", "1"]).output().expect("it runs").stdout;
+    let text = String::from_utf8(output).expect("text");
+    assert!(text.contains("\tops\tup\tmuted\tthe incident is muted\n"), "{text}");
+    let output = installation.command(["notification", "show", "3"]).output().expect("it runs").stdout;
+    let text = String::from_utf8(output).expect("text");
+    assert!(!text.contains("\ntry\t") && text.contains("\tmuted\tthe incident is muted\n"), "{text}");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn entry(channel: &ChannelRow) -> Entry {
             channel.name.as_str().into(),
             channel.notifier.as_str().into(),
             Cell::styled(state, style),
-            channel.broken_reason.clone().unwrap_or_default().into(),
+            Cell::cause(channel.broken_reason.clone().unwrap_or_default()),
         ],
     }
 }

@@ -3,7 +3,8 @@
 use crate::args::{ConfigCommand, Global, InitArgs};
 use crate::exit::{CommandError, Exit};
 use crate::file;
-use crate::output::{Entry, Printer};
+use crate::output::{Cell, Entry, Printer};
+use anstyle::Style;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -37,19 +38,20 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
                     Err(error) => printer.warning(format!("{error}; its keys are not listed")),
                 }
             }
+            let whole = |text: String| Cell::styled(text, Style::new());
             let entries = config::reference(&descriptions).into_iter().map(|key| Entry {
                 json: json!({
                     "table": key.table, "when": key.when, "key": key.key, "takes": key.takes, "default": key.default, "doc": key.doc,
                 }),
                 cells: vec![
                     match &key.when {
-                        Some(when) => format!("{} ({when})", key.table).into(),
-                        None => key.table.into(),
+                        Some(when) => whole(format!("{} ({when})", key.table)),
+                        None => whole(key.table),
                     },
-                    key.key.into(),
-                    key.takes.into(),
-                    key.default.unwrap_or_default().into(),
-                    key.doc.into(),
+                    whole(key.key),
+                    whole(key.takes),
+                    whole(key.default.unwrap_or_default()),
+                    Cell::wrapped(key.doc),
                 ],
             });
             printer.list("keys", &["table", "key", "takes", "default", "meaning"], entries.collect());

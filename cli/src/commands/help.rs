@@ -3,7 +3,8 @@
 use crate::args::Args;
 use crate::env;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Entry, Printer};
+use crate::output::{Cell, Entry, Printer};
+use anstyle::Style;
 use clap::CommandFactory;
 use serde_json::json;
 
@@ -12,14 +13,14 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
         ["exit-codes"] => {
             let entries = Exit::ALL.iter().map(|(exit, meaning)| Entry {
                 json: json!({ "code": *exit as u8, "meaning": meaning }),
-                cells: vec![(*exit as u8).to_string().into(), (*meaning).into()],
+                cells: vec![(*exit as u8).to_string().into(), Cell::wrapped(*meaning)],
             });
             printer.list("exit_codes", &["code", "meaning"], entries.collect());
         }
         ["env"] => {
             let entries = env::ALL.iter().map(|(name, meaning)| Entry {
                 json: json!({ "name": name, "meaning": meaning }),
-                cells: vec![(*name).into(), (*meaning).into()],
+                cells: vec![Cell::styled(*name, Style::new()), Cell::wrapped(*meaning)],
             });
             printer.list("variables", &["variable", "meaning"], entries.collect());
         }

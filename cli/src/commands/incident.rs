@@ -99,9 +99,9 @@ fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
         Cell::styled(incident.severity.as_str(), severity_style(incident)),
         incident.monitor.as_str().into(),
         printer.time(Some(incident.started_at)).into(),
-        lasted(incident).into(),
+        Cell::from(lasted(incident)).spare(),
         care.into(),
-        Cell::cut(incident.cause.as_str()),
+        Cell::cause(incident.cause.as_str()),
     ]
 }
 

@@ -32,7 +32,7 @@ async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
     if windows.is_empty() && !printer.is_json() {
         printer.note("no maintenance: `uptime maintenance add NAME --monitor NAME --for 1h` begins one");
     }
-    let entries = windows.iter().map(|row| entry(row, now)).collect();
+    let entries = windows.iter().map(|row| entry(row, now, printer)).collect();
     printer.list("maintenance", &["state", "name", "for", "when", "until", "next"], entries);
     Ok(Exit::Ok)
 }
@@ -42,7 +42,7 @@ fn coming(at: Option<Timestamp>) -> Option<Timestamp> {
     at.filter(|at| *at < Timestamp::MAX)
 }
 
-fn entry(row: &MaintenanceRow, now: Timestamp) -> Entry {
+fn entry(row: &MaintenanceRow, now: Timestamp, printer: &Printer) -> Entry {
     let MaintenanceRow { name, window, source } = row;
     let (until, next) = (window.covers(now), window.next_begin(now));
     let (state, style) = match (until, next) {
@@ -52,9 +52,11 @@ fn entry(row: &MaintenanceRow, now: Timestamp) -> Entry {
     };
     let instant = |at: Option<Timestamp>| coming(at).map(rfc3339);
     let when = match &window.when {
-        When::Once { from, until } => format!("{} – {}", rfc3339(*from), rfc3339(*until)),
+        When::Once { from, until } => format!("{} – {}", printer.time(Some(*from)), ends(*until, printer)),
         When::Hours(hours) => hours.to_string(),
     };
+    // In a pipe what there is not is empty.
+    let shown = |at: Option<Timestamp>| coming(at).map(|at| printer.time(Some(at))).unwrap_or_default();
     Entry {
         json: json!({
             "name": name,
@@ -72,10 +74,18 @@ fn entry(row: &MaintenanceRow, now: Timestamp) -> Entry {
             name.as_str().into(),
             concerned(window).into(),
             when.into(),
-            instant(until).unwrap_or_default().into(),
-            instant(next).unwrap_or_default().into(),
+            shown(until).into(),
+            shown(next).into(),
         ],
     }
+}
+
+/// When a window ends. One without an end has the last instant that there is, which is no time to show a person.
+fn ends(until: Timestamp, printer: &Printer) -> String {
+    if printer.is_terminal() && until == Timestamp::MAX {
+        return "it is removed".into();
+    }
+    printer.time(Some(until))
 }
 
 /// What a window is for.

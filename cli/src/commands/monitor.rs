@@ -4,6 +4,7 @@ use crate::args::{Global, MonitorCommand};
 use crate::commands::open;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
+use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_store::maintenance::MaintenanceRow;
@@ -66,8 +67,8 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
             monitor.target.as_str().into(),
             printer.time(monitor.since).into(),
             printer.time(monitor.last_check_at).into(),
-            monitor.last_latency.map(ms).unwrap_or_default().into(),
-            Cell::styled(why(monitor), FAINT),
+            Cell::number(monitor.last_latency.map(ms).unwrap_or_default(), Style::new()).spare(),
+            Cell::cause(why(monitor)).in_style(FAINT),
         ],
     }
 }

@@ -12,7 +12,7 @@ use deeds::Deed;
 use serde_json::{Value, json};
 use uptime_core::id::NotificationId;
 use uptime_store::Store;
-use uptime_store::by_hand::{Name, Notification, NotificationFilter};
+use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
 pub async fn run(
     global: &Global,
@@ -157,10 +157,10 @@ fn cells(notification: &Notification, printer: &Printer) -> Vec<Cell> {
         notification.channel.as_str().into(),
         notification.event.as_str().into(),
         notification.monitor.clone().unwrap_or_default().into(),
-        Cell::number(incident, Style::new()),
-        Cell::number(notification.attempts.to_string(), Style::new()),
+        Cell::number(incident, Style::new()).spare(),
+        Cell::number(notification.attempts.to_string(), Style::new()).spare(),
         printer.time(Some(notification.created_at)).into(),
-        Cell::cut(notification.last_error.clone().unwrap_or_default()),
+        Cell::cause(notification.last_error.clone().unwrap_or_default()),
     ]
 }
 
@@ -185,6 +185,23 @@ async fn find(store: &Store, names: &[Name]) -> Result<(Vec<NotificationId>, Vec
         }
     }
     Ok((found, missing))
+}
+
+/// What came of a try, in words: `delivered in 12 ms, status 200`, `failed after 5 ms, status 500`.
+pub fn came_of(tried: &Try) -> String {
+    let status = tried.status.map(|status| format!(", status {status}")).unwrap_or_default();
+    let came = match tried.outcome.as_str() {
+        "delivered" => "delivered in",
+        "permanent" => "failed for good after",
+        "config" => "failed for the channel's settings after",
+        _ => "failed after",
+    };
+    format!("{came} {} ms{status}", ms(tried))
+}
+
+/// How long a try took, in milliseconds.
+pub fn ms(tried: &Try) -> u64 {
+    u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn none_has(missing: &[Name]) -> CommandError {

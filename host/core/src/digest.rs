@@ -1,14 +1,15 @@
 //! One message about many monitors: what it says, so that nobody reads twenty at once.
 //!
-//! Made of the notices that wait for it, each as it stands when the digest leaves. A monitor's incident is named once, by
-//! the last that there is to say of it, the worst first. Plugins know nothing of digests: it is an event like any other,
-//! whose monitor is "23 monitors".
+//! Made of the notices that wait for it, each as it stands when the digest leaves. A monitor is counted and named once, by how
+//! it is in the end, the worst first; incidents that it had before that one stand behind its name. A certificate that ends is
+//! another matter, and is counted for itself. Plugins know nothing of digests: it is an event like any other, whose monitor
+//! is "23 monitors", and whose `got` says how many are what where they are not all alike.
 
 use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
-use crate::id::{DeliveryId, IncidentId};
-use crate::incident::UNWATCHED;
+use crate::id::DeliveryId;
+use crate::incident::{BY_HAND, UNWATCHED};
 use crate::review::{Part, utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 /// The length of the message that names the monitors.
@@ -28,77 +29,107 @@ enum Standing {
     Degraded,
     Flapping,
     Certificate,
+    InHand,
+    ByHand,
     Unwatched,
     WasDown,
+    WasDegraded,
     UpAgain,
+    NoLongerDegraded,
     Steady,
 }
 
 impl Standing {
-    fn of(part: &Part) -> Self {
-        let ended = part.event.incident.as_ref().is_some_and(|incident| incident.ended_at.is_some());
-        match part.event.kind {
-            EventType::Up
-                if part.event.outcome.as_ref().is_some_and(|outcome| outcome.class == UNWATCHED) =>
-            {
-                Self::Unwatched
-            }
-            _ if ended && part.is_all_of_it => Self::WasDown,
+    fn of(event: &Event, is_all_of_it: bool) -> Self {
+        let ended = event.incident.as_ref().is_some_and(|incident| incident.ended_at.is_some());
+        let is_degraded = event.severity == Severity::Degraded;
+        let is_end_of = |class| event.outcome.as_ref().is_some_and(|outcome| outcome.class == class);
+        match event.kind {
+            EventType::Up if is_end_of(BY_HAND) => Self::ByHand,
+            EventType::Up if is_end_of(UNWATCHED) => Self::Unwatched,
+            _ if ended && is_all_of_it && is_degraded => Self::WasDegraded,
+            _ if ended && is_all_of_it => Self::WasDown,
+            EventType::Up if is_degraded => Self::NoLongerDegraded,
             EventType::Up => Self::UpAgain,
-            EventType::FlappingEnd if part.event.severity == Severity::Info => Self::Steady,
+            EventType::FlappingEnd if event.severity == Severity::Info => Self::Steady,
             EventType::Critical => Self::Critical,
-            EventType::Degraded => Self::Degraded,
             EventType::FlappingStart => Self::Flapping,
             EventType::Certificate => Self::Certificate,
-            _ if part.event.severity == Severity::Degraded => Self::Degraded,
+            EventType::Acknowledged => Self::InHand,
+            _ if is_degraded => Self::Degraded,
             _ => Self::Down,
         }
     }
 
-    fn words(self) -> &'static str {
+    fn words(self, many: bool) -> &'static str {
         match self {
             Self::Critical => "critical",
             Self::Down => "down",
             Self::Degraded => "degraded",
             Self::Flapping => "flapping",
+            Self::Certificate if many => "certificates end soon",
             Self::Certificate => "certificate ends soon",
+            Self::InHand => "taken care of",
+            Self::ByHand => "resolved by hand",
             Self::Unwatched => "no longer watched",
+            Self::WasDown if many => "were down",
             Self::WasDown => "was down",
+            Self::WasDegraded if many => "were degraded",
+            Self::WasDegraded => "was degraded",
             Self::UpAgain => "up again",
+            Self::NoLongerDegraded => "no longer degraded",
             Self::Steady => "steady again",
         }
     }
 
     /// Whether somebody has to look.
     fn opens(self) -> bool {
-        self < Self::Unwatched
+        self < Self::ByHand
     }
+
+    /// Whether the event's kind says the same of all of them.
+    fn is_kind(self) -> bool {
+        !matches!(
+            self,
+            Self::InHand | Self::ByHand | Self::WasDown | Self::WasDegraded | Self::NoLongerDegraded
+        )
+    }
+}
+
+/// What there is to say of one monitor.
+struct Item {
+    event: Event,
+    standing: Standing,
+    /// The last of each incident that it had before, in the order in which they were told.
+    before: Vec<Event>,
 }
 
 /// The digest of these notices, in the order in which they were decided; `None` without any. One alone stays what it is.
 pub fn compose(delivery_id: DeliveryId, parts: Vec<Part>) -> Option<Event> {
     let last = parts.iter().map(|part| part.event.at).max()?;
-    let mut parts = latest(parts);
-    if parts.len() == 1 {
-        return parts.pop().map(|part| Event { delivery_id, ..part.event });
+    let mut items = by_monitor(parts);
+    if items.len() == 1 {
+        return items.pop().map(|item| alone(item, delivery_id));
     }
-    let standings: Vec<Standing> = parts.iter().map(Standing::of).collect();
-    let first_kind = parts[0].event.kind;
-    let is_common = parts.iter().all(|part| part.event.kind == first_kind);
-    let opens = standings.iter().any(|standing| standing.opens());
-    let kind = match (is_common, opens) {
-        (true, _) => first_kind,
-        (false, true) => EventType::Down,
-        (false, false) => EventType::Up,
-    };
-    let worst = parts.iter().map(|part| part.event.severity).max();
-    let severity = worst.filter(|_| kind != EventType::Up).unwrap_or(Severity::Info);
-    let names: HashSet<&str> = parts.iter().map(|part| part.event.monitor.name.as_str()).collect();
+    let worst = items.iter().min_by_key(|item| (item.standing, item.event.kind))?;
+    let (standing, mut kind, mut severity) = (worst.standing, worst.event.kind, worst.event.severity);
+    if !standing.opens() {
+        (kind, severity) = (EventType::Up, Severity::Info);
+    }
+    let are_alike = items.iter().all(|item| item.standing == standing);
+    if are_alike && standing == Standing::Steady {
+        kind = EventType::FlappingEnd;
+    }
+    let names: HashSet<&str> = items.iter().map(|item| item.event.monitor.name.as_str()).collect();
     let name = match names.len() {
-        1 => parts[0].event.monitor.name.clone(),
+        1 => items[0].event.monitor.name.clone(),
         count => format!("{count} monitors"),
     };
-    let message = words(&parts, &standings);
+    let got = match (are_alike, standing.is_kind()) {
+        (true, true) if names.len() > 1 => None,
+        (true, _) => Some(format!("all {}", standing.words(true))),
+        (false, _) => Some(counts(&items)),
+    };
     Some(Event {
         kind,
         delivery_id,
@@ -107,55 +138,95 @@ pub fn compose(delivery_id: DeliveryId, parts: Vec<Part>) -> Option<Event> {
             name,
             kind: KIND.into(),
             target: String::new(),
-            group: common_group(&parts),
-            tags: common_tags(&parts),
+            group: common_group(&items),
+            tags: common_tags(&items),
         },
         incident: None,
-        outcome: Some(EventOutcome { class: KIND.into(), expected: None, got: None, message }),
+        outcome: Some(EventOutcome { class: KIND.into(), expected: None, got, message: words(&items) }),
         severity,
     })
 }
 
-/// The last of each incident, and what belongs to none.
-fn latest(parts: Vec<Part>) -> Vec<Part> {
-    let mut places: BTreeMap<IncidentId, usize> = BTreeMap::new();
-    let mut kept: Vec<Part> = Vec::new();
-    for part in parts {
-        match part.event.incident.as_ref().map(|incident| incident.id) {
-            Some(incident) => {
-                if let Some(place) = places.get(&incident) {
-                    kept[*place] = part;
-                } else {
-                    places.insert(incident, kept.len());
-                    kept.push(part);
-                }
+/// What there is to say of each monitor in the end, and of each certificate.
+fn by_monitor(parts: Vec<Part>) -> Vec<Item> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut items: Vec<Item> = Vec::new();
+    for Part { event, is_all_of_it } in parts {
+        let standing = Standing::of(&event, is_all_of_it);
+        let place = (standing != Standing::Certificate)
+            .then(|| *places.entry(event.monitor.name.clone()).or_insert(items.len()))
+            .filter(|place| *place < items.len());
+        match place.and_then(|place| items.get_mut(place)) {
+            None => items.push(Item { event, standing, before: Vec::new() }),
+            Some(item) => {
+                let earlier = std::mem::replace(&mut item.event, event);
+                item.standing = standing;
+                item.before.push(earlier);
             }
-            None => kept.push(part),
         }
     }
-    kept
+    for item in &mut items {
+        only_ended(item);
+    }
+    items
+}
+
+/// Of what was said before leaves the last of each other incident.
+fn only_ended(item: &mut Item) {
+    let id = |event: &Event| event.incident.as_ref().map(|incident| incident.id);
+    let mut known: HashSet<_> = id(&item.event).into_iter().collect();
+    let mut kept: Vec<Event> = std::mem::take(&mut item.before)
+        .into_iter()
+        .rev()
+        .filter(|event| id(event).is_some_and(|id| known.insert(id)))
+        .collect();
+    kept.reverse();
+    item.before = kept;
+}
+
+/// One alone: what it is, and what was before it.
+fn alone(item: Item, delivery_id: DeliveryId) -> Event {
+    let before = before(&item);
+    let mut event = Event { delivery_id, ..item.event };
+    if let (Some(before), Some(outcome)) = (before, &mut event.outcome) {
+        let lead = if outcome.message.is_empty() { "" } else { "; " };
+        outcome.message = format!("{}{lead}{before}", outcome.message);
+    }
+    event
+}
+
+/// How many are what.
+fn counts(items: &[Item]) -> String {
+    let counts: Vec<String> = by_standing(items)
+        .iter()
+        .map(|(standing, items)| format!("{} {}", items.len(), standing.words(items.len() > 1)))
+        .collect();
+    counts.join(", ")
+}
+
+fn by_standing(items: &[Item]) -> BTreeMap<Standing, Vec<&Item>> {
+    let mut all: BTreeMap<Standing, Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        all.entry(item.standing).or_default().push(item);
+    }
+    all
 }
 
 /// How many of each, then as many names as there is room for. The counts come first: a provider may cut the rest.
-fn words(parts: &[Part], standings: &[Standing]) -> String {
-    let mut by_standing: BTreeMap<Standing, Vec<&Part>> = BTreeMap::new();
-    for (part, standing) in parts.iter().zip(standings) {
-        by_standing.entry(*standing).or_default().push(part);
-    }
-    let counts: Vec<String> =
-        by_standing.iter().map(|(standing, parts)| format!("{} {}", parts.len(), standing.words())).collect();
-    let mut text = format!("{}. ", counts.join(", "));
-    let room = WORDS_MOST - format!("; and {} more: {MORE}", parts.len()).chars().count();
+fn words(items: &[Item]) -> String {
+    let mut text = format!("{}. ", counts(items));
+    let room = WORDS_MOST - format!("; and {} more: {MORE}", items.len()).chars().count();
     let mut length = text.chars().count();
     let mut named = 0;
-    'all: for (standing, parts) in &by_standing {
-        for (nth, part) in parts.iter().enumerate() {
+    'all: for (standing, items) in by_standing(items) {
+        let words = standing.words(items.len() > 1);
+        for (nth, item) in items.iter().enumerate() {
             let lead = match (nth, named) {
-                (0, 0) => capital(&format!("{}: ", standing.words())),
-                (0, _) => format!("; {}: ", standing.words()),
+                (0, 0) => capital(&format!("{words}: ")),
+                (0, _) => format!("; {words}: "),
                 _ => ", ".to_owned(),
             };
-            let piece = lead + &named_in(part, *standing);
+            let piece = lead + &named_in(item);
             let longer = length + piece.chars().count();
             if longer > room {
                 break 'all;
@@ -165,25 +236,40 @@ fn words(parts: &[Part], standings: &[Standing]) -> String {
             named += 1;
         }
     }
-    if named < parts.len() {
+    if named < items.len() {
         let lead = if named == 0 { "" } else { "; and " };
-        let _ = write!(text, "{lead}{} more: {MORE}", parts.len() - named);
+        let _ = write!(text, "{lead}{} more: {MORE}", items.len() - named);
     }
     text
 }
 
-fn named_in(part: &Part, standing: Standing) -> String {
-    let name = cut(&part.event.monitor.name, 60);
-    match (standing, &part.event.incident, &part.event.outcome) {
-        (Standing::WasDown, Some(incident), _) => {
+fn named_in(item: &Item) -> String {
+    let name = cut(&item.event.monitor.name, 60);
+    let why = match (item.standing, &item.event.incident, &item.event.outcome) {
+        (Standing::WasDown | Standing::WasDegraded, Some(incident), _) => {
             let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
-            format!("{name} (from {}{until})", utc(incident.started_at))
+            Some(format!("from {}{until}", utc(incident.started_at)))
         }
-        (standing, _, Some(outcome)) if standing.opens() && !outcome.message.is_empty() => {
-            format!("{name} ({})", cut(&outcome.message, 80))
-        }
-        _ => name,
+        (Standing::InHand, Some(incident), _) => incident.acknowledged_by.as_deref().map(|by| cut(by, 60)),
+        (Standing::ByHand, _, Some(outcome)) => Some(cut(&outcome.message, 160)),
+        (standing, _, Some(outcome)) if standing.opens() => Some(cut(&outcome.message, 80)),
+        _ => None,
+    };
+    let said: Vec<String> = why.filter(|why| !why.is_empty()).into_iter().chain(before(item)).collect();
+    if said.is_empty() { name } else { format!("{name} ({})", said.join("; ")) }
+}
+
+/// What the monitor had before it became what it is.
+fn before(item: &Item) -> Option<String> {
+    let incidents = || item.before.iter().filter_map(|event| Some((event, event.incident.as_ref()?)));
+    let (event, first) = incidents().next()?;
+    let began = utc(first.started_at);
+    if item.before.len() > 1 {
+        return Some(format!("before that {} incidents since {began}", item.before.len()));
     }
+    let was = if event.severity == Severity::Degraded { "degraded" } else { "down" };
+    let until = first.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
+    Some(format!("before that {was} from {began}{until}"))
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -199,14 +285,14 @@ fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn common_group(parts: &[Part]) -> Option<String> {
-    let group = parts.first()?.event.monitor.group.clone()?;
-    parts.iter().all(|part| part.event.monitor.group.as_ref() == Some(&group)).then_some(group)
+fn common_group(items: &[Item]) -> Option<String> {
+    let group = items.first()?.event.monitor.group.clone()?;
+    items.iter().all(|item| item.event.monitor.group.as_ref() == Some(&group)).then_some(group)
 }
 
-fn common_tags(parts: &[Part]) -> BTreeMap<String, String> {
-    let mut tags = parts.first().map(|part| part.event.monitor.tags.clone()).unwrap_or_default();
-    tags.retain(|key, value| parts.iter().all(|part| part.event.monitor.tags.get(key) == Some(value)));
+fn common_tags(items: &[Item]) -> BTreeMap<String, String> {
+    let mut tags = items.first().map(|item| item.event.monitor.tags.clone()).unwrap_or_default();
+    tags.retain(|key, value| items.iter().all(|item| item.event.monitor.tags.get(key) == Some(value)));
     tags
 }
 
@@ -214,6 +300,7 @@ fn common_tags(parts: &[Part]) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::event::EventIncident;
+    use crate::id::IncidentId;
     use jiff::Timestamp;
 
     fn at(second: i64) -> Timestamp {
@@ -256,6 +343,106 @@ mod tests {
         Part { event, is_all_of_it: false }
     }
 
+    fn with_severity(mut part: Part, severity: Severity) -> Part {
+        part.event.severity = severity;
+        part
+    }
+
+    fn got(event: &Event) -> Option<&str> {
+        event.outcome.as_ref()?.got.as_deref()
+    }
+
+    /// Two monitors, `shop` with these notices and `mail`, which is down: what is said of `shop`.
+    fn of_shop(mut parts: Vec<Part>) -> String {
+        parts.push(part(EventType::Down, "mail", 99));
+        let digest = compose(id(), parts).expect("a digest");
+        assert_eq!(digest.monitor.name, "2 monitors");
+        assert!(message(&digest).starts_with(&format!("{}. ", got(&digest).unwrap_or("2 down"))));
+        message(&digest).to_owned()
+    }
+
+    const WHEN: &str = "from 2023-11-14 22:13:20 UTC to 2023-11-14 22:14:20 UTC";
+
+    #[test]
+    fn a_monitor_counts_once_by_how_it_is_in_the_end_whatever_it_was_before() {
+        let shop = |kind, incident| part(kind, "shop", incident);
+        assert_eq!(
+            of_shop(vec![shop(EventType::Up, 1), shop(EventType::Down, 2)]),
+            format!("2 down. Down: shop (503; before that down {WHEN}), mail (503)")
+        );
+        assert_eq!(
+            of_shop(vec![shop(EventType::Down, 1), shop(EventType::Up, 1)]),
+            "1 down, 1 up again. Down: mail (503); up again: shop"
+        );
+        let three = vec![shop(EventType::Up, 1), shop(EventType::Up, 2), shop(EventType::Critical, 3)];
+        assert_eq!(
+            of_shop(three),
+            "1 critical, 1 down. Critical: shop (503; before that 2 incidents since 2023-11-14 22:13:20 UTC); \
+             down: mail (503)"
+        );
+        let steady = with_severity(shop(EventType::FlappingEnd, 2), Severity::Info);
+        assert_eq!(
+            of_shop(vec![shop(EventType::FlappingStart, 2), steady]),
+            "1 down, 1 steady again. Down: mail (503); steady again: shop"
+        );
+        // Another matter than whether it is up.
+        let mut certificate = shop(EventType::Certificate, 0);
+        certificate.event.incident = None;
+        assert_eq!(
+            of_shop(vec![certificate, shop(EventType::Down, 1)]),
+            "2 down, 1 certificate ends soon. Down: shop (503), mail (503); certificate ends soon: shop (503)"
+        );
+    }
+
+    #[test]
+    fn what_was_degraded_was_not_down_and_what_a_person_ended_was_not_seen_up() {
+        let ended = || with_severity(part(EventType::Up, "shop", 1), Severity::Degraded);
+        assert_eq!(
+            of_shop(vec![ended()]),
+            "1 down, 1 no longer degraded. Down: mail (503); no longer degraded: shop"
+        );
+        let whole = Part { is_all_of_it: true, ..ended() };
+        assert_eq!(
+            of_shop(vec![whole]),
+            format!("1 down, 1 was degraded. Down: mail (503); was degraded: shop ({WHEN})")
+        );
+        let mut by_hand = part(EventType::Up, "shop", 1);
+        by_hand.event.outcome = by_hand.event.outcome.map(|outcome| EventOutcome {
+            class: BY_HAND.into(),
+            message: "resolved by ada".into(),
+            ..outcome
+        });
+        assert_eq!(
+            of_shop(vec![by_hand]),
+            "1 down, 1 resolved by hand. Down: mail (503); resolved by hand: shop (resolved by ada)"
+        );
+        let mut in_hand = part(EventType::Acknowledged, "shop", 1);
+        in_hand.event.incident.as_mut().expect("an incident").acknowledged_by = Some("ada".into());
+        assert_eq!(
+            of_shop(vec![in_hand]),
+            "1 down, 1 taken care of. Down: mail (503); taken care of: shop (ada)"
+        );
+    }
+
+    #[test]
+    fn how_many_are_what_is_said_where_the_kind_does_not_say_it() {
+        let digest = |parts: Vec<Part>| {
+            let digest = compose(id(), parts).expect("a digest");
+            (digest.kind, got(&digest).map(str::to_owned))
+        };
+        let two = |kind| vec![part(kind, "shop", 1), part(kind, "mail", 2)];
+        assert_eq!(digest(two(EventType::Down)), (EventType::Down, None));
+        assert_eq!(digest(two(EventType::Up)), (EventType::Up, None));
+        let whole = |part: Part| Part { is_all_of_it: true, ..part };
+        assert_eq!(
+            digest(two(EventType::Up).into_iter().map(whole).collect()),
+            (EventType::Up, Some("all were down".into()))
+        );
+        let steady = |part| with_severity(part, Severity::Info);
+        let steady: Vec<Part> = two(EventType::FlappingEnd).into_iter().map(steady).collect();
+        assert_eq!(digest(steady), (EventType::FlappingEnd, None));
+    }
+
     fn message(event: &Event) -> &str {
         &event.outcome.as_ref().expect("an outcome").message
     }
@@ -271,7 +458,7 @@ mod tests {
             whole,
         ];
         let digest = compose(id(), parts).expect("a digest");
-        assert_eq!((digest.kind, digest.delivery_id, digest.at), (EventType::Down, id(), at(4)));
+        assert_eq!((digest.kind, digest.delivery_id, digest.at), (EventType::Critical, id(), at(4)));
         assert_eq!((digest.monitor.name.as_str(), digest.monitor.kind.as_str()), ("4 monitors", KIND));
         assert_eq!(digest.monitor.group.as_deref(), Some("web"));
         assert_eq!(digest.monitor.tags, BTreeMap::from([("team".into(), "a".into())]));
@@ -286,8 +473,11 @@ mod tests {
     fn a_common_kind_stays_and_recoveries_alone_are_good_news() {
         let kind = |parts: Vec<Part>| compose(id(), parts).map(|event| (event.kind, event.severity));
         let (up, down) = (|n| part(EventType::Up, "a", n), |n| part(EventType::Down, "b", n));
-        assert_eq!(kind(vec![up(1), up(2)]), Some((EventType::Up, Severity::Info)));
+        let other = part(EventType::Up, "c", 2);
+        assert_eq!(kind(vec![up(1), other]), Some((EventType::Up, Severity::Info)));
         assert_eq!(kind(vec![up(1), down(2)]), Some((EventType::Down, Severity::Down)));
+        let degraded = with_severity(part(EventType::Degraded, "c", 3), Severity::Degraded);
+        assert_eq!(kind(vec![up(1), degraded]), Some((EventType::Degraded, Severity::Degraded)));
         let reminders = vec![part(EventType::Reminder, "a", 1), part(EventType::Reminder, "b", 2)];
         assert_eq!(kind(reminders), Some((EventType::Reminder, Severity::Down)));
         assert_eq!(kind(Vec::new()), None);
@@ -307,6 +497,10 @@ mod tests {
         let only = compose(id(), vec![part(EventType::Down, "shop", 1)]).expect("a digest");
         assert_eq!((only.monitor.name.as_str(), only.monitor.kind.as_str()), ("shop", "http"));
         assert_eq!((only.delivery_id, message(&only)), (id(), "503"));
+        let two = vec![part(EventType::Up, "shop", 1), part(EventType::Down, "shop", 2)];
+        let one = compose(id(), two).expect("a digest");
+        assert_eq!((one.kind, one.monitor.name.as_str()), (EventType::Down, "shop"));
+        assert_eq!(message(&one), format!("503; before that down {WHEN}"));
     }
 
     #[test]

@@ -106,6 +106,13 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// What the end of an incident of this severity bears: good news, but for one that was never worse than degraded. It
+    /// stays told apart, or its end would read as if the monitor had been down.
+    #[must_use]
+    pub fn when_over(self) -> Self {
+        if self == Self::Degraded { self } else { Self::Info }
+    }
 }
 
 /// One thing to tell.
@@ -124,7 +131,7 @@ pub struct Event {
     pub incident: Option<EventIncident>,
     /// What the deciding check found.
     pub outcome: Option<EventOutcome>,
-    /// How bad it is.
+    /// How bad it is. Of `up`: [`Severity::when_over`].
     pub severity: Severity,
 }
 

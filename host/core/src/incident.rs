@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// The class in what is told when an incident ends because nobody looks any more.
 pub const UNWATCHED: &str = "unwatched";
+/// The class of the outcome that a recovery by hand bears: no check has seen the monitor up.
+pub const BY_HAND: &str = "resolved";
 
 /// What somebody does with an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,19 +152,21 @@ impl Deed {
         let kind = self.event_type()?;
         let ended_at = (kind == EventType::Up).then_some(now);
         let in_charge = incident.acknowledged(now).map(|mark| mark.by.clone());
-        let says = by.note.map(|note| format!("; {} says: {note}", by.who)).unwrap_or_default();
-        let (acknowledged_by, words) = match (self, in_charge) {
+        let (who, cause) = (by.who, &incident.cause.message);
+        let says = by.note.map(|note| format!("; {who} says: {note}")).unwrap_or_default();
+        // Who ended it comes first: a provider may cut the rest.
+        let (acknowledged_by, message) = match (self, in_charge) {
             (Self::Resolve, in_charge) => {
-                let note = by.note.map(|note| format!(": {note}")).unwrap_or_default();
-                (in_charge, format!("; resolved by {}{note}", by.who))
+                (in_charge, format!("resolved by {who}, and no check has seen it up{says}; it was: {cause}"))
             }
-            (Self::Unacknowledge, Some(name)) => (None, format!("; {name} takes care of it no more{says}")),
-            (_, _) => (Some(by.who.to_owned()), says),
+            (Self::Unacknowledge, Some(name)) => {
+                (None, format!("{cause}; {name} takes care of it no more{says}"))
+            }
+            (_, _) => (Some(who.to_owned()), format!("{cause}{says}")),
         };
-        let severity = if self == Self::Unacknowledge { incident.severity } else { Severity::Info };
-        let outcome =
-            EventOutcome { message: format!("{}{words}", incident.cause.message), ..incident.cause.clone() };
-        Some(Event { severity, ..incident.event(kind, now, ended_at, acknowledged_by, outcome, id) })
+        let class = if kind == EventType::Up { BY_HAND } else { &incident.cause.class };
+        let outcome = EventOutcome { class: class.to_owned(), message, ..incident.cause.clone() };
+        Some(incident.event(kind, now, ended_at, acknowledged_by, outcome, id))
     }
 }
 
@@ -214,7 +218,7 @@ impl Incident {
                 acknowledged_by,
             }),
             outcome: Some(outcome),
-            severity: Severity::Info,
+            severity: if kind == EventType::Up { self.severity.when_over() } else { self.severity },
         }
     }
 }
@@ -320,20 +324,20 @@ mod tests {
             deed.event(by, incident, at(220), DeliveryId(Uuid::nil()))
         };
         let event = tell(ACKNOWLEDGE, &incident(), Some("on it")).expect("it is told");
-        assert_eq!(event.kind, EventType::Acknowledged);
+        assert_eq!((event.kind, event.severity), (EventType::Acknowledged, Severity::Down));
         let told = event.incident.expect("an incident");
         assert_eq!((told.acknowledged_by.as_deref(), told.ended_at), (Some("anna"), None));
         assert_eq!(event.outcome.expect("a cause").message, "answered 503; anna says: on it");
 
         let event = tell(Deed::Resolve, &taken, None).expect("it is told");
-        assert_eq!(event.kind, EventType::Up);
+        assert_eq!((event.kind, event.severity), (EventType::Up, Severity::Info));
         let told = event.incident.expect("an incident");
         assert_eq!(told.acknowledged_by.as_deref(), Some("bob"));
         assert_eq!((told.ended_at, told.duration_s, told.failures), (Some(at(220)), Some(120), 4));
         let cause = event.outcome.expect("a cause");
         assert_eq!(
-            (cause.message.as_str(), cause.got.as_deref()),
-            ("answered 503; resolved by anna", Some("503"))
+            (cause.class.as_str(), cause.message.as_str(), cause.got.as_deref()),
+            (BY_HAND, "resolved by anna, and no check has seen it up; it was: answered 503", Some("503"))
         );
         let event = tell(Deed::Unacknowledge, &taken, Some("off to bed")).expect("it is told");
         assert_eq!((event.kind, event.severity), (EventType::Reminder, Severity::Down));
@@ -343,6 +347,17 @@ mod tests {
             event.outcome.expect("a cause").message,
             "answered 503; bob takes care of it no more; anna says: off to bed"
         );
+        let event = tell(Deed::Resolve, &taken, Some("a false alarm")).expect("it is told");
+        assert_eq!(
+            event.outcome.expect("a cause").message,
+            "resolved by anna, and no check has seen it up; anna says: a false alarm; it was: answered 503"
+        );
+
+        let degraded = Incident { severity: Severity::Degraded, ..incident() };
+        for deed in [ACKNOWLEDGE, Deed::Resolve] {
+            let event = tell(deed, &degraded, None).expect("it is told");
+            assert_eq!(event.severity, Severity::Degraded, "a message can say what it was");
+        }
         for deed in [Deed::Mute, Deed::Unmute, Deed::Comment] {
             assert_eq!(tell(deed, &taken, Some("why")), None);
         }

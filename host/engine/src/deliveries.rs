@@ -280,11 +280,16 @@ impl Deliveries {
         };
         let End::Done(done) = &finished.end else { return None };
         Some(match done {
-            Told::Muted { due, reason } => (due, tried(due, "muted", DeliveryEnd::Muted { reason })),
+            Told::Muted { due, reason } => {
+                let muted = tried(due, "muted", DeliveryEnd::Muted { reason });
+                (due, DeliveryTry { message: Some((*reason).to_owned()), ..muted })
+            }
             Told::TooEarly { due, until } => {
                 let for_so_long = until.duration_since(due.now).try_into().unwrap_or_default();
                 let reason = format!("the channel's hours begin at {until}");
-                (due, tried(due, "waits", DeliveryEnd::Waits { for_so_long, reason }))
+                let message = Some(reason.clone());
+                let waits = tried(due, "waits", DeliveryEnd::Waits { for_so_long, reason });
+                (due, DeliveryTry { message, ..waits })
             }
             Told::Tried { due, message, result } => {
                 let (outcome, end) = match result {

@@ -54,17 +54,23 @@ pub(crate) fn ensure(
 ) -> Result<PathBuf, PostgresError> {
     let mut starting: Option<Starting> = None;
     let mut absent_since = None;
-    let mut recovering = false;
+    let (mut recovering, mut waiting) = (false, false);
     cut_log(layout);
     loop {
         let pid_file = PidFile::read(&layout.cluster())?;
         match look(layout, pid_file.as_ref())? {
             Seen::Ready(socket_dir) => return Ok(socket_dir),
-            Seen::NotYet if !recovering && starting.as_ref().is_none_or(Starting::is_slow) => {
-                on_progress(Progress::Recovering);
-                recovering = true;
+            Seen::NotYet(words) if !recovering && starting.as_ref().is_none_or(Starting::is_slow) => {
+                let log_from = starting.as_ref().map_or(0, |starting| starting.log_from);
+                recovering = tells_of_recovery(&words, &tail(&layout.log(), log_from));
+                if recovering {
+                    on_progress(Progress::Recovering);
+                } else if starting.is_none() && !waiting {
+                    on_progress(Progress::Starting);
+                }
+                (waiting, absent_since) = (true, None);
             }
-            Seen::NotYet | Seen::Silent => absent_since = None,
+            Seen::NotYet(_) | Seen::Silent => absent_since = None,
             Seen::Absent => {}
         }
         let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(&layout.cluster()));
@@ -115,8 +121,8 @@ pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> R
 enum Seen {
     /// A server that lets us in, through the socket in this directory.
     Ready(PathBuf),
-    /// A server that starts, recovers or stops.
-    NotYet,
+    /// A server that starts, recovers or stops, in its words.
+    NotYet(String),
     /// Somebody listens and does not speak, as on a machine that has too much to do.
     Silent,
     /// Nobody listens.
@@ -139,7 +145,7 @@ fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresErr
             _ => Ok(Seen::Silent),
         },
         Err(PostgresError::Refused { code, message }) => match code.as_str() {
-            "57P03" => Ok(Seen::NotYet),
+            "57P03" => Ok(Seen::NotYet(message)),
             // Its connections are used up: it runs.
             "53300" => Ok(Seen::Ready(socket_dir.to_owned())),
             "3D000" => {
@@ -150,6 +156,17 @@ fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresErr
         },
         Err(error) => Err(error),
     }
+}
+
+/// Whether the server itself says that it puts a crash right: by its refusal, or by its log since it began or was ready. A
+/// start that is merely slow is none. (The words are English: the cluster's locale is `C`.)
+fn tells_of_recovery<'a>(refusal: &str, log: &'a str) -> bool {
+    let after = |log: &'a str, words: &str| log.rsplit_once(words).map_or(log, |(_, since)| since);
+    let now = after(after(log, "starting PostgreSQL"), "ready to accept connections");
+    let says = |words: &str| now.contains(words);
+    refusal.contains("recovery mode")
+        || says("automatic recovery in progress")
+        || says("database system was interrupted")
 }
 
 fn create_database(socket_dir: &Path) -> Result<(), PostgresError> {
@@ -341,5 +358,24 @@ mod tests {
     #[test]
     fn arguments_are_safe_in_a_shell() {
         assert_eq!(shell_quote("a'b $(c)"), r"'a'\''b $(c)'");
+    }
+
+    /// Each start that took longer than a second was said to be a recovery.
+    #[test]
+    fn a_slow_start_is_a_recovery_only_where_the_server_says_so() {
+        let starting = "LOG:  starting PostgreSQL 15.8\nLOG:  listening on Unix socket\n";
+        let refusal = "the database system is starting up";
+        let clean = format!("{starting}LOG:  database system was shut down at 2026-01-01 00:00:00 UTC\n");
+        let crashed = format!(
+            "{starting}LOG:  database system was interrupted; last known up at 2026-01-01 00:00:00 UTC\n\
+             LOG:  database system was not properly shut down; automatic recovery in progress\n"
+        );
+        assert!(!tells_of_recovery(refusal, ""));
+        assert!(!tells_of_recovery(refusal, &clean));
+        assert!(tells_of_recovery(refusal, &crashed));
+        assert!(tells_of_recovery("the database system is in recovery mode", &clean));
+        let earlier = format!("{crashed}LOG:  database system is ready to accept connections\n");
+        assert!(!tells_of_recovery("the database system is shutting down", &earlier));
+        assert!(!tells_of_recovery(refusal, &format!("{earlier}{clean}")), "what an earlier start said");
     }
 }

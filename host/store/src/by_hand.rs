@@ -55,7 +55,7 @@ pub struct Notification {
     pub delivered_at: Option<Timestamp>,
 }
 
-/// One try of a delivery.
+/// One try of a delivery, or why none was made when its turn had come ([`Try::was_made`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Try {
     /// The how-manyeth, over all retries by hand.
@@ -64,12 +64,19 @@ pub struct Try {
     pub started_at: Timestamp,
     /// How long it took.
     pub took: Duration,
-    /// `delivered`, `muted`, or the error's class.
+    /// `delivered`, the error's class, or, where none was made, `muted` or `waits`.
     pub outcome: String,
     /// HTTP's status, if there was one.
     pub status: Option<u16>,
     /// The provider's words, or ours.
     pub message: Option<String>,
+}
+
+impl Try {
+    /// Whether a message was sent; else it was not wanted (any more, or yet).
+    pub fn was_made(&self) -> bool {
+        !matches!(self.outcome.as_str(), "muted" | "waits")
+    }
 }
 
 /// Which notifications. Each condition that is there must hold; none: all.

@@ -183,10 +183,9 @@ async fn notices_of(
 
 fn incident(row: &PgRow) -> Result<Incident, StoreError> {
     let name: String = row.try_get("name")?;
-    let severity: &str = row.try_get("severity")?;
     Ok(Incident {
         id: IncidentId(row.try_get("id")?),
-        severity: severity.parse().unwrap_or(Severity::Down),
+        severity: row.severity()?,
         monitor: EventMonitor {
             kind: row.try_get("kind")?,
             target: row.try_get("target")?,

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
+use uptime_core::event::Severity;
 
 /// Reads columns that sqlx has no type for.
 pub(crate) trait Columns {
@@ -17,6 +18,8 @@ pub(crate) trait Columns {
         row: impl Fn() -> String,
     ) -> Result<T, StoreError>;
     fn count(&self, column: &'static str) -> Result<u32, StoreError>;
+    /// The column `severity` of an incident.
+    fn severity(&self) -> Result<Severity, StoreError>;
 }
 
 impl Columns for PgRow {
@@ -43,6 +46,15 @@ impl Columns for PgRow {
 
     fn count(&self, column: &'static str) -> Result<u32, StoreError> {
         Ok(u32::try_from(self.try_get::<i32, _>(column)?).unwrap_or(0))
+    }
+
+    fn severity(&self) -> Result<Severity, StoreError> {
+        let word: &str = self.try_get("severity")?;
+        word.parse().map_err(|()| StoreError::Row {
+            column: "severity",
+            row: "an incident".into(),
+            reason: format!("`{word}` is no severity"),
+        })
     }
 }
 

@@ -116,10 +116,11 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         fact("Target", Value::Address(line(&event.monitor.target, ADDRESS_MAX)));
     }
     if let Some(incident) = &event.incident {
-        let since = match event.kind {
-            EventType::Degraded | EventType::FlappingStart => "Since",
-            _ if incident.ended_at_ms.is_some() => "Down from",
-            _ => "Down since",
+        let since = match (incident.ended_at_ms, how(event)) {
+            (Some(_), _) => "From",
+            (None, Some(DOWN)) if event.kind != EventType::FlappingStart => "Down since",
+            (None, Some(DEGRADED)) if event.kind != EventType::FlappingStart => "Degraded since",
+            _ => "Since",
         };
         fact(since, Value::Instant(incident.started_at_ms));
         if let Some(ended_at_ms) = incident.ended_at_ms {
@@ -155,7 +156,7 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         fact("Told late", Value::Text(format!("this happened {} ago", duration(late_ms / 1_000))));
     }
     Message {
-        symbol: symbol(event.kind),
+        symbol: symbol(event),
         headline: headline(event),
         cause: cause(event),
         facts,
@@ -165,23 +166,42 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
 
 fn headline(event: &Event) -> String {
     let name = line(&event.monitor.name, 150);
+    let is_digest = is_digest(event);
+    if let Some(counts) = counts(event) {
+        return format!("{name}: {counts}");
+    }
+    let (is, has) = if is_digest { ("are", "have") } else { ("is", "has") };
     let lasted = event.incident.as_ref().map(|incident| {
         let until_ms = incident.ended_at_ms.unwrap_or(event.at_ms);
         duration(incident.duration_s.unwrap_or(until_ms.saturating_sub(incident.started_at_ms) / 1_000))
     });
     let with = |word: &str| lasted.as_ref().map(|lasted| format!(" {word} {lasted}")).unwrap_or_default();
+    let how = how(event);
+    let word = how.unwrap_or(if event.kind == EventType::Degraded { DEGRADED } else { DOWN });
     match event.kind {
-        EventType::Down => format!("{name} is DOWN"),
-        EventType::Up => format!("{name} is UP again{}", with("after")),
-        EventType::Degraded => format!("{name} is DEGRADED"),
-        EventType::Critical => format!("CRITICAL: {name} has been DOWN{}", with("for")),
-        EventType::Reminder => format!("{name} is still DOWN{}", with("after")),
-        EventType::FlappingStart => format!("{name} is FLAPPING between up and down"),
-        EventType::FlappingEnd => format!("{name} is steady again"),
+        EventType::Down | EventType::Degraded if is_over(event) => {
+            format!("{name} was {word}{}", with("for"))
+        }
+        EventType::Down | EventType::Degraded => format!("{name} {is} {word}"),
+        EventType::Up if unseen_end(event).is_some() => {
+            format!("{name}: {}{}, NOT seen up", unseen_end(event).unwrap_or_default(), with("after"))
+        }
+        EventType::Up if how == Some(DEGRADED) => {
+            format!("{name} {is} no longer {DEGRADED}{}", with("after"))
+        }
+        EventType::Up => format!("{name} {is} UP again{}", with("after")),
+        EventType::Critical => format!("CRITICAL: {name} {has} been {word}{}", with("for")),
+        EventType::Reminder => format!("{name} {is} still {word}{}", with("after")),
+        EventType::FlappingStart => format!("{name} {is} FLAPPING between up and down"),
+        EventType::FlappingEnd => {
+            format!("{name} {is} {}, and no longer flapping", how.unwrap_or("UP"))
+        }
+        EventType::Certificate if is_digest => format!("{name}: their certificates end soon"),
         EventType::Certificate => format!("{name}: the certificate ends soon"),
         EventType::Acknowledged => {
             let who = in_charge(event).unwrap_or_else(|| "somebody".into());
-            format!("{name}: {who} takes care of it")
+            let how = how.map(|how| format!(" {is} {how}")).unwrap_or_default();
+            format!("{name}{how}: {who} takes care of it")
         }
         EventType::Blind => "The monitor is BLIND: its own network is away".into(),
         EventType::Seeing => format!("The monitor SEES again{}", with("after")),
@@ -189,6 +209,43 @@ fn headline(event: &Event) -> String {
         EventType::ChannelBroken => format!("Channel {name} is BROKEN: its messages don't arrive"),
         EventType::Test => "Test: messages of uptime arrive here".into(),
     }
+}
+
+/// How bad it is; for the end of an incident, how bad that was, where the event tells. `None`: not bad.
+fn how(event: &Event) -> Option<&'static str> {
+    match event.severity {
+        Severity::Info => None,
+        Severity::Degraded => Some(DEGRADED),
+        Severity::Down | Severity::Critical => Some(DOWN),
+    }
+}
+
+const DEGRADED: &str = "DEGRADED";
+const DOWN: &str = "DOWN";
+
+/// Whether what began is over already: an opening that is told too late to be news.
+fn is_over(event: &Event) -> bool {
+    event.incident.as_ref().is_some_and(|incident| incident.ended_at_ms.is_some())
+}
+
+/// How an incident ended that no check has seen end.
+fn unseen_end(event: &Event) -> Option<&'static str> {
+    match event.outcome.as_ref().filter(|_| event.kind == EventType::Up)?.class.as_str() {
+        "resolved" => Some("RESOLVED by hand"),
+        "unwatched" => Some("NO LONGER WATCHED"),
+        _ => None,
+    }
+}
+
+/// Whether it is about many monitors at once.
+fn is_digest(event: &Event) -> bool {
+    event.monitor.kind == "digest"
+}
+
+/// Of a digest whose monitors are not all alike: how many are what.
+fn counts(event: &Event) -> Option<String> {
+    let counts = event.outcome.as_ref()?.got.as_deref().filter(|_| is_digest(event))?;
+    Some(line(counts, 90))
 }
 
 /// Who takes care of it.
@@ -199,6 +256,11 @@ fn in_charge(event: &Event) -> Option<String> {
 
 fn cause(event: &Event) -> Option<String> {
     let outcome = event.outcome.as_ref()?;
+    if is_digest(event) {
+        // Its counts come first, and stand in the headline.
+        let names = outcome.message.split_once(". ").map_or(outcome.message.as_str(), |(_, names)| names);
+        return Some(line(names, 600)).filter(|names| !names.is_empty());
+    }
     let mut cause = line(&outcome.message, 400);
     if let (Some(expected), Some(got)) = (&outcome.expected, &outcome.got) {
         let (expected, got) = (&line(expected, 80), &line(got, 80));
@@ -212,14 +274,19 @@ fn cause(event: &Event) -> Option<String> {
     if cause.is_empty() {
         return None;
     }
-    Some(if event.kind == EventType::Up { format!("It was: {cause}") } else { cause })
+    let is_past = event.kind == EventType::Up && unseen_end(event).is_none();
+    Some(if is_past { format!("It was: {cause}") } else { cause })
 }
 
-fn symbol(kind: EventType) -> &'static str {
-    match kind {
-        EventType::Down | EventType::Reminder => "🔴",
+fn symbol(event: &Event) -> &'static str {
+    let trouble = if event.severity == Severity::Degraded { "🟡" } else { "🔴" };
+    match event.kind {
+        EventType::Down | EventType::Degraded if is_over(event) => "⚪",
+        EventType::Down | EventType::Degraded | EventType::Reminder => trouble,
+        EventType::FlappingEnd if event.severity != Severity::Info => trouble,
+        EventType::Up if unseen_end(event).is_some() => "✋",
+        EventType::Up if counts(event).is_some() => "⚪",
         EventType::Up | EventType::FlappingEnd | EventType::Seeing => "✅",
-        EventType::Degraded => "🟡",
         EventType::Critical => "🚨",
         EventType::FlappingStart => "🔁",
         EventType::Certificate => "🔒",
@@ -231,13 +298,14 @@ fn symbol(kind: EventType) -> &'static str {
     }
 }
 
+/// The symbol's, where it has one; else as bad as the severity says.
 fn colour(event: &Event) -> u32 {
-    match (event.kind, event.severity) {
-        (EventType::Up | EventType::FlappingEnd | EventType::Seeing, _) => 0x002e_a043,
+    match (symbol(event), event.severity) {
+        ("✅", _) => 0x002e_a043,
+        ("⚪" | "✋" | "👤", _) | (_, Severity::Info) => 0x0038_8bfd,
         (_, Severity::Critical) => 0x008e_1519,
         (_, Severity::Down) => 0x00da_3633,
         (_, Severity::Degraded) => 0x00d2_9922,
-        (_, Severity::Info) => 0x0038_8bfd,
     }
 }
 
@@ -257,12 +325,121 @@ mod tests {
             (EventType::Up, "shop is UP again after 4 min 12 s"),
             (EventType::Critical, "CRITICAL: shop has been DOWN for 10 min"),
             (EventType::Reminder, "shop is still DOWN after 1 h"),
-            (EventType::Acknowledged, "shop: ada takes care of it"),
+            (EventType::Acknowledged, "shop is DOWN: ada takes care of it"),
+            (EventType::FlappingEnd, "shop is UP, and no longer flapping"),
             (EventType::ChannelBroken, "Channel shop is BROKEN: its messages don't arrive"),
             (EventType::Test, "Test: messages of uptime arrive here"),
         ] {
             assert_eq!(composed(&event(kind)).headline, expected);
         }
+    }
+
+    /// What it looks like: symbol and headline, colour, and the first fact about the incident.
+    fn looks(event: &Event) -> (String, u32, &'static str) {
+        let message = composed(event);
+        (format!("{} {}", message.symbol, message.headline), message.colour, message.facts[1].label)
+    }
+
+    const GREEN: u32 = 0x002e_a043;
+    const BLUE: u32 = 0x0038_8bfd;
+    const RED: u32 = 0x00da_3633;
+    const YELLOW: u32 = 0x00d2_9922;
+
+    #[test]
+    fn what_is_degraded_is_never_said_to_be_down() {
+        let degraded = |kind| looks(&Event { severity: Severity::Degraded, ..event(kind) });
+        let since = "Degraded since";
+        assert_eq!(degraded(EventType::Degraded), ("🟡 shop is DEGRADED".into(), YELLOW, since));
+        assert_eq!(
+            degraded(EventType::Reminder),
+            ("🟡 shop is still DEGRADED after 1 h".into(), YELLOW, since)
+        );
+        assert_eq!(
+            degraded(EventType::Acknowledged),
+            ("👤 shop is DEGRADED: ada takes care of it".into(), BLUE, since)
+        );
+        assert_eq!(
+            degraded(EventType::Up),
+            ("✅ shop is no longer DEGRADED after 4 min 12 s".into(), GREEN, "From")
+        );
+    }
+
+    #[test]
+    fn the_end_of_flapping_looks_as_what_it_ended_in() {
+        let steady = |severity| looks(&Event { severity, ..event(EventType::FlappingEnd) });
+        let down = ("🔴 shop is DOWN, and no longer flapping".to_owned(), RED, "Down since");
+        assert_eq!(steady(Severity::Down), down);
+        assert_eq!(steady(Severity::Critical).0, down.0);
+        assert_eq!(
+            steady(Severity::Degraded),
+            ("🟡 shop is DEGRADED, and no longer flapping".into(), YELLOW, "Degraded since")
+        );
+        assert_eq!(steady(Severity::Info), ("✅ shop is UP, and no longer flapping".into(), GREEN, "Since"));
+    }
+
+    #[test]
+    fn what_no_check_has_seen_end_is_no_recovery() {
+        let mut up = event(EventType::Up);
+        let outcome = up.outcome.as_mut().expect("an outcome");
+        outcome.class = "resolved".into();
+        outcome.message = "resolved by ada, and no check has seen it up; it was: the status is 503".into();
+        assert_eq!(
+            looks(&up),
+            ("✋ shop: RESOLVED by hand after 4 min 12 s, NOT seen up".into(), BLUE, "From")
+        );
+        let cause = composed(&up).cause.expect("a cause");
+        assert!(cause.starts_with("resolved by ada, and no check"), "{cause}");
+
+        let mut gone = event(EventType::Up);
+        gone.outcome.as_mut().expect("an outcome").class = "unwatched".into();
+        let headline = "✋ shop: NO LONGER WATCHED after 4 min 12 s, NOT seen up";
+        assert_eq!(looks(&gone), (headline.into(), BLUE, "From"));
+    }
+
+    #[test]
+    fn an_opening_that_is_told_when_it_is_over_says_so() {
+        let over = |kind| {
+            let incident = event(EventType::Up).incident;
+            looks(&Event { incident, ..event(kind) })
+        };
+        assert_eq!(over(EventType::Down), ("⚪ shop was DOWN for 4 min 12 s".into(), BLUE, "From"));
+        assert_eq!(over(EventType::Degraded).0, "⚪ shop was DEGRADED for 4 min 12 s");
+    }
+
+    #[test]
+    fn a_digest_agrees_with_its_number_and_tells_what_differs() {
+        let digest = |kind, counts: Option<&str>, message: &str| {
+            let mut event = Event { incident: None, ..event(kind) };
+            (event.monitor.name, event.monitor.kind) = ("5 monitors".into(), "digest".into());
+            event.outcome = event.outcome.map(|outcome| crate::Outcome {
+                expected: None,
+                got: counts.map(str::to_owned),
+                message: message.into(),
+                ..outcome
+            });
+            let message = composed(&event);
+            (format!("{} {}", message.symbol, message.headline), message.cause.unwrap_or_default())
+        };
+        let message = "5 down. Down: shop (503. Sorry), mail";
+        assert_eq!(
+            digest(EventType::Down, None, message),
+            ("🔴 5 monitors are DOWN".into(), "Down: shop (503. Sorry), mail".into())
+        );
+        for (kind, headline) in [
+            (EventType::Up, "✅ 5 monitors are UP again"),
+            (EventType::Degraded, "🟡 5 monitors are DEGRADED"),
+            (EventType::Critical, "🚨 CRITICAL: 5 monitors have been DOWN"),
+            (EventType::Reminder, "🔴 5 monitors are still DOWN"),
+            (EventType::FlappingStart, "🔁 5 monitors are FLAPPING between up and down"),
+            (EventType::FlappingEnd, "✅ 5 monitors are UP, and no longer flapping"),
+            (EventType::Certificate, "🔒 5 monitors: their certificates end soon"),
+        ] {
+            assert_eq!(digest(kind, None, message).0, headline);
+        }
+        let mixed = digest(EventType::Down, Some("1 down, 4 up again"), "1 down, 4 up again. Down: shop");
+        assert_eq!(mixed, ("🔴 5 monitors: 1 down, 4 up again".into(), "Down: shop".into()));
+        let over = digest(EventType::Up, Some("2 were down, 3 up again"), message);
+        assert_eq!(over.0, "⚪ 5 monitors: 2 were down, 3 up again");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `uptime incident show`: an incident's whole story, for a person or a program.
 
 use super::{UNKNOWN_HINT, lasted, severity_style, state, state_style};
+use crate::commands::notification::{came_of, ms};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
 use anstyle::Style;
@@ -61,6 +62,10 @@ fn entry_json(entry: &Entry) -> Value {
             "channel": notice.channel, "event": notice.event, "state": notice.state, "attempts": notice.attempts,
             "digest_id": notice.digest,
         }),
+        What::Try { notice, tried } if !tried.was_made() => json!({
+            "at": at, "kind": "not-told", "notification_id": notice.id, "delivery_id": notice.delivery,
+            "channel": notice.channel, "event": notice.event, "outcome": tried.outcome, "message": why_none(notice, tried),
+        }),
         What::Try { notice, tried } => json!({
             "at": at, "kind": "try", "notification_id": notice.id, "delivery_id": notice.delivery,
             "channel": notice.channel, "event": notice.event, "attempt": tried.attempt,
@@ -69,8 +74,9 @@ fn entry_json(entry: &Entry) -> Value {
     }
 }
 
-fn ms(tried: &Try) -> u64 {
-    u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX)
+/// Why no try was made. One of an earlier version left the reason of what it muted at the notice alone.
+fn why_none<'a>(notice: &'a Notification, tried: &'a Try) -> Option<&'a str> {
+    tried.message.as_deref().or(notice.last_error.as_deref().filter(|_| tried.outcome == "muted"))
 }
 
 /// What there is to say of the incident itself, by name.
@@ -136,6 +142,14 @@ fn entry_columns(entry: &Entry) -> Vec<String> {
             notice.channel.clone(),
             notice.event.clone(),
             notice.state.clone(),
+        ],
+        What::Try { notice, tried } if !tried.was_made() => vec![
+            "not-told".into(),
+            notice.id.to_string(),
+            notice.channel.clone(),
+            notice.event.clone(),
+            tried.outcome.clone(),
+            why_none(notice, tried).unwrap_or_default().to_owned(),
         ],
         What::Try { notice, tried } => vec![
             "try".into(),
@@ -219,6 +233,11 @@ fn sentence(entry: &Entry) -> (String, Style, String) {
             (kind.clone(), style, text)
         }
         What::Notice(notice) => ("notice".into(), Style::new(), notice_text(notice)),
+        What::Try { notice, tried } if !tried.was_made() => {
+            let why = why_none(notice, tried).map(|why| format!(": {why}")).unwrap_or_default();
+            let word = if tried.outcome == "waits" { "put off" } else { "not told" };
+            (word.into(), FAINT, format!("{} for {}{why}", notice.event, notice.channel))
+        }
         What::Try { notice, tried } => {
             let style = if tried.outcome == "delivered" { GOOD } else { ODD };
             ("try".into(), style, try_text(notice, tried))
@@ -259,21 +278,15 @@ fn notice_text(notice: &Notification) -> String {
         (_, attempts) => format!(" after {attempts} tries"),
     };
     let digest = notice.digest.map(|digest| format!(", with digest {digest}")).unwrap_or_default();
+    let is_out = matches!(notice.state.as_str(), "muted" | "discarded");
+    let why = notice.last_error.as_ref().filter(|_| is_out).map(|why| format!(": {why}")).unwrap_or_default();
     format!(
-        "{} for {} (notification {}): {}{tries}{digest}",
+        "{} for {} (notification {}): {}{tries}{digest}{why}",
         notice.event, notice.channel, notice.id, notice.state
     )
 }
 
 fn try_text(notice: &Notification, tried: &Try) -> String {
-    let status = tried.status.map(|status| format!(", status {status}")).unwrap_or_default();
     let words = tried.message.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-    format!(
-        "{} for {}, try {}: {} in {} ms{status}{words}",
-        notice.event,
-        notice.channel,
-        tried.attempt,
-        tried.outcome,
-        ms(tried)
-    )
+    format!("{} for {}, try {}: {}{words}", notice.event, notice.channel, tried.attempt, came_of(tried))
 }

@@ -1,6 +1,6 @@
 //! `uptime notification show`: what was to be told, and each try with the provider's words.
 
-use super::{none_has, state_style};
+use super::{came_of, ms, none_has, state_style};
 use crate::exit::{CommandError, Exit};
 use crate::output::{FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
 use jiff::Timestamp;
@@ -50,10 +50,6 @@ fn json(notification: &Notification, tries: &[Try]) -> Value {
     json!({ "schema_version": 1, "notification": whole })
 }
 
-fn ms(tried: &Try) -> u64 {
-    u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// What there is to say of it, by name.
 fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<(&'static str, String)> {
     let mut what = vec![
@@ -89,14 +85,13 @@ fn story(notification: &Notification, tries: &[Try], now: Timestamp) -> Vec<Stri
     lines.extend(what(notification, when).iter().map(|(name, value)| named(name, value)));
     for tried in tries {
         let style = if tried.outcome == "delivered" { GOOD } else { ODD };
-        let status = tried.status.map(|status| format!(", status {status}")).unwrap_or_default();
-        lines.push(format!(
-            "  {FAINT}{:<10}{FAINT:#} {style}{}{style:#} in {} ms{status}, {}",
-            format!("try {}", tried.attempt),
-            tried.outcome,
-            ms(tried),
-            when(tried.started_at)
-        ));
+        let (name, came) = if tried.was_made() {
+            (format!("try {}", tried.attempt), came_of(tried))
+        } else {
+            ("no try".into(), if tried.outcome == "waits" { "put off".into() } else { tried.outcome.clone() })
+        };
+        let when = when(tried.started_at);
+        lines.push(format!("  {FAINT}{name:<10}{FAINT:#} {style}{came}{style:#}, {when}"));
         lines.extend(tried.message.as_ref().map(|words| named("", words)));
     }
     if let Some(command) = retry_command(notification) {
@@ -113,6 +108,9 @@ fn facts(notification: &Notification, tries: &[Try]) -> Vec<String> {
         let status = tried.status.map(|status| status.to_string()).unwrap_or_default();
         let words = tried.message.as_deref().unwrap_or_default();
         let (at, ms) = (rfc3339(tried.started_at), ms(tried));
+        if !tried.was_made() {
+            return format!("not-told\t{at}\t{}\t{words}", tried.outcome);
+        }
         format!("try\t{}\t{at}\t{ms}\t{}\t{status}\t{words}", tried.attempt, tried.outcome)
     }));
     lines.extend(retry_command(notification).map(|command| format!("retry\t{command}")));

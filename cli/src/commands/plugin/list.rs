@@ -5,6 +5,7 @@ use crate::args::Global;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, Printer};
 use crate::{file, plugins};
+use anstyle::Style;
 use uptime_core::check::printable;
 
 /// As much of a SHA-256 as a person compares.
@@ -32,6 +33,7 @@ fn entry(card: &Card) -> Entry {
         .into_iter()
         .map(|(host, granted)| if granted { host } else { format!("{host} (not granted)") })
         .collect();
+    let sha256 = card.sha256().map(|sha256| sha256[..SHORT].to_owned()).unwrap_or_default();
     let why = card.examined.as_ref().err().map(ToString::to_string).unwrap_or_default();
     Entry {
         json: card.json(),
@@ -40,7 +42,7 @@ fn entry(card: &Card) -> Entry {
             card.version().into(),
             card.source.origin.as_str().into(),
             Cell::styled(state, style),
-            card.sha256().map(|sha256| sha256[..SHORT].to_owned()).unwrap_or_default().into(),
+            Cell::styled(sha256, Style::new()).spare(),
             hosts.join(", ").into(),
             printable(&card.channels.join(", "), 300).into(),
             Cell::cut(why),

@@ -83,7 +83,7 @@ fn cells(job: &FailedJob, printer: &Printer) -> Vec<Cell> {
         job.subject.as_str().into(),
         Cell::number(job.attempts.to_string(), anstyle::Style::new()),
         printer.time(Some(job.failed_at)).into(),
-        Cell::cut(last_error(job)),
+        Cell::cause(last_error(job)),
     ]
 }
 

@@ -2,7 +2,9 @@
 
 use super::busy;
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, aligned, hint_line, rfc3339, span};
+use crate::output::{
+    BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, aligned, hint_line, line_width, rfc3339, span,
+};
 use crate::signals;
 use anstyle::Style;
 use jiff::Timestamp;
@@ -166,8 +168,8 @@ impl Look {
 
     /// What a person sees.
     fn lines(&self, printer: &Printer) -> Vec<String> {
-        let rows = self.sizes.iter().map(|size| self.cells(size, printer)).collect();
-        let mut lines = aligned(COLUMNS, rows);
+        let rows: Vec<Vec<Cell>> = self.sizes.iter().map(|size| self.cells(size, printer)).collect();
+        let mut lines = aligned(COLUMNS, &rows, line_width());
         lines.extend(self.notes(printer));
         lines
     }

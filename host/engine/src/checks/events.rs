@@ -130,7 +130,7 @@ fn telling(
             let incident = Some(incident);
             Some(Telling {
                 kind: EventType::Up,
-                severity: Severity::Info,
+                severity: transaction.incident(ended)?.severity.when_over(),
                 incident,
                 outcome: cause.into(),
                 sequence: 0,

@@ -48,6 +48,8 @@ impl From<IncidentCause> for EventOutcome {
 pub struct IncidentRow {
     /// What it is about.
     pub cause: IncidentCause,
+    /// How bad it is.
+    pub severity: Severity,
     /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
     /// When it was noticed.
@@ -76,7 +78,7 @@ pub(super) async fn read(
         return Ok(HashMap::new());
     }
     let rows = sqlx::query(
-        "SELECT id, class, cause, expected, got, coalesce(down_at, started_at) AS started_at, opened_at, ended_at, failures,
+        "SELECT id, severity, class, cause, expected, got, coalesce(down_at, started_at) AS started_at, opened_at, ended_at, failures,
                 CASE WHEN held.it THEN acknowledged_by END AS acknowledged_by,
                 held.it OR muted_at IS NOT NULL AS in_hand
          FROM incidents, LATERAL (SELECT acknowledged_at IS NOT NULL AND coalesce(acknowledged_until > now(), true) AS it) held
@@ -96,6 +98,7 @@ fn incident(row: &PgRow) -> Result<IncidentRow, StoreError> {
             expected: row.try_get("expected")?,
             got: row.try_get("got")?,
         },
+        severity: row.severity()?,
         started_at: row.instant("started_at")?,
         opened_at: row.instant("opened_at")?,
         ended_at: row.optional_instant("ended_at")?,
@@ -140,6 +143,7 @@ impl ResultsTransaction {
         let id = IncidentId(id);
         let opened = IncidentRow {
             cause: cause.into(),
+            severity,
             started_at,
             opened_at: self.now,
             ended_at: None,
@@ -174,7 +178,8 @@ impl ResultsTransaction {
         .execute(&mut self.transaction)
         .await?;
         if let Some(row) = self.incidents.get_mut(&incident) {
-            (row.cause, row.started_at, row.failures) = (cause.into(), started_at, failures);
+            (row.cause, row.severity) = (cause.into(), Severity::Down);
+            (row.started_at, row.failures) = (started_at, failures);
         }
         self.note(incident, "worsened", Some(&cause.message)).await
     }
@@ -187,6 +192,9 @@ impl ResultsTransaction {
             .bind(int(failures))
             .execute(&mut self.transaction)
             .await?;
+        if let Some(row) = self.incidents.get_mut(&incident) {
+            row.severity = Severity::Critical;
+        }
         self.note(incident, "escalated", None).await
     }
 

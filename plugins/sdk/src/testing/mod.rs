@@ -138,10 +138,14 @@ pub fn event(kind: EventType) -> Event {
     const ENDED_MS: u64 = STARTED_MS + 252_000;
     let over = kind == EventType::Up;
     let (severity, after_ms) = match kind {
-        EventType::Down => (Severity::Down, 20_000),
+        EventType::Down | EventType::Acknowledged | EventType::ChannelBroken => (Severity::Down, 20_000),
         EventType::Reminder => (Severity::Down, 3_600_000),
         EventType::Critical => (Severity::Critical, 600_000),
-        EventType::Degraded => (Severity::Degraded, 20_000),
+        EventType::Degraded
+        | EventType::FlappingStart
+        | EventType::Certificate
+        | EventType::Blind
+        | EventType::QueueBusy => (Severity::Degraded, 20_000),
         EventType::Up => (Severity::Info, 252_000),
         _ => (Severity::Info, 20_000),
     };

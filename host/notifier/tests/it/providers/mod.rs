@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use uptime_core::ErrorClass;
-use uptime_core::event::{Event, EventType, Severity};
+use uptime_core::event::{Event, EventOutcome, EventType, Severity};
 use uptime_notifier::{Delivery, Limits, NotifierError, NotifierHost, Receipt, ResolvedSettings};
 
 /// A host with the plugins that are part of the program.
@@ -26,10 +26,16 @@ fn told(kind: EventType) -> Event {
     event.at = "2100-04-14T02:18:17.25Z".parse().expect("an instant");
     event.monitor.group = Some("web".into());
     event.severity = match kind {
-        EventType::Down | EventType::Reminder => Severity::Down,
+        EventType::Down | EventType::Reminder | EventType::Acknowledged | EventType::ChannelBroken => {
+            Severity::Down
+        }
         EventType::Critical => Severity::Critical,
-        EventType::Degraded | EventType::Certificate => Severity::Degraded,
-        _ => Severity::Info,
+        EventType::Degraded
+        | EventType::FlappingStart
+        | EventType::Certificate
+        | EventType::Blind
+        | EventType::QueueBusy => Severity::Degraded,
+        EventType::Up | EventType::FlappingEnd | EventType::Seeing | EventType::Test => Severity::Info,
     };
     if let Some(incident) = &mut event.incident {
         incident.started_at = "2100-04-14T02:14:05Z".parse().expect("an instant");
@@ -108,13 +114,64 @@ fn readable(arrived: &Arrived) -> Value {
     json!({ "method": arrived.method, "path": arrived.path, "headers": headers, "body": body })
 }
 
-/// Tells every type of event and holds the requests against one golden file.
+/// What the type of an event alone does not say: that it was degraded, that a person ended it, that it is down in the end,
+/// that it is over when it is told, and that it is about many at once.
+fn forms() -> Vec<(&'static str, Event)> {
+    let degraded = |kind| Event { severity: Severity::Degraded, ..told(kind) };
+    let said = |event: Event, class: &str, message: &str, got: Option<&str>| {
+        let (class, message) = (class.to_owned(), message.to_owned());
+        Event {
+            outcome: Some(EventOutcome { class, message, expected: None, got: got.map(str::to_owned) }),
+            ..event
+        }
+    };
+    let digest = |kind, severity, got, message| {
+        let mut event = said(Event { severity, incident: None, ..told(kind) }, "digest", message, got);
+        (event.monitor.name, event.monitor.kind) = ("5 monitors".into(), "digest".into());
+        event.monitor.target = String::new();
+        event
+    };
+    let by_hand = "resolved by anna, and no check has seen it up; it was: the status is 503";
+    vec![
+        ("reminder-degraded", degraded(EventType::Reminder)),
+        ("acknowledged-degraded", degraded(EventType::Acknowledged)),
+        ("up-degraded", degraded(EventType::Up)),
+        ("up-by-hand", said(told(EventType::Up), uptime_core::incident::BY_HAND, by_hand, None)),
+        (
+            "flapping-end-down",
+            said(
+                Event {
+                    severity: Severity::Down,
+                    incident: told(EventType::Down).incident,
+                    ..told(EventType::FlappingEnd)
+                },
+                "flapping",
+                "steady again: down: the status is 503",
+                None,
+            ),
+        ),
+        ("down-over", Event { incident: told(EventType::Up).incident, ..told(EventType::Down) }),
+        ("digest-down", digest(EventType::Down, Severity::Down, None, "5 down. Down: a (503), b, c, d, e")),
+        (
+            "digest-mixed",
+            digest(
+                EventType::Down,
+                Severity::Down,
+                Some("1 down, 4 up again"),
+                "1 down, 4 up again. Down: a (503); up again: b, c, d, e",
+            ),
+        ),
+    ]
+}
+
+/// Tells every type of event, in all forms, and holds the requests against one golden file.
 async fn golden_events(notifier: &str, settings: impl Fn(&Sink) -> ResolvedSettings, accepted: &str) {
     let mut requests = serde_json::Map::new();
-    for kind in EventType::ALL {
+    let types = EventType::ALL.iter().map(|kind| (kind.as_str(), told(*kind)));
+    for (form, event) in types.chain(forms()) {
         let sink = Sink::start([support::status(200, accepted)]).await;
-        tell(notifier, &settings(&sink), &sink, &told(*kind), None).await.expect("accepted");
-        requests.insert(kind.to_string(), readable(&sink.arrived()[0]));
+        tell(notifier, &settings(&sink), &sink, &event, None).await.expect("accepted");
+        requests.insert(form.to_owned(), readable(&sink.arrived()[0]));
     }
     golden_value(&format!("{notifier}/events"), &Value::Object(requests));
 }
