@@ -5,7 +5,7 @@
 CREATE TABLE monitor_locations (
   monitor_id bigint NOT NULL REFERENCES monitors ON DELETE CASCADE,
   location   text NOT NULL,
-  added_at   timestamptz NOT NULL DEFAULT now(),
+  awaited_since timestamptz NOT NULL DEFAULT now(),  -- its word is waited for: it was added, or all were silent
   memory     jsonb NOT NULL DEFAULT '{}',   -- what the judgement remembers, as monitor_states has it in columns
   -- what people look at first
   last_check_at   timestamptz,

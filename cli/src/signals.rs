@@ -2,39 +2,78 @@
 //! makes workers pause, SIGCONT lets them go on.
 
 use rustix::process::Signal as Number;
+use std::future::pending;
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+/// Who signals a process and then its group, as `timeout` does, asks once.
+const ONCE: Duration = Duration::from_millis(100);
+
 /// Cancelled by the first SIGTERM, SIGINT or SIGQUIT. A second one ends the process at once, as the shell expects it.
-pub fn stop() -> std::io::Result<CancellationToken> {
+pub fn stop() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = Arrivals::of(Number::TERM)?;
+    let mut interrupt = Arrivals::of(Number::INT)?;
+    let mut quit = Arrivals::of(Number::QUIT)?;
     let token = stop.clone();
     tokio::spawn(async move {
-        for already_asked in [false, true] {
-            let number = tokio::select! {
-                _ = terminate.recv() => 15,
-                _ = interrupt.recv() => 2,
-                _ = quit.recv() => 3,
-            };
-            if already_asked {
-                #[expect(
-                    clippy::exit,
-                    reason = "somebody asked twice: leases and the lock's owner being gone heal the rest"
-                )]
-                std::process::exit(128 + number);
+        let mut next = async || {
+            tokio::select! {
+                () = terminate.next() => Number::TERM,
+                () = interrupt.next() => Number::INT,
+                () = quit.next() => Number::QUIT,
             }
-            token.cancel();
+        };
+        next().await;
+        token.cancel();
+        let deaf = async {
+            loop {
+                next().await;
+            }
+        };
+        tokio::select! {
+            () = sleep(ONCE) => {}
+            () = deaf => {}
         }
+        exit(next().await)
     });
     Ok(stop)
 }
 
+#[expect(clippy::exit, reason = "somebody asked twice: leases and the lock's owner being gone heal the rest")]
+fn exit(number: Number) -> ! {
+    std::process::exit(128 + number.as_raw());
+}
+
+/// Each time that a signal comes, from the moment on that it no longer ends the process. A listener of tokio's is made after its
+/// handler is, and misses what comes between the two: on a busy machine a stop was lost so, and the process ran on.
+struct Arrivals(UnixStream);
+
+impl Arrivals {
+    fn of(number: Number) -> io::Result<Self> {
+        let (listens, tells) = StdUnixStream::pair()?;
+        signal_hook::low_level::pipe::register(number.as_raw(), tells)?;
+        listens.set_nonblocking(true)?;
+        UnixStream::from_std(listens).map(Self)
+    }
+
+    async fn next(&mut self) {
+        if self.0.read_u8().await.is_err() {
+            // The handler has the other end as long as the process lives.
+            pending::<()>().await;
+        }
+    }
+}
+
 /// True from a SIGUSR2 to the next SIGCONT.
-pub fn paused() -> std::io::Result<watch::Receiver<bool>> {
+pub fn paused() -> io::Result<watch::Receiver<bool>> {
     let mut pause = signal(SignalKind::user_defined2())?;
     let mut go_on = signal(SignalKind::from_raw(Number::CONT.as_raw()))?;
     let (sender, paused) = watch::channel(false);
@@ -56,7 +95,7 @@ pub fn paused() -> std::io::Result<watch::Receiver<bool>> {
 pub struct Reload(Signal);
 
 impl Reload {
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 

@@ -253,16 +253,16 @@ fn the_story_of_an_incident_is_whole() {
     installation.command(["incident", "show", "1"]).assert().success().stderr("").stdout(
         "id\t1\nstate\topen\nseverity\tdown\nmonitor\tshop\ntarget\thttps://shop.example.com/\ncause\tthe status is 503\n\
          expected\t2xx\ngot\t503\nfailures\t5\nstarted\t2026-01-01T00:00:00.000Z\n\n\
-         2026-01-01T00:00:00.000Z\tchecks\t3\tdown\t2026-01-01T00:00:20.000Z\tthe status is 503\n\
+         2026-01-01T00:00:00.000Z\tchecks\t3\tdown\t2026-01-01T00:00:20.000Z\tthe status is 503\t\n\
          2026-01-01T00:00:21.000Z\topened\t\t\n\
          2026-01-01T00:00:21.000Z\tnotice\t1\tops\tdown\tdelivered\n\
          2026-01-01T00:00:21.000Z\tnotice\t2\tboss\tdown\tfailed\n\
          2026-01-01T00:00:22.000Z\ttry\t1\tops\tdown\t1\t12\tdelivered\t200\tok\n\
          2026-01-01T00:00:22.000Z\ttry\t2\tboss\tdown\t1\t5\ttransient\t500\tout of order\n\
          2026-01-01T00:00:27.000Z\ttry\t2\tboss\tdown\t2\t6\ttransient\t\tno connection\n\
-         2026-01-01T00:01:00.000Z\tchecks\t1\tdown\t2026-01-01T00:01:00.000Z\tthe status is 503\n\
+         2026-01-01T00:01:00.000Z\tchecks\t1\tdown\t2026-01-01T00:01:00.000Z\tthe status is 503\t\n\
          2026-01-01T00:01:30.000Z\tcommented\tanna\tit is the disk\n\
-         2026-01-01T00:02:00.000Z\tchecks\t1\tdown\t2026-01-01T00:02:00.000Z\tthe status is 503\n",
+         2026-01-01T00:02:00.000Z\tchecks\t1\tdown\t2026-01-01T00:02:00.000Z\tthe status is 503\t\n",
     );
     let story = installation.json(["incident", "show", "1"]);
     assert_eq!(story["schema_version"], 1);
@@ -285,7 +285,7 @@ fn the_story_of_an_incident_is_whole() {
     );
     assert_eq!(
         timeline[0],
-        json!({ "at": "2026-01-01T00:00:00.000Z", "kind": "checks", "count": 3, "until": "2026-01-01T00:00:20.000Z", "outcome": "down",
+        json!({ "at": "2026-01-01T00:00:00.000Z", "kind": "checks", "location": null, "count": 3, "until": "2026-01-01T00:00:20.000Z", "outcome": "down",
                 "degraded": false, "class": "status", "message": "the status is 503", "last_message": "the status is 503" })
     );
     assert_eq!(

@@ -4,7 +4,7 @@ use crate::args::{ChannelCommand, Global};
 use crate::commands::open;
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, without_referenced};
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, Printer};
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) ->
             printer.list(
                 "channels",
                 &["name", "notifier", "state", "why"],
-                channels.iter().map(entry).collect(),
+                channels.iter().map(|channel| entry(channel, printer)).collect(),
             );
             Ok(Exit::Ok)
         }
@@ -174,15 +174,23 @@ fn test_event() -> Event {
     }
 }
 
-fn entry(channel: &ChannelRow) -> Entry {
+fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
+    let paused_until = channel.paused_until.filter(|until| *until > Timestamp::now());
     let state = match (channel.enabled, channel.broken_at) {
         (false, _) => "disabled",
         (true, Some(_)) => "broken",
+        (true, None) if paused_until.is_some() => "paused",
         (true, None) => "ok",
+    };
+    let why = match (&channel.broken_reason, paused_until) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(until)) => format!("its provider wants nothing until {}", printer.time(Some(until))),
+        (None, None) => String::new(),
     };
     let style = match state {
         "ok" => GOOD,
         "broken" => BAD,
+        "paused" => ODD,
         _ => FAINT,
     };
     Entry {
@@ -192,12 +200,13 @@ fn entry(channel: &ChannelRow) -> Entry {
             "enabled": channel.enabled,
             "state": state,
             "broken_reason": channel.broken_reason,
+            "paused_until": paused_until.map(rfc3339),
         }),
         cells: vec![
             channel.name.as_str().into(),
             channel.notifier.as_str().into(),
             Cell::styled(state, style),
-            Cell::cause(channel.broken_reason.clone().unwrap_or_default()),
+            Cell::cause(why),
         ],
     }
 }

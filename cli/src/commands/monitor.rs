@@ -68,7 +68,7 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
             printer.time(monitor.since).into(),
             printer.time(monitor.last_check_at).into(),
             Cell::number(monitor.last_latency.map(ms).unwrap_or_default(), Style::new()).spare(),
-            Cell::cause(why(monitor)).in_style(FAINT),
+            why(monitor).in_style(FAINT),
         ],
     }
 }
@@ -86,7 +86,11 @@ fn location(summary: &LocationSummary) -> Value {
 }
 
 /// With locations first what they say: the last message is one's alone.
-fn why(monitor: &MonitorSummary) -> String {
-    let parts = [monitor.seen.as_deref(), monitor.last_message.as_deref()];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+fn why(monitor: &MonitorSummary) -> Cell {
+    let message = monitor.last_message.as_deref().unwrap_or_default();
+    match &monitor.seen {
+        Some(seen) if message.is_empty() => Cell::cut(seen.as_str()),
+        Some(seen) => Cell::cut(format!("{seen} · {message}")),
+        None => Cell::cause(message),
+    }
 }

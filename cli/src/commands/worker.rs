@@ -60,6 +60,9 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let watchdog = Watchdog::new(&names, &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
+    if let Some(location) = &location {
+        warn_of_unknown(location, &database.store).await?;
+    }
     let metrics = listener.is_some().then(|| Metrics::new(descriptors));
     let serving = listener
         .zip(metrics.clone())
@@ -273,6 +276,17 @@ fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>, Co
         })
     };
     if names.is_empty() { Ok(of.to_vec()) } else { names.iter().map(find).collect() }
+}
+
+/// A name that no monitor has may be a slip of the keys; or the file comes later.
+async fn warn_of_unknown(location: &Location, store: &Store) -> Result<(), CommandError> {
+    let known = store.locations().await?;
+    if !known.contains(location.as_str()) {
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
+        tracing::warn!(%location, known, "no monitor names this location: there is nothing to check from here");
+    }
+    Ok(())
 }
 
 /// The queues as they are called where the worker runs.

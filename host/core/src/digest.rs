@@ -91,7 +91,12 @@ impl Standing {
     fn is_kind(self) -> bool {
         !matches!(
             self,
-            Self::InHand | Self::ByHand | Self::WasDown | Self::WasDegraded | Self::NoLongerDegraded
+            Self::InHand
+                | Self::ByHand
+                | Self::Unwatched
+                | Self::WasDown
+                | Self::WasDegraded
+                | Self::NoLongerDegraded
         )
     }
 }
@@ -490,6 +495,19 @@ mod tests {
         let digest = compose(id(), vec![gone, part(EventType::Up, "blog", 2)]).expect("a digest");
         let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
         assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
+
+        let gone = |name, incident| {
+            let mut gone = part(EventType::Up, name, incident);
+            gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
+            gone
+        };
+        let digest = compose(id(), vec![gone("shop", 1), gone("blog", 2)]).expect("a digest");
+        let counts = digest.outcome.expect("an outcome").got;
+        assert_eq!(
+            counts.as_deref(),
+            Some("all no longer watched"),
+            "or a message would say that they are up"
+        );
     }
 
     #[test]

@@ -300,7 +300,7 @@ mod tests {
     fn the_end_of_what_nobody_watches_says_so_and_an_end_that_was_seen_says_that() {
         let tell = |incident: &Incident| {
             let event = incident.unwatched(at(220), DeliveryId(Uuid::nil()));
-            assert_eq!((event.kind, event.severity), (EventType::Up, Severity::Info));
+            assert_eq!((event.kind, event.severity), (EventType::Up, incident.severity.when_over()));
             let (told, outcome) = (event.incident.expect("an incident"), event.outcome.expect("an outcome"));
             (outcome.class, outcome.message, outcome.got, told.ended_at, told.duration_s)
         };

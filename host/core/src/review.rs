@@ -23,6 +23,8 @@ pub struct Circumstances {
     pub opening_told: bool,
     /// Its recovery waits for this channel, or was told.
     pub recovery_due: bool,
+    /// No check has seen its end: a person ended it, or its monitor is watched no more.
+    pub end_unseen: bool,
 }
 
 /// What becomes of a notice.
@@ -54,7 +56,7 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
     match (event.kind, now.ended_at) {
         // It may be the first that a channel was to hear, and nothing else will say so to one that wants no end.
         (EventType::Critical, Some(ended_at)) if !now.recovery_due && !now.opening_told => {
-            end(&mut event, ended_at);
+            end(&mut event, ended_at, now.end_unseen);
         }
         (EventType::Reminder | EventType::Critical, Some(_)) => {
             return Review::Mute("the incident ended before this was told");
@@ -69,7 +71,9 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
             return Review::Mute("the incident ended before this was told: the recovery says so");
         }
         // Nothing else will say so to this channel.
-        (EventType::Down | EventType::Degraded, Some(ended_at)) => end(&mut event, ended_at),
+        (EventType::Down | EventType::Degraded, Some(ended_at)) => {
+            end(&mut event, ended_at, now.end_unseen);
+        }
         (EventType::Up, _) if !now.opening_told => {
             say_all_of_it(&mut event, now.severity);
             return Review::Tell(Part { event, is_all_of_it: true });
@@ -80,7 +84,10 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
     Review::Tell(Part { event, is_all_of_it })
 }
 
-fn end(event: &mut Event, ended_at: Timestamp) {
+fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
+    if let Some(outcome) = event.outcome.as_mut().filter(|_| unseen) {
+        outcome.message = format!("no check has seen it up; it was: {}", outcome.message);
+    }
     if let Some(incident) = &mut event.incident {
         incident.ended_at = Some(ended_at);
         incident.duration_s = Some(ended_at.duration_since(incident.started_at).as_secs());
@@ -181,6 +188,13 @@ mod tests {
             let incident = event.incident.expect("an incident");
             assert_eq!((incident.ended_at, incident.duration_s), (Some(at(252)), Some(252)));
             assert!(is_all_of_it);
+            assert_eq!(event.outcome.expect("an outcome").message, "the status is 503");
+            let unseen = Circumstances { end_unseen: true, ..over };
+            let Review::Tell(Part { event, .. }) = review(self::event(kind), &unseen) else {
+                panic!("{kind} is lost")
+            };
+            let words = "no check has seen it up; it was: the status is 503";
+            assert_eq!(event.outcome.expect("an outcome").message, words);
         }
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::event::Severity;
-use uptime_core::judgement::locations::{LocalState, in_words, judge_together, local, majority};
+use uptime_core::judgement::locations::{LocalState, await_all, in_words, judge_together, local, majority};
 use uptime_core::judgement::{Change, Observation, State, Status, judge};
 use uptime_core::monitor::Policy;
 
@@ -50,7 +50,7 @@ impl World {
         let local = |name: usize| LocalState {
             location: format!("l{name}").parse().expect("a location"),
             state: State::default(),
-            added_at: at(0),
+            awaited_since: at(0),
         };
         Self { policy, locations: (0..locations).map(local).collect(), state: State::default(), now: 0 }
     }
@@ -60,23 +60,28 @@ impl World {
         let (slot_at, started_at) = (at(self.now - self.now % INTERVAL_S), at(self.now));
         let report = report(found);
         let seen = Observation { slot_at, started_at, report: &report };
+        await_all(&self.policy, &mut self.locations, started_at);
         let here = &mut self.locations[location];
         here.state = judge(here.state.clone(), &local(&self.policy), seen).state;
-        let judged = judge_together(self.state.clone(), &self.policy, &self.locations, slot_at, started_at);
+        let judged = judge_together(self.state.clone(), &self.policy, &self.locations, seen, started_at);
         self.state = judged.state;
         judged.changes
     }
 
     /// How it is by the definition: `None` when that hangs on what some of them have not found yet.
-    fn status(&self) -> Option<Status> {
-        let heard = |second: Option<Timestamp>| {
-            second.is_some_and(|heard| at(self.now).duration_since(heard).as_secs() <= SILENCE_S)
+    fn status(&self, before: Status) -> Option<Status> {
+        let lately = |heard: Timestamp| at(self.now).duration_since(heard).as_secs() <= SILENCE_S;
+        let heard = |local: &&LocalState| local.state.last_slot_at.is_some_and(lately);
+        let goes_on = before == Status::Down
+            && self.locations.iter().any(|local| heard(&local) && local.state.status == Status::Down);
+        // `Unknown`: it could be anything.
+        let word = |local: &LocalState| match local.state.status {
+            status if heard(&local) => Some(status),
+            _ if lately(local.awaited_since) => Some(Status::Unknown),
+            Status::Down if goes_on => Some(Status::Unknown),
+            _ => None,
         };
-        let counts = self.locations.iter().filter(|local| {
-            heard(local.state.last_slot_at)
-                || (local.state.last_slot_at.is_none() && heard(Some(local.added_at)))
-        });
-        let counts: Vec<Status> = counts.map(|local| local.state.status).collect();
+        let counts: Vec<Status> = self.locations.iter().filter_map(word).collect();
         let down_in = self.policy.down_in.unwrap_or_else(|| majority(self.locations.len())) as usize;
         let needed = down_in.min(counts.len());
         let together = |all: &[Status]| {
@@ -154,9 +159,12 @@ proptest! {
             world.now += gap;
             let before = world.state.clone();
             let changes = world.check(location, found);
-            match world.status() {
-                Some(status) => prop_assert_eq!(world.state.status, status),
-                None => prop_assert_eq!(world.state.status, before.status, "nothing is known"),
+            let opens = |status| status != Status::Up && status != before.status;
+            match (world.status(before.status), found) {
+                (None, _) => prop_assert_eq!(world.state.status, before.status, "nothing is known"),
+                (_, Found::Inconclusive) => prop_assert_eq!(world.state.status, before.status, "nothing is said"),
+                (Some(status), Found::Up) if opens(status) => prop_assert_eq!(world.state.status, before.status),
+                (Some(status), _) => prop_assert_eq!(world.state.status, status),
             }
             for change in changes {
                 match change {
@@ -188,7 +196,7 @@ proptest! {
 
 #[test]
 fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 2, ..Policy::default() };
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 2, recover: 2, ..Policy::default() };
     let mut world = World::new(3, policy);
     for location in 0..3 {
         assert_eq!(world.check(location, Found::Up), []);
@@ -204,6 +212,7 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
         (30, 0, Found::Down),
         (31, 1, Found::Down),
         (41, 1, Found::Up),
+        (51, 1, Found::Up),
     ] {
         world.now = second;
         changes.extend(world.check(location, found).into_iter().map(|change| (second, change)));
@@ -216,7 +225,7 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
         changes,
         [
             (31, Change::Opened { severity: Severity::Down, started_at: at(21), failures: 3 }),
-            (41, Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 }),
+            (51, Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 }),
         ]
     );
 }
@@ -232,10 +241,113 @@ fn the_last_location_decides_alone_when_the_others_are_silent() {
         world.now = second;
         assert_eq!(world.check(0, Found::Down), [], "two others were up {second} s ago");
     }
+    // What says nothing about the target opens nothing, whoever is silent by now.
+    world.now = 59;
+    assert_eq!(world.check(0, Found::Inconclusive), []);
     world.now = 60;
     let changes = world.check(0, Found::Down);
     assert!(matches!(changes.as_slice(), [Change::Opened { .. }]), "{changes:?}");
     assert_eq!(in_words(&world.policy, &world.locations, at(60)), "down in l0; nothing from l1, l2");
+}
+
+#[test]
+fn after_a_silence_of_all_each_is_waited_for() {
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
+    let mut world = World::new(3, policy);
+    for location in 0..3 {
+        world.check(location, if location == 0 { Found::Down } else { Found::Up });
+    }
+    assert_eq!(world.state.status, Status::Up);
+    // The first to be heard again is the one that sees it down.
+    for (second, location, found) in [(500, 0, Found::Down), (510, 0, Found::Down), (510, 1, Found::Up)] {
+        world.now = second;
+        assert_eq!(world.check(location, found), [], "{second} s");
+    }
+    // The third is waited for as long as any, and then the two that are left decide.
+    world.now = 560;
+    world.check(1, Found::Up);
+    assert!(matches!(world.check(0, Found::Down).as_slice(), []), "one of two is no majority of three");
+    world.now = 570;
+    assert_eq!(world.check(1, Found::Up), []);
+}
+
+#[test]
+fn who_saw_an_outage_and_fell_silent_has_not_seen_its_end() {
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
+    let mut world = World::new(3, policy);
+    for second in (0..=100).step_by(10) {
+        world.now = second;
+        let mut changes = Vec::new();
+        for (location, found) in [(0, Found::Down), (1, Found::Down), (2, Found::Up)] {
+            if location != 1 || second == 0 {
+                changes.extend(world.check(location, found));
+            }
+        }
+        assert_eq!(changes.len(), usize::from(second == 0), "{second} s: {changes:?}");
+    }
+    world.now = 110;
+    assert!(
+        matches!(world.check(0, Found::Up).as_slice(), [Change::Resolved { .. }]),
+        "nobody sees it any more"
+    );
+}
+
+#[test]
+fn a_check_that_found_nothing_opens_nothing() {
+    let policy =
+        Policy { interval: Duration::from_secs(10), confirm: 1, down_in: Some(3), ..Policy::default() };
+    let mut world = World::new(3, policy);
+    for location in 0..3 {
+        world.check(location, if location == 2 { Found::Up } else { Found::Down });
+    }
+    assert_eq!(world.state.status, Status::Up);
+    world.policy.down_in = Some(2);
+    world.now = 10;
+    assert_eq!(world.check(2, Found::Up), []);
+    assert!(matches!(world.check(0, Found::Down).as_slice(), [Change::Opened { .. }]));
+}
+
+#[test]
+fn each_slot_counts_once_for_flapping_and_a_change_at_once() {
+    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
+    let mut world = World::new(2, policy);
+    for slot in 0..6 {
+        world.now = slot * INTERVAL_S;
+        world.check(0, Found::Up);
+        world.check(1, Found::Up);
+    }
+    // The first said nothing yet: until the other had one, too, it could have been anything.
+    assert_eq!((world.state.recent.count(), world.state.recent.changes()), (6, 0));
+    world.now = 6 * INTERVAL_S;
+    world.check(0, Found::Down);
+    world.check(1, Found::Down);
+    assert_eq!(
+        (world.state.recent.count(), world.state.recent.changes()),
+        (8, 1),
+        "up, then down, in one slot"
+    );
+}
+
+#[test]
+fn an_outage_is_critical_once_by_the_failures_of_one_location() {
+    let policy = Policy {
+        interval: Duration::from_secs(10),
+        confirm: 1,
+        critical_failures: Some(3),
+        ..Policy::default()
+    };
+    let mut world = World::new(2, policy);
+    let mut changes = Vec::new();
+    for slot in 0..6 {
+        world.now = slot * INTERVAL_S;
+        for location in 0..2 {
+            let found = if slot == 0 { Found::Up } else { Found::Down };
+            changes.extend(world.check(location, found).into_iter().map(|change| (slot, location, change)));
+        }
+    }
+    let opened = Change::Opened { severity: Severity::Down, started_at: at(10), failures: 1 };
+    assert_eq!(changes, [(1, 1, opened), (3, 0, Change::Escalated { failures: 3 })]);
+    assert_eq!(world.state.failures, 5);
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl Checks {
         checks.sort_by_key(|check| (!check.monitor.is_parent, check.monitor.parent.is_some()));
         let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
         let monitors: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
-        let transaction = self.store.begin_results(&claims, &monitors, self.location.is_some()).await?;
+        let transaction = self.store.begin_results(&claims, &monitors).await?;
         let mut batch = judging::Batch::new(transaction);
         for check in checks {
             if batch.is_ours(&check) {

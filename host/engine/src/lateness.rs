@@ -101,7 +101,7 @@ pub fn watch(observer: Observer) -> Observer {
                     late = window.late,
                     of = window.checks,
                     worst_ms = window.worst.as_millis(),
-                    hint = "raise `--concurrency`, or start another `uptime worker monitor-checks`",
+                    hint = "raise `--concurrency`, or start another worker like this one",
                     "falling behind: checks begin more than {} s after their time",
                     LATE.as_secs()
                 );

@@ -3,7 +3,7 @@ SELECT n.id AS notification_id, n.digest_id AS of_digest, n.is_digest, n.deliver
        (SELECT o.remote_id FROM notifications o
         WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.event IN ('down', 'degraded', 'critical') AND o.id < n.id
           AND o.remote_id IS NOT NULL ORDER BY o.id LIMIT 1) AS opening_remote_id,
-       i.ended_at, i.severity,
+       i.ended_at, i.severity, coalesce(i.unwatched OR i.resolved_by IS NOT NULL, false) AS end_unseen,
        coalesce(i.muted_at IS NOT NULL, false) AS muted,
        coalesce(i.acknowledged_at IS NOT NULL AND (i.acknowledged_until IS NULL OR i.acknowledged_until > now()), false) AS acknowledged,
        EXISTS (SELECT FROM notifications o

@@ -224,7 +224,7 @@ async fn apply_monitors(
         .into_iter()
         .collect();
     let mut added = 0;
-    let mut children = Vec::new();
+    let (mut children, mut left) = (Vec::new(), Vec::new());
     for monitor in wanted.monitors {
         let columns = monitor_columns(monitor)?;
         let before = existing.remove(&monitor.name);
@@ -286,13 +286,16 @@ async fn apply_monitors(
         .bind(soon)
         .execute(&mut *connection)
         .await?;
-        let moved = set_locations(connection, id, &monitor.locations, soon).await?;
+        // With a shorter interval what was heard a moment ago would be long ago.
+        let anew = soon || keys.contains(&"policy");
+        let moved = set_locations(connection, id, &monitor.locations, anew).await?;
         if moved || !monitor.enabled {
-            drop_waiting_checks(connection, &[id]).await?;
+            left.push(id);
         }
         children.push((id, monitor.parent.as_deref()));
         applied.changes.push(Change { kind, table: "monitor", name: monitor.name.clone(), keys });
     }
+    drop_waiting_checks(connection, &left).await?;
     set_parents(connection, &children).await?;
     let gone = absent(existing, wanted.source);
     settle_absent(connection, "monitor", gone, wanted.absent, applied).await?;
@@ -320,7 +323,7 @@ async fn set_locations(
     .fetch_all(&mut *connection)
     .await?;
     if anew {
-        sqlx::query("UPDATE monitor_locations SET added_at = now() WHERE monitor_id = $1")
+        sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1")
             .bind(monitor)
             .execute(&mut *connection)
             .await?;
@@ -440,6 +443,9 @@ async fn remove(
 }
 
 async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<(), StoreError> {
+    if monitors.is_empty() {
+        return Ok(());
+    }
     sqlx::query("DELETE FROM jobs WHERE holds_checks(queue) AND subject = ANY ($1)")
         .bind(monitors)
         .execute(connection)

@@ -18,7 +18,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
-use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
 use uptime_core::incident::{By, Deed, Incident, Refusal};
 use uuid::Uuid;

@@ -5,7 +5,7 @@ use crate::{Store, StoreError, results};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
@@ -153,7 +153,7 @@ impl Store {
     /// By the monitors' ids.
     async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>, StoreError> {
         let rows = sqlx::query(
-            "SELECT monitor_id, location, added_at, memory, last_check_at, last_outcome, last_message
+            "SELECT monitor_id, location, awaited_since, memory, last_check_at, last_outcome, last_message
              FROM monitor_locations ORDER BY monitor_id, location",
         )
         .fetch_all(&self.sessions)
@@ -184,6 +184,14 @@ impl Store {
             .fetch_all(&self.sessions)
             .await?;
         rows.iter().map(incident).collect()
+    }
+
+    /// The locations that monitors name.
+    pub async fn locations(&self) -> Result<BTreeSet<String>, StoreError> {
+        let names: Vec<String> = sqlx::query_scalar("SELECT DISTINCT location FROM monitor_locations")
+            .fetch_all(&self.sessions)
+            .await?;
+        Ok(names.into_iter().collect())
     }
 
     /// The monitors' names, and those of removed ones that had incidents.

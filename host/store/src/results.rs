@@ -162,19 +162,16 @@ impl Store {
             .collect()
     }
 
-    /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours. With `located`, they
-    /// ran in a location.
+    /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours.
     pub async fn begin_results(
         &self,
         claims: &[Claim],
         monitors: &[MonitorId],
-        located: bool,
     ) -> Result<ResultsTransaction, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let (states, now) = states::lock(&mut transaction, monitors).await?;
-        let locations =
-            if located { locations::read(&mut transaction, monitors).await? } else { HashMap::new() };
+        let locations = locations::read(&mut transaction, monitors).await?;
         let ours = crate::queue::complete(&mut transaction, claims).await?;
         let incidents = incidents::read(&mut transaction, &states).await?;
         Ok(ResultsTransaction {
@@ -201,9 +198,12 @@ impl ResultsTransaction {
     /// The state to judge a finished check by; `None` when the lease was lost, or the monitor is gone or no longer looked at
     /// from there, and then nothing of the check may be written.
     pub fn state_of(&self, check: &FinishedCheck) -> Option<LockedState> {
-        let is_wanted = check.location.as_ref().is_none_or(|location| {
-            self.locations_of(check.monitor.id).iter().any(|local| local.location == *location)
-        });
+        let locations = self.locations_of(check.monitor.id);
+        let is_wanted = match &check.location {
+            Some(here) => locations.iter().any(|local| local.location == *here),
+            // One of before it had any, and was tried again.
+            None => locations.is_empty(),
+        };
         if !is_wanted || !self.ours.contains(&check.claim.id) {
             return None;
         }

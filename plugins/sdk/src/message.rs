@@ -179,7 +179,7 @@ fn headline(event: &Event) -> String {
     let how = how(event);
     let word = how.unwrap_or(if event.kind == EventType::Degraded { DEGRADED } else { DOWN });
     match event.kind {
-        EventType::Down | EventType::Degraded if is_over(event) => {
+        EventType::Down | EventType::Degraded | EventType::Critical if is_over(event) => {
             format!("{name} was {word}{}", with("for"))
         }
         EventType::Down | EventType::Degraded => format!("{name} {is} {word}"),
@@ -281,7 +281,7 @@ fn cause(event: &Event) -> Option<String> {
 fn symbol(event: &Event) -> &'static str {
     let trouble = if event.severity == Severity::Degraded { "🟡" } else { "🔴" };
     match event.kind {
-        EventType::Down | EventType::Degraded if is_over(event) => "⚪",
+        EventType::Down | EventType::Degraded | EventType::Critical if is_over(event) => "⚪",
         EventType::Down | EventType::Degraded | EventType::Reminder => trouble,
         EventType::FlappingEnd if event.severity != Severity::Info => trouble,
         EventType::Up if unseen_end(event).is_some() => "✋",
@@ -403,6 +403,7 @@ mod tests {
             looks(&Event { incident, ..event(kind) })
         };
         assert_eq!(over(EventType::Down), ("⚪ shop was DOWN for 4 min 12 s".into(), BLUE, "From"));
+        assert_eq!(over(EventType::Critical), ("⚪ shop was DOWN for 4 min 12 s".into(), BLUE, "From"));
         assert_eq!(over(EventType::Degraded).0, "⚪ shop was DEGRADED for 4 min 12 s");
     }
 

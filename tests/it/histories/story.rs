@@ -259,7 +259,7 @@ fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, 
             let hears_worse = is_critical && events.contains(&"critical");
             let is_less = |notice: &Notice| matches!(notice, Notice::Opening(..) | Notice::Worse(_));
             let told = notices.iter().filter(|notice| {
-                !(is_steady && wants_steady && is_beside(notice)) && !(hears_worse && is_less(notice))
+                !(hears_worse && is_less(notice) || is_steady && wants_steady && is_beside(notice))
             });
             let words =
                 told.map(|notice| words(*notice)).filter(|(event, _)| events.contains(&event.as_str()));

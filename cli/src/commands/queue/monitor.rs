@@ -225,7 +225,8 @@ impl Look {
             Cell::number(
                 format!("{:.1}", tenths(size.per_second)),
                 if size.per_second == 0.0 { FAINT } else { plain },
-            ),
+            )
+            .spare(),
             number(size.workers, plain),
             Cell::styled(state, style),
         ]

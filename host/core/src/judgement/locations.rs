@@ -5,11 +5,13 @@
 //!
 //! Nobody is in charge. Whoever records a check compares all that is known of the monitor then:
 //! - A location that was silent for [`STREAK_GAP`] intervals does not count, nor towards k: with every other location gone, the
-//!   last one decides alone, rather than nobody.
-//! - One that was added a moment ago, or has confirmed nothing yet, counts as either: while it could turn the balance, all stays
-//!   as it is.
+//!   last one decides alone, rather than nobody. But while one still sees an outage, another that saw it and fell silent has not
+//!   seen its end.
+//! - One that is waited for ([`LocalState::awaited_since`]), or has confirmed nothing yet, counts as either: while it could turn
+//!   the balance, all stays as it is. After a silence of the monitor itself all are waited for ([`await_all`]).
+//! - A check that found nothing wrong opens nothing, and one that says nothing about the target moves nothing.
 
-use super::{Judgement, Judging, Level, STREAK_GAP, State, Status};
+use super::{Judgement, Judging, Level, Observation, STREAK_GAP, State, Status, level};
 use crate::event::Severity;
 use crate::monitor::{Location, Policy};
 use jiff::Timestamp;
@@ -22,8 +24,8 @@ pub struct LocalState {
     pub location: Location,
     /// What the judgement remembers of it there.
     pub state: State,
-    /// Since when the monitor is looked at from there.
-    pub added_at: Timestamp,
+    /// Since when its word is waited for: since it was added, or since the monitor began to be looked at again.
+    pub awaited_since: Timestamp,
 }
 
 /// The policy by which a monitor is judged in each of its locations: what concerns the monitor as a whole is decided of all of
@@ -33,29 +35,49 @@ pub fn local(policy: &Policy) -> Policy {
     Policy { critical_failures: None, critical_after: None, flapping: false, ..policy.clone() }
 }
 
-/// Judges a monitor by its locations, after a check of the slot `slot_at` in one of them, which began at `at`.
+/// After a silence of the monitor itself nobody is to be blamed for his: each location is waited for from now on. To be asked
+/// before a check is judged; says whether it was so.
+pub fn await_all(policy: &Policy, locations: &mut [LocalState], now: Timestamp) -> bool {
+    let newest = locations.iter().filter_map(|local| local.state.last_slot_at).max();
+    let was_silent = newest.is_some_and(|newest| !is_fresh(newest, policy, now));
+    if was_silent {
+        for local in locations.iter_mut() {
+            local.awaited_since = now;
+        }
+    }
+    was_silent
+}
+
+/// Judges a monitor by its locations after a check in one of them, which is in its [`LocalState`] already.
 pub fn judge_together(
     state: State,
     policy: &Policy,
     locations: &[LocalState],
-    slot_at: Timestamp,
-    at: Timestamp,
+    seen: Observation<'_>,
+    now: Timestamp,
 ) -> Judgement {
-    let balance = Balance::of(policy, locations, at);
+    let balance = Balance::of(policy, locations, state.status, now);
+    let found = level(seen.report);
     // As for a single judgement, a last slot that lies ahead was made by a clock that was wrong.
-    let last_slot_at = state.last_slot_at.filter(|last| *last <= at);
-    let is_new = last_slot_at.is_none_or(|last| slot_at > last);
-    let Some(level) = balance.level().filter(|level| is_new || !is_at(state.status, *level)) else {
+    let last_slot_at = state.last_slot_at.filter(|last| *last <= now);
+    let looked_at = balance.looked_at();
+    let is_new = looked_at > last_slot_at;
+    let together = balance.level().filter(|together| {
+        let opens = *together != Level::Up && !is_at(state.status, *together);
+        (is_new || !is_at(state.status, *together)) && (!opens || found != Some(Level::Up))
+    });
+    let Some(together) = together.filter(|_| found.is_some()) else {
         let mut state = state;
         balance.doubt(&mut state);
         return Judgement { state, changes: Vec::new(), recheck: false };
     };
-    let silence = last_slot_at.map(|last| slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
+    let silence =
+        last_slot_at.map(|last| seen.slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
     let mut state = if silence > longest_silence(policy) { state.forgetful() } else { state };
-    state.last_slot_at = last_slot_at.max(Some(slot_at));
-    state.recent.push(level == Level::Down);
-    let mut judging = Judging { state, policy, at, changes: Vec::new() };
-    judging.follow(level, &balance);
+    state.last_slot_at = last_slot_at.max(looked_at);
+    state.recent.push(together == Level::Down);
+    let mut judging = Judging { state, policy, at: seen.started_at, changes: Vec::new() };
+    judging.follow(together, &balance);
     judging.flapping();
     balance.doubt(&mut judging.state);
     Judgement { state: judging.state, changes: judging.changes, recheck: false }
@@ -105,40 +127,57 @@ enum Standing {
     Silent,
 }
 
+/// One that lies ahead was made by a clock that was wrong, and counts as now.
+fn is_fresh(at: Timestamp, policy: &Policy, now: Timestamp) -> bool {
+    now.duration_since(at) <= longest_silence(policy).try_into().unwrap_or(jiff::SignedDuration::MAX)
+}
+
 fn standing(local: &LocalState, policy: &Policy, now: Timestamp) -> Standing {
-    let longest = longest_silence(policy);
-    // One that lies ahead was made by a clock that was wrong, and counts as now.
-    let is_fresh =
-        |at: Timestamp| now.duration_since(at) <= longest.try_into().unwrap_or(jiff::SignedDuration::MAX);
-    match local.state.last_slot_at {
-        Some(last) if !is_fresh(last) => Standing::Silent,
-        Some(_) if local.state.status != Status::Unknown => Standing::Decided,
-        None if !is_fresh(local.added_at) => Standing::Silent,
-        Some(_) | None => Standing::Undecided,
+    let is_heard = local.state.last_slot_at.is_some_and(|last| is_fresh(last, policy, now));
+    if is_heard && local.state.status != Status::Unknown {
+        Standing::Decided
+    } else if is_heard || is_fresh(local.awaited_since, policy, now) {
+        Standing::Undecided
+    } else {
+        Standing::Silent
     }
 }
 
 /// What the locations say together.
 struct Balance<'l> {
     decided: Vec<&'l State>,
-    undecided: usize,
+    undecided: Vec<&'l State>,
     /// So many make an outage.
     needed: usize,
 }
 
 impl<'l> Balance<'l> {
-    fn of(policy: &Policy, locations: &'l [LocalState], now: Timestamp) -> Self {
+    fn of(policy: &Policy, locations: &'l [LocalState], status: Status, now: Timestamp) -> Self {
         let of = |wanted: Standing| {
-            locations
-                .iter()
-                .filter(move |local| standing(local, policy, now) == wanted)
-                .map(|local| &local.state)
+            let those = locations.iter().filter(move |local| standing(local, policy, now) == wanted);
+            those.map(|local| &local.state)
         };
-        let (decided, undecided) =
-            (of(Standing::Decided).collect::<Vec<_>>(), of(Standing::Undecided).count());
+        let decided: Vec<&State> = of(Standing::Decided).collect();
+        let goes_on = is_down(status) && decided.iter().any(|state| is_down(state.status));
+        let saw_it = |state: &&State| goes_on && is_down(state.status);
+        let undecided: Vec<&State> =
+            of(Standing::Undecided).chain(of(Standing::Silent).filter(saw_it)).collect();
         let down_in = policy.down_in.unwrap_or_else(|| majority(locations.len())).max(1);
         let down_in = usize::try_from(down_in).unwrap_or(usize::MAX);
-        Self { needed: down_in.min(decided.len() + undecided), decided, undecided }
+        Self { needed: down_in.min(decided.len() + undecided.len()), decided, undecided }
+    }
+
+    /// So many of them are enough to say that it is not down.
+    fn enough(&self) -> usize {
+        self.decided.len() + self.undecided.len() + 1 - self.needed
+    }
+
+    /// The newest slot that so many have looked at.
+    fn looked_at(&self) -> Option<Timestamp> {
+        let all = self.decided.iter().chain(&self.undecided);
+        let mut slots: Vec<Timestamp> = all.filter_map(|state| state.last_slot_at).collect();
+        slots.sort_unstable();
+        slots.len().checked_sub(self.enough()).map(|place| slots[place])
     }
 
     fn count(&self, is: impl Fn(Status) -> bool) -> usize {
@@ -155,7 +194,7 @@ impl<'l> Balance<'l> {
             if count >= self.needed {
                 return Some(level);
             }
-            if count + self.undecided >= self.needed {
+            if count + self.undecided.len() >= self.needed {
                 return None;
             }
         }
@@ -205,7 +244,7 @@ impl Judging<'_> {
         let down_since = || balance.since(balance.needed, is_down).unwrap_or(self.at);
         let troubled_since = || balance.since(balance.needed, is_troubled).unwrap_or(self.at);
         // Fewer than `needed` fail from when so many don't.
-        let enough = balance.decided.len() + balance.undecided + 1 - balance.needed;
+        let enough = balance.enough();
         let not_down_since = || balance.since(enough, |status| !is_down(status));
         let well_since = || balance.since(enough, |status| !is_troubled(status));
         match (self.state.status, level) {

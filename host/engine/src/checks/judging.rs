@@ -38,6 +38,8 @@ struct Changed {
     ended: Option<IncidentId>,
     /// Whether the open one is new.
     is_new: bool,
+    /// Whether it became critical.
+    is_escalated: bool,
 }
 
 /// What holds a monitor's notices back, and for how long.
@@ -77,7 +79,11 @@ impl Batch {
             report: check.report.clone(),
             late: check.late,
         });
-        let (judgement, local) = self.judgement_of(before, &check);
+        let mut locations = self.transaction.locations_of(check.monitor.id).to_vec();
+        if locations::await_all(&check.monitor.policy, &mut locations, self.transaction.now()) {
+            self.transaction.await_locations(check.monitor.id).await?;
+        }
+        let (judgement, local) = self.judgement_of(before, &check, locations);
         let said = self.in_words(&check, local.as_ref());
         let changed = self.write_changes(&said, incident, &judgement.changes).await?;
         let (standing, again_at) = self.tell(&said, &judgement.state, standing, &changed).await?;
@@ -96,18 +102,22 @@ impl Batch {
     }
 
     /// What the check means for its monitor; and, where that has locations, for the one that the check ran from.
-    fn judgement_of(&self, before: State, check: &FinishedCheck) -> (Judgement, Option<LocalState>) {
+    fn judgement_of(
+        &self,
+        before: State,
+        check: &FinishedCheck,
+        mut all: Vec<LocalState>,
+    ) -> (Judgement, Option<LocalState>) {
         let policy = &check.monitor.policy;
         let seen =
             Observation { slot_at: check.slot_at, started_at: check.started_at, report: &check.report };
-        let mut all = self.transaction.locations_of(check.monitor.id).to_vec();
         let here = all.iter_mut().find(|local| Some(&local.location) == check.location.as_ref());
         let Some(here) = here else { return (judge(before, policy, seen), None) };
         let Judgement { state, recheck, .. } =
             judge(std::mem::take(&mut here.state), &locations::local(policy), seen);
         here.state = state;
         let local = here.clone();
-        let together = locations::judge_together(before, policy, &all, check.slot_at, check.started_at);
+        let together = locations::judge_together(before, policy, &all, seen, self.transaction.now());
         (Judgement { recheck, ..together }, Some(local))
     }
 
@@ -117,10 +127,10 @@ impl Batch {
             return Cow::Borrowed(check);
         };
         let mut all = self.transaction.locations_of(check.monitor.id).to_vec();
-        all.iter_mut()
-            .filter(|other| other.location == local.location)
-            .for_each(|other| *other = local.clone());
-        let words = locations::in_words(&check.monitor.policy, &all, check.started_at);
+        for other in all.iter_mut().filter(|other| other.location == local.location) {
+            *other = local.clone();
+        }
+        let words = locations::in_words(&check.monitor.policy, &all, self.transaction.now());
         let mut said = check.clone();
         let CheckReport { failure, warnings, .. } = &mut said.report;
         for trouble in failure.iter_mut().chain(warnings) {
@@ -161,6 +171,7 @@ impl Batch {
                 }
                 (Change::Escalated { failures }, Some(incident)) => {
                     self.transaction.escalate_incident(incident, failures).await?;
+                    changed.is_escalated = true;
                 }
                 (Change::Resolved { started_at, ended_at, failures }, Some(incident)) => {
                     self.transaction.resolve_incident(incident, ended_at, failures).await?;
@@ -215,10 +226,16 @@ impl Batch {
             now: self.transaction.now(),
         };
         let (standing, notices) = announce(standing, &facts, &check.monitor.policy);
-        if let (true, Some(incident)) = (changed.is_new && standing.told.is_none(), changed.open) {
-            let why =
-                if state.flapping { Some("it goes up and down too often".to_owned()) } else { held.why };
-            self.transaction.note_held(incident, why.as_deref().unwrap_or("nobody is told yet")).await?;
+        let why = match held.why {
+            _ if state.flapping => "it goes up and down too often".to_owned(),
+            None if facts.in_hand => "somebody takes care of it".to_owned(),
+            why => why.unwrap_or_else(|| "nobody is told yet".to_owned()),
+        };
+        let is_told = standing.told == open.map(|(_, severity)| severity);
+        let held_open = changed.open.filter(|_| (changed.is_new || changed.is_escalated) && !is_told);
+        let held_end = changed.ended.filter(|ended| standing.owed.contains(ended));
+        for incident in held_open.into_iter().chain(held_end) {
+            self.transaction.note_held(incident, &why).await?;
         }
         events::tell(&mut self.transaction, check, state, open, &notices).await?;
         self.followed.wake.extend(held.undecided);

@@ -39,6 +39,8 @@ pub struct ChannelRow {
     pub broken_at: Option<Timestamp>,
     /// Why.
     pub broken_reason: Option<String>,
+    /// Until when its provider wants to be told nothing, if it said so.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// A notification that is to be delivered now.
@@ -180,6 +182,7 @@ fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
         acknowledged: row.try_get("acknowledged")?,
         opening_told: row.try_get("opening_told")?,
         recovery_due: row.try_get("recovery_due")?,
+        end_unseen: row.try_get("end_unseen")?,
     })
 }
 
@@ -206,6 +209,7 @@ fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
         settings,
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
+        paused_until: row.optional_instant("paused_until")?,
         allow,
         limits: row.json("limits", || format!("channel `{name}`"))?,
         name,

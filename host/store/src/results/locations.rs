@@ -1,7 +1,7 @@
 //! What is known of a batch's monitors from each of their locations: read under the locks of the monitors' states, written with
 //! them.
 
-use super::Recorded;
+use super::{Recorded, ResultsTransaction};
 use crate::StoreError;
 use crate::row::{Columns, instant, us};
 use crate::session::Session;
@@ -21,7 +21,7 @@ pub(super) async fn read(
 ) -> Result<HashMap<MonitorId, Vec<LocalState>>, StoreError> {
     let ids: Vec<i64> = monitors.iter().map(|id| id.0).collect();
     let rows = sqlx::query(
-        "SELECT monitor_id, location, added_at, memory FROM monitor_locations WHERE monitor_id = ANY ($1)
+        "SELECT monitor_id, location, awaited_since, memory FROM monitor_locations WHERE monitor_id = ANY ($1)
          ORDER BY monitor_id, location",
     )
     .bind(ids)
@@ -44,8 +44,23 @@ pub(crate) fn local_state(row: &PgRow) -> Result<LocalState, StoreError> {
     Ok(LocalState {
         location: location.parse().map_err(unreadable)?,
         state: row.json("memory", of)?,
-        added_at: row.instant("added_at")?,
+        awaited_since: row.instant("awaited_since")?,
     })
+}
+
+impl ResultsTransaction {
+    /// From now on each location of a monitor is waited for.
+    pub async fn await_locations(&mut self, monitor: MonitorId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1")
+            .bind(monitor.0)
+            .execute(&mut self.transaction)
+            .await?;
+        let now = self.now;
+        for local in self.locations.entry(monitor).or_default() {
+            local.awaited_since = now;
+        }
+        Ok(())
+    }
 }
 
 /// Writes what is known now from where each check ran.

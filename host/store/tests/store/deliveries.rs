@@ -22,7 +22,7 @@ async fn opening() -> (TestDatabase, Store) {
         "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
          SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
     );
-    let mut transaction = store.begin_results(&[], &[], false).await.expect("a transaction");
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     for channel in store.channels().await.expect("channels") {
         let notice = |kind| Notice { channel: channel.id, event: event(kind, IncidentId(1)), sequence: 0 };
         transaction.notify(notice(EventType::Down));

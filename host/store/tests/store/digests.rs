@@ -33,7 +33,7 @@ async fn installation(singles: u32) -> (TestDatabase, Store) {
 
 /// Commits notices as a batch of checks does.
 async fn tell(store: &Store, notices: Vec<(i64, EventType, i32)>) {
-    let mut transaction = store.begin_results(&[], &[], false).await.expect("a transaction");
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     for (incident, kind, sequence) in notices {
         let event = event(kind, IncidentId(incident));
         transaction.notify(Notice { channel: ChannelId(1), event, sequence });

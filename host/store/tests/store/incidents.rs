@@ -98,7 +98,7 @@ async fn an_acknowledgement_is_told_to_those_who_were_told_of_the_incident_each_
     let event = "SELECT concat_ws(' | ', snapshot->>'type', snapshot->'monitor'->>'name', snapshot->'monitor'->>'type',
                  snapshot->'outcome'->>'message', snapshot->'incident'->>'failures', snapshot->>'severity', snapshot->'incident'->>'ended_at')
                  FROM notifications WHERE event = 'acknowledged' LIMIT 1";
-    assert_eq!(database.value(event), "acknowledged | a | tcp | answered 503; anna says: because | 7 | info");
+    assert_eq!(database.value(event), "acknowledged | a | tcp | answered 503; anna says: because | 7 | down");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn an_end_by_hand_begins_the_judgement_anew_and_is_told_to_those_who_were_
     assert_eq!(
         database.value("SELECT concat_ws(' | ', snapshot->'outcome'->>'message', snapshot->'incident'->>'duration_s', snapshot->>'severity')
                         FROM notifications WHERE event = 'up'"),
-        "answered 503; resolved by anna: because | 120 | info"
+        "resolved by anna, and no check has seen it up; anna says: because; it was: answered 503 | 120 | info"
     );
     assert_eq!(
         database.value("SELECT string_agg(state, ',' ORDER BY state) FROM notifications WHERE event <> 'up'"),

@@ -40,7 +40,7 @@ async fn finish(store: &Store, job: &Job, location: &str, recheck_after: Option<
         late: Duration::ZERO,
         report: down(),
     };
-    let mut transaction = store.begin_results(&[job.claim], &[id], true).await.expect("a transaction");
+    let mut transaction = store.begin_results(&[job.claim], &[id]).await.expect("a transaction");
     let Some(LockedState { state, standing, incident, .. }) = transaction.state_of(&check) else {
         return false;
     };

@@ -382,7 +382,7 @@ async fn who_keeps_dead_rows_is_named() {
     watch(&store, &["a"]).await;
     database.query("INSERT INTO jobs (queue) SELECT 'q' FROM generate_series(1, 50)");
     assert_eq!(store.dead_rows().await.expect("a look").oldest, None, "nobody, and not the one who asks");
-    let mut transaction = store.begin_results(&[], &[], false).await.expect("a transaction");
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     let monitor: i64 = database.value("SELECT id FROM monitors").parse().expect("an id");
     let cause = crate::down().failure.expect("it is down");
     transaction

@@ -20,7 +20,7 @@ const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_resu
 pub async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
     let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
     let monitors: Vec<_> = checks.iter().map(|check| check.monitor.id).collect();
-    store.begin_results(&claims, &monitors, false).await.expect("a transaction")
+    store.begin_results(&claims, &monitors).await.expect("a transaction")
 }
 
 /// Records each check as one that opened an incident, told to each channel.
