@@ -185,7 +185,7 @@ pub struct ApplyArgs {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Remove what came from the file and is no longer in it, with its history
+    /// Remove what came from the file and is no longer in it, with its results; incidents and what was told stay
     #[arg(long)]
     pub prune: bool,
     /// Do not ask before removing
@@ -369,6 +369,9 @@ pub struct ServiceArgs {
     /// Workers that deliver notifications
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub notifications: u32,
+    /// For a host at this location: the workers that run its checks, and nothing else
+    #[arg(long, value_name = "NAME")]
+    pub location: Option<Location>,
     /// The program [default: this one]
     #[arg(long, value_name = "PATH")]
     pub binary: Option<PathBuf>,

@@ -229,6 +229,26 @@ fn each_line_of_the_crontab_is_a_command_that_runs_with_nothing_but_itself() {
 }
 
 #[test]
+fn a_host_at_a_location_gets_the_check_workers_of_that_alone() {
+    let odd = Odd::new(TARGET);
+    for kind in ["systemd", "supervisor", "windows"] {
+        let mut command = match kind {
+            "windows" => odd.installation.command(["service", "windows"]),
+            kind => odd.service(&[kind, "--user", "nobody"]),
+        };
+        let printed = stdout(command.args(["--location", "fra", "--checks", "3"]));
+        let is_code = |line: &&str| !line.trim_start().starts_with(['#', ';']) && !line.starts_with("rem ");
+        let runs: Vec<&str> =
+            printed.lines().filter(is_code).filter(|line| line.contains("worker monitor-checks")).collect();
+        assert!(!runs.is_empty() && runs.iter().all(|line| line.contains("--location fra")), "{printed}");
+        for other in ["schedule --every", "worker notifications"] {
+            assert!(!printed.lines().filter(is_code).any(|line| line.contains(other)), "{kind}: {printed}");
+        }
+    }
+    odd.service(&["systemd", "--location", "F R A"]).assert().code(2);
+}
+
+#[test]
 fn windows_gets_commands_for_its_own_paths() {
     let installation = Installation::new();
     let url = "postgres://me@db/uptime?options=-c%20a%3Db";

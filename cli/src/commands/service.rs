@@ -41,22 +41,45 @@ struct Processes {
     name: String,
     /// For people.
     what: &'static str,
-    command: &'static [&'static str],
+    command: Vec<String>,
     count: u32,
 }
 
 impl Processes {
     /// Those of an installation, the scheduler first. A host may have none of a kind.
     fn of(service: &ServiceArgs) -> Vec<Self> {
-        let all: [(_, _, &[_], _); 3] = [
-            ("schedule", "scheduler", &["schedule", "--every", "1s"], 1),
-            (MONITOR_CHECKS, "check worker", &["worker", MONITOR_CHECKS], service.checks),
-            (NOTIFICATIONS, "notification worker", &["worker", NOTIFICATIONS], service.notifications),
+        let check = ["worker", MONITOR_CHECKS];
+        let of_location = service.location.iter().flat_map(|location| ["--location", location.as_str()]);
+        let check: Vec<&str> = check.into_iter().chain(of_location).collect();
+        let all = [
+            ("schedule", "scheduler", vec!["schedule", "--every", "1s"], 1),
+            (MONITOR_CHECKS, "check worker", check, service.checks),
+            (NOTIFICATIONS, "notification worker", vec!["worker", NOTIFICATIONS], service.notifications),
         ];
-        let some = all.into_iter().filter(|(.., count)| *count > 0);
-        let named =
-            |(name, what, command, count)| Self { name: format!("uptime-{name}"), what, command, count };
+        // The others are where the database is.
+        let is_wanted = |name| service.location.is_none() || name == MONITOR_CHECKS;
+        let some = all.into_iter().filter(|(name, .., count)| *count > 0 && is_wanted(*name));
+        let named = |(name, what, command, count): (&str, _, Vec<&str>, _)| Self {
+            name: format!("uptime-{name}"),
+            what,
+            command: command.into_iter().map(str::to_owned).collect(),
+            count,
+        };
         some.map(named).collect()
+    }
+
+    /// All of them, in words.
+    fn in_words(service: &ServiceArgs) -> String {
+        let ServiceArgs { checks, notifications, .. } = service;
+        match &service.location {
+            Some(location) => format!("{checks} check workers of the location {location}"),
+            None => format!("the scheduler, {checks} check and {notifications} notification workers"),
+        }
+    }
+
+    /// Of workers there may be several; of the scheduler one is enough.
+    fn is_worker(&self) -> bool {
+        self.command.first().is_some_and(|word| word == "worker")
     }
 }
 

@@ -86,11 +86,11 @@ impl Installation {
     }
 
     /// The command line of one of its commands.
-    pub fn command(&self, command: &[&str]) -> Vec<String> {
+    pub fn command(&self, command: &[impl AsRef<str>]) -> Vec<String> {
         let config = self.config.iter().flat_map(|config| ["--config", config]);
         let data_dir = ["--data-dir", &self.data_dir];
         let words = [self.binary.as_str()].into_iter().chain(config).chain(data_dir);
-        words.chain(command.iter().copied()).map(str::to_owned).collect()
+        words.chain(command.iter().map(AsRef::as_ref)).map(str::to_owned).collect()
     }
 
     /// Where its processes work: paths in the file may be relative to it.

@@ -1,5 +1,5 @@
 @echo off
-rem uptime: the scheduler, {checks} check and {notifications} notification workers, as services of NSSM (https://nssm.cc).
+rem uptime: {processes}, as services of NSSM (https://nssm.cc).
 rem Printed by `uptime service windows`. Run it once, as an administrator. Afterwards: nssm status NAME, nssm restart NAME.
 rem The program is {binary}, its file {config}.
 rem A stop is a Ctrl+C, and 60 s for what runs to end (20 s), and for the last words to the database.

@@ -33,8 +33,7 @@ pub fn programs(
     let names: Vec<&str> = processes.iter().map(|each| each.name.as_str()).collect();
     let mut content = format!(
         include_str!("supervisor.ini"),
-        checks = service.checks,
-        notifications = service.notifications,
+        processes = Processes::in_words(service),
         path = path,
         notes = notes(installation, &hints),
         programs = names.join(","),
@@ -43,7 +42,7 @@ pub fn programs(
         content += &format!(
             include_str!("program.ini"),
             name = each.name,
-            command = quote::supervisor_command(&installation.command(each.command)),
+            command = quote::supervisor_command(&installation.command(&each.command)),
             count = each.count,
             directory = quote::supervisor_value(installation.directory()),
             user = installation.user,

@@ -47,7 +47,7 @@ pub fn units(
     let target = format!(include_str!("uptime.target"), units = names.join(" "));
     let mut files = vec![file("uptime.target", target)];
     for each in &processes {
-        let name = if is_template(each) { format!("{}@.service", each.name) } else { SCHEDULE.to_owned() };
+        let name = if each.is_worker() { format!("{}@.service", each.name) } else { SCHEDULE.to_owned() };
         files.push(file(&name, unit(installation, each)));
     }
     let commands = commands(installation, service, into);
@@ -75,21 +75,16 @@ pub fn write(files: &[Definition], folder: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Of workers there may be several; of the scheduler one is enough.
-fn is_template(processes: &Processes) -> bool {
-    processes.command.first() == Some(&"worker")
-}
-
 fn instances(processes: &Processes) -> Vec<String> {
-    if !is_template(processes) {
+    if !processes.is_worker() {
         return vec![SCHEDULE.to_owned()];
     }
     (1..=processes.count).map(|number| format!("{}@{number}.service", processes.name)).collect()
 }
 
 fn unit(installation: &Installation, processes: &Processes) -> String {
-    let is_worker = is_template(processes);
-    let is_checks = processes.command.contains(&uptime_core::config::MONITOR_CHECKS);
+    let is_worker = processes.is_worker();
+    let is_checks = processes.command.iter().any(|word| word == uptime_core::config::MONITOR_CHECKS);
     let paths = [&installation.binary, &installation.data_dir].into_iter().chain(&installation.config);
     let paths: Vec<&str> = paths.map(String::as_str).collect();
     let below = |folders: &[&str]| {
@@ -103,7 +98,7 @@ fn unit(installation: &Installation, processes: &Processes) -> String {
         include_str!("unit.service"),
         what = if is_worker { format!("{} %i", processes.what) } else { processes.what.to_owned() },
         after = if is_worker { format!(" {SCHEDULE}") } else { String::new() },
-        command = quote::systemd_command(&installation.command(processes.command)),
+        command = quote::systemd_command(&installation.command(&processes.command)),
         user = installation.user,
         directory = quote::systemd_value(installation.directory()),
         database = installation.database_words("the file below"),
@@ -162,7 +157,8 @@ fn commands(installation: &Installation, service: &ServiceArgs, into: Option<&Pa
         let (checks, notifications) = (service.checks.to_string(), service.notifications.to_string());
         let counts = ["--checks", &checks, "--notifications", &notifications];
         let command = ["service", "systemd", "--user", &installation.user].into_iter().chain(counts);
-        let command: Vec<&str> = command.chain(["--into", FOLDER]).collect();
+        let location = service.location.iter().flat_map(|location| ["--location", location.as_str()]);
+        let command: Vec<&str> = command.chain(location).chain(["--into", FOLDER]).collect();
         let variable = match &installation.database {
             DatabaseSource::Variable { name, url } => format!("{name}={} ", quote::shell(url)),
             _ => String::new(),

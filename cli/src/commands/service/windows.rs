@@ -31,8 +31,7 @@ pub fn commands(
     let hint = hint(&source);
     let mut content = format!(
         include_str!("nssm.cmd"),
-        checks = service.checks,
-        notifications = service.notifications,
+        processes = Processes::in_words(service),
         binary = binary,
         config = config,
         database = hint.as_ref().map(|hint| format!("rem To do: {hint}.\n")).unwrap_or_default(),
@@ -41,9 +40,9 @@ pub fn commands(
     for each in Processes::of(service) {
         let words = ["--config", config.as_str(), "--data-dir", data_dir.as_str()].into_iter();
         let words: Vec<String> =
-            words.chain(each.command.iter().copied()).map(quote::nssm_parameter).collect();
+            words.chain(each.command.iter().map(String::as_str)).map(quote::nssm_parameter).collect();
         for number in 1..=each.count {
-            let numbered = each.command.first() == Some(&"worker");
+            let numbered = each.is_worker();
             let name = if numbered { format!("{}-{number}", each.name) } else { each.name.clone() };
             let what = if numbered { format!("{} {number}", each.what) } else { each.what.to_owned() };
             content += &format!(

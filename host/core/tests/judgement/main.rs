@@ -1,6 +1,7 @@
 //! The judgement and the announcement: as tables here, and over random histories against a model.
 
 mod histories;
+mod locations;
 mod model;
 mod promises;
 

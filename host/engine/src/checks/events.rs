@@ -27,20 +27,27 @@ struct Telling {
     sequence: i32,
 }
 
-/// Tells these notices of a check's monitor.
+/// Tells these notices of a check's monitor; with locations, `seen` is what they say.
 pub(super) async fn tell(
     transaction: &mut ResultsTransaction,
     check: &FinishedCheck,
     state: &State,
     open: Option<(IncidentId, Severity)>,
     notices: &[Notice],
+    seen: Option<&str>,
 ) -> Result<(), StoreError> {
     if notices.is_empty() {
         return Ok(());
     }
     let interested = transaction.channels_of(check.monitor.id).await?;
     let monitor = event_monitor(check);
-    let telling = |notice: &Notice| telling(transaction, check, state, open, notices, *notice);
+    let telling = |notice: &Notice| {
+        let mut telling = telling(transaction, check, state, open, notices, *notice)?;
+        if let (Notice::End(_), Some(seen)) = (notice, seen) {
+            telling.outcome.message = format!("{}; now {seen}", telling.outcome.message);
+        }
+        Some(telling)
+    };
     let tellings: Vec<(&Notice, Telling)> =
         notices.iter().filter_map(|notice| Some((notice, telling(notice)?))).collect();
     let wants = |channel: &InterestedChannel, telling: &Telling| {

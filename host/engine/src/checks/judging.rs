@@ -84,9 +84,11 @@ impl Batch {
             self.transaction.await_locations(check.monitor.id).await?;
         }
         let (judgement, local) = self.judgement_of(before, &check, locations);
-        let said = self.in_words(&check, local.as_ref());
+        let seen = local.as_ref().map(|local| self.seen(&check, local));
+        let said = in_words(&check, seen.as_deref());
         let changed = self.write_changes(&said, incident, &judgement.changes).await?;
-        let (standing, again_at) = self.tell(&said, &judgement.state, standing, &changed).await?;
+        let (standing, again_at) =
+            self.tell(&said, &judgement.state, standing, &changed, seen.as_deref()).await?;
         drop(said);
         if check.monitor.is_parent && check.report.failure.is_none() {
             self.followed.wake.extend(self.transaction.held_below(check.monitor.id).await?);
@@ -121,22 +123,13 @@ impl Batch {
         (Judgement { recheck, ..together }, Some(local))
     }
 
-    /// The check as people are told of it: with what the monitor's other locations say.
-    fn in_words<'c>(&self, check: &'c FinishedCheck, local: Option<&LocalState>) -> Cow<'c, FinishedCheck> {
-        let Some(local) = local.filter(|_| check.report.trouble().is_some()) else {
-            return Cow::Borrowed(check);
-        };
+    /// What all locations of the check's monitor say, in words.
+    fn seen(&self, check: &FinishedCheck, local: &LocalState) -> String {
         let mut all = self.transaction.locations_of(check.monitor.id).to_vec();
         for other in all.iter_mut().filter(|other| other.location == local.location) {
             *other = local.clone();
         }
-        let words = locations::in_words(&check.monitor.policy, &all, self.transaction.now());
-        let mut said = check.clone();
-        let CheckReport { failure, warnings, .. } = &mut said.report;
-        for trouble in failure.iter_mut().chain(warnings) {
-            trouble.message = format!("{} ({words})", trouble.message);
-        }
-        Cow::Owned(said)
+        locations::in_words(&check.monitor.policy, &all, self.transaction.now())
     }
 
     /// Makes the incidents what the judgement says.
@@ -198,6 +191,7 @@ impl Batch {
         state: &State,
         standing: Standing,
         changed: &Changed,
+        seen: Option<&str>,
     ) -> Result<(Standing, Option<Timestamp>), StoreError> {
         let open = changed.open.zip(state.severity);
         let is_behind = changed.ended.is_some()
@@ -237,7 +231,7 @@ impl Batch {
         for incident in held_open.into_iter().chain(held_end) {
             self.transaction.note_held(incident, &why).await?;
         }
-        events::tell(&mut self.transaction, check, state, open, &notices).await?;
+        events::tell(&mut self.transaction, check, state, open, &notices, seen).await?;
         self.followed.wake.extend(held.undecided);
         Ok((standing, held.until))
     }
@@ -274,6 +268,17 @@ impl Batch {
             },
         })
     }
+}
+
+/// The check as people are told of it: with what the monitor's locations say.
+fn in_words<'c>(check: &'c FinishedCheck, seen: Option<&str>) -> Cow<'c, FinishedCheck> {
+    let Some(seen) = seen.filter(|_| check.report.trouble().is_some()) else { return Cow::Borrowed(check) };
+    let mut said = check.clone();
+    let CheckReport { failure, warnings, .. } = &mut said.report;
+    for trouble in failure.iter_mut().chain(warnings) {
+        trouble.message = format!("{} ({seen})", trouble.message);
+    }
+    Cow::Owned(said)
 }
 
 /// What they say together, and those of them that have to be looked at. One in doubt has its own next look.

@@ -14,6 +14,7 @@ mod schedule;
 mod schema;
 mod sight;
 mod unwatched;
+mod who_hears;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

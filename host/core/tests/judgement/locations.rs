@@ -1,9 +1,9 @@
 //! Several locations judge a monitor together: random histories beside the definitions, word by word.
 
+use crate::{Found, at, report};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
-use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::event::Severity;
 use uptime_core::judgement::locations::{LocalState, await_all, in_words, judge_together, local, majority};
 use uptime_core::judgement::{Change, Observation, State, Status, judge};
@@ -12,30 +12,6 @@ use uptime_core::monitor::Policy;
 const INTERVAL_S: i64 = 10;
 /// A location that was silent for longer counts no more.
 const SILENCE_S: i64 = 5 * INTERVAL_S;
-
-#[derive(Clone, Copy, Debug)]
-enum Found {
-    Up,
-    Degraded,
-    Down,
-    Inconclusive,
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_700_000_000 + second).expect("a second of this century")
-}
-
-fn report(found: Found) -> CheckReport {
-    let failure = |class| Failure::new(class, "as scripted");
-    let mut report = CheckReport::new(None, Duration::from_millis(1));
-    match found {
-        Found::Up => {}
-        Found::Degraded => report.warnings.push(failure(FailureClass::Latency)),
-        Found::Down => report.failure = Some(failure(FailureClass::Refused)),
-        Found::Inconclusive => report.failure = Some(failure(FailureClass::Permission)),
-    }
-    report
-}
 
 /// A monitor, as seen from its locations.
 struct World {

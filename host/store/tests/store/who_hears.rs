@@ -1,0 +1,91 @@
+//! Who hears of what, where something is odd: a filter that nobody can read, hours that change, a reminder that was the first word.
+
+use crate::{channel, event, finished_checks, monitor, store, watch};
+use uptime_core::channel::ChannelFilter;
+use uptime_core::event::EventType;
+use uptime_core::id::{IncidentId, MonitorId};
+use uptime_store::Store;
+use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::notifications::Notice;
+use uptime_tests::TestDatabase;
+
+/// An incident of `a`, and a notice of this kind for `ops`.
+async fn told(kind: EventType) -> (TestDatabase, Store) {
+    let (database, store) = store().await;
+    watch(&store, &["a"]).await;
+    database.query(
+        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
+    );
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+    let ops = store.channel_by_name("ops").await.expect("a query").expect("it is there");
+    transaction.notify(Notice { channel: ops.id, event: event(kind, IncidentId(1)), sequence: 1 });
+    transaction.commit().await.expect("a commit");
+    (database, store)
+}
+
+#[tokio::test]
+async fn a_channel_whose_filter_cannot_be_read_hears_all_and_holds_up_nobody() {
+    let (database, store) = store().await;
+    watch(&store, &["a"]).await;
+    database.query("UPDATE channels SET filter = '{\"events\": 7}' WHERE name = 'ops'");
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+    let id: i64 = database.value("SELECT id FROM monitors").parse().expect("an id");
+    let channels = transaction.channels_of(MonitorId(id)).await.expect("channels");
+    assert_eq!(channels.len(), 2);
+    let monitor = event(EventType::Down, IncidentId(1)).monitor;
+    for channel in channels {
+        let severity = uptime_core::event::Severity::Down;
+        assert!(channel.filter.wants(EventType::Down, severity, &monitor), "{channel:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_heard_nothing_but_a_reminder_hears_the_end() {
+    for (kind, hears) in
+        [(EventType::Reminder, true), (EventType::FlappingEnd, true), (EventType::FlappingStart, false)]
+    {
+        let (_database, store) = told(kind).await;
+        let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+        let told = transaction.channels_told(IncidentId(1)).await.expect("channels");
+        assert_eq!(told.len(), usize::from(hears), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn changed_hours_reach_what_waits_for_the_old_ones() {
+    let (database, store) = told(EventType::Down).await;
+    database.query("UPDATE jobs SET available_at = now() + interval '8 hours' WHERE queue = 'notifications'");
+    let waits = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND available_at > now()";
+    watch(&store, &["a"]).await;
+    assert_eq!(database.value(waits), "1", "nothing has changed");
+    let mut ops = channel("ops");
+    ops.filter =
+        ChannelFilter { hours: Some("mon-sun 00:00-24:00 UTC".parse().expect("hours")), ..ops.filter };
+    let wanted = Wanted {
+        source: Source::File,
+        channels: &[ops, channel("boss")],
+        monitors: &[monitor("a")],
+        maintenance: None,
+        absent: Absent::Keep,
+    };
+    store.apply(wanted, false).await.expect("applied");
+    assert_eq!(database.value(waits), "0");
+}
+
+#[tokio::test]
+async fn who_wakes_monitors_waits_for_nobody() {
+    let (database, store) = store().await;
+    watch(&store, &["a", "b"]).await;
+    let checks = finished_checks(&store, &database).await;
+    let ids: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
+    database.query("DELETE FROM jobs");
+    let mut session = database.session();
+    session
+        .query(&format!("BEGIN; SELECT FROM monitor_states WHERE monitor_id = {} FOR UPDATE", ids[0]))
+        .expect("locked");
+    store.check_now(&ids).await.expect("woken");
+    let woken = database.value("SELECT string_agg(subject::text, ' ') FROM jobs");
+    assert_eq!(woken, ids[1].to_string(), "the other one is being looked at");
+    session.query("COMMIT").expect("let go");
+}
