@@ -10,7 +10,7 @@ use uptime_tests::{Received, Rng, WebhookSink};
 pub const SECOND: i64 = 1_000_000;
 
 /// One that wants everything, and one that wants to hear nothing of flapping.
-const CHANNELS: [(&str, &[&str]); 2] = [
+pub const CHANNELS: [(&str, &[&str]); 2] = [
     ("every", &["down", "degraded", "critical", "up", "flapping-start", "flapping-end"]),
     ("plain", &["down", "degraded", "critical", "up"]),
 ];
