@@ -327,6 +327,20 @@ fn an_outage_is_critical_once_by_the_failures_of_one_location() {
 }
 
 #[test]
+fn a_slot_is_looked_at_when_enough_have_looked_to_call_it_up() {
+    let mut world = World::new(3, Policy { interval: Duration::from_secs(10), ..Policy::default() });
+    for location in 0..3 {
+        world.check(location, Found::Up);
+    }
+    world.now = 10;
+    // Children that wait for this monitor's verdict are not told that it is well by one of three.
+    for (location, looked_at) in [(0, 0), (1, 10), (2, 10)] {
+        world.check(location, Found::Up);
+        assert_eq!(world.state.last_slot_at, Some(at(looked_at)), "after {location}");
+    }
+}
+
+#[test]
 fn one_in_doubt_is_a_doubt_for_children_and_one_that_is_down_is_none() {
     let mut world =
         World::new(3, Policy { interval: Duration::from_secs(10), confirm: 2, ..Policy::default() });
