@@ -6,7 +6,8 @@ WITH tried AS (
 moved AS (
   UPDATE notifications n
   SET state = t.state, attempts = n.attempts + CASE WHEN t.counts THEN 1 ELSE 0 END,
-      last_error = CASE WHEN t.state <> 'delivered' THEN coalesce(t.error, n.last_error) END, remote_id = coalesce(t.remote_id, n.remote_id),
+      last_error = CASE WHEN t.state <> 'delivered' THEN coalesce(t.error, n.last_error) END,
+      remote_id = coalesce(t.remote_id, n.remote_id),
       delivered_at = CASE WHEN t.state = 'delivered' THEN now() END
   FROM tried t WHERE n.id = ANY ($1) AND n.id = t.id
   RETURNING n.id, n.attempts)

@@ -1,6 +1,6 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{LEASE, event, store, watch};
+use crate::{LEASE, event, open_incidents, store, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,10 +18,7 @@ use uptime_tests::TestDatabase;
 async fn opening() -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
-    database.query(
-        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
-         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
-    );
+    open_incidents(&database);
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     for channel in store.channels().await.expect("channels") {
         let notice = |kind| Notice { channel: channel.id, event: event(kind, IncidentId(1)), sequence: 0 };

@@ -99,6 +99,14 @@ fn monitor(name: &str) -> Monitor {
     }
 }
 
+/// An incident of each monitor.
+fn open_incidents(database: &TestDatabase) {
+    database.query(
+        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
+    );
+}
+
 /// Schedules everything and claims it, as checks that found their targets down.
 async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<FinishedCheck> {
     database.query("UPDATE monitor_states SET next_check_at = now()");

@@ -1,6 +1,6 @@
 //! Who hears of what, where something is odd: a filter that nobody can read, hours that change, a reminder that was the first word.
 
-use crate::{channel, event, finished_checks, monitor, store, watch};
+use crate::{channel, event, finished_checks, monitor, open_incidents, store, watch};
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, MonitorId};
@@ -13,10 +13,7 @@ use uptime_tests::TestDatabase;
 async fn told(kind: EventType) -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
-    database.query(
-        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
-         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
-    );
+    open_incidents(&database);
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     let ops = store.channel_by_name("ops").await.expect("a query").expect("it is there");
     transaction.notify(Notice { channel: ops.id, event: event(kind, IncidentId(1)), sequence: 1 });
