@@ -24,6 +24,7 @@ pub mod judgement;
 pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
+pub mod redaction;
 pub mod review;
 pub mod schedule;
 pub mod secret;

@@ -4,10 +4,10 @@
 //! hold one. What comes back from outside is cleared of the values, and what a plugin says is cleared of both, before
 //! anybody sees it.
 
-use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::borrow::Cow;
 use uptime_core::grant::HostGrant;
+use uptime_core::redaction::Redactor;
 use uptime_core::secret::Secret;
 use url::{Position, Url};
 use uuid::Uuid;
@@ -18,18 +18,9 @@ pub(crate) const MASK: &str = "•••";
 /// Values shorter than this are not looked for in texts: they are no secrets, and clearing them would garble all.
 const CLEARED_MIN: usize = 4;
 
-/// Parts of a value (of its path, behind its `Bearer`) shorter than this are words like any other.
-const PART_MIN: usize = 8;
-
-/// A part at least so long is cleared even when it looks like a word.
-const PART_LONG: usize = 16;
-
 /// All but unreserved characters and the `:` of a Telegram token, which its server wants as it is.
 const OUTSIDE_ADDRESSES: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
-
-/// All but unreserved characters (RFC 3986).
-const RESERVED: &AsciiSet = &OUTSIDE_ADDRESSES.add(b':');
 
 /// How a value is written at the place where it is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +65,19 @@ struct Entry {
 }
 
 /// The secrets of one call and the references that stand for them.
-#[derive(Default)]
 pub(crate) struct References {
-    /// The longest value first, so that one that is part of another does not spoil it.
     entries: Vec<Entry>,
-    /// What the plugin may not see, in every writing, the longest first.
-    cleared: Vec<Vec<u8>>,
-    /// What the plugin may see, and nobody else.
-    hidden: Vec<Vec<u8>>,
+    /// What the plugin may not see.
+    from_plugin: Redactor,
+    /// What people may not see: that, and what the plugin has been given in confidence.
+    from_people: Redactor,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        let (from_plugin, from_people) = (Redactor::new(MASK), Redactor::new(MASK));
+        Self { entries: Vec::new(), from_plugin, from_people }
+    }
 }
 
 impl References {
@@ -93,14 +89,18 @@ impl References {
             None => MASK.to_owned(),
         };
         self.entries.push(Entry { reference: reference.clone(), value: value.clone(), mask });
-        self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.value.expose().len()));
-        gather(&mut self.cleared, value);
+        if value.expose().len() >= CLEARED_MIN {
+            self.from_plugin.hide(value.expose());
+        }
+        self.hide(value);
         reference
     }
 
     /// Keeps `value`, which the plugin has been given, from people's eyes.
     pub(crate) fn hide(&mut self, value: &Secret) {
-        gather(&mut self.hidden, value);
+        if value.expose().len() >= CLEARED_MIN {
+            self.from_people.hide(value.expose());
+        }
     }
 
     /// The value behind a reference.
@@ -162,25 +162,17 @@ impl References {
         let masked = self.entries.iter().fold(text.to_owned(), |text, entry| {
             if text.contains(&entry.reference) { text.replace(&entry.reference, &entry.mask) } else { text }
         });
-        let cleared = self.clear(masked.into_bytes());
-        let hidden =
-            self.hidden.iter().fold(cleared, |text, written| replace(text, written, MASK.as_bytes()));
-        String::from_utf8_lossy(&hidden).into_owned()
+        self.from_people.redact(&masked)
     }
 
     /// Bytes from outside with every value masked that the plugin may not see, however it is written.
-    pub(crate) fn clear(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.cleared.iter().fold(bytes, |bytes, written| replace(bytes, written, MASK.as_bytes()))
+    pub(crate) fn clear(&self, bytes: &[u8]) -> Vec<u8> {
+        self.from_plugin.redact_for_program(bytes)
     }
 
     /// As [`clear`](Self::clear), of bytes whose end was cut off: a value that begins there is cut off too.
-    pub(crate) fn clear_cut(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let mut bytes = self.clear(bytes);
-        let begun = self.cleared.iter().filter_map(|written| {
-            (CLEARED_MIN..written.len()).rev().find(|length| bytes.ends_with(&written[..*length]))
-        });
-        bytes.truncate(bytes.len() - begun.max().unwrap_or(0));
-        bytes
+    pub(crate) fn clear_cut(&self, bytes: &[u8]) -> Vec<u8> {
+        self.from_plugin.redact_cut(bytes)
     }
 
     /// How long `text` is with the values in their places.
@@ -197,52 +189,6 @@ impl References {
             (length - places * reference.len()).saturating_add(places.saturating_mul(value))
         })
     }
-}
-
-/// Adds the writings of `value`, and of its telling parts, to `texts`.
-fn gather(texts: &mut Vec<Vec<u8>>, value: &Secret) {
-    let value = value.expose();
-    if value.len() < CLEARED_MIN {
-        return;
-    }
-    let escapes = [Escape::None, Escape::Json, Escape::Percent];
-    for text in [value.to_owned()].into_iter().chain(parts(value)) {
-        texts.extend(escapes.map(|escape| escape.apply(&text).into_owned().into_bytes()));
-        // As others write it: with the colon escaped too.
-        let strictly = percent_encoding::utf8_percent_encode(&text, RESERVED);
-        texts.push(strictly.to_string().into_bytes());
-        texts.extend(inside_base64(text.as_bytes()));
-    }
-    texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    texts.dedup();
-}
-
-/// The parts of a value that a server could repeat alone: of an address its path with the query (`Cannot POST /…`) and
-/// the parts of those, of a header's value what stands behind `Bearer`. Words of a language are left.
-fn parts(value: &str) -> Vec<String> {
-    let parsed = Url::parse(value).ok().filter(|url| HostGrant::origin_of(url).is_some());
-    let (path, pieces): (Option<&str>, Vec<&str>) = match &parsed {
-        Some(url) => {
-            let path = &url[Position::BeforePath..Position::AfterQuery];
-            (Some(path), path.split(['/', '?', '&', '=']).collect())
-        }
-        None => (None, value.split_whitespace().collect()),
-    };
-    let is_word = |piece: &str| piece.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-' | b'_' | b'.'));
-    let telling = |piece: &&str| piece.len() >= PART_LONG || (piece.len() >= PART_MIN && !is_word(piece));
-    let path = path.filter(|path| path.len() >= PART_MIN);
-    path.into_iter().chain(pieces.into_iter().filter(telling)).map(str::to_owned).collect()
-}
-
-/// How `value` looks inside something longer that is written in base64: at each of the three places that a byte can
-/// have there, without the digits that depend on what stands beside it.
-fn inside_base64(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let places = if value.len() < PART_MIN { 0..0 } else { 0..3_usize };
-    places.map(move |before| {
-        let padded = [&[0; 2][..before], value].concat();
-        let digits = base64::engine::general_purpose::STANDARD.encode(&padded);
-        digits.as_bytes()[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_vec()
-    })
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -370,18 +316,21 @@ mod tests {
     fn a_value_that_is_cut_off_does_not_show_its_beginning() {
         let mut references = References::default();
         references.add(&Secret::new("s3cret-key"));
-        for (cut, shown) in
-            [("echo: s3cret-k", "echo: "), ("echo: s3c", "echo: s3c"), ("s3cret-key s3cre", "••• "), ("", "")]
-        {
-            assert_eq!(String::from_utf8(references.clear_cut(cut.into())).expect("text"), shown);
+        let before = "x".repeat(100);
+        for cut in ["s", "s3cret-k", "\\u0073\\u0033\\u006", "nothing of it"] {
+            let seen = references.clear_cut(format!("s3cret-key {before}{cut}").as_bytes());
+            let seen = String::from_utf8(seen).expect("text");
+            let shown = seen.strip_prefix("••• ").expect("the first is whole");
+            assert_eq!(shown, "x".repeat(40 + cut.len()), "whatever it is, as much is missing");
         }
+        assert_eq!(references.clear_cut(b"s3cret-k"), b"");
     }
 
     #[test]
     fn what_a_plugin_may_see_is_kept_from_people_alone() {
         let mut references = References::default();
         references.hide(&Secret::new("-100123"));
-        assert_eq!(references.clear(b"{\"id\":-100123}".to_vec()), b"{\"id\":-100123}");
+        assert_eq!(references.clear(b"{\"id\":-100123}"), b"{\"id\":-100123}");
         assert_eq!(references.mask("chat -100123"), "chat •••");
     }
 
