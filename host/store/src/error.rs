@@ -97,10 +97,22 @@ fn is_retryable(error: &sqlx::Error) -> bool {
         || matches!(code.as_str(), "55P03" | "25006" | "23503")
 }
 
+/// What is wrong with the database's URL, without what it quotes: a part of a URL may be a password in the wrong place.
+fn without_values(reason: &str) -> String {
+    let is_quote = |c| matches!(c, '"' | '`' | '\'');
+    match (reason.find(is_quote), reason.rfind(is_quote)) {
+        _ if reason.contains("ssl_mode") => {
+            "`sslmode` takes `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`".into()
+        }
+        (Some(first), Some(last)) => format!("{}…{}", &reason[..first], &reason[last + 1..]),
+        _ => reason.to_owned(),
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Configuration(error) => Self::Url(error.to_string()),
+            sqlx::Error::Configuration(error) => Self::Url(without_values(&error.to_string())),
             sqlx::Error::Tls(error) => Self::Denied(format!("no TLS: {error}")),
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
             sqlx::Error::PoolTimedOut => Self::Unreachable("no connection to be had".into()),
@@ -122,6 +134,30 @@ impl From<sqlx::Error> for StoreError {
                 }
             }
             other => Self::Refused(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::postgres::PgConnectOptions;
+    use std::str::FromStr as _;
+
+    #[test]
+    fn what_is_wrong_with_a_url_shows_none_of_its_values() {
+        for url in [
+            "postgres://u:p@h/d?sslmode=hunter2",
+            "postgres://u:p@h/d?ssl-mode=hun\"ter2",
+            "postgres://u:p@h:hunter2/d",
+            "postgres://u:hunter2/@h/d",
+            "postgres://u:p@h/d?port=hunter2",
+            "postgres://u:p@h/d?statement-cache-capacity=hunter2",
+        ] {
+            let error = StoreError::from(PgConnectOptions::from_str(url).expect_err(url));
+            let said = format!("{error} {}", error.hint());
+            assert!(matches!(error, StoreError::Url(_)), "{said}");
+            assert!(!said.contains("hun") && !said.contains("ter2"), "{said}");
         }
     }
 }
