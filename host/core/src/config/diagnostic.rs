@@ -73,7 +73,9 @@ impl Notes {
 
     /// These bytes must not be shown.
     pub(super) fn secret(&mut self, span: Range<usize>) {
-        self.secrets.push(span);
+        if !span.is_empty() {
+            self.secrets.push(span);
+        }
     }
 
     fn add(&mut self, level: Level, span: Range<usize>, message: String, hint: Option<String>) {

@@ -51,12 +51,12 @@ impl<K: Takes> Takes for Reference<K> {
         if let DeValue::Table(table) = item.value {
             return elsewhere(item, table, notes);
         }
-        let literal = read_value(item.key, item.in_list, item.at, &Literal(self), notes);
-        let value = literal.ok_or(Refusal::Reported)?;
+        self.literal.parse(item, notes)?;
+        let value = item.value.as_str().ok_or(Refusal::Type)?;
         if self.secret {
             warn_of_literal(item, notes);
         }
-        Ok(SecretRef::Literal(value))
+        Ok(SecretRef::Literal(value.to_owned()))
     }
 }
 
@@ -104,34 +104,6 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
     }
 }
 
-/// The literal form of a [`Reference`], with the words of the whole.
-struct Literal<'k, K>(&'k Reference<K>);
-
-impl<K: Takes> Takes for Literal<'_, K> {
-    type Value = String;
-
-    fn words(&self) -> String {
-        self.0.words()
-    }
-
-    fn example(&self) -> String {
-        self.0.example()
-    }
-
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
-        self.0.literal.repaired(wrong)
-    }
-
-    fn hides(&self) -> bool {
-        self.0.secret
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
-        self.0.literal.parse(item, notes)?;
-        item.value.as_str().map(str::to_owned).ok_or(Refusal::Type)
-    }
-}
-
 fn warn_of_literal(item: Item<'_>, notes: &mut Notes) {
     let key = printable(item.key, 60);
     let name: String =
@@ -145,7 +117,7 @@ fn warn_of_literal(item: Item<'_>, notes: &mut Notes) {
     );
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 200
         && !name.starts_with(|c: char| c.is_ascii_digit())

@@ -6,7 +6,7 @@
 
 use super::diagnostic::Notes;
 use super::reference::KeyDoc;
-use super::takes::{Shown, Takes, found, nearest, read_value};
+use super::takes::{Shown, Takes, found, hide_all, nearest, read_value};
 use crate::check::printable;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -250,10 +250,12 @@ impl<'n, 't> Table<'n, 't> {
 
     /// Reports what nobody asked for.
     pub(super) fn finish(&mut self) {
-        for key in self.entries.into_iter().flatten().map(|(key, _)| key) {
+        for (key, value) in self.entries.into_iter().flatten() {
             if self.knows(key.get_ref()) {
                 continue;
             }
+            // It may be the slip of a secret's key.
+            hide_all(value, self.notes);
             let hint = match self.elsewhere.iter().find(|(elsewhere, _)| elsewhere == key.get_ref()) {
                 Some((key, when)) => format!("`{key}` is a key of `{when}`"),
                 None => nearest(key.get_ref(), self.asked.iter().map(String::as_str)),

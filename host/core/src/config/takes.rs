@@ -89,8 +89,19 @@ pub(super) fn read_value<'t, K: Takes>(
     if takes.hides() {
         hide(at, notes);
     }
+    if let Some(span) = first_nul(at) {
+        // Nor does anything that is asked or told take one: texts end there.
+        let takes_bytes = matches!(key, "send" | "expect" | "banner");
+        let hint = if takes_bytes { "write bytes as `{ hex = \"00 ff\" }`" } else { "take it out" };
+        let message = format!("`{}` has a NUL character, which the database can't store", printable(key, 60));
+        notes.error(span, message, Some(hint.to_owned()));
+        return None;
+    }
     let refusal = match takes.parse(Item { key, in_list, value, at }, notes) {
-        Ok(value) => return Some(value),
+        Ok(parsed) => {
+            warn_of_placeholder(key, at, takes.hides(), notes);
+            return Some(parsed);
+        }
         Err(refusal) => refusal,
     };
     let write = || {
@@ -120,6 +131,41 @@ pub(super) fn read_value<'t, K: Takes>(
     };
     notes.error(at.span(), message, hint);
     None
+}
+
+/// Where the first text with a NUL character is in a value.
+fn first_nul(at: &Spanned<DeValue<'_>>) -> Option<Range<usize>> {
+    match at.get_ref() {
+        DeValue::String(text) => text.contains('\0').then(|| at.span()),
+        DeValue::Array(items) => items.iter().find_map(first_nul),
+        DeValue::Table(table) => table.values().find_map(first_nul),
+        _ => None,
+    }
+}
+
+/// The name in the first `${NAME}` of a text, or `${NAME:-default}`.
+pub(super) fn placeholder(text: &str) -> Option<&str> {
+    text.split("${").skip(1).find_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let is_name = end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit());
+        let is_closed = rest[end..].starts_with('}')
+            || rest[end..].starts_with([':', '-', '?', '+']) && rest[end..].contains('}');
+        (is_name && is_closed).then_some(&rest[..end])
+    })
+}
+
+/// Other programs fill in `${NAME}`. Here a text is what it is, and would be sent so.
+fn warn_of_placeholder(key: &str, at: &Spanned<DeValue<'_>>, is_hidden: bool, notes: &mut Notes) {
+    let DeValue::String(text) = at.get_ref() else { return };
+    let Some(name) = placeholder(text) else { return };
+    let key = printable(key, 60);
+    let shown = if is_hidden { "${…}".to_owned() } else { format!("${{{name}}}") };
+    let reference = if is_hidden { "NAME" } else { name };
+    notes.warning(
+        at.span(),
+        format!("`{key}` has `{shown}` in it, which is not filled in"),
+        Some(format!("write the text itself, or the whole value as `{{ env = \"{reference}\" }}` where `{key}` takes that")),
+    );
 }
 
 /// Keeps a value from being shown; where it is kept (`{ env = "NAME" }`) may be seen.

@@ -4,7 +4,7 @@ use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, alternatives, nearest, quoted};
 use crate::check::printable;
 use crate::grant::HostGrant;
-use crate::monitor::StatusRule;
+use crate::monitor::{StatusRule, request};
 use toml::de::DeValue;
 use url::{Host, Url};
 
@@ -18,6 +18,10 @@ impl Address {
     /// Checks a URL. Its text is not in the refusal when it has credentials.
     fn check(text: &str) -> Result<Url, Option<String>> {
         let hint = |text: &str| Some(text.to_owned());
+        let host = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+        if host.is_some_and(|host| request::has_placeholder(host.rsplit('@').next().unwrap_or(host))) {
+            return Err(hint(request::NOT_FILLED_IN));
+        }
         let url = match Url::parse(text) {
             Ok(url) => url,
             Err(url::ParseError::RelativeUrlWithoutBase)
@@ -121,6 +125,9 @@ impl Takes for Hostname {
                 "write `{} = {host}`; the port `{port}` is no part of it",
                 item.key
             ))));
+        }
+        if request::has_placeholder(text) {
+            return Err(Refusal::Form(Some(request::NOT_FILLED_IN.into())));
         }
         match Host::parse(text) {
             Ok(host) if text.len() <= 253 => Ok(host.to_string()),

@@ -56,6 +56,14 @@ pub fn is_header_value(text: &str) -> bool {
     text.len() <= HEADER_MOST && !text.chars().any(|c| c.is_control() && c != '\t')
 }
 
+/// No host has one of these, but the places of programs that fill something in do: `${NAME}`, `{{ name }}`, `$(NAME)`.
+pub(crate) fn has_placeholder(host: &str) -> bool {
+    host.contains(['$', '{', '}', '(', ')'])
+}
+
+/// What to do about one.
+pub(crate) const NOT_FILLED_IN: &str = "nothing is filled in: write the host itself";
+
 /// A proxy, `http://host:port` or `socks5://host:port`.
 ///
 /// # Errors
@@ -65,6 +73,9 @@ pub fn proxy(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| scheme)?;
     if !matches!(url.scheme(), "http" | "socks5") {
         return Err(scheme);
+    }
+    if url.host_str().is_some_and(has_placeholder) {
+        return Err(NOT_FILLED_IN);
     }
     if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none() {
         return Err("a host and a port come after `://`");
