@@ -14,6 +14,8 @@ pub const LOG: &str = "UPTIME_LOG";
 pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
 /// Where a worker's checks run.
 pub const LOCATION: &str = "UPTIME_LOCATION";
+/// Which of this host's secrets the database may refer to, where there is no configuration file.
+pub use uptime_core::secret::access::{ALLOW_ENV, ALLOW_FILES};
 /// Where systemd is told how a process is.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Who sits at the terminal, the first that is set.
@@ -31,6 +33,11 @@ pub const ALL: &[(&str, &str)] = &[
     ),
     (LOG_FORMAT, "text or json"),
     (LOCATION, "where a worker's checks run: the `--location` of `uptime worker`"),
+    (
+        ALLOW_ENV,
+        "on a host without a configuration file: variables that channels and monitors in the database may name, as A,B",
+    ),
+    (ALLOW_FILES, "the same for files: folders, or single files, as /run/secrets:/etc/keys"),
     (NOTIFY_SOCKET, "set by systemd: where a process that runs on says that it is ready, and alive"),
     ("WATCHDOG_USEC", "set by systemd: they say that they are alive four times in so many microseconds"),
     ("SUDO_USER", "who does something to an incident, where `--by` does not say so"),

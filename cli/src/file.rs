@@ -6,17 +6,18 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{plugins, settings};
+use crate::{env, plugins, settings};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use uptime_check::files;
+use uptime_check::{files, secrets};
 use uptime_core::channel::{Channel, Setting, Settings};
-use uptime_core::config::{self, Config, Diagnostic, Level, Reading};
-use uptime_core::monitor::Monitor;
+use uptime_core::config::{self, Config, Diagnostic, Level, Reading, references};
+use uptime_core::redaction::Redactor;
 use uptime_core::secret::SecretRef;
-use uptime_engine::deliveries::resolve_settings;
-use uptime_notifier::{HostOptions, NotifierError, NotifierHost};
+use uptime_core::secret::access::Access;
+use uptime_engine::deliveries::{referenced, resolve_settings};
+use uptime_notifier::{HostOptions, NotifierError, NotifierHost, ResolvedSettings};
 
 /// A file without errors.
 #[derive(Debug)]
@@ -93,6 +94,17 @@ pub async fn read_to_apply(
     }
 }
 
+/// The secrets of this host that rows of the database may refer to.
+pub fn access(file: Option<&ConfigFile>) -> Access {
+    let listed = |name| std::env::var(name).unwrap_or_default();
+    match file {
+        Some(file) => {
+            file.config.access(std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone()))
+        }
+        None => Access::from_environment(&listed(env::ALLOW_ENV), &listed(env::ALLOW_FILES)),
+    }
+}
+
 /// The file, which a command can't do without, and which has to be right.
 pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
     let path = find(global).ok_or_else(|| {
@@ -129,16 +141,20 @@ async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<
     let reading = config::read(&text, asked.notifiers());
     let mut diagnostics = reading.diagnostics.clone();
     let mut complaints = plugins::complaints(&reading, &look, notifiers, &asked);
-    if let Some(config) = &reading.config {
+    let file_access = reading.config.as_ref().map(|config| config.access(path.to_owned()));
+    if let Some((config, access)) = reading.config.as_ref().zip(file_access.as_ref()) {
+        if asks == Asks::Working {
+            diagnostics.extend(missing_files(&reading, config, access));
+        }
         for channel in config.channels.iter().filter(|channel| asked.is_described(&channel.notifier)) {
-            match notifier_word(&reading, channel, notifiers).await {
-                Ok(problems) => diagnostics.extend(problems),
+            match notifier_word(&reading, channel, access, notifiers).await {
+                Ok(word) => {
+                    diagnostics.extend(word.problems);
+                    complaints.extend(word.refused);
+                }
                 Err(error) => complaints.push(plugins::complaint_of_channel(&reading, &channel.name, &error)),
             }
         }
-    }
-    if let Some(config) = reading.config.as_ref().filter(|_| asks == Asks::Working) {
-        diagnostics.extend(missing_files(&reading, &config.monitors));
     }
     for mut complaint in complaints {
         if asks != Asks::Working {
@@ -161,47 +177,87 @@ async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<
     Ok(ConfigFile { path: path.to_owned(), config, warnings: (!rendered.is_empty()).then_some(rendered) })
 }
 
-/// What a channel's notifier says of its settings, each at its place in the file. A value that is not here now (the
-/// environment of a worker is another than an operator's) is no error of the file.
+/// What is wrong with a channel's settings.
+struct NotifierWord {
+    /// What its notifier says of them.
+    problems: Vec<Diagnostic>,
+    /// Addresses to which the channel may not send.
+    refused: Vec<Diagnostic>,
+}
+
+/// What is wrong with a channel's settings, each at its place in the file: what its notifier says of them, and an address that
+/// its own rules refuse. A value that is not here now (the environment of a worker is another than an operator's) is no
+/// error of the file.
 async fn notifier_word(
     reading: &Reading,
     channel: &Channel,
+    access: &Access,
     notifiers: &NotifierHost,
-) -> Result<Vec<Diagnostic>, NotifierError> {
-    let Ok(settings) = resolve_settings(&channel.name, &channel.settings) else { return Ok(Vec::new()) };
-    let problems = notifiers.validate(&channel.notifier, &settings).await?;
-    Ok(problems
-        .iter()
-        .map(|problem| {
-            let table = ["channels", channel.name.as_str()];
-            let path: Vec<&str> = table.into_iter().chain(problem.key.as_deref()).collect();
-            reading.complaint(&path, &without_referenced(&problem.message, &channel.settings), None)
-        })
-        .collect())
+) -> Result<NotifierWord, NotifierError> {
+    let (mut here, mut settings) = (Settings::new(), ResolvedSettings::new());
+    for (key, setting) in &channel.settings {
+        let one = Settings::from([(key.clone(), setting.clone())]);
+        if let Ok(resolved) = resolve_settings(&channel.name, &one, access) {
+            here.extend(one);
+            settings.extend(resolved);
+        }
+    }
+    let redactor = Redactor::of("•••", &referenced(&here, &settings));
+    let complaint = |key: Option<&str>, message: &str, hint: Option<&str>| {
+        let table = ["channels", channel.name.as_str()];
+        let path: Vec<&str> = table.into_iter().chain(key).collect();
+        reading.complaint(&path, &redactor.redact(message), hint)
+    };
+    let refused = notifiers.refused_addresses(&channel.notifier, &settings, &channel.allow).await?;
+    let refused = refused.iter().map(|(key, error)| {
+        let refused = complaint(Some(key), &error.to_string(), error.hint().as_deref());
+        // What is elsewhere may be another address where the worker runs.
+        let stands_here = matches!(here.get(key), Some(Setting::Text(SecretRef::Literal(_))));
+        Diagnostic { level: if stands_here { Level::Error } else { Level::Warning }, ..refused }
+    });
+    let refused = refused.collect();
+    // Without a value that it can't do without it would only say that.
+    let problems = if here.len() == channel.settings.len() {
+        notifiers.validate(&channel.notifier, &settings).await?
+    } else {
+        Vec::new()
+    };
+    let problems = problems.iter().map(|problem| complaint(problem.key.as_deref(), &problem.message, None));
+    Ok(NotifierWord { problems: problems.collect(), refused })
 }
 
-/// The files that checks would read and that are not right on this machine, each once. Only warnings: the workers may run
+/// The files that workers would read and that are not right on this machine, each once. Only warnings: the workers may run
 /// elsewhere, or as another user.
-fn missing_files(reading: &Reading, monitors: &[Monitor]) -> Vec<Diagnostic> {
+fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Diagnostic> {
     let mut said = BTreeSet::new();
     let mut warnings = Vec::new();
-    for monitor in monitors {
-        let unread = monitor.check.references().into_iter().filter_map(|(key, reference)| match reference {
-            SecretRef::File { .. } => {
-                let error = uptime_check::secrets::resolve(reference).err()?;
-                Some((key, error.to_string(), error.hint()))
+    let mut warn = |place: [&str; 3], message: &str, hint: &str| {
+        let message = format!("`{}`: {message}", place[2]);
+        if said.insert(message.clone()) {
+            let complaint = reading.complaint(&place, &message, Some(hint));
+            warnings.push(Diagnostic { level: Level::Warning, ..complaint });
+        }
+    };
+    let unread = |reference: &SecretRef| match reference {
+        SecretRef::File { .. } => secrets::resolve(reference, access).err(),
+        SecretRef::Literal(_) | SecretRef::Env { .. } => None,
+    };
+    for channel in &config.channels {
+        for (key, setting) in &channel.settings {
+            let one = Settings::from([(key.clone(), setting.clone())]);
+            for error in references(&one).filter_map(unread) {
+                warn(["channels", &channel.name, key], &error.to_string(), &error.hint());
             }
-            SecretRef::Literal(_) | SecretRef::Env { .. } => None,
-        });
-        let material = monitor.check.tls().map(files::problems).unwrap_or_default().into_iter();
-        let material = material.map(|problem| (problem.key, problem.message, problem.hint));
-        for (key, message, hint) in unread.chain(material) {
-            let message = format!("`{key}`: {message}");
-            if said.insert(message.clone()) {
-                let place = ["monitors", monitor.name.as_str(), key];
-                let complaint = reading.complaint(&place, &message, Some(&hint));
-                warnings.push(Diagnostic { level: Level::Warning, ..complaint });
+        }
+    }
+    for monitor in &config.monitors {
+        for (key, reference) in monitor.check.references() {
+            if let Some(error) = unread(reference) {
+                warn(["monitors", &monitor.name, key], &error.to_string(), &error.hint());
             }
+        }
+        for problem in monitor.check.tls().map(|tls| files::problems(tls, access)).unwrap_or_default() {
+            warn(["monitors", &monitor.name, problem.key], &problem.message, &problem.hint);
         }
     }
     warnings
@@ -220,29 +276,4 @@ fn as_json(path: &Path, diagnostics: &[Diagnostic]) -> serde_json::Value {
         })
         .collect();
     json!({ "schema_version": 1, "file": path.display().to_string(), "diagnostics": diagnostics })
-}
-
-/// `text` without the values that the settings only refer to: whoever wrote `{ env = … }` said that the value is nobody's
-/// business, whatever the notifier thinks of its key.
-pub fn without_referenced(text: &str, settings: &Settings) -> String {
-    let mut text = text.to_owned();
-    for reference in references(settings) {
-        if let Ok(value) = uptime_check::secrets::resolve(reference)
-            && !value.expose().is_empty()
-        {
-            text = text.replace(value.expose(), "•••");
-        }
-    }
-    text
-}
-
-/// Each setting whose value is elsewhere.
-fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
-    let all = settings.values().flat_map(|setting| match setting {
-        Setting::Text(text) => vec![text],
-        Setting::List(list) => list.iter().collect(),
-        Setting::Map(map) => map.values().collect(),
-        Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
-    });
-    all.filter(|reference| !matches!(reference, SecretRef::Literal(_)))
 }

@@ -6,7 +6,9 @@ use crate::exit::{CommandError, Exit};
 use crate::file::ConfigFile;
 use etcetera::BaseStrategy;
 use std::path::PathBuf;
+use uptime_check::secrets;
 use uptime_core::secret::Secret;
+use uptime_core::secret::access::Access;
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseCh
         }
     }
     if let Some(reference) = file.and_then(|file| file.config.database.url.as_ref()) {
-        let url = uptime_check::secrets::resolve(reference).map_err(|error| {
+        let url = secrets::resolve_line(reference, &Access::operator()).map_err(|error| {
             CommandError::new(Exit::Config, format!("`[database] url`: {error}")).hint(error.hint())
         })?;
         return Ok(DatabaseChoice::Url(url));

@@ -25,6 +25,7 @@ mod pooler;
 mod queue;
 mod readme;
 mod schedule;
+mod secrets;
 mod service;
 mod sight;
 mod stops;

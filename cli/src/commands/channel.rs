@@ -2,24 +2,37 @@
 
 use crate::args::{ChannelCommand, Global};
 use crate::commands::open;
+use crate::commands::service::quote;
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, without_referenced};
+use crate::file;
 use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::DeliveryId;
+use uptime_core::redaction::Redactor;
+use uptime_core::secret::access::Access;
 use uptime_engine::deliveries::{DeliveryError, referenced, resolve_settings, tell};
 use uptime_notifier::{Delivery, NotifierHost};
+use uptime_store::Store;
 use uptime_store::notifications::ChannelRow;
 use uuid::Uuid;
 
 pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let database = open(global, printer).await?;
-    let channels = database.store.channels().await;
+    let done = with(&database.store, global, command, printer).await;
     database.close().await;
-    let channels = channels?;
+    done
+}
+
+async fn with(
+    store: &Store,
+    global: &Global,
+    command: ChannelCommand,
+    printer: &Printer,
+) -> Result<Exit, CommandError> {
+    let channels = store.channels().await?;
     match command {
         ChannelCommand::List => {
             printer.list(
@@ -35,11 +48,13 @@ pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) ->
                 .find(|channel| channel.name == name)
                 .ok_or_else(|| unknown(&name, &channels))?;
             let notifiers = file::notifiers(global)?;
+            let access = file::access(file::read(global, &notifiers).await?.as_ref());
             if dry_run {
-                preview(&notifiers, channel, printer).await
-            } else {
-                test(&notifiers, channel, printer).await
+                return preview(&notifiers, &access, channel, printer).await;
             }
+            let done = test(&notifiers, &access, channel, printer).await?;
+            store.channel_delivered(channel.id).await?;
+            Ok(done)
         }
     }
 }
@@ -56,12 +71,13 @@ fn unknown(name: &str, channels: &[ChannelRow]) -> CommandError {
 
 async fn test(
     notifiers: &NotifierHost,
+    access: &Access,
     channel: &ChannelRow,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let event = test_event();
     let began = std::time::Instant::now();
-    let told = tell(notifiers, channel, &event, 1, None).await;
+    let told = tell(notifiers, access, channel, &event, 1, None).await;
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
     match told {
         Ok(receipt) => {
@@ -105,10 +121,11 @@ fn refused(channel: &ChannelRow, error: DeliveryError) -> CommandError {
 
 async fn preview(
     notifiers: &NotifierHost,
+    access: &Access,
     channel: &ChannelRow,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let settings = resolve_settings(&channel.name, &channel.settings)?;
+    let settings = resolve_settings(&channel.name, &channel.settings, access)?;
     let (event, hidden) = (test_event(), referenced(&channel.settings, &settings));
     let delivery = Delivery {
         notifier: &channel.notifier,
@@ -120,10 +137,12 @@ async fn preview(
         attempt: 1,
         opening_remote_id: None,
         hidden: &hidden,
+        proxy: None,
     };
+    let redactor = Redactor::of("•••", &hidden);
     let mut requests = notifiers.preview(delivery).await?;
     for request in &mut requests {
-        let mask = |text: &str| without_referenced(text, &channel.settings);
+        let mask = |text: &str| redactor.redact(text);
         request.url = mask(&request.url);
         request.body = request.body.as_deref().map(mask);
         for (_, value) in &mut request.headers {
@@ -180,17 +199,21 @@ fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
         (false, _) => "disabled",
         (true, Some(_)) => "broken",
         (true, None) if paused_until.is_some() => "paused",
+        (true, None) if channel.delivered_at.is_none() => "untried",
         (true, None) => "ok",
     };
     let why = match (&channel.broken_reason, paused_until) {
         (Some(reason), _) => reason.clone(),
         (None, Some(until)) => format!("its provider wants nothing until {}", printer.time(Some(until))),
+        (None, None) if state == "untried" => {
+            format!("nothing was delivered yet: `uptime channel test {}`", quote::shell(&channel.name))
+        }
         (None, None) => String::new(),
     };
     let style = match state {
         "ok" => GOOD,
         "broken" => BAD,
-        "paused" => ODD,
+        "paused" | "untried" => ODD,
         _ => FAINT,
     };
     Entry {

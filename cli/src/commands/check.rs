@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::monitor::CheckSpec;
+use uptime_core::secret::access::Access;
 use uptime_core::target;
 
 pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
@@ -83,7 +84,9 @@ struct Bench {
 impl Bench {
     fn new() -> Result<Self, CommandError> {
         let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
-        Ok(Self { checker: checker()?, room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) })
+        // What is checked stands on the command line or in the operator's own file.
+        let checker = checker(Access::operator())?;
+        Ok(Self { checker, room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) })
     }
 
     /// Begins all at once: together they take as long as the slowest. What there is no room for yet waits for it, and its
@@ -130,10 +133,11 @@ pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
         .collect()
 }
 
-/// The check engine.
-pub fn checker() -> Result<Checker, CommandError> {
+/// The check engine, with the secrets of this host that checks may refer to.
+pub fn checker(access: Access) -> Result<Checker, CommandError> {
     let checker =
         Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))?;
+    let checker = checker.with_access(access);
     checker.hold_beside(descriptors::raise().beside());
     Ok(checker)
 }

@@ -29,6 +29,7 @@ use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
+use uptime_core::secret::access::Access;
 use uptime_engine::lateness;
 use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
 use uptime_engine::worker::WorkerOptions;
@@ -122,6 +123,7 @@ struct Plan {
     of_command_line: (Vec<Channel>, Vec<Monitor>),
     queues: Vec<(&'static str, WorkerOptions)>,
     checks: ChecksSection,
+    access: Access,
 }
 
 impl Plan {
@@ -139,7 +141,8 @@ impl Plan {
         }
         let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
         let maintenance = file.map(|file| file.config.maintenance.clone());
-        Ok(Self { of_file, maintenance, of_command_line, queues, checks: checks_section(file) })
+        let (checks, access) = (checks_section(file), file::access(file));
+        Ok(Self { of_file, maintenance, of_command_line, queues, checks, access })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
@@ -189,6 +192,7 @@ async fn watch(
     let workers = Workers {
         store,
         notifiers,
+        access: plan.access,
         checks: plan.checks,
         at_once,
         metrics: None,
@@ -316,5 +320,6 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         flow: Flow::default(),
         allow: vec![grant],
         limits: LimitChanges::default(),
+        proxy: None,
     })
 }

@@ -20,6 +20,7 @@ use uptime_core::config::{
     ChecksSection, MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks,
 };
 use uptime_core::monitor::Location;
+use uptime_core::secret::access::Access;
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
 use uptime_engine::hosts::Bounds;
@@ -80,6 +81,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
         let workers = Workers {
             store: database.store.clone(),
             notifiers: notifiers.clone(),
+            access: file::access(file.as_ref()),
             checks: checks_section(file.as_ref()),
             metrics: metrics.clone(),
             at_once: checks_at_once(descriptors, CONNECTIONS, &queues),
@@ -132,6 +134,8 @@ pub async fn reread<T>(
 pub struct Workers {
     pub store: Store,
     pub notifiers: NotifierHost,
+    /// The secrets of this host that rows of the database may refer to.
+    pub access: Access,
     /// What the file says of all checks.
     pub checks: ChecksSection,
     /// How many checks there are descriptors for.
@@ -181,8 +185,10 @@ impl Workers {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let QueueSettings { tries, backoff, .. } = options.settings.clone();
         let ended = if is_checks(queue) {
-            let (checker, sight) =
-                (checker()?, Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new));
+            let (checker, sight) = (
+                checker(self.access.clone())?,
+                Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new),
+            );
             // What can't run is left to others, and waits in the queue.
             let slots = &mut options.settings.concurrency;
             *slots = u32::try_from(self.at_once).map_or(*slots, |at_once| at_once.min(*slots));
@@ -212,7 +218,8 @@ impl Workers {
             }
         } else {
             let notifiers = self.notifiers.clone();
-            let handler = Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), tries, backoff);
+            let (access, observing) = (self.access.clone(), Arc::clone(&observer));
+            let handler = Deliveries::new(store.clone(), notifiers, access, observing, tries, backoff);
             worker::run(store, Arc::new(handler), options, observer, stop).await
         };
         let summary = ended.map_err(needs_a_person)?;

@@ -57,9 +57,9 @@ pub(super) async fn run(
     deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
-    let mut request = Request::first(spec)?;
+    let mut request = Request::first(spec, means.access())?;
     trace.redaction = request.redaction().clone();
-    let proxy = Proxy::of(spec, &mut trace.redaction)?;
+    let proxy = Proxy::of(spec, &mut trace.redaction, means.access())?;
     let check = Check { means, names, spec, proxy, deadline };
     let mut followed = 0;
     loop {
@@ -162,7 +162,8 @@ impl Check<'_> {
                 HttpVersions::Http2 => Offers::Http2,
             };
             let tls = tls_for(request, &self.spec.tls);
-            let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace).await?;
+            let access = self.means.access();
+            let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
             self.judge_tls(about, trace)?;
             let stream = Stream::Tls(Box::new(stream));
             let http2 = stream.agreed() == Some(b"h2");

@@ -29,7 +29,7 @@ use crate::resolve::{Names, Resolver};
 use crate::tls::Tls;
 use crate::trace::Trace;
 use rustls::RootCertStore;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -37,6 +37,7 @@ use tokio::time::{Instant, timeout_at};
 use uptime_core::ErrorClass;
 use uptime_core::check::CheckReport;
 use uptime_core::monitor::CheckSpec;
+use uptime_core::secret::access::Access;
 
 /// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
 const TIMEOUT_MAX: Duration = Duration::from_hours(24);
@@ -73,6 +74,14 @@ struct Means {
     patterns: Arc<Patterns>,
     /// For those who judge a large body.
     judging: Arc<Semaphore>,
+    access: OnceLock<Access>,
+}
+
+impl Means {
+    /// Which secrets of this host a check may refer to. None, if nobody said so.
+    fn access(&self) -> &Access {
+        self.access.get_or_init(|| Access::from_environment("", ""))
+    }
 }
 
 /// Why there can be no [`Checker`].
@@ -116,6 +125,7 @@ impl Checker {
                 further,
                 patterns: Arc::default(),
                 judging: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
+                access: OnceLock::new(),
             }),
         }
     }
@@ -127,6 +137,13 @@ impl Checker {
         self.means.pool.keep_at_most(half);
         let further = &self.means.further;
         further.forget_permits(further.available_permits().saturating_sub(half.max(FURTHER_MIN)));
+    }
+
+    /// Lets the checks use the secrets of this host that `access` allows. To be said once, before the first check.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        let _ = self.means.access.set(access);
+        self
     }
 
     /// Checks a target once. Returns within `timeout`, whatever the target does.

@@ -1,12 +1,15 @@
 //! Where a [`SecretRef`] becomes a [`Secret`]: at the moment of its use, in the process that uses it.
 //!
-//! Nothing is cached, so that a rotated file or a restarted process has the new value at once. An error names the
-//! variable or the file, never a value. Called by the checks (headers) and by the deliveries (channel settings).
+//! References come from rows of the database, and whoever writes those is not whoever owns this host: each is held against
+//! an [`Access`]. Nothing is cached, so that a rotated file or a restarted process has the new value at once. An error
+//! names the variable or the file, never a value. Called by the checks and by the deliveries (channel settings).
 
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 use uptime_core::ErrorClass;
+use uptime_core::secret::access::{Access, Denied};
 use uptime_core::secret::{Secret, SecretRef};
 
 /// The largest file that is read as a secret. Keys and tokens are far below it; a device or a log is not.
@@ -44,20 +47,32 @@ pub enum SecretError {
         /// What the system says.
         source: io::Error,
     },
-    /// The file is too large to be a secret.
-    #[error("the file `{}` has more than {FILE_MAX_BYTES} bytes, which is no secret", path.display())]
+    /// The file is too large to be what it should be.
+    #[error("the file `{}` has more than {most} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The most.
+        most: u64,
     },
+    /// There is a control character in a value that goes into one line.
+    #[error("{from} has a line break or another control character in it")]
+    Control {
+        /// The variable or the file.
+        from: String,
+    },
+    /// A row of the database asks for what this host does not let it use.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 impl SecretError {
     /// An operator has to give the value; trying again does not. But for a file that is just being written anew, or can't
-    /// be read at this moment.
+    /// be read at this moment, and for what this host does not allow yet: that is one line in its file away, other hosts may
+    /// allow it already, and what waits for it is sent then.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Empty { in_file: true, .. } => ErrorClass::Transient,
+            Self::Empty { in_file: true, .. } | Self::Denied(_) => ErrorClass::Transient,
             Self::Unreadable { source, .. } if is_passing(source) => ErrorClass::Transient,
             _ => ErrorClass::Config,
         }
@@ -80,9 +95,11 @@ impl SecretError {
             Self::Unreadable { path, .. } => {
                 format!("let this process's user read it: `chown` or `chmod` on `{}`", path.display())
             }
-            Self::TooLarge { path } => {
+            Self::TooLarge { path, .. } => {
                 format!("point to a file with the secret alone instead of `{}`", path.display())
             }
+            Self::Control { .. } => "write the value alone, on one line: `printf %s VALUE > FILE`".into(),
+            Self::Denied(denied) => denied.hint().to_owned(),
         }
     }
 }
@@ -102,16 +119,38 @@ fn is_passing(error: &io::Error) -> bool {
     !lasts.contains(&error.kind())
 }
 
-/// The value that `reference` stands for, in this process, now.
+/// The value that `reference` stands for, in this process, now. A line break at its end is none of it: editors and `echo`
+/// write one.
 ///
 /// # Errors
 /// [`SecretError`], whose [`hint`](SecretError::hint) says what to set.
-pub fn resolve(reference: &SecretRef) -> Result<Secret, SecretError> {
+pub fn resolve(reference: &SecretRef, access: &Access) -> Result<Secret, SecretError> {
     match reference {
         SecretRef::Literal(value) => Ok(Secret::new(value.as_str())),
-        SecretRef::Env { env } => from_variable(env, std::env::var_os(env)),
-        SecretRef::File { file } => from_file(file.clone()),
+        SecretRef::Env { env } => {
+            access.variable(env)?;
+            from_variable(env, std::env::var_os(env))
+        }
+        SecretRef::File { file } => from_file(file, access),
     }
+}
+
+/// As [`resolve`], of a value that goes into one line: no control character may be in it.
+///
+/// # Errors
+/// [`SecretError`], whose [`hint`](SecretError::hint) says what to set.
+pub fn resolve_line(reference: &SecretRef, access: &Access) -> Result<Secret, SecretError> {
+    let secret = resolve(reference, access)?;
+    let from = match reference {
+        // The file's reader has looked at it, and so does whoever sends it.
+        SecretRef::Literal(_) => return Ok(secret),
+        SecretRef::Env { env } => format!("`{env}`"),
+        SecretRef::File { file } => format!("`{}`", file.display()),
+    };
+    if secret.expose().chars().any(|c| c.is_control() && c != '\t') {
+        return Err(SecretError::Control { from });
+    }
+    Ok(secret)
 }
 
 fn from_variable(name: &str, value: Option<std::ffi::OsString>) -> Result<Secret, SecretError> {
@@ -120,40 +159,68 @@ fn from_variable(name: &str, value: Option<std::ffi::OsString>) -> Result<Secret
     present(value, name, false)
 }
 
-fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    // Asked before it is opened: opening a pipe that nobody writes to would never return.
-    let regular = std::fs::metadata(&path).and_then(|meta| {
-        if meta.is_file() {
-            Ok(())
-        } else {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file"))
-        }
-    });
-    let read = regular
-        .and_then(|()| std::fs::File::open(&path))
-        .and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Err(source) => return Err(SecretError::Unreadable { path, source }),
-        Ok(length) if length as u64 > FILE_MAX_BYTES => return Err(SecretError::TooLarge { path }),
-        Ok(_) => {}
-    }
+fn from_file(path: &Path, access: &Access) -> Result<Secret, SecretError> {
+    let bytes = read(path, FILE_MAX_BYTES, access)?;
     let from = path.display().to_string();
-    let mut text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { from: from.clone() })?;
-    // An editor ends the last line with a newline; the secret has none.
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
+    let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { from: from.clone() })?;
     present(text, &from, true)
 }
 
-/// A secret that was meant to be there and is empty is an accident of deployment; it must not become an
+/// The content of a regular file that `access` allows, of at most `most` bytes.
+pub(crate) fn read(path: &Path, most: u64, access: &Access) -> Result<Vec<u8>, SecretError> {
+    use std::io::Read as _;
+    access.file(path)?;
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let target = path.canonicalize().map_err(unreadable)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or(Path::new(".")).canonicalize().map_err(unreadable)?;
+    let unlinked = path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name));
+    let folders: Vec<PathBuf> = access.folders().filter_map(|folder| folder.canonicalize().ok()).collect();
+    access.target(path, &unlinked, &target, &folders)?;
+    let file = open(&target).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(SecretError::TooLarge { path: path.to_owned(), most });
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file by a path that has no link in it. Each folder on the way is opened in the one before it and no link
+/// is followed, so that whoever owns one of them can't put a link there after the path was judged.
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    #[cfg(target_os = "linux")]
+    const FOLDER: OFlags = OFlags::PATH;
+    #[cfg(not(target_os = "linux"))]
+    const FOLDER: OFlags = OFlags::RDONLY;
+    let irregular = || io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file");
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(irregular()) };
+    let safely = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = fs::open("/", FOLDER | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for component in folder.components() {
+        if let Component::Normal(name) = component {
+            at = fs::openat(&at, name, FOLDER | OFlags::DIRECTORY | safely, Mode::empty())?;
+        }
+    }
+    // Asked before it is opened, which can do something to a device, and again of what was opened.
+    let is_regular = |stat: fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !is_regular(fs::statat(&at, name, AtFlags::SYMLINK_NOFOLLOW)?) {
+        return Err(irregular());
+    }
+    // Opening a pipe that nobody writes to would never return.
+    let file = fs::openat(&at, name, OFlags::RDONLY | OFlags::NONBLOCK | safely, Mode::empty())?;
+    if is_regular(fs::fstat(&file)?) { Ok(file.into()) } else { Err(irregular()) }
+}
+
+/// The value without its last line break. A secret that was meant to be there and is empty is an accident of deployment; it must not become an
 /// unauthenticated request.
-fn present(value: String, from: &str, in_file: bool) -> Result<Secret, SecretError> {
+fn present(mut value: String, from: &str, in_file: bool) -> Result<Secret, SecretError> {
+    if value.ends_with('\n') {
+        value.pop();
+        if value.ends_with('\r') {
+            value.pop();
+        }
+    }
     if value.is_empty() {
         return Err(SecretError::Empty { from: from.to_owned(), in_file });
     }
@@ -172,27 +239,97 @@ mod tests {
         (directory, SecretRef::File { file })
     }
 
+    fn resolved(reference: &SecretRef) -> Result<Secret, SecretError> {
+        resolve(reference, &Access::operator())
+    }
+
     #[test]
-    fn a_files_last_newline_is_not_the_secrets() {
+    fn a_last_newline_is_not_the_secrets() {
         for (content, secret) in
             [("word", "word"), ("word\n", "word"), ("word\r\n", "word"), ("two\nlines\n\n", "two\nlines\n")]
         {
             let (_directory, reference) = file(content.as_bytes());
-            assert_eq!(resolve(&reference).expect(content).expose(), secret);
+            assert_eq!(resolved(&reference).expect(content).expose(), secret);
+            assert_eq!(from_variable("T", Some(content.into())).expect(content).expose(), secret);
         }
+    }
+
+    #[test]
+    fn one_line_has_no_control_character() {
+        for (content, is_line) in [
+            ("a b\tc\n", true),
+            ("word\r\n", true),
+            ("two\nlines", false),
+            ("word\n\n", false),
+            ("\x1b[0m", false),
+        ] {
+            let (_directory, reference) = file(content.as_bytes());
+            let line = resolve_line(&reference, &Access::operator());
+            assert_eq!(line.is_ok(), is_line, "{content:?}");
+            let Err(error) = line else { continue };
+            let said = error.to_string();
+            assert!(said.ends_with("has a line break or another control character in it"), "{said}");
+            assert!(error.hint().contains("on one line"), "{}", error.hint());
+        }
+    }
+
+    #[test]
+    fn rows_read_what_this_host_allows_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let root = folder.path().canonicalize().expect("a path");
+        for (name, content) in [("kept/token", "inside"), ("outside", "outside")] {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, content).expect("a file");
+        }
+        let kept = root.join("kept");
+        for (target, link) in [
+            (root.join("outside"), kept.join("link")),
+            ("token".into(), kept.join("alias")),
+            (root.clone(), kept.join("up")),
+            (kept.clone(), root.join("other-way")),
+        ] {
+            std::os::unix::fs::symlink(target, link).expect("a link");
+        }
+        let pipe = kept.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+        let access = |folder: &Path| Access::from_environment("", folder.to_str().expect("text"));
+        let read = |access: &Access, name: &str| {
+            resolve(&SecretRef::File { file: root.join(name) }, access)
+                .map(|secret| secret.expose().to_owned())
+        };
+        let within = access(&kept);
+        assert_eq!(read(&within, "kept/token").expect("allowed"), "inside");
+        assert_eq!(read(&within, "kept/alias").expect("it stays inside"), "inside");
+        for name in ["outside", "kept/../outside", "kept/link", "kept/up/outside", "other-way/token"] {
+            let error = read(&within, name).expect_err(name);
+            assert!(matches!(error, SecretError::Denied(_)), "{name}: {error}");
+            assert_eq!(error.class(), ErrorClass::Transient, "what waits is sent when it is allowed");
+            assert!(error.hint().contains("UPTIME_ALLOW_FILES="), "{}", error.hint());
+        }
+        let error = read(&within, "kept/pipe").expect_err("no file").to_string();
+        assert!(error.ends_with("it is not a regular file"), "{error}");
+        // A folder that is itself reached by a link.
+        assert_eq!(read(&access(&root.join("other-way")), "other-way/token").expect("allowed"), "inside");
+        let nothing = Access::from_environment("", "");
+        assert!(matches!(read(&nothing, "kept/token"), Err(SecretError::Denied(_))));
+        // Set in each process, so that it is the list that refuses it.
+        let path = SecretRef::Env { env: "PATH".into() };
+        assert!(matches!(resolve(&path, &nothing), Err(SecretError::Denied(_))));
+        assert!(resolve(&path, &Access::from_environment("PATH", "")).is_ok());
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let missing = SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() };
-        let error = resolve(&missing).expect_err("not set");
+        let error = resolved(&missing).expect_err("not set");
         assert_eq!(error.to_string(), "the environment variable `UPTIME_TEST_NO_SUCH_VARIABLE` is not set");
         assert!(error.hint().contains("export UPTIME_TEST_NO_SUCH_VARIABLE="));
 
-        let error = resolve(&SecretRef::File { file: "/no/such/file".into() }).expect_err("no file");
+        let error = resolved(&SecretRef::File { file: "/no/such/file".into() }).expect_err("no file");
         assert!(error.to_string().starts_with("the file `/no/such/file` can't be read: "), "{error}");
         // Reading a device may never end.
-        let error = resolve(&SecretRef::File { file: "/dev/zero".into() }).expect_err("a device");
+        let error = resolved(&SecretRef::File { file: "/dev/zero".into() }).expect_err("a device");
         assert_eq!(error.to_string(), "the file `/dev/zero` can't be read: it is not a regular file");
         assert_eq!(error.class(), ErrorClass::Config);
     }
@@ -201,10 +338,10 @@ mod tests {
     fn what_can_be_no_secret_is_refused() {
         for content in [&b""[..], b"\n", b"\xff\xfe", &vec![b'x'; 65 * 1024]] {
             let (_directory, reference) = file(content);
-            assert!(resolve(&reference).is_err(), "{} bytes", content.len());
+            assert!(resolved(&reference).is_err(), "{} bytes", content.len());
         }
         assert!(matches!(from_variable("T", Some(OsString::new())), Err(SecretError::Empty { .. })));
         assert_eq!(from_variable("T", Some("v".into())).expect("set").expose(), "v");
-        assert_eq!(resolve(&SecretRef::Literal(String::new())).expect("written so").expose(), "");
+        assert_eq!(resolved(&SecretRef::Literal(String::new())).expect("written so").expose(), "");
     }
 }

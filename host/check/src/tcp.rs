@@ -32,6 +32,7 @@ use uptime_core::check::{Failure, FailureClass};
 use uptime_core::duration;
 use uptime_core::monitor::{Bytes, TcpSpec};
 use uptime_core::secret::SecretRef;
+use uptime_core::secret::access::Access;
 
 pub(crate) async fn run(
     means: &Means,
@@ -42,7 +43,7 @@ pub(crate) async fn run(
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     // What is missing on our side is known before the target is bothered.
-    let talk = Talk::of(spec, &means.patterns)?;
+    let talk = Talk::of(spec, &means.patterns, means.access())?;
     trace.redaction = talk.redaction.clone();
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
     let mut stream = connect(&addresses, deadline, trace).await?;
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     } else {
         false
     };
-    let shaken = means.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace).await;
+    let shaken = means.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace, means.access()).await;
     if spec.starttls.is_some() {
         trace.hop.phases.tls = Some(asking.elapsed());
     }
@@ -103,7 +104,7 @@ struct Talk {
 }
 
 impl Talk {
-    fn of(spec: &TcpSpec, patterns: &Patterns) -> Result<Self, Failure> {
+    fn of(spec: &TcpSpec, patterns: &Patterns, access: &Access) -> Result<Self, Failure> {
         let target = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
         let expected =
             |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec, patterns)).transpose();
@@ -112,7 +113,7 @@ impl Talk {
             None => None,
             Some(Bytes::Hex(digits)) => Some(expected::bytes("send", digits)?),
             Some(Bytes::Text(reference)) => {
-                let secret = secrets::resolve(reference).map_err(|error| {
+                let secret = secrets::resolve(reference, access).map_err(|error| {
                     Failure::new(FailureClass::Settings, format!("`send`: {error}; {}", error.hint()))
                 })?;
                 // A text that stands in the file may be seen where the file may.

@@ -32,6 +32,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uptime_core::check::{Failure, FailureClass, TlsEvidence};
 use uptime_core::monitor::{TlsSpec, TlsVersion};
+use uptime_core::secret::access::Access;
 
 pub(crate) struct Tls {
     materials: Materials,
@@ -81,8 +82,9 @@ impl Tls {
         offers: Offers,
         stream: TcpStream,
         trace: &mut Trace,
+        access: &Access,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let material = self.materials.of(spec)?;
+        let material = self.materials.of(spec, access)?;
         if let (Some(reason), true) = (&material.no_roots, spec.verify) {
             let message = format!(
                 "this machine trusts no certificate ({reason}): install the package `ca-certificates`, or set `SSL_CERT_FILE`"

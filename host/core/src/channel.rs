@@ -28,6 +28,8 @@ pub struct Channel {
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.
     pub limits: LimitChanges,
+    /// The proxy that its requests go through.
+    pub proxy: Option<SecretRef>,
 }
 
 /// A notifier's settings by key, secrets by reference.

@@ -16,6 +16,7 @@ mod plugins;
 mod queues;
 mod reference;
 mod references;
+mod secrets;
 mod syntax;
 mod table;
 mod takes;
@@ -28,6 +29,7 @@ pub use queues::{
     MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
 };
 pub use reference::{KeyDoc, reference};
+pub use secrets::{SecretsSection, references};
 pub use takes::near;
 
 use crate::channel::Channel;
@@ -60,6 +62,8 @@ pub struct Config {
     pub queues: Queues,
     /// `[checks]`.
     pub checks: ChecksSection,
+    /// `[secrets]`.
+    pub secrets: SecretsSection,
     /// `[plugins]`, by name.
     pub plugins: Vec<PluginSection>,
     /// `[channels]`, by name.
@@ -178,6 +182,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     });
     let queues = root.table("queues", queues::read);
     let checks = checks::read(root);
+    let secrets = secrets::read(root);
     let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
     let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
@@ -199,7 +204,8 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     root.finish();
     let channels = channels.into_iter().map(|found| found.channel).collect();
     let maintenance = windows.into_iter().map(|found| (found.name, found.window)).collect();
-    Config { database: DatabaseSection { url }, queues, checks, plugins, channels, monitors, maintenance }
+    let database = DatabaseSection { url };
+    Config { database, queues, checks, secrets, plugins, channels, monitors, maintenance }
 }
 
 #[cfg(test)]

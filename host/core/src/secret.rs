@@ -3,6 +3,8 @@
 //! A [`Secret`] has no `Display`, its `Debug` is masked, and it does not serialize: it can't get into a log, a
 //! JSON answer or a job by accident. What is stored is a [`SecretRef`], which says where the value is.
 
+pub mod access;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -41,7 +43,7 @@ pub enum SecretRef {
         /// The variable's name.
         env: String,
     },
-    /// A file, whose content without the trailing newline is the value.
+    /// A file, whose content is the value.
     File {
         /// The file's path.
         file: PathBuf,

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use uptime_core::config::QueueSettings;
 use uptime_core::event::{Event, EventMonitor, EventType, Severity};
 use uptime_core::id::DeliveryId;
+use uptime_core::secret::access::Access;
 use uptime_engine::Observer;
 use uptime_engine::deliveries::Deliveries;
 use uptime_engine::worker::{self, WorkerOptions};
@@ -91,8 +92,8 @@ async fn measure(url: &str, options: &Options, sink: &Sink) -> Result<String, Fa
     notifiers.describe("webhook").await?;
 
     let observer: Observer = Arc::new(|_| ());
-    let handler =
-        Deliveries::new(store.clone(), notifiers, Arc::clone(&observer), 3, vec![Duration::from_secs(5)]);
+    let (access, backoff) = (Access::operator(), vec![Duration::from_secs(5)]);
+    let handler = Deliveries::new(store.clone(), notifiers, access, Arc::clone(&observer), 3, backoff);
     let worker = WorkerOptions {
         settings: QueueSettings {
             concurrency: options.concurrency,

@@ -15,6 +15,7 @@ use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 use uptime_core::review::{Review, review};
+use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
 use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
 use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery, Untried};
@@ -33,6 +34,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 pub struct Deliveries {
     store: Store,
     notifiers: NotifierHost,
+    access: Access,
     observer: Observer,
     tries: u32,
     backoff: Vec<Duration>,
@@ -122,6 +124,19 @@ impl DeliveryError {
         }
     }
 
+    /// As it is recorded: with the way out where only that host knows it.
+    fn in_words(&self) -> String {
+        let way_out = if self.is_denied_here() { self.hint() } else { None };
+        let way_out = way_out.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+        printable(&format!("{self}{way_out}"), 1_000)
+    }
+
+    /// Whether this host does not let the channel use a secret. The channel is broken until somebody allows it, and its
+    /// messages wait, for another host may allow it or this one will.
+    pub fn is_denied_here(&self) -> bool {
+        matches!(self, Self::Setting { source: secrets::SecretError::Denied(_), .. })
+    }
+
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -132,12 +147,16 @@ impl DeliveryError {
 }
 
 /// Puts the values in for a channel's references. Called where the values are used, and nowhere else.
-pub fn resolve_settings(channel: &str, settings: &Settings) -> Result<ResolvedSettings, DeliveryError> {
+pub fn resolve_settings(
+    channel: &str,
+    settings: &Settings,
+    access: &Access,
+) -> Result<ResolvedSettings, DeliveryError> {
     settings
         .iter()
         .map(|(key, setting)| {
             let value = |reference: &SecretRef| {
-                secrets::resolve(reference).map_err(|source| DeliveryError::Setting {
+                secrets::resolve(reference, access).map_err(|source| DeliveryError::Setting {
                     channel: channel.to_owned(),
                     key: key.clone(),
                     source,
@@ -163,6 +182,17 @@ pub fn resolve_settings(channel: &str, settings: &Settings) -> Result<ResolvedSe
         .collect()
 }
 
+/// The proxy of a channel, if it has one.
+pub fn resolve_proxy(channel: &ChannelRow, access: &Access) -> Result<Option<Secret>, DeliveryError> {
+    let resolved =
+        channel.proxy.as_ref().map(|reference| secrets::resolve_line(reference, access)).transpose();
+    resolved.map_err(|source| DeliveryError::Setting {
+        channel: channel.name.clone(),
+        key: "proxy".into(),
+        source,
+    })
+}
+
 /// The values of `resolved` that `settings` only refers to: whoever wrote `{ env = … }` said that the value is nobody's
 /// business, whatever the notifier thinks of its key.
 pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secret> {
@@ -183,13 +213,15 @@ pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secre
 /// Tells one channel one thing now.
 pub async fn tell(
     notifiers: &NotifierHost,
+    access: &Access,
     channel: &ChannelRow,
     event: &Event,
     attempt: u32,
     opening_remote_id: Option<&str>,
 ) -> Result<Receipt, DeliveryError> {
-    let settings = resolve_settings(&channel.name, &channel.settings)?;
+    let settings = resolve_settings(&channel.name, &channel.settings, access)?;
     let hidden = referenced(&channel.settings, &settings);
+    let proxy = resolve_proxy(channel, access)?;
     let delivery = Delivery {
         notifier: &channel.notifier,
         settings: &settings,
@@ -200,20 +232,22 @@ pub async fn tell(
         attempt,
         opening_remote_id,
         hidden: &hidden,
+        proxy: proxy.as_ref(),
     };
     Ok(notifiers.notify(delivery).await?)
 }
 
 impl Deliveries {
-    /// A handler for a worker with these tries and backoff.
+    /// A handler for a worker with these tries and backoff. `access` has the secrets of this host that channels may use.
     pub fn new(
         store: Store,
         notifiers: NotifierHost,
+        access: Access,
         observer: Observer,
         tries: u32,
         backoff: Vec<Duration>,
     ) -> Self {
-        Self { store, notifiers, observer, tries, backoff }
+        Self { store, notifiers, access, observer, tries, backoff }
     }
 
     fn may_retry(&self, attempts: u32) -> bool {
@@ -228,13 +262,14 @@ impl Deliveries {
         failure: &DeliveryError,
         is_blind: bool,
     ) -> DeliveryEnd {
-        let error = printable(&failure.to_string(), 1_000);
+        let error = failure.in_words();
         let notifier = match failure {
             DeliveryError::Notifier(error) => Some(error),
             DeliveryError::Setting { .. } => None,
         };
         // Old news have their tries left, or a `retry` by hand on the next morning would be a single one.
-        let waits = is_blind || notifier.is_some_and(NotifierError::asks_for_patience);
+        let waits =
+            is_blind || failure.is_denied_here() || notifier.is_some_and(NotifierError::asks_for_patience);
         let patient = age < PATIENCE && waits;
         if failure.class() == ErrorClass::Transient && (patient || self.may_retry(attempts)) {
             let provider = notifier.and_then(NotifierError::retry_after);
@@ -242,7 +277,8 @@ impl Deliveries {
             // Not for this message's own backoff, which may have grown: others have not failed yet.
             let rate_limited = matches!(notifier, Some(NotifierError::RateLimited { .. }));
             let pause = rate_limited.then(|| provider.unwrap_or_else(|| delay(&self.backoff, 1)));
-            return DeliveryEnd::Retry { after, error, counts: !patient, pause };
+            let channel_broken = failure.is_denied_here();
+            return DeliveryEnd::Retry { after, error, counts: !patient, pause, channel_broken };
         }
         // What may go away by itself has not, for all the tries; what is wrong on this side is wrong for every message.
         let of_every_message = matches!(failure.class(), ErrorClass::Transient | ErrorClass::Config);
@@ -312,7 +348,7 @@ impl Deliveries {
                     status: result.as_ref().ok().and_then(|receipt| receipt.status),
                     message: match result {
                         Ok(receipt) => receipt.detail.clone(),
-                        Err(failure) => Some(printable(&failure.to_string(), 1_000)),
+                        Err(failure) => Some(failure.in_words()),
                     },
                     told,
                     muted: message.muted.clone(),
@@ -418,7 +454,8 @@ impl Handler for Deliveries {
         }
         let attempt = due.attempts.saturating_add(1);
         let opening = due.opening_remote_id.as_deref();
-        let result = tell(&self.notifiers, &due.channel, &message.event, attempt, opening).await;
+        let result =
+            tell(&self.notifiers, &self.access, &due.channel, &message.event, attempt, opening).await;
         Told::Tried { due, message, result }
     }
 

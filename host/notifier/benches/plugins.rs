@@ -56,6 +56,7 @@ async fn main() -> Result<(), NotifierError> {
         opening_remote_id: None,
         limits: &LimitChanges::default(),
         hidden: &[],
+        proxy: None,
     };
     let (mut instances, mut messages) = (Vec::new(), Vec::new());
     for _ in 0..CALLS {

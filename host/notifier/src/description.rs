@@ -12,8 +12,8 @@ use uptime_core::notifier::{Description, Field, FieldKind};
 use url::Url;
 
 /// The keys of `[channels.NAME]` that are not the notifier's: those that there are, and those that have been promised.
-const CHANNEL_KEYS: [&str; 9] =
-    ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits"];
+const CHANNEL_KEYS: [&str; 10] =
+    ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits", "proxy"];
 /// The most settings that a plugin can have.
 const FIELDS_MAX: usize = 64;
 /// The most words that a setting can be one of.

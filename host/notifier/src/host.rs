@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::call::{Call, Halt, Outlet, RequestPreview};
 use crate::convert;
 use crate::description;
-use crate::egress::{Egress, Policy};
+use crate::egress::{Denial, Egress, Policy, Proxy};
 use crate::error::{ConfigProblem, NotifierError};
 use crate::limits::Limits;
 use crate::plugin::{self, Described, Plugin, Ready};
@@ -62,6 +62,8 @@ pub struct Delivery<'a> {
     /// Values that no text may show, beside the secrets: an operator who keeps an address out of the file wants it
     /// nowhere else either.
     pub hidden: &'a [Secret],
+    /// The HTTP proxy that requests go through.
+    pub proxy: Option<&'a Secret>,
 }
 
 /// The provider has accepted the message.
@@ -194,6 +196,24 @@ impl NotifierHost {
         Ok(convert::problems(answer?, |text| call.said(text, 500)))
     }
 
+    /// The addresses in a channel's settings that its own rules refuse, as far as that can be told without asking a name
+    /// server: each with its key.
+    pub async fn refused_addresses(
+        &self,
+        name: &str,
+        settings: &ResolvedSettings,
+        allow: &[HostGrant],
+    ) -> Result<Vec<(String, NotifierError)>, NotifierError> {
+        let plugin = self.inner.plugin(name)?;
+        let description = self.inner.description(plugin).await?;
+        let policy = plugin.policy(description, settings, allow);
+        let refused = settings::addresses(description, settings).filter_map(|(key, url)| {
+            let denial = policy.admit(&url).err()?;
+            Some((key.to_owned(), denied(plugin, description, denial)))
+        });
+        Ok(refused.collect())
+    }
+
     /// Tells an event to a channel. `Ok`: the provider has accepted it.
     pub async fn notify(&self, delivery: Delivery<'_>) -> Result<Receipt, NotifierError> {
         let outlet = Outlet::Open(Arc::clone(&self.inner.egress));
@@ -270,14 +290,18 @@ impl Inner {
             if !problems.is_empty() {
                 return Err(NotifierError::Config { notifier: name.to_owned(), problems });
             }
+            let proxy = delivery.proxy.map(Proxy::parse).transpose().map_err(|message| {
+                let problem = ConfigProblem { key: Some("proxy".into()), message };
+                NotifierError::Config { notifier: name.to_owned(), problems: vec![problem] }
+            })?;
             plugin.quarantine.admit(name, Some(delivery.channel), Instant::now())?;
-            Ok((plugin, description))
+            Ok((plugin, description, proxy))
         };
-        let (plugin, description) = match prepared.await {
+        let (plugin, description, proxy) = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => return (Err(error), None),
         };
-        let policy = plugin.policy(description, delivery.settings, delivery.allow);
+        let policy = Policy { proxy, ..plugin.policy(description, delivery.settings, delivery.allow) };
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
         delivery.hidden.iter().for_each(|value| references.hide(value));
@@ -382,15 +406,19 @@ fn receipt(
             pause: receipt.pause_ms.map(convert::wait),
         }),
         // Whatever the guest makes of it: somebody has to look at the grants.
-        (Err(_), Some(denial)) => Err(NotifierError::EgressDenied {
-            notifier: plugin.name.clone(),
-            origin: denial.origin.clone(),
-            reason: denial.reason.clone(),
-            openable: denial.openable,
-            by_answer: denial.by_answer,
-            allowed_in: plugin.allowed_in(description, &denial.origin),
-        }),
+        (Err(_), Some(denial)) => Err(denied(plugin, description, denial.clone())),
         (Err(error), None) => Err(convert::notify_error(&plugin.name, error, |text| call.said(text, 500))),
+    }
+}
+
+fn denied(plugin: &Plugin, description: &Description, denial: Denial) -> NotifierError {
+    NotifierError::EgressDenied {
+        notifier: plugin.name.clone(),
+        allowed_in: plugin.allowed_in(description, &denial.origin),
+        origin: denial.origin,
+        reason: denial.reason,
+        openable: denial.openable,
+        by_answer: denial.by_answer,
     }
 }
 

@@ -100,6 +100,7 @@ impl Plugin {
         Policy {
             granted: asked.chain(settings::origins(description, settings)).collect(),
             allowed: self.source.allow.iter().chain(allow).cloned().collect(),
+            proxy: None,
         }
     }
 

@@ -69,14 +69,21 @@ pub(crate) fn origins<'a>(
     description: &'a Description,
     settings: &'a ResolvedSettings,
 ) -> impl Iterator<Item = HostGrant> + 'a {
-    description
-        .fields
-        .iter()
-        .filter(|field| matches!(field.kind, FieldKind::Url | FieldKind::Secret))
-        .filter_map(|field| match settings.get(&field.key)? {
-            ResolvedSetting::Text(text) => HostGrant::origin_of(&Url::parse(text.expose()).ok()?),
+    addresses(description, settings).filter_map(|(_, url)| HostGrant::origin_of(&url))
+}
+
+/// The addresses in the settings, each with its key.
+pub(crate) fn addresses<'a>(
+    description: &'a Description,
+    settings: &'a ResolvedSettings,
+) -> impl Iterator<Item = (&'a str, Url)> + 'a {
+    let fields = description.fields.iter();
+    fields.filter(|field| matches!(field.kind, FieldKind::Url | FieldKind::Secret)).filter_map(|field| {
+        match settings.get(&field.key)? {
+            ResolvedSetting::Text(text) => Some((field.key.as_str(), Url::parse(text.expose()).ok()?)),
             _ => None,
-        })
+        }
+    })
 }
 
 /// An empty text (an environment variable that is set to nothing) is no value.
@@ -96,6 +103,18 @@ fn hand_over(
     references: &mut References,
 ) -> Result<SettingValue, String> {
     use ResolvedSetting as R;
+    let one_line = |text: &Secret| !text.expose().chars().any(|c| c.is_control() && c != '\t');
+    let in_line = match setting {
+        R::Text(text) => field.kind == FieldKind::Text || one_line(text),
+        R::List(texts) => texts.iter().all(one_line),
+        R::Map(map) => map.values().all(one_line),
+        R::Boolean(_) | R::Integer(_) => true,
+    };
+    if !in_line {
+        return Err(
+            "has a line break or another control character in it; write the value alone, on one line".into(),
+        );
+    }
     match (field.kind, setting) {
         (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
         (FieldKind::Text, R::Integer(number)) => Ok(SettingValue::Text(number.to_string())),

@@ -178,12 +178,13 @@ async fn apply_channels(
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         sqlx::query(
-            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow, proxy)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
-               limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, tokens = NULL, tokens_at = NULL,
-               learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, updated_at = now()",
+               limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, proxy = EXCLUDED.proxy, tokens = NULL, tokens_at = NULL,
+               learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, delivered_at = NULL,
+               updated_at = now()",
         )
         .bind(&channel.name)
         .bind(&channel.notifier)
@@ -194,6 +195,7 @@ async fn apply_channels(
         .bind(&columns["limits"])
         .bind(wanted.source.as_str())
         .bind(&columns["digest"])
+        .bind(&columns["proxy"])
         .execute(&mut *connection)
         .await?;
         // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in hand.
@@ -471,6 +473,7 @@ fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, S
         ("allow", json("allow", name, &channel.allow)?),
         ("limits", json("limits", name, &channel.limits)?),
         ("digest", json("flow", name, &channel.flow)?),
+        ("proxy", json("proxy", name, &channel.proxy)?),
     ]))
 }
 
@@ -494,7 +497,7 @@ fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, S
 }
 
 async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits, flow FROM channels")
+    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits, flow, proxy FROM channels")
         .fetch_all(connection)
         .await?;
     rows.iter()
@@ -507,6 +510,7 @@ async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, E
                 ("allow", row.try_get("allow")?),
                 ("limits", row.try_get("limits")?),
                 ("digest", row.try_get("flow")?),
+                ("proxy", row.try_get("proxy")?),
             ]);
             Ok((
                 row.try_get("name")?,

@@ -52,6 +52,8 @@ pub enum DeliveryEnd {
         counts: bool,
         /// The provider asked the whole channel to wait for so long.
         pause: Option<Duration>,
+        /// The channel itself can't be delivered to until somebody does something.
+        channel_broken: bool,
     },
     /// It will not run again by itself.
     Failed {

@@ -9,6 +9,7 @@ use uptime_check::{files, secrets};
 use uptime_core::check::printable;
 use uptime_core::monitor::request::{self, HEADER_MOST, HeaderName};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
+use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
 
 /// The headers that are asked for, by name.
@@ -65,7 +66,7 @@ fn files(flags: &TlsArgs) -> Result<(), CommandError> {
         .zip(flags.client_key.clone())
         .map(|(certificate, key)| ClientIdentity { certificate, key: SecretRef::File { file: key } });
     let spec = TlsSpec { ca: flags.ca.clone(), client, ..TlsSpec::default() };
-    match files::problems(&spec).into_iter().next() {
+    match files::problems(&spec, &Access::operator()).into_iter().next() {
         Some(problem) => {
             let flag = problem.key.replace('_', "-");
             Err(usage(format!("`--{flag}`: {}", problem.message)).hint(problem.hint))
@@ -86,7 +87,7 @@ fn value_of(flag: &str, variable: &str) -> Result<Secret, CommandError> {
         return Err(usage(format!("`{flag}` takes the name of an environment variable"))
             .hint("letters, digits and `_`: the variable's name, not its value"));
     }
-    secrets::resolve(&SecretRef::Env { env: variable.to_owned() })
+    secrets::resolve_line(&SecretRef::Env { env: variable.to_owned() }, &Access::operator())
         .map_err(|error| usage(format!("`{flag}`: {error}")).hint(error.hint()))
 }
 

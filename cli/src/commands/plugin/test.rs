@@ -128,6 +128,7 @@ impl Stage {
             attempt: 1,
             opening_remote_id: None,
             hidden: &[],
+            proxy: None,
         };
         let now = jiff::Timestamp::from_millisecond(event.at.as_millisecond() + LATER_MS).unwrap_or(event.at);
         self.candidate.host.rehearse(delivery, now, &[reply]).await

@@ -9,18 +9,23 @@ use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 use uptime_core::check::Failure;
 use uptime_core::monitor::{Auth, HttpSpec};
+use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
 use url::Url;
 
 /// The header that `auth`, or else the URL's userinfo, asks for. What nobody may see goes to `redaction`.
-pub(super) fn header(spec: &HttpSpec, redaction: &mut Redaction) -> Result<Option<HeaderValue>, Failure> {
+pub(super) fn header(
+    spec: &HttpSpec,
+    redaction: &mut Redaction,
+    access: &Access,
+) -> Result<Option<HeaderValue>, Failure> {
     match &spec.auth {
         Some(Auth::Basic { user, password }) => {
-            let password = resolve(password, "password")?;
+            let password = resolve(password, "password", access)?;
             basic(user.as_bytes(), password.expose().as_bytes(), redaction).map(Some)
         }
         Some(Auth::Bearer { token }) => {
-            let token = resolve(token, "token")?;
+            let token = resolve(token, "token", access)?;
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
                 unusable("the token of `auth` has characters that no header may have".to_owned())
             })?;
@@ -55,8 +60,8 @@ pub(super) fn basic(user: &[u8], password: &[u8], redaction: &mut Redaction) -> 
     Ok(value)
 }
 
-fn resolve(reference: &SecretRef, what: &str) -> Result<Secret, Failure> {
-    secrets::resolve(reference).map_err(|error| {
+fn resolve(reference: &SecretRef, what: &str, access: &Access) -> Result<Secret, Failure> {
+    secrets::resolve_line(reference, access).map_err(|error| {
         unusable(format!("the {what} of `auth` has no value: {error}; hint: {}", error.hint()))
     })
 }

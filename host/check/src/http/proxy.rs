@@ -29,6 +29,7 @@ use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::Socks5Stream;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
+use uptime_core::secret::access::Access;
 use url::{Host, Url};
 
 /// The largest head of a proxy's answer to CONNECT.
@@ -50,9 +51,13 @@ enum Kind {
 
 impl Proxy {
     /// The proxy of a check, if it has one. What nobody may see goes to `redaction`.
-    pub(super) fn of(spec: &HttpSpec, redaction: &mut Redaction) -> Result<Option<Self>, Failure> {
+    pub(super) fn of(
+        spec: &HttpSpec,
+        redaction: &mut Redaction,
+        access: &Access,
+    ) -> Result<Option<Self>, Failure> {
         let Some(reference) = &spec.proxy else { return Ok(None) };
-        let secret = secrets::resolve(reference)
+        let secret = secrets::resolve_line(reference, access)
             .map_err(|error| unusable(format!("`proxy` has no value: {error}; hint: {}", error.hint())))?;
         Self::parse(secret.expose(), redaction).map(Some)
     }

@@ -22,6 +22,7 @@ use uptime_core::address;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::SecretRef;
+use uptime_core::secret::access::Access;
 use url::{Host, Origin, Position, Url, form_urlencoded};
 
 const AGENT: &str = concat!("uptime/", env!("CARGO_PKG_VERSION"));
@@ -79,18 +80,18 @@ struct Header {
 
 impl Request {
     /// The first hop's request. Fails when it needs a value that is not there, or one that HTTP has no form for.
-    pub(super) fn first(spec: &HttpSpec) -> Result<Self, Failure> {
+    pub(super) fn first(spec: &HttpSpec, access: &Access) -> Result<Self, Failure> {
         let method = Method::from_bytes(spec.method.as_bytes())
             .map_err(|_| unusable(format!("`{}` is no HTTP method", spec.method)))?;
         let mut redaction = Redaction::default();
         let mut url = spec.url.clone();
         // What the URL shows in any case is no secret, and messages name the URL.
         let visible = shown(&url);
-        let mut headers = headers(&spec.headers, &visible, &mut redaction)?;
+        let mut headers = headers(&spec.headers, &visible, &mut redaction, access)?;
         let has = |headers: &[Header], name| headers.iter().any(|header| header.name == name);
         // A header that was written on purpose wins.
         if !has(&headers, AUTHORIZATION)
-            && let Some(value) = auth::header(spec, &mut redaction)?
+            && let Some(value) = auth::header(spec, &mut redaction, access)?
         {
             headers.push(Header { name: AUTHORIZATION, value, harmless: false });
         }
@@ -275,6 +276,7 @@ fn headers(
     configured: &BTreeMap<String, SecretRef>,
     visible: &str,
     redaction: &mut Redaction,
+    access: &Access,
 ) -> Result<Vec<Header>, Failure> {
     let mut headers = Vec::with_capacity(configured.len());
     for (key, reference) in configured {
@@ -283,7 +285,7 @@ fn headers(
         if FRAMING.contains(&name) {
             return Err(unusable(format!("the header `{key}` is set by the check itself; take it out")));
         }
-        let secret = secrets::resolve(reference).map_err(|error| {
+        let secret = secrets::resolve_line(reference, access).map_err(|error| {
             unusable(format!("the header `{key}` has no value: {error}; hint: {}", error.hint()))
         })?;
         let mut value = HeaderValue::from_bytes(secret.expose().as_bytes()).map_err(|_| {
@@ -327,7 +329,7 @@ mod tests {
     fn request(url: &str, headers: &[(&str, SecretRef)]) -> Result<Request, Failure> {
         let mut spec = target::http(Url::parse(url).expect(url));
         spec.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Request::first(&spec)
+        Request::first(&spec, &Access::operator())
     }
 
     fn literal(value: &str) -> SecretRef {
@@ -414,7 +416,8 @@ mod tests {
         ] {
             let mut spec = target::http(Url::parse("http://a.example/").expect("a URL"));
             spec.body = Some(body.to_owned());
-            let request = Request::first(&spec).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let request =
+                Request::first(&spec, &Access::operator()).unwrap_or_else(|failure| panic!("{failure:?}"));
             assert_eq!(request.redaction().theirs(said), shown, "{body}");
         }
     }
@@ -429,7 +432,8 @@ mod tests {
             ("POST", 308, "/b", true),
         ] {
             (spec.method, spec.body) = (method.to_owned(), Some("secret".to_owned()));
-            let mut request = Request::first(&spec).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let mut request =
+                Request::first(&spec, &Access::operator()).unwrap_or_else(|failure| panic!("{failure:?}"));
             let status = StatusCode::from_u16(status).expect("a status");
             let redirected = request.redirect(status, location.as_bytes(), false);
             assert_eq!(redirected.is_ok(), followed, "{method} {status} {redirected:?}");

@@ -9,9 +9,10 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
+use uptime_core::secret::access::Access;
 
 /// The largest file of certificates. All authorities of a system are a quarter of it.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
@@ -35,22 +36,25 @@ impl Problem {
 
 /// What is wrong with the files that `spec` names, here and now. A key in a variable that is not set is none: the environment
 /// of whoever runs the checks is another.
-pub fn problems(spec: &TlsSpec) -> Vec<Problem> {
-    let ca = spec.ca.as_deref().and_then(|path| authorities(path).err());
+pub fn problems(spec: &TlsSpec, access: &Access) -> Vec<Problem> {
+    let ca = spec.ca.as_deref().and_then(|path| authorities(path, access).err());
     let client = spec.client.as_ref().and_then(|client| {
-        let chain = match chain(client) {
+        let chain = match chain(client, access) {
             Ok(chain) => chain,
             Err(problem) => return Some(problem),
         };
-        let elsewhere = matches!(secrets::resolve(&client.key), Err(SecretError::NotSet { .. }));
-        if elsewhere { None } else { identity(client, chain, &ring::default_provider()).err() }
+        let elsewhere = matches!(secrets::resolve(&client.key, access), Err(SecretError::NotSet { .. }));
+        if elsewhere { None } else { identity(client, chain, &ring::default_provider(), access).err() }
     });
     ca.into_iter().chain(client).collect()
 }
 
 /// The certificates of the file `path`, and a store with them.
-pub(super) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), Problem> {
-    let authorities = certificates("ca", path)?;
+pub(super) fn authorities(
+    path: &Path,
+    access: &Access,
+) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), Problem> {
+    let authorities = certificates("ca", path, access)?;
     let mut roots = RootCertStore::empty();
     for authority in &authorities {
         roots.add(authority.clone()).map_err(|error| {
@@ -63,8 +67,11 @@ pub(super) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, 
 }
 
 /// The certificates that we show.
-pub(super) fn chain(client: &ClientIdentity) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    certificates("client_certificate", &client.certificate)
+pub(super) fn chain(
+    client: &ClientIdentity,
+    access: &Access,
+) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    certificates("client_certificate", &client.certificate, access)
 }
 
 /// They with their key.
@@ -72,9 +79,11 @@ pub(super) fn identity(
     client: &ClientIdentity,
     chain: Vec<CertificateDer<'static>>,
     provider: &CryptoProvider,
+    access: &Access,
 ) -> Result<CertifiedKey, Problem> {
     let problem = |message: &str, hint: &str| Problem::new("client_key", message, hint);
-    let pem = secrets::resolve(&client.key).map_err(|error| problem(&error.to_string(), &error.hint()))?;
+    let pem =
+        secrets::resolve(&client.key, access).map_err(|error| problem(&error.to_string(), &error.hint()))?;
     // What the reader says could quote a line of the key.
     let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| {
         if pem.expose().contains("ENCRYPTED") {
@@ -95,15 +104,21 @@ pub(super) fn identity(
     })
 }
 
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+fn certificates(
+    key: &'static str,
+    path: &Path,
+    access: &Access,
+) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let shown = path.display();
-    let bytes = read(path).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "correct the path, or write the file",
-            io::ErrorKind::PermissionDenied => "let the user read it who runs the checks",
-            _ => "name a file with certificates alone",
+    let bytes = secrets::read(path, FILE_MAX_BYTES, access).map_err(|error| {
+        let hint = match &error {
+            SecretError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "correct the path, or write the file".into()
+            }
+            SecretError::TooLarge { .. } => "name a file with certificates alone".into(),
+            error => error.hint(),
         };
-        Problem::new(key, format!("the file `{shown}` can't be read: {error}"), hint)
+        Problem::new(key, error.to_string(), hint)
     })?;
     let form = "it has certificates between `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----`";
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
@@ -116,19 +131,6 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before it is opened: opening a pipe that nobody writes to would never return.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    let length = std::fs::File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if length as u64 > FILE_MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +138,10 @@ mod tests {
     use uptime_core::secret::SecretRef;
 
     fn said(spec: &TlsSpec) -> Vec<(&'static str, String)> {
-        problems(spec).into_iter().map(|problem| (problem.key, problem.message)).collect()
+        problems(spec, &Access::operator())
+            .into_iter()
+            .map(|problem| (problem.key, problem.message))
+            .collect()
     }
 
     #[test]

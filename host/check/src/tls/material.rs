@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
 use uptime_core::secret::SecretRef;
+use uptime_core::secret::access::Access;
 
 /// How many pairs of settings are kept. With more of them in use some are read anew at each check.
 const KEPT_MAX: usize = 256;
@@ -68,7 +69,7 @@ impl Material {
     }
 
     /// With what `settings` name in place of what `native` has.
-    fn read(native: &Self, settings: &Settings) -> Result<Self, Failure> {
+    fn read(native: &Self, settings: &Settings, access: &Access) -> Result<Self, Failure> {
         let provider = native.config.crypto_provider();
         let mut material = Self {
             config: native.config.clone(),
@@ -79,7 +80,7 @@ impl Material {
             no_roots: native.no_roots.clone(),
         };
         if let Some(path) = &settings.ca {
-            let (authorities, roots) = files::authorities(path).map_err(failure)?;
+            let (authorities, roots) = files::authorities(path, access).map_err(failure)?;
             material.roots = Arc::new(roots);
             material.verifier = verifier(&material.roots, provider).map_err(|error| {
                 let message = format!("`ca`: the file `{}` can't be used: {error}", path.display());
@@ -89,8 +90,9 @@ impl Material {
             material.no_roots = None;
         }
         if let Some(client) = &settings.client {
-            let chain = files::chain(client).map_err(failure)?;
-            material.identity = Some(Arc::new(files::identity(client, chain, provider).map_err(failure)?));
+            let chain = files::chain(client, access).map_err(failure)?;
+            let identity = files::identity(client, chain, provider, access).map_err(failure)?;
+            material.identity = Some(Arc::new(identity));
         }
         Ok(material)
     }
@@ -161,7 +163,7 @@ impl Materials {
     ///
     /// # Errors
     /// A failure of ours (`settings`) that names the file and the way out.
-    pub(super) fn of(&self, spec: &TlsSpec) -> Result<Arc<Material>, Failure> {
+    pub(super) fn of(&self, spec: &TlsSpec, access: &Access) -> Result<Arc<Material>, Failure> {
         if spec.ca.is_none() && spec.client.is_none() {
             return Ok(Arc::clone(&self.native));
         }
@@ -171,7 +173,7 @@ impl Materials {
         if let Some(material) = self.kept(&settings, &stamps) {
             return Ok(material);
         }
-        let material = Arc::new(Material::read(&self.native, &settings)?);
+        let material = Arc::new(Material::read(&self.native, &settings, access)?);
         self.keep(settings, Arc::clone(&material), stamps);
         Ok(material)
     }

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::CheckSpec;
+use uptime_core::secret::access::Access;
 use uptime_core::target;
 
 /// An authority that the checker trusts.
@@ -34,7 +35,7 @@ impl Authority {
     pub(crate) fn checker(&self) -> Checker {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a certificate");
-        Checker::with_roots(roots).expect("a checker")
+        Checker::with_roots(roots).expect("a checker").with_access(Access::operator())
     }
 
     /// A certificate of this authority.

@@ -5,6 +5,7 @@
 use super::Notifiers;
 use super::calendar::HoursText;
 use super::limits::{self, Whose};
+use super::monitors::Proxy;
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text, quoted};
@@ -79,6 +80,13 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "nowhere else",
         &List { of: Grant, count: 0..=20, or_one: false },
     );
+    let proxy = table.optional(
+        "proxy",
+        "The HTTP proxy that its requests go through. What the notifier may reach stays as it is; a name that this host \
+         can't look up is left to the proxy.",
+        "none",
+        &Reference { literal: Proxy { socks: false }, secret: false },
+    );
     let flow = flow(table);
     let limits = limits::read(table, Whose::Channel);
     let settings = settings(table, notifier.as_deref(), notifiers);
@@ -92,7 +100,8 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         tags: tags.unwrap_or_default(),
     };
     let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
-    let channel = Channel { name, notifier: notifier?, enabled, settings, filter, flow, allow, limits };
+    let channel =
+        Channel { name, notifier: notifier?, enabled, settings, filter, flow, allow, limits, proxy };
     Some(Found { channel, groups })
 }
 

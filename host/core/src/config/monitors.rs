@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use values::Resolver;
 
+pub(super) use values::{FilePath, Proxy};
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);

@@ -371,11 +371,12 @@ fn the_reference_is_what_is_read() {
     let queue = ["sleep", "tries", "timeout", "backoff", "retry_after", "concurrency"];
     assert_eq!(keys("database", None), ["url"]);
     assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
+    assert_eq!(keys("secrets", None), ["allow_env", "allow_files"]);
     assert_eq!(keys("queues.monitor-checks", None), queue);
     assert_eq!(keys("queues.notifications", None), queue);
     assert_eq!(
         keys("channels.NAME", None),
-        words("notifier enabled events severities hours groups tags allow digest_after digest_within")
+        words("notifier enabled events severities hours groups tags allow proxy digest_after digest_within")
     );
     let of_windows = "monitors groups tags days month_days from until timezone";
     assert_eq!(keys("maintenance.NAME", None), words(of_windows));

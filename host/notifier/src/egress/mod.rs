@@ -2,12 +2,15 @@
 //!
 //! The guard ([`policy`]) looks at the address first. A name is then resolved once, every address that it has is
 //! judged, and the connection goes to exactly those: what the name means a moment later changes nothing. Nothing here
-//! knows of redirects, proxies, cookies or connection reuse, so none of them can be a way around.
+//! knows of redirects, cookies, connection reuse or the environment's proxies, so none of them can be a way around. A
+//! channel's own proxy ([`proxy`]) is the way to what the guard has passed.
 
 mod connect;
 mod policy;
+mod proxy;
 
 pub(crate) use policy::{Denial, Policy};
+pub(crate) use proxy::Proxy;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -95,43 +98,48 @@ impl<R: Resolve> Egress<R> {
 
     async fn exchange(&self, policy: &Policy, request: Outbound) -> Result<Inbound, EgressError> {
         let admission = policy.admit(&request.url).map_err(EgressError::Denied)?;
-        let addresses = self.addresses(&request.url).await?;
-        for address in &addresses {
-            // A literal has been admitted already, so what is refused here is an answer.
-            let refused = |denial| EgressError::Denied(Denial { by_answer: true, ..denial });
-            admission.admit_address(address.ip()).map_err(refused)?;
-        }
-        let stream = connect::tcp(&addresses).await?;
-        if request.url.scheme() == "https" {
+        let is_https = request.url.scheme() == "https";
+        let stream = if let Some(proxy) = &policy.proxy {
+            proxy::judge_host(&self.resolver, &request.url, &admission).await?;
+            let stream = proxy.reach(&self.resolver).await?;
+            if !is_https {
+                let answer = speak(stream, request, Some(proxy)).await?;
+                return proxy.judge(answer.status).map(|()| answer);
+            }
+            proxy.tunnel(stream, &request.url).await?
+        } else {
+            let addresses = addresses(&self.resolver, &request.url).await?;
+            admission.admit_all(&addresses)?;
+            connect::tcp(&addresses).await?
+        };
+        if is_https {
             let tls = self.tls.get_or_try_init(connect::native_tls).await?;
             let stream = connect::tls(Arc::clone(tls), &request.url, stream).await?;
-            speak(stream, request).await
+            speak(stream, request, None).await
         } else {
-            speak(stream, request).await
-        }
-    }
-
-    /// The addresses of the URL's host. A literal in whatever writing is one by now: the URL's parser has read it.
-    async fn addresses(&self, url: &Url) -> Result<Vec<std::net::SocketAddr>, EgressError> {
-        let port = url.port_or_known_default().unwrap_or_default();
-        let host = match url.host() {
-            Some(url::Host::Ipv4(address)) => return Ok(vec![(address, port).into()]),
-            Some(url::Host::Ipv6(address)) => return Ok(vec![(address, port).into()]),
-            Some(url::Host::Domain(host)) => host,
-            None => return Err(EgressError::Dns("the address has no host".into())),
-        };
-        match self.resolver.resolve(host, port).await {
-            Ok(addresses) if addresses.is_empty() => {
-                Err(EgressError::Dns(format!("`{host}` has no address")))
-            }
-            Ok(addresses) => Ok(addresses),
-            Err(error) => Err(EgressError::Dns(format!("`{host}` was not resolved: {error}"))),
+            speak(stream, request, None).await
         }
     }
 }
 
-/// One request and its answer over a fresh connection.
-async fn speak<S>(stream: S, request: Outbound) -> Result<Inbound, EgressError>
+/// The addresses of the URL's host. A literal in whatever writing is one by now: the URL's parser has read it.
+async fn addresses(resolver: &impl Resolve, url: &Url) -> Result<Vec<std::net::SocketAddr>, EgressError> {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let host = match url.host() {
+        Some(url::Host::Ipv4(address)) => return Ok(vec![(address, port).into()]),
+        Some(url::Host::Ipv6(address)) => return Ok(vec![(address, port).into()]),
+        Some(url::Host::Domain(host)) => host,
+        None => return Err(EgressError::Dns("the address has no host".into())),
+    };
+    match resolver.resolve(host, port).await {
+        Ok(addresses) if addresses.is_empty() => Err(EgressError::Dns(format!("`{host}` has no address"))),
+        Ok(addresses) => Ok(addresses),
+        Err(error) => Err(EgressError::Dns(format!("`{host}` was not resolved: {error}"))),
+    }
+}
+
+/// One request and its answer over a fresh connection: to the host itself, or to a proxy that fetches it.
+async fn speak<S>(stream: S, request: Outbound, proxy: Option<&Proxy>) -> Result<Inbound, EgressError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -140,13 +148,17 @@ where
     let limit = request.response_body;
     let mut outbound = http::Request::new(Full::new(request.body));
     *outbound.method_mut() = request.method;
-    *outbound.uri_mut() = request.url[url::Position::BeforePath..url::Position::AfterQuery]
+    let from = if proxy.is_some() { url::Position::BeforeScheme } else { url::Position::BeforePath };
+    *outbound.uri_mut() = request.url[from..url::Position::AfterQuery]
         .parse()
         .map_err(|error| EgressError::Other(format!("the address can't be sent: {error}")))?;
     *outbound.headers_mut() = request.headers;
     let host = &request.url[url::Position::BeforeHost..url::Position::AfterPort];
     let host = HeaderValue::from_str(host).map_err(|error| EgressError::Other(error.to_string()))?;
     outbound.headers_mut().insert(header::HOST, host);
+    if let Some(login) = proxy.and_then(Proxy::login) {
+        outbound.headers_mut().insert(header::PROXY_AUTHORIZATION, login.clone());
+    }
     outbound.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 
     let (mut sender, connection) = http1::Builder::new()

@@ -4,7 +4,9 @@
 //! channel's `allow` opens its origin whatever it is, plain HTTP and inner networks too. Nothing opens link-local and
 //! metadata addresses.
 
-use std::net::IpAddr;
+use super::EgressError;
+use super::proxy::Proxy;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use uptime_core::address::classify;
 use uptime_core::grant::HostGrant;
 use url::Url;
@@ -16,6 +18,8 @@ pub(crate) struct Policy {
     pub(crate) granted: Vec<HostGrant>,
     /// As the operator wrote it, so wherever it leads.
     pub(crate) allowed: Vec<HostGrant>,
+    /// The way that all requests take. It changes nothing of where they may go.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// A request that was stopped.
@@ -53,6 +57,17 @@ impl Policy {
         if !url.username().is_empty() || url.password().is_some() {
             return deny("an address may not hold a user; use a header", false);
         }
+        let literal = match url.host() {
+            Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(url::Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            // RFC 6761: whatever a name server says.
+            Some(url::Host::Domain(name)) if is_localhost(name) => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            _ => None,
+        };
+        // First, for no grant opens it, and nobody should be told to write one.
+        if let Some(address) = literal.filter(|address| classify(*address).never_allowed()) {
+            Admission { origin: origin.clone(), inner: false }.admit_address(address)?;
+        }
         let inner = self.allowed.iter().any(|grant| grant.covers(url));
         if !inner && !self.granted.iter().any(|grant| grant.covers(url)) {
             return deny("nobody granted it", true);
@@ -60,11 +75,6 @@ impl Policy {
         if !inner && url.scheme() != "https" {
             return deny("plain HTTP has to be allowed explicitly", true);
         }
-        let literal = match url.host() {
-            Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(url::Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            _ => None,
-        };
         let admission = Admission { origin: origin.clone(), inner };
         if let Some(address) = literal {
             admission.admit_address(address)?;
@@ -73,7 +83,19 @@ impl Policy {
     }
 }
 
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 impl Admission {
+    /// Whether each of the addresses that a name server has for it may be connected to.
+    pub(crate) fn admit_all(&self, addresses: &[SocketAddr]) -> Result<(), EgressError> {
+        // A literal has been admitted already, so what is refused here is an answer.
+        let refused = |denial| EgressError::Denied(Denial { by_answer: true, ..denial });
+        addresses.iter().try_for_each(|address| self.admit_address(address.ip()).map_err(refused))
+    }
+
     /// Whether this address of it may be connected to.
     pub(crate) fn admit_address(&self, address: IpAddr) -> Result<(), Denial> {
         let class = classify(address);
@@ -95,7 +117,7 @@ mod tests {
 
     fn policy(granted: &[&str], allowed: &[&str]) -> Policy {
         let grants = |texts: &[&str]| texts.iter().map(|text| text.parse().expect(text)).collect();
-        Policy { granted: grants(granted), allowed: grants(allowed) }
+        Policy { granted: grants(granted), allowed: grants(allowed), proxy: None }
     }
 
     #[test]
@@ -138,6 +160,8 @@ mod tests {
     fn a_granted_literal_is_judged_in_every_disguise() {
         for url in [
             "https://127.0.0.1/",
+            "https://localhost/",
+            "https://any.LOCALHOST./",
             "https://2130706433/",
             "https://0x7f.1/",
             "https://0177.0.0.1/",
@@ -152,11 +176,11 @@ mod tests {
         ] {
             let url = Url::parse(url).expect(url);
             let origin = HostGrant::origin_of(&url).expect("an origin");
-            let denial = Policy { granted: vec![origin.clone()], allowed: vec![] }
+            let denial = Policy { granted: vec![origin.clone()], ..Policy::default() }
                 .admit(&url)
                 .expect_err("not public");
             assert!(denial.reason.ends_with("has to be allowed explicitly"), "{url}: {}", denial.reason);
-            assert!(Policy { granted: vec![], allowed: vec![origin] }.admit(&url).is_ok(), "{url}");
+            assert!(Policy { allowed: vec![origin], ..Policy::default() }.admit(&url).is_ok(), "{url}");
         }
     }
 
@@ -181,7 +205,7 @@ mod tests {
         ] {
             let url = Url::parse(url).expect(url);
             let allowed = vec![HostGrant::origin_of(&url).expect("an origin")];
-            let denial = Policy { granted: vec![], allowed }.admit(&url).expect_err("never");
+            let denial = Policy { allowed, ..Policy::default() }.admit(&url).expect_err("never");
             assert!(denial.reason.ends_with("which is never open to a plugin"), "{url}: {}", denial.reason);
         }
     }

@@ -43,12 +43,12 @@ fn get(url: &str) -> Outbound {
 fn granted(url: &str) -> Policy {
     Policy {
         granted: vec![HostGrant::origin_of(&Url::parse(url).expect(url)).expect("an origin")],
-        allowed: vec![],
+        ..Policy::default()
     }
 }
 
 fn allowed(url: &str) -> Policy {
-    Policy { granted: vec![], allowed: granted(url).granted }
+    Policy { allowed: granted(url).granted, ..Policy::default() }
 }
 
 /// A server that answers every connection with `answer`.
@@ -198,4 +198,119 @@ async fn certificates_are_verified() {
         .await
         .expect_err("untrusted");
     assert!(matches!(error, EgressError::Tls(_)), "{error:?}");
+}
+
+/// An HTTP proxy to this machine's ports, whatever the host is called; it writes down what it is asked for.
+async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let target = head
+                .strip_prefix("CONNECT ")
+                .and_then(|rest| rest.split_once(' '))
+                .map(|(to, _)| to.to_owned());
+            let is_known = head.contains("Proxy-Authorization: Basic bWU6cCBhc3M=\r\n")
+                || head.contains("proxy-authorization: Basic bWU6cCBhc3M=\r\n");
+            kept.lock().expect("no panic while it was held").push(head);
+            let answer: &[u8] = match (&target, is_known) {
+                (_, false) => b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
+                (Some(_), true) => b"HTTP/1.1 200 Connection established\r\n\r\n",
+                (None, true) => b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+            };
+            let _ = stream.write_all(answer).await;
+            let port = target.and_then(|to| to.rsplit_once(':')?.1.parse::<u16>().ok()).filter(|_| is_known);
+            if let Some(port) = port {
+                let mut onward =
+                    tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("the target");
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut onward).await });
+            }
+        }
+    });
+    (address.to_string(), asked)
+}
+
+fn through(policy: Policy, proxy: &str) -> Policy {
+    let proxy = Proxy::parse(&uptime_core::secret::Secret::new(format!("http://{proxy}"))).expect("a proxy");
+    Policy { proxy: Some(proxy), ..policy }
+}
+
+#[tokio::test]
+async fn a_proxy_is_the_way_to_what_is_granted() {
+    let (address, asked) = proxy().await;
+    let way = format!("me:p%20ass@{address}");
+    // This host can't look the name up: the proxy can.
+    let url = "http://hooks.example:8088/x?y";
+    let sent = egress(&[&[]], None).send(&through(allowed(url), &way), get(url)).await.expect("an answer");
+    assert_eq!(sent.status, 202);
+    let head = asked.lock().expect("no panic while it was held").remove(0);
+    assert!(head.starts_with("GET http://hooks.example:8088/x?y HTTP/1.1\r\n"), "{head}");
+
+    let (port, trusting) = serve_tls().await;
+    let url = format!("https://hooks.example:{port}/secret-path");
+    for known in [&[][..], &["127.0.0.1"]] {
+        let tls = Some(Arc::clone(&trusting));
+        let sent = egress(&[known], tls).send(&through(allowed(&url), &way), get(&url)).await;
+        assert_eq!(sent.expect("an answer").status, 204);
+        let head = asked.lock().expect("no panic while it was held").remove(0);
+        assert!(head.starts_with(&format!("CONNECT hooks.example:{port} HTTP/1.1\r\n")), "{head}");
+        assert!(!head.contains("secret-path"), "{head}");
+    }
+    // Whoever answers behind it proves who it is.
+    let other = format!("https://other.example:{port}/");
+    let stranger = egress(&[&[]], Some(trusting)).send(&through(allowed(&other), &way), get(&other)).await;
+    assert!(matches!(stranger, Err(EgressError::Tls(_))), "{stranger:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_opens_nothing() {
+    let (address, asked) = proxy().await;
+    let way = format!("me:p%20ass@{address}");
+    for (url, here) in [
+        ("https://10.0.0.1/", &[][..]),
+        ("https://localhost/", &[]),
+        ("https://hooks.example/", &["10.0.0.1"]),
+        ("https://hooks.example/", &["93.184.215.14", "127.0.0.1"]),
+    ] {
+        let stopped = egress(&[here], None).send(&through(granted(url), &way), get(url)).await;
+        assert!(reason(stopped).ends_with("has to be allowed explicitly"), "{url}");
+    }
+    let url = "https://hooks.example/";
+    let nobody = egress(&[], None).send(&through(Policy::default(), &way), get(url)).await;
+    assert_eq!(reason(nobody), "nobody granted it");
+    let metadata = "http://169.254.169.254/latest";
+    let never = egress(&[], None).send(&through(allowed(metadata), &way), get(metadata)).await;
+    assert!(reason(never).ends_with("which is never open to a plugin"));
+    assert_eq!(asked.lock().expect("no panic while it was held").len(), 0, "it was not even asked");
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_way_is_said_without_its_login() {
+    let (address, _) = proxy().await;
+    for url in ["http://hooks.example/", "https://hooks.example/"] {
+        let way = format!("me:wr0ng@{address}");
+        let error = egress(&[&[]], None).send(&through(allowed(url), &way), get(url)).await.expect_err("407");
+        let EgressError::Connect(text) = error else { panic!("{error:?}") };
+        assert!(
+            text.starts_with(&format!("the proxy `http://{address}`: ")) && text.contains("407"),
+            "{text}"
+        );
+    }
+    let url = "http://hooks.example/";
+    let gone = egress(&[&[], &[]], None).send(&through(allowed(url), "u:pw@gone.example:1"), get(url)).await;
+    let metadata =
+        egress(&[&[]], None).send(&through(allowed(url), "u:pw@169.254.169.254:1"), get(url)).await;
+    for failed in [gone, metadata] {
+        let Err(EgressError::Connect(text)) = failed else { panic!("{failed:?}") };
+        assert!(text.starts_with("the proxy `http://") && !text.contains("pw"), "{text}");
+    }
+    for wrong in ["socks5://h:1", "https://h", "h:3128", "http://h:1/x"] {
+        let refused = Proxy::parse(&uptime_core::secret::Secret::new(wrong)).expect_err(wrong);
+        assert!(refused.starts_with("takes a proxy such as"), "{refused}");
+    }
 }

@@ -177,6 +177,7 @@ pub(crate) fn delivery<'a>(
         attempt: 1,
         opening_remote_id: None,
         hidden: &[],
+        proxy: None,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn note(connection: &mut Session, tries: &[&DeliveryTry]) -> Re
     };
     let locked: Vec<i64> = sqlx::query_scalar(
         "SELECT id FROM channels
-         WHERE $3 OR id = ANY ($1) OR id = ANY ($2) AND (broken_at IS NOT NULL OR paused_until <= now())
+         WHERE $3 OR id = ANY ($1) OR id = ANY ($2) AND (broken_at IS NOT NULL OR paused_until <= now() OR delivered_at IS NULL)
          ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(ids(says_more))
@@ -47,8 +47,9 @@ pub(super) async fn note(connection: &mut Session, tries: &[&DeliveryTry]) -> Re
         .collect();
     if !works.is_empty() {
         sqlx::query(
-            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL
-             WHERE id = ANY ($1) AND (broken_at IS NOT NULL OR paused_until <= now())",
+            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL,
+               delivered_at = coalesce(delivered_at, now())
+             WHERE id = ANY ($1) AND (broken_at IS NOT NULL OR paused_until <= now() OR delivered_at IS NULL)",
         )
         .bind(works)
         .execute(&mut *connection)
@@ -63,7 +64,8 @@ pub(super) async fn note(connection: &mut Session, tries: &[&DeliveryTry]) -> Re
 /// Why the channel can't be delivered to, if a try says so.
 fn breaks(tried: &DeliveryTry) -> Option<&str> {
     match &tried.end {
-        DeliveryEnd::Failed { channel_broken: true, error } => Some(error),
+        DeliveryEnd::Failed { channel_broken: true, error }
+        | DeliveryEnd::Retry { channel_broken: true, error, .. } => Some(error),
         _ => None,
     }
 }

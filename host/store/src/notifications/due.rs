@@ -15,6 +15,7 @@ use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, NotificationId};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::review::Circumstances;
+use uptime_core::secret::SecretRef;
 
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub struct ChannelRow {
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.
     pub limits: LimitChanges,
+    /// The proxy that its requests go through.
+    pub proxy: Option<SecretRef>,
+    /// When something got through first, since it is as it is.
+    pub delivered_at: Option<Timestamp>,
     /// Since when it can't be delivered to, if so.
     pub broken_at: Option<Timestamp>,
     /// Why.
@@ -144,6 +149,15 @@ impl Store {
         row.as_ref().map(channel).transpose()
     }
 
+    /// Takes note that something got through to a channel by hand.
+    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE channels SET delivered_at = coalesce(delivered_at, now()) WHERE id = $1")
+            .bind(channel.0)
+            .execute(&self.sessions)
+            .await?;
+        Ok(())
+    }
+
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.sessions).await?;
@@ -212,6 +226,8 @@ fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
         paused_until: row.optional_instant("paused_until")?,
         allow,
         limits: row.json("limits", || format!("channel `{name}`"))?,
+        proxy: row.json("proxy", || format!("channel `{name}`"))?,
+        delivered_at: row.optional_instant("delivered_at")?,
         name,
     })
 }

@@ -107,7 +107,13 @@ async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
     let after = Duration::from_mins(1);
-    let end = DeliveryEnd::Retry { after, error: "slow down".into(), counts: false, pause: Some(after) };
+    let end = DeliveryEnd::Retry {
+        after,
+        error: "slow down".into(),
+        counts: false,
+        pause: Some(after),
+        channel_broken: false,
+    };
     assert!(record(&store, &tried(&job, &due, end)).await);
     let paused = |comparison: &str| {
         database.value(&format!(
@@ -197,8 +203,13 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
 
     let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
     let (recovery, up) = claim_in_order(&store).await.remove(0);
-    let retry =
-        DeliveryEnd::Retry { after: Duration::from_secs(5), error: "503".into(), counts: true, pause: None };
+    let retry = DeliveryEnd::Retry {
+        after: Duration::from_secs(5),
+        error: "503".into(),
+        counts: true,
+        pause: None,
+        channel_broken: false,
+    };
     let both = [tried(lost_job, lost_due, failed), tried(&recovery, &up, retry)];
     let ours = store.record_deliveries(&both.iter().collect::<Vec<_>>()).await.expect("recorded");
     assert_eq!(ours.len(), 2);
@@ -212,7 +223,13 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
 #[tokio::test]
 async fn what_came_of_a_notice_is_kept_when_its_monitor_is_removed_while_it_is_sent() {
     let failed = DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
-    let retry = DeliveryEnd::Retry { after: Duration::ZERO, error: "503".into(), counts: true, pause: None };
+    let retry = DeliveryEnd::Retry {
+        after: Duration::ZERO,
+        error: "503".into(),
+        counts: true,
+        pause: None,
+        channel_broken: false,
+    };
     for (end, left) in [(delivered(), "0 0 delivered"), (failed, "0 1 failed"), (retry, "1 0 queued")] {
         let (database, store) = opening().await;
         let (job, due) = claim_in_order(&store).await.remove(0);

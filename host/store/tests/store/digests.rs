@@ -191,6 +191,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
                         error: "503".into(),
                         counts: true,
                         pause: None,
+                        channel_broken: false,
                     },
                     4 => DeliveryEnd::Failed { error: "400".into(), channel_broken: false },
                     _ => delivered(),

@@ -81,6 +81,7 @@ fn channel(name: &str) -> Channel {
         flow: Flow::default(),
         allow: Vec::new(),
         limits: LimitChanges::default(),
+        proxy: None,
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         "The proxy that the check goes through. A proxy that can't be reached, or that wants other credentials (407), is our \
          own trouble; what else it answers is taken for the target's.",
         "none",
-        &Reference { literal: Proxy, secret: false },
+        &Reference { literal: Proxy { socks: true }, secret: false },
     );
     let tls = tls::read(table);
     let expect = table.table("expect", |table| expect(table, frame));

@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::Notes;
 use super::super::references::{FROM_THE_ROOT, Reference};
-use super::super::takes::{Integer, Item, Refusal, Takes, Text, nearest, quoted, read_value};
+use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, nearest, quoted, read_value};
 use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
@@ -26,7 +26,8 @@ impl<'t> Inner<'t> {
     fn new(item: Item<'t>, keys: &[&str], notes: &mut Notes) -> Result<Self, Refusal> {
         let entries = item.value.as_table().ok_or(Refusal::Type)?;
         let mut whole = true;
-        for key in entries.keys().filter(|key| !keys.contains(&key.get_ref().as_ref())) {
+        for (key, value) in entries.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
+            hide_all(value, notes);
             let message = format!("unknown key `{}` in `{}`", printable(key.get_ref(), 60), item.key);
             notes.error(key.span(), message, Some(nearest(key.get_ref(), keys.iter().copied())));
             whole = false;
@@ -188,8 +189,8 @@ impl Takes for Credentials {
 }
 
 /// A file that each check reads.
-pub(super) struct FilePath {
-    pub(super) example: &'static str,
+pub(in crate::config) struct FilePath {
+    pub(in crate::config) example: &'static str,
 }
 
 impl Takes for FilePath {
@@ -388,13 +389,17 @@ impl Takes for Expected {
 }
 
 /// `http://host:port` or `socks5://host:port`.
-pub(super) struct Proxy;
+pub(in crate::config) struct Proxy {
+    /// Whether SOCKS is spoken.
+    pub(in crate::config) socks: bool,
+}
 
 impl Takes for Proxy {
     type Value = String;
 
     fn words(&self) -> String {
-        "a proxy such as `http://proxy.example.com:3128` or `socks5://127.0.0.1:1080`".into()
+        let socks = if self.socks { " or `socks5://127.0.0.1:1080`" } else { "" };
+        format!("a proxy such as `http://proxy.example.com:3128`{socks}")
     }
 
     fn example(&self) -> String {
@@ -416,6 +421,9 @@ impl Takes for Proxy {
             }
         };
         let url = request::proxy(text).map_err(refuse)?;
+        if !self.socks && url.scheme() != "http" {
+            return Err(refuse("it begins with `http://`"));
+        }
         if url.password().is_some() {
             let message = format!("`{}` has a password in it", item.key);
             let hint = format!("move it to the environment: `{} = {{ env = \"NAME\" }}`", item.key);

@@ -1,0 +1,249 @@
+//! `[secrets]`: what the rows of the database may refer to on this host, beyond what stands in the file itself.
+
+use super::Config;
+use super::diagnostic::Notes;
+use super::monitors::FilePath;
+use super::references::is_variable;
+use super::table::Table;
+use super::takes::{Item, List, Refusal, Takes, quoted};
+use crate::channel::{Setting, Settings};
+use crate::secret::SecretRef;
+use crate::secret::access::Access;
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// `[secrets]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretsSection {
+    /// Environment variables.
+    pub allow_env: Vec<String>,
+    /// Folders, and files by themselves.
+    pub allow_files: Vec<PathBuf>,
+}
+
+/// Reads `[secrets]`.
+pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
+    root.table("secrets", |table| SecretsSection {
+        allow_env: table
+            .optional(
+                "allow_env",
+                "Environment variables of this host's processes that channels and monitors in the database may name. \
+                 Those that stand in this file need no entry.",
+                "those that stand in this file",
+                &List { of: Variable, count: 0..=1_000, or_one: false },
+            )
+            .unwrap_or_default(),
+        allow_files: table
+            .optional(
+                "allow_files",
+                "Folders of this host, or single files, that channels and monitors in the database may name files of. \
+                 Files that stand in this file need no entry.",
+                "files that stand in this file",
+                &List { of: FilePath { example: "/run/secrets" }, count: 0..=1_000, or_one: false },
+            )
+            .unwrap_or_default(),
+    })
+}
+
+impl Config {
+    /// What rows of the database may refer to on a host whose configuration file is this one, read from `path`. The
+    /// database's own URL is no channel's business.
+    pub fn access(&self, path: PathBuf) -> Access {
+        let mut standing: HashSet<SecretRef> = HashSet::new();
+        for channel in &self.channels {
+            standing.extend(references(&channel.settings).chain(&channel.proxy).cloned());
+        }
+        for monitor in &self.monitors {
+            standing.extend(monitor.check.references().into_iter().map(|(_, reference)| reference.clone()));
+            if let Some(tls) = monitor.check.tls() {
+                let client = tls.client.as_ref();
+                standing.extend(client.map(|client| client.key.clone()));
+                let files = tls.ca.iter().chain(client.map(|client| &client.certificate));
+                standing.extend(files.map(|file| SecretRef::File { file: file.clone() }));
+            }
+        }
+        Access::from_file(path, standing, &self.secrets.allow_env, &self.secrets.allow_files)
+    }
+}
+
+/// The texts of a channel's settings, each of which may live elsewhere.
+pub fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
+    settings.values().flat_map(|setting| match setting {
+        Setting::Text(text) => vec![text],
+        Setting::List(list) => list.iter().collect(),
+        Setting::Map(map) => map.values().collect(),
+        Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
+    })
+}
+
+/// The name of an environment variable.
+struct Variable;
+
+impl Takes for Variable {
+    type Value = String;
+
+    fn words(&self) -> String {
+        "the name of an environment variable such as `TELEGRAM_BOT_TOKEN`".into()
+    }
+
+    fn example(&self) -> String {
+        quoted("TELEGRAM_BOT_TOKEN")
+    }
+
+    fn hides(&self) -> bool {
+        // Somebody may have written the value where its name belongs.
+        true
+    }
+
+    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
+        let name = item.value.as_str().ok_or(Refusal::Type)?;
+        if is_variable(name) { Ok(name.to_owned()) } else { Err(Refusal::Form(None)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Level, read};
+    use crate::notifier::{Description, Field, FieldKind};
+    use std::path::Path;
+
+    fn field(key: &str, kind: FieldKind) -> Field {
+        let (help, default, choices) = (String::new(), None, Vec::new());
+        Field { key: key.into(), help, kind, required: false, default, choices }
+    }
+
+    fn webhook() -> Description {
+        Description {
+            name: "webhook".into(),
+            version: "1".into(),
+            summary: String::new(),
+            fields: vec![
+                field("url", FieldKind::Url),
+                field("headers", FieldKind::Map),
+                field("secret", FieldKind::Secret),
+                field("body", FieldKind::Text),
+            ],
+            hosts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_file_is_allowed_and_what_it_lists() {
+        let text = r#"
+            [database]
+            url = { env = "DATABASE" }
+            [secrets]
+            allow_env = ["LISTED"]
+            allow_files = ["/run/secrets"]
+            [channels.ops]
+            notifier = "webhook"
+            url = { env = "A" }
+            secret = [{ env = "B" }, { file = "/b" }]
+            headers = { X-C = { file = "/c" } }
+            body = { file = "/d" }
+            proxy = { env = "E" }
+            [monitors.web]
+            type = "http"
+            url = "https://example.com/"
+            headers = { X-F = { env = "F" } }
+            auth = { user = "u", password = { file = "/g" } }
+            proxy = { env = "H" }
+            ca = "/ca"
+            client_certificate = "/certificate"
+            client_key = { file = "/key" }
+            [monitors.raw]
+            type = "tcp"
+            host = "example.com"
+            port = 1
+            send = { env = "I" }
+        "#;
+        let reading = read(text, &[webhook()]);
+        let config = reading.config.unwrap_or_else(|| panic!("{:?}", reading.diagnostics));
+        let access = config.access("/etc/uptime/uptime.toml".into());
+        for name in ["LISTED", "A", "B", "E", "F", "H", "I"] {
+            assert_eq!(access.variable(name), Ok(()), "{name}");
+        }
+        for file in ["/b", "/c", "/d", "/g", "/ca", "/certificate", "/key", "/run/secrets/x"] {
+            assert_eq!(access.file(Path::new(file)), Ok(()), "{file}");
+        }
+        assert!(access.variable("DATABASE").is_err(), "no channel needs the database's password");
+        assert!(access.variable("OTHER").is_err() && access.file(Path::new("/other")).is_err());
+    }
+
+    /// The key and the value of each text that a table can have.
+    const TEXTS: &[(&str, &str)] = &[
+        ("channels.c", "notifier = \"webhook\"\nurl = \"https://example.com/@\""),
+        ("channels.c", "notifier = \"webhook\"\nbody = \"@\""),
+        ("channels.c", "notifier = \"webhook\"\nsecret = [\"a\", \"@\"]"),
+        ("channels.c", "notifier = \"webhook\"\nheaders = { X-A = \"@\" }"),
+        ("channels.c", "notifier = \"webhook\"\nheaders = { X-A = { file = \"/@\" } }"),
+        ("channels.c", "notifier = \"webhook\"\ngroups = [\"@\"]"),
+        ("channels.c", "notifier = \"webhook\"\ntags = { a = \"@\" }"),
+        ("monitors.m", "type = \"tcp\"\nhost = \"h\"\nport = 1\nsend = \"@\""),
+        ("monitors.m", "type = \"tcp\"\nhost = \"h\"\nport = 1\nexpect = \"@\""),
+        ("monitors.m", "type = \"tcp\"\nhost = \"h\"\nport = 1\nexpect = { matches = \"@\" }"),
+        ("monitors.m", "type = \"http\"\nurl = \"https://example.com/\"\nbody = \"@\""),
+        ("monitors.m", "type = \"http\"\nurl = \"https://example.com/\"\ngroup = \"@\""),
+        (
+            "monitors.m",
+            "type = \"http\"\nurl = \"https://example.com/\"\nauth = { user = \"@\", password = \"p\" }",
+        ),
+        (
+            "monitors.m",
+            "type = \"http\"\nurl = \"https://example.com/\"\nexpect = { body_contains = [\"@\"] }",
+        ),
+        ("maintenance.w", "groups = [\"@\"]\nfrom = \"02:00\"\nuntil = \"03:00\""),
+    ];
+
+    #[test]
+    fn no_text_has_a_nul_in_it() {
+        for (table, lines) in TEXTS {
+            let with = |text: &str| read(&format!("[{table}]\n{}\n", lines.replace('@', text)), &[webhook()]);
+            let reading = with("\\u0000");
+            assert!(reading.config.is_none(), "{lines}");
+            let errors = reading.diagnostics.iter().filter(|found| found.level == Level::Error);
+            let nul: Vec<_> = errors.filter(|found| found.message.contains("a NUL character")).collect();
+            assert_eq!(nul.len(), 1, "{lines}: {:?}", reading.diagnostics);
+            assert!(nul[0].hint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_place_that_nothing_fills_in_is_said_once() {
+        for (table, lines) in TEXTS {
+            let reading = read(&format!("[{table}]\n{}\n", lines.replace('@', "${SHOP_NAME}")), &[webhook()]);
+            let said = reading.diagnostics.iter().filter(|found| found.message.contains("not filled in"));
+            // A file's path is looked for where it is needed, and a pattern has braces of its own.
+            let expected = usize::from(!lines.contains("file = ") && !lines.contains("matches"));
+            assert_eq!(said.count(), expected, "{lines}: {:?}", reading.diagnostics);
+        }
+        for host in ["${HOST}", "a.$DOMAIN", "{{ host }}", "$(HOST)"] {
+            for lines in [
+                format!("type = \"http\"\nurl = \"https://{host}/health\""),
+                format!("type = \"tcp\"\nhost = \"{host}\"\nport = 1"),
+            ] {
+                let reading = read(&format!("[monitors.m]\n{lines}\n"), &[webhook()]);
+                assert!(reading.config.is_none(), "{lines}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_value_of_an_unknown_key_is_masked() {
+        for line in [
+            "webhok_url = \"never-shown\"",
+            "tokn = [\"never-shown\", { a = 'never-shown' }]",
+            "pasword = 1234567",
+            "auth = { bearr = \"never-shown\" }",
+        ] {
+            let text = format!("[monitors.m]\ntype = \"http\"\nurl = \"https://example.com/\"\n{line}\n");
+            let found = read(&text, &[webhook()]).diagnostics;
+            let unknown = found.iter().find(|found| found.message.contains("unknown key")).expect(line);
+            let mut shown = text.clone();
+            for mask in unknown.masked.iter().rev() {
+                shown.replace_range(mask.clone(), "…");
+            }
+            assert!(!shown.contains("never-shown") && !shown.contains("1234567"), "{shown}");
+        }
+    }
+}
