@@ -1,6 +1,7 @@
 //! The command line, as clap parses it: plain values, without meaning. Each command gives them one.
 
 mod check;
+pub mod examples;
 mod incident;
 mod maintenance;
 mod notification;
@@ -41,22 +42,22 @@ pub struct Global {
     /// The configuration file [default: ./uptime.toml, the user's, /etc/uptime/uptime.toml]
     #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Where the embedded PostgreSQL and plugins are kept
+    /// Directory of the embedded PostgreSQL and of added plugins
     #[arg(long, global = true, value_name = "DIR", env = env::DATA_DIR, hide_env_values = true)]
     pub data_dir: Option<PathBuf>,
-    /// How answers are written [default: text]
+    /// Output format [default: text]
     #[arg(long, global = true, value_enum)]
     pub format: Option<Format>,
     /// Short for `--format json`
     #[arg(long, global = true, conflicts_with = "format", action = ArgAction::SetTrue)]
     pub json: bool,
-    /// Whether answers are coloured
+    /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// What is logged to stderr: error, warn, info, debug, trace, or a filter [default: info for what runs on, else warn]
+    /// Log level or filter (error, warn, info, debug, trace) [default: info for services, else warn]
     #[arg(long, global = true, value_name = "FILTER", env = env::LOG, hide_env_values = true)]
     pub log: Option<String>,
-    /// How it is logged
+    /// Log format
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = env::LOG_FORMAT, hide_env_values = true)]
     pub log_format: LogFormat,
 }
@@ -85,48 +86,48 @@ pub enum LogFormat {
 pub enum Command {
     /// Check targets once, without a database
     Check(Box<CheckArgs>),
-    /// Everything in one process: database, scheduler and both workers
+    /// Run everything in one process: database, scheduler and both workers
     Up(UpArgs),
     /// Write a commented starter uptime.toml
     Init(InitArgs),
-    /// Make the database's monitors and channels what the file says
+    /// Apply the configuration file to the database
     Apply(ApplyArgs),
-    /// Enqueue what is due, once (for cron) or in a loop
+    /// Enqueue due checks, once (for cron) or in a loop
     Schedule(ScheduleArgs),
     /// Run a worker
     #[command(subcommand)]
     Worker(WorkerCommand),
-    /// Look into the queues, and look after them
+    /// Inspect and manage the queues
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// Look at monitors
+    /// List monitors
     #[command(subcommand)]
     Monitor(MonitorCommand),
-    /// Look at channels and try them
+    /// List and test channels
     #[command(subcommand)]
     Channel(ChannelCommand),
-    /// Look at incidents, and take care of them
+    /// Inspect and handle incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
-    /// Keep quiet about monitors for a while, or again and again
+    /// Suppress notifications during maintenance windows
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),
-    /// Look at notifications and their tries, and try them again
+    /// Inspect, retry and discard notifications
     #[command(subcommand)]
     Notification(NotificationCommand),
-    /// Write notifier plugins, add them, look at them, and say which are trusted
+    /// Write, test, add and trust notifier plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at the configuration
+    /// Check the configuration file and print its reference
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look after the database
+    /// Manage the database
     #[command(subcommand)]
     Db(DbCommand),
-    /// Print what keeps this installation running under supervisor, systemd, cron or Windows
+    /// Print service definitions for supervisor, systemd, cron or Windows
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// Print a shell's completions
+    /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -156,52 +157,52 @@ impl Command {
 
 #[derive(Debug, ClapArgs)]
 pub struct UpArgs {
-    /// `https://…`, `tcp://host:port` or `ping://host`; beside what the file says
+    /// Targets to watch in addition to the file's monitors: `https://…`, `tcp://host:port`, `ping://host`
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Whom to tell about the targets: a channel's name, or a URL that gets a webhook [default: every channel of the file]
+    /// Channel or webhook URL to notify about the targets [default: all channels of the file]
     #[arg(long, value_name = "URL_OR_CHANNEL")]
     pub notify: Vec<String>,
-    /// How often the targets are checked
+    /// Interval between checks of the targets
     #[arg(long, value_name = "D", default_value = "30s", value_parser = duration)]
     pub interval: Duration,
-    /// Stop after so long
+    /// Stop after this time
     #[arg(long = "for", value_name = "D", value_parser = duration)]
     pub run_for: Option<Duration>,
-    /// How long what runs may go on after a stop
+    /// Time running jobs get to finish after a stop signal
     #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct InitArgs {
-    /// Where to
+    /// File to write
     #[arg(default_value = "uptime.toml", value_name = "FILE")]
     pub path: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct ApplyArgs {
-    /// Say what would change, and change nothing
+    /// Print the changes without making them
     #[arg(long)]
     pub dry_run: bool,
-    /// Remove what came from the file and is no longer in it, with its results; incidents and what was told stay
+    /// Remove monitors and channels that are no longer in the file; results, incidents and notifications are kept
     #[arg(long)]
     pub prune: bool,
-    /// Do not ask before removing
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct ScheduleArgs {
-    /// Go on, and look at least so often
+    /// Run until stopped, looking for due checks at least this often
     #[arg(long, value_name = "D", value_parser = duration)]
     pub every: Option<Duration>,
-    /// Enqueue what is due within so long, too [default: 1m for a single run, 0s for a loop]
+    /// Also enqueue checks that fall due within this time [default: 1m for a single run, 0s for a loop]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub horizon: Option<Duration>,
-    /// Print what is due, and enqueue nothing
+    /// Print due checks without enqueueing them
     #[arg(long, conflicts_with = "every")]
     pub dry_run: bool,
 }
@@ -217,7 +218,7 @@ pub enum WorkerCommand {
     },
     /// Deliver notifications
     Notifications(WorkerArgs),
-    /// Both, in one process
+    /// Run checks and deliver notifications in one process
     All {
         #[command(flatten)]
         worker: WorkerArgs,
@@ -229,69 +230,69 @@ pub enum WorkerCommand {
 /// Where checks run.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct PlaceArgs {
-    /// Run the checks of monitors that name this location in their `locations`, and no others
+    /// Run only checks of monitors that list this location in `locations`
     #[arg(long, value_name = "NAME", env = env::LOCATION, hide_env_values = true)]
     pub location: Option<Location>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
 pub struct WorkerArgs {
-    /// From one look at an empty queue to the next, when nothing wakes the worker [default: 1s, notifications 3s]
+    /// Polling interval when the queue is empty [default: 1s, notifications 3s]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub sleep: Option<Duration>,
-    /// Attempts before a job goes to the failed list; 0 is unlimited [default: 1, notifications 3]
+    /// Attempts before a job goes to the failed list; 0 means no limit [default: 1, notifications 3]
     #[arg(long, value_name = "N")]
     pub tries: Option<u32>,
-    /// The longest that an attempt may take [default: 30s, notifications 60s]
+    /// Time limit for one attempt [default: 30s, notifications 60s]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// From a failed attempt to the next; a list, whose last value repeats [default: 5s]
+    /// Delay before each retry; the last value repeats [default: 5s]
     #[arg(long, value_name = "D,…", value_parser = duration, value_delimiter = ',')]
     pub backoff: Option<Vec<Duration>>,
-    /// Jobs worked on at once [default: 100, notifications 32]
+    /// Jobs run at the same time [default: 100, notifications 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: Option<u32>,
-    /// Only these of its queues, each with slots of its own [default: all of them]
+    /// Queues to work on, each with its own slots [default: all queues of the worker]
     #[arg(long = "queue", value_name = "QUEUE,…", value_delimiter = ',')]
     pub queues: Vec<String>,
-    /// Stop when the process holds more memory than so many MiB [default: no limit]
+    /// Stop when the process uses more memory than this many MiB [default: no limit]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
-    /// Stop after so many jobs
+    /// Stop after this many jobs
     #[arg(long, value_name = "N")]
     pub max_jobs: Option<u64>,
-    /// Stop after so long
+    /// Stop after this time
     #[arg(long, value_name = "D", value_parser = duration)]
     pub max_time: Option<Duration>,
-    /// Work on one job, if there is one, and stop
+    /// Run one job, if one is ready, and stop
     #[arg(long, conflicts_with_all = ["max_jobs", "stop_when_empty"])]
     pub once: bool,
-    /// Stop when nothing is ready
+    /// Stop when no job is ready
     #[arg(long)]
     pub stop_when_empty: bool,
     /// Serve `/metrics` (Prometheus) and `/healthz` here; a port alone is taken on 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = crate::listen::parse)]
     pub listen: Option<SocketAddr>,
-    /// How long what runs may go on after a stop
+    /// Time running jobs get to finish after a stop signal
     #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum MonitorCommand {
-    /// Every monitor, and how it is
+    /// List all monitors with their states
     List,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ChannelCommand {
-    /// Every channel
+    /// List all channels with their states
     List,
-    /// Send a test message, and print what the provider said
+    /// Send a test message and print the provider's answer
     Test {
         /// The channel
         name: String,
-        /// Print the request, secrets masked, and send nothing
+        /// Print the request with masked secrets instead of sending it
         #[arg(long)]
         dry_run: bool,
     },
@@ -299,23 +300,23 @@ pub enum ChannelCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say what is wrong with the file, all of it
+    /// Report all errors in the file
     Check,
-    /// Every key of the file, what it takes and what it means
+    /// Print the reference of all keys
     Schema,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
-    /// Bring the schema up to date
+    /// Create the schema, or bring it up to date
     Migrate,
-    /// Where the database is and how it is
+    /// Print where the database is and its state
     Status,
     /// Print the embedded database's URL while it runs
     Url,
     /// Stop the embedded PostgreSQL
     Stop {
-        /// Even while processes use it
+        /// Stop it even while processes use it
         #[arg(long)]
         force: bool,
     },
@@ -327,10 +328,10 @@ pub enum ServiceCommand {
     Supervisor {
         #[command(flatten)]
         service: ServiceArgs,
-        /// Whom they run as [default: who asks]
+        /// User that runs them [default: the current user]
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
-        /// Where their logs go [default: as root /var/log/supervisor, else `log` in the data directory]
+        /// Directory of their logs [default: as root /var/log/supervisor, else `log` in the data directory]
         #[arg(long, value_name = "DIR")]
         logs: Option<PathBuf>,
     },
@@ -338,10 +339,10 @@ pub enum ServiceCommand {
     Systemd {
         #[command(flatten)]
         service: ServiceArgs,
-        /// Whom they run as [default: who asks; when that is root: uptime]
+        /// User that runs them [default: the current user; for root: uptime]
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
-        /// Write the units into this folder, in place of printing them
+        /// Write the units into this directory instead of printing them
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
@@ -355,7 +356,7 @@ pub enum ServiceCommand {
     Windows {
         #[command(flatten)]
         service: ServiceArgs,
-        /// Where their logs go [default: `log` in the data directory]
+        /// Directory of their logs [default: `log` in the data directory]
         #[arg(long, value_name = "DIR")]
         logs: Option<PathBuf>,
     },
@@ -363,13 +364,13 @@ pub enum ServiceCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct ServiceArgs {
-    /// Workers that run checks
+    /// Number of workers that run checks
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub checks: u32,
-    /// Workers that deliver notifications
+    /// Number of workers that deliver notifications
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub notifications: u32,
-    /// For a host at this location: the workers that run its checks, and nothing else
+    /// Print only the workers that run the checks of this location
     #[arg(long, value_name = "NAME")]
     pub location: Option<Location>,
     /// The program [default: this one]

@@ -23,7 +23,7 @@ use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
 use crate::settings;
-use uptime_core::check::printable;
+use uptime_core::text::printable;
 
 /// Runs the command that was asked for.
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
@@ -77,11 +77,15 @@ fn near(wrong: &str, known: &[String]) -> String {
 /// So many names are listed.
 const NAMES_MAX: usize = 20;
 
-/// A name that there is not is a slip of the keys: an empty answer would say something else.
+/// A name that nothing has is a slip of the keys: an empty answer would say something else.
 fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    let error = format!("there is no {kind} `{}`", printable(name, 100));
-    Err(CommandError::new(Exit::Usage, error).hint(near(name, known)))
+    Err(unknown(kind, name, near(name, known)))
+}
+
+/// The one answer to an unknown name, whatever it was to name.
+fn unknown(kind: &str, name: &str, hint: String) -> CommandError {
+    CommandError::new(Exit::No, format!("there is no {kind} `{}`", printable(name, 100))).hint(hint)
 }

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar;
 use uptime_core::config::{Diagnostic, Level};
+use uptime_core::text::is_safe;
 
 /// What stands for a secret, whatever its length.
 const MASK: &str = "••••••";
@@ -134,7 +135,7 @@ impl Excerpt {
             match c {
                 '\u{feff}' | '\r' => {}
                 '\t' => cells.extend([Cell { shown: ' ', marked }; 4]),
-                c if is_invisible(c) => cells.push(Cell { shown: '\u{fffd}', marked }),
+                c if !is_safe(c) => cells.push(Cell { shown: '\u{fffd}', marked }),
                 c => cells.push(Cell { shown: c, marked }),
             }
         }
@@ -182,11 +183,6 @@ impl Cell {
     fn width(self) -> usize {
         self.shown.width().unwrap_or(0)
     }
-}
-
-/// Control characters, and those that turn the direction of the text around.
-fn is_invisible(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

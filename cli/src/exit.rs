@@ -26,18 +26,18 @@ pub enum Exit {
 impl Exit {
     /// Each with a line for people.
     pub const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Ok, "all is well"),
+        (Self::Ok, "success"),
         (
             Self::No,
-            "the answer is no: a check is down, a queue is over its limit, a test message was not taken, a plugin's \
-             test differs",
+            "the answer is no: a check is down, a queue is over its limit, a test message was refused, a plugin's test \
+             differs, nothing has the name that was given",
         ),
-        (Self::Usage, "the command line is wrong"),
-        (Self::Unknown, "unknown, of `check --nagios` alone, where 1 is a warning and 2 critical"),
-        (Self::Unavailable, "the database or a service can't be reached"),
+        (Self::Usage, "invalid command line"),
+        (Self::Unknown, "unknown; only `check --nagios`, where 1 is a warning and 2 critical"),
+        (Self::Unavailable, "the database or a service is unreachable"),
         (Self::Bug, "a bug in uptime"),
-        (Self::TryAgain, "could not be told this time: try again"),
-        (Self::Config, "the configuration is wrong"),
+        (Self::TryAgain, "temporary failure: try again"),
+        (Self::Config, "invalid configuration"),
     ];
 }
 

@@ -6,7 +6,7 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{env, plugins, settings};
+use crate::{env, output, plugins, settings};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -163,8 +163,8 @@ async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<
         diagnostics.push(complaint);
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-    let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let rendered = diagnostic::render(&path.display().to_string(), &text, &diagnostics, color);
+    let rendered =
+        diagnostic::render(&path.display().to_string(), &text, &diagnostics, output::stderr_has_color());
     if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
         return Err(CommandError {
             rendered: Some(rendered),

@@ -1,7 +1,8 @@
 //! `--listen ADDR`: `/metrics` and `/healthz` over HTTP, for whoever watches the watcher.
 //!
 //! A port alone is taken on loopback: who wants it seen from elsewhere says so. Answers are small and cost little, a
-//! connection has an end, and there are never more than [`CONNECTIONS`] of them.
+//! connection has an end, and there are never more than [`CONNECTIONS`] of them: a new one takes the place of the oldest,
+//! so that requests which are never finished keep nobody from being answered.
 
 use crate::exit::{CommandError, Exit};
 use crate::metrics::Metrics;
@@ -12,13 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 /// Connections at once.
@@ -72,18 +73,21 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "metrics at /metrics, health at /healthz");
     }
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = VecDeque::<AbortHandle>::new();
     loop {
-        // Never closed.
-        let permit = Arc::clone(&room).acquire_owned().await.ok();
         let Ok((stream, _)) = listener.accept().await else {
             // No descriptors, perhaps: the checks need them more.
             sleep(ACCEPT_AGAIN).await;
             continue;
         };
+        connections.retain(|connection| !connection.is_finished());
+        if connections.len() >= CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
         let metrics = metrics.clone();
-        tokio::spawn(async move {
-            let _permit = permit;
+        let connection = tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let answer = answer(&metrics, request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(answer) }
@@ -95,6 +99,7 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
             // Whoever asked may go away in the middle.
             let _ = timeout(CONNECTION_MAX, connection).await;
         });
+        connections.push_back(connection.abort_handle());
     }
 }
 

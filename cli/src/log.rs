@@ -2,7 +2,7 @@
 
 use crate::args::{Color, Global, LogFormat};
 use crate::exit::{CommandError, Exit};
-use std::io::IsTerminal;
+use crate::output::{LogWriter, stderr_is_terminal};
 use tracing_subscriber::EnvFilter;
 
 /// Sets the process's log up; `default` is what is logged when nobody says anything.
@@ -16,12 +16,10 @@ pub fn init(global: &Global, default: &str) -> Result<(), CommandError> {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => {
-            std::io::stderr().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            stderr_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(ansi);
     match global.log_format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -14,14 +14,13 @@ mod log;
 mod metrics;
 mod output;
 mod plugins;
+mod refusal;
 mod settings;
 mod signals;
 mod watchdog;
 mod who;
 
-use clap::Parser as _;
 use exit::Exit;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,9 +28,9 @@ use std::time::Duration;
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let args = match args::Args::try_parse() {
+    let args = match refusal::parse() {
         Ok(args) => args,
-        Err(error) => return refuse(&error),
+        Err(code) => return code,
     };
     let printer = output::Printer::new(&args.global);
     if let Err(error) = log::init(&args.global, args.command.default_log()) {
@@ -55,23 +54,4 @@ fn main() -> ExitCode {
     });
     runtime.shutdown_timeout(LEFTOVERS);
     exit.into()
-}
-
-/// What clap says: help and versions, and command lines that are none. As a Nagios plugin the latter are `UNKNOWN`: there
-/// the usual 2 would wake somebody.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let as_plugin = error.use_stderr() && std::env::args_os().any(|arg| arg == "--nagios");
-    if as_plugin {
-        let text = error.to_string();
-        // What is missing stands on lines of its own, before the blank one.
-        let why = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
-        let why = why.collect::<Vec<_>>().join(" ");
-        let why = why.trim_start_matches("error: ").replace('|', "¦");
-        let _ = writeln!(std::io::stdout(), "UPTIME UNKNOWN - {why}");
-    }
-    let _ = error.print();
-    if as_plugin {
-        return Exit::Unknown.into();
-    }
-    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -1,10 +1,13 @@
 //! The one owner of stdout and stderr: answers as text, JSON or NDJSON, errors with their hints, spinners on a terminal.
 //!
 //! stdout is data, stderr is everything else. On a terminal tables are aligned and times relative; in a pipe columns
-//! are tab-separated, times RFC 3339, and nothing is cut off.
+//! are tab-separated, times RFC 3339, and nothing is cut off. Whatever is written passes [`safe`]: nobody else may write
+//! to stdout or stderr (clippy refuses it).
 
+mod safe;
 mod table;
 
+pub use safe::{LogWriter, plain, styled};
 pub use table::{Cell, aligned};
 
 use crate::args::{Color, Format, Global};
@@ -40,6 +43,41 @@ pub struct Entry {
     pub cells: Vec<Cell>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that writes")]
+fn stdout() -> anstream::AutoStream<std::io::Stdout> {
+    anstream::stdout()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that writes")]
+fn stderr() -> anstream::AutoStream<std::io::Stderr> {
+    anstream::stderr()
+}
+
+/// A line of data where the arguments that make a [`Printer`] can't be read.
+pub fn answer(line: &str) {
+    // Who can't be written to can't be told so either.
+    let _ = writeln!(stdout(), "{}", safe::styled(line));
+}
+
+/// Writes to stderr without ending the line: a question, or what a tool of the user's said.
+pub fn say(text: &str) -> std::io::Result<()> {
+    let mut stderr = stderr();
+    write!(stderr, "{}", safe::styled(text))?;
+    stderr.flush()
+}
+
+/// Whether a person sees stderr.
+#[expect(clippy::disallowed_methods, reason = "it is looked at, not written to")]
+pub fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether stderr takes colours.
+#[expect(clippy::disallowed_methods, reason = "it is looked at, not written to")]
+pub fn stderr_has_color() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
 #[expect(
     clippy::unused_self,
     reason = "stdout and stderr are the printer's, whether it looks at itself or not"
@@ -52,7 +90,7 @@ impl Printer {
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
         let format = global.format.unwrap_or(if global.json { Format::Json } else { Format::Text });
-        Self { format, terminal: std::io::stdout().is_terminal(), failed: Arc::default() }
+        Self { format, terminal: stdout().is_terminal(), failed: Arc::default() }
     }
 
     /// Whether a program reads the answer.
@@ -72,7 +110,16 @@ impl Printer {
 
     /// One line of data.
     pub fn line(&self, line: impl AsRef<str>) {
-        if let Err(error) = writeln!(anstream::stdout(), "{}", line.as_ref()) {
+        self.write(&safe::styled(line.as_ref()));
+    }
+
+    /// Text that came from outside (a plugin, a provider, a target): as [`Printer::line`], and without any style.
+    pub fn outside(&self, text: impl AsRef<str>) {
+        self.write(&safe::plain(text.as_ref()));
+    }
+
+    fn write(&self, line: &str) {
+        if let Err(error) = writeln!(stdout(), "{line}") {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
@@ -84,7 +131,7 @@ impl Printer {
 
     /// Whether all of the answer was written. A reader that went away has what it wanted.
     pub fn finish(&self) -> Result<(), CommandError> {
-        let flushed = anstream::stdout().flush().err();
+        let flushed = stdout().flush().err();
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failed.or(flushed) {
             Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -96,7 +143,7 @@ impl Printer {
 
     /// A line for the person at the terminal, on stderr.
     pub fn note(&self, line: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
+        let _ = writeln!(stderr(), "{}", safe::styled(line.as_ref()));
     }
 
     /// `error: …` and `hint: …`.
@@ -104,20 +151,19 @@ impl Printer {
         if let Some(json) = error.json.as_ref().filter(|_| self.is_json()) {
             self.json(json);
         }
-        let mut stderr = anstream::stderr();
         if let Some(rendered) = &error.rendered {
-            let _ = write!(stderr, "{rendered}");
+            let _ = say(rendered);
             return;
         }
-        let _ = writeln!(stderr, "{BAD}error:{BAD:#} {}", error.message);
+        self.note(labelled(BAD, "error", &safe::plain(&error.message)));
         if let Some(hint) = &error.hint {
-            let _ = writeln!(stderr, "{}", hint_line(hint));
+            self.note(hint_line(&safe::plain(hint)));
         }
     }
 
     /// `warning: …`.
     pub fn warning(&self, message: impl AsRef<str>) {
-        self.note(format!("{ODD}warning:{ODD:#} {}", message.as_ref()));
+        self.note(labelled(ODD, "warning", message.as_ref()));
     }
 
     /// `hint: …`, for the person at the terminal; nothing elsewhere.
@@ -148,7 +194,7 @@ impl Printer {
 
     /// A JSON object on one line.
     pub fn json(&self, value: &Value) {
-        self.line(value.to_string());
+        self.write(&safe::json(&value.to_string()));
     }
 
     fn table(&self, headers: &[&str], rows: Vec<Vec<Cell>>) {
@@ -179,7 +225,7 @@ impl Printer {
 
     /// A bar on stderr for so many things to do, on a terminal and where there are many; elsewhere nothing is shown.
     pub fn progress(&self, what: &str, total: u64) -> ProgressBar {
-        if total < PROGRESS_LEAST || !std::io::stderr().is_terminal() {
+        if total < PROGRESS_LEAST || !stderr_is_terminal() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(total).with_message(what.to_owned());
@@ -199,7 +245,7 @@ impl Printer {
 
     /// A spinner on stderr, on a terminal; elsewhere each step is a line.
     pub fn steps(&self) -> Steps {
-        if !std::io::stderr().is_terminal() {
+        if !stderr_is_terminal() {
             return Steps { bar: None, printer: self.clone() };
         }
         let bar = ProgressBar::new_spinner();
@@ -213,7 +259,14 @@ impl Printer {
 
 /// `hint: …`.
 pub fn hint_line(hint: &str) -> String {
-    format!("{HINT}hint:{HINT:#} {hint}")
+    labelled(HINT, "hint", hint)
+}
+
+/// `label: text`. On a terminal lines end between words, and a command that can be pasted stays on one line.
+fn labelled(style: Style, label: &str, text: &str) -> String {
+    let before = label.len() + 2;
+    let room = if stderr_is_terminal() { usize::from(console::Term::stderr().size().1) } else { usize::MAX };
+    format!("{style}{label}:{style:#} {}", wrapped(before, room.saturating_sub(before).max(CUT_LEAST), text))
 }
 
 /// From how many things to do on, a person likes to see how far it has come.
@@ -231,7 +284,7 @@ impl Live {
     /// Draws these lines. Where the terminal is too low for all, the last one is among those that are seen.
     pub fn draw(&mut self, lines: &[String]) -> std::io::Result<()> {
         let (rows, columns) = self.terminal.size();
-        let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+        let plain = stdout().current_choice() == anstream::ColorChoice::Never;
         let rows_of =
             |line: &String| console::measure_text_width(line).div_ceil(usize::from(columns).max(1)).max(1);
         self.terminal.move_cursor_up(self.drawn)?;
@@ -243,7 +296,8 @@ impl Live {
             if !is_last && rows_of(line) > room {
                 continue;
             }
-            let text = if plain { console::strip_ansi_codes(line) } else { line.into() };
+            let shown = safe::styled(line);
+            let text = if plain { console::strip_ansi_codes(&shown) } else { shown.as_ref().into() };
             self.terminal.write_line(&text)?;
             self.drawn += rows_of(line);
             room = room.saturating_sub(if is_last { 0 } else { rows_of(line) });
@@ -261,7 +315,7 @@ pub fn beside(before: usize, text: &str) -> String {
 /// `text` after a prefix that takes `before` columns, in lines of at most `room`.
 fn wrapped(before: usize, room: usize, text: &str) -> String {
     let (mut all, mut used) = (String::new(), 0);
-    for word in text.split(' ') {
+    for word in words(text) {
         let width = console::measure_text_width(word);
         if used > 0 && used + 1 + width > room {
             let _ = write!(all, "\n{}", " ".repeat(before));
@@ -274,6 +328,15 @@ fn wrapped(before: usize, room: usize, text: &str) -> String {
         used += width;
     }
     all
+}
+
+/// Split at blanks, but for those between backticks: what is quoted there can be pasted.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    })
 }
 
 /// Beside a prefix at least so much stands on a line, even if it wraps.
@@ -360,6 +423,12 @@ pub fn state_style(state: &str) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_end_between_words_and_a_command_stays_whole() {
+        let text = "run `uptime db migrate` as the owner";
+        assert_eq!(wrapped(2, 12, text), "run\n  `uptime db migrate`\n  as the owner");
+    }
 
     #[test]
     fn digits_are_grouped_by_three() {

@@ -136,7 +136,7 @@ fn an_incident_that_somebody_ends_is_told_as_up_and_a_fresh_confirmation_opens_a
     assert_eq!(
         complaint(&installation, ["incident", "resolve", "1", "--by", "bob"], 1),
         "error: incident 1 of `shop_front` has ended: anna resolved it\n\
-         hint: `uptime incident show 1` tells the whole story\n"
+         hint: `uptime incident show 1` prints all details\n"
     );
     let list = installation.json(["incident", "list", "--open"]);
     assert_eq!(list["incidents"].as_array().map(Vec::len), Some(1));
@@ -333,7 +333,7 @@ fn what_is_not_told_is_no_try_and_says_why() {
 fn what_can_not_be_meant_is_said_so() {
     let (ops, boss) = sinks();
     let installation = with_an_incident(&ops, &boss);
-    let unknown = "hint: `uptime incident list` shows which there are\n";
+    let unknown = "hint: `uptime incident list` lists them\n";
     let said = complaint(&installation, ["incident", "show", "77"], 1);
     assert_eq!(said, format!("error: there is no incident 77\n{unknown}"));
     for verb in ["ack", "unack", "mute", "unmute", "resolve"] {

@@ -223,6 +223,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Into the failing test's output, beside its own words.
+            #[expect(clippy::disallowed_methods, reason = "the log of a test that failed")]
             let _ = writeln!(std::io::stderr(), "── uptime {}\n{}", self.name, self.log());
         }
         let _ = self.child.kill();

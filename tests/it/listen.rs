@@ -85,3 +85,23 @@ fn an_address_that_cannot_be_taken_is_said() {
     installation.command(["worker", "monitor-checks", "--listen", "192.0.2.1:9"]).assert().code(2);
     installation.command(["worker", "monitor-checks", "--listen", "localhost"]).assert().code(2);
 }
+
+#[test]
+fn half_sent_requests_do_not_hold_up_the_health_check() {
+    let installation = Installation::new();
+    installation.apply("");
+    let worker = installation.start(["worker", "monitor-checks", "--listen", "0"]);
+    let address = address(&worker);
+    let half_sent: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).expect("it listens");
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").expect("sent");
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    assert_eq!(get(&address, "/healthz"), ("200".into(), "ok\n".into()));
+    assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
+    drop(half_sent);
+    assert_eq!(worker.terminate(), 0);
+}

@@ -22,6 +22,7 @@ mod pipeline;
 mod plugin_authors;
 mod plugin_registry;
 mod pooler;
+mod printed;
 mod queue;
 mod readme;
 mod schedule;

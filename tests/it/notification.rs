@@ -174,7 +174,7 @@ fn what_is_discarded_is_told_to_nobody() {
     let said = complaint(&installation, ["notification", "discard", "2", "1", "--by", "anna"], 1);
     assert_eq!(
         said,
-        "error: 2 notifications left as they are\nhint: `uptime notification show 2` tells the whole story\n"
+        "error: 2 notifications left as they are\nhint: `uptime notification show 2` prints all details\n"
     );
     installation.command(["incident", "ack", "1", "--by", "anna"]).assert().success();
     let all = ["notification", "discard", "all", "--channel", "ops", "--by", "anna"];
@@ -208,7 +208,7 @@ fn what_is_discarded_is_told_to_nobody() {
 #[test]
 fn what_can_not_be_meant_is_said_so() {
     let (_ops, _boss, installation) = installed();
-    let none = "hint: `uptime notification list` shows which there are\n";
+    let none = "hint: `uptime notification list` lists them\n";
     let other = "018cc251-f400-7000-8000-000000000077";
     for verb in ["show", "retry", "discard"] {
         for name in ["77", other] {

@@ -169,6 +169,56 @@ fn no_definition_holds_a_password_and_each_says_how_it_is_given() {
     }
 }
 
+#[test]
+fn every_variable_of_the_file_is_named() {
+    let text = r#"
+[channels.ops]
+notifier = "webhook"
+url = { env = "HOOK" }
+headers = { x = { env = "HOOK_HEADER" } }
+secret = [{ env = "SECRET_NEW" }, { env = "SECRET_OLD" }]
+
+[monitors.shop]
+type = "http"
+url = "https://shop.example.com/"
+headers = { x = { env = "HEADER" } }
+auth = { bearer = { env = "TOKEN" } }
+proxy = { env = "PROXY" }
+client_certificate = "client.pem"
+client_key = { env = "CLIENT_KEY" }
+
+[monitors.admin]
+type = "http"
+url = "https://admin.example.com/"
+auth = { user = "me", password = { env = "PASSWORD" } }
+
+[monitors.mail]
+type = "tcp"
+host = "mail.example.com"
+port = 25
+send = { env = "GREETING" }
+"#;
+    let installation = Installation::new();
+    installation.write(text);
+    let printed = stdout(&mut installation.command(["service", "systemd"]));
+    let needed = printed.lines().find(|line| line.starts_with("# Needed: ")).expect("a line");
+    let names = [
+        "CLIENT_KEY",
+        "GREETING",
+        "HEADER",
+        "HOOK",
+        "HOOK_HEADER",
+        "PASSWORD",
+        "PROXY",
+        "SECRET_NEW",
+        "SECRET_OLD",
+        "TOKEN",
+    ];
+    for name in names {
+        assert!(needed.contains(&format!("`{name}`")), "{name} is not in\n{needed}");
+    }
+}
+
 /// What cron makes of a line: its command, as `sh` gets it.
 fn as_cron_reads(line: &str) -> &str {
     let mut rest = line;
@@ -211,7 +261,7 @@ fn each_line_of_the_crontab_is_a_command_that_runs_with_nothing_but_itself() {
     let [schedule, monitor, prune] = lines.as_slice() else { unreachable!() };
     assert_eq!(sh(schedule), "");
     assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
-    assert_eq!(sh(monitor), "", "nothing is said while all is well");
+    assert_eq!(sh(monitor), "", "no output on success");
     database.query("INSERT INTO jobs (queue) SELECT 'notifications' FROM generate_series(1, 1000)");
     let busy = sh(monitor);
     assert!(busy.contains("notifications\t1000\t"), "{busy}");

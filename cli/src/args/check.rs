@@ -22,16 +22,16 @@ pub struct CheckArgs {
     /// `https://…`, `tcp://host:port`, `ping://host`, or the name of a monitor of the file
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// How long each check may take [default: 10s, or what the file says of the monitor]
+    /// Time limit for each check [default: 10s, or the monitor's own]
     #[arg(long, value_name = "D", value_parser = timeout)]
     pub timeout: Option<Duration>,
-    /// Check so often, one line each, and sum it up
+    /// Number of checks, one line each, with a summary
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// From one check to the next; without `--count` until Ctrl-C [default: 1s]
+    /// Interval between checks; without `--count` until Ctrl-C [default: 1s]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub interval: Option<Duration>,
-    /// Answer as a Nagios plugin: one line with performance data, exit code 0, 1 (degraded), 2 (down) or 3
+    /// Behave as a Nagios plugin: one line with performance data, exit code 0, 1 (degraded), 2 (down) or 3
     #[arg(long, conflicts_with_all = ["count", "interval", "format", "json"])]
     pub nagios: bool,
     #[command(flatten)]
@@ -49,16 +49,16 @@ pub struct CheckArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For all targets")]
 pub struct ExpectArgs {
-    /// Down unless it takes less; for ping the mean round trip
+    /// Down unless the latency is below this; for ping the mean round trip
     #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_latency: Option<Duration>,
-    /// Degraded when it takes longer
+    /// Degraded when the latency is above this
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warn_latency: Option<Duration>,
-    /// Which addresses of a name are used: any, 4, 6, or all, each by itself
+    /// Addresses to use: any, 4, 6, or all (each must be up)
     #[arg(long, value_name = "FAMILY", value_parser = PossibleValuesParser::new(["any", "4", "6", "all"]))]
     pub ip: Option<String>,
-    /// The name server that is asked; it has to be a recursive one
+    /// Recursive name server to ask
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub resolver: Option<SocketAddr>,
 }
@@ -66,70 +66,70 @@ pub struct ExpectArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For http")]
 pub struct HttpArgs {
-    /// Statuses of which the answer must have one, such as `2xx,304` [default: 2xx]
+    /// Accepted status codes, such as `2xx,304` [default: 2xx]
     #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
     pub expect_status: Vec<StatusRule>,
-    /// A text that must be in the body
+    /// Text that the body must contain
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_body: Vec<String>,
-    /// A text that must not be in the body
+    /// Text that the body must not contain
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_no_body: Vec<String>,
-    /// A regular expression that must match the body
+    /// Regular expression that the body must match
     #[arg(long, value_name = "REGEX")]
     pub expect_match: Vec<Pattern>,
-    /// A condition on the body, which is JSON then
+    /// Condition on the JSON body
     #[arg(long, value_name = "CONDITION")]
     pub expect_json: Vec<JsonCondition>,
-    /// A condition on a header
+    /// Condition on a header
     #[arg(long, value_name = "CONDITION")]
     pub expect_header: Vec<HeaderCondition>,
-    /// The body must be smaller, such as `64KiB`
+    /// Down unless the body is smaller than this, such as `64KiB`
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub expect_size: Option<u64>,
-    /// Where the redirects must lead
+    /// URL that redirects must end at
     #[arg(long, value_name = "URL", value_parser = web)]
     pub expect_final_url: Option<Url>,
-    /// Versions of HTTP of which the answer must have one
+    /// Accepted HTTP versions
     #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(["1.0", "1.1", "2"]))]
     pub expect_http_version: Vec<String>,
-    /// The request's method [default: GET, with `--data` POST]
+    /// Request method [default: GET, with `--data` POST]
     #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
     pub method: Option<String>,
-    /// A header to send
+    /// Request header
     #[arg(long, short = 'H', value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// A header to send, with its value in an environment variable
+    /// Request header whose value is in an environment variable
     #[arg(long, value_name = "NAME=VARIABLE")]
     pub header_env: Vec<String>,
-    /// The request's body
+    /// Request body
     #[arg(long, short = 'd', value_name = "TEXT")]
     pub data: Option<String>,
-    /// Who asks, with `--password-env`
+    /// User name, with `--password-env`
     #[arg(long, value_name = "NAME", requires = "password_env")]
     pub user: Option<String>,
-    /// The variable with the user's password
+    /// Variable with the user's password
     #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "bearer_env")]
     pub password_env: Option<String>,
-    /// The variable with the token of whoever asks
+    /// Variable with the bearer token
     #[arg(long, value_name = "VARIABLE")]
     pub bearer_env: Option<String>,
-    /// How many redirects are followed [default: 5]
+    /// Maximum number of redirects to follow [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub redirects: Option<u8>,
-    /// A redirect may lead from https to http
+    /// Allow redirects from https to http
     #[arg(long)]
     pub downgrade: bool,
-    /// Which version of HTTP is spoken [default: auto]
+    /// HTTP version to use [default: auto]
     #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["auto", "1.1", "2"]))]
     pub http_version: Option<String>,
-    /// Ask for a compressed answer
+    /// Request a compressed response
     #[arg(long)]
     pub compression: bool,
-    /// The proxy to go through, `http://host:port` or `socks5://host:port`
+    /// Proxy, `http://host:port` or `socks5://host:port`
     #[arg(long, value_name = "URL", conflicts_with = "proxy_env")]
     pub proxy: Option<String>,
-    /// The variable with the proxy to go through
+    /// Variable with the proxy's URL
     #[arg(long, value_name = "VARIABLE")]
     pub proxy_env: Option<String>,
 }
@@ -137,25 +137,25 @@ pub struct HttpArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For https, and tcp with --tls or --starttls")]
 pub struct TlsArgs {
-    /// Degraded with fewer days until a certificate ends, down with fewer than the second number; 0: never [default: 14]
+    /// Degraded when the certificate expires within DAYS, down within the second number; 0 disables [default: 14]
     #[arg(long, value_name = "DAYS[,DAYS]", value_parser = certificate_days)]
     pub certificate_days: Option<CertificateDays>,
-    /// The lowest version of TLS that will do
+    /// Minimum TLS version
     #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["1.2", "1.3"]))]
     pub expect_tls_version: Option<String>,
-    /// A certificate that is not trusted is no failure
+    /// Accept untrusted certificates
     #[arg(long, short = 'k')]
     pub no_verify: bool,
-    /// A PEM file with the authorities that are trusted [default: this machine's]
+    /// PEM file with trusted certificate authorities [default: this machine's]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// A PEM file with the certificate that we show
+    /// PEM file with the client certificate
     #[arg(long, value_name = "FILE", requires = "client_key")]
     pub client_certificate: Option<PathBuf>,
-    /// A PEM file with its key
+    /// PEM file with the client certificate's key
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     pub client_key: Option<PathBuf>,
-    /// The name that is asked for and that the certificate must have [default: the host's]
+    /// Name for SNI that the certificate must match [default: the host's]
     #[arg(long, value_name = "NAME", value_parser = host)]
     pub server_name: Option<String>,
 }
@@ -163,22 +163,22 @@ pub struct TlsArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For tcp")]
 pub struct TcpArgs {
-    /// Speak TLS
+    /// Use TLS
     #[arg(long)]
     pub tls: bool,
-    /// Ask for TLS in a protocol that begins in the clear
+    /// Upgrade to TLS with this protocol's STARTTLS
     #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(["smtp", "imap", "pop3", "ftp", "ldap", "postgres"]))]
     pub starttls: Option<String>,
-    /// A text that must come before anything is sent
+    /// Text to expect before anything is sent
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_banner: Option<String>,
-    /// What is sent; `\r`, `\n`, `\t`, `\\` and `\x00` are what they are in C
+    /// Bytes to send; `\r`, `\n`, `\t`, `\\` and `\x00` are escapes as in C
     #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_env")]
     pub send: Option<Box<[u8]>>,
-    /// The variable with what is sent
+    /// Variable with the bytes to send
     #[arg(long, value_name = "VARIABLE")]
     pub send_env: Option<String>,
-    /// A text that must come then
+    /// Text to expect in the response
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_text: Option<String>,
 }
@@ -186,28 +186,28 @@ pub struct TcpArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For ping")]
 pub struct PingArgs {
-    /// How many echoes are sent [default: 3]
+    /// Number of echo requests [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
     pub pings: Option<u8>,
-    /// From one echo to the next [default: 200ms]
+    /// Interval between echo requests [default: 200ms]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub spacing: Option<Duration>,
-    /// Bytes of an echo [default: 56]
+    /// Payload size in bytes [default: 56]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(24..=1472))]
     pub size: Option<u16>,
-    /// Down when so many percent are lost or more [default: 100]
+    /// Down at this packet loss in percent [default: 100]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub expect_loss: Option<u8>,
-    /// Degraded when so many percent are lost or more
+    /// Degraded at this packet loss in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub warn_loss: Option<u8>,
-    /// Down unless the shortest round trip is below it
+    /// Down unless the shortest round trip is below this
     #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_min: Option<Duration>,
-    /// Down unless the longest round trip is below it
+    /// Down unless the longest round trip is below this
     #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_max: Option<Duration>,
-    /// Down unless the mean difference from one round trip to the next is below it
+    /// Down unless the mean jitter is below this
     #[arg(long, value_name = "D", value_parser = some_time)]
     pub expect_jitter: Option<Duration>,
 }

@@ -14,81 +14,74 @@ const NOTE_MAX: usize = 1_000;
 
 #[derive(Debug, Subcommand)]
 pub enum IncidentCommand {
-    /// Incidents, the newest first
+    /// List incidents, newest first
     List {
-        /// Only those that have not ended
+        /// Only open incidents
         #[arg(long)]
         open: bool,
-        /// Only those of this monitor
+        /// Only incidents of this monitor
         #[arg(long, value_name = "NAME")]
         monitor: Option<String>,
-        /// At most so many
+        /// Maximum number of rows
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
     },
-    /// The whole story of one: checks, notices and their tries, people
-    #[command(override_usage = "uptime incident show [OPTIONS] <ID>")]
+    /// Print an incident's timeline: checks, notifications with their attempts, operators' actions
     Show {
-        /// As `incident list` shows it
+        /// Id of the incident
         #[arg(value_name = "ID", value_parser = incident_id)]
         id: IncidentId,
     },
-    /// Take care of incidents: no reminders and no `critical`, and those who were told hear who takes care of it
-    #[command(override_usage = "uptime incident ack [OPTIONS] <ID>...")]
+    /// Acknowledge incidents: no more reminders or `critical`; notified channels learn who took over
     Ack {
         #[command(flatten)]
         which: Which,
-        /// For so long; then reminders go on
+        /// Acknowledge for this time; then reminders continue
         #[arg(long = "for", value_name = "D", value_parser = lasting)]
         lasting: Option<Duration>,
-        /// Until it ends (so it is without `--for`)
+        /// Acknowledge until the incident ends (the default)
         #[arg(long, conflicts_with = "lasting")]
         until_recovery: bool,
         #[command(flatten)]
         by: ByArgs,
     },
-    /// Take care of incidents no more: reminders go on, and those who heard who takes care of it hear that
-    #[command(override_usage = "uptime incident unack [OPTIONS] <ID>...")]
+    /// Take an acknowledgement back: reminders continue, and channels that heard of it are notified
     Unack {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         by: ByArgs,
     },
-    /// Tell nothing more of incidents, not even their end
-    #[command(override_usage = "uptime incident mute [OPTIONS] <ID>...")]
+    /// Suppress all notifications of incidents, also of their end
     Mute {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         by: ByArgs,
     },
-    /// Tell of incidents again
-    #[command(override_usage = "uptime incident unmute [OPTIONS] <ID>...")]
+    /// Send notifications of muted incidents again
     Unmute {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         by: ByArgs,
     },
-    /// End incidents now, and tell that; checks that go on failing open new ones once confirmed
-    #[command(override_usage = "uptime incident resolve [OPTIONS] <ID>...")]
+    /// End incidents now and notify; checks that keep failing open new ones once confirmed
     Resolve {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         by: ByArgs,
     },
-    /// Say something of an incident, for those who read its story
-    #[command(override_usage = "uptime incident comment [OPTIONS] <ID> <TEXT>")]
+    /// Add a comment to an incident's timeline
     Comment {
-        /// As `incident list` shows it
+        /// Id of the incident
         #[arg(value_name = "ID", value_parser = incident_id)]
         id: IncidentId,
-        /// What there is to say
+        /// Text of the comment
         #[arg(value_parser = note)]
         text: String,
-        /// Who says it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
+        /// Author [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
         #[arg(long, value_name = "NAME", value_parser = name)]
         by: Option<String>,
     },
@@ -96,17 +89,17 @@ pub enum IncidentCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct Which {
-    /// As `incident list` shows them
+    /// Ids of incidents
     #[arg(required = true, value_name = "ID", value_parser = incident_id)]
     pub ids: Vec<IncidentId>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct ByArgs {
-    /// Who does it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
+    /// Operator's name [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub by: Option<String>,
-    /// Why, for those who read the incident's story
+    /// Note for the incident's timeline
     #[arg(long, value_name = "TEXT", value_parser = note)]
     pub note: Option<String>,
 }
@@ -134,7 +127,7 @@ fn note(text: &str) -> Result<String, String> {
 
 /// Without what would steer a terminal.
 fn one_line(text: &str, max: usize) -> Result<String, String> {
-    let line = uptime_core::check::printable(text.trim(), usize::MAX - 1);
+    let line = uptime_core::text::printable(text.trim(), usize::MAX - 1);
     let length = line.chars().count();
     if length == 0 {
         return Err("there is nothing in it".into());

@@ -8,13 +8,13 @@ use uptime_core::calendar::Hours;
 
 #[derive(Debug, Subcommand)]
 pub enum MaintenanceCommand {
-    /// Every window, and when it is
+    /// List all maintenance windows
     List,
-    /// Begin one now, or plan one that recurs; nobody is told of what it is for
+    /// Begin a maintenance window now, or plan a recurring one
     Add(MaintenanceAdd),
-    /// End one, or take it back
+    /// Remove a maintenance window
     Remove {
-        /// The window
+        /// Name of the window
         name: String,
     },
 }
@@ -23,24 +23,24 @@ pub enum MaintenanceCommand {
 #[command(group(ArgGroup::new("what").required(true).multiple(true).args(["monitor", "group", "all"])))]
 #[command(group(ArgGroup::new("when").required(true).args(["for", "until", "hours"])))]
 pub struct MaintenanceAdd {
-    /// What it is called; one of that name that was added before is replaced
+    /// Name of the window; a window added earlier under this name is replaced
     pub name: String,
-    /// For this monitor; may be there again
+    /// Monitor that it covers; may be repeated
     #[arg(long, value_name = "NAME")]
     pub monitor: Vec<String>,
-    /// For each monitor of this group; may be there again
+    /// Group whose monitors it covers; may be repeated
     #[arg(long, value_name = "NAME")]
     pub group: Vec<String>,
-    /// For all monitors
+    /// Cover all monitors
     #[arg(long, conflicts_with_all = ["monitor", "group"])]
     pub all: bool,
-    /// From now, for so long
+    /// Duration from now
     #[arg(long, value_name = "D", value_parser = duration)]
     pub r#for: Option<Duration>,
-    /// From now until then, such as `2026-12-01T22:00+01:00`
+    /// End, starting now, such as `2026-12-01T22:00+01:00`
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<Timestamp>,
-    /// Again and again, such as `sun 02:00-04:00 Europe/Berlin`
+    /// Recurring hours, such as `sun 02:00-04:00 Europe/Berlin`
     #[arg(long, value_name = "HOURS", value_parser = hours)]
     pub hours: Option<Hours>,
 }

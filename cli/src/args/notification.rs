@@ -9,71 +9,70 @@ use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub enum NotificationCommand {
-    /// Notifications, the newest first
+    /// List notifications, newest first
     List {
-        /// Only those for this channel
+        /// Only notifications for this channel
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
-        /// Only those in this state
+        /// Only notifications in this state
         #[arg(long, value_enum)]
         state: Option<State>,
-        /// Only those of this incident
+        /// Only notifications of this incident
         #[arg(long, value_name = "ID", value_parser = incident_id)]
         incident: Option<IncidentId>,
-        /// Only those of this type: `down`, `up`, …
+        /// Only notifications of this event type: `down`, `up`, …
         #[arg(long, value_name = "TYPE", value_parser = event)]
         event: Option<EventType>,
-        /// At most so many
+        /// Maximum number of rows
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
     },
-    /// The whole story of one: what was told, and each try with the provider's words
-    #[command(override_usage = "uptime notification show [OPTIONS] <ID>")]
+    /// Print a notification with all attempts and the provider's answers
     Show {
-        /// As `notification list` shows it, or the delivery id that its receiver knows
+        /// Id, or the delivery id that the receiver got
         #[arg(value_name = "ID", value_parser = notification_name)]
         id: Name,
     },
-    /// Give failed and muted notifications another chance
+    /// Send failed and muted notifications again
     ///
     /// One that is not wanted (its channel is disabled, its incident is muted) is muted again when it is to be delivered. One
     /// after which a later one of its incident was delivered is dropped: nobody is told "down" of what is up.
     #[command(override_usage = "uptime notification retry [OPTIONS] <ID>...\n       \
                                 uptime notification retry [OPTIONS] all")]
     Retry {
-        /// Ids or delivery ids, as `notification list` shows them, or `all` that failed
+        /// Ids or delivery ids, or `all` failed notifications
         #[arg(required = true, value_name = "ID|all")]
         ids: Vec<String>,
-        /// With `all`: of this channel
+        /// With `all`: only this channel's
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
-        /// With `all`: those in this state [default: failed]
+        /// With `all`: only those in this state [default: failed]
         #[arg(long, value_enum)]
         state: Option<RetryState>,
-        /// Say what would be tried again, and change nothing
+        /// Print what would be sent again without changing anything
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let nobody be told of queued and failed notifications any more
+    /// Discard queued and failed notifications
     ///
     /// What a worker has in hand is left to it; who discarded the rest is kept with it. When an incident's opening is discarded, its end is told all the same, and
     /// says from when to when it was down.
     #[command(override_usage = "uptime notification discard [OPTIONS] <ID>...\n       \
                                 uptime notification discard [OPTIONS] all --channel <NAME>")]
     Discard {
-        /// Ids or delivery ids, as `notification list` shows them, or `all` of a channel
+        /// Ids or delivery ids, or `all` of a channel
         #[arg(required = true, value_name = "ID|all")]
         ids: Vec<String>,
-        /// With `all`: of this channel
+        /// With `all`: only this channel's
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
-        /// Who does it [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
+        /// Operator's name [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
         #[arg(long, value_name = "NAME", value_parser = name)]
         by: Option<String>,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
-        /// Say what would be discarded, and change nothing
+        /// Print what would be discarded without changing anything
         #[arg(long)]
         dry_run: bool,
     },

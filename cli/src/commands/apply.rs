@@ -8,6 +8,7 @@ use crate::file;
 use crate::output::{BAD, GOOD, ODD, Printer};
 use crate::settings;
 use serde_json::json;
+use uptime_core::changes::KeyChange;
 use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Ended, Source, Wanted};
 
 pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
@@ -56,7 +57,17 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         let changes: Vec<_> = applied
             .changes
             .iter()
-            .map(|change| json!({ "change": word(change.kind), "kind": change.table, "name": change.name, "keys": change.keys }))
+            .map(|change| {
+                let keys: Vec<_> = change.keys.iter().map(|key| &key.key).collect();
+                let values = change
+                    .keys
+                    .iter()
+                    .map(|KeyChange { key, old, new }| json!({ "key": key, "old": old, "new": new }));
+                json!({
+                    "change": word(change.kind), "kind": change.table, "name": change.name, "keys": keys,
+                    "values": values.collect::<Vec<_>>(),
+                })
+            })
             .collect();
         let ended: Vec<_> = applied
             .ended
@@ -74,9 +85,11 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
             ChangeKind::Change => ('~', ODD),
             ChangeKind::Remove => ('-', BAD),
         };
-        let keys =
-            if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
-        printer.line(format!("{style}{sign} {} {}{style:#}{keys}", change.table, change.name));
+        printer.line(format!("{style}{sign} {} {}{style:#}", change.table, change.name));
+        for KeyChange { key, old, new } in &change.keys {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".into());
+            printer.line(format!("    {key}: {} → {}", shown(old), shown(new)));
+        }
     }
     if applied.changes.is_empty() {
         printer.note("nothing to change");
@@ -92,7 +105,8 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         printer.note(format!("incident {incident} of {monitor} ends, which is no longer watched; {told}"));
     }
     if !applied.unwanted.is_empty() {
-        printer.warning(format!("no longer in the file, and kept: {}", applied.unwanted.join(", ")));
+        printer
+            .warning(format!("no longer in the file, but still in effect: {}", applied.unwanted.join(", ")));
         printer.note("hint: `uptime apply --prune` removes them");
     }
 }

@@ -1,11 +1,11 @@
 //! `uptime channel`: who is told, and whether that works.
 
 use crate::args::{ChannelCommand, Global};
-use crate::commands::open;
 use crate::commands::service::quote;
+use crate::commands::{near, open, unknown};
 use crate::exit::{CommandError, Exit};
 use crate::file;
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339};
+use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, plain, rfc3339};
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -43,10 +43,10 @@ async fn with(
             Ok(Exit::Ok)
         }
         ChannelCommand::Test { name, dry_run } => {
-            let channel = channels
-                .iter()
-                .find(|channel| channel.name == name)
-                .ok_or_else(|| unknown(&name, &channels))?;
+            let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| {
+                let known: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
+                unknown("channel", &name, near(&name, &known))
+            })?;
             let notifiers = file::notifiers(global)?;
             let access = file::access(file::read(global, &notifiers).await?.as_ref());
             if dry_run {
@@ -57,16 +57,6 @@ async fn with(
             Ok(done)
         }
     }
-}
-
-fn unknown(name: &str, channels: &[ChannelRow]) -> CommandError {
-    let known: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
-    let hint = if known.is_empty() {
-        "there is none: write one into the file, then `uptime apply`".to_owned()
-    } else {
-        format!("there are: {}; a new one in the file needs `uptime apply`", known.join(", "))
-    };
-    CommandError::new(Exit::Config, format!("no channel has the name `{name}`")).hint(hint)
 }
 
 async fn test(
@@ -89,7 +79,8 @@ async fn test(
             } else {
                 let status = receipt.status.map(|status| format!(", status {status}")).unwrap_or_default();
                 let message = receipt.remote_id.map(|id| format!("message {id}"));
-                let words = receipt.detail.or(message).map(|words| format!(": {words}")).unwrap_or_default();
+                let words = receipt.detail.or(message).map(|words| format!(": {}", plain(&words)));
+                let words = words.unwrap_or_default();
                 printer.line(format!(
                     "{GOOD}delivered{GOOD:#} to {} in {took_ms:.0} ms{status}{words}",
                     channel.name
@@ -160,12 +151,12 @@ async fn preview(
         return Ok(Exit::Ok);
     }
     for request in requests {
-        printer.line(format!("{} {}", request.method, request.url));
+        printer.outside(format!("{} {}", request.method, request.url));
         for (name, value) in &request.headers {
-            printer.line(format!("{FAINT}{name}: {value}{FAINT:#}"));
+            printer.line(format!("{FAINT}{}: {}{FAINT:#}", plain(name), plain(value)));
         }
         printer.line("");
-        printer.line(request.body.as_deref().unwrap_or_default());
+        printer.outside(request.body.as_deref().unwrap_or_default());
     }
     Ok(Exit::Ok)
 }
@@ -196,13 +187,14 @@ fn test_event() -> Event {
 fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
     let paused_until = channel.paused_until.filter(|until| *until > Timestamp::now());
     let state = match (channel.enabled, channel.broken_at) {
-        (false, _) => "disabled",
+        (false, _) => "paused",
         (true, Some(_)) => "broken",
         (true, None) if paused_until.is_some() => "paused",
         (true, None) if channel.delivered_at.is_none() => "untried",
         (true, None) => "ok",
     };
     let why = match (&channel.broken_reason, paused_until) {
+        _ if !channel.enabled => "`enabled = false`".into(),
         (Some(reason), _) => reason.clone(),
         (None, Some(until)) => format!("its provider wants nothing until {}", printer.time(Some(until))),
         (None, None) if state == "untried" => {

@@ -16,6 +16,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use std::sync::Arc;
 use subject::Subject;
+pub use subject::monitors_of_file;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use uptime_check::Checker;

@@ -24,7 +24,7 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
                 printer.json(&json!({ "schema_version": 1, "file": path.to_string(), "channels": channels, "monitors": monitors }));
             } else {
                 printer.line(format!(
-                    "{path} is well: {}, {}",
+                    "{path} is valid: {}, {}",
                     counted(monitors, "monitor"),
                     counted(channels, "channel")
                 ));

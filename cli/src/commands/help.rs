@@ -1,11 +1,10 @@
 //! `uptime help` and `uptime completions`: the tables that are kept in code.
 
-use crate::args::Args;
 use crate::env;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, Printer};
+use crate::refusal;
 use anstyle::Style;
-use clap::CommandFactory;
 use serde_json::json;
 
 pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
@@ -25,7 +24,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             printer.list("variables", &["variable", "meaning"], entries.collect());
         }
         names => {
-            let mut command = Args::command();
+            let mut command = refusal::command();
             command.build();
             let mut found = &mut command;
             for name in names {
@@ -45,7 +44,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
 
 pub fn completions(shell: clap_complete::Shell, printer: &Printer) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "uptime", &mut script);
+    clap_complete::generate(shell, &mut refusal::command(), "uptime", &mut script);
     printer.line(String::from_utf8_lossy(&script).trim_end());
     Exit::Ok
 }

@@ -60,7 +60,7 @@ async fn list(
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
         [] => {}
         [incident, ..] => {
-            printer.hint(&format!("`uptime incident show {}` tells the whole story", incident.id));
+            printer.hint(&format!("`uptime incident show {}` prints its timeline", incident.id));
         }
     }
     Ok(Exit::Ok)
@@ -100,23 +100,25 @@ fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
         incident.monitor.as_str().into(),
         printer.time(Some(incident.started_at)).into(),
         Cell::from(lasted(incident)).spare(),
-        care.into(),
+        Cell::from(care).spare(),
         Cell::cause(incident.cause.as_str()),
     ]
 }
 
+/// How it stands. `recovered`: a check saw the end; `resolved`: an operator ended it.
 fn state(incident: &IncidentSummary) -> &'static str {
-    match (incident.ended_at, incident.unwatched) {
-        (None, _) => "open",
-        (Some(_), true) => "unwatched",
-        (Some(_), false) => "resolved",
+    match (incident.ended_at, incident.unwatched, &incident.resolved_by) {
+        (None, ..) => "open",
+        (Some(_), true, _) => "unwatched",
+        (Some(_), false, Some(_)) => "resolved",
+        (Some(_), false, None) => "recovered",
     }
 }
 
 fn state_style(incident: &IncidentSummary) -> Style {
     match state(incident) {
         "open" => BAD,
-        "resolved" => GOOD,
+        "recovered" => GOOD,
         // Whether it is up nobody knows.
         _ => FAINT,
     }
@@ -137,4 +139,4 @@ fn lasted(incident: &IncidentSummary) -> String {
 }
 
 /// What is said of an id that there is not.
-const UNKNOWN_HINT: &str = "`uptime incident list` shows which there are";
+const UNKNOWN_HINT: &str = "`uptime incident list` lists them";

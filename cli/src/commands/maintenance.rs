@@ -1,7 +1,7 @@
 //! `uptime maintenance`: when nobody is told, and of what.
 
 use crate::args::{Global, MaintenanceAdd, MaintenanceCommand};
-use crate::commands::open;
+use crate::commands::{open, unknown};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
@@ -175,7 +175,7 @@ async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, Co
 fn unknown_of(what: &str, name: &str, near: Option<String>) -> CommandError {
     let lists = if what == "maintenance" { "maintenance" } else { "monitor" };
     let hint = near.unwrap_or_else(|| format!("`uptime {lists} list` shows those that there are"));
-    CommandError::new(Exit::No, format!("there is no {what} `{name}`")).hint(hint)
+    unknown(what, name, hint)
 }
 
 fn of_the_file(name: &str, hint: &str) -> CommandError {

@@ -1,12 +1,13 @@
 //! `uptime monitor`: what is watched, and how it is.
 
 use crate::args::{Global, MonitorCommand};
-use crate::commands::open;
+use crate::commands::{check, open};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
 use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use uptime_store::maintenance::MaintenanceRow;
 use uptime_store::reading::{LocationSummary, MonitorSummary};
 
@@ -17,13 +18,35 @@ pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -
         (database.store.monitor_summaries().await, database.store.maintenance_windows().await);
     database.close().await;
     let (now, windows) = (Timestamp::now(), windows?);
-    let entries: Vec<Entry> =
-        monitors?.iter().map(|monitor| entry(monitor, covering(monitor, &windows, now), printer)).collect();
+    let monitors = monitors?;
+    let left_over = left_over(global, &monitors);
+    let entries: Vec<Entry> = monitors
+        .iter()
+        .map(|monitor| {
+            let mut entry = entry(monitor, covering(monitor, &windows, now), printer);
+            entry.json["in_file"] =
+                left_over.as_ref().map(|names| !names.contains(&monitor.name.as_str())).into();
+            entry
+        })
+        .collect();
     if entries.is_empty() && !printer.is_json() {
         printer.note("no monitors: `uptime apply` brings in those of the file");
     }
     printer.list("monitors", &["state", "name", "target", "since", "last check", "ms", "why"], entries);
+    if let Some(names) = left_over.filter(|names| !names.is_empty()) {
+        let names = names.join(", ");
+        printer.warning(format!("no longer in the file, but still watched: {names}"));
+        printer.hint("`uptime apply --prune` removes what is no longer in the file");
+    }
     Ok(Exit::Ok)
+}
+
+/// Monitors that a file brought in and that it no longer has; `None` where there is no file that can be read.
+fn left_over<'m>(global: &Global, monitors: &'m [MonitorSummary]) -> Option<Vec<&'m str>> {
+    let of_file: BTreeSet<String> =
+        check::monitors_of_file(global).ok()??.into_iter().map(|monitor| monitor.name).collect();
+    let of_a_file = monitors.iter().filter(|monitor| monitor.of_file && monitor.enabled);
+    Some(of_a_file.map(|monitor| monitor.name.as_str()).filter(|name| !of_file.contains(*name)).collect())
 }
 
 /// The window that a monitor is in, the one that lasts longest, and when that is over.
@@ -64,7 +87,7 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
         cells: vec![
             Cell::styled(state, state_style(state)),
             monitor.name.as_str().into(),
-            monitor.target.as_str().into(),
+            Cell::from(monitor.target.as_str()).spare(),
             printer.time(monitor.since).into(),
             printer.time(monitor.last_check_at).into(),
             Cell::number(monitor.last_latency.map(ms).unwrap_or_default(), Style::new()).spare(),

@@ -85,7 +85,7 @@ impl Asked {
         let mut names = Vec::new();
         for word in words {
             let name = notification_name(word).map_err(|hint| {
-                let word = uptime_core::check::printable(word, 100);
+                let word = uptime_core::text::printable(word, 100);
                 CommandError::new(Exit::Usage, format!("`{word}` is no notification")).hint(hint)
             })?;
             // Named twice is meant once.
@@ -120,13 +120,13 @@ async fn list(
         .iter()
         .map(|notification| Entry { json: json(notification), cells: cells(notification, printer) })
         .collect();
-    let headers = ["id", "state", "channel", "event", "monitor", "incident", "tries", "made", "error"];
+    let headers = ["id", "state", "channel", "event", "monitor", "incident", "tries", "created", "error"];
     printer.list("notifications", &headers, entries);
     match notifications.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no notifications"),
         [] => {}
         [first, ..] => {
-            printer.hint(&format!("`uptime notification show {}` tells the whole story", first.id));
+            printer.hint(&format!("`uptime notification show {}` prints all details", first.id));
         }
     }
     Ok(Exit::Ok)
@@ -213,7 +213,7 @@ fn none_has(missing: &[Name]) -> CommandError {
         })
         .collect();
     CommandError::new(Exit::No, format!("no notification has the id {}", names.join(", ")))
-        .hint("`uptime notification list` shows which there are")
+        .hint("`uptime notification list` lists them")
 }
 
 /// `1 notification`, `1,204 notifications`.

@@ -12,12 +12,13 @@ mod test;
 mod trust;
 
 use crate::args::{Global, GrantArgs, PluginCommand};
+use crate::commands::unknown;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use strsim::jaro_winkler;
-use uptime_core::check::printable;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::LimitChanges;
+use uptime_core::text::printable;
 use uptime_notifier::is_built_in;
 use uptime_notifier::registry::{Installed, Registry};
 
@@ -81,5 +82,5 @@ fn added(registry: &Registry, name: &str) -> Result<Installed, CommandError> {
                 .into()
         }
     };
-    Err(CommandError::new(Exit::Usage, format!("no added plugin has the name `{shown}`")).hint(hint))
+    Err(unknown("added plugin", name, hint))
 }

@@ -85,7 +85,7 @@ fn missing<'a>(which: &'a Selection, found: &[JobId]) -> Vec<&'a JobId> {
 fn none_has(missing: &[&JobId]) -> CommandError {
     let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
     CommandError::new(Exit::No, format!("no failed job has the id {}", ids.join(", ")))
-        .hint("`uptime queue failed` shows which there are; somebody else may have retried it")
+        .hint("`uptime queue failed` lists them; somebody else may have retried it")
 }
 
 /// `1 job`, `1,204 jobs`.

@@ -61,6 +61,13 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let watchdog = Watchdog::new(&names, &stop);
     let database =
         Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
+    let place = location.as_ref().map(Location::as_str);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        queues = names.join(","),
+        location = place,
+        "worker started"
+    );
     if let Some(location) = &location {
         warn_of_unknown(location, &database.store).await?;
     }

@@ -1,17 +1,18 @@
 //! Tables for a terminal: columns are aligned, and no row is wider than a line.
 //!
-//! Where the columns are too wide together, the long last one gives way first, then names are shortened, the longest first.
-//! Where that is not enough, columns that are spare are left out. States, numbers and times are never cut, unless a line is
-//! too narrow even for them. In a pipe nothing of this happens: there the cells are written as they are.
+//! Where the columns are too wide together, the long last one gives way first, then the spare columns are left out, the
+//! widest first, and only then are names shortened, the longest first. States, numbers and times are never cut, unless a
+//! line is too narrow even for them. In a pipe nothing of this happens: there the cells are written as they are.
 
 use super::{FAINT, wrapped};
 use anstyle::Style;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
+use uptime_core::text::{is_safe, printable};
 
 /// Of a cell that is cut to its line so much is shown before anything else gives way.
-const CUT_LEAST: usize = 20;
+const CUT_LEAST: usize = 12;
 
 /// A name that is shortened keeps so much. A time (`23 min ago`) is no longer.
 const NAME_LEAST: usize = 10;
@@ -44,9 +45,12 @@ enum Gives {
 }
 
 impl Cell {
-    /// What is never cut.
+    /// What is never cut. A cell is one line, whoever wrote its text.
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        let text = text.into();
+        let mut text = text.into();
+        if !text.chars().all(is_safe) {
+            text = printable(&text, usize::MAX - 1);
+        }
         Self { text, in_short: None, style, right: false, gives: Gives::Nothing, spare: false, wraps: false }
     }
 
@@ -161,9 +165,14 @@ fn column(place: usize, header: &str, rows: &[Vec<Cell>]) -> Column {
 /// Makes the columns as narrow as the line wants it, as far as they give way.
 fn fit(columns: &mut Vec<Column>, line: usize) {
     let gaps = |columns: &[Column]| columns.len().saturating_sub(1) * GAP;
-    while columns.iter().map(|column| column.least).sum::<usize>() + gaps(columns) > line {
-        let Some(spare) = columns.iter().rposition(|column| column.spare) else { break };
-        columns.remove(spare);
+    let with_whole_names = |column: &Column| match column.gives {
+        Gives::AllButALittle => column.least,
+        Gives::Nothing | Gives::SomeOfIt => column.width,
+    };
+    while columns.iter().map(with_whole_names).sum::<usize>() + gaps(columns) > line {
+        let spare = columns.iter().enumerate().filter(|(_, column)| column.spare);
+        let Some((widest, _)) = spare.max_by_key(|(_, column)| column.width) else { break };
+        columns.remove(widest);
     }
     loop {
         let over =
@@ -240,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_last_one_gives_way_first_then_names_then_what_is_spare_and_never_a_state() {
+    fn the_long_last_one_gives_way_first_then_what_is_spare_then_names_and_never_a_state() {
         let rows = [incident("the server has said nothing at all for a very long while")];
         let lines = |width| plain(&aligned(&HEADERS, &rows, width));
         assert_eq!(
@@ -250,10 +259,13 @@ mod tests {
                 " 7  resolved  shop-in-a-far-away-country      3  the server has said nothing at…",
             ]
         );
-        assert_eq!(lines(60)[1], " 7  resolved  shop-in-a-far-aw…      3  the server has said…");
+        assert_eq!(lines(60)[1], " 7  resolved  shop-in-a-far-away-country  the server has sa…");
         assert_eq!(
             lines(50),
-            ["ID  STATE     MONITOR         CAUSE", " 7  resolved  shop-in-a-far…  the server has said…"]
+            [
+                "ID  STATE     MONITOR                 CAUSE",
+                " 7  resolved  shop-in-a-far-away-co…  the server …"
+            ]
         );
         for width in 1..120 {
             for line in lines(width) {

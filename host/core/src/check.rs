@@ -8,6 +8,7 @@ mod evidence;
 pub use evidence::{Certificate, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
 
 use crate::duration::as_ms;
+use crate::text::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -210,21 +211,6 @@ impl Failure {
         self.excerpt = (!excerpt.is_empty()).then_some(excerpt);
         self
     }
-}
-
-/// `text` on one line without characters that steer (a terminal, or the direction of the words that follow), cut to
-/// `max` characters (with `…` as the last when cut).
-pub fn printable(text: &str, max: usize) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut line: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).take(max + 1).collect();
-    if line.chars().count() > max {
-        line = line.chars().take(max.saturating_sub(1)).collect();
-        line.push('…');
-    }
-    line
 }
 
 /// All that one execution of a check found.

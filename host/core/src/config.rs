@@ -33,11 +33,11 @@ pub use secrets::{SecretsSection, references};
 pub use takes::near;
 
 use crate::channel::Channel;
-use crate::check::printable;
 use crate::maintenance::Maintenance;
 use crate::monitor::Monitor;
 use crate::notifier::Description;
 use crate::secret::SecretRef;
+use crate::text::printable;
 use diagnostic::{Lines, Notes};
 use references::Reference;
 use std::collections::BTreeSet;

@@ -8,6 +8,7 @@ pub mod address;
 pub mod announcement;
 pub mod backoff;
 pub mod calendar;
+pub mod changes;
 pub mod channel;
 pub mod check;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod schedule;
 pub mod secret;
 pub mod size;
 pub mod target;
+pub mod text;
 pub mod witness;
 
 /// What a caller may do about an error. Retry decisions look at this and at nothing else.

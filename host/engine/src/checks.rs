@@ -3,14 +3,14 @@
 mod events;
 mod judging;
 
-use crate::Observer;
 use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
 use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
+use crate::{Activity, Observer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome, Phases};
 use uptime_core::id::{JobId, MonitorId};
@@ -168,7 +168,6 @@ impl Checks {
         let mut batch = judging::Batch::new(transaction);
         for check in checks {
             if batch.is_ours(&check) {
-                log_check(&check);
                 batch.judge(check).await?;
             } else {
                 warn!(
@@ -181,6 +180,7 @@ impl Checks {
         let followed = batch.commit().await?;
         // Only what was committed has happened.
         for activity in followed.activities {
+            log_incident(&activity);
             (self.observer)(activity);
         }
         // A hint: without it they are looked at when their slots come.
@@ -196,29 +196,54 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
     finished.started_at.duration_since(finished.job.available_at).try_into().unwrap_or_default()
 }
 
-/// The one line that a check leaves.
-fn log_check(check: &FinishedCheck) {
+/// The one line that a check leaves: of one that changes something for whoever reads along, of the others for who looks
+/// for a fault.
+fn log_check(check: &FinishedCheck, is_news: bool) {
     let trouble = check.report.trouble();
     let Phases { dns, connect, tls, first_byte, .. } = check.report.phases();
-    let ms = |took: Option<Duration>| took.map(|took| took.as_secs_f64() * 1e3);
-    info!(
-        monitor = check.monitor.name,
-        outcome = check.report.word(),
-        class = trouble.map(|trouble| trouble.class.as_str()),
-        total_ms = check.report.total.as_secs_f64() * 1e3,
-        dns_ms = ms(dns),
-        connect_ms = ms(connect),
-        tls_ms = ms(tls),
-        first_byte_ms = ms(first_byte),
-        late_ms = check.late.as_secs_f64() * 1e3,
-        message = trouble.map(|trouble| trouble.message.as_str()),
-        "check"
-    );
+    let ms = |took: Duration| (took.as_secs_f64() * 1e6).round() / 1e3;
+    macro_rules! line {
+        ($level:ident) => {
+            $level!(
+                monitor = check.monitor.name,
+                outcome = check.report.word(),
+                class = trouble.map(|trouble| trouble.class.as_str()),
+                total_ms = ms(check.report.total),
+                dns_ms = dns.map(ms),
+                connect_ms = connect.map(ms),
+                tls_ms = tls.map(ms),
+                first_byte_ms = first_byte.map(ms),
+                late_ms = ms(check.late),
+                message = trouble.map(|trouble| trouble.message.as_str()),
+                "check"
+            )
+        };
+    }
+    if is_news {
+        line!(info);
+    } else {
+        line!(debug);
+    }
     if check.report.outcome() == Outcome::Inconclusive {
         warn!(
             monitor = check.monitor.name,
             message = trouble.map(|trouble| trouble.message.as_str()),
             "check inconclusive: the fault is ours"
         );
+    }
+}
+
+/// Incidents are what people look for in a log.
+fn log_incident(activity: &Activity) {
+    match activity {
+        Activity::Opened { monitor, incident, severity, cause, .. } => {
+            let cause = cause.as_ref().map(|cause| cause.message.as_str());
+            info!(monitor, incident = incident.0, severity = severity.as_str(), cause, "incident opened");
+        }
+        Activity::Resolved { monitor, incident, started_at, ended_at } => {
+            let lasted_s = ended_at.duration_since(*started_at).as_secs().max(0);
+            info!(monitor, incident = incident.0, lasted_s, "incident ended");
+        }
+        _ => {}
     }
 }

@@ -19,7 +19,7 @@ use sha2::Sha256;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use uptime_core::check::printable;
+use uptime_core::text::printable;
 
 /// A guest that is stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

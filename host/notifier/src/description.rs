@@ -6,9 +6,9 @@
 //! a line of a terminal.
 
 use uptime_core::address::classify;
-use uptime_core::check::printable;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, Field, FieldKind};
+use uptime_core::text::printable;
 use url::Url;
 
 /// The keys of `[channels.NAME]` that are not the notifier's: those that there are, and those that have been promised.

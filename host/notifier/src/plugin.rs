@@ -160,5 +160,5 @@ pub(crate) fn link(
 
 /// An error of wasmtime with its causes.
 pub(crate) fn one_line(error: &wasmtime::Error) -> String {
-    uptime_core::check::printable(&format!("{error:#}"), 500)
+    uptime_core::text::printable(&format!("{error:#}"), 500)
 }

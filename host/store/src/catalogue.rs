@@ -10,6 +10,7 @@ use crate::{Store, StoreError, maintenance};
 use serde_json::Value;
 use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use uptime_core::changes::{KeyChange, changes};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
 use uptime_core::id::IncidentId;
@@ -70,8 +71,8 @@ pub struct Change {
     pub table: &'static str,
     /// Its name.
     pub name: String,
-    /// For a change: the columns that differ, as the file calls them.
-    pub keys: Vec<&'static str>,
+    /// For a change: the keys that differ.
+    pub keys: Vec<KeyChange>,
 }
 
 /// The sign in front of a change.
@@ -143,21 +144,28 @@ struct Existing {
     columns: BTreeMap<&'static str, Value>,
 }
 
-/// Which columns of `existing` are not what is wanted.
+/// What of `existing` is not what is wanted: its columns, and the keys in them.
 fn differing(
     existing: &Existing,
     wanted: &BTreeMap<&'static str, Value>,
     source: Source,
-) -> Vec<&'static str> {
-    let mut keys: Vec<&'static str> = wanted
-        .iter()
-        .filter(|(key, value)| existing.columns.get(*key) != Some(value))
-        .map(|(key, _)| *key)
-        .collect();
-    if existing.source != source.as_str() {
-        keys.push("source");
-    }
-    keys
+) -> (Vec<&'static str>, Vec<KeyChange>) {
+    let old = |column| existing.columns.get(column).unwrap_or(&Value::Null);
+    let mut columns: Vec<&'static str> =
+        wanted.iter().filter(|(column, value)| old(*column) != *value).map(|(column, _)| *column).collect();
+    let mut keys: Vec<KeyChange> =
+        columns.iter().flat_map(|column| changes(column, old(column), &wanted[column])).collect();
+    let moved = moved(&existing.source, source);
+    columns.extend((!moved.is_empty()).then_some("source"));
+    keys.extend(moved);
+    (columns, keys)
+}
+
+/// What becomes of a row's source, if that changes.
+pub(crate) fn moved(old: &str, source: Source) -> Vec<KeyChange> {
+    let new = source.as_str();
+    let change = || KeyChange { key: "source".into(), old: Some(old.to_owned()), new: Some(new.to_owned()) };
+    (old != new).then(change).into_iter().collect()
 }
 
 async fn apply_channels(
@@ -172,8 +180,8 @@ async fn apply_channels(
         let (kind, keys) = match existing.remove(&channel.name) {
             None => (ChangeKind::Add, Vec::new()),
             Some(row) => match differing(&row, &columns, wanted.source) {
-                keys if keys.is_empty() => continue,
-                keys => (ChangeKind::Change, keys),
+                (changed, _) if changed.is_empty() => continue,
+                (_, keys) => (ChangeKind::Change, keys),
             },
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
@@ -230,11 +238,11 @@ async fn apply_monitors(
     for monitor in wanted.monitors {
         let columns = monitor_columns(monitor)?;
         let before = existing.remove(&monitor.name);
-        let (kind, keys) = match &before {
-            None => (ChangeKind::Add, Vec::new()),
+        let (kind, changed, keys) = match &before {
+            None => (ChangeKind::Add, Vec::new(), Vec::new()),
             Some(row) => match differing(row, &columns, wanted.source) {
-                keys if keys.is_empty() => continue,
-                keys => (ChangeKind::Change, keys),
+                (changed, _) if changed.is_empty() => continue,
+                (changed, keys) => (ChangeKind::Change, changed, keys),
             },
         };
         let id: i64 = sqlx::query_scalar(
@@ -269,7 +277,8 @@ async fn apply_monitors(
             .await?;
         let interval = monitor.policy.interval;
         // A new monitor, and one that checks something else now, is looked at soon, not a whole interval later.
-        let soon = keys.is_empty() || ["check", "enabled", "locations"].iter().any(|key| keys.contains(key));
+        let soon =
+            changed.is_empty() || ["check", "enabled", "locations"].iter().any(|key| changed.contains(key));
         let wait = first_check_after(added, interval);
         added += usize::from(soon);
         sqlx::query(
@@ -289,7 +298,7 @@ async fn apply_monitors(
         .execute(&mut *connection)
         .await?;
         // With a shorter interval what was heard a moment ago would be long ago.
-        let anew = soon || keys.contains(&"policy");
+        let anew = soon || changed.contains(&"policy");
         let moved = set_locations(connection, id, &monitor.locations, anew).await?;
         if moved || !monitor.enabled {
             left.push(id);

@@ -4,7 +4,7 @@
 //! single one here. A window that can't be read, such as one of a zone that this machine does not have, holds nothing
 //! back: it is logged and left out, so that nobody's checks wait for it.
 
-use crate::catalogue::{Applied, Change, ChangeKind, Source};
+use crate::catalogue::{Applied, Change, ChangeKind, Source, moved};
 use crate::row::Columns;
 use crate::session::Session;
 use crate::{Store, StoreError};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::Row;
 use std::collections::HashMap;
 use tracing::warn;
+use uptime_core::changes::changes;
 use uptime_core::maintenance::Maintenance;
 
 /// A window as it is kept.
@@ -120,10 +121,10 @@ pub(crate) async fn apply(
         let spec = spec(name, window)?;
         let (kind, keys) = match existing.remove(name) {
             None => (ChangeKind::Add, Vec::new()),
-            Some((before, of)) => match differing(&before, &spec, of != source.as_str()) {
-                keys if keys.is_empty() => continue,
-                keys => (ChangeKind::Change, keys),
-            },
+            Some((before, of)) if before == spec && of == source.as_str() => continue,
+            Some((before, of)) => {
+                (ChangeKind::Change, [changes("maintenance", &before, &spec), moved(&of, source)].concat())
+            }
         };
         sqlx::query(
             "INSERT INTO maintenance_windows (name, spec, source) VALUES ($1, $2, $3)
@@ -158,10 +159,4 @@ fn spec(name: &str, window: &Maintenance) -> Result<Value, StoreError> {
         row: format!("`{name}`"),
         reason: error.to_string(),
     })
-}
-
-/// Which parts of a window are not what is wanted.
-fn differing(before: &Value, wanted: &Value, is_anothers: bool) -> Vec<&'static str> {
-    let parts = ["monitors", "groups", "tags", "when"].into_iter();
-    parts.filter(|key| before.get(key) != wanted.get(key)).chain(is_anothers.then_some("source")).collect()
 }

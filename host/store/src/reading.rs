@@ -37,6 +37,8 @@ pub struct MonitorSummary {
     pub interval: Duration,
     /// Whether it is checked.
     pub enabled: bool,
+    /// Whether the file brought it in, not a command line.
+    pub of_file: bool,
     /// Its group.
     pub group: Option<String>,
     /// Its tags.
@@ -115,7 +117,7 @@ impl Store {
     pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>, StoreError> {
         let mut locations = self.location_summaries().await?;
         let rows = sqlx::query(
-            "SELECT m.id, now() AS now, m.policy, m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.group_name, m.tags, s.since,
+            "SELECT m.id, now() AS now, m.policy, m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.source = 'file' AS of_file, m.group_name, m.tags, s.since,
                     CASE WHEN s.status = 'up' AND s.last_degraded THEN 'degraded' ELSE s.status END AS status, s.last_check_at,
                     s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
              FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
@@ -145,6 +147,7 @@ impl Store {
                     last_message: row.try_get("last_message")?,
                     interval: Duration::from_millis(interval.unsigned_abs()),
                     enabled: row.try_get("enabled")?,
+                    of_file: row.try_get("of_file")?,
                 })
             })
             .collect()

@@ -4,12 +4,13 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
+use crate::output::{Cell, Entry, FAINT, Printer, line_width, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
-use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence, printable};
+use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence};
+use uptime_core::text::printable;
 
 /// Writes what was found, in the form that was asked for.
 pub(super) fn list(printer: &Printer, all: &[Checked]) {
@@ -18,7 +19,7 @@ pub(super) fn list(printer: &Printer, all: &[Checked]) {
         printer.list("checks", &[], entries.collect());
         return;
     }
-    let width = usize::from(console::Term::stdout().size().1);
+    let width = line_width();
     for (nth, checked) in all.iter().enumerate() {
         if nth > 0 {
             printer.line("");

@@ -8,8 +8,9 @@ use super::{Checked, display};
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use std::time::Duration;
-use uptime_core::check::{Outcome, printable};
+use uptime_core::check::Outcome;
 use uptime_core::monitor::{CertificateDays, CheckSpec};
+use uptime_core::text::printable;
 
 /// What a plugin says; the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -56,14 +56,14 @@ fn named(
     monitors: &mut Option<Vec<Monitor>>,
 ) -> Result<Option<Monitor>, CommandError> {
     if monitors.is_none() {
-        *monitors = Some(read(global)?);
+        *monitors = Some(monitors_of_file(global)?.unwrap_or_default());
     }
     Ok(monitors.iter().flatten().find(|monitor| monitor.name == name).cloned())
 }
 
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
-fn read(global: &Global) -> Result<Vec<Monitor>, CommandError> {
-    let Some(path) = file::find(global) else { return Ok(Vec::new()) };
+pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, CommandError> {
+    let Some(path) = file::find(global) else { return Ok(None) };
     let text = file::text(&path)?;
     let silent: Vec<String> =
         config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
@@ -72,7 +72,7 @@ fn read(global: &Global) -> Result<Vec<Monitor>, CommandError> {
         CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
             .hint(format!("{} says which", look_over(global)))
     })?;
-    Ok(config.monitors)
+    Ok(Some(config.monitors))
 }
 
 /// The command that says what is wrong with the file, to be pasted.

@@ -6,11 +6,11 @@
 use crate::args::{CheckArgs, HttpArgs, TlsArgs};
 use crate::exit::{CommandError, Exit};
 use uptime_check::{files, secrets};
-use uptime_core::check::printable;
 use uptime_core::monitor::request::{self, HEADER_MOST, HeaderName};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
 use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
+use uptime_core::text::printable;
 
 /// The headers that are asked for, by name.
 pub(super) fn headers(flags: &HttpArgs) -> Result<Vec<(String, SecretRef)>, CommandError> {

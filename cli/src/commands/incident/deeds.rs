@@ -109,7 +109,7 @@ fn hint(id: IncidentId, refusal: &Refusal) -> String {
             format!("`uptime incident unack {id}` first, if somebody else does now")
         }
         Refusal::Ended { .. } | Refusal::NotAcknowledged | Refusal::Muted { .. } | Refusal::NotMuted => {
-            format!("`uptime incident show {id}` tells the whole story")
+            format!("`uptime incident show {id}` prints all details")
         }
     }
 }

@@ -217,7 +217,7 @@ async fn named(
     let count = u64::try_from(left.len()).unwrap_or(u64::MAX);
     let error = format!("{} left as {}", notifications(count), if count == 1 { "it is" } else { "they are" });
     Err(CommandError::new(Exit::No, error)
-        .hint(format!("`uptime notification show {id}` tells the whole story")))
+        .hint(format!("`uptime notification show {id}` prints all details")))
 }
 
 /// All that the deed is for.

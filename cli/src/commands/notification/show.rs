@@ -5,6 +5,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use uptime_core::event::EventType;
 use uptime_store::Store;
 use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
@@ -59,7 +60,9 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
     ];
     what.extend(notification.monitor.clone().map(|monitor| ("monitor", monitor)));
     what.extend(notification.incident.map(|incident| ("incident", incident.to_string())));
-    what.extend(notification.message.clone().map(|message| ("message", message)));
+    // An end bears the words of the opening: they say what is over, not what is.
+    let words = if is_end(&notification.event) { "cause" } else { "message" };
+    what.extend(notification.message.clone().map(|message| (words, message)));
     if let Some(digest) = notification.digest {
         what.push(("digest", digest.to_string()));
     }
@@ -70,7 +73,7 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
     let reason = notification.last_error.clone().filter(|_| is_given_up(&notification.state));
     what.extend(reason.map(|reason| ("reason", reason)));
     what.push(("attempts", notification.attempts.to_string()));
-    what.push(("made", when(notification.created_at)));
+    what.push(("created", when(notification.created_at)));
     what.extend(notification.delivered_at.map(|at| ("delivered", when(at))));
     what.extend(notification.remote_id.clone().map(|id| ("remote id", id)));
     what
@@ -115,6 +118,11 @@ fn facts(notification: &Notification, tries: &[Try]) -> Vec<String> {
     }));
     lines.extend(retry_command(notification).map(|command| format!("retry\t{command}")));
     lines
+}
+
+/// Whether this event ends an incident.
+fn is_end(event: &str) -> bool {
+    event == EventType::Up.as_str()
 }
 
 /// Whether nobody will be told, and nothing went wrong.

@@ -9,9 +9,9 @@ use crate::output::Printer;
 use crate::{file, plugins};
 use jiff::Timestamp;
 use serde_json::json;
-use uptime_core::check::printable;
 use uptime_core::config::FirstLook;
 use uptime_core::notifier::name_problem;
+use uptime_core::text::printable;
 use uptime_notifier::registry::{Grant, Installed, read_component};
 use uptime_notifier::{NotifierHost, Origin, PluginSource, is_built_in};
 

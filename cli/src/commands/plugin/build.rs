@@ -10,7 +10,7 @@ mod rust;
 use super::candidate::{Candidate, description_problems, unreadable};
 use crate::args::{BuildArgs, Global};
 use crate::exit::{CommandError, Exit};
-use crate::output::{GOOD, Printer};
+use crate::output::{GOOD, Printer, say};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -118,7 +118,7 @@ fn componentizer(
     super::new::write_interface(&wit)?;
     // What the tool has to say goes to people: stdout is for this command's own answer.
     let said = tool(&mut command(&wit, &to), missing)?;
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), &said);
+    say(&String::from_utf8_lossy(&said))?;
     std::fs::read(&to).map_err(|error| unreadable(&to, &error))
 }
 

@@ -7,11 +7,11 @@ use crate::output::{BAD, FAINT, GOOD, ODD, Printer, rfc3339};
 use anstyle::Style;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
-use uptime_core::check::printable;
 use uptime_core::config::FirstLook;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Field, Limit, Measure};
 use uptime_core::size;
+use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
 use uptime_notifier::{Examination, NotifierError, NotifierHost, Origin, PluginSource};
 

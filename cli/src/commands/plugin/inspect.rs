@@ -33,7 +33,7 @@ async fn of_file(global: &Global, path: &Path) -> Result<Card, CommandError> {
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
     let mut card = Card::of(source.clone(), None, &notifiers, &FirstLook::default()).await;
     if let Ok(examined) = &card.examined {
-        source.name = uptime_core::check::printable(&examined.own_name, 60);
+        source.name = uptime_core::text::printable(&examined.own_name, 60);
         card.source = source;
     }
     Ok(card)

@@ -6,7 +6,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, Printer};
 use crate::{file, plugins};
 use anstyle::Style;
-use uptime_core::check::printable;
+use uptime_core::text::printable;
 
 /// As much of a SHA-256 as a person compares.
 const SHORT: usize = 12;

@@ -7,7 +7,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use crate::plugins;
 use serde_json::json;
-use uptime_core::check::printable;
+use uptime_core::text::printable;
 
 pub fn run(global: &Global, args: &RemoveArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let registry = plugins::registry(global)?;

@@ -11,7 +11,7 @@ use super::build::allow;
 use super::candidate::{Candidate, description_problems, unreadable};
 use crate::args::{Global, TestArgs};
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, FAINT, GOOD, ODD, Printer};
+use crate::output::{BAD, FAINT, GOOD, ODD, Printer, plain};
 use golden::Comparison;
 use plan::Plan;
 use serde_json::{Value, json};
@@ -87,8 +87,8 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
         let well = answers.iter().filter(|finding| finding.is_well()).count();
         printer.line(format!("{well} of {} are understood", answers.len()));
         match wrong {
-            0 => printer.line(format!("\n{GOOD}all is well{GOOD:#}")),
-            wrong => printer.line(format!("\n{BAD}{wrong} to look at{BAD:#}")),
+            0 => printer.line(format!("\n{GOOD}all tests pass{GOOD:#}")),
+            wrong => printer.line(format!("\n{BAD}{wrong} failed{BAD:#}")),
         }
         if requests.iter().any(|finding| matches!(finding.state, "new" | "differs")) {
             printer.hint("where the requests are as they should be: `--update` writes them");
@@ -262,6 +262,6 @@ fn line(finding: &Finding, printer: &Printer) {
             Some('-') => BAD,
             _ => FAINT,
         };
-        printer.line(format!("         {style}{line}{style:#}"));
+        printer.line(format!("         {style}{}{style:#}", plain(line)));
     }
 }

@@ -23,7 +23,7 @@ pub async fn list(
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no failed jobs"),
         [] => {}
         [job, ..] => {
-            printer.hint(&format!("`uptime queue failed {}` tells the whole story", job.id));
+            printer.hint(&format!("`uptime queue failed {}` prints all details", job.id));
             printer.hint(&format!(
                 "`{}` tries it again, `uptime queue retry all` tries all",
                 retry_command(job)

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use uptime_core::channel::Setting;
-use uptime_core::monitor::CheckSpec;
 use uptime_core::secret::SecretRef;
 use url::Url;
 
@@ -216,9 +215,10 @@ fn variables(file: &ConfigFile) -> BTreeSet<String> {
         Setting::Map(map) => map.values().collect(),
         Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
     });
-    let of_monitors = file.config.monitors.iter().flat_map(|monitor| match &monitor.check {
-        CheckSpec::Http(http) => http.headers.values().collect(),
-        CheckSpec::Tcp(_) | CheckSpec::Ping(_) => Vec::new(),
+    let of_monitors = file.config.monitors.iter().flat_map(|monitor| {
+        let client = monitor.check.tls().and_then(|tls| tls.client.as_ref());
+        let of_check = monitor.check.references().into_iter().map(|(_, reference)| reference);
+        of_check.chain(client.map(|client| &client.key))
     });
     let of_database = file.config.database.url.iter();
     let named = of_database.chain(of_channels).chain(of_monitors).filter_map(|reference| match reference {

@@ -1,71 +1,88 @@
 //! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
 
-use crate::output::{BAD, FAINT, GOOD, ODD, Printer, ms, rfc3339, span, state_style};
+use crate::output::{
+    BAD, FAINT, GOOD, ODD, Printer, ms, plain, rfc3339, span, state_style, stderr_is_terminal, styled,
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use uptime_core::check::{CheckReport, Outcome, printable};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use uptime_core::check::{CheckReport, Outcome};
+use uptime_core::text::printable;
 use uptime_engine::Activity;
 use uptime_store::notifications::DeliveryEnd;
 use uptime_store::reading::MonitorSummary;
 
-/// The most monitors that the live table has a line for.
-const LINES_MAX: usize = 30;
-
-/// The most columns that a monitor's name takes in it.
+/// The most columns that a monitor's name takes in the live table.
 const NAME_MAX: usize = 48;
+
+/// Above the table some lines of a low terminal stay for the events.
+const EVENT_LINES: usize = 3;
 
 /// Shows what happens.
 pub struct Display {
     printer: Printer,
-    table: Option<MultiProgress>,
-    rows: Mutex<BTreeMap<String, Row>>,
-    summary: ProgressBar,
+    rows: Mutex<Rows>,
+    table: Option<Mutex<Table>>,
     /// Whether checks begin late.
     behind: AtomicBool,
 }
 
+/// All monitors, and the order in which they are shown.
+#[derive(Default)]
+struct Rows {
+    by_name: BTreeMap<String, Row>,
+    worst_first: BTreeSet<(u8, String)>,
+}
+
 /// What is shown of a monitor.
+#[derive(Clone)]
 struct Row {
     state: String,
     word: Option<&'static str>,
     latency: Option<String>,
     why: Option<String>,
-    line: Option<ProgressBar>,
+}
+
+/// The live table: as many lines as the terminal has room for, the summary below them.
+struct Table {
+    all: MultiProgress,
+    lines: Vec<ProgressBar>,
+    summary: ProgressBar,
+    name_width: usize,
 }
 
 impl Display {
     pub fn new(monitors: Vec<MonitorSummary>, printer: &Printer) -> Self {
-        let live = printer.is_terminal() && std::io::stderr().is_terminal() && !printer.is_json();
-        let table = live.then(MultiProgress::new);
+        let live = printer.is_terminal() && stderr_is_terminal() && !printer.is_json();
         let monitors: Vec<MonitorSummary> = monitors.into_iter().filter(|monitor| monitor.enabled).collect();
         let plural = if monitors.len() == 1 { "" } else { "s" };
         printer.note(format!("watching {} target{plural}; Ctrl-C stops", monitors.len()));
-        let width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0).min(NAME_MAX);
-        let mut rows = BTreeMap::new();
-        for (number, monitor) in monitors.into_iter().enumerate() {
-            let line = table.as_ref().filter(|_| number < LINES_MAX).map(|table| table.add(line()));
-            let padded = format!("{:width$}", printable(&monitor.name, width));
-            if let Some(line) = &line {
-                line.set_prefix(padded);
-                line.set_message(format!("{FAINT}first check to come{FAINT:#}"));
-            }
-            rows.insert(
-                monitor.name,
-                Row { state: monitor.state, word: None, latency: None, why: None, line },
-            );
+        let name_width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0).min(NAME_MAX);
+        let mut rows = Rows::default();
+        for monitor in monitors {
+            rows.change(&monitor.name, |row| row.state.clone_from(&monitor.state));
         }
-        let summary = table.as_ref().map_or_else(ProgressBar::hidden, |table| table.add(line()));
-        Self {
+        let display = Self {
             printer: printer.clone(),
-            table,
+            table: live.then(|| Mutex::new(Table::new(name_width))),
             rows: Mutex::new(rows),
-            summary,
             behind: AtomicBool::new(false),
+        };
+        display.draw(&display.rows());
+        display
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self, rows: &Rows) {
+        if let Some(table) = &self.table {
+            let late = self.behind.load(Ordering::Relaxed);
+            table.lock().unwrap_or_else(PoisonError::into_inner).draw(rows, late);
         }
     }
 
@@ -127,18 +144,16 @@ impl Display {
 
     /// Says that the end was asked for, and what it waits for.
     pub fn stopping(&self) {
-        let text = format!("{FAINT}stopping: what runs may end; Ctrl-C again ends at once{FAINT:#}");
+        let text =
+            format!("{FAINT}stopping: waiting for running jobs (press Ctrl-C again to quit now){FAINT:#}");
         self.event(&text, &json!({ "event": "stopping" }));
     }
 
     /// Ends the live table; what was known last stays on the screen.
     pub fn close(&self) {
-        let Some(table) = &self.table else { return };
-        // A terminal that can't be cleared keeps the table, too.
-        let _ = table.clear();
-        for row in self.rows.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            if let Some(line) = &row.line {
-                self.printer.note(format!("{}  {}", line.prefix(), line.message()));
+        if let Some(table) = &self.table {
+            for line in table.lock().unwrap_or_else(PoisonError::into_inner).close() {
+                self.printer.note(line);
             }
         }
     }
@@ -147,17 +162,18 @@ impl Display {
     fn checked(&self, monitor: &str, report: &CheckReport) {
         let word = report.word();
         let why = report.trouble().map(|trouble| trouble.message.clone());
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(row) = rows.get_mut(monitor) else { return };
-        let is_new = row.word.replace(word) != Some(word);
-        // A down monitor is up when the judgement says so, not after one good check.
-        if report.outcome() == Outcome::Up && row.state != "down" {
-            word.clone_into(&mut row.state);
-        }
-        row.latency = Some(ms(report.total));
-        row.why.clone_from(&why);
-        row.draw();
-        self.summarise(&rows);
+        let mut rows = self.rows();
+        let mut is_new = false;
+        rows.change(monitor, |row| {
+            is_new = row.word.replace(word) != Some(word);
+            // A down monitor is up when the judgement says so, not after one good check.
+            if report.outcome() == Outcome::Up && row.state != "down" {
+                word.clone_into(&mut row.state);
+            }
+            row.latency = Some(ms(report.total));
+            row.why.clone_from(&why);
+        });
+        self.draw(&rows);
         drop(rows);
         if is_new {
             let style = state_style(word);
@@ -184,8 +200,10 @@ impl Display {
         let now = Timestamp::now();
         match &self.table {
             Some(table) => {
+                let table = table.lock().unwrap_or_else(PoisonError::into_inner);
                 let time = now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
-                drop(table.println(format!("{FAINT}{time}{FAINT:#} {}", text.replace('\t', "  "))));
+                let line = format!("{FAINT}{time}{FAINT:#} {}", text.replace('\t', "  "));
+                drop(table.all.println(styled(&line)));
             }
             None if self.printer.is_json() => {
                 let mut json = json.clone();
@@ -200,35 +218,92 @@ impl Display {
     }
 
     fn set_state(&self, monitor: &str, state: &str) {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = rows.get_mut(monitor) {
-            state.clone_into(&mut row.state);
-            row.draw();
+        let mut rows = self.rows();
+        rows.change(monitor, |row| state.clone_into(&mut row.state));
+        self.draw(&rows);
+    }
+}
+
+impl Rows {
+    fn change(&mut self, monitor: &str, change: impl FnOnce(&mut Row)) {
+        let known = self.by_name.remove(monitor);
+        if let Some(row) = &known {
+            self.worst_first.remove(&(row.rank(), monitor.to_owned()));
         }
-        self.summarise(&rows);
+        let mut row = known.unwrap_or(Row { state: "unknown".into(), word: None, latency: None, why: None });
+        change(&mut row);
+        self.worst_first.insert((row.rank(), monitor.to_owned()));
+        self.by_name.insert(monitor.to_owned(), row);
     }
 
-    fn summarise(&self, rows: &BTreeMap<String, Row>) {
-        let count = |state: &str| rows.values().filter(|row| row.state == state).count();
-        let more = rows.len().saturating_sub(LINES_MAX);
-        let more = if more > 0 { format!(", {more} not shown") } else { String::new() };
-        let late = if self.behind.load(Ordering::Relaxed) { "; checks begin late" } else { "" };
-        let (up, degraded, down) = (count("up"), count("degraded"), count("down"));
+    fn summary(&self, shown: usize, late: bool) -> String {
+        let count = |state: &str| self.by_name.values().filter(|row| row.state == state).count();
+        let (all, up, degraded, down) = (self.by_name.len(), count("up"), count("degraded"), count("down"));
         let as_well = if degraded > 0 { format!("{degraded} degraded, ") } else { String::new() };
-        self.summary.set_message(format!(
-            "{FAINT}{up} up, {as_well}{down} down, {} unknown{more}{late}; Ctrl-C stops{FAINT:#}",
-            rows.len() - up - degraded - down
-        ));
+        let more = if all > shown { format!(", {} not shown", all - shown) } else { String::new() };
+        let late = if late { "; checks begin late" } else { "" };
+        let unknown = all - up - degraded - down;
+        format!("{FAINT}{up} up, {as_well}{down} down, {unknown} unknown{more}{late}; Ctrl-C stops{FAINT:#}")
     }
 }
 
 impl Row {
-    fn draw(&self) {
-        let Some(line) = &self.line else { return };
+    /// What needs a person comes first.
+    fn rank(&self) -> u8 {
+        match (self.state.as_str(), self.word) {
+            ("down", _) => 0,
+            (_, Some("down")) => 1,
+            ("degraded", _) => 2,
+            ("up", _) => 4,
+            _ => 3,
+        }
+    }
+
+    fn shown(&self) -> String {
+        let Some(latency) = &self.latency else { return format!("{FAINT}first check to come{FAINT:#}") };
         let style = state_style(&self.state);
-        let latency = self.latency.as_deref().unwrap_or_default();
         let why = self.why.as_deref().unwrap_or_default();
-        line.set_message(format!("{style}{:8}{style:#} {latency:>8} ms  {ODD}{why}{ODD:#}", self.state));
+        format!("{style}{:8}{style:#} {latency:>8} ms  {ODD}{}{ODD:#}", self.state, plain(why))
+    }
+}
+
+impl Table {
+    fn new(name_width: usize) -> Self {
+        let all = MultiProgress::new();
+        let summary = all.add(line());
+        Self { all, lines: Vec::new(), summary, name_width }
+    }
+
+    fn draw(&mut self, rows: &Rows, late: bool) {
+        let height = usize::from(console::Term::stderr().size().0);
+        let room = height.saturating_sub(1 + EVENT_LINES).max(1).min(rows.by_name.len());
+        while self.lines.len() > room {
+            if let Some(line) = self.lines.pop() {
+                self.all.remove(&line);
+            }
+        }
+        while self.lines.len() < room {
+            self.lines.push(self.all.insert_before(&self.summary, line()));
+        }
+        for (line, (_, name)) in self.lines.iter().zip(&rows.worst_first) {
+            let Some(row) = rows.by_name.get(name) else { continue };
+            let width = self.name_width;
+            let (prefix, message) = (format!("{:width$}", printable(name, width)), row.shown());
+            if line.prefix() != prefix {
+                line.set_prefix(prefix);
+            }
+            if line.message() != message {
+                line.set_message(message);
+            }
+        }
+        self.summary.set_message(rows.summary(room, late));
+    }
+
+    /// The lines as they were last.
+    fn close(&self) -> Vec<String> {
+        // A terminal that can't be cleared keeps the table, too.
+        let _ = self.all.clear();
+        self.lines.iter().map(|line| format!("{}  {}", line.prefix(), line.message())).collect()
     }
 }
 

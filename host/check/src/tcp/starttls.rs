@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use uptime_core::check::{Failure, FailureClass, printable};
+use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::StartTls;
+use uptime_core::text::printable;
 
 /// The largest answer in the clear.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;

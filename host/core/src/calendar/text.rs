@@ -7,8 +7,8 @@
 use super::days::{Days, WEEKDAYS};
 use super::hours::{Hours, Range};
 use super::zone::{UnknownZone, Zone};
-use crate::check::printable;
 use crate::config::near;
+use crate::text::printable;
 use std::fmt;
 use std::str::FromStr;
 

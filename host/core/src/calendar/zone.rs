@@ -3,8 +3,8 @@
 //! The machine's own database is asked, so that a new law needs no new `uptime`; where there is none, the one that is
 //! compiled in. That look-up is the one thing here that is not pure, and what it finds does not depend on `now`.
 
-use crate::check::printable;
 use crate::config::near;
+use crate::text::printable;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, quoted};
 use crate::calendar::{Clock, Days, Hours, NotHours, UnknownZone, Zone};
-use crate::check::printable;
+use crate::text::printable;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use toml::de::DeValue;

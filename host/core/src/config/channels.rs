@@ -11,11 +11,11 @@ use super::table::Table;
 use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text, quoted};
 use super::values::{Address, Grant, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
-use crate::check::printable;
 use crate::event::{EventType, Severity};
 use crate::flow::Flow;
 use crate::notifier::{Description, Field, FieldKind};
 use crate::secret::SecretRef;
+use crate::text::printable;
 use std::ops::Range;
 use std::time::Duration;
 

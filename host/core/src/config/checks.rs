@@ -4,9 +4,9 @@ use super::diagnostic::Notes;
 use super::table::Table;
 use super::takes::{Integer, Item, List, Refusal, Takes, quoted};
 use crate::address::{self, AddressClass};
-use crate::check::printable;
 use crate::monitor::CheckSpec;
 use crate::target;
+use crate::text::printable;
 use std::net::IpAddr;
 
 /// What the file says of all checks.

@@ -3,9 +3,9 @@
 use super::diagnostic::Notes;
 use super::table::Table;
 use super::takes::{Integer, Item, Refusal, Span, Takes, quoted};
-use crate::check::printable;
 use crate::notifier::{Limit, LimitChanges, Measure};
 use crate::size;
+use crate::text::printable;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;

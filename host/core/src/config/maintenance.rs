@@ -4,8 +4,8 @@ use super::calendar::{Moment, MomentText, OfMonth, OfWeek, ZoneName};
 use super::table::Table;
 use super::takes::{At, List, Text, nearest};
 use crate::calendar::{Clock, Days, Hours, Range, Zone, span};
-use crate::check::printable;
 use crate::maintenance::{Maintenance, When};
+use crate::text::printable;
 use std::collections::BTreeSet;
 use std::ops;
 
@@ -89,12 +89,7 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
         "`24:00` of the days",
         &MomentText,
     );
-    let zone = table.optional(
-        "timezone",
-        "Where the clock hangs that `from` and `until` are read from.",
-        "`UTC`",
-        &ZoneName,
-    );
+    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZoneName);
     let [weekly, monthly, begins, ends] =
         ["days", "month_days", "from", "until"].map(|key| table.span_of(key).is_some());
     let recurs = weekly || monthly;

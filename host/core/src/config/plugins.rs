@@ -9,9 +9,9 @@ use super::limits::{self, Whose};
 use super::table::Table;
 use super::takes::{Item, List, Refusal, Takes, Text, quoted};
 use super::values::Grant;
-use crate::check::printable;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};
+use crate::text::printable;
 use std::path::PathBuf;
 use toml::de::DeTable;
 

@@ -4,9 +4,9 @@
 
 use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
-use crate::check::printable;
 use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
+use crate::text::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::Spanned;

@@ -7,8 +7,8 @@
 
 use super::diagnostic::{Diagnostic, Lines, merged};
 use super::reference::reference;
-use crate::check::printable;
 use crate::notifier::{Description, FieldKind};
+use crate::text::printable;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};

@@ -7,7 +7,7 @@
 use super::diagnostic::Notes;
 use super::reference::KeyDoc;
 use super::takes::{Shown, Takes, found, hide_all, nearest, read_value};
-use crate::check::printable;
+use crate::text::printable;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;

@@ -4,8 +4,8 @@
 //! can be pasted. This file has the kinds that any program has; `values.rs` has the ones of this domain.
 
 use super::diagnostic::Notes;
-use crate::check::printable;
 use crate::duration;
+use crate::text::printable;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;

@@ -2,9 +2,9 @@
 
 use super::diagnostic::Notes;
 use super::takes::{Item, Refusal, Takes, alternatives, nearest, quoted};
-use crate::check::printable;
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
+use crate::text::printable;
 use toml::de::DeValue;
 use url::{Host, Url};
 

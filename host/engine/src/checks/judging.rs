@@ -1,7 +1,7 @@
 //! A batch of checks, judged one after the other within the transaction that records them: first what is so (incidents), then
 //! what is told of it (notices), by what holds notices back.
 
-use super::events;
+use super::{events, log_check};
 use crate::Activity;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -83,7 +83,9 @@ impl Batch {
         if locations::await_all(&check.monitor.policy, &mut locations, self.transaction.now()) {
             self.transaction.await_locations(check.monitor.id).await?;
         }
+        let streak_before = (before.status, before.streak > 0);
         let (judgement, local) = self.judgement_of(before, &check, locations);
+        log_check(&check, streak_before != (judgement.state.status, judgement.state.streak > 0));
         let seen = local.as_ref().map(|local| self.seen(&check, local));
         let said = in_words(&check, seen.as_deref());
         let changed = self.write_changes(&said, incident, &judgement.changes).await?;

@@ -575,5 +575,5 @@ impl<H: Handler> Fetcher<H> {
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    uptime_core::check::printable(message.unwrap_or("no message"), 500)
+    uptime_core::text::printable(message.unwrap_or("no message"), 500)
 }

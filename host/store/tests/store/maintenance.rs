@@ -47,8 +47,8 @@ async fn the_files_windows_are_the_files() {
     let later = of_file("sun 03:00-05:00 Europe/Berlin");
     let changed = apply(&store, &[], &later, Absent::Keep).await;
     assert_eq!(
-        (said(&changed), changed.changes[0].keys.as_slice()),
-        (vec!["~ maintenance of the file".into()], ["when"].as_slice())
+        (said(&changed), changed.changes[0].keys[0].key.as_str()),
+        (vec!["~ maintenance of the file".into()], "when")
     );
     let kept: Vec<_> = store.maintenance_windows().await.expect("they are read");
     let kept: Vec<_> =
@@ -107,6 +107,6 @@ async fn a_parent_is_found_by_its_name_whatever_comes_first() {
     let turned = [monitor("child", None), monitor("router", Some("child"))];
     let changed = apply(&store, &turned, &[], Absent::Keep).await;
     assert_eq!(said(&changed), ["~ monitor child", "~ monitor router"]);
-    assert_eq!(changed.changes[0].keys, ["parent"]);
+    assert_eq!(changed.changes[0].keys[0].key, "parent");
     assert_eq!(database.value(of), "child:- router:child");
 }

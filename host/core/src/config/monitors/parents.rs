@@ -3,7 +3,7 @@
 use super::super::diagnostic::Notes;
 use super::super::table::Table;
 use super::super::takes::{At, Text, nearest};
-use crate::check::printable;
+use crate::text::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 

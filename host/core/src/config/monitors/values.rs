@@ -3,12 +3,12 @@
 use super::super::diagnostic::Notes;
 use super::super::references::{FROM_THE_ROOT, Reference};
 use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, nearest, quoted, read_value};
-use crate::check::printable;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
 use crate::target::name_server;
+use crate::text::printable;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::SocketAddr;

@@ -101,7 +101,7 @@ impl Case {
         };
         assert!(fits, "{}\nexpected: {}\n   found: {found}", self.name, self.expected);
         // Whatever it was: one line, no controls, and not endless.
-        assert_eq!(found, uptime_core::check::printable(&found, 12_000), "{}", self.name);
+        assert_eq!(found, uptime_core::text::printable(&found, 12_000), "{}", self.name);
         let guests = log.lines().filter(|line| line.contains("guest says")).count();
         if let Some(lines) = self.log_lines {
             assert_eq!(guests, lines, "{}\n{log}", self.name);
