@@ -4,9 +4,12 @@
 //! judged, and of the last one, after at most `redirects` hops, the answer.
 
 mod auth;
+mod charset;
+mod cookies;
 mod decode;
 mod exchange;
 mod fault;
+mod http1;
 mod judge;
 mod pool;
 mod proxy;
@@ -22,10 +25,10 @@ use crate::connect::connect;
 use crate::resolve::Names;
 use crate::tls::{self, Offers};
 use crate::trace::{Step, Trace};
-use decode::{COMPRESSED_MAX_BYTES, Plain, Wanted};
+use decode::{COMPRESSED_MAX_BYTES, Codings, Plain, Wanted};
 use exchange::{Answer, Connection};
 use fault::Subject;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use judge::Judge;
 use pool::Key;
 use proxy::Proxy;
@@ -72,6 +75,7 @@ pub(super) async fn run(
         if followed == spec.redirects {
             return Err(redirect::too_many(&request.shown(), spec.redirects, location, request.redaction()));
         }
+        request.take_cookies(answer.headers(), &mut trace.redaction);
         request.redirect(answer.status(), location, spec.downgrade)?;
         trace.next_hop();
         followed += 1;
@@ -140,7 +144,8 @@ impl Check<'_> {
         }
         let answer = answer?;
         trace.hop.status_code = Some(answer.status().as_u16());
-        trace.hop.http_version = answer.version();
+        trace.hop.http_version = Some(answer.version());
+        note(trace, answer.deviations());
         match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status())) {
             Some(failure) => Err(failure),
             None => Ok(answer),
@@ -250,11 +255,14 @@ impl Check<'_> {
             judge.in_the_clear()?;
         }
         let body = match judge.head(&answer) {
-            Ok(()) => self.read(&judge, &mut answer, request, &mut trace.hop.body_bytes).await,
+            Ok(()) => self.read(&judge, &mut answer, request, trace).await,
             Err(failure) => Err(failure),
         };
         answer.marks().complete(&mut trace.hop.phases);
+        note(trace, answer.deviations());
         let body = body?;
+        let content_type = answer.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+        let content_type = String::from_utf8_lossy(&content_type.unwrap_or_default()).into_owned();
         let total = started.elapsed();
         if self.keeps(request)
             && let Some(connection) = answer.into_connection().await
@@ -262,15 +270,21 @@ impl Check<'_> {
             self.means.pool.keep(self.key(request), connection);
         }
         if let Some(plain) = body {
-            self.judge_body(&judge, plain, trace).await?;
+            self.judge_body(&judge, plain, content_type, trace).await?;
         }
         judge.latency(total, trace)
     }
 
     /// Judges the body's text, where it keeps nobody else waiting.
-    async fn judge_body(&self, judge: &Judge<'_>, plain: Plain, trace: &mut Trace) -> Result<(), Failure> {
+    async fn judge_body(
+        &self,
+        judge: &Judge<'_>,
+        plain: Plain,
+        content_type: String,
+        trace: &mut Trace,
+    ) -> Result<(), Failure> {
         if plain.bytes.len() <= LARGE_BODY_BYTES {
-            return judge.body(&plain, BEGINNING);
+            return judge.body(&plain, &content_type, BEGINNING);
         }
         let about = judge.request.subject();
         trace.enter(Step::Judge(about.shown.clone()));
@@ -282,7 +296,11 @@ impl Check<'_> {
         let judgement = tokio::task::spawn_blocking(move || {
             // It ends when the work does, also when the check is cut off before.
             let _turn = turn;
-            Judge { expect: &expect, request: &request, patterns: &patterns }.body(&plain, BEGINNING)
+            Judge { expect: &expect, request: &request, patterns: &patterns }.body(
+                &plain,
+                &content_type,
+                BEGINNING,
+            )
         });
         judgement.await.map_err(broke_off)?
     }
@@ -293,12 +311,12 @@ impl Check<'_> {
         judge: &Judge<'_>,
         answer: &mut Answer,
         request: &Request,
-        size: &mut Option<u64>,
+        trace: &mut Trace,
     ) -> Result<Option<Plain>, Failure> {
         let about = request.subject();
         let (limit, wants_text) = (self.spec.expect.size_below, judge.wants_text());
         if !wants_text && limit.is_none() {
-            *size = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
+            trace.hop.body_bytes = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
             return Ok(None);
         }
         let codings = decode::codings(answer.headers()).map_err(|how| {
@@ -307,16 +325,23 @@ impl Check<'_> {
                 &format!("the body comes encoded as {how}, which is not known here"),
             )
         })?;
+        let Codings { codings, deviation } = codings;
+        note(trace, deviation.as_slice());
         if codings.is_empty() {
-            let announced =
-                answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-            judge.size(announced.unwrap_or(0))?;
+            let headers = answer.headers();
+            let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+            judge.size(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))?;
             let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
             let body = answer.read_body(limit.unwrap_or(BODY_MAX_BYTES as u64), keep, &about).await?;
-            *size = Some(body.length);
+            trace.hop.body_bytes = Some(body.length);
             judge.size(body.length)?;
             let cut = body.cut || body.length > body.kept.len() as u64;
-            return Ok(wants_text.then_some(Plain { bytes: body.kept, length: body.length, cut }));
+            return Ok(wants_text.then_some(Plain {
+                bytes: body.kept,
+                length: body.length,
+                cut,
+                deviation: None,
+            }));
         }
         let count = limit.unwrap_or(BODY_MAX_BYTES as u64);
         let most = count.clamp(BODY_MAX_BYTES as u64, COMPRESSED_MAX_BYTES);
@@ -330,9 +355,19 @@ impl Check<'_> {
         let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
         let plain =
             decode::decode(body, codings, Wanted { keep, count, until: self.deadline }, &about).await?;
-        *size = Some(plain.length);
+        trace.hop.body_bytes = Some(plain.length);
+        note(trace, plain.deviation.as_slice());
         judge.size(plain.length)?;
         Ok(wants_text.then_some(plain))
+    }
+}
+
+/// Writes down how an answer departs from the standard.
+fn note(trace: &mut Trace, deviations: &[&'static str]) {
+    for deviation in deviations {
+        if !trace.hop.deviations.iter().any(|known| known == deviation) {
+            trace.hop.deviations.push(Cow::Borrowed(deviation));
+        }
     }
 }
 

@@ -165,6 +165,9 @@ fn block(checked: &Checked, width: usize) -> Vec<String> {
             say("certificate", &format!("{}, by {}, until {end}", certificate.subject, certificate.issuer));
         }
     }
+    for deviation in report.hops.iter().flat_map(|hop| &hop.deviations) {
+        say("deviation", deviation);
+    }
     if let Some(trips) = report.echoes.and_then(|echoes| echoes.round_trips) {
         let [min, mean, max, jitter] = [trips.min, trips.mean, trips.max, trips.jitter].map(ms);
         say("trips ms", &format!("min {min}, mean {mean}, max {max}, jitter {jitter}"));
@@ -242,6 +245,7 @@ pub(super) fn json(checked: &Checked) -> Value {
             "address": hop.address,
             "status": hop.status_code,
             "http_version": hop.http_version,
+            "deviations": hop.deviations,
             "reused": hop.reused,
             "tls": hop.tls.as_ref().map(|tls| tls_json(tls, checked.at)),
             "phases": phases_json(hop.phases),

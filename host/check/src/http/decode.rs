@@ -6,12 +6,14 @@
 
 use super::exchange::Body;
 use super::fault::Subject;
+use super::http1::words;
 use brotli_decompressor::Decompressor as Brotli;
-use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
-use http::header::CONTENT_ENCODING;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use tokio::time::Instant;
 use uptime_core::check::{Failure, FailureClass};
@@ -21,6 +23,13 @@ pub(super) const ASKED: HeaderValue = HeaderValue::from_static("gzip, deflate, b
 
 /// How much of a compressed body is read, as it comes.
 pub(super) const COMPRESSED_MAX_BYTES: u64 = 10 * 1024 * 1024;
+
+/// Codings that there are and that nobody speaks who was not asked to (IANA's registry). Any other word is none: what is
+/// sent as `utf-8`, `none`, `binary` or `aws-chunked` is not encoded.
+const UNKNOWN: &[&str] = &["aes128gcm", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress"];
+
+const NO_CODING: &str = "`Content-Encoding` names what is no coding, and that is ignored";
+const NO_TRAILER: &str = "the body is gzip without its trailer";
 
 /// How much is decoded at once.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -61,20 +70,21 @@ impl Coding {
     }
 
     /// What `source` stands for.
-    fn undo<'a>(self, mut source: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+    fn undo<'a>(
+        self,
+        mut source: Box<dyn BufRead + 'a>,
+        lacks_trailer: &'a Cell<bool>,
+    ) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
-            Self::Gzip => Box::new(Members { member: Some(GzDecoder::new(source)) }),
+            Self::Gzip => Box::new(Members { member: Some(GzDecoder::new(source)), lacks_trailer }),
             Self::Deflate => {
                 let mut head = Vec::new();
                 (&mut source).take(2).read_to_end(&mut head)?;
-                let is_zlib = is_zlib(&head);
-                let source = Cursor::new(head).chain(source);
-                // The RFC means zlib's form; half of those who send it mean the bare one.
-                if is_zlib {
-                    Box::new(ZlibDecoder::new(source))
-                } else {
-                    Box::new(DeflateDecoder::new(source))
+                // The RFC means zlib's form; half of those who send it mean the bare one, or leave its sum out.
+                if is_zlib(&head) {
+                    head.clear();
                 }
+                Box::new(DeflateDecoder::new(Cursor::new(head).chain(source)))
             }
             Self::Brotli => Box::new(Brotli::new(source, 4096)),
             Self::Zstd => {
@@ -87,15 +97,25 @@ impl Coding {
 }
 
 /// gzip, member after member (RFC 1952, 2.2). What follows the last and begins none, zeros mostly, is padding.
-struct Members<R> {
+struct Members<'a, R> {
     /// `None`: the end.
     member: Option<GzDecoder<R>>,
+    /// The last member's sum and length did not come.
+    lacks_trailer: &'a Cell<bool>,
 }
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead> Read for Members<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(member) = &mut self.member {
-            let count = member.read(buffer)?;
+            let count = match member.read(buffer) {
+                // A head or compressed data that breaks off has an error with words of its own.
+                Err(error) if is_bare_end(&error) && member.header().is_some() => {
+                    self.lacks_trailer.set(true);
+                    self.member = None;
+                    return Ok(0);
+                }
+                read => read?,
+            };
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
@@ -147,22 +167,41 @@ impl<R: BufRead> Read for Frames<R> {
     }
 }
 
+fn is_bare_end(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none()
+}
+
 /// Two bytes of a zlib head: the method, and a sum that is a multiple of 31 (RFC 1950, 2.2).
 fn is_zlib(bytes: &[u8]) -> bool {
     matches!(bytes, [first, second, ..]
         if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
 }
 
-/// How the body comes, in the order in which it was done to it. `Err`: one that is not known here.
-pub(super) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
-    let mut codings = Vec::new();
-    for value in headers.get_all(CONTENT_ENCODING) {
-        let value = value.to_str().map_err(|_| "what is no text".to_owned())?.to_ascii_lowercase();
-        for name in value.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "identity")) {
-            codings.push(Coding::parse(name).ok_or_else(|| format!("`{name}`"))?);
+/// How a body comes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Codings {
+    /// In the order in which it was done to it.
+    pub(super) codings: Vec<Coding>,
+    pub(super) deviation: Option<&'static str>,
+}
+
+/// How the body comes. `Err`: in one that is not known here.
+pub(super) fn codings(headers: &HeaderMap) -> Result<Codings, String> {
+    let mut found = Codings { codings: Vec::new(), deviation: None };
+    // What was done for the connection was done last.
+    let transfer = words(headers, &TRANSFER_ENCODING).into_iter().filter(|name| name != "chunked");
+    for name in words(headers, &CONTENT_ENCODING).into_iter().chain(transfer) {
+        match Coding::parse(&name) {
+            Some(coding) => found.codings.push(coding),
+            None if UNKNOWN.contains(&name.as_str()) => return Err(format!("`{name}`")),
+            None if name != "identity" => found.deviation = Some(NO_CODING),
+            None => {}
         }
     }
-    if codings.len() > CODINGS_MAX { Err(format!("{} ways at once", codings.len())) } else { Ok(codings) }
+    match found.codings.len() {
+        ..=CODINGS_MAX => Ok(found),
+        many => Err(format!("{many} ways at once")),
+    }
 }
 
 /// A body in its plain form.
@@ -174,6 +213,7 @@ pub(super) struct Plain {
     pub(super) length: u64,
     /// `bytes` are the beginning of more.
     pub(super) cut: bool,
+    pub(super) deviation: Option<&'static str>,
 }
 
 /// How far somebody wants to see a body.
@@ -201,7 +241,7 @@ pub(super) async fn decode(
 }
 
 fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Result<Plain, String> {
-    let mut plain = Plain { bytes: Vec::new(), length: 0, cut: !whole };
+    let mut plain = Plain { bytes: Vec::new(), length: 0, cut: !whole, deviation: None };
     // A body of no bytes is no gzip, and is sent as such by those who compress by a filter.
     if bytes.is_empty() {
         return Ok(plain);
@@ -217,14 +257,16 @@ fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Resu
 }
 
 fn read_through(bytes: &[u8], codings: &[Coding], wanted: Wanted, plain: &mut Plain) -> io::Result<()> {
+    let lacks_trailer = Cell::new(false);
     let mut source: Box<dyn Read + '_> = Box::new(bytes);
     for coding in codings.iter().rev() {
-        source = coding.undo(Box::new(BufReader::with_capacity(PIECE_BYTES, source)))?;
+        source = coding.undo(Box::new(BufReader::with_capacity(PIECE_BYTES, source)), &lacks_trailer)?;
     }
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let length = source.read(&mut piece)?;
         if length == 0 {
+            plain.deviation = lacks_trailer.get().then_some(NO_TRAILER);
             return Ok(());
         }
         let kept = length.min(wanted.keep - plain.bytes.len());
@@ -295,7 +337,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("identity, BR"));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
-        assert_eq!(codings(&headers), Ok(vec![Coding::Brotli, Coding::Gzip]));
+        let found = |codings, deviation| Ok(Codings { codings, deviation });
+        assert_eq!(codings(&headers), found(vec![Coding::Brotli, Coding::Gzip], None));
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("utf-8, None"));
+        assert_eq!(codings(&headers), found(vec![Coding::Brotli, Coding::Gzip], Some(NO_CODING)));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert_eq!(codings(&headers), Err("3 ways at once".to_owned()));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));

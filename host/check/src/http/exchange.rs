@@ -1,17 +1,15 @@
-//! A request and its answer over one connection: hyper's HTTP/1.1 client or h2's HTTP/2 client, driven in the
-//! check's own task.
+//! A request and its answer over one connection: [HTTP/1.1](super::http1) or h2's HTTP/2 client, driven in the check's own
+//! task.
 //!
 //! No task is spawned and nothing outlives the check but a connection that is [kept](super::pool), so dropping a
 //! check closes its connection. What the target sends is bounded: the head by
 //! [`HEAD_MAX_BYTES`](super::fault::HEAD_MAX_BYTES), the body by the reader's limit, and HTTP/2's windows by h2.
 
 use super::fault::{self, HEAD_MAX_BYTES, Subject};
+use super::http1::{Head, Http1};
 use super::wire::{Marks, Stream, Wire};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Version};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Request, StatusCode};
 use std::future::{poll_fn, ready};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -24,7 +22,6 @@ use uptime_core::monitor::HttpVersion;
 /// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-type Http1 = http1::Connection<TokioIo<Wire>, Full<Bytes>>;
 type Http2 = h2::client::Connection<Wire, Bytes>;
 
 /// A connection that takes one request after the other.
@@ -39,29 +36,24 @@ pub(super) struct Connection {
 }
 
 enum Protocol {
-    Http1 {
-        sender: http1::SendRequest<Full<Bytes>>,
-        /// `None` once it has ended.
-        connection: Option<Http1>,
-    },
+    Http1(Http1<Wire>),
     Http2 {
         sender: h2::client::SendRequest<Bytes>,
+        /// `None` once it has ended.
         connection: Option<Http2>,
     },
 }
 
 /// An answer whose head is here and whose body may still be on its way.
 pub(super) struct Answer {
-    head: http::response::Parts,
-    body: Incoming,
+    status: StatusCode,
+    version: HttpVersion,
+    headers: HeaderMap,
+    /// HTTP/2's body.
+    stream: Option<h2::RecvStream>,
     connection: Connection,
     /// The body came to its end.
     ended: bool,
-}
-
-enum Incoming {
-    Http1(hyper::body::Incoming),
-    Http2(h2::RecvStream),
 }
 
 /// As much of a body as was read, as it came.
@@ -90,13 +82,7 @@ impl Connection {
             Protocol::Http2 { sender, connection: Some(connection) }
         } else {
             let wire = Wire { stream, marks: Arc::clone(&marks), is_marking: true };
-            let (sender, connection) = http1::Builder::new()
-                .max_header_size(HEAD_MAX_BYTES)
-                .max_buf_size(HEAD_MAX_BYTES)
-                .handshake(TokioIo::new(wire))
-                .await
-                .map_err(|error| fault::http1(about, &error))?;
-            Protocol::Http1 { sender, connection: Some(connection) }
+            Protocol::Http1(Http1::over(wire))
         };
         Ok(Self { protocol, marks, opened: Instant::now(), address: None, tls: None })
     }
@@ -107,29 +93,28 @@ impl Connection {
 
     /// Sends `request` and waits for the head of its answer.
     pub(super) async fn ask(mut self, request: Request<Bytes>, about: &Subject) -> Result<Answer, Failure> {
-        let (head, body) = match &mut self.protocol {
-            Protocol::Http1 { sender, connection } => {
-                let response = drive(connection, sender.send_request(request.map(Full::new))).await;
-                let (head, body) = response.map_err(|error| fault::http1(about, &error))?.into_parts();
-                (head, Incoming::Http1(body))
+        match &mut self.protocol {
+            Protocol::Http1(http1) => {
+                let head = http1.ask(&request, HEAD_MAX_BYTES).await;
+                let Head { status, version, headers, .. } =
+                    head.map_err(|trouble| fault::http1(about, &trouble))?;
+                Ok(Answer { status, version, headers, stream: None, connection: self, ended: false })
             }
             Protocol::Http2 { sender, connection } => {
                 let answer = ask_http2(sender, connection, request, &self.marks).await;
                 let (head, body) = answer.map_err(|error| fault::http2(about, &error))?.into_parts();
-                (head, Incoming::Http2(body))
+                let (status, version) = (head.status, HttpVersion::Http2);
+                let (headers, stream) = (head.headers, Some(body));
+                Ok(Answer { status, version, headers, stream, connection: self, ended: false })
             }
-        };
-        Ok(Answer { head, body, connection: self, ended: false })
+        }
     }
 
     /// Whether another request can be sent, as far as is known without sending one. Notices a peer that has closed
     /// and one that says something unasked.
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.protocol {
-            Protocol::Http1 { sender, connection } => {
-                advance(connection, cx);
-                connection.is_some() && sender.is_ready()
-            }
+            Protocol::Http1(http1) => http1.poll_open(cx),
             Protocol::Http2 { sender, connection } => {
                 advance(connection, cx);
                 connection.is_some() && matches!(sender.poll_ready(cx), Poll::Ready(Ok(())))
@@ -160,19 +145,22 @@ async fn ask_http2(
 
 impl Answer {
     pub(super) fn status(&self) -> StatusCode {
-        self.head.status
+        self.status
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.headers
     }
 
-    pub(super) fn version(&self) -> Option<HttpVersion> {
-        match self.head.version {
-            Version::HTTP_10 => Some(HttpVersion::Http10),
-            Version::HTTP_11 => Some(HttpVersion::Http11),
-            Version::HTTP_2 => Some(HttpVersion::Http2),
-            _ => None,
+    pub(super) fn version(&self) -> HttpVersion {
+        self.version
+    }
+
+    /// How it departs from the standard, as far as it was read.
+    pub(super) fn deviations(&self) -> &[&'static str] {
+        match &self.connection.protocol {
+            Protocol::Http1(http1) => http1.deviations(),
+            Protocol::Http2 { .. } => &[],
         }
     }
 
@@ -212,35 +200,27 @@ impl Answer {
 
     /// The next bytes of the body; `None`: there are no more.
     async fn chunk(&mut self, about: &Subject) -> Option<Result<Bytes, Failure>> {
-        match (&mut self.body, &mut self.connection.protocol) {
-            (Incoming::Http1(body), Protocol::Http1 { connection, .. }) => loop {
-                match drive(connection, body.frame()).await? {
-                    // Trailers are read over.
-                    Ok(frame) => {
-                        if let Ok(bytes) = frame.into_data() {
-                            return Some(Ok(bytes));
-                        }
-                    }
-                    Err(error) => return Some(Err(fault::http1(about, &error))),
-                }
-            },
-            (Incoming::Http2(body), Protocol::Http2 { connection, .. }) => {
-                let bytes = drive(connection, body.data()).await?;
+        match (&mut self.connection.protocol, &mut self.stream) {
+            (Protocol::Http1(http1), _) => {
+                http1.chunk().await.map_err(|trouble| fault::http1(about, &trouble)).transpose()
+            }
+            (Protocol::Http2 { connection, .. }, Some(stream)) => {
+                let bytes = drive(connection, stream.data()).await?;
                 if let Ok(bytes) = &bytes {
                     // It fails only for more than was taken.
-                    let _ = body.flow_control().release_capacity(bytes.len());
+                    let _ = stream.flow_control().release_capacity(bytes.len());
                 }
                 Some(bytes.map_err(|error| fault::http2(about, &error)))
             }
-            // A body is of its own connection.
-            _ => None,
+            // HTTP/2's answer has a stream.
+            (Protocol::Http2 { .. }, None) => None,
         }
     }
 
     /// The connection, when it can take another request.
     pub(super) async fn into_connection(self) -> Option<Connection> {
-        let Self { body, mut connection, ended, .. } = self;
-        drop(body);
+        let Self { stream, mut connection, ended, .. } = self;
+        drop(stream);
         if !ended {
             return None;
         }
@@ -249,7 +229,7 @@ impl Answer {
 }
 
 /// Runs the connection and what depends on it in one task.
-pub(super) async fn drive<C: Future + Unpin, F: Future>(connection: &mut Option<C>, future: F) -> F::Output {
+async fn drive<C: Future + Unpin, F: Future>(connection: &mut Option<C>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {
         advance(connection, cx);

@@ -1,9 +1,9 @@
 //! What a broken exchange says about the target, in words and by its class.
 
+use super::http1::Trouble;
 use crate::errno;
 use crate::tls::late_refusal;
 use h2::Reason;
-use std::error::Error;
 use std::io;
 use uptime_core::check::{Failure, FailureClass};
 
@@ -25,20 +25,15 @@ impl Subject {
 }
 
 /// The failure of a request over HTTP/1.1.
-pub(super) fn http1(about: &Subject, error: &hyper::Error) -> Failure {
-    let source = error.source();
-    let (class, words) = if error.is_parse_too_large() {
-        too_large()
-    } else if error.is_parse() {
-        (FailureClass::Protocol, format!("the answer is not HTTP: {error}"))
-    } else if error.is_incomplete_message() {
-        closed_early()
-    } else if let Some(cause) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
-        broken(about, cause)
-    } else if let Some(source) = source {
-        (FailureClass::Protocol, format!("{error}: {source}"))
-    } else {
-        (FailureClass::Protocol, error.to_string())
+pub(super) fn http1(about: &Subject, trouble: &Trouble) -> Failure {
+    let (class, words) = match trouble {
+        Trouble::TooLarge => {
+            let words = format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024);
+            (FailureClass::Protocol, words)
+        }
+        Trouble::Malformed(why) => (FailureClass::Protocol, format!("the answer is not HTTP: {why}")),
+        Trouble::Closed => closed_early(),
+        Trouble::Io(cause) => broken(about, cause),
     };
     about.failure(class, &words)
 }
@@ -61,10 +56,6 @@ pub(super) fn http2(about: &Subject, error: &h2::Error) -> Failure {
         (FailureClass::Protocol, format!("the answer is not HTTP/2: {error}"))
     };
     about.failure(class, &words)
-}
-
-fn too_large() -> (FailureClass, String) {
-    (FailureClass::Protocol, format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024))
 }
 
 fn closed_early() -> (FailureClass, String) {

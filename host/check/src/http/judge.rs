@@ -3,6 +3,7 @@
 //! The first that does not hold is the failure. Each says what was expected and what came, and shows nothing that the
 //! request keeps secret.
 
+use super::charset;
 use super::decode::Plain;
 use super::exchange::Answer;
 use super::request::Request;
@@ -63,10 +64,9 @@ impl Judge<'_> {
     fn version(&self, answer: &Answer) -> Result<(), Failure> {
         let expected = &self.expect.http_version;
         let version = answer.version();
-        if expected.is_empty() || version.is_some_and(|version| expected.contains(&version)) {
+        if expected.is_empty() || expected.contains(&version) {
             return Ok(());
         }
-        let version = version.map_or("an unknown version", |version| version.as_str());
         let message = format!("{} was answered in HTTP/{version}", self.request.shown());
         Err(assertion(message).with(format!("HTTP/{}", join(expected)), format!("HTTP/{version}")))
     }
@@ -128,48 +128,51 @@ impl Judge<'_> {
             .with(format!("fewer than {limit} bytes"), got)
     }
 
-    /// Judges the body's text.
-    pub(super) fn body(&self, plain: &Plain, cut: &'static str) -> Result<(), Failure> {
+    /// Judges the body's text, as its `content_type` says to read it. It may be read in more than one way; then what must
+    /// be in it may be in any, and what must not be in it in none.
+    pub(super) fn body(&self, plain: &Plain, content_type: &str, cut: &'static str) -> Result<(), Failure> {
         let what = if plain.cut { cut } else { "the body" };
-        let text = String::from_utf8_lossy(&plain.bytes);
-        let body = Text { words: &text, what, cut: plain.cut };
-        self.words(&body)?;
-        for pattern in &self.expect.body_matches {
+        let readings = charset::readings(&plain.bytes, content_type);
+        let readings: Vec<Text<'_>> =
+            readings.iter().map(|words| Text { words, what, cut: plain.cut }).collect();
+        let [body, ..] = readings.as_slice() else { return Ok(()) };
+        let HttpExpect { body_contains, body_not_contains, body_matches, json, .. } = self.expect;
+        let lacks = |needle: &&String| !readings.iter().any(|text| text.words.contains(needle.as_str()));
+        if let Some(needle) = body_contains.iter().find(lacks) {
+            return Err(self.about(body, &format!("lacks `{needle}`"), format!("contains `{needle}`"), ""));
+        }
+        for needle in body_not_contains {
+            if let Some(text) = readings.iter().find(|text| text.words.contains(needle.as_str())) {
+                let expected = format!("does not contain `{needle}`");
+                return Err(self.about(text, &format!("has `{needle}`"), expected, needle));
+            }
+        }
+        for pattern in body_matches {
             let regex = self.patterns.get(pattern).map_err(|error| {
                 Failure::new(FailureClass::Settings, format!("`body_matches`: `{pattern}`: {error}"))
             })?;
-            if !regex.is_match(&text) {
-                return Err(self.about(
-                    &body,
-                    &format!("does not match `{pattern}`"),
-                    format!("matches `{pattern}`"),
-                    "",
-                ));
+            if !readings.iter().any(|text| regex.is_match(text.words)) {
+                let (is, expected) = (format!("does not match `{pattern}`"), format!("matches `{pattern}`"));
+                return Err(self.about(body, &is, expected, ""));
             }
         }
-        if self.expect.json.is_empty() { Ok(()) } else { self.json(&body, &plain.bytes) }
+        if json.is_empty() { Ok(()) } else { self.json(&readings) }
     }
 
-    fn words(&self, body: &Text<'_>) -> Result<(), Failure> {
-        let HttpExpect { body_contains, body_not_contains, .. } = self.expect;
-        let lacks = body_contains.iter().find(|needle| !body.words.contains(needle.as_str()));
-        if let Some(needle) = lacks {
-            return Err(self.about(body, &format!("lacks `{needle}`"), format!("contains `{needle}`"), ""));
-        }
-        let has = body_not_contains.iter().find(|needle| body.words.contains(needle.as_str()));
-        if let Some(needle) = has {
-            let expected = format!("does not contain `{needle}`");
-            return Err(self.about(body, &format!("has `{needle}`"), expected, needle));
-        }
-        Ok(())
-    }
-
-    fn json(&self, body: &Text<'_>, bytes: &[u8]) -> Result<(), Failure> {
+    fn json(&self, readings: &[Text<'_>]) -> Result<(), Failure> {
+        let [body, ..] = readings else { return Ok(()) };
         if body.cut {
             let is = "is not all of it, and larger JSON is not read";
             return Err(self.about(body, is, "JSON of at most 1 MiB".to_owned(), ""));
         }
-        let answer = serde_json::from_slice(bytes)
+        // JSON is UTF-8 (RFC 8259, 8.1), whatever is declared: what can be read as that comes first.
+        let mut parsed = readings.iter().rev().map(|text| (text, serde_json::from_str(text.words)));
+        let Some(first) = parsed.next() else { return Ok(()) };
+        let (body, answer) = match first {
+            (_, Ok(_)) => first,
+            (_, Err(_)) => parsed.find(|(_, answer)| answer.is_ok()).unwrap_or(first),
+        };
+        let answer = answer
             .map_err(|error| self.about(body, &format!("is not JSON: {error}"), "JSON".to_owned(), ""))?;
         for condition in &self.expect.json {
             condition.judge_with(&answer, &|pattern: &Pattern| self.patterns.get(pattern)).map_err(

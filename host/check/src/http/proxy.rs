@@ -4,7 +4,7 @@
 //! the target. That it can't reach the target is the target's. Names are looked up by the proxy.
 
 use super::auth;
-use super::exchange::drive;
+use super::http1::{Http1, Trouble};
 use super::request::unusable;
 use crate::connect::connect;
 use crate::redaction::Redaction;
@@ -14,9 +14,6 @@ use crate::trace::{Step, Trace};
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -180,30 +177,31 @@ impl Proxy {
         target: &str,
         login: Option<&HeaderValue>,
     ) -> Result<TcpStream, Failure> {
-        let broken = |error: hyper::Error| self.refused(&format!("CONNECT {target}: {error}"));
         let mut request = Request::connect(target).header(HOST, target);
         if let Some(login) = login {
             request = request.header(PROXY_AUTHORIZATION, login);
         }
         let request = request
-            .body(Empty::<Bytes>::new())
+            .body(Bytes::new())
             .map_err(|_| unusable(format!("`{target}` can't be asked for from a proxy")))?;
-        let shaken = http1::Builder::new()
-            .max_header_size(HEAD_MAX_BYTES)
-            .max_buf_size(HEAD_MAX_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await;
-        let (mut sender, connection) = shaken.map_err(broken)?;
-        let mut connection = Some(connection.with_upgrades());
-        let response = drive(&mut connection, sender.send_request(request)).await.map_err(broken)?;
-        if !response.status().is_success() {
-            return Err(self.declined(target, response.status()));
+        let mut http1 = Http1::over(stream);
+        let head = http1.ask(&request, HEAD_MAX_BYTES).await.map_err(|trouble| {
+            let why = match trouble {
+                Trouble::TooLarge => {
+                    format!("the head of its answer is larger than {} KiB", HEAD_MAX_BYTES / 1024)
+                }
+                Trouble::Malformed(why) => format!("its answer is not HTTP: {why}"),
+                Trouble::Closed => "it closed the connection before it answered".to_owned(),
+                Trouble::Io(error) => error.to_string(),
+            };
+            self.refused(&format!("CONNECT {target}: {why}"))
+        })?;
+        if !head.status.is_success() {
+            return Err(self.declined(target, head.status));
         }
-        let upgraded = drive(&mut connection, hyper::upgrade::on(response)).await.map_err(broken)?;
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) if parts.read_buf.is_empty() => Ok(parts.io.into_inner()),
-            _ => Err(self.refused(&format!("CONNECT {target}: it speaks before it is spoken to"))),
-        }
+        http1
+            .into_inner()
+            .ok_or_else(|| self.refused(&format!("CONNECT {target}: it speaks before it is spoken to")))
     }
 
     /// The failure of a CONNECT that was answered with `status`.

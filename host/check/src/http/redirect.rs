@@ -39,9 +39,15 @@ fn is_wanted(rules: &[StatusRule], status: u16) -> bool {
 #[derive(Clone, Default)]
 pub(super) struct Chain {
     visited: Vec<(Method, Url)>,
+    is_forgotten: bool,
 }
 
 impl Chain {
+    /// From now on all may be answered otherwise than before.
+    pub(super) fn forget(&mut self) {
+        self.is_forgotten = true;
+    }
+
     /// Goes on from one request to the next, unless it was made before: it would be answered as before.
     pub(super) fn go(
         &mut self,
@@ -49,6 +55,10 @@ impl Chain {
         from: (&Method, &Url),
         to: (&Method, &Url),
     ) -> Result<(), Failure> {
+        if std::mem::take(&mut self.is_forgotten) {
+            self.visited.clear();
+            return Ok(());
+        }
         self.visited.push((from.0.clone(), from.1.clone()));
         if !self.visited.iter().any(|(method, url)| (method, url) == to) {
             return Ok(());

@@ -3,7 +3,9 @@
 //! Whatever could be a credential goes to the configured origin alone, and once a chain has left that origin it does
 //! not come back. Only headers that say nothing about us travel on.
 
+use super::cookies::Cookies;
 use super::fault::Subject;
+use super::http1::Spelling;
 use super::redirect::{self, Chain, shown};
 use super::{auth, decode};
 use crate::redaction::Redaction;
@@ -11,10 +13,12 @@ use crate::secrets;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE,
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, PRAGMA, PROXY_AUTHORIZATION, TE, TRAILER,
+    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, PRAGMA, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -56,6 +60,8 @@ pub(super) struct Request {
     origin: Origin,
     /// Where it has been.
     chain: Chain,
+    /// What the redirects have set.
+    cookies: Cookies,
     /// Values that nobody may see.
     redaction: Redaction,
 }
@@ -73,6 +79,8 @@ pub(super) enum Form {
 #[derive(Clone)]
 struct Header {
     name: HeaderName,
+    /// The name as the operator wrote it.
+    spelled: Option<String>,
     value: HeaderValue,
     /// It may go to any origin.
     harmless: bool,
@@ -93,10 +101,15 @@ impl Request {
         if !has(&headers, AUTHORIZATION)
             && let Some(value) = auth::header(spec, &mut redaction, access)?
         {
-            headers.push(Header { name: AUTHORIZATION, value, harmless: false });
+            headers.push(Header { name: AUTHORIZATION, spelled: None, value, harmless: false });
         }
         if spec.compression && !has(&headers, ACCEPT_ENCODING) {
-            headers.push(Header { name: ACCEPT_ENCODING, value: decode::ASKED, harmless: true });
+            headers.push(Header {
+                name: ACCEPT_ENCODING,
+                spelled: None,
+                value: decode::ASKED,
+                harmless: true,
+            });
         }
         // Neither can fail: an http URL has a host.
         let _ = url.set_username("");
@@ -107,7 +120,20 @@ impl Request {
             redaction.value(&value);
         }
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
-        Ok(Self { origin: url.origin(), chain: Chain::default(), url, method, headers, body, redaction })
+        let (origin, chain, cookies) = (url.origin(), Chain::default(), Cookies::default());
+        Ok(Self { url, method, headers, body, origin, chain, cookies, redaction })
+    }
+
+    /// Takes the cookies that an answer to it sets. What nobody may see of them goes to `redaction` too.
+    pub(super) fn take_cookies(&mut self, headers: &HeaderMap, redaction: &mut Redaction) {
+        if self.cookies.take(&self.url, headers, Timestamp::now().to_zoned(TimeZone::UTC).datetime()) {
+            // With other cookies what was asked before may be answered otherwise.
+            self.chain.forget();
+            for value in self.cookies.values() {
+                self.redaction.value(value);
+                redaction.value(value);
+            }
+        }
     }
 
     /// Turns it into the request of the next hop, when the redirect may be followed.
@@ -178,6 +204,9 @@ impl Request {
         for header in &self.headers {
             headers.insert(header.name.clone(), header.value.clone());
         }
+        if let Some(cookies) = self.cookies.header(&self.url, headers.get(COOKIE)) {
+            headers.insert(COOKIE, cookies);
+        }
         let path = &self.url[Position::BeforePath..Position::AfterQuery];
         let uri = match form {
             Form::Direct { .. } => path.parse::<Uri>(),
@@ -204,6 +233,8 @@ impl Request {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        let spelled = self.headers.iter().filter_map(|header| header.spelled.clone());
+        request.extensions_mut().insert(Spelling(spelled.collect()));
         Ok(request)
     }
 
@@ -306,7 +337,7 @@ fn headers(
                 }
             }
         }
-        headers.push(Header { name, value, harmless });
+        headers.push(Header { name, spelled: Some(key.clone()), value, harmless });
     }
     Ok(headers)
 }

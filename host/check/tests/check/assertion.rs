@@ -43,7 +43,7 @@ async fn patterns_match_the_body() {
 #[tokio::test]
 async fn json_and_headers() {
     let target = Target::answering(|request| {
-        let token = request.split("x-token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let token = request.split("X-Token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let body = format!(r#"{{"status": "degraded", "token": "{}"}}"#, token.unwrap_or_default());
         answer("200 OK", "X-Queue: 7\r\n", &body)
     })
@@ -177,7 +177,7 @@ async fn compression_is_asked_for_when_wanted() {
         assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
         let requests = target.requests();
         let request = requests.last().expect("it was asked");
-        assert_eq!(request.contains("\r\naccept-encoding: gzip, deflate, br, zstd\r\n"), asked, "{request}");
+        assert_eq!(request.contains("\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"), asked, "{request}");
     }
 }
 
@@ -202,7 +202,7 @@ async fn who_asks() {
         assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
         let requests = target.requests();
         let request = requests.last().expect("it was asked");
-        assert!(request.contains(&format!("\r\nauthorization: {expected}\r\n")), "{request}");
+        assert!(request.contains(&format!("\r\nAuthorization: {expected}\r\n")), "{request}");
     }
 }
 
@@ -214,7 +214,7 @@ async fn a_token_that_comes_back_is_not_shown_and_one_that_is_missing_is_ours() 
     spec.expect.body_contains.push("not there".into());
     let failed = failure(check(&CheckSpec::Http(spec.clone()), PATIENT).await);
     assert!(
-        failed.excerpt.as_ref().is_some_and(|text| text.contains("authorization: Bearer …")),
+        failed.excerpt.as_ref().is_some_and(|text| text.contains("Authorization: Bearer …")),
         "{failed:?}"
     );
     assert!(!format!("{failed:?}").contains("t0ken"), "{failed:?}");
@@ -263,7 +263,7 @@ async fn an_answer_in_the_clear_has_no_version_of_tls_and_no_certificate() {
 #[tokio::test]
 async fn a_secret_in_a_location_is_shown_nowhere() {
     let target = Target::answering(|request| {
-        let token = request.split("x-token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let token = request.split("X-Token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let token = token.unwrap_or_default().replace('/', "%2F");
         let path = request.split(' ').nth(1).unwrap_or_default();
         answer("302 Found", &format!("location: {}{token}/\r\n", path.replace("//", "/")), "")

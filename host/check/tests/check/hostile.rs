@@ -41,11 +41,21 @@ async fn endless_interim_answers() {
 #[tokio::test]
 async fn what_is_not_http() {
     for (answer, message) in [
-        ("SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: invalid HTTP version parsed"),
-        ("220 smtp.example ESMTP\r\n", "the answer is not HTTP: invalid HTTP version parsed"),
-        ("HTTP/1.1 2000 OK\r\n\r\n", "the answer is not HTTP: invalid HTTP status-code parsed"),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "the answer is not HTTP: invalid HTTP header parsed"),
-        ("\u{0}\u{1}\u{2}", "the answer is not HTTP: invalid HTTP version parsed"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: it does not begin with `HTTP/`"),
+        ("220 smtp.example ESMTP\r\n", "the answer is not HTTP: it does not begin with `HTTP/`"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "the answer is not HTTP: its status is no number of three digits"),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "the answer is not HTTP: a line of its head has no colon"),
+        ("HTTP/1.1 200 OK\r\nx-nul: a\u{0}b\r\n\r\n", "the answer is not HTTP: its head has a NUL byte"),
+        ("HTTP/3.0 200 OK\r\n\r\n", "the answer is not HTTP: its version is not known here"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nyes",
+            "the answer is not HTTP: it has more than one `Content-Length`",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nyes",
+            "the answer is not HTTP: its `Content-Length` is no number",
+        ),
+        ("\u{0}\u{1}\u{2}", "the answer is not HTTP: it does not begin with `HTTP/`"),
     ] {
         let target = Target::answering(move |_| answer.to_owned()).await;
         let report = check(&target.spec("/"), PATIENT).await;
@@ -60,7 +70,7 @@ async fn an_answer_before_the_request_and_more_after_it() {
         read_request(&mut stream).await;
     })
     .await;
-    // What hyper makes of it may differ with the order of arrival; it must end, and not be ours.
+    // What comes of it may differ with the order of arrival; it must end, and not be ours.
     let report = check(&target.spec("/"), PATIENT).await;
     assert!(report.failure.is_none_or(|failure| failure.class == FailureClass::Protocol));
 }

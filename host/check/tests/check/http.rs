@@ -19,7 +19,7 @@ async fn up_with_its_evidence() {
     let parts = [phases.connect, phases.first_byte, phases.transfer].map(|part| part.expect("it took place"));
     assert!(parts.iter().sum::<Duration>() <= report.total, "{report:?}");
     let expected = format!(
-        "GET /health?deep=1 HTTP/1.1\r\nhost: {}\r\nuser-agent: uptime/{}\r\naccept: */*\r\nconnection: close\r\n\r\n",
+        "GET /health?deep=1 HTTP/1.1\r\nHost: {}\r\nUser-Agent: uptime/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         target.address,
         env!("CARGO_PKG_VERSION")
     );
@@ -143,10 +143,10 @@ async fn method_headers_and_body_are_sent() {
     let requests = target.requests();
     for line in [
         "POST / HTTP/1.1",
-        "\r\nhost: inner.example\r\n",
-        "\r\nuser-agent: probe\r\n",
-        "\r\nx-token: from-a-file\r\n",
-        "\r\ncontent-length: 3\r\n",
+        "\r\nHost: inner.example\r\n",
+        "\r\nUser-Agent: probe\r\n",
+        "\r\nX-Token: from-a-file\r\n",
+        "\r\nContent-Length: 3\r\n",
         "\r\n\r\na=b",
     ] {
         assert!(requests[0].contains(line), "{line} is not in {}", requests[0]);
@@ -160,7 +160,7 @@ async fn a_secret_that_the_target_sends_back_is_not_shown() {
     spec.headers.insert("Authorization".into(), SecretRef::Literal("Bearer s3cret".into()));
     let report = check(&CheckSpec::Http(spec), PATIENT).await;
     let got = report.failure.and_then(|failure| failure.got).expect("an excerpt");
-    assert!(got.contains("authorization: …") && !got.contains("s3cret"), "{got}");
+    assert!(got.contains("Authorization: …") && !got.contains("s3cret"), "{got}");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 //! Every check must end within its timeout, whatever the target does; [`check`] asserts it for all of them.
 
 mod assertion;
+mod cookies;
 mod hostile;
 mod http;
 mod http2;
 mod keys;
+mod lenient;
 #[cfg(target_os = "linux")]
 mod namespace;
 mod ping;

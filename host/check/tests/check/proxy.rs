@@ -70,8 +70,8 @@ async fn plain_http_is_asked_for_by_its_url() {
     assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
     let request = &proxy.requests()[0];
     assert!(request.starts_with("GET http://name.invalid/x?y HTTP/1.1\r\n"), "{request}");
-    assert!(request.contains("\r\nhost: name.invalid\r\n"), "{request}");
-    assert!(request.contains("\r\nproxy-authorization: Basic dXNlcjp3b3Jk\r\n"), "{request}");
+    assert!(request.contains("\r\nHost: name.invalid\r\n"), "{request}");
+    assert!(request.contains("\r\nProxy-Authorization: Basic dXNlcjp3b3Jk\r\n"), "{request}");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn socks5_connects_by_name() {
     let spec = through("http://name.invalid/", &format!("socks5://{}", proxy.address));
     assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
     assert_eq!(told.lock().expect("no panic under it")[..], *b"name.invalid\x00\x50");
-    assert!(target.requests()[0].starts_with("GET / HTTP/1.1\r\nhost: name.invalid\r\n"));
+    assert!(target.requests()[0].starts_with("GET / HTTP/1.1\r\nHost: name.invalid\r\n"));
 }
 
 #[tokio::test]

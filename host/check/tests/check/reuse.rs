@@ -24,7 +24,7 @@ async fn answering_each(count: usize, headers: &'static str, connections: Arc<At
                 if request.is_empty() {
                     return;
                 }
-                assert!(!request.contains("connection: close"), "{request}");
+                assert!(!request.contains("Connection: close"), "{request}");
                 let _ = stream.write_all(answer("200 OK", headers, "ok").as_bytes()).await;
             }
             // The one after is read, and never answered.
@@ -130,7 +130,7 @@ async fn what_must_not_be_sent_twice_has_its_own() {
             async move {
                 connections.fetch_add(1, SeqCst);
                 let request = read_request(&mut stream).await;
-                assert!(request.contains("connection: close"), "{request}");
+                assert!(request.contains("Connection: close"), "{request}");
                 let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
             }
         }

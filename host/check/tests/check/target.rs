@@ -93,7 +93,7 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head
                 .lines()
-                .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+                .find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok())
                 .unwrap_or(0);
             if body.len() >= length {
                 return text;

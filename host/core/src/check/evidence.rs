@@ -4,6 +4,7 @@ use crate::check::Failure;
 use crate::monitor::{HttpVersion, TlsVersion};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub struct Hop {
     /// HTTP's version.
     #[serde(default)]
     pub http_version: Option<HttpVersion>,
+    /// How the answer departs from the standard where it was taken all the same, as curl and browsers take it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<Cow<'static, str>>,
     /// Whether the connection was kept from the check before.
     #[serde(default)]
     pub reused: bool,

@@ -1,0 +1,165 @@
+//! Cookies that redirects set: they go back to who set them, for as long as the check lasts.
+
+use crate::target::{Target, answer};
+use crate::{PATIENT, assert_up, check};
+use uptime_core::check::{CheckReport, FailureClass};
+use uptime_core::monitor::{CheckSpec, HttpSpec};
+use uptime_core::secret::SecretRef;
+
+/// The value of the `Cookie` header in a request.
+fn cookie(request: &str) -> &str {
+    request.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default()
+}
+
+async fn asked(spec: HttpSpec) -> CheckReport {
+    check(&CheckSpec::Http(spec), PATIENT).await
+}
+
+#[tokio::test]
+async fn a_redirect_to_itself_that_sets_one() {
+    let target = Target::answering(|request| match cookie(request) {
+        "" => answer("302 Found", "Set-Cookie: seen=1; Path=/\r\nLocation: /\r\n", ""),
+        "seen=1" => answer("302 Found", "Set-Cookie: seen=2; Path=/\r\nLocation: /\r\n", ""),
+        _ => answer("200 OK", "", "yes"),
+    })
+    .await;
+    let report = asked(target.http("/")).await;
+    assert_up(&report);
+    assert_eq!(
+        target.requests().iter().map(|request| cookie(request)).collect::<Vec<_>>(),
+        ["", "seen=1", "seen=2"]
+    );
+    // The next check knows nothing of it.
+    assert_up(&asked(target.http("/")).await);
+    assert_eq!(cookie(&target.requests()[3]), "");
+}
+
+#[tokio::test]
+async fn one_that_changes_nothing_is_a_loop() {
+    let redirect = answer("302 Found", "Set-Cookie: seen=1\r\nLocation: /\r\n", "");
+    let target = Target::answering(move |_| redirect.clone()).await;
+    let failure = asked(target.http("/")).await.failure.expect("a loop");
+    assert_eq!(failure.message, format!("GET {} redirects to itself: a loop", target.url("/")));
+    assert_eq!(target.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn each_rule() {
+    // What `/in/first` sets, and what `/in/second` and then `/out` are sent.
+    for (set, second, out) in [
+        (&["a=1"][..], "a=1", ""),
+        (&["a=1; Path=/"], "a=1", "a=1"),
+        (&["a=1; path=/in"], "a=1", ""),
+        (&["a=1; Path=/in/sec"], "", ""),
+        (&["a=1; Path=/o"], "", ""),
+        (&["a=1; Path=/; Max-Age=0"], "", ""),
+        (&["a=1; Path=/; Max-Age=-1; Expires=Fri, 31 Dec 9999 23:59:59 GMT"], "", ""),
+        (&["a=1; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "a=1", "a=1"),
+        (&["a=1; Path=/; Expires=Thu, 01-Jan-70 00:00:00 GMT"], "", ""),
+        (&["a=1; Path=/; Expires=Fri, 31 Dec 9999 23:59:59 GMT"], "a=1", "a=1"),
+        (&["a=1; Path=/; Expires=soon"], "a=1", "a=1"),
+        (&["a=1; Path=/", "a=2; Path=/"], "a=2", "a=2"),
+        (&["a=1; Path=/", "a=2; Path=/; Max-Age=0"], "", ""),
+        (&["a=1; Path=/", "b=2; Path=/in"], "b=2; a=1", "a=1"),
+        (&["a=1; Path=/; Domain=127.0.0.1"], "a=1", "a=1"),
+        (&["a=1; Path=/; Domain=one.example"], "", ""),
+        // Nobody listens on the loopback.
+        (&["a=1; Path=/; Secure; HttpOnly; SameSite=Lax"], "a=1", "a=1"),
+        (&["__Secure-a=1; Path=/"], "", ""),
+        (&["__Host-a=1; Secure; Path=/in"], "", ""),
+        (&["__Host-a=1; Secure; Path=/"], "__Host-a=1", "__Host-a=1"),
+        (&["a=\"1 2\"=; Path=/"], "a=\"1 2\"=", "a=\"1 2\"="),
+        (&["nameless; Path=/", "=nameless; Path=/", "a=1\u{1}; Path=/"], "", ""),
+    ] {
+        let lines: String = set.iter().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).collect();
+        let target = Target::answering(move |request| match request.split(' ').nth(1) {
+            Some("/in/first") => answer("302 Found", &format!("{lines}Location: second\r\n"), ""),
+            Some("/in/second") => answer("302 Found", "Location: /out\r\n", ""),
+            _ => answer("200 OK", "", ""),
+        })
+        .await;
+        assert_up(&asked(target.http("/in/first")).await);
+        let requests = target.requests();
+        assert_eq!((cookie(&requests[1]), cookie(&requests[2])), (second, out), "{set:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_goes_to_no_other_origin_and_back_to_its_own() {
+    let other = Target::answering(|request| {
+        let back = request.split("back=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        answer("302 Found", &format!("Set-Cookie: other=2; Path=/\r\nLocation: {back}\r\n"), "")
+    })
+    .await;
+    let there = other.url("/").to_string();
+    let first = Target::answering(move |request| {
+        if request.starts_with("GET /landed ") {
+            return answer("200 OK", "", "");
+        }
+        let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
+        let location = format!("{there}?back=http://{host}/landed");
+        answer(
+            "302 Found",
+            &format!("Set-Cookie: first=1; Path=/; Domain=127.0.0.1\r\nLocation: {location}\r\n"),
+            "",
+        )
+    })
+    .await;
+    let mut spec = first.http("/");
+    spec.headers.insert("Cookie".into(), SecretRef::Literal("own=0".into()));
+    assert_up(&asked(spec).await);
+    let (of_first, of_other) = (first.requests(), other.requests());
+    assert_eq!(
+        [&of_first[0], &of_other[0], &of_first[1]].map(|request| cookie(request)),
+        ["own=0", "", "first=1"]
+    );
+}
+
+#[tokio::test]
+async fn it_stands_beside_the_operators_own() {
+    let target = Target::answering(|request| {
+        if request.starts_with("GET /next ") {
+            return answer("200 OK", "", "");
+        }
+        answer("302 Found", "Set-Cookie: session=new-session; Path=/\r\nLocation: /next\r\n", "")
+    })
+    .await;
+    let mut spec = target.http("/");
+    spec.headers.insert("Cookie".into(), SecretRef::Literal("lang=en; session=old".into()));
+    assert_up(&asked(spec).await);
+    assert_eq!(cookie(&target.requests()[1]), "lang=en; session=new-session");
+}
+
+#[tokio::test]
+async fn many_and_large_ones_are_bounded() {
+    let mut lines: String =
+        (0..300).map(|nth| format!("Set-Cookie: c{nth}={}; Path=/\r\n", "x".repeat(60))).collect();
+    lines += &format!("Set-Cookie: large={}; Path=/\r\n", "x".repeat(5000));
+    let target = Target::answering(move |request| {
+        if request.starts_with("GET /next ") {
+            return answer("200 OK", "", "");
+        }
+        answer("302 Found", &format!("{lines}Location: /next\r\n"), "")
+    })
+    .await;
+    assert_up(&asked(target.http("/")).await);
+    let requests = target.requests();
+    let sent = cookie(&requests[1]);
+    assert!(sent.len() <= 8190 && !sent.contains("large"), "{} bytes", sent.len());
+    assert!((100..=150).contains(&sent.split("; ").count()), "{sent}");
+}
+
+#[tokio::test]
+async fn a_session_that_comes_back_is_not_shown() {
+    let target = Target::answering(|request| match cookie(request) {
+        "" => answer("302 Found", "Set-Cookie: session=s3ssion-1; Path=/\r\nLocation: /next\r\n", ""),
+        cookie => answer("500 Internal Server Error", "X-Seen: s3ssion-1\r\n", cookie),
+    })
+    .await;
+    let mut spec = target.http("/");
+    spec.expect.headers = vec!["X-Seen == \"other\"".parse().expect("a condition")];
+    spec.expect.status = vec!["500".parse().expect("a rule")];
+    let failure = asked(spec).await.failure.expect("another value");
+    assert_eq!(failure.class, FailureClass::Assertion);
+    assert!(!format!("{failure:?}").contains("s3ssion-1"), "{failure:?}");
+}
