@@ -119,7 +119,7 @@ fn a_dry_run_says_what_would_be() {
         assert_eq!(states(&installation), expected);
     }
     let shown = installation.json(["notification", "show", "3"]);
-    let why = "a later notice of the same incident takes its place";
+    let why = "a newer notice of the same monitor was told";
     assert_eq!(shown["notification"]["last_error"], why);
 }
 

@@ -16,7 +16,7 @@ use uptime_core::secret::access::Access;
 use uptime_engine::deliveries::{DeliveryError, referenced, resolve_settings, tell};
 use uptime_notifier::{Delivery, NotifierHost};
 use uptime_store::Store;
-use uptime_store::notifications::ChannelRow;
+use uptime_store::notifications::{ChannelRow, OutstandingCounts};
 use uuid::Uuid;
 
 pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) -> Result<Exit, CommandError> {
@@ -33,12 +33,13 @@ async fn with(
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let channels = store.channels().await?;
+    let counts = store.outstanding().await?;
     match command {
         ChannelCommand::List => {
             printer.list(
                 "channels",
                 &["name", "notifier", "state", "why"],
-                channels.iter().map(|channel| entry(channel, printer)).collect(),
+                channels.iter().map(|channel| entry(channel, &counts, printer)).collect(),
             );
             Ok(Exit::Ok)
         }
@@ -184,7 +185,8 @@ fn test_event() -> Event {
     }
 }
 
-fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
+fn entry(channel: &ChannelRow, counts: &OutstandingCounts, printer: &Printer) -> Entry {
+    let outstanding = counts.by_channel.get(&channel.id).copied().unwrap_or_default();
     let paused_until = channel.paused_until.filter(|until| *until > Timestamp::now());
     let state = match (channel.enabled, channel.broken_at) {
         (false, _) => "paused",
@@ -202,6 +204,11 @@ fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
         }
         (None, None) => String::new(),
     };
+    let why = match outstanding {
+        0 => why,
+        count if why.is_empty() => format!("{count} announcements outstanding"),
+        count => format!("{count} announcements outstanding: {why}"),
+    };
     let style = match state {
         "ok" => GOOD,
         "broken" => BAD,
@@ -216,6 +223,8 @@ fn entry(channel: &ChannelRow, printer: &Printer) -> Entry {
             "state": state,
             "broken_reason": channel.broken_reason,
             "paused_until": paused_until.map(rfc3339),
+            "failing_since": channel.failing_since.map(rfc3339),
+            "outstanding": outstanding,
         }),
         cells: vec![
             channel.name.as_str().into(),

@@ -190,8 +190,8 @@ impl Workers {
         stop: CancellationToken,
     ) -> Result<Ended, CommandError> {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
-        let QueueSettings { tries, backoff, .. } = options.settings.clone();
         let ended = if is_checks(queue) {
+            let QueueSettings { tries, backoff, .. } = options.settings.clone();
             let (checker, sight) = (
                 checker(self.access.clone())?,
                 Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new),
@@ -226,7 +226,7 @@ impl Workers {
         } else {
             let notifiers = self.notifiers.clone();
             let (access, observing) = (self.access.clone(), Arc::clone(&observer));
-            let handler = Deliveries::new(store.clone(), notifiers, access, observing, tries, backoff);
+            let handler = Deliveries::new(store.clone(), notifiers, access, observing, &options.settings)?;
             worker::run(store, Arc::new(handler), options, observer, stop).await
         };
         let summary = ended.map_err(needs_a_person)?;
@@ -331,6 +331,7 @@ pub fn options(
         backoff: args.backoff.clone(),
         retry_after: None,
         concurrency: args.concurrency,
+        probe: None,
     };
     let options_of = |queue: &'static str| {
         let of_file = file.and_then(|file| file.config.queues.section(queue)).cloned().unwrap_or_default();

@@ -25,6 +25,7 @@ pub mod judgement;
 pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
+pub mod reconcile;
 pub mod redaction;
 pub mod review;
 pub mod schedule;

@@ -7,6 +7,9 @@
 use crate::event::{Event, EventType, Severity};
 use jiff::Timestamp;
 
+/// Why a notice is not sent after a newer one of its monitor was delivered to the channel.
+pub const OVERTAKEN: &str = "a newer notice of the same monitor was told";
+
 /// What is true of a notice's incident and of its channel now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
@@ -25,6 +28,8 @@ pub struct Circumstances {
     pub recovery_due: bool,
     /// No check has seen its end: a person ended it, or its monitor is watched no more.
     pub end_unseen: bool,
+    /// A newer notice of the same monitor was delivered to this channel.
+    pub overtaken: bool,
 }
 
 /// What becomes of a notice.
@@ -45,33 +50,44 @@ pub struct Part {
     pub is_all_of_it: bool,
 }
 
+/// Why a notice of an incident must not be sent as things stand; `None`: it may.
+pub fn objection(kind: EventType, now: &Circumstances) -> Option<&'static str> {
+    if now.muted {
+        return Some("the incident is muted");
+    }
+    if now.overtaken {
+        return Some(OVERTAKEN);
+    }
+    match (kind, now.ended_at) {
+        // It may be the first that a channel was to hear, and nothing else will say so to one that wants no end.
+        (EventType::Critical, Some(_)) if !now.recovery_due && !now.opening_told => None,
+        (EventType::Reminder | EventType::Critical, Some(_)) => {
+            Some("the incident ended before this was told")
+        }
+        (EventType::Reminder | EventType::Critical, None) if now.acknowledged => {
+            Some("somebody takes care of the incident")
+        }
+        (EventType::Acknowledged, None) if !now.acknowledged => {
+            Some("nobody takes care of the incident any more")
+        }
+        (EventType::Down | EventType::Degraded, Some(_)) if now.recovery_due => {
+            Some("the incident ended before this was told: the recovery says so")
+        }
+        _ => None,
+    }
+}
+
 /// Looks at a notice again.
 pub fn review(mut event: Event, now: &Circumstances) -> Review {
     if event.incident.is_none() {
         return Review::Tell(Part { event, is_all_of_it: false });
     }
-    if now.muted {
-        return Review::Mute("the incident is muted");
+    if let Some(reason) = objection(event.kind, now) {
+        return Review::Mute(reason);
     }
     match (event.kind, now.ended_at) {
-        // It may be the first that a channel was to hear, and nothing else will say so to one that wants no end.
-        (EventType::Critical, Some(ended_at)) if !now.recovery_due && !now.opening_told => {
-            end(&mut event, ended_at, now.end_unseen);
-        }
-        (EventType::Reminder | EventType::Critical, Some(_)) => {
-            return Review::Mute("the incident ended before this was told");
-        }
-        (EventType::Reminder | EventType::Critical, None) if now.acknowledged => {
-            return Review::Mute("somebody takes care of the incident");
-        }
-        (EventType::Acknowledged, None) if !now.acknowledged => {
-            return Review::Mute("nobody takes care of the incident any more");
-        }
-        (EventType::Down | EventType::Degraded, Some(_)) if now.recovery_due => {
-            return Review::Mute("the incident ended before this was told: the recovery says so");
-        }
         // Nothing else will say so to this channel.
-        (EventType::Down | EventType::Degraded, Some(ended_at)) => {
+        (EventType::Down | EventType::Degraded | EventType::Critical, Some(ended_at)) => {
             end(&mut event, ended_at, now.end_unseen);
         }
         (EventType::Up, _) if !now.opening_told => {

@@ -92,8 +92,9 @@ async fn measure(url: &str, options: &Options, sink: &Sink) -> Result<String, Fa
     notifiers.describe("webhook").await?;
 
     let observer: Observer = Arc::new(|_| ());
-    let (access, backoff) = (Access::operator(), vec![Duration::from_secs(5)]);
-    let handler = Deliveries::new(store.clone(), notifiers, access, Arc::clone(&observer), 3, backoff);
+    let settings = QueueSettings::defaults(NOTIFICATIONS);
+    let access = Access::operator();
+    let handler = Deliveries::new(store.clone(), notifiers, access, Arc::clone(&observer), &settings)?;
     let worker = WorkerOptions {
         settings: QueueSettings {
             concurrency: options.concurrency,

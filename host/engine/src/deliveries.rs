@@ -3,13 +3,15 @@
 use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tracing::{error, info, warn};
 use uptime_check::secrets;
 use uptime_core::ErrorClass;
 use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
+use uptime_core::config::QueueSettings;
 use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
@@ -30,6 +32,10 @@ const PER_CHANNEL: usize = 4;
 /// which uses up no try.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far the threads that run guests step back.
+#[cfg(target_os = "linux")]
+const GUESTS_NICE: i32 = 10;
+
 /// Delivers notifications and records each try.
 pub struct Deliveries {
     store: Store,
@@ -38,6 +44,37 @@ pub struct Deliveries {
     observer: Observer,
     tries: u32,
     backoff: Vec<Duration>,
+    probe: Vec<Duration>,
+    guests: Guests,
+}
+
+/// Threads of their own for what runs guests: one that uses up its CPU is none of the checks' business. Where the system lets
+/// them, they step back behind everything else of the process.
+struct Guests(Option<Runtime>);
+
+impl Guests {
+    fn start() -> std::io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(threads).thread_name("guests").enable_all();
+        // A guest that computes gives its thread back once a tick: whoever waits for an answer is looked at as often.
+        builder.event_interval(1).global_queue_interval(1);
+        #[cfg(target_os = "linux")]
+        builder.on_thread_start(|| {
+            // Of this thread alone.
+            let _ = rustix::process::setpriority_process(None, GUESTS_NICE);
+        });
+        Ok(Self(Some(builder.build()?)))
+    }
+}
+
+impl Drop for Guests {
+    fn drop(&mut self) {
+        // Dropped by a task: it must not wait for what still runs.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What a try came to.
@@ -238,16 +275,16 @@ pub async fn tell(
 }
 
 impl Deliveries {
-    /// A handler for a worker with these tries and backoff. `access` has the secrets of this host that channels may use.
+    /// A handler for a worker with these settings. `access` has the secrets of this host that channels may use.
     pub fn new(
         store: Store,
         notifiers: NotifierHost,
         access: Access,
         observer: Observer,
-        tries: u32,
-        backoff: Vec<Duration>,
-    ) -> Self {
-        Self { store, notifiers, access, observer, tries, backoff }
+        settings: &QueueSettings,
+    ) -> std::io::Result<Self> {
+        let QueueSettings { tries, backoff, probe, .. } = settings.clone();
+        Ok(Self { store, notifiers, access, observer, tries, backoff, probe, guests: Guests::start()? })
     }
 
     fn may_retry(&self, attempts: u32) -> bool {
@@ -303,6 +340,7 @@ impl Deliveries {
         let claim = finished.job.claim;
         let tried = |due: &DueDelivery, outcome, end| DeliveryTry {
             claim,
+            is_probe: finished.job.is_probe(),
             notification: due.notification,
             channel: due.channel.id,
             started_at: finished.started_at,
@@ -380,8 +418,10 @@ impl Deliveries {
                 let claim = tried.1.claim;
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
                 let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
-                let untried = Untried { notification: tried.1.notification, failure, broken: None };
-                self.store.fail_notifications(&[untried]).await?;
+                let DeliveryTry { notification, channel, is_probe, .. } = tried.1;
+                let channel = Some(channel);
+                let untried = Untried { notification, failure, channel, channel_broken: false, is_probe };
+                self.store.fail_notifications(&[untried], &self.probe).await?;
                 Ok(())
             }
             recorded => recorded,
@@ -393,7 +433,7 @@ impl Deliveries {
             return Ok(());
         }
         let records: Vec<&DeliveryTry> = tries.iter().map(|(_, tried)| tried).collect();
-        let ours = self.store.record_deliveries(&records).await?;
+        let ours = self.store.record_deliveries(&records, &self.probe).await?;
         for (due, tried) in tries {
             if !ours.contains(&tried.claim) {
                 warn!(
@@ -427,6 +467,10 @@ impl Handler for Deliveries {
         Some(PER_CHANNEL)
     }
 
+    fn runtime(&self) -> Option<&Handle> {
+        self.guests.0.as_ref().map(Runtime::handle)
+    }
+
     async fn load(
         &self,
         jobs: &[Job],
@@ -434,7 +478,15 @@ impl Handler for Deliveries {
         let ids: Vec<NotificationId> =
             jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
         let mut due = self.store.due_deliveries(&ids).await?;
-        Ok(by_subject(jobs, |subject| due.remove(&NotificationId(subject))))
+        let probes: HashSet<i64> =
+            jobs.iter().filter(|job| job.is_probe()).filter_map(|job| job.subject).collect();
+        // A probe whose notice was told, or dropped, has nothing to send.
+        let is_wanted = |subject: i64, due: &Result<DueDelivery, StoreError>| {
+            !probes.contains(&subject) || due.as_ref().map_or(true, |due| due.has_failed)
+        };
+        Ok(by_subject(jobs, |subject| {
+            due.remove(&NotificationId(subject)).filter(|due| is_wanted(subject, due))
+        }))
     }
 
     async fn run(&self, _job: &Job, due: DueDelivery, _within: Duration) -> Told {
@@ -475,13 +527,13 @@ impl Handler for Deliveries {
                 let counts = finished.end.counts();
                 // One that hangs to the end of all its tries hangs for every message.
                 let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
-                let broken = finished.job.lane.map(ChannelId).filter(|_| hangs);
                 let failure = JobFailure { claim, retry_after, counts, error };
-                failures.push(Untried { notification, failure, broken });
+                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
+                failures.push(Untried { notification, failure, channel, channel_broken: hangs, is_probe });
             }
         }
         if !failures.is_empty() {
-            let ours = self.store.fail_notifications(&failures).await?;
+            let ours = self.store.fail_notifications(&failures, &self.probe).await?;
             warn_of_lost_leases(NOTIFICATIONS, failures.iter().map(|untried| &untried.failure), &ours);
         }
         let is_blind = self.is_blind(finished).await?;

@@ -33,6 +33,9 @@ pub const SCHEDULE: &str = "schedule";
 /// How often a sleeping loop says that it is not stuck.
 const TURN_TOLD_EVERY: Duration = Duration::from_secs(5);
 
+/// How often a loop looks for failing channels that nothing tries.
+const PROBES_EVERY: Duration = Duration::from_mins(1);
+
 /// The wait before it begins again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
@@ -40,6 +43,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// not do just then is tried again.
 pub async fn schedule_once(store: &Store, horizon: Duration) -> Result<Scheduled, StoreError> {
     make_partitions(store).await;
+    ensure_probes(store).await;
     let mut tries = 1;
     loop {
         match passes(store, horizon).await {
@@ -56,6 +60,13 @@ pub async fn schedule_once(store: &Store, horizon: Duration) -> Result<Scheduled
 async fn make_partitions(store: &Store) {
     if let Err(error) = store.make_result_partitions().await {
         warn!(%error, "no partitions for the coming days; trying again");
+    }
+}
+
+/// What a queue lost that an operator cleared. The next run has another try.
+async fn ensure_probes(store: &Store) {
+    if let Err(error) = store.ensure_probes().await {
+        warn!(%error, "failing channels were not looked at; trying again");
     }
 }
 
@@ -83,6 +94,7 @@ pub async fn schedule_loop(
 ) -> Result<(), StoreError> {
     let mut away = false;
     let mut partitions_at: Option<Instant> = None;
+    let mut probes_at: Option<Instant> = None;
     while !stop.is_cancelled() {
         if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
             partitions_at = Some(Instant::now());
@@ -91,6 +103,14 @@ pub async fn schedule_loop(
                 Ok(())
             };
             let _ = patience::turn(making, &stop).await;
+        }
+        if probes_at.is_none_or(|at| at.elapsed() >= PROBES_EVERY) {
+            probes_at = Some(Instant::now());
+            let ensuring = async {
+                ensure_probes(&store).await;
+                Ok(())
+            };
+            let _ = patience::turn(ensuring, &stop).await;
         }
         let began = Instant::now();
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {

@@ -22,6 +22,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -60,6 +61,11 @@ pub trait Handler: Send + Sync + 'static {
     /// as if nobody had claimed it.
     fn place(&self, _work: &Self::Work, _parking: &Parking) -> impl Future<Output = Place> + Send {
         std::future::ready(Place::default())
+    }
+
+    /// Where the jobs run; `None`: where the worker does.
+    fn runtime(&self) -> Option<&Handle> {
+        None
     }
 
     /// Runs one job, which is dropped when `within` is over.

@@ -1,24 +1,22 @@
 -- Puts failed jobs back with their attempts at zero, the id that they had, and the count of their claims, so that no old claim
--- fits. Whoever deletes the failed row puts the job
--- back, so two operators at once do each job once. Not put back, and told apart: a job whose subject waits already, and a
--- notification after which a later one of the same incident was delivered (nobody is told "down" of what is up).
+-- fits. Whoever deletes the failed row puts the job back, so two operators at once do each job once. Not put back, and told
+-- apart: a job whose subject waits already, and notifications that must not be sent again ($2, `uptime_core::reconcile`; $3: why). A probe
+-- that waits for the subject becomes the job.
 WITH chosen AS (
   DELETE FROM failed_jobs WHERE id = ANY ($1) RETURNING *),
 superseded AS (
-  UPDATE notifications n SET state = 'discarded', last_error = 'a later notice of the same incident takes its place'
-  FROM chosen c
+  UPDATE notifications n SET state = 'discarded', last_error = s.reason
+  FROM chosen c JOIN unnest($2::bigint[], $3::text[]) s(id, reason) ON s.id = c.subject
   WHERE c.queue = 'notifications' AND n.id = c.subject
-    AND EXISTS (SELECT FROM notifications later
-                WHERE later.incident_id = n.incident_id AND later.channel_id = n.channel_id AND later.id > n.id
-                  AND later.state = 'delivered')
   RETURNING n.id),
 put_back AS (
-  INSERT INTO jobs (id, queue, subject, lane, order_key, payload, claims, created_at)
+  INSERT INTO jobs AS j (id, queue, subject, lane, order_key, payload, claims, created_at)
   OVERRIDING SYSTEM VALUE
   SELECT id, queue, subject, lane, order_key, payload, claims, created_at FROM chosen
   WHERE queue <> 'notifications' OR subject IS NULL OR subject NOT IN (SELECT id FROM superseded)
-  ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
-  RETURNING id, queue, subject),
+  ON CONFLICT (queue, subject) WHERE subject IS NOT NULL
+    DO UPDATE SET payload = '{}', available_at = now() WHERE j.payload ? 'probe' AND j.reserved_until IS NULL
+  RETURNING j.queue, j.subject, j.id),
 renewed AS (
   UPDATE notifications n SET state = 'queued'
   FROM put_back p WHERE p.queue = 'notifications' AND n.id = p.subject AND n.state = 'failed'),
@@ -29,4 +27,4 @@ SELECT c.id,
             WHEN c.queue = 'notifications' AND c.subject IN (SELECT id FROM superseded) THEN 'superseded'
             ELSE 'waits-already' END AS outcome,
        (SELECT count(*) FROM announced) AS announced
-FROM chosen c LEFT JOIN put_back p ON p.id = c.id
+FROM chosen c LEFT JOIN put_back p ON p.id = c.id OR p.queue = c.queue AND p.subject = c.subject

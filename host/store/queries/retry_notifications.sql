@@ -1,24 +1,21 @@
--- Notifications, which are locked, failed or muted and without a job, get a new one and are queued again. It comes after the
--- jobs of its incident that wait, so what one of those tells later, or has told, leaves nothing to say: superseded. Those of
--- one call may be each other's later ones, and keep their order.
+-- Notifications, which are locked, failed or muted and without a job, get a new one and are queued again, but for those that must
+-- not be sent again ($2, `uptime_core::reconcile`; $3: why). A probe that waits for one becomes its job.
 WITH superseded AS (
-  UPDATE notifications n SET state = 'discarded', last_error = 'a later notice of the same incident takes its place'
-  WHERE n.id = ANY ($1)
-    AND EXISTS (SELECT FROM notifications later
-                WHERE later.incident_id = n.incident_id AND later.channel_id = n.channel_id AND later.id > n.id
-                  AND later.state IN ('queued', 'delivered'))
+  UPDATE notifications n SET state = 'discarded', last_error = s.reason
+  FROM unnest($2::bigint[], $3::text[]) s(id, reason) WHERE n.id = ANY ($1) AND n.id = s.id
   RETURNING n.id),
 renewed AS (
   UPDATE notifications n SET state = 'queued'
-  WHERE n.id = ANY ($1) AND n.id NOT IN (SELECT id FROM superseded)
+  WHERE n.id = ANY ($1) AND n.id <> ALL ($2)
   RETURNING n.id, n.channel_id, n.incident_id),
 job AS (
-  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs AS j (queue, subject, lane, order_key, available_at)
   SELECT 'notifications', r.id, r.channel_id,
          (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id),
          greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id ORDER BY r.id
-  ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
+  ON CONFLICT (queue, subject) WHERE subject IS NOT NULL
+    DO UPDATE SET payload = '{}', available_at = now() WHERE j.payload ? 'probe' AND j.reserved_until IS NULL
   RETURNING id),
 announced AS (
   SELECT pg_notify('uptime_jobs', 'notifications') FROM job LIMIT 1)

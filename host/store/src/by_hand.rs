@@ -12,7 +12,7 @@ use crate::failed::Retried;
 use crate::operations::CHUNK;
 use crate::row::{Columns, instant};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError};
+use crate::{NOTIFICATIONS, Store, StoreError, notifications};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -244,8 +244,12 @@ impl Store {
         let failed: HashMap<i64, i64> = lock_failed(&mut transaction, &carriers).await?;
         let mut outcomes = put_back(&mut transaction, &failed).await?;
         let rest: Vec<i64> = carriers.into_iter().filter(|carrier| !outcomes.contains_key(carrier)).collect();
+        let rest = lock_states(&mut transaction, &rest, &["failed", "muted"]).await?;
+        let (superseded, reasons) = notifications::superseded(&mut transaction, &rest).await?;
         let rows = sqlx::query(include_str!("../queries/retry_notifications.sql"))
-            .bind(lock_states(&mut transaction, &rest, &["failed", "muted"]).await?)
+            .bind(rest)
+            .bind(superseded)
+            .bind(reasons)
             .fetch_all(&mut transaction)
             .await?;
         for row in rows {

@@ -6,14 +6,14 @@
 use crate::operations::{CHUNK, begin_by_index};
 use crate::row::{Columns, optional_instant};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{NOTIFICATIONS, Store, StoreError, notifications};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use uptime_core::id::{DeliveryId, IncidentId, JobId};
+use uptime_core::id::{DeliveryId, IncidentId, JobId, NotificationId};
 
 /// One failed attempt of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct FailedJob {
 /// What a failed delivery was to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedNotification {
+    /// Its id.
+    pub id: NotificationId,
     /// The event's type.
     pub event: String,
     /// The monitor's name, as it was then.
@@ -80,7 +82,7 @@ pub enum Retried {
     PutBack,
     /// Another job for the same subject waits already; this one is gone.
     WaitsAlready,
-    /// What it was to tell is no longer so: a later notification of the same incident was delivered. It is gone.
+    /// A later notification of the same monitor was delivered, or one of the same incident is about to be. It is gone.
     Superseded,
 }
 
@@ -182,8 +184,20 @@ pub(crate) async fn put_back(
     connection: &mut Session,
     ids: &[i64],
 ) -> Result<HashMap<i64, Retried>, StoreError> {
-    let rows =
-        sqlx::query(include_str!("../queries/retry_failed.sql")).bind(ids).fetch_all(connection).await?;
+    let subjects: Vec<i64> = sqlx::query_scalar(
+        "SELECT subject FROM failed_jobs WHERE id = ANY ($1) AND queue = $2 AND subject IS NOT NULL",
+    )
+    .bind(ids)
+    .bind(NOTIFICATIONS)
+    .fetch_all(&mut *connection)
+    .await?;
+    let (superseded, reasons) = notifications::superseded(connection, &subjects).await?;
+    let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
+        .bind(ids)
+        .bind(superseded)
+        .bind(reasons)
+        .fetch_all(connection)
+        .await?;
     rows.iter()
         .map(|row| {
             let retried = match row.try_get::<&str, _>("outcome")? {
@@ -220,6 +234,7 @@ fn failed_job(row: &PgRow) -> Result<FailedJob, StoreError> {
         .try_get::<Option<String>, _>("event")?
         .map(|event| {
             Ok::<_, StoreError>(FailedNotification {
+                id: NotificationId(row.try_get("notification_id")?),
                 event,
                 monitor: row.try_get::<Option<String>, _>("monitor")?.unwrap_or_default(),
                 incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),

@@ -2,19 +2,22 @@
 //!
 //! ```text
 //!  queued ──▶ delivered
-//!    │ ├────▶ failed ──queue retry──▶ queued
+//!    │ ├────▶ failed ──retry, or its channel works again──▶ queued
 //!    │ └────▶ muted          (looked at again at delivery: nobody wants it any more)
 //!    └ a retry stays queued, with its error
 //! ```
 //! A try is recorded in the same transaction that ends or puts back its job, fenced by the claim. What a crash between
 //! sending and recording repeats bears the same delivery id. A digest is a notification with a job like any other; its members
 //! have none, and take its state (`follow_digest` in the schema). How notices become notifications is in `enqueue`, what a
-//! delivery needs in `due`, what tries say of channels in `channels`.
+//! delivery needs in `due`, what tries say of channels in `channels`, what a channel is still to be told in `announcements`.
 
+mod announcements;
 mod channels;
 mod due;
 mod enqueue;
 
+pub use announcements::OutstandingCounts;
+pub(crate) use announcements::superseded;
 pub use due::{ChannelRow, DueDelivery, Member};
 pub use enqueue::Notice;
 pub(crate) use enqueue::{enqueue_all, enqueue_first, enqueue_in_order};
@@ -92,9 +95,10 @@ impl DeliveryEnd {
         }
     }
 
-    /// The failure of the delivery's job, if it is not done with.
-    fn job_failure(&self, claim: Claim) -> Option<JobFailure> {
+    /// The failure of the delivery's job, if it is not done with. A probe's job is: what follows is decided anew.
+    fn job_failure(&self, claim: Claim, is_probe: bool) -> Option<JobFailure> {
         match self {
+            Self::Retry { .. } | Self::Failed { .. } if is_probe => None,
             Self::Delivered { .. } | Self::Muted { .. } => None,
             Self::Waits { for_so_long, reason } => Some(JobFailure {
                 claim,
@@ -117,6 +121,8 @@ impl DeliveryEnd {
 pub struct DeliveryTry {
     /// The claim of its job.
     pub claim: Claim,
+    /// Whether it found out if a failing channel works again: its notification stays failed until it gets through.
+    pub is_probe: bool,
     /// The notification.
     pub notification: NotificationId,
     /// The channel.
@@ -146,14 +152,22 @@ pub struct Untried {
     pub notification: NotificationId,
     /// What is recorded of its job.
     pub failure: JobFailure,
-    /// The channel, when it can't be delivered to.
-    pub broken: Option<ChannelId>,
+    /// Its channel.
+    pub channel: Option<ChannelId>,
+    /// The channel can't be delivered to.
+    pub channel_broken: bool,
+    /// See [`DeliveryTry::is_probe`].
+    pub is_probe: bool,
 }
 
 impl Store {
     /// Records tries and what follows from each, all in one transaction. Gives back the claims that were still ours; of the
-    /// others, whose lease was lost, nothing is written.
-    pub async fn record_deliveries(&self, tries: &[&DeliveryTry]) -> Result<HashSet<Claim>, StoreError> {
+    /// others, whose lease was lost, nothing is written. `pauses`: before each probe of a channel that fails.
+    pub async fn record_deliveries(
+        &self,
+        tries: &[&DeliveryTry],
+        pauses: &[Duration],
+    ) -> Result<HashSet<Claim>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
         let (mut done, mut failures) = (Vec::new(), Vec::new());
         // After a suspension a process may hold a job under two claims: at most the later one is still its own.
@@ -164,7 +178,7 @@ impl Store {
         }
         let tries = || tries.iter().copied().filter(|tried| latest[&tried.claim.id] == tried.claim.number);
         for tried in tries() {
-            match tried.end.job_failure(tried.claim) {
+            match tried.end.job_failure(tried.claim, tried.is_probe) {
                 None => done.push(tried.claim),
                 Some(failure) => failures.push(failure),
             }
@@ -181,32 +195,43 @@ impl Store {
         if !written.is_empty() {
             rewrite(&mut transaction, &written).await?;
             insert_tries(&mut transaction, &written).await?;
-            channels::note(&mut transaction, &written).await?;
+            channels::note(&mut transaction, &written, pauses).await?;
         }
         transaction.commit().await?;
         Ok(recorded)
     }
 
     /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try. Gives back the jobs
-    /// that were ours.
-    pub async fn fail_notifications(&self, untried: &[Untried]) -> Result<HashSet<JobId>, StoreError> {
+    /// that were ours. `pauses` as for [`record_deliveries`](Self::record_deliveries).
+    pub async fn fail_notifications(
+        &self,
+        untried: &[Untried],
+        pauses: &[Duration],
+    ) -> Result<HashSet<JobId>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
-        let jobs: Vec<JobFailure> = untried.iter().map(|untried| untried.failure.clone()).collect();
-        let ours = crate::queue::fail(&mut transaction, &jobs).await?;
-        let mut broken = Vec::new();
-        for Untried { notification, failure, broken: channel } in
-            untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id))
-        {
-            let state = if failure.retry_after.is_some() { "queued" } else { "failed" };
+        let (probes, jobs): (Vec<_>, Vec<_>) = untried.iter().partition(|untried| untried.is_probe);
+        let jobs: Vec<JobFailure> = jobs.iter().map(|untried| untried.failure.clone()).collect();
+        let mut ours = crate::queue::fail(&mut transaction, &jobs).await?;
+        let probes: Vec<Claim> = probes.iter().map(|untried| untried.failure.claim).collect();
+        if !probes.is_empty() {
+            ours.extend(crate::queue::complete(&mut transaction, &probes).await?);
+        }
+        let mut verdicts = Vec::new();
+        for untried in untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id)) {
+            let Untried { notification, failure, channel, channel_broken, is_probe } = untried;
+            let is_final = *is_probe || failure.retry_after.is_none();
             sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
                 .bind(notification.0)
-                .bind(state)
+                .bind(if is_final { "failed" } else { "queued" })
                 .bind(&failure.error)
                 .execute(&mut transaction)
                 .await?;
-            broken.extend(channel.map(|channel| (channel, failure.error.as_str())));
+            let Some(channel) = channel.filter(|_| is_final) else { continue };
+            let (is_probe, channel_broken) = (*is_probe, *channel_broken);
+            let (notification, error) = (*notification, failure.error.as_str());
+            verdicts.push(channels::Failure { channel, notification, error, channel_broken, is_probe });
         }
-        channels::flag_broken(&mut transaction, &broken).await?;
+        channels::note_failures(&mut transaction, &verdicts, pauses).await?;
         transaction.commit().await?;
         Ok(ours)
     }
@@ -234,7 +259,7 @@ async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(),
     if muted().next().is_some() {
         sqlx::query(
             "UPDATE notifications n SET state = 'muted', last_error = m.reason
-             FROM unnest($1::bigint[], $2::text[]) m(id, reason) WHERE n.id = m.id AND n.state = 'queued'",
+             FROM unnest($1::bigint[], $2::text[]) m(id, reason) WHERE n.id = m.id AND n.state IN ('queued', 'failed')",
         )
         .bind(muted().map(|(id, _)| id.0).collect::<Vec<_>>())
         .bind(muted().map(|(_, reason)| *reason).collect::<Vec<_>>())
@@ -247,15 +272,16 @@ async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(),
 /// Writes each try down and moves its notification on.
 async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
     let ends = || tries.iter().map(|tried| &tried.end);
-    let state = |end: &DeliveryEnd| match end {
+    let state = |tried: &&DeliveryTry| match &tried.end {
         DeliveryEnd::Delivered { .. } => "delivered",
+        DeliveryEnd::Muted { .. } => "muted",
+        _ if tried.is_probe => "failed",
         DeliveryEnd::Retry { .. } | DeliveryEnd::Waits { .. } => "queued",
         DeliveryEnd::Failed { .. } => "failed",
-        DeliveryEnd::Muted { .. } => "muted",
     };
     sqlx::query(include_str!("../queries/insert_tries.sql"))
         .bind(tries.iter().map(|tried| tried.notification.0).collect::<Vec<_>>())
-        .bind(ends().map(state).collect::<Vec<_>>())
+        .bind(tries.iter().map(state).collect::<Vec<_>>())
         .bind(
             ends()
                 .map(|end| !matches!(end, DeliveryEnd::Muted { .. } | DeliveryEnd::Waits { .. }))

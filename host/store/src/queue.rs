@@ -48,6 +48,13 @@ pub struct Job {
     pub claimed_at: Timestamp,
 }
 
+impl Job {
+    /// Whether it is a delivery that finds out if a failing channel works again.
+    pub fn is_probe(&self) -> bool {
+        self.payload.as_ref().is_ok_and(|payload| payload.get("probe").is_some())
+    }
+}
+
 /// How many of a lane are running in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneLoad {

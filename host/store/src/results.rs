@@ -263,7 +263,7 @@ impl ResultsTransaction {
         let rows = sqlx::query(
             "SELECT c.id, c.name, c.filter FROM channels c
              WHERE c.id IN (SELECT n.channel_id FROM notifications n
-                            WHERE n.incident_id = $1 AND n.event IN ('down', 'degraded', 'critical', 'reminder', 'flapping-end'))
+                            WHERE n.incident_id = $1 AND announces_incident(n.event))
              ORDER BY c.id",
         )
         .bind(incident.0)

@@ -18,13 +18,19 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
     let Some(story) = store.incident_story(id).await? else {
         return Err(CommandError::new(Exit::No, format!("there is no incident {id}")).hint(UNKNOWN_HINT));
     };
+    let outstanding = store.outstanding().await?.by_incident.get(&id).copied().unwrap_or_default();
     if printer.is_json() {
-        printer.json(&json(&story));
+        printer.json(&json(&story, outstanding));
         return Ok(Exit::Ok);
     }
     let lines = if printer.is_terminal() { told(&story, Timestamp::now()) } else { facts(&story) };
     for line in lines {
         printer.line(line);
+    }
+    if outstanding > 0 {
+        printer.warning(format!(
+            "{outstanding} announcements are outstanding: sent as soon as their channels work again"
+        ));
     }
     if story.checks_left_out > 0 {
         printer
@@ -33,7 +39,7 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-fn json(story: &Story) -> Value {
+fn json(story: &Story, outstanding: u32) -> Value {
     let incident = &story.incident;
     let mut summary = super::json(incident);
     summary["target"] = incident.target.as_str().into();
@@ -41,6 +47,7 @@ fn json(story: &Story) -> Value {
     summary["expected"] = incident.expected.as_deref().into();
     summary["got"] = incident.got.as_deref().into();
     summary["failures"] = incident.failures.into();
+    summary["outstanding"] = outstanding.into();
     summary["opened_at"] = rfc3339(incident.opened_at).into();
     summary["resolved_at"] = incident.resolved_at.map(rfc3339).into();
     let timeline: Vec<Value> = story.entries.iter().map(entry_json).collect();

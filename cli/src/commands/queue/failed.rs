@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uptime_core::id::JobId;
 use uptime_store::Store;
 use uptime_store::failed::FailedJob;
+use uptime_store::notifications::OutstandingCounts;
 
 /// The failed list, newest first.
 pub async fn list(
@@ -17,8 +18,19 @@ pub async fn list(
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs(queue, limit).await?;
-    let entries = jobs.iter().map(|job| Entry { json: json(job), cells: cells(job, printer) }).collect();
-    printer.list("jobs", &["id", "queue", "subject", "attempts", "failed", "error"], entries);
+    let counts = store.outstanding().await?;
+    let entry = |job| Entry { json: json(job, &counts), cells: cells(job, printer) };
+    printer.list(
+        "jobs",
+        &["id", "queue", "subject", "attempts", "failed", "error"],
+        jobs.iter().map(entry).collect(),
+    );
+    let total: u32 = jobs.iter().map(|job| outstanding(job, &counts)).sum();
+    if total > 0 {
+        printer.note(&format!(
+            "{total} announcements are outstanding: sent as soon as their channels work again"
+        ));
+    }
     match jobs.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no failed jobs"),
         [] => {}
@@ -37,7 +49,8 @@ pub async fn list(
 pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
-        let entries = jobs.iter().map(|job| Entry { json: json(job), cells: Vec::new() }).collect();
+        let counts = store.outstanding().await?;
+        let entries = jobs.iter().map(|job| Entry { json: json(job, &counts), cells: Vec::new() }).collect();
         printer.list("jobs", &[], entries);
     } else {
         for (nth, job) in jobs.iter().enumerate() {
@@ -53,7 +66,13 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
     if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
 }
 
-fn json(job: &FailedJob) -> Value {
+/// How many announcements are sent by themselves when the job's channel works again.
+fn outstanding(job: &FailedJob, counts: &OutstandingCounts) -> u32 {
+    let notification = job.notification.as_ref();
+    notification.and_then(|one| counts.by_notification.get(&one.id)).copied().unwrap_or_default()
+}
+
+fn json(job: &FailedJob, counts: &OutstandingCounts) -> Value {
     let errors: Vec<Value> = job
         .errors
         .iter()
@@ -73,6 +92,7 @@ fn json(job: &FailedJob) -> Value {
         "monitor": notification.map(|notification| &notification.monitor),
         "incident_id": notification.and_then(|notification| notification.incident),
         "delivery_id": notification.map(|notification| notification.delivery_id),
+        "outstanding": outstanding(job, counts),
     })
 }
 

@@ -92,7 +92,7 @@ impl Tally {
         let mut sentence = format!("{} put back", jobs(self.put_back));
         for (count, why) in [
             (self.waits_already, "another job for it waits already"),
-            (self.superseded, "a later notification of its incident was delivered"),
+            (self.superseded, "a later notification takes its place"),
         ] {
             if count > 0 {
                 sentence = format!("{sentence}; {} dropped: {why}", jobs(count));
@@ -106,7 +106,7 @@ fn word(retried: Retried) -> &'static str {
     match retried {
         Retried::PutBack => "put back",
         Retried::WaitsAlready => "dropped: another job for it waits already",
-        Retried::Superseded => "dropped: a later notification of its incident was delivered",
+        Retried::Superseded => "dropped: a later notification takes its place",
     }
 }
 

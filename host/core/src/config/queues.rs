@@ -63,6 +63,8 @@ pub struct QueueSection {
     pub retry_after: Option<Duration>,
     /// See [`QueueSettings::concurrency`].
     pub concurrency: Option<u32>,
+    /// See [`QueueSettings::probe`].
+    pub probe: Option<Vec<Duration>>,
 }
 
 /// How a queue is worked on.
@@ -80,6 +82,8 @@ pub struct QueueSettings {
     pub retry_after: Duration,
     /// Jobs worked on at once.
     pub concurrency: u32,
+    /// Of `notifications`: pauses before a failing channel is tried again; the last one repeats.
+    pub probe: Vec<Duration>,
 }
 
 /// A `timeout` that is not [`LEASE_RESERVE`] below `retry_after`: a job that is still worked on would be claimed a second
@@ -117,6 +121,7 @@ impl QueueSettings {
             backoff: vec![5 * SECOND],
             retry_after: 90 * SECOND,
             concurrency: 32,
+            probe: [1, 2, 4, 8, 16, 32, 60].map(Duration::from_mins).into(),
         };
         match kind(name) {
             MONITOR_CHECKS => {
@@ -136,6 +141,7 @@ impl QueueSettings {
             backoff: section.backoff.clone().unwrap_or(self.backoff),
             retry_after: section.retry_after.unwrap_or(self.retry_after),
             concurrency: section.concurrency.unwrap_or(self.concurrency),
+            probe: section.probe.clone().unwrap_or(self.probe),
         }
     }
 
@@ -192,10 +198,22 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
         ),
         concurrency: table.optional(
             "concurrency",
-            "Jobs that one worker has in hand at once.",
+            "Jobs that one worker has in hand at once. Of `notifications`: each channel that has none in hand gets a slot beyond \
+             these, up to four times as many.",
             &format!("`{}`", defaults.concurrency),
             &Integer(1..=10_000),
         ),
+        probe: if kind(name) == NOTIFICATIONS {
+            table.optional(
+                "probe",
+                "Pause before a failing channel is tried again with its oldest notice that is still true; a list says it for \
+                 the first probe, the second and so on.",
+                "`1m`, doubled up to `1h`",
+                &List { of: Span(Duration::from_millis(10)..=DAY), count: 1..=20, or_one: true },
+            )
+        } else {
+            None
+        },
     };
     if let Err(conflict) = defaults.with(&section).check() {
         let span =

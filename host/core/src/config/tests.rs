@@ -373,7 +373,7 @@ fn the_reference_is_what_is_read() {
     assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
     assert_eq!(keys("secrets", None), ["allow_env", "allow_files"]);
     assert_eq!(keys("queues.monitor-checks", None), queue);
-    assert_eq!(keys("queues.notifications", None), queue);
+    assert_eq!(keys("queues.notifications", None), [&queue[..], &["probe"]].concat());
     assert_eq!(
         keys("channels.NAME", None),
         words("notifier enabled events severities hours groups tags allow proxy digest_after digest_within")

@@ -31,6 +31,9 @@ const BATCH: usize = 500;
 /// How many jobs may be parked for each slot: one thing that is busy does not have the whole queue claimed.
 const PARKED_PER_SLOT: usize = 4;
 
+/// How many jobs may be in hand for each slot, where each is the first of its lane.
+const FIRST_PER_SLOT: usize = 4;
+
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
@@ -271,15 +274,34 @@ impl<H: Handler> Fetcher<H> {
         self.concurrency.saturating_sub(in_slots).min(room)
     }
 
+    /// Of a queue with lanes: how many jobs of a lane may be in hand, and how many more are claimed now. A quarter of the slots
+    /// is kept for lanes that have nothing in hand, and beyond the slots each of them gets one, too, up to [`FIRST_PER_SLOT`]
+    /// for each slot: so a lane that hangs takes no slot from another.
+    fn share(&self, per_lane: usize) -> (usize, usize) {
+        let in_hand = self.running.len();
+        let shared = (self.concurrency - self.concurrency / 4).saturating_sub(in_hand);
+        if shared > 0 {
+            (per_lane, shared)
+        } else {
+            (1, (self.concurrency * FIRST_PER_SLOT).saturating_sub(in_hand))
+        }
+    }
+
+    /// How many jobs may be claimed.
+    fn room(&self) -> usize {
+        self.handler.per_lane().map_or_else(|| self.free(), |per_lane| self.share(per_lane).1)
+    }
+
     /// What there is room for.
     fn wish(&mut self) -> Option<Wish> {
-        let free = self.free().min(BATCH);
+        let share = self.handler.per_lane().map(|per_lane| self.share(per_lane));
+        let free = self.room().min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
         if limit == 0 || *self.options.paused.borrow_and_update() {
             return None;
         }
-        let lanes = self.handler.per_lane().map(|per_lane| {
+        let lanes = share.map(|(per_lane, _)| {
             let mut load: HashMap<i64, usize> = HashMap::new();
             for lane in self.running.values().copied().flatten() {
                 *load.entry(lane).or_default() += 1;
@@ -383,7 +405,7 @@ impl<H: Handler> Fetcher<H> {
         }
         // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
         let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_lanes);
-        if may_be_more && self.free() > 0 && !self.ends {
+        if may_be_more && self.room() > 0 && !self.ends {
             // Beside the jobs, not after them.
             self.begin_turn(turns);
         } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
@@ -448,7 +470,7 @@ impl<H: Handler> Fetcher<H> {
 
     fn spawn(&mut self, job: Job, work: H::Work, Limits { patience, within }: Limits, asked: Instant) {
         let (handler, parking) = (Arc::clone(&self.handler), Arc::clone(&self.parking));
-        self.tasks.spawn(async move {
+        let run = async move {
             let place = tokio::select! {
                 biased;
                 () = parking.closed.cancelled() => None,
@@ -470,7 +492,11 @@ impl<H: Handler> Fetcher<H> {
             };
             drop(place);
             Finished { job, started_at, took: began.elapsed(), end }
-        });
+        };
+        match self.handler.runtime() {
+            Some(runtime) => self.tasks.spawn_on(run, runtime),
+            None => self.tasks.spawn(run),
+        };
     }
 
     /// Takes a job's end, and whatever else ended meanwhile, so that they are settled together.

@@ -4,77 +4,180 @@
 //! channel that turns out to be broken is flagged once, until it works again, and the flag is told through the others in the
 //! same transaction: so a notice of it that breaks its own channel is told to those that are left, and nothing goes round.
 
-use super::{DeliveryEnd, DeliveryTry, Notice, enqueue_all};
+use super::{DeliveryEnd, DeliveryTry, Notice, announcements, enqueue_all};
 use crate::row::Columns;
 use crate::session::Session;
 use crate::{NOTIFICATIONS, StoreError};
 use sqlx::Row;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
-use uptime_core::id::{ChannelId, DeliveryId};
+use uptime_core::id::{ChannelId, DeliveryId, NotificationId};
+use uptime_core::reconcile::Occasion;
 use uuid::Uuid;
 
-/// Writes down what these tries say.
-pub(super) async fn note(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
-    let broken: Vec<(ChannelId, &str)> =
-        tries.iter().filter_map(|tried| Some((tried.channel, breaks(tried)?))).collect();
-    let ids = |which: fn(&DeliveryEnd) -> bool| -> Vec<i64> {
-        tries.iter().filter(|tried| which(&tried.end)).map(|tried| tried.channel.0).collect()
+/// A notice that has failed for all its tries, or a probe that did not get through.
+pub(super) struct Failure<'a> {
+    pub channel: ChannelId,
+    pub notification: NotificationId,
+    pub error: &'a str,
+    /// The channel itself can't be delivered to; else it is this notice alone.
+    pub channel_broken: bool,
+    pub is_probe: bool,
+}
+
+/// Writes down what these tries say, and what the channels are told next.
+pub(super) async fn note(
+    connection: &mut Session,
+    tries: &[&DeliveryTry],
+    pauses: &[Duration],
+) -> Result<(), StoreError> {
+    let failures: Vec<Failure<'_>> = tries.iter().filter_map(|tried| failure(tried)).collect();
+    // Tried again for as long as it takes, and an operator has to know.
+    let in_trouble: Vec<(ChannelId, &str)> = tries
+        .iter()
+        .filter_map(|tried| match &tried.end {
+            DeliveryEnd::Retry { channel_broken: true, error, .. } if !tried.is_probe => {
+                Some((tried.channel, error.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    let ids = |which: fn(&DeliveryTry) -> bool| -> Vec<i64> {
+        tries.iter().filter(|tried| which(tried)).map(|tried| tried.channel.0).collect()
     };
-    let says_more = |end: &DeliveryEnd| match end {
+    let says_more = |tried: &DeliveryTry| match &tried.end {
         DeliveryEnd::Delivered { learned, pause, .. } => !learned.is_empty() || pause.is_some(),
-        DeliveryEnd::Retry { pause, .. } => pause.is_some(),
-        _ => false,
+        DeliveryEnd::Retry { pause, .. } => pause.is_some() || tried.is_probe,
+        DeliveryEnd::Failed { .. } => true,
+        DeliveryEnd::Muted { .. } | DeliveryEnd::Waits { .. } => false,
     };
-    let locked: Vec<i64> = sqlx::query_scalar(
-        "SELECT id FROM channels
-         WHERE $3 OR id = ANY ($1) OR id = ANY ($2) AND (broken_at IS NOT NULL OR paused_until <= now() OR delivered_at IS NULL)
+    let is_delivered = |tried: &DeliveryTry| matches!(tried.end, DeliveryEnd::Delivered { .. });
+    let is_settled =
+        |tried: &DeliveryTry| matches!(tried.end, DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted { .. });
+    let locked = sqlx::query(
+        "SELECT id, failing_since IS NOT NULL OR probe_id IS NOT NULL AS fails FROM channels
+         WHERE $3 OR id = ANY ($1)
+            OR id = ANY ($2) AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probe_id IS NOT NULL
+                                 OR delivered_at IS NULL)
          ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(ids(says_more))
-    .bind(ids(|end| matches!(end, DeliveryEnd::Delivered { .. })))
-    .bind(!broken.is_empty())
+    .bind(ids(is_settled))
+    .bind(!in_trouble.is_empty() || failures.iter().any(|failure| failure.channel_broken))
     .fetch_all(&mut *connection)
     .await?;
     if locked.is_empty() {
         return Ok(());
     }
-    let works: Vec<i64> = ids(|end| matches!(end, DeliveryEnd::Delivered { .. }))
-        .into_iter()
-        .filter(|id| locked.contains(id))
-        .collect();
+    let mut fails = HashMap::with_capacity(locked.len());
+    for row in &locked {
+        fails.insert(row.try_get::<i64, _>("id")?, row.try_get::<bool, _>("fails")?);
+    }
+    let works: Vec<i64> = ids(is_delivered).into_iter().filter(|id| fails.contains_key(id)).collect();
     if !works.is_empty() {
         sqlx::query(
-            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, paused_until = NULL,
-               delivered_at = coalesce(delivered_at, now())
-             WHERE id = ANY ($1) AND (broken_at IS NOT NULL OR paused_until <= now() OR delivered_at IS NULL)",
+            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, failing_since = NULL, probes = 0, trial_job = NULL,
+                    delivered_at = coalesce(delivered_at, now()),
+                    paused_until = CASE WHEN paused_until > now() THEN paused_until END
+             WHERE id = ANY ($1)
+               AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probes > 0
+                    OR delivered_at IS NULL)",
         )
-        .bind(works)
+        .bind(&works)
         .execute(&mut *connection)
         .await?;
+        // What waited for the one that went first.
+        sqlx::query("SELECT pg_notify('uptime_jobs', $1)")
+            .bind(NOTIFICATIONS)
+            .execute(&mut *connection)
+            .await?;
     }
     for tried in tries {
         note_one(connection, tried).await?;
     }
-    flag_broken(connection, &broken).await
+    let settled_probes = || tries.iter().filter(|tried| tried.is_probe && is_settled(tried));
+    let done: Vec<NotificationId> = settled_probes().map(|tried| tried.notification).collect();
+    // One that is not wanted any more found out nothing: the next one goes at once.
+    let unsent: HashSet<ChannelId> =
+        settled_probes().filter(|tried| !is_delivered(tried)).map(|tried| tried.channel).collect();
+    announcements::note_probes(connection, &done, &[]).await?;
+    flag_broken(connection, &in_trouble).await?;
+    let failed: HashSet<ChannelId> = failures.iter().map(|failure| failure.channel).collect();
+    note_failures(connection, &failures, pauses).await?;
+    let settled: BTreeSet<i64> = ids(is_settled).into_iter().collect();
+    let troubled = settled.into_iter().filter(|id| fails.get(id) == Some(&true));
+    for channel in troubled.map(ChannelId).filter(|channel| !failed.contains(channel)) {
+        let occasion = if works.contains(&channel.0) { Occasion::GotThrough } else { Occasion::Failed };
+        let pauses = if unsent.contains(&channel) { &[] } else { pauses };
+        announcements::reconcile(connection, channel, occasion, pauses).await?;
+    }
+    Ok(())
 }
 
-/// Why the channel can't be delivered to, if a try says so.
-fn breaks(tried: &DeliveryTry) -> Option<&str> {
+fn failure<'a>(tried: &'a DeliveryTry) -> Option<Failure<'a>> {
+    let failure = |error: &'a str, channel_broken| Failure {
+        channel: tried.channel,
+        notification: tried.notification,
+        error,
+        channel_broken,
+        is_probe: tried.is_probe,
+    };
     match &tried.end {
-        DeliveryEnd::Failed { channel_broken: true, error }
-        | DeliveryEnd::Retry { channel_broken: true, error, .. } => Some(error),
+        DeliveryEnd::Failed { error, channel_broken } => Some(failure(error, *channel_broken)),
+        DeliveryEnd::Retry { error, .. } if tried.is_probe => Some(failure(error, true)),
         _ => None,
     }
 }
 
-/// Flags channels as broken, each with its reason, and tells the others that want to know of those that were not before.
-pub(super) async fn flag_broken(
+/// Writes down whose fault each failure is, and decides when the channels are tried again. Their rows are locked, or nothing else
+/// of the channels' is.
+pub(super) async fn note_failures(
     connection: &mut Session,
-    broken: &[(ChannelId, &str)],
+    failures: &[Failure<'_>],
+    pauses: &[Duration],
 ) -> Result<(), StoreError> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    // A probe tells nobody anew that its channel is broken.
+    let broken: Vec<(ChannelId, &str)> = failures
+        .iter()
+        .filter(|failure| failure.channel_broken && !failure.is_probe)
+        .map(|failure| (failure.channel, failure.error))
+        .collect();
+    flag_broken(connection, &broken).await?;
+    let probes = failures.iter().filter(|failure| failure.is_probe);
+    let probes: Vec<_> = probes.map(|failure| (failure.notification, failure.error)).collect();
+    announcements::note_probes(connection, &[], &probes).await?;
+    let by_itself = failures.iter().filter(|failure| !failure.channel_broken);
+    sqlx::query(
+        "UPDATE notifications SET setbacks = setbacks + 1 WHERE id = ANY ($1) OR digest_id = ANY ($1)",
+    )
+    .bind(by_itself.map(|failure| failure.notification.0).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await?;
+    let channels: BTreeSet<ChannelId> = failures.iter().map(|failure| failure.channel).collect();
+    for channel in channels {
+        let of_it = || failures.iter().filter(|failure| failure.channel == channel);
+        sqlx::query(
+            "UPDATE channels SET failing_since = CASE WHEN $2 THEN coalesce(failing_since, now()) ELSE failing_since END,
+                    probes = probes + $3, probe_id = CASE WHEN $3 > 0 THEN NULL ELSE probe_id END
+             WHERE id = $1",
+        )
+        .bind(channel.0)
+        .bind(of_it().any(|failure| failure.channel_broken))
+        .bind(i32::from(of_it().any(|failure| failure.is_probe)))
+        .execute(&mut *connection)
+        .await?;
+        announcements::reconcile(connection, channel, Occasion::Failed, pauses).await?;
+    }
+    Ok(())
+}
+
+/// Flags channels as broken, each with its reason, and tells the others that want to know of those that were not before.
+async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> Result<(), StoreError> {
     let reasons: BTreeMap<ChannelId, &str> = broken.iter().copied().collect();
     if reasons.is_empty() {
         return Ok(());

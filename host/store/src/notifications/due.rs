@@ -44,6 +44,8 @@ pub struct ChannelRow {
     pub broken_at: Option<Timestamp>,
     /// Why.
     pub broken_reason: Option<String>,
+    /// Since when what it was to be told has failed, and nothing has got through.
+    pub failing_since: Option<Timestamp>,
     /// Until when its provider wants to be told nothing, if it said so.
     pub paused_until: Option<Timestamp>,
 }
@@ -67,6 +69,8 @@ pub struct DueDelivery {
     pub attempts: u32,
     /// The provider's name for the incident's opening message, when there is one.
     pub opening_remote_id: Option<String>,
+    /// Whether it has failed for all its tries. Only a probe sends such a one.
+    pub has_failed: bool,
 }
 
 /// A notice that goes out with a digest.
@@ -109,7 +113,8 @@ impl Store {
             self.close_digests(&digests).await?;
             let rows = sqlx::query(concat!(
                 include_str!("../../queries/due_deliveries.sql"),
-                "WHERE n.digest_id = ANY ($1) AND n.state = 'queued' ORDER BY n.id"
+                "JOIN notifications d ON d.id = n.digest_id AND d.state = n.state
+                 WHERE n.digest_id = ANY ($1) AND n.state IN ('queued', 'failed') ORDER BY n.id"
             ))
             .bind(digests)
             .fetch_all(&self.sessions)
@@ -176,6 +181,7 @@ fn due_delivery(id: NotificationId, row: &PgRow) -> Result<DueDelivery, StoreErr
         channel: channel(row)?,
         attempts: row.count("attempts")?,
         opening_remote_id: row.try_get("opening_remote_id")?,
+        has_failed: row.try_get::<&str, _>("state")? == "failed",
     })
 }
 
@@ -188,7 +194,7 @@ fn member(row: &PgRow) -> Result<Member, StoreError> {
     })
 }
 
-fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
+pub(super) fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
     Ok(Circumstances {
         ended_at: row.optional_instant("ended_at")?,
         severity: row.try_get::<Option<&str>, _>("severity")?.and_then(|word| word.parse().ok()),
@@ -197,6 +203,7 @@ fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
         opening_told: row.try_get("opening_told")?,
         recovery_due: row.try_get("recovery_due")?,
         end_unseen: row.try_get("end_unseen")?,
+        overtaken: row.try_get("overtaken")?,
     })
 }
 
@@ -223,6 +230,7 @@ fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
         settings,
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
+        failing_since: row.optional_instant("failing_since")?,
         paused_until: row.optional_instant("paused_until")?,
         allow,
         limits: row.json("limits", || format!("channel `{name}`"))?,

@@ -1,9 +1,10 @@
 //! From notices to notifications: each by itself, or in its channel's digest.
 //!
 //! Everything is decided under the locks of the channels' rows, which are taken in the order of their ids: tokens, the digest
-//! that is open, and the order of what is told of one incident. Whatever of an incident still waits for a channel goes one
+//! that is open, and the order of what is told of one monitor. Whatever of a monitor still waits for a channel goes one
 //! way, by itself (one order key) or in digests (another), so nothing overtakes what it follows.
 
+use super::announcements::{self, Announcement};
 use crate::StoreError;
 use crate::row::{Columns, instant, optional_instant};
 use crate::session::Session;
@@ -15,6 +16,7 @@ use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::flow::{Before, Bucket, Flow, Way};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
+use uptime_core::reconcile::Occasion;
 use uptime_core::review::Part;
 use uuid::Uuid;
 
@@ -38,16 +40,33 @@ struct Locked {
     /// The digest that takes members.
     digest: Option<NotificationId>,
     digest_at: Option<Timestamp>,
+    /// What it was to be told has failed.
+    fails: bool,
     /// The first of those that need a new one, and how many there are.
     wants_digest: Option<Event>,
     now: Timestamp,
 }
 
-/// What there is already of the incidents that a batch is about.
+/// What is told in one order: a monitor, or an incident whose monitor was removed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Monitor(i64),
+    Incident(IncidentId),
+}
+
+impl Known {
+    fn subject(&self, incident: IncidentId) -> Subject {
+        self.monitors.get(&incident).copied().flatten().map_or(Subject::Incident(incident), Subject::Monitor)
+    }
+}
+
+/// What there is already of the incidents that a batch is about, and what waits of their monitors.
 #[derive(Default)]
 struct Known {
     made: HashSet<(ChannelId, IncidentId, String, i32)>,
-    waiting: HashMap<(ChannelId, IncidentId), Before>,
+    /// The incidents' monitors; `None`: it was removed.
+    monitors: HashMap<IncidentId, Option<i64>>,
+    waiting: HashMap<(ChannelId, Subject), Before>,
 }
 
 /// Makes a notification of each, in their order, within a transaction of the caller's, and a job of each that is not in a
@@ -57,7 +76,8 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
     if notices.is_empty() {
         return Ok(());
     }
-    let mut channels = lock(connection, notices).await?;
+    let ids: Vec<i64> = notices.iter().map(|notice| notice.channel.0).collect();
+    let mut channels = lock(connection, &ids).await?;
     let mut known = known(connection, notices).await?;
     let mut ways = Vec::with_capacity(notices.len());
     for notice in notices {
@@ -70,39 +90,80 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
                 continue;
             }
         }
-        let waiting = incident.and_then(|incident| known.waiting.get(&(notice.channel, incident)).copied());
-        let before = waiting.unwrap_or(Before::Nothing);
-        // What waits for the channel's hours goes out together when they begin: a night fills any bucket.
-        let bucket =
-            if channel.is_quiet { Some(Bucket { tokens: 0.0, at: channel.now }) } else { channel.bucket };
-        let (way, bucket) = channel.flow.way(notice.event.kind, before, bucket, channel.now);
-        if !channel.is_quiet {
-            channel.bucket = bucket;
-        }
-        if way == Way::Digest && channel.digest.is_none() && channel.wants_digest.is_none() {
-            channel.wants_digest = Some(notice.event.clone());
-        }
-        if let Some(incident) = incident {
+        let subject = incident.map(|incident| (notice.channel, known.subject(incident)));
+        let waiting = subject.and_then(|subject| known.waiting.get(&subject).copied());
+        let way = channel.way(&notice.event, waiting.unwrap_or(Before::Nothing));
+        if let Some(subject) = subject {
             let waits = if way == Way::Digest { Before::InDigest } else { Before::Single };
-            known.waiting.insert((notice.channel, incident), waits);
+            known.waiting.insert(subject, waits);
         }
         ways.push((notice, way));
     }
     open_digests(connection, &mut channels).await?;
     insert(connection, &ways, &channels).await?;
+    keep_tokens(connection, &channels).await?;
+    let mut fail: Vec<ChannelId> =
+        channels.iter().filter(|(_, channel)| channel.fails).map(|(id, _)| *id).collect();
+    fail.sort_unstable();
+    for channel in fail {
+        announcements::reconcile(connection, channel, Occasion::Enqueued, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Queues failed notices again, in this order, each by itself or in its channel's digest. Their rows are locked, and so are their
+/// channels'. `setbacks` is added to theirs.
+pub(super) async fn again(
+    connection: &mut Session,
+    announcements: &[&Announcement],
+    setbacks: u32,
+) -> Result<(), StoreError> {
+    let Some(first) = announcements.first() else { return Ok(()) };
+    let mut channels = lock(connection, &[first.channel.0]).await?;
+    let Some(channel) = channels.get_mut(&first.channel) else { return Ok(()) };
+    let ways: Vec<(i64, Way)> = announcements
+        .iter()
+        .map(|one| {
+            let way = one.event.as_ref().map(|event| channel.way(event, Before::Nothing));
+            (one.notice.id.0, way.unwrap_or(Way::Single))
+        })
+        .collect();
+    open_digests(connection, &mut channels).await?;
+    let digest = channels.get(&first.channel).and_then(|channel| channel.digest);
+    let digests = ways.iter().map(|(_, way)| if *way == Way::Digest { digest.map(|id| id.0) } else { None });
+    sqlx::query(include_str!("../../queries/announce_again.sql"))
+        .bind(ways.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(digests.collect::<Vec<_>>())
+        .bind(crate::row::int(setbacks))
+        .execute(&mut *connection)
+        .await?;
     keep_tokens(connection, &channels).await
 }
 
+impl Locked {
+    /// How a notice goes. Takes a token, where it needs one.
+    fn way(&mut self, event: &Event, before: Before) -> Way {
+        // What waits for the channel's hours goes out together when they begin: a night fills any bucket.
+        let bucket = if self.is_quiet { Some(Bucket { tokens: 0.0, at: self.now }) } else { self.bucket };
+        let (way, bucket) = self.flow.way(event.kind, before, bucket, self.now);
+        if !self.is_quiet {
+            self.bucket = bucket;
+        }
+        if way == Way::Digest && self.digest.is_none() && self.wants_digest.is_none() {
+            self.wants_digest = Some(event.clone());
+        }
+        way
+    }
+}
+
 /// Locks the channels in the order of their ids, so that of two batches none waits for the other in a circle.
-async fn lock(
-    connection: &mut Session,
-    notices: &[Notice],
-) -> Result<HashMap<ChannelId, Locked>, StoreError> {
+async fn lock(connection: &mut Session, ids: &[i64]) -> Result<HashMap<ChannelId, Locked>, StoreError> {
     let rows = sqlx::query(
-        "SELECT id, flow, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now
+        "SELECT id, flow, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now,
+                failing_since IS NOT NULL OR probe_id IS NOT NULL AS fails
          FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
     )
-    .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+    .bind(ids)
     .fetch_all(&mut *connection)
     .await?;
     let mut channels = HashMap::with_capacity(rows.len());
@@ -120,6 +181,7 @@ async fn lock(
             is_quiet: hours.is_some_and(|hours| hours.covers(now).is_none()),
             digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
             digest_at: row.optional_instant("digest_at")?,
+            fails: row.try_get("fails")?,
             wants_digest: None,
             now,
         };
@@ -149,19 +211,25 @@ async fn known(connection: &mut Session, notices: &[Notice]) -> Result<Known, St
         return Ok(known);
     }
     let rows = sqlx::query(
-        "SELECT incident_id, channel_id, event, sequence, state = 'queued' AS waits, digest_id IS NOT NULL AS in_digest
-         FROM notifications WHERE incident_id = ANY ($1) AND channel_id = ANY ($2) ORDER BY id",
+        "SELECT i.id, i.monitor_id, n.channel_id, n.event, n.sequence, n.state = 'queued' AS waits, n.digest_id IS NOT NULL AS in_digest
+         FROM incidents i LEFT JOIN notifications n ON n.incident_id = i.id AND n.channel_id = ANY ($2)
+         WHERE i.id IN (SELECT unnest($1::bigint[]) UNION
+                        -- What waits of the monitor's last incidents.
+                        SELECT o.id FROM incidents i JOIN incidents o ON o.monitor_id = i.monitor_id
+                        WHERE i.id = ANY ($1) AND o.id <= i.id AND o.started_at > i.started_at - interval '1 day')
+         ORDER BY n.id",
     )
     .bind(incidents)
     .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     for row in rows {
-        let (incident, channel) =
-            (IncidentId(row.try_get("incident_id")?), ChannelId(row.try_get("channel_id")?));
+        let incident = IncidentId(row.try_get("id")?);
+        known.monitors.insert(incident, row.try_get("monitor_id")?);
+        let Some(channel) = row.try_get::<Option<i64>, _>("channel_id")?.map(ChannelId) else { continue };
         if row.try_get("waits")? {
             let before = if row.try_get("in_digest")? { Before::InDigest } else { Before::Single };
-            known.waiting.insert((channel, incident), before);
+            known.waiting.insert((channel, known.subject(incident)), before);
         }
         known.made.insert((channel, incident, row.try_get("event")?, row.try_get("sequence")?));
     }

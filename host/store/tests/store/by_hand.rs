@@ -13,18 +13,19 @@ use uuid::Uuid;
 const PUT_BACK: Again = Again::Retried(Retried::PutBack);
 const SUPERSEDED: Again = Again::Retried(Retried::Superseded);
 
-/// Notifications 1, 2, … of `states` for `ops`, each of an incident of its own; those that failed have a failed job, those
+/// Notifications 1, 2, … of `states` for `ops`, each of an incident and a monitor of its own; those that failed have a failed job, those
 /// that are queued a job.
 async fn notifications(states: &[&str]) -> (TestDatabase, Store) {
     let (database, store) = store().await;
-    watch(&store, &["a"]).await;
+    let monitors: Vec<String> = (1..=states.len()).map(|n| format!("m{n}")).collect();
+    watch(&store, &monitors.iter().map(String::as_str).collect::<Vec<_>>()).await;
     for (n, state) in states.iter().enumerate() {
         let n = n + 1;
         database.query(&format!(
             "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, ended_at, failures)
-             SELECT id, 'down', 'status', 'no', now(), now(), 3 FROM monitors;
+             SELECT id, 'down', 'status', 'no', now(), now(), 3 FROM monitors WHERE name = 'm{n}';
              INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state)
-             SELECT '00000000-0000-0000-0000-00000000000{n}', c.id, {n}, 'down', 0, '{{\"monitor\": {{\"name\": \"a\"}}}}', '{state}'
+             SELECT '00000000-0000-0000-0000-00000000000{n}', c.id, {n}, 'down', 0, '{{\"monitor\": {{\"name\": \"m{n}\"}}}}', '{state}'
              FROM channels c WHERE name = 'ops'"
         ));
     }
@@ -155,7 +156,8 @@ async fn nobody_is_told_down_of_what_is_told_up() {
         database.value(
             "SELECT string_agg(last_error, ', ' ORDER BY id) FROM notifications WHERE state = 'discarded'"
         ),
-        ["a later notice of the same incident takes its place"; 3].join(", ")
+        "a newer notice of the same monitor was told, a newer notice of the same monitor was told, \
+         a later notice of the same incident takes its place"
     );
     assert_eq!(jobs(&database), "4 5 6");
     assert_eq!(

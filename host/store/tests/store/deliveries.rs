@@ -1,6 +1,6 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{LEASE, event, open_incidents, store, watch};
+use crate::{LEASE, PAUSES, event, open_incidents, store, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn opening() -> (TestDatabase, Store) {
     (database, store)
 }
 
-async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
+pub(crate) async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
     let request = ClaimRequest {
         queue: NOTIFICATIONS,
         done: &[],
@@ -53,9 +53,10 @@ async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
         .collect()
 }
 
-fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
+pub(crate) fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
     DeliveryTry {
         claim: job.claim,
+        is_probe: job.is_probe(),
         notification: due.notification,
         channel: due.channel.id,
         started_at: Timestamp::now(),
@@ -70,12 +71,12 @@ fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
 }
 
 /// Records one try; whether the job was still ours.
-async fn record(store: &Store, tried: &DeliveryTry) -> bool {
-    let ours = store.record_deliveries(&[tried]).await.expect("recorded");
+pub(crate) async fn record(store: &Store, tried: &DeliveryTry) -> bool {
+    let ours = store.record_deliveries(&[tried], &PAUSES).await.expect("recorded");
     ours.contains(&tried.claim)
 }
 
-fn delivered() -> DeliveryEnd {
+pub(crate) fn delivered() -> DeliveryEnd {
     DeliveryEnd::Delivered { remote_id: Some("m-1".into()), learned: BTreeMap::new(), pause: None }
 }
 
@@ -191,7 +192,7 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
     let mut earlier = tried(delivered_job, delivered_due, failed);
     earlier.claim.number -= 1;
     let ours = store
-        .record_deliveries(&[&lost, &earlier, &tried(delivered_job, delivered_due, delivered())])
+        .record_deliveries(&[&lost, &earlier, &tried(delivered_job, delivered_due, delivered())], &PAUSES)
         .await
         .expect("recorded");
     assert_eq!(ours.into_iter().collect::<Vec<_>>(), [delivered_job.claim]);
@@ -211,7 +212,7 @@ async fn tries_are_recorded_together_and_a_lost_lease_is_its_own() {
         channel_broken: false,
     };
     let both = [tried(lost_job, lost_due, failed), tried(&recovery, &up, retry)];
-    let ours = store.record_deliveries(&both.iter().collect::<Vec<_>>()).await.expect("recorded");
+    let ours = store.record_deliveries(&both.iter().collect::<Vec<_>>(), &PAUSES).await.expect("recorded");
     assert_eq!(ours.len(), 2);
     assert_eq!(
         database.value("SELECT string_agg(state || ' ' || attempts || coalesce(' ' || last_error, ''), ', ' ORDER BY state, id) FROM notifications"),
@@ -285,8 +286,14 @@ async fn a_channel_that_breaks_is_told_through_the_others_once() {
         counts: true,
         error: "did not end within 1s".into(),
     };
-    let untried = Untried { notification: due.notification, failure, broken: Some(due.channel.id) };
-    store.fail_notifications(&[untried]).await.expect("recorded");
+    let untried = Untried {
+        notification: due.notification,
+        failure,
+        channel: Some(due.channel.id),
+        channel_broken: true,
+        is_probe: false,
+    };
+    store.fail_notifications(&[untried], &PAUSES).await.expect("recorded");
     assert_eq!(database.value("SELECT count(*) FROM notifications WHERE event = 'channel-broken'"), "2");
 }
 

@@ -1,7 +1,7 @@
 //! Digests under crashes: whatever is enqueued goes out, in its incident's order, by itself or in one digest, however often
 //! a worker dies between sending and recording.
 
-use crate::{LEASE, event, store, watch};
+use crate::{LEASE, PAUSES, event, store, watch};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -61,6 +61,7 @@ async fn claim(store: &Store) -> Vec<(Job, DueDelivery)> {
 fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
     DeliveryTry {
         claim: job.claim,
+        is_probe: job.is_probe(),
         notification: due.notification,
         channel: due.channel.id,
         started_at: Timestamp::now(),
@@ -110,7 +111,7 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
     );
     let_go(&database);
     assert!(claim(&store).await.is_empty(), "nothing overtakes it");
-    store.record_deliveries(&[&tried(job, digest, delivered())]).await.expect("recorded");
+    store.record_deliveries(&[&tried(job, digest, delivered())], &PAUSES).await.expect("recorded");
     assert_eq!(
         database.value("SELECT count(*) FROM notifications WHERE digest_id = (SELECT min(digest_id) FROM notifications) AND state = 'delivered' AND remote_id = 'm-1'"),
         "3"
@@ -196,7 +197,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
                     4 => DeliveryEnd::Failed { error: "400".into(), channel_broken: false },
                     _ => delivered(),
                 };
-                store.record_deliveries(&[&tried(job, due, end)]).await.expect("recorded");
+                store.record_deliveries(&[&tried(job, due, end)], &PAUSES).await.expect("recorded");
             }
             // The leases of the dead run out.
             database.query(

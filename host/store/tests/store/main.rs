@@ -1,5 +1,6 @@
 //! The store on a real PostgreSQL, a database per test.
 
+mod announcements;
 mod by_hand;
 mod deliveries;
 mod digests;
@@ -37,6 +38,9 @@ use uuid::Uuid;
 
 /// A lease that does not run out in a test.
 const LEASE: Duration = Duration::from_secs(90);
+
+/// Before each probe of a channel that fails.
+const PAUSES: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
 
 /// A migrated database and a store on it.
 async fn store() -> (TestDatabase, Store) {

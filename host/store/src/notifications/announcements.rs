@@ -1,0 +1,361 @@
+//! What a channel is still to be told: read, decided by the domain ([`uptime_core::reconcile`]), written.
+//!
+//! Called within the transaction that changes what the decision is about, under the lock of the channel's row. What an operator
+//! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
+//!
+//! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has no order
+//! of its own: a channel that fails has one job in hand at a time (`find_jobs_in_lanes`).
+
+use super::enqueue;
+use crate::row::Columns;
+use crate::session::Session;
+use crate::{NOTIFICATIONS, Store, StoreError};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use uptime_core::event::Event;
+use uptime_core::id::{ChannelId, IncidentId, NotificationId};
+use uptime_core::reconcile::{self, Notice, Occasion, Plan, Progress};
+
+/// How many failed notices of a channel are compared at once. What is left comes when those have got through.
+const COMPARED_MOST: i64 = 5_000;
+
+/// A notice, and whose job sends it: its own, or its digest's.
+pub(super) struct Announcement {
+    pub channel: ChannelId,
+    pub notice: Notice,
+    pub carrier: i64,
+    /// What is told; `None` of one that can't be read, which is said where it is delivered.
+    pub event: Option<Event>,
+}
+
+/// How many announcements are outstanding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutstandingCounts {
+    /// Of each channel that has any.
+    pub by_channel: HashMap<ChannelId, u32>,
+    /// Of each incident that has any: one for each channel.
+    pub by_incident: HashMap<IncidentId, u32>,
+    /// Of each failed notification that has any: one, or those that its digest was to tell.
+    pub by_notification: HashMap<NotificationId, u32>,
+}
+
+impl Store {
+    /// How many announcements are outstanding: notices that failed and are still to be told.
+    pub async fn outstanding(&self) -> Result<OutstandingCounts, StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let channels: Vec<i64> = sqlx::query_scalar(
+            "SELECT c.id FROM channels c WHERE c.enabled
+               AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')",
+        )
+        .fetch_all(&mut transaction)
+        .await?;
+        let mut counts = OutstandingCounts::default();
+        for channel in channels {
+            let all = load(&mut transaction, &[channel], &[]).await?;
+            let tell = reconcile::outstanding(&notices(&all)).tell;
+            for one in all.iter().filter(|one| tell.contains(&one.notice.id)) {
+                *counts.by_channel.entry(one.channel).or_default() += 1;
+                *counts.by_notification.entry(NotificationId(one.carrier)).or_default() += 1;
+                if let Some(incident) = one.notice.incident {
+                    *counts.by_incident.entry(incident).or_default() += 1;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(counts)
+    }
+
+    /// Gives each channel that fails, and of which nothing is under way, a probe: an operator cleared the queue, or an older
+    /// version dropped it. Asked with each run of the scheduler.
+    pub async fn ensure_probes(&self) -> Result<(), StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let channels: Vec<i64> = sqlx::query_scalar(
+            "SELECT c.id FROM channels c
+             WHERE c.enabled AND (c.failing_since IS NOT NULL OR c.probe_id IS NOT NULL)
+               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.subject = c.probe_id)
+               AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')
+               AND NOT EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'queued')
+             ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED",
+        )
+        .bind(NOTIFICATIONS)
+        .fetch_all(&mut transaction)
+        .await?;
+        for channel in channels {
+            reconcile(&mut transaction, ChannelId(channel), Occasion::Failed, &[]).await?;
+        }
+        transaction.commit().await
+    }
+}
+
+/// The failed notices of these channels, or these notices, and what was decided later about the same.
+pub(super) async fn load(
+    connection: &mut Session,
+    channels: &[i64],
+    ids: &[i64],
+) -> Result<Vec<Announcement>, StoreError> {
+    let rows = sqlx::query(include_str!("../../queries/announcements.sql"))
+        .bind(channels)
+        .bind(ids)
+        .bind(COMPARED_MOST)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().filter_map(|row| announcement(row).transpose()).collect()
+}
+
+/// `None`: of a kind that this version does not know.
+fn announcement(row: &PgRow) -> Result<Option<Announcement>, StoreError> {
+    let id = NotificationId(row.try_get("id")?);
+    let Ok(event) = row.try_get::<&str, _>("event")?.parse() else { return Ok(None) };
+    let notice = Notice {
+        id,
+        event,
+        about: row.try_get::<Option<_>, _>("about")?.unwrap_or_default(),
+        incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),
+        progress: match row.try_get("state")? {
+            "queued" => Progress::Queued,
+            "delivered" => Progress::Delivered,
+            _ => Progress::Failed,
+        },
+        setbacks: row.count("setbacks")?,
+        now: super::due::circumstances(row)?,
+        is_over: row.try_get("is_over")?,
+    };
+    Ok(Some(Announcement {
+        channel: ChannelId(row.try_get("channel_id")?),
+        notice,
+        carrier: row.try_get("carrier")?,
+        event: row.json("snapshot", || format!("notification {id}")).ok(),
+    }))
+}
+
+fn notices(all: &[Announcement]) -> Vec<Notice> {
+    all.iter().map(|announcement| announcement.notice.clone()).collect()
+}
+
+/// Those of these notifications that must not be sent again, and why: the one rule for all ways of doing so.
+pub(crate) async fn superseded(
+    connection: &mut Session,
+    ids: &[i64],
+) -> Result<(Vec<i64>, Vec<&'static str>), StoreError> {
+    let mut by_channel: HashMap<ChannelId, Vec<Notice>> = HashMap::new();
+    for Announcement { channel, notice, .. } in load(connection, &[], ids).await? {
+        by_channel.entry(channel).or_default().push(notice);
+    }
+    let superseded = by_channel.values().flat_map(|notices| {
+        let asked = notices.iter().filter(|notice| ids.contains(&notice.id.0));
+        asked.filter_map(|notice| Some((notice.id.0, reconcile::superseded(notice, notices)?)))
+    });
+    Ok(superseded.unzip())
+}
+
+/// The job that tries a channel, as far as it is there.
+struct Probe {
+    carrier: i64,
+    is_running: bool,
+}
+
+/// Brings what a channel is told in line with what is true. Its row is locked.
+pub(super) async fn reconcile(
+    connection: &mut Session,
+    channel: ChannelId,
+    occasion: Occasion,
+    pauses: &[Duration],
+) -> Result<(), StoreError> {
+    let health = sqlx::query("SELECT enabled, probes, probe_id FROM channels WHERE id = $1")
+        .bind(channel.0)
+        .fetch_one(&mut *connection)
+        .await?;
+    let all =
+        if health.try_get("enabled")? { load(connection, &[channel.0], &[]).await? } else { Vec::new() };
+    let probe = probe_job(connection, health.try_get("probe_id")?).await?;
+    let plan = reconcile::plan(&notices(&all), occasion, health.count("probes")?, pauses);
+    let free = lock_free(connection, &all, probe.as_ref()).await?;
+    let carrier = |id: NotificationId| all.iter().find(|one| one.notice.id == id).map(|one| one.carrier);
+    let is_free = |id: &NotificationId| carrier(*id).is_some_and(|carrier| free.contains(&carrier));
+    let Plan { tell, drop, probe: next } = plan;
+    let tell: Vec<&Announcement> =
+        all.iter().filter(|one| tell.contains(&one.notice.id) && is_free(&one.notice.id)).collect();
+    let drop: Vec<_> = drop.into_iter().filter(|(id, _)| is_free(id)).collect();
+    let next = next.filter(|(id, _)| is_free(id)).and_then(|(id, pause)| Some((carrier(id)?, pause)));
+
+    // The old probe goes, unless it is what comes next or is being sent.
+    let stays = probe
+        .as_ref()
+        .is_some_and(|probe| probe.is_running || next.is_some_and(|(carrier, _)| carrier == probe.carrier));
+    let due_at: Option<jiff_sqlx::Timestamp> = if let Some(old) = probe.as_ref().filter(|_| !stays) {
+        sqlx::query_scalar(
+            "DELETE FROM jobs WHERE queue = $1 AND subject = $2 AND payload ? 'probe'
+               AND (reserved_until IS NULL OR reserved_until < now())
+             RETURNING available_at",
+        )
+        .bind(NOTIFICATIONS)
+        .bind(old.carrier)
+        .fetch_optional(&mut *connection)
+        .await?
+    } else {
+        None
+    };
+    drop_notices(connection, channel, &drop).await?;
+    let again = u32::from(occasion == Occasion::GotThrough);
+    enqueue::again(connection, &tell, again).await?;
+    leave_empty_digests(connection, channel).await?;
+    if stays {
+        return Ok(());
+    }
+    // While something else is under way that will end in a decision, there is nothing to be begun.
+    let next = next.filter(|_| due_at.is_some() || occasion != Occasion::Enqueued);
+    sqlx::query(
+        "WITH job AS (
+           INSERT INTO jobs (queue, subject, lane, payload, available_at)
+           SELECT $1, $3::bigint, c.id, '{\"probe\": true}', greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
+           FROM channels c WHERE c.id = $2 AND $3::bigint IS NOT NULL
+           ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
+         UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(channel.0)
+    .bind(next.map(|(carrier, _)| carrier))
+    .bind(next.map_or(0.0, |(_, pause)| pause.as_secs_f64()))
+    .bind(due_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Option<Probe>, StoreError> {
+    let Some(carrier) = carrier else { return Ok(None) };
+    let is_free: Option<bool> = sqlx::query_scalar(
+        "SELECT j.reserved_until IS NULL OR j.reserved_until < now() FROM jobs j
+         WHERE j.queue = $1 AND j.subject = $2 AND j.payload ? 'probe' FOR UPDATE SKIP LOCKED",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(carrier)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(is_free) = is_free {
+        return Ok(Some(Probe { carrier, is_running: !is_free }));
+    }
+    // One that is locked is being claimed.
+    let is_there: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM jobs WHERE queue = $1 AND subject = $2 AND payload ? 'probe')",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(carrier)
+    .fetch_one(connection)
+    .await?;
+    Ok(is_there.then_some(Probe { carrier, is_running: true }))
+}
+
+/// Locks the carriers that have failed, with their failed jobs and their members, and gives those that nobody else has in hand.
+async fn lock_free(
+    connection: &mut Session,
+    all: &[Announcement],
+    probe: Option<&Probe>,
+) -> Result<HashSet<i64>, StoreError> {
+    let failed = all.iter().filter(|one| one.notice.progress == Progress::Failed);
+    let running = probe.filter(|probe| probe.is_running).map(|probe| probe.carrier);
+    let carriers: Vec<i64> = failed.map(|one| one.carrier).filter(|id| Some(*id) != running).collect();
+    if carriers.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let free: Vec<i64> = sqlx::query_scalar(
+        "SELECT n.id FROM notifications n WHERE n.id = ANY ($1) ORDER BY n.id FOR UPDATE SKIP LOCKED",
+    )
+    .bind(carriers)
+    .fetch_all(&mut *connection)
+    .await?;
+    let locked: Vec<i64> = sqlx::query_scalar(
+        "SELECT subject FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(&free)
+    .fetch_all(&mut *connection)
+    .await?;
+    let held: Vec<i64> = sqlx::query_scalar(
+        "SELECT subject FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) AND subject <> ALL ($3)",
+    )
+    .bind(NOTIFICATIONS)
+    .bind(&free)
+    .bind(locked)
+    .fetch_all(connection)
+    .await?;
+    Ok(free.into_iter().filter(|id| !held.contains(id)).collect())
+}
+
+async fn drop_notices(
+    connection: &mut Session,
+    channel: ChannelId,
+    drop: &[(NotificationId, &'static str)],
+) -> Result<(), StoreError> {
+    if drop.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH dropped AS (SELECT * FROM unnest($1::bigint[], $2::text[]) d(id, reason)),
+         failed_gone AS (
+           DELETE FROM failed_jobs f USING dropped d WHERE f.queue = $3 AND f.subject = d.id)
+         UPDATE notifications n SET state = 'discarded', last_error = concat_ws('; ', d.reason, n.last_error)
+         FROM dropped d WHERE n.id = d.id AND n.channel_id = $4 AND n.state = 'failed'",
+    )
+    .bind(drop.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+    .bind(drop.iter().map(|(_, reason)| *reason).collect::<Vec<_>>())
+    .bind(NOTIFICATIONS)
+    .bind(channel.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A digest that failed, and whose notices are all told or dropped without it, is dropped, too.
+async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Result<(), StoreError> {
+    sqlx::query(
+        "WITH empty AS (
+           UPDATE notifications d SET state = 'discarded', last_error = concat_ws('; ', 'its notices went without it', d.last_error)
+           WHERE d.id IN (
+             SELECT e.id FROM notifications e
+             WHERE e.channel_id = $1 AND e.state = 'failed' AND e.is_digest
+               AND NOT EXISTS (SELECT FROM notifications m WHERE m.digest_id = e.id AND m.state = 'failed')
+             FOR UPDATE SKIP LOCKED)
+           RETURNING d.id)
+         DELETE FROM failed_jobs f USING empty e WHERE f.queue = $2 AND f.subject = e.id",
+    )
+    .bind(channel.0)
+    .bind(NOTIFICATIONS)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what a probe came to with the failed job of its notification: none is left of one that is done with.
+pub(super) async fn note_probes(
+    connection: &mut Session,
+    done: &[NotificationId],
+    failed: &[(NotificationId, &str)],
+) -> Result<(), StoreError> {
+    let plain = |ids: &[NotificationId]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
+    if !done.is_empty() {
+        sqlx::query("DELETE FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2)")
+            .bind(NOTIFICATIONS)
+            .bind(plain(done))
+            .execute(&mut *connection)
+            .await?;
+    }
+    if !failed.is_empty() {
+        // The first ten errors and the last ten: an outage may last for weeks.
+        sqlx::query(
+            "UPDATE failed_jobs f
+             SET attempts = f.attempts + 1,
+                 errors = CASE WHEN jsonb_array_length(f.errors) < 20 THEN f.errors ELSE f.errors - 10 END
+                          || jsonb_build_array(jsonb_build_object('attempt', f.attempts + 1, 'at', now(), 'error', p.error))
+             FROM unnest($2::bigint[], $3::text[]) p(id, error) WHERE f.queue = $1 AND f.subject = p.id",
+        )
+        .bind(NOTIFICATIONS)
+        .bind(failed.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+        .bind(failed.iter().map(|(_, error)| *error).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
