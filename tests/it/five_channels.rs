@@ -82,7 +82,7 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     let ends = installation.database.query(
         "SELECT concat_ws(' ', c.name, n.state, c.broken_at IS NOT NULL,
                           c.paused_until BETWEEN now() + interval '15 s' AND now() + interval '30 s',
-                          (SELECT attempts FROM jobs WHERE subject = n.id), (SELECT attempts FROM failed_jobs WHERE subject = n.id))
+                          (SELECT attempts FROM jobs WHERE subject = n.id AND NOT payload ? 'probe'), (SELECT attempts FROM failed_jobs WHERE subject = n.id))
          FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.event = 'down' ORDER BY c.name",
     );
     let ends: Vec<&str> = ends.iter().filter_map(|row| row[0].as_deref()).collect();
