@@ -1,11 +1,12 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
+use crate::guests::Guests;
 use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 use uptime_check::secrets;
 use uptime_core::ErrorClass;
@@ -32,10 +33,6 @@ const PER_CHANNEL: usize = 4;
 /// which uses up no try.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far the threads that run guests step back.
-#[cfg(target_os = "linux")]
-const GUESTS_NICE: i32 = 10;
-
 /// Delivers notifications and records each try.
 pub struct Deliveries {
     store: Store,
@@ -46,35 +43,6 @@ pub struct Deliveries {
     backoff: Vec<Duration>,
     probe: Vec<Duration>,
     guests: Guests,
-}
-
-/// Threads of their own for what runs guests: one that uses up its CPU is none of the checks' business. Where the system lets
-/// them, they step back behind everything else of the process.
-struct Guests(Option<Runtime>);
-
-impl Guests {
-    fn start() -> std::io::Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(threads).thread_name("guests").enable_all();
-        // A guest that computes gives its thread back once a tick: whoever waits for an answer is looked at as often.
-        builder.event_interval(1).global_queue_interval(1);
-        #[cfg(target_os = "linux")]
-        builder.on_thread_start(|| {
-            // Of this thread alone.
-            let _ = rustix::process::setpriority_process(None, GUESTS_NICE);
-        });
-        Ok(Self(Some(builder.build()?)))
-    }
-}
-
-impl Drop for Guests {
-    fn drop(&mut self) {
-        // Dropped by a task: it must not wait for what still runs.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// What a try came to.
@@ -420,7 +388,9 @@ impl Deliveries {
                 let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
                 let DeliveryTry { notification, channel, is_probe, .. } = tried.1;
                 let channel = Some(channel);
-                let untried = Untried { notification, failure, channel, channel_broken: false, is_probe };
+                let (channel_broken, is_hopeless) = (false, true);
+                let untried =
+                    Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe };
                 self.store.fail_notifications(&[untried], &self.probe).await?;
                 Ok(())
             }
@@ -468,7 +438,7 @@ impl Handler for Deliveries {
     }
 
     fn runtime(&self) -> Option<&Handle> {
-        self.guests.0.as_ref().map(Runtime::handle)
+        self.guests.handle()
     }
 
     async fn load(
@@ -529,7 +499,16 @@ impl Handler for Deliveries {
                 let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
                 let failure = JobFailure { claim, retry_after, counts, error };
                 let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
-                failures.push(Untried { notification, failure, channel, channel_broken: hangs, is_probe });
+                let is_hopeless = matches!(finished.end, End::Spent | End::Unreadable(_));
+                let channel_broken = hangs;
+                failures.push(Untried {
+                    notification,
+                    failure,
+                    channel,
+                    channel_broken,
+                    is_hopeless,
+                    is_probe,
+                });
             }
         }
         if !failures.is_empty() {

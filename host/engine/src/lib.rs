@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod deliveries;
+mod guests;
 pub mod hosts;
 pub mod lateness;
 mod patience;

@@ -75,8 +75,7 @@ async fn eight_that_compute_delay_neither_the_process_nor_the_good_channel() {
         QueueSettings { sleep: Duration::from_millis(50), ..QueueSettings::defaults(NOTIFICATIONS) };
     let observer: Observer = Arc::new(|_| ());
     let (access, observing) = (Access::operator(), Arc::clone(&observer));
-    let handler =
-        Deliveries::new(store.clone(), notifiers, access, observing, &settings).expect("threads");
+    let handler = Deliveries::new(store.clone(), notifiers, access, observing, &settings).expect("threads");
     let (_pause, paused) = watch::channel(false);
     let options = WorkerOptions {
         settings,

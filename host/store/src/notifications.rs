@@ -156,6 +156,8 @@ pub struct Untried {
     pub channel: Option<ChannelId>,
     /// The channel can't be delivered to.
     pub channel_broken: bool,
+    /// It would end so again, or take its worker along: it is not sent again by itself.
+    pub is_hopeless: bool,
     /// See [`DeliveryTry::is_probe`].
     pub is_probe: bool,
 }
@@ -218,7 +220,7 @@ impl Store {
         }
         let mut verdicts = Vec::new();
         for untried in untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id)) {
-            let Untried { notification, failure, channel, channel_broken, is_probe } = untried;
+            let Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe } = untried;
             let is_final = *is_probe || failure.retry_after.is_none();
             sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
                 .bind(notification.0)
@@ -227,9 +229,14 @@ impl Store {
                 .execute(&mut transaction)
                 .await?;
             let Some(channel) = channel.filter(|_| is_final) else { continue };
-            let (is_probe, channel_broken) = (*is_probe, *channel_broken);
-            let (notification, error) = (*notification, failure.error.as_str());
-            verdicts.push(channels::Failure { channel, notification, error, channel_broken, is_probe });
+            verdicts.push(channels::Failure {
+                channel,
+                notification: *notification,
+                error: &failure.error,
+                channel_broken: *channel_broken,
+                is_hopeless: *is_hopeless,
+                is_probe: *is_probe,
+            });
         }
         channels::note_failures(&mut transaction, &verdicts, pauses).await?;
         transaction.commit().await?;

@@ -49,6 +49,7 @@ fn the_failed_list_names_what_failed() {
             ],
             "created_at": "2026-01-01T00:00:59.000Z", "failed_at": "2026-01-01T00:02:00.000Z",
             "event": "down", "monitor": "shop", "incident_id": 1, "delivery_id": "018cc251-f400-7000-8000-000000000000",
+            "outstanding": 1,
         }] })
     );
 }

@@ -28,11 +28,9 @@ use uuid::Uuid;
 /// The most jobs that one claim takes.
 const BATCH: usize = 500;
 
-/// How many jobs may be parked for each slot: one thing that is busy does not have the whole queue claimed.
-const PARKED_PER_SLOT: usize = 4;
-
-/// How many jobs may be in hand for each slot, where each is the first of its lane.
-const FIRST_PER_SLOT: usize = 4;
+/// How many jobs may be parked for each slot, or be in hand as the first of their lanes: one thing that is busy does not have
+/// the whole queue claimed.
+const PER_SLOT: usize = 4;
 
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
@@ -270,43 +268,40 @@ impl<H: Handler> Fetcher<H> {
     fn free(&self) -> usize {
         let in_hand = self.running.len();
         let in_slots = in_hand.saturating_sub(self.parking.parked());
-        let room = (self.concurrency * (1 + PARKED_PER_SLOT)).saturating_sub(in_hand);
+        let room = (self.concurrency * (1 + PER_SLOT)).saturating_sub(in_hand);
         self.concurrency.saturating_sub(in_slots).min(room)
     }
 
-    /// Of a queue with lanes: how many jobs of a lane may be in hand, and how many more are claimed now. A quarter of the slots
-    /// is kept for lanes that have nothing in hand, and beyond the slots each of them gets one, too, up to [`FIRST_PER_SLOT`]
-    /// for each slot: so a lane that hangs takes no slot from another.
+    /// Of a queue with lanes: how many jobs of a lane may be in hand, and how many more are claimed now. A quarter of the slots, and
+    /// as many as [`PER_SLOT`] says beyond them, is for lanes that have none in hand: one that hangs takes none from others.
     fn share(&self, per_lane: usize) -> (usize, usize) {
         let in_hand = self.running.len();
         let shared = (self.concurrency - self.concurrency / 4).saturating_sub(in_hand);
-        if shared > 0 {
-            (per_lane, shared)
-        } else {
-            (1, (self.concurrency * FIRST_PER_SLOT).saturating_sub(in_hand))
-        }
+        let firsts = (self.concurrency * PER_SLOT).saturating_sub(in_hand);
+        if shared > 0 { (per_lane, shared) } else { (1, firsts) }
     }
 
-    /// How many jobs may be claimed.
     fn room(&self) -> usize {
         self.handler.per_lane().map_or_else(|| self.free(), |per_lane| self.share(per_lane).1)
     }
 
     /// What there is room for.
     fn wish(&mut self) -> Option<Wish> {
-        let share = self.handler.per_lane().map(|per_lane| self.share(per_lane));
         let free = self.room().min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
         if limit == 0 || *self.options.paused.borrow_and_update() {
             return None;
         }
-        let lanes = share.map(|(per_lane, _)| {
+        let lanes = self.handler.per_lane().map(|per_lane| {
             let mut load: HashMap<i64, usize> = HashMap::new();
             for lane in self.running.values().copied().flatten() {
                 *load.entry(lane).or_default() += 1;
             }
-            (per_lane, load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect())
+            (
+                self.share(per_lane).0,
+                load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect(),
+            )
         });
         Some(Wish { limit, lease: self.options.settings.retry_after, lanes, from: self.low_water.from() })
     }

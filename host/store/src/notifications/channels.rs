@@ -14,7 +14,7 @@ use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, DeliveryId, NotificationId};
-use uptime_core::reconcile::Occasion;
+use uptime_core::reconcile::{Occasion, SETBACKS_MOST};
 use uuid::Uuid;
 
 /// A notice that has failed for all its tries, or a probe that did not get through.
@@ -24,6 +24,8 @@ pub(super) struct Failure<'a> {
     pub error: &'a str,
     /// The channel itself can't be delivered to; else it is this notice alone.
     pub channel_broken: bool,
+    /// See [`Untried::is_hopeless`](super::Untried::is_hopeless).
+    pub is_hopeless: bool,
     pub is_probe: bool,
 }
 
@@ -122,6 +124,7 @@ fn failure<'a>(tried: &'a DeliveryTry) -> Option<Failure<'a>> {
         notification: tried.notification,
         error,
         channel_broken,
+        is_hopeless: false,
         is_probe: tried.is_probe,
     };
     match &tried.end {
@@ -151,13 +154,14 @@ pub(super) async fn note_failures(
     let probes = failures.iter().filter(|failure| failure.is_probe);
     let probes: Vec<_> = probes.map(|failure| (failure.notification, failure.error)).collect();
     announcements::note_probes(connection, &[], &probes).await?;
-    let by_itself = failures.iter().filter(|failure| !failure.channel_broken);
-    sqlx::query(
-        "UPDATE notifications SET setbacks = setbacks + 1 WHERE id = ANY ($1) OR digest_id = ANY ($1)",
-    )
-    .bind(by_itself.map(|failure| failure.notification.0).collect::<Vec<_>>())
-    .execute(&mut *connection)
-    .await?;
+    for failure in failures.iter().filter(|failure| !failure.channel_broken) {
+        let setbacks = if failure.is_hopeless { SETBACKS_MOST } else { 1 };
+        sqlx::query("UPDATE notifications SET setbacks = setbacks + $2 WHERE id = $1 OR digest_id = $1")
+            .bind(failure.notification.0)
+            .bind(crate::row::int(setbacks))
+            .execute(&mut *connection)
+            .await?;
+    }
     let channels: BTreeSet<ChannelId> = failures.iter().map(|failure| failure.channel).collect();
     for channel in channels {
         let of_it = || failures.iter().filter(|failure| failure.channel == channel);

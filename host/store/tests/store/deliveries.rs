@@ -291,6 +291,7 @@ async fn a_channel_that_breaks_is_told_through_the_others_once() {
         failure,
         channel: Some(due.channel.id),
         channel_broken: true,
+        is_hopeless: false,
         is_probe: false,
     };
     store.fail_notifications(&[untried], &PAUSES).await.expect("recorded");
