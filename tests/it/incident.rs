@@ -252,7 +252,7 @@ fn the_story_of_an_incident_is_whole() {
         .query("UPDATE incident_events SET at = '2026-01-01T00:01:30Z' WHERE kind = 'commented'");
     installation.command(["incident", "show", "1"]).assert().success().stderr("").stdout(
         "id\t1\nstate\topen\nseverity\tdown\nmonitor\tshop\ntarget\thttps://shop.example.com/\ncause\tthe status is 503\n\
-         expected\t2xx\ngot\t503\nfailures\t5\nstarted\t2026-01-01T00:00:00.000Z\n\n\
+         expected\t2xx\ngot\t503\nfailures\t5\nstarted\t2026-01-01T00:00:00.000Z\noutstanding\t1\n\n\
          2026-01-01T00:00:00.000Z\tchecks\t3\tdown\t2026-01-01T00:00:20.000Z\tthe status is 503\t\n\
          2026-01-01T00:00:21.000Z\topened\t\t\n\
          2026-01-01T00:00:21.000Z\tnotice\t1\tops\tdown\tdelivered\n\
@@ -267,6 +267,7 @@ fn the_story_of_an_incident_is_whole() {
     let story = installation.json(["incident", "show", "1"]);
     assert_eq!(story["schema_version"], 1);
     let incident = &story["incident"];
+    assert_eq!(incident["outstanding"], 1);
     assert_eq!(
         (
             &incident["id"],

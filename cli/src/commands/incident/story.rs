@@ -23,14 +23,13 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         printer.json(&json(&story, outstanding));
         return Ok(Exit::Ok);
     }
-    let lines = if printer.is_terminal() { told(&story, Timestamp::now()) } else { facts(&story) };
+    let lines = if printer.is_terminal() {
+        told(&story, outstanding, Timestamp::now())
+    } else {
+        facts(&story, outstanding)
+    };
     for line in lines {
         printer.line(line);
-    }
-    if outstanding > 0 {
-        printer.warning(format!(
-            "{outstanding} announcements are outstanding: sent as soon as their channels work again"
-        ));
     }
     if story.checks_left_out > 0 {
         printer
@@ -87,7 +86,11 @@ fn why_none<'a>(notice: &'a Notification, tried: &'a Try) -> Option<&'a str> {
 }
 
 /// What there is to say of the incident itself, by name.
-fn summary(incident: &IncidentSummary, when: impl Fn(Timestamp) -> String) -> Vec<(&'static str, String)> {
+fn summary(
+    incident: &IncidentSummary,
+    outstanding: u32,
+    when: impl Fn(Timestamp) -> String,
+) -> Vec<(&'static str, String)> {
     let mark = |mark: &Mark| {
         let until = mark.until.map(|until| format!(", until {}", when(until))).unwrap_or_default();
         format!("{}, {}{until}", mark.by, when(mark.at))
@@ -110,18 +113,21 @@ fn summary(incident: &IncidentSummary, when: impl Fn(Timestamp) -> String) -> Ve
     all.extend(incident.resolved_by.clone().map(|by| ("resolved by", by)));
     all.extend(incident.acknowledged.as_ref().map(|ack| ("ack", mark(ack))));
     all.extend(incident.muted.as_ref().map(|muted| ("muted", mark(muted))));
+    all.extend((outstanding > 0).then(|| ("outstanding", outstanding.to_string())));
     all
 }
 
 /// For a program: a name and its value on each line; after an empty line what happened, an instant and a word first.
-fn facts(story: &Story) -> Vec<String> {
+fn facts(story: &Story, outstanding: u32) -> Vec<String> {
     let incident = &story.incident;
     let mut lines = vec![
         format!("id\t{}", incident.id),
         format!("state\t{}", state(incident)),
         format!("severity\t{}", incident.severity),
     ];
-    lines.extend(summary(incident, rfc3339).iter().map(|(name, value)| format!("{name}\t{value}")));
+    lines.extend(
+        summary(incident, outstanding, rfc3339).iter().map(|(name, value)| format!("{name}\t{value}")),
+    );
     lines.push(String::new());
     lines.extend(story.entries.iter().map(|entry| {
         let mut columns = vec![rfc3339(entry.at)];
@@ -176,7 +182,7 @@ fn entry_columns(entry: &Entry) -> Vec<String> {
 const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
 
 /// For a person.
-fn told(story: &Story, now: Timestamp) -> Vec<String> {
+fn told(story: &Story, outstanding: u32, now: Timestamp) -> Vec<String> {
     let incident = &story.incident;
     let style = severity_style(incident);
     let end = if incident.ended_at.is_some() {
@@ -188,7 +194,7 @@ fn told(story: &Story, now: Timestamp) -> Vec<String> {
     let mut lines =
         vec![format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)];
     let when = |at: Timestamp| format!("{} ({})", ago(at, now), rfc3339(at));
-    for (name, value) in summary(incident, when) {
+    for (name, value) in summary(incident, outstanding, when) {
         lines.push(format!("  {FAINT}{name:<11}{FAINT:#} {}", beside(14, &value)));
     }
     let mut day = String::new();
