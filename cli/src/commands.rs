@@ -87,5 +87,5 @@ fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError>
 
 /// The one answer to an unknown name, whatever it was to name.
 fn unknown(kind: &str, name: &str, hint: String) -> CommandError {
-    CommandError::new(Exit::No, format!("there is no {kind} `{}`", printable(name, 100))).hint(hint)
+    CommandError::new(Exit::Usage, format!("there is no {kind} `{}`", printable(name, 100))).hint(hint)
 }

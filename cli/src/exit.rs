@@ -30,9 +30,9 @@ impl Exit {
         (
             Self::No,
             "the answer is no: a check is down, a queue is over its limit, a test message was refused, a plugin's test \
-             differs, nothing has the name that was given",
+             differs",
         ),
-        (Self::Usage, "invalid command line"),
+        (Self::Usage, "invalid command line, or a name that nothing has"),
         (Self::Unknown, "unknown; only `check --nagios`, where 1 is a warning and 2 critical"),
         (Self::Unavailable, "the database or a service is unreachable"),
         (Self::Bug, "a bug in uptime"),

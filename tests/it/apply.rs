@@ -27,11 +27,9 @@ fn what_changes_is_said_and_a_second_time_nothing_does() {
         &TWO.replace("interval = \"30s\"", "interval = \"20s\"")
             .replace("port = 9", "port = 10\nchannels = []"),
     );
-    installation
-        .command(["apply"])
-        .assert()
-        .success()
-        .stdout("~ monitor a (channels, check)\n~ monitor b (policy)\n");
+    installation.command(["apply"]).assert().success().stdout(
+        "~ monitor a\n    channels: ops → not set\n    port: 9 → 10\n~ monitor b\n    interval: 30s → 20s\n",
+    );
     assert_eq!(installation.database.value("SELECT count(*) FROM monitor_channels"), "1");
 }
 
@@ -43,7 +41,10 @@ fn what_left_the_file_stays_until_it_is_pruned() {
     installation.write("[monitors.a]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = 9\n");
     let kept = installation.command(["apply"]).assert().success();
     let warning = String::from_utf8_lossy(&kept.get_output().stderr).into_owned();
-    assert!(warning.contains("no longer in the file, and kept: channel ops, monitor b"), "{warning}");
+    assert!(
+        warning.contains("no longer in the file, but still in effect: channel ops, monitor b"),
+        "{warning}"
+    );
 
     // Nobody is there to be asked.
     let asked = installation.command(["apply", "--prune"]).assert().code(2);

@@ -67,12 +67,12 @@ fn what_is_wrong_is_said_with_the_way_out() {
     for (arguments, code, message) in [
         (
             vec!["--monitor", "shpo", "--for", "1h"],
-            1,
+            2,
             "error: there is no monitor `shpo`\nhint: did you mean `shop`?\n",
         ),
         (
             vec!["--group", "wbe", "--for", "1h"],
-            1,
+            2,
             "error: there is no group `wbe`\nhint: did you mean `web`?\n",
         ),
         (
@@ -88,7 +88,7 @@ fn what_is_wrong_is_said_with_the_way_out() {
         let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
         assert!(stderr.contains(message), "{arguments:?}: {stderr}");
     }
-    let refused = installation.command(["maintenance", "remove", "x"]).assert().code(1);
+    let refused = installation.command(["maintenance", "remove", "x"]).assert().code(2);
     let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert_eq!(
         stderr,

@@ -52,7 +52,7 @@ fn the_story_of_a_notification_has_each_try_with_the_providers_words() {
     let (_ops, _boss, installation) = installed();
     let story = format!(
         "id\t2\nstate\tfailed\ndelivery\t{DELIVERY}\nchannel\tboss\nevent\tdown\nmonitor\tshop\nincident\t1\n\
-         message\tthe status is 503\nattempts\t2\nmade\t2026-01-01T00:00:21.000Z\n\
+         message\tthe status is 503\nattempts\t2\ncreated\t2026-01-01T00:00:21.000Z\n\
          try\t1\t2026-01-01T00:00:22.000Z\t5\ttransient\t500\tout of order\n\
          try\t2\t2026-01-01T00:00:27.000Z\t6\ttransient\t\tno connection\nretry\tuptime notification retry 2\n"
     );

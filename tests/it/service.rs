@@ -184,7 +184,7 @@ url = "https://shop.example.com/"
 headers = { x = { env = "HEADER" } }
 auth = { bearer = { env = "TOKEN" } }
 proxy = { env = "PROXY" }
-client_certificate = "client.pem"
+client_certificate = "/etc/uptime/client.pem"
 client_key = { env = "CLIENT_KEY" }
 
 [monitors.admin]

@@ -71,7 +71,11 @@ fn the_file_moves_limits_for_a_plugin_and_for_a_channel() {
     assert_eq!(known(&installation, "webhook")["limits"]["request_body"], "2 KiB");
     let text = fs::read_to_string(installation.file()).expect("the file");
     installation.write(&text.replace("\"4 KiB\"", "\"1 KiB\""));
-    installation.command(["apply"]).assert().success().stdout("~ channel large (limits)\n");
+    installation
+        .command(["apply"])
+        .assert()
+        .success()
+        .stdout("~ channel large\n    limits.request_body: 4 KiB → 1 KiB\n");
     let (exit, said) = ends(&installation, ["channel", "test", "large"]);
     assert!(exit != 0 && said.contains("a body of 3000 bytes is over the limit of 1024"), "{said}");
     // A megabyte of memory is less than it begins with.
