@@ -6,7 +6,7 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{env, output, plugins, settings};
+use crate::{COMPILE_PLUGIN, env, output, plugins, settings};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use uptime_core::redaction::Redactor;
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
 use uptime_engine::deliveries::{referenced, resolve_settings};
-use uptime_notifier::{HostOptions, NotifierError, NotifierHost, ResolvedSettings};
+use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, ResolvedSettings};
 
 /// A file without errors.
 #[derive(Debug)]
@@ -39,7 +39,11 @@ pub fn host_options(global: &Global) -> HostOptions {
     if let Some(dir) = &data_dir {
         make_passable(dir);
     }
-    HostOptions { cache_dir: data_dir.map(|dir| dir.join("plugins")), ..HostOptions::default() }
+    HostOptions {
+        cache_dir: data_dir.map(|dir| dir.join("plugins")),
+        compiler: Compiler::same_program([COMPILE_PLUGIN]),
+        ..HostOptions::default()
+    }
 }
 
 /// Makes the data directory so that others may pass: a server that root starts runs as another user, whatever the umask.

@@ -27,7 +27,14 @@ use std::time::Duration;
 /// How long blocking calls (a name that nobody resolves) may hold up the exit.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
+/// The first argument with which [`file::host_options`] starts this program again, to compile a plugin. No command of a
+/// person's, and before anything that takes memory or threads: the child's limits count them.
+const COMPILE_PLUGIN: &str = "compile-plugin";
+
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_PLUGIN) {
+        return uptime_notifier::compile_as_child().into();
+    }
     let args = match refusal::parse() {
         Ok(args) => args,
         Err(code) => return code,

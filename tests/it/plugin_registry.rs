@@ -227,3 +227,79 @@ fn a_worker_that_runs_takes_a_new_plugin_when_it_reads_the_file_again() {
     block_on(sink.wait_for(1));
     assert_eq!(worker.terminate(), 0);
 }
+
+/// What is no regular file is not waited for, by no command that reads a plugin.
+#[test]
+fn a_pipe_in_a_plugins_place_hangs_nothing() {
+    let installation = Installation::new();
+    let pipe = place(&installation, "pipe.wasm");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let path = pipe.to_str().expect("text");
+    for file in [path, "/dev/zero", "/dev/tty", "/"] {
+        for command in ["inspect", "add", "test"] {
+            let mut command = installation.command(["plugin", command, file]);
+            let output = command.timeout(std::time::Duration::from_secs(60)).output().expect("it ends");
+            let said = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(output.status.code(), Some(CONFIGURATION), "{file}: {said}");
+            assert!(said.contains(file), "{file}: {said}");
+        }
+    }
+    add(&installation);
+    for name in ["component.wasm", "grant.toml"] {
+        let file = installed(&installation, "hello").with_file_name(name);
+        let kept = fs::read(&file).expect("the file");
+        fs::remove_file(&file).expect("the file");
+        fs::rename(&pipe, &file).expect("the pipe");
+        let (exit, said) = ends(&installation, ["plugin", "inspect", "hello"]);
+        assert_eq!(exit, CONFIGURATION, "{name}: {said}");
+        fs::rename(&file, &pipe).expect("the pipe");
+        fs::write(&file, kept).expect("the file");
+    }
+    installation.command(["plugin", "inspect", "hello"]).assert().success();
+}
+
+/// Half a million functions: 1.5 MB that took gigabytes to compile.
+fn expensive() -> Vec<u8> {
+    fn number(mut value: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(value & 0x7f).expect("seven bits");
+            value >>= 7;
+            if value == 0 {
+                bytes.push(low);
+                return bytes;
+            }
+            bytes.push(low | 0x80);
+        }
+    }
+    let section = |id: u8, content: &[u8]| [vec![id], number(content.len()), content.to_vec()].concat();
+    let list = |count: usize, item: &[u8]| [number(count), item.repeat(count)].concat();
+    let count = 500_000;
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 0, 0]),
+        section(3, &list(count, &[0])),
+        section(10, &list(count, &[2, 0, 0x0b])),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
+/// A component that is made to be expensive ends in a refusal of its own, in a process of its own, and is remembered.
+#[test]
+fn what_is_expensive_to_compile_is_refused_once() {
+    let installation = Installation::new();
+    fs::write(place(&installation, "bomb.wasm"), expensive()).expect("written");
+    let (exit, said) = ends(&installation, ["plugin", "inspect", "bomb.wasm"]);
+    assert_eq!(exit, CONFIGURATION, "{said}");
+    let (exit, said) = ends(&installation, ["plugin", "add", "bomb.wasm", "--name", "bomb"]);
+    assert_eq!(exit, CONFIGURATION, "{said}");
+    assert!(said.contains("`bomb` can't be loaded: compiling it takes more than the "), "{said}");
+    let refusals = fs::read_dir(place(&installation, "data").join("plugins")).expect("the cache");
+    let refusals = refusals.filter(|entry| {
+        entry
+            .as_ref()
+            .is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "refused"))
+    });
+    assert_eq!(refusals.count(), 1);
+}

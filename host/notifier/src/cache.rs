@@ -3,26 +3,40 @@
 //! What lies there is native code that will run unchecked. So it is only read from a directory that belongs to this
 //! user and that nobody else can write; each file is named by what it was made from (the component's SHA-256, the
 //! engine's compatibility) and gets that name only when it is whole and on the disk. Then it is mapped, not read: 0.1 ms.
-//! Where one of that can't be had, the component is compiled in memory and all goes on as well, only slower.
+//! Where one of that can't be had, the component is compiled in memory and all goes on as well, only slower. That a
+//! component can't be compiled is kept too, for an hour.
 
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use crate::compile::{CompileError, Compiler, by_child};
+use crate::source::{Proved, read_regular};
+use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use uptime_core::check::printable;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Where compiled components are kept, if anywhere.
+/// For how long a component that was refused is not tried again.
+const REFUSED_FOR: Duration = Duration::from_hours(1);
+
+/// The longest reason that is read again, in bytes.
+const REASON_MOST: u64 = 4 << 10;
+
+/// Where compiled components are kept, if anywhere, and how those are made that are not there.
 pub(crate) struct Cache {
     directory: Option<PathBuf>,
+    compiler: Compiler,
+    /// Why components were refused, by file name. A directory keeps that for other processes, too.
+    refused: Mutex<HashMap<String, (Instant, String)>>,
 }
 
 impl Cache {
     /// A cache in `directory`, which is made when it is not there; without one, or when others could write to it, in
     /// memory only.
-    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+    pub(crate) fn new(directory: Option<PathBuf>, compiler: Compiler) -> Self {
         let directory = directory.filter(|directory| match prepare(directory) {
             Ok(()) => true,
             Err(error) => {
@@ -30,35 +44,166 @@ impl Cache {
                 false
             }
         });
-        Self { directory }
+        Self { directory, compiler, refused: Mutex::default() }
     }
 
-    /// The component made of `bytes`, from the disk when it is there.
-    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some(directory) = &self.directory else { return Component::new(engine, bytes) };
-        let path = directory.join(file_name(engine, bytes));
-        if let Some(component) = read(engine, &path) {
+    /// The compiled component, from the disk when it is there. One that was refused is not tried again for a while:
+    /// each delivery would pay for it. What is part of the program is compiled without a child.
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        engine: &Engine,
+        proved: Proved,
+        is_ours: bool,
+    ) -> Result<Component, CompileError> {
+        let name = file_name(engine, &proved.sha256);
+        let (cache, engine) = (Arc::clone(self), engine.clone());
+        let found = blocking({
+            let (cache, engine, name) = (Arc::clone(&cache), engine.clone(), name.clone());
+            move || cache.find(&engine, &name)
+        });
+        if let Some(component) = found.await?? {
             return Ok(component);
         }
-        let component = Component::new(engine, bytes)?;
-        if let Err(error) = write(&path, &component.serialize()?) {
-            tracing::warn!(path = %path.display(), %error, "a compiled plugin was not kept");
+        let compiled = match &self.compiler {
+            Compiler::Child { program, arguments } if !is_ours => {
+                let target = Target::new(self.directory.as_deref(), &name)?;
+                by_child(program, arguments, &proved.bytes, &target.new).await.map(|()| Some(target))
+            }
+            _ => Ok(None),
+        };
+        let name_of_refused = name.clone();
+        let made = match compiled {
+            Ok(target) => blocking(move || cache.keep(&engine, &name, &proved.bytes, target)).await?,
+            Err(error) => Err(error),
+        };
+        if let Err(CompileError::Refused(reason)) = &made {
+            self.refuse(name_of_refused, reason);
+        }
+        made
+    }
+
+    /// The component that was compiled before, or why it was refused lately.
+    fn find(&self, engine: &Engine, name: &str) -> Result<Option<Component>, CompileError> {
+        if let Some((at, reason)) = self.refusals().get(name)
+            && at.elapsed() < REFUSED_FOR
+        {
+            return Err(CompileError::Refused(reason.clone()));
+        }
+        let Some(directory) = &self.directory else { return Ok(None) };
+        if let Some(component) = read(engine, &directory.join(name)) {
+            return Ok(Some(component));
+        }
+        match read_refusal(&refusal_path(directory, name)) {
+            Some(reason) => Err(CompileError::Refused(reason)),
+            None => Ok(None),
+        }
+    }
+
+    /// The component that a child has compiled, or that is compiled now; kept, where there is a directory.
+    fn keep(
+        &self,
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        compiled: Option<Target>,
+    ) -> Result<Component, CompileError> {
+        let not_kept = |error: &dyn std::fmt::Display| {
+            tracing::warn!(name, error = %error, "a compiled plugin was not kept");
+        };
+        if let Some(target) = compiled {
+            let mut path = target.new.clone();
+            if let Some(directory) = &self.directory {
+                match put(&target.new, &directory.join(name)) {
+                    Ok(()) => path = directory.join(name),
+                    Err(error) => not_kept(&error),
+                }
+            }
+            return read(engine, &path)
+                .ok_or_else(|| CompileError::Failed("its code can't be loaded again".into()));
+        }
+        let component = Component::new(engine, bytes)
+            .map_err(|error| CompileError::Refused(crate::plugin::one_line(&error)))?;
+        if let Some(directory) = &self.directory {
+            let written = component
+                .serialize()
+                .map_err(io::Error::other)
+                .and_then(|code| write(&directory.join(name), &code));
+            written.unwrap_or_else(|error| not_kept(&error));
         }
         Ok(component)
     }
+
+    fn refuse(&self, name: String, reason: &str) {
+        if let Some(directory) = &self.directory
+            && let Err(error) = write(&refusal_path(directory, &name), reason.as_bytes())
+        {
+            tracing::warn!(name, %error, "that a plugin can't be compiled is found out again by the next process");
+        }
+        self.refusals().insert(name, (Instant::now(), reason.to_owned()));
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, HashMap<String, (Instant, String)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+/// Runs what blocks where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CompileError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| CompileError::Failed(format!("compiling was broken off: {error}")))
+}
+
+/// Where a child writes the code. What lies there goes with this.
+struct Target {
+    new: PathBuf,
+    /// Made for it alone, where there is no cache.
+    folder: Option<PathBuf>,
+}
+
+impl Target {
+    fn new(directory: Option<&Path>, name: &str) -> Result<Self, CompileError> {
+        let mut folder = None;
+        if directory.is_none() {
+            let made = std::env::temp_dir().join(format!("uptime-plugin-{}", uuid::Uuid::new_v4().simple()));
+            private_folder(&made)
+                .map_err(|error| CompileError::Failed(format!("`{}`: {error}", made.display())))?;
+            folder = Some(made);
+        }
+        let within = directory.or(folder.as_deref()).unwrap_or(Path::new("."));
+        Ok(Self { new: temporary(&within.join(name)), folder })
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Moved away, mapped, or in nobody's way.
+        let _ = fs::remove_file(&self.new);
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn refusal_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(name).with_extension("refused")
+}
+
+/// Why a component was refused, unless that is long ago.
+fn read_refusal(path: &Path) -> Option<String> {
+    let written = fs::metadata(path).ok()?.modified().ok()?;
+    // A clock that was put back makes it new again.
+    let is_new = written.elapsed().map_or(true, |age| age < REFUSED_FOR);
+    let reason = read_regular(path, REASON_MOST).ok().filter(|_| is_new)?;
+    Some(printable(&String::from_utf8_lossy(&reason), 500))
+}
+
+fn file_name(engine: &Engine, sha256: &str) -> String {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
-    let mut name = String::new();
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string can't fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    // The same, and the file's name ends in the engine's part.
-    let _ = write!(name, "-{:016x}.cwasm", compatibility.finish());
-    name
+    format!("{sha256}-{:016x}.cwasm", compatibility.finish())
 }
 
 /// The component in the file, `None` when there is none that is whole and of this engine.
@@ -77,24 +222,30 @@ fn read(engine: &Engine, path: &Path) -> Option<Component> {
 }
 
 /// Writes the file as a whole or not at all.
-fn write(path: &Path, code: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
-    let written = (|| {
-        let mut file = private_file(&temporary)?;
-        file.write_all(code)?;
-        // Before the name: after a power cut there may be no file, but no torn one.
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = temporary(path);
+    let written = private_file(&temporary).and_then(|mut file| file.write_all(content));
+    let put = written.and_then(|()| put(&temporary, path));
+    if put.is_err() {
         // It is in nobody's way.
         let _ = fs::remove_file(&temporary);
     }
-    written
+    put
 }
 
+/// Gives a whole file its name. On the disk before that: after a power cut there may be no file, but no torn one.
+fn put(whole: &Path, path: &Path) -> io::Result<()> {
+    fs::File::open(whole)?.sync_all()?;
+    fs::rename(whole, path)
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()))
+}
+
+/// A new file that is this user's alone.
 #[cfg(unix)]
-fn private_file(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn private_file(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
@@ -118,8 +269,19 @@ fn prepare(directory: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn private_file(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn private_file(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+#[cfg(unix)]
+fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
 }
 
 /// Who may write to a directory can't be told here, so nothing is kept.
@@ -133,8 +295,17 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    fn component() -> Vec<u8> {
-        wat::parse_str("(component)").expect("a component")
+    fn component() -> Proved {
+        let bytes = wat::parse_str("(component)").expect("a component");
+        Proved { sha256: crate::source::sha256(&bytes), bytes: bytes.into() }
+    }
+
+    fn cache(directory: &Path) -> Arc<Cache> {
+        Arc::new(Cache::new(Some(directory.to_owned()), Compiler::InProcess))
+    }
+
+    async fn load(cache: &Arc<Cache>) -> Result<Component, CompileError> {
+        cache.load(&crate::sandbox::engine().expect("an engine"), component(), false).await
     }
 
     fn only_file(directory: &Path) -> PathBuf {
@@ -146,23 +317,22 @@ mod tests {
         files[0].clone()
     }
 
-    #[test]
-    fn a_compiled_component_is_kept_and_read_again() {
+    #[tokio::test]
+    async fn a_compiled_component_is_kept_and_read_again() {
         let engine = crate::sandbox::engine().expect("an engine");
         let directory = tempfile::tempdir().expect("a directory");
-        let cache = Cache::new(Some(directory.path().join("plugins")));
-        cache.load(&engine, &component()).expect("compiled");
+        load(&cache(&directory.path().join("plugins"))).await.expect("compiled");
         let path = only_file(&directory.path().join("plugins"));
         assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
         assert!(read(&engine, &path).is_some());
     }
 
-    #[test]
-    fn a_damaged_file_is_made_anew() {
+    #[tokio::test]
+    async fn a_damaged_file_is_made_anew() {
         let engine = crate::sandbox::engine().expect("an engine");
         let directory = tempfile::tempdir().expect("a directory");
-        let cache = Cache::new(Some(directory.path().to_owned()));
-        cache.load(&engine, &component()).expect("compiled");
+        let cache = cache(directory.path());
+        load(&cache).await.expect("compiled");
         let path = only_file(directory.path());
         let whole = fs::read(&path).expect("a file");
         for damaged in [&whole[..whole.len() / 2], &whole[..10], b"", b"hello, this is no code"] {
@@ -170,13 +340,13 @@ mod tests {
             fs::remove_file(&path).expect("a file");
             fs::write(&path, damaged).expect("a file");
             assert!(read(&engine, &path).is_none());
-            cache.load(&engine, &component()).expect("compiled anew");
+            load(&cache).await.expect("compiled anew");
             assert_eq!(fs::read(&path).expect("a file"), whole);
         }
     }
 
-    #[test]
-    fn a_directory_that_others_can_write_is_not_used() {
+    #[tokio::test]
+    async fn a_directory_that_others_can_write_is_not_used() {
         let directory = tempfile::tempdir().expect("a directory");
         let open = directory.path().join("open");
         fs::create_dir(&open).expect("a directory");
@@ -184,11 +354,25 @@ mod tests {
         let link = directory.path().join("link");
         symlink(directory.path(), &link).expect("a link");
         for refused in [open, link] {
-            let cache = Cache::new(Some(refused.clone()));
+            let cache = cache(&refused);
             assert!(cache.directory.is_none(), "{}", refused.display());
-            cache
-                .load(&crate::sandbox::engine().expect("an engine"), &component())
-                .expect("compiled in memory");
+            load(&cache).await.expect("compiled in memory");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_not_tried_again_for_an_hour() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let engine = crate::sandbox::engine().expect("an engine");
+        let name = file_name(&engine, &component().sha256);
+        let refused = || Some(CompileError::Refused("it is enormous".into()));
+        let first = cache(directory.path());
+        first.refuse(name.clone(), "it is enormous");
+        assert_eq!(load(&first).await.err(), refused());
+        // Another process knows it from the directory.
+        assert_eq!(load(&cache(directory.path())).await.err(), refused());
+        let file = fs::File::options().write(true).open(refusal_path(directory.path(), &name)).expect("it");
+        file.set_modified(std::time::SystemTime::now() - REFUSED_FOR).expect("its time");
+        assert!(load(&cache(directory.path())).await.is_ok(), "tried again");
     }
 }

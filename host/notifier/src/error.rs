@@ -296,6 +296,10 @@ impl NotifierError {
             Self::BadComponent { reason, .. } if reason.contains("this program speaks") => {
                 Some("build it again for this version, or run an `uptime` that speaks its version".into())
             }
+            Self::BadComponent { reason, .. } if reason.starts_with("compiling it") => Some(
+                "build it optimised and without debug information; one that is small and still too much was made to be"
+                    .into(),
+            ),
             Self::BadComponent { .. } => Some("build it again from its sources".into()),
             Self::Untrusted { notifier, origin: Origin::File, found, .. } => {
                 Some(format!("if it is the one you want: `sha256 = \"{found}\"` in `[plugins.{notifier}]`"))

@@ -5,8 +5,9 @@
 
 use crate::bindings::NotifierPlugin;
 use crate::bindings::uptime::notifier::types as guest;
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::call::{Call, Halt, Outlet, RequestPreview};
+use crate::compile::{CompileError, Compiler};
 use crate::convert;
 use crate::description;
 use crate::egress::{Denial, Egress, Policy, Proxy};
@@ -16,7 +17,7 @@ use crate::plugin::{self, Described, Plugin, Ready};
 use crate::sandbox::{self, Ticker};
 use crate::secrets::References;
 use crate::settings::{self, ResolvedSetting, ResolvedSettings};
-use crate::source::{Examination, PluginSource};
+use crate::source::{Examination, Origin, PluginSource};
 use crate::wasi;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct HostOptions {
     pub cache_dir: Option<PathBuf>,
     /// What one call may use up.
     pub limits: Limits,
+    /// How plugins are compiled that are not part of the program.
+    pub compiler: Compiler,
 }
 
 /// One try to tell one event to one channel.
@@ -137,7 +140,7 @@ impl NotifierHost {
                 engine,
                 linker,
                 plugins,
-                cache: Arc::new(Cache::new(options.cache_dir)),
+                cache: Arc::new(Cache::new(options.cache_dir, options.compiler)),
                 egress: Arc::new(Egress::default()),
             }),
         })
@@ -359,28 +362,26 @@ impl Inner {
         (result, call)
     }
 
-    /// The plugin, found to be the trusted one, compiled and linked; done once. What went wrong is tried again at the
-    /// next call: an operator may have mended it.
+    /// The plugin, found to be the trusted one, compiled and linked; done once. What went wrong is looked at again at the
+    /// next call, as an operator may have mended it; but for what can't be compiled, which [`Cache`] remembers.
     async fn ready<'a>(&self, plugin: &'a Plugin) -> Result<&'a Ready, NotifierError> {
         plugin
             .ready
             .get_or_try_init(|| async {
-                let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));
-                let (name, source) = (plugin.name.clone(), plugin.source.component.clone());
                 let bad = |reason| NotifierError::BadComponent { notifier: plugin.name.clone(), reason };
-                let loaded = tokio::task::spawn_blocking(move || {
-                    let found = source.load(&name)?;
-                    let compiled = plugin::look(&found.bytes).and_then(|()| {
-                        cache.load(&engine, &found.bytes).map_err(|error| plugin::one_line(&error))
-                    });
-                    Ok((found.sha256, found.bytes.len(), compiled))
-                });
-                let (sha256, size, compiled) = loaded.await.map_err(|error| {
-                    NotifierError::Host(format!("compiling `{}` failed: {error}", plugin.name))
-                })??;
-                let (guest, interface) = compiled
-                    .and_then(|component| plugin::link(&self.engine, &self.linker, &component))
-                    .map_err(bad)?;
+                let failed = |error| match error {
+                    CompileError::Refused(reason) => bad(reason),
+                    CompileError::Failed(reason) => {
+                        NotifierError::Host(format!("`{}` was not compiled: {reason}", plugin.name))
+                    }
+                };
+                let (name, source) = (plugin.name.clone(), plugin.source.component.clone());
+                let proved = cache::blocking(move || source.load(&name)).await.map_err(failed)??;
+                plugin::look(&proved.bytes).map_err(bad)?;
+                let (sha256, size) = (proved.sha256.clone(), proved.bytes.len());
+                let is_ours = plugin.source.origin == Origin::BuiltIn;
+                let component = self.cache.load(&self.engine, proved, is_ours).await.map_err(failed)?;
+                let (guest, interface) = plugin::link(&self.engine, &self.linker, &component).map_err(bad)?;
                 Ok(Ready { guest, interface, sha256, size })
             })
             .await

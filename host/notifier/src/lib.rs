@@ -8,6 +8,7 @@
 mod bindings;
 mod cache;
 mod call;
+mod compile;
 mod convert;
 mod description;
 mod egress;
@@ -25,9 +26,10 @@ mod source;
 mod wasi;
 
 pub use call::RequestPreview;
+pub use compile::{Compiler, compile_as_child};
 pub use error::{AllowedIn, ConfigProblem, NotifierError};
 pub use host::{Delivery, HostOptions, NotifierHost, Receipt};
 pub use limits::Limits;
 pub use plugin::{componentize, is_built_in};
 pub use settings::{ResolvedSetting, ResolvedSettings};
-pub use source::{Component, Examination, Origin, PluginSource, sha256};
+pub use source::{Component, Examination, Origin, PluginSource, read_regular, sha256};

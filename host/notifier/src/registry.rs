@@ -228,8 +228,8 @@ pub(crate) fn read(notifier: &str, folder: &Path) -> Result<(Vec<u8>, String), N
 }
 
 fn grant(folder: &Path) -> io::Result<Grant> {
-    let mut text = String::new();
-    io::Read::read_to_string(&mut io::Read::take(File::open(folder.join(GRANT))?, GRANT_MOST), &mut text)?;
+    let text = String::from_utf8(source::read_regular(&folder.join(GRANT), GRANT_MOST)?)
+        .map_err(io::Error::other)?;
     toml::from_str(&text).map_err(|error| io::Error::other(error.message().to_owned()))
 }
 

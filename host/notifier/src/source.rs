@@ -169,11 +169,34 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// Reads a component, unless it is too large to be one.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_regular(path, COMPONENT_MOST)
+}
+
+/// Reads a file of at most `most` bytes. What is no regular file (a pipe, a terminal, a device) is not waited for: it may
+/// never end, or never begin.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(COMPONENT_MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > COMPONENT_MOST {
-        let most = uptime_core::size::format(COMPONENT_MOST);
-        return Err(io::Error::other(format!("it is over {most}, which no plugin is")));
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let most = uptime_core::size::format(most);
+        return Err(io::Error::other(format!("it is over {most}, which no such file is")));
     }
     Ok(bytes)
+}
+
+/// Opens it without waiting for the other end of a pipe.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use uptime_core::event::{Event, EventType};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
+use uptime_notifier::registry::{RegistryError, read_component};
 use uptime_notifier::rehearsal::{self, Rehearsed, Reply};
 use uptime_notifier::{Delivery, ResolvedSettings};
 
@@ -46,9 +47,10 @@ impl Finding {
 }
 
 pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<Exit, CommandError> {
-    let bytes = std::fs::read(&args.file).map_err(|error| {
-        unreadable(&args.file, &error)
-            .hint("`uptime plugin build DIR` makes a component of a plugin's folder")
+    let bytes = read_component(&args.file).map_err(|error| match error {
+        RegistryError::Files { error, .. } => unreadable(&args.file, &error)
+            .hint("`uptime plugin build DIR` makes a component of a plugin's folder"),
+        error => error.into(),
     })?;
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let plan = Plan::read(folder)?;

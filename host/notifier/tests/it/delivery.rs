@@ -365,8 +365,7 @@ async fn a_long_answer_is_cut_and_still_an_answer() {
 #[tokio::test]
 async fn compiled_plugins_are_kept_for_the_next_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let options =
-        || HostOptions { cache_dir: Some(folder.path().join("plugins")), limits: Limits::default() };
+    let options = || HostOptions { cache_dir: Some(folder.path().join("plugins")), ..HostOptions::default() };
     NotifierHost::new(options()).expect("a host").describe("webhook").await.expect("compiled");
     let files = std::fs::read_dir(folder.path().join("plugins")).expect("the folder").count();
     assert_eq!(files, 1);

@@ -1,6 +1,7 @@
 //! The plugin host from outside: real plugins, real sockets on loopback, hostile components.
 
 mod alone;
+mod compile;
 mod delivery;
 mod egress;
 mod grants;

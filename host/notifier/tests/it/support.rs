@@ -197,7 +197,8 @@ pub(crate) fn host_with_cache(
     plugins: impl IntoIterator<Item = (String, Vec<u8>)>,
 ) -> NotifierHost {
     let cache_dir = Some(cache.to_owned());
-    NotifierHost::with_plugins(HostOptions { cache_dir, limits }, plugins).expect("a host")
+    NotifierHost::with_plugins(HostOptions { cache_dir, limits, ..HostOptions::default() }, plugins)
+        .expect("a host")
 }
 
 /// A component of a core module in text form, by the interface of the repository with its version replaced.

@@ -47,7 +47,7 @@ fn request(request: &SentRequest) -> String {
 
 /// Holds `text` against the file, or writes it there.
 pub fn compare(path: &Path, text: &str, update: bool) -> std::io::Result<Comparison> {
-    let kept = match std::fs::read_to_string(path) {
+    let kept = match super::plan::text_of(path) {
         Ok(kept) => Some(kept),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),

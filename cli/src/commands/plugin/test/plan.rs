@@ -10,7 +10,7 @@ use std::path::Path;
 use uptime_core::notifier::{Description, Field, FieldKind, LimitChanges};
 use uptime_core::secret::Secret;
 use uptime_notifier::rehearsal::Reply;
-use uptime_notifier::{ResolvedSetting, ResolvedSettings};
+use uptime_notifier::{ResolvedSetting, ResolvedSettings, read_regular};
 
 /// The file's name.
 pub const FILE: &str = "plugin-test.toml";
@@ -68,7 +68,7 @@ impl Plan {
     /// The plan in this folder; an empty one when there is none.
     pub fn read(folder: &Path) -> Result<Self, CommandError> {
         let path = folder.join(FILE);
-        match std::fs::read_to_string(&path) {
+        match text_of(&path) {
             Ok(text) => toml::from_str(&text).map_err(|error| {
                 let place = error.span().map_or_else(String::new, |span| {
                     format!(", line {}", text[..span.start.min(text.len())].lines().count().max(1))
@@ -110,6 +110,14 @@ impl Plan {
     }
 }
 
+/// The largest file of text that is read, in bytes.
+const TEXT_MOST: u64 = 4 << 20;
+
+/// A file's text, if it is a regular file.
+pub fn text_of(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_regular(path, TEXT_MOST)?).map_err(std::io::Error::other)
+}
+
 fn resolved(value: &toml::Value) -> Option<ResolvedSetting> {
     let secret = |value: &toml::Value| value.as_str().map(Secret::new);
     Some(match value {
@@ -129,7 +137,9 @@ fn made_up(description: &Description) -> ResolvedSettings {
     let value = |field: &Field| match field.kind {
         FieldKind::Text => ResolvedSetting::Text(Secret::new("text")),
         FieldKind::Secret => ResolvedSetting::Text(Secret::new("made-up-secret")),
-        FieldKind::Url => ResolvedSetting::Text(Secret::new("https://provider.example.com/hook")),
+        FieldKind::Url => {
+            ResolvedSetting::Text(Secret::new("https://provider.example.com/hook"))
+        }
         FieldKind::Integer => ResolvedSetting::Integer(1),
         FieldKind::Boolean => ResolvedSetting::Boolean(true),
         FieldKind::Choice => {
