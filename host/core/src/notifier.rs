@@ -6,6 +6,7 @@ mod limits;
 pub use limits::{Limit, LimitChanges, Measure};
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A notifier's description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,72 @@ pub struct Field {
     pub default: Option<String>,
     /// For [`FieldKind::Choice`].
     pub choices: Vec<String>,
+    /// For [`FieldKind::Secret`] and [`FieldKind::Map`]: where in a request the values may stand.
+    #[serde(default)]
+    pub places: Vec<Place>,
+}
+
+/// Where in a request the value of a secret may stand. `to` is a host that the notifier asks for, or the key of the setting
+/// whose address names the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "in")]
+pub enum Place {
+    /// At the beginning of an address, being one itself.
+    Address,
+    /// In an address's path.
+    Path {
+        /// Who gets it.
+        to: String,
+    },
+    /// In an address's query.
+    Query {
+        /// Who gets it.
+        to: String,
+    },
+    /// In a header.
+    Header {
+        /// Who gets it.
+        to: String,
+        /// In lower case; `*`: any.
+        name: String,
+    },
+    /// In the body.
+    Body {
+        /// Who gets it.
+        to: String,
+    },
+    /// In none: messages are signed with it.
+    Signature,
+}
+
+impl Place {
+    /// Who gets the value there, but for [`Place::Address`], which says it itself.
+    pub fn to(&self) -> Option<&str> {
+        match self {
+            Self::Address | Self::Signature => None,
+            Self::Path { to } | Self::Query { to } | Self::Header { to, .. } | Self::Body { to } => Some(to),
+        }
+    }
+}
+
+/// `in the path, to https://api.example.com`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => return f.write_str("as the address that requests go to"),
+            Self::Signature => return f.write_str("in no request: as the key of signatures"),
+            Self::Path { .. } => f.write_str("in the path")?,
+            Self::Query { .. } => f.write_str("in the query")?,
+            Self::Header { name, .. } if name == "*" => f.write_str("in any header")?,
+            Self::Header { name, .. } => write!(f, "in the header `{name}`")?,
+            Self::Body { .. } => f.write_str("in the body")?,
+        }
+        match self.to() {
+            Some(host) if host.contains("://") => write!(f, ", to {host}"),
+            Some(key) => write!(f, ", to the host of `{key}`"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a key takes.

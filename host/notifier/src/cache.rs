@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use uptime_core::check::printable;
+use uptime_core::text::printable;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 

@@ -9,7 +9,7 @@ use crate::bindings::uptime::notifier::{
 use crate::egress::{self, Denial, Egress, EgressError, Inbound, Outbound, Policy};
 use crate::limits::{Limits, Memory};
 use crate::rehearsal::Script;
-use crate::secrets::{Escape, References};
+use crate::secrets::{Escape, Part, References};
 use crate::wasi::Wasi;
 use base64::Engine as _;
 use guest_http::{HttpError, Request, Response};
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use uptime_core::text::printable;
+use url::Url;
 
 /// A guest that is stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -113,6 +114,12 @@ impl Call {
         printable(&self.references.mask(text), max)
     }
 
+    /// What the guest will be given again at a later call: as it was, but for what it must not keep. A mask in it would
+    /// tell whether a guess was right.
+    pub(crate) fn said_to_itself(&self, text: &str, max: usize) -> String {
+        printable(&self.references.mask_known(text), max)
+    }
+
     /// Logs what the guest wrote to stdout and stderr, as lines of its own.
     pub(crate) fn log_written(&mut self) {
         let Some(written) = self.wasi.as_deref().map(Wasi::written) else { return };
@@ -158,28 +165,34 @@ impl Call {
     /// The request with the secrets in it.
     fn outbound(&self, request: Request) -> Result<Outbound, String> {
         self.within_bounds(&request)?;
-        let mut url = self.references.fill_url(&request.url)?;
+        let references = &self.references;
+        let mut url = references.fill_url(&request.url)?;
+        let place = url.clone();
+        let fill = |text: &str, part: Part<'_>| references.fill(text, Escape::None, &place, part);
         if !request.query.is_empty() {
             let mut query = url.query_pairs_mut();
             for (key, value) in &request.query {
-                query.append_pair(key, &self.references.fill(value, Escape::None));
+                references.refuse_in(key, "a key of the query")?;
+                query.append_pair(key, &fill(value, Part::Query)?);
             }
         }
         url.set_fragment(None);
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
+            references.refuse_in(name, "a header's name")?;
             let parsed = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("`{}` is no header's name", printable(name, 100)))?;
             if egress::is_reserved(&parsed) {
                 return Err(format!("the header `{name}` is the host's to set"));
             }
-            let mut value = HeaderValue::from_str(&self.references.fill(value, Escape::None))
+            let mut value = HeaderValue::from_str(&fill(value, Part::Header(parsed.as_str()))?)
                 .map_err(|_| format!("the header `{name}` has a value that can't be sent"))?;
             value.set_sensitive(true);
             headers.append(parsed, value);
         }
         if let Some((user, password)) = &request.basic_auth {
-            let [user, password] = [user, password].map(|text| self.references.fill(text, Escape::None));
+            let authorization = Part::Header(header::AUTHORIZATION.as_str());
+            let (user, password) = (fill(user, authorization)?, fill(password, authorization)?);
             if user.contains(':') {
                 return Err("a user's name for basic authentication can't hold a colon".into());
             }
@@ -200,12 +213,11 @@ impl Call {
         let body = request.body.unwrap_or_default();
         // Before anything is made of it: many references to a long secret would be a body without end.
         let most = self.limits.request_body;
-        let length =
-            if body.len() > most { body.len() } else { self.references.filled_length(&body, escape) };
+        let length = if body.len() > most { body.len() } else { references.filled_length(&body, escape) };
         if length > most {
             return Err(format!("a body of {length} bytes is over the limit of {most}"));
         }
-        let body = self.references.fill_body(body, escape);
+        let body = references.fill_body(body, escape, &place, Part::Body)?;
         let asked = request.timeout_ms.map(u64::from).map(Duration::from_millis);
         Ok(Outbound {
             method: method(request.method),
@@ -239,12 +251,12 @@ impl Call {
         }
     }
 
-    /// The answer as the guest may see it: an echo of a secret is cleared.
-    fn inbound(&mut self, inbound: &Inbound) -> Response {
+    /// The answer of the host of `url` as the guest may see it: an echo of a secret is cleared.
+    fn inbound(&mut self, url: &Url, inbound: &Inbound) -> Response {
         self.status = Some(inbound.status);
         // The provider was reached: what was stopped before is not why it ends as it does.
         self.denial = None;
-        let clear = |value: &HeaderValue| self.references.clear(value.as_bytes());
+        let clear = |value: &HeaderValue| self.references.clear(url, value.as_bytes(), false);
         let headers = inbound
             .headers
             .iter()
@@ -253,37 +265,37 @@ impl Call {
         Response {
             status: inbound.status,
             headers: headers.collect(),
-            body: match inbound.truncated {
-                // Nobody asked for a coding, and what is in it can't be cleared.
-                _ if is_coded => Vec::new(),
-                true => self.references.clear_cut(&inbound.body),
-                false => self.references.clear(&inbound.body),
+            // Nobody asked for a coding, and what is in it can't be cleared.
+            body: if is_coded {
+                Vec::new()
+            } else {
+                self.references.clear(url, &inbound.body, inbound.truncated)
             },
             truncated: inbound.truncated || is_coded,
         }
     }
 
+    /// Why no answer came. The guest is told in words that do not depend on a secret's value; people see them masked.
     fn failed(&mut self, error: EgressError) -> HttpError {
-        let masked = |text: String| self.references.mask(&text);
         match error {
             EgressError::Denied(denial) => {
-                let origin = masked(denial.origin);
-                let denial = Denial { origin, reason: masked(denial.reason), ..denial };
+                let reason = format!("`{}`: {}", denial.origin, denial.reason);
+                let masked = |text: &str| self.references.mask(text);
+                let (origin, reason_for_people) = (masked(&denial.origin), masked(&denial.reason));
                 tracing::warn!(
                     notifier = self.notifier,
-                    origin = denial.origin,
-                    reason = denial.reason,
+                    origin,
+                    reason = reason_for_people,
                     "a plugin's request was stopped"
                 );
-                let reason = format!("`{}`: {}", denial.origin, denial.reason);
-                self.denial = Some(denial);
+                self.denial = Some(Denial { origin, reason: reason_for_people, ..denial });
                 HttpError::Denied(reason)
             }
-            EgressError::Dns(text) => HttpError::Dns(masked(text)),
-            EgressError::Connect(text) => HttpError::Connect(masked(text)),
-            EgressError::Tls(text) => HttpError::Tls(masked(text)),
+            EgressError::Dns(text) => HttpError::Dns(text),
+            EgressError::Connect(text) => HttpError::Connect(text),
+            EgressError::Tls(text) => HttpError::Tls(text),
             EgressError::Timeout => HttpError::Timeout,
-            EgressError::Other(text) => HttpError::Other(masked(text)),
+            EgressError::Other(text) => HttpError::Other(text),
         }
     }
 }
@@ -298,10 +310,14 @@ impl guest_http::Host for Call {
         // A plugin that sends without end is stopped rather than answered: it would not listen.
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Halt::Requests)?;
         let preview = matches!(self.outlet, Outlet::Captured(_)).then(|| self.preview(&request));
-        let outbound = match self.outbound(request) {
+        let began = Instant::now();
+        let outbound = self.outbound(request);
+        self.charge(began);
+        let outbound = match outbound {
             Ok(outbound) => outbound,
-            Err(reason) => return Ok(Err(HttpError::Invalid(self.references.mask(&reason)))),
+            Err(reason) => return Ok(Err(HttpError::Invalid(reason))),
         };
+        let url = outbound.url.clone();
         let answer = match (&mut self.outlet, preview) {
             (Outlet::Captured(captured), Some(preview)) => match self.policy.admit(&outbound.url) {
                 Ok(_) => {
@@ -326,7 +342,7 @@ impl guest_http::Host for Call {
             _ => return Ok(Err(HttpError::Denied("only `notify` can send".into()))),
         };
         Ok(match answer {
-            Ok(inbound) => Ok(self.inbound(&inbound)),
+            Ok(inbound) => Ok(self.inbound(&url, &inbound)),
             Err(error) => Err(self.failed(error)),
         })
     }
@@ -362,30 +378,12 @@ impl guest_sign::Host for Call {
 
 impl Call {
     fn signature(&self, secret: &str, message: &[u8]) -> Result<Vec<u8>, String> {
-        let secret = self.references.value(secret).ok_or("that is no reference to a secret")?;
+        let key = self.references.signing_key(secret)?;
         if self.references.occurs_in(message) {
             return Err(
                 "a signed message can't hold a reference: the receiver would see another message".into()
             );
         }
-        let secret = secret.expose();
-        let key = match secret.strip_prefix("whsec_") {
-            Some(encoded) => {
-                let key = base64::engine::general_purpose::STANDARD
-                    .decode(encoded)
-                    .map_err(|_| "a secret that begins with `whsec_` has to go on in base64")?;
-                // What Standard Webhooks asks of a key.
-                if !(24..=64).contains(&key.len()) {
-                    return Err(format!(
-                        "a secret that begins with `whsec_` is 24 to 64 bytes in base64, and this is {}; \
-                         `echo whsec_$(openssl rand -base64 32)` makes one",
-                        key.len()
-                    ));
-                }
-                key
-            }
-            None => secret.as_bytes().to_vec(),
-        };
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
         mac.update(message);
         Ok(mac.finalize().into_bytes().to_vec())
@@ -410,185 +408,4 @@ fn method(method: guest_http::Method) -> http::Method {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use guest_sign::Host as _;
-    use uptime_core::secret::Secret;
-
-    fn call() -> (Call, String) {
-        let mut references = References::default();
-        let reference = references.add(&Secret::new("a\"b&c"));
-        (Call::new("test", &Limits::default(), references, Policy::default(), Outlet::Closed), reference)
-    }
-
-    fn request(url: String, headers: &[(&str, String)], body: String) -> Request {
-        Request {
-            method: guest_http::Method::Post,
-            url,
-            query: vec![("q".into(), body.clone())],
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-            basic_auth: None,
-            body: Some(body.into_bytes()),
-            timeout_ms: Some(3_600_000),
-        }
-    }
-
-    #[test]
-    fn secrets_are_put_in_as_each_place_needs_it() {
-        let (call, reference) = call();
-        for (content_type, body) in [
-            ("application/json; charset=utf-8", r#"a\"b&c"#),
-            ("application/x-www-form-urlencoded", "a%22b%26c"),
-            ("text/plain", "a\"b&c"),
-        ] {
-            let headers =
-                [("content-type", content_type.to_owned()), ("authorization", format!("Bearer {reference}"))];
-            let outbound = call.outbound(request(
-                format!("https://x.example/{reference}/y?z#f"),
-                &headers,
-                reference.clone(),
-            ));
-            let outbound = outbound.expect("a request");
-            assert_eq!(outbound.url.as_str(), "https://x.example/a%22b%26c/y?z&q=a%22b%26c");
-            assert_eq!(outbound.headers["authorization"], "Bearer a\"b&c");
-            assert_eq!(outbound.body, body.as_bytes(), "{content_type}");
-            assert_eq!(outbound.timeout, Limits::default().request_timeout);
-        }
-    }
-
-    #[test]
-    fn a_user_and_a_password_become_a_header() {
-        let (call, reference) = call();
-        let with = |basic: (&str, &str), headers: &[(&str, String)]| {
-            let basic_auth = Some((basic.0.to_owned(), basic.1.to_owned()));
-            call.outbound(Request {
-                basic_auth,
-                ..request("https://x.example".into(), headers, String::new())
-            })
-        };
-        let sent = with(("me", &reference), &[]).expect("a request");
-        // me:a"b&c
-        assert_eq!(sent.headers["authorization"], "Basic bWU6YSJiJmM=");
-        assert!(sent.headers["authorization"].is_sensitive());
-        assert!(with(("a:b", "c"), &[]).is_err());
-        assert!(with(("a", "b"), &[("authorization", "Bearer x".into())]).is_err());
-        let request = Request {
-            basic_auth: Some(("me".into(), reference)),
-            ..request("https://x.example".into(), &[], String::new())
-        };
-        assert_eq!(call.preview(&request).headers, [("authorization".into(), "Basic me:•••".into())]);
-    }
-
-    #[test]
-    fn an_echo_is_cleared_before_the_guest_sees_it() {
-        let (mut call, _) = call();
-        let headers = HeaderMap::from_iter([(header::SERVER, HeaderValue::from_static("a\"b&c"))]);
-        let body = b"a\"b&c, a\\\"b&c, a%22b%26c".to_vec();
-        let seen = call.inbound(&Inbound { status: 200, headers, body, truncated: false });
-        assert_eq!(seen.headers, [("server".to_owned(), "•••".to_owned())]);
-        assert_eq!(String::from_utf8(seen.body).expect("text"), "•••, •••, •••");
-    }
-
-    #[test]
-    fn a_coded_answer_and_the_end_of_a_cut_one_show_nothing() {
-        let (mut call, _) = call();
-        let coded = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let answer = |headers, body: &[u8], truncated| Inbound {
-            status: 200,
-            headers,
-            body: body.to_vec(),
-            truncated,
-        };
-        let seen = call.inbound(&answer(coded, b"whatever it is", false));
-        assert_eq!((seen.body.as_slice(), seen.truncated), (b"".as_slice(), true));
-        let echo = format!("echo: {}a\"b&", "x".repeat(30));
-        let seen = call.inbound(&answer(HeaderMap::new(), echo.as_bytes(), true));
-        assert_eq!(seen.body, b"echo: xxxx");
-    }
-
-    #[test]
-    fn an_answer_after_a_denial_is_what_counts() {
-        let (mut call, _) = call();
-        let denial = Denial { origin: "x".into(), reason: "y".into(), openable: true, by_answer: false };
-        call.failed(EgressError::Denied(denial));
-        assert!(call.denial.is_some());
-        call.inbound(&Inbound { status: 503, headers: HeaderMap::new(), body: Vec::new(), truncated: false });
-        assert_eq!(call.denial, None);
-    }
-
-    #[test]
-    fn nothing_is_blown_up_by_the_values_that_are_put_in() {
-        let mut call = call().0;
-        let long = call.references.add(&Secret::new("x".repeat(60_000)));
-        let many = long.repeat(100);
-        let here = || "https://x.example".to_owned();
-        let refused = |request| call.outbound(request).err().expect("refused");
-        let body = Request { query: Vec::new(), ..request(here(), &[], many.clone()) };
-        assert_eq!(refused(body), "a body of 6000000 bytes is over the limit of 262144");
-        let url = request(format!("https://x.example/{long}"), &[], String::new());
-        assert!(refused(url).starts_with("the address is longer than"));
-        let header = request(here(), &[("x-a", long.clone())], String::new());
-        assert!(refused(header).starts_with("the headers are longer than"));
-        for basic in [(long.clone(), String::new()), (String::new(), long.clone())] {
-            let basic = Request { basic_auth: Some(basic), ..request(here(), &[], String::new()) };
-            assert!(refused(basic).starts_with("the headers are longer than"));
-        }
-    }
-
-    #[test]
-    fn the_time_of_the_hosts_functions_is_on_the_guests_bill() {
-        let (mut call, _) = call();
-        let before = call.ticks_left;
-        let began = Instant::now().checked_sub(Limits::TICK * 3).expect("the machine has run for longer");
-        call.charge(began);
-        assert!(call.ticks_left <= before - 3, "{} of {before}", call.ticks_left);
-        call.charge(Instant::now().checked_sub(Limits::TICK * 1_000).expect("and longer"));
-        assert_eq!((call.ticks_left, call.tick()), (0, Err(Halt::Cpu)));
-    }
-
-    #[test]
-    fn what_is_no_request_is_refused() {
-        let (call, _) = call();
-        let refused = |url: &str, name: &str, value: &str| {
-            call.outbound(request(url.into(), &[(name, value.into())], String::new())).err().expect("refused")
-        };
-        assert_eq!(refused("nowhere", "x-a", "1"), "the address: relative URL without a base");
-        for name in [
-            "Host",
-            "content-length",
-            "Transfer-Encoding",
-            "connection",
-            "proxy-connection",
-            "accept-encoding",
-            "Range",
-        ] {
-            assert_eq!(
-                refused("https://x.example", name, "1"),
-                format!("the header `{name}` is the host's to set")
-            );
-        }
-        assert_eq!(refused("https://x.example", "a b", "1"), "`a b` is no header's name");
-        assert_eq!(
-            refused("https://x.example", "x-a", "1\r\nx-b: 2"),
-            "the header `x-a` has a value that can't be sent"
-        );
-    }
-
-    #[test]
-    fn signatures_are_over_what_the_receiver_sees() {
-        let (mut call, reference) = call();
-        assert_eq!(call.hmac_sha256(reference.clone(), b"x".to_vec()).expect("a signature").len(), 32);
-        assert!(call.hmac_sha256(reference.clone(), format!("x{reference}").into_bytes()).is_err());
-        assert!(call.hmac_sha256("bot_token".into(), b"x".to_vec()).is_err());
-        let broken = call.references.add(&Secret::new("whsec_%%%"));
-        assert_eq!(
-            call.hmac_sha256(broken, b"x".to_vec()),
-            Err("a secret that begins with `whsec_` has to go on in base64".into())
-        );
-        for (length, is_good) in [(23, false), (24, true), (64, true), (65, false)] {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(vec![7; length]);
-            let key = call.references.add(&Secret::new(format!("whsec_{encoded}")));
-            assert_eq!(call.hmac_sha256(key, b"x".to_vec()).is_ok(), is_good, "{length}");
-        }
-    }
-}
+mod tests;

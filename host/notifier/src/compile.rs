@@ -68,8 +68,8 @@ struct Budget {
 }
 
 impl Budget {
-    /// Several times what real plugins need: a plugin with a whole QuickJS in it (1.1 MB) took 4.1 s of CPU time and 177 MiB,
-    /// one with CPython (19 MB) 22 s and 418 MiB.
+    /// Several times what real plugins need: a plugin with a whole `QuickJS` in it (1.1 MB) took 4.1 s of CPU time and 177 MiB,
+    /// one with `CPython` (19 MB) 22 s and 418 MiB.
     fn for_size(bytes: u64) -> Self {
         const MIB: u64 = 1 << 20;
         Self {
@@ -154,7 +154,7 @@ fn judge(status: ExitStatus, said: &str, size: u64, budget: Budget) -> Result<()
     match (status.code(), signal(status)) {
         (Some(0), _) => Ok(()),
         (Some(code), _) if code == i32::from(REFUSED) => {
-            Err(CompileError::Refused(uptime_core::check::printable(said, 500)))
+            Err(CompileError::Refused(uptime_core::text::printable(said, 500)))
         }
         (_, Some(Ended::Cpu)) => too_much(format!("{} s of CPU time", budget.cpu_s)),
         (_, Some(Ended::Output)) => too_much(format!("{} MiB of machine code", budget.output >> 20)),
@@ -164,7 +164,7 @@ fn judge(status: ExitStatus, said: &str, size: u64, budget: Budget) -> Result<()
             Err(CompileError::Refused("the compiler crashes at it".into()))
         }
         _ => {
-            let said = uptime_core::check::printable(said, 300);
+            let said = uptime_core::text::printable(said, 300);
             Err(CompileError::Failed(format!("the compiler ended with {status}: {said}")))
         }
     }

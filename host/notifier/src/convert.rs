@@ -6,7 +6,7 @@ use crate::error::{ConfigProblem, NotifierError};
 use std::time::Duration;
 use uptime_core::backoff::PROVIDER_MAX;
 use uptime_core::event::{Event, EventType, Severity};
-use uptime_core::notifier::{Description, Field, FieldKind};
+use uptime_core::notifier::{Description, Field, FieldKind, Place};
 
 /// The event, but for what belongs to the delivery.
 pub(crate) fn event(event: &Event) -> guest::Event {
@@ -94,9 +94,21 @@ pub(crate) fn description(description: exported::Description) -> Description {
                 required: field.required,
                 default: field.default,
                 choices: field.choices,
+                places: field.places.into_iter().map(place).collect(),
             })
             .collect(),
         hosts: description.hosts,
+    }
+}
+
+fn place(place: guest::Place) -> Place {
+    match place {
+        guest::Place::Address => Place::Address,
+        guest::Place::Path(to) => Place::Path { to },
+        guest::Place::Query(to) => Place::Query { to },
+        guest::Place::Header(header) => Place::Header { to: header.to, name: header.name },
+        guest::Place::Body(to) => Place::Body { to },
+        guest::Place::Signature => Place::Signature,
     }
 }
 

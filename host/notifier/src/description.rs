@@ -5,19 +5,33 @@
 //! believes it. What can do harm or makes no sense is refused with the reason; texts for people are only made fit for
 //! a line of a terminal.
 
+use http::HeaderName;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use uptime_core::address::classify;
+use uptime_core::config;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, Field, FieldKind};
+use uptime_core::notifier::{Description, Field, FieldKind, Place};
 use uptime_core::text::printable;
 use url::Url;
 
-/// The keys of `[channels.NAME]` that are not the notifier's: those that there are, and those that have been promised.
-const CHANNEL_KEYS: [&str; 10] =
-    ["notifier", "enabled", "events", "severities", "groups", "tags", "hours", "allow", "limits", "proxy"];
+/// The keys of `[channels.NAME]` that are not the notifier's, out of the file's reference.
+static CHANNEL_KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    const TABLE: &str = "channels.NAME";
+    let keys = config::reference(&[]).into_iter().filter_map(|doc| match doc.table.strip_prefix(TABLE)? {
+        "" => Some(doc.key),
+        // A table within.
+        below => below.strip_prefix('.')?.split('.').next().map(str::to_owned),
+    });
+    keys.collect()
+});
+
 /// The most settings that a plugin can have.
 const FIELDS_MAX: usize = 64;
 /// The most words that a setting can be one of.
 const CHOICES_MAX: usize = 64;
+/// The most places that the value of a setting can stand at.
+const PLACES_MAX: usize = 16;
 /// The most hosts that a plugin can ask for.
 const HOSTS_MAX: usize = 16;
 /// The longest name, of a plugin, a setting or a word to choose, in characters.
@@ -44,6 +58,7 @@ pub(crate) fn checked(description: Description) -> Result<Description, String> {
         check_key(&field.key, &fields[..nth])?;
     }
     hosts.iter().try_for_each(|host| check_host(host))?;
+    fields.iter().try_for_each(|field| check_places(field, &fields, &hosts))?;
     Ok(Description {
         name,
         version: printable(&version, NAME_MAX),
@@ -67,7 +82,7 @@ fn check_key(key: &str, before: &[Field]) -> Result<(), String> {
             printable(key, NAME_MAX)
         ));
     }
-    if CHANNEL_KEYS.contains(&key) {
+    if CHANNEL_KEYS.contains(key) {
         return Err(format!("it has a setting `{key}`, which each channel has whatever its notifier"));
     }
     if before.iter().any(|field| field.key == key) {
@@ -76,8 +91,55 @@ fn check_key(key: &str, before: &[Field]) -> Result<(), String> {
     Ok(())
 }
 
+/// A secret says where it goes, and all of that is among what an operator is shown and grants: a host that is asked for, or
+/// one that the channel's settings name.
+fn check_places(field: &Field, fields: &[Field], hosts: &[String]) -> Result<(), String> {
+    let key = &field.key;
+    let is_secret = matches!(field.kind, FieldKind::Secret | FieldKind::Map);
+    if is_secret == field.places.is_empty() {
+        return Err(if is_secret {
+            format!("it does not say where in a request its secret `{key}` goes")
+        } else {
+            format!("its setting `{key}` is no secret, and has places for one")
+        });
+    }
+    if field.places.len() > PLACES_MAX {
+        return Err(format!(
+            "its secret `{key}` goes to {} places, and {PLACES_MAX} are the most",
+            field.places.len()
+        ));
+    }
+    let names_a_host = |field: &Field| match field.kind {
+        FieldKind::Url => true,
+        FieldKind::Secret => field.places.contains(&Place::Address),
+        _ => false,
+    };
+    for place in &field.places {
+        if let Place::Header { name, .. } = place
+            && name != "*"
+            && HeaderName::from_lowercase(name.as_bytes()).is_err()
+        {
+            let shown = printable(name, NAME_MAX);
+            return Err(format!(
+                "its secret `{key}` goes into a header `{shown}`, which is no header's name in lower case"
+            ));
+        }
+        let is_known = |to: &str| {
+            hosts.iter().any(|host| host == to)
+                || fields.iter().any(|field| field.key == to && names_a_host(field))
+        };
+        if let Some(to) = place.to().filter(|to| !is_known(to)) {
+            return Err(format!(
+                "its secret `{key}` goes to `{}`, which is neither a host that it asks for nor a setting with an address",
+                printable(to, TEXT_MAX)
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn checked_field(field: Field) -> Result<Field, String> {
-    let Field { key, help, kind, required, default, choices } = field;
+    let Field { key, help, kind, required, default, choices, places } = field;
     if kind == FieldKind::Choice && choices.is_empty() {
         return Err(format!("there is nothing to choose from for its setting `{key}`"));
     }
@@ -101,6 +163,7 @@ fn checked_field(field: Field) -> Result<Field, String> {
         kind,
         required,
         choices,
+        places,
     })
 }
 
@@ -138,6 +201,10 @@ mod tests {
             required: false,
             default: Some("none".into()),
             choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+            places: match kind {
+                FieldKind::Secret => vec![Place::Path { to: "https://api.example.com".into() }],
+                _ => vec![],
+            },
         };
         Description {
             name: "my-notifier2".into(),
@@ -156,11 +223,22 @@ mod tests {
         assert_eq!(checked(description()), Ok(description()));
     }
 
+    #[test]
+    fn each_key_of_all_channels_is_taken() {
+        let keys = "notifier enabled events severities groups tags hours allow limits digest_after digest_within proxy";
+        for key in keys.split(' ') {
+            let mut wrong = description();
+            wrong.fields[0].key = key.into();
+            let said = checked(wrong).expect_err(key);
+            assert!(said.contains("which each channel has"), "{said}");
+        }
+    }
+
     /// The hostile components show the other rules at work; here are the edges of them.
     #[test]
     fn what_can_not_be_believed_is_refused() {
         type Change = fn(&mut Description);
-        let refused: [(Change, &str); 12] = [
+        let refused: [(Change, &str); 18] = [
             (|it| it.name = "a".repeat(41), "a name is lower-case"),
             (|it| it.name = "2a".into(), "a name is lower-case"),
             (|it| it.name = "Webhook".into(), "a name is lower-case"),
@@ -171,6 +249,21 @@ mod tests {
             (|it| it.fields[1].choices[0] = "a\tb".into(), "nobody could write `a b`"),
             (|it| it.hosts = vec!["https://a.example".into(); 17], "17 hosts, and 16"),
             (|it| it.hosts[0] = "api.example.com".into(), "names no scheme"),
+            (|it| it.fields[0].places.clear(), "does not say where in a request its secret `bot_token` goes"),
+            (|it| it.fields[1].places = vec![Place::Address], "`method` is no secret"),
+            (|it| it.fields[0].places = vec![Place::Address; 17], "17 places, and 16"),
+            (
+                |it| it.fields[0].places = vec![Place::Body { to: "https://evil.example".into() }],
+                "goes to `https://evil.example`",
+            ),
+            (|it| it.fields[0].places = vec![Place::Body { to: "method".into() }], "goes to `method`"),
+            (
+                |it| {
+                    let to = "https://api.example.com".into();
+                    it.fields[0].places = vec![Place::Header { to, name: "Authorization".into() }];
+                },
+                "no header's name in lower case",
+            ),
             (|it| it.hosts[0] = "https://*.com.".into(), "a top-level domain"),
             (|it| it.hosts[0] = "https://0x7f.1/path".into(), "nothing else"),
         ];

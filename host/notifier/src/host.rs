@@ -400,7 +400,7 @@ fn receipt(
 ) -> Result<Receipt, NotifierError> {
     match (answer?, &call.denial) {
         (Ok(receipt), _) => Ok(Receipt {
-            remote_id: receipt.remote_id.map(|id| call.said(&id, 200)),
+            remote_id: receipt.remote_id.map(|id| call.said_to_itself(&id, 200)),
             detail: receipt.detail.map(|detail| call.said(&detail, 500)),
             status: call.status,
             replaced: replaced(description, receipt.replaced, call),
@@ -431,7 +431,7 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
         .into_iter()
         .filter_map(|setting| match (kind(&setting.key)?, setting.value) {
             (FieldKind::Text, guest::SettingValue::Text(text)) => {
-                let text = Secret::new(call.said(&text, 500));
+                let text = Secret::new(call.said_to_itself(&text, 500));
                 Some((setting.key, ResolvedSetting::Text(text)))
             }
             (FieldKind::Integer, guest::SettingValue::Integer(number)) => {

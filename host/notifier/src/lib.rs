@@ -31,5 +31,6 @@ pub use error::{AllowedIn, ConfigProblem, NotifierError};
 pub use host::{Delivery, HostOptions, NotifierHost, Receipt};
 pub use limits::Limits;
 pub use plugin::{componentize, is_built_in};
+pub use secrets::CLEARED_MIN;
 pub use settings::{ResolvedSetting, ResolvedSettings};
 pub use source::{Component, Examination, Origin, PluginSource, read_regular, sha256};

@@ -5,10 +5,10 @@
 
 use crate::bindings::uptime::notifier::types::{Setting, SettingValue};
 use crate::error::{ConfigProblem, nearest};
-use crate::secrets::References;
+use crate::secrets::{self, Binding, References};
 use std::collections::BTreeMap;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, Field, FieldKind};
+use uptime_core::notifier::{Description, Field, FieldKind, Place};
 use uptime_core::secret::Secret;
 use url::Url;
 
@@ -39,8 +39,9 @@ pub(crate) fn check(description: &Description, settings: &ResolvedSettings) -> V
         problem(key, format!("`{}` has no such setting{near}", description.name))
     });
     let wrong = description.fields.iter().filter_map(|field| match settings.get(&field.key) {
-        Some(setting) if !is_empty(setting) => hand_over(field, setting, &mut References::default())
+        Some(setting) if !is_empty(setting) => hand_over(field, setting, |_| String::new())
             .err()
+            .or_else(|| unfit(field, setting))
             .map(|message| problem(&field.key, message)),
         _ if field.required => Some(problem(&field.key, format!("is missing: {}", field.help))),
         _ => None,
@@ -59,10 +60,45 @@ pub(crate) fn for_guest(
         .iter()
         .filter_map(|field| {
             let setting = settings.get(&field.key).filter(|setting| !is_empty(setting))?;
-            Some(Setting { key: field.key.clone(), value: hand_over(field, setting, references).ok()? })
+            let binding = bind(field, description, settings);
+            let value = hand_over(field, setting, |secret| references.add(secret, binding.clone())).ok()?;
+            Some(Setting { key: field.key.clone(), value })
         })
         .collect()
 }
+
+/// Where the value of a secret may go in this channel.
+fn bind(field: &Field, description: &Description, settings: &ResolvedSettings) -> Binding {
+    let host = |to: &str| match settings.get(to) {
+        _ if description.hosts.iter().any(|host| host == to) => to.parse().ok(),
+        Some(ResolvedSetting::Text(text)) => HostGrant::origin_of(&Url::parse(text.expose()).ok()?),
+        _ => None,
+    };
+    let places = field.places.iter().map(|place| (place.clone(), place.to().and_then(host)));
+    Binding { key: field.key.clone(), places: places.collect() }
+}
+
+/// Why a secret can't be at the only kind of place that there is for it.
+fn unfit(field: &Field, setting: &ResolvedSetting) -> Option<String> {
+    let texts: &[Secret] = match setting {
+        ResolvedSetting::Text(text) => std::slice::from_ref(text),
+        ResolvedSetting::List(texts) => texts,
+        _ => &[],
+    };
+    let only = |place: &Place| !field.places.is_empty() && field.places.iter().all(|one| one == place);
+    texts.iter().map(Secret::expose).find_map(|text| {
+        if only(&Place::Address) {
+            let is_address = Url::parse(text).is_ok_and(|url| HostGrant::origin_of(&url).is_some());
+            (!is_address).then(|| NO_ADDRESS.to_owned())
+        } else if only(&Place::Signature) && !text.is_empty() {
+            secrets::signing_key(text).err()
+        } else {
+            None
+        }
+    })
+}
+
+const NO_ADDRESS: &str = "takes an address such as `https://example.com/path`";
 
 /// The origins that are granted by an address being written into the settings.
 pub(crate) fn origins<'a>(
@@ -78,11 +114,10 @@ pub(crate) fn addresses<'a>(
     settings: &'a ResolvedSettings,
 ) -> impl Iterator<Item = (&'a str, Url)> + 'a {
     let fields = description.fields.iter();
-    fields.filter(|field| matches!(field.kind, FieldKind::Url | FieldKind::Secret)).filter_map(|field| {
-        match settings.get(&field.key)? {
-            ResolvedSetting::Text(text) => Some((field.key.as_str(), Url::parse(text.expose()).ok()?)),
-            _ => None,
-        }
+    let holds_one = |field: &&Field| field.kind == FieldKind::Url || field.places.contains(&Place::Address);
+    fields.filter(holds_one).filter_map(|field| match settings.get(&field.key)? {
+        ResolvedSetting::Text(text) => Some((field.key.as_str(), Url::parse(text.expose()).ok()?)),
+        _ => None,
     })
 }
 
@@ -100,7 +135,7 @@ fn is_empty(setting: &ResolvedSetting) -> bool {
 fn hand_over(
     field: &Field,
     setting: &ResolvedSetting,
-    references: &mut References,
+    mut reference: impl FnMut(&Secret) -> String,
 ) -> Result<SettingValue, String> {
     use ResolvedSetting as R;
     let one_line = |text: &Secret| !text.expose().chars().any(|c| c.is_control() && c != '\t');
@@ -119,20 +154,20 @@ fn hand_over(
         (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
         (FieldKind::Text, R::Integer(number)) => Ok(SettingValue::Text(number.to_string())),
         (FieldKind::Text, _) => Err("takes one text".into()),
-        (FieldKind::Secret, R::Text(secret)) => Ok(SettingValue::Text(references.add(secret))),
+        (FieldKind::Secret, R::Text(secret)) => Ok(SettingValue::Text(reference(secret))),
         (FieldKind::Secret, R::Integer(number)) => {
-            Ok(SettingValue::Text(references.add(&Secret::new(number.to_string()))))
+            Ok(SettingValue::Text(reference(&Secret::new(number.to_string()))))
         }
         (FieldKind::Secret, R::List(secrets)) => {
             let filled = secrets.iter().filter(|secret| !secret.expose().is_empty());
-            Ok(SettingValue::List(filled.map(|secret| references.add(secret)).collect()))
+            Ok(SettingValue::List(filled.map(reference).collect()))
         }
         (FieldKind::Secret, _) => Err("takes a text, best as `{ env = \"NAME\" }`, or a list of them".into()),
         (FieldKind::Url, R::Text(text)) => match Url::parse(text.expose()) {
             Ok(url) if HostGrant::origin_of(&url).is_some() => {
                 Ok(SettingValue::Text(text.expose().to_owned()))
             }
-            _ => Err("takes an address such as `https://example.com/path`".into()),
+            _ => Err(NO_ADDRESS.into()),
         },
         (FieldKind::Url, _) => Err("takes an address".into()),
         (FieldKind::Integer, R::Integer(number)) => Ok(SettingValue::Integer(*number)),
@@ -152,9 +187,9 @@ fn hand_over(
             Ok(SettingValue::Text(text.expose().to_owned()))
         }
         (FieldKind::Choice, _) => Err(format!("takes one of `{}`", field.choices.join("`, `"))),
-        (FieldKind::Map, R::Map(map)) => Ok(SettingValue::Map(
-            map.iter().map(|(key, value)| (key.clone(), references.add(value))).collect(),
-        )),
+        (FieldKind::Map, R::Map(map)) => {
+            Ok(SettingValue::Map(map.iter().map(|(key, value)| (key.clone(), reference(value))).collect()))
+        }
         (FieldKind::Map, _) => Err("takes a table of texts".into()),
     }
 }
@@ -171,6 +206,11 @@ mod tests {
             required: false,
             default: None,
             choices: vec!["a".into()],
+            places: match key {
+                "secret" => vec![Place::Address, Place::Signature],
+                "map" => vec![Place::Header { to: "url".into(), name: "*".into() }],
+                _ => vec![],
+            },
         };
         Description {
             name: "test".into(),
@@ -212,12 +252,9 @@ mod tests {
         assert!(shown.contains("clear") && shown.contains("key") && !shown.contains("canary"), "{shown}");
         let SettingValue::List(secrets) = &given[1].value else { panic!("{shown}") };
         let SettingValue::Map(map) = &given[2].value else { panic!("{shown}") };
-        let values: Vec<_> = secrets
-            .iter()
-            .chain([&map[0].1])
-            .map(|reference| references.value(reference).map(Secret::expose))
-            .collect();
-        assert_eq!(values, [Some("canary1"), Some("canary2"), Some("canary3")]);
+        let values: Vec<_> =
+            secrets.iter().chain([&map[0].1]).map(|reference| references.mask(reference)).collect();
+        assert_eq!(values, ["•••", "•••", "•••"]);
     }
 
     #[test]
@@ -268,5 +305,29 @@ mod tests {
         assert_eq!(granted, ["https://b.example", "https://a.example:8443"]);
         let token = ResolvedSettings::from([("secret".to_owned(), text("123:abc"))]);
         assert_eq!(origins(&description(), &token).count(), 0);
+        let mut to_sign = description();
+        to_sign.fields[1].places = vec![Place::Signature];
+        let granted: Vec<_> = origins(&to_sign, &settings).map(|grant| grant.to_string()).collect();
+        assert_eq!(granted, ["https://a.example:8443"], "a secret that goes nowhere opens nothing");
+    }
+
+    #[test]
+    fn a_secret_fits_its_only_place() {
+        for (place, value, message) in [
+            (Place::Address, "https://hooks.example/x", None),
+            (Place::Address, "x", Some(NO_ADDRESS)),
+            (Place::Signature, "any bytes", None),
+            (
+                Place::Signature,
+                "whsec_%%%",
+                Some("a secret that begins with `whsec_` has to go on in base64"),
+            ),
+        ] {
+            let mut description = description();
+            description.fields[1].places = vec![place];
+            let problems = check(&description, &ResolvedSettings::from([("secret".to_owned(), text(value))]));
+            let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+            assert_eq!(messages, Vec::from_iter(message), "{value}");
+        }
     }
 }

@@ -7,10 +7,10 @@
 mod answer;
 mod render;
 
-use render::Place;
+use render::Destination;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings, message,
+    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
+    Request, Settings, message,
 };
 
 /// The notifier `discord`.
@@ -23,7 +23,12 @@ impl Notifier for Discord {
         let summary = "Sends messages to a Discord channel by its webhook";
         Description::new("discord", env!("CARGO_PKG_VERSION"), summary)
             .fields([
-                Field::secret("webhook_url", "the webhook's address, from the channel's integrations").required(),
+                Field::secret(
+                    "webhook_url",
+                    "the webhook's address, from the channel's integrations",
+                    [Place::Address],
+                )
+                .required(),
                 Field::text("thread_id", "the thread or forum post that all messages go to"),
                 Field::text(
                     "thread_name",
@@ -74,30 +79,30 @@ impl Notifier for Discord {
             Some(_) => delivery.opening_remote_id.as_deref(),
             None => settings.text("thread_id"),
         };
-        let mut place = Place::of(thread, post.as_deref());
+        let mut place = Destination::of(thread, post.as_deref());
         let mut receipt = Receipt::new();
         loop {
             let body = render::body(&message, event.at_ms, settings.text("username"), &place);
             let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body)
                 .query("wait", "true");
-            if let Place::Thread(id) = place {
+            if let Destination::Thread(id) = place {
                 request = request.query("thread_id", id);
             }
             let response = host.send(&request)?;
             if let (200..300, Some(id)) = (response.status, answer::text_at(&response, "id")) {
                 // A post's first message is found again by the post that it opened.
                 let id = match place {
-                    Place::NewPost(_) => answer::text_at(&response, "channel_id").unwrap_or(id),
+                    Destination::NewPost(_) => answer::text_at(&response, "channel_id").unwrap_or(id),
                     _ => id,
                 };
                 return Ok(receipt.remote_id(id).pause_ms(answer::pause_ms(&response)));
             }
-            if !(answer::is_without_thread(&response) && matches!(place, Place::Thread(_))) {
+            if !(answer::is_without_thread(&response) && matches!(place, Destination::Thread(_))) {
                 return Err(answer::refused(&response, delivery));
             }
-            place = Place::of(None, post.as_deref());
+            place = Destination::of(None, post.as_deref());
             let note = match place {
-                Place::NewPost(_) => "the incident's post is gone: sent as another one",
+                Destination::NewPost(_) => "the incident's post is gone: sent as another one",
                 _ => "the thread is gone: sent to the channel itself",
             };
             host.log(Level::Warn, note);

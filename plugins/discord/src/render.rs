@@ -6,18 +6,18 @@
 use uptime_plugin_sdk::Event;
 use uptime_plugin_sdk::message::{Fact, Message, Value};
 use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::text::{escape_markdown, is_web_address, line, rfc3339, truncate};
+use uptime_plugin_sdk::text::{escape_markdown, inert, line, rfc3339, truncate};
 
 /// Where in the webhook's channel the message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     Channel,
     Thread(&'a str),
     /// A forum's post with this name, which the message opens.
     NewPost(&'a str),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Destination<'a> {
     pub(crate) fn of(thread: Option<&'a str>, post: Option<&'a str>) -> Self {
         thread.map(Self::Thread).or(post.map(Self::NewPost)).unwrap_or(Self::Channel)
     }
@@ -64,7 +64,7 @@ pub(crate) fn body<'a>(
     message: &Message,
     at_ms: u64,
     username: Option<&'a str>,
-    place: &Place<'a>,
+    place: &Destination<'a>,
 ) -> Body<'a> {
     let embed = Embed {
         color: message.colour,
@@ -82,7 +82,7 @@ pub(crate) fn body<'a>(
         embeds: (!embed.fields.is_empty()).then_some([embed]),
         username,
         thread_name: match *place {
-            Place::NewPost(name) => Some(name),
+            Destination::NewPost(name) => Some(name),
             _ => None,
         },
     }
@@ -90,7 +90,7 @@ pub(crate) fn body<'a>(
 
 /// The name of an incident's post.
 pub(crate) fn post_name(template: &str, event: &Event, message: &Message) -> String {
-    let name = template.replace("{monitor}", &line(&event.monitor.name, 100));
+    let name = template.replace("{monitor}", &inert(&line(&event.monitor.name, 100)));
     truncate(&name.replace("{headline}", &message.headline), 100)
 }
 
@@ -98,8 +98,7 @@ fn embed_field(fact: &Fact) -> EmbedField {
     let (value, inline) = match &fact.value {
         Value::Text(text) => (escape_markdown(text), text.chars().count() < 30),
         // Links itself, unless it is escaped.
-        Value::Address(address) if is_web_address(address) => (address.clone(), false),
-        Value::Address(address) => (escape_markdown(address), false),
+        Value::Address(address) => (address.clone(), false),
         // Shown in the reader's own zone.
         Value::Instant(ms) => (format!("<t:{}:F>", ms / 1_000), true),
         Value::Link(text, address) => (format!("[{}]({address})", escape_markdown(text)), true),

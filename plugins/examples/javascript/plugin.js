@@ -34,16 +34,19 @@ const MESSAGE_BYTES = 4_000;
 
 export const notifier = {
   describe() {
-    const field = (key, kind, required, help, fallback = null) =>
-      ({ key, kind, required, help, default: fallback, choices: [] });
+    const field = (key, kind, required, help, fallback = null, places = []) =>
+      ({ key, kind, required, help, default: fallback, choices: [], places });
+    // A secret goes where its field says, and nowhere else: to ntfy.sh, or to the server of the channel.
+    const inBody = ["https://ntfy.sh", "server"].map((to) => ({ tag: "body", val: to }));
+    const inHeader = ["https://ntfy.sh", "server"].map((to) => ({ tag: "header", val: { to, name: "authorization" } }));
     return {
       name: "ntfy",
       version: "0.1.0",
       summary: "A topic of ntfy, shown on phones and desktops",
       fields: [
         field("server", "url", false, "where ntfy runs", "https://ntfy.sh"),
-        field("topic", "secret", true, "the topic; who knows it can read it"),
-        field("token", "secret", false, "an access token (`tk_…`), where the topic is protected"),
+        field("topic", "secret", true, "the topic; who knows it can read it", null, inBody),
+        field("token", "secret", false, "an access token (`tk_…`), where the topic is protected", null, inHeader),
       ],
       hosts: ["https://ntfy.sh"],
     };
@@ -59,7 +62,7 @@ export const notifier = {
     const [priority, tag, words] = LOOKS[event.kind];
     const message = {
       topic: setting("topic"),
-      title: cut(`${oneLine(event.monitor.name)} ${words}`, 250),
+      title: cut(`${inert(event.monitor.name)} ${words}`, 250),
       message: cut(facts(event).join("\n"), MESSAGE_BYTES),
       tags: [tag],
       priority,
@@ -90,8 +93,8 @@ export const notifier = {
 function facts({ kind, monitor, incident, outcome }) {
   const lines = [];
   // A recovery bears what the incident was about.
-  if (outcome) lines.push((kind === "up" ? "it was: " : "") + oneLine(outcome.message));
-  if (outcome?.expected && outcome?.got) lines.push(`expected ${oneLine(outcome.expected)}, got ${oneLine(outcome.got)}`);
+  if (outcome) lines.push((kind === "up" ? "it was: " : "") + inert(outcome.message));
+  if (outcome?.expected && outcome?.got) lines.push(`expected ${inert(outcome.expected)}, got ${inert(outcome.got)}`);
   if (!ABOUT_ITSELF.has(kind)) lines.push(oneLine(monitor.target));
   if (incident?.durationS != null) lines.push(`was down for ${duration(incident.durationS)}`);
   else if (incident) lines.push(`since ${new Date(Number(incident.startedAtMs)).toISOString().slice(0, 19).replace("T", " ")} UTC`);
@@ -141,6 +144,11 @@ function retryAfterMs(headers, nowMs) {
 /** Texts come from strangers: one line, no control characters. */
 function oneLine(text) {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim();
+}
+
+/** As `oneLine`, with nothing in it that an app makes a link or a mention of. */
+function inert(text) {
+  return oneLine(text).replaceAll("://", ":\u2060//").replaceAll("@", "@\u2060");
 }
 
 /** The provider's words, for people. */

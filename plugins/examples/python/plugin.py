@@ -44,8 +44,10 @@ PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
 DAY_MS = 86_400_000
 
 
-def field(key: str, kind: FieldKind, help: str, default: str | None = None) -> types.Field:
-    return types.Field(key, help, kind, default is None, default, [])
+def field(
+    key: str, kind: FieldKind, help: str, default: str | None = None, places: list[types.Place] | None = None
+) -> types.Field:
+    return types.Field(key, help, kind, default is None, default, [], places or [])
 
 
 class Notifier(exports.Notifier):
@@ -56,7 +58,13 @@ class Notifier(exports.Notifier):
             summary="A room of Matrix",
             fields=[
                 field("homeserver", FieldKind.URL, "the account's server, such as `https://matrix.org`"),
-                field("access_token", FieldKind.SECRET, "the account's access token"),
+                # It goes into this header of requests to the homeserver, and nowhere else.
+                field(
+                    "access_token",
+                    FieldKind.SECRET,
+                    "the account's access token",
+                    places=[types.Place_Header(types.HeaderPlace("homeserver", "authorization"))],
+                ),
                 field("room", FieldKind.TEXT, "the room's id, `!…:server`; the account has to be in it"),
                 field("quiet", FieldKind.BOOLEAN, "send notices, which ring nowhere", "false"),
             ],
@@ -104,13 +112,15 @@ def values(settings: list[types.Setting]) -> dict:
 def message(event: types.Event, delivery: types.Delivery, quiet: bool) -> dict:
     """The event's content: plain, and as HTML in which nothing that came from outside is markup."""
     symbol, words = LOOKS[event.kind]
-    headline = f"{symbol} {line(event.monitor.name, 150)} {words}"
+    headline = f"{symbol} {inert(event.monitor.name, 150)} {words}"
     rest = list(facts(event))
     content = {
         "msgtype": "m.notice" if quiet else "m.text",
         "body": "\n".join([headline, *rest]),
         "format": "org.matrix.custom.html",
         "formatted_body": "<br>".join([f"<strong>{escape(headline)}</strong>", *map(escape, rest)]),
+        # Nobody is mentioned, whatever names the texts hold.
+        "m.mentions": {},
     }
     if delivery.opening_remote_id:
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": delivery.opening_remote_id}}
@@ -122,9 +132,9 @@ def facts(event: types.Event):
     if outcome:
         # A recovery bears what the incident was about.
         was = "it was: " if event.kind is EventType.UP else ""
-        yield was + line(outcome.message, 800)
+        yield was + inert(outcome.message, 800)
         if outcome.expected and outcome.got:
-            yield f"expected {line(outcome.expected, 200)}, got {line(outcome.got, 200)}"
+            yield f"expected {inert(outcome.expected, 200)}, got {inert(outcome.got, 200)}"
     if event.kind in ABOUT_TARGET:
         yield line(event.monitor.target, 400)
     if incident and incident.duration_s is not None:
@@ -150,6 +160,11 @@ def line(text: str, max: int) -> str:
     """Texts come from strangers: one line, no control characters, at most so many of the others."""
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text).strip()
     return text if len(text) <= max else text[: max - 1] + "…"
+
+
+def inert(text: str, max: int) -> str:
+    """As `line`, with nothing in it that a client makes a link or a mention of."""
+    return line(text, max).replace("://", ":\u2060//").replace("@", "@\u2060")
 
 
 def send(request: http.Request) -> http.Response:

@@ -1,6 +1,6 @@
 //! A plugin's description of itself, written field by field.
 
-use crate::{Description, Field, FieldKind, Problem};
+use crate::{Description, Field, FieldKind, HeaderPlace, Place, Problem};
 
 impl Description {
     /// A plugin that has no settings and asks for no host. `name` is what a channel's `notifier = "…"` says.
@@ -39,6 +39,7 @@ impl Field {
             required: false,
             default: None,
             choices: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -47,9 +48,9 @@ impl Field {
         Self::new(FieldKind::Text, key, help)
     }
 
-    /// A text, or several, of which the plugin sees references alone.
-    pub fn secret(key: &str, help: &str) -> Self {
-        Self::new(FieldKind::Secret, key, help)
+    /// A text, or several, of which the plugin sees references alone; a request may hold them at `places`.
+    pub fn secret(key: &str, help: &str, places: impl IntoIterator<Item = Place>) -> Self {
+        Self { places: places.into_iter().collect(), ..Self::new(FieldKind::Secret, key, help) }
     }
 
     /// An address, whose host is granted by being written there.
@@ -73,9 +74,9 @@ impl Field {
         Self { choices, ..Self::new(FieldKind::Choice, key, help) }
     }
 
-    /// Texts by key, of which the plugin sees the keys, and references.
-    pub fn map(key: &str, help: &str) -> Self {
-        Self::new(FieldKind::Map, key, help)
+    /// Texts by key, of which the plugin sees the keys, and references; a request may hold them at `places`.
+    pub fn map(key: &str, help: &str, places: impl IntoIterator<Item = Place>) -> Self {
+        Self { places: places.into_iter().collect(), ..Self::new(FieldKind::Map, key, help) }
     }
 
     /// A channel without it is refused.
@@ -90,6 +91,30 @@ impl Field {
     pub fn default(mut self, words: &str) -> Self {
         self.default = Some(words.to_owned());
         self
+    }
+}
+
+/// `to` is a host that the plugin asks for, written as in [`Description::hosts`], or the key of the setting whose address
+/// names the host.
+impl Place {
+    /// In the path of an address.
+    pub fn in_path(to: &str) -> Self {
+        Self::Path(to.to_owned())
+    }
+
+    /// In the query of an address.
+    pub fn in_query(to: &str) -> Self {
+        Self::Query(to.to_owned())
+    }
+
+    /// In the header `name`, in lower case; `*`: in any.
+    pub fn in_header(to: &str, name: &str) -> Self {
+        Self::Header(HeaderPlace { to: to.to_owned(), name: name.to_owned() })
+    }
+
+    /// In the body.
+    pub fn in_body(to: &str) -> Self {
+        Self::Body(to.to_owned())
     }
 }
 

@@ -22,8 +22,8 @@ pub mod verdict;
 pub use bindings::uptime::notifier::http::{HttpError, Method, Request, Response};
 pub use bindings::uptime::notifier::log::Level;
 pub use bindings::uptime::notifier::types::{
-    Delivery, Description, Event, EventType, Field, FieldKind, Incident, Monitor, NotifyError, Outcome,
-    Problem, Receipt, Retry, Setting, SettingValue, Severity,
+    Delivery, Description, Event, EventType, Field, FieldKind, HeaderPlace, Incident, Monitor, NotifyError,
+    Outcome, Place, Problem, Receipt, Retry, Setting, SettingValue, Severity,
 };
 pub use host::Host;
 pub use settings::Settings;

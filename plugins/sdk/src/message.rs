@@ -3,7 +3,7 @@
 //! Written for somebody who was woken by it: the headline alone says what is the matter with what; the cause comes
 //! next; the facts follow. Everything is cut to lengths at which the whole fits every provider.
 
-use crate::text::{duration, is_web_address, line, utc};
+use crate::text::{self, duration, is_web_address, utc};
 use crate::{Delivery, Event, EventType, Severity};
 use std::fmt;
 
@@ -16,7 +16,7 @@ const LINK_MAX: usize = 200;
 /// Sent later than this after it was decided, a message says so.
 const LATE_MS: u64 = 120_000;
 
-/// A message before it has any markup. All texts are single lines from strangers: escape them.
+/// A message before it has any markup. All texts are single lines from strangers, made [`inert`](text::inert): escape them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// A picture that can be told from the others at arm's length.
@@ -43,9 +43,9 @@ pub struct Fact {
 /// What there is to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// At most 200 characters.
+    /// At most 200 characters, or 380 of an address that is none of the web.
     Text(String),
-    /// An address, to be clicked on where it is one of the web. At most 380 characters.
+    /// An address of the web, to be clicked on. At most 380 characters.
     Address(String),
     /// Milliseconds since the epoch; some providers show it in the reader's own zone.
     Instant(u64),
@@ -100,6 +100,11 @@ impl Message {
     }
 }
 
+/// `text` on one line of at most `max` characters, with nothing in it that a provider would make a link or a mention of.
+fn line(text: &str, max: usize) -> String {
+    text::inert(&text::line(text, max))
+}
+
 /// The words for `event`.
 pub fn compose(event: &Event, delivery: &Delivery) -> Message {
     let mut facts = Vec::new();
@@ -113,7 +118,9 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
             | EventType::Test
     );
     if about_target && !event.monitor.target.is_empty() {
-        fact("Target", Value::Address(line(&event.monitor.target, ADDRESS_MAX)));
+        let target = text::line(&event.monitor.target, ADDRESS_MAX);
+        let is_web = is_web_address(&target);
+        fact("Target", if is_web { Value::Address(target) } else { Value::Text(text::inert(&target)) });
     }
     if let Some(incident) = &event.incident {
         let since = match (incident.ended_at_ms, how(event)) {

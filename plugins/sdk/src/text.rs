@@ -26,6 +26,16 @@ pub fn truncate(text: &str, max: usize) -> String {
     cut
 }
 
+/// What [`inert`] puts in: no space, no break, nothing to see.
+const JOINER: char = '\u{2060}';
+
+/// `text` in which a provider that looks for them finds no address with a scheme, no name to mention and no e-mail address: an
+/// invisible character (U+2060) stands behind each `@`, and before the slashes of `://`. What a monitored server writes
+/// into a message could lead its readers elsewhere, or call them. Names of hosts are left: they are copied from messages.
+pub fn inert(text: &str) -> String {
+    text.replace("://", ":\u{2060}//").replace('@', "@\u{2060}")
+}
+
 /// For HTML's text and attributes, and for Telegram's `parse_mode` HTML.
 pub fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
@@ -43,7 +53,9 @@ pub fn escape_markdown(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
         let means = match c {
-            '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '<' | '@' => true,
+            '\\' | '*' | '_' | '~' | '`' | '|' | '[' | ']' | '<' => true,
+            // Where it is not inert already.
+            '@' => characters.peek() != Some(&JOINER),
             // Headings, lists and quotes.
             '#' | '-' | '+' | '>' => escaped.is_empty(),
             // `:smile:` and `https://`.
@@ -254,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_in_a_strangers_text_is_live() {
+        for (text, quiet) in [
+            ("see https://evil.example/x?y", "see https:|//evil.example/x?y"),
+            ("tg://resolve?domain=x", "tg:|//resolve?domain=x"),
+            ("@name @everyone me@evil.example", "@|name @|everyone me@|evil.example"),
+            ("10.0.0.1:80 said: no // 1.5 s", "10.0.0.1:80 said: no // 1.5 s"),
+        ] {
+            assert_eq!(inert(text).replace(JOINER, "|"), quiet);
+        }
+    }
+
+    #[test]
     fn escapes() {
         assert_eq!(escape_html("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
         assert_eq!(escape_slack("<!channel> & co"), "&lt;!channel&gt; &amp; co");
@@ -264,6 +288,7 @@ mod tests {
             ("a: b (c)", "a: b (c)"),
             (":smile: https://x [y](z)", r"\:smile: https\://x \[y\](z)"),
             ("<@1> @everyone", r"\<\@1> \@everyone"),
+            ("@\u{2060}everyone", "@\u{2060}everyone"),
         ] {
             assert_eq!(escape_markdown(text), escaped);
         }

@@ -11,8 +11,8 @@ mod render;
 use answer::Answer;
 use render::Draft;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings, message,
+    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
+    Request, Settings, message,
 };
 
 /// The notifier `slack`.
@@ -20,6 +20,7 @@ pub struct Slack;
 
 uptime_plugin_sdk::export!(Slack);
 
+const HOST: &str = "https://slack.com";
 const API: &str = "https://slack.com/api";
 
 impl Notifier for Slack {
@@ -27,15 +28,16 @@ impl Notifier for Slack {
         let summary = "Sends messages to a Slack channel by an incoming webhook or a bot";
         Description::new("slack", env!("CARGO_PKG_VERSION"), summary)
             .fields([
-                Field::secret("webhook_url", "the incoming webhook's address"),
+                Field::secret("webhook_url", "the incoming webhook's address", [Place::Address]),
                 Field::secret(
                     "bot_token",
                     "instead of a webhook: a bot's token (xoxb-…) with the scope chat:write",
+                    [HOST, "base_url"].map(|to| Place::in_header(to, "authorization")),
                 ),
                 Field::text("channel", "with a bot: the channel's id or name"),
                 Field::url("base_url", "with a bot: another API server").default(API),
             ])
-            .hosts(["https://hooks.slack.com", "https://slack.com"])
+            .hosts(["https://hooks.slack.com", HOST])
     }
 
     fn validate(settings: &Settings) -> Vec<Problem> {

@@ -7,7 +7,7 @@
 use crate::answer::Answer;
 use uptime_plugin_sdk::message::{Fact, Message, Value};
 use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::text::{escape_slack, is_web_address, utc};
+use uptime_plugin_sdk::text::{escape_slack, utc};
 
 /// One message.
 pub(crate) struct Draft<'a> {
@@ -27,6 +27,9 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a str>,
     text: String,
+    /// Of `text`, no name, channel or address is made a link.
+    parse: &'static str,
+    link_names: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<Section>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -76,7 +79,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn body(&self) -> Body<'a> {
         let message = self.message;
         let headline = format!("{} {}", message.symbol, escape_slack(&message.headline));
-        let bold = mrkdwn(format!("*{}*", inert(&headline)));
+        let bold = mrkdwn(format!("*{}*", unmarked(&headline)));
         let mut rest = Vec::new();
         rest.extend(message.cause.as_ref().map(|cause| Section {
             text: Some(Text::PlainText { text: cause.clone(), emoji: false }),
@@ -88,6 +91,8 @@ impl<'a> Draft<'a> {
         let mut body = Body {
             channel: self.channel,
             text: escape_slack(&message.glance()),
+            parse: "none",
+            link_names: false,
             blocks: vec![Section { text: Some(bold), fields: Vec::new() }],
             attachments: Vec::new(),
             unfurl_links: false,
@@ -130,9 +135,8 @@ impl<'a> Draft<'a> {
 
 fn field(fact: &Fact) -> Text {
     let value = match &fact.value {
-        Value::Text(text) => inert(&escape_slack(text)),
-        Value::Address(address) if is_web_address(address) => format!("<{}>", escape_slack(address)),
-        Value::Address(address) => escape_slack(address),
+        Value::Text(text) => unmarked(&escape_slack(text)),
+        Value::Address(address) => format!("<{}>", escape_slack(address)),
         // Shown in the reader's own zone.
         Value::Instant(ms) => {
             format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>", ms / 1_000, utc(*ms))
@@ -143,7 +147,7 @@ fn field(fact: &Fact) -> Text {
 }
 
 /// Characters that would begin or end markup, replaced by their likes: Slack knows no escape for them.
-fn inert(escaped: &str) -> String {
+fn unmarked(escaped: &str) -> String {
     escaped.replace('*', "∗").replace('_', "\u{2060}_\u{2060}").replace('~', "∼").replace('`', "ˋ")
 }
 

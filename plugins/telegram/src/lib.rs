@@ -10,8 +10,8 @@ mod render;
 use answer::Answer;
 use render::Draft;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings, message,
+    Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
+    Request, Settings, message,
 };
 
 /// The notifier `telegram`.
@@ -26,7 +26,12 @@ impl Notifier for Telegram {
         let summary = "Sends messages to a Telegram chat, group or channel by a bot of yours";
         Description::new("telegram", env!("CARGO_PKG_VERSION"), summary)
             .fields([
-                Field::secret("bot_token", "the bot's token, from @BotFather").required(),
+                Field::secret(
+                    "bot_token",
+                    "the bot's token, from @BotFather",
+                    [Place::in_path(API), Place::in_path("base_url")],
+                )
+                .required(),
                 Field::text(
                     "chat_id",
                     "the chat's number (-100… for groups), or `@name` of a public channel",

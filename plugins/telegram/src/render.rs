@@ -135,7 +135,8 @@ pub(crate) fn is_chat_id(text: &str) -> bool {
 fn html(message: &Message) -> String {
     message.lines(
         |headline| format!("<b>{}</b>", escape_html(headline)),
-        escape_html,
+        // The words are a stranger's. Within `code` Telegram makes no links, of bare names of hosts or commands either.
+        |cause| format!("<code>{}</code>", escape_html(cause)),
         |value| match value {
             Value::Text(text) | Value::Address(text) => escape_html(text),
             Value::Instant(ms) => utc(*ms),

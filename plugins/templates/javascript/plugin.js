@@ -9,7 +9,7 @@ export const notifier = {
       version: "0.1.0",
       summary: "Tells an address of yours",
       fields: [
-        { key: "url", help: "where it is told", kind: "url", required: true, default: null, choices: [] },
+        { key: "url", help: "where it is told", kind: "url", required: true, default: null, choices: [], places: [] },
       ],
       hosts: [],
     };

@@ -19,7 +19,7 @@ class Notifier(exports.Notifier):
             name="hello",
             version="0.1.0",
             summary="Tells an address of yours",
-            fields=[types.Field("url", "where it is told", FieldKind.URL, True, None, [])],
+            fields=[types.Field("url", "where it is told", FieldKind.URL, True, None, [], [])],
             hosts=[],
         )
 

@@ -8,8 +8,8 @@ mod render;
 
 use body::Escape;
 use uptime_plugin_sdk::{
-    Delivery, Description, Event, Field, Host, Method, Notifier, NotifyError, Problem, Receipt, Request,
-    Settings,
+    Delivery, Description, Event, Field, Host, Method, Notifier, NotifyError, Place, Problem, Receipt,
+    Request, Settings,
 };
 
 /// The notifier `webhook`.
@@ -39,8 +39,12 @@ impl Notifier for Webhook {
         Description::new("webhook", env!("CARGO_PKG_VERSION"), summary).fields([
             Field::url("url", "where the events go").required(),
             Field::choice("method", "the request's method", &METHODS.map(|(name, _)| name)).default("POST"),
-            Field::map("headers", "further headers; a value may be a secret"),
-            Field::secret("secret", "signs the requests; a list of two while one replaces the other"),
+            Field::map("headers", "further headers; a value may be a secret", [Place::in_header("url", "*")]),
+            Field::secret(
+                "secret",
+                "signs the requests; a list of two while one replaces the other",
+                [Place::Signature],
+            ),
             Field::text(
                 "body",
                 "another body than the JSON, with places such as `{type}` and `{monitor.name}`",

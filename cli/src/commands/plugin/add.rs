@@ -136,6 +136,7 @@ fn say_next(card: &Card, look: &FirstLook, replaced: bool, printer: &Printer) {
         printer.note(format!("hint: `uptime plugin trust {name} {}` grants it", allow.join(" ")));
     }
     debug_assert!(card.source.origin == Origin::Installed);
+    card.remains_possible().into_iter().for_each(|line| printer.note(line));
     if replaced {
         printer.note(format!(
             "`{name}` is replaced. Workers that run take it after SIGHUP, or `uptime queue restart`"

@@ -77,6 +77,7 @@ mod tests {
             required: false,
             default: None,
             choices: vec![],
+            places: vec![],
         };
         let good = Description {
             name: "hello".into(),

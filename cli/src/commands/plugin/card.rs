@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 use uptime_core::config::FirstLook;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Field, Limit, Measure};
+use uptime_core::notifier::{Field, Limit, Measure, Place};
 use uptime_core::size;
 use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
-use uptime_notifier::{Examination, NotifierError, NotifierHost, Origin, PluginSource};
+use uptime_notifier::{CLEARED_MIN, Examination, NotifierError, NotifierHost, Origin, PluginSource};
 
 /// A plugin, looked at.
 pub(super) struct Card {
@@ -166,7 +166,10 @@ impl Card {
         }
         rows.extend(self.source.allow.iter().map(|grant| ("allow", grant.to_string(), plain)));
         let fields = self.known().into_iter().flat_map(|known| &known.description.fields);
-        rows.extend(fields.map(|field| ("setting", setting(field), plain)));
+        for field in fields {
+            rows.push(("setting", setting(field), plain));
+            rows.extend(field.places.iter().map(|place| ("goes", format!("{}  {place}", field.key), plain)));
+        }
         for limit in Limit::ALL {
             let (changed, style) = match self.source.limits.get(limit) {
                 Some(value) => {
@@ -178,6 +181,38 @@ impl Card {
         }
         rows.extend(self.channels.iter().map(|channel| ("channel", printable(channel, 100), plain)));
         rows
+    }
+
+    /// What it can do all the same, with everything else denied: for whoever is about to trust it.
+    pub(super) fn remains_possible(&self) -> Vec<String> {
+        let name = &self.source.name;
+        let mut lines = vec![format!(
+            "`{name}` sees each message (names, targets and failures of monitors) and its settings, but for secrets, and can \
+             send them to every host that it is granted"
+        )];
+        let fields = self.known().into_iter().flat_map(|known| &known.description.fields);
+        let (signing, sent): (Vec<_>, Vec<_>) = fields
+            .filter(|field| !field.places.is_empty())
+            .partition(|field| field.places.contains(&Place::Signature));
+        let keys = |fields: &[&Field]| {
+            let keys: Vec<_> = fields.iter().map(|field| format!("`{}`", field.key)).collect();
+            keys.join(", ")
+        };
+        if !sent.is_empty() {
+            lines.push(format!(
+                "of {} it sees a placeholder; the host it goes to sees the value. `{name}` can learn it only from an answer of that \
+                 host: if it has fewer than {CLEARED_MIN} bytes, or is repeated in a form that `uptime` does not know",
+                keys(&sent)
+            ));
+        }
+        if !signing.is_empty() {
+            lines.push(format!(
+                "it can have anything signed with {}, and try guesses against the signature: a long random secret withstands \
+                 that, a word does not",
+                keys(&signing)
+            ));
+        }
+        lines
     }
 
     fn origin(&self, printer: &Printer) -> String {
@@ -206,7 +241,7 @@ fn field_json(field: &Field) -> Value {
         "key": printable(&field.key, 60), "kind": field.kind.as_str(), "required": field.required,
         "default": field.default.as_deref().map(|default| printable(default, 100)),
         "choices": field.choices.iter().map(|choice| printable(choice, 60)).collect::<Vec<_>>(),
-        "help": printable(&field.help, 300),
+        "help": printable(&field.help, 300), "places": field.places,
     })
 }
 

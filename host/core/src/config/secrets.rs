@@ -109,7 +109,7 @@ mod tests {
 
     fn field(key: &str, kind: FieldKind) -> Field {
         let (help, default, choices) = (String::new(), None, Vec::new());
-        Field { key: key.into(), help, kind, required: false, default, choices }
+        Field { key: key.into(), help, kind, required: false, default, choices, places: Vec::new() }
     }
 
     fn webhook() -> Description {

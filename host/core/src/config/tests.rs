@@ -29,6 +29,7 @@ fn notifiers() -> Vec<Description> {
                 } else {
                     Vec::new()
                 },
+                places: Vec::new(),
             })
             .collect(),
         hosts: Vec::new(),

@@ -286,6 +286,9 @@ const TELLTALE: &str = r#"(module
   (data (i32.const 32) "key")
   (data (i32.const 64) "\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\80\00\00\00\01\00\00\00")
   (data (i32.const 128) "\20\00\00\00\03\00\00\00\20\00\00\00\03\00\00\00\01\00\00\00")
+  ;; Its one place: to sign with.
+  (data (i32.const 168) "\c8\00\00\00\01\00\00\00")
+  (data (i32.const 200) "\05")
   (func (export "cabi_realloc") (param i32 i32 i32) (param $new i32) (result i32) (local $at i32)
     (local.set $at (global.get $free))
     (global.set $free (i32.and (i32.add (i32.add (local.get $at) (local.get $new)) (i32.const 7)) (i32.const -8)))

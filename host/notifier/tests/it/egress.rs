@@ -233,8 +233,11 @@ const SENDER: &str = r#"
 (data (i32.const 376) "\80\01\00\00\17\00\00\00https://api.example.com")
 (data (i32.const 432) "tokeybehind")
 (data (i32.const 512) "\b0\01\00\00\02\00\00\00\b0\01\00\00\02\00\00\00\00")
-(data (i32.const 552) "\b2\01\00\00\03\00\00\00\b2\01\00\00\03\00\00\00\01")
-(data (i32.const 592) "\b5\01\00\00\06\00\00\00\b5\01\00\00\06\00\00\00\00")
+(data (i32.const 560) "\b2\01\00\00\03\00\00\00\b2\01\00\00\03\00\00\00\01")
+;; The secret is an address, or to sign with.
+(data (i32.const 600) "\90\02\00\00\02\00\00\00")
+(data (i32.const 676) "\05")
+(data (i32.const 608) "\b5\01\00\00\06\00\00\00\b5\01\00\00\06\00\00\00\00")
 (func (export "notify") (param $in i32) (result i32) (local $setting i32) (local $left i32) (local $end i32)
   (local.set $setting (i32.load (local.get $in)))
   (local.set $left (i32.load offset=4 (local.get $in)))

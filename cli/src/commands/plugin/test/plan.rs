@@ -7,7 +7,7 @@ use crate::exit::{CommandError, Exit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use uptime_core::notifier::{Description, Field, FieldKind, LimitChanges};
+use uptime_core::notifier::{Description, Field, FieldKind, LimitChanges, Place};
 use uptime_core::secret::Secret;
 use uptime_notifier::rehearsal::Reply;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings, read_regular};
@@ -136,8 +136,10 @@ fn resolved(value: &toml::Value) -> Option<ResolvedSetting> {
 fn made_up(description: &Description) -> ResolvedSettings {
     let value = |field: &Field| match field.kind {
         FieldKind::Text => ResolvedSetting::Text(Secret::new("text")),
-        FieldKind::Secret => ResolvedSetting::Text(Secret::new("made-up-secret")),
-        FieldKind::Url => {
+        FieldKind::Secret if !field.places.contains(&Place::Address) => {
+            ResolvedSetting::Text(Secret::new("made-up-secret"))
+        }
+        FieldKind::Secret | FieldKind::Url => {
             ResolvedSetting::Text(Secret::new("https://provider.example.com/hook"))
         }
         FieldKind::Integer => ResolvedSetting::Integer(1),

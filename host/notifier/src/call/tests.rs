@@ -1,0 +1,200 @@
+//! Requests with the values in them, and answers without.
+
+use super::*;
+use crate::secrets::Binding;
+use guest_sign::Host as _;
+use uptime_core::notifier::Place;
+use uptime_core::secret::Secret;
+
+/// A secret of the plugin's may go anywhere at this host, and sign.
+fn anywhere() -> Binding {
+    let to = || HERE.to_owned();
+    let places = [
+        Place::Path { to: to() },
+        Place::Query { to: to() },
+        Place::Header { to: to(), name: "*".into() },
+        Place::Body { to: to() },
+        Place::Signature,
+    ];
+    let host = || HERE.parse().ok();
+    Binding { key: "token".into(), places: places.into_iter().map(|place| (place, host())).collect() }
+}
+
+const HERE: &str = "https://x.example";
+
+fn call() -> (Call, String) {
+    let mut references = References::default();
+    let reference = references.add(&Secret::new("a\"b&cdefgh"), anywhere());
+    (Call::new("test", &Limits::default(), references, Policy::default(), Outlet::Closed), reference)
+}
+
+fn here() -> Url {
+    Url::parse(HERE).expect(HERE)
+}
+
+fn request(url: String, headers: &[(&str, String)], body: String) -> Request {
+    Request {
+        method: guest_http::Method::Post,
+        url,
+        query: vec![("q".into(), body.clone())],
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        basic_auth: None,
+        body: Some(body.into_bytes()),
+        timeout_ms: Some(3_600_000),
+    }
+}
+
+#[test]
+fn secrets_are_put_in_as_each_place_needs_it() {
+    let (call, reference) = call();
+    for (content_type, body) in [
+        ("application/json; charset=utf-8", r#"a\"b&cdefgh"#),
+        ("application/x-www-form-urlencoded", "a%22b%26cdefgh"),
+        ("text/plain", "a\"b&cdefgh"),
+    ] {
+        let headers =
+            [("content-type", content_type.to_owned()), ("authorization", format!("Bearer {reference}"))];
+        let outbound = call.outbound(request(
+            format!("https://x.example/{reference}/y?z#f"),
+            &headers,
+            reference.clone(),
+        ));
+        let outbound = outbound.expect("a request");
+        assert_eq!(outbound.url.as_str(), "https://x.example/a%22b%26cdefgh/y?z&q=a%22b%26cdefgh");
+        assert_eq!(outbound.headers["authorization"], "Bearer a\"b&cdefgh");
+        assert_eq!(outbound.body, body.as_bytes(), "{content_type}");
+        assert_eq!(outbound.timeout, Limits::default().request_timeout);
+    }
+}
+
+#[test]
+fn a_user_and_a_password_become_a_header() {
+    let (call, reference) = call();
+    let with = |basic: (&str, &str), headers: &[(&str, String)]| {
+        let basic_auth = Some((basic.0.to_owned(), basic.1.to_owned()));
+        call.outbound(Request { basic_auth, ..request("https://x.example".into(), headers, String::new()) })
+    };
+    let sent = with(("me", &reference), &[]).expect("a request");
+    // me:a"b&cdefgh
+    assert_eq!(sent.headers["authorization"], "Basic bWU6YSJiJmNkZWZnaA==");
+    assert!(sent.headers["authorization"].is_sensitive());
+    assert!(with(("a:b", "c"), &[]).is_err());
+    assert!(with(("a", "b"), &[("authorization", "Bearer x".into())]).is_err());
+    let request = Request {
+        basic_auth: Some(("me".into(), reference)),
+        ..request("https://x.example".into(), &[], String::new())
+    };
+    assert_eq!(call.preview(&request).headers, [("authorization".into(), "Basic me:•••".into())]);
+}
+
+#[test]
+fn an_echo_is_cleared_before_the_guest_sees_it() {
+    let (mut call, _) = call();
+    let headers = HeaderMap::from_iter([(header::SERVER, HeaderValue::from_static("a\"b&cdefgh"))]);
+    let body = b"a\"b&cdefgh, a\\\"b&cdefgh, a%22b%26CDEFGH".to_vec();
+    let seen = call.inbound(&here(), &Inbound { status: 200, headers, body, truncated: false });
+    assert_eq!(seen.headers, [("server".to_owned(), "•••".to_owned())]);
+    assert_eq!(String::from_utf8(seen.body).expect("text"), "•••, •••, •••");
+}
+
+#[test]
+fn a_coded_answer_and_the_end_of_a_cut_one_show_nothing() {
+    let (mut call, _) = call();
+    let coded = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+    let answer =
+        |headers, body: &[u8], truncated| Inbound { status: 200, headers, body: body.to_vec(), truncated };
+    let seen = call.inbound(&here(), &answer(coded, b"whatever it is", false));
+    assert_eq!((seen.body.as_slice(), seen.truncated), (b"".as_slice(), true));
+    let seen = call.inbound(&here(), &answer(HeaderMap::new(), &[b'x'; 100], true));
+    assert!((20..90).contains(&seen.body.len()), "{} bytes", seen.body.len());
+    let seen = call.inbound(&here(), &answer(HeaderMap::new(), &[b'x'; 100], false));
+    assert_eq!(seen.body.len(), 100);
+}
+
+#[test]
+fn an_answer_after_a_denial_is_what_counts() {
+    let (mut call, _) = call();
+    let denial = Denial { origin: "x".into(), reason: "y".into(), openable: true, by_answer: false };
+    call.failed(EgressError::Denied(denial));
+    assert!(call.denial.is_some());
+    call.inbound(
+        &here(),
+        &Inbound { status: 503, headers: HeaderMap::new(), body: Vec::new(), truncated: false },
+    );
+    assert_eq!(call.denial, None);
+}
+
+#[test]
+fn nothing_is_blown_up_by_the_values_that_are_put_in() {
+    let mut call = call().0;
+    let long = call.references.add(&Secret::new("x".repeat(60_000)), anywhere());
+    let many = long.repeat(100);
+    let here = || HERE.to_owned();
+    let refused = |request| call.outbound(request).err().expect("refused");
+    let body = Request { query: Vec::new(), ..request(here(), &[], many.clone()) };
+    assert_eq!(refused(body), "a body of 6000000 bytes is over the limit of 262144");
+    let url = request(format!("https://x.example/{long}"), &[], String::new());
+    assert!(refused(url).starts_with("the address is longer than"));
+    let header = request(here(), &[("x-a", long.clone())], String::new());
+    assert!(refused(header).starts_with("the headers are longer than"));
+    for basic in [(long.clone(), String::new()), (String::new(), long.clone())] {
+        let basic = Request { basic_auth: Some(basic), ..request(here(), &[], String::new()) };
+        assert!(refused(basic).starts_with("the headers are longer than"));
+    }
+}
+
+#[test]
+fn the_time_of_the_hosts_functions_is_on_the_guests_bill() {
+    let (mut call, _) = call();
+    let before = call.ticks_left;
+    let began = Instant::now().checked_sub(Limits::TICK * 3).expect("the machine has run for longer");
+    call.charge(began);
+    assert!(call.ticks_left <= before - 3, "{} of {before}", call.ticks_left);
+    call.charge(Instant::now().checked_sub(Limits::TICK * 1_000).expect("and longer"));
+    assert_eq!((call.ticks_left, call.tick()), (0, Err(Halt::Cpu)));
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    let (call, _) = call();
+    let refused = |url: &str, name: &str, value: &str| {
+        call.outbound(request(url.into(), &[(name, value.into())], String::new())).err().expect("refused")
+    };
+    assert_eq!(refused("nowhere", "x-a", "1"), "the address: relative URL without a base");
+    for name in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "connection",
+        "proxy-connection",
+        "accept-encoding",
+        "Range",
+    ] {
+        assert_eq!(
+            refused("https://x.example", name, "1"),
+            format!("the header `{name}` is the host's to set")
+        );
+    }
+    assert_eq!(refused("https://x.example", "a b", "1"), "`a b` is no header's name");
+    assert_eq!(
+        refused("https://x.example", "x-a", "1\r\nx-b: 2"),
+        "the header `x-a` has a value that can't be sent"
+    );
+}
+
+#[test]
+fn signatures_are_over_what_the_receiver_sees() {
+    let (mut call, reference) = call();
+    assert_eq!(call.hmac_sha256(reference.clone(), b"x".to_vec()).expect("a signature").len(), 32);
+    assert!(call.hmac_sha256(reference.clone(), format!("x{reference}").into_bytes()).is_err());
+    assert!(call.hmac_sha256("bot_token".into(), b"x".to_vec()).is_err());
+    let nowhere = call.references.add(&Secret::new("s3cret"), Binding::default());
+    assert!(call.hmac_sha256(nowhere, b"x".to_vec()).is_err());
+    let broken = call.references.add(&Secret::new("whsec_%%%"), anywhere());
+    assert_eq!(call.hmac_sha256(broken, b"x".to_vec()), Err("the secret is none to sign with".into()));
+    for (length, is_good) in [(23, false), (24, true), (64, true), (65, false)] {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(vec![7; length]);
+        let key = call.references.add(&Secret::new(format!("whsec_{encoded}")), anywhere());
+        assert_eq!(call.hmac_sha256(key, b"x".to_vec()).is_ok(), is_good, "{length}");
+    }
+}

@@ -1,0 +1,21 @@
+;; Changes a letter of a secret's reference to a capital one: the value can't be put in its place.
+;; expect: delivered
+;; settings: key=s3cret-canary
+;; seen: the reference to the secret `key` was encoded
+
+(data (i32.const 400) "key")
+(data (i32.const 88) "\00\02\00\00\01\00\00\00")
+(data (i32.const 512) "\90\01\00\00\03\00\00\00\90\01\00\00\03\00\00\00\01")
+(data (i32.const 552) "\bc\02\00\00\01\00\00\00")
+(data (i32.const 700) "\05")
+;; GET of that address, with the reference behind it; the answer goes to 768, where 1 and 1 are an error and `invalid`.
+(data (i32.const 1024) "http://127.0.0.1:PPPPP/")
+(data (i32.const 600) "\00\00\00\00\00\04\00\00\3d\00\00\00")
+(func (export "notify") (param i32) (result i32)
+  (memory.copy (i32.const 1047) (i32.load offset=16 (i32.load (local.get 0))) (i32.const 38))
+  (i32.store8 (i32.const 1047) (i32.const 0x53))
+  (call $http (i32.const 600) (i32.const 768))
+  (if (i32.ne (i32.load8_u (i32.const 768)) (i32.const 1)) (then (unreachable)))
+  (if (i32.ne (i32.load8_u (i32.const 772)) (i32.const 1)) (then (unreachable)))
+  (call $log (i32.const 2) (i32.load (i32.const 776)) (i32.load (i32.const 780)))
+  (i32.const 256))
