@@ -6,10 +6,9 @@
 use crate::account::Account;
 use crate::cluster;
 use crate::error::PostgresError;
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,16 +45,12 @@ pub(crate) struct Binaries {
 
 impl Binaries {
     /// Finds what the cluster of `layout` needs, or what a new one should get.
-    pub(crate) fn find(
-        layout: &Layout,
-        account: &Account,
-        search: Option<&[PathBuf]>,
-    ) -> Result<Self, PostgresError> {
+    pub(crate) fn find(layout: &Layout, search: Option<&[PathBuf]>) -> Result<Self, PostgresError> {
         let needed = cluster::version(layout)?;
         let dirs = search.map_or_else(system_dirs, <[PathBuf]>::to_vec);
         let mut found = Vec::new();
         for dir in dirs.into_iter().filter(|dir| holds_server(dir)) {
-            let Some(binaries) = Self::ask(dir, layout, account)? else { continue };
+            let Some(binaries) = Self::ask(dir, layout) else { continue };
             let fits = match &needed {
                 Some(needed) => *needed == binaries.major.to_string(),
                 None => binaries.major >= crate::OLDEST_MAJOR,
@@ -76,7 +71,7 @@ impl Binaries {
                     found: found.join(", "),
                 })
             }
-            _ => Err(PostgresError::NotInstalled { install: install_command() }),
+            _ => Err(PostgresError::NotInstalled { install: install_command(&layout.account) }),
         }
     }
 
@@ -85,27 +80,19 @@ impl Binaries {
         self.dir.join(name)
     }
 
-    /// Asks the binaries in `dir` for their version, as the account that will run them and from the folder that
-    /// it has to reach. `None`: they don't run here (another machine's, a broken package).
-    fn ask(dir: PathBuf, layout: &Layout, account: &Account) -> Result<Option<Self>, PostgresError> {
+    /// Asks the binaries in `dir` for their version, as the account that will run them. `None`: they don't run here
+    /// (another machine's, a broken package).
+    fn ask(dir: PathBuf, layout: &Layout) -> Option<Self> {
         let postgres = dir.join("postgres");
-        match account.command(&postgres).arg("--version").current_dir(layout.base()).output() {
+        match layout.account.command(&postgres).arg("--version").output() {
             Ok(output) => {
                 let major =
                     major(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success());
-                Ok(major.map(|major| Self { dir, major }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                match layout::barrier(&layout.base(), account) {
-                    Some(directory) => {
-                        Err(PostgresError::Unreachable { user: account.name.clone(), directory })
-                    }
-                    None => Ok(None),
-                }
+                major.map(|major| Self { dir, major })
             }
             Err(error) => {
                 tracing::debug!(program = %postgres.display(), %error, "PostgreSQL's binary does not run");
-                Ok(None)
+                None
             }
         }
     }
@@ -155,7 +142,7 @@ fn first_number(name: &str) -> u32 {
 }
 
 /// The command that installs PostgreSQL with this system's package manager.
-fn install_command() -> String {
+fn install_command(account: &Account) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/bin", "/bin", "/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);
     let dirs: Vec<PathBuf> = std::env::split_paths(&path).chain(usual).collect();
@@ -163,7 +150,7 @@ fn install_command() -> String {
     let found = INSTALLERS.iter().find(|(program, _)| is_here(program));
     match found {
         Some(("brew", command)) => (*command).to_owned(),
-        Some((_, command)) if Account::is_root() => (*command).to_owned(),
+        Some((_, command)) if account.is_lent => (*command).to_owned(),
         Some((_, command)) => format!("sudo {command}"),
         None => "the installer at https://www.postgresql.org/download/".to_owned(),
     }

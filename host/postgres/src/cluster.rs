@@ -3,10 +3,9 @@
 //! `initdb` works in a directory of another name, which is renamed when it is whole. So what is called `cluster`
 //! is one, whenever the machine or a process died.
 
-use crate::account::Account;
 use crate::binaries::Binaries;
 use crate::error::PostgresError;
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 use crate::lock::StartLock;
 use std::fs::{self, File};
 use std::io;
@@ -19,7 +18,7 @@ const UNFINISHED: &str = "cluster.new.";
 pub(crate) fn version(layout: &Layout) -> Result<Option<String>, PostgresError> {
     let cluster = layout.cluster();
     let path = cluster.join("PG_VERSION");
-    match fs::read_to_string(&path) {
+    match layout::read_short(&path) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match cluster.read_dir() {
             Ok(mut entries) => match entries.next() {
@@ -36,15 +35,14 @@ pub(crate) fn version(layout: &Layout) -> Result<Option<String>, PostgresError> 
 /// Makes the cluster. The start lock goes on to `initdb`, see [`StartLock::as_stdin`].
 pub(crate) fn create(
     layout: &Layout,
-    account: &Account,
     binaries: &Binaries,
     durable: bool,
     start: &StartLock,
 ) -> Result<(), PostgresError> {
     remove_unfinished(layout);
     let unfinished = layout.base().join(format!("{UNFINISHED}{}", std::process::id()));
-    Layout::make_private(&unfinished, account)?;
-    let mut initdb = account.command(&binaries.program("initdb"));
+    Layout::make_private(&unfinished, layout.account.uid)?;
+    let mut initdb = layout.account.command(&binaries.program("initdb"));
     initdb.arg("-D").arg(&unfinished).arg(format!("--username={}", crate::DATABASE));
     initdb.args(["--encoding=UTF8", "--locale=C", "--auth-local=peer", "--auth-host=reject"]);
     if !durable || SYNCS_AT_ONCE {

@@ -1,7 +1,8 @@
 //! All that can go wrong between a data directory and a running server, each with its way out.
 
+use crate::account::name_of;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why there is no server to talk to.
@@ -37,6 +38,38 @@ pub enum PostgresError {
         user: String,
         /// The directory that keeps it out.
         directory: PathBuf,
+    },
+    /// A data directory lies in the hands of two users, so that one could lead the other.
+    #[error("`{path}` belongs to `{owner}`, not to `{user}`", path = path.display())]
+    OtherOwner {
+        /// What belongs to somebody else.
+        path: PathBuf,
+        /// Its owner.
+        owner: String,
+        /// Whose it would have to be.
+        user: String,
+    },
+    /// Anybody could put a directory of theirs in the way.
+    #[error("anybody can rename what lies in `{directory}`, so root uses no data directory below it", directory = directory.display())]
+    Open {
+        /// The directory that is open.
+        directory: PathBuf,
+    },
+    /// A data directory's owner has no name here, and PostgreSQL does not run as such a user.
+    #[error("`{path}` belongs to the user {uid}, who is not known on this machine", path = path.display())]
+    UnknownOwner {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// Root has to do this as another user, and can't.
+    #[error("root could not act as the user `{user}`: {source}")]
+    ActAs {
+        /// The user.
+        user: String,
+        /// The system's word.
+        source: io::Error,
     },
     /// There is no user to run the server as.
     #[error("PostgreSQL does not run as root, and there is no user `postgres` to run it as")]
@@ -134,6 +167,11 @@ impl PostgresError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// An [`OtherOwner`](Self::OtherOwner) by numbers.
+    pub(crate) fn other_owner(path: &Path, owner: u32, user: u32) -> Self {
+        Self::OtherOwner { path: path.to_owned(), owner: name_of(owner), user: name_of(user) }
+    }
+
     /// Whether the same call may succeed in a moment.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -160,6 +198,22 @@ impl PostgresError {
                 "use `--data-dir /var/lib/uptime`, or let others pass with `chmod o+x {}`, {other_database}",
                 directory.display()
             ),
+            Self::OtherOwner { path, owner, user } => format!(
+                "run this as its owner, `sudo -u {owner} uptime …`, or give it to `{user}`: `chown -R {user} {}`",
+                path.display()
+            ),
+            Self::Open { directory } => {
+                format!(
+                    "close it with `chmod o-w {}`, or choose another with `--data-dir`",
+                    directory.display()
+                )
+            }
+            Self::UnknownOwner { path, .. } => {
+                format!("give it to a user that there is: `chown -R uptime {}`", path.display())
+            }
+            Self::ActAs { user, .. } => {
+                format!("run this as that user: `sudo -u {user} uptime …`, {other_database}")
+            }
             Self::NoAccount => {
                 format!(
                     "create it with `useradd --system postgres`, or run `uptime` as an ordinary user, {other_database}"

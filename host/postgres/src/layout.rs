@@ -1,16 +1,19 @@
-//! Where everything is, and who owns it.
+//! Where everything is.
 //!
 //! In the data directory's `postgres` folder: `cluster` (PostgreSQL's own), `run` (the socket), the two locks, the
-//! server's log and its access files. The folder is the caller's; only `cluster` and `run` belong to the server's
-//! account, so that root never writes where another user could lay a link for it. (When root visits a data
-//! directory of a user, what it makes is given to that user, and no link is followed.)
+//! server's log and its access files. All of it belongs to the server's account, and is touched as that account alone
+//! ([`Layout::act`]): when root visits the data directory of a user, what they have laid there leads root nowhere.
 
 use crate::account::Account;
 use crate::error::PostgresError;
+use crate::owner::Place;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Longer than any pid file.
+const SHORT_MAX: u64 = 64 << 10;
 
 /// The socket's file name; the number is PostgreSQL's port, which names the file even without TCP.
 const SOCKET_FILE: &str = "/.s.PGSQL.5432";
@@ -18,41 +21,41 @@ const SOCKET_FILE: &str = "/.s.PGSQL.5432";
 /// The longest socket path that every kernel takes (macOS: 104 bytes with the final zero).
 const SOCKET_PATH_MAX: usize = 103;
 
-/// The paths of one data directory, absolute and without links.
+/// The paths of one data directory, absolute and without links, and who acts there.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     base: PathBuf,
+    pub(crate) account: Account,
 }
 
 impl Layout {
-    /// The paths, with nothing made.
-    pub(crate) fn of(data_dir: &Path) -> Result<Self, PostgresError> {
-        let absolute = std::path::absolute(data_dir).map_err(PostgresError::io("find", data_dir))?;
-        // Every process must come to the same name for the same directory.
-        let real = match fs::canonicalize(&absolute) {
-            Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => absolute,
-            Err(error) => return Err(PostgresError::io("open", absolute)(error)),
-        };
-        let text = real
-            .to_str()
-            .ok_or_else(|| PostgresError::Path { path: real.clone(), reason: "its name is not UTF-8" })?;
-        if text.chars().any(char::is_control) {
-            return Err(PostgresError::Path { path: real, reason: "its name has a control character" });
-        }
-        Ok(Self { base: real.join("postgres") })
+    /// What there is, with nothing made; `None`: nothing.
+    pub(crate) fn of(data_dir: &Path) -> Result<Option<Self>, PostgresError> {
+        let place = Place::find(data_dir)?;
+        if place.has_folder() { Self::enter(&place).map(Some) } else { Ok(None) }
     }
 
-    /// Makes the directories that the caller owns.
+    /// Makes the directories.
     pub(crate) fn create(data_dir: &Path) -> Result<Self, PostgresError> {
-        // A name that won't do is refused before anything is made; the real one is known only afterwards.
-        Self::of(data_dir)?;
-        // Root's directory must let the server's account pass; a user's own is nobody else's business.
-        let mode = if Account::is_root() { 0o711 } else { 0o700 };
-        make_dirs(data_dir, mode)?;
-        let layout = Self::of(data_dir)?;
-        make_dirs(&layout.base, mode)?;
-        Ok(layout)
+        Self::enter(&Place::create(data_dir)?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(base: &str, account: Account) -> Self {
+        Self { base: base.into(), account }
+    }
+
+    fn enter(place: &Place) -> Result<Self, PostgresError> {
+        Ok(Self { account: place.enter()?, base: place.folder() })
+    }
+
+    /// Does `work` as the account whose files these are.
+    pub(crate) fn act<P: Send, T: Send>(
+        &self,
+        on_progress: &dyn Fn(P),
+        work: impl FnOnce(&dyn Fn(P)) -> Result<T, PostgresError> + Send,
+    ) -> Result<T, PostgresError> {
+        self.account.act(on_progress, work)
     }
 
     /// Whether a process ever made something here.
@@ -103,34 +106,29 @@ impl Layout {
     }
 
     /// Makes a directory for the server's account alone. One that is there must already be so.
-    pub(crate) fn make_private(path: &Path, account: &Account) -> Result<(), PostgresError> {
+    pub(crate) fn make_private(path: &Path, uid: u32) -> Result<(), PostgresError> {
         match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) if Account::is_root() => lchown(path, Some(account.uid), Some(account.gid))
-                .map_err(PostgresError::io("give away", path)),
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_private(path, account.uid),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_private(path, uid),
             Err(error) => Err(PostgresError::io("create", path)(error)),
         }
     }
 
     /// The directory for the socket, made or checked. `prefer` is the one that clients already know.
-    pub(crate) fn socket_dir(
-        &self,
-        account: &Account,
-        prefer: Option<&Path>,
-    ) -> Result<PathBuf, PostgresError> {
+    pub(crate) fn socket_dir(&self, prefer: Option<&Path>) -> Result<PathBuf, PostgresError> {
+        let account = &self.account;
         if let Some(prefer) = prefer {
-            Self::make_private(prefer, account)?;
+            Self::make_private(prefer, account.uid)?;
             return Ok(prefer.to_owned());
         }
         let own = self.base.join("run");
         if fits(&own) {
-            Self::make_private(&own, account)?;
+            Self::make_private(&own, account.uid)?;
             return Ok(own);
         }
         let name = format!("uptime-{:016x}", fnv(self.base.as_os_str().as_encoded_bytes()));
         let mut candidates = vec![PathBuf::from("/tmp")];
-        if !Account::is_root() {
+        if !account.is_lent {
             candidates.insert(0, std::env::temp_dir());
             // The session's own directory, unless it is another's (`su` keeps the variable).
             let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -142,27 +140,38 @@ impl Layout {
                 directory: own,
                 reason: "its path is too long for a socket",
             })?;
-        Self::make_private(&short, account)?;
+        Self::make_private(&short, account.uid)?;
         Ok(short)
     }
 
-    /// Opens a file of the caller's, made for the folder's owner alone.
+    /// Opens a file, made for the folder's owner alone.
     fn open(&self, name: &str, options: &mut OpenOptions) -> Result<File, PostgresError> {
         let path = self.base.join(name);
-        let no_follow =
-            i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("because it is one low bit");
-        let mut open = || {
-            let file = options.create(true).mode(0o600).custom_flags(no_follow).open(&path)?;
-            if Account::is_root() {
-                let owner = fs::symlink_metadata(&self.base)?;
-                if file.metadata()?.uid() != owner.uid() {
-                    fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-                }
-            }
-            Ok(file)
-        };
-        open().map_err(PostgresError::io("open", &path))
+        let opened = options.create(true).mode(0o600).custom_flags(no_follow()).open(&path).and_then(regular);
+        opened.map_err(PostgresError::io("open", &path))
     }
+}
+
+/// No link is followed, and nobody waits for the other end of a pipe.
+pub(crate) fn no_follow() -> i32 {
+    use rustix::fs::OFlags;
+    i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("because they are low bits")
+}
+
+/// Opens a file to read it.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(no_follow()).open(path).and_then(regular)
+}
+
+/// The text of a short file.
+pub(crate) fn read_short(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_to_read(path)?.take(SHORT_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// Fails unless `path` is a directory (no link) of `uid` that nobody else may enter.
@@ -178,39 +187,6 @@ pub(crate) fn check_private(path: &Path, uid: u32) -> Result<(), PostgresError> 
         return Ok(());
     };
     Err(PostgresError::SocketDirectory { directory: path.to_owned(), reason })
-}
-
-/// The first directory on the way to `path` that `account` can't pass, going by the permission bits.
-pub(crate) fn barrier(path: &Path, account: &Account) -> Option<PathBuf> {
-    let mut way: Vec<&Path> = path.ancestors().collect();
-    way.reverse();
-    let closed = |dir: &&&Path| {
-        fs::metadata(dir).is_ok_and(|found| {
-            let bit = match (found.uid() == account.uid, found.gid() == account.gid) {
-                (true, _) => 0o100,
-                (false, true) => 0o010,
-                (false, false) => 0o001,
-            };
-            found.mode() & bit == 0
-        })
-    };
-    way.iter().find(closed).map(|dir| dir.to_path_buf())
-}
-
-/// Makes `path` and what is missing on the way to it, each with `mode` whatever the umask is.
-fn make_dirs(path: &Path, mode: u32) -> Result<(), PostgresError> {
-    let path = std::path::absolute(path).map_err(PostgresError::io("find", path))?;
-    let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.exists()).collect();
-    for dir in missing.into_iter().rev() {
-        match DirBuilder::new().mode(mode).create(dir) {
-            Ok(()) => fs::set_permissions(dir, Permissions::from_mode(mode)),
-            // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
-        .map_err(PostgresError::io("create", dir))?;
-    }
-    Ok(())
 }
 
 fn fits(dir: &Path) -> bool {
@@ -248,19 +224,5 @@ mod tests {
         check_private(&link, uid).expect_err("a link");
         fs::set_permissions(&dir, Permissions::from_mode(0o710)).expect("chmod");
         check_private(&dir, uid).expect_err("open to a group");
-    }
-
-    #[test]
-    fn the_first_closed_directory_is_named() {
-        let place = tempfile::tempdir().expect("a directory");
-        let inner = place.path().join("a/b");
-        fs::create_dir_all(&inner).expect("directories");
-        let stranger = Account { uid: 64_999, gid: 64_999, name: "stranger".into() };
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("chmod");
-        fs::set_permissions(place.path().join("a"), Permissions::from_mode(0o755)).expect("chmod");
-        fs::set_permissions(&inner, Permissions::from_mode(0o755)).expect("chmod");
-        assert_eq!(barrier(&inner, &stranger), None);
-        fs::set_permissions(place.path().join("a"), Permissions::from_mode(0o750)).expect("chmod");
-        assert_eq!(barrier(&inner, &stranger), Some(place.path().join("a")));
     }
 }

@@ -4,7 +4,8 @@
 //! caller as one of its users; [`Lease::release`] stops the server when the last one goes. Any process may be
 //! killed at any point: what it held is freed by the kernel, a half-made cluster never bears the cluster's name,
 //! and the next `acquire` puts right whatever is left. The server is reachable by a Unix socket alone, which only
-//! its user and root can get at. All calls block; an async caller uses `spawn_blocking`.
+//! its user and root can get at; root works in another user's data directory as that user (module `owner`). All calls
+//! block; an async caller uses `spawn_blocking`.
 
 mod account;
 mod binaries;
@@ -12,6 +13,7 @@ mod cluster;
 mod error;
 mod layout;
 mod lock;
+mod owner;
 mod postmaster;
 mod server;
 mod session;
@@ -21,6 +23,7 @@ pub use session::{Row, Session};
 
 use layout::Layout;
 use lock::{Patience, StartLock, UsersLock};
+use owner::Place;
 use postmaster::PidFile;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -119,7 +122,19 @@ pub enum Released {
 /// Makes the data directory, so that the server's account can pass through it. For a caller that puts other things
 /// there before the first [`acquire`], which does it too. A directory that is there is left as it is.
 pub fn create_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
-    Layout::create(data_dir).map(drop)
+    Place::create(data_dir).map(drop)
+}
+
+/// Whether the data directory is there and nobody but this process's user and root can put anything into it, so that
+/// what this user has put there may be believed.
+pub fn is_closed(data_dir: &Path) -> bool {
+    Place::find(data_dir).is_ok_and(|place| place.is_closed())
+}
+
+/// Whether there is a cluster in the data directory.
+pub fn exists(data_dir: &Path) -> Result<bool, PostgresError> {
+    let Some(layout) = Layout::of(data_dir)? else { return Ok(false) };
+    layout.act(&|()| (), |_| Ok(cluster::version(&layout)?.is_some()))
 }
 
 /// Makes sure that the server runs, and registers this call as one of its users.
@@ -128,10 +143,12 @@ pub fn create_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
 pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Lease, PostgresError> {
     let patience = Patience::new(options.timeout);
     let layout = Layout::create(&options.data_dir)?;
-    let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;
-    // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
-    let users = UsersLock::join(&layout)?;
-    let socket_dir = server::ensure(&layout, options, &start, patience, None, on_progress)?;
+    let (users, socket_dir) = layout.act(on_progress, |on_progress| {
+        let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;
+        // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
+        let users = UsersLock::join(&layout)?;
+        Ok((users, server::ensure(&layout, options, &start, patience, None, on_progress)?))
+    })?;
     Ok(Lease { options: options.clone(), layout, socket_dir, users })
 }
 
@@ -155,21 +172,26 @@ impl Lease {
     /// started it with a short socket path of its own choice.
     pub fn ensure_running(&mut self, on_progress: &dyn Fn(Progress)) -> Result<(), PostgresError> {
         let patience = Patience::new(self.options.timeout);
-        let start = StartLock::take(&self.layout, patience, || on_progress(Progress::WaitingForOther))?;
-        let prefer = Some(self.socket_dir.as_path());
-        self.socket_dir = server::ensure(&self.layout, &self.options, &start, patience, prefer, on_progress)?;
+        self.socket_dir = self.layout.act(on_progress, |on_progress| {
+            let start = StartLock::take(&self.layout, patience, || on_progress(Progress::WaitingForOther))?;
+            let prefer = Some(self.socket_dir.as_path());
+            server::ensure(&self.layout, &self.options, &start, patience, prefer, on_progress)
+        })?;
         Ok(())
     }
 
     /// Lets go of the server. The last user stops it, and waits until it is down.
     pub fn release(self) -> Result<Released, PostgresError> {
         let patience = Patience::new(self.options.timeout);
-        let start = StartLock::take(&self.layout, patience, || ())?;
-        if !self.users.leave_as_last()? {
-            return Ok(Released::StillUsed);
-        }
-        server::stop(&self.layout, &start, patience)?;
-        Ok(Released::Stopped)
+        let Self { layout, users, .. } = self;
+        layout.act(&|()| (), |_| {
+            let start = StartLock::take(&layout, patience, || ())?;
+            if !users.leave_as_last()? {
+                return Ok(Released::StillUsed);
+            }
+            server::stop(&layout, &start, patience)?;
+            Ok(Released::Stopped)
+        })
     }
 }
 
@@ -206,10 +228,23 @@ pub enum ServerState {
 
 /// Looks at a data directory and changes nothing.
 pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
-    let layout = Layout::of(data_dir)?;
+    if let Some(layout) = Layout::of(data_dir)? {
+        return layout.act(&|()| (), |_| look(&layout));
+    }
+    let folder = Place::find(data_dir)?.folder();
+    Ok(Status {
+        cluster: folder.join("cluster"),
+        version: None,
+        server: ServerState::Stopped,
+        in_use: false,
+        log: folder.join("server.log"),
+    })
+}
+
+fn look(layout: &Layout) -> Result<Status, PostgresError> {
     let mut status = Status {
         cluster: layout.cluster(),
-        version: cluster::version(&layout)?,
+        version: cluster::version(layout)?,
         server: ServerState::Stopped,
         in_use: false,
         log: layout.log(),
@@ -218,7 +253,7 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
         return Ok(status);
     }
     // The users can be counted only while nobody comes or goes. To join a running server takes milliseconds.
-    let _start = match StartLock::take(&layout, Patience::new(Duration::from_secs(1)), || ()) {
+    let _start = match StartLock::take(layout, Patience::new(Duration::from_secs(1)), || ()) {
         Ok(start) => start,
         Err(PostgresError::Busy { .. }) => {
             status.server = ServerState::Changing;
@@ -227,9 +262,9 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
         }
         Err(error) => return Err(error),
     };
-    status.in_use = UsersLock::is_held(&layout)?;
+    status.in_use = UsersLock::is_held(layout)?;
     let pid_file = PidFile::read(&layout.cluster())?;
-    if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(&layout.cluster()).ours()) {
+    if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(layout).ours()) {
         let socket_dir = pid_file.and_then(|file| file.socket_dir);
         status.server = match socket_dir {
             Some(dir) if Session::open(&dir, DATABASE).is_ok() => {
@@ -246,13 +281,15 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
 /// While processes use it, only `force` stops it: they lose their connections then.
 pub fn stop(data_dir: &Path, force: bool) -> Result<bool, PostgresError> {
     let patience = Patience::new(Duration::from_mins(2));
-    let layout = Layout::of(data_dir)?;
-    if !layout.exists() {
-        return Ok(false);
-    }
-    let start = StartLock::take(&layout, patience, || ())?;
-    if !force && UsersLock::is_held(&layout)? {
-        return Err(PostgresError::InUse { cluster: layout.cluster() });
-    }
-    server::stop(&layout, &start, patience)
+    let Some(layout) = Layout::of(data_dir)? else { return Ok(false) };
+    layout.act(&|()| (), |_| {
+        if !layout.exists() {
+            return Ok(false);
+        }
+        let start = StartLock::take(&layout, patience, || ())?;
+        if !force && UsersLock::is_held(&layout)? {
+            return Err(PostgresError::InUse { cluster: layout.cluster() });
+        }
+        server::stop(&layout, &start, patience)
+    })
 }

@@ -7,6 +7,7 @@
 //! Source: PostgreSQL's `src/include/utils/pidfile.h` (the lines), `CreateLockFile` (the refusal).
 
 use crate::error::PostgresError;
+use crate::layout::{self, Layout};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -54,7 +55,7 @@ impl PidFile {
     /// Reads the file; `None`: there is none.
     pub(crate) fn read(cluster: &Path) -> Result<Option<Self>, PostgresError> {
         let path = path(cluster);
-        match fs::read_to_string(&path) {
+        match layout::read_short(&path) {
             Ok(text) => Ok(Some(Self::parse(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(PostgresError::io("read", path)(error)),
@@ -74,11 +75,11 @@ impl PidFile {
     }
 
     /// Looks at the process that the file names.
-    pub(crate) fn owner(&self, cluster: &Path) -> Owner {
+    pub(crate) fn owner(&self, layout: &Layout) -> Owner {
         match self.pid {
             None => Owner::Unreadable,
             Some(pid) if !is_alive(pid) => Owner::Dead,
-            Some(pid) if serves(pid, cluster) => Owner::Ours(pid),
+            Some(pid) if serves(pid, layout) => Owner::Ours(pid),
             Some(pid) => Owner::Foreign(pid),
         }
     }
@@ -87,11 +88,10 @@ impl PidFile {
     /// still looks for orphaned backends, which it could not if the file were gone.
     pub(crate) fn disown(&self, cluster: &Path) -> Result<(), PostgresError> {
         let path = path(cluster);
-        let no_follow =
-            i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("because it is one low bit");
         let write = || {
+            let mut options = OpenOptions::new();
             let mut file =
-                OpenOptions::new().write(true).truncate(true).custom_flags(no_follow).open(&path)?;
+                options.write(true).truncate(true).custom_flags(layout::no_follow()).open(&path)?;
             file.write_all(format!("{NOBODY}\n{}", self.rest).as_bytes())
         };
         write().map_err(PostgresError::io("write", &path))
@@ -104,9 +104,21 @@ impl PidFile {
     }
 }
 
-/// Whether a process is up that serves `cluster`.
-pub(crate) fn serves(pid: u32, cluster: &Path) -> bool {
-    is_alive(pid) && belongs_to(pid, cluster)
+/// Whether a process of the server's account is up that serves its cluster.
+pub(crate) fn serves(pid: u32, layout: &Layout) -> bool {
+    is_alive(pid) && runs_as(pid, layout.account.uid) && belongs_to(pid, &layout.cluster())
+}
+
+/// The file's owner could name any process in it, and what it names is sent signals.
+#[cfg(target_os = "linux")]
+fn runs_as(pid: u32, uid: u32) -> bool {
+    fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == uid)
+}
+
+/// Elsewhere root, who could signal any, starts no server.
+#[cfg(not(target_os = "linux"))]
+fn runs_as(_pid: u32, _uid: u32) -> bool {
+    true
 }
 
 /// Whether there is such a process, be it a zombie.
@@ -186,6 +198,11 @@ fn is_postgres(program: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Account;
+
+    fn layout() -> Layout {
+        Layout::for_test("/d", Account::own())
+    }
 
     #[test]
     fn the_lines_of_a_pid_file() {
@@ -196,15 +213,15 @@ mod tests {
         let starting = PidFile::parse("12\n/d/cluster\n1700000000\n5432\n");
         assert_eq!((starting.pid, starting.socket_dir, starting.is_ready), (Some(12), None, false));
         for cut in ["", "\n", "x\n", "0\n"] {
-            assert_eq!(PidFile::parse(cut).owner(Path::new("/d/cluster")), Owner::Unreadable, "{cut:?}");
+            assert_eq!(PidFile::parse(cut).owner(&layout()), Owner::Unreadable, "{cut:?}");
         }
     }
 
     #[test]
     fn this_test_is_a_foreign_process() {
         let file = PidFile::parse(&format!("{}\n/d/cluster\n", std::process::id()));
-        assert_eq!(file.owner(Path::new("/d/cluster")), Owner::Foreign(std::process::id()));
-        assert_eq!(PidFile::parse(NOBODY).owner(Path::new("/d/cluster")), Owner::Dead);
+        assert_eq!(file.owner(&layout()), Owner::Foreign(std::process::id()));
+        assert_eq!(PidFile::parse(NOBODY).owner(&layout()), Owner::Dead);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! `pg_ctl` starts it: the server then is in a session of its own (Ctrl-C does not reach it) and no child of ours
 //! (it is never our zombie). Whether it is there is asked by opening a session, every few milliseconds.
 
-use crate::account::Account;
 use crate::binaries::Binaries;
 use crate::cluster;
 use crate::error::PostgresError;
@@ -14,8 +13,8 @@ use crate::session::Session;
 use crate::{DATABASE, Options, Progress};
 use rustix::process::Signal;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -73,7 +72,7 @@ pub(crate) fn ensure(
             Seen::NotYet(_) | Seen::Silent => absent_since = None,
             Seen::Absent => {}
         }
-        let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(&layout.cluster()));
+        let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(layout));
         if let Some(child) = &mut starting {
             if child.is_spent(owner.ours().is_some(), patience)? {
                 starting = None;
@@ -111,7 +110,7 @@ fn clear_pid_file(layout: &Layout, owner: Owner, pid_file: Option<&PidFile>) -> 
 /// Stops the server if it runs; whether it did.
 pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> Result<bool, PostgresError> {
     let pid_file = PidFile::read(&layout.cluster())?;
-    let owner = pid_file.map(|file| file.owner(&layout.cluster()));
+    let owner = pid_file.map(|file| file.owner(layout));
     let Some(pid) = owner.and_then(Owner::ours) else { return Ok(false) };
     stop_process(layout, pid, patience)?;
     Ok(true)
@@ -133,11 +132,11 @@ fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresErr
     let Some(socket_dir) = pid_file.and_then(|file| file.socket_dir.as_deref()) else {
         return Ok(Seen::Absent);
     };
-    let (Ok(cluster), Ok(_)) = (fs::metadata(layout.cluster()), fs::symlink_metadata(socket_dir)) else {
+    if fs::symlink_metadata(socket_dir).is_err() {
         return Ok(Seen::Absent);
-    };
+    }
     // A socket is believed only where no other user could have put it.
-    layout::check_private(socket_dir, cluster.uid())?;
+    layout::check_private(socket_dir, layout.account.uid)?;
     match Session::open(socket_dir, DATABASE) {
         Ok(_) => Ok(Seen::Ready(socket_dir.to_owned())),
         Err(PostgresError::Io { source, .. }) => match source.kind() {
@@ -196,15 +195,15 @@ impl Starting {
         prefer: Option<&Path>,
         on_progress: &dyn Fn(Progress),
     ) -> Result<Self, PostgresError> {
-        let account = Account::for_server(layout)?;
-        let binaries = Binaries::find(layout, &account, options.search.as_deref())?;
+        let account = &layout.account;
+        let binaries = Binaries::find(layout, options.search.as_deref())?;
         if cluster::version(layout)?.is_none() {
             on_progress(Progress::CreatingCluster);
-            cluster::create(layout, &account, &binaries, options.is_durable(), start)?;
+            cluster::create(layout, &binaries, options.is_durable(), start)?;
         }
         on_progress(Progress::Starting);
-        let socket_dir = layout.socket_dir(&account, prefer)?;
-        write_access_files(layout, &account)?;
+        let socket_dir = layout.socket_dir(prefer)?;
+        write_access_files(layout)?;
         let log = layout.open_log()?;
         let log_from = log.metadata().map_or(0, |metadata| metadata.len());
         let both = log.try_clone().map_err(PostgresError::io("open", layout.log()))?;
@@ -289,9 +288,10 @@ fn shell_quote(text: &str) -> String {
 
 /// Who may connect: root and the cluster's own user, as the kernel attests them, both as the one role. The socket
 /// stands in a directory that nobody else can enter; this holds even if somebody opened it.
-fn write_access_files(layout: &Layout, account: &Account) -> Result<(), PostgresError> {
+fn write_access_files(layout: &Layout) -> Result<(), PostgresError> {
     let hba = format!("local all {DATABASE} peer map={DATABASE}\n");
-    let ident = ["root", &account.name].map(|user| format!("{DATABASE} \"{user}\" {DATABASE}\n")).concat();
+    let ident =
+        ["root", &layout.account.name].map(|user| format!("{DATABASE} \"{user}\" {DATABASE}\n")).concat();
     Layout::write_for_server(&layout.hba_file(), &hba)?;
     Layout::write_for_server(&layout.ident_file(), &ident)
 }
@@ -299,7 +299,7 @@ fn write_access_files(layout: &Layout, account: &Account) -> Result<(), Postgres
 /// Fast shutdown: sessions are ended, everything is written. At the end of the patience, an immediate one.
 fn stop_process(layout: &Layout, pid: u32, patience: Patience) -> Result<(), PostgresError> {
     // The file goes a moment before the process does.
-    let is_running = || postmaster::serves(pid, &layout.cluster());
+    let is_running = || postmaster::serves(pid, layout);
     let kill = |signal| postmaster::signal(pid, signal).map_err(PostgresError::io("stop", layout.cluster()));
     kill(Signal::INT)?;
     while is_running() {
@@ -315,7 +315,7 @@ fn stop_process(layout: &Layout, pid: u32, patience: Patience) -> Result<(), Pos
 /// The last lines of the log, of the part from `from` on.
 fn tail(log: &Path, from: u64) -> String {
     let read = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
+        let mut file = layout::open_to_read(log)?;
         let start = from.max(file.metadata()?.len().saturating_sub(TAIL_BYTES));
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
@@ -337,13 +337,14 @@ fn cut_log(layout: &Layout) {
         return;
     }
     let cut = || -> std::io::Result<()> {
-        let mut file = File::options().read(true).write(true).open(&log)?;
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).custom_flags(layout::no_follow()).open(&log)?;
         file.seek(SeekFrom::End(-i64::try_from(LOG_MAX / 4).unwrap_or(0)))?;
         let mut last = Vec::new();
         file.read_to_end(&mut last)?;
         let kept = log.with_extension("log.1");
         let _ = fs::remove_file(&kept);
-        fs::write(&kept, last)?;
+        File::options().write(true).create_new(true).mode(0o600).open(kept)?.write_all(&last)?;
         file.set_len(0)
     };
     if let Err(error) = cut() {
