@@ -120,6 +120,9 @@ pub struct HttpArgs {
     /// Allow redirects from https to http
     #[arg(long)]
     pub downgrade: bool,
+    /// Allow redirects from a public address to a private, link-local or loopback one
+    #[arg(long)]
+    pub redirect_to_private: bool,
     /// HTTP version to use [default: auto]
     #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["auto", "1.1", "2"]))]
     pub http_version: Option<String>,

@@ -38,6 +38,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, HttpVersions, TlsSpec};
 use wire::Stream;
@@ -76,7 +77,7 @@ pub(super) async fn run(
             return Err(redirect::too_many(&request.shown(), spec.redirects, location, request.redaction()));
         }
         request.take_cookies(answer.headers(), &mut trace.redaction);
-        request.redirect(answer.status(), location, spec.downgrade)?;
+        request.redirect(answer.status(), location, check.place_of(&request, trace))?;
         trace.next_hop();
         followed += 1;
     }
@@ -96,7 +97,7 @@ impl Check<'_> {
     async fn send(&self, request: &Request, trace: &mut Trace) -> Result<Answer, Failure> {
         let about = request.subject();
         if let Some(kept) = self.take_kept(request).await {
-            request.may_go_to(kept.address)?;
+            self.admit_kept(request, kept.address)?;
             let marks = Arc::clone(&kept.marks);
             trace.hop.reused = true;
             (trace.hop.address, trace.hop.tls) = (kept.address, kept.tls.clone());
@@ -190,16 +191,32 @@ impl Check<'_> {
         Ok(connection)
     }
 
+    /// What kind of place has answered. Through a proxy only a host that tells it by itself is known; any other is taken
+    /// for a public one.
+    fn place_of(&self, request: &Request, trace: &Trace) -> AddressClass {
+        let place = match self.proxy {
+            Some(_) => redirect::place_of_host(&request.host()),
+            None => trace.hop.address.map(address::classify),
+        };
+        place.unwrap_or(AddressClass::Public)
+    }
+
+    /// Whether the request may go over a kept connection, which leads to `address` or to the proxy.
+    fn admit_kept(&self, request: &Request, address: Option<IpAddr>) -> Result<(), Failure> {
+        match (&self.proxy, address) {
+            (None, Some(address)) => request.admitted(vec![SocketAddr::new(address, 0)]).map(drop),
+            _ => request.admit_host(),
+        }
+    }
+
     /// A connection to the target, perhaps through a proxy.
     async fn reach(&self, request: &Request, trace: &mut Trace) -> Result<TcpStream, Failure> {
         let (host, port) = (request.host(), request.port());
         let Some(proxy) = &self.proxy else {
-            let addresses = self.names.resolve(&host, port, trace).await?;
-            request.may_go_to(addresses.iter().map(SocketAddr::ip))?;
+            let addresses = request.admitted(self.names.resolve(&host, port, trace).await?)?;
             return connect(&addresses, self.deadline, trace).await;
         };
-        // A name is the proxy's to look up; an address must not lead it to where only it can go.
-        request.may_go_to(host.parse::<IpAddr>().ok())?;
+        request.admit_host()?;
         let stream = proxy.reach(self.names, self.deadline, trace).await?;
         match self.fetching(request) {
             Some(_) => Ok(stream),

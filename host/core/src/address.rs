@@ -69,6 +69,44 @@ impl AddressClass {
     }
 }
 
+/// Who can reach an address, the fewest first. A redirect that leads to a smaller reach makes us ask, in the target's
+/// place, where the target itself may not get to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// The programs of this machine.
+    Machine,
+    /// Whoever is on this cable.
+    Link,
+    /// Whoever is in this network.
+    Site,
+    /// Nobody is supposed to be there.
+    Unassigned,
+    /// Everybody.
+    Internet,
+}
+
+impl AddressClass {
+    /// Who can reach addresses of this kind.
+    pub fn reach(self) -> Reach {
+        match self {
+            Self::Loopback | Self::Unspecified => Reach::Machine,
+            Self::LinkLocal | Self::Metadata | Self::Multicast | Self::Broadcast => Reach::Link,
+            Self::Private | Self::UniqueLocal | Self::CarrierGrade => Reach::Site,
+            Self::Documentation | Self::Reserved => Reach::Unassigned,
+            Self::Public => Reach::Internet,
+        }
+    }
+
+    /// Whether a redirect from an address of this kind may lead to one of the kind `to`; `to_private`: the operator lets
+    /// redirects lead inwards. Some places are closed in any case.
+    pub fn may_redirect_to(self, to: Self, to_private: bool) -> bool {
+        match to {
+            Self::Unspecified | Self::Metadata | Self::Multicast | Self::Broadcast => false,
+            to => to_private || to.reach() >= self.reach(),
+        }
+    }
+}
+
 impl fmt::Display for AddressClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -253,6 +291,28 @@ mod tests {
             ("2002:808:808::1", C::Public),
         ] {
             assert_eq!(classify(text.parse().expect(text)), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_leads_outwards_only() {
+        let inwards = ["8.8.8.8", "203.0.113.9", "10.0.0.1", "fe80::1", "127.0.0.1"];
+        let class = |text: &str| classify(text.parse().expect(text));
+        for (place, from) in inwards.iter().enumerate() {
+            for (other, to) in inwards.iter().enumerate() {
+                let (from, to) = (class(from), class(to));
+                assert_eq!(from.may_redirect_to(to, false), other <= place, "{from} to {to}");
+                assert!(from.may_redirect_to(to, true), "{from} to {to}");
+            }
+            for closed in
+                ["0.0.0.0", "::", "169.254.169.254", "fd00:ec2::254", "224.0.0.1", "255.255.255.255"]
+            {
+                assert!(!class(from).may_redirect_to(class(closed), true), "{from} to {closed}");
+            }
+        }
+        for inner in ["192.168.0.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b:1::1"] {
+            assert!(!AddressClass::Public.may_redirect_to(class(inner), false), "{inner}");
+            assert!(class("172.16.0.1").may_redirect_to(class(inner), false), "{inner}");
         }
     }
 

@@ -117,6 +117,7 @@ pub fn http(url: Url) -> HttpSpec {
         compression: false,
         redirects: 5,
         downgrade: false,
+        redirect_to_private: false,
         proxy: None,
         lookup: Lookup::default(),
         tls: TlsSpec::default(),

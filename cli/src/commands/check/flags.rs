@@ -148,6 +148,7 @@ fn given(args: &CheckArgs) -> Vec<(&'static str, bool, For)> {
         ("--bearer-env", http.bearer_env.is_some(), For::Http),
         ("--redirects", http.redirects.is_some(), For::Http),
         ("--downgrade", http.downgrade, For::Http),
+        ("--redirect-to-private", http.redirect_to_private, For::Http),
         ("--http-version", http.http_version.is_some(), For::Http),
         ("--compression", http.compression, For::Http),
         ("--proxy", http.proxy.is_some(), For::Http),
@@ -238,6 +239,7 @@ fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
     put(&mut spec.auth, basic.or(bearer).as_ref());
     set(&mut spec.redirects, flags.redirects);
     spec.downgrade |= flags.downgrade;
+    spec.redirect_to_private |= flags.redirect_to_private;
     spec.compression |= flags.compression;
     let versions = flags.http_version.as_deref().map(|version| match version {
         "1.1" => HttpVersions::Http1,

@@ -1,11 +1,12 @@
 //! Where a redirect may lead, and what it does to the request. Pure; the hop itself is the parent's work.
 //!
-//! The target chooses the location, so it is treated as hostile: no other scheme, no way down from `https`, no
-//! host that only this machine can reach.
+//! The target chooses the location, so it is treated as hostile: no other scheme, no way down from `https`. That it does
+//! not lead inwards can be told of addresses alone, so the request judges it when its host's are known.
 
 use crate::redaction::Redaction;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
+use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, StatusRule};
 use url::Url;
@@ -98,6 +99,16 @@ pub(super) fn target(
     Ok(url)
 }
 
+/// What kind of place `host` is where that can be told without a lookup: of an address, and of a name that is this
+/// machine everywhere (RFC 6761, 6.3).
+pub(super) fn place_of_host(host: &str) -> Option<AddressClass> {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Some(AddressClass::Loopback);
+    }
+    host.parse().ok().map(address::classify)
+}
+
 /// The method after a redirect with `status` (RFC 9110, 15.4, as browsers do it); whether the body goes along.
 pub(super) fn method(status: StatusCode, method: &Method) -> (Method, bool) {
     match status {
@@ -134,7 +145,9 @@ fn shown_text(location: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Request;
     use super::*;
+    use std::net::SocketAddr;
 
     fn url(text: &str) -> Url {
         Url::parse(text).expect(text)
@@ -238,6 +251,111 @@ mod tests {
         }
         spec.redirects = 0;
         assert_eq!(location(&spec, StatusCode::FOUND, &headers), None);
+    }
+
+    /// Of what a redirect from a public address to `location` may not do: what its host's address is.
+    fn closed(location: &str, spec: &HttpSpec, by_proxy: bool) -> Option<String> {
+        let mut request = Request::first(spec).expect("a request");
+        request
+            .redirect(StatusCode::TEMPORARY_REDIRECT, location.as_bytes(), AddressClass::Public)
+            .expect(location);
+        let address = || vec![SocketAddr::new(request.host().parse().expect(location), 80)];
+        let judged = if by_proxy { request.admit_host() } else { request.admitted(address()).map(drop) };
+        let failure = judged.err()?;
+        assert_eq!(failure.class, FailureClass::Redirect);
+        Some(failure.message)
+    }
+
+    #[test]
+    fn from_a_public_address_no_redirect_leads_inwards_in_any_disguise() {
+        let mut spec = uptime_core::target::http(url("http://8.8.8.8/"));
+        for (location, place) in [
+            ("http://127.0.0.1/", "loopback"),
+            ("http://2130706433/", "loopback"),
+            ("http://0x7f.1/", "loopback"),
+            ("http://0177.0.0.1/", "loopback"),
+            ("http://127.1/", "loopback"),
+            ("http://127.0.0.1./", "loopback"),
+            ("//127.0.0.1/", "loopback"),
+            ("http:\\\\127.0.0.1\\", "loopback"),
+            ("http:\t//127.0.\n0.1/", "loopback"),
+            ("http://%31%32%37.0.0.1/", "loopback"),
+            ("http://①②⑦.⓪.⓪.①/", "loopback"),
+            ("http://127。0。0。1/", "loopback"),
+            ("http://anybody@127.0.0.1/", "loopback"),
+            ("http://[::1]/", "loopback"),
+            ("http://[::ffff:127.0.0.1]/", "loopback"),
+            ("http://[::127.0.0.1]/", "loopback"),
+            ("http://[64:ff9b::7f00:1]/", "loopback"),
+            ("http://[2002:7f00:1::]/", "loopback"),
+            ("http://10.0.0.1/", "private"),
+            ("http://0xa000001/", "private"),
+            ("http://172.16.0.1/", "private"),
+            ("http://192.168.0.1/", "private"),
+            ("http://[::ffff:192.168.0.1]/", "private"),
+            ("http://[64:ff9b:1::a00:1]/", "private"),
+            ("http://100.64.0.1/", "carrier-grade NAT"),
+            ("http://[fd00::1]/", "unique-local"),
+            ("http://[fec0::1]/", "unique-local"),
+            ("http://169.254.1.1/", "link-local"),
+            ("http://[fe80::1]/", "link-local"),
+        ] {
+            for by_proxy in [false, true] {
+                let message = closed(location, &spec, by_proxy).expect(location);
+                let why = format!(
+                    "({place}) no redirect from a public address may lead to without `redirect_to_private = true`"
+                );
+                assert!(message.ends_with(&why), "{location}: {message}");
+                spec.redirect_to_private = true;
+                assert_eq!(closed(location, &spec, by_proxy), None, "{location}");
+                spec.redirect_to_private = false;
+            }
+        }
+        for location in
+            ["http://localhost/", "http://LOCALHOST./", "http://db.localhost/", "http://%6cocalhost/"]
+        {
+            let message = closed(location, &spec, true).expect(location);
+            assert!(
+                message.contains("(loopback) no redirect from a public address"),
+                "{location}: {message}"
+            );
+        }
+        assert_eq!(closed("http://inner.example/", &spec, true), None, "it is the proxy's to look up");
+        for location in ["http://8.8.4.4/", "https://[2606:4700::1111]/"] {
+            assert_eq!(closed(location, &spec, false), None, "{location}");
+        }
+        spec.redirect_to_private = true;
+        for location in ["http://169.254.169.254/", "http://[fd00:ec2::254]/", "http://0/", "http://[::]/"] {
+            let message = closed(location, &spec, false).expect(location);
+            assert!(message.ends_with("is none that a redirect may lead to"), "{location}: {message}");
+        }
+    }
+
+    #[test]
+    fn of_the_operators_own_name_the_addresses_further_in_are_left_out() {
+        let address = |ip: [u8; 4]| SocketAddr::from((ip, 80));
+        let (outer, inner) = (address([8, 8, 8, 8]), address([127, 0, 0, 1]));
+        let spec = uptime_core::target::http(url("http://a.example/"));
+        for (from, location, of, admitted) in [
+            (AddressClass::Public, "/b", vec![inner, outer], Some(vec![outer])),
+            (AddressClass::Metadata, "/b", vec![address([169, 254, 169, 254])], Some(vec![address([169, 254, 169, 254])])),
+            (AddressClass::Public, "/b", vec![inner], None),
+            (AddressClass::Loopback, "/b", vec![inner, outer], Some(vec![inner, outer])),
+            (AddressClass::Public, "http://b.example/", vec![outer, inner], None),
+            (AddressClass::Public, "http://a.example:6379/", vec![outer, inner], None),
+            (AddressClass::Private, "http://b.example/", vec![inner], None),
+            (
+                AddressClass::Private,
+                "http://b.example/",
+                vec![address([10, 0, 0, 1])],
+                Some(vec![address([10, 0, 0, 1])]),
+            ),
+        ] {
+            let mut request = Request::first(&spec).expect("a request");
+            assert_eq!(request.admitted(of.clone()).expect("the operator named it"), of);
+            request.redirect(StatusCode::FOUND, location.as_bytes(), from).expect(location);
+            assert_eq!(request.admitted(of.clone()).ok(), admitted, "{from} to {location} at {of:?}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use uptime_core::address;
+use std::net::SocketAddr;
+use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::SecretRef;
@@ -62,6 +62,12 @@ pub(super) struct Request {
     chain: Chain,
     /// What the redirects have set.
     cookies: Cookies,
+    /// The kind of place that the last redirect came from; `None`: there was none.
+    led_from: Option<AddressClass>,
+    /// Whether a redirect may lead from `https` to `http`.
+    downgrade: bool,
+    /// Whether it may lead inwards.
+    to_private: bool,
     /// Values that nobody may see.
     redaction: Redaction,
 }
@@ -120,8 +126,19 @@ impl Request {
             redaction.value(&value);
         }
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
-        let (origin, chain, cookies) = (url.origin(), Chain::default(), Cookies::default());
-        Ok(Self { url, method, headers, body, origin, chain, cookies, redaction })
+        Ok(Self {
+            origin: url.origin(),
+            url,
+            method,
+            headers,
+            body,
+            chain: Chain::default(),
+            cookies: Cookies::default(),
+            led_from: None,
+            downgrade: spec.downgrade,
+            to_private: spec.redirect_to_private,
+            redaction,
+        })
     }
 
     /// Takes the cookies that an answer to it sets. What nobody may see of them goes to `redaction` too.
@@ -136,14 +153,14 @@ impl Request {
         }
     }
 
-    /// Turns it into the request of the next hop, when the redirect may be followed.
+    /// Turns it into the request of the next hop, when the redirect may be followed. It came from a place of this kind.
     pub(super) fn redirect(
         &mut self,
         status: StatusCode,
         location: &[u8],
-        downgrade: bool,
+        from: AddressClass,
     ) -> Result<(), Failure> {
-        let url = redirect::target(&self.url, location, downgrade, &self.redaction)?;
+        let url = redirect::target(&self.url, location, self.downgrade, &self.redaction)?;
         let (method, with_body) = redirect::method(status, &self.method);
         self.chain.go(&self.shown(), (&self.method, &self.url), (&method, &url))?;
         if with_body && !self.body.is_empty() && url.origin() != self.origin {
@@ -163,6 +180,7 @@ impl Request {
         }
         self.url = url;
         self.method = method;
+        self.led_from = Some(from);
         Ok(())
     }
 
@@ -171,23 +189,48 @@ impl Request {
         self.url.origin() != self.origin
     }
 
-    /// Refuses addresses to which only a malicious redirect leads. What the operator named is the operator's.
-    pub(super) fn may_go_to(&self, addresses: impl IntoIterator<Item = IpAddr>) -> Result<(), Failure> {
-        if !self.is_elsewhere() {
-            return Ok(());
+    /// Those of its host's addresses that it may be sent to. Of a host that a redirect has chosen one that is not is
+    /// reason enough to go nowhere. The operator's own may have some of both kinds, and the others are left out.
+    pub(super) fn admitted(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
+        let is_open = |address: &SocketAddr| self.may_go_to(address::classify(address.ip()));
+        let Some(closed) = addresses.iter().find(|address| !is_open(address)).map(SocketAddr::ip) else {
+            return Ok(addresses);
+        };
+        addresses.retain(is_open);
+        if self.is_elsewhere() || addresses.is_empty() {
+            return Err(self.closed(&closed.to_string(), address::classify(closed)));
         }
-        let mut classes = addresses.into_iter().map(|address| (address, address::classify(address)));
-        match classes.find(|(_, class)| class.never_allowed()) {
-            Some((address, class)) => {
-                let message = format!(
-                    "redirected to {}, whose address {address} ({}) is none that a redirect may lead to",
-                    shown(&self.url),
-                    class.as_str()
-                );
-                Err(Failure::new(FailureClass::Redirect, message))
-            }
+        Ok(addresses)
+    }
+
+    /// Whether it may be sent to its host by a proxy, which looks up names by itself.
+    pub(super) fn admit_host(&self) -> Result<(), Failure> {
+        let host = self.host();
+        match redirect::place_of_host(&host).filter(|place| !self.may_go_to(*place)) {
+            Some(place) => Err(self.closed(&host, place)),
             None => Ok(()),
         }
+    }
+
+    /// Whether it may go to a place of this kind. The first request may go anywhere: the operator named it.
+    fn may_go_to(&self, place: AddressClass) -> bool {
+        match self.led_from {
+            Some(from) if self.is_elsewhere() => from.may_redirect_to(place, self.to_private),
+            Some(from) => self.to_private || place.reach() >= from.reach(),
+            None => true,
+        }
+    }
+
+    /// The failure of a redirect that led to a place where it may not lead.
+    fn closed(&self, address: &str, place: AddressClass) -> Failure {
+        let why = match self.led_from {
+            Some(from) if from.may_redirect_to(place, true) => {
+                format!("no redirect from a {from} address may lead to without `redirect_to_private = true`")
+            }
+            _ => "is none that a redirect may lead to".to_owned(),
+        };
+        let message = format!("redirected to {}, whose address {address} ({place}) {why}", shown(&self.url));
+        Failure::new(FailureClass::Redirect, message)
     }
 
     /// Whether it can be sent again should a connection die under it (RFC 9110, 9.2.2).
@@ -402,10 +445,10 @@ mod tests {
             ("Accept", literal("text/html")),
         ];
         let mut request = request("https://a.example/", &configured).expect("a request");
-        request.redirect(StatusCode::FOUND, b"/same", false).expect("the same origin");
+        request.redirect(StatusCode::FOUND, b"/same", AddressClass::Public).expect("the same origin");
         assert_eq!(sent(&request).len(), 7, "{:?}", sent(&request));
         for location in ["https://b.example/", "https://a.example/back"] {
-            request.redirect(StatusCode::FOUND, location.as_bytes(), false).expect(location);
+            request.redirect(StatusCode::FOUND, location.as_bytes(), AddressClass::Public).expect(location);
             let host = Url::parse(location).expect("a URL").host_str().expect("a host").to_owned();
             let expected =
                 [("accept", "text/html"), ("connection", "close"), ("host", &host), ("user-agent", AGENT)];
@@ -466,7 +509,7 @@ mod tests {
             let mut request =
                 Request::first(&spec, &Access::operator()).unwrap_or_else(|failure| panic!("{failure:?}"));
             let status = StatusCode::from_u16(status).expect("a status");
-            let redirected = request.redirect(status, location.as_bytes(), false);
+            let redirected = request.redirect(status, location.as_bytes(), AddressClass::Public);
             assert_eq!(redirected.is_ok(), followed, "{method} {status} {redirected:?}");
         }
     }
@@ -474,18 +517,10 @@ mod tests {
     #[test]
     fn a_port_is_another_origin() {
         let mut request = request("http://a.example/", &[("X-Api-Key", literal("k"))]).expect("a request");
-        request.redirect(StatusCode::FOUND, b"http://a.example:8080/", false).expect("it may be followed");
+        request
+            .redirect(StatusCode::FOUND, b"http://a.example:8080/", AddressClass::Public)
+            .expect("it may be followed");
         assert!(!sent(&request).iter().any(|(name, _)| name == "x-api-key"));
-    }
-
-    #[test]
-    fn a_redirect_to_where_only_we_can_go_is_refused() {
-        let mut request = request("http://a.example/", &[]).expect("a request");
-        let metadata = [IpAddr::from([169, 254, 169, 254])];
-        request.may_go_to(metadata).expect("the operator named it");
-        request.redirect(StatusCode::FOUND, b"http://b.example/", false).expect("a public name");
-        assert_eq!(request.may_go_to(metadata).expect_err("not by a redirect").class, FailureClass::Redirect);
-        request.may_go_to([IpAddr::from([10, 0, 0, 1])]).expect("inner networks are watched too");
     }
 
     #[test]

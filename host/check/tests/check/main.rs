@@ -6,6 +6,8 @@ mod cookies;
 mod hostile;
 mod http;
 mod http2;
+#[cfg(target_os = "linux")]
+mod inwards;
 mod keys;
 mod lenient;
 #[cfg(target_os = "linux")]

@@ -23,7 +23,16 @@ impl Target {
         F: Fn(TcpStream) -> S + Send + 'static,
         S: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::raw_at(SocketAddr::from(([127, 0, 0, 1], 0)), serve).await
+    }
+
+    /// The same on another address of this machine.
+    async fn raw_at<F, S>(address: SocketAddr, serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -37,9 +46,17 @@ impl Target {
 
     /// Answers each request with what `answer` says to it, and closes.
     pub(crate) async fn answering(answer: impl Fn(&str) -> String + Clone + Send + Sync + 'static) -> Self {
+        Self::answering_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer).await
+    }
+
+    /// The same on another address of this machine.
+    pub(crate) async fn answering_at(
+        address: SocketAddr,
+        answer: impl Fn(&str) -> String + Clone + Send + Sync + 'static,
+    ) -> Self {
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
-        let target = Self::raw(move |mut stream| {
+        let target = Self::raw_at(address, move |mut stream| {
             let (answer, seen) = (answer.clone(), Arc::clone(&seen));
             async move {
                 let request = read_request(&mut stream).await;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 /// An HTTP check.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
     /// `http` or `https`, with a host.
@@ -43,6 +44,10 @@ pub struct HttpSpec {
     /// Whether a redirect may lead from `https` to `http`.
     #[serde(default)]
     pub downgrade: bool,
+    /// Whether a redirect may lead inwards: from a public address to a private, link-local or loopback one, or from a
+    /// private one to this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_to_private: bool,
     /// `http://host:port` or `socks5://host:port`, perhaps with a user and a password, through which each hop goes. The
     /// proxy looks names up; the connection's phase is the one to it, and what it takes to reach the target through it.
     /// Plain `http` is fetched by an `http` proxy, and then an error of the proxy's own (403, 502, 504) can't be told from

@@ -46,6 +46,12 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         &Integer(0..=20),
     );
     let downgrade = table.or("downgrade", "A redirect may lead from `https` to `http`.", false, &Boolean);
+    let redirect_to_private = table.or(
+        "redirect_to_private",
+        "A redirect may lead from a public address to a private, link-local or loopback one.",
+        false,
+        &Boolean,
+    );
     let proxy = table.optional(
         "proxy",
         "The proxy that the check goes through. A proxy that can't be reached, or that wants other credentials (407), is our \
@@ -65,6 +71,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         compression,
         redirects,
         downgrade,
+        redirect_to_private,
         proxy,
         lookup: frame.lookup,
         tls,
@@ -90,11 +97,13 @@ fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
         }
     }
     if spec.redirects == 0 {
-        table.advise(
-            "downgrade",
-            "`downgrade` has no use: with `redirects = 0` no redirect is followed".into(),
-            "leave one of the two out",
-        );
+        for key in ["downgrade", "redirect_to_private"] {
+            table.advise(
+                key,
+                format!("`{key}` has no use: with `redirects = 0` no redirect is followed"),
+                "leave one of the two out",
+            );
+        }
     }
     if spec.proxy.is_some() {
         for key in ["ip", "resolver"] {

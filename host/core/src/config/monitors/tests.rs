@@ -56,6 +56,7 @@ fn each_key_of_http_reads() {
         reuse = true
         compression = true
         downgrade = true
+        redirect_to_private = true
         proxy = { env = "PROXY" }
         ca = "/etc/ca.pem"
         client_certificate = "/etc/client.pem"
@@ -77,8 +78,8 @@ fn each_key_of_http_reads() {
     );
     assert_eq!(spec.auth, Some(Auth::Basic { user: "monitor".into(), password: env("PASSWORD") }));
     assert_eq!(
-        (spec.versions, spec.reuse, spec.compression, spec.downgrade),
-        (HttpVersions::Http2, true, true, true)
+        (spec.versions, spec.reuse, spec.compression, spec.downgrade, spec.redirect_to_private),
+        (HttpVersions::Http2, true, true, true, true)
     );
     assert_eq!(spec.proxy, Some(env("PROXY")));
     let client = ClientIdentity {
@@ -270,6 +271,11 @@ fn keys_that_contradict_each_other_are_named_both() {
             web,
             "redirects = 0\ndowngrade = true",
             "warning: `downgrade` has no use: with `redirects = 0` no redirect is followed",
+        ),
+        (
+            web,
+            "redirects = 0\nredirect_to_private = true",
+            "warning: `redirect_to_private` has no use: with `redirects = 0` no redirect is followed",
         ),
         (
             web,
