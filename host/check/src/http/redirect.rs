@@ -338,7 +338,12 @@ mod tests {
         let spec = uptime_core::target::http(url("http://a.example/"));
         for (from, location, of, admitted) in [
             (AddressClass::Public, "/b", vec![inner, outer], Some(vec![outer])),
-            (AddressClass::Metadata, "/b", vec![address([169, 254, 169, 254])], Some(vec![address([169, 254, 169, 254])])),
+            (
+                AddressClass::Metadata,
+                "/b",
+                vec![address([169, 254, 169, 254])],
+                Some(vec![address([169, 254, 169, 254])]),
+            ),
             (AddressClass::Public, "/b", vec![inner], None),
             (AddressClass::Loopback, "/b", vec![inner, outer], Some(vec![inner, outer])),
             (AddressClass::Public, "http://b.example/", vec![outer, inner], None),

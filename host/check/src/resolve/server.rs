@@ -100,14 +100,14 @@ fn in_order(a: Vec<IpAddr>, aaaa: Vec<IpAddr>, v6_first: bool) -> Vec<IpAddr> {
     if v6_first { [aaaa, a].concat() } else { [a, aaaa].concat() }
 }
 
+/// The labels of `host` as they stand: any bytes (RFC 2181, 11), of which what a host's name should look like is no part.
 fn name(host: &str) -> Result<Name, Trouble> {
-    if host.is_empty() || host.contains('\0') {
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.').map(str::as_bytes);
+    // A name with a NUL can't be asked of this machine's resolver, so none can.
+    if host.contains('\0') {
         return Err(Trouble::NotAName);
     }
-    let mut name = Name::from_utf8(host).map_err(|_| Trouble::NotAName)?;
-    // No search list: the name is whole as it stands.
-    name.set_fqdn(true);
-    Ok(name)
+    Name::from_labels(labels).map_err(|_| Trouble::NotAName)
 }
 
 /// The addresses of one version, asking on where the answer leads to a name and stops there.

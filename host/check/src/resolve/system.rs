@@ -201,6 +201,10 @@ fn decided(failure: Failure, host: &str, asked: &Asked) -> Failure {
 fn failure(host: &str, error: LookupError) -> Failure {
     let kind = error.kind();
     let (class, words) = match kind {
+        // Nobody was asked.
+        LookupErrorKind::NoName if !is_taken_everywhere(host) => {
+            (FailureClass::Resolver, "this machine's resolver does not ask for such a name".to_owned())
+        }
         LookupErrorKind::NoName => (FailureClass::Dns, "no such name".to_owned()),
         LookupErrorKind::NoData => (FailureClass::Dns, "the name has no address".to_owned()),
         LookupErrorKind::Again => (
@@ -216,6 +220,11 @@ fn failure(host: &str, error: LookupError) -> Failure {
         _ => system(&io::Error::from(error)),
     };
     Failure::new(class, format!("looking up `{host}`: {words}"))
+}
+
+/// Whether every C library asks for `host`: some refuse by themselves what does not look like a host's name.
+fn is_taken_everywhere(host: &str) -> bool {
+    !host.starts_with('-') && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// The resolver could not even ask. Whatever it is, it is on this machine.

@@ -3,6 +3,7 @@
 //! The test runs its own program again under `unshare`, as the root of a namespace of users, networks and mounts, and
 //! there the one ignored test that bears the name. Where that is not allowed there is nothing to see.
 
+use crate::resolve::ODD_NAMES;
 use crate::{PATIENT, assert_failed, assert_up, check, check_with};
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -167,7 +168,7 @@ async fn the_system() {
             let (root, reply) = says.lock().expect("no panic under it").clone();
             match question.name.as_str() {
                 "." if root => DnsReply::root(),
-                "up.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 7])),
+                "up.example" | "-up.example" | "u~p.example" | "u_p.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 7])),
                 _ => reply,
             }
         }
@@ -181,8 +182,22 @@ async fn the_system() {
     let dead_resolver = "this machine's resolver has no answer now (see /etc/resolv.conf)";
     let none = look_up().await;
     assert_eq!(none, said(FailureClass::Resolver, dead_resolver), "nobody listens");
+    for host in ODD_NAMES {
+        let report = check(&ping(host), PATIENT).await;
+        assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::Resolver), "{host}");
+    }
     // One server for all: the port of one that has ended may not be free at once.
     let _server = NameServer::start_at(at, script);
+    for (root, reply, class) in [
+        (true, DnsReply::Code(3), FailureClass::Dns),
+        (false, DnsReply::Code(2), FailureClass::Resolver),
+    ] {
+        *says.lock().expect("no panic under it") = (root, reply);
+        for host in ODD_NAMES {
+            let report = check(&ping(host), PATIENT).await;
+            assert_eq!(report.failure.map(|failure| failure.class), Some(class), "{host}");
+        }
+    }
     for (root, reply, expected) in [
         (true, DnsReply::Code(2), said(FailureClass::Dns, dead_zone)),
         (false, DnsReply::Code(2), said(FailureClass::Resolver, dead_resolver)),
@@ -192,8 +207,10 @@ async fn the_system() {
     ] {
         *says.lock().expect("no panic under it") = (root, reply.clone());
         assert_eq!(look_up().await, expected, "{root} {reply:?}");
-        let report = check(&ping("up.example"), PATIENT).await;
-        assert_up(&report);
-        assert_eq!(report.address(), Some(IpAddr::from([127, 0, 0, 7])));
+        for host in ["up.example", "-up.example", "u~p.example", "u_p.example"] {
+            let report = check(&ping(host), PATIENT).await;
+            assert_up(&report);
+            assert_eq!(report.address(), Some(IpAddr::from([127, 0, 0, 7])), "{host}");
+        }
     }
 }

@@ -79,6 +79,33 @@ async fn a_name_that_is_not_there() {
     }
 }
 
+/// Names that are there and look like no host's.
+pub(crate) const ODD_NAMES: [&str; 8] = [
+    "my_host.example",
+    "my_service",
+    "_dmarc.shop.example",
+    "-a.example",
+    "a-.example",
+    "*.example",
+    "a~b!.example",
+    "xn--.example",
+];
+
+#[tokio::test]
+async fn a_name_is_labels_of_bytes() {
+    let target = up().await;
+    let server = working(|question| DnsReply::address(question, LOOPBACK));
+    let dead = NameServer::start(|_| DnsReply::Code(2));
+    for host in ODD_NAMES {
+        assert_up(&check(&tcp(host, target.address.port(), IpFamily::V4, server.address()), PATIENT).await);
+        assert_eq!(server.asked().last().map(|question| question.name.as_str()), Some(host));
+        let report = check(&tcp(host, 1, IpFamily::Any, dead.address()), PATIENT).await;
+        assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::Resolver), "{host}");
+    }
+    let long = format!("{}.{}", "x".repeat(63), "y".repeat(63));
+    assert_up(&check(&tcp(&long, target.address.port(), IpFamily::V4, server.address()), PATIENT).await);
+}
+
 #[tokio::test]
 async fn a_dead_zone_is_the_targets() {
     for (code, word) in [(2, "SERVFAIL"), (5, "REFUSED"), (4, "NOTIMP")] {
