@@ -96,7 +96,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "check_duration",
-            "How long a check took, from its start",
+            "Latency of a check: the time that it took, of a ping the mean round trip",
             Unit::Seconds,
             durations.clone(),
         );
@@ -160,7 +160,7 @@ impl Metrics {
             Activity::Checked { report, late, .. } => {
                 let class = report.failure.as_ref().map_or("", |failure| failure.class.as_str());
                 self.checks.get_or_create(&OfChecks { outcome: report.outcome().as_str(), class }).inc();
-                self.durations.observe(report.total.as_secs_f64());
+                report.latency().iter().for_each(|latency| self.durations.observe(latency.as_secs_f64()));
                 self.late.observe(late.as_secs_f64());
             }
             Activity::Delivery { event, end, .. } => {

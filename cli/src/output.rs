@@ -411,6 +411,11 @@ pub fn ms(took: Duration) -> String {
     format!("{:.1}", took.as_secs_f64() * 1e3)
 }
 
+/// Milliseconds for a program, down to the microsecond.
+pub fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// The colour of an outcome or a state.
 pub fn state_style(state: &str) -> Style {
     match state {

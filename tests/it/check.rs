@@ -22,6 +22,7 @@ fn outcomes_and_phases_are_printed_and_one_that_is_down_is_exit_1() {
         assert!(check["class"].is_null() && check["message"].is_null());
         assert_eq!(check["address"], "127.0.0.1");
         assert!(check["total_ms"].as_f64().is_some_and(|ms| ms > 0.0));
+        assert_eq!(check["latency_ms"], check["total_ms"]);
         assert!(check["phases"]["connect_ms"].as_f64().is_some());
         assert!(check["phases"]["tls_ms"].is_null());
     }
@@ -228,6 +229,33 @@ fn in_file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let file = folder.path().join("uptime.toml");
     std::fs::write(&file, text).expect("a file");
     (folder, file)
+}
+
+#[test]
+fn a_pings_latency_is_its_mean_round_trip() {
+    let ping = |args: &[&str]| said(check(&["ping://127.0.0.1", "--pings", "3"]).args(args)).0;
+    let answer: serde_json::Value = serde_json::from_str(&ping(&["--json"])).expect("JSON");
+    let found = &answer["checks"][0];
+    if found["class"] == "permission" {
+        return;
+    }
+    let (latency, total) = (found["latency_ms"].as_f64(), found["total_ms"].as_f64());
+    assert_eq!(latency, found["echoes"]["mean_ms"].as_f64(), "{found}");
+    // There are 200 ms between two echoes, and no echo on the loopback takes as long.
+    assert!(latency.is_some_and(|ms| ms < 200.0) && total.is_some_and(|ms| ms >= 400.0), "{found}");
+    let is_short = |text: &str| text.parse::<f64>().is_ok_and(|ms| ms < 200.0);
+    let line = ping(&[]);
+    assert!(line.split('\t').nth(2).is_some_and(is_short), "{line}");
+    let summary = ping(&["--count", "1", "--format", "ndjson"]);
+    let summary: serde_json::Value =
+        serde_json::from_str(summary.lines().last().expect("a line")).expect("JSON");
+    assert!(summary["summary"][0]["max_ms"].as_f64().is_some_and(|ms| ms < 200.0), "{summary}");
+    let nagios = ping(&["--nagios"]);
+    let round_trip = |from: &str, to: &str| {
+        let (_, rest) = nagios.split_once(from)?;
+        rest.split_once(to).map(|(value, _)| is_short(value))
+    };
+    assert_eq!((round_trip("round trip ", " ms"), round_trip("rta=", "ms")), (Some(true), Some(true)), "{nagios}");
 }
 
 #[test]

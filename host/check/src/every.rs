@@ -91,7 +91,7 @@ fn worst_of(mut reports: Vec<(IpAddr, CheckReport)>) -> CheckReport {
     let worst = reports.iter().map(|(_, report)| badness(report)).max().unwrap_or_default();
     let as_bad = || (0..count).filter(|&index| badness(&reports[index].1) == worst);
     let decisive = match worst {
-        0 => as_bad().max_by_key(|&index| reports[index].1.total),
+        0 => as_bad().max_by_key(|&index| reports[index].1.latency()),
         _ => as_bad().next(),
     };
     let Some(decisive) = decisive else {

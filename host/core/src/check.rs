@@ -103,6 +103,8 @@ pub enum FailureClass {
     Proxy,
     /// Ours: a value that the check needs (an environment variable, a file) is not there.
     Settings,
+    /// Ours: the target uses what others can verify and this program can't.
+    Unsupported,
 }
 
 impl FailureClass {
@@ -116,6 +118,7 @@ impl FailureClass {
                 | Self::Resolver
                 | Self::Proxy
                 | Self::Settings
+                | Self::Unsupported
         )
     }
 
@@ -150,6 +153,7 @@ impl FailureClass {
             Self::Resolver => "resolver",
             Self::Proxy => "proxy",
             Self::Settings => "settings",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -246,6 +250,15 @@ impl CheckReport {
         }
     }
 
+    /// How long the target took, as it is judged and shown: the whole check, but of a ping the mean round trip. `None`: a
+    /// ping of which nothing came back.
+    pub fn latency(&self) -> Option<Duration> {
+        match self.echoes {
+            Some(echoes) => echoes.round_trips.map(|round_trips| round_trips.mean),
+            None => Some(self.total),
+        }
+    }
+
     /// Up, and not as well as it should be.
     pub fn is_degraded(&self) -> bool {
         self.failure.is_none() && !self.warnings.is_empty()
@@ -295,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn the_latency_of_a_ping_is_its_mean_round_trip() {
+        let ms = Duration::from_millis;
+        let mut report = CheckReport::new(None, ms(400));
+        assert_eq!(report.latency(), Some(ms(400)));
+        let round_trips = RoundTrips { min: ms(1), mean: ms(2), max: ms(3), jitter: ms(1) };
+        report.echoes = Some(Echoes { sent: 3, received: 3, round_trips: Some(round_trips) });
+        assert_eq!(report.latency(), Some(ms(2)));
+        report.echoes = Some(Echoes { sent: 3, received: 0, round_trips: None });
+        assert_eq!(report.latency(), None);
+    }
+
+    #[test]
     fn an_excerpt_is_around_what_matters_and_short() {
         let text = format!("{}needle{}", "ä".repeat(1000), "ö\n".repeat(1000));
         let around = text.find("needle").expect("it is there");
@@ -313,6 +338,7 @@ mod tests {
             FailureClass::TlsUnknownIssuer,
             FailureClass::FirstByteTimeout,
             FailureClass::Settings,
+            FailureClass::Unsupported,
         ] {
             assert_eq!(serde_json::to_value(class).expect("a unit variant serializes"), class.as_str());
         }

@@ -41,7 +41,8 @@ pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
         | FailureClass::Latency
         | FailureClass::Permission
         | FailureClass::Resources
-        | FailureClass::Settings => false,
+        | FailureClass::Settings
+        | FailureClass::Unsupported => false,
     }
 }
 
@@ -89,7 +90,9 @@ pub fn testimony(report: &CheckReport) -> Testimony {
         | FailureClass::Status
         | FailureClass::Assertion
         | FailureClass::Certificate
-        | FailureClass::Latency => Testimony::Answered,
+        | FailureClass::Latency
+        // It was heard, and not understood.
+        | FailureClass::Unsupported => Testimony::Answered,
     }
 }
 

@@ -4,7 +4,7 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Entry, FAINT, Printer, line_width, ms, rfc3339, state_style};
+use crate::output::{Cell, Entry, FAINT, Printer, line_width, milliseconds, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -66,10 +66,8 @@ pub(super) fn evidence(checked: &Checked) -> Vec<String> {
             .echoes
             .map(|echoes| format!("{} of {} echoes, {} % lost", echoes.received, echoes.sent, loss(echoes))),
     );
-    words.push(match checked.report.echoes.and_then(|echoes| echoes.round_trips) {
-        Some(trips) => format!("round trip {} ms", ms(trips.mean)),
-        None => format!("{} ms", ms(checked.report.total)),
-    });
+    let of_what = if checked.report.echoes.is_some() { "round trip " } else { "" };
+    words.extend(checked.report.latency().map(|latency| format!("{of_what}{} ms", ms(latency))));
     words
 }
 
@@ -109,7 +107,7 @@ fn cells(checked: &Checked) -> Vec<Cell> {
     vec![
         word(checked).into(),
         checked.subject.shown.as_str().into(),
-        ms(report.total).into(),
+        report.latency().map(ms).unwrap_or_default().into(),
         named(checked, report.phases()).into(),
         report.address().map(|address| address.to_string()).unwrap_or_default().into(),
         said(|failure| Some(&failure.message)).into(),
@@ -212,11 +210,6 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Milliseconds as programs get them, down to the microsecond.
-pub(super) fn milliseconds(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1e6).round() / 1e3
-}
-
 pub(super) fn json(checked: &Checked) -> Value {
     let report = &checked.report;
     let failure = report.failure.as_ref();
@@ -237,6 +230,7 @@ pub(super) fn json(checked: &Checked) -> Value {
         "status": report.status_code(),
         "http_version": last.and_then(|hop| hop.http_version),
         "final_url": last.and_then(|hop| hop.url.as_deref()),
+        "latency_ms": report.latency().map(milliseconds),
         "total_ms": milliseconds(report.total),
         "phases": phases_json(report.phases()),
         "tls": last.and_then(|hop| hop.tls.as_ref()).map(|tls| tls_json(tls, checked.at)),

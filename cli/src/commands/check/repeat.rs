@@ -5,7 +5,7 @@
 use super::{Bench, Checked, Subject, display, ended, exit};
 use crate::args::CheckArgs;
 use crate::exit::{CommandError, Exit};
-use crate::output::{FAINT, Printer, ms, rfc3339, state_style};
+use crate::output::{FAINT, Printer, milliseconds, ms, rfc3339, state_style};
 use crate::signals;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ pub(super) async fn run(
 
 fn line(checked: &Checked, printer: &Printer) -> String {
     let word = display::word(checked);
-    let (shown, took) = (&checked.subject.shown, ms(checked.report.total));
+    let (shown, took) = (&checked.subject.shown, checked.report.latency().map(ms).unwrap_or_default());
     let why = match checked.report.trouble() {
         Some(trouble) => trouble.message.clone(),
         None => display::evidence(checked).join(", "),
@@ -120,8 +120,7 @@ impl Tally {
             Outcome::Inconclusive => {}
         }
         self.degraded += u64::from(report.is_degraded());
-        if report.outcome() == Outcome::Up {
-            let took = report.total;
+        if let (Outcome::Up, Some(took)) = (report.outcome(), report.latency()) {
             self.times = Some(match self.times {
                 None => (took, took, took),
                 Some((min, sum, max)) => (min.min(took), sum + took, max.max(took)),
@@ -154,7 +153,7 @@ impl Tally {
 
     fn json(&self, target: &str) -> Value {
         let [min, mean, max] = match self.of_those_up() {
-            Some(times) => times.map(|took| Some(display::milliseconds(took))),
+            Some(times) => times.map(|took| Some(milliseconds(took))),
             None => [None; 3],
         };
         json!({

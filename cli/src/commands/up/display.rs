@@ -1,7 +1,7 @@
 //! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
 
 use crate::output::{
-    BAD, FAINT, GOOD, ODD, Printer, ms, plain, rfc3339, span, state_style, stderr_is_terminal, styled,
+    BAD, FAINT, GOOD, ODD, Printer, milliseconds, ms, plain, rfc3339, span, state_style, stderr_is_terminal, styled,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -170,7 +170,7 @@ impl Display {
             if report.outcome() == Outcome::Up && row.state != "down" {
                 word.clone_into(&mut row.state);
             }
-            row.latency = Some(ms(report.total));
+            row.latency = report.latency().map(ms);
             row.why.clone_from(&why);
         });
         self.draw(&rows);
@@ -178,9 +178,11 @@ impl Display {
         if is_new {
             let style = state_style(word);
             let why = why.unwrap_or_default();
-            let text = format!("check {style}{word}{style:#}\t{monitor}\t{} ms\t{why}", ms(report.total));
-            let total_ms = (report.total.as_secs_f64() * 1e6).round() / 1e3;
-            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": report.outcome(), "degraded": report.is_degraded(), "total_ms": total_ms, "message": why }));
+            let latency = report.latency().map(|latency| format!("{} ms", ms(latency))).unwrap_or_default();
+            let text = format!("check {style}{word}{style:#}\t{monitor}\t{latency}\t{why}");
+            let [latency_ms, total_ms] =
+                [report.latency(), Some(report.total)].map(|took| took.map(milliseconds));
+            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": report.outcome(), "degraded": report.is_degraded(), "latency_ms": latency_ms, "total_ms": total_ms, "message": why }));
         }
     }
 
@@ -260,10 +262,13 @@ impl Row {
     }
 
     fn shown(&self) -> String {
-        let Some(latency) = &self.latency else { return format!("{FAINT}first check to come{FAINT:#}") };
+        if self.word.is_none() {
+            return format!("{FAINT}first check to come{FAINT:#}");
+        }
         let style = state_style(&self.state);
+        let latency = self.latency.as_ref().map(|latency| format!("{latency} ms")).unwrap_or_default();
         let why = self.why.as_deref().unwrap_or_default();
-        format!("{style}{:8}{style:#} {latency:>8} ms  {ODD}{}{ODD:#}", self.state, plain(why))
+        format!("{style}{:8}{style:#} {latency:>11}  {ODD}{}{ODD:#}", self.state, plain(why))
     }
 }
 

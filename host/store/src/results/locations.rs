@@ -81,7 +81,7 @@ pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> R
         checked_at.push(instant(check.started_at));
         outcomes.push(check.report.outcome().as_str());
         degraded.push(check.report.is_degraded());
-        latencies.push(us(check.report.total));
+        latencies.push(check.report.latency().map(us));
         messages.push(message(&check.report));
     }
     if monitors.is_empty() {

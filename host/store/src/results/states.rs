@@ -116,7 +116,7 @@ pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> R
         .bind(recorded.iter().map(|recorded| instant(recorded.check.started_at)).collect::<Vec<_>>())
         .bind(reports().map(|report| report.outcome().as_str()).collect::<Vec<_>>())
         .bind(reports().map(CheckReport::is_degraded).collect::<Vec<_>>())
-        .bind(reports().map(|report| us(report.total)).collect::<Vec<_>>())
+        .bind(reports().map(|report| report.latency().map(us)).collect::<Vec<_>>())
         .bind(reports().map(message).collect::<Vec<_>>())
         .execute(connection)
         .await?;

@@ -4,7 +4,7 @@ use crate::{event, finished_checks, store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::announcement::Standing;
-use uptime_core::check::{Failure, FailureClass};
+use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, RoundTrips};
 use uptime_core::event::{EventType, Severity};
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
@@ -87,6 +87,26 @@ async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
     let states: Vec<_> =
         store.monitor_summaries().await.expect("monitors").into_iter().map(|found| found.state).collect();
     assert_eq!(states, ["degraded", "up"]);
+}
+
+#[tokio::test]
+async fn the_latency_that_is_kept_of_a_ping_is_its_mean_round_trip() {
+    let (_database, store, mut checks) = two_down().await;
+    let ms = Duration::from_millis;
+    for (check, mean) in checks.iter_mut().zip([Some(ms(2)), None]) {
+        let round_trips = mean.map(|mean| RoundTrips { min: ms(1), mean, max: ms(3), jitter: ms(1) });
+        let echoes = Some(Echoes { sent: 3, received: 3, round_trips });
+        check.report = CheckReport { echoes, ..CheckReport::new(None, ms(400)) };
+    }
+    let mut transaction = begin(&store, &checks).await;
+    for check in checks {
+        let locked = transaction.state_of(&check).expect("the lease is ours");
+        transaction.record(check, unmoved(locked));
+    }
+    transaction.commit().await.expect("a commit");
+    let monitors = store.monitor_summaries().await.expect("monitors");
+    let latencies: Vec<_> = monitors.into_iter().map(|monitor| monitor.last_latency).collect();
+    assert_eq!(latencies, [Some(ms(2)), None]);
 }
 
 #[tokio::test]
