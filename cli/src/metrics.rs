@@ -160,7 +160,9 @@ impl Metrics {
             Activity::Checked { report, late, .. } => {
                 let class = report.failure.as_ref().map_or("", |failure| failure.class.as_str());
                 self.checks.get_or_create(&OfChecks { outcome: report.outcome().as_str(), class }).inc();
-                report.latency().iter().for_each(|latency| self.durations.observe(latency.as_secs_f64()));
+                if let Some(latency) = report.latency() {
+                    self.durations.observe(latency.as_secs_f64());
+                }
                 self.late.observe(late.as_secs_f64());
             }
             Activity::Delivery { event, end, .. } => {

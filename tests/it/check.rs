@@ -255,7 +255,11 @@ fn a_pings_latency_is_its_mean_round_trip() {
         let (_, rest) = nagios.split_once(from)?;
         rest.split_once(to).map(|(value, _)| is_short(value))
     };
-    assert_eq!((round_trip("round trip ", " ms"), round_trip("rta=", "ms")), (Some(true), Some(true)), "{nagios}");
+    assert_eq!(
+        (round_trip("round trip ", " ms"), round_trip("rta=", "ms")),
+        (Some(true), Some(true)),
+        "{nagios}"
+    );
 }
 
 #[test]

@@ -4,17 +4,20 @@
 //! look at the certificate would go on being green after it expired. What a target shows is evidence in any case,
 //! whether it is trusted or not.
 
+mod authorities;
 mod certificate;
 mod failure;
 pub mod files;
 mod judge;
 mod material;
+mod provider;
 mod record;
 
 pub(crate) use failure::late_refusal;
 pub(crate) use judge::judge;
 
 use crate::trace::{Step, Trace};
+use authorities::Authorities;
 use failure::Attempt;
 use material::{Material, Materials};
 use record::Record;
@@ -70,7 +73,8 @@ impl Tls {
     }
 
     pub(crate) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
-        Ok(Self { materials: Materials::new(Material::with_roots(roots, "none was given")?) })
+        let authorities = Authorities::new(roots, &[])?;
+        Ok(Self { materials: Materials::new(Material::with(authorities, "none was given")?) })
     }
 
     /// Shakes hands with the target, which must prove that it is `host` (or the `server_name` of `spec`). Writes what
@@ -109,9 +113,14 @@ impl Tls {
         let version = shaken.as_ref().ok().and_then(version);
         let answered = !seen.chain.is_empty();
         if answered || version.is_some() {
-            let (distrust, chain) = (seen.distrust.clone(), seen.chain);
-            trace.hop.tls =
-                Some(TlsEvidence { version, distrust, chain, asks_for_client: record.asked_for_ours() });
+            let (distrust, chain, authority) = (seen.distrust.clone(), seen.chain, seen.authority);
+            trace.hop.tls = Some(TlsEvidence {
+                version,
+                distrust,
+                chain,
+                authority,
+                asks_for_client: record.asked_for_ours(),
+            });
         }
         shaken.map_err(|error| match seen.distrust {
             Some(distrust) if spec.verify => distrust,

@@ -1,7 +1,8 @@
 //! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
 
 use crate::output::{
-    BAD, FAINT, GOOD, ODD, Printer, milliseconds, ms, plain, rfc3339, span, state_style, stderr_is_terminal, styled,
+    BAD, FAINT, GOOD, ODD, Printer, milliseconds, ms, plain, rfc3339, span, state_style, stderr_is_terminal,
+    styled,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;

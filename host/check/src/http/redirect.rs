@@ -148,6 +148,7 @@ mod tests {
     use super::super::request::Request;
     use super::*;
     use std::net::SocketAddr;
+    use uptime_core::secret::access::Access;
 
     fn url(text: &str) -> Url {
         Url::parse(text).expect(text)
@@ -255,7 +256,7 @@ mod tests {
 
     /// Of what a redirect from a public address to `location` may not do: what its host's address is.
     fn closed(location: &str, spec: &HttpSpec, by_proxy: bool) -> Option<String> {
-        let mut request = Request::first(spec).expect("a request");
+        let mut request = Request::first(spec, &Access::operator()).expect("a request");
         request
             .redirect(StatusCode::TEMPORARY_REDIRECT, location.as_bytes(), AddressClass::Public)
             .expect(location);
@@ -356,7 +357,7 @@ mod tests {
                 Some(vec![address([10, 0, 0, 1])]),
             ),
         ] {
-            let mut request = Request::first(&spec).expect("a request");
+            let mut request = Request::first(&spec, &Access::operator()).expect("a request");
             assert_eq!(request.admitted(of.clone()).expect("the operator named it"), of);
             request.redirect(StatusCode::FOUND, location.as_bytes(), from).expect(location);
             assert_eq!(request.admitted(of.clone()).ok(), admitted, "{from} to {location} at {of:?}");

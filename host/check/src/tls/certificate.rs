@@ -26,11 +26,8 @@ const NAMES_MAX: usize = 50;
 /// The longest name that is kept, in characters.
 const NAME_MAX: usize = 200;
 
-/// RSA keys below are taken for broken (NIST SP 800-57), and refused by every browser.
-const RSA_BITS_MIN: usize = 2048;
-
 /// A certificate, and what explains a verdict on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Read {
     pub(super) certificate: Certificate,
     /// The names of its owner and its issuer in DER, which are what links a chain.
@@ -38,8 +35,8 @@ pub(super) struct Read {
     issuer: Vec<u8>,
     /// The algorithm of its signature, as `ecdsa-with-SHA256`.
     pub(super) signed_with: String,
-    /// The bits of its RSA key, when they are too few.
-    pub(super) weak_rsa_bits: Option<usize>,
+    /// The bits of its key, when that is RSA.
+    pub(super) rsa_bits: Option<usize>,
 }
 
 impl Read {
@@ -79,11 +76,11 @@ fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
     }
 }
 
-fn read(der: &CertificateDer<'_>) -> Option<Read> {
+pub(super) fn read(der: &CertificateDer<'_>) -> Option<Read> {
     let (_, parsed) = X509Certificate::from_der(der).ok()?;
     let validity = parsed.validity();
-    let weak_rsa_bits = match parsed.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < RSA_BITS_MIN),
+    let rsa_bits = match parsed.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
         _ => None,
     };
     let algorithm = &parsed.signature_algorithm.algorithm;
@@ -102,7 +99,7 @@ fn read(der: &CertificateDer<'_>) -> Option<Read> {
         subject: parsed.subject().as_raw().to_vec(),
         issuer: parsed.issuer().as_raw().to_vec(),
         signed_with,
-        weak_rsa_bits,
+        rsa_bits,
     })
 }
 

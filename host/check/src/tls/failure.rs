@@ -19,9 +19,11 @@ pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure 
     match reason {
         CertificateError::UnknownIssuer => unknown_issuer(host, chain),
         CertificateError::BadSignature => {
-            let issuer = own.map_or("the issuer that it names", |own| &own.certificate.issuer);
-            let words = format!("is not signed by `{issuer}`, whose name it bears");
-            of_certificate(FailureClass::TlsUnknownIssuer, host, &words)
+            chain.iter().find_map(|read| odd_rsa(host, read)).unwrap_or_else(|| {
+                let issuer = own.map_or("the issuer that it names", |own| &own.certificate.issuer);
+                let words = format!("is not signed by `{issuer}`, whose name it bears");
+                of_certificate(FailureClass::TlsUnknownIssuer, host, &words)
+            })
         }
         CertificateError::Expired => of_certificate(FailureClass::TlsExpired, host, "has expired"),
         CertificateError::ExpiredContext { time, not_after } => {
@@ -164,17 +166,42 @@ fn algorithm(host: &str, chain: &[Read]) -> Failure {
         }
         (None, own) => {
             let name = own.map_or("an algorithm", |own| &own.signed_with);
-            let words = format!("is signed in a way that is not known here (`{name}`)");
-            of_certificate(FailureClass::TlsHandshake, host, &words)
+            unsupported(host, &format!("is signed in a way that this program can't verify (`{name}`)"))
         }
     }
 }
 
+/// A gap of ours. Whoever can do without the verdict still sees the rest.
+fn unsupported(host: &str, words: &str) -> Failure {
+    let words = format!("{words}; `verify = false` checks all the rest");
+    of_certificate(FailureClass::Unsupported, host, &words)
+}
+
+/// RSA keys below are taken for broken (NIST SP 800-57), and refused by every browser.
+const RSA_BITS_MIN: usize = 2048;
+
+/// Larger ones are verified by others, and not by ring.
+const RSA_BITS_MAX: usize = 8192;
+
+/// The failure of a signature by an RSA key that is not taken, whatever it signed.
+fn odd_rsa(host: &str, read: &Read) -> Option<Failure> {
+    let bits = read.rsa_bits?;
+    if bits > RSA_BITS_MAX {
+        return Some(unsupported(
+            host,
+            &format!("needs a key that this program can't verify (RSA of {bits} bits)"),
+        ));
+    }
+    (bits < RSA_BITS_MIN).then(|| {
+        of_certificate(FailureClass::TlsTooOld, host, "has a key that is too short to be safe")
+            .with("RSA of 2048 bits", format!("RSA of {bits} bits"))
+    })
+}
+
 /// Why the target did not prove that it has the key of its certificate.
 pub(super) fn unproven(host: &str, error: &TlsError, own: Option<&Read>) -> Failure {
-    if let Some(bits) = own.and_then(|own| own.weak_rsa_bits) {
-        return of_certificate(FailureClass::TlsTooOld, host, "has a key that is too short to be safe")
-            .with("RSA of 2048 bits", format!("RSA of {bits} bits"));
+    if let Some(failure) = own.and_then(|own| odd_rsa(host, own)) {
+        return failure;
     }
     match error {
         TlsError::InvalidCertificate(CertificateError::BadSignature) => {

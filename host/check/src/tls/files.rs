@@ -3,9 +3,10 @@
 //! For the checks, to which a file that can't be used is a failure of ours, and beforehand for whoever asks whether the
 //! settings are right ([`problems`]). No key is shown.
 
+use super::provider::provider;
 use crate::secrets::{self, SecretError};
 use rustls::RootCertStore;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -44,7 +45,7 @@ pub fn problems(spec: &TlsSpec, access: &Access) -> Vec<Problem> {
             Err(problem) => return Some(problem),
         };
         let elsewhere = matches!(secrets::resolve(&client.key, access), Err(SecretError::NotSet { .. }));
-        if elsewhere { None } else { identity(client, chain, &ring::default_provider(), access).err() }
+        if elsewhere { None } else { identity(client, chain, &provider(), access).err() }
     });
     ca.into_iter().chain(client).collect()
 }

@@ -3,9 +3,10 @@
 //! Both come from files and take milliseconds to read, so they are kept, for each distinct pair of settings. A file
 //! that was replaced counts from the next check on: each check asks for its files' time and size and nothing more.
 
+use super::authorities::Authorities;
 use super::files::{self, Problem};
-use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use super::provider::provider;
+use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, RootCertStore};
@@ -27,9 +28,7 @@ const KEPT_MAX: usize = 256;
 pub(super) struct Material {
     /// Without verifier and identity: they are each handshake's own.
     pub(super) config: ClientConfig,
-    pub(super) roots: Arc<RootCertStore>,
-    /// `None` without any root: nothing can be verified.
-    pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
+    pub(super) authorities: Arc<Authorities>,
     /// The certificates of `ca`. One that a target shows itself is trusted as it is.
     pub(super) pinned: Vec<CertificateDer<'static>>,
     pub(super) identity: Option<Arc<CertifiedKey>>,
@@ -38,77 +37,58 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// With `roots` and no identity.
-    pub(super) fn with_roots(roots: RootCertStore, no_roots: &str) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    /// With `authorities` and no identity; `no_roots` says why there may be none.
+    pub(super) fn with(authorities: Authorities, no_roots: &str) -> Result<Self, TlsError> {
+        let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
-        let none = roots.is_empty();
-        let roots = Arc::new(roots);
         Ok(Self {
             config,
-            verifier: verifier(&roots, &provider)?,
-            roots,
+            no_roots: authorities.is_empty().then(|| no_roots.to_owned()),
+            authorities: Arc::new(authorities),
             pinned: Vec::new(),
             identity: None,
-            no_roots: none.then(|| no_roots.to_owned()),
         })
     }
 
     /// With what this machine trusts and no identity.
     pub(super) fn native() -> Result<Self, TlsError> {
-        let found = rustls_native_certs::load_native_certs();
+        let mut found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         // A single certificate that rustls can't read is no reason to trust none of the others.
-        roots.add_parsable_certificates(found.certs);
+        found.certs.retain(|certificate| roots.add(certificate.clone()).is_ok());
         let reason = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
-        Self::with_roots(roots, &reason)
+        Self::with(Authorities::new(roots, &found.certs)?, &reason)
     }
 
     /// With what `settings` name in place of what `native` has.
     fn read(native: &Self, settings: &Settings, access: &Access) -> Result<Self, Failure> {
-        let provider = native.config.crypto_provider();
         let mut material = Self {
             config: native.config.clone(),
-            roots: Arc::clone(&native.roots),
-            verifier: native.verifier.clone(),
+            authorities: Arc::clone(&native.authorities),
             pinned: Vec::new(),
             identity: None,
             no_roots: native.no_roots.clone(),
         };
         if let Some(path) = &settings.ca {
-            let (authorities, roots) = files::authorities(path, access).map_err(failure)?;
-            material.roots = Arc::new(roots);
-            material.verifier = verifier(&material.roots, provider).map_err(|error| {
+            let (certificates, roots) = files::authorities(path, access).map_err(failure)?;
+            let authorities = Authorities::new(roots, &certificates).map_err(|error| {
                 let message = format!("`ca`: the file `{}` can't be used: {error}", path.display());
                 Failure::new(FailureClass::Settings, message)
             })?;
-            material.pinned = authorities;
+            material.authorities = Arc::new(authorities);
+            material.pinned = certificates;
             material.no_roots = None;
         }
         if let Some(client) = &settings.client {
             let chain = files::chain(client, access).map_err(failure)?;
-            let identity = files::identity(client, chain, provider, access).map_err(failure)?;
+            let identity = files::identity(client, chain, &provider(), access).map_err(failure)?;
             material.identity = Some(Arc::new(identity));
         }
         Ok(material)
     }
-}
-
-fn verifier(
-    roots: &Arc<RootCertStore>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
-    if roots.is_empty() {
-        return Ok(None);
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
-        .build()
-        .map(Some)
-        .map_err(|error| TlsError::General(error.to_string()))
 }
 
 /// The part of a [`TlsSpec`] that names files.

@@ -3,6 +3,7 @@
 //! With `verify = false` no fault of a certificate ends the handshake, and the verdict is the same. Each handshake has a
 //! record of its own, so that checks at once don't mix; a record costs two allocations.
 
+use super::authorities::Verdict;
 use super::certificate::{self, Read};
 use super::failure;
 use super::material::Material;
@@ -33,6 +34,8 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) chain: Vec<Certificate>,
+    /// Who vouches for it, where that is known.
+    pub(super) authority: Option<Certificate>,
     pub(super) distrust: Option<Failure>,
 }
 
@@ -68,28 +71,19 @@ impl Record {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<(), TlsError> {
-        let Some(verifier) = &self.material.verifier else {
-            return Err(CertificateError::UnknownIssuer.into());
-        };
-        let judged = verifier.verify_server_cert(own, others, name, ocsp, now).map(drop);
+        chain: &[Read],
+    ) -> Result<(), Verdict<'_>> {
+        let judged = self.material.authorities.verify((own, others), name, ocsp, now, chain);
         match judged {
-            Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
+            Err(Verdict { error: TlsError::InvalidCertificate(CertificateError::Other(other)), .. })
                 if is_ca_as_leaf(&other) && self.material.pinned.contains(own) =>
             {
                 // Its dates are looked at before what it may be used for; the name is not.
-                rustls::client::verify_server_name(&ParsedCertificate::try_from(own)?, name)
+                let own = ParsedCertificate::try_from(own)?;
+                Ok(rustls::client::verify_server_name(&own, name)?)
             }
             judged => judged,
         }
-    }
-
-    fn is_root(&self, subject: &[u8]) -> bool {
-        // A root's subject is kept without the tag and length of its sequence, which are two to four bytes.
-        self.material.roots.roots.iter().any(|root| {
-            subject.len().checked_sub(root.subject.len()).is_some_and(|head| (2..=4).contains(&head))
-                && subject.ends_with(&root.subject)
-        })
     }
 
     /// Writes a verdict down. The first stays; what follows from a fault is no other fault.
@@ -130,12 +124,19 @@ impl ServerCertVerifier for Record {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let ders: Vec<CertificateDer<'_>> = std::iter::once(own).chain(others).cloned().collect();
-        let chain = certificate::chain(&ders, |subject| self.is_root(subject));
-        let judged = self.judge(own, others, name, ocsp, now);
-        if let Err(error) = &judged {
-            self.note(error, &chain);
-        }
+        let authorities = &self.material.authorities;
+        let mut chain = certificate::chain(&ders, |subject| authorities.has(subject));
+        let shown = chain.len();
+        let judged = self.judge(own, others, name, ocsp, now, &chain).map_err(|verdict| {
+            chain.extend(verdict.authority.cloned());
+            self.note(&verdict.error, &chain);
+            verdict.error
+        });
+        chain.truncate(shown);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if judged.is_ok() {
+            seen.authority = authorities.voucher(&chain, now).map(|read| read.certificate.clone());
+        }
         seen.chain = chain.into_iter().map(|read| read.certificate).collect();
         if self.verify {
             judged?;

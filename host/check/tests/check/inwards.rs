@@ -66,9 +66,10 @@ async fn redirects() {
             "mapped.example" => several(question, &["::ffff:127.0.0.1".parse().expect("an address")]),
             "translated.example" => several(question, &["64:ff9b::7f00:1".parse().expect("an address")]),
             // Public at first, then not.
-            "turning.example" if question.kind == RecordKind::A => {
-                several(question, &[if asked.fetch_add(1, Relaxed) % 2 == 0 { PUBLIC } else { LOOPBACK }])
-            }
+            "turning.example" if question.kind == RecordKind::A => several(
+                question,
+                &[if asked.fetch_add(1, Relaxed).is_multiple_of(2) { PUBLIC } else { LOOPBACK }],
+            ),
             _ => DnsReply::Records(Vec::new()),
         }
     });

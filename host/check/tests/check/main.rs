@@ -3,6 +3,7 @@
 
 mod assertion;
 mod cookies;
+mod curves;
 mod hostile;
 mod http;
 mod http2;

@@ -168,7 +168,9 @@ async fn the_system() {
             let (root, reply) = says.lock().expect("no panic under it").clone();
             match question.name.as_str() {
                 "." if root => DnsReply::root(),
-                "up.example" | "-up.example" | "u~p.example" | "u_p.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 7])),
+                "up.example" | "-up.example" | "u~p.example" | "u_p.example" => {
+                    DnsReply::address(question, IpAddr::from([127, 0, 0, 7]))
+                }
                 _ => reply,
             }
         }
@@ -188,10 +190,9 @@ async fn the_system() {
     }
     // One server for all: the port of one that has ended may not be free at once.
     let _server = NameServer::start_at(at, script);
-    for (root, reply, class) in [
-        (true, DnsReply::Code(3), FailureClass::Dns),
-        (false, DnsReply::Code(2), FailureClass::Resolver),
-    ] {
+    for (root, reply, class) in
+        [(true, DnsReply::Code(3), FailureClass::Dns), (false, DnsReply::Code(2), FailureClass::Resolver)]
+    {
         *says.lock().expect("no panic under it") = (root, reply);
         for host in ODD_NAMES {
             let report = check(&ping(host), PATIENT).await;

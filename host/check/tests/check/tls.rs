@@ -74,7 +74,11 @@ pub(crate) fn acceptor(certified: Certified, versions: &[&'static SupportedProto
 
 /// Serves `ok` over TLS with this certificate.
 pub(crate) async fn serving(certified: Certified, versions: &[&'static SupportedProtocolVersion]) -> Target {
-    let acceptor = acceptor(certified, versions);
+    serving_by(acceptor(certified, versions)).await
+}
+
+/// Serves `ok` over the TLS of `acceptor`.
+pub(crate) async fn serving_by(acceptor: TlsAcceptor) -> Target {
     Target::raw(move |stream| {
         let acceptor = acceptor.clone();
         async move {

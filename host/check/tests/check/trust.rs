@@ -4,8 +4,8 @@ use crate::target::Target;
 use crate::tls::{Authority, Certified, acceptor, params, self_signed, serving};
 use crate::{PATIENT, assert_failed, assert_up, check_with};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, GeneralSubtree, IsCa, KeyPair,
-    NameConstraints,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, GeneralSubtree, IsCa,
+    KeyPair, NameConstraints,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -162,6 +162,71 @@ async fn faults_of_the_chain() {
         let target = serving(certified, rustls::ALL_VERSIONS).await;
         assert_failed(&check(&checker, spec(&target, TlsSpec::default())).await, class, &message);
     }
+}
+
+/// A certificate of `authority` with other dates, and the same name and key.
+fn dated(authority: &Authority, change: impl FnOnce(&mut CertificateParams)) -> String {
+    let mut params = params(&[]);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "own");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    change(&mut params);
+    params.self_signed(authority.issuer.key()).expect("an authority").pem()
+}
+
+#[tokio::test]
+async fn an_authority_whose_own_certificate_is_over() {
+    let own = Authority::new("own");
+    let target = serving(own.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
+    let expired = dated(&own, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let to_come = dated(&own, |params| params.not_before = rcgen::date_time_ymd(4000, 1, 1));
+    let other = Authority::new("own").issuer.pem();
+    let (renewed, another) = (own.issuer.pem(), Authority::new("another").issuer.pem());
+    let comes =
+        |words: &str| format!("the certificate of `127.0.0.1` comes from `CN=own`, whose own {words}");
+    let over = Some((FailureClass::TlsExpired, comes("expired on 2020-01-01T00:00:00Z")));
+    let early = Some((FailureClass::TlsNotYetValid, comes("is not valid before 4000-01-01T00:00:00Z")));
+    for (files, failure) in [
+        (vec![&renewed], None),
+        (vec![&expired], over.clone()),
+        (vec![&to_come], early),
+        (vec![&another, &expired], over.clone()),
+        // One of the same name is not the one.
+        (vec![&expired, &other], over.clone()),
+        (vec![&expired, &renewed], None),
+        (vec![&renewed, &to_come, &expired], None),
+    ] {
+        let pem: String = files.into_iter().map(String::as_str).collect();
+        let (_directory, path) = file("ca.pem", &pem);
+        for verify in [true, false] {
+            let tls = TlsSpec { ca: Some(path.clone()), verify, ..TlsSpec::default() };
+            let report = check(&another_checker(), spec(&target, tls)).await;
+            let distrust = evidence(&report).distrust.clone();
+            assert_eq!(distrust.as_ref().map(|found| (found.class, found.message.clone())), failure);
+            assert_eq!(report.failure, distrust.filter(|_| verify), "{report:?}");
+        }
+    }
+}
+
+/// One that trusts nobody who is met here.
+fn another_checker() -> Checker {
+    Authority::new("nobody").checker()
+}
+
+#[tokio::test]
+async fn an_authority_that_ends_soon_is_told_of() {
+    let own = Authority::new("own");
+    let target = serving(own.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
+    let in_days = |days: u64| SystemTime::now() + Duration::from_secs(days * 86_400 + 3_600);
+    let soon = dated(&own, |params| params.not_after = in_days(10).into());
+    let (_directory, path) = file("ca.pem", &soon);
+    let tls = TlsSpec { ca: Some(path), ..TlsSpec::default() };
+    let report = check(&another_checker(), spec(&target, tls)).await;
+    assert_up(&report);
+    let told: Vec<_> =
+        report.warnings.iter().map(|warning| (warning.class, warning.got.as_deref())).collect();
+    assert_eq!(told, [(FailureClass::Certificate, Some("10 days left"))]);
+    assert!(report.warnings[0].message.contains("`CN=own`"), "{report:?}");
 }
 
 #[tokio::test]

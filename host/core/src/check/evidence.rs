@@ -61,6 +61,9 @@ pub struct TlsEvidence {
     pub distrust: Option<Failure>,
     /// The target's certificates as they came, its own first.
     pub chain: Vec<Certificate>,
+    /// The authority that vouches for them, where they are trusted and its certificate is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Certificate>,
     /// Whether the target wanted a certificate of ours.
     pub asks_for_client: bool,
 }
@@ -68,10 +71,8 @@ pub struct TlsEvidence {
 impl TlsEvidence {
     /// The certificate that ends first, of those that count.
     pub fn first_to_end(&self) -> Option<&Certificate> {
-        self.chain
-            .iter()
-            .filter(|certificate| certificate.counts)
-            .min_by_key(|certificate| certificate.not_after)
+        let counting = self.chain.iter().filter(|certificate| certificate.counts);
+        counting.chain(&self.authority).min_by_key(|certificate| certificate.not_after)
     }
 }
 
@@ -90,8 +91,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// SHA-256 of its DER form, in hexadecimal digits.
     pub sha256: String,
-    /// Whether it is on the way from the target's own certificate to one that is trusted here. What else a target
-    /// sends (its root, an old cross-signature) may end without consequence.
+    /// Whether it is on the way from the target's own certificate to an authority that is trusted here. What else a
+    /// target sends (an old cross-signature) may end without consequence.
     pub counts: bool,
 }
 

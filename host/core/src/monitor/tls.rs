@@ -160,7 +160,7 @@ mod tests {
             counts: *counts,
         };
         let chain = ends.iter().map(certificate).collect();
-        TlsEvidence { version: None, distrust: None, chain, asks_for_client: false }
+        TlsEvidence { version: None, distrust: None, chain, authority: None, asks_for_client: false }
     }
 
     #[test]

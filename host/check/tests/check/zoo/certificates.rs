@@ -2,7 +2,7 @@
 
 use super::{Words, shows};
 use crate::target::Target;
-use crate::tls::{Authority, Certified, acceptor, params, self_signed, serving};
+use crate::tls::{Authority, Certified, acceptor, params, self_signed, serving, serving_by};
 use crate::trust::{answering, asking, intermediate, issued_by, server_hello};
 use crate::{PATIENT, assert_up, check_with};
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
@@ -230,20 +230,7 @@ async fn by_name_alone(certified: Certified, name: &str) -> Target {
         .expect("versions")
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(names));
-    serving_with(TlsAcceptor::from(Arc::new(config))).await
-}
-
-async fn serving_with(acceptor: TlsAcceptor) -> Target {
-    Target::raw(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(crate::target::answer("200 OK", "", "ok").as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    })
-    .await
+    serving_by(TlsAcceptor::from(Arc::new(config))).await
 }
 
 #[tokio::test]
