@@ -190,7 +190,8 @@ fn what_a_channel_only_refers_to_is_shown_to_nobody() {
         all
     };
     run(["apply", "--log", "trace", "--json"]);
-    assert!(run(["channel", "test", "ops", "--dry-run"]).contains("•••"));
+    let shown = run(["channel", "test", "ops", "--dry-run"]);
+    assert!(shown.contains("•••"), "{shown}");
     assert!(run(["channel", "test", "ops", "--json"]).contains("\"delivered\":false"));
     assert_eq!(
         installation.database.value("SELECT count(*) FROM channels c WHERE c::text LIKE '%canary%'"),

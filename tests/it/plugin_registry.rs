@@ -71,7 +71,7 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     let (sink, other) = (WebhookSink::start(), WebhookSink::start());
     let installation = Installation::new();
     add(&installation);
-    installation.apply(&(channel("ops", "hello", &sink, "") + &bystander(&other)));
+    installation.write(&(channel("ops", "hello", &sink, "") + &bystander(&other)));
     let hello = known(&installation, "hello");
     assert_eq!(
         (&hello["state"], &hello["origin"], &hello["channels"][0]),
@@ -80,7 +80,7 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     );
 
     // The channel names a plain address on this machine, which nobody has allowed.
-    let (exit, said) = ends(&installation, ["channel", "test", "ops"]);
+    let (exit, said) = ends(&installation, ["apply"]);
     assert_eq!(exit, CONFIGURATION, "{said}");
     assert!(
         said.contains(&format!(
@@ -91,6 +91,7 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     );
     let origin = sink.origin();
     installation.command(["plugin", "trust", "hello", "--allow", &origin]).assert().success();
+    installation.command(["apply"]).assert().success();
     installation.command(["channel", "test", "ops"]).assert().success();
     assert_eq!(sink.received().len(), 1);
 
