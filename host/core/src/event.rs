@@ -183,9 +183,9 @@ impl Event {
             delivery_id,
             at,
             monitor: EventMonitor {
-                name: "uptime".into(),
+                name: queue.to_owned(),
                 kind: "queue".into(),
-                target: queue.to_owned(),
+                target: format!("uptime queue monitor {queue}"),
                 group: None,
                 tags: BTreeMap::new(),
             },
