@@ -106,11 +106,9 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
 fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (method, path) {
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.encode()),
-        (&Method::GET | &Method::HEAD, "/healthz") => match metrics.stands_still() {
+        (&Method::GET | &Method::HEAD, "/healthz") => match metrics.trouble() {
             None => (StatusCode::OK, "text/plain", "ok\n".into()),
-            Some(by) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("the loop `{by}` stands still\n"))
-            }
+            Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{trouble}\n")),
         },
         (_, "/metrics" | "/healthz") => {
             (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "this is only read\n".into())

@@ -5,6 +5,7 @@
 //! database has. What is true at this moment (in flight, waiting, blind, descriptors) is looked at when somebody asks.
 
 use crate::descriptors::{self, Descriptors};
+use crate::output::rfc3339;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use uptime_engine::hosts::Bounds;
+use uptime_engine::liveness::Stalls;
 use uptime_engine::sight::Sight;
 use uptime_engine::{Activity, Observer};
 use uptime_store::notifications::DeliveryEnd;
@@ -40,6 +42,7 @@ pub struct Metrics {
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
     turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
+    stalls: Stalls,
     descriptors: Descriptors,
 }
 
@@ -49,6 +52,7 @@ struct Now {
     in_flight: Gauge,
     waiting: Family<WaitingOn, Gauge>,
     blind: Gauge,
+    stalled: Gauge,
     behind: Gauge,
     descriptors_open: Gauge,
     descriptors_limit: Gauge,
@@ -120,6 +124,11 @@ impl Metrics {
             now.waiting.clone(),
         );
         registry.register("blind", "1 while no witness answers: no failure counts", now.blind.clone());
+        registry.register(
+            "checks_stalled",
+            "1 while monitors have had no result for 3 intervals, and at least a minute",
+            now.stalled.clone(),
+        );
         registry.register("falling_behind", "1 while checks begin late", now.behind.clone());
         registry.register("descriptors_open", "File descriptors in use", now.descriptors_open.clone());
         registry.register(
@@ -137,6 +146,7 @@ impl Metrics {
             now,
             sources: Arc::default(),
             turned: Arc::default(),
+            stalls: Stalls::default(),
             descriptors,
         }
     }
@@ -192,6 +202,8 @@ impl Metrics {
             | Activity::Resolved { .. }
             | Activity::Blind { .. }
             | Activity::Seeing { .. }
+            | Activity::Stalled { .. }
+            | Activity::Running { .. }
             | Activity::DatabaseAway { .. }
             | Activity::DatabaseBack { .. } => {}
         }
@@ -199,7 +211,7 @@ impl Metrics {
 
     /// All of it, in the exposition format.
     pub fn encode(&self) -> String {
-        let Now { in_flight, waiting, blind, descriptors_open, descriptors_limit, .. } = &self.now;
+        let Now { in_flight, waiting, blind, stalled, descriptors_open, descriptors_limit, .. } = &self.now;
         {
             let sources = lock(&self.sources);
             if let Some(load) = sources.bounds.as_ref().map(|bounds| bounds.load()) {
@@ -212,6 +224,7 @@ impl Metrics {
             }
             blind.set(sources.sight.as_ref().is_some_and(|sight| sight.is_blind()).into());
         }
+        stalled.set(self.stalls.first().is_some().into());
         descriptors_open.set(number(descriptors::open().unwrap_or_default()));
         descriptors_limit.set(number(self.descriptors.limit.unwrap_or_default()));
         let mut text = String::new();
@@ -220,9 +233,18 @@ impl Metrics {
         text
     }
 
-    /// The loop that stands still, if one does.
-    pub fn stands_still(&self) -> Option<&'static str> {
-        lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by)
+    /// What keeps this installation from being well: a loop of this process that stands still, or checks without results.
+    pub fn trouble(&self) -> Option<String> {
+        let stuck = lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by);
+        stuck.map(|by| format!("the loop `{by}` stands still")).or_else(|| {
+            let (queue, since) = self.stalls.first()?;
+            Some(format!("the checks of `{queue}` have stalled: `stalled` was told at {}", rfc3339(since)))
+        })
+    }
+
+    /// The stalls that this process knows of, to be watched.
+    pub fn stalls(&self) -> Stalls {
+        self.stalls.clone()
     }
 
     /// A loop has ended, and need not turn any more.

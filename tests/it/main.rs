@@ -13,6 +13,7 @@ mod histories;
 mod incident;
 mod installation;
 mod listen;
+mod liveness;
 mod locations;
 mod maintenance;
 mod many_hanging;

@@ -11,6 +11,7 @@
 
 mod checks;
 mod notifications;
+mod told;
 
 use crate::installation::{Installation, Process};
 use crate::notices::{WORKER, WORKER_HEADER};
@@ -36,9 +37,7 @@ const LEDGER: &str = "
 
 #[test]
 fn torture_loses_nothing() {
-    let seed = Seed::of("torture", "UPTIME_TORTURE_SEED");
-    let text = std::env::var("UPTIME_TORTURE_SECONDS").unwrap_or_default();
-    let duration = Duration::from_secs(text.parse().unwrap_or(12));
+    let (seed, duration) = (Seed::of("torture", "UPTIME_TORTURE_SEED"), duration());
     let mut rng = seed.rng();
     let (of_notifications, of_checks) = (rng.fork(), rng.fork());
     // Side by side, each with a server of its own.
@@ -48,6 +47,17 @@ fn torture_loses_nothing() {
         notifications.join().expect("no notification was lost");
         checks.join().expect("no check was lost");
     });
+}
+
+#[test]
+fn workers_that_die_take_no_alert_with_them() {
+    let seed = Seed::of("told", "UPTIME_TORTURE_SEED");
+    told::torture(&seed, seed.rng(), duration());
+}
+
+fn duration() -> Duration {
+    let text = std::env::var("UPTIME_TORTURE_SECONDS").unwrap_or_default();
+    Duration::from_secs(text.parse().unwrap_or(12))
 }
 
 /// From a crash to the next start.

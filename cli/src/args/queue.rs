@@ -13,9 +13,12 @@ const WATCH_LEAST: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// Print the queues' sizes and states; exit 1 when one is over its limit
+    /// Print the queues' sizes and states; exit 1 when one is over its limit or stands still, or checks have no results
     ///
-    /// A queue's state is `ok`, `paused`, `idle` (jobs are ready, and no worker is alive) or `over` (its limit).
+    /// A queue's state is `ok`, `paused` (the queue, or each of its workers by SIGUSR2), or, with exit 1: `over` (its limit),
+    /// `idle` (jobs are ready, and nobody works), `waits` (the oldest ready job has waited for `--max-wait`) or `stalled`
+    /// (monitors have had no result for 3 intervals, and at least a minute). Exit 1 too when the scheduler is dead: a loop that
+    /// was not heard for 15 s, or cron for 3 minutes.
     ///
     /// A queue that is at or over its limit is told, as `queue-busy`, to each enabled channel that wants such events, and
     /// whose `groups` and `tags`, if it has any, do not keep it to certain monitors: once when a look finds it over, again
@@ -27,6 +30,9 @@ pub enum QueueCommand {
         /// Alert at this many jobs, in whatever state
         #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..))]
         max: i64,
+        /// Alert when the oldest ready job has waited this long
+        #[arg(long, value_name = "D", default_value = "2m", value_parser = duration)]
+        max_wait: Duration,
         /// Do not send `queue-busy` events
         #[arg(long)]
         no_event: bool,

@@ -8,6 +8,7 @@ use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use uptime_core::liveness::{Freshness, STALE_INTERVALS};
 use uptime_store::maintenance::MaintenanceRow;
 use uptime_store::reading::{LocationSummary, MonitorSummary};
 
@@ -63,10 +64,12 @@ fn covering<'w>(
 }
 
 fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, printer: &Printer) -> Entry {
-    let state = match maintenance {
-        _ if !monitor.enabled => "paused",
-        Some(_) => "maintenance",
-        None => monitor.state.as_str(),
+    let state = match (monitor.freshness, maintenance) {
+        (Freshness::Idle, _) => "paused",
+        // In a window, too: what is told is held back, but checks go on.
+        (Freshness::Stale(_), _) => "stale",
+        (Freshness::Fresh, Some(_)) => "maintenance",
+        (Freshness::Fresh, None) => monitor.state.as_str(),
     };
     Entry {
         json: json!({
@@ -74,6 +77,7 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
             "type": monitor.kind,
             "target": monitor.target,
             "state": state,
+            "last_known_state": monitor.state,
             "since": monitor.since.map(rfc3339),
             "last_check_at": monitor.last_check_at.map(rfc3339),
             "last_outcome": monitor.last_outcome,
@@ -97,10 +101,10 @@ fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, print
 }
 
 fn location(summary: &LocationSummary) -> Value {
-    let LocationSummary { local, last_check_at, last_outcome, last_message } = summary;
+    let LocationSummary { local, freshness, last_check_at, last_outcome, last_message } = summary;
     json!({
         "name": local.location.as_str(),
-        "state": local.state.status.as_str(),
+        "state": if matches!(freshness, Freshness::Stale(_)) { "stale" } else { local.state.status.as_str() },
         "since": local.state.since.map(rfc3339),
         "last_check_at": last_check_at.map(rfc3339),
         "last_outcome": last_outcome,
@@ -108,12 +112,20 @@ fn location(summary: &LocationSummary) -> Value {
     })
 }
 
-/// With locations first what they say: the last message is one's alone.
+/// Why a monitor is shown as it is: first what has no results, then what its locations say; the last message is one's alone.
 fn why(monitor: &MonitorSummary) -> Cell {
     let message = monitor.last_message.as_deref().unwrap_or_default();
-    match &monitor.seen {
-        Some(seen) if message.is_empty() => Cell::cut(seen.as_str()),
-        Some(seen) => Cell::cut(format!("{seen} · {message}")),
-        None => Cell::cause(message),
+    if matches!(monitor.freshness, Freshness::Stale(_)) {
+        return Cell::cut(format!("no result for {STALE_INTERVALS} intervals; was {}", monitor.state));
     }
+    let is_stale = |summary: &&LocationSummary| matches!(summary.freshness, Freshness::Stale(_));
+    let stale: Vec<&str> =
+        monitor.locations.iter().filter(is_stale).map(|summary| summary.local.location.as_str()).collect();
+    let stale = (!stale.is_empty()).then(|| format!("stale in {}", stale.join(", ")));
+    let words: Vec<&str> = [stale.as_deref(), monitor.seen.as_deref(), Some(message)]
+        .into_iter()
+        .flatten()
+        .filter(|words| !words.is_empty())
+        .collect();
+    if monitor.locations.is_empty() { Cell::cause(message) } else { Cell::cut(words.join(" · ")) }
 }

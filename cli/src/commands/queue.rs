@@ -25,9 +25,9 @@ pub async fn run(global: &Global, command: QueueCommand, printer: &Printer) -> R
 
 async fn answer(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
     match command {
-        QueueCommand::Monitor { queues, max, no_event, watch } => {
+        QueueCommand::Monitor { queues, max, max_wait, no_event, watch } => {
             require_known(store, &queues).await?;
-            let asked = monitor::Asked { queues, max, tells: !no_event };
+            let asked = monitor::Asked { queues, max, max_wait, tells: !no_event };
             match watch {
                 None => monitor::once(store, &asked, printer).await,
                 Some(every) => monitor::watch(store, &asked, every, printer).await,

@@ -4,6 +4,7 @@ mod display;
 
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
+use crate::commands::schedule::heartbeat;
 use crate::commands::worker::{Ended, Workers, checks_at_once, checks_section, options, reread};
 use crate::database::Database;
 use crate::descriptors::{self, Descriptors};
@@ -30,8 +31,9 @@ use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
+use uptime_engine::heartbeat::Heartbeat;
 use uptime_engine::lateness;
-use uptime_engine::scheduler::{SCHEDULE, schedule_loop};
+use uptime_engine::scheduler::{LoopOptions, SCHEDULE, schedule_loop};
 use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
@@ -124,6 +126,7 @@ struct Plan {
     queues: Vec<(&'static str, WorkerOptions)>,
     checks: ChecksSection,
     access: Access,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl Plan {
@@ -141,8 +144,8 @@ impl Plan {
         }
         let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
         let maintenance = file.map(|file| file.config.maintenance.clone());
-        let (checks, access) = (checks_section(file), file::access(file));
-        Ok(Self { of_file, maintenance, of_command_line, queues, checks, access })
+        let (checks, access, heartbeat) = (checks_section(file), file::access(file), heartbeat(file)?);
+        Ok(Self { of_file, maintenance, of_command_line, queues, checks, access, heartbeat })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
@@ -201,7 +204,9 @@ async fn watch(
     };
     let scheduling = async {
         let store = database.store.clone();
-        let ended = schedule_loop(store, SCHEDULE_EVERY, Duration::ZERO, observer, stop.clone()).await;
+        let options =
+            LoopOptions { every: SCHEDULE_EVERY, horizon: Duration::ZERO, heartbeat: plan.heartbeat };
+        let ended = schedule_loop(store, options, observer, stop.clone()).await;
         stop.cancel();
         ended
     };

@@ -179,7 +179,12 @@ impl Workers {
                 ended
             }
         });
-        let ended: Vec<Ended> = join_all(running).await.into_iter().collect::<Result<_, _>>()?;
+        let stalls = self.metrics.as_ref().map(Metrics::stalls).unwrap_or_default();
+        let ended = tokio::select! {
+            ended = join_all(running) => ended,
+            never = stalls.watch(&self.store, &self.observer) => match never {},
+        };
+        let ended: Vec<Ended> = ended.into_iter().collect::<Result<_, _>>()?;
         Ok(if ended.contains(&Ended::Restart) { Ended::Restart } else { Ended::Done })
     }
 

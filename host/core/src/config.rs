@@ -9,6 +9,7 @@ mod calendar;
 mod channels;
 mod checks;
 mod diagnostic;
+mod heartbeat;
 mod limits;
 mod maintenance;
 mod monitors;
@@ -24,6 +25,7 @@ mod values;
 
 pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
+pub use heartbeat::HeartbeatSection;
 pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{
     MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
@@ -62,6 +64,8 @@ pub struct Config {
     pub queues: Queues,
     /// `[checks]`.
     pub checks: ChecksSection,
+    /// `[heartbeat]`.
+    pub heartbeat: HeartbeatSection,
     /// `[secrets]`.
     pub secrets: SecretsSection,
     /// `[plugins]`, by name.
@@ -182,6 +186,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     });
     let queues = root.table("queues", queues::read);
     let checks = checks::read(root);
+    let heartbeat = heartbeat::read(root);
     let secrets = secrets::read(root);
     let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
@@ -205,7 +210,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let channels = channels.into_iter().map(|found| found.channel).collect();
     let maintenance = windows.into_iter().map(|found| (found.name, found.window)).collect();
     let database = DatabaseSection { url };
-    Config { database, queues, checks, secrets, plugins, channels, monitors, maintenance }
+    Config { database, queues, checks, heartbeat, secrets, plugins, channels, monitors, maintenance }
 }
 
 #[cfg(test)]

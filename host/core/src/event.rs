@@ -50,6 +50,10 @@ event_types! {
     Blind = "blind",
     /// And is back.
     Seeing = "seeing",
+    /// Monitors have had no result for too long.
+    Stalled = "stalled",
+    /// They have results again.
+    Running = "running",
     /// A queue is over its limit.
     QueueBusy = "queue-busy",
     /// Another channel can't be delivered to.
@@ -163,6 +167,36 @@ impl Event {
                 message: reason.to_owned(),
             }),
             severity: Severity::Down,
+        }
+    }
+
+    /// That the checks of a queue have stalled, or run again, for the channels that want to hear it.
+    pub fn about_checks(
+        kind: EventType,
+        queue: &str,
+        message: String,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        Self {
+            kind,
+            delivery_id,
+            at,
+            monitor: EventMonitor {
+                name: queue.to_owned(),
+                kind: "queue".into(),
+                target: format!("uptime queue monitor {queue}"),
+                group: None,
+                tags: BTreeMap::new(),
+            },
+            incident: None,
+            outcome: Some(EventOutcome {
+                class: EventType::Stalled.as_str().into(),
+                expected: None,
+                got: None,
+                message,
+            }),
+            severity: if kind == EventType::Stalled { Severity::Down } else { Severity::Info },
         }
     }
 }

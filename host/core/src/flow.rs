@@ -116,6 +116,8 @@ pub fn counts(kind: EventType) -> bool {
         EventType::Acknowledged
         | EventType::Blind
         | EventType::Seeing
+        | EventType::Stalled
+        | EventType::Running
         | EventType::QueueBusy
         | EventType::ChannelBroken
         | EventType::Test => false,

@@ -22,6 +22,7 @@ pub mod grant;
 pub mod id;
 pub mod incident;
 pub mod judgement;
+pub mod liveness;
 pub mod maintenance;
 pub mod monitor;
 pub mod notifier;

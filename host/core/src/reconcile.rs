@@ -65,6 +65,7 @@ enum Topic {
     Monitor,
     Certificate,
     Network,
+    Checks,
     Channel,
 }
 
@@ -81,6 +82,7 @@ fn topic(event: EventType) -> Option<Topic> {
         | EventType::Acknowledged => Some(Topic::Monitor),
         EventType::Certificate => Some(Topic::Certificate),
         EventType::Blind | EventType::Seeing => Some(Topic::Network),
+        EventType::Stalled | EventType::Running => Some(Topic::Checks),
         EventType::ChannelBroken => Some(Topic::Channel),
         // Sent anew for as long as the queue is busy; and a test is over.
         EventType::QueueBusy | EventType::Test => None,

@@ -87,6 +87,11 @@ impl Handler for Checks {
         Place::holding(self.bounds.enter(&monitor.check, parking).await)
     }
 
+    fn time_of(&self, monitor: &MonitorRow) -> Duration {
+        let for_witnesses = if self.sight.is_some() { sight::ANSWER_MAX } else { Duration::ZERO };
+        monitor.policy.timeout + for_witnesses + JUDGED_BEFORE
+    }
+
     async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {
         let began = Instant::now();
         // A target that hangs must be judged, not the job that waited for it.

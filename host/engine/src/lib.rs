@@ -6,8 +6,10 @@
 pub mod checks;
 pub mod deliveries;
 mod guests;
+pub mod heartbeat;
 pub mod hosts;
 pub mod lateness;
+pub mod liveness;
 mod patience;
 pub mod scheduler;
 pub mod sight;
@@ -84,6 +86,20 @@ pub enum Activity {
         host: String,
         /// How long none did.
         blind_for: Duration,
+    },
+    /// Monitors have had no result for too long. Told by the worker that said so first.
+    Stalled {
+        /// The queue of their checks.
+        queue: String,
+        /// How many, which, and why.
+        why: String,
+    },
+    /// They have results again.
+    Running {
+        /// The queue of their checks.
+        queue: String,
+        /// How long they had none, since it was told.
+        stalled_for: Duration,
     },
     /// Checks begin late, and have for a while.
     FallingBehind {

@@ -1,12 +1,17 @@
 //! The scheduler: once for cron, or as a loop that sleeps until the next slot.
 
+use crate::heartbeat::Heartbeat;
+use crate::worker::host_name;
 use crate::{Activity, Observer, patience};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uptime_core::ErrorClass;
+use uptime_core::liveness::{CRON_PERIOD, HEARTBEAT_EVERY};
+use uptime_store::liveness::SchedulerHeartbeat;
 use uptime_store::schedule::Scheduled;
 use uptime_store::{Store, StoreError};
+use uuid::Uuid;
 
 /// How many passes one run makes at most. A pass leaves out the states that another transaction holds at that very
 /// moment; under cron nobody would come for them for a minute.
@@ -30,9 +35,6 @@ const TRIES: usize = 3;
 /// The scheduler's name among the loops that turn.
 pub const SCHEDULE: &str = "schedule";
 
-/// How often a sleeping loop says that it is not stuck.
-const TURN_TOLD_EVERY: Duration = Duration::from_secs(5);
-
 /// How often a loop looks for failing channels that nothing tries.
 const PROBES_EVERY: Duration = Duration::from_mins(1);
 
@@ -41,18 +43,41 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Enqueues what is due by `horizon` from now. For cron, which comes again only after a minute: what the database could
 /// not do just then is tried again.
-pub async fn schedule_once(store: &Store, horizon: Duration) -> Result<Scheduled, StoreError> {
+pub async fn schedule_once(
+    store: &Store,
+    horizon: Duration,
+    heartbeat: Option<&Heartbeat>,
+) -> Result<Scheduled, StoreError> {
     make_partitions(store).await;
     ensure_probes(store).await;
     let mut tries = 1;
-    loop {
+    let scheduled = loop {
         match passes(store, horizon).await {
             Err(error) if error.class() == ErrorClass::Transient && tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(TRY_AGAIN).await;
             }
-            ended => return ended,
+            ended => break ended?,
         }
+    };
+    said(store, None, horizon.max(CRON_PERIOD)).await;
+    if let Some(heartbeat) = heartbeat {
+        heartbeat.send(store).await;
+    }
+    Ok(scheduled)
+}
+
+/// Says in the database that a scheduler lives. What can't be said now is said the next time.
+async fn said(store: &Store, id: Option<Uuid>, period: Duration) {
+    let beat = SchedulerHeartbeat {
+        id,
+        host: host_name(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION"),
+        period,
+    };
+    if let Err(error) = patience::goodbye(store.scheduler_heartbeat(&beat)).await {
+        debug!(%error, "scheduler's heartbeat not recorded");
     }
 }
 
@@ -83,18 +108,29 @@ async fn passes(store: &Store, horizon: Duration) -> Result<Scheduled, StoreErro
     Ok(total)
 }
 
+/// How a scheduler runs as a loop.
+#[derive(Clone, Debug)]
+pub struct LoopOptions {
+    /// From one look to the next at the most.
+    pub every: Duration,
+    /// How far ahead is enqueued.
+    pub horizon: Duration,
+    /// Who outside is told that all of it lives.
+    pub heartbeat: Option<Heartbeat>,
+}
+
 /// Enqueues what is due, again and again, until `stop`: at the next slot's instant, at the latest after `every`. A
 /// database that is away is waited for.
 pub async fn schedule_loop(
     store: Store,
-    every: Duration,
-    horizon: Duration,
+    LoopOptions { every, horizon, heartbeat }: LoopOptions,
     observer: Observer,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let mut away = false;
     let mut partitions_at: Option<Instant> = None;
     let mut probes_at: Option<Instant> = None;
+    let mut life = Life { store: store.clone(), id: Uuid::new_v4(), said_at: None };
     while !stop.is_cancelled() {
         if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
             partitions_at = Some(Instant::now());
@@ -113,6 +149,7 @@ pub async fn schedule_loop(
             let _ = patience::turn(ensuring, &stop).await;
         }
         let began = Instant::now();
+        let mut lives = false;
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {
             Ok((scheduled, next)) => {
                 if std::mem::take(&mut away) {
@@ -120,6 +157,10 @@ pub async fn schedule_loop(
                     observer(Activity::DatabaseBack { queue: "scheduler" });
                 }
                 debug!(due = scheduled.due, enqueued = scheduled.enqueued, "scheduled");
+                lives = true;
+                if let Some(heartbeat) = &heartbeat {
+                    heartbeat.send_beside(&store);
+                }
                 let ahead = next.map_or(every, |next| next.saturating_sub(horizon));
                 let idle = (began.elapsed() * IDLE_PER_WORK).min(IDLE_MAX);
                 ahead.min(every).max(idle).max(SLEEP_MIN)
@@ -133,17 +174,38 @@ pub async fn schedule_loop(
             }
             Err(error) => return Err(error),
         };
-        rest(sleep, &observer, &stop).await;
+        rest(sleep, lives.then_some(&mut life), &observer, &stop).await;
     }
+    // Whoever was stopped in order is not dead.
+    let _ = patience::goodbye(store.scheduler_sign_off(life.id)).await;
     Ok(())
 }
 
-/// Sleeps, and says now and then that it does nothing else.
-async fn rest(sleep: Duration, observer: &Observer, stop: &CancellationToken) {
+/// That the loop lives, as the database knows it.
+struct Life {
+    store: Store,
+    id: Uuid,
+    said_at: Option<Instant>,
+}
+
+impl Life {
+    async fn say_when_due(&mut self) {
+        if self.said_at.is_none_or(|at| at.elapsed() >= HEARTBEAT_EVERY) {
+            self.said_at = Some(Instant::now());
+            said(&self.store, Some(self.id), HEARTBEAT_EVERY).await;
+        }
+    }
+}
+
+/// Sleeps, and says now and then that it does nothing else: to the database, too, if that did what it was asked.
+async fn rest(sleep: Duration, mut life: Option<&mut Life>, observer: &Observer, stop: &CancellationToken) {
     let until = tokio::time::Instant::now() + sleep;
     loop {
         observer(Activity::Turned { by: SCHEDULE });
-        let slice = until.min(tokio::time::Instant::now() + TURN_TOLD_EVERY);
+        if let Some(life) = &mut life {
+            life.say_when_due().await;
+        }
+        let slice = until.min(tokio::time::Instant::now() + HEARTBEAT_EVERY);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(slice) => {}

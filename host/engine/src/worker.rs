@@ -10,6 +10,8 @@
 //! counts. Nothing that it asks of the database is waited for without an end.
 
 mod fetcher;
+mod heartbeats;
+mod neighbours;
 mod parking;
 mod turn;
 
@@ -66,6 +68,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Where the jobs run; `None`: where the worker does.
     fn runtime(&self) -> Option<&Handle> {
         None
+    }
+
+    /// The longest that this work can take, where that is less than its queue's timeout.
+    fn time_of(&self, _work: &Self::Work) -> Duration {
+        Duration::MAX
     }
 
     /// Runs one job, which is dropped when `within` is over.
@@ -181,7 +188,7 @@ pub async fn run<H: Handler>(
     summary
 }
 
-/// This machine's name, as the workers' signs of life bear it.
+/// This machine's name, as the workers' heartbeats bear it.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

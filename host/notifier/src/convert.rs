@@ -58,6 +58,8 @@ fn event_type(kind: EventType) -> guest::EventType {
         EventType::Acknowledged => guest::EventType::Acknowledged,
         EventType::Blind => guest::EventType::Blind,
         EventType::Seeing => guest::EventType::Seeing,
+        EventType::Stalled => guest::EventType::Stalled,
+        EventType::Running => guest::EventType::Running,
         EventType::QueueBusy => guest::EventType::QueueBusy,
         EventType::ChannelBroken => guest::EventType::ChannelBroken,
         EventType::Test => guest::EventType::Test,

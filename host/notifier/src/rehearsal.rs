@@ -158,6 +158,8 @@ pub fn event(kind: EventType) -> Event {
         kind,
         EventType::Blind
             | EventType::Seeing
+            | EventType::Stalled
+            | EventType::Running
             | EventType::QueueBusy
             | EventType::ChannelBroken
             | EventType::Test

@@ -3,7 +3,7 @@
 -- allowed workers to go on by themselves (chain_until). With locations each goes on by itself from slot to slot, and the
 -- scheduler's next slot is one that none of them has begun.
 WITH judged AS (
-  SELECT s.monitor_id, s.interval_ms, s.phase_ms, u.location,
+  SELECT s.monitor_id, s.interval_ms, s.phase_ms, s.timeout_ms, u.location,
          CASE WHEN u.recheck_secs IS NOT NULL AND now() + make_interval(secs => u.recheck_secs) < slot.at
               THEN now() + make_interval(secs => u.recheck_secs) END AS recheck_at,
          slot.at AS slot_at,
@@ -18,8 +18,8 @@ moved AS (
   SET next_check_at = greatest(s.next_check_at, following_slot(j.interval_ms, j.phase_ms, greatest(j.slot_at, now())))
   FROM judged j WHERE s.monitor_id = j.monitor_id AND j.recheck_at IS NULL AND j.chained),
 enqueued AS (
-  INSERT INTO jobs (queue, subject, available_at)
-  SELECT coalesce('monitor-checks:' || location, 'monitor-checks'), monitor_id, coalesce(recheck_at, slot_at)
+  INSERT INTO jobs (queue, subject, available_at, timeout_ms)
+  SELECT coalesce('monitor-checks:' || location, 'monitor-checks'), monitor_id, coalesce(recheck_at, slot_at), timeout_ms
   FROM judged WHERE recheck_at IS NOT NULL OR chained
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
   RETURNING queue)

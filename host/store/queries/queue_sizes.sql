@@ -1,6 +1,6 @@
 -- What is in each queue: in the named ones ($1), and if $2 in all that hold something, have a worker or were spoken to. `jobs`
 -- is read once, whatever there is in it (measured: 0.17 s for a million rows that wait, 0.3 s with a million failed ones
--- beside them). A lease that ran out holds nothing: its job is ready. $3: seconds for which a worker's sign of life is good.
+-- beside them). A lease that ran out holds nothing: its job is ready. $3: seconds for which a worker's heartbeat is good.
 -- Of jobs with one order only the first can be ready, and what is due behind it waits for it: those that are due and have an order
 -- are among the delayed here, and `in_order` says that there are some. `ready_in_order` has those whose turn it is.
 WITH waiting AS MATERIALIZED (
@@ -16,7 +16,7 @@ WITH waiting AS MATERIALIZED (
 failed AS MATERIALIZED (
   SELECT queue, count(*) AS failed FROM failed_jobs WHERE $2 OR queue = ANY ($1) GROUP BY queue),
 alive AS MATERIALIZED (
-  SELECT queue, count(*) AS workers FROM workers WHERE seen_at > now() - make_interval(secs => $3) GROUP BY queue),
+  SELECT queue, count(*) AS workers, count(*) FILTER (WHERE paused) AS paused_workers FROM workers WHERE seen_at > now() - make_interval(secs => $3) GROUP BY queue),
 listed AS (
   SELECT unnest($1::text[]) AS queue
   UNION SELECT queue FROM waiting WHERE $2
@@ -33,6 +33,7 @@ SELECT l.queue,
        (SELECT (coalesce(sum(finished), 0) / (60 + extract(second FROM now())))::double precision FROM queue_throughput t
         WHERE t.queue = l.queue AND t.minute_at >= date_trunc('minute', now()) - interval '1 minute') AS per_second,
        coalesce(a.workers, 0) AS workers,
+       coalesce(a.paused_workers, 0) AS paused_workers,
        c.paused_at,
        coalesce(w.in_order, false) AS in_order
 FROM listed l

@@ -6,7 +6,7 @@
 -- A slot that was missed by more than an interval becomes the newest one that is past, and so does one that lies further
 -- ahead than it can: the clock was wrong when it was made.
 WITH due AS MATERIALIZED (
-  SELECT monitor_id, interval_ms, phase_ms,
+  SELECT monitor_id, interval_ms, phase_ms, timeout_ms,
          next_check_at <= now() AS is_past,
          CASE WHEN next_check_at > now() + make_interval(secs => $1) THEN timestamptz 'epoch' ELSE next_check_at END AS slot_at,
          following_slot(interval_ms, phase_ms, now()) - interval_ms * interval '1 millisecond' AS newest_past
@@ -19,8 +19,8 @@ WITH due AS MATERIALIZED (
          OR next_check_at > now() + make_interval(secs => $1) + 2 * interval_ms * interval '1 millisecond')
   FOR UPDATE SKIP LOCKED),
 enqueued AS (
-  INSERT INTO jobs (queue, subject, available_at)
-  SELECT coalesce('monitor-checks:' || l.location, 'monitor-checks'), d.monitor_id, greatest(d.slot_at, d.newest_past)
+  INSERT INTO jobs (queue, subject, available_at, timeout_ms)
+  SELECT coalesce('monitor-checks:' || l.location, 'monitor-checks'), d.monitor_id, greatest(d.slot_at, d.newest_past), d.timeout_ms
   FROM due d LEFT JOIN monitor_locations l ON l.monitor_id = d.monitor_id
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING
   RETURNING queue, subject),

@@ -279,13 +279,16 @@ async fn apply_monitors(
         // A new monitor, and one that checks something else now, is looked at soon, not a whole interval later.
         let soon =
             changed.is_empty() || ["check", "enabled", "locations"].iter().any(|key| changed.contains(key));
+        // With a shorter interval what was heard a moment ago would be long ago.
+        let anew = soon || changed.contains(&"policy");
         let wait = first_check_after(added, interval);
         added += usize::from(soon);
         sqlx::query(
-            "INSERT INTO monitor_states AS s (monitor_id, active, interval_ms, phase_ms, next_check_at)
-             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+            "INSERT INTO monitor_states AS s (monitor_id, active, interval_ms, phase_ms, next_check_at, timeout_ms)
+             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), $7)
              ON CONFLICT (monitor_id) DO UPDATE SET active = EXCLUDED.active, interval_ms = EXCLUDED.interval_ms,
-               phase_ms = EXCLUDED.phase_ms,
+               phase_ms = EXCLUDED.phase_ms, timeout_ms = EXCLUDED.timeout_ms,
+               awaited_since = CASE WHEN $8 THEN now() ELSE s.awaited_since END,
                next_check_at = CASE WHEN $6 THEN EXCLUDED.next_check_at
                                     ELSE least(s.next_check_at, following_slot($3, $4, now())) END",
         )
@@ -295,10 +298,10 @@ async fn apply_monitors(
         .bind(to_ms(phase(&monitor.name, interval)))
         .bind(wait.as_secs_f64())
         .bind(soon)
+        .bind(i32::try_from(monitor.policy.timeout.as_millis()).unwrap_or(i32::MAX))
+        .bind(anew)
         .execute(&mut *connection)
         .await?;
-        // With a shorter interval what was heard a moment ago would be long ago.
-        let anew = soon || changed.contains(&"policy");
         let moved = set_locations(connection, id, &monitor.locations, anew).await?;
         if moved || !monitor.enabled {
             left.push(id);

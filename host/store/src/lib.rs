@@ -1,7 +1,8 @@
 //! Everything that is SQL.
 //!
 //! One module for each thing that is kept: [`queue`] (jobs, whatever they are about), [`failed`] (those that will not run
-//! again by themselves), [`operations`] (what operators see and say), [`workers`] (their signs of life), [`schedule`] (what is due), [`sight`] (which hosts are blind),
+//! again by themselves), [`operations`] (what operators see and say), [`workers`] (their heartbeats),
+//! [`schedule`] (what is due), [`liveness`] (schedulers, and checks that have stalled), [`sight`] (which hosts are blind),
 //! [`catalogue`] (what the file says is to be watched and told), [`maintenance`] (when nobody is to be told), [`results`] (the one transaction behind a batch of
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
@@ -15,6 +16,7 @@ pub mod by_hand;
 pub mod catalogue;
 pub mod failed;
 pub mod incidents;
+pub mod liveness;
 pub mod maintenance;
 pub mod notifications;
 pub mod operations;

@@ -14,12 +14,13 @@ use crate::{MONITOR_CHECKS, NOTIFICATIONS, Store, StoreError};
 use jiff::Timestamp;
 use sqlx::Row;
 use std::time::Duration;
+use uptime_core::liveness::QueueLoad;
 
 /// How many rows a statement changes that may be about a million.
 pub const CHUNK: i64 = 1_000;
 
-/// How long a worker's sign of life is good for.
-pub const ALIVE_FOR: Duration = Duration::from_secs(30);
+/// How long a worker's heartbeat is good for.
+pub const ALIVE_FOR: Duration = uptime_core::liveness::COUNTED_FOR;
 
 /// What is in one queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +39,10 @@ pub struct QueueSize {
     pub oldest_wait_ms: Option<i64>,
     /// Finished in a second, over the last one to two minutes.
     pub per_second: f64,
-    /// Workers that gave a sign of life lately.
+    /// Workers that were heard lately.
     pub workers: i64,
+    /// Those of them that a signal has paused.
+    pub paused_workers: i64,
     /// Since when nothing of it is claimed, if an operator said so.
     pub paused_at: Option<Timestamp>,
 }
@@ -48,6 +51,16 @@ impl QueueSize {
     /// Every job of the queue that is not finished and not failed.
     pub fn size(&self) -> i64 {
         self.ready + self.delayed + self.reserved
+    }
+
+    /// Who works it off.
+    pub fn load(&self) -> QueueLoad {
+        QueueLoad {
+            ready: self.ready,
+            oldest_wait: self.oldest_wait_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
+            working: self.workers - self.paused_workers,
+            paused: self.paused_at.is_some(),
+        }
     }
 }
 
@@ -79,6 +92,7 @@ impl Store {
                     oldest_wait_ms: row.try_get("oldest_wait_ms")?,
                     per_second: row.try_get("per_second")?,
                     workers: row.try_get("workers")?,
+                    paused_workers: row.try_get("paused_workers")?,
                     paused_at: row.optional_instant("paused_at")?,
                 };
                 Ok((size, row.try_get("in_order")?))

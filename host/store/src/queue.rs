@@ -4,7 +4,8 @@
 //!  enqueue ──▶ waiting ──claim──▶ reserved ──complete──▶ gone
 //!                 ▲                 │ │ └──bury──▶ failed ──retry_failed──▶ waiting (attempts 0, same id)
 //!                 ├──release────────┘ │
-//!                 └──retry_later──────┘            a lease that runs out: claimable again, attempts counted
+//!                 └──retry_later──────┘            a lease that runs out, or whose worker is dead (bury_workers):
+//!                                                  claimable again, attempts counted
 //! ```
 //!
 //! Invariant: whoever holds `(id, number)` as it was claimed may end the job; everyone else touches no row. The number only
@@ -19,6 +20,7 @@ use sqlx::Row;
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_core::id::JobId;
+use uptime_core::liveness::CHECK_MARGIN;
 
 /// What proves that a job is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +48,8 @@ pub struct Job {
     pub available_at: Timestamp,
     /// The claim's instant by the database's clock.
     pub claimed_at: Timestamp,
+    /// How long the claim is good for.
+    pub lease: Duration,
 }
 
 impl Job {
@@ -73,7 +77,9 @@ pub struct ClaimRequest<'a> {
     pub done: &'a [Claim],
     /// At most so many.
     pub limit: usize,
-    /// For so long.
+    /// By the worker of this number, if the database knows it.
+    pub worker: Option<i32>,
+    /// For so long, or for a job's own timeout and [`CHECK_MARGIN`] where that is less.
     pub lease: Duration,
     /// For a queue with lanes and order: how many of a lane may run at once in this process, and how many do.
     pub lanes: Option<(usize, &'a [LaneLoad])>,
@@ -114,32 +120,38 @@ impl Store {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
                 load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query("SELECT * FROM lease_jobs(find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9)")
-                .bind(request.queue)
-                .bind(limit)
-                .bind(done)
-                .bind(done_claims)
-                .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
-                .bind(lanes)
-                .bind(running)
-                .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
-                .bind(request.lease.as_secs_f64())
-                .fetch_all(&self.sessions)
-                .await?
+            sqlx::query(
+                "SELECT * FROM claim_jobs(find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11)",
+            )
+            .bind(request.queue)
+            .bind(limit)
+            .bind(done)
+            .bind(done_claims)
+            .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
+            .bind(lanes)
+            .bind(running)
+            .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
+            .bind(request.worker)
+            .bind(request.lease.as_secs_f64())
+            .bind(CHECK_MARGIN.as_secs_f64())
+            .fetch_all(&self.sessions)
+            .await?
         } else {
             let (since, last) = match request.from {
                 ClaimFrom::Front => (Some(Timestamp::UNIX_EPOCH), Duration::ZERO),
                 ClaimFrom::Instant(since) => (Some(since), Duration::ZERO),
                 ClaimFrom::Last(last) => (None, last),
             };
-            sqlx::query("SELECT * FROM lease_jobs(find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7)")
+            sqlx::query("SELECT * FROM claim_jobs(find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9)")
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
                 .bind(done_claims)
                 .bind(crate::row::optional_instant(since))
                 .bind(last.as_secs_f64())
+                .bind(request.worker)
                 .bind(request.lease.as_secs_f64())
+                .bind(CHECK_MARGIN.as_secs_f64())
                 .fetch_all(&self.sessions)
                 .await?
         };
@@ -157,6 +169,7 @@ impl Store {
                     payload: row.try_get("payload").map_err(|error| error.to_string()),
                     available_at: row.instant("available_at")?,
                     claimed_at: row.instant("claimed_at")?,
+                    lease: Duration::from_secs_f64(row.try_get::<f64, _>("lease_ms")?.max(0.0) / 1e3),
                 })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;

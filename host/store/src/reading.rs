@@ -10,6 +10,7 @@ use std::time::Duration;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
 use uptime_core::judgement::locations::{self, LocalState};
+use uptime_core::liveness::{self, Freshness, Results};
 use uptime_core::monitor::Policy;
 
 /// A monitor and how it is.
@@ -23,6 +24,8 @@ pub struct MonitorSummary {
     pub target: String,
     /// `up`, `degraded`, `down` or `unknown`.
     pub state: String,
+    /// Whether that is still true. With locations it is for as long as one of them has results.
+    pub freshness: Freshness,
     /// Since when.
     pub since: Option<Timestamp>,
     /// When it was looked at last.
@@ -54,6 +57,8 @@ pub struct MonitorSummary {
 pub struct LocationSummary {
     /// What is known of it there.
     pub local: LocalState,
+    /// Whether that is still true.
+    pub freshness: Freshness,
     /// When it was looked at last.
     pub last_check_at: Option<Timestamp>,
     /// What that found: `up`, `down` or `inconclusive`.
@@ -119,8 +124,10 @@ impl Store {
         let rows = sqlx::query(
             "SELECT m.id, now() AS now, m.policy, m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.source = 'file' AS of_file, m.group_name, m.tags, s.since,
                     CASE WHEN s.status = 'up' AND s.last_degraded THEN 'degraded' ELSE s.status END AS status, s.last_check_at,
-                    s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms
-             FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id ORDER BY m.name",
+                    s.last_outcome, s.last_latency_us, s.last_message, s.interval_ms, s.active,
+                    c.paused_at IS NOT NULL AS queue_paused, greatest(s.awaited_since, c.resumed_at) AS result_awaited_since
+             FROM monitors m JOIN monitor_states s ON s.monitor_id = m.id
+             LEFT JOIN queue_controls c ON c.queue = 'monitor-checks' ORDER BY m.name",
         )
         .fetch_all(&self.sessions)
         .await?;
@@ -130,6 +137,8 @@ impl Store {
                 let interval: i64 = row.try_get("interval_ms")?;
                 let name: String = row.try_get("name")?;
                 let locations = locations.remove(&row.try_get("id")?).unwrap_or_default();
+                let freshness = liveness::of_locations(locations.iter().map(|location| location.freshness))
+                    .map_or_else(|| freshness_of(row), Ok)?;
                 let seen = if locations.is_empty() { None } else { Some(seen(row, &locations)?) };
                 Ok(MonitorSummary {
                     locations,
@@ -140,6 +149,7 @@ impl Store {
                     kind: row.try_get("kind")?,
                     target: row.try_get("target")?,
                     state: row.try_get("status")?,
+                    freshness,
                     since: row.optional_instant("since")?,
                     last_check_at: row.optional_instant("last_check_at")?,
                     last_outcome: row.try_get("last_outcome")?,
@@ -156,8 +166,12 @@ impl Store {
     /// By the monitors' ids.
     async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>, StoreError> {
         let rows = sqlx::query(
-            "SELECT monitor_id, location, awaited_since, memory, last_check_at, last_outcome, last_message
-             FROM monitor_locations ORDER BY monitor_id, location",
+            "SELECT l.monitor_id, l.location, l.awaited_since, l.memory, l.last_check_at, l.last_outcome, l.last_message, s.interval_ms,
+                    s.active, c.paused_at IS NOT NULL AS queue_paused, greatest(s.awaited_since, c.resumed_at) AS result_awaited_since,
+                    now() AS now
+             FROM monitor_locations l JOIN monitor_states s ON s.monitor_id = l.monitor_id
+             LEFT JOIN queue_controls c ON c.queue = 'monitor-checks:' || l.location
+             ORDER BY l.monitor_id, l.location",
         )
         .fetch_all(&self.sessions)
         .await?;
@@ -165,6 +179,7 @@ impl Store {
         for row in &rows {
             locations.entry(row.try_get("monitor_id")?).or_default().push(LocationSummary {
                 local: results::local_state(row)?,
+                freshness: freshness_of(row)?,
                 last_check_at: row.optional_instant("last_check_at")?,
                 last_outcome: row.try_get("last_outcome")?,
                 last_message: row.try_get("last_message")?,
@@ -202,6 +217,19 @@ impl Store {
         let names = "SELECT name FROM monitors UNION SELECT monitor_name FROM incidents WHERE monitor_name IS NOT NULL ORDER BY 1";
         Ok(sqlx::query_scalar(names).fetch_all(&self.sessions).await?)
     }
+}
+
+/// Whether what a row tells of a monitor, or of one of its locations, is still true.
+fn freshness_of(row: &PgRow) -> Result<Freshness, StoreError> {
+    let interval: i64 = row.try_get("interval_ms")?;
+    let results = Results {
+        interval: Duration::from_millis(interval.unsigned_abs()),
+        enabled: row.try_get("active")?,
+        queue_paused: row.try_get("queue_paused")?,
+        last_at: row.optional_instant("last_check_at")?,
+        awaited_since: row.instant("result_awaited_since")?,
+    };
+    Ok(liveness::freshness(&results, row.instant("now")?))
 }
 
 fn seen(row: &PgRow, locations: &[LocationSummary]) -> Result<String, StoreError> {

@@ -75,7 +75,8 @@ impl Store {
         let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
             .fetch_all(&mut transaction)
             .await?;
-        let told = tell(&mut transaction, host, &channels, |filter| event_for(filter, moment)).await?;
+        let told =
+            tell(&mut transaction, &order(host), &channels, |filter| event_for(filter, moment)).await?;
         sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1")
             .bind(host)
             .bind(told.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
@@ -112,16 +113,22 @@ impl Store {
             .bind(row.try_get::<Vec<i64>, _>("told")?)
             .fetch_all(&mut transaction)
             .await?;
-        let told = tell(&mut transaction, host, &channels, |filter| event_for(filter, moment)).await?;
+        let told =
+            tell(&mut transaction, &order(host), &channels, |filter| event_for(filter, moment)).await?;
         transaction.commit().await?;
         Ok(Some((moment, told.into_iter().map(|(_, name)| name).collect())))
     }
 }
 
-/// A notification for each of these channels that there is an event for.
-async fn tell(
+/// Its end never overtakes its beginning.
+fn order(host: &str) -> String {
+    format!("sight of {host}")
+}
+
+/// A notification for each of these channels that there is an event for; those of one `order` come one after the other.
+pub(crate) async fn tell(
     transaction: &mut Session,
-    host: &str,
+    order: &str,
     channels: &[PgRow],
     event_for: impl Fn(&ChannelFilter) -> Option<Event>,
 ) -> Result<Vec<(ChannelId, String)>, StoreError> {
@@ -131,7 +138,7 @@ async fn tell(
         let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
         if let Some(event) = event_for(&filter) {
             let id = ChannelId(channel.try_get("id")?);
-            notifications::enqueue_in_order(transaction, id, &event, &format!("sight of {host}")).await?;
+            notifications::enqueue_in_order(transaction, id, &event, order).await?;
             told.push((id, name));
         }
     }

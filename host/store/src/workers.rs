@@ -1,14 +1,22 @@
-//! The workers' signs of life: who works on what, how much was finished, and what operators ask of a worker.
+//! The workers' heartbeats: who works on what, how much was finished, what operators ask of a worker, and who is dead.
+//!
+//! ```text
+//!            heartbeat every 5 s                    heartbeat
+//!   ─ first ────────────────────▶ live ──1──2 missed──▶ not counted ──3 missed──▶ dead: its row goes, its jobs are free
+//!                                  ▲ └─────────────────────────────────────────▶ dead, at once: its process is gone
+//!                                  └── a heartbeat after all: a new row, and its old claims are fenced
+//! ```
 
 use crate::row::{Columns, int};
 use crate::{Store, StoreError};
 use jiff::Timestamp;
 use sqlx::Row;
+use uptime_core::liveness::{DEAD_AFTER, STEADY_WITHIN};
 use uuid::Uuid;
 
 /// What a worker says of itself every few seconds.
 #[derive(Clone, Debug)]
-pub struct SignOfLife {
+pub struct Heartbeat {
     /// The worker: one process on one queue.
     pub worker: Uuid,
     /// The queue.
@@ -17,46 +25,76 @@ pub struct SignOfLife {
     pub host: String,
     /// The process.
     pub pid: u32,
+    /// Names the processes that can be seen by their pid from here; `None`: unknown.
+    pub process_space: Option<String>,
     /// The program's version.
     pub version: &'static str,
-    /// When it began by the database's clock; `None` for the first sign.
+    /// When it began by the database's clock; `None` for the first heartbeat.
     pub started_at: Option<Timestamp>,
     /// Jobs in hand.
     pub running: usize,
-    /// Jobs finished since the last sign.
+    /// Whether a signal has paused it.
+    pub paused: bool,
+    /// Jobs finished since the last heartbeat.
     pub finished: u64,
 }
 
 /// What it hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// Its number, for what it claims.
+    pub number: i32,
     /// When it began by the database's clock.
     pub started_at: Timestamp,
     /// Somebody wants it to finish what runs and to end.
     pub restart: bool,
     /// Nothing of its queue is to be claimed for now.
     pub paused: bool,
+    /// Workers in other processes of its process space.
+    pub neighbours: Vec<(Uuid, u32)>,
+    /// Some worker has missed its heartbeats.
+    pub missing: bool,
 }
 
 impl Store {
     /// Records that a worker lives, and asks what is wanted of it.
-    pub async fn sign_of_life(&self, sign: &SignOfLife) -> Result<Asked, StoreError> {
-        let row = sqlx::query(include_str!("../queries/sign_of_life.sql"))
-            .bind(sign.worker)
-            .bind(sign.queue)
-            .bind(&sign.host)
-            .bind(int(sign.pid))
-            .bind(sign.version)
-            .bind(crate::row::optional_instant(sign.started_at))
-            .bind(i32::try_from(sign.running).unwrap_or(i32::MAX))
-            .bind(i64::try_from(sign.finished).unwrap_or(i64::MAX))
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Orders, StoreError> {
+        let row = sqlx::query(include_str!("../queries/heartbeat.sql"))
+            .bind(beat.worker)
+            .bind(beat.queue)
+            .bind(&beat.host)
+            .bind(int(beat.pid))
+            .bind(beat.version)
+            .bind(crate::row::optional_instant(beat.started_at))
+            .bind(i32::try_from(beat.running).unwrap_or(i32::MAX))
+            .bind(i64::try_from(beat.finished).unwrap_or(i64::MAX))
+            .bind(&beat.process_space)
+            .bind(STEADY_WITHIN.as_secs_f64())
+            .bind(beat.paused)
+            .bind(DEAD_AFTER.as_secs_f64())
             .fetch_one(&self.sessions)
             .await?;
-        Ok(Asked {
+        let (ids, pids): (Vec<Uuid>, Vec<i32>) = (row.try_get("ids")?, row.try_get("pids")?);
+        Ok(Orders {
+            number: row.try_get("number")?,
             started_at: row.instant("started_at")?,
             restart: row.try_get("restart")?,
             paused: row.try_get("paused")?,
+            neighbours: ids.into_iter().zip(pids.into_iter().map(i32::unsigned_abs)).collect(),
+            missing: row.try_get("missing")?,
         })
+    }
+
+    /// Forgets workers that are dead and frees their jobs: those of `gone`, whose processes are, and whoever has missed
+    /// three heartbeats, if `judge` missed none for as long. Gives how many workers and jobs.
+    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query("SELECT dead, freed FROM bury_workers($1, $2, $3)")
+            .bind(judge)
+            .bind(gone)
+            .bind(DEAD_AFTER.as_secs_f64())
+            .fetch_one(&self.sessions)
+            .await?;
+        Ok((row.try_get("dead")?, row.try_get("freed")?))
     }
 
     /// A worker ends.

@@ -18,13 +18,15 @@ const LOOKS = {
   "acknowledged": [2, "eyes", "is being looked at"],
   "blind": [4, "see_no_evil", "can't be seen: the monitor's own network is away"],
   "seeing": [3, "eyes", "can be seen again"],
+  "stalled": [5, "stop_sign", "is not being checked: results stopped coming"],
+  "running": [3, "heavy_check_mark", "is being checked again"],
   "queue-busy": [4, "hourglass", "has a queue over its limit"],
   "channel-broken": [4, "no_bell", "has a channel that can't be told"],
   "test": [3, "wave", "sends a test message"],
 };
 
 /** These are not about a target, but about the monitor itself. */
-const ABOUT_ITSELF = new Set(["blind", "seeing", "queue-busy", "channel-broken", "test"]);
+const ABOUT_ITSELF = new Set(["blind", "seeing", "stalled", "running", "queue-busy", "channel-broken", "test"]);
 
 /** The statuses after which another try makes sense. */
 const PASSING = new Set([408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 528, 529]);

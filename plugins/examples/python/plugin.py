@@ -29,6 +29,8 @@ LOOKS = {
     EventType.ACKNOWLEDGED: ("👀", "is being looked at"),
     EventType.BLIND: ("🙈", "can't be seen: the monitor's own network is away"),
     EventType.SEEING: ("👀", "can be seen again"),
+    EventType.STALLED: ("🛑", "is not being checked: results stopped coming"),
+    EventType.RUNNING: ("✅", "is being checked again"),
     EventType.QUEUE_BUSY: ("⏳", "has a queue over its limit"),
     EventType.CHANNEL_BROKEN: ("🔕", "has a channel that can't be told"),
     EventType.TEST: ("👋", "sends a test message"),
@@ -36,7 +38,8 @@ LOOKS = {
 
 # These are about a target; the others are about the monitor itself.
 ABOUT_TARGET = set(LOOKS) - {
-    EventType.BLIND, EventType.SEEING, EventType.QUEUE_BUSY, EventType.CHANNEL_BROKEN, EventType.TEST,
+    EventType.BLIND, EventType.SEEING, EventType.STALLED, EventType.RUNNING, EventType.QUEUE_BUSY,
+    EventType.CHANNEL_BROKEN, EventType.TEST,
 }
 
 # The statuses after which another try makes sense.

@@ -113,6 +113,8 @@ pub fn compose(event: &Event, delivery: &Delivery) -> Message {
         event.kind,
         EventType::Blind
             | EventType::Seeing
+            | EventType::Stalled
+            | EventType::Running
             | EventType::QueueBusy
             | EventType::ChannelBroken
             | EventType::Test
@@ -212,6 +214,8 @@ fn headline(event: &Event) -> String {
         }
         EventType::Blind => "The monitor is BLIND: its own network is away".into(),
         EventType::Seeing => format!("The monitor SEES again{}", with("after")),
+        EventType::Stalled => "Checks are STALLED: nobody knows whether targets are up".into(),
+        EventType::Running => "Checks are RUNNING again".into(),
         EventType::QueueBusy => format!("Queue {name} is over its limit"),
         EventType::ChannelBroken => format!("Channel {name} is BROKEN: its messages don't arrive"),
         EventType::Test => "Test: messages of uptime arrive here".into(),
@@ -293,12 +297,13 @@ fn symbol(event: &Event) -> &'static str {
         EventType::FlappingEnd if event.severity != Severity::Info => trouble,
         EventType::Up if unseen_end(event).is_some() => "✋",
         EventType::Up if counts(event).is_some() => "⚪",
-        EventType::Up | EventType::FlappingEnd | EventType::Seeing => "✅",
+        EventType::Up | EventType::FlappingEnd | EventType::Seeing | EventType::Running => "✅",
         EventType::Critical => "🚨",
         EventType::FlappingStart => "🔁",
         EventType::Certificate => "🔒",
         EventType::Acknowledged => "👤",
         EventType::Blind => "🙈",
+        EventType::Stalled => "🛑",
         EventType::QueueBusy => "⏳",
         EventType::ChannelBroken => "📵",
         EventType::Test => "🔔",

@@ -236,6 +236,8 @@ fn type_word(kind: EventType) -> &'static str {
         EventType::Acknowledged => "acknowledged",
         EventType::Blind => "blind",
         EventType::Seeing => "seeing",
+        EventType::Stalled => "stalled",
+        EventType::Running => "running",
         EventType::QueueBusy => "queue-busy",
         EventType::ChannelBroken => "channel-broken",
         EventType::Test => "test",

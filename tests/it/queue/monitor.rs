@@ -12,9 +12,11 @@ use uptime_tests::{DEADLINE, WebhookSink, block_on};
 #[test]
 fn a_queue_at_its_limit_is_exit_1() {
     let installation = Installation::new();
-    installation
-        .database
-        .query("INSERT INTO jobs (queue) SELECT 'monitor-checks' FROM generate_series(1, 5)");
+    installation.database.query(
+        "INSERT INTO jobs (queue) SELECT 'monitor-checks' FROM generate_series(1, 5);
+         INSERT INTO workers (id, queue, host, pid, version, started_at, seen_at, running)
+         VALUES (gen_random_uuid(), 'monitor-checks', 'h', 1, '0', now(), now() + interval '1 h', 0)",
+    );
     installation.command(["queue", "monitor"]).assert().code(0);
     installation.command(["queue", "monitor", "--max", "5"]).assert().code(1);
     installation.command(["queue", "monitor", "notifications", "--max", "5"]).assert().code(0);
@@ -23,7 +25,7 @@ fn a_queue_at_its_limit_is_exit_1() {
     let answer = installation.json(["queue", "monitor", "--max", "5"]);
     assert_eq!(
         answer.to_string(),
-        r#"{"dead_rows":0,"oldest_snapshot_by":null,"oldest_snapshot_s":null,"queues":[{"delayed":0,"failed":0,"oldest_wait_ms":0,"over_max":true,"paused":false,"per_second":0.0,"queue":"monitor-checks","ready":5,"reserved":0,"workers":0},{"delayed":0,"failed":0,"oldest_wait_ms":null,"over_max":false,"paused":false,"per_second":0.0,"queue":"notifications","ready":0,"reserved":0,"workers":0}],"schema_version":1}"#
+        r#"{"dead_rows":0,"oldest_snapshot_by":null,"oldest_snapshot_s":null,"queues":[{"delayed":0,"failed":0,"idle":false,"oldest_wait_ms":0,"over_max":true,"paused":false,"paused_workers":0,"per_second":0.0,"queue":"monitor-checks","ready":5,"reserved":0,"stale_monitors":0,"waits_too_long":false,"workers":1},{"delayed":0,"failed":0,"idle":false,"oldest_wait_ms":null,"over_max":false,"paused":false,"paused_workers":0,"per_second":0.0,"queue":"notifications","ready":0,"reserved":0,"stale_monitors":0,"waits_too_long":false,"workers":0}],"scheduler":"none","scheduler_seen_at":null,"schema_version":1}"#
             .replace(r#""oldest_wait_ms":0"#, &format!(r#""oldest_wait_ms":{}"#, answer["queues"][0]["oldest_wait_ms"])),
     );
 }
@@ -42,7 +44,7 @@ fn a_pipe_gets_a_line_for_each_queue() {
     fail_jobs(&installation, 4);
     installation.command(["queue", "pause", "notifications"]).assert().success();
     installation.command(["queue", "monitor"]).assert().code(1).stderr("").stdout(
-        "monitor-checks\t1200\t0\t3\t0\t3 min\t0.0\t2\tover\nnotifications\t0\t1\t0\t4\t–\t0.0\t0\tpaused\n",
+        "monitor-checks\t1200\t0\t3\t0\t3 min\t0.0\t2\tover,waits\nnotifications\t0\t1\t0\t4\t–\t0.0\t0\tpaused\n",
     );
     let state = || {
         let output = installation.command(["queue", "monitor", "monitor-checks"]).output().expect("it runs");
@@ -51,14 +53,15 @@ fn a_pipe_gets_a_line_for_each_queue() {
     installation.database.query("UPDATE workers SET seen_at = now() - interval '1 min'");
     assert_eq!(state().as_deref(), Some("over,idle\n"));
     installation.command(["queue", "pause", "monitor-checks"]).assert().success();
-    assert_eq!(state().as_deref(), Some("over,paused\n"));
+    assert_eq!(state().as_deref(), Some("over,waits,paused\n"));
     let output = installation.command(["queue", "monitor", "notifications", "--format", "ndjson"]).output();
     let line: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("one line");
     assert_eq!(
         line,
         json!({
             "schema_version": 1, "queue": "notifications", "ready": 0, "delayed": 1, "reserved": 0, "failed": 4,
-            "oldest_wait_ms": null, "per_second": 0.0, "over_max": false, "workers": 0, "paused": true,
+            "oldest_wait_ms": null, "per_second": 0.0, "over_max": false, "waits_too_long": false, "idle": false, "workers": 0, "paused_workers": 0, "paused": true,
+            "stale_monitors": 0, "scheduler": "none", "scheduler_seen_at": null,
             "dead_rows": 0, "oldest_snapshot_s": null, "oldest_snapshot_by": null,
         })
     );
@@ -153,7 +156,8 @@ fn a_look_without_an_event_changes_nothing() {
     assert_eq!(installation.database.value("SELECT count(*) FROM notifications"), "7");
     installation.command(["queue", "monitor", "--max", "5"]).assert().code(1);
     let before = installation.database.value("SELECT busy_told_at FROM queue_controls");
-    installation.command(["queue", "monitor", "--max", "5000", "--no-event"]).assert().code(0);
+    // Nobody works: exit 1 for that alone.
+    installation.command(["queue", "monitor", "--max", "5000", "--no-event"]).assert().code(1);
     look();
     assert_eq!(installation.database.value("SELECT busy_told_at FROM queue_controls"), before);
 }

@@ -82,6 +82,7 @@ mod tests {
             oldest_wait_ms: Some(725_000),
             per_second: 0.0,
             workers: 0,
+            paused_workers: 0,
             paused_at: None,
         };
         assert_eq!(

@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uptime_core::ErrorClass;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, is_checks};
 use uptime_core::duration;
+use uptime_core::liveness::{Scheduling, Stall, Standstill};
 use uptime_core::monitor::Location;
 use uptime_core::text::printable;
+use uptime_store::liveness::Liveness;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::Told;
 use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
@@ -41,6 +43,8 @@ pub struct Asked {
     pub queues: Vec<String>,
     /// The limit of jobs, itself over it.
     pub max: i64,
+    /// How long the oldest ready job may wait, itself too long.
+    pub max_wait: Duration,
     /// Whether channels are told of a queue that is over it.
     pub tells: bool,
 }
@@ -50,12 +54,14 @@ struct Look {
     at: Timestamp,
     sizes: Vec<QueueSize>,
     dead: DeadRows,
+    liveness: Liveness,
     /// For each queue over the limit what came of it, if channels are to be told.
     told: Vec<(String, Told)>,
     max: i64,
+    max_wait: Duration,
 }
 
-/// One look; exit 1 when a queue is over its limit.
+/// One look; exit 1 when a queue is over its limit or stands still, or when checks are not scheduled or have no results.
 pub async fn once(store: &Store, asked: &Asked, printer: &Printer) -> Result<Exit, CommandError> {
     let look = Look::take(store, asked).await?;
     look.print(printer, None);
@@ -64,8 +70,7 @@ pub async fn once(store: &Store, asked: &Asked, printer: &Printer) -> Result<Exi
             printer.note(note);
         }
     }
-    let over = look.sizes.iter().any(|size| is_over(size, asked.max));
-    Ok(if over { Exit::No } else { Exit::Ok })
+    Ok(if look.is_well() { Exit::Ok } else { Exit::No })
 }
 
 /// A look every so often, until a signal, or until nobody reads any more: in place where a person sees it, one after the other elsewhere.
@@ -129,8 +134,20 @@ fn is_over(size: &QueueSize, max: i64) -> bool {
 
 impl Look {
     async fn take(store: &Store, asked: &Asked) -> Result<Self, StoreError> {
-        let sizes = store.queue_sizes(&asked.queues).await?;
+        let mut sizes = store.queue_sizes(&asked.queues).await?;
         let dead = store.dead_rows().await?;
+        let mut liveness = store.liveness().await?;
+        if asked.queues.is_empty() {
+            // Of a queue that has stalled there may be nothing to count.
+            let is_missing = |stall: &&Stall| sizes.iter().all(|size| size.queue != stall.queue);
+            let missing: Vec<String> =
+                liveness.stalls.iter().filter(is_missing).map(|stall| stall.queue.clone()).collect();
+            if !missing.is_empty() {
+                sizes.extend(store.queue_sizes(&missing).await?);
+            }
+        } else if !asked.queues.iter().any(|queue| is_checks(queue)) {
+            liveness.scheduling = Scheduling::Running;
+        }
         let mut told = Vec::new();
         if asked.tells {
             let (over, below): (Vec<_>, Vec<_>) = sizes.iter().partition(|size| is_over(size, asked.max));
@@ -139,7 +156,29 @@ impl Look {
             }
             store.forget_busy(&below).await?;
         }
-        Ok(Self { at: Timestamp::now(), sizes, dead, told, max: asked.max })
+        Ok(Self {
+            at: Timestamp::now(),
+            sizes,
+            dead,
+            liveness,
+            told,
+            max: asked.max,
+            max_wait: asked.max_wait,
+        })
+    }
+
+    fn is_well(&self) -> bool {
+        self.sizes.iter().all(|size| !is_over(size, self.max) && self.standstill(size).is_none())
+            && !matches!(self.liveness.scheduling, Scheduling::Dead(_))
+            && self.sizes.iter().all(|size| self.stall(&size.queue).is_none())
+    }
+
+    fn standstill(&self, size: &QueueSize) -> Option<Standstill> {
+        size.load().standstill(self.max_wait)
+    }
+
+    fn stall(&self, queue: &str) -> Option<&Stall> {
+        self.liveness.stalls.iter().find(|stall| stall.queue == queue)
     }
 
     /// Writes it as data. `at`: of one look among many, when it was.
@@ -147,6 +186,7 @@ impl Look {
         if printer.is_json() && !printer.streams() {
             let queues: Vec<Value> = self.sizes.iter().map(|size| self.json(size)).collect();
             let mut answer = json!({ "schema_version": 1, "queues": queues });
+            extend(&mut answer, self.scheduler_json());
             extend(&mut answer, self.dead_json());
             if let Some(at) = at {
                 extend(&mut answer, json!({ "at": rfc3339(at) }));
@@ -157,6 +197,7 @@ impl Look {
         let entries = self.sizes.iter().map(|size| {
             let (mut json, mut cells) = (self.json(size), self.cells(size, printer));
             extend(&mut json, self.dead_json());
+            extend(&mut json, self.scheduler_json());
             if let Some(at) = at {
                 extend(&mut json, json!({ "at": rfc3339(at) }));
                 cells.insert(0, rfc3339(at).into());
@@ -184,9 +225,22 @@ impl Look {
             "oldest_wait_ms": size.oldest_wait_ms,
             "per_second": tenths(size.per_second),
             "over_max": is_over(size, self.max),
+            "waits_too_long": matches!(self.standstill(size), Some(Standstill::Waits(_))),
+            "idle": self.standstill(size) == Some(Standstill::Idle),
             "workers": size.workers,
+            "paused_workers": size.paused_workers,
             "paused": size.paused_at.is_some(),
+            "stale_monitors": self.stall(&size.queue).map_or(0, |stall| stall.stale),
         })
+    }
+
+    fn scheduler_json(&self) -> Value {
+        let (state, seen_at) = match &self.liveness.scheduling {
+            Scheduling::Running => ("running", None),
+            Scheduling::Dead(last) => ("dead", Some(last.seen_at)),
+            Scheduling::None => ("none", None),
+        };
+        json!({ "scheduler": state, "scheduler_seen_at": seen_at.map(rfc3339) })
     }
 
     fn dead_json(&self) -> Value {
@@ -203,17 +257,15 @@ impl Look {
         let number =
             |count: i64, style| Cell::number(printer.number(count), if count == 0 { FAINT } else { style });
         let over = is_over(size, self.max);
-        let (calm, style) = match (size.paused_at.is_some(), is_idle(size)) {
-            (true, _) => ("paused", ODD),
-            (false, true) => ("idle", ODD),
-            (false, false) => ("ok", GOOD),
+        let states = self.states(size);
+        let style = match states.first() {
+            None => GOOD,
+            Some(&"paused") => ODD,
+            Some(_) => BAD,
         };
         // A person finds the rest below the table, which is to fit 80 columns.
-        let (state, style) = match (over, calm) {
-            (false, calm) => (calm.into(), style),
-            (true, "paused" | "idle") if !printer.is_terminal() => (format!("over,{calm}"), BAD),
-            (true, _) => ("over".into(), BAD),
-        };
+        let shown = if printer.is_terminal() { &states[..states.len().min(1)] } else { &states[..] };
+        let state = if shown.is_empty() { "ok".to_owned() } else { shown.join(",") };
         let wait = size.oldest_wait_ms.map_or("–".into(), |ms| span(ms.unsigned_abs() / 1_000));
         vec![
             Cell::styled(size.queue.as_str(), if over { BAD } else { plain }),
@@ -230,6 +282,21 @@ impl Look {
             number(size.workers, plain),
             Cell::styled(state, style),
         ]
+    }
+
+    /// What is wrong with a queue, the worst first.
+    fn states(&self, size: &QueueSize) -> Vec<&'static str> {
+        let standstill = self.standstill(size);
+        [
+            (is_over(size, self.max), "over"),
+            (self.stall(&size.queue).is_some(), "stalled"),
+            (standstill == Some(Standstill::Idle), "idle"),
+            (matches!(standstill, Some(Standstill::Waits(_))), "waits"),
+            (size.paused_at.is_some() || (size.workers > 0 && size.paused_workers == size.workers), "paused"),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, word)| is_so.then_some(word))
+        .collect()
     }
 
     /// What a person wants to know beside the numbers, and the way out.
@@ -251,9 +318,38 @@ impl Look {
                 notes.push(hint_line(&format!(
                     "`{queue}` was paused {ago}: `uptime queue resume {queue}` lets it go on"
                 )));
-            } else if is_idle(size) {
+            } else if size.paused_workers > 0 {
+                notes.push(hint_line(&format!(
+                    "{} of {} workers of `{queue}` are paused by SIGUSR2: SIGCONT lets them go on",
+                    size.paused_workers, size.workers
+                )));
+            } else if self.standstill(size) == Some(Standstill::Idle) {
                 notes.push(hint_line(&nobody_works_on(queue)));
             }
+            if let Some(Standstill::Waits(wait)) = self.standstill(size) {
+                notes.push(format!(
+                    "`{BAD}{queue}{BAD:#}`: the oldest ready job has waited {}, and `--max-wait` is {}",
+                    span(wait.as_secs()),
+                    duration::format(self.max_wait)
+                ));
+            }
+            if let Some(stall) = self.stall(queue) {
+                notes.push(format!(
+                    "`{BAD}{queue}{BAD:#}` has stalled: {}",
+                    stall.in_words(&self.liveness.scheduling, self.liveness.now)
+                ));
+            }
+        }
+        if let Scheduling::Dead(last) = &self.liveness.scheduling {
+            notes.push(format!(
+                "{BAD}no scheduler runs{BAD:#}: the one on {} (pid {}) was last heard {}",
+                last.host,
+                last.pid,
+                printer.time(Some(last.seen_at))
+            ));
+            let way_out =
+                if last.is_loop { "`uptime schedule --every 1s` runs one" } else { "see whether cron runs" };
+            notes.push(hint_line(way_out));
         }
         notes.extend(self.dead_note(printer));
         notes
@@ -290,11 +386,6 @@ impl Look {
             hint_line(&way_out(oldest)),
         ]
     }
-}
-
-/// Jobs are ready, and nobody is there to run them.
-fn is_idle(size: &QueueSize) -> bool {
-    size.ready > 0 && size.workers == 0 && size.paused_at.is_none()
 }
 
 fn nobody_works_on(queue: &str) -> String {

@@ -25,7 +25,7 @@ pub fn lines(installation: &Installation) -> Printed {
         database = installation.database_words("the line"),
         secrets = hint.as_ref().map(|hint| format!("# To do: {hint}.\n")).unwrap_or_default(),
         schedule = line(&["schedule"]),
-        monitor = line(&["queue", "monitor", "--max", "1000"]),
+        monitor = line(&["queue", "monitor", "--max", "1000", "--max-wait", "2m"]),
         prune = line(&["queue", "prune-failed", "--hours", WEEK]),
         workers = line(&["worker", "all", "--max-time", WORKER_SECONDS]),
     );

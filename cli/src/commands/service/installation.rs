@@ -220,11 +220,12 @@ fn variables(file: &ConfigFile) -> BTreeSet<String> {
         let of_check = monitor.check.references().into_iter().map(|(_, reference)| reference);
         of_check.chain(client.map(|client| &client.key))
     });
-    let of_database = file.config.database.url.iter();
-    let named = of_database.chain(of_channels).chain(of_monitors).filter_map(|reference| match reference {
-        SecretRef::Env { env } => Some(env.clone()),
-        SecretRef::Literal(_) | SecretRef::File { .. } => None,
-    });
+    let of_installation = file.config.database.url.iter().chain(&file.config.heartbeat.url);
+    let named =
+        of_installation.chain(of_channels).chain(of_monitors).filter_map(|reference| match reference {
+            SecretRef::Env { env } => Some(env.clone()),
+            SecretRef::Literal(_) | SecretRef::File { .. } => None,
+        });
     named.collect()
 }
 

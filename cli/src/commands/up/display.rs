@@ -130,6 +130,15 @@ impl Display {
                 let text = format!("{GOOD}seeing{GOOD:#}\t{host}\twas blind for {}", span(seconds));
                 self.event(&text, &json!({ "event": "seeing", "host": host, "duration_s": seconds }));
             }
+            Activity::Stalled { queue, why } => {
+                let text = format!("{BAD}stalled{BAD:#}\t{queue}\t{why}");
+                self.event(&text, &json!({ "event": "stalled", "queue": queue, "message": why }));
+            }
+            Activity::Running { queue, stalled_for } => {
+                let seconds = stalled_for.as_secs();
+                let text = format!("{GOOD}running{GOOD:#}\t{queue}\twas stalled for {}", span(seconds));
+                self.event(&text, &json!({ "event": "running", "queue": queue, "duration_s": seconds }));
+            }
             Activity::DatabaseAway { queue, reason } => {
                 let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
                 self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));

@@ -1,29 +1,31 @@
 //! The fetcher: runs the jobs of a worker, and has one turn at a time with the database.
 //!
 //! A turn goes on beside the jobs: while one batch is settled and the next is claimed, the batch between them runs. The next
-//! turn begins when there is something to settle, something to claim (a wake-up, the next job's due instant, the fallback
-//! `sleep`), or a sign of life to give.
+//! turn begins when there is something to settle or to claim (a wake-up, the next job's due instant, the fallback `sleep`).
+//! Heartbeats go their own way: a turn that takes long does not make the worker look dead. The first one comes before the first
+//! turn, because it brings the number that claims bear.
 
+use super::heartbeats::{Heard, Heartbeats, Load};
 use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
 use super::{End, Finished, Handler, Parking, Wakes, WorkerOptions, WorkerSummary};
 use crate::{Activity, Observer, patience};
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
+use uptime_core::liveness::HEARTBEAT_EVERY;
 use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
-use uptime_store::workers::{Asked, SignOfLife};
+use uptime_store::workers::Orders;
 use uptime_store::{Store, StoreError};
-use uuid::Uuid;
 
 /// The most jobs that one claim takes.
 const BATCH: usize = 500;
@@ -35,9 +37,6 @@ const PER_SLOT: usize = 4;
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
 const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
-
-/// How often a worker says that it lives, and hears what is wanted of it. Also the longest time between two turns.
-const SIGN_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Fetcher<H: Handler> {
     concurrency: usize,
@@ -66,7 +65,8 @@ pub(super) struct Fetcher<H: Handler> {
     /// Jobs claimed so far, for `max_jobs`.
     taken: u64,
     low_water: LowWater,
-    presence: Presence,
+    heartbeats: Heartbeats,
+    queue_is_paused: bool,
     /// While the database is away: how long until the next try.
     away: Option<Duration>,
     /// Why this worker is to end by itself.
@@ -82,22 +82,11 @@ struct Limits {
     within: Duration,
 }
 
-/// What the database knows of this worker.
-struct Presence {
-    id: Uuid,
-    host: String,
-    /// By the database's clock.
-    started_at: Option<Timestamp>,
-    signed_at: Option<Instant>,
-    /// Finished since the last sign.
-    finished: u64,
-    queue_is_paused: bool,
-}
-
 /// Why the fetcher stopped waiting.
 enum Woken<H: Handler> {
     Finished(Option<Result<Finished<H::Done>, JoinError>>),
     Turned(Result<Turned<H>, JoinError>),
+    Heard(Heard),
     Look,
     Control,
     Later,
@@ -106,6 +95,7 @@ enum Woken<H: Handler> {
 
 impl<H: Handler> Fetcher<H> {
     pub(super) fn new(store: Store, handler: Arc<H>, options: WorkerOptions, observer: Observer) -> Self {
+        let heartbeats = Heartbeats::new(handler.queue());
         Self {
             concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
             store,
@@ -124,14 +114,8 @@ impl<H: Handler> Fetcher<H> {
             look: true,
             taken: 0,
             low_water: LowWater::default(),
-            presence: Presence {
-                id: Uuid::new_v4(),
-                host: super::host_name(),
-                started_at: None,
-                signed_at: None,
-                finished: 0,
-                queue_is_paused: false,
-            },
+            heartbeats,
+            queue_is_paused: false,
             away: None,
             ends: false,
             summary: WorkerSummary::default(),
@@ -163,20 +147,25 @@ impl<H: Handler> Fetcher<H> {
             if stop.is_cancelled() || time_is_up || self.ends {
                 return Ok(());
             }
-            if self.turn.is_none() {
-                // While the database is away a turn begins only when it is time to try again.
-                if self.next_turn_at <= Instant::now() || (self.look && self.away.is_none()) {
-                    self.begin_turn(turns);
-                } else if self.sign_is_due() && self.away.is_none() {
-                    self.begin(None, turns);
-                }
+            self.beat_when_due();
+            // While the database is away a turn begins only when it is time to try again.
+            if self.turn.is_none()
+                && !self.heartbeats.is_first_under_way()
+                && (self.next_turn_at <= Instant::now() || (self.look && self.away.is_none()))
+            {
+                self.begin_turn(turns);
             }
             match self.wait(wakes, stop).await {
                 Woken::Finished(finished) => self.collect(finished),
                 Woken::Turned(turned) => self.end_turn(turned, turns)?,
+                Woken::Heard(heard) => {
+                    if let Some(orders) = self.heartbeats.end(heard) {
+                        self.obey(&orders);
+                    }
+                }
                 Woken::Look => self.look = true,
                 Woken::Control => {
-                    self.presence.signed_at = None;
+                    self.heartbeats.hurry();
                     self.look = true;
                 }
                 Woken::Later => {}
@@ -186,8 +175,8 @@ impl<H: Handler> Fetcher<H> {
     }
 
     async fn wait(&mut self, wakes: &Wakes, stop: &CancellationToken) -> Woken<H> {
-        let mut until = Instant::now() + SIGN_EVERY;
-        if self.turn.is_none() {
+        let mut until = Instant::now() + self.heartbeats.due_in().unwrap_or(HEARTBEAT_EVERY);
+        if self.turn.is_none() && !self.heartbeats.is_first_under_way() {
             until = until.min(self.next_turn_at);
         }
         if let Some(max) = self.options.max_time {
@@ -206,29 +195,30 @@ impl<H: Handler> Fetcher<H> {
                 self.turn = None;
                 Woken::Turned(turned)
             }
+            heard = self.heartbeats.heard() => Woken::Heard(heard),
             finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
             () = wakes.control.notified() => Woken::Control,
             () = wakes.jobs.notified() => Woken::Look,
             // Its slot is free.
             () = self.parking.came.notified() => Woken::Look,
-            Ok(()) = self.options.paused.changed() => Woken::Look,
+            // Others are to know, too.
+            Ok(()) = self.options.paused.changed() => Woken::Control,
             () = sleep_until(until.into()) => Woken::Later,
         }
     }
 
-    fn sign_is_due(&self) -> bool {
-        self.presence.signed_at.is_none_or(|at| at.elapsed() >= SIGN_EVERY)
+    fn beat_when_due(&mut self) {
+        if self.heartbeats.due_in() == Some(Duration::ZERO) {
+            let paused = *self.options.paused.borrow();
+            self.heartbeats.begin(&self.store, Load { running: self.running.len(), paused });
+        }
     }
 
     fn begin_turn(&mut self, turns: &CancellationToken) {
         self.look = false;
         self.next_turn_at = Instant::now() + self.options.settings.sleep;
         let wish = self.wish();
-        self.begin(wish, turns);
-    }
-
-    fn begin(&mut self, wish: Option<Wish>, turns: &CancellationToken) {
-        let turn = self.turn_of(wish, self.sign_is_due());
+        let turn = self.turn_of(wish);
         let turns = turns.clone();
         self.turn = Some(tokio::spawn(async move {
             let mut turn = turn;
@@ -237,28 +227,13 @@ impl<H: Handler> Fetcher<H> {
         }));
     }
 
-    fn turn_of(&mut self, wish: Option<Wish>, sign: bool) -> Turn<H> {
-        if sign {
-            self.presence.signed_at = Some(Instant::now());
-        }
+    fn turn_of(&mut self, wish: Option<Wish>) -> Turn<H> {
         Turn {
             store: self.store.clone(),
             handler: Arc::clone(&self.handler),
             finished: std::mem::take(&mut self.finished),
             done: std::mem::take(&mut self.done),
             returned: std::mem::take(&mut self.returned),
-            sign: sign.then(|| SignOfLife {
-                worker: self.presence.id,
-                queue: self.handler.queue(),
-                host: self.presence.host.clone(),
-                pid: std::process::id(),
-                version: env!("CARGO_PKG_VERSION"),
-                started_at: self.presence.started_at,
-                running: self.running.len(),
-                finished: self.presence.finished,
-            }),
-            asked: None,
-            told: 0,
             wish,
             settled: 0,
         }
@@ -303,7 +278,8 @@ impl<H: Handler> Fetcher<H> {
                 load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect(),
             )
         });
-        Some(Wish { limit, lease: self.options.settings.retry_after, lanes, from: self.low_water.from() })
+        let (worker, lease) = (self.heartbeats.number(), self.options.settings.retry_after);
+        Some(Wish { limit, worker, lease, lanes, from: self.low_water.from() })
     }
 
     fn end_turn(
@@ -332,7 +308,7 @@ impl<H: Handler> Fetcher<H> {
         }
     }
 
-    /// Takes back what a turn could not settle, and looks at what it heard.
+    /// Takes back what a turn could not settle.
     fn take_back(
         &mut self,
         turned: Result<Turned<H>, JoinError>,
@@ -349,25 +325,21 @@ impl<H: Handler> Fetcher<H> {
         self.done.extend(turn.done);
         self.returned.extend(turn.returned);
         self.summary.settled += turn.settled;
-        self.presence.finished = self.presence.finished.saturating_sub(turn.told) + turn.settled;
+        self.heartbeats.count(turn.settled);
         (self.observer)(Activity::Settled {
             queue: self.handler.queue(),
             settled: turn.settled,
             in_hand: self.running.len(),
         });
-        if let Some(asked) = turn.asked {
-            self.heard(asked);
-        }
         ended
     }
 
-    fn heard(&mut self, asked: Asked) {
+    fn obey(&mut self, orders: &Orders) {
         let queue = self.handler.queue();
-        self.presence.started_at = Some(asked.started_at);
-        if std::mem::replace(&mut self.presence.queue_is_paused, asked.paused) != asked.paused {
-            info!(queue, "{}", if asked.paused { "queue paused" } else { "queue resumed" });
+        if std::mem::replace(&mut self.queue_is_paused, orders.paused) != orders.paused {
+            info!(queue, "{}", if orders.paused { "queue paused" } else { "queue resumed" });
         }
-        if asked.restart {
+        if orders.restart {
             info!(queue, "restart asked: finishing what runs");
             self.summary.restart = true;
             self.ends = true;
@@ -445,8 +417,9 @@ impl<H: Handler> Fetcher<H> {
             None => End::Dropped,
             Some(Err(error)) => End::Unreadable(error.to_string()),
             Some(Ok(work)) => {
-                let left = settings.retry_after.saturating_sub(asked_at.elapsed());
-                let Some(within) = backoff::deadline(settings.timeout, left) else {
+                let left = job.lease.saturating_sub(asked_at.elapsed());
+                let timeout = settings.timeout.min(self.handler.time_of(&work));
+                let Some(within) = backoff::deadline(timeout, left) else {
                     // The claim took so long that the outcome could not be recorded any more.
                     self.returned.push(job.claim);
                     self.look = true;
@@ -535,12 +508,21 @@ impl<H: Handler> Fetcher<H> {
             self.returned.extend(claimed.jobs.iter().map(|job| job.claim));
         }
         while !self.tasks.is_empty() {
-            match timeout_at(deadline, self.tasks.join_next()).await {
-                Ok(ended) => self.collect(ended),
-                Err(_) => break,
+            // It is stopping, not dead: nobody else is to run what still runs.
+            self.beat_when_due();
+            let beat_in = self.heartbeats.due_in().unwrap_or(HEARTBEAT_EVERY);
+            tokio::select! {
+                ended = self.tasks.join_next() => {
+                    self.collect(ended);
+                    // At once: whoever stops us may not wait for the slowest. What fails here is tried again below.
+                    let _ = self.say_goodbye().await;
+                }
+                heard = self.heartbeats.heard() => {
+                    self.heartbeats.end(heard);
+                }
+                () = tokio::time::sleep(beat_in) => {}
+                () = sleep_until(deadline) => break,
             }
-            // At once: whoever stops us may not wait for the slowest. What fails here is tried again below.
-            let _ = self.say_goodbye(false).await;
         }
         self.tasks.abort_all();
         while let Some(ended) = self.tasks.join_next().await {
@@ -548,7 +530,7 @@ impl<H: Handler> Fetcher<H> {
         }
         self.summary.released += self.running.len();
         self.returned.extend(self.running.drain().map(|(claim, _)| claim));
-        while let Err(error) = self.say_goodbye(false).await {
+        while let Err(error) = self.say_goodbye().await {
             if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
                 let jobs = self.finished.len() + self.done.len() + self.returned.len();
                 warn!(queue, %error, jobs, "could not record what finished or give jobs back; the leases will run out");
@@ -556,17 +538,13 @@ impl<H: Handler> Fetcher<H> {
             }
             tokio::time::sleep(DATABASE_RETRY).await;
         }
-        // What finished last is told of, too; its row is forgotten after a while in any case.
-        if self.presence.started_at.is_some() {
-            let _ = self.say_goodbye(true).await;
-        }
-        let _ = patience::goodbye(self.store.sign_off(self.presence.id)).await;
+        self.heartbeats.sign_off(&self.store).await;
         info!(queue, settled = self.summary.settled, released = self.summary.released, "worker stopped");
     }
 
     /// A turn that claims nothing.
-    async fn say_goodbye(&mut self, sign: bool) -> Result<(), StoreError> {
-        let mut turn = self.turn_of(None, sign);
+    async fn say_goodbye(&mut self) -> Result<(), StoreError> {
+        let mut turn = self.turn_of(None);
         let ended = patience::goodbye(turn.run()).await;
         self.take_back(Ok((turn, ended))).map(|_| ())
     }

@@ -5,14 +5,12 @@
 //! nothing.
 
 use super::{Finished, Handler};
-use crate::patience;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uptime_core::id::JobId;
 use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest, Job, LaneLoad};
-use uptime_store::workers::{Asked, SignOfLife};
 use uptime_store::{Store, StoreError};
 
 pub(super) struct Turn<H: Handler> {
@@ -24,12 +22,6 @@ pub(super) struct Turn<H: Handler> {
     pub done: Vec<Claim>,
     /// Claimed, and not to be run by us after all.
     pub returned: Vec<Claim>,
-    /// To be said of the worker.
-    pub sign: Option<SignOfLife>,
-    /// What it heard.
-    pub asked: Option<Asked>,
-    /// How many finished jobs it has told of.
-    pub told: u64,
     /// What to claim.
     pub wish: Option<Wish>,
     /// How many jobs this turn has settled.
@@ -40,6 +32,8 @@ pub(super) struct Turn<H: Handler> {
 #[derive(Debug)]
 pub(super) struct Wish {
     pub limit: usize,
+    /// The worker's number.
+    pub worker: Option<i32>,
     pub lease: Duration,
     pub lanes: Option<(usize, Vec<LaneLoad>)>,
     pub from: ClaimFrom,
@@ -60,11 +54,6 @@ pub(super) struct Claimed<W> {
 impl<H: Handler> Turn<H> {
     /// Does all of it. After an error what was not settled is still here.
     pub async fn run(&mut self) -> Result<Option<Claimed<H::Work>>, StoreError> {
-        if let Some(sign) = self.sign.take() {
-            // What can't be said now is said with the next sign: nobody's job waits for it.
-            self.asked = patience::goodbye(self.store.sign_of_life(&sign)).await.ok();
-            self.told = if self.asked.is_some() { sign.finished } else { 0 };
-        }
         if !self.returned.is_empty() {
             self.store.release(&self.returned).await?;
             self.returned.clear();
@@ -87,11 +76,11 @@ impl<H: Handler> Turn<H> {
     }
 
     async fn claim(&mut self, wish: Wish) -> Result<Claimed<H::Work>, StoreError> {
-        let Wish { limit, lease, lanes, from } = wish;
+        let Wish { limit, worker, lease, lanes, from } = wish;
         let asked_at = Instant::now();
         let queue = self.handler.queue();
         let lanes = lanes.as_ref().map(|(per_lane, load)| (*per_lane, load.as_slice()));
-        let request = ClaimRequest { queue, done: &self.done, limit, lease, lanes, from };
+        let request = ClaimRequest { queue, done: &self.done, limit, worker, lease, lanes, from };
         let jobs = self.store.claim(&request).await?;
         self.ended();
         // They are to be given back until somebody has them in hand: this may end at each of the following waits. If the
@@ -163,6 +152,7 @@ mod tests {
             payload: Ok(serde_json::Value::Null),
             available_at: at(*second),
             claimed_at: at(*second),
+            lease: Duration::from_secs(90),
         };
         low_water.claimed(&Claimed::<()> {
             asked_at: Instant::now(),

@@ -43,7 +43,8 @@ impl Store {
     pub async fn resume_queue(&self, queue: &str) -> Result<bool, StoreError> {
         let resumed = sqlx::query(
             "WITH resumed AS (
-               UPDATE queue_controls SET paused_at = NULL WHERE queue = $1 AND paused_at IS NOT NULL RETURNING queue)
+               UPDATE queue_controls SET paused_at = NULL, resumed_at = now()
+               WHERE queue = $1 AND paused_at IS NOT NULL RETURNING queue)
              SELECT pg_notify('uptime_jobs', queue), pg_notify('uptime_control', queue) FROM resumed",
         )
         .bind(queue)

@@ -37,6 +37,7 @@ pub(crate) async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
         queue: NOTIFICATIONS,
         done: &[],
         limit: 10,
+        worker: None,
         lease: LEASE,
         lanes: Some((4, &[])),
         from: ClaimFrom::Front,

@@ -46,6 +46,7 @@ async fn claim(store: &Store) -> Vec<(Job, DueDelivery)> {
         queue: NOTIFICATIONS,
         done: &[],
         limit: 10,
+        worker: None,
         lease: LEASE,
         lanes: Some((4, &[])),
         from: ClaimFrom::Front,

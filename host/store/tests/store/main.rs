@@ -6,6 +6,7 @@ mod deliveries;
 mod digests;
 mod failed;
 mod incidents;
+mod liveness;
 mod locations;
 mod maintenance;
 mod operations;
@@ -54,7 +55,15 @@ async fn store() -> (TestDatabase, Store) {
 
 /// Jobs of a queue without lanes.
 async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
-    let request = ClaimRequest { queue, done: &[], limit, lease: LEASE, lanes: None, from: ClaimFrom::Front };
+    let request = ClaimRequest {
+        queue,
+        done: &[],
+        limit,
+        worker: None,
+        lease: LEASE,
+        lanes: None,
+        from: ClaimFrom::Front,
+    };
     store.claim(&request).await.expect("a claim")
 }
 

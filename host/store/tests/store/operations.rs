@@ -77,7 +77,7 @@ async fn a_queue_is_known_by_its_jobs_its_failures_its_workers_and_its_pause() {
     database.query(
         "INSERT INTO failed_jobs (id, queue, payload, attempts, errors, created_at) VALUES (9, 'a', '{}', 1, '[]', now())",
     );
-    for (queue, ago) in [("w", 0), ("w", 29), ("w", 31), ("dead", 31)] {
+    for (queue, ago) in [("w", 0), ("w", 11), ("w", 13), ("dead", 13)] {
         worker(&database, queue, ago);
     }
     store.pause_queue("p").await.expect("paused");
@@ -100,8 +100,15 @@ async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     let mut wakeups = store.wakeups().await.expect("a listener").expect("no pooler");
     let in_lanes = async || {
         let lanes = Some((4, &[][..]));
-        let request =
-            ClaimRequest { queue: "q", done: &[], limit: 9, lease: LEASE, lanes, from: ClaimFrom::Front };
+        let request = ClaimRequest {
+            queue: "q",
+            done: &[],
+            limit: 9,
+            worker: None,
+            lease: LEASE,
+            lanes,
+            from: ClaimFrom::Front,
+        };
         store.claim(&request).await.expect("a claim").len()
     };
     assert!(store.pause_queue("q").await.expect("paused"));
@@ -361,6 +368,7 @@ async fn it_goes_before_the_backlog_that_it_is_about_but_not_before_a_provider_a
         queue: NOTIFICATIONS,
         done: &[],
         limit: 1,
+        worker: None,
         lease: LEASE,
         lanes,
         from: ClaimFrom::Front,

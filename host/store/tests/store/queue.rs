@@ -80,6 +80,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
             queue: "q",
             done: &[],
             limit: 100,
+            worker: None,
             lease: LEASE,
             lanes: Some((4, load)),
             from: ClaimFrom::Front,

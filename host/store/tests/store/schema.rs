@@ -78,8 +78,15 @@ async fn a_turn_reads_no_more_of_a_sudden_backlog_than_it_takes() {
              OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'jobs'::regclass)"
         ));
         let turn = async |done: &[Claim], lanes| {
-            let request =
-                ClaimRequest { queue: "q", done, limit: 10, lease: LEASE, lanes, from: ClaimFrom::Front };
+            let request = ClaimRequest {
+                queue: "q",
+                done,
+                limit: 10,
+                worker: None,
+                lease: LEASE,
+                lanes,
+                from: ClaimFrom::Front,
+            };
             let jobs = store.claim(&request).await.expect("a claim");
             assert_eq!(jobs.len(), 10);
             jobs.into_iter().map(|job| job.claim).collect::<Vec<_>>()

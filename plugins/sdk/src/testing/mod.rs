@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 pub const REQUESTS_MAX: usize = 8;
 
 /// Each type of event.
-pub const EVENTS: [EventType; 14] = [
+pub const EVENTS: [EventType; 16] = [
     EventType::Down,
     EventType::Up,
     EventType::Degraded,
@@ -32,6 +32,8 @@ pub const EVENTS: [EventType; 14] = [
     EventType::Acknowledged,
     EventType::Blind,
     EventType::Seeing,
+    EventType::Stalled,
+    EventType::Running,
     EventType::QueueBusy,
     EventType::ChannelBroken,
     EventType::Test,
@@ -138,7 +140,9 @@ pub fn event(kind: EventType) -> Event {
     const ENDED_MS: u64 = STARTED_MS + 252_000;
     let over = kind == EventType::Up;
     let (severity, after_ms) = match kind {
-        EventType::Down | EventType::Acknowledged | EventType::ChannelBroken => (Severity::Down, 20_000),
+        EventType::Down | EventType::Acknowledged | EventType::Stalled | EventType::ChannelBroken => {
+            (Severity::Down, 20_000)
+        }
         EventType::Reminder => (Severity::Down, 3_600_000),
         EventType::Critical => (Severity::Critical, 600_000),
         EventType::Degraded

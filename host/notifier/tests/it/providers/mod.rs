@@ -35,7 +35,10 @@ fn told(kind: EventType) -> Event {
         | EventType::Certificate
         | EventType::Blind
         | EventType::QueueBusy => Severity::Degraded,
-        EventType::Up | EventType::FlappingEnd | EventType::Seeing | EventType::Test => Severity::Info,
+        EventType::Stalled => Severity::Down,
+        EventType::Up | EventType::FlappingEnd | EventType::Seeing | EventType::Running | EventType::Test => {
+            Severity::Info
+        }
     };
     if let Some(incident) = &mut event.incident {
         incident.started_at = "2100-04-14T02:14:05Z".parse().expect("an instant");
@@ -46,6 +49,10 @@ fn told(kind: EventType) -> Event {
         EventType::Certificate => (None, Some("the certificate of shop.example.com ends in 13 days")),
         EventType::Blind => (Some("uptime"), Some("no target and no reference address can be reached")),
         EventType::Seeing | EventType::Test => (Some("uptime"), None),
+        EventType::Stalled => {
+            (Some("uptime"), Some("2 of 3 monitors have had no result for 3 intervals: shop, api"))
+        }
+        EventType::Running => (Some("uptime"), Some("all 3 monitors have results again")),
         EventType::QueueBusy => (Some("notifications"), Some("1,204 jobs are ready, and the limit is 1,000")),
         EventType::ChannelBroken => (Some("ops"), Some("`slack` found nobody there: status 404: no_service")),
         EventType::FlappingEnd => (None, None),

@@ -1,0 +1,108 @@
+//! Whether checks still have results, beside the workers: a monitor that nobody checks any more looks well for ever.
+//!
+//! Each process looks every few seconds whether a stall was told, for its `/healthz`. One of all looks whether there is one,
+//! and tells the channels: the scan is paid for once.
+
+use crate::{Activity, Observer, patience};
+use jiff::Timestamp;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+use tracing::{error, info};
+use uptime_core::channel::ChannelFilter;
+use uptime_core::duration;
+use uptime_core::event::{Event, EventType};
+use uptime_core::id::DeliveryId;
+use uptime_core::liveness::{STALE_LEAST, Stall};
+use uptime_store::{Store, StoreError};
+use uuid::Uuid;
+
+/// From one look to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The queues of checks that have stalled, as this process knows. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Stalls(Arc<Mutex<Vec<(String, Timestamp)>>>);
+
+impl Stalls {
+    /// One of them, and since when.
+    pub fn first(&self) -> Option<(String, Timestamp)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+    }
+
+    fn set(&self, stalls: Vec<(String, Timestamp)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stalls;
+    }
+
+    /// Looks again and again. A database that is away is waited for: that it is is said elsewhere.
+    pub async fn watch(&self, store: &Store, observer: &Observer) -> Infallible {
+        let began = Instant::now();
+        loop {
+            // A process that has just begun, perhaps after all had stood still, gives checks the time to come in.
+            let patience = STALE_LEAST.saturating_sub(began.elapsed());
+            let _ = patience::goodbye(self.look(store, patience, observer)).await;
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn look(&self, store: &Store, patience: Duration, observer: &Observer) -> Result<(), StoreError> {
+        // Half of it: whoever looked last may come a little earlier than the last time.
+        if store.may_look_for_stalls(LOOK_EVERY / 2).await? {
+            let liveness = store.liveness().await?;
+            for stall in &liveness.stalls {
+                let why = stall.in_words(&liveness.scheduling, liveness.now);
+                tell_stalled(store, stall, &why, patience, observer).await?;
+            }
+            let overdue: Vec<&str> = liveness.stalls.iter().map(|stall| stall.queue.as_str()).collect();
+            store.forget_overdue(&overdue).await?;
+            for (queue, _) in store.told_stalls().await? {
+                if !overdue.contains(&queue.as_str()) {
+                    tell_running(store, &queue, observer).await?;
+                }
+            }
+        }
+        self.set(store.told_stalls().await?);
+        Ok(())
+    }
+}
+
+async fn tell_stalled(
+    store: &Store,
+    stall: &Stall,
+    why: &str,
+    patience: Duration,
+    observer: &Observer,
+) -> Result<(), StoreError> {
+    let queue = &stall.queue;
+    let event_for =
+        |filter: &ChannelFilter, now| event(filter, EventType::Stalled, queue, why.to_owned(), now);
+    if let Some(channels) = store.tell_stalled(queue, patience, event_for).await? {
+        error!(queue, why, channels = channels.join(", "), "checks have stalled");
+        observer(Activity::Stalled { queue: queue.clone(), why: why.to_owned() });
+    }
+    Ok(())
+}
+
+async fn tell_running(store: &Store, queue: &str, observer: &Observer) -> Result<(), StoreError> {
+    let event_for = |filter: &ChannelFilter, now, lasted: Duration| {
+        let message = format!("each monitor has results again after {}", duration::format(lasted));
+        event(filter, EventType::Running, queue, message, now)
+    };
+    if let Some((lasted, channels)) = store.tell_running(queue, event_for).await? {
+        info!(queue, stalled_s = lasted.as_secs(), channels = channels.join(", "), "checks run again");
+        observer(Activity::Running { queue: queue.to_owned(), stalled_for: lasted });
+    }
+    Ok(())
+}
+
+fn event(
+    filter: &ChannelFilter,
+    kind: EventType,
+    queue: &str,
+    message: String,
+    now: Timestamp,
+) -> Option<Event> {
+    let event = Event::about_checks(kind, queue, message, now, DeliveryId(Uuid::now_v7()));
+    filter.wants(kind, event.severity, &event.monitor).then_some(event)
+}
