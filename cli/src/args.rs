@@ -143,6 +143,19 @@ pub enum Command {
 const RUNS_ON: &str = "warn,sqlx=error,uptime_engine=info,uptime=info";
 
 impl Command {
+    /// Whether the command may make a data directory, and the database in it. All others look at what there is.
+    pub fn creates(&self) -> bool {
+        match self {
+            Self::Up(_)
+            | Self::Worker(_)
+            | Self::Db(DbCommand::Migrate)
+            | Self::Plugin(PluginCommand::Add(_)) => true,
+            Self::Apply(args) => !args.dry_run,
+            Self::Schedule(args) => !args.dry_run,
+            _ => false,
+        }
+    }
+
     /// What is logged when nobody says anything: what runs on says what it does, a command that answers keeps to
     /// warnings, and `up` shows all of it in its own way.
     pub fn default_log(&self) -> &'static str {

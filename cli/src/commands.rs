@@ -18,7 +18,7 @@ mod up;
 mod worker;
 
 use crate::args::{Args, Command, Global};
-use crate::database::Database;
+use crate::database::{Absent, Database};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
@@ -28,6 +28,13 @@ use uptime_core::text::printable;
 /// Runs the command that was asked for.
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
     let Args { global, command } = args;
+    if command.creates()
+        && let Ok(dir) = settings::data_dir(&global)
+        && let Err(error) = uptime_postgres::create_data_dir(&dir)
+    {
+        // Who needs more of it than the cache of compiled plugins says so.
+        tracing::debug!(%error, "no data directory");
+    }
     match command {
         Command::Check(args) => check::run(&global, &args, printer).await,
         Command::Up(args) => up::run(&global, args, printer).await,
@@ -55,7 +62,7 @@ async fn open(global: &Global, printer: &Printer) -> Result<Database, CommandErr
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
     let choice = settings::database(global, file.as_ref())?;
-    Database::open(choice, 2, printer, true).await
+    Database::open(choice, Absent::Refuse, 2, printer, true).await
 }
 
 /// The way out for a name that there is not: the nearest one, and which there are.

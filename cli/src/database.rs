@@ -9,10 +9,19 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uptime_postgres::{Lease, Options, PostgresError, Progress};
-use uptime_store::Store;
+use uptime_store::{Store, StoreError};
 
 /// How long after a failed start the next is tried.
 const RESTART_AFTER: Duration = Duration::from_secs(2);
+
+/// What a command does where there is no database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Makes one, and says so. Brings the schema up to date.
+    Create,
+    /// Ends: an empty one would be no answer.
+    Refuse,
+}
 
 /// An open database.
 #[derive(Debug)]
@@ -28,46 +37,55 @@ struct Embedded {
 }
 
 impl Database {
-    /// Opens it: starts our own if that is the choice, and brings the schema up to date.
+    /// Opens it, and starts our own if that is the choice.
     pub async fn open(
         choice: DatabaseChoice,
+        absent: Absent,
         connections: u32,
         printer: &Printer,
         quiet: bool,
     ) -> Result<Self, CommandError> {
-        match choice {
+        let data_dir = match choice {
             DatabaseChoice::Url(url) => {
-                Ok(Self { store: Store::open(url.expose(), connections).await?, embedded: None })
+                let place = "where `DATABASE_URL` or `[database] url` leads";
+                let store = open_store(url.expose(), absent, place, connections, printer).await?;
+                return Ok(Self { store, embedded: None });
             }
-            DatabaseChoice::Embedded(data_dir) => {
-                let steps = (!quiet).then(|| printer.steps());
-                let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
-                let starting = tokio::task::spawn_blocking(move || {
-                    let options = Options::new(data_dir);
-                    // Nobody listens any more only when the command is over.
-                    uptime_postgres::acquire(&options, &|progress| {
-                        let _ = tell.send(progress);
-                    })
-                });
-                while let Some(progress) = told.recv().await {
-                    if let Some(steps) = &steps {
-                        steps.step(progress.as_str());
-                    }
-                }
-                let lease = joined(starting.await)?;
-                let url = lease.url();
-                let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
-                let opened = Store::open(&url, connections).await;
-                if let Some(steps) = steps {
-                    steps.done();
-                }
-                match opened {
-                    Ok(store) => Ok(Self { store, embedded: Some(embedded) }),
-                    Err(error) => {
-                        embedded.release().await;
-                        Err(error.into())
-                    }
-                }
+            DatabaseChoice::Embedded(data_dir) => data_dir,
+        };
+        let place = format!("in `{}`", data_dir.display());
+        if !uptime_postgres::exists(&data_dir)? {
+            if absent == Absent::Refuse {
+                return Err(no_database(&place));
+            }
+            printer.note(format!("creating a database {place}"));
+        }
+        let steps = (!quiet).then(|| printer.steps());
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
+        let starting = tokio::task::spawn_blocking(move || {
+            let options = Options::new(data_dir);
+            // Nobody listens any more only when the command is over.
+            uptime_postgres::acquire(&options, &|progress| {
+                let _ = tell.send(progress);
+            })
+        });
+        while let Some(progress) = told.recv().await {
+            if let Some(steps) = &steps {
+                steps.step(progress.as_str());
+            }
+        }
+        let lease = joined(starting.await)?;
+        let url = lease.url();
+        let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
+        let opened = open_store(&url, absent, &place, connections, printer).await;
+        if let Some(steps) = steps {
+            steps.done();
+        }
+        match opened {
+            Ok(store) => Ok(Self { store, embedded: Some(embedded) }),
+            Err(error) => {
+                embedded.release().await;
+                Err(error)
             }
         }
     }
@@ -101,6 +119,34 @@ impl Database {
             embedded.release().await;
         }
     }
+}
+
+async fn open_store(
+    url: &str,
+    absent: Absent,
+    place: &str,
+    connections: u32,
+    printer: &Printer,
+) -> Result<Store, CommandError> {
+    match Store::open_existing(url, connections).await {
+        Err(StoreError::NoSchema) if absent == Absent::Create => {
+            printer.note(format!("creating the tables of a new database {place}"));
+            Ok(Store::open(url, connections).await?)
+        }
+        Err(StoreError::Outdated { .. }) if absent == Absent::Create => {
+            Ok(Store::open(url, connections).await?)
+        }
+        Err(StoreError::NoSchema) => Err(no_database(place)),
+        opened => Ok(opened?),
+    }
+}
+
+/// Whoever reads an empty database made for the occasion would believe that nothing is watched.
+pub fn no_database(place: &str) -> CommandError {
+    CommandError::new(Exit::Unavailable, format!("there is no database {place}")).hint(
+        "set `DATABASE_URL`, or `--data-dir DIR`, to the one that the workers use, or run this as their user; \
+         `uptime db migrate` creates a new one",
+    )
 }
 
 impl Embedded {

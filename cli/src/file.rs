@@ -7,9 +7,14 @@ use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
 use crate::{COMPILE_PLUGIN, env, output, plugins, settings};
+use nix::unistd::{Gid, Group, Uid, User};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use tracing::info;
 use uptime_check::{files, secrets};
 use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading, references};
@@ -33,25 +38,14 @@ pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
     Ok(NotifierHost::with_plugins(host_options(global), plugins::sources(global))?)
 }
 
-/// A plugin host's set-up, with the cache of compiled plugins in the data directory.
+/// A plugin host's set-up, with the cache of compiled plugins in the data directory. That is native code: where somebody
+/// else could put some there, and where there is no data directory yet, plugins are compiled in memory.
 pub fn host_options(global: &Global) -> HostOptions {
-    let data_dir = settings::data_dir(global).ok();
-    if let Some(dir) = &data_dir {
-        make_passable(dir);
-    }
+    let data_dir = settings::data_dir(global).ok().filter(|dir| uptime_postgres::is_closed(dir));
     HostOptions {
         cache_dir: data_dir.map(|dir| dir.join("plugins")),
         compiler: Compiler::same_program([COMPILE_PLUGIN]),
         ..HostOptions::default()
-    }
-}
-
-/// Makes the data directory so that others may pass: a server that root starts runs as another user, whatever the umask.
-/// Where it can't be made there is no cache, which is no error; who needs more says so.
-fn make_passable(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if !dir.exists() && std::fs::create_dir_all(dir).is_ok() {
-        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755));
     }
 }
 
@@ -82,7 +76,7 @@ enum Asks {
 /// a warning: all others go on.
 pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
     match find(global) {
-        Some(path) => read_path(&path, notifiers, Asks::Nothing).await.map(Some),
+        Some(path) => read_path(global, &path, notifiers, Asks::Nothing).await.map(Some),
         None => Ok(None),
     }
 }
@@ -93,7 +87,7 @@ pub async fn read_to_apply(
     notifiers: &NotifierHost,
 ) -> Result<Option<ConfigFile>, CommandError> {
     match find(global) {
-        Some(path) => read_path(&path, notifiers, Asks::Present).await.map(Some),
+        Some(path) => read_path(global, &path, notifiers, Asks::Present).await.map(Some),
         None => Ok(None),
     }
 }
@@ -115,15 +109,23 @@ pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<Config
         CommandError::new(Exit::Config, "there is no configuration file")
             .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
     })?;
-    read_path(&path, notifiers, Asks::Working).await
+    read_path(global, &path, notifiers, Asks::Working).await
 }
 
-/// The file's text.
-pub fn text(path: &Path) -> Result<String, CommandError> {
-    let bytes = std::fs::read(path).map_err(|error| {
+/// The file's text. One that was found, not named, is believed only where nobody but this user and root can have written
+/// it, as by `sudo` and `ssh`; one that was named may be anybody's, and no more than that.
+pub fn text(path: &Path, global: &Global) -> Result<String, CommandError> {
+    let unreadable = |error: std::io::Error| {
         CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
-    })?;
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    if found.is_file() {
+        check_author(path, &found, global.config.is_some())?;
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
@@ -135,8 +137,56 @@ pub fn text(path: &Path) -> Result<String, CommandError> {
     })
 }
 
-async fn read_path(path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<ConfigFile, CommandError> {
-    let text = text(path)?;
+/// Refuses a file that somebody else could have written. `found` is what was opened, whatever has its name by now.
+fn check_author(path: &Path, found: &Metadata, is_named: bool) -> Result<(), CommandError> {
+    let refused = |reason: String, hint: String| {
+        Err(CommandError::new(Exit::Config, format!("`{}` is not used: {reason}", path.display())).hint(hint))
+    };
+    let (own, shown) = (rustix::process::geteuid().as_raw(), path.display());
+    if !is_named {
+        // Who laid a link chose the file.
+        let link = std::fs::symlink_metadata(path)?;
+        if let Some(stranger) = [found.uid(), link.uid()].into_iter().find(|uid| ![own, 0].contains(uid)) {
+            return refused(
+                format!("it belongs to {}, neither to you nor to root", user_name(stranger)),
+                format!(
+                    "if you trust it, name it, `--config {shown}`, or make it yours: `chown $(id -u) {shown}`"
+                ),
+            );
+        }
+    }
+    let by_others = found.mode() & 0o002 != 0;
+    if by_others || (!is_named && found.mode() & 0o020 != 0 && !is_own_group(found)) {
+        let (who, whom) = if by_others { ("anybody", "o") } else { ("its group", "g") };
+        return refused(
+            format!("{who} can write to it"),
+            format!("look what is in it, then `chmod {whom}-w {shown}`"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether a file's group is root's or its owner's alone, as on systems that give each user a group of the same name.
+fn is_own_group(found: &Metadata) -> bool {
+    let group = Group::from_gid(Gid::from_raw(found.gid())).ok().flatten();
+    let owner = user_name(found.uid());
+    found.gid() == 0
+        || group.is_some_and(|group| group.name == owner && group.mem.iter().all(|member| *member == owner))
+}
+
+fn user_name(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| format!("user {uid}"), |user| user.name)
+}
+
+async fn read_path(
+    global: &Global,
+    path: &Path,
+    notifiers: &NotifierHost,
+    asks: Asks,
+) -> Result<ConfigFile, CommandError> {
+    let text = text(path, global)?;
+    info!(file = %std::path::absolute(path).unwrap_or_default().display(), "configuration file");
     let look = config::first_look(&text);
     let mut asked = plugins::ask(notifiers, &look).await?;
     if asks == Asks::Nothing {

@@ -21,7 +21,7 @@ pub fn registry(global: &Global) -> Result<Registry, CommandError> {
 
 /// What the file says of plugins and channels, as far as it can be read; nothing where there is none.
 pub fn look(global: &Global) -> FirstLook {
-    let text = file::find(global).and_then(|path| std::fs::read_to_string(path).ok());
+    let text = file::find(global).and_then(|path| file::text(&path, global).ok());
     text.map(|text| first_look(&text)).unwrap_or_default()
 }
 

@@ -167,7 +167,7 @@ fn a_database_that_is_not_there_says_so_at_once() {
 #[test]
 fn processes_that_start_together_on_a_new_database_all_begin() {
     let installation = Installation::on(uptime_tests::block_on(uptime_tests::TestDatabase::empty()));
-    let running: Vec<_> = (0..6).map(|_| installation.start(["monitor", "list"])).collect();
+    let running: Vec<_> = (0..6).map(|_| installation.start(["schedule"])).collect();
     for process in running {
         assert_eq!(process.wait(), 0);
     }

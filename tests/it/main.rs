@@ -1,5 +1,6 @@
 //! The whole program: the built binary, a real PostgreSQL, real sockets, real components.
 
+mod access;
 mod apply;
 mod bounds;
 mod canary;

@@ -2,7 +2,7 @@
 
 use crate::args::{ApplyArgs, Global};
 use crate::confirm::confirm;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::{BAD, GOOD, ODD, Printer};
@@ -17,7 +17,9 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
     if let Some(warnings) = &file.warnings {
         printer.note(warnings.trim_end());
     }
-    let database = Database::open(settings::database(global, Some(&file))?, 2, printer, true).await?;
+    let absent = if args.dry_run { database::Absent::Refuse } else { database::Absent::Create };
+    let choice = settings::database(global, Some(&file))?;
+    let database = Database::open(choice, absent, 2, printer, true).await?;
     let wanted = Wanted {
         source: Source::File,
         channels: &file.config.channels,

@@ -1,7 +1,7 @@
 //! `uptime db`: where the database is, how it is, and its schema.
 
 use crate::args::{DbCommand, Global};
-use crate::database::Database;
+use crate::database::{Absent, Database, no_database};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
@@ -16,7 +16,7 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
     let choice = settings::database(global, file.as_ref())?;
     match command {
         DbCommand::Migrate => {
-            let database = Database::open(choice, 2, printer, false).await?;
+            let database = Database::open(choice, Absent::Create, 2, printer, false).await?;
             let version = database.store.version().await;
             database.close().await;
             let version = version?;
@@ -38,6 +38,9 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
         DatabaseChoice::Url(_) => ("url", None, "foreign", None),
         DatabaseChoice::Embedded(data_dir) => {
             let status = uptime_postgres::status(data_dir)?;
+            if status.version.is_none() {
+                return Err(no_database(&format!("in `{}`", data_dir.display())));
+            }
             let (state, pid) = match status.server {
                 ServerState::Stopped => ("stopped", None),
                 ServerState::Changing => ("changing", None),
@@ -50,7 +53,7 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
     let version = match &choice {
         DatabaseChoice::Embedded(_) if state != "running" => None,
         _ => {
-            let database = Database::open(choice, 1, printer, true).await?;
+            let database = Database::open(choice, Absent::Refuse, 1, printer, true).await?;
             let version = database.store.version().await;
             database.close().await;
             Some(version?)

@@ -3,7 +3,7 @@
 use crate::args::{Global, ScheduleArgs};
 use crate::commands::check::checker;
 use crate::commands::worker::reread;
-use crate::database::Database;
+use crate::database::{Absent, Database};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
 use crate::output::{Entry, Printer, rfc3339};
@@ -41,13 +41,14 @@ pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Res
     let choice = settings::database(global, file.as_ref())?;
     let heartbeat = heartbeat(file.as_ref())?;
     let Some((every, stop, mut reload)) = looping else {
-        let database = Database::open(choice, 2, printer, true).await?;
+        let absent = if args.dry_run { Absent::Refuse } else { Absent::Create };
+        let database = Database::open(choice, absent, 2, printer, true).await?;
         let outcome = once(&database, args, heartbeat.as_ref(), printer).await;
         database.close().await;
         return outcome.map(|()| Exit::Ok);
     };
     let watchdog = Watchdog::new(&[SCHEDULE], &stop);
-    let database = Database::open(choice, 2, printer, true).await?;
+    let database = Database::open(choice, Absent::Create, 2, printer, true).await?;
     let outcome = {
         let options = LoopOptions { every, horizon: args.horizon.unwrap_or_default(), heartbeat };
         let mut running = pin!(again_and_again(&database, options, &watchdog, stop));

@@ -6,7 +6,7 @@ use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
 use crate::commands::schedule::heartbeat;
 use crate::commands::worker::{Ended, Workers, checks_at_once, checks_section, options, reread};
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::descriptors::{self, Descriptors};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
@@ -67,8 +67,11 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
         ));
     }
     let watchdog = Watchdog::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &stop);
-    let database =
-        Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, false).await?;
+    if let Some(file) = &file {
+        printer.note(format!("configuration: {}", file.path.display()));
+    }
+    let choice = settings::database(global, file.as_ref())?;
+    let database = Database::open(choice, database::Absent::Create, CONNECTIONS, printer, false).await?;
     if let Some(run_for) = args.run_for {
         let stop = stop.clone();
         tokio::spawn(async move {

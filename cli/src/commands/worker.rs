@@ -2,7 +2,7 @@
 
 use crate::args::{Global, WorkerArgs, WorkerCommand};
 use crate::commands::check::checker;
-use crate::database::Database;
+use crate::database::{Absent, Database};
 use crate::descriptors::{self, Descriptors};
 use crate::exit::{CommandError, Exit};
 use crate::file::{self, ConfigFile};
@@ -59,8 +59,8 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let names = located(chosen(&queues, &args.queues)?, location.as_ref());
     let mut queues = options(&names, file.as_ref(), &args, &paused)?;
     let watchdog = Watchdog::new(&names, &stop);
-    let database =
-        Database::open(settings::database(global, file.as_ref())?, CONNECTIONS, printer, true).await?;
+    let choice = settings::database(global, file.as_ref())?;
+    let database = Database::open(choice, Absent::Create, CONNECTIONS, printer, true).await?;
     let place = location.as_ref().map(Location::as_str);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

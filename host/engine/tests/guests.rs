@@ -99,7 +99,6 @@ async fn eight_that_compute_delay_neither_the_process_nor_the_good_channel() {
     let told = sink.wait_for(1).await[0].at.saturating_duration_since(began);
     stop.cancel();
     worker.await.expect("no panic").expect("it worked");
-    eprintln!("── a tick was late by {late:?}, the good channel was told after {told:?}");
     assert!(late < LATE_MOST, "a tick was late by {late:?}");
     assert!(told < SOON, "the good channel was told after {told:?}");
 }

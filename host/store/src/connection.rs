@@ -2,6 +2,7 @@
 //! noticed, see [`session`](crate::session).
 
 use crate::StoreError;
+use crate::error::code;
 use crate::session::{Session, Sessions};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
@@ -20,6 +21,9 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// What a server that we reach directly is told with the connection, and a pooler refuses or keeps to itself.
 const DIRECT: [(&str, &str); 1] = [("uptime.direct", "yes")];
+
+/// What a role that may not make tables is told.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// The notification channels on which committed jobs and operators' wishes are announced; the payload is the queue's name.
 const JOBS: &str = "uptime_jobs";
@@ -49,6 +53,28 @@ impl Store {
     /// Connects, and brings the schema up to date: under a lock, forward only, and not at all when the database
     /// is newer than this binary. `connections` bounds the pool.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let store = Self::connect(url, connections).await?;
+        if store.compare_version().await? < Self::known_version() {
+            store.bring_up_to_date().await?;
+            sqlx::query("SELECT make_result_partitions(3)").execute(&store.sessions).await?;
+        }
+        Ok(store)
+    }
+
+    /// As [`open`](Self::open), and changes nothing: a schema that is not there, or is older than this binary's, is an
+    /// error.
+    pub async fn open_existing(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let store = Self::connect(url, connections).await?;
+        match store.compare_version().await? {
+            0 => Err(StoreError::NoSchema),
+            found if found < Self::known_version() => {
+                Err(StoreError::Outdated { found, known: Self::known_version() })
+            }
+            _ => Ok(store),
+        }
+    }
+
+    async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(StoreError::Url("it does not begin with `postgres://`".into()));
         }
@@ -66,9 +92,7 @@ impl Store {
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_MAX)
             .connect_lazy_with(options.clone());
-        let store = Self { sessions: Sessions::new(pool, pooled), options };
-        store.migrate().await?;
-        Ok(store)
+        Ok(Self { sessions: Sessions::new(pool, pooled), options })
     }
 
     /// The newest version of the schema that this binary knows.
@@ -117,17 +141,11 @@ impl Store {
         Ok(Some(Wakeups { listener }))
     }
 
-    /// The check of the version comes first, so that a start against an up-to-date database is one short query.
-    async fn migrate(&self) -> Result<(), StoreError> {
+    /// The schema's version, which is not above this binary's. Asked first, so that a start against an up-to-date database
+    /// is one short query.
+    async fn compare_version(&self) -> Result<i64, StoreError> {
         let (found, known) = (self.version().await?, Self::known_version());
-        if found > known {
-            return Err(StoreError::Newer { found, known });
-        }
-        if found < known {
-            self.bring_up_to_date().await?;
-            sqlx::query("SELECT make_result_partitions(3)").execute(&self.sessions).await?;
-        }
-        Ok(())
+        if found > known { Err(StoreError::Newer { found, known }) } else { Ok(found) }
     }
 
     /// All in one transaction, on a connection of its own: sqlx's migrator names its statements, and a name may stay nowhere.
@@ -139,6 +157,11 @@ impl Store {
             .await?;
         MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
             MigrateError::VersionMissing(found) => StoreError::Newer { found, known: Self::known_version() },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+                if code(&error) == INSUFFICIENT_PRIVILEGE =>
+            {
+                StoreError::MayNotMigrate(error.to_string())
+            }
             MigrateError::Execute(error) => error.into(),
             other => StoreError::Migration(other.to_string()),
         })?;

@@ -24,6 +24,20 @@ pub enum StoreError {
         /// The newest version in this binary.
         known: i64,
     },
+    /// It holds nothing of `uptime`.
+    #[error("the database has no tables of `uptime`")]
+    NoSchema,
+    /// Its schema was made by an older `uptime`, and this caller changes nothing.
+    #[error("the database has the schema version {found}, and this `uptime` needs version {known}")]
+    Outdated {
+        /// The newest version in the database.
+        found: i64,
+        /// The newest version in this binary.
+        known: i64,
+    },
+    /// Its schema is not there or too old, and this role may not change that.
+    #[error("the database's schema is not up to date, and this role may not change it: {0}")]
+    MayNotMigrate(String),
     /// Its schema is not what this binary once made.
     #[error("the database's schema can't be brought up to date: {0}")]
     Migration(String),
@@ -47,7 +61,13 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Unreachable(_) => ErrorClass::Transient,
-            Self::Url(_) | Self::Denied(_) | Self::Newer { .. } | Self::Migration(_) => ErrorClass::Config,
+            Self::Url(_)
+            | Self::Denied(_)
+            | Self::Newer { .. }
+            | Self::NoSchema
+            | Self::Outdated { .. }
+            | Self::MayNotMigrate(_)
+            | Self::Migration(_) => ErrorClass::Config,
             Self::Refused(error) if is_retryable(error) => ErrorClass::Transient,
             Self::Refused(_) | Self::Row { .. } => ErrorClass::Bug,
         }
@@ -71,6 +91,10 @@ impl StoreError {
                 "look at user, password and name in `DATABASE_URL`; `psql \"$DATABASE_URL\"` tells more"
             }
             Self::Unreachable(_) => "is the server running? `psql \"$DATABASE_URL\"` tells more",
+            Self::NoSchema | Self::Outdated { .. } => "run `uptime db migrate`",
+            Self::MayNotMigrate(_) => {
+                "run `uptime db migrate` with `DATABASE_URL` set to the role that owns the database"
+            }
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
             Self::Migration(_) => {
                 "restore the database from before the change, or point `DATABASE_URL` to an empty one"
@@ -82,7 +106,7 @@ impl StoreError {
     }
 }
 
-fn code(error: &sqlx::Error) -> String {
+pub(crate) fn code(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.unwrap_or_default().into_owned()
 }

@@ -64,7 +64,7 @@ fn named(
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
 pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, CommandError> {
     let Some(path) = file::find(global) else { return Ok(None) };
-    let text = file::text(&path)?;
+    let text = file::text(&path, global)?;
     let silent: Vec<String> =
         config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
     let reading = config::read(&text, Notifiers { described: &[], silent: &silent });

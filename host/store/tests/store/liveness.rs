@@ -275,7 +275,7 @@ async fn a_stall_is_told_once_and_its_end_to_those_who_heard_of_it() {
 #[tokio::test]
 async fn one_of_all_looks_for_stalls() {
     let (_database, store) = store().await;
-    let every = Duration::from_secs(60);
+    let every = Duration::from_mins(1);
     let looks = [store.may_look_for_stalls(every), store.may_look_for_stalls(every)];
     let mut looked = 0;
     for look in looks {
