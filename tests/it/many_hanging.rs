@@ -20,18 +20,20 @@ fn channel(name: &str, sink: &WebhookSink) -> String {
 fn the_good_channel_is_told_while_forty_others_hang() {
     let (target, good) = (HttpTarget::start(), WebhookSink::start());
     let hanging: Vec<WebhookSink> = (0..HANGING).map(|_| WebhookSink::start()).collect();
-    hanging.iter().for_each(|sink| sink.answer(Reply::ok().held()));
-    let installation = Installation::new();
-    let mut text: String =
-        hanging.iter().enumerate().map(|(n, sink)| channel(&format!("hanging-{n}"), sink)).collect();
-    text += &channel("zz-good", &good);
-    for n in 0..MONITORS {
-        let url = target.url();
-        text += &format!(
-            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\nflapping = false\n\n"
-        );
+    for sink in &hanging {
+        sink.answer(Reply::ok().held());
     }
-    installation.apply(&text);
+    let installation = Installation::new();
+    let mut tables: Vec<String> =
+        hanging.iter().enumerate().map(|(n, sink)| channel(&format!("hanging-{n}"), sink)).collect();
+    tables.push(channel("zz-good", &good));
+    tables.extend((0..MONITORS).map(|n| {
+        let url = target.url();
+        format!(
+            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\nflapping = false\n\n"
+        )
+    }));
+    installation.apply(&tables.concat());
     let _scheduler = installation.start(["schedule", "--every", "200ms"]);
     let _checks = installation.start(["worker", "monitor-checks"]);
     let _notifications = installation.start(["worker", "notifications"]);

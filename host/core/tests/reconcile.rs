@@ -34,6 +34,7 @@ struct Incident {
     muted: bool,
 }
 
+#[derive(Clone, Copy)]
 struct Job {
     notice: usize,
     due: u64,
@@ -189,12 +190,11 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Channel => self.works = !self.works,
-            Step::Turn(monitor) => match self.open.remove(&monitor) {
-                Some(incident) => {
+            Step::Turn(monitor) => {
+                if let Some(incident) = self.open.remove(&monitor) {
                     self.incidents[incident].ended = true;
                     self.tell(EventType::Up, incident);
-                }
-                None => {
+                } else {
                     self.incidents.push(Incident {
                         monitor,
                         ended: false,
@@ -204,7 +204,7 @@ impl World {
                     self.open.insert(monitor, self.incidents.len() - 1);
                     self.tell(EventType::Down, self.incidents.len() - 1);
                 }
-            },
+            }
             Step::Escalate(monitor) => {
                 let Some(&incident) = self.open.get(&monitor) else { return };
                 let is = |notice: &Notice, event| {
@@ -241,7 +241,7 @@ impl World {
             assert_eq!(later, None, "it was told after {id}, which is newer");
         }
         for (incident, row) in self.incidents.iter().enumerate().filter(|(_, row)| !row.muted) {
-            let last = told_of(incident).last().map(|id| self.notices[*id].0.event);
+            let last = told_of(incident).next_back().map(|id| self.notices[*id].0.event);
             let overtaken = self.told.iter().any(|id| {
                 self.incident_of(*id) > incident && self.notices[*id].0.about == Self::name(row.monitor)
             });

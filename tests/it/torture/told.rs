@@ -48,12 +48,12 @@ fn change(targets: &[HttpTarget], mut rng: Rng, until: Instant) -> Vec<Vec<Chang
         for (n, target) in
             targets.iter().enumerate().filter(|(n, _)| next[*n] <= Instant::now()).collect::<Vec<_>>()
         {
-            let is_down = changes[n].len() % 2 == 0;
+            let is_down = changes[n].len().is_multiple_of(2);
             changes[n].push(Change { at: Instant::now(), is_down });
             if is_down {
-                target.down()
+                target.down();
             } else {
-                target.up()
+                target.up();
             }
             next[n] = Instant::now() + pause();
         }

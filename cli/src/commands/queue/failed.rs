@@ -27,7 +27,7 @@ pub async fn list(
     );
     let total: u32 = jobs.iter().map(|job| outstanding(job, &counts)).sum();
     if total > 0 {
-        printer.note(&format!(
+        printer.note(format!(
             "{total} announcements are outstanding: sent as soon as their channels work again"
         ));
     }
