@@ -71,7 +71,8 @@ async fn each_rule() {
         (&["a=\"1 2\"=; Path=/"], "a=\"1 2\"=", "a=\"1 2\"="),
         (&["nameless; Path=/", "=nameless; Path=/", "a=1\u{1}; Path=/"], "", ""),
     ] {
-        let lines: String = set.iter().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).collect();
+        let lines: Vec<String> = set.iter().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).collect();
+        let lines = lines.concat();
         let target = Target::answering(move |request| match request.split(' ').nth(1) {
             Some("/in/first") => answer("302 Found", &format!("{lines}Location: second\r\n"), ""),
             Some("/in/second") => answer("302 Found", "Location: /out\r\n", ""),
@@ -132,9 +133,9 @@ async fn it_stands_beside_the_operators_own() {
 
 #[tokio::test]
 async fn many_and_large_ones_are_bounded() {
-    let mut lines: String =
-        (0..300).map(|nth| format!("Set-Cookie: c{nth}={}; Path=/\r\n", "x".repeat(60))).collect();
-    lines += &format!("Set-Cookie: large={}; Path=/\r\n", "x".repeat(5000));
+    let small = (0..300).map(|nth| format!("Set-Cookie: c{nth}={}; Path=/\r\n", "x".repeat(60)));
+    let large = format!("Set-Cookie: large={}; Path=/\r\n", "x".repeat(5000));
+    let lines = small.chain([large]).collect::<Vec<_>>().concat();
     let target = Target::answering(move |request| {
         if request.starts_with("GET /next ") {
             return answer("200 OK", "", "");
