@@ -71,7 +71,8 @@ async fn each_rule() {
         (&["a=\"1 2\"=; Path=/"], "a=\"1 2\"=", "a=\"1 2\"="),
         (&["nameless; Path=/", "=nameless; Path=/", "a=1\u{1}; Path=/"], "", ""),
     ] {
-        let lines = set.iter().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).collect::<Vec<_>>().concat();
+        let lines: Vec<String> = set.iter().map(|cookie| format!("Set-Cookie: {cookie}\r\n")).collect();
+        let lines = lines.concat();
         let target = Target::answering(move |request| match request.split(' ').nth(1) {
             Some("/in/first") => answer("302 Found", &format!("{lines}Location: second\r\n"), ""),
             Some("/in/second") => answer("302 Found", "Location: /out\r\n", ""),

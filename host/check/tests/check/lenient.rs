@@ -4,7 +4,7 @@
 use crate::assertion::{encoded, gzip, judged};
 use crate::target::{Target, read_request};
 use crate::tls::{Authority, acceptor, params};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check, check_with};
+use crate::{PATIENT, assert_failed, assert_up, check, check_with};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, ZlibEncoder};
 use std::io::Write as _;
@@ -284,9 +284,9 @@ async fn an_answer_before_all_of_the_request_was_taken() {
         std::future::pending::<()>().await;
     })
     .await;
-    let mut spec = HttpSpec { method: "POST".into(), body: Some("x".repeat(8 << 20)), ..target.http("/") };
+    let mut spec = HttpSpec { method: "POST".into(), body: Some("x".repeat(1 << 20)), ..target.http("/") };
     spec.expect = HttpExpect { status: vec!["413".parse().expect("a rule")], ..contains("yes") };
-    assert_up(&check(&CheckSpec::Http(spec), SHORT).await);
+    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
 }
 
 #[tokio::test]
