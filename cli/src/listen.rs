@@ -106,12 +106,13 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
 fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (method, path) {
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.encode()),
-        (&Method::GET | &Method::HEAD, "/healthz") => match metrics.stands_still() {
-            None => (StatusCode::OK, "text/plain", "ok\n".into()),
-            Some(by) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("the loop `{by}` stands still\n"))
+        (&Method::GET | &Method::HEAD, "/healthz") => {
+            let still = metrics.stands_still().map(|by| format!("the loop `{by}` stands still"));
+            match still.or_else(|| metrics.database_is_unable()) {
+                None => (StatusCode::OK, "text/plain", "ok\n".into()),
+                Some(why) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n")),
             }
-        },
+        }
         (_, "/metrics" | "/healthz") => {
             (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "this is only read\n".into())
         }

@@ -40,6 +40,8 @@ pub struct Metrics {
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
     turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
+    /// For which loops the database can't work until somebody mends it, and why.
+    unable: Arc<Mutex<HashMap<&'static str, String>>>,
     descriptors: Descriptors,
 }
 
@@ -137,6 +139,7 @@ impl Metrics {
             now,
             sources: Arc::default(),
             turned: Arc::default(),
+            unable: Arc::default(),
             descriptors,
         }
     }
@@ -186,12 +189,16 @@ impl Metrics {
             Activity::KeepingUp => {
                 self.now.behind.set(0);
             }
+            Activity::DatabaseAway { queue, reason, needs_operator: true } => {
+                lock(&self.unable).insert(queue, reason.clone());
+            }
+            Activity::DatabaseAway { queue, .. } | Activity::DatabaseBack { queue } => {
+                lock(&self.unable).remove(queue);
+            }
             Activity::Opened { .. }
             | Activity::Resolved { .. }
             | Activity::Blind { .. }
-            | Activity::Seeing { .. }
-            | Activity::DatabaseAway { .. }
-            | Activity::DatabaseBack { .. } => {}
+            | Activity::Seeing { .. } => {}
         }
     }
 
@@ -223,9 +230,15 @@ impl Metrics {
         lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by)
     }
 
+    /// Why the database can't work until somebody mends it, if it can't.
+    pub fn database_is_unable(&self) -> Option<String> {
+        lock(&self.unable).values().next().cloned()
+    }
+
     /// A loop has ended, and need not turn any more.
     pub fn ended(&self, by: &str) {
         lock(&self.turned).retain(|other, _| *other != by);
+        lock(&self.unable).retain(|other, _| *other != by);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use uptime_tests::{DEADLINE, DeafTarget, HttpTarget, block_on};
 
 /// Where it listens, as it has logged.
-fn address(worker: &Process) -> String {
+pub fn address(worker: &Process) -> String {
     worker.wait_for_log("metrics at /metrics");
     let log = worker.log();
     let (_, rest) = log.split_once("address=").expect("the address is logged");
@@ -16,7 +16,7 @@ fn address(worker: &Process) -> String {
 }
 
 /// The status and the rest of what is answered.
-fn get(address: &str, path: &str) -> (String, String) {
+pub fn get(address: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("sent");

@@ -1,8 +1,8 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
-use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
+use crate::worker::{End, Finished, Handler, by_subject, for_newer, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -11,6 +11,7 @@ use uptime_core::ErrorClass;
 use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::digest;
+use uptime_core::duration::elapsed;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 use uptime_core::review::{Review, review};
@@ -28,7 +29,7 @@ const PER_CHANNEL: usize = 4;
 
 /// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
 /// which uses up no try.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Delivers notifications and records each try.
 pub struct Deliveries {
@@ -210,12 +211,13 @@ pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secre
     found.filter(|(reference, _)| is_elsewhere(reference)).map(|(_, value)| value.clone()).collect()
 }
 
-/// Tells one channel one thing now.
+/// Tells one channel one thing at the instant `now`, which is the database's.
 pub async fn tell(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
     event: &Event,
+    now: Timestamp,
     attempt: u32,
     opening_remote_id: Option<&str>,
 ) -> Result<Receipt, DeliveryError> {
@@ -229,6 +231,7 @@ pub async fn tell(
         limits: &channel.limits,
         channel: &channel.name,
         event,
+        now,
         attempt,
         opening_remote_id,
         hidden: &hidden,
@@ -255,13 +258,7 @@ impl Deliveries {
     }
 
     /// What follows from an error: the class alone decides, and for what is to be waited for how old the news is.
-    fn end_of(
-        &self,
-        attempts: u32,
-        age: SignedDuration,
-        failure: &DeliveryError,
-        is_blind: bool,
-    ) -> DeliveryEnd {
+    fn end_of(&self, attempts: u32, age: Duration, failure: &DeliveryError, is_blind: bool) -> DeliveryEnd {
         let error = failure.in_words();
         let notifier = match failure {
             DeliveryError::Notifier(error) => Some(error),
@@ -321,7 +318,7 @@ impl Deliveries {
                 (due, DeliveryTry { message: Some((*reason).to_owned()), ..muted })
             }
             Told::TooEarly { due, until } => {
-                let for_so_long = until.duration_since(due.now).try_into().unwrap_or_default();
+                let for_so_long = elapsed(due.now, *until);
                 let reason = format!("the channel's hours begin at {until}");
                 let message = Some(reason.clone());
                 let waits = tried(due, "waits", DeliveryEnd::Waits { for_so_long, reason });
@@ -338,7 +335,7 @@ impl Deliveries {
                         ("delivered", end)
                     }
                     Err(failure) => {
-                        let age = finished.started_at.duration_since(due.event.at);
+                        let age = elapsed(due.event.at, finished.started_at);
                         (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
                     }
                 };
@@ -379,7 +376,11 @@ impl Deliveries {
             Err(error) if error.is_about_values() => {
                 let claim = tried.1.claim;
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
-                let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
+                let failure = if error.is_for_newer() {
+                    for_newer(claim, error.to_string())
+                } else {
+                    JobFailure { claim, retry_after: None, counts: true, error: error.to_string() }
+                };
                 let untried = Untried { notification: tried.1.notification, failure, broken: None };
                 self.store.fail_notifications(&[untried]).await?;
                 Ok(())
@@ -454,8 +455,8 @@ impl Handler for Deliveries {
         }
         let attempt = due.attempts.saturating_add(1);
         let opening = due.opening_remote_id.as_deref();
-        let result =
-            tell(&self.notifiers, &self.access, &due.channel, &message.event, attempt, opening).await;
+        let (access, now) = (&self.access, due.clock());
+        let result = tell(&self.notifiers, access, &due.channel, &message.event, now, attempt, opening).await;
         Told::Tried { due, message, result }
     }
 
@@ -476,7 +477,10 @@ impl Handler for Deliveries {
                 // One that hangs to the end of all its tries hangs for every message.
                 let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
                 let broken = finished.job.lane.map(ChannelId).filter(|_| hangs);
-                let failure = JobFailure { claim, retry_after, counts, error };
+                let failure = match finished.end {
+                    End::ForNewer(_) => for_newer(claim, error),
+                    _ => JobFailure { claim, retry_after, counts, error },
+                };
                 failures.push(Untried { notification, failure, broken });
             }
         }

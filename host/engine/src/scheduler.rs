@@ -1,9 +1,10 @@
 //! The scheduler: once for cron, or as a loop that sleeps until the next slot.
 
-use crate::{Activity, Observer, patience};
+use crate::patience::{self, Outage};
+use crate::{Activity, Observer};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use uptime_core::ErrorClass;
 use uptime_store::schedule::Scheduled;
 use uptime_store::{Store, StoreError};
@@ -23,6 +24,10 @@ const PARTITIONS_EVERY: Duration = Duration::from_mins(10);
 
 /// The shortest sleep of a loop.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
+
+/// How long a loop waits for a database that is away, before it tries again.
+const AWAY_MIN: Duration = Duration::from_millis(200);
+const AWAY_MAX: Duration = Duration::from_secs(2);
 
 /// How often a single run begins again when the database could not do it just then.
 const TRIES: usize = 3;
@@ -81,7 +86,7 @@ pub async fn schedule_loop(
     observer: Observer,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut away = false;
+    let mut outage = Outage::of("scheduler");
     let mut partitions_at: Option<Instant> = None;
     while !stop.is_cancelled() {
         if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
@@ -95,21 +100,15 @@ pub async fn schedule_loop(
         let began = Instant::now();
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {
             Ok((scheduled, next)) => {
-                if std::mem::take(&mut away) {
-                    info!("database back");
-                    observer(Activity::DatabaseBack { queue: "scheduler" });
-                }
+                outage.ends(&observer);
                 debug!(due = scheduled.due, enqueued = scheduled.enqueued, "scheduled");
                 let ahead = next.map_or(every, |next| next.saturating_sub(horizon));
                 let idle = (began.elapsed() * IDLE_PER_WORK).min(IDLE_MAX);
                 ahead.min(every).max(idle).max(SLEEP_MIN)
             }
             Err(error) if error.class() == ErrorClass::Transient => {
-                if !std::mem::replace(&mut away, true) {
-                    warn!(%error, "database away: waiting for it, nothing is lost");
-                    observer(Activity::DatabaseAway { queue: "scheduler", reason: error.to_string() });
-                }
-                every.clamp(Duration::from_millis(200), Duration::from_secs(5))
+                outage.goes_on(&error, &observer);
+                every.clamp(AWAY_MIN, AWAY_MAX)
             }
             Err(error) => return Err(error),
         };

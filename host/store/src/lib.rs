@@ -8,6 +8,8 @@
 
 mod connection;
 mod error;
+mod hosts;
+mod refusal;
 mod row;
 mod session;
 

@@ -22,7 +22,7 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         printer.json(&json(&story));
         return Ok(Exit::Ok);
     }
-    let lines = if printer.is_terminal() { told(&story, Timestamp::now()) } else { facts(&story) };
+    let lines = if printer.is_terminal() { told(&story, store.now().await?) } else { facts(&story) };
     for line in lines {
         printer.line(line);
     }

@@ -42,7 +42,10 @@ async fn heads() {
     let many = format!("HTTP/1.1 200 OK\r\n{}{{}}", "Set-Cookie: part=x; Path=/\r\n".repeat(2000));
     let nameless = format!("HTTP/1.1 200 OK\n{}{{}}", ":\n".repeat(30_000));
     for (head, expected) in [
-        (nameless.as_str(), &["the lines of its head end without CR", "a header has no name, and is ignored"][..]),
+        (
+            nameless.as_str(),
+            &["the lines of its head end without CR", "a header has no name, and is ignored"][..],
+        ),
         ("HTTP/1.1 200\r\n{}", &[]),
         ("HTTP/1.1  200  OK\r\n{}", &[]),
         ("http/1.1 200 OK\r\n{}", &[]),

@@ -6,7 +6,8 @@
 
 use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
 use super::{End, Finished, Handler, Parking, Wakes, WorkerOptions, WorkerSummary};
-use crate::{Activity, Observer, patience};
+use crate::patience::{self, Outage};
+use crate::{Activity, Observer};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use std::any::Any;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
 use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
@@ -33,7 +34,7 @@ const PARKED_PER_SLOT: usize = 4;
 
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
-const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
+const DATABASE_RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// How often a worker says that it lives, and hears what is wanted of it. Also the longest time between two turns.
 const SIGN_EVERY: Duration = Duration::from_secs(5);
@@ -66,6 +67,7 @@ pub(super) struct Fetcher<H: Handler> {
     taken: u64,
     low_water: LowWater,
     presence: Presence,
+    outage: Outage,
     /// While the database is away: how long until the next try.
     away: Option<Duration>,
     /// Why this worker is to end by itself.
@@ -107,6 +109,7 @@ impl<H: Handler> Fetcher<H> {
     pub(super) fn new(store: Store, handler: Arc<H>, options: WorkerOptions, observer: Observer) -> Self {
         Self {
             concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
+            outage: Outage::of(handler.queue()),
             store,
             handler,
             options,
@@ -426,7 +429,7 @@ impl<H: Handler> Fetcher<H> {
             }
             _ if !backoff::may_run(job.claim.attempts, settings.tries) => End::Spent,
             None => End::Dropped,
-            Some(Err(error)) => End::Unreadable(error.to_string()),
+            Some(Err(error)) => End::unreadable(&error),
             Some(Ok(work)) => {
                 let left = settings.retry_after.saturating_sub(asked_at.elapsed());
                 let Some(within) = backoff::deadline(settings.timeout, left) else {
@@ -553,22 +556,13 @@ impl<H: Handler> Fetcher<H> {
     fn database_is_away(&mut self, error: &StoreError) {
         let retry = self.away.map_or(DATABASE_RETRY, |retry| (retry * 2).min(DATABASE_RETRY_MAX));
         self.next_turn_at = Instant::now() + retry;
-        if self.away.replace(retry).is_some() {
-            debug!(queue = self.handler.queue(), %error, "database still away");
-        } else {
-            warn!(queue = self.handler.queue(), %error, "database away: waiting for it, nothing is lost");
-            (self.observer)(Activity::DatabaseAway {
-                queue: self.handler.queue(),
-                reason: error.to_string(),
-            });
-        }
+        self.away = Some(retry);
+        self.outage.goes_on(error, &self.observer);
     }
 
     fn database_is_back(&mut self) {
-        if self.away.take().is_some() {
-            info!(queue = self.handler.queue(), "database back");
-            (self.observer)(Activity::DatabaseBack { queue: self.handler.queue() });
-        }
+        self.away = None;
+        self.outage.ends(&self.observer);
     }
 }
 
