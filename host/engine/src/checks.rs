@@ -255,7 +255,7 @@ fn log_incident(activity: &Activity) {
             info!(monitor, incident = incident.0, severity = severity.as_str(), cause, "incident opened");
         }
         Activity::Resolved { monitor, incident, started_at, ended_at } => {
-            let lasted_s = ended_at.duration_since(*started_at).as_secs().max(0);
+            let lasted_s = elapsed(*started_at, *ended_at).as_secs();
             info!(monitor, incident = incident.0, lasted_s, "incident ended");
         }
         _ => {}
