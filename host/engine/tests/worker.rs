@@ -1,6 +1,5 @@
 //! The worker on a real PostgreSQL, with jobs that say what they do.
 
-use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -12,7 +12,6 @@ use crate::host::{Delivery, NotifierHost, Receipt};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uuid::Uuid;

@@ -231,7 +231,7 @@ mod tests {
             assert_eq!(hosts(url), several, "{url}");
         }
         assert_eq!(hosts("postgres://u@a,b/name?port=6000"), [("a".into(), 6_000), ("b".into(), 6_000)]);
-        assert_eq!(hosts("postgres://u@[::1]:6000/name"), [("::1".into(), 6_000)]);
+        assert_eq!(hosts("postgres://u@[::1]:6000/name"), [("[::1]".into(), 6_000)]);
         assert_eq!(hosts("postgres://u@x/n?hostaddr=::1,127.0.0.1").len(), 2);
         assert_eq!(hosts("postgres://u@/n?host=/run/a,/run/b")[1].0, "/run/b");
         assert_eq!(hosts("postgres://u%2Cv:p%40,w@a/n?application_name=x").len(), 1);

@@ -257,6 +257,7 @@ fn hop_report(distrusted: bool) -> CheckReport {
             first_byte: Some(Duration::from_micros(400)),
             transfer: Some(Duration::from_micros(500)),
         },
+        ..Hop::default()
     };
     CheckReport {
         hops: vec![Hop::default(), hop],
@@ -359,6 +360,7 @@ async fn deliveries(store: &Store) {
             error: "502".into(),
             counts: true,
             pause: Some(Duration::from_mins(1)),
+            channel_broken: false,
         },
         DeliveryEnd::Muted { reason: "nobody wants it any more" },
         DeliveryEnd::Waits { for_so_long: Duration::from_hours(1), reason: "outside of its hours".into() },
