@@ -18,29 +18,29 @@ fn tables_that_change_under_running_workers_cost_no_notice() {
     let worker = installation.start(["worker", "all"]);
     let database = &installation.database;
     let mut told = 0;
-    let mut flip = |status| {
+    let mut flip = |status: u16| {
         target.answer(Reply::status(status));
         told += 1;
         block_on(sink.wait_for(told));
     };
     // Everything is prepared by now: each statement was run some times.
-    [500, 200, 500, 200, 500, 200].map(&mut flip);
+    [500, 200, 500, 200, 500, 200].into_iter().for_each(&mut flip);
     for table in database.value(TABLES).split_whitespace() {
         database.query(&format!("ALTER TABLE {table} ADD COLUMN added_later text NOT NULL DEFAULT 'x'"));
     }
-    [500, 200].map(&mut flip);
+    [500, 200].into_iter().for_each(&mut flip);
     database.query("ALTER TABLE jobs ALTER COLUMN claims TYPE bigint");
     database.query("ALTER TABLE jobs ALTER COLUMN claims TYPE integer");
     database.query("CREATE INDEX added_later ON monitor_states (last_slot_at)");
-    [500, 200].map(&mut flip);
+    [500, 200].into_iter().for_each(&mut flip);
     database.query("DROP INDEX added_later; DROP INDEX notifications_created_at_idx");
     database.query("ALTER TABLE monitor_states ALTER COLUMN last_message TYPE varchar(2000)");
     database.query("ALTER TABLE channels ALTER COLUMN name TYPE varchar(200)");
-    [500, 200].map(&mut flip);
+    [500, 200].into_iter().for_each(&mut flip);
     database.query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)",
     );
-    [500, 200].map(&mut flip);
+    [500, 200].into_iter().for_each(&mut flip);
 
     let kinds: Vec<_> = sink.received().iter().map(|received| received.json()["type"].clone()).collect();
     assert!(kinds.chunks(2).all(|pair| pair == ["down", "up"]), "{kinds:?}");
