@@ -43,6 +43,8 @@ pub struct Metrics {
     sources: Arc<Mutex<Sources>>,
     turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
     stalls: Stalls,
+    /// For which loops the database can't work until somebody mends it, and why.
+    unable: Arc<Mutex<HashMap<&'static str, String>>>,
     descriptors: Descriptors,
 }
 
@@ -147,6 +149,7 @@ impl Metrics {
             sources: Arc::default(),
             turned: Arc::default(),
             stalls: Stalls::default(),
+            unable: Arc::default(),
             descriptors,
         }
     }
@@ -198,14 +201,18 @@ impl Metrics {
             Activity::KeepingUp => {
                 self.now.behind.set(0);
             }
+            Activity::DatabaseAway { queue, reason, needs_operator: true } => {
+                lock(&self.unable).insert(queue, reason.clone());
+            }
+            Activity::DatabaseAway { queue, .. } | Activity::DatabaseBack { queue } => {
+                lock(&self.unable).remove(queue);
+            }
             Activity::Opened { .. }
             | Activity::Resolved { .. }
             | Activity::Blind { .. }
             | Activity::Seeing { .. }
             | Activity::Stalled { .. }
-            | Activity::Running { .. }
-            | Activity::DatabaseAway { .. }
-            | Activity::DatabaseBack { .. } => {}
+            | Activity::Running { .. } => {}
         }
     }
 
@@ -237,7 +244,10 @@ impl Metrics {
     pub fn trouble(&self) -> Option<String> {
         let stuck = lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by);
         stuck.map(|by| format!("the loop `{by}` stands still")).or_else(|| {
-            let (queue, since) = self.stalls.first()?;
+            let (queue, since) = match (self.database_is_unable(), self.stalls.first()) {
+                (Some(why), _) => return Some(why),
+                (None, stall) => stall?,
+            };
             Some(format!("the checks of `{queue}` have stalled: `stalled` was told at {}", rfc3339(since)))
         })
     }
@@ -247,9 +257,15 @@ impl Metrics {
         self.stalls.clone()
     }
 
+    /// Why the database can't work until somebody mends it, if it can't.
+    fn database_is_unable(&self) -> Option<String> {
+        lock(&self.unable).values().next().cloned()
+    }
+
     /// A loop has ended, and need not turn any more.
     pub fn ended(&self, by: &str) {
         lock(&self.turned).retain(|other, _| *other != by);
+        lock(&self.unable).retain(|other, _| *other != by);
     }
 }
 

@@ -375,6 +375,7 @@ pub fn rfc3339(at: Timestamp) -> String {
 }
 
 /// How long ago, in the largest unit.
+#[expect(clippy::disallowed_methods, reason = "what lies ahead is said to")]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs();
     if seconds < 0 {

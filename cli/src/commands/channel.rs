@@ -32,14 +32,14 @@ async fn with(
     command: ChannelCommand,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let channels = store.channels().await?;
+    let (channels, now) = (store.channels().await?, store.now().await?);
     let counts = store.outstanding().await?;
     match command {
         ChannelCommand::List => {
             printer.list(
                 "channels",
                 &["name", "notifier", "state", "why"],
-                channels.iter().map(|channel| entry(channel, &counts, printer)).collect(),
+                channels.iter().map(|channel| entry(channel, &counts, now, printer)).collect(),
             );
             Ok(Exit::Ok)
         }
@@ -51,9 +51,9 @@ async fn with(
             let notifiers = file::notifiers(global)?;
             let access = file::access(file::read(global, &notifiers).await?.as_ref());
             if dry_run {
-                return preview(&notifiers, &access, channel, printer).await;
+                return preview(&notifiers, &access, channel, now, printer).await;
             }
-            let done = test(&notifiers, &access, channel, printer).await?;
+            let done = test(&notifiers, &access, channel, now, printer).await?;
             store.channel_delivered(channel.id).await?;
             Ok(done)
         }
@@ -64,11 +64,12 @@ async fn test(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
+    now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let event = test_event();
+    let event = test_event(now);
     let began = std::time::Instant::now();
-    let told = tell(notifiers, access, channel, &event, 1, None).await;
+    let told = tell(notifiers, access, channel, &event, event.at, 1, None).await;
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
     match told {
         Ok(receipt) => {
@@ -115,10 +116,11 @@ async fn preview(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
+    now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let settings = resolve_settings(&channel.name, &channel.settings, access)?;
-    let (event, hidden) = (test_event(), referenced(&channel.settings, &settings));
+    let (event, hidden) = (test_event(now), referenced(&channel.settings, &settings));
     let delivery = Delivery {
         notifier: &channel.notifier,
         settings: &settings,
@@ -126,6 +128,7 @@ async fn preview(
         limits: &channel.limits,
         channel: &channel.name,
         event: &event,
+        now: event.at,
         attempt: 1,
         opening_remote_id: None,
         hidden: &hidden,
@@ -162,11 +165,11 @@ async fn preview(
     Ok(Exit::Ok)
 }
 
-fn test_event() -> Event {
+fn test_event(at: Timestamp) -> Event {
     Event {
         kind: EventType::Test,
         delivery_id: DeliveryId(Uuid::now_v7()),
-        at: Timestamp::now(),
+        at,
         monitor: EventMonitor {
             name: "test".into(),
             kind: "http".into(),
@@ -185,9 +188,9 @@ fn test_event() -> Event {
     }
 }
 
-fn entry(channel: &ChannelRow, counts: &OutstandingCounts, printer: &Printer) -> Entry {
+fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, printer: &Printer) -> Entry {
     let outstanding = counts.by_channel.get(&channel.id).copied().unwrap_or_default();
-    let paused_until = channel.paused_until.filter(|until| *until > Timestamp::now());
+    let paused_until = channel.paused_until.filter(|until| *until > now);
     let state = match (channel.enabled, channel.broken_at) {
         (false, _) => "paused",
         (true, Some(_)) => "broken",

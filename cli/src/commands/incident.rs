@@ -10,6 +10,7 @@ use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339, span};
 use crate::who::who;
 use anstyle::Style;
 use serde_json::{Value, json};
+use uptime_core::duration::elapsed;
 use uptime_core::incident::Deed;
 use uptime_store::Store;
 use uptime_store::reading::{IncidentFilter, IncidentSummary};
@@ -133,9 +134,7 @@ fn severity_style(incident: &IncidentSummary) -> Style {
 }
 
 fn lasted(incident: &IncidentSummary) -> String {
-    incident
-        .ended_at
-        .map_or("–".into(), |end| span(end.duration_since(incident.started_at).as_secs().unsigned_abs()))
+    incident.ended_at.map_or("–".into(), |end| span(elapsed(incident.started_at, end).as_secs()))
 }
 
 /// What is said of an id that there is not.

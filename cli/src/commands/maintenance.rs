@@ -28,7 +28,7 @@ pub async fn run(
 }
 
 async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
-    let (windows, now) = (store.maintenance_windows().await?, Timestamp::now());
+    let (windows, now) = (store.maintenance_windows().await?, store.now().await?);
     if windows.is_empty() && !printer.is_json() {
         printer.note("no maintenance: `uptime maintenance add NAME --monitor NAME --for 1h` begins one");
     }
@@ -116,7 +116,7 @@ async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<E
     if let Some(unknown) = group.iter().find(|name| groups().all(|known| known != name.as_str())) {
         return Err(unknown_of("group", unknown, near(unknown, groups())));
     }
-    let now = Timestamp::now();
+    let now = store.now().await?;
     let when = match (r#for, until, hours) {
         (_, _, Some(hours)) => When::Hours(hours),
         (Some(lasts), _, _) => {

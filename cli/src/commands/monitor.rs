@@ -15,10 +15,11 @@ use uptime_store::reading::{LocationSummary, MonitorSummary};
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;
     let database = open(global, printer).await?;
-    let (monitors, windows) =
-        (database.store.monitor_summaries().await, database.store.maintenance_windows().await);
+    let store = &database.store;
+    let (monitors, windows, now) =
+        (store.monitor_summaries().await, store.maintenance_windows().await, store.now().await);
     database.close().await;
-    let (now, windows) = (Timestamp::now(), windows?);
+    let (windows, now) = (windows?, now?);
     let monitors = monitors?;
     let left_over = left_over(global, &monitors);
     let entries: Vec<Entry> = monitors

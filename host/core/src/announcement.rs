@@ -6,6 +6,7 @@
 //! nothing holds it. So an incident that opened and ended while it was held is never told, and one whose opening was told
 //! never lacks its end.
 
+use crate::duration::elapsed;
 use crate::event::Severity;
 use crate::id::IncidentId;
 use crate::monitor::Policy;
@@ -158,7 +159,7 @@ impl Announcing {
     /// what is told anyway.
     fn reminder(&mut self, facts: &Facts, policy: &Policy) {
         let (Some(every), Some(since)) = (policy.remind, facts.since) else { return };
-        let lasted = facts.now.duration_since(since).unsigned_abs();
+        let lasted = elapsed(since, facts.now);
         // After 1, 3, 7, … times as long: each waits twice as long as the one before.
         let is_due = |number: &u32| lasted >= every.saturating_mul(2_u32.saturating_pow(*number) - 1);
         let due = (1..=policy.remind_most).take_while(is_due).last().unwrap_or_default();

@@ -6,8 +6,9 @@ use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
 use crate::secret::SecretRef;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// A destination, as the file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +56,10 @@ pub enum Setting {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelFilter {
     /// These events; `None`: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub events: Option<Vec<EventType>>,
     /// Of incidents that are so bad; `None`: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub severities: Option<Vec<Severity>>,
     /// Monitors of these groups; `None`: all.
     #[serde(default)]
@@ -69,6 +70,12 @@ pub struct ChannelFilter {
     /// When it may be told; outside of these hours what it wants waits for them. `None`: always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+}
+
+/// The words that this program knows. What a newer one has written beside them is about what this one does not tell.
+fn known<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<Option<Vec<T>>, D::Error> {
+    let words: Option<Vec<String>> = Deserialize::deserialize(from)?;
+    Ok(words.map(|words| words.iter().filter_map(|word| word.parse().ok()).collect()))
 }
 
 impl ChannelFilter {
@@ -127,6 +134,14 @@ mod tests {
             ChannelFilter { tags: BTreeMap::from([("zone".into(), "a".into())]), ..all() },
             EventType::Up
         ));
+    }
+
+    #[test]
+    fn an_event_of_a_newer_release_is_no_reason_to_hear_nothing_or_all() {
+        let json =
+            serde_json::json!({"events": ["down", "of-a-newer"], "severities": ["worse-than-critical"]});
+        let filter: ChannelFilter = serde_json::from_value(json).expect("a filter");
+        assert_eq!((filter.events, filter.severities), (Some(vec![EventType::Down]), Some(Vec::new())));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! looked at since the child's first failure, makes the child's notice wait until it is decided; for a while, so that a parent
 //! which nobody can check holds back nothing for ever.
 
+use crate::duration::elapsed;
 use crate::judgement::Status;
 use crate::monitor::Policy;
 use jiff::Timestamp;
@@ -66,7 +67,8 @@ impl Ancestor {
         // One that lies ahead was made by a clock that was wrong.
         let from =
             doubted.filter(|doubted| *doubted <= now).map_or(opened_at, |doubted| doubted.max(opened_at));
-        if is_decided || now.duration_since(from).unsigned_abs() >= patience {
+        // So was an opening that lies ahead, and nothing is held back for as long as that takes.
+        if is_decided || opened_at > now || elapsed(from, now) >= patience {
             Verdict::OwnTrouble
         } else {
             Verdict::Undecided
@@ -117,5 +119,11 @@ mod tests {
         ] {
             assert_eq!(verdict(&ancestors, at(0), at(1), at(now)), verdict_of_them, "{ancestors:?} at {now}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_holds_nothing_back() {
+        let in_doubt = [ancestor(Status::Unknown, 0, None)];
+        assert_eq!(verdict(&in_doubt, at(3_600), at(3_601), at(2)), Verdict::OwnTrouble);
     }
 }

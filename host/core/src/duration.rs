@@ -1,6 +1,7 @@
 //! Durations as the file and the command line write them (`500ms`, `30s`, `5m`, `1h30m`), and as JSON keeps
 //! them: whole milliseconds.
 
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -52,6 +53,18 @@ pub fn format(duration: Duration) -> String {
     text
 }
 
+/// From one instant to another, zero when the second is the earlier one: then a clock was set back between them, and nobody
+/// knows how long it was.
+#[expect(clippy::disallowed_methods, reason = "this is what is called instead")]
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
+}
+
+/// Whole seconds from one instant to another, as [`elapsed`].
+pub fn elapsed_s(from: Timestamp, to: Timestamp) -> i64 {
+    i64::try_from(elapsed(from, to).as_secs()).unwrap_or(i64::MAX)
+}
+
 /// Whole milliseconds as `i64`, the form of the database; saturating.
 pub fn to_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
@@ -92,6 +105,14 @@ pub mod as_optional_ms {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_went_back_has_measured_nothing() {
+        let at = |second| Timestamp::from_second(second).expect("an instant");
+        assert_eq!(elapsed(at(10), at(12)), Duration::from_secs(2));
+        assert_eq!((elapsed(at(3_600), at(5)), elapsed_s(at(3_600), at(5))), (Duration::ZERO, 0));
+        assert_eq!(elapsed_s(Timestamp::MAX, Timestamp::MIN), 0);
+    }
 
     #[test]
     fn what_is_written_is_read_again() {

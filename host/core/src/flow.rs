@@ -4,7 +4,7 @@
 //! into the channel's digest. Whatever of one incident still waits decides before the bucket does: what follows goes the same
 //! way, behind it, so that no recovery overtakes its opening. Pure: the store calls this under the lock of the channel's row.
 
-use crate::duration::as_ms;
+use crate::duration::{as_ms, elapsed};
 use crate::event::EventType;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,8 @@ impl Flow {
         bucket: Option<Bucket>,
         now: Timestamp,
     ) -> (Way, Option<Bucket>) {
+        // A clock that went back fills nothing for the time that it was ahead, and from now on as ever.
+        let bucket = bucket.map(|bucket| Bucket { at: bucket.at.min(now), ..bucket });
         if before == Before::InDigest {
             return (Way::Digest, bucket);
         }
@@ -86,8 +88,7 @@ impl Flow {
         if self.digest_within.is_zero() {
             return most;
         }
-        // A clock that went back fills nothing.
-        let passed = now.duration_since(bucket.at).as_secs_f64().max(0.0);
+        let passed = elapsed(bucket.at, now).as_secs_f64();
         (bucket.tokens + passed * most / self.digest_within.as_secs_f64()).min(most)
     }
 
@@ -98,7 +99,9 @@ impl Flow {
             instant.saturating_add(wait).unwrap_or(Timestamp::MAX)
         };
         let gathered = after(now, GATHERING);
-        last.map_or(gathered, |last| gathered.max(after(last, self.digest_within)))
+        // None was due later than this, but by a clock that was ahead.
+        let latest = after(now, self.digest_within.max(GATHERING));
+        last.map_or(gathered, |last| gathered.max(after(last.min(latest), self.digest_within)))
     }
 }
 
@@ -166,7 +169,9 @@ mod tests {
     fn a_clock_that_goes_back_gives_no_tokens() {
         let mut instants = vec![0; 10];
         instants.extend([-3_600_000, -3_600_000]);
-        assert_eq!(ways(Flow::default(), instants)[10..], [Way::Digest; 2]);
+        assert_eq!(ways(Flow::default(), instants.clone())[10..], [Way::Digest; 2]);
+        instants.push(-3_600_000 + 6_000);
+        assert_eq!(ways(Flow::default(), instants)[12..], [Way::Single], "and it fills from then on");
     }
 
     #[test]
@@ -201,6 +206,7 @@ mod tests {
         assert_eq!(flow.due_at(at(0), None), at(10_000));
         assert_eq!(flow.due_at(at(0), Some(at(-1_000))), at(59_000));
         assert_eq!(flow.due_at(at(0), Some(at(-3_600_000))), at(10_000));
+        assert_eq!(flow.due_at(at(0), Some(at(3_600_000))), at(120_000), "a clock that went back");
     }
 
     #[test]

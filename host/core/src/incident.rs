@@ -3,6 +3,7 @@
 //! Pure: whether a deed makes sense for an incident as it is, and what is told of it. The store asks under the lock of the
 //! monitor's state, so of two people who come at once exactly one does it, and the other hears who was quicker.
 
+use crate::duration::elapsed_s;
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
 use crate::review::utc;
@@ -213,7 +214,7 @@ impl Incident {
                 id: self.id,
                 started_at: self.started_at,
                 ended_at,
-                duration_s: ended_at.map(|end| end.duration_since(self.started_at).as_secs()),
+                duration_s: ended_at.map(|end| elapsed_s(self.started_at, end)),
                 failures: self.failures,
                 acknowledged_by,
             }),

@@ -21,6 +21,7 @@ mod memory;
 pub use memory::{Failures, Recent, State, Status};
 
 use crate::check::{CheckReport, FailureClass, Outcome};
+use crate::duration::elapsed;
 use crate::event::Severity;
 use crate::monitor::Policy;
 use jiff::Timestamp;
@@ -113,8 +114,7 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
         return Judgement { state, changes: Vec::new(), recheck: false };
     };
     // "In a row" has an end: what failed before a long silence says nothing about now.
-    let silence =
-        last_slot_at.map(|last| seen.slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
+    let silence = last_slot_at.map(|last| elapsed(last, seen.slot_at)).unwrap_or_default();
     let mut state =
         if silence > policy.interval.saturating_mul(STREAK_GAP) { state.forgetful() } else { state };
     state.last_slot_at = Some(seen.slot_at);
@@ -235,12 +235,9 @@ impl Judging<'_> {
 
     fn escalate(&mut self) {
         let State { severity, failures, since, .. } = &self.state;
-        let lasted = since.map(|since| self.at.duration_since(since));
+        let lasted = since.map(|since| elapsed(since, self.at)).unwrap_or_default();
         let is_long = self.policy.critical_failures.is_some_and(|most| *failures >= most.max(1))
-            || self
-                .policy
-                .critical_after
-                .is_some_and(|most| lasted.is_some_and(|lasted| lasted.unsigned_abs() >= most));
+            || self.policy.critical_after.is_some_and(|most| lasted >= most);
         if *severity == Some(Severity::Down) && is_long {
             self.changes.push(Change::Escalated { failures: *failures });
             self.state.severity = Some(Severity::Critical);

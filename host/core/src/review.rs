@@ -4,6 +4,7 @@
 //! meanwhile (acknowledged, muted) and that the incident is over decide here, and nowhere else. Nobody is told "down" of what
 //! is known to be up, and an outage of which nobody was told is told as what it was: down from … to ….
 
+use crate::duration::elapsed_s;
 use crate::event::{Event, EventType, Severity};
 use jiff::Timestamp;
 
@@ -106,7 +107,7 @@ fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
     }
     if let Some(incident) = &mut event.incident {
         incident.ended_at = Some(ended_at);
-        incident.duration_s = Some(ended_at.duration_since(incident.started_at).as_secs());
+        incident.duration_s = Some(elapsed_s(incident.started_at, ended_at));
     }
 }
 

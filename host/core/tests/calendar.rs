@@ -44,7 +44,7 @@ fn instant(minute: i32) -> Timestamp {
 }
 
 fn minute(text: &str) -> i32 {
-    let seconds = text.parse::<Timestamp>().expect(text).duration_since(instant(0)).as_secs();
+    let seconds = text.parse::<Timestamp>().expect(text).as_second() - instant(0).as_second();
     i32::try_from(seconds / 60).expect("within the year")
 }
 

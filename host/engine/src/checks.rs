@@ -5,7 +5,7 @@ mod judging;
 
 use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
-use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, warn_of_lost_leases};
+use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, for_newer, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 use uptime_check::Checker;
 use uptime_core::check::{CheckReport, Outcome, Phases};
+use uptime_core::duration::elapsed;
 use uptime_core::id::{JobId, MonitorId};
 use uptime_core::monitor::Location;
 use uptime_store::queue::{Claim, Job, JobFailure};
@@ -67,6 +68,15 @@ impl Checks {
         let retry_after = retry.then(|| uptime_core::backoff::delay(&self.backoff, claim.attempts));
         JobFailure { claim, retry_after, counts: true, error }
     }
+
+    /// The failure of a job whose rows are not to be read or written, which is final unless a newer release can.
+    fn refusal(&self, claim: Claim, error: &StoreError) -> JobFailure {
+        if error.is_for_newer() {
+            for_newer(claim, error.to_string())
+        } else {
+            self.job_failure(claim, error.to_string(), true)
+        }
+    }
 }
 
 impl Handler for Checks {
@@ -120,6 +130,10 @@ impl Handler for Checks {
                     report: report.clone(),
                 }),
                 End::Dropped => gone.push(claim),
+                End::ForNewer(error) => {
+                    warn!(job = claim.id.0, error, "check left to a newer worker");
+                    failures.push(for_newer(claim, error.clone()));
+                }
                 other => {
                     let error = other.failure(claim.attempts).unwrap_or_default();
                     warn!(job = claim.id.0, attempts = claim.attempts, error, "check not judged");
@@ -155,7 +169,7 @@ impl Checks {
             match self.record(vec![check]).await {
                 Err(error) if error.is_about_values() => {
                     error!(monitor, job = claim.id.0, %error, "result refused");
-                    self.store.fail(&[self.job_failure(claim, error.to_string(), true)]).await?;
+                    self.store.fail(&[self.refusal(claim, &error)]).await?;
                 }
                 ended => ended?,
             }
@@ -198,7 +212,7 @@ impl Checks {
 
 /// From the slot to the start: the monitor's own lag.
 fn lateness<D>(finished: &Finished<D>) -> Duration {
-    finished.started_at.duration_since(finished.job.available_at).try_into().unwrap_or_default()
+    elapsed(finished.job.available_at, finished.started_at)
 }
 
 /// The one line that a check leaves: of one that changes something for whoever reads along, of the others for who looks
@@ -246,7 +260,7 @@ fn log_incident(activity: &Activity) {
             info!(monitor, incident = incident.0, severity = severity.as_str(), cause, "incident opened");
         }
         Activity::Resolved { monitor, incident, started_at, ended_at } => {
-            let lasted_s = ended_at.duration_since(*started_at).as_secs().max(0);
+            let lasted_s = elapsed(*started_at, *ended_at).as_secs();
             info!(monitor, incident = incident.0, lasted_s, "incident ended");
         }
         _ => {}

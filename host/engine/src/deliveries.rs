@@ -1,7 +1,7 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
 use crate::guests::Guests;
-use crate::worker::{End, Finished, Handler, by_subject, host_name, warn_of_lost_leases};
+use crate::worker::{End, Finished, Handler, by_subject, for_newer, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -14,6 +14,7 @@ use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::config::QueueSettings;
 use uptime_core::digest;
+use uptime_core::duration::elapsed;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 use uptime_core::review::{Review, review};
@@ -31,7 +32,7 @@ const PER_CHANNEL: usize = 4;
 
 /// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
 /// which uses up no try.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Delivers notifications and records each try.
 pub struct Deliveries {
@@ -215,12 +216,13 @@ pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secre
     found.filter(|(reference, _)| is_elsewhere(reference)).map(|(_, value)| value.clone()).collect()
 }
 
-/// Tells one channel one thing now.
+/// Tells one channel one thing at the instant `now`, which is the database's.
 pub async fn tell(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
     event: &Event,
+    now: Timestamp,
     attempt: u32,
     opening_remote_id: Option<&str>,
 ) -> Result<Receipt, DeliveryError> {
@@ -234,6 +236,7 @@ pub async fn tell(
         limits: &channel.limits,
         channel: &channel.name,
         event,
+        now,
         attempt,
         opening_remote_id,
         hidden: &hidden,
@@ -260,13 +263,7 @@ impl Deliveries {
     }
 
     /// What follows from an error: the class alone decides, and for what is to be waited for how old the news is.
-    fn end_of(
-        &self,
-        attempts: u32,
-        age: SignedDuration,
-        failure: &DeliveryError,
-        is_blind: bool,
-    ) -> DeliveryEnd {
+    fn end_of(&self, attempts: u32, age: Duration, failure: &DeliveryError, is_blind: bool) -> DeliveryEnd {
         let error = failure.in_words();
         let notifier = match failure {
             DeliveryError::Notifier(error) => Some(error),
@@ -327,7 +324,7 @@ impl Deliveries {
                 (due, DeliveryTry { message: Some((*reason).to_owned()), ..muted })
             }
             Told::TooEarly { due, until } => {
-                let for_so_long = until.duration_since(due.now).try_into().unwrap_or_default();
+                let for_so_long = elapsed(due.now, *until);
                 let reason = format!("the channel's hours begin at {until}");
                 let message = Some(reason.clone());
                 let waits = tried(due, "waits", DeliveryEnd::Waits { for_so_long, reason });
@@ -344,7 +341,7 @@ impl Deliveries {
                         ("delivered", end)
                     }
                     Err(failure) => {
-                        let age = finished.started_at.duration_since(due.event.at);
+                        let age = elapsed(due.event.at, finished.started_at);
                         (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
                     }
                 };
@@ -385,10 +382,15 @@ impl Deliveries {
             Err(error) if error.is_about_values() => {
                 let claim = tried.1.claim;
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
-                let failure = JobFailure { claim, retry_after: None, counts: true, error: error.to_string() };
+                let is_newer = error.is_for_newer();
+                let failure = if is_newer {
+                    for_newer(claim, error.to_string())
+                } else {
+                    JobFailure { claim, retry_after: None, counts: true, error: error.to_string() }
+                };
                 let DeliveryTry { notification, channel, is_probe, .. } = tried.1;
                 let channel = Some(channel);
-                let (channel_broken, is_hopeless) = (false, true);
+                let (channel_broken, is_hopeless) = (false, !is_newer);
                 let untried =
                     Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe };
                 self.store.fail_notifications(&[untried], &self.probe).await?;
@@ -476,8 +478,8 @@ impl Handler for Deliveries {
         }
         let attempt = due.attempts.saturating_add(1);
         let opening = due.opening_remote_id.as_deref();
-        let result =
-            tell(&self.notifiers, &self.access, &due.channel, &message.event, attempt, opening).await;
+        let (access, now) = (&self.access, due.clock());
+        let result = tell(&self.notifiers, access, &due.channel, &message.event, now, attempt, opening).await;
         Told::Tried { due, message, result }
     }
 
@@ -497,10 +499,13 @@ impl Handler for Deliveries {
                 let counts = finished.end.counts();
                 // One that hangs to the end of all its tries hangs for every message.
                 let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
-                let failure = JobFailure { claim, retry_after, counts, error };
                 let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
                 let is_hopeless = matches!(finished.end, End::Spent | End::Unreadable(_));
                 let channel_broken = hangs;
+                let failure = match finished.end {
+                    End::ForNewer(_) => for_newer(claim, error),
+                    _ => JobFailure { claim, retry_after, counts, error },
+                };
                 failures.push(Untried {
                     notification,
                     failure,

@@ -126,12 +126,14 @@ pub enum Activity {
         /// The queue, or `schedule`.
         by: &'static str,
     },
-    /// The database can't be reached.
+    /// The database can't be reached, or can't work.
     DatabaseAway {
         /// Who noticed.
         queue: &'static str,
         /// Why.
         reason: String,
+        /// It stays so until a person mends it.
+        needs_operator: bool,
     },
     /// It can be again.
     DatabaseBack {

@@ -1,10 +1,12 @@
 //! How long the database is waited for. Behind a cut network a statement has no answer and no error, so nothing that the
 //! scheduler and the workers ask of it goes without an end, and a stop is heard while they wait.
 
+use crate::{Activity, Observer};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
 use uptime_store::StoreError;
 
 /// How long one turn with the database may take.
@@ -42,4 +44,48 @@ async fn within<T>(
 
 fn no_answer(limit: Duration) -> StoreError {
     StoreError::Unreachable(format!("no answer within {} s", limit.as_secs()))
+}
+
+/// A database that does not do its work, as one loop knows of it. Said when it begins and when it is over, and when its reason
+/// becomes one that a person has to mend.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    by: &'static str,
+    /// Whether it goes on, and whether it needs somebody.
+    told: Option<bool>,
+}
+
+impl Outage {
+    /// None, in the loop of this name.
+    pub fn of(by: &'static str) -> Self {
+        Self { by, told: None }
+    }
+
+    /// The database could not do it once more.
+    pub fn goes_on(&mut self, error: &StoreError, observer: &Observer) {
+        let (by, needs_operator) = (self.by, error.needs_operator());
+        if error.is_schema_change() {
+            info!(queue = by, %error, "statements are prepared anew");
+            return;
+        }
+        if self.told.is_some_and(|told| told == needs_operator) {
+            debug!(queue = by, %error, "database still away");
+            return;
+        }
+        if needs_operator {
+            error!(queue = by, %error, hint = error.hint(), "the database can't work: nothing is checked or told until that is mended, and nothing is lost");
+        } else {
+            warn!(queue = by, %error, hint = error.hint(), "database away: waiting for it, nothing is lost");
+        }
+        self.told = Some(needs_operator);
+        observer(Activity::DatabaseAway { queue: by, reason: error.to_string(), needs_operator });
+    }
+
+    /// It did.
+    pub fn ends(&mut self, observer: &Observer) {
+        if self.told.take().is_some() {
+            info!(queue = self.by, "database back");
+            observer(Activity::DatabaseBack { queue: self.by });
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! The scheduler: once for cron, or as a loop that sleeps until the next slot.
 
 use crate::heartbeat::Heartbeat;
+use crate::patience::{self, Outage};
 use crate::worker::host_name;
-use crate::{Activity, Observer, patience};
+use crate::{Activity, Observer};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use uptime_core::ErrorClass;
 use uptime_core::liveness::{CRON_PERIOD, HEARTBEAT_EVERY};
 use uptime_store::liveness::SchedulerHeartbeat;
@@ -28,6 +29,10 @@ const PARTITIONS_EVERY: Duration = Duration::from_mins(10);
 
 /// The shortest sleep of a loop.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
+
+/// How long a loop waits for a database that is away, before it tries again.
+const AWAY_MIN: Duration = Duration::from_millis(200);
+const AWAY_MAX: Duration = Duration::from_secs(2);
 
 /// How often a single run begins again when the database could not do it just then.
 const TRIES: usize = 3;
@@ -127,7 +132,7 @@ pub async fn schedule_loop(
     observer: Observer,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut away = false;
+    let mut outage = Outage::of("scheduler");
     let mut partitions_at: Option<Instant> = None;
     let mut probes_at: Option<Instant> = None;
     let mut life = Life { store: store.clone(), id: Uuid::new_v4(), said_at: None };
@@ -152,10 +157,7 @@ pub async fn schedule_loop(
         let mut lives = false;
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {
             Ok((scheduled, next)) => {
-                if std::mem::take(&mut away) {
-                    info!("database back");
-                    observer(Activity::DatabaseBack { queue: "scheduler" });
-                }
+                outage.ends(&observer);
                 debug!(due = scheduled.due, enqueued = scheduled.enqueued, "scheduled");
                 lives = true;
                 if let Some(heartbeat) = &heartbeat {
@@ -166,11 +168,8 @@ pub async fn schedule_loop(
                 ahead.min(every).max(idle).max(SLEEP_MIN)
             }
             Err(error) if error.class() == ErrorClass::Transient => {
-                if !std::mem::replace(&mut away, true) {
-                    warn!(%error, "database away: waiting for it, nothing is lost");
-                    observer(Activity::DatabaseAway { queue: "scheduler", reason: error.to_string() });
-                }
-                every.clamp(Duration::from_millis(200), Duration::from_secs(5))
+                outage.goes_on(&error, &observer);
+                every.clamp(AWAY_MIN, AWAY_MAX)
             }
             Err(error) => return Err(error),
         };

@@ -265,9 +265,8 @@ impl Sight {
     }
 
     async fn say_seeing(&self, store: &Store, observer: &Observer, by: &str) -> Result<(), StoreError> {
-        let lasted = |moment: BlindMoment| {
-            Duration::from_secs(moment.now.duration_since(moment.since).as_secs().unsigned_abs())
-        };
+        let lasted =
+            |moment: BlindMoment| Duration::from_secs(duration::elapsed(moment.since, moment.now).as_secs());
         let event_for = |filter: &ChannelFilter, moment: BlindMoment| {
             let message = format!(
                 "{by} answers again after {}; what failed meanwhile is looked at again",

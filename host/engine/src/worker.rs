@@ -33,6 +33,9 @@ use uptime_core::id::JobId;
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{Store, StoreError, Wakeup};
 
+/// How long a job that was put back for a newer release's workers waits for them.
+const FOR_NEWER: Duration = Duration::from_secs(10);
+
 /// How long after a lost connection to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
@@ -110,6 +113,8 @@ pub enum End<D> {
     Dropped,
     /// What it needs can't be read.
     Unreadable(String),
+    /// What it needs was written by a newer release, whose workers can run it: it is put back for them.
+    ForNewer(String),
     /// It did not end within this time.
     TimedOut(Duration),
     /// It panicked with this message.
@@ -119,16 +124,22 @@ pub enum End<D> {
 }
 
 impl<D> End<D> {
+    /// Of a job whose work could not be read.
+    fn unreadable(error: &StoreError) -> Self {
+        let reason = error.to_string();
+        if error.is_for_newer() { Self::ForNewer(reason) } else { Self::Unreadable(reason) }
+    }
+
     /// Whether the claim counts as an attempt: one that was not run does not.
     pub fn counts(&self) -> bool {
-        !matches!(self, Self::Spent)
+        !matches!(self, Self::Spent | Self::ForNewer(_))
     }
 
     /// For an end without a result: what to write into the failed list.
     pub fn failure(&self, attempts: u32) -> Option<String> {
         match self {
             Self::Done(_) | Self::NotBegun | Self::Dropped => None,
-            Self::Unreadable(reason) => Some(reason.clone()),
+            Self::Unreadable(reason) | Self::ForNewer(reason) => Some(reason.clone()),
             Self::TimedOut(after) => {
                 Some(format!("did not end within {}", uptime_core::duration::format(*after)))
             }
@@ -209,6 +220,11 @@ pub(crate) fn by_subject<W>(
     };
     let with_id = |(id, work): (JobId, Option<_>)| work.map(|work| (id, work));
     jobs.iter().map(|job| job.claim.id).zip(jobs.iter().map(work_of)).filter_map(with_id).collect()
+}
+
+/// Puts a job back for a newer release's workers, as if nobody had tried it.
+pub(crate) fn for_newer(claim: Claim, error: String) -> JobFailure {
+    JobFailure { claim, retry_after: Some(FOR_NEWER), counts: false, error }
 }
 
 /// Says whose failure was not written because somebody else has the job by now.

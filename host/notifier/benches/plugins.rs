@@ -52,6 +52,7 @@ async fn main() -> Result<(), NotifierError> {
         allow: &[],
         channel: "ops",
         event: &event,
+        now: event.at,
         attempt: 1,
         opening_remote_id: None,
         limits: &LimitChanges::default(),

@@ -19,11 +19,13 @@ use crate::secrets::References;
 use crate::settings::{self, ResolvedSetting, ResolvedSettings};
 use crate::source::{Examination, Origin, PluginSource};
 use crate::wasi;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+use uptime_core::duration::elapsed;
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
@@ -58,6 +60,8 @@ pub struct Delivery<'a> {
     pub channel: &'a str,
     /// What to tell.
     pub event: &'a Event,
+    /// The instant of this try, by the clock that all hosts share: receivers judge a message's age and signature by it.
+    pub now: Timestamp,
     /// Counts from 1.
     pub attempt: u32,
     /// [`Receipt::remote_id`] of the message that opened the incident.
@@ -220,13 +224,13 @@ impl NotifierHost {
     /// Tells an event to a channel. `Ok`: the provider has accepted it.
     pub async fn notify(&self, delivery: Delivery<'_>) -> Result<Receipt, NotifierError> {
         let outlet = Outlet::Open(Arc::clone(&self.inner.egress));
-        self.inner.deliver(delivery, outlet, now()).await.0
+        self.inner.deliver(delivery, outlet).await.0
     }
 
     /// The requests that [`notify`](Self::notify) would send, secrets masked. Nothing is sent: each is answered as if
     /// it had been accepted, so what depends on an answer is not shown.
     pub async fn preview(&self, delivery: Delivery<'_>) -> Result<Vec<RequestPreview>, NotifierError> {
-        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new()), now()).await;
+        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new())).await;
         match (result, call.map(|call| call.outlet)) {
             // A stopped request is the answer to the question; one that only dislikes the answer it got is not.
             (Err(error @ NotifierError::EgressDenied { .. }), _) => Err(error),
@@ -278,12 +282,11 @@ impl Inner {
             .await
     }
 
-    /// One delivery at the instant `now`, and the call's remains where it came to a call.
+    /// One delivery, and the call's remains where it came to a call.
     pub(crate) async fn deliver(
         &self,
         delivery: Delivery<'_>,
         outlet: Outlet,
-        now: Duration,
     ) -> (Result<Receipt, NotifierError>, Option<Call>) {
         let name = delivery.notifier;
         let prepared = async {
@@ -313,11 +316,11 @@ impl Inner {
             id: delivery.event.delivery_id.to_string(),
             channel: delivery.channel.to_owned(),
             attempt: delivery.attempt,
-            now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            now_ms: u64::try_from(delivery.now.as_millisecond()).unwrap_or_default(),
             opening_remote_id: delivery.opening_remote_id.map(str::to_owned),
         };
         let mut call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
-        call.now = now;
+        call.now = elapsed(Timestamp::UNIX_EPOCH, delivery.now);
         let (answer, call) = self
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
@@ -501,9 +504,4 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
 
 fn host_failed(error: &wasmtime::Error) -> NotifierError {
     NotifierError::Host(plugin::one_line(error))
-}
-
-/// The guest's clock, since the epoch.
-fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -12,7 +12,6 @@ use crate::host::{Delivery, NotifierHost, Receipt};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uuid::Uuid;
@@ -81,8 +80,8 @@ impl NotifierHost {
     /// of them from then on.
     pub async fn rehearse(&self, delivery: Delivery<'_>, now: Timestamp, replies: &[Reply]) -> Rehearsed {
         let script = Script { replies: replies.to_vec(), sent: Vec::new() };
-        let now = Duration::try_from(now.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default();
-        let (result, call) = self.inner.deliver(delivery, Outlet::Scripted(script), now).await;
+        let delivery = Delivery { now, ..delivery };
+        let (result, call) = self.inner.deliver(delivery, Outlet::Scripted(script)).await;
         let sent = match call.map(|call| call.outlet) {
             Some(Outlet::Scripted(script)) => script.sent,
             _ => Vec::new(),

@@ -1,15 +1,17 @@
 //! The way to the database: a small pool, the schema brought up to date under a lock, and wake-ups. A pooler on the way is
-//! noticed, see [`session`](crate::session).
+//! noticed, and of several hosts the one that takes writes is used: see [`session`](crate::session) and [`hosts`](crate::hosts).
 
 use crate::StoreError;
 use crate::error::code;
+use crate::row::Columns;
 use crate::session::{Session, Sessions};
+use jiff::Timestamp;
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
-use sqlx::{Connection, Row};
-use std::str::FromStr;
+use sqlx::postgres::{PgConnection, PgListener};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tracing::info;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -19,21 +21,12 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
-/// What a server that we reach directly is told with the connection, and a pooler refuses or keeps to itself.
-const DIRECT: [(&str, &str); 1] = [("uptime.direct", "yes")];
-
 /// What a role that may not make tables is told.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// The notification channels on which committed jobs and operators' wishes are announced; the payload is the queue's name.
 const JOBS: &str = "uptime_jobs";
 const CONTROL: &str = "uptime_control";
-
-/// How long the first connection may take.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-
-/// How long to wait for a connection of the pool: a server that went away is noticed so soon.
-const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
 /// After how long a silence a listener asks whether it is still heard.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -45,8 +38,6 @@ const GOODBYE_MAX: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) sessions: Sessions,
-    /// For connections outside of the pool.
-    options: PgConnectOptions,
 }
 
 impl Store {
@@ -75,24 +66,11 @@ impl Store {
     }
 
     async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(StoreError::Url("it does not begin with `postgres://`".into()));
-        }
-        // Poolers do not know the digits, and nothing of ours needs them.
-        let options = PgConnectOptions::from_str(url)?.application_name("uptime").extra_float_digits(None);
-        // The pool would try again until its patience ends; the first connection says at once why there is none.
-        let reached = tokio::time::timeout(CONNECT_MAX, reach(&options)).await;
-        let (options, pooled) = reached.map_err(|_| {
-            StoreError::Unreachable(format!("no answer within {} s", CONNECT_MAX.as_secs()))
-        })??;
-        if pooled {
+        let sessions = Sessions::open(url, connections).await?;
+        if sessions.are_pooled() {
             info!("a pooler stands before the database: polling, for it passes no wake-ups on");
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_MAX)
-            .connect_lazy_with(options.clone());
-        Ok(Self { sessions: Sessions::new(pool, pooled), options })
+        Ok(Self { sessions })
     }
 
     /// The newest version of the schema that this binary knows.
@@ -111,6 +89,11 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
             .fetch_one(&self.sessions)
             .await?)
+    }
+
+    /// The database's clock, which is everybody's.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?.instant("now")
     }
 
     /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
@@ -136,9 +119,10 @@ impl Store {
         if self.sessions.are_pooled() {
             return Ok(None);
         }
-        let mut listener = PgListener::connect_with(self.sessions.pool()).await?;
-        listener.listen_all([JOBS, CONTROL]).await?;
-        Ok(Some(Wakeups { listener }))
+        let spoiled = self.sessions.spoiled();
+        let mut listener = self.sessions.noted(self.sessions.listener().await)?;
+        self.sessions.noted(listener.listen_all([JOBS, CONTROL]).await)?;
+        Ok(Some(Wakeups { listener, spoiled }))
     }
 
     /// The schema's version, which is not above this binary's. Asked first, so that a start against an up-to-date database
@@ -150,7 +134,7 @@ impl Store {
 
     /// All in one transaction, on a connection of its own: sqlx's migrator names its statements, and a name may stay nowhere.
     async fn bring_up_to_date(&self) -> Result<(), StoreError> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let mut connection = PgConnection::connect_with(&self.sessions.pool().connect_options()).await?;
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('uptime.migrate'))")
             .execute(&mut *transaction)
@@ -170,31 +154,6 @@ impl Store {
         connection.close().await?;
         Ok(())
     }
-}
-
-/// The options with which the server is reached, and whether a pooler stands before it. A pooler keeps what a client says
-/// of a session to itself, or refuses to hear it; a server that we reach directly knows it afterwards.
-async fn reach(options: &PgConnectOptions) -> Result<(PgConnectOptions, bool), StoreError> {
-    let direct = options.clone().options(DIRECT);
-    let mut connection = match PgConnection::connect_with(&direct).await {
-        Ok(connection) => connection,
-        Err(error) if refuses_options(&error) => {
-            PgConnection::connect_with(options).await?.close().await?;
-            return Ok((options.clone(), true));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let row =
-        sqlx::raw_sql("SELECT current_setting('uptime.direct', true)").fetch_one(&mut connection).await?;
-    let heard: Option<String> = row.try_get(0)?;
-    connection.close().await?;
-    Ok(if heard.is_some_and(|heard| heard == "yes") { (direct, false) } else { (options.clone(), true) })
-}
-
-/// "Unsupported startup parameter" is a violation of the protocol to some poolers and a feature that is not there to others.
-fn refuses_options(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("08P01" | "0A000"))
 }
 
 /// Being the only one of a kind. Ends with the transaction that holds it.
@@ -218,14 +177,20 @@ pub enum Wakeup {
 #[derive(Debug)]
 pub struct Wakeups {
     listener: PgListener,
+    /// Changes when sessions as old as this one are of no more use.
+    spoiled: watch::Receiver<Option<Instant>>,
 }
 
 impl Wakeups {
     /// The next hint. Behind a cut network nothing ever comes, and no error: after a silence the server is asked.
     pub async fn next(&mut self) -> Result<Wakeup, StoreError> {
         let heard = loop {
-            if let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await {
-                break heard?;
+            tokio::select! {
+                heard = self.listener.try_recv() => break heard?,
+                Ok(()) = self.spoiled.changed() => {
+                    return Err(StoreError::Unreachable("the server of this session takes no writes".into()));
+                }
+                () = tokio::time::sleep(SILENCE) => {}
             }
             let asked = sqlx::query("SELECT 1").execute(&mut self.listener);
             let answered = tokio::time::timeout(GOODBYE_MAX, asked).await;

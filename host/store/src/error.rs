@@ -1,5 +1,8 @@
-//! Why the database could not do what was asked. The only place that looks into sqlx's errors.
+//! Why the database could not do what was asked. The only place that looks into sqlx's errors; what each of the server's
+//! refusals means is in the table of [`refusal`](crate::refusal).
 
+use crate::refusal::{Effect, Refusal};
+use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 use uptime_core::ErrorClass;
 
@@ -7,15 +10,21 @@ use uptime_core::ErrorClass;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The URL can't be read.
+    /// The URL can't be read, or asks for what there is not.
     #[error("the database's URL can't be read: {0}")]
     Url(String),
-    /// It answered, and will not have us: a user, a password, a database's name, TLS.
-    #[error("the database will not have us: {0}")]
-    Denied(String),
     /// No connection, or it broke.
     #[error("the database can't be reached: {0}")]
     Unreachable(String),
+    /// There is no encrypted connection, and one was asked for.
+    #[error("the database's server offers no TLS that can be used: {0}")]
+    Tls(String),
+    /// Of several hosts none takes writes.
+    #[error("no host of the database's URL takes writes: {0}")]
+    NoPrimary(String),
+    /// It can't hold every text.
+    #[error("the database's encoding is {0}, which can't hold every text")]
+    Encoding(String),
     /// Its schema was made by a newer `uptime`.
     #[error("the database has the schema version {found}, and this `uptime` knows versions up to {known}")]
     Newer {
@@ -41,9 +50,14 @@ pub enum StoreError {
     /// Its schema is not what this binary once made.
     #[error("the database's schema can't be brought up to date: {0}")]
     Migration(String),
-    /// The server said no to a statement that should have worked.
-    #[error("the database refused a statement: {0}")]
-    Refused(#[source] sqlx::Error),
+    /// The server said no.
+    #[error("{}: {}", .refusal.words, said(.source))]
+    Refused {
+        /// What that means.
+        refusal: &'static Refusal,
+        /// Its words.
+        source: sqlx::Error,
+    },
     /// A row holds what this program never wrote.
     #[error("`{column}` of {row} can't be read: {reason}")]
     Row {
@@ -54,22 +68,34 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A row has a word that a newer release has written.
+    #[error("`{column}` of {row} is of a newer `uptime`: {reason}")]
+    NewerRow {
+        /// The column.
+        column: &'static str,
+        /// The row, as a person would name it.
+        row: String,
+        /// What this one does not know.
+        reason: String,
+    },
 }
 
 impl StoreError {
     /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Unreachable(_) => ErrorClass::Transient,
+            Self::Unreachable(_) | Self::NoPrimary(_) => ErrorClass::Transient,
             Self::Url(_)
-            | Self::Denied(_)
+            | Self::Tls(_)
+            | Self::Encoding(_)
             | Self::Newer { .. }
             | Self::NoSchema
             | Self::Outdated { .. }
             | Self::MayNotMigrate(_)
-            | Self::Migration(_) => ErrorClass::Config,
-            Self::Refused(error) if is_retryable(error) => ErrorClass::Transient,
-            Self::Refused(_) | Self::Row { .. } => ErrorClass::Bug,
+            | Self::Migration(_)
+            | Self::NewerRow { .. } => ErrorClass::Config,
+            Self::Refused { refusal, .. } => refusal.class,
+            Self::Row { .. } => ErrorClass::Bug,
         }
     }
 
@@ -77,48 +103,84 @@ impl StoreError {
     /// column can't hold (22), that breaks a rule (23), that is too large (54), or that can't be decoded.
     pub fn is_about_values(&self) -> bool {
         match self {
-            Self::Refused(error) => ["22", "23", "54"].iter().any(|class| code(error).starts_with(class)),
-            Self::Row { .. } => true,
+            Self::Refused { source, .. } => {
+                ["22", "23", "54"].iter().any(|class| code(source).starts_with(class))
+            }
+            Self::Row { .. } | Self::NewerRow { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether it is only that this program is older than who wrote the row: a newer one can do it.
+    pub fn is_for_newer(&self) -> bool {
+        matches!(self, Self::NewerRow { .. })
+    }
+
+    /// Whether it stays as it is until somebody mends the server: nobody is to wait for it in silence.
+    pub fn needs_operator(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal { effect: Effect::NeedsOperator, .. }, .. })
+    }
+
+    /// Whether the schema was changed under a prepared statement: the next session prepares it anew.
+    pub fn is_schema_change(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if refusal.is_schema_change())
     }
 
     /// The way out.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Url(_) => "write it as `postgres://user@host:5432/name`",
-            Self::Denied(_) => {
-                "look at user, password and name in `DATABASE_URL`; `psql \"$DATABASE_URL\"` tells more"
-            }
             Self::Unreachable(_) => "is the server running? `psql \"$DATABASE_URL\"` tells more",
             Self::NoSchema | Self::Outdated { .. } => "run `uptime db migrate`",
             Self::MayNotMigrate(_) => {
                 "run `uptime db migrate` with `DATABASE_URL` set to the role that owns the database"
             }
+            Self::Tls(_) => {
+                "look at `sslmode` and `sslrootcert` in `DATABASE_URL`; `psql \"$DATABASE_URL\"` tells more"
+            }
+            Self::NoPrimary(_) => "promote one of them, or name the primary in `DATABASE_URL`",
+            Self::Encoding(_) => {
+                "make one that can, and name it in `DATABASE_URL`: `CREATE DATABASE uptime ENCODING 'UTF8' TEMPLATE template0`"
+            }
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
             Self::Migration(_) => {
                 "restore the database from before the change, or point `DATABASE_URL` to an empty one"
             }
-            Self::Refused(_) | Self::Row { .. } => {
-                "this is a bug in `uptime`: please report it with this message"
-            }
+            Self::Refused { refusal, .. } => refusal.hint,
+            Self::NewerRow { .. } => "install the `uptime` that wrote it, or a newer one",
+            Self::Row { .. } => crate::refusal::BUG,
         }
     }
 }
 
+/// Whether another session would have fared better.
+pub(crate) fn spoils_sessions(error: &sqlx::Error) -> bool {
+    Refusal::of(&code(error), routine(error)).effect == Effect::SpoilsSessions
+}
+
+/// Whether the way to the server broke, or the server is going down.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => ["08", "57P"].iter().any(|class| code(error).starts_with(class)),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// The server's code, if it was the server that said no.
 pub(crate) fn code(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.unwrap_or_default().into_owned()
 }
 
-/// What goes away by itself, or by somebody's looking after the server: deadlocks and serialization failures (40), no
-/// resources (53: disk, memory, connections), somebody's intervention (57: shutdown, a statement's time), the system's
-/// trouble (58), a lock that was not to be had (55P03), a server that may only be read after a failover (25006), and a row
-/// that went away under a reference (23503), which the next look takes into account.
-fn is_retryable(error: &sqlx::Error) -> bool {
-    let code = code(error);
-    ["40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-        || matches!(code.as_str(), "55P03" | "25006" | "23503")
+/// The function of the server that said no: it bears the same name in every language.
+fn routine(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.routine()
+}
+
+fn said(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 /// What is wrong with the database's URL, without what it quotes: a part of a URL may be a password in the wrong place.
@@ -137,27 +199,13 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Configuration(error) => Self::Url(without_values(&error.to_string())),
-            sqlx::Error::Tls(error) => Self::Denied(format!("no TLS: {error}")),
+            sqlx::Error::Tls(error) => Self::Tls(error.to_string()),
             sqlx::Error::Io(error) => Self::Unreachable(error.to_string()),
-            sqlx::Error::PoolTimedOut => Self::Unreachable("no connection to be had".into()),
+            sqlx::Error::PoolTimedOut => Self::Unreachable("there was no connection in time".into()),
             sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::Unreachable(error.to_string())
             }
-            sqlx::Error::Database(ref database) => {
-                let code = database.code();
-                let code = code.as_deref().unwrap_or_default();
-                // 28 and 3D are "not with that role", "not that database"; class 08 is the connection's; 25P03 and 25P04
-                // ended one that stood still in the middle of a transaction; 57P is the server
-                // going down or coming up.
-                if ["28", "3D"].iter().any(|class| code.starts_with(class)) {
-                    Self::Denied(database.message().to_owned())
-                } else if ["08", "25P", "57P"].iter().any(|class| code.starts_with(class)) {
-                    Self::Unreachable(database.message().to_owned())
-                } else {
-                    Self::Refused(error)
-                }
-            }
-            other => Self::Refused(other),
+            other => Self::Refused { refusal: Refusal::of(&code(&other), routine(&other)), source: other },
         }
     }
 }

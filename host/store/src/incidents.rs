@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
 use uptime_core::incident::{By, Deed, Incident, Refusal};
@@ -163,7 +162,7 @@ async fn notices_of(
     let (mut notices, mut told) = (Vec::new(), Vec::new());
     for channel in channels {
         let name: String = channel.try_get("name")?;
-        let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
+        let filter = channel.filter()?;
         if !filter.wants_event(wanted) {
             continue;
         }

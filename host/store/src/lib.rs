@@ -9,6 +9,8 @@
 
 mod connection;
 mod error;
+mod hosts;
+mod refusal;
 mod row;
 mod session;
 

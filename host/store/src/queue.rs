@@ -120,29 +120,27 @@ impl Store {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
                 load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query(
-                "SELECT * FROM claim_jobs(find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11)",
-            )
-            .bind(request.queue)
-            .bind(limit)
-            .bind(done)
-            .bind(done_claims)
-            .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
-            .bind(lanes)
-            .bind(running)
-            .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
-            .bind(request.worker)
-            .bind(request.lease.as_secs_f64())
-            .bind(CHECK_MARGIN.as_secs_f64())
-            .fetch_all(&self.sessions)
-            .await?
+            sqlx::query(LEASE_IN_LANES)
+                .bind(request.queue)
+                .bind(limit)
+                .bind(done)
+                .bind(done_claims)
+                .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
+                .bind(lanes)
+                .bind(running)
+                .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
+                .bind(request.worker)
+                .bind(request.lease.as_secs_f64())
+                .bind(CHECK_MARGIN.as_secs_f64())
+                .fetch_all(&self.sessions)
+                .await?
         } else {
             let (since, last) = match request.from {
                 ClaimFrom::Front => (Some(Timestamp::UNIX_EPOCH), Duration::ZERO),
                 ClaimFrom::Instant(since) => (Some(since), Duration::ZERO),
                 ClaimFrom::Last(last) => (None, last),
             };
-            sqlx::query("SELECT * FROM claim_jobs(find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9)")
+            sqlx::query(LEASE)
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
@@ -232,6 +230,20 @@ impl Store {
         Ok(ours)
     }
 }
+
+macro_rules! lease {
+    ($found:literal) => {
+        concat!(
+            "SELECT id, subject, lane, payload, attempts, claims, available_at, claimed_at, lease_ms FROM claim_jobs(",
+            $found,
+            ")"
+        )
+    };
+}
+
+const LEASE: &str =
+    lease!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
+const LEASE_IN_LANES: &str = lease!("find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
 
 /// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
 /// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this

@@ -25,7 +25,6 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
-use tracing::warn;
 use uptime_core::announcement::Standing;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::CheckReport;
@@ -311,15 +310,7 @@ fn monitor(id: MonitorId, row: &PgRow) -> Result<MonitorRow, StoreError> {
 
 fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
     rows.iter()
-        .map(|row| {
-            let name: String = row.try_get("name")?;
-            // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
-            let filter = row.json("filter", || format!("channel `{name}`")).unwrap_or_else(|error| {
-                warn!(channel = name, %error, "a channel's filter can't be read");
-                ChannelFilter::default()
-            });
-            Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter })
-        })
+        .map(|row| Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter: row.filter()? }))
         .collect()
 }
 

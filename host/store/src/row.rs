@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
+use tracing::warn;
+use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Severity;
 
 /// Reads columns that sqlx has no type for.
@@ -18,6 +20,8 @@ pub(crate) trait Columns {
         row: impl Fn() -> String,
     ) -> Result<T, StoreError>;
     fn count(&self, column: &'static str) -> Result<u32, StoreError>;
+    /// The column `filter` of a channel.
+    fn filter(&self) -> Result<ChannelFilter, StoreError>;
     /// The column `severity` of an incident.
     fn severity(&self) -> Result<Severity, StoreError>;
 }
@@ -37,25 +41,42 @@ impl Columns for PgRow {
         row: impl Fn() -> String,
     ) -> Result<T, StoreError> {
         let value: serde_json::Value = self.try_get(column)?;
-        serde_json::from_value(value).map_err(|error| StoreError::Row {
-            column,
-            row: row(),
-            reason: error.to_string(),
-        })
+        serde_json::from_value(value).map_err(|error| unreadable(column, row(), &error))
     }
 
     fn count(&self, column: &'static str) -> Result<u32, StoreError> {
         Ok(u32::try_from(self.try_get::<i32, _>(column)?).unwrap_or(0))
     }
 
+    fn filter(&self) -> Result<ChannelFilter, StoreError> {
+        let name: String = self.try_get("name")?;
+        // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
+        Ok(self.json("filter", || format!("channel `{name}`")).unwrap_or_else(|error| {
+            warn!(channel = name, %error, "a channel's filter can't be read");
+            ChannelFilter::default()
+        }))
+    }
+
     fn severity(&self) -> Result<Severity, StoreError> {
         let word: &str = self.try_get("severity")?;
-        word.parse().map_err(|()| StoreError::Row {
-            column: "severity",
-            row: "an incident".into(),
-            reason: format!("`{word}` is no severity"),
-        })
+        word.parse().map_err(|()| unknown_word("severity", "an incident".into(), word))
     }
+}
+
+/// What can't be read because this program does not know a word in it (an event, a type of check, a form of a setting) was
+/// written by a newer one, under which both may work for a while.
+fn unreadable(column: &'static str, row: String, error: &serde_json::Error) -> StoreError {
+    let reason = error.to_string();
+    if ["unknown variant", "data did not match any variant"].iter().any(|begin| reason.starts_with(begin)) {
+        StoreError::NewerRow { column, row, reason }
+    } else {
+        StoreError::Row { column, row, reason }
+    }
+}
+
+/// A word that this program does not know.
+pub(crate) fn unknown_word(column: &'static str, row: String, word: &str) -> StoreError {
+    StoreError::NewerRow { column, row, reason: format!("`{word}` is unknown here") }
 }
 
 /// An instant as a parameter.

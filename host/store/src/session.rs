@@ -4,25 +4,52 @@
 //! statement's name, a lock, a setting) belongs to somebody else a moment later: a named statement could even run somebody
 //! else's SQL. So behind a pooler every statement runs in a transaction and without a name. Nobody else in this crate has to
 //! know: [`Sessions`] and [`Session`] are used as sqlx's pool and transaction are.
+//!
+//! Each error passes here, and what it says of the sessions is taken to heart: after a failover, or a change of the schema, the
+//! pool's old sessions are closed in place of living for as long as their server lets them.
 
 use crate::StoreError;
+use crate::hosts::Hosts;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::postgres::{
+    PgArguments, PgListener, PgPool, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+};
 use sqlx::{Describe, Either, Execute, Executor, Postgres, SqlStr, Transaction};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, watch};
 
 /// A worker that stands still in the middle of a transaction holds its jobs' rows, and everybody passes them over: so its
 /// transactions end before its leases do. Both in one message.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
-/// A pool of sessions. As an executor it runs one statement, and has committed it when it answers.
+/// How long to wait for a connection of the pool: a server that went away is noticed so soon.
+const ACQUIRE_MAX: Duration = Duration::from_secs(3);
+
+/// A pool of sessions. As an executor it runs one statement, and has committed it when it answers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     pool: PgPool,
     /// Whether a pooler stands between.
     pooled: bool,
+    fate: Arc<Fate>,
+}
+
+/// What becomes of the pool's sessions.
+#[derive(Debug)]
+struct Fate {
+    hosts: Hosts,
+    /// Sessions that began before this are closed: their server takes no writes any more, or their statements are of another
+    /// schema.
+    spoiled: watch::Sender<Option<Instant>>,
+    /// The server was lost: of several hosts another one may take writes by now.
+    is_lost: AtomicBool,
+    searching: Mutex<()>,
 }
 
 /// A transaction.
@@ -30,6 +57,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     transaction: Transaction<'static, Postgres>,
     pooled: bool,
+    fate: Arc<Fate>,
 }
 
 /// A statement without a name: parsed anew each time, gone with its transaction.
@@ -38,8 +66,27 @@ struct Unnamed<Q>(Q);
 type Step = Either<PgQueryResult, PgRow>;
 
 impl Sessions {
-    pub fn new(pool: PgPool, pooled: bool) -> Self {
-        Self { pool, pooled }
+    /// A pool of at most so many connections. The first one says at once why there is none; the pool would try again until its
+    /// patience ends.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let hosts: Hosts = url.parse()?;
+        let way = hosts.find().await?;
+        let fate = Arc::new(Fate {
+            hosts,
+            spoiled: watch::Sender::new(None),
+            is_lost: AtomicBool::new(false),
+            searching: Mutex::new(()),
+        });
+        let of_pool = Arc::clone(&fate);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_MAX)
+            .before_acquire(move |_, session| {
+                let spoiled_for = of_pool.spoiled.borrow().map(|at| at.elapsed());
+                Box::pin(async move { Ok(spoiled_for.is_none_or(|since| session.age < since)) })
+            })
+            .connect_lazy_with(way.options);
+        Ok(Self { pool, pooled: way.pooled, fate })
     }
 
     pub fn are_pooled(&self) -> bool {
@@ -51,14 +98,61 @@ impl Sessions {
         &self.pool
     }
 
+    /// Changes when the sessions of before are of no more use.
+    pub fn spoiled(&self) -> watch::Receiver<Option<Instant>> {
+        self.fate.spoiled.subscribe()
+    }
+
     pub async fn begin(&self) -> Result<Session, sqlx::Error> {
-        Ok(Session { transaction: self.pool.begin_with(BEGIN).await?, pooled: self.pooled })
+        self.find_primary().await?;
+        let transaction = self.noted(self.pool.begin_with(BEGIN).await)?;
+        Ok(Session { transaction, pooled: self.pooled, fate: Arc::clone(&self.fate) })
+    }
+
+    /// A connection that listens.
+    pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        self.find_primary().await?;
+        PgListener::connect_with(&self.pool).await
+    }
+
+    /// `result`, with what its error says of the sessions taken to heart.
+    pub fn noted<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        result.inspect_err(move |error| self.fate.note(error))
+    }
+
+    /// Of several hosts, leads the pool to the one that takes writes, when the last one was lost.
+    async fn find_primary(&self) -> Result<(), sqlx::Error> {
+        let Fate { hosts, spoiled, is_lost, searching } = &*self.fate;
+        if !hosts.are_several() || !is_lost.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _one_at_a_time = searching.lock().await;
+        if is_lost.load(Ordering::Acquire) {
+            let found = hosts.find().await;
+            let way = found.map_err(|error| sqlx::Error::Io(io::Error::other(error.to_string())))?;
+            self.pool.set_connect_options(way.options);
+            spoiled.send_replace(Some(Instant::now()));
+            is_lost.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+impl Fate {
+    fn note(&self, error: &sqlx::Error) {
+        if crate::error::spoils_sessions(error) {
+            self.spoiled.send_replace(Some(Instant::now()));
+            self.is_lost.store(true, Ordering::Release);
+        } else if crate::error::is_lost(error) {
+            self.is_lost.store(true, Ordering::Release);
+        }
     }
 }
 
 impl Session {
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        let fate = self.fate;
+        Ok(self.transaction.commit().await.inspect_err(|error| fate.note(error))?)
     }
 
     pub async fn rollback(self) -> Result<(), StoreError> {
@@ -92,16 +186,17 @@ impl<'s> Executor<'s> for &'s Sessions {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if !self.pooled {
-            return self.pool.fetch_many(query);
-        }
         let all = async move {
+            self.find_primary().await?;
+            if !self.pooled {
+                return Ok(self.pool.fetch_many(query));
+            }
             let mut transaction = self.pool.begin_with(BEGIN).await?;
             let steps: Vec<Step> = (&mut *transaction).fetch_many(Unnamed(query)).try_collect().await?;
             transaction.commit().await?;
-            Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
+            Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)).boxed())
         };
-        stream::once(all).try_flatten().boxed()
+        stream::once(all).try_flatten().inspect_err(move |error| self.fate.note(error)).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -109,15 +204,17 @@ impl<'s> Executor<'s> for &'s Sessions {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if !self.pooled {
-            return self.pool.fetch_optional(query);
-        }
         async move {
+            self.find_primary().await?;
+            if !self.pooled {
+                return self.pool.fetch_optional(query).await;
+            }
             let mut transaction = self.pool.begin_with(BEGIN).await?;
             let row = (&mut *transaction).fetch_optional(Unnamed(query)).await?;
             transaction.commit().await?;
             Ok(row)
         }
+        .inspect_err(move |error| self.fate.note(error))
         .boxed()
     }
 
@@ -148,11 +245,10 @@ impl<'s> Executor<'s> for &'s mut Session {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if self.pooled {
-            self.transaction.fetch_many(Unnamed(query))
-        } else {
-            self.transaction.fetch_many(query)
-        }
+        let Session { transaction, pooled, fate } = self;
+        let steps =
+            if *pooled { transaction.fetch_many(Unnamed(query)) } else { transaction.fetch_many(query) };
+        steps.inspect_err(move |error| fate.note(error)).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -160,11 +256,13 @@ impl<'s> Executor<'s> for &'s mut Session {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if self.pooled {
-            self.transaction.fetch_optional(Unnamed(query))
+        let Session { transaction, pooled, fate } = self;
+        let row = if *pooled {
+            transaction.fetch_optional(Unnamed(query))
         } else {
-            self.transaction.fetch_optional(query)
-        }
+            transaction.fetch_optional(query)
+        };
+        row.inspect_err(move |error| fate.note(error)).boxed()
     }
 
     fn prepare_with<'e>(

@@ -135,7 +135,7 @@ pub(crate) async fn tell(
     let mut told = Vec::new();
     for channel in channels {
         let name: String = channel.try_get("name")?;
-        let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
+        let filter = channel.filter()?;
         if let Some(event) = event_for(&filter) {
             let id = ChannelId(channel.try_get("id")?);
             notifications::enqueue_in_order(transaction, id, &event, order).await?;

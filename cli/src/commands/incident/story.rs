@@ -24,7 +24,7 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         return Ok(Exit::Ok);
     }
     let lines = if printer.is_terminal() {
-        told(&story, outstanding, Timestamp::now())
+        told(&story, outstanding, store.now().await?)
     } else {
         facts(&story, outstanding)
     };

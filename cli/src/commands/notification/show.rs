@@ -23,7 +23,7 @@ pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, 
         return Ok(Exit::Ok);
     }
     let lines = if printer.is_terminal() {
-        story(&notification, &tries, Timestamp::now())
+        story(&notification, &tries, store.now().await?)
     } else {
         facts(&notification, &tries)
     };

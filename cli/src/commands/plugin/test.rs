@@ -127,6 +127,7 @@ impl Stage {
             limits: &LimitChanges::default(),
             channel: "ops",
             event,
+            now: event.at,
             attempt: 1,
             opening_remote_id: None,
             hidden: &[],

@@ -3,6 +3,7 @@
 use crate::output::span;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use uptime_core::duration::elapsed;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::DeliveryId;
 use uptime_store::operations::QueueSize;
@@ -59,7 +60,7 @@ fn message(size: &QueueSize, moment: BusyMoment) -> String {
         (None, 1) => "1 worker is alive".into(),
         (None, workers) => format!("{workers} workers are alive"),
     };
-    let over_s = moment.now.duration_since(moment.since).as_secs().unsigned_abs();
+    let over_s = elapsed(moment.since, moment.now).as_secs();
     let since = if over_s >= 60 { format!("; over its limit for {}", span(over_s)) } else { String::new() };
     format!("{waits}; {by}{since}")
 }

@@ -53,11 +53,12 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
         let entries = jobs.iter().map(|job| Entry { json: json(job, &counts), cells: Vec::new() }).collect();
         printer.list("jobs", &[], entries);
     } else {
+        let now = store.now().await?;
         for (nth, job) in jobs.iter().enumerate() {
             if nth > 0 {
                 printer.line("");
             }
-            for line in if printer.is_terminal() { story(job, Timestamp::now()) } else { facts(job) } {
+            for line in if printer.is_terminal() { story(job, now) } else { facts(job) } {
                 printer.line(line);
             }
         }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uptime_core::check::{CheckReport, Outcome};
+use uptime_core::duration::elapsed;
 use uptime_core::text::printable;
 use uptime_engine::Activity;
 use uptime_store::notifications::DeliveryEnd;
@@ -101,7 +102,7 @@ impl Display {
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
-                let seconds = ended_at.duration_since(*started_at).as_secs().unsigned_abs();
+                let seconds = elapsed(*started_at, *ended_at).as_secs();
                 let text = format!("{GOOD}up{GOOD:#}\t{monitor}\twas down for {}", span(seconds));
                 self.event(&text, &json!({ "event": "up", "monitor": monitor, "incident_id": incident, "duration_s": seconds }));
             }
@@ -139,8 +140,9 @@ impl Display {
                 let text = format!("{GOOD}running{GOOD:#}\t{queue}\twas stalled for {}", span(seconds));
                 self.event(&text, &json!({ "event": "running", "queue": queue, "duration_s": seconds }));
             }
-            Activity::DatabaseAway { queue, reason } => {
-                let text = format!("{ODD}database away{ODD:#}\t{queue}\t{reason}");
+            Activity::DatabaseAway { queue, reason, needs_operator } => {
+                let style = if *needs_operator { BAD } else { ODD };
+                let text = format!("{style}database away{style:#}\t{queue}\t{reason}");
                 self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));
             }
             Activity::DatabaseBack { queue } => {

@@ -12,6 +12,7 @@
 //! - A check that found nothing wrong opens nothing, and one that says nothing about the target moves nothing.
 
 use super::{Judgement, Judging, Level, Observation, STREAK_GAP, State, Status, level};
+use crate::duration::elapsed;
 use crate::event::Severity;
 use crate::monitor::{Location, Policy};
 use jiff::Timestamp;
@@ -71,8 +72,7 @@ pub fn judge_together(
         balance.doubt(&mut state);
         return Judgement { state, changes: Vec::new(), recheck: false };
     };
-    let silence =
-        last_slot_at.map(|last| seen.slot_at.duration_since(last).unsigned_abs()).unwrap_or_default();
+    let silence = last_slot_at.map(|last| elapsed(last, seen.slot_at)).unwrap_or_default();
     let mut state = if silence > longest_silence(policy) { state.forgetful() } else { state };
     state.last_slot_at = last_slot_at.max(looked_at);
     state.recent.push(together == Level::Down);
@@ -129,7 +129,7 @@ enum Standing {
 
 /// One that lies ahead was made by a clock that was wrong, and counts as now.
 fn is_fresh(at: Timestamp, policy: &Policy, now: Timestamp) -> bool {
-    now.duration_since(at) <= longest_silence(policy).try_into().unwrap_or(jiff::SignedDuration::MAX)
+    elapsed(at, now) <= longest_silence(policy)
 }
 
 fn standing(local: &LocalState, policy: &Policy, now: Timestamp) -> Standing {

@@ -46,7 +46,7 @@ impl World {
 
     /// How it is by the definition: `None` when that hangs on what some of them have not found yet.
     fn status(&self, before: Status) -> Option<Status> {
-        let lately = |heard: Timestamp| at(self.now).duration_since(heard).as_secs() <= SILENCE_S;
+        let lately = |heard: Timestamp| at(self.now).as_second() - heard.as_second() <= SILENCE_S;
         let heard = |local: &&LocalState| local.state.last_slot_at.is_some_and(lately);
         let goes_on = before == Status::Down
             && self.locations.iter().any(|local| heard(&local) && local.state.status == Status::Down);

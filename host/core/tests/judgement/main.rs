@@ -7,8 +7,11 @@ mod promises;
 
 use jiff::Timestamp;
 use std::time::Duration;
+use uptime_core::announcement::{Facts, Hold, Standing, announce};
 use uptime_core::check::{CheckReport, Failure, FailureClass};
-use uptime_core::judgement::{Observation, State, Status, judge};
+use uptime_core::event::Severity;
+use uptime_core::id::IncidentId;
+use uptime_core::judgement::{Change, Observation, State, Status, judge};
 use uptime_core::monitor::{Policy, Window};
 
 /// What a check can find.
@@ -98,6 +101,34 @@ fn a_clock_that_was_ahead_does_not_silence_the_judgement() {
     assert!(is_down_after(&policy, &[(9_000, 9_000, Found::Up), (10, 10, Found::Down)]));
     // Whereas a check that was merely slow says nothing new.
     assert!(!is_down_after(&policy, &[(20, 20, Found::Up), (10, 25, Found::Down)]));
+}
+
+#[test]
+fn a_clock_that_went_back_makes_nothing_last_long() {
+    let policy = Policy {
+        confirm: 1,
+        critical_failures: None,
+        critical_after: Some(Duration::from_mins(15)),
+        remind: Some(Duration::from_mins(10)),
+        ..Policy::default()
+    };
+    let report = report(Found::Down);
+    let seen = |second| Observation { slot_at: at(second), started_at: at(second), report: &report };
+    let opened = judge(State::default(), &policy, seen(3_600));
+    assert!(matches!(opened.changes[..], [Change::Opened { .. }]), "{opened:?}");
+    let later = judge(opened.state, &policy, seen(5));
+    assert_eq!(later.changes, [], "five seconds are no quarter of an hour");
+    let facts = Facts {
+        now: at(5),
+        open: Some((IncidentId(1), Severity::Down)),
+        since: later.state.since,
+        ended: None,
+        flapping: false,
+        in_hand: false,
+        hold: Hold::Nothing,
+    };
+    let told = Standing { told: Some(Severity::Down), ..Standing::default() };
+    assert_eq!(announce(told, &facts, &policy).1, [], "nor is it time for a reminder");
 }
 
 #[test]

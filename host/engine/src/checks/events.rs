@@ -4,6 +4,7 @@ use super::judging::trouble;
 use jiff::Timestamp;
 use uptime_core::announcement::Notice;
 use uptime_core::check::Failure;
+use uptime_core::duration::elapsed_s;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::judgement::State;
@@ -110,7 +111,7 @@ fn telling(
                 id: incident,
                 started_at: row.started_at,
                 ended_at: row.ended_at,
-                duration_s: row.ended_at.map(|end| end.duration_since(row.started_at).as_secs()),
+                duration_s: row.ended_at.map(|end| elapsed_s(row.started_at, end)),
                 failures: if row.ended_at.is_some() { row.failures } else { state.failures },
                 acknowledged_by: row.acknowledged_by.clone(),
             };

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use uptime_core::announcement::{Facts, Hold, Standing, announce};
 use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::dependency::{self, Ancestor, Verdict};
+use uptime_core::duration::elapsed;
 use uptime_core::id::{IncidentId, MonitorId};
 use uptime_core::judgement::locations::{self, LocalState};
 use uptime_core::judgement::{Change, Judgement, Observation, State, judge};
@@ -97,8 +98,7 @@ impl Batch {
         }
         let Judgement { state, recheck, .. } = judgement;
         let retry = recheck.then_some(check.monitor.policy.retry_interval);
-        let again =
-            again_at.map(|at| at.duration_since(self.transaction.now()).try_into().unwrap_or_default());
+        let again = again_at.map(|at| elapsed(self.transaction.now(), at));
         let recheck_after = retry.into_iter().chain(again).min();
         self.transaction
             .record(check, Judged { state, local, standing, incident: changed.open, recheck_after });

@@ -8,7 +8,8 @@
 use super::heartbeats::{Heard, Heartbeats, Load};
 use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
 use super::{End, Finished, Handler, Parking, Wakes, WorkerOptions, WorkerSummary};
-use crate::{Activity, Observer, patience};
+use crate::patience::{self, Outage};
+use crate::{Activity, Observer};
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 use std::any::Any;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use uptime_core::ErrorClass;
 use uptime_core::backoff;
 use uptime_core::liveness::HEARTBEAT_EVERY;
@@ -36,7 +37,7 @@ const PER_SLOT: usize = 4;
 
 /// How long after a turn that failed to try again; doubled up to [`DATABASE_RETRY_MAX`].
 const DATABASE_RETRY: Duration = Duration::from_millis(100);
-const DATABASE_RETRY_MAX: Duration = Duration::from_secs(5);
+const DATABASE_RETRY_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Fetcher<H: Handler> {
     concurrency: usize,
@@ -67,6 +68,7 @@ pub(super) struct Fetcher<H: Handler> {
     low_water: LowWater,
     heartbeats: Heartbeats,
     queue_is_paused: bool,
+    outage: Outage,
     /// While the database is away: how long until the next try.
     away: Option<Duration>,
     /// Why this worker is to end by itself.
@@ -98,6 +100,7 @@ impl<H: Handler> Fetcher<H> {
         let heartbeats = Heartbeats::new(handler.queue());
         Self {
             concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
+            outage: Outage::of(handler.queue()),
             store,
             handler,
             options,
@@ -415,7 +418,7 @@ impl<H: Handler> Fetcher<H> {
             }
             _ if !backoff::may_run(job.claim.attempts, settings.tries) => End::Spent,
             None => End::Dropped,
-            Some(Err(error)) => End::Unreadable(error.to_string()),
+            Some(Err(error)) => End::unreadable(&error),
             Some(Ok(work)) => {
                 let left = job.lease.saturating_sub(asked_at.elapsed());
                 let timeout = settings.timeout.min(self.handler.time_of(&work));
@@ -552,22 +555,13 @@ impl<H: Handler> Fetcher<H> {
     fn database_is_away(&mut self, error: &StoreError) {
         let retry = self.away.map_or(DATABASE_RETRY, |retry| (retry * 2).min(DATABASE_RETRY_MAX));
         self.next_turn_at = Instant::now() + retry;
-        if self.away.replace(retry).is_some() {
-            debug!(queue = self.handler.queue(), %error, "database still away");
-        } else {
-            warn!(queue = self.handler.queue(), %error, "database away: waiting for it, nothing is lost");
-            (self.observer)(Activity::DatabaseAway {
-                queue: self.handler.queue(),
-                reason: error.to_string(),
-            });
-        }
+        self.away = Some(retry);
+        self.outage.goes_on(error, &self.observer);
     }
 
     fn database_is_back(&mut self) {
-        if self.away.take().is_some() {
-            info!(queue = self.handler.queue(), "database back");
-            (self.observer)(Activity::DatabaseBack { queue: self.handler.queue() });
-        }
+        self.away = None;
+        self.outage.ends(&self.observer);
     }
 }
 

@@ -174,6 +174,7 @@ pub(crate) fn delivery<'a>(
         limits: &UNCHANGED,
         channel: "ops",
         event,
+        now: event.at,
         attempt: 1,
         opening_remote_id: None,
         hidden: &[],

@@ -5,10 +5,11 @@
 
 use crate::row::Columns;
 use crate::{Store, StoreError};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::HashMap;
+use std::time::Instant;
 use uptime_core::channel::{ChannelFilter, Settings};
 use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
@@ -63,6 +64,8 @@ pub struct DueDelivery {
     pub members: Option<Vec<Member>>,
     /// This look, by the database's clock.
     pub now: Timestamp,
+    /// The same, by this process's.
+    pub read_at: Instant,
     /// Whom.
     pub channel: ChannelRow,
     /// Tries so far, over all retries by hand too.
@@ -71,6 +74,14 @@ pub struct DueDelivery {
     pub opening_remote_id: Option<String>,
     /// Whether it has failed for all its tries. Only a probe sends such a one.
     pub has_failed: bool,
+}
+
+impl DueDelivery {
+    /// This moment, by the database's clock: the host's may be wrong, and what receivers are told is not to be.
+    pub fn clock(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.read_at.elapsed()).unwrap_or_default();
+        self.now.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// A notice that goes out with a digest.
@@ -147,7 +158,7 @@ impl Store {
 
     /// The channel of this name.
     pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM channels WHERE name = $1")
+        let row = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "WHERE name = $1"))
             .bind(name)
             .fetch_optional(&self.sessions)
             .await?;
@@ -165,7 +176,9 @@ impl Store {
 
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM channels ORDER BY name").fetch_all(&self.sessions).await?;
+        let rows = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "ORDER BY name"))
+            .fetch_all(&self.sessions)
+            .await?;
         rows.iter().map(channel).collect()
     }
 }
@@ -178,6 +191,7 @@ fn due_delivery(id: NotificationId, row: &PgRow) -> Result<DueDelivery, StoreErr
         circumstances: circumstances(row)?,
         members: is_digest.then(Vec::new),
         now: row.instant("now")?,
+        read_at: Instant::now(),
         channel: channel(row)?,
         attempts: row.count("attempts")?,
         opening_remote_id: row.try_get("opening_remote_id")?,

@@ -62,7 +62,7 @@ impl Store {
         let mut told = Vec::new();
         for channel in channels {
             let name: String = channel.try_get("name")?;
-            let filter: ChannelFilter = channel.json("filter", || format!("channel `{name}`"))?;
+            let filter = channel.filter()?;
             if let Some(event) = event_for(&filter, moment) {
                 let id = ChannelId(channel.try_get("id")?);
                 notifications::enqueue_first(&mut transaction, id, &event).await?;

@@ -2,7 +2,7 @@
 
 use super::{LockedState, Recorded};
 use crate::StoreError;
-use crate::row::{Columns, instant, int, optional_instant, us};
+use crate::row::{Columns, instant, int, optional_instant, unknown_word, us};
 use crate::session::Session;
 use jiff::Timestamp;
 use sqlx::Row;
@@ -72,11 +72,8 @@ fn locked(row: &PgRow) -> Result<LockedState, StoreError> {
 fn word<T: FromStr>(row: &PgRow, column: &'static str) -> Result<Option<T>, StoreError> {
     let Some(word) = row.try_get::<Option<String>, _>(column)? else { return Ok(None) };
     let monitor: i64 = row.try_get("monitor_id")?;
-    word.parse().map(Some).map_err(|_| StoreError::Row {
-        column,
-        row: format!("the state of monitor {monitor}"),
-        reason: format!("`{word}` is none"),
-    })
+    let of = || format!("the state of monitor {monitor}");
+    word.parse().map(Some).map_err(|_| unknown_word(column, of(), &word))
 }
 
 fn recent(row: &PgRow, column: &'static str) -> Result<Recent, StoreError> {

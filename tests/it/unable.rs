@@ -1,0 +1,49 @@
+//! A database that is there and can't work: an error that names what is to be mended, and nothing lost.
+
+use crate::installation::Installation;
+use crate::listen::{address, get};
+use crate::pipeline::file;
+use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+
+#[test]
+fn a_full_disk_is_an_error_that_names_it_until_there_is_space() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[("ops", &sink)]));
+    let database = &installation.database;
+    let scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let worker = installation.start(["worker", "all", "--listen", "0"]);
+    let address = address(&worker);
+    block_on(target.wait_for_requests(2));
+    assert_eq!(get(&address, "/healthz").0, "200");
+
+    // What the server answers when it can't make a table longer.
+    database.query(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file \"base/5/1\": No space left on device';
+         END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION full_disk();
+         CREATE TRIGGER full_disk BEFORE INSERT ON check_results FOR EACH STATEMENT EXECUTE FUNCTION full_disk()",
+    );
+    for process in [&scheduler, &worker] {
+        process.wait_for_log("the database's disk is full: could not extend file");
+        let log = process.log();
+        let line = log.lines().find(|line| line.contains("disk is full")).expect("a line");
+        assert!(line.contains("ERROR") && line.contains("free space on the disk"), "{line}");
+    }
+    let (status, why) = get(&address, "/healthz");
+    assert!(status == "503" && why.contains("disk is full"), "{status} {why}");
+    let once = installation.command(["schedule"]).output().expect("it runs");
+    assert_eq!(once.status.code(), Some(69));
+    let said = String::from_utf8_lossy(&once.stderr);
+    assert!(said.contains("disk is full") && said.contains("hint: free space"), "{said}");
+
+    target.answer(Reply::status(500));
+    database.query("DROP FUNCTION full_disk CASCADE");
+    block_on(sink.wait_for(1));
+    assert_eq!(get(&address, "/healthz"), ("200".into(), "ok\n".into()));
+    for process in [scheduler, worker] {
+        process.wait_for_log("database back");
+        assert_eq!(process.terminate(), 0);
+    }
+}
