@@ -42,9 +42,9 @@ pub struct Metrics {
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
     turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
-    stalls: Stalls,
     /// For which loops the database can't work until somebody mends it, and why.
     unable: Arc<Mutex<HashMap<&'static str, String>>>,
+    stalls: Stalls,
     descriptors: Descriptors,
 }
 
@@ -148,8 +148,8 @@ impl Metrics {
             now,
             sources: Arc::default(),
             turned: Arc::default(),
-            stalls: Stalls::default(),
             unable: Arc::default(),
+            stalls: Stalls::default(),
             descriptors,
         }
     }
@@ -243,13 +243,15 @@ impl Metrics {
     /// What keeps this installation from being well: a loop of this process that stands still, or checks without results.
     pub fn trouble(&self) -> Option<String> {
         let stuck = lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by);
-        stuck.map(|by| format!("the loop `{by}` stands still")).or_else(|| {
-            let (queue, since) = match (self.database_is_unable(), self.stalls.first()) {
-                (Some(why), _) => return Some(why),
-                (None, stall) => stall?,
-            };
-            Some(format!("the checks of `{queue}` have stalled: `stalled` was told at {}", rfc3339(since)))
-        })
+        stuck.map(|by| format!("the loop `{by}` stands still")).or_else(|| self.database_is_unable()).or_else(
+            || {
+                let (queue, since) = self.stalls.first()?;
+                Some(format!(
+                    "the checks of `{queue}` have stalled: `stalled` was told at {}",
+                    rfc3339(since)
+                ))
+            },
+        )
     }
 
     /// The stalls that this process knows of, to be watched.

@@ -23,19 +23,20 @@ impl Scene {
         let (targets, sink) = ((0..MONITORS).map(|_| HttpTarget::start()).collect(), WebhookSink::start());
         let scene = Self { targets, sink, installation: Installation::new(), url };
         let (url, origin) = (scene.sink.url(), scene.sink.origin());
-        let mut file = format!(
+        let head = format!(
             "[queues.notifications]\ntimeout = \"2s\"\nretry_after = \"5s\"\nbackoff = \"100ms\"\n\
              [queues.monitor-checks]\ntimeout = \"2s\"\nretry_after = \"5s\"\n\
              [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\ndigest_after = 0\n"
         );
-        for (number, target) in scene.targets.iter().enumerate() {
-            file += &format!(
+        let monitors = scene.targets.iter().enumerate().map(|(number, target)| {
+            format!(
                 "[monitors.m{number}]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\ntimeout = \"900ms\"\nconfirm = 1\n\
                  flapping = false\n",
                 target.url()
-            );
-        }
-        scene.installation.write(&file);
+            )
+        });
+        let file: Vec<String> = std::iter::once(head).chain(monitors).collect();
+        scene.installation.write(&file.concat());
         scene.installation.command(["apply"]).env("DATABASE_URL", &scene.url).assert().success();
         scene
     }
@@ -109,7 +110,6 @@ fn of_two_hosts_the_one_that_is_promoted_is_found() {
     scene.wait(3..MONITORS, 1);
     scene.wait(0..2, 2);
     let took = promoted_at.elapsed();
-    eprintln!("back {took:?} after the promotion");
     assert!(took < BACK_WITHIN, "back only after {took:?}");
 
     scene.change(true, 0..MONITORS);
@@ -148,7 +148,6 @@ fn sessions_at_a_server_that_became_a_standby_are_closed() {
     scene.change(false, 0..MONITORS);
     scene.wait(0..MONITORS, 1);
     let took = led_at.elapsed();
-    eprintln!("told {took:?} after the name led to the new primary");
     assert!(took < BACK_WITHIN, "told only after {took:?}");
     scene.change(true, 0..MONITORS);
     scene.wait(0..MONITORS, 2);

@@ -45,6 +45,7 @@ impl ReplicationServer {
     }
 
     /// A server that follows this one.
+    #[must_use]
     pub fn standby(&self) -> Self {
         let mut standby = Self::prepare();
         let port = self.port.to_string();
@@ -71,13 +72,17 @@ impl ReplicationServer {
     /// Kills it: what is in the middle of something has no answer.
     pub fn kill(&mut self) {
         self.run("pg_ctl", &["stop", "-m", "immediate", "-D", &self.data()]);
-        self.watchdog.take().map(reap);
+        if let Some(watchdog) = self.watchdog.take() {
+            reap(watchdog);
+        }
     }
 
     /// Stops it as an operator does: its standbys have everything.
     pub fn stop(&mut self) {
         self.run("pg_ctl", &["stop", "-m", "fast", "-D", &self.data()]);
-        self.watchdog.take().map(reap);
+        if let Some(watchdog) = self.watchdog.take() {
+            reap(watchdog);
+        }
     }
 
     /// Starts one that was stopped as a standby of another.
@@ -105,7 +110,7 @@ impl ReplicationServer {
     fn try_query(&self, database: &str, sql: &str) -> Result<String, String> {
         let port = self.port.to_string();
         let to = ["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database, "-c", sql];
-        let output = self.command("psql").args(to).output().expect("psql runs");
+        let output = command("psql").args(to).output().expect("psql runs");
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
@@ -131,7 +136,7 @@ impl ReplicationServer {
         let server = Self { folder, port, watchdog: None };
         fs::create_dir(server.data()).expect("a folder");
         fs::set_permissions(server.data(), Permissions::from_mode(0o700)).expect("it is ours");
-        server.give(server.data().into());
+        give(server.data().into());
         server
     }
 
@@ -150,12 +155,12 @@ impl ReplicationServer {
         let path = PathBuf::from(self.data()).join(file);
         let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("a file");
         file.write_all(text.as_bytes()).expect("written");
-        self.give(path);
+        give(path);
     }
 
     fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.path().join("log"));
-        let mut shell = self.command("sh");
+        let mut shell = command("sh");
         shell
             .args(["-c", WATCHDOG, "uptime-tests-watchdog"])
             .arg(program("postgres"))
@@ -166,7 +171,7 @@ impl ReplicationServer {
     }
 
     fn run(&self, name: &str, args: &[&str]) {
-        let output = self.command(name).args(args).output().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let output = command(name).args(args).output().unwrap_or_else(|error| panic!("{name}: {error}"));
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         assert!(
             output.status.success(),
@@ -174,27 +179,13 @@ impl ReplicationServer {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-
-    /// One of PostgreSQL's programs, which do not want to be root.
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(if name == "sh" { "/bin/sh".into() } else { program(name) });
-        command.current_dir("/").env("LC_ALL", "C");
-        if let Some(user) = server_user() {
-            command.uid(user.0).gid(user.1);
-        }
-        command
-    }
-
-    fn give(&self, path: PathBuf) {
-        if let Some((user, group)) = server_user() {
-            chown(path, Some(user), Some(group)).expect("we are root");
-        }
-    }
 }
 
 impl Drop for ReplicationServer {
     fn drop(&mut self) {
-        self.watchdog.take().map(reap);
+        if let Some(watchdog) = self.watchdog.take() {
+            reap(watchdog);
+        }
     }
 }
 
@@ -221,4 +212,20 @@ fn program(name: &str) -> PathBuf {
         versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).collect();
     found.sort();
     found.pop().unwrap_or_else(|| name.into())
+}
+
+/// One of PostgreSQL's programs, which do not want to be root.
+fn command(name: &str) -> Command {
+    let mut command = Command::new(if name == "sh" { "/bin/sh".into() } else { program(name) });
+    command.current_dir("/").env("LC_ALL", "C");
+    if let Some(user) = server_user() {
+        command.uid(user.0).gid(user.1);
+    }
+    command
+}
+
+fn give(path: PathBuf) {
+    if let Some((user, group)) = server_user() {
+        chown(path, Some(user), Some(group)).expect("we are root");
+    }
 }

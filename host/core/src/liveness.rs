@@ -8,8 +8,8 @@
 //! ```
 //! All instants are the database's.
 
-use crate::duration;
-use jiff::{SignedDuration, Timestamp};
+use crate::duration::{self, elapsed};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub fn freshness(results: &Results, now: Timestamp) -> Freshness {
     }
     let since = results.last_at.map_or(results.awaited_since, |last| last.max(results.awaited_since));
     // A clock that stepped back makes nothing old.
-    let silent = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let silent = elapsed(since, now);
     if silent >= stale_after(results.interval) { Freshness::Stale(since) } else { Freshness::Fresh }
 }
 
@@ -111,7 +111,7 @@ impl Scheduler {
     /// Whether it is heard as often as it should be.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         let limit = self.period.saturating_mul(SCHEDULER_PERIODS);
-        now.duration_since(self.seen_at) < SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)
+        elapsed(self.seen_at, now) < limit
     }
 }
 
@@ -170,7 +170,7 @@ impl Stall {
         }
         match scheduling {
             Scheduling::Dead(last) => {
-                let silent = Duration::try_from(now.duration_since(last.seen_at)).unwrap_or_default();
+                let silent = elapsed(last.seen_at, now);
                 let silent = Duration::from_secs(silent.as_secs());
                 let _ = write!(
                     words,

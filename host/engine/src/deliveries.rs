@@ -3,7 +3,7 @@
 use crate::guests::Guests;
 use crate::worker::{End, Finished, Handler, by_subject, for_newer, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -382,15 +382,14 @@ impl Deliveries {
             Err(error) if error.is_about_values() => {
                 let claim = tried.1.claim;
                 error!(job = claim.id.0, %error, "delivery can't be recorded");
-                let is_newer = error.is_for_newer();
-                let failure = if is_newer {
+                let failure = if error.is_for_newer() {
                     for_newer(claim, error.to_string())
                 } else {
                     JobFailure { claim, retry_after: None, counts: true, error: error.to_string() }
                 };
                 let DeliveryTry { notification, channel, is_probe, .. } = tried.1;
                 let channel = Some(channel);
-                let (channel_broken, is_hopeless) = (false, !is_newer);
+                let (channel_broken, is_hopeless) = (false, !error.is_for_newer());
                 let untried =
                     Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe };
                 self.store.fail_notifications(&[untried], &self.probe).await?;
@@ -499,13 +498,13 @@ impl Handler for Deliveries {
                 let counts = finished.end.counts();
                 // One that hangs to the end of all its tries hangs for every message.
                 let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
-                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
-                let is_hopeless = matches!(finished.end, End::Spent | End::Unreadable(_));
-                let channel_broken = hangs;
                 let failure = match finished.end {
                     End::ForNewer(_) => for_newer(claim, error),
                     _ => JobFailure { claim, retry_after, counts, error },
                 };
+                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
+                let is_hopeless = matches!(finished.end, End::Spent | End::Unreadable(_));
+                let channel_broken = hangs;
                 failures.push(Untried {
                     notification,
                     failure,

@@ -131,16 +131,16 @@ impl StoreError {
         match self {
             Self::Url(_) => "write it as `postgres://user@host:5432/name`",
             Self::Unreachable(_) => "is the server running? `psql \"$DATABASE_URL\"` tells more",
-            Self::NoSchema | Self::Outdated { .. } => "run `uptime db migrate`",
-            Self::MayNotMigrate(_) => {
-                "run `uptime db migrate` with `DATABASE_URL` set to the role that owns the database"
-            }
             Self::Tls(_) => {
                 "look at `sslmode` and `sslrootcert` in `DATABASE_URL`; `psql \"$DATABASE_URL\"` tells more"
             }
             Self::NoPrimary(_) => "promote one of them, or name the primary in `DATABASE_URL`",
             Self::Encoding(_) => {
                 "make one that can, and name it in `DATABASE_URL`: `CREATE DATABASE uptime ENCODING 'UTF8' TEMPLATE template0`"
+            }
+            Self::NoSchema | Self::Outdated { .. } => "run `uptime db migrate`",
+            Self::MayNotMigrate(_) => {
+                "run `uptime db migrate` with `DATABASE_URL` set to the role that owns the database"
             }
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
             Self::Migration(_) => {
@@ -162,8 +162,11 @@ pub(crate) fn spoils_sessions(error: &sqlx::Error) -> bool {
 pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => ["08", "57P"].iter().any(|class| code(error).starts_with(class)),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
 }

@@ -224,7 +224,7 @@ impl Store {
             return Ok(None);
         };
         let (now, since) = (row.instant("now")?, row.instant("stalled_at")?);
-        let lasted = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let lasted = uptime_core::duration::elapsed(since, now);
         let lasted = Duration::from_secs(lasted.as_secs());
         let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE id = ANY ($1) ORDER BY name")
             .bind(row.try_get::<Vec<i64>, _>("told")?)

@@ -120,7 +120,7 @@ impl Store {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
             let running: Vec<i64> =
                 load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query(LEASE_IN_LANES)
+            sqlx::query(CLAIM_IN_LANES)
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
@@ -140,7 +140,7 @@ impl Store {
                 ClaimFrom::Instant(since) => (Some(since), Duration::ZERO),
                 ClaimFrom::Last(last) => (None, last),
             };
-            sqlx::query(LEASE)
+            sqlx::query(CLAIM)
                 .bind(request.queue)
                 .bind(limit)
                 .bind(done)
@@ -231,7 +231,7 @@ impl Store {
     }
 }
 
-macro_rules! lease {
+macro_rules! claim {
     ($found:literal) => {
         concat!(
             "SELECT id, subject, lane, payload, attempts, claims, available_at, claimed_at, lease_ms FROM claim_jobs(",
@@ -241,9 +241,9 @@ macro_rules! lease {
     };
 }
 
-const LEASE: &str =
-    lease!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
-const LEASE_IN_LANES: &str = lease!("find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
+const CLAIM: &str =
+    claim!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
+const CLAIM_IN_LANES: &str = claim!("find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
 
 /// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
 /// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this

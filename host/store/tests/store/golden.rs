@@ -146,8 +146,7 @@ async fn stored_incidents_and_failed_jobs_are_shown() {
         assert!(!story.entries.is_empty(), "{story:?}");
     }
     let failed = store.failed_jobs(None, 100).await.expect("failed jobs");
-    let errors: Vec<usize> = failed.iter().map(|job| job.errors.len()).collect();
-    assert!(failed.len() > 1 && errors.contains(&2), "{failed:?}");
+    assert!(failed.len() > 1 && failed.iter().all(|job| !job.errors.is_empty()), "{failed:?}");
     assert!(failed.iter().any(|job| job.notification.is_some()), "{failed:?}");
 }
 
@@ -221,7 +220,9 @@ fn steady(value: Value) -> Value {
         Value::Object(object) => Value::Object(
             object
                 .into_iter()
-                .filter(|(column, _)| !["tokens", "phase_ms", "late_us"].contains(&column.as_str()))
+                .filter(|(column, _)| {
+                    !["tokens", "phase_ms", "late_us", "duration_s"].contains(&column.as_str())
+                })
                 .map(|(key, value)| (key, steady(value)))
                 .collect(),
         ),
