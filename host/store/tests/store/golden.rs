@@ -129,6 +129,7 @@ async fn stored_notices_are_delivered() {
         done: &[],
         limit: 1_000,
         lease: LEASE,
+        worker: None,
         lanes: Some((100, &[])),
         from: ClaimFrom::Front,
     };

@@ -22,7 +22,7 @@ use uptime_store::catalogue::{Absent, Source, Wanted};
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, Notice};
 use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest, Job, JobFailure};
 use uptime_store::results::{FinishedCheck, Judged, LockedState};
-use uptime_store::workers::SignOfLife;
+use uptime_store::workers::Heartbeat;
 use uptime_store::{MONITOR_CHECKS, NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 use uuid::Uuid;
@@ -69,6 +69,7 @@ pub(super) fn config() -> Config {
         required: key == "url",
         default: None,
         choices: if kind == FieldKind::Choice { vec!["red".into(), "green".into()] } else { Vec::new() },
+        places: Vec::new(),
     };
     let described = Description {
         name: "rehearsed".into(),
@@ -132,17 +133,19 @@ pub(super) async fn rows() -> Map<String, Value> {
     }
     let by = By { who: "ada", note: None };
     store.do_to_incident(IncidentId(3), Deed::Resolve, by).await.expect("it is over");
-    let worker = SignOfLife {
+    let worker = Heartbeat {
         worker: Uuid::from_u128(7),
         queue: NOTIFICATIONS,
         host: "host".into(),
         pid: 42,
+        process_space: None,
         version: "0.0.1",
         started_at: None,
         running: 3,
+        paused: false,
         finished: 4,
     };
-    store.sign_of_life(&worker).await.expect("it lives");
+    store.heartbeat(&worker).await.expect("it lives");
     store.pause_queue("a-queue").await.expect("paused");
     store.restart_workers("another").await.expect("asked");
     store.tell_blind("host", Duration::from_secs(1), |_, _| None).await.expect("it is blind");
@@ -241,6 +244,7 @@ fn hop_report(distrusted: bool) -> CheckReport {
         distrust: distrusted.then(|| Failure::new(FailureClass::TlsExpired, "it ended yesterday")),
         chain: vec![certificate("CN=example.com"), certificate("CN=Authority")],
         asks_for_client: true,
+        authority: None,
     };
     let hop = Hop {
         url: Some("https://example.com/".into()),
@@ -261,7 +265,7 @@ fn hop_report(distrusted: bool) -> CheckReport {
     };
     CheckReport {
         hops: vec![Hop::default(), hop],
-        ..CheckReport::new(Some(failure), Duration::from_micros(2_000))
+        ..CheckReport::new(Some(failure), Duration::from_millis(2))
     }
 }
 
@@ -348,6 +352,7 @@ async fn deliveries(store: &Store) {
         done: &[],
         limit: 5,
         lease: LEASE,
+        worker: None,
         lanes: Some((100, &[])),
         from: ClaimFrom::Front,
     };
@@ -386,7 +391,8 @@ async fn deliveries(store: &Store) {
             end,
             told: None,
             muted: Vec::new(),
+            is_probe: false,
         };
-        store.record_deliveries(&[&tried]).await.expect("recorded");
+        store.record_deliveries(&[&tried], &[Duration::from_mins(1)]).await.expect("recorded");
     }
 }
