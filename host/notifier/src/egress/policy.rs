@@ -77,7 +77,9 @@ impl Policy {
         }
         let admission = Admission { origin: origin.clone(), inner };
         if let Some(address) = literal {
-            admission.admit_address(address)?;
+            // Of a name it is what the machine's resolver would answer.
+            let by_answer = matches!(url.host(), Some(url::Host::Domain(_)));
+            admission.admit_address(address).map_err(|denial| Denial { by_answer, ..denial })?;
         }
         Ok(admission)
     }
