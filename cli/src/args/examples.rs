@@ -90,7 +90,7 @@ pub const ALL: &[(&str, &[&str])] = &[
     ("plugin test", &["uptime plugin test hello/hello.wasm", "uptime plugin test hello/hello.wasm --update"]),
     ("config check", &["uptime config check --config uptime.toml"]),
     ("config schema", &["uptime config schema"]),
-    ("db migrate", &["DATABASE_URL=postgres://owner@db.example.com/uptime uptime db migrate"]),
+    ("db migrate", &["DATABASE_URL=postgres://owner@db.example.com/monitoring uptime db migrate"]),
     ("db status", &["uptime db status"]),
     ("db url", &["psql \"$(uptime db url)\""]),
     ("db stop", &["uptime db stop"]),
