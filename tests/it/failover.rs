@@ -24,8 +24,8 @@ impl Scene {
         let scene = Self { targets, sink, installation: Installation::new(), url };
         let (url, origin) = (scene.sink.url(), scene.sink.origin());
         let head = format!(
-            "[queues.notifications]\ntimeout = \"2s\"\nretry_after = \"5s\"\nbackoff = \"100ms\"\n\
-             [queues.monitor-checks]\ntimeout = \"2s\"\nretry_after = \"5s\"\n\
+            "[queues.notifications]\ntimeout = \"2s\"\nretry_after = \"8s\"\nbackoff = \"100ms\"\n\
+             [queues.monitor-checks]\ntimeout = \"2s\"\nretry_after = \"8s\"\n\
              [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\ndigest_after = 0\n"
         );
         let monitors = scene.targets.iter().enumerate().map(|(number, target)| {

@@ -52,7 +52,7 @@ fn the_good_channel_is_told_while_forty_others_hang() {
     let ups = block_on(good.wait_for(before + MONITORS));
     assert_eq!(ups[before..].iter().filter(|received| received.json()["type"] == "up").count(), MONITORS);
     let changed = installation.database.value(
-        "SELECT max(extract(epoch FROM delivered_at - n.created_at))::text FROM notifications n JOIN channels c ON c.id = n.channel_id
+        "SELECT max(extract(epoch FROM n.delivered_at - n.created_at))::text FROM notifications n JOIN channels c ON c.id = n.channel_id
          WHERE c.name = 'zz-good' AND n.event = 'up' AND n.state = 'delivered'",
     );
     assert!(changed.parse::<f64>().is_ok_and(|seconds| seconds < 1.0), "the recovery took {changed} s");

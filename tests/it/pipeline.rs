@@ -70,7 +70,7 @@ fn down_and_up_reach_each_channel_once_and_in_order() {
     // What an operator sees of it.
     let incidents = installation.json(["incident", "list"]);
     assert_eq!(incidents["incidents"][0]["monitor"], "shop_front");
-    assert_eq!(incidents["incidents"][0]["state"], "resolved");
+    assert_eq!(incidents["incidents"][0]["state"], "recovered");
     let monitors = installation.json(["monitor", "list"]);
     assert_eq!(monitors["monitors"][0]["state"], "up");
     let queues = installation.json(["queue", "monitor"]);

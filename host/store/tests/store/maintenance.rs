@@ -48,7 +48,7 @@ async fn the_files_windows_are_the_files() {
     let changed = apply(&store, &[], &later, Absent::Keep).await;
     assert_eq!(
         (said(&changed), changed.changes[0].keys[0].key.as_str()),
-        (vec!["~ maintenance of the file".into()], "when")
+        (vec!["~ maintenance of the file".into()], "hours")
     );
     let kept: Vec<_> = store.maintenance_windows().await.expect("they are read");
     let kept: Vec<_> =
