@@ -13,11 +13,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use memchr::memmem::Finder;
 use std::ops::Range;
+use std::sync::OnceLock;
 use url::{Position, Url};
 use view::View;
 
 /// A shorter secret is looked for as it is and escaped alone: in other writings it would be found where it is not.
 const REWRITTEN_MIN: usize = 6;
+/// And one that is longer: a body, which no message has room for.
+const REWRITTEN_MAX: usize = 16 * 1024;
 /// Words of a secret shorter than this are words like any other, and parts of its path shorter than that.
 const WORD_MIN: usize = 6;
 const PART_MIN: usize = 8;
@@ -35,12 +38,19 @@ pub struct Redactor {
     needles: Vec<Needle>,
 }
 
-/// A secret or a telling part of one.
+/// A secret or a telling part of one. Most are never looked for: what they are looked for by is made when they are.
 #[derive(Clone)]
 struct Needle {
     value: Secret,
+    writings: OnceLock<Writings>,
+}
+
+/// What a secret is looked for by.
+#[derive(Clone)]
+struct Writings {
     /// Whether it is a word or a number that could be in any answer.
     is_common: bool,
+    plain: Finder<'static>,
     /// In lower case and without blanks; none of a short one.
     folded: Option<Finder<'static>>,
     /// Without what depends on its neighbours, at each of the three places that a byte can have there.
@@ -48,40 +58,39 @@ struct Needle {
     hex: Option<Finder<'static>>,
 }
 
-impl Needle {
-    fn new(text: &str) -> Self {
-        let is_long = text.len() >= REWRITTEN_MIN;
-        let finder = |bytes: Vec<u8>| Finder::new(&bytes).into_owned();
-        let folded: Vec<u8> = text
-            .bytes()
-            .filter(|byte| !view::is_blank(*byte))
-            .map(|byte| byte.to_ascii_lowercase())
-            .collect();
-        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
-        let hex: Vec<u8> = text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-        let places = if is_long { 0..3_usize } else { 0..0 };
+impl Writings {
+    fn of(text: &str) -> Self {
+        let is_rewritten = (REWRITTEN_MIN..=REWRITTEN_MAX).contains(&text.len());
+        let finder = |bytes: &[u8]| Finder::new(bytes).into_owned();
+        let folded = || -> Vec<u8> {
+            let bytes = text.bytes().filter(|byte| !view::is_blank(*byte));
+            bytes.map(|byte| byte.to_ascii_lowercase()).collect()
+        };
+        let hex = || -> Vec<u8> {
+            let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+            text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        };
+        let places = if is_rewritten { 0..3_usize } else { 0..0 };
         let base64 = places.map(|before| {
             let padded = [&[0; 2][..before], text.as_bytes()].concat();
             let digits = BASE64_STANDARD.encode(&padded);
-            finder(digits.as_bytes()[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_vec())
+            finder(&digits.as_bytes()[(before * 8).div_ceil(6)..padded.len() * 8 / 6])
         });
         Self {
             is_common: is_common(text),
+            plain: finder(text.as_bytes()),
             base64: base64.collect(),
-            folded: (folded.len() >= REWRITTEN_MIN).then(|| finder(folded)),
-            hex: is_long.then(|| finder(hex)),
-            value: Secret::new(text),
+            folded: is_rewritten
+                .then(folded)
+                .filter(|folded| folded.len() >= REWRITTEN_MIN)
+                .map(|folded| finder(&folded)),
+            hex: is_rewritten.then(hex).map(|digits| finder(&digits)),
         }
-    }
-
-    fn len(&self) -> usize {
-        self.value.expose().len()
     }
 
     /// Where it is in what a view shows.
     fn find(&self, view: &View, found: &mut Vec<Range<usize>>) {
-        let exact = Finder::new(self.value.expose());
-        view.find(&exact, found);
+        view.find(&self.plain, found);
         if let Some(folded) = &self.folded {
             view.folded().find(folded, found);
         }
@@ -91,6 +100,16 @@ impl Needle {
         if let Some(digits) = &self.hex {
             view.hex().find(digits, found);
         }
+    }
+}
+
+impl Needle {
+    fn len(&self) -> usize {
+        self.value.expose().len()
+    }
+
+    fn writings(&self) -> &Writings {
+        self.writings.get_or_init(|| Writings::of(self.value.expose()))
     }
 }
 
@@ -139,8 +158,8 @@ impl Redactor {
 
     /// Hides a secret as a whole.
     pub fn hide_whole(&mut self, secret: &str) {
-        if !secret.is_empty() && !self.needles.iter().any(|needle| needle.value.expose() == secret) {
-            self.needles.push(Needle::new(secret));
+        if !secret.is_empty() {
+            self.needles.push(Needle { value: Secret::new(secret), writings: OnceLock::new() });
         }
     }
 
@@ -177,7 +196,7 @@ impl Redactor {
     }
 
     fn find_for_program(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        self.find(bytes, 1, |needle, range| !needle.is_common || stands_alone(bytes, range))
+        self.find(bytes, 1, |writings, range| !writings.is_common || stands_alone(bytes, range))
     }
 
     /// Where the secrets are, sorted.
@@ -185,15 +204,18 @@ impl Redactor {
         &self,
         bytes: &[u8],
         shortest: usize,
-        counts: impl Fn(&Needle, &Range<usize>) -> bool,
+        counts: impl Fn(&Writings, &Range<usize>) -> bool,
     ) -> Vec<Range<usize>> {
-        let needles = || self.needles.iter().filter(|needle| needle.len() >= shortest);
-        if needles().next().is_none() {
+        // Only without its blanks a secret could be in what is shorter than it.
+        let longest = bytes.len().max(REWRITTEN_MAX);
+        let fits = |needle: &&Needle| (shortest..=longest).contains(&needle.len());
+        let needles: Vec<&Writings> = self.needles.iter().filter(fits).map(Needle::writings).collect();
+        if needles.is_empty() {
             return Vec::new();
         }
         let mut found = Vec::new();
         View::each(bytes, |view| {
-            for needle in needles() {
+            for needle in &needles {
                 let mut places = Vec::new();
                 needle.find(view, &mut places);
                 found.extend(places.into_iter().filter(|range| counts(needle, range)));
