@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_millis(1_300);
 
 /// How long after the channels are back nothing may be outstanding: their probes come every second by then, and a digest gathers
 /// for ten.
-const BACK_WITHIN: Duration = Duration::from_mins(1);
+const BACK_WITHIN: Duration = Duration::from_mins(3);
 
 const QUEUE: &str = "[queues.notifications]\ntries = 2\ntimeout = \"1s\"\nretry_after = \"7s\"\nbackoff = \"50ms\"\nsleep = \"200ms\"\n\
                      probe = [\"200ms\", \"400ms\", \"1s\"]\n\n";

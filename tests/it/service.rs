@@ -261,6 +261,9 @@ fn each_line_of_the_crontab_is_a_command_that_runs_with_nothing_but_itself() {
     let [schedule, monitor, prune] = lines.as_slice() else { unreachable!() };
     assert_eq!(sh(schedule), "");
     assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
+    let idle = sh(monitor);
+    assert!(idle.starts_with("monitor-checks\t1\t") && idle.contains("\tidle\n"), "nobody works: {idle}");
+    database.query("DELETE FROM jobs");
     assert_eq!(sh(monitor), "", "no output on success");
     database.query("INSERT INTO jobs (queue) SELECT 'notifications' FROM generate_series(1, 1000)");
     let busy = sh(monitor);

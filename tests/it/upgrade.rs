@@ -87,7 +87,7 @@ fn what_a_newer_release_wrote_is_left_to_it() {
     installation.wait_for(of_check, "t");
     worker.wait_for_log("check left to a newer worker");
     assert_eq!(database.value("SELECT count(*) FROM failed_jobs"), "0");
-    installation.command(["queue", "monitor"]).assert().success();
+    installation.command(["queue", "monitor", "monitor-checks", "notifications"]).assert().success();
 
     // The newer worker comes.
     target.up();

@@ -33,11 +33,16 @@ fn with_failures() -> Installation {
 #[test]
 fn the_failed_list_names_what_failed() {
     let installation = with_failures();
-    installation.command(["queue", "failed"]).assert().success().stderr("").stdout(
-        "2\tnotifications\tchannel ops\t2\t2026-01-01T00:02:00.000Z\tno connection\n\
+    installation
+        .command(["queue", "failed"])
+        .assert()
+        .success()
+        .stderr("1 announcement is outstanding: sent as soon as its channel works again\n")
+        .stdout(
+            "2\tnotifications\tchannel ops\t2\t2026-01-01T00:02:00.000Z\tno connection\n\
          1\tmonitor-checks\tmonitor shop\t1\t2026-01-01T00:00:30.000Z\tdid not end within 30s\n\
          3\tnotifications\tchannel 88 (removed)\t3\t2026-01-01T00:00:01.000Z\t\n",
-    );
+        );
     let list = installation.json(["queue", "failed", "--queue", "notifications", "--limit", "1"]);
     assert_eq!(
         list,

@@ -27,9 +27,11 @@ pub async fn list(
     );
     let total: u32 = jobs.iter().map(|job| outstanding(job, &counts)).sum();
     if total > 0 {
-        printer.note(format!(
-            "{total} announcements are outstanding: sent as soon as their channels work again"
-        ));
+        let what = match total {
+            1 => "1 announcement is outstanding: sent as soon as its channel works again".to_owned(),
+            _ => format!("{total} announcements are outstanding: sent as soon as their channels work again"),
+        };
+        printer.note(what);
     }
     match jobs.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no failed jobs"),
