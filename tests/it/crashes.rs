@@ -241,7 +241,8 @@ fn what_cannot_be_read_fails_its_own_job_and_no_other_of_the_batch() {
     let worker = installation.start_as("worker", &["worker", "all", "--stop-when-empty"], &[(WORKER, "one")]);
     assert_eq!(worker.wait(), 0);
     let left = "SELECT string_agg(concat_ws(' ', queue, subject, payload, errors), '; ') FROM jobs";
-    assert_eq!(installation.database.value(left), "");
+    // A word that is unknown here is left to the newer release that wrote it.
+    assert_eq!(installation.database.value(left), "monitor-checks 4 {}");
     let checked = "SELECT string_agg(m.name, ',' ORDER BY m.name) FROM check_results JOIN monitors m ON m.id = monitor_id";
     assert_eq!(installation.database.value(checked), "fine,well");
     assert_eq!(sink.received().len(), 2);
@@ -262,7 +263,6 @@ fn what_cannot_be_read_fails_its_own_job_and_no_other_of_the_batch() {
         [
             "monitor-checks 1: `check_spec` of monitor `spec`",
             "monitor-checks 1: `policy` of monitor `policy`",
-            "monitor-checks 1: `status` of the state of monitor 4",
             "monitor-checks 1: `subject` of job 10",
             "notifications 1: `settings` of channel `torn`",
             "notifications 1: `snapshot` of notification 3",

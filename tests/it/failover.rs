@@ -136,7 +136,7 @@ fn sessions_at_a_server_that_became_a_standby_are_closed() {
     first.follow(&second);
     // The name still leads to the old one, which answers, and takes no writes: connections are made there, and stay.
     for process in &processes {
-        process.wait_for_log("the database takes no writes");
+        process.wait_for_log("database away");
     }
     let once = scene.installation.command(["schedule"]).env("DATABASE_URL", &scene.url).output();
     let once = once.expect("it runs");

@@ -90,7 +90,7 @@ fn nothing_pings_and_markup_is_only_text() {
     down.monitor.name = "@everyone *a_b*".into();
     let (_, host) = notify(&settings(&[]), &down, answer(200, SENT));
     let content = host.json(0)["content"].as_str().expect("a text").to_owned();
-    assert!(content.starts_with("🔴 **\\@everyone \\*a\\_b\\* is DOWN**\n"), "{content}");
+    assert!(content.starts_with("🔴 **@\u{2060}everyone \\*a\\_b\\* is DOWN**\n"), "{content}");
     assert_eq!(host.json(0)["allowed_mentions"], json!({"parse": []}));
 }
 

@@ -49,6 +49,8 @@ fn the_message_for_an_opening() {
             }],
             "unfurl_links": false,
             "unfurl_media": false,
+            "parse": "none",
+            "link_names": false,
         })
     );
 }
@@ -80,7 +82,7 @@ fn markup_is_only_text_and_nobody_is_pinged() {
     let text = body["text"].as_str().expect("a text");
     assert!(text.starts_with("🔴 &lt;!channel&gt; *a* &amp; b is DOWN: the status"), "{text}");
     assert_eq!(body["blocks"][0]["text"]["text"], "*🔴 &lt;!channel&gt; ∗a∗ &amp; b is DOWN*");
-    assert_eq!(body["attachments"][0]["blocks"][1]["fields"][3]["text"], "*Group*\n&lt;@U1&gt; ˋxˋ");
+    assert_eq!(body["attachments"][0]["blocks"][1]["fields"][3]["text"], "*Group*\n&lt;@\u{2060}U1&gt; ˋxˋ");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn the_message_for_a_recovery() {
         json!({
             "chat_id": -42,
             "text": "✅ <b>shop is UP again after 4 min 12 s</b>\n\
-                     It was: the status is 503 (expected 2xx, got 503)\n\n\
+                     <code>It was: the status is 503 (expected 2xx, got 503)</code>\n\n\
                      Target: https://shop.example.com/health\n\
                      From: 2026-04-14 02:14:05 UTC\nUntil: 2026-04-14 02:18:17 UTC\nFailed checks: 3\n\
                      Group: web\nTags: team=a\nIncident: #7",

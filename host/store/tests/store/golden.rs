@@ -121,7 +121,9 @@ async fn stored_notices_are_delivered() {
         assert_holds("snapshot", &serde_json::from_str(&stored).expect("JSON"), &snapshot);
         members += due.members.unwrap_or_default().len();
     }
-    assert_eq!(kinds, EventType::ALL.iter().copied().collect());
+    // Those that there were then.
+    let since = [EventType::Stalled, EventType::Running];
+    assert_eq!(kinds, EventType::ALL.iter().copied().filter(|kind| !since.contains(kind)).collect());
     assert!(members > 0);
     assert!(store.tries_of(&ids).await.expect("tries").len() > 1);
     let request = ClaimRequest {
@@ -181,7 +183,12 @@ async fn stored_checks_go_on() {
 #[tokio::test]
 async fn what_is_written_today_has_what_was_written_then() {
     let written = written::rows().await;
-    for (table, then) in golden() {
+    // A notice whose tries are used up is tried again by a job now, as its channel's probe.
+    let since_a_job = |row: &Value| row["queue"] == "notifications";
+    for (table, mut then) in golden() {
+        if table == "failed_jobs" {
+            then.as_array_mut().expect("rows").retain(|row| !since_a_job(row));
+        }
         let now = written.get(&table).unwrap_or_else(|| panic!("{table} has rows"));
         assert_holds(&table, &steady(then), &steady(now.clone()));
     }
