@@ -293,7 +293,9 @@ fn echoes() -> CheckReport {
 async fn notices(store: &Store) {
     let channel = store.channel_by_name("plain").await.expect("a query").expect("it is there");
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    for (number, kind) in (1..).zip(EventType::ALL) {
+    // Of events that came later there are no rows.
+    let kinds = EventType::ALL.iter().filter(|kind| !super::SINCE.contains(kind));
+    for (number, kind) in (1..).zip(kinds) {
         transaction.notify(Notice { channel: channel.id, event: event(*kind, number), sequence: 1 });
     }
     transaction.commit().await.expect("a commit");
