@@ -204,8 +204,8 @@ fn what_was_done_is_logged_with_who_did_it() {
         ["incident", "ack", "1", "--by", "anna", "--log", "info", "--log-format", "json"],
         0,
     );
-    let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-    let line = lines.last().expect("a line");
+    let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    let line = lines.next_back().expect("a line");
     assert_eq!(
         (line["message"].as_str(), line["incident"].as_i64(), line["who"].as_str(), line["monitor"].as_str()),
         (Some("incident acknowledged"), Some(1), Some("anna"), Some("shop"))
