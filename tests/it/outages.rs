@@ -104,7 +104,8 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
     let _checks = installation.start(["worker", "monitor-checks"]);
     let _notifications = installation.start(["worker", "notifications"]);
     let _others = installation.start_as("others", &["worker", "notifications"], &[]);
-    installation.wait_for("SELECT count(*) FROM monitor_states WHERE last_check_at IS NULL", "0");
+    let unchecked = "SELECT count(*) FROM monitor_states WHERE last_check_at IS NULL";
+    installation.wait_for_within(BACK_WITHIN, unchecked, "0");
 
     for _ in 0..STEPS {
         for history in &mut histories {
@@ -118,7 +119,8 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
     seed.say(&format!("{failed} notices have failed when the channels come back"));
     histories.iter_mut().for_each(History::is_back);
     // What the monitors are is what they stay.
-    installation.wait_for(
+    installation.wait_for_within(
+        BACK_WITHIN,
         "SELECT count(*) FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id WHERE s.last_check_at < now() - interval '5 s'",
         "0",
     );
