@@ -51,7 +51,9 @@ fn known(installation: &Installation, name: &str) -> Value {
 
 /// The exit code and what is said on stderr.
 fn ends<const N: usize>(installation: &Installation, args: [&str; N]) -> (i32, String) {
-    let output = installation.command(args).output().expect("the binary runs");
+    // A component that may not be compiled is tried with the lowest priority: on a busy machine that takes its time.
+    let limit = std::time::Duration::from_mins(5);
+    let output = installation.command(args).timeout(limit).output().expect("the binary runs");
     let said = String::from_utf8(output.stderr).expect("text");
     (output.status.code().expect("it ends by itself"), said)
 }
