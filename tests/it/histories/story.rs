@@ -143,7 +143,8 @@ impl<'a> Story<'a> {
         for key in expected.keys().chain(told.keys()) {
             let words = |told: &Told| (told.event.clone(), told.incident);
             let told: Vec<_> = told.get(key).into_iter().flatten().map(words).collect();
-            assert_eq!(&told, expected.get(key).unwrap_or(&Vec::new()), "what {key:?} was told");
+            let rows = || self.rows_of(&key.1);
+            assert_eq!(&told, expected.get(key).unwrap_or(&Vec::new()), "what {key:?} was told\n{}", rows());
         }
         let duplicates = arrived(&told, received);
         assert!(duplicates <= repetitions, "{duplicates} came twice, for {repetitions} crashes and refusals");
@@ -158,6 +159,22 @@ impl<'a> Story<'a> {
         format!(
             "{checks} checks, {acts} acts, {incidents} incidents, {events:?} of which {muted} muted, {duplicates} sent again"
         )
+    }
+
+    /// The checks of its family, in the order of the transactions, and its incidents: for who looks for the fault.
+    fn rows_of(&self, monitor: &str) -> String {
+        let rows = self.installation.database.query(&format!(
+            "SELECT r.xmin::text, m.name, r.started_at, outcome, degraded, slot_at, NULL
+             FROM check_results r JOIN monitors m ON m.id = r.monitor_id,
+                  (SELECT coalesce(parent_id, id) AS id FROM monitors WHERE name = '{monitor}') top
+             WHERE top.id IN (m.id, m.parent_id)
+             UNION ALL
+             SELECT i.xmin::text, m.name, i.started_at, 'incident', false, i.opened_at, i.ended_at
+             FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE m.name = '{monitor}' ORDER BY 3"
+        ));
+        rows.iter()
+            .map(|row| format!("{}\n", row.iter().flatten().cloned().collect::<Vec<_>>().join(" ")))
+            .collect()
     }
 
     /// Start, severity, and whether it ended.
@@ -269,11 +286,11 @@ fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, 
     (models, expected)
 }
 
-/// Whether a parent that is down, in doubt, or was not looked at since holds what is told of its child. It is waited for
-/// longer than a history lasts.
+/// Whether a parent that is down, in doubt, or was not looked at since the child's first failure (of the outage, once it is
+/// one) holds what is told of its child. It is waited for longer than a history lasts.
 fn holds(parent: &Model, child: &Model) -> bool {
     let Some(open) = child.open() else { return false };
-    let looked_at = parent.looked_at().is_some_and(|at| at >= child.incidents[open].started_at);
+    let looked_at = parent.looked_at().is_some_and(|at| at >= child.incidents[open].since);
     parent.status() == Some(Level::Down) || parent.is_in_doubt() || !looked_at
 }
 
