@@ -47,7 +47,8 @@ SELECT n.id, i.ended_at, i.severity, coalesce(i.unwatched OR i.resolved_by IS NO
 FROM notifications n LEFT JOIN incidents i ON i.id = n.incident_id;
 
 -- As before (0001), but a channel that is paused or fails has one job in hand, in all processes together, until one gets through:
--- its row is locked while one is chosen, and a channel whose row somebody else holds is left to them.
+-- its row is locked while one is chosen, and a channel whose row somebody else holds is left to them. And of one order
+-- nothing runs beside another: what is sent again may be older than what is under way. A probe that waits holds nobody up.
 CREATE OR REPLACE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
                                               ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
@@ -76,7 +77,9 @@ BEGIN
       AND (j.reserved_until IS NULL OR j.reserved_until < now())
       AND (j.lane IS NULL OR j.lane <> ALL (full_lanes))
       AND (j.order_key IS NULL OR NOT EXISTS (
-        SELECT FROM jobs older WHERE older.order_key = j.order_key AND older.id < j.id))
+        SELECT FROM jobs other WHERE other.order_key = j.order_key AND other.id <> j.id
+          AND (other.reserved_until >= now()
+               OR other.payload = '{}' AND CASE WHEN j.payload = '{}' THEN other.id < j.id ELSE other.available_at <= now() END)))
     ORDER BY j.available_at, j.id
     LIMIT ranked_most),
   ranked AS (
@@ -96,3 +99,13 @@ BEGIN
                           OFFSET 0 FOR UPDATE SKIP LOCKED) found
                LIMIT most);
 END $$;
+
+-- As before (0002), without probes: they are ready when they are due.
+CREATE OR REPLACE FUNCTION ready_in_order(of_queue text, OUT ready bigint, OUT oldest_wait_ms bigint)
+LANGUAGE sql STABLE SET enable_hashagg = off SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+  SELECT count(*), (extract(epoch FROM now() - min(due_at)) * 1000)::bigint FROM (
+    SELECT min(available_at) FILTER (WHERE is_due) AS due_at
+    FROM (SELECT id, order_key, available_at, (reserved_until IS NULL OR reserved_until < now()) AND available_at <= now() AS is_due
+          FROM jobs WHERE order_key IS NOT NULL AND queue = of_queue AND payload = '{}') j
+    GROUP BY order_key HAVING min(id) = min(id) FILTER (WHERE is_due)) turns
+$$;

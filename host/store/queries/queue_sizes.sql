@@ -10,7 +10,8 @@ WITH waiting AS MATERIALIZED (
          count(*) FILTER (WHERE NOT is_free) AS reserved,
          min(due_at) FILTER (WHERE is_free AND due_at <= now()) AS oldest_at,
          count(*) > count(due_at) AS in_order
-  FROM (SELECT queue, CASE WHEN order_key IS NULL THEN available_at END AS due_at, reserved_until IS NULL OR reserved_until < now() AS is_free
+  FROM (SELECT queue, CASE WHEN order_key IS NULL OR payload <> '{}' THEN available_at END AS due_at,
+               reserved_until IS NULL OR reserved_until < now() AS is_free
         FROM jobs WHERE $2 OR queue = ANY ($1)) j
   GROUP BY queue),
 failed AS MATERIALIZED (

@@ -208,9 +208,10 @@ pub(super) async fn reconcile(
     let next = next.filter(|_| due_at.is_some() || occasion != Occasion::Enqueued);
     sqlx::query(
         "WITH job AS (
-           INSERT INTO jobs (queue, subject, lane, payload, available_at)
-           SELECT $1, $3::bigint, c.id, '{\"probe\": true}', greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
-           FROM channels c WHERE c.id = $2 AND $3::bigint IS NOT NULL
+           INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
+           SELECT $1, n.id, c.id, i.monitor_id || ':' || c.id, '{\"probe\": true}',
+                  greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
+           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id WHERE c.id = $2 AND n.id = $3::bigint
            ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
          UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",
     )

@@ -108,6 +108,30 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
     database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");
     assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), 1);
+    // What is sent again is older than what runs: it waits for that to end, and so does a probe.
+    database.query(
+        "INSERT INTO jobs (id, queue, lane, order_key) OVERRIDING SYSTEM VALUE VALUES (-1, 'q', 2, 'x');
+         INSERT INTO jobs (queue, lane, order_key, payload) VALUES ('q', 2, 'x', '{\"probe\": true}')",
+    );
+    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
+    database.query("UPDATE jobs SET reserved_until = NULL WHERE order_key = 'x'");
+    let next = in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await;
+    assert_eq!(
+        next.iter().map(|job| job.claim.id.0).collect::<Vec<_>>(),
+        [-1],
+        "the oldest, and no probe beside it"
+    );
+    // A probe that waits holds nobody up, and one that runs does.
+    for (due, lease, claimed) in
+        [("now()", "now() + interval '1 min'", 0), ("now() + interval '1 min'", "NULL", 1)]
+    {
+        database.query(&format!(
+            "DELETE FROM jobs WHERE order_key = 'x' AND payload = '{{}}';
+             UPDATE jobs SET available_at = {due}, reserved_until = {lease} WHERE order_key = 'x';
+             INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x')"
+        ));
+        assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), claimed, "{due}");
+    }
 }
 
 #[tokio::test]
