@@ -241,7 +241,7 @@ fn lower_limits(budget: Budget) -> io::Result<()> {
     lower(Resource::Fsize, budget.output, budget.output)?;
     lower(Resource::Core, 0, 0)?;
     // Checks come first. Where it is forbidden they have to share.
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(5);
     Ok(())
 }
 
