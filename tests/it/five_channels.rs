@@ -107,6 +107,12 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     failed.sort_unstable();
     assert_eq!(failed, ["channel failing", "channel gone", "channel hanging"]);
 
+    // A test by hand finds out that one works again: what is outstanding follows before its probe is due.
+    failing.answer(Reply::ok());
+    installation.command(["channel", "test", "failing"]).assert().success();
+    let received = block_on(failing.wait_for(4));
+    assert_eq!(received[2..].iter().map(told).collect::<Vec<_>>(), ["test test", "down shop"]);
+
     // One that works again is no longer flagged, and is told what nobody could tell it: when it was.
     gone.answer(Reply::ok());
     target.up();

@@ -165,15 +165,6 @@ impl Store {
         row.as_ref().map(channel).transpose()
     }
 
-    /// Takes note that something got through to a channel by hand.
-    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE channels SET delivered_at = coalesce(delivered_at, now()) WHERE id = $1")
-            .bind(channel.0)
-            .execute(&self.sessions)
-            .await?;
-        Ok(())
-    }
-
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let rows = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "ORDER BY name"))

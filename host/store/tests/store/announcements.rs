@@ -100,6 +100,21 @@ async fn a_failing_channel_is_probed_with_its_oldest_notice_and_told_the_rest_wh
 }
 
 #[tokio::test]
+async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    tell(&store, EventType::Down, 2, "b").await;
+    assert_eq!(deliver(&store, away).await, ["down of a", "down of b"]);
+    let channel = || async { store.channel_by_name("ops").await.expect("a query").expect("it is there") };
+    assert!(channel().await.broken_at.is_some());
+    store.channel_delivered(channel().await.id).await.expect("noted");
+    let now = channel().await;
+    assert_eq!((now.broken_at, now.failing_since), (None, None));
+    assert_eq!(jobs(&database), "2 0", "no probe, and none that failed");
+    assert_eq!(deliver(&store, delivered).await, ["down of a", "down of b"]);
+}
+
+#[tokio::test]
 async fn the_end_of_an_incident_goes_before_the_next_one_of_its_monitor() {
     let (database, store) = incidents().await;
     tell(&store, EventType::Down, 1, "a").await;
