@@ -188,18 +188,15 @@ impl Store {
             return Ok(None);
         }
         let now = row.instant("now")?;
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            sight::tell(&mut transaction, &order(queue), &channels, |filter| event_for(filter, now)).await?;
+        let (told, names) =
+            sight::tell(&mut transaction, &order(queue), None, |filter| event_for(filter, now)).await?;
         sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1")
             .bind(queue)
-            .bind(told.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+            .bind(told)
             .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Some(told.into_iter().map(|(_, name)| name).collect()))
+        Ok(Some(names))
     }
 
     /// The checks of `queue` have results again. When that is news, enqueues a notification for each channel that was told of the
@@ -226,15 +223,11 @@ impl Store {
         let (now, since) = (row.instant("now")?, row.instant("stalled_at")?);
         let lasted = uptime_core::duration::elapsed(since, now);
         let lasted = Duration::from_secs(lasted.as_secs());
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE id = ANY ($1) ORDER BY name")
-            .bind(row.try_get::<Vec<i64>, _>("told")?)
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            sight::tell(&mut transaction, &order(queue), &channels, |filter| event_for(filter, now, lasted))
-                .await?;
+        let told = row.try_get("told")?;
+        let (_, names) =
+            sight::tell(&mut transaction, &order(queue), told, |filter| event_for(filter, now, lasted)).await?;
         transaction.commit().await?;
-        Ok(Some((lasted, told.into_iter().map(|(_, name)| name).collect())))
+        Ok(Some((lasted, names)))
     }
 }
 
