@@ -4,7 +4,7 @@
 //! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
 //! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has no order
-//! of its own: a channel that fails has one job in hand at a time (`find_jobs_in_lanes`).
+//! of its own: a channel that fails has one job in hand at a time (`find_jobs_of_channels`).
 
 use super::enqueue;
 use crate::row::Columns;
