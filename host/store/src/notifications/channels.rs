@@ -264,7 +264,7 @@ async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<(), S
                     row: format!("channel {}", tried.channel),
                     reason: error.to_string(),
                 })?;
-                sqlx::query("UPDATE channels SET learned = learned || $2 WHERE id = $1")
+                sqlx::query("UPDATE channels SET learned = learned || $2, learned_at = now() WHERE id = $1")
                     .bind(tried.channel.0)
                     .bind(learned)
                     .execute(&mut *connection)
