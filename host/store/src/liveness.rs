@@ -138,15 +138,25 @@ impl Store {
         Ok(stalls)
     }
 
-    /// Whether it is this worker's turn to look for stalls: one of all looks, every so often.
-    pub async fn may_look_for_stalls(&self, every: Duration) -> Result<bool, StoreError> {
-        let looks = sqlx::query(
-            "UPDATE stall_looks SET looked_at = now() WHERE looked_at < now() - make_interval(secs => $1) RETURNING 1",
+    /// Whether it is this worker's turn to look for stalls: one of all looks, every so often. If so, for how long no look has come
+    /// later than `late` after the one before.
+    pub async fn may_look_for_stalls(
+        &self,
+        every: Duration,
+        late: Duration,
+    ) -> Result<Option<Duration>, StoreError> {
+        let steady_s: Option<f64> = sqlx::query_scalar(
+            "UPDATE stall_looks
+             SET looked_at = now(),
+                 steady_since = CASE WHEN looked_at < now() - make_interval(secs => $2) THEN now() ELSE steady_since END
+             WHERE looked_at < now() - make_interval(secs => $1)
+             RETURNING extract(epoch FROM now() - steady_since)::double precision",
         )
         .bind(every.as_secs_f64())
+        .bind(late.as_secs_f64())
         .fetch_optional(&self.sessions)
         .await?;
-        Ok(looks.is_some())
+        Ok(steady_s.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Of these queues alone results are overdue: of the others nobody was told, and nobody will be.
