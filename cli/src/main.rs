@@ -14,9 +14,9 @@ mod log;
 mod metrics;
 mod output;
 mod plugins;
-mod usage;
 mod settings;
 mod signals;
+mod usage;
 mod watchdog;
 mod who;
 

@@ -150,7 +150,10 @@ fn a_channel_in_trouble_says_so() {
     let is = |row: &str| assert_eq!(String::from_utf8_lossy(&list()), format!("ops\twebhook\t{row}\n"));
     installation.database.query("UPDATE channels SET learned = '{\"secret\": \"\"}', learned_at = now()");
     is("ok\tits provider refuses `secret`: left out, and tried again later");
-    assert_eq!(installation.json(["channel", "list"])["channels"][0]["left_out"], serde_json::json!(["secret"]));
+    assert_eq!(
+        installation.json(["channel", "list"])["channels"][0]["left_out"],
+        serde_json::json!(["secret"])
+    );
     // A probe failed after `apply` had taken the flag away.
     installation.database.query("UPDATE channels SET failing_since = now()");
     is("broken\tits last messages failed: `uptime queue failed` has them");

@@ -209,7 +209,10 @@ fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, print
         }
         (None, None) if channel.left_out.is_empty() => String::new(),
         (None, None) => {
-            format!("its provider refuses `{}`: left out, and tried again later", channel.left_out.join("`, `"))
+            format!(
+                "its provider refuses `{}`: left out, and tried again later",
+                channel.left_out.join("`, `")
+            )
         }
     };
     let why = match outstanding {

@@ -235,7 +235,8 @@ impl Store {
         let lasted = Duration::from_secs(lasted.as_secs());
         let told = row.try_get("told")?;
         let (_, names) =
-            sight::tell(&mut transaction, &order(queue), told, |filter| event_for(filter, now, lasted)).await?;
+            sight::tell(&mut transaction, &order(queue), told, |filter| event_for(filter, now, lasted))
+                .await?;
         transaction.commit().await?;
         Ok(Some((lasted, names)))
     }
