@@ -228,6 +228,18 @@ async fn a_cleared_queue_gets_its_probe_back() {
     assert_eq!(jobs(&database), "0 0");
 }
 
+/// Of more failed notices than are compared at once the last were never sent.
+#[tokio::test]
+async fn what_is_left_when_a_channel_works_is_probed() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    deliver(&store, away).await;
+    database.query("DELETE FROM jobs; UPDATE channels SET failing_since = NULL, probes = 0, probe_id = NULL");
+    store.ensure_probes().await.expect("asked");
+    assert_eq!(deliver(&store, delivered).await, ["down of a?"]);
+    assert_eq!(jobs(&database), "0 0");
+}
+
 #[tokio::test]
 async fn after_a_pause_one_goes_first_in_all_processes_and_the_rest_once_it_got_through() {
     let (database, store) = incidents().await;
