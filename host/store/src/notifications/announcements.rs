@@ -75,9 +75,8 @@ impl Store {
         let channels: Vec<i64> = sqlx::query_scalar(
             "SELECT c.id FROM channels c
              WHERE c.enabled
-               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.subject = c.probe_id)
                AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')
-               AND NOT EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'queued')
+               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.lane = c.id)
              ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED",
         )
         .bind(NOTIFICATIONS)
