@@ -134,7 +134,7 @@ fn a_channel_that_hangs_at_each_probe_is_to_blame_and_not_its_notice() {
     target.down();
     sink.answer(Reply::ok().held());
     let installation = Installation::new();
-    let section = "[queues.notifications]\ntries = 1\ntimeout = \"500ms\"\nprobe = [\"100ms\"]\n\n";
+    let section = "[queues.notifications]\ntries = 1\ntimeout = \"1s\"\nprobe = [\"100ms\"]\n\n";
     installation.apply(&format!("{section}{}", file(&target, &[("ops", &sink)])));
     let _scheduler = installation.start(["schedule", "--every", "200ms"]);
     let _worker = installation.start(["worker", "all", "--sleep", "100ms"]);
