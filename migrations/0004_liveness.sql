@@ -103,6 +103,7 @@ CREATE TABLE check_stalls (
 -- One worker of all looks for stalls every few seconds.
 CREATE TABLE stall_looks (
   one       boolean PRIMARY KEY DEFAULT true CHECK (one),
-  looked_at timestamptz NOT NULL DEFAULT '-infinity'
+  looked_at timestamptz NOT NULL DEFAULT '-infinity',
+  steady_since timestamptz NOT NULL DEFAULT now()   -- since when no look was late
 ) WITH (fillfactor = 50);
 INSERT INTO stall_looks DEFAULT VALUES;

@@ -46,9 +46,8 @@ SELECT n.id, i.ended_at, i.severity, coalesce(i.unwatched OR i.resolved_by IS NO
                  AND other.monitor_id = i.monitor_id) AS overtaken
 FROM notifications n LEFT JOIN incidents i ON i.id = n.incident_id;
 
--- As before (0001), but a channel that is paused or fails has one job in hand, in all processes together, until one gets through:
--- its row is locked while one is chosen, and a channel whose row somebody else holds is left to them. And of one order
--- nothing runs beside another: what is sent again may be older than what is under way. A probe that waits holds nobody up.
+-- As before (0001), but of one order nothing runs beside another: what is sent again may be older than what is under way. A probe
+-- (a payload) that waits holds nobody up.
 CREATE OR REPLACE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
                                               ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
@@ -57,19 +56,10 @@ DECLARE
   chosen bigint[];
   -- Few, however many are busy: each ready job is held against each of them.
   full_lanes bigint[] := ARRAY(SELECT busy.lane FROM unnest(busy_lanes, busy_running) busy(lane, running) WHERE busy.running >= per_lane);
-  in_trouble bigint[] := ARRAY(SELECT c.id FROM channels c WHERE c.paused_until IS NOT NULL OR c.failing_since IS NOT NULL);
-  on_trial bigint[] := '{}';
 BEGIN
   PERFORM complete_jobs(done_ids, done_claims);
   IF queue_is_paused(of_queue) THEN
     RETURN '{}';
-  END IF;
-  IF cardinality(in_trouble) > 0 THEN
-    on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (in_trouble) FOR NO KEY UPDATE SKIP LOCKED);
-    -- In a statement of its own: what others have claimed until the lock was had is seen.
-    on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (on_trial)
-                        AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = c.trial_job AND j.reserved_until >= now()));
-    full_lanes := full_lanes || ARRAY(SELECT unnest(in_trouble) EXCEPT SELECT unnest(on_trial));
   END IF;
   WITH ready AS MATERIALIZED (
     SELECT j.id, j.lane, j.available_at FROM jobs j
@@ -84,20 +74,46 @@ BEGIN
     LIMIT ranked_most),
   ranked AS (
     SELECT r.id, r.lane, r.available_at,
-           coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS place,
-           row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS nth
+           coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS place
     FROM ready r LEFT JOIN unnest(busy_lanes, busy_running) busy(lane, running) ON busy.lane = r.lane)
   SELECT array_agg(r.id ORDER BY r.available_at, r.id) INTO chosen
-  FROM ranked r WHERE r.lane IS NULL OR r.place <= per_lane AND (r.nth = 1 OR r.lane <> ALL (on_trial));
-  IF cardinality(on_trial) > 0 THEN
-    UPDATE channels c SET trial_job = j.id FROM jobs j WHERE j.id = ANY (chosen) AND c.id = j.lane AND c.id = ANY (on_trial);
-  END IF;
+  FROM ranked r WHERE r.place <= per_lane OR r.lane IS NULL;
   RETURN ARRAY(SELECT found.place FROM unnest(chosen) c(id),
                  -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
                  LATERAL (SELECT j.ctid AS place FROM jobs j
                           WHERE j.id = c.id AND j.available_at <= now() AND (j.reserved_until IS NULL OR j.reserved_until < now())
                           OFFSET 0 FOR UPDATE SKIP LOCKED) found
                LIMIT most);
+END $$;
+
+-- As `find_jobs_in_lanes`, but a channel that is paused or fails has one job in hand, in all processes together, until one
+-- gets through: its row is locked while one is chosen, and a channel whose row somebody else holds is left to them.
+CREATE FUNCTION find_jobs_of_channels(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
+                                      ranked_most bigint, done_ids bigint[], done_claims integer[])
+RETURNS tid[]
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+  in_trouble bigint[] := ARRAY(SELECT c.id FROM channels c WHERE c.paused_until IS NOT NULL OR c.failing_since IS NOT NULL);
+  on_trial bigint[];
+  found tid[];
+BEGIN
+  IF in_trouble = '{}' THEN
+    RETURN find_jobs_in_lanes(of_queue, most, per_lane, busy_lanes, busy_running, ranked_most, done_ids, done_claims);
+  END IF;
+  PERFORM complete_jobs(done_ids, done_claims);
+  on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (in_trouble) FOR NO KEY UPDATE SKIP LOCKED);
+  -- In a statement of its own: what others have claimed until the lock was had is seen.
+  on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (on_trial)
+                      AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = c.trial_job AND j.reserved_until >= now()));
+  -- One on trial counts as busy but for one place, and the others as busy.
+  SELECT array_agg(busy.lane), array_agg(busy.running) INTO busy_lanes, busy_running
+  FROM (SELECT b.lane, max(b.running) AS running
+        FROM (SELECT * FROM unnest(busy_lanes, busy_running) UNION ALL
+              SELECT t.id, per_lane - (t.id = ANY (on_trial))::integer FROM unnest(in_trouble) t(id)) b(lane, running)
+        GROUP BY b.lane) busy;
+  found := find_jobs_in_lanes(of_queue, most, per_lane, busy_lanes, busy_running, ranked_most, '{}', '{}');
+  UPDATE channels c SET trial_job = j.id FROM jobs j WHERE j.ctid = ANY (found) AND c.id = j.lane AND c.id = ANY (on_trial);
+  RETURN found;
 END $$;
 
 -- As before (0002), without probes: they are ready when they are due.

@@ -54,16 +54,10 @@ impl Database {
             DatabaseChoice::Embedded(data_dir) => data_dir,
         };
         let place = format!("in `{}`", data_dir.display());
-        if !uptime_postgres::exists(&data_dir)? {
-            if absent == Absent::Refuse {
-                return Err(no_database(&place));
-            }
-            printer.note(format!("creating a database {place}"));
-        }
         let steps = (!quiet).then(|| printer.steps());
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
         let starting = tokio::task::spawn_blocking(move || {
-            let options = Options::new(data_dir);
+            let options = Options { create: absent == Absent::Create, ..Options::new(data_dir) };
             // Nobody listens any more only when the command is over.
             uptime_postgres::acquire(&options, &|progress| {
                 let _ = tell.send(progress);
@@ -74,14 +68,16 @@ impl Database {
                 steps.step(progress.as_str());
             }
         }
-        let lease = joined(starting.await)?;
-        let url = lease.url();
-        let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
-        let opened = open_store(&url, absent, &place, connections, printer).await;
         if let Some(steps) = steps {
             steps.done();
         }
-        match opened {
+        let lease = match starting.await {
+            Ok(Err(PostgresError::NoDatabase { .. })) => return Err(no_database(&place)),
+            started => joined(started)?,
+        };
+        let url = lease.url();
+        let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
+        match open_store(&url, absent, &place, connections, printer).await {
             Ok(store) => Ok(Self { store, embedded: Some(embedded) }),
             Err(error) => {
                 embedded.release().await;

@@ -14,9 +14,9 @@ mod log;
 mod metrics;
 mod output;
 mod plugins;
-mod refusal;
 mod settings;
 mod signals;
+mod usage;
 mod watchdog;
 mod who;
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_PLUGIN) {
         return uptime_notifier::compile_as_child().into();
     }
-    let args = match refusal::parse() {
+    let args = match usage::parse() {
         Ok(args) => args,
         Err(code) => return code,
     };

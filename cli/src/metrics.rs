@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use uptime_core::liveness::STALE_LEAST;
 use uptime_engine::hosts::Bounds;
 use uptime_engine::liveness::Stalls;
 use uptime_engine::sight::Sight;
@@ -42,8 +43,8 @@ pub struct Metrics {
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
     turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
-    /// For which loops the database can't work until somebody mends it, and why.
-    unable: Arc<Mutex<HashMap<&'static str, String>>>,
+    /// For which loops the database does not work, from when on that is trouble, and why.
+    unable: Arc<Mutex<HashMap<&'static str, (Instant, String)>>>,
     stalls: Stalls,
     descriptors: Descriptors,
 }
@@ -201,10 +202,12 @@ impl Metrics {
             Activity::KeepingUp => {
                 self.now.behind.set(0);
             }
-            Activity::DatabaseAway { queue, reason, needs_operator: true } => {
-                lock(&self.unable).insert(queue, reason.clone());
+            Activity::DatabaseAway { queue, reason, needs_operator } => {
+                // What passes by itself is trouble when checks without results are.
+                let grace = if *needs_operator { Duration::ZERO } else { STALE_LEAST };
+                lock(&self.unable).insert(queue, (Instant::now() + grace, reason.clone()));
             }
-            Activity::DatabaseAway { queue, .. } | Activity::DatabaseBack { queue } => {
+            Activity::DatabaseBack { queue } => {
                 lock(&self.unable).remove(queue);
             }
             Activity::Opened { .. }
@@ -259,9 +262,10 @@ impl Metrics {
         self.stalls.clone()
     }
 
-    /// Why the database can't work until somebody mends it, if it can't.
+    /// Why the database does not work, if a person has to mend it or it has been away for long.
     fn database_is_unable(&self) -> Option<String> {
-        lock(&self.unable).values().next().cloned()
+        let unable = lock(&self.unable);
+        unable.values().find(|(from, _)| *from <= Instant::now()).map(|(_, why)| why.clone())
     }
 
     /// A loop has ended, and need not turn any more.
@@ -278,4 +282,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A count as a gauge has it.
 fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_stays_away_is_trouble_after_a_minute() {
+        let metrics = Metrics::new(Descriptors { limit: None });
+        let away = |needs_operator| {
+            let reason = "it can't be reached".into();
+            metrics.count(&Activity::DatabaseAway { queue: "notifications", reason, needs_operator });
+        };
+        away(true);
+        assert_eq!(metrics.trouble().as_deref(), Some("it can't be reached"));
+        away(false);
+        assert_eq!(metrics.trouble(), None);
+        for (from, _) in lock(&metrics.unable).values_mut() {
+            *from -= STALE_LEAST;
+        }
+        assert_eq!(metrics.trouble().as_deref(), Some("it can't be reached"));
+        metrics.count(&Activity::DatabaseBack { queue: "notifications" });
+        assert_eq!(metrics.trouble(), None);
+    }
 }

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
 use tempfile::TempDir;
+use uptime_postgres::Options;
 use uptime_tests::{HttpTarget, Reply, TestDatabase, WebhookSink, block_on};
 
 const UNAVAILABLE: i32 = 69;
@@ -154,6 +155,34 @@ fn who_only_looks_makes_no_database() {
         assert_eq!(run(folder.path(), &args).status.code(), Some(0), "{args:?}");
     }
     assert!(!folder.path().join("data").exists(), "something was made");
+}
+
+/// A reading command gave a cluster that had lost its database an empty one.
+#[test]
+fn a_cluster_without_its_database_is_left_so_by_who_only_looks() {
+    let folder = open_folder();
+    assert_eq!(run(folder.path(), &["db", "migrate"]).status.code(), Some(0));
+    let data = folder.path().join("data");
+    let lease = uptime_postgres::acquire(&Options::new(&data), &|_| ()).expect("a lease");
+    lease.session("postgres").expect("a session").query("DROP DATABASE uptime").expect("dropped");
+    let refused = |args: &[&str]| {
+        let output = run(folder.path(), args);
+        assert_eq!(output.status.code(), Some(UNAVAILABLE), "{args:?}: {}", stderr(&output));
+        let expected = format!("error: there is no database in `{}`\nhint: ", data.display());
+        assert!(stderr(&output).starts_with(&expected), "{args:?}: {}", stderr(&output));
+    };
+    for args in READING {
+        refused(args);
+    }
+    lease.session("uptime").expect_err("it was made");
+    lease.release().expect("released");
+    refused(&["monitor", "list"]);
+    let server = uptime_postgres::status(&data).expect("a status").server;
+    assert_eq!(server, uptime_postgres::ServerState::Stopped);
+
+    let output = run(folder.path(), &["apply"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("creating the tables of a new database"), "{}", stderr(&output));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! each trouble ends as its own rule says.
 
 use crate::installation::Installation;
+use crate::pipeline::file;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
@@ -107,6 +108,12 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     failed.sort_unstable();
     assert_eq!(failed, ["channel failing", "channel gone", "channel hanging"]);
 
+    // A test by hand finds out that one works again: what is outstanding follows before its probe is due.
+    failing.answer(Reply::ok());
+    installation.command(["channel", "test", "failing"]).assert().success();
+    let received = block_on(failing.wait_for(4));
+    assert_eq!(received[2..].iter().map(told).collect::<Vec<_>>(), ["test test", "down shop"]);
+
     // One that works again is no longer flagged, and is told what nobody could tell it: when it was.
     gone.answer(Reply::ok());
     target.up();
@@ -118,4 +125,21 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     let up = block_on(good.wait_for(5)).remove(4);
     assert_eq!(told(&up), "up shop");
     assert!(!up.json()["outcome"]["message"].as_str().unwrap_or_default().contains("told only now"));
+}
+
+/// Each probe that hung counted against its notice, which was given up after twenty.
+#[test]
+fn a_channel_that_hangs_at_each_probe_is_to_blame_and_not_its_notice() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    target.down();
+    sink.answer(Reply::ok().held());
+    let installation = Installation::new();
+    let section = "[queues.notifications]\ntries = 1\ntimeout = \"1s\"\nprobe = [\"100ms\"]\n\n";
+    installation.apply(&format!("{section}{}", file(&target, &[("ops", &sink)])));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _worker = installation.start(["worker", "all", "--sleep", "100ms"]);
+    installation.wait_for("SELECT probes >= 3 FROM channels", "t");
+    assert_eq!(installation.database.value("SELECT max(setbacks) FROM notifications"), "0");
+    sink.answer(Reply::ok());
+    installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", "1");
 }

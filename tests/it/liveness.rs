@@ -48,7 +48,7 @@ fn a_scheduler_that_was_killed_is_told_and_shown() {
     );
     let queues = installation.json(["queue", "monitor"]);
     assert_eq!(queues["queues"][0]["stale_monitors"], 1, "{queues}");
-    // The workers have only just begun: they would give checks a minute to come in.
+    // Nobody has looked for a minute yet: checks get that time to come in.
     installation.wait_for("SELECT count(*) FROM check_stalls WHERE overdue_since IS NOT NULL", "1");
     installation.database.query("UPDATE check_stalls SET overdue_since = overdue_since - interval '60 s'");
     let received = block_on(sink.wait_for(1));

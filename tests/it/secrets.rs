@@ -142,6 +142,24 @@ fn a_channel_is_untried_until_something_was_delivered() {
 }
 
 #[test]
+fn a_channel_in_trouble_says_so() {
+    let (installation, sink) = (Installation::new(), WebhookSink::start());
+    installation.apply(&hook("ops", &sink, ""));
+    installation.command(["channel", "test", "ops"]).assert().success();
+    let list = || installation.command(["channel", "list"]).assert().success().get_output().stdout.clone();
+    let is = |row: &str| assert_eq!(String::from_utf8_lossy(&list()), format!("ops\twebhook\t{row}\n"));
+    installation.database.query("UPDATE channels SET learned = '{\"secret\": \"\"}', learned_at = now()");
+    is("ok\tits provider refuses `secret`: left out, and tried again later");
+    assert_eq!(
+        installation.json(["channel", "list"])["channels"][0]["left_out"],
+        serde_json::json!(["secret"])
+    );
+    // A probe failed after `apply` had taken the flag away.
+    installation.database.query("UPDATE channels SET failing_since = now()");
+    is("broken\tits last messages failed: `uptime queue failed` has them");
+}
+
+#[test]
 fn a_notice_goes_through_its_channels_proxy() {
     let installation = Installation::new();
     let target = HttpTarget::start();

@@ -47,3 +47,20 @@ fn a_full_disk_is_an_error_that_names_it_until_there_is_space() {
         assert_eq!(process.terminate(), 0);
     }
 }
+
+/// "WARN failing channels were not looked at" came first.
+#[test]
+fn of_a_database_that_takes_no_writes_the_refusal_is_what_is_said() {
+    let installation = Installation::new();
+    let name = installation.database.name();
+    installation.database.query(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"));
+    let once = installation.command(["schedule"]).output().expect("it runs");
+    assert_eq!(once.status.code(), Some(69));
+    let said = String::from_utf8_lossy(&once.stderr);
+    assert!(said.starts_with("error: the database takes no writes"), "{said}");
+    let scheduler = installation.start(["schedule", "--every", "200ms"]);
+    scheduler.wait_for_log("database away");
+    let log = scheduler.log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(matches!(warnings.as_slice(), [line] if line.contains("the database takes no writes")), "{log}");
+}

@@ -122,7 +122,7 @@ fn add(command: Command, path: &[&str], examples: &[&str]) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal;
+    use crate::usage;
     use std::collections::BTreeSet;
 
     fn leaves(command: &Command, path: &str, into: &mut BTreeSet<String>) {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn each_command_has_an_example_and_each_example_is_one_of_it() {
-        let command = refusal::command();
+        let command = usage::command();
         let mut all = BTreeSet::new();
         leaves(&command, "", &mut all);
         assert_eq!(all, ALL.iter().map(|(path, _)| (*path).to_owned()).collect());

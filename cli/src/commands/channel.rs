@@ -191,7 +191,8 @@ fn test_event(at: Timestamp) -> Event {
 fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, printer: &Printer) -> Entry {
     let outstanding = counts.by_channel.get(&channel.id).copied().unwrap_or_default();
     let paused_until = channel.paused_until.filter(|until| *until > now);
-    let state = match (channel.enabled, channel.broken_at) {
+    // A changed channel is not flagged any more, and a probe that fails flags nobody.
+    let state = match (channel.enabled, channel.broken_at.or(channel.failing_since)) {
         (false, _) => "paused",
         (true, Some(_)) => "broken",
         (true, None) if paused_until.is_some() => "paused",
@@ -201,11 +202,18 @@ fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, print
     let why = match (&channel.broken_reason, paused_until) {
         _ if !channel.enabled => "`enabled = false`".into(),
         (Some(reason), _) => reason.clone(),
+        (None, _) if state == "broken" => "its last messages failed: `uptime queue failed` has them".into(),
         (None, Some(until)) => format!("its provider wants nothing until {}", printer.time(Some(until))),
         (None, None) if state == "untried" => {
             format!("nothing was delivered yet: `uptime channel test {}`", quote::shell(&channel.name))
         }
-        (None, None) => String::new(),
+        (None, None) if channel.left_out.is_empty() => String::new(),
+        (None, None) => {
+            format!(
+                "its provider refuses `{}`: left out, and tried again later",
+                channel.left_out.join("`, `")
+            )
+        }
     };
     let why = match outstanding {
         0 => why,
@@ -227,6 +235,7 @@ fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, print
             "broken_reason": channel.broken_reason,
             "paused_until": paused_until.map(rfc3339),
             "failing_since": channel.failing_since.map(rfc3339),
+            "left_out": channel.left_out,
             "outstanding": outstanding,
         }),
         cells: vec![

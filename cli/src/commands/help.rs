@@ -3,7 +3,7 @@
 use crate::env;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Entry, Printer};
-use crate::refusal;
+use crate::usage;
 use anstyle::Style;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             printer.list("variables", &["variable", "meaning"], entries.collect());
         }
         names => {
-            let mut command = refusal::command();
+            let mut command = usage::command();
             command.build();
             let mut found = &mut command;
             for name in names {
@@ -44,7 +44,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
 
 pub fn completions(shell: clap_complete::Shell, printer: &Printer) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut refusal::command(), "uptime", &mut script);
+    clap_complete::generate(shell, &mut usage::command(), "uptime", &mut script);
     printer.line(String::from_utf8_lossy(&script).trim_end());
     Exit::Ok
 }

@@ -52,6 +52,17 @@ pub enum Setting {
     Map(BTreeMap<String, SecretRef>),
 }
 
+impl Setting {
+    /// Whether a provider that replaces a setting with it refuses the setting: 0, or an empty text.
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Integer(number) => *number == 0,
+            Self::Text(SecretRef::Literal(text)) => text.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// What a channel wants to hear. Each condition that is there must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelFilter {

@@ -67,6 +67,45 @@ impl EventType {
     /// who takes care of it.
     pub const HEARD_BY: [Self; 5] =
         [Self::Down, Self::Degraded, Self::Critical, Self::Reminder, Self::FlappingEnd];
+
+    /// What it is about.
+    pub fn topic(self) -> Topic {
+        match self {
+            Self::Down
+            | Self::Up
+            | Self::Degraded
+            | Self::Critical
+            | Self::Reminder
+            | Self::FlappingStart
+            | Self::FlappingEnd
+            | Self::Acknowledged => Topic::Monitor,
+            Self::Certificate => Topic::Certificate,
+            Self::Blind | Self::Seeing => Topic::Network,
+            Self::Stalled | Self::Running => Topic::Checks,
+            Self::QueueBusy => Topic::Queue,
+            Self::ChannelBroken => Topic::Channel,
+            Self::Test => Topic::Test,
+        }
+    }
+}
+
+/// What events are about. Those about one thing follow each other: the last one that was told is what a channel knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Whether a monitor is up.
+    Monitor,
+    /// A monitor's certificate.
+    Certificate,
+    /// A host's network.
+    Network,
+    /// Whether checks have results.
+    Checks,
+    /// The length of a queue.
+    Queue,
+    /// Whether a channel can be delivered to.
+    Channel,
+    /// Nothing.
+    Test,
 }
 
 impl fmt::Display for EventType {

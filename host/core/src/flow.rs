@@ -5,7 +5,7 @@
 //! way, behind it, so that no recovery overtakes its opening. Pure: the store calls this under the lock of the channel's row.
 
 use crate::duration::{as_ms, elapsed};
-use crate::event::EventType;
+use crate::event::{EventType, Topic};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -107,24 +107,7 @@ impl Flow {
 
 /// Whether such a notice counts: what is told of incidents. The rest is rare, and is about the monitor itself.
 pub fn counts(kind: EventType) -> bool {
-    match kind {
-        EventType::Down
-        | EventType::Up
-        | EventType::Degraded
-        | EventType::Critical
-        | EventType::Reminder
-        | EventType::FlappingStart
-        | EventType::FlappingEnd
-        | EventType::Certificate => true,
-        EventType::Acknowledged
-        | EventType::Blind
-        | EventType::Seeing
-        | EventType::Stalled
-        | EventType::Running
-        | EventType::QueueBusy
-        | EventType::ChannelBroken
-        | EventType::Test => false,
-    }
+    matches!(kind.topic(), Topic::Monitor | Topic::Certificate) && kind != EventType::Acknowledged
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! is sent that is older than what was told last.
 
 use crate::backoff::delay;
-use crate::event::EventType;
+use crate::event::{EventType, Topic};
 use crate::id::{IncidentId, NotificationId};
 use crate::review::{Circumstances, OVERTAKEN, objection};
 use std::collections::BTreeMap;
@@ -59,39 +59,11 @@ pub struct Notice {
     pub is_over: bool,
 }
 
-/// Notices of one topic follow each other: the last one delivered is what the channel knows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Topic {
-    Monitor,
-    Certificate,
-    Network,
-    Checks,
-    Channel,
-}
-
-/// The topic of an event; `None`: it is not sent again by itself.
-fn topic(event: EventType) -> Option<Topic> {
-    match event {
-        EventType::Down
-        | EventType::Up
-        | EventType::Degraded
-        | EventType::Critical
-        | EventType::Reminder
-        | EventType::FlappingStart
-        | EventType::FlappingEnd
-        | EventType::Acknowledged => Some(Topic::Monitor),
-        EventType::Certificate => Some(Topic::Certificate),
-        EventType::Blind | EventType::Seeing => Some(Topic::Network),
-        EventType::Stalled | EventType::Running => Some(Topic::Checks),
-        EventType::ChannelBroken => Some(Topic::Channel),
-        // Sent anew for as long as the queue is busy; and a test is over.
-        EventType::QueueBusy | EventType::Test => None,
-    }
-}
-
 impl Notice {
+    /// `None`: it is not sent again by itself. What is about a busy queue is sent anew for as long as it is, and a test is over.
     fn topic(&self) -> Option<(Topic, &str)> {
-        topic(self.event).map(|topic| (topic, self.about.as_str()))
+        let topic = self.event.topic();
+        (!matches!(topic, Topic::Queue | Topic::Test)).then_some((topic, self.about.as_str()))
     }
 
     /// Whether who reads it knows of the incident, or of its end.
@@ -118,7 +90,7 @@ pub fn superseded(notice: &Notice, others: &[Notice]) -> Option<&'static str> {
     let says_it = |other: &Notice| {
         other.progress == Progress::Queued
             && other.incident == notice.incident
-            && (topic(other.event) != Some(Topic::Monitor) || other.incident.is_some() && other.announces())
+            && (other.event.topic() != Topic::Monitor || other.incident.is_some() && other.announces())
             && other.objection().is_none()
     };
     later().any(says_it).then_some(REPLACED)

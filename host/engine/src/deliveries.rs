@@ -496,13 +496,13 @@ impl Handler for Deliveries {
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
                 let counts = finished.end.counts();
-                // One that hangs to the end of all its tries hangs for every message.
-                let hangs = matches!(finished.end, End::TimedOut(_)) && retry_after.is_none();
+                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
+                // One that hangs to the end of all its tries hangs for every message, and so does one that failed before.
+                let hangs = matches!(finished.end, End::TimedOut(_)) && (is_probe || retry_after.is_none());
                 let failure = match finished.end {
                     End::ForNewer(_) => for_newer(claim, error),
                     _ => JobFailure { claim, retry_after, counts, error },
                 };
-                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
                 let is_hopeless = matches!(finished.end, End::Spent | End::Unreadable(_));
                 let channel_broken = hangs;
                 failures.push(Untried {

@@ -7,7 +7,7 @@ use crate::{Activity, Observer, patience};
 use jiff::Timestamp;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{error, info};
 use uptime_core::channel::ChannelFilter;
@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 /// From one look to the next.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// When nobody has looked for so long, nobody could write results either: the database was away, or all stood still.
+const LOOK_LATE: Duration = Duration::from_secs(30);
 
 /// The queues of checks that have stalled, as this process knows. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -37,18 +40,17 @@ impl Stalls {
 
     /// Looks again and again. A database that is away is waited for: that it is is said elsewhere.
     pub async fn watch(&self, store: &Store, observer: &Observer) -> Infallible {
-        let began = Instant::now();
         loop {
-            // A process that has just begun, perhaps after all had stood still, gives checks the time to come in.
-            let patience = STALE_LEAST.saturating_sub(began.elapsed());
-            let _ = patience::goodbye(self.look(store, patience, observer)).await;
+            let _ = patience::goodbye(self.look(store, observer)).await;
             sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn look(&self, store: &Store, patience: Duration, observer: &Observer) -> Result<(), StoreError> {
+    async fn look(&self, store: &Store, observer: &Observer) -> Result<(), StoreError> {
         // Half of it: whoever looked last may come a little earlier than the last time.
-        if store.may_look_for_stalls(LOOK_EVERY / 2).await? {
+        if let Some(steady) = store.may_look_for_stalls(LOOK_EVERY / 2, LOOK_LATE).await? {
+            // After a time without looks checks get the time to come in.
+            let patience = STALE_LEAST.saturating_sub(steady);
             let liveness = store.liveness().await?;
             for stall in &liveness.stalls {
                 let why = stall.in_words(&liveness.scheduling, liveness.now);

@@ -24,8 +24,8 @@ const IDLE_PER_WORK: u32 = 4;
 /// The longest sleep that comes of that.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
-/// How often a loop looks after the partitions of the coming days.
-const PARTITIONS_EVERY: Duration = Duration::from_mins(10);
+/// How often a loop does its [`upkeep`].
+const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// The shortest sleep of a loop.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
@@ -40,9 +40,6 @@ const TRIES: usize = 3;
 /// The scheduler's name among the loops that turn.
 pub const SCHEDULE: &str = "schedule";
 
-/// How often a loop looks for failing channels that nothing tries.
-const PROBES_EVERY: Duration = Duration::from_mins(1);
-
 /// The wait before it begins again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
@@ -53,8 +50,6 @@ pub async fn schedule_once(
     horizon: Duration,
     heartbeat: Option<&Heartbeat>,
 ) -> Result<Scheduled, StoreError> {
-    make_partitions(store).await;
-    ensure_probes(store).await;
     let mut tries = 1;
     let scheduled = loop {
         match passes(store, horizon).await {
@@ -66,6 +61,7 @@ pub async fn schedule_once(
         }
     };
     said(store, None, horizon.max(CRON_PERIOD)).await;
+    upkeep(store).await;
     if let Some(heartbeat) = heartbeat {
         heartbeat.send(store).await;
     }
@@ -86,15 +82,13 @@ async fn said(store: &Store, id: Option<Uuid>, period: Duration) {
     }
 }
 
-/// Results find their place without, too: nothing waits for it.
-async fn make_partitions(store: &Store) {
+/// What nothing waits for, so the next run has another try: partitions for the results of the coming days, which find their
+/// place without, too; and probes of failing channels, for a queue that an operator cleared. Done after checks were scheduled: a
+/// database that refuses that says why.
+async fn upkeep(store: &Store) {
     if let Err(error) = store.make_result_partitions().await {
         warn!(%error, "no partitions for the coming days; trying again");
     }
-}
-
-/// What a queue lost that an operator cleared. The next run has another try.
-async fn ensure_probes(store: &Store) {
     if let Err(error) = store.ensure_probes().await {
         warn!(%error, "failing channels were not looked at; trying again");
     }
@@ -133,26 +127,9 @@ pub async fn schedule_loop(
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let mut outage = Outage::of("scheduler");
-    let mut partitions_at: Option<Instant> = None;
-    let mut probes_at: Option<Instant> = None;
+    let mut upkeep_at: Option<Instant> = None;
     let mut life = Life { store: store.clone(), id: Uuid::new_v4(), said_at: None };
     while !stop.is_cancelled() {
-        if partitions_at.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY) {
-            partitions_at = Some(Instant::now());
-            let making = async {
-                make_partitions(&store).await;
-                Ok(())
-            };
-            let _ = patience::turn(making, &stop).await;
-        }
-        if probes_at.is_none_or(|at| at.elapsed() >= PROBES_EVERY) {
-            probes_at = Some(Instant::now());
-            let ensuring = async {
-                ensure_probes(&store).await;
-                Ok(())
-            };
-            let _ = patience::turn(ensuring, &stop).await;
-        }
         let began = Instant::now();
         let mut lives = false;
         let sleep = match patience::turn(turn(&store, horizon), &stop).await {
@@ -173,6 +150,14 @@ pub async fn schedule_loop(
             }
             Err(error) => return Err(error),
         };
+        if lives && upkeep_at.is_none_or(|at| at.elapsed() >= UPKEEP_EVERY) {
+            upkeep_at = Some(Instant::now());
+            let upkeep = async {
+                upkeep(&store).await;
+                Ok(())
+            };
+            let _ = patience::turn(upkeep, &stop).await;
+        }
         rest(sleep, lives.then_some(&mut life), &observer, &stop).await;
     }
     // Whoever was stopped in order is not dead.

@@ -82,7 +82,8 @@ pub struct Receipt {
     pub detail: Option<String>,
     /// The status of the provider's last answer.
     pub status: Option<u16>,
-    /// Settings that the provider has replaced (a chat that moved), to be used from now on. Never secrets or addresses.
+    /// Settings that the provider has replaced (a chat that moved), to be used from now on; with 0 or an empty text it refuses
+    /// them. Never secrets or addresses.
     pub replaced: ResolvedSettings,
     /// The provider wants no other message from this channel for so long; at most an hour.
     pub pause: Option<Duration>,

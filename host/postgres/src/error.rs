@@ -1,5 +1,6 @@
 //! All that can go wrong between a data directory and a running server, each with its way out.
 
+use crate::Options;
 use crate::account::name_of;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,12 @@ pub enum PostgresError {
         /// The cluster's directory.
         cluster: PathBuf,
     },
+    /// There is no database, and none is to be made.
+    #[error("there is no database in `{data_dir}`", data_dir = data_dir.display())]
+    NoDatabase {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// The server refused a session or a statement.
     #[error("PostgreSQL refused: {message} (`{code}`)")]
     Refused {
@@ -165,6 +172,10 @@ impl PostgresError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn no_database(options: &Options) -> Self {
+        Self::NoDatabase { data_dir: options.data_dir.clone() }
     }
 
     /// An [`OtherOwner`](Self::OtherOwner) by numbers.
@@ -231,6 +242,7 @@ impl PostgresError {
             Self::StopTimeout { pid, .. } => {
                 format!("end it at once with `kill -QUIT {pid}`; no data is lost")
             }
+            Self::NoDatabase { .. } => "`uptime db migrate` makes one".into(),
             Self::InUse { .. } => "end the `uptime` processes that use it, or force it".into(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 format!("choose a directory of your own with `--data-dir`, {other_database}")

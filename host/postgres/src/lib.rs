@@ -25,6 +25,7 @@ use layout::Layout;
 use lock::{Patience, StartLock, UsersLock};
 use owner::Place;
 use postmaster::PidFile;
+use server::Seen;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,16 +47,19 @@ pub struct Options {
     pub search: Option<Vec<PathBuf>>,
     /// How long to wait for another process, for `initdb`, and for the server to accept connections.
     pub timeout: Duration,
+    /// Whether a cluster or a database that is missing is made. If not, that is an error, and nothing is made.
+    pub create: bool,
 }
 
 impl Options {
-    /// The defaults: durable, the system's binaries, two minutes.
+    /// The defaults: durable, the system's binaries, two minutes, made when missing.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
             settings: Vec::new(),
             search: None,
             timeout: Duration::from_mins(2),
+            create: true,
         }
     }
 
@@ -131,23 +135,28 @@ pub fn is_closed(data_dir: &Path) -> bool {
     Place::find(data_dir).is_ok_and(|place| place.is_closed())
 }
 
-/// Whether there is a cluster in the data directory.
-pub fn exists(data_dir: &Path) -> Result<bool, PostgresError> {
-    let Some(layout) = Layout::of(data_dir)? else { return Ok(false) };
-    layout.act(&|()| (), |_| Ok(cluster::version(&layout)?.is_some()))
-}
-
 /// Makes sure that the server runs, and registers this call as one of its users.
 ///
 /// Several calls in one process are several users.
 pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Lease, PostgresError> {
     let patience = Patience::new(options.timeout);
-    let layout = Layout::create(&options.data_dir)?;
+    let layout = if options.create {
+        Layout::create(&options.data_dir)?
+    } else {
+        Layout::of(&options.data_dir)?.ok_or_else(|| PostgresError::no_database(options))?
+    };
     let (users, socket_dir) = layout.act(on_progress, |on_progress| {
         let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;
         // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
         let users = UsersLock::join(&layout)?;
-        Ok((users, server::ensure(&layout, options, &start, patience, None, on_progress)?))
+        match server::ensure(&layout, options, &start, patience, None, on_progress) {
+            // A server that was started in vain does not stay.
+            Err(missing @ PostgresError::NoDatabase { .. }) => {
+                leave(&layout, users, &start, patience)?;
+                Err(missing)
+            }
+            ready => Ok((users, ready?)),
+        }
     })?;
     Ok(Lease { options: options.clone(), layout, socket_dir, users })
 }
@@ -186,13 +195,22 @@ impl Lease {
         let Self { layout, users, .. } = self;
         layout.act(&|()| (), |_| {
             let start = StartLock::take(&layout, patience, || ())?;
-            if !users.leave_as_last()? {
-                return Ok(Released::StillUsed);
-            }
-            server::stop(&layout, &start, patience)?;
-            Ok(Released::Stopped)
+            leave(&layout, users, &start, patience)
         })
     }
+}
+
+fn leave(
+    layout: &Layout,
+    users: UsersLock,
+    start: &StartLock,
+    patience: Patience,
+) -> Result<Released, PostgresError> {
+    if !users.leave_as_last()? {
+        return Ok(Released::StillUsed);
+    }
+    server::stop(layout, start, patience)?;
+    Ok(Released::Stopped)
 }
 
 /// What there is in a data directory.
@@ -265,12 +283,11 @@ fn look(layout: &Layout) -> Result<Status, PostgresError> {
     status.in_use = UsersLock::is_held(layout)?;
     let pid_file = PidFile::read(&layout.cluster())?;
     if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(layout).ours()) {
-        let socket_dir = pid_file.and_then(|file| file.socket_dir);
-        status.server = match socket_dir {
-            Some(dir) if Session::open(&dir, DATABASE).is_ok() => {
+        status.server = match server::look(layout, pid_file.as_ref())? {
+            Seen::Ready(dir) | Seen::WithoutDatabase(dir) => {
                 ServerState::Running { pid, url: session::url(&dir, DATABASE) }
             }
-            _ => ServerState::Changing,
+            Seen::NotYet(_) | Seen::Silent | Seen::Absent => ServerState::Changing,
         };
     }
     Ok(status)

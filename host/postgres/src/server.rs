@@ -59,6 +59,11 @@ pub(crate) fn ensure(
         let pid_file = PidFile::read(&layout.cluster())?;
         match look(layout, pid_file.as_ref())? {
             Seen::Ready(socket_dir) => return Ok(socket_dir),
+            Seen::WithoutDatabase(_) if !options.create => return Err(PostgresError::no_database(options)),
+            Seen::WithoutDatabase(socket_dir) => {
+                create_database(&socket_dir)?;
+                return Ok(socket_dir);
+            }
             Seen::NotYet(words) if !recovering && starting.as_ref().is_none_or(Starting::is_slow) => {
                 let log_from = starting.as_ref().map_or(0, |starting| starting.log_from);
                 recovering = tells_of_recovery(&words, &tail(&layout.log(), log_from));
@@ -117,9 +122,11 @@ pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> R
 }
 
 /// What knocking at the socket shows.
-enum Seen {
+pub(crate) enum Seen {
     /// A server that lets us in, through the socket in this directory.
     Ready(PathBuf),
+    /// A server that would, and does not have our database.
+    WithoutDatabase(PathBuf),
     /// A server that starts, recovers or stops, in its words.
     NotYet(String),
     /// Somebody listens and does not speak, as on a machine that has too much to do.
@@ -128,7 +135,7 @@ enum Seen {
     Absent,
 }
 
-fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresError> {
+pub(crate) fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresError> {
     let Some(socket_dir) = pid_file.and_then(|file| file.socket_dir.as_deref()) else {
         return Ok(Seen::Absent);
     };
@@ -147,10 +154,7 @@ fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresErr
             "57P03" => Ok(Seen::NotYet(message)),
             // Its connections are used up: it runs.
             "53300" => Ok(Seen::Ready(socket_dir.to_owned())),
-            "3D000" => {
-                create_database(socket_dir)?;
-                Ok(Seen::Ready(socket_dir.to_owned()))
-            }
+            "3D000" => Ok(Seen::WithoutDatabase(socket_dir.to_owned())),
             _ => Err(PostgresError::Refused { code, message }),
         },
         Err(error) => Err(error),
@@ -196,8 +200,12 @@ impl Starting {
         on_progress: &dyn Fn(Progress),
     ) -> Result<Self, PostgresError> {
         let account = &layout.account;
+        let has_cluster = cluster::version(layout)?.is_some();
+        if !has_cluster && !options.create {
+            return Err(PostgresError::no_database(options));
+        }
         let binaries = Binaries::find(layout, options.search.as_deref())?;
-        if cluster::version(layout)?.is_none() {
+        if !has_cluster {
             on_progress(Progress::CreatingCluster);
             cluster::create(layout, &binaries, options.is_durable(), start)?;
         }

@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use uptime_postgres::{PostgresError, Released, acquire};
+use uptime_postgres::{Options, PostgresError, Released, ServerState, acquire, status};
 
 /// A folder with programs that say that they are PostgreSQL of some version.
 fn fake_binaries(place: &Place, version: &str) -> PathBuf {
@@ -133,6 +133,26 @@ fn a_lost_database_is_made_again() {
     assert_eq!(place::query(&second, "SELECT current_database()"), "uptime");
     second.release().expect("released");
     lease.release().expect("released");
+}
+
+#[test]
+fn without_create_nothing_is_made_and_nothing_is_left_running() {
+    let place = Place::new();
+    let options = Options { create: false, ..place.options() };
+    let fails = || {
+        let error = acquire(&options, &|_| ()).expect_err("there is no database");
+        assert!(matches!(error, PostgresError::NoDatabase { .. }), "{error}");
+    };
+    fails();
+    assert!(!place.data_dir().exists(), "a data directory");
+
+    let lease = acquire(&place.options(), &|_| ()).expect("a lease");
+    lease.session("postgres").expect("a session").query("DROP DATABASE uptime").expect("dropped");
+    fails();
+    lease.session("uptime").expect_err("it was made");
+    assert_eq!(lease.release().expect("released"), Released::Stopped);
+    fails();
+    assert_eq!(status(&place.data_dir()).expect("a status").server, ServerState::Stopped);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 -- Notifications, their channels, and what is true of their incidents now; which ones, the caller says behind it.
 SELECT n.id AS notification_id, n.digest_id AS of_digest, n.is_digest, n.delivery_id, n.snapshot, n.state, n.attempts, now() AS now,
-       c.id, c.name, c.notifier, c.enabled, c.settings, c.learned, c.filter, c.allow, c.limits, c.proxy, c.broken_at, c.broken_reason, c.paused_until, c.delivered_at, c.failing_since,
+       c.id, c.name, c.notifier, c.enabled, c.settings, c.learned, coalesce(c.learned_at > now() - interval '10 minutes', false) AS learned_lately,
+       c.filter, c.allow, c.limits, c.proxy, c.broken_at, c.broken_reason, c.paused_until, c.delivered_at, c.failing_since,
        (SELECT o.remote_id FROM notifications o
         WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.event IN ('down', 'degraded', 'critical') AND o.id < n.id
           AND o.remote_id IS NOT NULL ORDER BY o.id LIMIT 1) AS opening_remote_id,

@@ -138,15 +138,25 @@ impl Store {
         Ok(stalls)
     }
 
-    /// Whether it is this worker's turn to look for stalls: one of all looks, every so often.
-    pub async fn may_look_for_stalls(&self, every: Duration) -> Result<bool, StoreError> {
-        let looks = sqlx::query(
-            "UPDATE stall_looks SET looked_at = now() WHERE looked_at < now() - make_interval(secs => $1) RETURNING 1",
+    /// Whether it is this worker's turn to look for stalls: one of all looks, every so often. If so, for how long no look has come
+    /// later than `late` after the one before.
+    pub async fn may_look_for_stalls(
+        &self,
+        every: Duration,
+        late: Duration,
+    ) -> Result<Option<Duration>, StoreError> {
+        let steady_s: Option<f64> = sqlx::query_scalar(
+            "UPDATE stall_looks
+             SET looked_at = now(),
+                 steady_since = CASE WHEN looked_at < now() - make_interval(secs => $2) THEN now() ELSE steady_since END
+             WHERE looked_at < now() - make_interval(secs => $1)
+             RETURNING extract(epoch FROM now() - steady_since)::double precision",
         )
         .bind(every.as_secs_f64())
+        .bind(late.as_secs_f64())
         .fetch_optional(&self.sessions)
         .await?;
-        Ok(looks.is_some())
+        Ok(steady_s.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Of these queues alone results are overdue: of the others nobody was told, and nobody will be.
@@ -188,18 +198,15 @@ impl Store {
             return Ok(None);
         }
         let now = row.instant("now")?;
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            sight::tell(&mut transaction, &order(queue), &channels, |filter| event_for(filter, now)).await?;
+        let (told, names) =
+            sight::tell(&mut transaction, &order(queue), None, |filter| event_for(filter, now)).await?;
         sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1")
             .bind(queue)
-            .bind(told.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+            .bind(told)
             .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Some(told.into_iter().map(|(_, name)| name).collect()))
+        Ok(Some(names))
     }
 
     /// The checks of `queue` have results again. When that is news, enqueues a notification for each channel that was told of the
@@ -226,15 +233,12 @@ impl Store {
         let (now, since) = (row.instant("now")?, row.instant("stalled_at")?);
         let lasted = uptime_core::duration::elapsed(since, now);
         let lasted = Duration::from_secs(lasted.as_secs());
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE id = ANY ($1) ORDER BY name")
-            .bind(row.try_get::<Vec<i64>, _>("told")?)
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            sight::tell(&mut transaction, &order(queue), &channels, |filter| event_for(filter, now, lasted))
+        let told = row.try_get("told")?;
+        let (_, names) =
+            sight::tell(&mut transaction, &order(queue), told, |filter| event_for(filter, now, lasted))
                 .await?;
         transaction.commit().await?;
-        Ok(Some((lasted, told.into_iter().map(|(_, name)| name).collect())))
+        Ok(Some((lasted, names)))
     }
 }
 

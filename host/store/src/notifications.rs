@@ -162,6 +162,13 @@ pub struct Untried {
     pub is_probe: bool,
 }
 
+impl Untried {
+    /// Whether it is a probe that ends with this: what follows is decided anew. One that a newer worker can run is put back.
+    fn ends_probe(&self) -> bool {
+        self.is_probe && (self.failure.counts || self.failure.retry_after.is_none())
+    }
+}
+
 impl Store {
     /// Records tries and what follows from each, all in one transaction. Gives back the claims that were still ours; of the
     /// others, whose lease was lost, nothing is written. `pauses`: before each probe of a channel that fails.
@@ -211,7 +218,7 @@ impl Store {
         pauses: &[Duration],
     ) -> Result<HashSet<JobId>, StoreError> {
         let mut transaction = self.sessions.begin().await?;
-        let (probes, jobs): (Vec<_>, Vec<_>) = untried.iter().partition(|untried| untried.is_probe);
+        let (probes, jobs): (Vec<_>, Vec<_>) = untried.iter().partition(|untried| untried.ends_probe());
         let jobs: Vec<JobFailure> = jobs.iter().map(|untried| untried.failure.clone()).collect();
         let mut ours = crate::queue::fail(&mut transaction, &jobs).await?;
         let probes: Vec<Claim> = probes.iter().map(|untried| untried.failure.claim).collect();
@@ -221,10 +228,10 @@ impl Store {
         let mut verdicts = Vec::new();
         for untried in untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id)) {
             let Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe } = untried;
-            let is_final = *is_probe || failure.retry_after.is_none();
+            let is_final = untried.ends_probe() || failure.retry_after.is_none();
             sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
                 .bind(notification.0)
-                .bind(if is_final { "failed" } else { "queued" })
+                .bind(if is_final || *is_probe { "failed" } else { "queued" })
                 .bind(&failure.error)
                 .execute(&mut transaction)
                 .await?;

@@ -243,7 +243,7 @@ macro_rules! claim {
 
 const CLAIM: &str =
     claim!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
-const CLAIM_IN_LANES: &str = claim!("find_jobs_in_lanes($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
+const CLAIM_IN_LANES: &str = claim!("find_jobs_of_channels($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
 
 /// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
 /// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this

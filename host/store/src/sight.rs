@@ -15,7 +15,6 @@ use crate::session::Session;
 use crate::{Store, StoreError, notifications};
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::postgres::PgRow;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
@@ -72,18 +71,15 @@ impl Store {
             return Ok(if is_blind { Blind::Known } else { Blind::Outdated });
         }
         let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            tell(&mut transaction, &order(host), &channels, |filter| event_for(filter, moment)).await?;
+        let (told, names) =
+            tell(&mut transaction, &order(host), None, |filter| event_for(filter, moment)).await?;
         sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1")
             .bind(host)
-            .bind(told.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
+            .bind(told)
             .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Blind::Told(told.into_iter().map(|(_, name)| name).collect()))
+        Ok(Blind::Told(names))
     }
 
     /// `host` sees. When that is news, enqueues a notification for each channel that was told that it is blind, and that
@@ -107,16 +103,11 @@ impl Store {
             return Ok(None);
         };
         let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
-        // Whoever was told of the one is told of the other, although it may be disabled by now: that is looked at again
-        // when it is delivered.
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE id = ANY ($1) ORDER BY name")
-            .bind(row.try_get::<Vec<i64>, _>("told")?)
-            .fetch_all(&mut transaction)
-            .await?;
-        let told =
-            tell(&mut transaction, &order(host), &channels, |filter| event_for(filter, moment)).await?;
+        let told = row.try_get("told")?;
+        let (_, names) =
+            tell(&mut transaction, &order(host), told, |filter| event_for(filter, moment)).await?;
         transaction.commit().await?;
-        Ok(Some((moment, told.into_iter().map(|(_, name)| name).collect())))
+        Ok(Some((moment, names)))
     }
 }
 
@@ -125,22 +116,29 @@ fn order(host: &str) -> String {
     format!("sight of {host}")
 }
 
-/// A notification for each of these channels that there is an event for; those of one `order` come one after the other.
+/// A notification for each enabled channel that there is an event for; those of one `order` come one after the other. Of an end,
+/// for each of `told`, who heard of the beginning: one that is disabled by now is looked at again when it is delivered. Gives
+/// the channels' ids and names.
 pub(crate) async fn tell(
     transaction: &mut Session,
     order: &str,
-    channels: &[PgRow],
+    told: Option<Vec<i64>>,
     event_for: impl Fn(&ChannelFilter) -> Option<Event>,
-) -> Result<Vec<(ChannelId, String)>, StoreError> {
-    let mut told = Vec::new();
+) -> Result<(Vec<i64>, Vec<String>), StoreError> {
+    let channels = sqlx::query(
+        "SELECT id, name, filter FROM channels WHERE CASE WHEN $1::bigint[] IS NULL THEN enabled ELSE id = ANY ($1) END ORDER BY name",
+    )
+    .bind(told)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let (mut ids, mut names) = (Vec::new(), Vec::new());
     for channel in channels {
-        let name: String = channel.try_get("name")?;
-        let filter = channel.filter()?;
-        if let Some(event) = event_for(&filter) {
-            let id = ChannelId(channel.try_get("id")?);
-            notifications::enqueue_in_order(transaction, id, &event, order).await?;
-            told.push((id, name));
+        if let Some(event) = event_for(&channel.filter()?) {
+            let id = channel.try_get("id")?;
+            notifications::enqueue_in_order(transaction, ChannelId(id), &event, order).await?;
+            ids.push(id);
+            names.push(channel.try_get("name")?);
         }
     }
-    Ok(told)
+    Ok((ids, names))
 }

@@ -121,7 +121,8 @@ impl Receipt {
         self
     }
 
-    /// The provider has named another value for a setting, to be used from now on.
+    /// The provider has named another value for a setting, to be used from now on. With 0 or an empty text it refuses a setting
+    /// that is not required: that is left out for ten minutes, and then tried again.
     #[must_use]
     pub fn replaced(mut self, key: &str, value: SettingValue) -> Self {
         self.replaced.push(Setting { key: key.to_owned(), value });

@@ -11,6 +11,8 @@ pub(crate) struct Answer<'a> {
 
 /// Refusals with a 400 that say that nothing will get through to this chat.
 const GONE: &[&str] = &["chat not found", "peer_id_invalid"];
+/// And to this topic of it.
+pub(crate) const NO_TOPIC: &[&str] = &["message thread not found", "topic_closed", "topic_deleted"];
 const FORBIDDEN: &[&str] = &["not enough rights", "have no rights", "chat_write_forbidden"];
 
 impl<'a> Answer<'a> {
@@ -44,7 +46,9 @@ impl<'a> Answer<'a> {
             self.description.as_ref().map_or_else(|| self.response.words(), |words| text::line(words, 300));
         let after_ms = verdict::seconds_at(self.response, &["parameters", "retry_after"]);
         match verdict::of_status(self.response, &words, after_ms, delivery) {
-            Err(NotifyError::Permanent(message)) if self.says(GONE) => NotifyError::Gone(message),
+            Err(NotifyError::Permanent(message)) if self.says(GONE) || self.says(NO_TOPIC) => {
+                NotifyError::Gone(message)
+            }
             Err(NotifyError::Permanent(message)) if self.says(FORBIDDEN) => {
                 NotifyError::Unauthorized(message)
             }

@@ -1,8 +1,8 @@
 //! Telegram, by the Bot API's `sendMessage`.
 //!
 //! Three refusals are mended on the spot, each at most once: a group that became a supergroup has a new chat id (which
-//! is reported, to be used from now on), a topic that is gone is left out, and markup that is not understood is sent
-//! again as plain text.
+//! is reported, to be used from now on), a topic that is closed or gone is left out (which is reported, so that the next
+//! messages leave it out at once), and markup that is not understood is sent again as plain text.
 
 mod answer;
 mod render;
@@ -89,7 +89,10 @@ impl Notifier for Telegram {
                     receipt = receipt.replaced("chat_id", chat_id.as_str().into());
                     format!("the chat has moved: set chat_id to \"{chat_id}\"")
                 }
-                Some(render::Mended::NoThread) => "the topic is gone: sent to the chat itself".into(),
+                Some(render::Mended::NoThread) => {
+                    receipt = receipt.replaced("message_thread_id", 0.into());
+                    "the topic is gone: sent to the chat itself".into()
+                }
                 Some(render::Mended::Plain) => "the markup was not understood: sent as plain text".into(),
                 None => return Err(answer.refused(delivery)),
             };

@@ -3,7 +3,7 @@
 //! A text may have 4096 UTF-16 units after its entities are parsed. The message's parts are cut to lengths whose sum
 //! stays below 3900 even when every character takes two.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, NO_TOPIC};
 use uptime_plugin_sdk::message::{Message, Value};
 use uptime_plugin_sdk::serde::Serialize;
 use uptime_plugin_sdk::text::{escape_html, utc};
@@ -109,9 +109,7 @@ impl<'a> Draft<'a> {
             self.answers = None;
             return Some(Mended::Moved(chat_id.to_string()));
         }
-        if answer.says(&["message thread not found", "topic_closed", "topic_deleted"])
-            && self.thread_id.take().is_some()
-        {
+        if answer.says(NO_TOPIC) && self.thread_id.take().is_some() {
             return Some(Mended::NoThread);
         }
         if answer.says(&["can't parse entities"]) && !self.plain {

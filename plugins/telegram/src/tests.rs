@@ -107,13 +107,13 @@ fn a_topic_that_is_gone_is_left_out_once() {
     let gone = refusal(400, "Bad Request: message thread not found", &json!({}));
     let topic = settings(vec![("message_thread_id", 5.into())]);
     let (result, host) = notify(&topic, &event(EventType::Down), vec![gone.clone(), answer(200, SENT)]);
-    assert_eq!(
-        result.expect("accepted").detail.as_deref(),
-        Some("the topic is gone: sent to the chat itself")
-    );
+    let receipt = result.expect("accepted");
+    assert_eq!(receipt.detail.as_deref(), Some("the topic is gone: sent to the chat itself"));
+    assert_eq!(receipt.replaced, [Setting { key: "message_thread_id".into(), value: 0.into() }]);
     assert_eq!(host.json(1).get("message_thread_id"), None);
+    // Nor is there a chat to send it to: the channel is broken until there is.
     let (result, _) = notify(&topic, &event(EventType::Down), vec![gone.clone(), gone]);
-    assert!(matches!(result, Err(NotifyError::Permanent(_))), "{result:?}");
+    assert!(matches!(result, Err(NotifyError::Gone(_))), "{result:?}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_pipe_gets_a_line_for_each_queue() {
         json!({
             "schema_version": 1, "queue": "notifications", "ready": 0, "delayed": 1, "reserved": 0, "failed": 4,
             "oldest_wait_ms": null, "per_second": 0.0, "over_max": false, "waits_too_long": false, "idle": false, "workers": 0, "paused_workers": 0, "paused": true,
-            "stale_monitors": 0, "scheduler": "running", "scheduler_seen_at": null,
+            "stale_monitors": 0, "scheduler": "none", "scheduler_seen_at": null,
             "dead_rows": 0, "oldest_snapshot_s": null, "oldest_snapshot_by": null,
         })
     );

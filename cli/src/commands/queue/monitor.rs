@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uptime_core::ErrorClass;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, is_checks};
 use uptime_core::duration;
-use uptime_core::liveness::{Scheduling, Stall, Standstill};
+use uptime_core::liveness::{Scheduler, Scheduling, Stall, Standstill};
 use uptime_core::monitor::Location;
 use uptime_core::text::printable;
 use uptime_store::liveness::Liveness;
@@ -136,7 +136,7 @@ impl Look {
     async fn take(store: &Store, asked: &Asked) -> Result<Self, StoreError> {
         let mut sizes = store.queue_sizes(&asked.queues).await?;
         let dead = store.dead_rows().await?;
-        let mut liveness = store.liveness().await?;
+        let liveness = store.liveness().await?;
         if asked.queues.is_empty() {
             // Of a queue that has stalled there may be nothing to count.
             let is_missing = |stall: &&Stall| sizes.iter().all(|size| size.queue != stall.queue);
@@ -145,8 +145,6 @@ impl Look {
             if !missing.is_empty() {
                 sizes.extend(store.queue_sizes(&missing).await?);
             }
-        } else if !asked.queues.iter().any(|queue| is_checks(queue)) {
-            liveness.scheduling = Scheduling::Running;
         }
         let mut told = Vec::new();
         if asked.tells {
@@ -169,8 +167,16 @@ impl Look {
 
     fn is_well(&self) -> bool {
         self.sizes.iter().all(|size| !is_over(size, self.max) && self.standstill(size).is_none())
-            && !matches!(self.liveness.scheduling, Scheduling::Dead(_))
+            && self.dead_scheduler().is_none()
             && self.sizes.iter().all(|size| self.stall(&size.queue).is_none())
+    }
+
+    /// The scheduler that is dead, where its checks are looked at.
+    fn dead_scheduler(&self) -> Option<&Scheduler> {
+        match &self.liveness.scheduling {
+            Scheduling::Dead(last) if self.sizes.iter().any(|size| is_checks(&size.queue)) => Some(last),
+            _ => None,
+        }
     }
 
     fn standstill(&self, size: &QueueSize) -> Option<Standstill> {
@@ -340,7 +346,7 @@ impl Look {
                 ));
             }
         }
-        if let Scheduling::Dead(last) = &self.liveness.scheduling {
+        if let Some(last) = self.dead_scheduler() {
             notes.push(format!(
                 "{BAD}no scheduler runs{BAD:#}: the one on {} (pid {}) was last heard {}",
                 last.host,

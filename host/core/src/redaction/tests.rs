@@ -5,62 +5,24 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
-/// A way to write a secret.
-#[derive(Clone, Copy, Debug)]
-enum Writing {
-    Plain,
-    Upper,
-    Lower,
-    Blanks,
-    Json,
-    JsonSlash,
-    JsonUnits,
-    JsonUnitsUpper,
-    HtmlNamed,
-    HtmlDecimal,
-    HtmlHex,
-    PercentAll,
-    PercentSome,
-    PercentLower,
-    Form,
-    Hex,
-    HexUpper,
-    HexColons,
-    HexBytes,
-    JsonOfPercent,
-    PercentOfJson,
-    HtmlOfJson,
-    PercentTwice,
+macro_rules! writings {
+    ($($name:ident)+) => {
+        /// A way to write a secret.
+        #[derive(Clone, Copy, Debug)]
+        enum Writing { $($name),+ }
+
+        const WRITINGS: &[Writing] = &[$(Writing::$name),+];
+    };
 }
 
-const WRITINGS: [Writing; 23] = {
-    use Writing::*;
-    [
-        Plain,
-        Upper,
-        Lower,
-        Blanks,
-        Json,
-        JsonSlash,
-        JsonUnits,
-        JsonUnitsUpper,
-        HtmlNamed,
-        HtmlDecimal,
-        HtmlHex,
-        PercentAll,
-        PercentSome,
-        PercentLower,
-        Form,
-        Hex,
-        HexUpper,
-        HexColons,
-        HexBytes,
-        JsonOfPercent,
-        PercentOfJson,
-        HtmlOfJson,
-        PercentTwice,
-    ]
-};
+writings! {
+    Plain Upper Lower Blanks
+    Json JsonSlash JsonUnits JsonUnitsUpper
+    HtmlNamed HtmlDecimal HtmlHex
+    PercentAll PercentSome PercentLower Form
+    Hex HexUpper HexColons HexBytes
+    JsonOfPercent PercentOfJson HtmlOfJson PercentTwice
+}
 
 impl Writing {
     fn write(self, secret: &str) -> String {

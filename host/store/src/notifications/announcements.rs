@@ -4,7 +4,7 @@
 //! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
 //! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has no order
-//! of its own: a channel that fails has one job in hand at a time (`find_jobs_in_lanes`).
+//! of its own: a channel that fails has one job in hand at a time (`find_jobs_of_channels`).
 
 use super::enqueue;
 use crate::row::Columns;
@@ -18,7 +18,8 @@ use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, IncidentId, NotificationId};
 use uptime_core::reconcile::{self, Notice, Occasion, Plan, Progress};
 
-/// How many failed notices of a channel are compared at once. What is left comes when those have got through.
+/// How many failed notices of a channel are compared at once. What is left comes when those have got through
+/// ([`Store::ensure_probes`]).
 const COMPARED_MOST: i64 = 5_000;
 
 /// A notice, and whose job sends it: its own, or its digest's.
@@ -67,16 +68,15 @@ impl Store {
         Ok(counts)
     }
 
-    /// Gives each channel that fails, and of which nothing is under way, a probe: an operator cleared the queue, or an older
-    /// version dropped it. Asked with each run of the scheduler.
+    /// Gives each channel for which something has failed, and of which nothing is under way, a probe: an operator cleared the
+    /// queue, an older version dropped it, or more had failed than were compared. Asked with each run of the scheduler.
     pub async fn ensure_probes(&self) -> Result<(), StoreError> {
         let mut transaction = self.sessions.begin().await?;
         let channels: Vec<i64> = sqlx::query_scalar(
             "SELECT c.id FROM channels c
-             WHERE c.enabled AND (c.failing_since IS NOT NULL OR c.probe_id IS NOT NULL)
-               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.subject = c.probe_id)
+             WHERE c.enabled
                AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')
-               AND NOT EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'queued')
+               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.lane = c.id)
              ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED",
         )
         .bind(NOTIFICATIONS)

@@ -7,7 +7,7 @@
 use super::{DeliveryEnd, DeliveryTry, Notice, announcements, enqueue_all};
 use crate::row::Columns;
 use crate::session::Session;
-use crate::{NOTIFICATIONS, StoreError};
+use crate::{NOTIFICATIONS, Store, StoreError};
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -27,6 +27,22 @@ pub(super) struct Failure<'a> {
     /// See [`Untried::is_hopeless`](super::Untried::is_hopeless).
     pub is_hopeless: bool,
     pub is_probe: bool,
+}
+
+impl Store {
+    /// Something got through to a channel by hand: it works, and what is outstanding follows. A disabled one is told nothing.
+    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
+        let mut transaction = self.sessions.begin().await?;
+        let enabled = sqlx::query("SELECT FROM channels WHERE id = $1 AND enabled FOR NO KEY UPDATE")
+            .bind(channel.0)
+            .fetch_optional(&mut transaction)
+            .await?;
+        if enabled.is_some() {
+            note_works(&mut transaction, &[channel.0]).await?;
+            announcements::reconcile(&mut transaction, channel, Occasion::GotThrough, &[]).await?;
+        }
+        transaction.commit().await
+    }
 }
 
 /// Writes down what these tries say, and what the channels are told next.
@@ -79,22 +95,7 @@ pub(super) async fn note(
     }
     let works: Vec<i64> = ids(is_delivered).into_iter().filter(|id| fails.contains_key(id)).collect();
     if !works.is_empty() {
-        sqlx::query(
-            "UPDATE channels SET broken_at = NULL, broken_reason = NULL, failing_since = NULL, probes = 0, trial_job = NULL,
-                    delivered_at = coalesce(delivered_at, now()),
-                    paused_until = CASE WHEN paused_until > now() THEN paused_until END
-             WHERE id = ANY ($1)
-               AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probes > 0
-                    OR delivered_at IS NULL)",
-        )
-        .bind(&works)
-        .execute(&mut *connection)
-        .await?;
-        // What waited for the one that went first.
-        sqlx::query("SELECT pg_notify('uptime_jobs', $1)")
-            .bind(NOTIFICATIONS)
-            .execute(&mut *connection)
-            .await?;
+        note_works(connection, &works).await?;
     }
     for tried in tries {
         note_one(connection, tried).await?;
@@ -115,6 +116,24 @@ pub(super) async fn note(
         let pauses = if unsent.contains(&channel) { &[] } else { pauses };
         announcements::reconcile(connection, channel, occasion, pauses).await?;
     }
+    Ok(())
+}
+
+/// Something got through to these channels, whose rows are locked.
+async fn note_works(connection: &mut Session, channels: &[i64]) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE channels SET broken_at = NULL, broken_reason = NULL, failing_since = NULL, probes = 0, trial_job = NULL,
+                delivered_at = coalesce(delivered_at, now()),
+                paused_until = CASE WHEN paused_until > now() THEN paused_until END
+         WHERE id = ANY ($1)
+           AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probes > 0
+                OR delivered_at IS NULL)",
+    )
+    .bind(channels)
+    .execute(&mut *connection)
+    .await?;
+    // What waited for the one that went first.
+    sqlx::query("SELECT pg_notify('uptime_jobs', $1)").bind(NOTIFICATIONS).execute(connection).await?;
     Ok(())
 }
 
@@ -245,7 +264,7 @@ async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<(), S
                     row: format!("channel {}", tried.channel),
                     reason: error.to_string(),
                 })?;
-                sqlx::query("UPDATE channels SET learned = learned || $2 WHERE id = $1")
+                sqlx::query("UPDATE channels SET learned = learned || $2, learned_at = now() WHERE id = $1")
                     .bind(tried.channel.0)
                     .bind(learned)
                     .execute(&mut *connection)

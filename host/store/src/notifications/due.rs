@@ -33,6 +33,8 @@ pub struct ChannelRow {
     pub filter: ChannelFilter,
     /// The notifier's settings, with those in it that the provider replaced.
     pub settings: Settings,
+    /// Settings that the provider replaced with nothing a moment ago: they are left out, and tried again later.
+    pub left_out: Vec<String>,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.
@@ -165,15 +167,6 @@ impl Store {
         row.as_ref().map(channel).transpose()
     }
 
-    /// Takes note that something got through to a channel by hand.
-    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE channels SET delivered_at = coalesce(delivered_at, now()) WHERE id = $1")
-            .bind(channel.0)
-            .execute(&self.sessions)
-            .await?;
-        Ok(())
-    }
-
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let rows = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "ORDER BY name"))
@@ -235,13 +228,24 @@ fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
         })
         .collect::<Result<_, _>>()?;
     let mut settings: Settings = row.json("settings", || format!("channel `{name}`"))?;
-    settings.extend(row.json::<Settings>("learned", || format!("channel `{name}`"))?);
+    let learned: Settings = row.json("learned", || format!("channel `{name}`"))?;
+    let learned_lately: bool = row.try_get("learned_lately")?;
+    let mut left_out = Vec::new();
+    for (key, value) in learned {
+        if !value.is_nothing() {
+            settings.insert(key, value);
+        } else if learned_lately {
+            settings.remove(&key);
+            left_out.push(key);
+        }
+    }
     Ok(ChannelRow {
         id: ChannelId(row.try_get("id")?),
         notifier: row.try_get("notifier")?,
         enabled: row.try_get("enabled")?,
         filter: row.json("filter", || format!("channel `{name}`"))?,
         settings,
+        left_out,
         broken_at: row.optional_instant("broken_at")?,
         broken_reason: row.try_get("broken_reason")?,
         failing_since: row.optional_instant("failing_since")?,

@@ -1,14 +1,15 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{event, store, watch};
+use crate::{PAUSES, event, store, watch};
 use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_store::Store;
 use uptime_store::by_hand::Again;
 use uptime_store::failed::{Retried, Selection};
-use uptime_store::notifications::{DeliveryEnd, Notice};
+use uptime_store::notifications::{DeliveryEnd, Notice, Untried};
+use uptime_store::queue::JobFailure;
 use uptime_tests::TestDatabase;
 
 /// The monitors `a`, `b`, `c`, of which each has an incident (1, 2, 3), and the channel `ops`.
@@ -100,6 +101,21 @@ async fn a_failing_channel_is_probed_with_its_oldest_notice_and_told_the_rest_wh
 }
 
 #[tokio::test]
+async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    tell(&store, EventType::Down, 2, "b").await;
+    assert_eq!(deliver(&store, away).await, ["down of a", "down of b"]);
+    let channel = || async { store.channel_by_name("ops").await.expect("a query").expect("it is there") };
+    assert!(channel().await.broken_at.is_some());
+    store.channel_delivered(channel().await.id).await.expect("noted");
+    let now = channel().await;
+    assert_eq!((now.broken_at, now.failing_since), (None, None));
+    assert_eq!(jobs(&database), "2 0", "no probe, and none that failed");
+    assert_eq!(deliver(&store, delivered).await, ["down of a", "down of b"]);
+}
+
+#[tokio::test]
 async fn the_end_of_an_incident_goes_before_the_next_one_of_its_monitor() {
     let (database, store) = incidents().await;
     tell(&store, EventType::Down, 1, "a").await;
@@ -131,6 +147,33 @@ async fn a_message_that_is_refused_is_not_sent_again_with_each_that_gets_through
         deliver(&store, refused).await;
     }
     assert_eq!(jobs(&database), "0 1", "and in the end no more");
+}
+
+#[tokio::test]
+async fn a_probe_that_only_a_newer_worker_can_run_is_put_back() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    deliver(&store, away).await;
+    let_probe_go(&database);
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let failure = JobFailure {
+        claim: job.claim,
+        retry_after: Some(Duration::from_secs(10)),
+        counts: false,
+        error: "unknown here".into(),
+    };
+    let untried = Untried {
+        notification: due.notification,
+        failure,
+        channel: Some(due.channel.id),
+        channel_broken: false,
+        is_hopeless: false,
+        is_probe: true,
+    };
+    store.fail_notifications(&[untried], &PAUSES).await.expect("recorded");
+    assert_eq!(jobs(&database), "10 1 1");
+    assert_eq!(states(&database), "down failed");
+    assert_eq!(database.value("SELECT setbacks FROM notifications"), "0");
 }
 
 #[tokio::test]
@@ -182,6 +225,18 @@ async fn a_cleared_queue_gets_its_probe_back() {
     store.ensure_probes().await.expect("asked");
     assert_eq!(deliver(&store, delivered).await, ["down of a?"]);
     store.ensure_probes().await.expect("asked");
+    assert_eq!(jobs(&database), "0 0");
+}
+
+/// Of more failed notices than are compared at once the last were never sent.
+#[tokio::test]
+async fn what_is_left_when_a_channel_works_is_probed() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    deliver(&store, away).await;
+    database.query("DELETE FROM jobs; UPDATE channels SET failing_since = NULL, probes = 0, probe_id = NULL");
+    store.ensure_probes().await.expect("asked");
+    assert_eq!(deliver(&store, delivered).await, ["down of a?"]);
     assert_eq!(jobs(&database), "0 0");
 }
 

@@ -164,6 +164,30 @@ async fn what_a_provider_replaced_is_remembered_until_the_channel_changes() {
     assert!(channel.settings.contains_key("url"), "the others stay");
 }
 
+/// Each message to a Telegram topic that was closed was sent twice, for as long as it was closed.
+#[tokio::test]
+async fn a_setting_that_a_provider_refused_is_left_out_for_a_while() {
+    let (database, store) = opening().await;
+    database.query("UPDATE channels SET settings = settings || '{\"topic\": 5, \"to\": \"me\"}'");
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let learned = BTreeMap::from([
+        ("topic".to_owned(), Setting::Integer(0)),
+        ("to".to_owned(), Setting::Text(SecretRef::Literal(String::new()))),
+    ]);
+    let end = DeliveryEnd::Delivered { remote_id: None, learned, pause: None };
+    assert!(record(&store, &tried(&job, &due, end)).await);
+    let channel =
+        || async { store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there") };
+    let now = channel().await;
+    assert_eq!(now.settings.keys().collect::<Vec<_>>(), ["url"]);
+    assert_eq!(now.left_out, ["to", "topic"]);
+
+    database.query("UPDATE channels SET learned_at = learned_at - interval '10 minutes'");
+    let later = channel().await;
+    assert_eq!(later.settings.get("topic"), Some(&Setting::Integer(5)));
+    assert!(later.left_out.is_empty());
+}
+
 #[tokio::test]
 async fn nobody_is_told_down_of_what_is_known_to_be_up() {
     let (database, store) = opening().await;

@@ -275,11 +275,30 @@ async fn a_stall_is_told_once_and_its_end_to_those_who_heard_of_it() {
 #[tokio::test]
 async fn one_of_all_looks_for_stalls() {
     let (_database, store) = store().await;
-    let every = Duration::from_mins(1);
-    let looks = [store.may_look_for_stalls(every), store.may_look_for_stalls(every)];
-    let mut looked = 0;
-    for look in looks {
-        looked += usize::from(look.await.expect("a query"));
+    assert_eq!([look(&store).await.is_some(), look(&store).await.is_some()], [true, false]);
+}
+
+/// When the database was back after some minutes, or a machine had slept, "checks have stalled" was told before the first check
+/// could end.
+#[tokio::test]
+async fn looks_are_steady_for_as_long_as_none_was_late() {
+    let (database, store) = store().await;
+    let passes = |seconds: u32| {
+        database.query(&format!(
+            "UPDATE stall_looks SET looked_at = looked_at - interval '{seconds} s', steady_since = steady_since - interval '{seconds} s'"
+        ));
+    };
+    let steady = async || look(&store).await.expect("its turn").as_secs();
+    assert_eq!(steady().await, 0);
+    for seconds in [20, 40, 60] {
+        passes(20);
+        assert_eq!(steady().await, seconds);
     }
-    assert_eq!(looked, 1);
+    passes(31);
+    assert_eq!(steady().await, 0);
+}
+
+async fn look(store: &Store) -> Option<Duration> {
+    let (every, late) = (Duration::from_secs(5), Duration::from_secs(30));
+    store.may_look_for_stalls(every, late).await.expect("a query")
 }
