@@ -67,12 +67,6 @@ impl Trace {
         self.step = None;
     }
 
-    /// Begins the same hop again, with another connection.
-    pub(crate) fn hop_again(&mut self) {
-        self.hop = Hop { url: self.hop.url.take(), ..Hop::default() };
-        self.step = None;
-    }
-
     /// From now on what is waited for is that proxy, or nobody but the target.
     pub(crate) fn on_the_way_to(&mut self, proxy: Option<String>) {
         self.proxy = proxy;

@@ -113,7 +113,6 @@ pub fn http(url: Url) -> HttpSpec {
         body: None,
         auth: None,
         versions: HttpVersions::Auto,
-        reuse: false,
         compression: false,
         redirects: 5,
         downgrade: false,

@@ -17,7 +17,6 @@ mod ping;
 mod proxy;
 mod redirect;
 mod resolve;
-mod reuse;
 mod starttls;
 mod talk;
 mod target;

@@ -42,9 +42,6 @@ pub struct Hop {
     /// How the answer departs from the standard where it was taken all the same, as curl and browsers take it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deviations: Vec<Cow<'static, str>>,
-    /// Whether the connection was kept from the check before.
-    #[serde(default)]
-    pub reused: bool,
     /// What the TLS handshake showed.
     #[serde(default)]
     pub tls: Option<TlsEvidence>,

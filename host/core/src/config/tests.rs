@@ -395,7 +395,7 @@ fn the_reference_is_what_is_read() {
     assert_eq!(
         of("http"),
         words(&format!(
-            "url method headers body auth http_version reuse compression redirects downgrade redirect_to_private proxy {tls}"
+            "url method headers body auth http_version compression redirects downgrade redirect_to_private proxy {tls}"
         ))
     );
     assert_eq!(

@@ -71,11 +71,6 @@ impl Found<'_> {
             let host = spec.url.host_str().unwrap_or_default();
             self.family("url", host.trim_matches(['[', ']']), spec.lookup);
         }
-        if spec.reuse && spec.lookup.ip == IpFamily::All {
-            let (reuse, all) = (self.words.name("reuse"), self.words.with("ip", "\"all\""));
-            let message = format!("{reuse} keeps one connection, and {all} asks for one to each address");
-            self.add(["reuse", "ip"], message, "leave one of the two out");
-        }
         if let Some(key) = asserts_body(expect).filter(|_| spec.method == "HEAD") {
             let [method, asserts] = self.names(["method", key]);
             let message = format!(

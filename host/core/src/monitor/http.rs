@@ -11,7 +11,6 @@ use std::time::Duration;
 use url::Url;
 
 /// An HTTP check.
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
     /// `http` or `https`, with a host.
@@ -30,11 +29,6 @@ pub struct HttpSpec {
     /// Which versions of HTTP are spoken.
     #[serde(default)]
     pub versions: HttpVersions,
-    /// The connection is kept for the monitor's next check. Then most checks see no new handshake, and a new address of
-    /// the name only after a while. A method that may not be repeated (`POST`) has a new connection each time: were the
-    /// kept one dead, nobody could tell whether the request was done.
-    #[serde(default)]
-    pub reuse: bool,
     /// A compressed answer is asked for. One that comes unasked is decompressed as well.
     #[serde(default)]
     pub compression: bool,

@@ -37,7 +37,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
             ("2", HttpVersions::Http2),
         ]),
     );
-    let reuse = table.or("reuse", "The connection is kept for the monitor's next check.", false, &Boolean);
     let compression = table.or("compression", "A compressed answer is asked for.", false, &Boolean);
     let redirects = table.or(
         "redirects",
@@ -67,7 +66,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         body,
         auth,
         versions,
-        reuse,
         compression,
         redirects,
         downgrade,

@@ -252,7 +252,6 @@ fn hop_report(distrusted: bool) -> CheckReport {
         status_code: Some(503),
         body_bytes: Some(1_234),
         http_version: Some(HttpVersion::Http11),
-        reused: false,
         tls: Some(tls),
         phases: Phases {
             dns: Some(Duration::from_micros(100)),
