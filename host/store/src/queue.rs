@@ -176,19 +176,6 @@ impl Store {
         Ok(jobs)
     }
 
-    /// Adds jobs that are due now, one for each payload, and announces them once.
-    pub async fn enqueue(&self, queue: &str, payloads: &[serde_json::Value]) -> Result<(), StoreError> {
-        sqlx::query(
-            "WITH added AS (INSERT INTO jobs (queue, payload) SELECT $1, p FROM unnest($2::jsonb[]) p RETURNING 1)
-             SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', $1) IS NULL END FROM added",
-        )
-        .bind(queue)
-        .bind(payloads)
-        .execute(&self.sessions)
-        .await?;
-        Ok(())
-    }
-
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.
     pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>, StoreError> {
         let seconds: Option<f64> =

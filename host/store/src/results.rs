@@ -29,7 +29,6 @@ use uptime_core::announcement::Standing;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::CheckReport;
 use uptime_core::dependency::Ancestor;
-use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::State;
 use uptime_core::judgement::locations::LocalState;
@@ -312,9 +311,4 @@ fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
     rows.iter()
         .map(|row| Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter: row.filter()? }))
         .collect()
-}
-
-/// A notification for a channel.
-pub fn notice(channel: ChannelId, event: Event, sequence: i32) -> Notice {
-    Notice { channel, event, sequence }
 }

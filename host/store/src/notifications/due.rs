@@ -156,15 +156,6 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The channel of this name.
-    pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
-        let row = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "WHERE name = $1"))
-            .bind(name)
-            .fetch_optional(&self.sessions)
-            .await?;
-        row.as_ref().map(channel).transpose()
-    }
-
     /// Takes note that something got through to a channel by hand.
     pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
         sqlx::query("UPDATE channels SET delivered_at = coalesce(delivered_at, now()) WHERE id = $1")
@@ -176,9 +167,7 @@ impl Store {
 
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
-        let rows = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "ORDER BY name"))
-            .fetch_all(&self.sessions)
-            .await?;
+        let rows = sqlx::query(include_str!("../../queries/channels.sql")).fetch_all(&self.sessions).await?;
         rows.iter().map(channel).collect()
     }
 }

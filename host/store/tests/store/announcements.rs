@@ -1,7 +1,7 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{event, store, watch};
+use crate::{event, store, stored_channel, watch};
 use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, NotificationId};
@@ -26,7 +26,7 @@ async fn incidents() -> (TestDatabase, Store) {
 async fn tell(store: &Store, kind: EventType, incident: i64, monitor: &str) {
     let mut event = event(kind, IncidentId(incident));
     event.monitor.name = monitor.to_owned();
-    let channel = store.channel_by_name("ops").await.expect("a query").expect("it is there").id;
+    let channel = stored_channel(store, "ops").await.id;
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     transaction.notify(Notice { channel, event, sequence: 0 });
     transaction.commit().await.expect("a commit");

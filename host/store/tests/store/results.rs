@@ -8,8 +8,9 @@ use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, RoundTrips}
 use uptime_core::event::{EventType, Severity};
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
+use uptime_store::notifications::Notice;
 use uptime_store::queue::Claim;
-use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction, notice};
+use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
 use uptime_tests::TestDatabase;
 
 /// What a batch writes.
@@ -33,7 +34,8 @@ pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCh
             .await
             .expect("an incident");
         for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
-            transaction.notify(notice(channel.id, event(EventType::Down, incident), 0));
+            let event = event(EventType::Down, incident);
+            transaction.notify(Notice { channel: channel.id, event, sequence: 0 });
         }
         let (status, severity) = (Status::Down, Some(Severity::Down));
         let since = Some(check.started_at);

@@ -1,6 +1,6 @@
 //! Rows of each table, written by the program.
 
-use super::super::{LEASE, claim, store};
+use super::super::{LEASE, claim, store, stored_channel};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -290,7 +290,7 @@ fn echoes() -> CheckReport {
 
 /// One notice for each event type.
 async fn notices(store: &Store) {
-    let channel = store.channel_by_name("plain").await.expect("a query").expect("it is there");
+    let channel = stored_channel(store, "plain").await;
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     // Of events that came later there are no rows.
     let kinds = EventType::ALL.iter().filter(|kind| !super::SINCE.contains(kind));
