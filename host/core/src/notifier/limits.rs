@@ -205,9 +205,6 @@ impl std::str::FromStr for Limit {
 pub struct LimitChanges(BTreeMap<Limit, u64>);
 
 impl LimitChanges {
-    /// Nothing is said.
-    pub const NONE: Self = Self(BTreeMap::new());
-
     /// What is said of `limit`, in its measure.
     pub fn get(&self, limit: Limit) -> Option<u64> {
         self.0.get(&limit).copied()

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tokio::net::TcpListener;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::grant::HostGrant;
@@ -166,7 +166,7 @@ pub(crate) fn delivery<'a>(
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
-    static UNCHANGED: LimitChanges = LimitChanges::NONE;
+    static UNCHANGED: LazyLock<LimitChanges> = LazyLock::new(LimitChanges::default);
     Delivery {
         notifier,
         settings,
