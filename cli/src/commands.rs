@@ -81,7 +81,6 @@ fn near(wrong: &str, known: &[String]) -> String {
     }
 }
 
-/// So many names are listed.
 const NAMES_MAX: usize = 20;
 
 /// A name that nothing has is a slip of the keys: an empty answer would say something else.

@@ -88,7 +88,6 @@ fn ends(until: Timestamp, printer: &Printer) -> String {
     printer.time(Some(until))
 }
 
-/// What a window is for.
 fn concerned(window: &Maintenance) -> String {
     let groups = window.groups.iter().map(|group| format!("group {group}"));
     let tags: Vec<String> = window.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();

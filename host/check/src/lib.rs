@@ -154,7 +154,6 @@ impl Checker {
     }
 }
 
-/// What is checked, and until when.
 #[derive(Clone, Copy)]
 struct Course<'check> {
     spec: &'check CheckSpec,

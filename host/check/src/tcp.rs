@@ -86,7 +86,6 @@ fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trac
     Ok(())
 }
 
-/// A connection to a target.
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -94,7 +93,7 @@ enum Stream {
 
 /// What is said and heard over a connection, ready for use.
 struct Talk {
-    /// `host:port`, for people.
+    /// As `host:port`, for people.
     target: String,
     host: String,
     banner: Option<Expected>,

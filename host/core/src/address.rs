@@ -10,9 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The kind of place that an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressClass {
-    /// Anywhere on the Internet.
     Public,
-    /// This machine.
     Loopback,
     /// An inner network (RFC 1918, RFC 8215).
     Private,
@@ -26,13 +24,10 @@ pub enum AddressClass {
     Reserved,
     /// No address: `0.0.0.0/8` and `::`. Many systems take it for themselves.
     Unspecified,
-    /// Only this cable.
     LinkLocal,
     /// A cloud's metadata service, which gives credentials to whoever asks.
     Metadata,
-    /// Many at once.
     Multicast,
-    /// All at once.
     Broadcast,
 }
 
@@ -50,7 +45,6 @@ impl AddressClass {
         self != Self::Public && !self.never_allowed()
     }
 
-    /// The word in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -73,15 +67,11 @@ impl AddressClass {
 /// place, where the target itself may not get to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
-    /// The programs of this machine.
     Machine,
-    /// Whoever is on this cable.
     Link,
-    /// Whoever is in this network.
     Site,
     /// Nobody is supposed to be there.
     Unassigned,
-    /// Everybody.
     Internet,
 }
 
@@ -113,7 +103,6 @@ impl fmt::Display for AddressClass {
     }
 }
 
-/// Where `address` is.
 pub fn classify(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => classify_v4(address),

@@ -14,7 +14,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The verdict of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -43,33 +42,26 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Where a check failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The name does not exist, or its server says so.
     Dns,
-    /// The target's host refused the connection.
     Refused,
     /// A router, or the target's network, said that the way there ends.
     Unreachable,
-    /// No answer to the connection attempt.
     ConnectTimeout,
-    /// The certificate's issuer is not trusted.
     TlsUnknownIssuer,
     /// The certificate is its own issuer, and is not trusted.
     TlsSelfSigned,
-    /// The certificate is past its end.
     TlsExpired,
     /// The certificate's time has not come yet.
     TlsNotYetValid,
-    /// The certificate is for another name.
     TlsWrongName,
     /// The target speaks only versions of TLS or ciphers that are no longer safe.
     TlsTooOld,
     /// The target wants a certificate of ours, or another one.
     TlsClientCertificate,
-    /// The handshake failed in another way.
     TlsHandshake,
     /// The handshake did not end in time.
     TlsTimeout,
@@ -81,13 +73,11 @@ pub enum FailureClass {
     Protocol,
     /// Too many redirects, or one that may not be followed.
     Redirect,
-    /// A status that was not expected.
     Status,
     /// The answer lacks something that was expected.
     Assertion,
     /// A certificate ends too soon.
     Certificate,
-    /// Slower than allowed.
     Latency,
     /// Not enough echoes came back.
     Loss,
@@ -161,7 +151,6 @@ impl FailureClass {
 /// Why a check did not find its target up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Where it failed.
     pub class: FailureClass,
     /// One line for a person: what was tried and what happened. At most [`Failure::MESSAGE_MAX`] characters, no
     /// control characters, no secret.
@@ -179,7 +168,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The longest excerpt.
     pub const EXCERPT_MAX_BYTES: usize = 1_000;
 
     /// The longest message, in characters.
@@ -227,7 +215,6 @@ pub struct CheckReport {
     pub warnings: Vec<Failure>,
     /// The connections, in order; the last one's answer is what was judged. None where nothing was begun.
     pub hops: Vec<Hop>,
-    /// What became of a ping's echoes.
     #[serde(default)]
     pub echoes: Option<Echoes>,
     /// From the check's start to its end, all hops.

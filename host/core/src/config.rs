@@ -55,30 +55,23 @@ pub const STARTER: &str = include_str!("config/starter.toml");
 /// The longest file that is read, in bytes.
 pub const TEXT_MOST: usize = 64 << 20;
 
-/// What a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `[database]`.
     pub database: DatabaseSection,
-    /// `[queues]`.
     pub queues: Queues,
-    /// `[checks]`.
     pub checks: ChecksSection,
-    /// `[heartbeat]`.
     pub heartbeat: HeartbeatSection,
-    /// `[secrets]`.
     pub secrets: SecretsSection,
-    /// `[plugins]`, by name.
+    /// `[plugins]`, sorted by name.
     pub plugins: Vec<PluginSection>,
-    /// `[channels]`, by name.
+    /// `[channels]`, sorted by name.
     pub channels: Vec<Channel>,
-    /// `[monitors]`, by name.
+    /// `[monitors]`, sorted by name.
     pub monitors: Vec<Monitor>,
-    /// `[maintenance]`, by name.
+    /// `[maintenance]`, sorted by name.
     pub maintenance: Vec<(String, Maintenance)>,
 }
 
-/// `[database]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseSection {
     /// Which database; `None`: the file does not say.

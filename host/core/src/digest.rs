@@ -200,7 +200,6 @@ fn alone(item: Item, delivery_id: DeliveryId) -> Event {
     event
 }
 
-/// How many are what.
 fn counts(items: &[Item]) -> String {
     let counts: Vec<String> = by_standing(items)
         .iter()

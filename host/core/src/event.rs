@@ -239,7 +239,7 @@ pub struct EventIncident {
 /// What the deciding check found. For `up`: what the incident was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventOutcome {
-    /// [`FailureClass`](crate::check::FailureClass)'s word.
+    /// The word of a [`FailureClass`](crate::check::FailureClass).
     pub class: String,
     /// What would have been right.
     pub expected: Option<String>,

@@ -45,6 +45,5 @@ pub enum ErrorClass {
     Permanent,
     /// An operator has to change the configuration.
     Config,
-    /// A fault in this program.
     Bug,
 }

@@ -46,12 +46,10 @@ pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
     }
 }
 
-/// What a witness's report proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Testimony {
     /// Packets came back: the network is there.
     Answered,
-    /// None did.
     Silent,
     /// It could not be asked, for a reason of ours that is not the network: it proves nothing.
     NotAsked,

@@ -20,7 +20,6 @@ pub struct Limits {
     pub table_entries: usize,
     /// Bytes that a guest may hand over in one call to the host, or return.
     pub handed_over: usize,
-    /// Requests.
     pub requests: u32,
     /// From a request's start to the end of its answer, at most; the guest may ask for less.
     pub request_timeout: Duration,

@@ -12,21 +12,15 @@ use uptime_core::notifier::{Description, Field, FieldKind, Place};
 use uptime_core::secret::Secret;
 use url::Url;
 
-/// A channel's settings by key.
 pub type ResolvedSettings = BTreeMap<String, ResolvedSetting>;
 
 /// One setting, its value looked up. Whether it is a secret is the notifier's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResolvedSetting {
-    /// A switch.
     Boolean(bool),
-    /// A whole number.
     Integer(i64),
-    /// A text.
     Text(Secret),
-    /// Several texts.
     List(Vec<Secret>),
-    /// Texts by key.
     Map(BTreeMap<String, Secret>),
 }
 

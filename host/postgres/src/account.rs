@@ -15,7 +15,6 @@ use std::thread;
 /// Who may stand in for root, the best first: packages make one of the first three.
 const STAND_INS: [&str; 4] = ["postgres", "_postgres", "uptime", "nobody"];
 
-/// A user of the operating system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) uid: u32,
@@ -26,12 +25,10 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether this process is root.
     pub(crate) fn is_root() -> bool {
         rustix::process::geteuid().is_root()
     }
 
-    /// This process's own user.
     pub(crate) fn own() -> Self {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         Self { uid, gid, name: name_of(uid), is_lent: false }

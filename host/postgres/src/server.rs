@@ -124,7 +124,6 @@ enum Seen {
     NotYet(String),
     /// Somebody listens and does not speak, as on a machine that has too much to do.
     Silent,
-    /// Nobody listens.
     Absent,
 }
 

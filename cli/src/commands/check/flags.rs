@@ -13,7 +13,6 @@ use uptime_core::monitor::{
 };
 use uptime_core::secret::SecretRef;
 
-/// What a flag is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
     All,
@@ -48,7 +47,6 @@ impl For {
     }
 }
 
-/// Puts the flags into the checks.
 pub(super) fn apply(args: &CheckArgs, specs: &mut [&mut CheckSpec]) -> Result<(), CommandError> {
     for spec in specs.iter_mut() {
         match &mut **spec {

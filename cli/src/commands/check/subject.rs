@@ -10,7 +10,6 @@ use uptime_core::config::{self, Notifiers};
 use uptime_core::monitor::{CheckSpec, Monitor, Policy};
 use uptime_core::target;
 
-/// One thing to check.
 pub(super) struct Subject {
     /// As it was typed, so that an answer finds its question, but for what may be a secret.
     pub(super) shown: String,

@@ -15,7 +15,6 @@ use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
 use uptime_notifier::{CLEARED_MIN, Examination, NotifierError, NotifierHost, Origin, PluginSource};
 
-/// A plugin, looked at.
 pub(super) struct Card {
     pub(super) source: PluginSource,
     /// Of an added one.
@@ -46,7 +45,6 @@ impl Card {
         self.examined.as_ref().ok().or(self.unproved.as_ref())
     }
 
-    /// One word, and its colour.
     pub(super) fn state(&self) -> (&'static str, Style) {
         match &self.examined {
             Ok(_) => ("ok", GOOD),
@@ -82,7 +80,6 @@ impl Card {
         hosts.map(|host| (printable(host, 200), gets(host))).collect()
     }
 
-    /// For programs.
     pub(super) fn json(&self) -> Value {
         let hosts: Vec<_> = self
             .hosts()
@@ -127,7 +124,6 @@ impl Card {
         })
     }
 
-    /// For people: everything.
     pub(super) fn print(&self, printer: &Printer) {
         let rows = self.rows(printer);
         let width = rows.iter().map(|(label, ..)| label.width()).max().unwrap_or_default();

@@ -42,7 +42,6 @@ pub(super) struct Answer {
     status: StatusCode,
     version: HttpVersion,
     headers: HeaderMap,
-    /// HTTP/2's body.
     stream: Option<h2::RecvStream>,
     connection: Connection,
 }
@@ -51,7 +50,6 @@ pub(super) struct Answer {
 pub(super) struct Body {
     /// Empty unless it was asked for.
     pub(super) kept: Vec<u8>,
-    /// How many bytes were read.
     pub(super) length: u64,
     /// There was more than the limit.
     pub(super) cut: bool,

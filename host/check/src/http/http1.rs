@@ -18,7 +18,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-/// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
 const NO_CLOSE_NOTIFY: &str =
@@ -52,7 +51,6 @@ pub(super) struct Http1<S> {
     came: BytesMut,
     /// How the end of the answer's body is known.
     framing: Framing,
-    /// The body had bytes.
     has_body: bool,
     deviations: Vec<&'static str>,
 }

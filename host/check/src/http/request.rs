@@ -51,14 +51,13 @@ const OF_THE_BODY: &[HeaderName] = &[CONTENT_LANGUAGE, CONTENT_TYPE];
 
 #[derive(Clone)]
 pub(super) struct Request {
-    /// Without userinfo.
+    /// The URL without userinfo.
     url: Url,
     method: Method,
     headers: Vec<Header>,
     body: Bytes,
     /// The origin that the operator named.
     origin: Origin,
-    /// Where it has been.
     chain: Chain,
     /// What the redirects have set.
     cookies: Cookies,
@@ -68,7 +67,6 @@ pub(super) struct Request {
     downgrade: bool,
     /// Whether it may lead inwards.
     to_private: bool,
-    /// Values that nobody may see.
     redaction: Redaction,
 }
 
@@ -77,8 +75,9 @@ pub(super) enum Form {
     /// HTTP/1.1 to the target.
     Direct,
     /// HTTP/1.1 to a proxy that asks in our place, with what it wants to know of us.
-    Forwarded { login: Option<HeaderValue> },
-    /// HTTP/2.
+    Forwarded {
+        login: Option<HeaderValue>,
+    },
     Http2,
 }
 
@@ -277,7 +276,7 @@ impl Request {
         Subject { shown: self.shown(), host: self.host() }
     }
 
-    /// Without userinfo.
+    /// The URL without userinfo.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -305,7 +304,6 @@ impl Request {
         format!("{} {}", self.method, shown(&self.url))
     }
 
-    /// The URL for people.
     pub(super) fn shown_url(&self) -> String {
         shown(&self.url)
     }

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 use uptime_core::check::Phases;
 
-/// A connection to a target.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -55,12 +54,10 @@ impl Marks {
         u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Bytes of the request are out.
     pub(super) fn sent(&self) {
         self.sent.store(self.now(), Relaxed);
     }
 
-    /// Bytes of the answer are here.
     pub(super) fn received(&self) {
         if self.first_byte.load(Relaxed) == 0 {
             self.first_byte.store(self.now(), Relaxed);

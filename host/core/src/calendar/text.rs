@@ -17,9 +17,7 @@ use std::str::FromStr;
 pub struct Clock(u16);
 
 impl Clock {
-    /// The beginning of a day.
     pub const MIDNIGHT: Self = Self(0);
-    /// The end of a day.
     pub const END: Self = Self(1_440);
 
     /// So many minutes after midnight; `None`: more than a day.
@@ -27,7 +25,7 @@ impl Clock {
         (minutes <= Self::END.0).then_some(Self(minutes))
     }
 
-    /// Minutes after midnight.
+    /// In minutes since midnight; the day's end is 1440.
     pub fn minutes(self) -> u16 {
         self.0
     }
@@ -45,7 +43,6 @@ impl fmt::Display for Clock {
 pub struct NotHours {
     /// What is wrong: a fragment.
     pub message: String,
-    /// What to write.
     pub hint: String,
 }
 
@@ -76,7 +73,7 @@ impl FromStr for Clock {
     }
 }
 
-/// `08:00-18:00`.
+/// Both ends of `08:00-18:00`.
 fn times(text: &str) -> Result<(Clock, Clock), NotHours> {
     let (from, until) = text.split_once('-').ok_or_else(|| {
         wrong(
@@ -219,7 +216,6 @@ fn perhaps_zone(word: &str, no_day: NotHours, after_times: bool) -> NotHours {
     }
 }
 
-/// The most ranges of a text.
 const MOST: usize = 50;
 
 /// Whether a word is meant as a time zone: no day has a `/` or is written so.

@@ -20,17 +20,13 @@ pub struct Zone(TimeZone);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no time zone `{name}`")]
 pub struct UnknownZone {
-    /// What was asked for.
     pub name: String,
-    /// The way out.
     pub hint: String,
 }
 
 impl Zone {
-    /// UTC.
     pub const UTC: Self = Self(TimeZone::UTC);
 
-    /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }

@@ -28,7 +28,6 @@ pub(super) struct Found {
     pub(super) groups: Vec<(String, Range<usize>)>,
 }
 
-/// Reads `[channels]`.
 pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<Found> {
     root.tables("channels", |name, table| channel(name, table, notifiers))
 }

@@ -10,7 +10,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// Whose calls are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     /// All of a plugin.
@@ -20,7 +19,6 @@ pub(super) enum Whose {
     Channel,
 }
 
-/// Reads `limits`.
 pub(super) fn read(table: &mut Table<'_, '_>, whose: Whose) -> LimitChanges {
     table.table("limits", |table| {
         let mut changes = LimitChanges::default();
@@ -53,7 +51,6 @@ fn one(table: &mut Table<'_, '_>, limit: Limit, whose: Whose) -> Option<u64> {
     }
 }
 
-/// A size in a range.
 struct Size(RangeInclusive<u64>);
 
 impl Takes for Size {

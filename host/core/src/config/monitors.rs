@@ -32,9 +32,7 @@ const CHECK_MOST: Duration = Duration::from_mins(10);
 
 /// What monitors need to know of the rest of the file.
 pub(super) struct Surroundings {
-    /// The channels' names.
     pub(super) channels: BTreeSet<String>,
-    /// The monitors' names.
     pub(super) monitors: BTreeSet<String>,
     /// The longest that a job of `monitor-checks` may take.
     pub(super) job_timeout: Duration,
@@ -47,7 +45,6 @@ enum Kind {
     Ping,
 }
 
-/// Reads `[monitors]`.
 pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Monitor> {
     let mut parents = parents::Parents::default();
     let monitors = root.tables("monitors", |name, table| monitor(name, table, surroundings, &mut parents));
@@ -55,12 +52,10 @@ pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec
     monitors
 }
 
-/// What a group's name is.
 pub(super) fn group() -> Text {
     Text { most: 100, example: "shop" }
 }
 
-/// What tags are.
 pub(super) fn tags() -> Map<Text> {
     Map { of: Text { most: 200, example: "web" }, example: "{ team = \"web\" }" }
 }

@@ -126,13 +126,11 @@ pub(super) fn is_variable(name: &str) -> bool {
 
 /// Texts by key, such as tags.
 pub(super) struct Map<K> {
-    /// What each value is.
     pub(super) of: K,
     /// A map, as TOML.
     pub(super) example: &'static str,
 }
 
-/// The most entries of a map.
 const MAP_MOST: usize = 50;
 
 impl<K: Takes> Takes for Map<K> {

@@ -12,9 +12,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// A kind of values.
 pub(super) trait Takes {
-    /// What a value becomes.
     type Value;
 
     /// What it is, after "takes": `a duration such as …`.
@@ -38,7 +36,6 @@ pub(super) trait Takes {
         false
     }
 
-    /// Makes the value.
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
 }
 
@@ -48,7 +45,6 @@ pub(super) trait Shown: Takes {
     fn show(&self, value: &Self::Value) -> String;
 }
 
-/// A value of the file.
 #[derive(Clone, Copy)]
 pub(super) struct Item<'t> {
     /// The key that it is for.
@@ -65,13 +61,10 @@ impl Item<'_> {
     }
 }
 
-/// Why a value is not taken.
 pub(super) enum Refusal {
-    /// It is of another type.
     Type,
     /// It is no such thing; with the way out, if that is more than an example.
     Form(Option<String>),
-    /// Something else is wrong.
     Value(String, Option<String>),
     /// It has been reported already.
     Reported,
@@ -243,7 +236,6 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// `true` or `false`.
 pub(super) struct Boolean;
 
 impl Takes for Boolean {
@@ -276,7 +268,6 @@ impl Shown for Boolean {
     }
 }
 
-/// A whole number in a range.
 pub(super) struct Integer<N>(pub(super) RangeInclusive<N>);
 
 impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
@@ -315,7 +306,6 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Shown for Integer<N> {
     }
 }
 
-/// A duration in a range.
 pub(super) struct Span(pub(super) RangeInclusive<Duration>);
 
 impl Takes for Span {
@@ -373,7 +363,7 @@ impl Shown for Span {
 
 /// A text that is not empty.
 pub(super) struct Text {
-    /// The most characters.
+    /// Counted in characters, not bytes.
     pub(super) most: usize,
     /// A text that shows what is meant.
     pub(super) example: &'static str,
@@ -425,7 +415,6 @@ fn as_text(wrong: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// One of some words.
 pub(super) struct Choice<T>(pub(super) Vec<(String, T)>);
 
 impl<T: Copy> Choice<T> {
@@ -480,11 +469,8 @@ impl<T: Clone + PartialEq> Shown for Choice<T> {
     }
 }
 
-/// Several values.
 pub(super) struct List<K> {
-    /// What each is.
     pub(super) of: K,
-    /// How many there may be.
     pub(super) count: RangeInclusive<usize>,
     /// Whether one without brackets will do.
     pub(super) or_one: bool,

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 mod times;
 
-/// As the plugins describe themselves.
 fn notifiers() -> Vec<Description> {
     use FieldKind::{Boolean, Choice, Integer, Map, Secret, Text, Url};
     let description = |name: &str, fields: &[(&str, FieldKind, bool)]| Description {

@@ -136,7 +136,6 @@ impl Takes for Hostname {
     }
 }
 
-/// A TCP port.
 pub(super) struct Port;
 
 impl Takes for Port {
@@ -189,7 +188,7 @@ impl Takes for Status {
     }
 }
 
-/// `scheme://host[:port]`.
+/// Has the form `scheme://host[:port]`.
 pub(super) struct Grant;
 
 impl Takes for Grant {
@@ -227,7 +226,6 @@ impl Takes for Grant {
     }
 }
 
-/// The address of a database.
 pub(super) struct DatabaseUrl;
 
 impl Takes for DatabaseUrl {

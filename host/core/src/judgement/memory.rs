@@ -11,7 +11,6 @@ pub enum Status {
     /// Not checked yet, or a person ended the incident and nothing is confirmed since.
     #[default]
     Unknown,
-    /// No incident.
     Up,
     /// Up, worse than it should be, and an incident is open.
     Degraded,
@@ -188,7 +187,6 @@ impl Recent {
 /// The last outcomes, and when those began that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
-    /// The outcomes.
     pub recent: Recent,
     /// The starts of the failed checks among them, the newest last.
     pub failed_at: Vec<Timestamp>,

@@ -29,7 +29,6 @@ pub struct Conflict {
 }
 
 impl CheckSpec {
-    /// What in it contradicts what.
     pub fn conflicts(&self, words: &dyn Words) -> Vec<Conflict> {
         let mut found = Found { words, conflicts: Vec::new() };
         match self {
@@ -212,7 +211,6 @@ mod tests {
     use super::*;
     use crate::target;
 
-    /// The keys themselves.
     struct Plain;
 
     impl Words for Plain {

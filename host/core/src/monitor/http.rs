@@ -10,23 +10,20 @@ use std::fmt;
 use std::time::Duration;
 use url::Url;
 
-/// An HTTP check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
     /// `http` or `https`, with a host.
     pub url: Url,
-    /// An upper-case method.
+    /// In upper case: `GET`.
     pub method: String,
     /// Sent as they are; a value may be a secret. A `Host` here goes to the named origin in place of the URL's.
     #[serde(default)]
     pub headers: BTreeMap<String, SecretRef>,
-    /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Who asks. A header `Authorization` wins over it, and it over the URL's userinfo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// Which versions of HTTP are spoken.
     #[serde(default)]
     pub versions: HttpVersions,
     /// A compressed answer is asked for. One that comes unasked is decompressed as well.
@@ -48,25 +45,20 @@ pub struct HttpSpec {
     /// the target's and is judged as such; only its wish for a login (407) is surely its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<SecretRef>,
-    /// How the host's name becomes addresses.
     #[serde(default)]
     pub lookup: Lookup,
-    /// How `https` is spoken.
     #[serde(default)]
     pub tls: TlsSpec,
-    /// What the answer must be.
     pub expect: HttpExpect,
 }
 
-/// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// A user and a password (RFC 7617).
     Basic {
-        /// Without a colon.
+        /// Without a colon (RFC 7617).
         user: String,
-        /// Any text.
         password: SecretRef,
     },
     /// A token (RFC 6750).
@@ -76,14 +68,12 @@ pub enum Auth {
     },
 }
 
-/// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HttpVersions {
     /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
     #[default]
     #[serde(rename = "auto")]
     Auto,
-    /// HTTP/1.1 alone.
     #[serde(rename = "1.1")]
     Http1,
     /// HTTP/2 alone; without TLS from the first byte on.
@@ -94,19 +84,15 @@ pub enum HttpVersions {
 /// The version that an answer came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HttpVersion {
-    /// HTTP/1.0.
     #[serde(rename = "1.0")]
     Http10,
-    /// HTTP/1.1.
     #[serde(rename = "1.1")]
     Http11,
-    /// HTTP/2.
     #[serde(rename = "2")]
     Http2,
 }
 
 impl HttpVersion {
-    /// `1.0`, `1.1` or `2`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http10 => "1.0",
@@ -122,7 +108,6 @@ impl fmt::Display for HttpVersion {
     }
 }
 
-/// What an HTTP answer must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpExpect {
     /// One of them must fit.
@@ -199,7 +184,6 @@ pub struct StatusRule {
 }
 
 impl StatusRule {
-    /// Whether `status` fits.
     pub fn matches(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
     }

@@ -12,9 +12,8 @@ use std::time::Duration;
 pub struct TcpSpec {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
-    /// Not 0.
+    /// A port is never 0.
     pub port: u16,
-    /// How the host's name becomes addresses.
     #[serde(default)]
     pub lookup: Lookup,
     /// TLS from the first byte on, or after `starttls`; without, the port is spoken to in the clear.
@@ -52,9 +51,9 @@ pub struct TcpSpec {
 pub enum StartTls {
     /// `STARTTLS` after `EHLO` (RFC 3207).
     Smtp,
-    /// `STARTTLS` (RFC 3501).
+    /// The command `STARTTLS` (RFC 3501).
     Imap,
-    /// `STLS` (RFC 2595).
+    /// The command `STLS` (RFC 2595).
     Pop3,
     /// `AUTH TLS` (RFC 4217).
     Ftp,
@@ -64,7 +63,6 @@ pub enum StartTls {
     Postgres,
 }
 
-/// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bytes {
@@ -74,7 +72,6 @@ pub enum Bytes {
     Hex(String),
 }
 
-/// What must come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectedBytes {

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
-/// How TLS is spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TlsSpec {
     /// `false`: a certificate that is not trusted is told of, and is no failure.
@@ -116,16 +115,13 @@ fn whole_seconds(instant: Timestamp) -> Timestamp {
 /// A version of TLS that is spoken. Older ones are not, by anybody who should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TlsVersion {
-    /// TLS 1.2.
     #[serde(rename = "1.2")]
     Tls12,
-    /// TLS 1.3.
     #[serde(rename = "1.3")]
     Tls13,
 }
 
 impl TlsVersion {
-    /// `1.2` or `1.3`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tls12 => "1.2",

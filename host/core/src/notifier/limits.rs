@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "`doc` says what each is, to everybody")]
 pub enum Limit {
     Cpu,
     Timeout,
@@ -29,14 +27,12 @@ pub enum Limit {
     Failures,
 }
 
-/// In what a limit is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Milliseconds, written as a duration.
     Duration,
     /// Bytes, written as a size.
     Size,
-    /// A number.
     Count,
 }
 
@@ -63,7 +59,6 @@ impl Limit {
         Self::Failures,
     ];
 
-    /// Its key.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -103,7 +98,6 @@ impl Limit {
         }
     }
 
-    /// In what it is measured.
     pub fn measure(self) -> Measure {
         match self {
             Self::Cpu | Self::Timeout | Self::RequestTimeout => Measure::Duration,
@@ -227,7 +221,6 @@ impl LimitChanges {
         Self(all)
     }
 
-    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -238,7 +231,6 @@ impl LimitChanges {
     }
 }
 
-/// A value as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {

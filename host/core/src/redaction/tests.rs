@@ -5,7 +5,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
-/// A way to write a secret.
 #[derive(Clone, Copy, Debug)]
 enum Writing {
     Plain,

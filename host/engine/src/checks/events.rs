@@ -19,7 +19,6 @@ pub(super) struct NearsEnd {
     warning: Failure,
 }
 
-/// What is told to whom.
 struct Telling {
     kind: EventType,
     severity: Severity,

@@ -17,7 +17,6 @@ use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::Secret;
 use uptime_notifier::{Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings};
 
-/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub(crate) method: String,
@@ -36,7 +35,6 @@ impl Arrived {
 #[derive(Clone)]
 pub(crate) enum Answer {
     Status(u16, Vec<(&'static str, String)>, String),
-    /// Whatever a stranger may send.
     Raw(u16, Vec<(String, String)>, Vec<u8>),
     Hang,
 }
@@ -159,7 +157,6 @@ pub(crate) fn settings<const N: usize>(pairs: [(&str, ResolvedSetting); N]) -> R
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// The first try.
 pub(crate) fn delivery<'a>(
     notifier: &'a str,
     settings: &'a ResolvedSettings,

@@ -21,13 +21,10 @@ use uptime_core::secret::SecretRef;
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
 pub struct ChannelRow {
-    /// Its id.
     pub id: ChannelId,
-    /// Its name.
     pub name: String,
     /// The plugin that speaks for it.
     pub notifier: String,
-    /// Whether it is told anything.
     pub enabled: bool,
     /// What it wants to hear, and when.
     pub filter: ChannelFilter,
@@ -43,7 +40,6 @@ pub struct ChannelRow {
     pub delivered_at: Option<Timestamp>,
     /// Since when it can't be delivered to, if so.
     pub broken_at: Option<Timestamp>,
-    /// Why.
     pub broken_reason: Option<String>,
     /// Since when what it was to be told has failed, and nothing has got through.
     pub failing_since: Option<Timestamp>,
@@ -54,7 +50,6 @@ pub struct ChannelRow {
 /// A notification that is to be delivered now.
 #[derive(Clone, Debug)]
 pub struct DueDelivery {
-    /// The notification.
     pub notification: NotificationId,
     /// What to tell. Of a digest: what it was to tell when it was begun, or told last.
     pub event: Event,
@@ -66,7 +61,6 @@ pub struct DueDelivery {
     pub now: Timestamp,
     /// The same, by this process's.
     pub read_at: Instant,
-    /// Whom.
     pub channel: ChannelRow,
     /// Tries so far, over all retries by hand too.
     pub attempts: u32,
@@ -87,9 +81,7 @@ impl DueDelivery {
 /// A notice that goes out with a digest.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its notification.
     pub notification: NotificationId,
-    /// What to tell.
     pub event: Event,
     /// What is true of its incident now.
     pub circumstances: Circumstances,

@@ -210,7 +210,6 @@ async fn what_is_written_today_has_what_was_written_then() {
     }
 }
 
-/// Writes the file.
 #[tokio::test]
 #[ignore = "was run once, by the program that the rows are of"]
 async fn write() {

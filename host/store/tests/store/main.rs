@@ -106,7 +106,6 @@ async fn stored_channel(store: &Store, name: &str) -> ChannelRow {
     channels.into_iter().find(|channel| channel.name == name).expect("it is there")
 }
 
-/// For both channels.
 fn monitor(name: &str) -> Monitor {
     Monitor {
         name: name.into(),

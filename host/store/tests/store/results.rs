@@ -13,7 +13,6 @@ use uptime_store::queue::Claim;
 use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
 use uptime_tests::TestDatabase;
 
-/// What a batch writes.
 const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), (SELECT count(*) FROM incidents),
     (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE queue = 'notifications'),
     (SELECT count(*) FROM jobs WHERE queue = 'monitor-checks'), (SELECT count(*) FROM monitor_states WHERE status = 'down'))";
@@ -46,7 +45,6 @@ pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCh
     }
 }
 
-/// A check that changes nothing.
 fn unmoved(LockedState { state, standing, incident, .. }: LockedState) -> Judged {
     Judged { state, local: None, standing, incident, recheck_after: None }
 }

@@ -78,7 +78,6 @@ fn without_cr(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// The head of an answer.
 #[derive(Debug)]
 pub(in crate::http) struct Head {
     pub(in crate::http) version: HttpVersion,

@@ -7,10 +7,8 @@ use super::super::values::Hostname;
 use super::values::{Days, FilePath, Pem};
 use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
-/// Those of [`read`].
 pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "client_key", "server_name"];
 
-/// How TLS is spoken.
 pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     let verify = table.or(
         "verify",

@@ -89,7 +89,6 @@ impl<T: FromStr<Err = String> + Display> Takes for Condition<T> {
     }
 }
 
-/// A regular expression.
 pub(super) struct Regex;
 
 impl Takes for Regex {
@@ -388,9 +387,8 @@ impl Takes for Expected {
     }
 }
 
-/// `http://host:port` or `socks5://host:port`.
+/// Either `http://host:port` or `socks5://host:port`.
 pub(in crate::config) struct Proxy {
-    /// Whether SOCKS is spoken.
     pub(in crate::config) socks: bool,
 }
 

@@ -48,7 +48,6 @@ const TABLES: [&str; 18] = [
     "check_results",
 ];
 
-/// What the file says.
 pub(super) fn config() -> Config {
     let kinds = [
         ("text", FieldKind::Text),
@@ -104,7 +103,6 @@ pub(super) fn state() -> State {
     }
 }
 
-/// All rows of all tables.
 pub(super) async fn rows() -> Map<String, Value> {
     let (database, store) = store().await;
     let config = config();
@@ -346,7 +344,6 @@ fn event(kind: EventType, number: u8) -> Event {
     }
 }
 
-/// One delivery of each end.
 async fn deliveries(store: &Store) {
     let request = ClaimRequest {
         queue: NOTIFICATIONS,
