@@ -90,19 +90,19 @@ pub struct HttpArgs {
     /// URL that redirects must end at
     #[arg(long, value_name = "URL", value_parser = web)]
     pub expect_final_url: Option<Url>,
-    /// Accepted HTTP versions
+    /// HTTP versions that are accepted
     #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(["1.0", "1.1", "2"]))]
     pub expect_http_version: Vec<String>,
     /// Request method [default: GET, with `--data` POST]
     #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
     pub method: Option<String>,
-    /// Request header
+    /// Header of the request
     #[arg(long, short = 'H', value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// Request header whose value is in an environment variable
     #[arg(long, value_name = "NAME=VARIABLE")]
     pub header_env: Vec<String>,
-    /// Request body
+    /// Body of the request
     #[arg(long, short = 'd', value_name = "TEXT")]
     pub data: Option<String>,
     /// User name, with `--password-env`
@@ -143,10 +143,10 @@ pub struct TlsArgs {
     /// Degraded when the certificate expires within DAYS, down within the second number; 0 disables [default: 14]
     #[arg(long, value_name = "DAYS[,DAYS]", value_parser = certificate_days)]
     pub certificate_days: Option<CertificateDays>,
-    /// Minimum TLS version
+    /// Lowest TLS version that is accepted
     #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["1.2", "1.3"]))]
     pub expect_tls_version: Option<String>,
-    /// Accept untrusted certificates
+    /// Accept a certificate that is not trusted
     #[arg(long, short = 'k')]
     pub no_verify: bool,
     /// PEM file with trusted certificate authorities [default: this machine's]
@@ -166,7 +166,7 @@ pub struct TlsArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For tcp")]
 pub struct TcpArgs {
-    /// Use TLS
+    /// Use TLS from the start
     #[arg(long)]
     pub tls: bool,
     /// Upgrade to TLS with this protocol's STARTTLS

@@ -59,7 +59,7 @@ struct Options {
     /// Jobs that one worker has in hand at once
     #[arg(long, default_value_t = 1_000)]
     concurrency: u32,
-    /// Connections that enqueue
+    /// Number of connections that enqueue
     #[arg(long, default_value_t = 2)]
     enqueuers: usize,
     /// Jobs for the idle workers
