@@ -32,14 +32,13 @@ pub use queues::{
 };
 pub use reference::{KeyDoc, reference};
 pub use secrets::{SecretsSection, references};
-pub use takes::near;
 
 use crate::channel::Channel;
 use crate::maintenance::Maintenance;
 use crate::monitor::Monitor;
 use crate::notifier::Description;
 use crate::secret::SecretRef;
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use diagnostic::{Lines, Notes};
 use references::Reference;
 use std::collections::BTreeSet;
@@ -196,7 +195,11 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
         if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
-            root.notes.warning(span.clone(), message, Some(takes::nearest(group, groups.iter().copied())));
+            root.notes.warning(
+                span.clone(),
+                message,
+                Some(did_you_mean_or_all(group, groups.iter().copied())),
+            );
         }
     }
     root.finish();

@@ -7,6 +7,7 @@ use crate::source::Origin;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::ErrorClass;
+use uptime_core::text::did_you_mean;
 
 /// Something about a channel's settings that an operator has to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,13 +207,14 @@ impl NotifierError {
     /// The way out, where an operator has one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
-                    known.join(", ")
-                ),
-            }),
+            Self::Unknown { name, known } => {
+                Some(did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
+                    format!(
+                        "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
+                        known.join(", ")
+                    )
+                }))
+            }
             Self::Config { notifier, .. } => {
                 Some(format!("`uptime config schema` lists the settings of `{notifier}`"))
             }
@@ -279,15 +281,6 @@ fn mistrust(found: &str, trusted: Option<&str>) -> String {
             format!("is trusted by nobody: its SHA-256 is `{found}`, and no `sha256` says that it may be")
         }
     }
-}
-
-/// The word of `known` that `word` was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
 }
 
 fn list(problems: &[ConfigProblem]) -> String {

@@ -7,8 +7,7 @@
 use super::days::{Days, WEEKDAYS};
 use super::hours::{Hours, Range};
 use super::zone::{UnknownZone, Zone};
-use crate::config::near;
-use crate::text::printable;
+use crate::text::{did_you_mean, printable};
 use std::fmt;
 use std::str::FromStr;
 
@@ -133,7 +132,7 @@ fn weekday(text: &str) -> Result<usize, NotHours> {
     const LONG: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let place = |names: &[&str; 7]| names.iter().position(|name| *name == text);
     place(&WEEKDAYS).or_else(|| place(&LONG)).ok_or_else(|| {
-        let near = near(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
+        let near = did_you_mean(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
         let all = "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`";
         wrong(format!("`{}` is no day", printable(text, 60)), near.unwrap_or_else(|| all.into()))
     })

@@ -14,10 +14,10 @@ mod tests;
 
 use super::references::Map;
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, List, Span, Text, nearest};
+use super::takes::{At, Boolean, Choice, List, Span, Text};
 use crate::duration;
 use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor, Words};
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use values::Resolver;
@@ -111,7 +111,7 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             let hint = if surroundings.channels.is_empty() {
                 format!("the file has no channels: add `[channels.{shown}]`, or write `channels = []`")
             } else {
-                nearest(&name, surroundings.channels.iter().map(String::as_str))
+                did_you_mean_or_all(&name, surroundings.channels.iter().map(String::as_str))
             };
             table.notes.missing(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {

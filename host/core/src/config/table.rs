@@ -6,8 +6,8 @@
 
 use super::diagnostic::Notes;
 use super::reference::KeyDoc;
-use super::takes::{Shown, Takes, found, hide_all, nearest, read_value};
-use crate::text::printable;
+use super::takes::{Shown, Takes, found, hide_all, read_value};
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
@@ -253,7 +253,7 @@ impl<'n, 't> Table<'n, 't> {
             hide_all(value, self.notes);
             let hint = match self.elsewhere.iter().find(|(elsewhere, _)| elsewhere == key.get_ref()) {
                 Some((key, when)) => format!("`{key}` is a key of `{when}`"),
-                None => nearest(key.get_ref(), self.asked.iter().map(String::as_str)),
+                None => did_you_mean_or_all(key.get_ref(), self.asked.iter().map(String::as_str)),
             };
             let place = if self.path.is_empty() { "the file".into() } else { self.name() };
             let message = format!("unknown key `{}` in {place}", printable(key.get_ref(), 60));

@@ -5,7 +5,7 @@
 
 use super::diagnostic::Notes;
 use crate::duration;
-use crate::text::printable;
+use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
@@ -191,43 +191,6 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    }
-}
-
-/// The hint for a wrong word, if a right one is near.
-pub fn near<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
-    const LONGEST: usize = 100;
-    let wrong: String = wrong.chars().take(LONGEST + 1).collect::<String>().to_lowercase();
-    let length = wrong.chars().count();
-    let distances = words
-        .filter(|word| length <= LONGEST && word.len() <= 4 * LONGEST)
-        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), word));
-    let (_, word) = distances
-        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(length) / 3))
-        .min_by_key(|(distance, _)| *distance)?;
-    Some(format!("did you mean `{}`?", printable(word, 100)))
-}
-
-/// The hint for a wrong word: the nearest right one, or all.
-pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> String {
-    let words: Vec<&str> = words.collect();
-    near(wrong, words.iter().copied()).unwrap_or_else(|| match words.as_slice() {
-        [] => "there is none".into(),
-        [word] => format!("write `{}`", printable(word, 100)),
-        _ => format!("write one of {}", alternatives(words.into_iter())),
-    })
-}
-
-/// `` `a`, `b` or `c` ``, at most twenty.
-pub(super) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let mut words: Vec<String> = words.map(|word| format!("`{}`", printable(word, 60))).collect();
-    let more = words.len().saturating_sub(20);
-    words.truncate(20);
-    let last = if more > 0 { Some(format!("{more} more")) } else { words.pop() };
-    match (words.is_empty(), last) {
-        (_, None) => words.join(", "),
-        (true, Some(last)) => last,
-        (false, Some(last)) => format!("{} or {last}", words.join(", ")),
     }
 }
 
@@ -459,7 +422,11 @@ impl<T: Clone> Takes for Choice<T> {
             return Ok(value.clone());
         }
         let words = self.0.iter().map(|(word, _)| word.as_str());
-        Err(Refusal::Form(if self.is_short() { near(text, words) } else { Some(nearest(text, words)) }))
+        Err(Refusal::Form(if self.is_short() {
+            did_you_mean(text, words)
+        } else {
+            Some(did_you_mean_or_all(text, words))
+        }))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What keys of this domain take: URLs, hosts, ports, statuses, grants.
 
 use super::diagnostic::Notes;
-use super::takes::{Item, Refusal, Takes, alternatives, nearest, quoted};
+use super::takes::{Item, Refusal, Takes, quoted};
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
-use crate::text::printable;
+use crate::text::{alternatives, did_you_mean_or_all, printable};
 use toml::de::DeValue;
 use url::{Host, Url};
 
@@ -280,6 +280,6 @@ impl Takes for NotifierName<'_> {
             return Ok(name.to_owned());
         }
         let message = format!("there is no notifier `{}`", printable(name, 60));
-        Err(Refusal::Value(message, Some(nearest(name, self.0.iter().copied()))))
+        Err(Refusal::Value(message, Some(did_you_mean_or_all(name, self.0.iter().copied()))))
     }
 }
