@@ -254,7 +254,7 @@ impl ResultsTransaction {
         interested(&rows)
     }
 
-    /// Keeps a notification for the commit: one for an incident's event and a channel, in order per incident and channel.
+    /// Keeps a notification for the commit: one for an incident's event and a channel, in order per monitor and channel.
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
