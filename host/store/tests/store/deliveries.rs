@@ -105,6 +105,18 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
 }
 
 #[tokio::test]
+async fn the_recovery_can_answer_whatever_announced_the_incident() {
+    for kind in [EventType::Reminder, EventType::FlappingEnd] {
+        let (database, store) = opening().await;
+        database.query(&format!("UPDATE notifications SET event = '{kind}' WHERE event = 'down'"));
+        let (job, due) = claim_in_order(&store).await.remove(0);
+        assert!(record(&store, &tried(&job, &due, delivered())).await);
+        let next = claim_in_order(&store).await;
+        assert_eq!(next[0].1.opening_remote_id.as_deref(), Some("m-1"), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
