@@ -24,7 +24,6 @@ const WINDOWS: u32 = 2;
 pub struct Window {
     pub checks: u64,
     pub late: u64,
-    /// How late the last one was of those that came next to last: nearly the worst.
     pub worst: Duration,
 }
 
