@@ -34,10 +34,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::either::Either;
 use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, HttpVersions, TlsSpec};
-use wire::Stream;
 
 /// How much of a body is read, and of a compressed one how much of its plain form. What is beyond it is not judged, and a
 /// body without end ends here. Its size is counted as far as it is limited.
@@ -135,17 +135,16 @@ impl Check<'_> {
             let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
             let expect = &self.spec.expect;
             tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)?;
-            let stream = Stream::Tls(Box::new(stream));
-            let http2 = stream.agreed() == Some(b"h2");
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if !http2 && self.spec.versions == HttpVersions::Http2 {
                 let message = format!("`{}` does not offer HTTP/2", about.host);
                 return Err(
                     Failure::new(FailureClass::Protocol, message).with("HTTP/2", "no agreement (ALPN)")
                 );
             }
-            (stream, http2)
+            (Either::Right(Box::new(stream)), http2)
         } else {
-            (Stream::Plain(stream), self.spec.versions == HttpVersions::Http2)
+            (Either::Left(stream), self.spec.versions == HttpVersions::Http2)
         };
         Connection::over(stream, http2, about).await
     }

@@ -7,7 +7,8 @@
 
 use super::fault::{self, HEAD_MAX_BYTES, Subject};
 use super::http1::{Head, Http1};
-use super::wire::{Marks, Stream, Wire};
+use super::wire::{Marks, Wire};
+use crate::connect::Stream;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use std::future::{poll_fn, ready};
