@@ -11,7 +11,7 @@ mod queue;
 pub use check::{CheckArgs, HttpArgs, TlsArgs};
 pub use incident::{IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
-pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};
+pub use notification::{NotificationCommand, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };

@@ -17,6 +17,7 @@ pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 use crate::duration::{as_ms, as_optional_ms};
 use crate::secret::SecretRef;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -210,19 +211,18 @@ pub struct Lookup {
     pub resolver: Option<SocketAddr>,
 }
 
-/// Which addresses of a name are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IpFamily {
-    /// Whatever the name has, in the resolver's order; the first that answers.
-    #[default]
-    Any,
-    #[serde(rename = "4")]
-    V4,
-    #[serde(rename = "6")]
-    V6,
-    /// Every address of the name by itself, of both families: each must be up.
-    All,
+words! {
+    /// Which addresses of a name are used.
+    #[derive(Default)]
+    pub enum IpFamily: "address family" {
+        /// Whatever the name has, in the resolver's order; the first that answers.
+        #[default]
+        Any = "any",
+        V4 = "4",
+        V6 = "6",
+        /// Every address of the name by itself, of both families: each must be up.
+        All = "all",
+    }
 }
 
 #[cfg(test)]

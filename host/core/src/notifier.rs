@@ -5,6 +5,7 @@ mod limits;
 
 pub use limits::{Limit, LimitChanges, Measure};
 
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -96,32 +97,18 @@ impl fmt::Display for Place {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldKind {
-    Text,
-    /// A text that the plugin never sees; or a list of them.
-    Secret,
-    /// An address; its host is granted by being written there.
-    Url,
-    Integer,
-    Boolean,
-    /// One of the field's `choices`.
-    Choice,
-    Map,
-}
-
-impl FieldKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Secret => "secret",
-            Self::Url => "url",
-            Self::Integer => "integer",
-            Self::Boolean => "boolean",
-            Self::Choice => "choice",
-            Self::Map => "map",
-        }
+words! {
+    pub enum FieldKind: "kind of field" {
+        Text = "text",
+        /// A text that the plugin never sees; or a list of them.
+        Secret = "secret",
+        /// An address; its host is granted by being written there.
+        Url = "url",
+        Integer = "integer",
+        Boolean = "boolean",
+        /// One of the field's `choices`.
+        Choice = "choice",
+        Map = "map",
     }
 }
 

@@ -321,7 +321,7 @@ impl Deliveries {
                     }
                     Err(failure) => {
                         let age = elapsed(due.event.at, finished.started_at);
-                        (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
+                        (failure.class().as_str(), self.end_of(claim.attempts, age, failure, is_blind))
                     }
                 };
                 // Only what was told: the next try makes its words anew.
@@ -502,16 +502,6 @@ impl Handler for Deliveries {
         let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished, is_blind)).collect();
         self.record(&tries).await?;
         Ok(gone)
-    }
-}
-
-/// The error's class, as a try is written down.
-fn word(class: ErrorClass) -> &'static str {
-    match class {
-        ErrorClass::Transient => "transient",
-        ErrorClass::Permanent => "permanent",
-        ErrorClass::Config => "config",
-        ErrorClass::Bug => "bug",
     }
 }
 

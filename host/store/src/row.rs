@@ -57,7 +57,7 @@ impl Columns for PgRow {
 
     fn severity(&self) -> Result<Severity, StoreError> {
         let word: &str = self.try_get("severity")?;
-        word.parse().map_err(|()| unknown_word("severity", "an incident".into(), word))
+        word.parse().map_err(|_: String| unknown_word("severity", "an incident".into(), word))
     }
 }
 

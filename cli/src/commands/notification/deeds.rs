@@ -18,7 +18,7 @@ use uptime_store::{Store, StoreError};
 pub enum Deed {
     Retry {
         /// Of all: those in this state.
-        state: &'static str,
+        state: String,
     },
     /// Nobody is told of them any more.
     Discard {
@@ -62,7 +62,7 @@ impl Deed {
         }
     }
 
-    fn states(&self) -> Vec<&'static str> {
+    fn states(&self) -> Vec<&str> {
         match self {
             Self::Retry { state } => vec![state],
             Self::Discard { .. } => vec!["queued", "failed"],

@@ -164,12 +164,11 @@ struct Frame {
 }
 
 fn lookup(table: &mut Table<'_, '_>) -> Lookup {
-    let families = [("any", IpFamily::Any), ("4", IpFamily::V4), ("6", IpFamily::V6), ("all", IpFamily::All)];
     let ip = table.or(
         "ip",
         "Which addresses of a name are used; `all`: each by itself, and each must be up.",
         IpFamily::default(),
-        &Choice::new(families),
+        &Choice::of(IpFamily::ALL),
     );
     let resolver = table.optional(
         "resolver",

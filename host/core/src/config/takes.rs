@@ -386,6 +386,12 @@ impl<T: Copy> Choice<T> {
     }
 }
 
+impl<T: Copy + ToString> Choice<T> {
+    pub(super) fn of(all: &[T]) -> Self {
+        Self(all.iter().map(|value| (value.to_string(), *value)).collect())
+    }
+}
+
 impl<T> Choice<T> {
     fn all(&self) -> String {
         format!("one of {}", alternatives(self.0.iter().map(|(word, _)| word.as_str())))

@@ -4,6 +4,7 @@ use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
 use crate::duration::as_optional_ms;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::secret::SecretRef;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,43 +69,25 @@ pub enum Auth {
     },
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum HttpVersions {
-    /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
-    #[default]
-    #[serde(rename = "auto")]
-    Auto,
-    #[serde(rename = "1.1")]
-    Http1,
-    /// HTTP/2 alone; without TLS from the first byte on.
-    #[serde(rename = "2")]
-    Http2,
-}
-
-/// The version that an answer came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum HttpVersion {
-    #[serde(rename = "1.0")]
-    Http10,
-    #[serde(rename = "1.1")]
-    Http11,
-    #[serde(rename = "2")]
-    Http2,
-}
-
-impl HttpVersion {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http10 => "1.0",
-            Self::Http11 => "1.1",
-            Self::Http2 => "2",
-        }
+words! {
+    #[derive(Default)]
+    pub enum HttpVersions: "choice of HTTP versions" {
+        /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
+        #[default]
+        Auto = "auto",
+        Http1 = "1.1",
+        /// HTTP/2 alone; without TLS from the first byte on.
+        Http2 = "2",
     }
 }
 
-impl fmt::Display for HttpVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// The version that an answer came in.
+    #[derive(PartialOrd, Ord)]
+    pub enum HttpVersion: "HTTP version" {
+        Http10 = "1.0",
+        Http11 = "1.1",
+        Http2 = "2",
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::check::{Failure, FailureClass, TlsEvidence};
 use crate::secret::SecretRef;
+use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,27 +112,12 @@ fn whole_seconds(instant: Timestamp) -> Timestamp {
     Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
-/// A version of TLS that is spoken. Older ones are not, by anybody who should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TlsVersion {
-    #[serde(rename = "1.2")]
-    Tls12,
-    #[serde(rename = "1.3")]
-    Tls13,
-}
-
-impl TlsVersion {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tls12 => "1.2",
-            Self::Tls13 => "1.3",
-        }
-    }
-}
-
-impl fmt::Display for TlsVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// A version of TLS that is spoken. Older ones are not, by anybody who should be.
+    #[derive(PartialOrd, Ord)]
+    pub enum TlsVersion: "TLS version" {
+        Tls12 = "1.2",
+        Tls13 = "1.3",
     }
 }
 

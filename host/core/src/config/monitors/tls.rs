@@ -66,7 +66,7 @@ pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
         "tls_version",
         "The lowest version of TLS that will do.",
         "`\"1.2\"`",
-        &Choice::new([("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]),
+        &Choice::of(TlsVersion::ALL),
     )
 }
 
