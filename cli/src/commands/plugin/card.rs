@@ -87,8 +87,8 @@ impl Card {
             .map(|(host, granted)| json!({ "host": host, "granted": granted }))
             .collect();
         let limits: serde_json::Map<String, Value> = Limit::ALL
-            .into_iter()
-            .map(|limit| {
+            .iter()
+            .map(|&limit| {
                 let value = self.source.limits.get(limit).unwrap_or(limit.default_value());
                 let shown = match limit.measure() {
                     Measure::Count => value.into(),
@@ -166,7 +166,7 @@ impl Card {
             rows.push(("setting", setting(field), plain));
             rows.extend(field.places.iter().map(|place| ("goes", format!("{}  {place}", field.key), plain)));
         }
-        for limit in Limit::ALL {
+        for &limit in Limit::ALL {
             let (changed, style) = match self.source.limits.get(limit) {
                 Some(value) => {
                     (format!("{}  (else {})", limit.show(value), limit.show(limit.default_value())), plain)

@@ -24,7 +24,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, whose: Whose) -> LimitChanges {
         let mut changes = LimitChanges::default();
         let of_channel =
             |limit: &Limit| whose == Whose::Plugin || !matches!(limit, Limit::Concurrency | Limit::Failures);
-        for limit in Limit::ALL.into_iter().filter(of_channel) {
+        for limit in Limit::ALL.iter().copied().filter(of_channel) {
             if let Some(value) = one(table, limit, whose) {
                 let kept = changes.set(limit, value);
                 debug_assert!(kept.is_ok(), "because what was read is within the bounds");
