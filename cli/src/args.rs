@@ -11,7 +11,7 @@ mod queue;
 pub use check::{CheckArgs, HttpArgs, TlsArgs};
 pub use incident::{IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
-pub use notification::{NotificationCommand, RetryState, State as NotificationState, notification_name};
+pub use notification::{NotificationCommand, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
@@ -57,7 +57,7 @@ pub struct Global {
     /// Log level or filter (error, warn, info, debug, trace) [default: info for services, else warn]
     #[arg(long, global = true, value_name = "FILTER", env = env::LOG, hide_env_values = true)]
     pub log: Option<String>,
-    /// Log format
+    /// Format of log lines
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = env::LOG_FORMAT, hide_env_values = true)]
     pub log_format: LogFormat,
 }
@@ -94,13 +94,13 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Enqueue due checks, once (for cron) or in a loop
     Schedule(ScheduleArgs),
-    /// Run a worker
+    /// Run a worker process
     #[command(subcommand)]
     Worker(WorkerCommand),
     /// Inspect and manage the queues
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// List monitors
+    /// List monitors with their states
     #[command(subcommand)]
     Monitor(MonitorCommand),
     /// List and test channels
@@ -121,15 +121,15 @@ pub enum Command {
     /// Check the configuration file and print its reference
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Manage the database
+    /// Inspect and manage the database
     #[command(subcommand)]
     Db(DbCommand),
     /// Print service definitions for supervisor, systemd, cron or Windows
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// Print shell completions
+    /// Print completions for a shell
     Completions {
-        /// The shell
+        /// Shell to print them for
         shell: clap_complete::Shell,
     },
     /// Print help, or one of the topics `exit-codes` and `env`
@@ -189,7 +189,7 @@ pub struct UpArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct InitArgs {
-    /// File to write
+    /// Path of the file to write
     #[arg(default_value = "uptime.toml", value_name = "FILE")]
     pub path: PathBuf,
 }
@@ -222,14 +222,14 @@ pub struct ScheduleArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum WorkerCommand {
-    /// Run checks
+    /// Run the checks of monitors
     MonitorChecks {
         #[command(flatten)]
         worker: WorkerArgs,
         #[command(flatten)]
         place: PlaceArgs,
     },
-    /// Deliver notifications
+    /// Deliver notifications to channels
     Notifications(WorkerArgs),
     /// Run checks and deliver notifications in one process
     All {
@@ -240,7 +240,6 @@ pub enum WorkerCommand {
     },
 }
 
-/// Where checks run.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct PlaceArgs {
     /// Run only checks of monitors that list this location in `locations`
@@ -303,7 +302,7 @@ pub enum ChannelCommand {
     List,
     /// Send a test message and print the provider's answer
     Test {
-        /// The channel
+        /// Name of the channel
         name: String,
         /// Print the request with masked secrets instead of sending it
         #[arg(long)]
@@ -337,7 +336,7 @@ pub enum DbCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Programs for supervisor
+    /// Program sections for supervisor
     Supervisor {
         #[command(flatten)]
         service: ServiceArgs,
@@ -348,7 +347,7 @@ pub enum ServiceCommand {
         #[arg(long, value_name = "DIR")]
         logs: Option<PathBuf>,
     },
-    /// Units for systemd
+    /// Unit files for systemd
     Systemd {
         #[command(flatten)]
         service: ServiceArgs,

@@ -23,7 +23,7 @@ use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
 use crate::settings;
-use uptime_core::text::printable;
+use uptime_core::text::{did_you_mean, printable};
 
 /// Runs the command that was asked for.
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
@@ -65,23 +65,19 @@ async fn open(global: &Global, printer: &Printer) -> Result<Database, CommandErr
     Database::open(choice, Absent::Refuse, 2, printer, true).await
 }
 
-/// The way out for a name that there is not: the nearest one, and which there are.
-fn near(wrong: &str, known: &[String]) -> String {
+/// The way out for a name that there is not: the one that was meant, and which there are.
+fn hint_of_known(wrong: &str, known: &[String]) -> String {
     let all = match known {
         [] => "there is none: write one into the file, then `uptime apply`".to_owned(),
         known if known.len() > NAMES_MAX => format!("there are {}", known.len()),
         known => format!("there are: {}", known.join(", ")),
     };
-    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(wrong, name), name));
-    match distances.min_by_key(|(distance, _)| *distance) {
-        Some((distance, name)) if distance <= name.len().min(wrong.len()) / 3 => {
-            format!("did you mean `{name}`? {all}")
-        }
-        _ => all,
+    match did_you_mean(wrong, known.iter().map(String::as_str)) {
+        Some(hint) => format!("{hint} {all}"),
+        None => all,
     }
 }
 
-/// So many names are listed.
 const NAMES_MAX: usize = 20;
 
 /// A name that nothing has is a slip of the keys: an empty answer would say something else.
@@ -89,7 +85,7 @@ fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError>
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    Err(unknown(kind, name, near(name, known)))
+    Err(unknown(kind, name, hint_of_known(name, known)))
 }
 
 /// The one answer to an unknown name, whatever it was to name.

@@ -4,7 +4,6 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{say, stderr_is_terminal};
 use std::io::{BufRead, IsTerminal};
 
-/// Whether `what` may be done.
 pub fn confirm(what: &str, yes: bool) -> Result<(), CommandError> {
     if yes {
         return Ok(());

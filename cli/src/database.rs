@@ -23,7 +23,6 @@ pub enum Absent {
     Refuse,
 }
 
-/// An open database.
 #[derive(Debug)]
 pub struct Database {
     pub store: Store,

@@ -32,7 +32,7 @@ pub fn raise() -> Descriptors {
 }
 
 impl Descriptors {
-    /// How many the checks may hold besides those of each: kept connections, further addresses, second opinions.
+    /// How many the checks may hold besides those of each: further addresses, second opinions.
     pub fn beside(self) -> u64 {
         self.limit.map_or(DESCRIPTORS_BESIDE, |limit| (limit / BESIDE).min(DESCRIPTORS_BESIDE))
     }
@@ -60,7 +60,7 @@ mod tests {
     fn checks_get_what_others_leave() {
         let of = |limit| Descriptors { limit };
         assert_eq!((of(Some(64)).beside(), of(Some(64)).checks_at_once(20)), (8, 6));
-        assert_eq!(of(Some(1_048_576)).checks_at_once(20), (1_048_576 - 1024 - 36) / 3);
+        assert_eq!(of(Some(1_048_576)).checks_at_once(20), (1_048_576 - 512 - 36) / 3);
         assert_eq!(of(Some(16)).checks_at_once(20), 1, "one check goes on in any case");
         assert_eq!(of(None).checks_at_once(20), usize::MAX);
     }

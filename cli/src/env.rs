@@ -1,18 +1,12 @@
 //! Every environment variable that `uptime` looks at. `uptime help env` prints them from here.
 
-/// The configuration file.
 pub const CONFIG: &str = "UPTIME_CONFIG";
-/// The data directory.
 pub const DATA_DIR: &str = "UPTIME_DATA_DIR";
-/// The database.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 /// The database, for an environment whose `DATABASE_URL` is somebody else's.
 pub const UPTIME_DATABASE_URL: &str = "UPTIME_DATABASE_URL";
-/// What is logged.
 pub const LOG: &str = "UPTIME_LOG";
-/// How it is logged.
 pub const LOG_FORMAT: &str = "UPTIME_LOG_FORMAT";
-/// Where a worker's checks run.
 pub const LOCATION: &str = "UPTIME_LOCATION";
 /// Which of this host's secrets the database may refer to, where there is no configuration file.
 pub use uptime_core::secret::access::{ALLOW_ENV, ALLOW_FILES};

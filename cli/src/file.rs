@@ -29,7 +29,6 @@ use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, Resolv
 pub struct ConfigFile {
     pub path: PathBuf,
     pub config: Config,
-    /// Warnings, rendered.
     pub warnings: Option<String>,
 }
 
@@ -317,7 +316,6 @@ fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Dia
     warnings
 }
 
-/// The diagnostics for programs.
 fn as_json(path: &Path, diagnostics: &[Diagnostic]) -> serde_json::Value {
     let level = |level| if level == Level::Error { "error" } else { "warning" };
     let diagnostics: Vec<_> = diagnostics

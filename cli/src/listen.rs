@@ -22,7 +22,6 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-/// Connections at once.
 const CONNECTIONS: usize = 16;
 
 /// How long a connection may last, whatever is asked over it.
@@ -47,7 +46,6 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Takes the port.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| {

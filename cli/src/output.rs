@@ -66,13 +66,11 @@ pub fn say(text: &str) -> std::io::Result<()> {
     stderr.flush()
 }
 
-/// Whether a person sees stderr.
 #[expect(clippy::disallowed_methods, reason = "it is looked at, not written to")]
 pub fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether stderr takes colours.
 #[expect(clippy::disallowed_methods, reason = "it is looked at, not written to")]
 pub fn stderr_has_color() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
@@ -103,7 +101,6 @@ impl Printer {
         self.format == Format::Ndjson
     }
 
-    /// Whether a person sees stdout.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
@@ -146,7 +143,6 @@ impl Printer {
         let _ = writeln!(stderr(), "{}", safe::styled(line.as_ref()));
     }
 
-    /// `error: …` and `hint: …`.
     pub fn error(&self, error: &CommandError) {
         if let Some(json) = error.json.as_ref().filter(|_| self.is_json()) {
             self.json(json);
@@ -161,7 +157,6 @@ impl Printer {
         }
     }
 
-    /// `warning: …`.
     pub fn warning(&self, message: impl AsRef<str>) {
         self.note(labelled(ODD, "warning", message.as_ref()));
     }
@@ -257,7 +252,6 @@ impl Printer {
     }
 }
 
-/// `hint: …`.
 pub fn hint_line(hint: &str) -> String {
     labelled(HINT, "hint", hint)
 }
@@ -369,7 +363,7 @@ impl Steps {
     }
 }
 
-/// UTC with milliseconds.
+/// In UTC, with milliseconds.
 pub fn rfc3339(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

@@ -14,7 +14,6 @@ use uptime_core::notifier::Description;
 use uptime_notifier::registry::{Installed, Registry, RegistryError};
 use uptime_notifier::{Component, NotifierError, NotifierHost, Origin, PluginSource, is_built_in};
 
-/// The registry of added plugins.
 pub fn registry(global: &Global) -> Result<Registry, CommandError> {
     Ok(Registry::of(&settings::data_dir(global)?))
 }
@@ -78,7 +77,6 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// For the reader of the file.
     pub fn notifiers(&self) -> Notifiers<'_> {
         Notifiers { described: &self.described, silent: &self.silent }
     }

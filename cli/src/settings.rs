@@ -10,7 +10,6 @@ use uptime_check::secrets;
 use uptime_core::secret::Secret;
 use uptime_core::secret::access::Access;
 
-/// Which database.
 #[derive(Clone, Debug)]
 pub enum DatabaseChoice {
     /// Somebody's server. Nothing is started.

@@ -28,7 +28,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("validate", "uptime config check"),
 ];
 
-/// Reads the command line.
 pub fn parse() -> Result<Args, ExitCode> {
     let command = command();
     let read = command.clone().try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));

@@ -82,10 +82,8 @@ impl Watchdog {
     }
 }
 
-/// What there is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
-    /// All loops run.
     Ready,
     /// All loops have turned since the last word.
     Alive,
@@ -114,7 +112,6 @@ impl Turns {
         Self { loops, every, told_at: None }
     }
 
-    /// A loop has turned.
     fn turned(&mut self, by: &str, now: Instant) -> Option<Word> {
         self.loops.iter_mut().filter(|each| each.name == by).for_each(|each| each.turned = true);
         let word = match (self.told_at, self.every) {

@@ -81,7 +81,6 @@ const WRITINGS: [fn(&str) -> String; 6] = [
     },
 ];
 
-/// What each sink is sent.
 const SENT: [(&str, &[&str]); 6] = [
     ("telegram", &["CanaryTelegram7q"]),
     ("discord", &["CanaryDiscord3v"]),
@@ -91,7 +90,6 @@ const SENT: [(&str, &[&str]); 6] = [
     ("signed", &["CanaryLiteral0s", "CanarySigning8j"]),
 ];
 
-/// What a target is sent.
 const TARGETS: &[&str] = &[
     "CanaryTargetUser2a",
     "CanaryTargetPass5b",

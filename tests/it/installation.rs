@@ -53,18 +53,15 @@ impl Installation {
         self.folder.path().join("uptime.toml")
     }
 
-    /// Writes the file.
     pub fn write(&self, text: &str) {
         fs::write(self.file(), text).expect("the file is written");
     }
 
-    /// Writes the file and applies it.
     pub fn apply(&self, text: &str) {
         self.write(text);
         self.command(["apply"]).assert().success();
     }
 
-    /// A command of the operator's.
     pub fn command<const N: usize>(&self, args: [&str; N]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
         for variable in FOREIGN {
@@ -76,7 +73,6 @@ impl Installation {
         command
     }
 
-    /// What a command answers as JSON.
     pub fn json<const N: usize>(&self, args: [&str; N]) -> serde_json::Value {
         let output = self.command(args).arg("--json").output().expect("the binary runs");
         serde_json::from_slice(&output.stdout)
@@ -146,7 +142,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// `kill -9`.
+    /// As `kill -9` does.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is gone");
@@ -181,12 +177,10 @@ impl Process {
         }
     }
 
-    /// SIGHUP.
     pub fn hang_up(&self) {
         self.signal(Signal::HUP);
     }
 
-    /// Any signal.
     pub fn signal(&self, signal: Signal) {
         // One that has ended meanwhile is not waited for yet, so its number is still its own.
         rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
@@ -213,7 +207,6 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/cmdline", self.child.id())).unwrap_or_default()
     }
 
-    /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -224,7 +224,7 @@ fn what_can_not_be_meant_is_said_so() {
     );
     assert!(
         complaint(&installation, ["notification", "list", "--event", "dwn"], 2)
-            .contains("the types are down, up")
+            .contains("there is no event type `dwn`; there are down, up")
     );
     assert!(
         complaint(&installation, ["notification", "list", "--state", "x"], 2).contains("possible values")

@@ -61,7 +61,6 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A line of a file, changed.
 fn edit(file: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(file).expect("the file is there");
     assert!(text.contains(from), "{from:?} in {}", file.display());

@@ -41,7 +41,6 @@ fn add(installation: &Installation) {
     installation.command(["plugin", "add", "hello.wasm", "--name", "hello"]).assert().success();
 }
 
-/// What is known of a plugin.
 fn known(installation: &Installation, name: &str) -> Value {
     let all = installation.json(["plugin", "list"]);
     assert_eq!(all["schema_version"], 1);

@@ -16,7 +16,6 @@ fn fail_jobs(installation: &Installation, count: usize) {
     ));
 }
 
-/// The ids of the failed list.
 fn failed_ids(installation: &Installation) -> String {
     installation.database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM failed_jobs")
 }

@@ -52,7 +52,6 @@ struct Seen {
     moments: usize,
     /// Processes that were not yet listening to signals.
     unborn: usize,
-    /// Jobs that were given back.
     released: usize,
     longest: Duration,
 }

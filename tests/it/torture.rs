@@ -67,7 +67,6 @@ struct Outage {
     until: Instant,
 }
 
-/// What went down, and when.
 #[derive(Debug, Default)]
 struct Crashes {
     /// Each worker by its name: it dies once.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use uptime_postgres::{PostgresError, Row, Session};
 
-/// A database of one test.
 pub struct TestDatabase {
     name: String,
     server: Arc<TestServer>,
@@ -63,12 +62,10 @@ impl TestDatabase {
         Self { name, server: Arc::clone(server) }
     }
 
-    /// Its connection URL.
     pub fn url(&self) -> String {
         self.server.url_of(&self.name)
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -26,7 +26,6 @@ impl HttpTarget {
         Self { listening: Listening::start(ip, Arc::clone(&script)), script }
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
     }
@@ -36,12 +35,10 @@ impl HttpTarget {
         format!("http://{}/", self.address())
     }
 
-    /// Answers 200 with the body `ok`.
     pub fn up(&self) {
         self.answer(Reply::ok().body("ok"));
     }
 
-    /// Answers 500.
     pub fn down(&self) {
         self.answer(Reply::status(500).body("broken"));
     }
@@ -82,7 +79,6 @@ impl HttpTarget {
         self.listening.close();
     }
 
-    /// How many requests have come.
     pub fn requests(&self) -> usize {
         self.script.count()
     }

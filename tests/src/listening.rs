@@ -43,7 +43,6 @@ impl<S: Serve> Listening<S> {
         self.address
     }
 
-    /// Accepts connections from now on.
     pub(crate) fn open(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.is_some() {

@@ -9,49 +9,38 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-/// A question as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsQuestion {
     /// In lower case, without a dot at the end; the root is `.`.
     pub name: String,
-    /// What is wanted of it.
     pub kind: RecordKind,
-    /// It came over TCP.
     pub over_tcp: bool,
 }
 
-/// A type of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
-    /// An IPv4 address.
     A,
-    /// An IPv6 address.
     Aaaa,
-    /// A zone's name server.
     Ns,
     /// Another one, by its number.
     Other(u16),
 }
 
-/// One record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DnsRecord {
     /// The name has this address, of either version.
     Address(String, IpAddr),
-    /// The name is another one's.
     Cname(String, String),
     /// The zone is served by that name.
     Ns(String, String),
 }
 
-/// What a question gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DnsReply {
     /// These records; none of them: the name is there, and what is asked for is not.
     Records(Vec<DnsRecord>),
     /// No records, and this code: 2 is SERVFAIL, 3 NXDOMAIN, 5 REFUSED.
     Code(u8),
-    /// No answer at all.
     Silence,
     /// Over UDP nothing, and that there is more; over TCP these records.
     OverTcpAlone(Vec<DnsRecord>),
@@ -121,7 +110,6 @@ impl NameServer {
         Self { address, asked, _tasks: tasks }
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

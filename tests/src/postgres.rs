@@ -35,12 +35,11 @@ while [ $rounds -lt 500 ]; do
 done
 "#;
 
-/// A server of the tests' own.
 pub struct TestServer {
     directory: PathBuf,
     lease: Mutex<Lease>,
     watchdog: Child,
-    /// PostgreSQL's major version.
+    /// The major version of PostgreSQL.
     pub(crate) major: u32,
     /// Templates by key, each made once.
     pub(crate) templates: Mutex<HashMap<String, Arc<OnceCell<String>>>>,

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A relay on loopback.
 pub struct Relay {
     port: u16,
     to: Arc<AtomicU16>,
@@ -35,7 +34,6 @@ impl Relay {
         Self { port: own, to }
     }
 
-    /// Its own port.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -64,7 +64,6 @@ impl ReplicationServer {
         self.wait("t", "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'");
     }
 
-    /// A standby becomes a primary.
     pub fn promote(&self) {
         self.run("pg_ctl", &["promote", "-w", "-D", &self.data()]);
     }
@@ -93,7 +92,6 @@ impl ReplicationServer {
         self.start();
     }
 
-    /// Its port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -21,7 +21,6 @@ use tokio::sync::watch;
 /// The longest request body that is taken.
 const BODY_MAX: usize = 16 << 20;
 
-/// One answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: StatusCode,
@@ -33,7 +32,6 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A status with an empty body.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a test names a status that there is");
         Self {
@@ -46,19 +44,16 @@ impl Reply {
         }
     }
 
-    /// 200.
     pub fn ok() -> Self {
         Self::status(200)
     }
 
-    /// With this body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// With one more header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = name.parse().unwrap_or_else(|_| panic!("`{name}` is no header"));
@@ -73,7 +68,6 @@ impl Reply {
         self.header("retry-after", &seconds.to_string())
     }
 
-    /// Only after `delay`.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -95,18 +89,14 @@ impl Reply {
     }
 }
 
-/// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// When it was whole.
     pub at: Instant,
-    /// The method.
     pub method: String,
     /// The path, with the query if there is one.
     pub path: String,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
 }
 
@@ -120,7 +110,6 @@ impl Received {
             .unwrap_or_else(|error| panic!("{error} in the body of {}", self.line()))
     }
 
-    /// A header's value as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

@@ -14,7 +14,6 @@ pub struct WebhookSink {
 }
 
 impl WebhookSink {
-    /// An empty sink.
     pub fn start() -> Self {
         let script = Script::new(Reply::ok(), true);
         let _context = crate::runtime().enter();
@@ -26,7 +25,6 @@ impl WebhookSink {
         format!("http://{}", self.listening.address())
     }
 
-    /// An address to send to.
     pub fn url(&self) -> String {
         format!("{}/hook", self.origin())
     }
@@ -51,12 +49,10 @@ impl WebhookSink {
         self.listening.close();
     }
 
-    /// Takes connections again.
     pub fn open(&self) {
         self.listening.open();
     }
 
-    /// What has come so far.
     pub fn received(&self) -> Vec<Received> {
         self.script.received()
     }

@@ -15,7 +15,6 @@ pub struct TcpTarget {
     greeter: Arc<Greeter>,
 }
 
-/// What each connection is told.
 struct Greeter {
     greeting: Mutex<Vec<u8>>,
     count: watch::Sender<usize>,
@@ -47,7 +46,6 @@ impl TcpTarget {
         Self { listening: Listening::start(ip, Arc::clone(&greeter)), greeter }
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
     }
@@ -73,7 +71,6 @@ impl TcpTarget {
         self.listening.close();
     }
 
-    /// How many connections were accepted.
     pub fn connections(&self) -> usize {
         *self.greeter.count.borrow()
     }
@@ -144,7 +141,6 @@ impl DeafTarget {
         }
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -4,12 +4,15 @@
 
 use super::duration;
 use clap::Args as ClapArgs;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 use uptime_core::expectation::{HeaderCondition, JsonCondition, Pattern};
-use uptime_core::monitor::{CertificateDays, StatusRule};
+use uptime_core::monitor::{
+    CertificateDays, HttpVersion, HttpVersions, IpFamily, StartTls, StatusRule, TlsVersion,
+};
 use uptime_core::{size, target};
 use url::Url;
 
@@ -56,8 +59,8 @@ pub struct ExpectArgs {
     #[arg(long, value_name = "D", value_parser = duration)]
     pub warn_latency: Option<Duration>,
     /// Addresses to use: any, 4, 6, or all (each must be up)
-    #[arg(long, value_name = "FAMILY", value_parser = PossibleValuesParser::new(["any", "4", "6", "all"]))]
-    pub ip: Option<String>,
+    #[arg(long, value_name = "FAMILY", value_parser = one_of(IpFamily::ALL))]
+    pub ip: Option<IpFamily>,
     /// Recursive name server to ask
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub resolver: Option<SocketAddr>,
@@ -90,19 +93,19 @@ pub struct HttpArgs {
     /// URL that redirects must end at
     #[arg(long, value_name = "URL", value_parser = web)]
     pub expect_final_url: Option<Url>,
-    /// Accepted HTTP versions
-    #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(["1.0", "1.1", "2"]))]
-    pub expect_http_version: Vec<String>,
+    /// HTTP versions that are accepted
+    #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = one_of(HttpVersion::ALL))]
+    pub expect_http_version: Vec<HttpVersion>,
     /// Request method [default: GET, with `--data` POST]
     #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
     pub method: Option<String>,
-    /// Request header
+    /// Header of the request
     #[arg(long, short = 'H', value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// Request header whose value is in an environment variable
     #[arg(long, value_name = "NAME=VARIABLE")]
     pub header_env: Vec<String>,
-    /// Request body
+    /// Body of the request
     #[arg(long, short = 'd', value_name = "TEXT")]
     pub data: Option<String>,
     /// User name, with `--password-env`
@@ -124,8 +127,8 @@ pub struct HttpArgs {
     #[arg(long)]
     pub redirect_to_private: bool,
     /// HTTP version to use [default: auto]
-    #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["auto", "1.1", "2"]))]
-    pub http_version: Option<String>,
+    #[arg(long, value_name = "V", value_parser = one_of(HttpVersions::ALL))]
+    pub http_version: Option<HttpVersions>,
     /// Request a compressed response
     #[arg(long)]
     pub compression: bool,
@@ -143,10 +146,10 @@ pub struct TlsArgs {
     /// Degraded when the certificate expires within DAYS, down within the second number; 0 disables [default: 14]
     #[arg(long, value_name = "DAYS[,DAYS]", value_parser = certificate_days)]
     pub certificate_days: Option<CertificateDays>,
-    /// Minimum TLS version
-    #[arg(long, value_name = "V", value_parser = PossibleValuesParser::new(["1.2", "1.3"]))]
-    pub expect_tls_version: Option<String>,
-    /// Accept untrusted certificates
+    /// Lowest TLS version that is accepted
+    #[arg(long, value_name = "V", value_parser = one_of(TlsVersion::ALL))]
+    pub expect_tls_version: Option<TlsVersion>,
+    /// Accept a certificate that is not trusted
     #[arg(long, short = 'k')]
     pub no_verify: bool,
     /// PEM file with trusted certificate authorities [default: this machine's]
@@ -166,12 +169,12 @@ pub struct TlsArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For tcp")]
 pub struct TcpArgs {
-    /// Use TLS
+    /// Use TLS from the start
     #[arg(long)]
     pub tls: bool,
     /// Upgrade to TLS with this protocol's STARTTLS
-    #[arg(long, value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(["smtp", "imap", "pop3", "ftp", "ldap", "postgres"]))]
-    pub starttls: Option<String>,
+    #[arg(long, value_name = "PROTOCOL", value_parser = one_of(StartTls::ALL))]
+    pub starttls: Option<StartTls>,
     /// Text to expect before anything is sent
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect_banner: Option<String>,
@@ -264,6 +267,14 @@ fn certificate_days(text: &str) -> Result<CertificateDays, String> {
 }
 
 /// As long as the file lets a check take.
+/// A word of an enum; help and completions list them.
+fn one_of<T>(all: &[T]) -> impl TypedValueParser<Value = T> + use<T>
+where
+    T: Copy + Into<&'static str> + FromStr<Err = String> + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(|each| (*each).into())).try_map(|word| word.parse())
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = duration(text)?;
     if (Duration::from_millis(100)..=Duration::from_mins(10)).contains(&timeout) {

@@ -16,7 +16,7 @@ const NOTE_MAX: usize = 1_000;
 pub enum IncidentCommand {
     /// List incidents, newest first
     List {
-        /// Only open incidents
+        /// Only incidents that are open
         #[arg(long)]
         open: bool,
         /// Only incidents of this monitor
@@ -89,7 +89,7 @@ pub enum IncidentCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct Which {
-    /// Ids of incidents
+    /// Ids of the incidents
     #[arg(required = true, value_name = "ID", value_parser = incident_id)]
     pub ids: Vec<IncidentId>,
 }

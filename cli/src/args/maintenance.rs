@@ -31,10 +31,10 @@ pub struct MaintenanceAdd {
     /// Group whose monitors it covers; may be repeated
     #[arg(long, value_name = "NAME")]
     pub group: Vec<String>,
-    /// Cover all monitors
+    /// Cover every monitor there is
     #[arg(long, conflicts_with_all = ["monitor", "group"])]
     pub all: bool,
-    /// Duration from now
+    /// Duration, starting now, such as `2h`
     #[arg(long, value_name = "D", value_parser = duration)]
     pub r#for: Option<Duration>,
     /// End, starting now, such as `2026-12-01T22:00+01:00`

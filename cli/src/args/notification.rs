@@ -1,7 +1,7 @@
 //! `uptime notification …`: who was told what, each try of it, and another try or none.
 
 use super::name;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
 use uptime_store::by_hand::Name;
@@ -15,13 +15,13 @@ pub enum NotificationCommand {
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
         /// Only notifications in this state
-        #[arg(long, value_enum)]
-        state: Option<State>,
+        #[arg(long, value_name = "STATE", value_parser = ["queued", "paused", "delivered", "failed", "muted", "discarded"])]
+        state: Option<String>,
         /// Only notifications of this incident
         #[arg(long, value_name = "ID", value_parser = incident_id)]
         incident: Option<IncidentId>,
         /// Only notifications of this event type: `down`, `up`, …
-        #[arg(long, value_name = "TYPE", value_parser = event)]
+        #[arg(long, value_name = "TYPE")]
         event: Option<EventType>,
         /// Maximum number of rows
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
@@ -47,8 +47,8 @@ pub enum NotificationCommand {
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
         /// With `all`: only those in this state [default: failed]
-        #[arg(long, value_enum)]
-        state: Option<RetryState>,
+        #[arg(long, value_name = "STATE", value_parser = ["failed", "muted"])]
+        state: Option<String>,
         /// Print what would be sent again without changing anything
         #[arg(long)]
         dry_run: bool,
@@ -78,53 +78,8 @@ pub enum NotificationCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum State {
-    Queued,
-    Paused,
-    Delivered,
-    Failed,
-    Muted,
-    Discarded,
-}
-
-impl State {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Paused => "paused",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Muted => "muted",
-            Self::Discarded => "discarded",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RetryState {
-    Failed,
-    Muted,
-}
-
-impl RetryState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Muted => "muted",
-        }
-    }
-}
-
 fn incident_id(text: &str) -> Result<IncidentId, String> {
     text.parse().map(IncidentId).map_err(|_| "ids are numbers, as `uptime incident list` shows them".into())
-}
-
-fn event(text: &str) -> Result<EventType, String> {
-    text.parse().map_err(|()| {
-        let all: Vec<&str> = EventType::ALL.iter().map(|event| event.as_str()).collect();
-        format!("the types are {}", all.join(", "))
-    })
 }
 
 /// A number, or a UUID.

@@ -43,7 +43,7 @@ pub enum PluginCommand {
 
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// The component
+    /// File with the component
     pub file: PathBuf,
     /// Name of the plugin [default: the name in its description]
     #[arg(long)]
@@ -57,7 +57,7 @@ pub struct AddArgs {
 
 #[derive(Debug, Args)]
 pub struct TrustArgs {
-    /// The plugin
+    /// Name of the plugin
     pub name: String,
     #[command(flatten)]
     pub grants: GrantArgs,
@@ -66,7 +66,6 @@ pub struct TrustArgs {
     pub yes: bool,
 }
 
-/// What an operator grants.
 #[derive(Debug, Args)]
 pub struct GrantArgs {
     /// Origin it may send requests to, `scheme://host[:port]`; plain HTTP and private addresses only if named
@@ -82,7 +81,7 @@ pub struct GrantArgs {
 
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
-    /// The plugin
+    /// Name of the plugin
     pub name: String,
     /// Remove it even while a channel of the file uses it
     #[arg(long)]

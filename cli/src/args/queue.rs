@@ -24,7 +24,7 @@ pub enum QueueCommand {
     /// whose `groups` and `tags`, if it has any, do not keep it to certain monitors: once when a look finds it over, again
     /// after an hour, and anew after a look that found it below.
     Monitor {
-        /// Queues [default: all]
+        /// Names of queues [default: all]
         #[arg(value_name = "QUEUE")]
         queues: Vec<String>,
         /// Alert at this many jobs, in whatever state
@@ -40,7 +40,7 @@ pub enum QueueCommand {
         #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
         watch: Option<Duration>,
     },
-    /// List failed jobs
+    /// List the failed jobs
     Failed {
         /// Print all details of these jobs
         #[arg(value_name = "ID", value_parser = job_id, conflicts_with_all = ["queue", "limit"])]
@@ -93,7 +93,7 @@ pub enum QueueCommand {
     },
     /// Delete old failed jobs without asking, for cron
     PruneFailed {
-        /// Age in hours
+        /// Only jobs that failed at least this many hours ago
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=HOURS_MAX))]
         hours: i64,
         /// Print how many would be deleted without deleting them
@@ -102,7 +102,7 @@ pub enum QueueCommand {
     },
     /// Delete the waiting jobs of a queue; running jobs finish, notifications become `discarded`
     Clear {
-        /// The queue
+        /// Name of the queue
         queue: String,
         /// Do not ask for confirmation
         #[arg(long)]
@@ -113,19 +113,19 @@ pub enum QueueCommand {
     },
     /// Stop claiming jobs of a queue on all hosts; running jobs finish
     Pause {
-        /// The queues
+        /// Names of the queues
         #[arg(required = true, value_name = "QUEUE")]
         queues: Vec<String>,
     },
     /// Resume a paused queue
     Resume {
-        /// The queues
+        /// Names of the queues
         #[arg(required = true, value_name = "QUEUE")]
         queues: Vec<String>,
     },
     /// Tell workers to finish their running jobs and exit; supervisor or systemd starts them again
     Restart {
-        /// Queues [default: all]
+        /// Names of queues [default: all]
         #[arg(value_name = "QUEUE")]
         queues: Vec<String>,
     },

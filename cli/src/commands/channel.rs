@@ -2,7 +2,7 @@
 
 use crate::args::{ChannelCommand, Global};
 use crate::commands::service::quote;
-use crate::commands::{near, open, unknown};
+use crate::commands::{hint_of_known, open, unknown};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, plain, rfc3339};
@@ -46,7 +46,7 @@ async fn with(
         ChannelCommand::Test { name, dry_run } => {
             let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| {
                 let known: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-                unknown("channel", &name, near(&name, &known))
+                unknown("channel", &name, hint_of_known(&name, &known))
             })?;
             let notifiers = file::notifiers(global)?;
             let access = file::access(file::read(global, &notifiers).await?.as_ref());

@@ -7,8 +7,8 @@ use crate::output::{Cell, Entry, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
-use uptime_core::config::near;
 use uptime_core::maintenance::{Maintenance, When};
+use uptime_core::text::did_you_mean;
 use uptime_store::Store;
 use uptime_store::maintenance::{MaintenanceRow, Said};
 
@@ -88,7 +88,6 @@ fn ends(until: Timestamp, printer: &Printer) -> String {
     printer.time(Some(until))
 }
 
-/// What a window is for.
 fn concerned(window: &Maintenance) -> String {
     let groups = window.groups.iter().map(|group| format!("group {group}"));
     let tags: Vec<String> = window.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -110,11 +109,11 @@ async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<E
     let monitors = store.monitor_summaries().await?;
     let names = || monitors.iter().map(|monitor| monitor.name.as_str());
     if let Some(unknown) = monitor.iter().find(|name| names().all(|known| known != name.as_str())) {
-        return Err(unknown_of("monitor", unknown, near(unknown, names())));
+        return Err(unknown_of("monitor", unknown, did_you_mean(unknown, names())));
     }
     let groups = || monitors.iter().filter_map(|monitor| monitor.group.as_deref());
     if let Some(unknown) = group.iter().find(|name| groups().all(|known| known != name.as_str())) {
-        return Err(unknown_of("group", unknown, near(unknown, groups())));
+        return Err(unknown_of("group", unknown, did_you_mean(unknown, groups())));
     }
     let now = store.now().await?;
     let when = match (r#for, until, hours) {
@@ -156,8 +155,8 @@ async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, Co
         Said::OfTheFile => Err(of_the_file(name, "take it out there, then `uptime apply`")),
         Said::NotThere => {
             let windows = store.maintenance_windows().await?;
-            let near = near(name, windows.iter().map(|row| row.name.as_str()));
-            Err(unknown_of("maintenance", name, near))
+            let hint = did_you_mean(name, windows.iter().map(|row| row.name.as_str()));
+            Err(unknown_of("maintenance", name, hint))
         }
         Said::Done | Said::Replaced => {
             if printer.is_json() {
@@ -172,9 +171,9 @@ async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, Co
     }
 }
 
-fn unknown_of(what: &str, name: &str, near: Option<String>) -> CommandError {
+fn unknown_of(what: &str, name: &str, hint: Option<String>) -> CommandError {
     let lists = if what == "maintenance" { "maintenance" } else { "monitor" };
-    let hint = near.unwrap_or_else(|| format!("`uptime {lists} list` shows those that there are"));
+    let hint = hint.unwrap_or_else(|| format!("`uptime {lists} list` shows those that there are"));
     unknown(what, name, hint)
 }
 

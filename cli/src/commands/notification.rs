@@ -35,7 +35,7 @@ async fn answer(
             let filter = NotificationFilter {
                 ids: None,
                 channel: channel.as_deref(),
-                state: state.map(crate::args::NotificationState::as_str),
+                state: state.as_deref(),
                 incident,
                 event: event.map(uptime_core::event::EventType::as_str),
             };
@@ -48,7 +48,7 @@ async fn answer(
                 return Err(only_with_all("`--channel` and `--state` go"));
             }
             require_channel(store, channel.as_deref()).await?;
-            let deed = Deed::Retry { state: state.map_or("failed", crate::args::RetryState::as_str) };
+            let deed = Deed::Retry { state: state.unwrap_or_else(|| "failed".to_owned()) };
             deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
         }
         NotificationCommand::Discard { ids, channel, by, yes, dry_run } => {

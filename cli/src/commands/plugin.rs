@@ -15,10 +15,9 @@ use crate::args::{Global, GrantArgs, PluginCommand};
 use crate::commands::unknown;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use strsim::jaro_winkler;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::LimitChanges;
-use uptime_core::text::printable;
+use uptime_core::text::{did_you_mean, printable};
 use uptime_notifier::is_built_in;
 use uptime_notifier::registry::{Installed, Registry};
 
@@ -71,16 +70,8 @@ fn added(registry: &Registry, name: &str) -> Result<Installed, CommandError> {
         return Err(CommandError::new(Exit::Usage, format!("`{shown}` is built in, and stays as it is"))
             .hint(format!("`[plugins.{shown}]` of the file can set its `allow` and its `limits`")));
     }
-    let names = all.iter().map(|plugin| plugin.name.as_str());
-    let near = names
-        .filter(|other| jaro_winkler(other, name) > 0.8)
-        .max_by(|a, b| jaro_winkler(a, name).total_cmp(&jaro_winkler(b, name)));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            "`uptime plugin list` shows what there is; of those of the file, the file says what is trusted"
-                .into()
-        }
-    };
+    let hint = did_you_mean(name, all.iter().map(|plugin| plugin.name.as_str())).unwrap_or_else(|| {
+        "`uptime plugin list` shows what there is; of those of the file, the file says what is trusted".into()
+    });
     Err(unknown("added plugin", name, hint))
 }

@@ -30,7 +30,6 @@ struct Printed {
 /// A file that somebody else reads.
 #[derive(Debug)]
 struct Definition {
-    /// Where it belongs.
     path: String,
     content: String,
 }
@@ -39,7 +38,6 @@ struct Definition {
 #[derive(Debug)]
 struct Processes {
     name: String,
-    /// For people.
     what: &'static str,
     command: Vec<String>,
     count: u32,
@@ -68,7 +66,6 @@ impl Processes {
         some.map(named).collect()
     }
 
-    /// All of them, in words.
     fn in_words(service: &ServiceArgs) -> String {
         let ServiceArgs { checks, notifications, .. } = service;
         match &service.location {
@@ -144,7 +141,7 @@ fn show_json(printed: &Printed, printer: &Printer) {
     printer.list("files", &[], entries.collect());
 }
 
-/// `A`, `B`.
+/// Joined as `A`, `B`.
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -137,7 +137,6 @@ pub async fn reread<T>(
     Ok(used)
 }
 
-/// What workers run with.
 pub struct Workers {
     pub store: Store,
     pub notifiers: NotifierHost,
@@ -239,12 +238,10 @@ impl Workers {
     }
 }
 
-/// Why workers ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// They were stopped, or had done what they were to do.
     Done,
-    /// An operator asked for a restart.
     Restart,
 }
 

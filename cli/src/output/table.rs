@@ -17,10 +17,8 @@ const CUT_LEAST: usize = 12;
 /// A name that is shortened keeps so much. A time (`23 min ago`) is no longer.
 const NAME_LEAST: usize = 10;
 
-/// Between two columns.
 const GAP: usize = 2;
 
-/// One cell of a table.
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
@@ -76,7 +74,6 @@ impl Cell {
         Self { wraps: true, ..Self::cut(text) }
     }
 
-    /// In this style.
     pub fn in_style(self, style: Style) -> Self {
         Self { style, ..self }
     }
@@ -86,7 +83,6 @@ impl Cell {
         Self { spare: true, ..self }
     }
 
-    /// As it is.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -9,8 +9,13 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::duration;
+
+/// A connection in use: plain, or over TLS.
+pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Connects to one of `addresses`. The connection is set to be closed by a reset: a FIN from our side would leave
 /// the port in `TIME_WAIT` for a minute, and a busy monitor would run out of ports.

@@ -21,7 +21,6 @@ pub(crate) fn is_wanted(spec: &CheckSpec) -> bool {
     spec.lookup().ip == uptime_core::monitor::IpFamily::All && !proxied
 }
 
-/// Checks every address of the target.
 pub(crate) async fn run(means: &Means, course: Course<'_>) -> CheckReport {
     let Course { spec, started, deadline, timeout } = course;
     let host = host(spec);

@@ -1,7 +1,7 @@
 //! The HTTP check: requests along the redirects, and the judgement of the last answer.
 //!
-//! One hop is one request, over a connection of its own unless the monitor keeps them. Each hop's certificate is
-//! judged, and of the last one, after at most `redirects` hops, the answer.
+//! One hop is one request, over a connection of its own. Each hop's certificate is judged, and of the last one, after at
+//! most `redirects` hops, the answer.
 
 mod auth;
 mod charset;
@@ -11,13 +11,11 @@ mod exchange;
 mod fault;
 mod http1;
 mod judge;
-mod pool;
 mod proxy;
 mod redirect;
 mod request;
 mod wire;
 
-pub(super) use pool::Pool;
 pub(super) use wire::Marks;
 
 use crate::Means;
@@ -30,18 +28,16 @@ use exchange::{Answer, Connection};
 use fault::Subject;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use judge::Judge;
-use pool::Key;
 use proxy::Proxy;
 use request::{Form, Request};
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::either::Either;
 use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, HttpVersions, TlsSpec};
-use wire::Stream;
 
 /// How much of a body is read, and of a compressed one how much of its plain form. What is beyond it is not judged, and a
 /// body without end ends here. Its size is counted as far as it is limited.
@@ -96,50 +92,17 @@ impl Check<'_> {
     /// Sends one request and waits for the head of its answer.
     async fn send(&self, request: &Request, trace: &mut Trace) -> Result<Answer, Failure> {
         let about = request.subject();
-        if let Some(kept) = self.take_kept(request).await {
-            self.admit_kept(request, kept.address)?;
-            let marks = Arc::clone(&kept.marks);
-            trace.hop.reused = true;
-            (trace.hop.address, trace.hop.tls) = (kept.address, kept.tls.clone());
-            // The target may have another certificate by now, so what would be told of this one is asked anew.
-            let told = trace.warnings.len();
-            if self.judge_tls(&about, trace).is_err() || trace.warnings.len() > told {
-                trace.warnings.truncate(told);
-                trace.hop_again();
-                let connection = self.open(request, &about, trace).await?;
-                return self.ask(connection, request, &about, trace).await;
-            }
-            // A target that acknowledges and takes its time is waited for; one that does not even do that is gone, which
-            // must be seen long before the deadline.
-            marks.restart(self.deadline.saturating_duration_since(Instant::now()) / 4);
-            match self.ask(kept, request, &about, trace).await {
-                // It died while it waited, which says nothing about the target.
-                Err(_) if !marks.answered() => trace.hop_again(),
-                answered => return answered,
-            }
-        }
         let connection = self.open(request, &about, trace).await?;
-        self.ask(connection, request, &about, trace).await
-    }
-
-    async fn ask(
-        &self,
-        connection: Connection,
-        request: &Request,
-        about: &Subject,
-        trace: &mut Trace,
-    ) -> Result<Answer, Failure> {
-        let keep = self.keeps(request);
         let form = if connection.is_http2() {
             Form::Http2
         } else if let Some(proxy) = self.fetching(request) {
-            Form::Forwarded { keep, login: proxy.login() }
+            Form::Forwarded { login: proxy.login() }
         } else {
-            Form::Direct { keep }
+            Form::Direct
         };
         let marks = Arc::clone(&connection.marks);
         trace.enter(Step::Answer(about.shown.clone(), Arc::clone(&marks)));
-        let answer = connection.ask(request.for_wire(&form)?, about).await;
+        let answer = connection.ask(request.for_wire(&form)?, &about).await;
         if answer.is_err() {
             marks.complete(&mut trace.hop.phases);
         }
@@ -170,25 +133,20 @@ impl Check<'_> {
             let tls = tls_for(request, &self.spec.tls);
             let access = self.means.access();
             let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
-            self.judge_tls(about, trace)?;
-            let stream = Stream::Tls(Box::new(stream));
-            let http2 = stream.agreed() == Some(b"h2");
+            let expect = &self.spec.expect;
+            tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)?;
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if !http2 && self.spec.versions == HttpVersions::Http2 {
                 let message = format!("`{}` does not offer HTTP/2", about.host);
                 return Err(
                     Failure::new(FailureClass::Protocol, message).with("HTTP/2", "no agreement (ALPN)")
                 );
             }
-            (stream, http2)
+            (Either::Right(Box::new(stream)), http2)
         } else {
-            (Stream::Plain(stream), self.spec.versions == HttpVersions::Http2)
+            (Either::Left(stream), self.spec.versions == HttpVersions::Http2)
         };
-        let mut connection = Connection::over(stream, http2, about).await?;
-        connection.address = trace.hop.address;
-        if self.keeps(request) {
-            connection.tls.clone_from(&trace.hop.tls);
-        }
-        Ok(connection)
+        Connection::over(stream, http2, about).await
     }
 
     /// What kind of place has answered. Through a proxy only a host that tells it by itself is known; any other is taken
@@ -199,14 +157,6 @@ impl Check<'_> {
             None => trace.hop.address.map(address::classify),
         };
         place.unwrap_or(AddressClass::Public)
-    }
-
-    /// Whether the request may go over a kept connection, which leads to `address` or to the proxy.
-    fn admit_kept(&self, request: &Request, address: Option<IpAddr>) -> Result<(), Failure> {
-        match (&self.proxy, address) {
-            (None, Some(address)) => request.admitted(vec![SocketAddr::new(address, 0)]).map(drop),
-            _ => request.admit_host(),
-        }
     }
 
     /// A connection to the target, perhaps through a proxy.
@@ -228,35 +178,6 @@ impl Check<'_> {
     fn fetching(&self, request: &Request) -> Option<&Proxy> {
         let plain = !request.is_https() && self.spec.versions != HttpVersions::Http2;
         self.proxy.as_ref().filter(|proxy| plain && proxy.fetches())
-    }
-
-    /// Whether the request's connection may be an old one, and is kept.
-    fn keeps(&self, request: &Request) -> bool {
-        self.spec.reuse && request.is_repeatable()
-    }
-
-    fn key(&self, request: &Request) -> Key {
-        let host = request.host();
-        Key {
-            origin: request.url().origin().ascii_serialization(),
-            tls: tls_for(request, &self.spec.tls).into_owned(),
-            versions: self.spec.versions,
-            lookup: self.spec.lookup,
-            pinned: self.names.pinned_to(&host),
-            proxy: self.proxy.as_ref().map(|proxy| proxy.identity().to_owned()),
-        }
-    }
-
-    async fn take_kept(&self, request: &Request) -> Option<Connection> {
-        if !self.keeps(request) {
-            return None;
-        }
-        self.means.pool.take(&self.key(request)).await
-    }
-
-    fn judge_tls(&self, about: &Subject, trace: &mut Trace) -> Result<(), Failure> {
-        let expect = &self.spec.expect;
-        tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)
     }
 
     /// Judges the answer that the redirects led to.
@@ -281,11 +202,6 @@ impl Check<'_> {
         let content_type = answer.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
         let content_type = String::from_utf8_lossy(&content_type.unwrap_or_default()).into_owned();
         let total = started.elapsed();
-        if self.keeps(request)
-            && let Some(connection) = answer.into_connection().await
-        {
-            self.means.pool.keep(self.key(request), connection);
-        }
         if let Some(plain) = body {
             self.judge_body(&judge, plain, content_type, trace).await?;
         }

@@ -22,7 +22,6 @@ mod trace;
 
 pub use tls::files;
 
-use crate::http::Pool;
 use crate::patterns::Patterns;
 use crate::ping::Pinger;
 use crate::resolve::{Names, Resolver};
@@ -49,11 +48,11 @@ const LARGE_BODIES_AT_ONCE: usize = 2;
 /// whether it works.
 pub const DESCRIPTORS_PER_CHECK: u64 = 3;
 
-/// How many all checks of a process may hold besides: half for connections that are kept (`reuse`), half for the further
-/// addresses of names (`ip = "all"`) and for the second opinions on names.
-pub const DESCRIPTORS_BESIDE: u64 = 1024;
+/// How many all checks of a process may hold besides: for the further addresses of names (`ip = "all"`) and for the second
+/// opinions on names.
+pub const DESCRIPTORS_BESIDE: u64 = 512;
 
-/// The fewest of the second half, whatever is asked for: a second opinion takes six, and a name has seven further addresses.
+/// The fewest of them, whatever is asked for: a second opinion takes six, and a name has seven further addresses.
 const FURTHER_MIN: usize = 8;
 
 /// Runs checks. Clones share what is worth sharing: the trusted certificates, the ping sockets, the bound on name
@@ -68,7 +67,6 @@ struct Means {
     resolver: Resolver,
     tls: Tls,
     pinger: Pinger,
-    pool: Pool,
     /// For each descriptor that a check holds beyond its own.
     further: Arc<Semaphore>,
     patterns: Arc<Patterns>,
@@ -114,14 +112,13 @@ impl Checker {
     }
 
     fn over(tls: Tls) -> Self {
-        let half = usize::try_from(DESCRIPTORS_BESIDE / 2).unwrap_or(usize::MAX);
-        let further = Arc::new(Semaphore::new(half));
+        let further = usize::try_from(DESCRIPTORS_BESIDE).unwrap_or(usize::MAX);
+        let further = Arc::new(Semaphore::new(further));
         Self {
             means: Arc::new(Means {
                 resolver: Resolver::new(Arc::clone(&further)),
                 tls,
                 pinger: Pinger::new(),
-                pool: Pool::new(half),
                 further,
                 patterns: Arc::default(),
                 judging: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
@@ -133,10 +130,9 @@ impl Checker {
     /// Has the checks hold no more than `descriptors` besides those of each, in place of [`DESCRIPTORS_BESIDE`], though
     /// always eight for further addresses and second opinions. To be said once, before the first check.
     pub fn hold_beside(&self, descriptors: u64) {
-        let half = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
-        self.means.pool.keep_at_most(half);
+        let most = usize::try_from(descriptors).unwrap_or(usize::MAX).max(FURTHER_MIN);
         let further = &self.means.further;
-        further.forget_permits(further.available_permits().saturating_sub(half.max(FURTHER_MIN)));
+        further.forget_permits(further.available_permits().saturating_sub(most));
     }
 
     /// Lets the checks use the secrets of this host that `access` allows. To be said once, before the first check.
@@ -158,7 +154,6 @@ impl Checker {
     }
 }
 
-/// What is checked, and until when.
 #[derive(Clone, Copy)]
 struct Course<'check> {
     spec: &'check CheckSpec,

@@ -53,7 +53,6 @@ pub(crate) async fn run(
     Ok(Err(first_failure.unwrap_or_else(|| Failure::new(FailureClass::Dns, "there was no address to ping"))))
 }
 
-/// The ping sockets of a process.
 pub(crate) struct Pinger {
     v4: OnceCell<Port>,
     v6: OnceCell<Port>,

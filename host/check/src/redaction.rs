@@ -11,7 +11,6 @@ use uptime_core::redaction::Redactor;
 /// whose words are known would tell it.
 const LONG_BYTES: usize = 6;
 
-/// The secrets of one check.
 #[derive(Clone)]
 pub(crate) struct Redaction(Redactor);
 

@@ -16,7 +16,7 @@ pub(crate) use trouble::shown;
 use crate::errno;
 use crate::trace::{Step, Trace};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,11 +60,6 @@ impl<'check> Names<'check> {
     /// The same, with one name decided.
     pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, deadline: Instant, pin: Pin) -> Self {
         Self { resolver, lookup, deadline, pin: Some(pin) }
-    }
-
-    /// The one address that is used for `host`, where that is decided.
-    pub(crate) fn pinned_to(&self, host: &str) -> Option<IpAddr> {
-        self.pin.as_ref().filter(|pin| pin.host == host).map(|pin| pin.address.ip())
     }
 
     /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at

@@ -19,12 +19,8 @@ pub const FILE_MAX_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// The variable is not set.
     #[error("the environment variable `{name}` is not set")]
-    NotSet {
-        /// The variable.
-        name: String,
-    },
+    NotSet { name: String },
     /// The variable or the file is there, and its content is no text.
     #[error("`{from}` is not UTF-8 text")]
     NotText {
@@ -39,22 +35,11 @@ pub enum SecretError {
         /// Which of the two.
         in_file: bool,
     },
-    /// The file can't be read.
     #[error("the file `{}` can't be read: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file is too large to be what it should be.
     #[error("the file `{}` has more than {most} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most.
-        most: u64,
-    },
+    TooLarge { path: PathBuf, most: u64 },
     /// There is a control character in a value that goes into one line.
     #[error("{from} has a line break or another control character in it")]
     Control {
@@ -78,7 +63,6 @@ impl SecretError {
         }
     }
 
-    /// The way out.
     pub fn hint(&self) -> String {
         match self {
             Self::NotSet { name } => {

@@ -10,7 +10,7 @@ mod starttls;
 
 pub(crate) use hearing::Hearing;
 
-use crate::connect::connect;
+use crate::connect::{Stream, connect};
 use crate::patterns::Patterns;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
@@ -20,14 +20,11 @@ use crate::{Means, errno, secrets};
 use expected::Expected;
 use hearing::hear;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::duration;
 use uptime_core::monitor::{Bytes, TcpSpec};
@@ -48,7 +45,7 @@ pub(crate) async fn run(
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
     let mut stream = connect(&addresses, deadline, trace).await?;
     let Some(tls) = &spec.tls else {
-        talk.hold(&mut Stream::Plain(stream), true, trace).await?;
+        talk.hold(&mut Either::Left(stream), true, trace).await?;
         return judge_latency(spec, &talk.target, started.elapsed(), trace);
     };
     let asking = Instant::now();
@@ -66,7 +63,7 @@ pub(crate) async fn run(
     if talk.is_silent() && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
         tls::settle(&mut stream, &spec.host, trace).await?;
     }
-    talk.hold(&mut Stream::Tls(Box::new(stream)), !greeted, trace).await?;
+    talk.hold(&mut Either::Right(Box::new(stream)), !greeted, trace).await?;
     judge_latency(spec, &talk.target, started.elapsed(), trace)
 }
 
@@ -86,15 +83,9 @@ fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trac
     Ok(())
 }
 
-/// A connection to a target.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
 /// What is said and heard over a connection, ready for use.
 struct Talk {
-    /// `host:port`, for people.
+    /// As `host:port`, for people.
     target: String,
     host: String,
     banner: Option<Expected>,
@@ -184,8 +175,8 @@ impl Talk {
         let Err(error) = said.await else { return Ok(()) };
         // A target that refused us may have said why before it closed.
         let error = match stream {
-            Stream::Tls(stream) => stream.read(&mut [0; 1]).await.err().unwrap_or(error),
-            Stream::Plain(_) => error,
+            Either::Right(stream) => stream.read(&mut [0; 1]).await.err().unwrap_or(error),
+            Either::Left(_) => error,
         };
         let doing = format!("sending to `{}`", self.target);
         Err(broken(&doing, &self.host, &error))
@@ -196,36 +187,4 @@ impl Talk {
 fn broken(doing: &str, host: &str, error: &io::Error) -> Failure {
     let (class, words) = tls::late_refusal(host, error).unwrap_or_else(|| errno::classify(error));
     Failure::new(class, format!("{doing}: {words}"))
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }

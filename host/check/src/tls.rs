@@ -47,11 +47,9 @@ pub(crate) struct Tls {
 pub(crate) enum Offers {
     /// None: whatever the port is for.
     Nothing,
-    /// HTTP/1.1.
     Http1,
-    /// HTTP/2.
     Http2,
-    /// Both, HTTP/2 rather.
+    /// Both; HTTP/2 is preferred.
     Http2Or1,
 }
 

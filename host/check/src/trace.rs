@@ -15,16 +15,17 @@ use tokio::time::Instant;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop, Phases};
 use uptime_core::duration;
 
-/// What a check is waiting for.
 pub(crate) enum Step {
     /// The answer for this name of whoever was asked.
     Resolve(String, Arc<Asked>),
-    /// The connection to this address.
     Connect(SocketAddr),
     /// A proxy's connection to the target (`host:port`). `has_spoken`: whether the proxy said anything, where it must before
     /// it connects.
-    Tunnel { proxy: String, target: String, has_spoken: Option<Arc<AtomicBool>> },
-    /// The TLS handshake with this name.
+    Tunnel {
+        proxy: String,
+        target: String,
+        has_spoken: Option<Arc<AtomicBool>>,
+    },
     Tls(String),
     /// The answer to this request (`GET https://…`), whose progress the marks tell.
     Answer(String, Arc<Marks>),
@@ -39,12 +40,9 @@ pub(crate) enum Step {
 /// A target that had so long for its answer can be blamed for giving none.
 const ENOUGH: Duration = Duration::from_secs(1);
 
-/// The evidence of a running check.
 #[derive(Default)]
 pub(crate) struct Trace {
-    /// The connection that is worked on.
     pub(crate) hop: Hop,
-    /// Those before it.
     earlier: Vec<Hop>,
     /// What is worth telling should the target be up.
     pub(crate) warnings: Vec<Failure>,
@@ -64,12 +62,6 @@ impl Trace {
     /// Begins another connection; the one before is evidence from now on.
     pub(crate) fn next_hop(&mut self) {
         self.earlier.push(std::mem::take(&mut self.hop));
-        self.step = None;
-    }
-
-    /// Begins the same hop again, with another connection.
-    pub(crate) fn hop_again(&mut self) {
-        self.hop = Hop { url: self.hop.url.take(), ..Hop::default() };
         self.step = None;
     }
 

@@ -24,7 +24,6 @@ const GROWTH_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// A page of x86-64 and of most ARM systems.
 const PAGE_BYTES: usize = 4096;
 
-/// How a target is bad.
 #[derive(Clone, Copy, Debug)]
 enum Badness {
     Hangs,
@@ -87,7 +86,6 @@ async fn fifty_at_once_end_in_time_and_memory_stays_flat() {
     assert!(grown < GROWTH_MAX_BYTES, "{grown} bytes more than the {before} before");
 }
 
-/// This process' resident memory.
 fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
     let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");

@@ -4,36 +4,32 @@
 //! operator granted them, and to some never. An IPv6 address that carries an IPv4 one (mapped, NAT64, 6to4) is judged
 //! by what it carries, so a disguise changes nothing. The ranges are those of the IANA special-purpose registries.
 
-use std::fmt;
+use crate::words::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The kind of place that an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AddressClass {
-    /// Anywhere on the Internet.
-    Public,
-    /// This machine.
-    Loopback,
-    /// An inner network (RFC 1918, RFC 8215).
-    Private,
-    /// An inner network of IPv6 (RFC 4193, and the older site-local range).
-    UniqueLocal,
-    /// A provider's inner network (RFC 6598).
-    CarrierGrade,
-    /// For documentation and benchmarks; nobody is there.
-    Documentation,
-    /// Of no use today, or of a use of its own.
-    Reserved,
-    /// No address: `0.0.0.0/8` and `::`. Many systems take it for themselves.
-    Unspecified,
-    /// Only this cable.
-    LinkLocal,
-    /// A cloud's metadata service, which gives credentials to whoever asks.
-    Metadata,
-    /// Many at once.
-    Multicast,
-    /// All at once.
-    Broadcast,
+words! {
+    /// The kind of place that an address is.
+    pub enum AddressClass: "class of addresses" {
+        Public = "public",
+        Loopback = "loopback",
+        /// An inner network (RFC 1918, RFC 8215).
+        Private = "private",
+        /// An inner network of IPv6 (RFC 4193, and the older site-local range).
+        UniqueLocal = "unique-local",
+        /// A provider's inner network (RFC 6598).
+        CarrierGrade = "carrier-grade NAT",
+        /// For documentation and benchmarks; nobody is there.
+        Documentation = "documentation",
+        /// Of no use today, or of a use of its own.
+        Reserved = "reserved",
+        /// No address: `0.0.0.0/8` and `::`. Many systems take it for themselves.
+        Unspecified = "unspecified",
+        LinkLocal = "link-local",
+        /// A cloud's metadata service, which gives credentials to whoever asks.
+        Metadata = "metadata",
+        Multicast = "multicast",
+        Broadcast = "broadcast",
+    }
 }
 
 impl AddressClass {
@@ -49,39 +45,17 @@ impl AddressClass {
     pub fn needs_grant(self) -> bool {
         self != Self::Public && !self.never_allowed()
     }
-
-    /// The word in messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Loopback => "loopback",
-            Self::Private => "private",
-            Self::UniqueLocal => "unique-local",
-            Self::CarrierGrade => "carrier-grade NAT",
-            Self::Documentation => "documentation",
-            Self::Reserved => "reserved",
-            Self::Unspecified => "unspecified",
-            Self::LinkLocal => "link-local",
-            Self::Metadata => "metadata",
-            Self::Multicast => "multicast",
-            Self::Broadcast => "broadcast",
-        }
-    }
 }
 
 /// Who can reach an address, the fewest first. A redirect that leads to a smaller reach makes us ask, in the target's
 /// place, where the target itself may not get to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
-    /// The programs of this machine.
     Machine,
-    /// Whoever is on this cable.
     Link,
-    /// Whoever is in this network.
     Site,
     /// Nobody is supposed to be there.
     Unassigned,
-    /// Everybody.
     Internet,
 }
 
@@ -107,13 +81,6 @@ impl AddressClass {
     }
 }
 
-impl fmt::Display for AddressClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Where `address` is.
 pub fn classify(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => classify_v4(address),

@@ -15,23 +15,19 @@ use jiff::Timestamp;
 /// What holds a monitor's notices back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
-    /// Nothing.
     #[default]
     Nothing,
     /// That it got worse is not told; that it is over is.
     Openings,
-    /// Nothing is told.
     All,
 }
 
-/// What was told of a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Of the open incident: the worst severity that was told; `None`: nothing yet.
     pub told: Option<Severity>,
     /// Incidents that ended, whose opening was told and whose end was not yet.
     pub owed: Vec<IncidentId>,
-    /// That it flaps.
     pub flapping_told: bool,
     /// How often the open incident was told again.
     pub reminders: u32,
@@ -49,7 +45,6 @@ impl Standing {
 pub struct Facts {
     /// The open incident, and how bad it is.
     pub open: Option<(IncidentId, Severity)>,
-    /// The incident that ended just now.
     pub ended: Option<IncidentId>,
     /// Since when the open incident is what it is.
     pub since: Option<Timestamp>,
@@ -59,18 +54,15 @@ pub struct Facts {
     pub in_hand: bool,
     /// What else holds notices back.
     pub hold: Hold,
-    /// Now.
     pub now: Timestamp,
 }
 
-/// One thing to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// It goes up and down too often to tell each.
     FlappingStart,
     /// It is steady again. Says how it is, so that who hears it needs no other notice of the same moment.
     FlappingEnd,
-    /// An incident is over.
     End(IncidentId),
     /// An incident: [`Severity::Degraded`] or [`Severity::Down`].
     Opening(Severity),

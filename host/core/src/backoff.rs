@@ -42,7 +42,6 @@ pub fn patience(within: Duration, lease_left: Duration) -> Duration {
     lease_left.saturating_sub(LEASE_RESERVE + within).max(PATIENCE_LEAST)
 }
 
-/// See [`patience`].
 pub const PATIENCE_LEAST: Duration = Duration::from_secs(1);
 
 /// Whether a job that was claimed for the `attempts`th time may run; 0 tries are unlimited.

@@ -34,14 +34,12 @@ const SECRET: &[&str] = &["headers", "auth", "proxy", "send", "body", "client_ke
 /// What stands for a text that may be a secret.
 const MASK: &str = "••••••";
 
-/// One key that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyChange {
     /// As the file calls it, such as `expect.status`.
     pub key: String,
     /// What it was; `None`: it was not set.
     pub old: Option<String>,
-    /// What it is to be.
     pub new: Option<String>,
 }
 

@@ -21,7 +21,6 @@ pub struct Channel {
     pub enabled: bool,
     /// The notifier's own settings, by key.
     pub settings: Settings,
-    /// What it wants to hear.
     pub filter: ChannelFilter,
     /// How many messages it gets one by one.
     pub flow: Flow,
@@ -40,15 +39,11 @@ pub type Settings = BTreeMap<String, Setting>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Setting {
-    /// A switch.
     Boolean(bool),
-    /// A whole number.
     Integer(i64),
     /// A text, or where it is kept.
     Text(SecretRef),
-    /// Several texts.
     List(Vec<SecretRef>),
-    /// Texts by key.
     Map(BTreeMap<String, SecretRef>),
 }
 

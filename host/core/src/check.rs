@@ -3,165 +3,33 @@
 //! A target that is down is data, not an error. Whether the trouble is the target's or ours follows from the
 //! failure's class alone ([`FailureClass::is_ours`]), so an outcome and its class can't contradict each other.
 
+mod class;
 mod evidence;
 
+pub use class::{FailureClass, Testimony};
 pub use evidence::{Certificate, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
 
 use crate::duration::as_ms;
 use crate::text::printable;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The verdict of one check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The target did what was expected.
-    Up,
-    /// The target did not.
-    Down,
-    /// We could not tell, and the fault is ours: no incident, not counted.
-    Inconclusive,
-}
-
-impl Outcome {
-    /// The word in JSON, in the database and on the screen.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Where a check failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// The name does not exist, or its server says so.
-    Dns,
-    /// The target's host refused the connection.
-    Refused,
-    /// A router, or the target's network, said that the way there ends.
-    Unreachable,
-    /// No answer to the connection attempt.
-    ConnectTimeout,
-    /// The certificate's issuer is not trusted.
-    TlsUnknownIssuer,
-    /// The certificate is its own issuer, and is not trusted.
-    TlsSelfSigned,
-    /// The certificate is past its end.
-    TlsExpired,
-    /// The certificate's time has not come yet.
-    TlsNotYetValid,
-    /// The certificate is for another name.
-    TlsWrongName,
-    /// The target speaks only versions of TLS or ciphers that are no longer safe.
-    TlsTooOld,
-    /// The target wants a certificate of ours, or another one.
-    TlsClientCertificate,
-    /// The handshake failed in another way.
-    TlsHandshake,
-    /// The handshake did not end in time.
-    TlsTimeout,
-    /// The request was sent and no answer began.
-    FirstByteTimeout,
-    /// The answer began and did not end in time.
-    BodyTimeout,
-    /// The connection broke, or what came was not the protocol.
-    Protocol,
-    /// Too many redirects, or one that may not be followed.
-    Redirect,
-    /// A status that was not expected.
-    Status,
-    /// The answer lacks something that was expected.
-    Assertion,
-    /// A certificate ends too soon.
-    Certificate,
-    /// Slower than allowed.
-    Latency,
-    /// Not enough echoes came back.
-    Loss,
-    /// Ours: this process may not do that.
-    Permission,
-    /// Ours: no descriptors, memory or ports left.
-    Resources,
-    /// Ours: no way to any network.
-    Network,
-    /// Ours: the resolver of this machine does not answer.
-    Resolver,
-    /// Ours: the proxy that the check goes through does not let it.
-    Proxy,
-    /// Ours: a value that the check needs (an environment variable, a file) is not there.
-    Settings,
-    /// Ours: the target uses what others can verify and this program can't.
-    Unsupported,
-}
-
-impl FailureClass {
-    /// Whether the trouble is the monitor's own. Such a check is `inconclusive`.
-    pub fn is_ours(self) -> bool {
-        matches!(
-            self,
-            Self::Permission
-                | Self::Resources
-                | Self::Network
-                | Self::Resolver
-                | Self::Proxy
-                | Self::Settings
-                | Self::Unsupported
-        )
-    }
-
-    /// The word in JSON and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::TlsUnknownIssuer => "tls_unknown_issuer",
-            Self::TlsSelfSigned => "tls_self_signed",
-            Self::TlsExpired => "tls_expired",
-            Self::TlsNotYetValid => "tls_not_yet_valid",
-            Self::TlsWrongName => "tls_wrong_name",
-            Self::TlsTooOld => "tls_too_old",
-            Self::TlsClientCertificate => "tls_client_certificate",
-            Self::TlsHandshake => "tls_handshake",
-            Self::TlsTimeout => "tls_timeout",
-            Self::FirstByteTimeout => "first_byte_timeout",
-            Self::BodyTimeout => "body_timeout",
-            Self::Protocol => "protocol",
-            Self::Redirect => "redirect",
-            Self::Status => "status",
-            Self::Assertion => "assertion",
-            Self::Certificate => "certificate",
-            Self::Latency => "latency",
-            Self::Loss => "loss",
-            Self::Permission => "permission",
-            Self::Resources => "resources",
-            Self::Network => "network",
-            Self::Resolver => "resolver",
-            Self::Proxy => "proxy",
-            Self::Settings => "settings",
-            Self::Unsupported => "unsupported",
-        }
+words! {
+    pub enum Outcome: "outcome" {
+        /// The target did what was expected.
+        Up = "up",
+        /// The target did not.
+        Down = "down",
+        /// We could not tell, and the fault is ours: no incident, not counted.
+        Inconclusive = "inconclusive",
     }
 }
 
 /// Why a check did not find its target up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Where it failed.
     pub class: FailureClass,
     /// One line for a person: what was tried and what happened. At most [`Failure::MESSAGE_MAX`] characters, no
     /// control characters, no secret.
@@ -179,7 +47,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The longest excerpt.
     pub const EXCERPT_MAX_BYTES: usize = 1_000;
 
     /// The longest message, in characters.
@@ -227,7 +94,6 @@ pub struct CheckReport {
     pub warnings: Vec<Failure>,
     /// The connections, in order; the last one's answer is what was judged. None where nothing was begun.
     pub hops: Vec<Hop>,
-    /// What became of a ping's echoes.
     #[serde(default)]
     pub echoes: Option<Echoes>,
     /// From the check's start to its end, all hops.

@@ -32,14 +32,13 @@ pub use queues::{
 };
 pub use reference::{KeyDoc, reference};
 pub use secrets::{SecretsSection, references};
-pub use takes::near;
 
 use crate::channel::Channel;
 use crate::maintenance::Maintenance;
 use crate::monitor::Monitor;
 use crate::notifier::Description;
 use crate::secret::SecretRef;
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use diagnostic::{Lines, Notes};
 use references::Reference;
 use std::collections::BTreeSet;
@@ -55,30 +54,23 @@ pub const STARTER: &str = include_str!("config/starter.toml");
 /// The longest file that is read, in bytes.
 pub const TEXT_MOST: usize = 64 << 20;
 
-/// What a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `[database]`.
     pub database: DatabaseSection,
-    /// `[queues]`.
     pub queues: Queues,
-    /// `[checks]`.
     pub checks: ChecksSection,
-    /// `[heartbeat]`.
     pub heartbeat: HeartbeatSection,
-    /// `[secrets]`.
     pub secrets: SecretsSection,
-    /// `[plugins]`, by name.
+    /// `[plugins]`, sorted by name.
     pub plugins: Vec<PluginSection>,
-    /// `[channels]`, by name.
+    /// `[channels]`, sorted by name.
     pub channels: Vec<Channel>,
-    /// `[monitors]`, by name.
+    /// `[monitors]`, sorted by name.
     pub monitors: Vec<Monitor>,
-    /// `[maintenance]`, by name.
+    /// `[maintenance]`, sorted by name.
     pub maintenance: Vec<(String, Maintenance)>,
 }
 
-/// `[database]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseSection {
     /// Which database; `None`: the file does not say.
@@ -203,7 +195,11 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
         if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
-            root.notes.warning(span.clone(), message, Some(takes::nearest(group, groups.iter().copied())));
+            root.notes.warning(
+                span.clone(),
+                message,
+                Some(did_you_mean_or_all(group, groups.iter().copied())),
+            );
         }
     }
     root.finish();

@@ -13,19 +13,15 @@ use std::time::Duration;
 /// A monitor above another one, at any distance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ancestor {
-    /// How it is.
     pub status: Status,
     /// Its failures in a row that decide nothing yet.
     pub downs: u32,
-    /// Since when.
     pub downs_since: Option<Timestamp>,
     /// The slot of the last check that said something about it.
     pub looked_at: Option<Timestamp>,
-    /// By what it is judged.
     pub policy: Policy,
 }
 
-/// What they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// They are well: it is the monitor's own trouble.

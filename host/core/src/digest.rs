@@ -30,6 +30,7 @@ enum Standing {
     Flapping,
     Certificate,
     InHand,
+    Other,
     ByHand,
     Unwatched,
     WasDown,
@@ -56,8 +57,20 @@ impl Standing {
             EventType::FlappingStart => Self::Flapping,
             EventType::Certificate => Self::Certificate,
             EventType::Acknowledged => Self::InHand,
-            _ if is_degraded => Self::Degraded,
-            _ => Self::Down,
+            EventType::Down | EventType::Degraded | EventType::Reminder | EventType::FlappingEnd => {
+                if is_degraded {
+                    Self::Degraded
+                } else {
+                    Self::Down
+                }
+            }
+            EventType::Blind
+            | EventType::Seeing
+            | EventType::Stalled
+            | EventType::Running
+            | EventType::QueueBusy
+            | EventType::ChannelBroken
+            | EventType::Test => Self::Other,
         }
     }
 
@@ -70,6 +83,8 @@ impl Standing {
             Self::Certificate if many => "certificates end soon",
             Self::Certificate => "certificate ends soon",
             Self::InHand => "taken care of",
+            Self::Other if many => "other events",
+            Self::Other => "other event",
             Self::ByHand => "resolved by hand",
             Self::Unwatched => "no longer watched",
             Self::WasDown if many => "were down",
@@ -92,6 +107,7 @@ impl Standing {
         !matches!(
             self,
             Self::InHand
+                | Self::Other
                 | Self::ByHand
                 | Self::Unwatched
                 | Self::WasDown
@@ -200,7 +216,6 @@ fn alone(item: Item, delivery_id: DeliveryId) -> Event {
     event
 }
 
-/// How many are what.
 fn counts(items: &[Item]) -> String {
     let counts: Vec<String> = by_standing(items)
         .iter()
@@ -486,6 +501,23 @@ mod tests {
         let reminders = vec![part(EventType::Reminder, "a", 1), part(EventType::Reminder, "b", 2)];
         assert_eq!(kind(reminders), Some((EventType::Reminder, Severity::Down)));
         assert_eq!(kind(Vec::new()), None);
+    }
+
+    #[test]
+    fn only_outages_are_counted_as_down() {
+        use EventType::{Degraded, Down, FlappingEnd, Reminder};
+        for kind in EventType::ALL.iter().copied() {
+            let severity = if kind == Degraded { Severity::Degraded } else { Severity::Down };
+            let shop = with_severity(part(kind, "shop", 1), severity);
+            let digest = compose(id(), vec![shop, part(EventType::Up, "mail", 2)]).expect("a digest");
+            let is_down = message(&digest).starts_with("1 down,");
+            assert_eq!(
+                is_down,
+                [Down, FlappingEnd, Reminder].contains(&kind),
+                "{kind}: {}",
+                message(&digest)
+            );
+        }
     }
 
     #[test]

@@ -4,62 +4,40 @@
 //! message tells what was true then. Its JSON is the generic webhook's body and a contract (additive changes only).
 
 use crate::id::{DeliveryId, IncidentId};
+use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 
-macro_rules! event_types {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
-        /// What happened.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum EventType { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
-
-        impl EventType {
-            /// Each, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word in the file, in JSON and in the database.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-    };
-}
-
-event_types! {
-    /// An incident opened.
-    Down = "down",
-    /// It ended.
-    Up = "up",
-    /// Up, but worse than it should be.
-    Degraded = "degraded",
-    /// Down for long.
-    Critical = "critical",
-    /// Still down.
-    Reminder = "reminder",
-    /// Up and down too often to tell each.
-    FlappingStart = "flapping-start",
-    /// Steady again.
-    FlappingEnd = "flapping-end",
-    /// A certificate nears its end.
-    Certificate = "certificate",
-    /// Somebody takes care of it.
-    Acknowledged = "acknowledged",
-    /// The monitor's own network is away.
-    Blind = "blind",
-    /// And is back.
-    Seeing = "seeing",
-    /// Monitors have had no result for too long.
-    Stalled = "stalled",
-    /// They have results again.
-    Running = "running",
-    /// A queue is over its limit.
-    QueueBusy = "queue-busy",
-    /// Another channel can't be delivered to.
-    ChannelBroken = "channel-broken",
-    /// Somebody tries a channel.
-    Test = "test",
+words! {
+    /// What happened, in the order of the documentation.
+    #[derive(PartialOrd, Ord)]
+    pub enum EventType: "event type" {
+        Down = "down",
+        Up = "up",
+        /// Up, but worse than it should be.
+        Degraded = "degraded",
+        Critical = "critical",
+        Reminder = "reminder",
+        /// Up and down too often to tell each.
+        FlappingStart = "flapping-start",
+        FlappingEnd = "flapping-end",
+        /// A certificate nears its end.
+        Certificate = "certificate",
+        Acknowledged = "acknowledged",
+        /// The monitor's own network is away.
+        Blind = "blind",
+        Seeing = "seeing",
+        /// Monitors have had no result for too long.
+        Stalled = "stalled",
+        Running = "running",
+        /// A queue is over its limit.
+        QueueBusy = "queue-busy",
+        /// Another channel can't be delivered to.
+        ChannelBroken = "channel-broken",
+        /// Somebody tries a channel.
+        Test = "test",
+    }
 }
 
 impl EventType {
@@ -108,48 +86,20 @@ pub enum Topic {
     Test,
 }
 
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// How bad it is, the worst last.
+    #[derive(PartialOrd, Ord)]
+    pub enum Severity: "severity" {
+        Info = "info",
+        /// Works, but worse than it should.
+        Degraded = "degraded",
+        Down = "down",
+        /// Has not worked for long.
+        Critical = "critical",
     }
-}
-
-impl std::str::FromStr for EventType {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.iter().copied().find(|event| event.as_str() == word).ok_or(())
-    }
-}
-
-/// How bad it is, the worst last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Works, but worse than it should.
-    Degraded,
-    /// Does not work.
-    Down,
-    /// Has not worked for long.
-    Critical,
 }
 
 impl Severity {
-    /// Each, the worst last.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Degraded, Self::Down, Self::Critical];
-
-    /// The word in JSON and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Degraded => "degraded",
-            Self::Down => "down",
-            Self::Critical => "critical",
-        }
-    }
-
     /// What the end of an incident of this severity bears: good news, but for one that was never worse than degraded. It
     /// stays told apart, or its end would read as if the monitor had been down.
     #[must_use]
@@ -158,17 +108,14 @@ impl Severity {
     }
 }
 
-/// One thing to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// What happened.
     #[serde(rename = "type")]
     pub kind: EventType,
     /// The notification's name, the same over all tries.
     pub delivery_id: DeliveryId,
     /// When it was decided.
     pub at: Timestamp,
-    /// What it is about.
     pub monitor: EventMonitor,
     /// The incident, for the events that have one.
     pub incident: Option<EventIncident>,
@@ -243,25 +190,19 @@ impl Event {
 /// The monitor, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventMonitor {
-    /// Its name.
     pub name: String,
     /// `http`, `tcp` or `ping`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What is checked.
     pub target: String,
-    /// Its group.
     pub group: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
 
 /// The incident, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventIncident {
-    /// Its id.
     pub id: IncidentId,
-    /// The first failure.
     pub started_at: Timestamp,
     /// The first success after it.
     pub ended_at: Option<Timestamp>,
@@ -278,22 +219,12 @@ pub struct EventIncident {
 /// What the deciding check found. For `up`: what the incident was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventOutcome {
-    /// [`FailureClass`](crate::check::FailureClass)'s word.
+    /// The word of a [`FailureClass`](crate::check::FailureClass).
     pub class: String,
-    /// What would have been right.
     pub expected: Option<String>,
-    /// What came instead.
     pub got: Option<String>,
     /// One line for a person.
     pub message: String,
-}
-
-impl std::str::FromStr for Severity {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == word).ok_or(())
-    }
 }
 
 #[cfg(test)]
@@ -306,5 +237,10 @@ mod tests {
             assert_eq!(serde_json::to_value(event).expect("a unit variant serializes"), event.as_str());
             assert_eq!(event.as_str().parse(), Ok(*event));
         }
+        let unknown = "dwn
+"
+        .parse::<Severity>()
+        .expect_err("no such word");
+        assert_eq!(unknown, "there is no severity `dwn `; there are info, degraded, down, critical");
     }
 }

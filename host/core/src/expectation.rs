@@ -36,9 +36,7 @@ pub const CONDITION_MOST: usize = 1_000;
 /// Why a condition does not hold. What came is the target's: its caller redacts it and makes it printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The condition.
     pub expected: String,
-    /// What is there instead.
     pub got: String,
 }
 

@@ -13,13 +13,11 @@ use std::time::Duration;
 /// How long a digest waits for what comes after its first notice.
 pub const GATHERING: Duration = Duration::from_secs(10);
 
-/// A channel's bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flow {
     /// So many messages one by one; 0: all of them.
     pub digest_after: u32,
-    /// In so long.
     #[serde(with = "as_ms")]
     pub digest_within: Duration,
 }
@@ -33,16 +31,13 @@ impl Default for Flow {
 /// What was left of a channel's tokens at an instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
-    /// So much.
     pub tokens: f64,
-    /// Then.
     pub at: Timestamp,
 }
 
 /// What still waits for the same channel of the same incident, the youngest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing.
     Nothing,
     /// A notice that goes by itself.
     Single,
@@ -50,10 +45,8 @@ pub enum Before {
     InDigest,
 }
 
-/// How a notice goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// By itself.
     Single,
     /// With the others of the channel's digest.
     Digest,

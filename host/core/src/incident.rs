@@ -16,7 +16,6 @@ pub const UNWATCHED: &str = "unwatched";
 /// The class of the outcome that a recovery by hand bears: no check has seen the monitor up.
 pub const BY_HAND: &str = "resolved";
 
-/// What somebody does with an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// Takes care of it: no reminder and no `critical` for so long, or until it ends.
@@ -24,48 +23,37 @@ pub enum Deed {
         /// `None`: until it ends.
         lasting: Option<Duration>,
     },
-    /// Takes care of it no more.
     Unacknowledge,
     /// Wants nothing more to be told of it, not even its end.
     Mute,
-    /// Wants to hear of it again.
     Unmute,
     /// Ends it now, whatever the checks say; a fresh confirmation opens another one.
     Resolve,
-    /// Says something of it.
     Comment,
 }
 
 /// Who does it, and what they say to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct By<'a> {
-    /// Their name.
     pub who: &'a str,
-    /// Their words, if any.
     pub note: Option<&'a str>,
 }
 
 /// That somebody takes care of an incident, or muted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Who.
     pub by: String,
-    /// When they said so.
     pub at: Timestamp,
     /// Up to when it holds; `None`: until the incident ends.
     pub until: Option<Timestamp>,
 }
 
-/// An incident as somebody finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
-    /// Its id.
     pub id: IncidentId,
     /// Of which monitor, as that is now.
     pub monitor: EventMonitor,
-    /// What it is about.
     pub cause: EventOutcome,
-    /// How bad it is.
     pub severity: Severity,
     /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
@@ -73,39 +61,24 @@ pub struct Incident {
     pub ended_at: Option<Timestamp>,
     /// Who ended it; `None`: a check, or nobody yet.
     pub resolved_by: Option<String>,
-    /// Failures so far.
     pub failures: u32,
-    /// Who takes care of it.
     pub acknowledged: Option<Mark>,
-    /// Who muted it.
     pub muted: Option<Mark>,
 }
 
-/// Why a deed makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// It is over.
     #[error("has ended{}", .by.as_ref().map(|by| format!(": {by} resolved it")).unwrap_or_default())]
     Ended {
         /// Who ended it; `None`: a check did.
         by: Option<String>,
     },
-    /// Somebody takes care of it.
     #[error("is acknowledged already: {by} takes care of it")]
-    Acknowledged {
-        /// Who.
-        by: String,
-    },
-    /// Nobody takes care of it.
+    Acknowledged { by: String },
     #[error("is not acknowledged")]
     NotAcknowledged,
-    /// It is muted.
     #[error("is muted already, by {by}")]
-    Muted {
-        /// Who did it.
-        by: String,
-    },
-    /// It is not muted.
+    Muted { by: String },
     #[error("is not muted")]
     NotMuted,
 }

@@ -26,14 +26,11 @@ use crate::event::Severity;
 use crate::monitor::Policy;
 use jiff::Timestamp;
 
-/// One outcome, to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// The instant that the check was due.
     pub slot_at: Timestamp,
-    /// When it began.
     pub started_at: Timestamp,
-    /// What it found.
     pub report: &'a CheckReport,
 }
 
@@ -42,44 +39,35 @@ pub struct Observation<'a> {
 pub enum Change {
     /// An incident, from its first failure.
     Opened {
-        /// [`Severity::Degraded`] or [`Severity::Down`].
+        /// Only [`Severity::Degraded`] or [`Severity::Down`].
         severity: Severity,
-        /// The first failure.
         started_at: Timestamp,
-        /// How many.
         failures: u32,
     },
     /// The degraded incident is an outage now.
     Worsened {
         /// The outage's first failure.
         started_at: Timestamp,
-        /// How many.
         failures: u32,
     },
     /// The outage lasts long. Once for each.
     Escalated {
-        /// Failures so far.
         failures: u32,
     },
     /// The incident's end, at the first success.
     Resolved {
         /// The first failure; of the outage, if it was one.
         started_at: Timestamp,
-        /// The first success.
         ended_at: Timestamp,
-        /// Failures in all.
         failures: u32,
     },
     /// It goes up and down too often to tell each.
     FlappingBegan,
-    /// It is steady again.
     FlappingEnded,
 }
 
-/// The verdict on one outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// What is known now.
     pub state: State,
     /// What people may have to be told, in order.
     pub changes: Vec<Change>,
@@ -105,7 +93,6 @@ const FLAPPING_FROM: u32 = 6;
 /// Below how many it ends: 25 %.
 const STEADY_BELOW: u32 = 5;
 
-/// Judges one outcome.
 pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement {
     // A last slot that lies ahead of this check's start was made by a clock that was wrong: it stands for nothing.
     let last_slot_at = state.last_slot_at.filter(|last| *last <= seen.started_at);

@@ -35,16 +35,17 @@ pub mod size;
 pub mod target;
 pub mod text;
 pub mod witness;
+mod words;
 
-/// What a caller may do about an error. Retry decisions look at this and at nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// May go away by itself: retry with backoff.
-    Transient,
-    /// The same attempt would fail in the same way.
-    Permanent,
-    /// An operator has to change the configuration.
-    Config,
-    /// A fault in this program.
-    Bug,
+words::words! {
+    /// What a caller may do about an error. Retry decisions look at this and at nothing else.
+    pub enum ErrorClass: "error class" {
+        /// May go away by itself: retry with backoff.
+        Transient = "transient",
+        /// The same attempt would fail in the same way.
+        Permanent = "permanent",
+        /// An operator has to change the configuration.
+        Config = "config",
+        Bug = "bug",
+    }
 }

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// From one heartbeat to the next.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// A worker that was not heard for so long, two heartbeats and some delay, is not counted as one.
@@ -46,11 +45,9 @@ pub const STALE_LEAST: Duration = Duration::from_mins(1);
 pub struct Results {
     /// From one slot to the next.
     pub interval: Duration,
-    /// Whether it is checked.
     pub enabled: bool,
     /// Whether the queue of its checks is paused.
     pub queue_paused: bool,
-    /// The last result.
     pub last_at: Option<Timestamp>,
     /// Since when the next is awaited, whatever came before: it was added or changed, or its queue went on.
     pub awaited_since: Timestamp,
@@ -95,7 +92,6 @@ fn stale_after(interval: Duration) -> Duration {
 /// A scheduler, as the database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduler {
-    /// Its host.
     pub host: String,
     /// Its process; of cron the last one.
     pub pid: u32,
@@ -126,7 +122,6 @@ pub enum Scheduling {
     None,
 }
 
-/// What the schedulers' heartbeats say.
 pub fn scheduling(schedulers: &[Scheduler], now: Timestamp) -> Scheduling {
     if schedulers.iter().any(|scheduler| scheduler.is_alive(now)) {
         return Scheduling::Running;
@@ -140,7 +135,6 @@ pub fn scheduling(schedulers: &[Scheduler], now: Timestamp) -> Scheduling {
 /// The checks of one queue, of which some are stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stall {
-    /// The queue.
     pub queue: String,
     /// So many monitors are stale there …
     pub stale: usize,
@@ -152,7 +146,6 @@ pub struct Stall {
     pub workers: i64,
 }
 
-/// How many names a message has.
 pub const NAMES: usize = 5;
 
 impl Stall {
@@ -189,7 +182,6 @@ impl Stall {
     }
 }
 
-/// Who works off a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLoad {
     /// Jobs that are due, and that nobody has claimed.

@@ -12,31 +12,20 @@ use std::collections::BTreeMap;
 /// each monitor is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
-    /// These monitors, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub monitors: Vec<String>,
-    /// Those of these groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Those that have each of these tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// When.
     pub when: When,
 }
 
-/// When a window is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
-    /// From an instant until another.
-    Once {
-        /// It begins.
-        from: Timestamp,
-        /// It is over.
-        until: Timestamp,
-    },
-    /// Again and again.
+    Once { from: Timestamp, until: Timestamp },
     Hours(Hours),
 }
 

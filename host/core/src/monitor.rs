@@ -17,6 +17,7 @@ pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 use crate::duration::{as_ms, as_optional_ms};
 use crate::secret::SecretRef;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,7 +30,6 @@ pub struct Monitor {
     pub name: String,
     /// A disabled monitor keeps its history and is not checked.
     pub enabled: bool,
-    /// What a check does.
     pub check: CheckSpec,
     /// When a check is due and what follows from its outcomes.
     pub policy: Policy,
@@ -73,7 +73,6 @@ pub struct Policy {
     /// How long after it was told an incident is told again, and then after twice as long each time; `None`: never.
     #[serde(default, with = "as_optional_ms")]
     pub remind: Option<Duration>,
-    /// How often at most.
     #[serde(default)]
     pub remind_most: u32,
     /// Whether a monitor that goes up and down too often is told as that, instead of each time.
@@ -119,7 +118,6 @@ impl Default for Policy {
     }
 }
 
-/// What a check does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum CheckSpec {
@@ -141,7 +139,6 @@ impl CheckSpec {
         }
     }
 
-    /// How its names become addresses.
     pub fn lookup(&self) -> Lookup {
         match self {
             Self::Http(http) => http.lookup,
@@ -207,7 +204,6 @@ impl CheckSpec {
 /// How a name becomes the addresses that are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lookup {
-    /// Which of them.
     #[serde(default)]
     pub ip: IpFamily,
     /// Who is asked; this machine's own resolver when none is named.
@@ -215,21 +211,18 @@ pub struct Lookup {
     pub resolver: Option<SocketAddr>,
 }
 
-/// Which addresses of a name are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IpFamily {
-    /// Whatever the name has, in the resolver's order; the first that answers.
-    #[default]
-    Any,
-    /// IPv4 alone.
-    #[serde(rename = "4")]
-    V4,
-    /// IPv6 alone.
-    #[serde(rename = "6")]
-    V6,
-    /// Every address of the name by itself, of both families: each must be up.
-    All,
+words! {
+    /// Which addresses of a name are used.
+    #[derive(Default)]
+    pub enum IpFamily: "address family" {
+        /// Whatever the name has, in the resolver's order; the first that answers.
+        #[default]
+        Any = "any",
+        V4 = "4",
+        V6 = "6",
+        /// Every address of the name by itself, of both families: each must be up.
+        All = "all",
+    }
 }
 
 #[cfg(test)]

@@ -5,17 +5,16 @@ mod limits;
 
 pub use limits::{Limit, LimitChanges, Measure};
 
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A notifier's description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// The word in `notifier = "…"`.
     pub name: String,
     /// The plugin's own version.
     pub version: String,
-    /// One line.
     pub summary: String,
     /// The keys that a channel takes.
     pub fields: Vec<Field>,
@@ -26,17 +25,15 @@ pub struct Description {
 /// One key of a channel's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// The key.
     pub key: String,
     /// One line for people.
     pub help: String,
-    /// What it takes.
     pub kind: FieldKind,
     /// Whether a channel must have it.
     pub required: bool,
     /// What holds when it is left out, in words for people.
     pub default: Option<String>,
-    /// For [`FieldKind::Choice`].
+    /// Empty unless `kind` is [`FieldKind::Choice`].
     pub choices: Vec<String>,
     /// For [`FieldKind::Secret`] and [`FieldKind::Map`]: where in a request the values may stand.
     #[serde(default)]
@@ -52,24 +49,18 @@ pub enum Place {
     Address,
     /// In an address's path.
     Path {
-        /// Who gets it.
         to: String,
     },
     /// In an address's query.
     Query {
-        /// Who gets it.
         to: String,
     },
-    /// In a header.
     Header {
-        /// Who gets it.
         to: String,
         /// In lower case; `*`: any.
         name: String,
     },
-    /// In the body.
     Body {
-        /// Who gets it.
         to: String,
     },
     /// In none: messages are signed with it.
@@ -106,38 +97,18 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a key takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldKind {
-    /// A text.
-    Text,
-    /// A text that the plugin never sees; or a list of them.
-    Secret,
-    /// An address; its host is granted by being written there.
-    Url,
-    /// A whole number.
-    Integer,
-    /// `true` or `false`.
-    Boolean,
-    /// One of `choices`.
-    Choice,
-    /// Texts by key.
-    Map,
-}
-
-impl FieldKind {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Secret => "secret",
-            Self::Url => "url",
-            Self::Integer => "integer",
-            Self::Boolean => "boolean",
-            Self::Choice => "choice",
-            Self::Map => "map",
-        }
+words! {
+    pub enum FieldKind: "kind of field" {
+        Text = "text",
+        /// A text that the plugin never sees; or a list of them.
+        Secret = "secret",
+        /// An address; its host is granted by being written there.
+        Url = "url",
+        Integer = "integer",
+        Boolean = "boolean",
+        /// One of the field's `choices`.
+        Choice = "choice",
+        Map = "map",
     }
 }
 

@@ -27,29 +27,24 @@ pub const SETBACKS_MOST: u32 = 20;
 /// Why a notice is not sent that a later one of the same incident stands for.
 pub const REPLACED: &str = "a later notice of the same incident takes its place";
 
-/// How far a notice has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// It has a job.
     Queued,
-    /// The provider took it.
     Delivered,
     /// Its tries are used up.
     Failed,
 }
 
-/// One notice of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// Its notification. Later ones have greater ids.
     pub id: NotificationId,
-    /// What happened.
     pub event: EventType,
     /// What it is about: the name of a monitor, a host, a channel.
     pub about: String,
     /// The incident, for an event that has one.
     pub incident: Option<IncidentId>,
-    /// How far it has come.
     pub progress: Progress,
     /// How often it failed by itself: the provider refused this message, or it was sent again because the channel works.
     pub setbacks: u32,

@@ -31,7 +31,6 @@ const SCHEMES: [&str; 5] = ["bearer", "basic", "digest", "apikey", "negotiate"];
 /// The most bytes that one byte of a secret becomes in an escape: `\u0041`, `&#x41;`.
 const ESCAPE_MOST: usize = 6;
 
-/// Takes secrets out of texts.
 #[derive(Clone)]
 pub struct Redactor {
     mask: &'static str,
@@ -126,7 +125,6 @@ impl Redactor {
         Self { mask, needles: Vec::new() }
     }
 
-    /// One that knows these secrets.
     pub fn of(mask: &'static str, secrets: &[Secret]) -> Self {
         let mut redactor = Self::new(mask);
         for secret in secrets {
@@ -135,7 +133,6 @@ impl Redactor {
         redactor
     }
 
-    /// Whether it knows no secret.
     pub fn is_empty(&self) -> bool {
         self.needles.is_empty()
     }
@@ -156,14 +153,12 @@ impl Redactor {
         }
     }
 
-    /// Hides a secret as a whole.
     pub fn hide_whole(&mut self, secret: &str) {
         if !secret.is_empty() {
             self.needles.push(Needle { value: Secret::new(secret), writings: OnceLock::new() });
         }
     }
 
-    /// `text` as people may see it.
     pub fn redact(&self, text: &str) -> String {
         self.redact_from(text, 1)
     }

@@ -17,11 +17,9 @@ pub const OVERTAKEN: &str = "a newer notice of the same monitor was told";
 pub struct Circumstances {
     /// When the incident ended, if it has.
     pub ended_at: Option<Timestamp>,
-    /// How bad it was.
     pub severity: Option<Severity>,
     /// Nobody wants to hear of it any more.
     pub muted: bool,
-    /// Somebody takes care of it.
     pub acknowledged: bool,
     /// This channel was told of it.
     pub opening_told: bool,
@@ -33,7 +31,6 @@ pub struct Circumstances {
     pub overtaken: bool,
 }
 
-/// What becomes of a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Review {
     /// It is told, in these words.
@@ -42,10 +39,8 @@ pub enum Review {
     Mute(&'static str),
 }
 
-/// What is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// In these words.
     pub event: Event,
     /// It is the first that is told of an outage that is over.
     pub is_all_of_it: bool,
@@ -78,7 +73,6 @@ pub fn objection(kind: EventType, now: &Circumstances) -> Option<&'static str> {
     }
 }
 
-/// Looks at a notice again.
 pub fn review(mut event: Event, now: &Circumstances) -> Review {
     if event.incident.is_none() {
         return Review::Tell(Part { event, is_all_of_it: false });

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
@@ -39,15 +38,9 @@ pub enum SecretRef {
     /// Written in the file itself.
     Literal(String),
     /// An environment variable of the process that needs the value.
-    Env {
-        /// The variable's name.
-        env: String,
-    },
+    Env { env: String },
     /// A file, whose content is the value.
-    File {
-        /// The file's path.
-        file: PathBuf,
-    },
+    File { file: PathBuf },
 }
 
 impl fmt::Debug for SecretRef {

@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 use url::{Host, Url};
 
-/// Why a text is no target.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TargetError {
     /// It is an address without the kind of check.
@@ -17,20 +16,16 @@ pub enum TargetError {
         /// What was given, as [`shown`] has it.
         target: String,
     },
-    /// It is no URL.
     #[error("`{target}` is no target: {reason}")]
     NotAUrl {
         /// What was given, as [`shown`] has it.
         target: String,
-        /// The URL parser's word.
         reason: String,
     },
-    /// A URL of another kind.
     #[error("`{target}` has the scheme `{scheme}`, which no check speaks")]
     Scheme {
         /// What was given, as [`shown`] has it.
         target: String,
-        /// The scheme that it has.
         scheme: String,
     },
     /// A part is missing, or one is there that the kind of check has no use for.
@@ -38,13 +33,11 @@ pub enum TargetError {
     Part {
         /// What was given, as [`shown`] has it.
         target: String,
-        /// Which part.
         problem: &'static str,
     },
 }
 
 impl TargetError {
-    /// The way out.
     pub fn hint(&self) -> String {
         match self {
             Self::NoScheme { target } => {
@@ -113,7 +106,6 @@ pub fn http(url: Url) -> HttpSpec {
         body: None,
         auth: None,
         versions: HttpVersions::Auto,
-        reuse: false,
         compression: false,
         redirects: 5,
         downgrade: false,

@@ -29,6 +29,44 @@ pub fn printable(text: &str, max: usize) -> String {
     line
 }
 
+/// The hint for a wrong word, if one of `words` is a slip of the keys away.
+pub fn did_you_mean<'w>(wrong: &str, words: impl IntoIterator<Item = &'w str>) -> Option<String> {
+    const LONGEST: usize = 100;
+    let wrong: String = wrong.chars().take(LONGEST + 1).collect::<String>().to_lowercase();
+    let length = wrong.chars().count();
+    let distances = words
+        .into_iter()
+        .filter(|word| length <= LONGEST && word.len() <= 4 * LONGEST)
+        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), word));
+    let (_, word) = distances
+        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(length) / 3))
+        .min_by_key(|(distance, _)| *distance)?;
+    Some(format!("did you mean `{}`?", printable(word, 100)))
+}
+
+/// As [`did_you_mean`], or all words if none is near.
+pub(crate) fn did_you_mean_or_all<'w>(wrong: &str, words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    did_you_mean(wrong, words.iter().copied()).unwrap_or_else(|| match words.as_slice() {
+        [] => "there is none".into(),
+        [word] => format!("write `{}`", printable(word, 100)),
+        _ => format!("write one of {}", alternatives(words.into_iter())),
+    })
+}
+
+/// `` `a`, `b` or `c` ``, at most twenty.
+pub(crate) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("`{}`", printable(word, 60))).collect();
+    let more = words.len().saturating_sub(20);
+    words.truncate(20);
+    let last = if more > 0 { Some(format!("{more} more")) } else { words.pop() };
+    match (words.is_empty(), last) {
+        (_, None) => words.join(", "),
+        (true, Some(last)) => last,
+        (false, Some(last)) => format!("{} or {last}", words.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +100,22 @@ mod tests {
         for c in ['ü', '語', '…', '\u{a0}', '\u{fe0f}', '🔴', '\u{5d0}'] {
             assert_eq!(printable(&format!("a{c}b"), 10), format!("a{c}b"));
         }
+    }
+
+    #[test]
+    fn a_slip_of_the_keys_is_seen_through() {
+        let words = ["interval", "timeout", "a"];
+        for (wrong, right) in [
+            ("intervall", Some("interval")),
+            ("Itnerval", Some("interval")),
+            ("b", Some("a")),
+            ("channels", None),
+        ] {
+            let hint = right.map(|right| format!("did you mean `{right}`?"));
+            assert_eq!(did_you_mean(wrong, words), hint, "{wrong}");
+        }
+        assert_eq!(did_you_mean_or_all("channels", words), "write one of `interval`, `timeout` or `a`");
+        assert_eq!(did_you_mean(&"a".repeat(200), ["a".repeat(200).as_str()]), None, "a text without end");
     }
 
     #[test]

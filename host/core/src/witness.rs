@@ -4,95 +4,24 @@
 //! answered here: which failures a dead network of ours could explain ([`is_explained_by_blindness`]), what a witness's
 //! own report proves ([`testimony`]), and which answer is recent enough for which failure ([`asked_after`]).
 
-use crate::check::{CheckReport, Failure, FailureClass};
+use crate::check::{CheckReport, Failure, FailureClass, Testimony};
 use std::time::{Duration, Instant};
 
 /// Whether the check would have failed so if our own network had been away. Those that had an answer of any kind, be it a
 /// refusal, a wrong certificate or a 500, would not.
 pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
-    let Some(failure) = &report.failure else { return false };
-    match failure.class {
-        // Also "no such name": a router or a cache without the world behind it may say so.
-        FailureClass::Dns
-        | FailureClass::Unreachable
-        | FailureClass::ConnectTimeout
-        | FailureClass::TlsTimeout
-        | FailureClass::FirstByteTimeout
-        | FailureClass::BodyTimeout
-        // Ours already, and no incident; but whoever reads the log wants to know that all of it is one thing.
-        | FailureClass::Network
-        | FailureClass::Resolver
-        | FailureClass::Proxy => true,
-        FailureClass::Loss => no_echo_came(report),
-        FailureClass::Refused
-        | FailureClass::TlsUnknownIssuer
-        | FailureClass::TlsSelfSigned
-        | FailureClass::TlsExpired
-        | FailureClass::TlsNotYetValid
-        | FailureClass::TlsWrongName
-        | FailureClass::TlsTooOld
-        | FailureClass::TlsClientCertificate
-        | FailureClass::TlsHandshake
-        | FailureClass::Protocol
-        | FailureClass::Redirect
-        | FailureClass::Status
-        | FailureClass::Assertion
-        | FailureClass::Certificate
-        | FailureClass::Latency
-        | FailureClass::Permission
-        | FailureClass::Resources
-        | FailureClass::Settings
-        | FailureClass::Unsupported => false,
-    }
-}
-
-/// What a witness's report proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Testimony {
-    /// Packets came back: the network is there.
-    Answered,
-    /// None did.
-    Silent,
-    /// It could not be asked, for a reason of ours that is not the network: it proves nothing.
-    NotAsked,
+    report.failure.as_ref().is_some_and(|failure| {
+        failure.class.explained_by_blindness()
+            && (failure.class != FailureClass::Loss || no_echo_came(report))
+    })
 }
 
 /// What a witness's report proves. It need not be well: whoever refuses, or has an expired certificate, has answered.
 pub fn testimony(report: &CheckReport) -> Testimony {
-    let Some(failure) = &report.failure else { return Testimony::Answered };
-    match failure.class {
-        FailureClass::Permission | FailureClass::Resources | FailureClass::Proxy | FailureClass::Settings => {
-            Testimony::NotAsked
-        }
-        // A router of ours says "unreachable", and a resolver of ours "no such name".
-        FailureClass::Dns
-        | FailureClass::Unreachable
-        | FailureClass::ConnectTimeout
-        | FailureClass::Network
-        | FailureClass::Resolver => Testimony::Silent,
-        FailureClass::Loss if no_echo_came(report) => Testimony::Silent,
-        FailureClass::Loss
-        | FailureClass::Refused
-        | FailureClass::TlsUnknownIssuer
-        | FailureClass::TlsSelfSigned
-        | FailureClass::TlsExpired
-        | FailureClass::TlsNotYetValid
-        | FailureClass::TlsWrongName
-        | FailureClass::TlsTooOld
-        | FailureClass::TlsClientCertificate
-        | FailureClass::TlsHandshake
-        // These have a connection behind them.
-        | FailureClass::TlsTimeout
-        | FailureClass::FirstByteTimeout
-        | FailureClass::BodyTimeout
-        | FailureClass::Protocol
-        | FailureClass::Redirect
-        | FailureClass::Status
-        | FailureClass::Assertion
-        | FailureClass::Certificate
-        | FailureClass::Latency
-        // It was heard, and not understood.
-        | FailureClass::Unsupported => Testimony::Answered,
+    match &report.failure {
+        None => Testimony::Answered,
+        Some(failure) if failure.class == FailureClass::Loss && no_echo_came(report) => Testimony::Silent,
+        Some(failure) => failure.class.testimony(),
     }
 }
 

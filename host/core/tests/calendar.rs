@@ -49,7 +49,6 @@ fn minute(text: &str) -> i32 {
 }
 
 impl Place {
-    /// What the clock reads.
     fn reading(&self, at: i32) -> i32 {
         let changed = self.changes.iter().rev().find(|(change, _)| minute(change) <= at);
         at + changed.map_or(self.offset, |(_, offset)| *offset)
@@ -140,7 +139,7 @@ fn coming(marks: &[bool], first: i32, wanted: bool) -> Vec<Option<i32>> {
     coming
 }
 
-/// SplitMix64.
+/// The generator SplitMix64 (Steele, 2014).
 struct Random(u64);
 
 impl Random {

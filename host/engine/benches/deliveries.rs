@@ -46,7 +46,7 @@ use uptime_store::{NOTIFICATIONS, Store};
 
 #[derive(Parser)]
 struct Options {
-    /// Notifications delivered
+    /// Number of notifications delivered
     #[arg(long, default_value_t = 20_000)]
     deliveries: u32,
     /// Channels that they are for, in turn
@@ -58,7 +58,7 @@ struct Options {
     /// Deliveries that the worker has in hand at once
     #[arg(long, default_value_t = 1_000)]
     concurrency: u32,
-    /// Be the sink
+    /// Be the sink of another process
     #[arg(long, hide = true)]
     sink: bool,
     /// What `cargo bench` says to every benchmark

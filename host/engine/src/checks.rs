@@ -23,14 +23,12 @@ use uptime_store::{Store, StoreError};
 /// How long before its job's deadline a check ends.
 const JUDGED_BEFORE: Duration = Duration::from_millis(250);
 
-/// Runs checks and records them.
 pub struct Checks {
     queue: &'static str,
     /// Where they run, for the queue of a location.
     location: Option<Location>,
     store: Store,
     checker: Checker,
-    /// How many run at once.
     bounds: Arc<Bounds>,
     /// Whom to ask whether a failure is the target's.
     sight: Option<Arc<Sight>>,
@@ -177,7 +175,7 @@ impl Checks {
         Ok(())
     }
 
-    /// Promise 3's transaction.
+    /// The transaction of promise 3.
     async fn record(&self, mut checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
         // Parents first: what is found of them decides about their children.
         checks.sort_by_key(|check| (!check.monitor.is_parent, check.monitor.parent.is_some()));

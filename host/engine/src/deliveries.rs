@@ -34,7 +34,6 @@ const PER_CHANNEL: usize = 4;
 /// which uses up no try.
 const PATIENCE: Duration = Duration::from_hours(24);
 
-/// Delivers notifications and records each try.
 pub struct Deliveries {
     store: Store,
     notifiers: NotifierHost,
@@ -46,30 +45,21 @@ pub struct Deliveries {
     guests: Guests,
 }
 
-/// What a try came to.
 #[derive(Debug)]
 pub enum Told {
-    /// The channel was asked.
     Tried {
-        /// What was to be told.
         due: Box<DueDelivery>,
         /// What was told instead, as things stood.
         message: Box<Message>,
-        /// What came of it.
         result: Result<Receipt, DeliveryError>,
     },
-    /// It is not wanted any more.
     Muted {
-        /// What was to be told.
         due: Box<DueDelivery>,
-        /// Why.
         reason: &'static str,
     },
     /// Not yet: the channel's hours have not begun.
     TooEarly {
-        /// What is to be told.
         due: Box<DueDelivery>,
-        /// When they begin.
         until: Timestamp,
     },
 }
@@ -106,23 +96,13 @@ fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
 /// Why a delivery did not come about.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// A setting has no value here.
     #[error("`{key}` of channel `{channel}`: {source}")]
-    Setting {
-        /// The channel.
-        channel: String,
-        /// The key.
-        key: String,
-        /// What is missing.
-        source: secrets::SecretError,
-    },
-    /// The notifier's word.
+    Setting { channel: String, key: String, source: secrets::SecretError },
     #[error(transparent)]
     Notifier(#[from] NotifierError),
 }
 
 impl DeliveryError {
-    /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Setting { source, .. } => source.class(),
@@ -143,7 +123,6 @@ impl DeliveryError {
         matches!(self, Self::Setting { source: secrets::SecretError::Denied(_), .. })
     }
 
-    /// The way out.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Setting { source, .. } => Some(source.hint()),
@@ -342,7 +321,7 @@ impl Deliveries {
                     }
                     Err(failure) => {
                         let age = elapsed(due.event.at, finished.started_at);
-                        (word(failure.class()), self.end_of(claim.attempts, age, failure, is_blind))
+                        (failure.class().as_str(), self.end_of(claim.attempts, age, failure, is_blind))
                     }
                 };
                 // Only what was told: the next try makes its words anew.
@@ -523,16 +502,6 @@ impl Handler for Deliveries {
         let tries: Vec<_> = finished.iter().filter_map(|finished| self.try_of(finished, is_blind)).collect();
         self.record(&tries).await?;
         Ok(gone)
-    }
-}
-
-/// The error's class, as a try is written down.
-fn word(class: ErrorClass) -> &'static str {
-    match class {
-        ErrorClass::Transient => "transient",
-        ErrorClass::Permanent => "permanent",
-        ErrorClass::Config => "config",
-        ErrorClass::Bug => "bug",
     }
 }
 

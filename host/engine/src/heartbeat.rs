@@ -17,7 +17,6 @@ use uptime_store::{Store, StoreError};
 /// From one request to the next at the least.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a notification that is due may wait before the installation counts as silent.
@@ -28,7 +27,6 @@ const NOTIFICATION_WAIT: Duration = Duration::from_mins(2);
 pub struct Heartbeat {
     checker: Checker,
     spec: CheckSpec,
-    /// Without its path.
     host: String,
     state: Arc<Mutex<State>>,
 }
@@ -47,7 +45,6 @@ struct State {
 }
 
 impl Heartbeat {
-    /// To what `spec` requests.
     pub fn new(checker: Checker, spec: CheckSpec) -> Self {
         let host = match &spec {
             CheckSpec::Http(http) => http.url.host_str().unwrap_or_default().to_owned(),

@@ -24,11 +24,8 @@ pub struct Bounds {
 /// How far the bounds are used, at this moment.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// Checks that run.
     pub running: AtomicUsize,
-    /// Checks that wait for their host.
     pub waiting_for_host: AtomicUsize,
-    /// Checks that wait for descriptors.
     pub waiting_for_descriptors: AtomicUsize,
 }
 
@@ -43,7 +40,6 @@ impl Bounds {
         }
     }
 
-    /// How far they are used.
     pub fn load(&self) -> &Load {
         &self.load
     }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// How long a window is.
 const WINDOW: Duration = Duration::from_secs(30);
 
 /// A check that begins later than this is late.
@@ -23,11 +22,8 @@ const WINDOWS: u32 = 2;
 /// How late the checks of one window began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// All of them.
     pub checks: u64,
-    /// Those that were late.
     pub late: u64,
-    /// How late the last one was of those that came next to last: nearly the worst.
     pub worst: Duration,
 }
 
@@ -38,16 +34,13 @@ impl Window {
     }
 }
 
-/// What a window changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// Checks begin late, and have for a while.
     Behind(Window),
-    /// They do not any more.
     Keeping(Window),
 }
 
-/// What is remembered.
 #[derive(Debug)]
 pub struct Lateness {
     window: Window,
@@ -57,12 +50,10 @@ pub struct Lateness {
 }
 
 impl Lateness {
-    /// Nothing yet.
     pub fn new(now: Instant) -> Self {
         Self { window: Window::default(), since: now, late_windows: 0, behind: false }
     }
 
-    /// A check began so late.
     pub fn checked(&mut self, late: Duration, now: Instant) -> Option<Pace> {
         let change = if now.saturating_duration_since(self.since) >= WINDOW { self.turn(now) } else { None };
         self.window.checks += 1;

@@ -26,65 +26,41 @@ use uptime_store::notifications::DeliveryEnd;
 /// Is told what happened, after it was committed. Must return at once.
 pub type Observer = Arc<dyn Fn(Activity) + Send + Sync>;
 
-/// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Activity {
-    /// A check was recorded.
     Checked {
-        /// Of which monitor.
         monitor: String,
-        /// What it found.
         report: CheckReport,
         /// From its slot to its start.
         late: Duration,
     },
-    /// An incident opened.
     Opened {
-        /// Of which monitor.
         monitor: String,
-        /// Which.
         incident: IncidentId,
-        /// How bad it is.
         severity: Severity,
-        /// The first failure.
         started_at: Timestamp,
-        /// What opened it.
         cause: Option<Failure>,
     },
-    /// An incident ended.
     Resolved {
-        /// Of which monitor.
         monitor: String,
-        /// Which.
         incident: IncidentId,
-        /// The first failure.
         started_at: Timestamp,
-        /// The first success.
         ended_at: Timestamp,
     },
-    /// A delivery was tried.
     Delivery {
-        /// To which channel.
         channel: String,
-        /// About which monitor.
         monitor: String,
-        /// What was told.
         event: EventType,
-        /// How the try ended.
         end: DeliveryEnd,
     },
     /// None of a host's witnesses answers: its network is away, and no failure counts. Told by the worker that said so first.
     Blind {
-        /// Which host.
         host: String,
         /// Who did not answer.
         why: String,
     },
-    /// One does again.
     Seeing {
-        /// Which host.
         host: String,
-        /// How long none did.
         blind_for: Duration,
     },
     /// Monitors have had no result for too long. Told by the worker that said so first.
@@ -94,7 +70,6 @@ pub enum Activity {
         /// How many, which, and why.
         why: String,
     },
-    /// They have results again.
     Running {
         /// The queue of their checks.
         queue: String,
@@ -110,11 +85,9 @@ pub enum Activity {
         /// … and none more than this.
         worst: Duration,
     },
-    /// They do not any more.
     KeepingUp,
     /// A worker has had a word with its database.
     Settled {
-        /// The queue.
         queue: &'static str,
         /// Jobs that were settled in it.
         settled: u64,
@@ -128,16 +101,12 @@ pub enum Activity {
     },
     /// The database can't be reached, or can't work.
     DatabaseAway {
-        /// Who noticed.
         queue: &'static str,
-        /// Why.
         reason: String,
         /// It stays so until a person mends it.
         needs_operator: bool,
     },
-    /// It can be again.
     DatabaseBack {
-        /// Who noticed.
         queue: &'static str,
     },
 }

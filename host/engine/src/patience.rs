@@ -15,7 +15,6 @@ const TURN_MAX: Duration = Duration::from_secs(30);
 /// How long what is under way may still take after a stop.
 const AFTER_STOP: Duration = Duration::from_secs(5);
 
-/// One turn with the database.
 pub(crate) async fn turn<T>(
     work: impl Future<Output = Result<T, StoreError>>,
     stop: &CancellationToken,
@@ -81,7 +80,6 @@ impl Outage {
         observer(Activity::DatabaseAway { queue: by, reason: error.to_string(), needs_operator });
     }
 
-    /// It did.
     pub fn ends(&mut self, observer: &Observer) {
         if self.told.take().is_some() {
             info!(queue = self.by, "database back");

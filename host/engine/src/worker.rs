@@ -39,14 +39,12 @@ const FOR_NEWER: Duration = Duration::from_secs(10);
 /// How long after a lost connection to listen again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
-/// What one queue's jobs are.
 pub trait Handler: Send + Sync + 'static {
     /// What a job needs to run, read for a whole batch at once.
     type Work: Send + 'static;
     /// What a job that ran to its end leaves to be settled.
     type Done: Send + 'static;
 
-    /// The queue's name.
     fn queue(&self) -> &'static str;
 
     /// For a queue with lanes and an order: how many jobs of a lane may run at once in this process.
@@ -89,23 +87,17 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
 }
 
-/// A job at its end.
 #[derive(Debug)]
 pub struct Finished<D> {
-    /// The job.
     pub job: Job,
     /// When it began, by the database's clock.
     pub started_at: Timestamp,
-    /// How long it ran.
     pub took: Duration,
-    /// How it ended.
     pub end: End<D>,
 }
 
-/// How a job ended.
 #[derive(Debug)]
 pub enum End<D> {
-    /// It ran to its end.
     Done(D),
     /// It had no place in time: nobody has begun it, and it is given back.
     NotBegun,
@@ -117,7 +109,6 @@ pub enum End<D> {
     ForNewer(String),
     /// It did not end within this time.
     TimedOut(Duration),
-    /// It panicked with this message.
     Panicked(String),
     /// It was claimed more often than it may run: its workers died, or lost the database. It did not run again.
     Spent,
@@ -152,31 +143,24 @@ impl<D> End<D> {
     }
 }
 
-/// How a worker runs.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
     /// The queue's settings, all layers together.
     pub settings: QueueSettings,
     /// How long what runs may go on after a stop.
     pub grace: Duration,
-    /// Stop after so many jobs.
     pub max_jobs: Option<u64>,
-    /// Stop after so long.
     pub max_time: Option<Duration>,
     /// Stop when the process holds more memory than this, in bytes.
     pub max_memory: Option<usize>,
-    /// Stop when nothing is ready.
     pub stop_when_empty: bool,
     /// Claim nothing while this is true.
     pub paused: watch::Receiver<bool>,
 }
 
-/// What a worker did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerSummary {
-    /// Jobs that were settled.
     pub settled: u64,
-    /// Jobs that were given back.
     pub released: usize,
     /// Whether it ended because an operator asked for a restart.
     pub restart: bool,
@@ -241,9 +225,7 @@ pub(crate) fn warn_of_lost_leases<'a>(
 /// What the database says has happened. Each is remembered until it was looked at.
 #[derive(Debug, Default)]
 struct Wakes {
-    /// Jobs were committed.
     jobs: Notify,
-    /// An operator wants something.
     control: Notify,
 }
 

@@ -31,11 +31,9 @@ pub(crate) enum Halt {
     Requests,
 }
 
-/// What becomes of the guest's requests.
 pub(crate) enum Outlet {
     /// The function called has none to send.
     Closed,
-    /// They are sent.
     Open(Arc<Egress>),
     /// They are kept and answered with a 200, whose body says `ok`.
     Captured(Vec<RequestPreview>),
@@ -46,9 +44,7 @@ pub(crate) enum Outlet {
 /// A request as it would be sent, secrets masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPreview {
-    /// `POST` and the like.
     pub method: String,
-    /// The address.
     pub url: String,
     /// Those that the plugin sets.
     pub headers: Vec<(String, String)>,
@@ -56,7 +52,6 @@ pub struct RequestPreview {
     pub body: Option<String>,
 }
 
-/// The state of one call.
 pub(crate) struct Call {
     notifier: String,
     pub(crate) limits: Limits,

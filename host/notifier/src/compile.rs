@@ -47,7 +47,6 @@ impl Compiler {
     }
 }
 
-/// Why there is no compiled component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CompileError {
     /// It can't be compiled, or not within its budget: the same bytes would be refused again.
@@ -61,7 +60,6 @@ pub(crate) enum CompileError {
 struct Budget {
     /// Seconds of CPU time, over all threads.
     cpu_s: u64,
-    /// Bytes of memory.
     memory: u64,
     /// Bytes of machine code.
     output: u64,
@@ -142,7 +140,6 @@ pub(crate) async fn by_child(
     judge(output.status, &said, component.len() as u64, budget)
 }
 
-/// What a child's end means.
 fn judge(status: ExitStatus, said: &str, size: u64, budget: Budget) -> Result<(), CompileError> {
     let too_much = |what: String| {
         let size = size::format(size.next_multiple_of(1024));

@@ -71,7 +71,6 @@ fn epoch_ms(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or_default()
 }
 
-/// What a plugin says of itself.
 pub(crate) fn description(description: exported::Description) -> Description {
     let kind = |kind| match kind {
         guest::FieldKind::Text => FieldKind::Text,

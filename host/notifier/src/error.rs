@@ -7,13 +7,13 @@ use crate::source::Origin;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::ErrorClass;
+use uptime_core::text::did_you_mean;
 
 /// Something about a channel's settings that an operator has to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// The key, where it is about one.
     pub key: Option<String>,
-    /// What is wrong.
     pub message: String,
 }
 
@@ -30,44 +30,24 @@ impl std::fmt::Display for ConfigProblem {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NotifierError {
-    /// No plugin has that name.
     #[error("there is no notifier `{name}`")]
-    Unknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names there are.
-        known: Vec<String>,
-    },
+    Unknown { name: String, known: Vec<String> },
     /// The channel's settings are wrong.
     #[error("the settings for `{notifier}` are wrong: {}", list(problems))]
     Config {
-        /// The plugin.
         notifier: String,
-        /// At least one.
+        /// There is at least one.
         problems: Vec<ConfigProblem>,
     },
-    /// The provider refused the credentials.
     #[error("`{notifier}` was refused: {message}")]
-    Unauthorized {
-        /// The plugin.
-        notifier: String,
-        /// The provider's words.
-        message: String,
-    },
+    Unauthorized { notifier: String, message: String },
     /// The destination is not there, or no longer.
     #[error("`{notifier}` found nobody there: {message}")]
-    Gone {
-        /// The plugin.
-        notifier: String,
-        /// The provider's words.
-        message: String,
-    },
+    Gone { notifier: String, message: String },
     /// Too many messages; the whole channel should wait.
     #[error("`{notifier}` was told to slow down: {message}")]
     RateLimited {
-        /// The plugin.
         notifier: String,
-        /// The provider's words.
         message: String,
         /// What the provider asked for, at most an hour.
         after: Option<Duration>,
@@ -75,41 +55,29 @@ pub enum NotifierError {
     /// It may work later.
     #[error("`{notifier}` did not deliver: {message}")]
     Transient {
-        /// The plugin.
         notifier: String,
-        /// What happened.
         message: String,
         /// What the provider asked for, at most an hour.
         after: Option<Duration>,
     },
     /// The same message would be refused again.
     #[error("`{notifier}` can't deliver: {message}")]
-    Permanent {
-        /// The plugin.
-        notifier: String,
-        /// The provider's words.
-        message: String,
-    },
+    Permanent { notifier: String, message: String },
     /// A request that nobody granted was stopped.
     #[error("`{notifier}` may not send to `{origin}`: {reason}")]
     EgressDenied {
-        /// The plugin.
         notifier: String,
         /// `scheme://host[:port]`, or what stood there.
         origin: String,
-        /// The rule.
         reason: String,
         /// Whether an `allow` could open it.
         openable: bool,
         /// Whether it was a name server's answer that was refused, which may be another one soon.
         by_answer: bool,
-        /// Whose.
         allowed_in: AllowedIn,
     },
-    /// The plugin crashed.
     #[error("the plugin `{notifier}` crashed: {message}")]
     Trap {
-        /// The plugin.
         notifier: String,
         /// Where, or in which way.
         message: String,
@@ -117,34 +85,21 @@ pub enum NotifierError {
     /// The plugin handed over, or returned, what the interface does not know: text that is no UTF-8, a place outside its
     /// memory, a case that there is not.
     #[error("the plugin `{notifier}` handed over what can't be read: {message}")]
-    BadReturn {
-        /// The plugin.
-        notifier: String,
-        /// What was wrong with it.
-        message: String,
-    },
+    BadReturn { notifier: String, message: String },
     /// The plugin failed so often in a row for a channel that it is left alone there for a while.
     #[error("the plugin `{notifier}` is in quarantine here for {} s: it failed {failures} times in a row", left.as_secs().max(1))]
     Quarantined {
-        /// The plugin.
         notifier: String,
         /// Crashes, overdrawn limits and unreadable answers in a row.
         failures: u32,
-        /// For how long.
         left: Duration,
     },
     /// The plugin computed for too long.
     #[error("the plugin `{notifier}` used up its {} ms of CPU time", budget.as_millis())]
-    Cpu {
-        /// The plugin.
-        notifier: String,
-        /// The limit.
-        budget: Duration,
-    },
+    Cpu { notifier: String, budget: Duration },
     /// The plugin wanted more memory than it may have.
     #[error("the plugin `{notifier}` wanted more than its {} KiB of memory", limit / 1024)]
     Memory {
-        /// The plugin.
         notifier: String,
         /// The limit in bytes.
         limit: usize,
@@ -152,56 +107,34 @@ pub enum NotifierError {
     /// The plugin handed over more at once, or sent more often, than it may.
     #[error("the plugin `{notifier}` went over its limit of {limit}")]
     Limit {
-        /// The plugin.
         notifier: String,
         /// Which, with its size.
         limit: String,
     },
     /// The call took too long, whatever it did.
     #[error("`{notifier}` did not end within {} ms", limit.as_millis())]
-    WallClock {
-        /// The plugin.
-        notifier: String,
-        /// The limit.
-        limit: Duration,
-    },
+    WallClock { notifier: String, limit: Duration },
     /// The file is no plugin that this program can run.
     #[error("the plugin `{notifier}` can't be loaded: {reason}")]
-    BadComponent {
-        /// The plugin.
-        notifier: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    BadComponent { notifier: String, reason: String },
     /// The plugin's component is not the one that is trusted.
     #[error("the plugin `{notifier}` {}", mistrust(found, trusted.as_deref()))]
     Untrusted {
-        /// The plugin.
         notifier: String,
-        /// The SHA-256 of what is there.
         found: String,
         /// The SHA-256 of what is trusted; `None`: nobody said.
         trusted: Option<String>,
-        /// Who brought it.
         origin: Origin,
     },
     /// The plugin's files can't be read, or anybody could have written them.
     #[error("the plugin `{notifier}` can't be read: {reason}")]
-    Unreadable {
-        /// The plugin.
-        notifier: String,
-        /// What is wrong.
-        reason: String,
-        /// The way out.
-        hint: String,
-    },
+    Unreadable { notifier: String, reason: String, hint: String },
     /// This program's own fault.
     #[error("the plugin host failed: {0}")]
     Host(String),
 }
 
 impl NotifierError {
-    /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             // A loaded machine stretches both, and a provider may be slow today.
@@ -274,13 +207,14 @@ impl NotifierError {
     /// The way out, where an operator has one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
-                    known.join(", ")
-                ),
-            }),
+            Self::Unknown { name, known } => {
+                Some(did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
+                    format!(
+                        "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
+                        known.join(", ")
+                    )
+                }))
+            }
             Self::Config { notifier, .. } => {
                 Some(format!("`uptime config schema` lists the settings of `{notifier}`"))
             }
@@ -321,7 +255,6 @@ impl NotifierError {
 /// Where an operator allows a plugin a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedIn {
-    /// In the table of the channel.
     Channel,
     /// In the grant of an added plugin.
     Grant,
@@ -348,15 +281,6 @@ fn mistrust(found: &str, trusted: Option<&str>) -> String {
             format!("is trusted by nobody: its SHA-256 is `{found}`, and no `sha256` says that it may be")
         }
     }
-}
-
-/// The word of `known` that `word` was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
 }
 
 fn list(problems: &[ConfigProblem]) -> String {

@@ -33,13 +33,11 @@ use uptime_core::secret::Secret;
 use wasmtime::component::{HasSelf, Linker, ResourceTableError};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
-/// How a host is set up.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     /// Where compiled plugins are kept; without it they are compiled anew in each process. It is made when it is not
     /// there, and not used when another user could write to it.
     pub cache_dir: Option<PathBuf>,
-    /// What one call may use up.
     pub limits: Limits,
     /// How plugins are compiled that are not part of the program.
     pub compiler: Compiler,
@@ -48,21 +46,17 @@ pub struct HostOptions {
 /// One try to tell one event to one channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
-    /// The plugin's name.
     pub notifier: &'a str,
-    /// The channel's settings.
     pub settings: &'a ResolvedSettings,
     /// The channel's extra egress.
     pub allow: &'a [HostGrant],
     /// What the call may use up, over what the plugin may.
     pub limits: &'a LimitChanges,
-    /// The channel's name.
     pub channel: &'a str,
-    /// What to tell.
     pub event: &'a Event,
     /// The instant of this try, by the clock that all hosts share: receivers judge a message's age and signature by it.
     pub now: Timestamp,
-    /// Counts from 1.
+    /// The first try is 1.
     pub attempt: u32,
     /// [`Receipt::remote_id`] of the message that opened the incident.
     pub opening_remote_id: Option<&'a str>,
@@ -175,7 +169,6 @@ impl NotifierHost {
         })
     }
 
-    /// What a notifier says of itself.
     pub async fn describe(&self, name: &str) -> Result<Description, NotifierError> {
         self.inner.description(self.inner.plugin(name)?).await.cloned()
     }
@@ -250,7 +243,6 @@ impl Inner {
         })
     }
 
-    /// The plugin's description, asked for once.
     async fn description<'a>(&self, plugin: &'a Plugin) -> Result<&'a Description, NotifierError> {
         Ok(&self.described(plugin).await?.description)
     }
@@ -392,7 +384,6 @@ impl Inner {
     }
 }
 
-/// What came of a delivery.
 fn receipt(
     plugin: &Plugin,
     description: &Description,

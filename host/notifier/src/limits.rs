@@ -7,35 +7,48 @@ use std::time::Duration;
 use uptime_core::notifier::{Limit, LimitChanges};
 use wasmtime::ResourceLimiter;
 
-/// What one call of a plugin may use up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// CPU time; waiting for a provider does not count. Exact to about [`Limits::TICK`].
-    pub cpu: Duration,
-    /// From the call to its return, everything in it.
-    pub wall_clock: Duration,
-    /// Bytes of linear memory.
-    pub memory: usize,
-    /// Entries in all tables together.
-    pub table_entries: usize,
-    /// Bytes that a guest may hand over in one call to the host, or return.
-    pub handed_over: usize,
-    /// Requests.
-    pub requests: u32,
-    /// From a request's start to the end of its answer, at most; the guest may ask for less.
-    pub request_timeout: Duration,
-    /// Bytes of a request's body.
-    pub request_body: usize,
-    /// Bytes of an answer's body that the guest gets to see; what is behind is not read.
-    pub response_body: usize,
-    /// Log lines; what is over is dropped.
-    pub log_lines: u32,
-    /// Characters of a log line; what is over is cut off.
-    pub log_line_chars: usize,
-    /// Calls of the same plugin at the same time; what is over waits.
-    pub concurrency: usize,
-    /// Crashes, overdrawn limits and unreadable answers in a row after which the plugin is left alone for a while; 0: never.
-    pub failures: u32,
+macro_rules! limits {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $read:ident($limit:ident)),+ $(,)?) => {
+        /// What one call of a plugin may use up; [`Limit::doc`] says what each is.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits { $($(#[$doc])* pub $field: $type),+ }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $read(Limit::$limit.default_value())),+ }
+            }
+        }
+
+        impl Limits {
+            /// These, but for what `changes` says.
+            #[must_use]
+            pub fn with(&self, changes: &LimitChanges) -> Self {
+                let mut limits = self.clone();
+                for (limit, value) in changes.iter() {
+                    match limit { $(Limit::$limit => limits.$field = $read(value)),+ }
+                }
+                limits
+            }
+        }
+    };
+}
+
+limits! {
+    /// Exact to about [`Limits::TICK`].
+    cpu: Duration = time(Cpu),
+    wall_clock: Duration = time(Timeout),
+    memory: usize = size(Memory),
+    table_entries: usize = size(TableEntries),
+    handed_over: usize = size(HandedOver),
+    requests: u32 = count(Requests),
+    /// At most; the guest may ask for less.
+    request_timeout: Duration = time(RequestTimeout),
+    request_body: usize = size(RequestBody),
+    response_body: usize = size(ResponseBody),
+    log_lines: u32 = count(LogLines),
+    log_line_chars: usize = size(LogLineChars),
+    concurrency: usize = size(Concurrency),
+    failures: u32 = count(Failures),
 }
 
 impl Limits {
@@ -45,55 +58,12 @@ impl Limits {
     pub const STACK: usize = 512 * 1024;
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        let value = |limit: Limit| limit.default_value();
-        Self {
-            cpu: Duration::from_millis(value(Limit::Cpu)),
-            wall_clock: Duration::from_millis(value(Limit::Timeout)),
-            memory: bytes(value(Limit::Memory)),
-            table_entries: bytes(value(Limit::TableEntries)),
-            handed_over: bytes(value(Limit::HandedOver)),
-            requests: count(value(Limit::Requests)),
-            request_timeout: Duration::from_millis(value(Limit::RequestTimeout)),
-            request_body: bytes(value(Limit::RequestBody)),
-            response_body: bytes(value(Limit::ResponseBody)),
-            log_lines: count(value(Limit::LogLines)),
-            log_line_chars: bytes(value(Limit::LogLineChars)),
-            concurrency: bytes(value(Limit::Concurrency)),
-            failures: count(value(Limit::Failures)),
-        }
-    }
-}
-
-impl Limits {
-    /// These, but for what `changes` says.
-    #[must_use]
-    pub fn with(&self, changes: &LimitChanges) -> Self {
-        let mut limits = self.clone();
-        for (limit, value) in changes.iter() {
-            match limit {
-                Limit::Cpu => limits.cpu = Duration::from_millis(value),
-                Limit::Timeout => limits.wall_clock = Duration::from_millis(value),
-                Limit::Memory => limits.memory = bytes(value),
-                Limit::TableEntries => limits.table_entries = bytes(value),
-                Limit::HandedOver => limits.handed_over = bytes(value),
-                Limit::Requests => limits.requests = count(value),
-                Limit::RequestTimeout => limits.request_timeout = Duration::from_millis(value),
-                Limit::RequestBody => limits.request_body = bytes(value),
-                Limit::ResponseBody => limits.response_body = bytes(value),
-                Limit::LogLines => limits.log_lines = count(value),
-                Limit::LogLineChars => limits.log_line_chars = bytes(value),
-                Limit::Concurrency => limits.concurrency = bytes(value),
-                Limit::Failures => limits.failures = count(value),
-            }
-        }
-        limits
-    }
+fn time(value: u64) -> Duration {
+    Duration::from_millis(value)
 }
 
 /// A size of this machine. The bounds of the limits fit into it everywhere.
-fn bytes(value: u64) -> usize {
+fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
@@ -171,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_change_moves_its_own_limit() {
-        for limit in Limit::ALL {
+        for &limit in Limit::ALL {
             let mut changes = LimitChanges::default();
             changes.set(limit, *limit.bounds().end()).expect("within the bounds");
             let moved = Limits::default().with(&changes);

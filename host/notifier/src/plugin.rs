@@ -44,7 +44,6 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("{error:#}"))
 }
 
-/// One plugin.
 pub(crate) struct Plugin {
     pub(crate) name: String,
     pub(crate) source: PluginSource,
@@ -56,7 +55,6 @@ pub(crate) struct Plugin {
     pub(crate) quarantine: Quarantine,
 }
 
-/// A plugin that can be called.
 pub(crate) struct Ready {
     pub(crate) guest: NotifierPluginPre<Call>,
     /// The version of the interface that it is built for.

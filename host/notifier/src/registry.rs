@@ -42,20 +42,15 @@ pub struct Grant {
     pub sha256: String,
     /// The file that it came from, without its folder: for people.
     pub source: String,
-    /// When it was granted.
     pub granted_at: Timestamp,
-    /// Where it may send requests.
     #[serde(default)]
     pub allow: Vec<HostGrant>,
-    /// What it may use up.
     #[serde(default)]
     pub limits: LimitChanges,
 }
 
-/// A plugin that is there.
 #[derive(Clone, Debug)]
 pub struct Installed {
-    /// Its name.
     pub name: String,
     /// Its grant; without one it can't be used.
     pub grant: Option<Grant>,
@@ -92,31 +87,16 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>, RegistryError> {
 pub enum RegistryError {
     /// Somebody else could grant.
     #[error("`{}` {reason}, so nothing in it is trusted", path.display())]
-    Unsafe {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-        /// The way out.
-        hint: String,
-    },
-    /// The disk's word.
+    Unsafe { path: PathBuf, reason: &'static str, hint: String },
     #[error("`{}`: {error}", path.display())]
-    Files {
-        /// What was read or written.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
+    Files { path: PathBuf, error: io::Error },
 }
 
 impl RegistryError {
-    /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Config
     }
 
-    /// The way out.
     pub fn hint(&self) -> String {
         match self {
             Self::Unsafe { hint, .. } => hint.clone(),
@@ -176,7 +156,6 @@ impl Registry {
             .map_err(|error| RegistryError::Files { path: self.folder.join(name), error })
     }
 
-    /// Takes a plugin away.
     pub fn remove(&self, name: &str) -> Result<(), RegistryError> {
         let _turn = self.turn()?;
         let gone = self.folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));

@@ -16,60 +16,42 @@ use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, Event
 use uptime_core::id::{DeliveryId, IncidentId};
 use uuid::Uuid;
 
-/// What becomes of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The provider answers.
     Answer {
-        /// The status.
         status: u16,
-        /// Names and values.
         headers: Vec<(String, String)>,
         /// The body; what is over the plugin's limit is cut off.
         body: Vec<u8>,
         /// Whether there was more than that.
         truncated: bool,
     },
-    /// No answer comes.
     Failure(Failure),
 }
 
-/// Why no answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The time is over.
     Timeout,
-    /// The name is not resolved.
     Dns,
-    /// Nobody takes the connection.
     Connect,
-    /// The handshake fails.
     Tls,
-    /// The exchange breaks.
     Other,
-    /// The guard says no.
     Denied,
-    /// The request is none.
     Invalid,
 }
 
 /// A request as it would have gone out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRequest {
-    /// `POST` and the like.
     pub method: String,
-    /// The address.
     pub url: String,
     /// Those that the plugin sets, and the host's `user-agent`.
     pub headers: Vec<(String, String)>,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// What came of a rehearsal.
 #[derive(Debug)]
 pub struct Rehearsed {
-    /// The requests, in order.
     pub sent: Vec<SentRequest>,
     /// What the worker would have made of it.
     pub result: Result<Receipt, NotifierError>,
@@ -97,7 +79,6 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Keeps the request and answers it.
     pub(crate) fn answer(&mut self, outbound: &Outbound) -> Result<Inbound, HttpError> {
         let reply = self.replies.get(self.sent.len()).or(self.replies.last()).cloned();
         let limit = outbound.response_body;

@@ -35,7 +35,6 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// A fresh store for one call.
 pub(crate) fn store(engine: &Engine, handed_over: usize, call: Call) -> Store<Call> {
     let mut store = Store::new(engine, call);
     store.limiter(|call| &mut call.memory);

@@ -35,7 +35,6 @@ const OUTSIDE_ADDRESSES: &AsciiSet =
 /// How a value is written at the place where it is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escape {
-    /// As it is.
     None,
     /// Inside a JSON string.
     Json,
@@ -91,7 +90,6 @@ impl std::fmt::Display for Part<'_> {
 /// Where the value of one field may go.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Binding {
-    /// The field.
     pub(crate) key: String,
     /// As the plugin names them, with the host that is meant in this channel; `None` where none is, as for those that
     /// need none.
@@ -160,7 +158,6 @@ impl Default for References {
 }
 
 impl References {
-    /// A new reference to `value`.
     pub(crate) fn add(&mut self, value: &Secret, binding: Binding) -> String {
         let reference = format!("secret{}", Uuid::new_v4().simple());
         let mask = match Url::parse(value.expose()).ok().as_ref().and_then(HostGrant::origin_of) {

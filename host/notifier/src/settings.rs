@@ -4,29 +4,24 @@
 //! handed over in the form that the field's kind has, secrets by reference.
 
 use crate::bindings::uptime::notifier::types::{Setting, SettingValue};
-use crate::error::{ConfigProblem, nearest};
+use crate::error::ConfigProblem;
 use crate::secrets::{self, Binding, References};
 use std::collections::BTreeMap;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, Field, FieldKind, Place};
 use uptime_core::secret::Secret;
+use uptime_core::text::did_you_mean;
 use url::Url;
 
-/// A channel's settings by key.
 pub type ResolvedSettings = BTreeMap<String, ResolvedSetting>;
 
 /// One setting, its value looked up. Whether it is a secret is the notifier's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResolvedSetting {
-    /// A switch.
     Boolean(bool),
-    /// A whole number.
     Integer(i64),
-    /// A text.
     Text(Secret),
-    /// Several texts.
     List(Vec<Secret>),
-    /// Texts by key.
     Map(BTreeMap<String, Secret>),
 }
 
@@ -35,8 +30,8 @@ pub(crate) fn check(description: &Description, settings: &ResolvedSettings) -> V
     let problem = |key: &str, message: String| ConfigProblem { key: Some(key.to_owned()), message };
     let keys = || description.fields.iter().map(|field| field.key.as_str());
     let unknown = settings.keys().filter(|key| !keys().any(|known| known == key.as_str())).map(|key| {
-        let near = nearest(key, keys()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        problem(key, format!("`{}` has no such setting{near}", description.name))
+        let hint = did_you_mean(key, keys()).map(|hint| format!("; {hint}")).unwrap_or_default();
+        problem(key, format!("`{}` has no such setting{hint}", description.name))
     });
     let wrong = description.fields.iter().filter_map(|field| match settings.get(&field.key) {
         Some(setting) if !is_empty(setting) => hand_over(field, setting, |_| String::new())

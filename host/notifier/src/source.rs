@@ -19,12 +19,11 @@ use uptime_core::notifier::{Description, LimitChanges};
 /// The largest component that is read and compiled: one with a whole Python in it has 20 to 40 MiB.
 pub(crate) const COMPONENT_MOST: u64 = 64 << 20;
 
-/// Who brought a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// It is part of the program.
     BuiltIn,
-    /// `uptime plugin add`.
+    /// Brought by `uptime plugin add`.
     Installed,
     /// `[plugins.NAME]` of the file.
     File,
@@ -48,7 +47,6 @@ pub struct PluginSource {
     pub name: String,
     /// Who brought it. What is not built in is granted no host for its asking alone.
     pub origin: Origin,
-    /// Its component.
     pub component: Component,
     /// Where it may send requests, in the operator's words: plain HTTP and private addresses too.
     pub allow: Vec<HostGrant>,
@@ -63,7 +61,6 @@ pub enum Component {
     Bytes(Cow<'static, [u8]>),
     /// A file, and the SHA-256 that it must have; `None`: nobody has said, so nobody trusts it.
     File {
-        /// Where.
         path: PathBuf,
         /// In small hexadecimal digits.
         sha256: Option<String>,

@@ -1,11 +1,10 @@
 //! The operating system's user that the server runs as, and that everything beside it is done as.
 //!
 //! Whoever calls, unless that is root: PostgreSQL refuses to run as root, so then it is the owner of the data directory
-//! or, where that is root's, of what is there already, or `postgres`. Names come from `/etc/passwd` and, for users kept
-//! elsewhere, from `id`.
+//! or, where that is root's, of what is there already, or `postgres`.
 
 use crate::error::PostgresError;
-use std::fs;
+use nix::unistd::{Uid, User};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +14,6 @@ use std::thread;
 /// Who may stand in for root, the best first: packages make one of the first three.
 const STAND_INS: [&str; 4] = ["postgres", "_postgres", "uptime", "nobody"];
 
-/// A user of the operating system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) uid: u32,
@@ -26,12 +24,10 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether this process is root.
     pub(crate) fn is_root() -> bool {
         rustix::process::geteuid().is_root()
     }
 
-    /// This process's own user.
     pub(crate) fn own() -> Self {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         Self { uid, gid, name: name_of(uid), is_lent: false }
@@ -39,13 +35,16 @@ impl Account {
 
     /// The user `uid`, who owns `path`, for root.
     pub(crate) fn of(uid: u32, path: &Path) -> Result<Self, PostgresError> {
-        let known = passwd().into_iter().find(|account| account.uid == uid).or_else(|| named(&name_of(uid)));
-        known.ok_or_else(|| PostgresError::UnknownOwner { path: path.to_owned(), uid })
+        user(uid).map(Self::lent).ok_or_else(|| PostgresError::UnknownOwner { path: path.to_owned(), uid })
     }
 
     /// The user who runs the server of root's own data directory.
     pub(crate) fn stand_in() -> Result<Self, PostgresError> {
         STAND_INS.iter().find_map(|name| named(name)).ok_or(PostgresError::NoAccount)
+    }
+
+    fn lent(user: User) -> Self {
+        Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name, is_lent: true }
     }
 
     /// A command that runs as this account, in `/`, with nothing of our environment: secrets are there, and the
@@ -94,7 +93,7 @@ impl Account {
     /// From here on this thread opens, makes and removes files as this account, without the rights of root.
     #[cfg(target_os = "linux")]
     fn assume(&self) -> Result<(), PostgresError> {
-        use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid, setgroups};
+        use nix::unistd::{Gid, getgroups, setfsgid, setfsuid, setgroups};
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         let refused = |source: std::io::Error| PostgresError::ActAs { user: self.name.clone(), source };
         // Root's groups are the whole process's, and root needs none.
@@ -120,37 +119,16 @@ impl Account {
 }
 
 fn named(name: &str) -> Option<Account> {
-    let from_passwd = passwd().into_iter().find(|account| account.name == name);
-    let from_id = || {
-        let number = |flag| id(&[flag, name])?.parse().ok();
-        Some(Account { uid: number("-u")?, gid: number("-g")?, name: name.to_owned(), is_lent: true })
-    };
-    from_passwd.or_else(from_id).filter(|account| account.uid != 0)
+    User::from_name(name).ok().flatten().filter(|user| !user.uid.is_root()).map(Account::lent)
+}
+
+fn user(uid: u32) -> Option<User> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten()
 }
 
 /// Their name; the number where they have none.
 pub(crate) fn name_of(uid: u32) -> String {
-    let from_passwd = passwd().into_iter().find(|account| account.uid == uid).map(|account| account.name);
-    from_passwd.or_else(|| id(&["-un", &uid.to_string()])).unwrap_or_else(|| uid.to_string())
-}
-
-fn passwd() -> Vec<Account> {
-    let text = fs::read("/etc/passwd").unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().filter_map(parse_passwd_line).collect()
-}
-
-fn parse_passwd_line(line: &str) -> Option<Account> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?.to_owned();
-    let uid = fields.nth(1)?.parse().ok()?;
-    let gid = fields.next()?.parse().ok()?;
-    Some(Account { uid, gid, name, is_lent: true })
-}
-
-fn id(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("id").args(arguments).stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned()).filter(|text| !text.is_empty())
+    user(uid).map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 #[cfg(test)]
@@ -158,16 +136,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwd_lines() {
-        let account = Account { uid: 101, gid: 104, name: "postgres".into(), is_lent: true };
-        assert_eq!(parse_passwd_line("postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash"), Some(account));
-        for line in ["", "# a comment", "+::::::", "name:x:one:1::/:/bin/sh"] {
-            assert_eq!(parse_passwd_line(line), None, "{line}");
-        }
-    }
-
-    #[test]
     fn root_is_never_a_stand_in() {
         assert_eq!(named("root"), None);
+        assert_eq!((name_of(0).as_str(), name_of(3_999_999_999).as_str()), ("root", "3999999999"));
     }
 }

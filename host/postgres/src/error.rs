@@ -19,23 +19,17 @@ pub enum PostgresError {
     /// The cluster is another major version's, and that version is not installed.
     #[error("the database in `{cluster}` needs PostgreSQL {needed}; found: {found}", cluster = cluster.display())]
     OtherVersion {
-        /// The cluster's directory.
         cluster: PathBuf,
-        /// What `PG_VERSION` says.
+        /// What the file `PG_VERSION` says.
         needed: String,
-        /// The versions that are installed.
         found: String,
     },
     /// The cluster's directory has something else in it.
     #[error("`{cluster}` is not empty and is no PostgreSQL cluster", cluster = cluster.display())]
-    NotACluster {
-        /// The cluster's directory.
-        cluster: PathBuf,
-    },
+    NotACluster { cluster: PathBuf },
     /// PostgreSQL does not run as root, and the user that it runs as can't get at the directory.
     #[error("the user `{user}`, which PostgreSQL has to run as, can't enter `{directory}`", directory = directory.display())]
     Unreachable {
-        /// The server's user.
         user: String,
         /// The directory that keeps it out.
         directory: PathBuf,
@@ -43,128 +37,52 @@ pub enum PostgresError {
     /// A data directory lies in the hands of two users, so that one could lead the other.
     #[error("`{path}` belongs to `{owner}`, not to `{user}`", path = path.display())]
     OtherOwner {
-        /// What belongs to somebody else.
         path: PathBuf,
-        /// Its owner.
         owner: String,
         /// Whose it would have to be.
         user: String,
     },
     /// Anybody could put a directory of theirs in the way.
     #[error("anybody can rename what lies in `{directory}`, so root uses no data directory below it", directory = directory.display())]
-    Open {
-        /// The directory that is open.
-        directory: PathBuf,
-    },
+    Open { directory: PathBuf },
     /// A data directory's owner has no name here, and PostgreSQL does not run as such a user.
     #[error("`{path}` belongs to the user {uid}, who is not known on this machine", path = path.display())]
-    UnknownOwner {
-        /// The directory.
-        path: PathBuf,
-        /// Its owner.
-        uid: u32,
-    },
+    UnknownOwner { path: PathBuf, uid: u32 },
     /// Root has to do this as another user, and can't.
     #[error("root could not act as the user `{user}`: {source}")]
-    ActAs {
-        /// The user.
-        user: String,
-        /// The system's word.
-        source: io::Error,
-    },
+    ActAs { user: String, source: io::Error },
     /// There is no user to run the server as.
     #[error("PostgreSQL does not run as root, and there is no user `postgres` to run it as")]
     NoAccount,
     /// The data directory can't be written as a URL or in a setting.
     #[error("`{path}` can't be a data directory: {reason}", path = path.display())]
-    Path {
-        /// The directory.
-        path: PathBuf,
-        /// What is in the way.
-        reason: &'static str,
-    },
+    Path { path: PathBuf, reason: &'static str },
     /// The directory for the socket is another user's, or open to others.
     #[error("`{directory}` can't hold the server's socket: {reason}", directory = directory.display())]
-    SocketDirectory {
-        /// The directory.
-        directory: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    SocketDirectory { directory: PathBuf, reason: &'static str },
     /// Another process has been starting or stopping the server for too long.
     #[error("another process has been starting or stopping PostgreSQL in `{directory}` for over {seconds} s", directory = directory.display())]
-    Busy {
-        /// The directory that is locked.
-        directory: PathBuf,
-        /// How long this one waited.
-        seconds: u64,
-    },
-    /// `initdb` failed.
+    Busy { directory: PathBuf, seconds: u64 },
     #[error("`initdb` could not create `{cluster}`: {output}", cluster = cluster.display())]
-    CreateFailed {
-        /// The cluster's directory.
-        cluster: PathBuf,
-        /// What it said last.
-        output: String,
-    },
-    /// The server ended instead of starting.
+    CreateFailed { cluster: PathBuf, output: String },
     #[error("PostgreSQL did not start; its log ends with:\n{tail}")]
-    StartFailed {
-        /// The log's last lines.
-        tail: String,
-        /// The log.
-        log: PathBuf,
-    },
+    StartFailed { tail: String, log: PathBuf },
     /// The server runs and takes no connections.
     #[error("PostgreSQL takes no connections after {seconds} s{}; its log ends with:\n{tail}", if *recovering { ", it is still recovering from a crash" } else { "" })]
-    StartTimeout {
-        /// How long this one waited.
-        seconds: u64,
-        /// Whether it is recovering.
-        recovering: bool,
-        /// The log's last lines.
-        tail: String,
-        /// The log.
-        log: PathBuf,
-    },
-    /// The server does not end.
+    StartTimeout { seconds: u64, recovering: bool, tail: String, log: PathBuf },
     #[error("PostgreSQL (process {pid}) did not stop within {seconds} s")]
-    StopTimeout {
-        /// The postmaster's process id.
-        pid: u32,
-        /// How long this one waited.
-        seconds: u64,
-    },
-    /// Processes use the server.
+    StopTimeout { pid: u32, seconds: u64 },
     #[error("the server of `{cluster}` is in use", cluster = cluster.display())]
-    InUse {
-        /// The cluster's directory.
-        cluster: PathBuf,
-    },
+    InUse { cluster: PathBuf },
     /// There is no database, and none is to be made.
     #[error("there is no database in `{data_dir}`", data_dir = data_dir.display())]
-    NoDatabase {
-        /// The data directory.
-        data_dir: PathBuf,
-    },
+    NoDatabase { data_dir: PathBuf },
     /// The server refused a session or a statement.
     #[error("PostgreSQL refused: {message} (`{code}`)")]
-    Refused {
-        /// The SQLSTATE.
-        code: String,
-        /// The server's words.
-        message: String,
-    },
+    Refused { code: String, message: String },
     /// A file, a socket or a program could not be used.
     #[error("could not {action} `{path}`: {source}", path = path.display())]
-    Io {
-        /// A verb.
-        action: &'static str,
-        /// What it was about.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
 }
 
 impl PostgresError {

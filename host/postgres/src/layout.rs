@@ -35,7 +35,6 @@ impl Layout {
         if place.has_folder() { Self::enter(&place).map(Some) } else { Ok(None) }
     }
 
-    /// Makes the directories.
     pub(crate) fn create(data_dir: &Path) -> Result<Self, PostgresError> {
         Self::enter(&Place::create(data_dir)?)
     }
@@ -158,7 +157,6 @@ pub(crate) fn no_follow() -> i32 {
     i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("because they are low bits")
 }
 
-/// Opens a file to read it.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(no_follow()).open(path).and_then(regular)
 }

@@ -63,7 +63,6 @@ impl Options {
         }
     }
 
-    /// Adds a server setting.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
@@ -85,14 +84,12 @@ pub enum Progress {
     WaitingForOther,
     /// `initdb` runs. Once in the life of a data directory.
     CreatingCluster,
-    /// The server starts.
     Starting,
     /// The server was not shut down in order and replays its log.
     Recovering,
 }
 
 impl Progress {
-    /// A line for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WaitingForOther => "waiting for another process that starts or stops PostgreSQL",
@@ -220,24 +217,18 @@ pub struct Status {
     pub cluster: PathBuf,
     /// The cluster's major version; `None`: there is no cluster.
     pub version: Option<String>,
-    /// Whether it runs.
     pub server: ServerState,
     /// Whether a process has a lease.
     pub in_use: bool,
-    /// The server's log.
     pub log: PathBuf,
 }
 
-/// What the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerState {
-    /// Nothing.
     Stopped,
     /// A process is starting or stopping it, or it does not take connections yet.
     Changing,
-    /// It takes connections.
     Running {
-        /// The postmaster's process id.
         pid: u32,
         /// The connection URL of [`DATABASE`].
         url: String,

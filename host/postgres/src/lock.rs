@@ -27,7 +27,6 @@ impl Patience {
         Instant::now() >= self.until
     }
 
-    /// What is left of it.
     pub(crate) fn rest(self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
@@ -37,7 +36,6 @@ impl Patience {
     }
 }
 
-/// The right to start and stop.
 #[derive(Debug)]
 pub(crate) struct StartLock(File);
 
@@ -64,7 +62,6 @@ impl StartLock {
         }
     }
 
-    /// Takes it if it is free.
     fn try_take(layout: &Layout) -> Result<Option<Self>, PostgresError> {
         let file = layout.open_lock("start.lock")?;
         Ok(try_lock(&file, layout)?.then_some(Self(file)))

@@ -92,7 +92,6 @@ impl Place {
         Self::find(data_dir)
     }
 
-    /// The server's folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.path.join(FOLDER)
     }
@@ -212,7 +211,6 @@ mod walk {
     }
 
     struct Walk {
-        /// Where it is.
         dir: OwnedFd,
         real: PathBuf,
         ahead: VecDeque<OsString>,

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 /// A process id that no system gives out: Linux ends at 4,194,304, macOS at 99,999.
 const NOBODY: &str = "2147483647";
 
-/// The file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PidFile {
     /// `None`: the file is cut off, as after a power failure.
@@ -36,7 +35,6 @@ pub(crate) enum Owner {
     Ours(u32),
     /// A zombie, or another program: PostgreSQL would refuse to start.
     Foreign(u32),
-    /// No process.
     Dead,
     /// The file names none.
     Unreadable,

@@ -131,7 +131,6 @@ pub(crate) enum Seen {
     NotYet(String),
     /// Somebody listens and does not speak, as on a machine that has too much to do.
     Silent,
-    /// Nobody listens.
     Absent,
 }
 

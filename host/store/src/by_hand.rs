@@ -23,23 +23,19 @@ use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
 /// A notification, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Its id.
     pub id: NotificationId,
     /// Its name for the receiver, the same over all tries.
     pub delivery: DeliveryId,
-    /// Who is told.
     pub channel: String,
     /// What happened: the event's type.
     pub event: String,
     /// What the event is about, by name.
     pub monitor: Option<String>,
-    /// The event's words.
     pub message: Option<String>,
     /// The incident, for an event that has one.
     pub incident: Option<IncidentId>,
     /// `queued`, `paused` (it waits for a channel that its provider told to wait), `delivered`, `failed`, `muted` or `discarded`.
     pub state: String,
-    /// Tries so far.
     pub attempts: u32,
     /// Why the last one that failed did; of one that nobody is told any more, why.
     pub last_error: Option<String>,
@@ -51,7 +47,6 @@ pub struct Notification {
     pub members: u32,
     /// When it was decided.
     pub created_at: Timestamp,
-    /// When it was delivered.
     pub delivered_at: Option<Timestamp>,
 }
 
@@ -60,9 +55,7 @@ pub struct Notification {
 pub struct Try {
     /// The how-manyeth, over all retries by hand.
     pub attempt: u32,
-    /// When it began.
     pub started_at: Timestamp,
-    /// How long it took.
     pub took: Duration,
     /// `delivered`, the error's class, or, where none was made, `muted` or `waits`.
     pub outcome: String,
@@ -82,15 +75,10 @@ impl Try {
 /// Which notifications. Each condition that is there must hold; none: all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NotificationFilter<'a> {
-    /// These.
     pub ids: Option<&'a [NotificationId]>,
-    /// Those for this channel.
     pub channel: Option<&'a str>,
-    /// Those in this state.
     pub state: Option<&'a str>,
-    /// Those of this incident.
     pub incident: Option<IncidentId>,
-    /// Those of this event type.
     pub event: Option<&'a str>,
 }
 
@@ -108,9 +96,7 @@ pub enum Name {
 pub struct Selection<'a> {
     /// For this channel; `None`: whichever.
     pub channel: Option<&'a str>,
-    /// In one of these states.
     pub states: &'a [&'a str],
-    /// Made by then.
     pub as_of: Timestamp,
 }
 
@@ -192,7 +178,6 @@ impl Store {
             .collect()
     }
 
-    /// How many there are of `which`.
     pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM notifications n
@@ -325,7 +310,6 @@ async fn end(transaction: Session, dry_run: bool) -> Result<(), StoreError> {
     if dry_run { transaction.rollback().await } else { transaction.commit().await }
 }
 
-/// A notification as it is found.
 struct Found {
     state: String,
     /// Whose job it is: its digest's, or its own.

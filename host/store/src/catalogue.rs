@@ -18,10 +18,8 @@ use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Location, Monitor};
 use uptime_core::schedule::{first_check_after, phase};
 
-/// Where monitors and channels come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// `uptime.toml`.
     File,
     /// Targets given to `uptime up`.
     CommandLine,
@@ -39,7 +37,6 @@ impl Source {
 /// What becomes of the rows of a source that it no longer names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// They stay as they are.
     Keep,
     /// They stay, with their history, and are not active.
     Disable,
@@ -50,9 +47,7 @@ pub enum Absent {
 /// The wanted state of one source.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Whose rows.
     pub source: Source,
-    /// All its channels.
     pub channels: &'a [Channel],
     /// All its monitors; their channels may be of any source.
     pub monitors: &'a [Monitor],
@@ -65,11 +60,9 @@ pub struct Wanted<'a> {
 /// What was done, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// To it.
     pub kind: ChangeKind,
     /// `channel`, `monitor` or `maintenance`.
     pub table: &'static str,
-    /// Its name.
     pub name: String,
     /// For a change: the keys that differ.
     pub keys: Vec<KeyChange>,
@@ -78,15 +71,12 @@ pub struct Change {
 /// The sign in front of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It was not there.
     Add,
-    /// It differs.
     Change,
     /// It goes, or is disabled.
     Remove,
 }
 
-/// What was applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Each change, channels first, by name.
@@ -100,9 +90,7 @@ pub struct Applied {
 /// An incident that ended because nobody looks any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// It.
     pub incident: IncidentId,
-    /// Of this monitor.
     pub monitor: String,
     /// These channels will be told, by name.
     pub told: Vec<String>,

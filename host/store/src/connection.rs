@@ -91,7 +91,6 @@ impl Store {
             .await?)
     }
 
-    /// The database's clock, which is everybody's.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?.instant("now")
     }

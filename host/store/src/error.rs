@@ -6,7 +6,6 @@ use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 use uptime_core::ErrorClass;
 
-/// What went wrong with the database.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -27,61 +26,40 @@ pub enum StoreError {
     Encoding(String),
     /// Its schema was made by a newer `uptime`.
     #[error("the database has the schema version {found}, and this `uptime` knows versions up to {known}")]
-    Newer {
-        /// The newest version in the database.
-        found: i64,
-        /// The newest version in this binary.
-        known: i64,
-    },
+    Newer { found: i64, known: i64 },
     /// It holds nothing of `uptime`.
     #[error("the database has no tables of `uptime`")]
     NoSchema,
     /// Its schema was made by an older `uptime`, and this caller changes nothing.
     #[error("the database has the schema version {found}, and this `uptime` needs version {known}")]
-    Outdated {
-        /// The newest version in the database.
-        found: i64,
-        /// The newest version in this binary.
-        known: i64,
-    },
+    Outdated { found: i64, known: i64 },
     /// Its schema is not there or too old, and this role may not change that.
     #[error("the database's schema is not up to date, and this role may not change it: {0}")]
     MayNotMigrate(String),
     /// Its schema is not what this binary once made.
     #[error("the database's schema can't be brought up to date: {0}")]
     Migration(String),
-    /// The server said no.
     #[error("{}: {}", .refusal.words, said(.source))]
-    Refused {
-        /// What that means.
-        refusal: &'static Refusal,
-        /// Its words.
-        source: sqlx::Error,
-    },
+    Refused { refusal: &'static Refusal, source: sqlx::Error },
     /// A row holds what this program never wrote.
     #[error("`{column}` of {row} can't be read: {reason}")]
     Row {
-        /// The column.
         column: &'static str,
         /// The row, as a person would name it.
         row: String,
-        /// What is wrong.
         reason: String,
     },
     /// A row has a word that a newer release has written.
     #[error("`{column}` of {row} is of a newer `uptime`: {reason}")]
     NewerRow {
-        /// The column.
         column: &'static str,
         /// The row, as a person would name it.
         row: String,
-        /// What this one does not know.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// What may be done about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Unreachable(_) | Self::NoPrimary(_) => ErrorClass::Transient,
@@ -126,7 +104,6 @@ impl StoreError {
         matches!(self, Self::Refused { refusal, .. } if refusal.is_schema_change())
     }
 
-    /// The way out.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Url(_) => "write it as `postgres://user@host:5432/name`",

@@ -15,14 +15,10 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use uptime_core::id::{DeliveryId, IncidentId, JobId, NotificationId};
 
-/// One failed attempt of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptError {
-    /// The how-manyeth.
     pub attempt: u32,
-    /// When.
     pub at: Timestamp,
-    /// What happened.
     pub error: String,
 }
 
@@ -31,28 +27,21 @@ pub struct AttemptError {
 pub struct FailedJob {
     /// The id that it had as a job, and will have again.
     pub id: JobId,
-    /// Its queue.
     pub queue: String,
     /// What it was about, in words: `monitor shop`, `channel ops`, `monitor 12 (removed)`.
     pub subject: String,
     /// For a delivery whose notification is still there: what was to be told.
     pub notification: Option<FailedNotification>,
-    /// How often it ran.
     pub attempts: u32,
-    /// Why each attempt failed.
     pub errors: Vec<AttemptError>,
-    /// When it was enqueued.
     pub created_at: Timestamp,
-    /// When it was given up.
     pub failed_at: Timestamp,
 }
 
 /// What a failed delivery was to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedNotification {
-    /// Its id.
     pub id: NotificationId,
-    /// The event's type.
     pub event: String,
     /// The monitor's name, as it was then.
     pub monitor: String,
@@ -65,11 +54,9 @@ pub struct FailedNotification {
 /// Which failed jobs. Each condition that is there must hold; none: all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// These.
     pub ids: Option<Vec<JobId>>,
     /// Those with ids from here to there.
     pub range: Option<RangeInclusive<JobId>>,
-    /// Those of this queue.
     pub queue: Option<String>,
     /// Those that had failed by this instant.
     pub failed_by: Option<Timestamp>,
@@ -78,7 +65,6 @@ pub struct Selection {
 /// What became of a failed job that was to be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retried {
-    /// It waits again.
     PutBack,
     /// Another job for the same subject waits already; this one is gone.
     WaitsAlready,
@@ -87,7 +73,6 @@ pub enum Retried {
 }
 
 impl Selection {
-    /// The jobs with these ids.
     pub fn of(ids: impl Into<Vec<JobId>>) -> Self {
         Self { ids: Some(ids.into()), ..Self::default() }
     }
@@ -131,7 +116,6 @@ impl Store {
         rows.iter().map(failed_job).collect()
     }
 
-    /// How many there are of `which`.
     pub async fn count_failed(&self, which: &Selection) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar(include_str!("../queries/count_failed.sql"))
             .bind(which.ids())

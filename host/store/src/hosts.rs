@@ -28,7 +28,6 @@ const HOSTS_MOST: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts(Vec<Host>);
 
-/// How a server is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
     pub options: PgConnectOptions,

@@ -22,24 +22,18 @@ use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
 use uptime_core::incident::{By, Deed, Incident, Refusal};
 use uuid::Uuid;
 
-/// What came of a deed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is done.
     Done {
-        /// To an incident of this monitor.
         monitor: String,
         /// These channels will be told, by name.
         told: Vec<String>,
     },
     /// It makes no sense, and nothing was changed.
     Refused {
-        /// For an incident of this monitor.
         monitor: String,
-        /// Why.
         refusal: Refusal,
     },
-    /// There is no such incident.
     Unknown,
 }
 

@@ -22,16 +22,12 @@ use uptime_core::liveness::{
 };
 use uuid::Uuid;
 
-/// What a scheduler says of itself.
 #[derive(Clone, Debug)]
 pub struct SchedulerHeartbeat {
     /// The loop; `None`: a run of cron, of which a host has one.
     pub id: Option<Uuid>,
-    /// The host's name.
     pub host: String,
-    /// The process.
     pub pid: u32,
-    /// The program's version.
     pub version: &'static str,
     /// From one heartbeat, or run, to the next.
     pub period: Duration,
@@ -42,7 +38,6 @@ pub struct SchedulerHeartbeat {
 pub struct Liveness {
     /// By the database's clock.
     pub now: Timestamp,
-    /// What the schedulers' heartbeats say.
     pub scheduling: Scheduling,
     /// The queues of checks with monitors that are stale.
     pub stalls: Vec<Stall>,
@@ -67,7 +62,6 @@ impl Store {
         Ok(())
     }
 
-    /// A scheduler ends in order.
     pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM schedulers WHERE id = $1").bind(id).execute(&self.sessions).await?;
         Ok(())

@@ -15,14 +15,11 @@ use tracing::warn;
 use uptime_core::changes::changes;
 use uptime_core::maintenance::Maintenance;
 
-/// A window as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaintenanceRow {
-    /// What people call it.
     pub name: String,
-    /// What it says.
     pub window: Maintenance,
-    /// `file` or `command-line`.
+    /// Either `file` or `command-line`.
     pub source: String,
 }
 
@@ -36,13 +33,11 @@ impl Store {
 /// What came of saying something about a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It is so now.
     Done,
     /// It is so now, in the place of another.
     Replaced,
     /// The window is the file's, and stays.
     OfTheFile,
-    /// There is none of that name.
     NotThere,
 }
 

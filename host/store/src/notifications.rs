@@ -33,10 +33,8 @@ use uptime_core::channel::Settings;
 use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 
-/// How a try ended.
 #[derive(Clone, Debug)]
 pub enum DeliveryEnd {
-    /// The provider took it.
     Delivered {
         /// Its name for the message.
         remote_id: Option<String>,
@@ -45,11 +43,8 @@ pub enum DeliveryEnd {
         /// It wants no other message from this channel for so long.
         pause: Option<Duration>,
     },
-    /// It runs again.
     Retry {
-        /// After so long.
         after: Duration,
-        /// Why.
         error: String,
         /// Whether a try is used up: patience that somebody asked for uses up none.
         counts: bool,
@@ -60,23 +55,14 @@ pub enum DeliveryEnd {
     },
     /// It will not run again by itself.
     Failed {
-        /// Why.
         error: String,
         /// The channel itself can't be delivered to.
         channel_broken: bool,
     },
     /// It is not wanted any more; no try was made.
-    Muted {
-        /// Why.
-        reason: &'static str,
-    },
+    Muted { reason: &'static str },
     /// No try was made: the channel is not to be told anything before this has passed.
-    Waits {
-        /// So long.
-        for_so_long: Duration,
-        /// Why.
-        reason: String,
-    },
+    Waits { for_so_long: Duration, reason: String },
 }
 
 impl DeliveryEnd {
@@ -116,20 +102,14 @@ impl DeliveryEnd {
     }
 }
 
-/// One try, to be recorded.
 #[derive(Clone, Debug)]
 pub struct DeliveryTry {
-    /// The claim of its job.
     pub claim: Claim,
     /// Whether it found out if a failing channel works again: its notification stays failed until it gets through.
     pub is_probe: bool,
-    /// The notification.
     pub notification: NotificationId,
-    /// The channel.
     pub channel: ChannelId,
-    /// When it began.
     pub started_at: Timestamp,
-    /// How long it took.
     pub took: Duration,
     /// HTTP's status, if there was one.
     pub status: Option<u16>,
@@ -137,7 +117,6 @@ pub struct DeliveryTry {
     pub message: Option<String>,
     /// The error's class (`transient`, …), `delivered` or `muted`.
     pub outcome: &'static str,
-    /// What follows.
     pub end: DeliveryEnd,
     /// What was told, where that is not what the notification says.
     pub told: Option<Event>,
@@ -148,17 +127,13 @@ pub struct DeliveryTry {
 /// A delivery that ended without a try.
 #[derive(Clone, Debug)]
 pub struct Untried {
-    /// The notification.
     pub notification: NotificationId,
-    /// What is recorded of its job.
     pub failure: JobFailure,
-    /// Its channel.
     pub channel: Option<ChannelId>,
     /// The channel can't be delivered to.
     pub channel_broken: bool,
     /// It would end so again, or take its worker along: it is not sent again by itself.
     pub is_hopeless: bool,
-    /// See [`DeliveryTry::is_probe`].
     pub is_probe: bool,
 }
 

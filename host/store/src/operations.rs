@@ -22,16 +22,13 @@ pub const CHUNK: i64 = 1_000;
 /// How long a worker's heartbeat is good for.
 pub const ALIVE_FOR: Duration = uptime_core::liveness::COUNTED_FOR;
 
-/// What is in one queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueSize {
-    /// The queue.
     pub queue: String,
     /// Due and not claimed, or claimed under a lease that ran out, and its turn.
     pub ready: i64,
     /// Not due yet, or due behind another of its order that is not done.
     pub delayed: i64,
-    /// Claimed.
     pub reserved: i64,
     /// In the failed list.
     pub failed: i64,
@@ -53,7 +50,6 @@ impl QueueSize {
         self.ready + self.delayed + self.reserved
     }
 
-    /// Who works it off.
     pub fn load(&self) -> QueueLoad {
         QueueLoad {
             ready: self.ready,

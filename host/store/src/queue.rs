@@ -25,7 +25,6 @@ use uptime_core::liveness::CHECK_MARGIN;
 /// What proves that a job is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// The job.
     pub id: JobId,
     /// Which of the job's claims it is: no other ever has this number.
     pub number: u32,
@@ -33,10 +32,8 @@ pub struct Claim {
     pub attempts: u32,
 }
 
-/// A claimed job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The proof that it is ours.
     pub claim: Claim,
     /// What it is about: a row's id of the table that its queue is for.
     pub subject: Option<i64>,
@@ -62,20 +59,16 @@ impl Job {
 /// How many of a lane are running in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneLoad {
-    /// The lane.
     pub lane: i64,
-    /// Claimed and not finished.
     pub running: usize,
 }
 
 /// What to claim, and what is done with. Both in one statement: a worker's turn is one round trip and one commit.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest<'a> {
-    /// Of which queue.
     pub queue: &'a str,
     /// Claims whose jobs are done: they are gone afterwards, as far as they were still theirs.
     pub done: &'a [Claim],
-    /// At most so many.
     pub limit: usize,
     /// By the worker of this number, if the database knows it.
     pub worker: Option<i32>,
@@ -90,7 +83,6 @@ pub struct ClaimRequest<'a> {
 /// Where a claim begins. Dead rows at the index's front are not to be walked for every claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimFrom {
-    /// With the oldest.
     Front,
     /// With those that are due since this instant.
     Instant(Timestamp),
@@ -98,10 +90,8 @@ pub enum ClaimFrom {
     Last(Duration),
 }
 
-/// A failure to be recorded.
 #[derive(Clone, Debug)]
 pub struct JobFailure {
-    /// Whose.
     pub claim: Claim,
     /// When to run again; `None`: never, it goes to the failed list.
     pub retry_after: Option<Duration>,
@@ -174,19 +164,6 @@ impl Store {
         // UPDATE … RETURNING keeps no order.
         jobs.sort_unstable_by_key(|job| (job.available_at, job.claim.id));
         Ok(jobs)
-    }
-
-    /// Adds jobs that are due now, one for each payload, and announces them once.
-    pub async fn enqueue(&self, queue: &str, payloads: &[serde_json::Value]) -> Result<(), StoreError> {
-        sqlx::query(
-            "WITH added AS (INSERT INTO jobs (queue, payload) SELECT $1, p FROM unnest($2::jsonb[]) p RETURNING 1)
-             SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', $1) IS NULL END FROM added",
-        )
-        .bind(queue)
-        .bind(payloads)
-        .execute(&self.sessions)
-        .await?;
-        Ok(())
     }
 
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.

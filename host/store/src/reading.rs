@@ -13,38 +13,30 @@ use uptime_core::judgement::locations::{self, LocalState};
 use uptime_core::liveness::{self, Freshness, Results};
 use uptime_core::monitor::Policy;
 
-/// A monitor and how it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MonitorSummary {
-    /// Its name.
     pub name: String,
     /// `http`, `tcp` or `ping`.
     pub kind: String,
-    /// What is checked.
     pub target: String,
     /// `up`, `degraded`, `down` or `unknown`.
     pub state: String,
     /// Whether that is still true. With locations it is for as long as one of them has results.
     pub freshness: Freshness,
-    /// Since when.
     pub since: Option<Timestamp>,
     /// When it was looked at last.
     pub last_check_at: Option<Timestamp>,
     /// What that found: `up`, `down` or `inconclusive`.
     pub last_outcome: Option<String>,
-    /// How long that took.
     pub last_latency: Option<Duration>,
     /// Why it was not up.
     pub last_message: Option<String>,
     /// From one slot to the next.
     pub interval: Duration,
-    /// Whether it is checked.
     pub enabled: bool,
     /// Whether the file brought it in, not a command line.
     pub of_file: bool,
-    /// Its group.
     pub group: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// How it is from each of its locations.
     pub locations: Vec<LocationSummary>,
@@ -70,25 +62,15 @@ pub struct LocationSummary {
 /// One span of being down, or worse than it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentSummary {
-    /// Its id.
     pub id: IncidentId,
-    /// Of which monitor.
     pub monitor: String,
-    /// What that checks.
     pub target: String,
-    /// How bad.
     pub severity: String,
-    /// The failure's class.
     pub class: String,
-    /// What it is about.
     pub cause: String,
-    /// What would have been right.
     pub expected: Option<String>,
-    /// What came instead.
     pub got: Option<String>,
-    /// Failures so far.
     pub failures: u32,
-    /// The first failure.
     pub started_at: Timestamp,
     /// When that was confirmed.
     pub opened_at: Timestamp,
@@ -102,18 +84,14 @@ pub struct IncidentSummary {
     pub unwatched: bool,
     /// Who takes care of it, or did when it ended. One whose time has run out is none.
     pub acknowledged: Option<Mark>,
-    /// Who muted it.
     pub muted: Option<Mark>,
 }
 
 /// Which incidents. Each condition that is there must hold; none: all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IncidentFilter<'a> {
-    /// Those that have not ended.
     pub open: bool,
-    /// Those of this monitor.
     pub monitor: Option<&'a str>,
-    /// This one.
     pub id: Option<IncidentId>,
 }
 

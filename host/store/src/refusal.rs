@@ -6,25 +6,21 @@ use uptime_core::ErrorClass::{self, Bug, Config, Transient};
 /// What is asked for where nobody but us can help.
 pub(crate) const BUG: &str = "this is a bug in `uptime`: please report it with this message";
 
-/// What a refusal means.
 #[derive(Debug)]
 pub struct Refusal {
     /// A code, or what several begin with.
     codes: &'static [&'static str],
-    /// What may be done about it.
     pub(crate) class: ErrorClass,
     /// What follows for the session and for those who wait.
     pub(crate) effect: Effect,
     /// What is wrong, as the beginning of a line that the server's own words end.
     pub(crate) words: &'static str,
-    /// The way out.
     pub(crate) hint: &'static str,
 }
 
 /// What follows from a refusal, beyond its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing.
     None,
     /// The session is of no more use, nor are those that are as old: another one may lead to another server, or know the new
     /// schema.

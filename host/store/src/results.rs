@@ -29,7 +29,6 @@ use uptime_core::announcement::Standing;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::CheckReport;
 use uptime_core::dependency::Ancestor;
-use uptime_core::event::Event;
 use uptime_core::id::{ChannelId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::State;
 use uptime_core::judgement::locations::LocalState;
@@ -39,19 +38,13 @@ use uptime_core::monitor::{CheckSpec, Location, Policy};
 /// A monitor as a worker needs it.
 #[derive(Clone, Debug)]
 pub struct MonitorRow {
-    /// Its id.
     pub id: MonitorId,
-    /// Its name.
     pub name: String,
-    /// What a check does.
     pub check: CheckSpec,
-    /// By what it is judged.
     pub policy: Policy,
     /// What is checked, for people.
     pub target: String,
-    /// Its group.
     pub group: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// What it is reached through.
     pub parent: Option<MonitorId>,
@@ -59,10 +52,8 @@ pub struct MonitorRow {
     pub is_parent: bool,
 }
 
-/// One finished check.
 #[derive(Clone, Debug)]
 pub struct FinishedCheck {
-    /// The claim of its job.
     pub claim: Claim,
     /// The monitor as it was when the check began.
     pub monitor: MonitorRow,
@@ -74,18 +65,15 @@ pub struct FinishedCheck {
     pub started_at: Timestamp,
     /// From the slot to the start.
     pub late: Duration,
-    /// What it found.
     pub report: CheckReport,
 }
 
 /// A monitor's state within the transaction, locked.
 #[derive(Clone, Debug, Default)]
 pub struct LockedState {
-    /// What the judgement remembers.
     pub state: State,
     /// What was told of it.
     pub standing: Standing,
-    /// The open incident.
     pub incident: Option<IncidentId>,
     chained: bool,
 }
@@ -93,13 +81,11 @@ pub struct LockedState {
 /// What follows from a check, for its monitor.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// What the judgement remembers now.
     pub state: State,
     /// And what it remembers of where the check ran, for a monitor with locations.
     pub local: Option<LocalState>,
     /// What was told of it by now.
     pub standing: Standing,
-    /// The open incident.
     pub incident: Option<IncidentId>,
     /// How soon to look again, when that is wanted before the next slot.
     pub recheck_after: Option<Duration>,
@@ -108,9 +94,7 @@ pub struct Judged {
 /// A channel that an event may be for.
 #[derive(Clone, Debug)]
 pub struct InterestedChannel {
-    /// Its id.
     pub id: ChannelId,
-    /// What it wants to hear.
     pub filter: ChannelFilter,
 }
 
@@ -242,7 +226,6 @@ impl ResultsTransaction {
         Ok(covering)
     }
 
-    /// The enabled channels of a monitor.
     pub async fn channels_of(&mut self, monitor: MonitorId) -> Result<Vec<InterestedChannel>, StoreError> {
         let rows = sqlx::query(
             "SELECT c.id, c.name, c.filter FROM monitor_channels mc JOIN channels c ON c.id = mc.channel_id
@@ -271,7 +254,7 @@ impl ResultsTransaction {
         interested(&rows)
     }
 
-    /// Keeps a notification for the commit: one for an incident's event and a channel, in order per incident and channel.
+    /// Keeps a notification for the commit: one for an incident's event and a channel, in order per monitor and channel.
     pub fn notify(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
@@ -312,9 +295,4 @@ fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
     rows.iter()
         .map(|row| Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter: row.filter()? }))
         .collect()
-}
-
-/// A notification for a channel.
-pub fn notice(channel: ChannelId, event: Event, sequence: i32) -> Notice {
-    Notice { channel, event, sequence }
 }

@@ -20,9 +20,7 @@ pub(crate) trait Columns {
         row: impl Fn() -> String,
     ) -> Result<T, StoreError>;
     fn count(&self, column: &'static str) -> Result<u32, StoreError>;
-    /// The column `filter` of a channel.
     fn filter(&self) -> Result<ChannelFilter, StoreError>;
-    /// The column `severity` of an incident.
     fn severity(&self) -> Result<Severity, StoreError>;
 }
 
@@ -59,7 +57,7 @@ impl Columns for PgRow {
 
     fn severity(&self) -> Result<Severity, StoreError> {
         let word: &str = self.try_get("severity")?;
-        word.parse().map_err(|()| unknown_word("severity", "an incident".into(), word))
+        word.parse().map_err(|_: String| unknown_word("severity", "an incident".into(), word))
     }
 }
 
@@ -79,17 +77,15 @@ pub(crate) fn unknown_word(column: &'static str, row: String, word: &str) -> Sto
     StoreError::NewerRow { column, row, reason: format!("`{word}` is unknown here") }
 }
 
-/// An instant as a parameter.
 pub(crate) fn instant(at: Timestamp) -> jiff_sqlx::Timestamp {
     at.into()
 }
 
-/// An optional instant as a parameter.
 pub(crate) fn optional_instant(at: Option<Timestamp>) -> Option<jiff_sqlx::Timestamp> {
     at.map(Into::into)
 }
 
-/// Whole microseconds, saturating.
+/// In whole microseconds; saturates.
 pub(crate) fn us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

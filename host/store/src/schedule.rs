@@ -9,7 +9,6 @@ use std::time::Duration;
 /// What one run of the scheduler did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scheduled {
-    /// Slots that were due.
     pub due: i64,
     /// Of them, those that became a job; the rest have a check that still waits or runs.
     pub enqueued: i64,
@@ -18,11 +17,8 @@ pub struct Scheduled {
 /// A monitor whose slot is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueMonitor {
-    /// Its name.
     pub name: String,
-    /// What is checked.
     pub target: String,
-    /// The slot.
     pub slot_at: Timestamp,
 }
 

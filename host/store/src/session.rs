@@ -40,7 +40,6 @@ pub(crate) struct Sessions {
     fate: Arc<Fate>,
 }
 
-/// What becomes of the pool's sessions.
 #[derive(Debug)]
 struct Fate {
     hosts: Hosts,
@@ -52,7 +51,6 @@ struct Fate {
     searching: Mutex<()>,
 }
 
-/// A transaction.
 #[derive(Debug)]
 pub(crate) struct Session {
     transaction: Transaction<'static, Postgres>,
@@ -109,7 +107,6 @@ impl Sessions {
         Ok(Session { transaction, pooled: self.pooled, fate: Arc::clone(&self.fate) })
     }
 
-    /// A connection that listens.
     pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
         self.find_primary().await?;
         PgListener::connect_with(&self.pool).await

@@ -23,7 +23,6 @@ use uptime_core::id::ChannelId;
 /// When a host was blind, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlindMoment {
-    /// This look.
     pub now: Timestamp,
     /// When the witnesses were asked that did not answer.
     pub since: Timestamp,

@@ -19,27 +19,19 @@ use uuid::Uuid;
 pub struct Heartbeat {
     /// The worker: one process on one queue.
     pub worker: Uuid,
-    /// The queue.
     pub queue: &'static str,
-    /// The host's name.
     pub host: String,
-    /// The process.
     pub pid: u32,
     /// Names the processes that can be seen by their pid from here; `None`: unknown.
     pub process_space: Option<String>,
-    /// The program's version.
     pub version: &'static str,
     /// When it began by the database's clock; `None` for the first heartbeat.
     pub started_at: Option<Timestamp>,
-    /// Jobs in hand.
     pub running: usize,
-    /// Whether a signal has paused it.
     pub paused: bool,
-    /// Jobs finished since the last heartbeat.
     pub finished: u64,
 }
 
-/// What it hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orders {
     /// Its number, for what it claims.
@@ -52,7 +44,6 @@ pub struct Orders {
     pub paused: bool,
     /// Workers in other processes of its process space.
     pub neighbours: Vec<(Uuid, u32)>,
-    /// Some worker has missed its heartbeats.
     pub missing: bool,
 }
 
@@ -97,7 +88,6 @@ impl Store {
         Ok((row.try_get("dead")?, row.try_get("freed")?))
     }
 
-    /// A worker ends.
     pub async fn sign_off(&self, worker: Uuid) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM workers WHERE id = $1").bind(worker).execute(&self.sessions).await?;
         Ok(())

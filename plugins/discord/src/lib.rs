@@ -13,7 +13,6 @@ use uptime_plugin_sdk::{
     Request, Settings, message,
 };
 
-/// The notifier `discord`.
 pub struct Discord;
 
 uptime_plugin_sdk::export!(Discord);

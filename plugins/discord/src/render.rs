@@ -23,7 +23,6 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// The request's body.
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
 pub(crate) struct Body<'a> {

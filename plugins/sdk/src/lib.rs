@@ -5,6 +5,8 @@
 //! notifier needs and every notifier gets wrong: [`verdict`], the one rule for what is tried again; [`text`], for
 //! cutting and escaping; [`message`], the words for each event.
 
+#![warn(missing_docs)]
+
 mod adapter;
 #[doc(hidden)]
 pub mod bindings;

@@ -15,7 +15,6 @@ use uptime_plugin_sdk::{
     Request, Settings, message,
 };
 
-/// The notifier `slack`.
 pub struct Slack;
 
 uptime_plugin_sdk::export!(Slack);

@@ -9,7 +9,6 @@ use uptime_plugin_sdk::message::{Fact, Message, Value};
 use uptime_plugin_sdk::serde::Serialize;
 use uptime_plugin_sdk::text::{escape_slack, utc};
 
-/// One message.
 pub(crate) struct Draft<'a> {
     pub(crate) message: &'a Message,
     /// With a bot: where to.
@@ -20,7 +19,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) plain: bool,
 }
 
-/// The request's body.
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
 pub(crate) struct Body<'a> {

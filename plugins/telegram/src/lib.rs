@@ -14,7 +14,6 @@ use uptime_plugin_sdk::{
     Request, Settings, message,
 };
 
-/// The notifier `telegram`.
 pub struct Telegram;
 
 uptime_plugin_sdk::export!(Telegram);

@@ -23,7 +23,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) plain: bool,
 }
 
-/// What was changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mended {
     Moved(String),
@@ -31,7 +30,6 @@ pub(crate) enum Mended {
     Plain,
 }
 
-/// The request's body.
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
 pub(crate) struct Body<'a> {

@@ -192,11 +192,9 @@ pub(crate) fn unknown_places(template: &str) -> impl Iterator<Item = &str> {
 /// How a text is written at the place where it is filled in.
 #[derive(Clone, Copy)]
 pub(crate) enum Escape {
-    /// As it is.
     None,
     /// Inside a JSON string.
     Json,
-    /// Inside a form.
     Percent,
 }
 

@@ -12,7 +12,6 @@ use uptime_plugin_sdk::{
     Request, Settings,
 };
 
-/// The notifier `webhook`.
 pub struct Webhook;
 
 uptime_plugin_sdk::export!(Webhook);

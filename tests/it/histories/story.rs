@@ -29,7 +29,6 @@ pub fn channels(sink: &WebhookSink) -> String {
     CHANNELS.iter().map(channel).collect()
 }
 
-/// What people do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     Acknowledge,
@@ -54,7 +53,6 @@ enum Happened {
     Done(Act),
 }
 
-/// The script's part of what happened.
 pub struct Story<'a> {
     installation: &'a Installation,
     /// The file without maintenance.
@@ -233,7 +231,6 @@ struct Told {
 /// What each channel is to be told of each monitor, in order.
 type Expected = BTreeMap<(String, String), Vec<(String, Option<usize>)>>;
 
-/// Tells the models what happened.
 fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, Expected) {
     let places: HashMap<&str, usize> =
         watched.iter().enumerate().map(|(nth, monitor)| (monitor.name.as_str(), nth)).collect();

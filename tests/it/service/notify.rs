@@ -34,7 +34,6 @@ impl Systemd {
         installation.start_as("unit", args, &variables)
     }
 
-    /// The next that is said.
     fn next(&self) -> String {
         let mut message = [0; 4096];
         let length = self.socket.recv(&mut message).expect("something is said in time");

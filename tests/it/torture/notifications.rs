@@ -84,7 +84,7 @@ struct Ended {
     recorded: usize,
 }
 
-/// By delivery id.
+/// Keyed by delivery id.
 fn ends(installation: &Installation) -> HashMap<String, Ended> {
     // "gave no sign" is no try: the job was found claimed too often.
     let rows = installation.database.query(

@@ -240,7 +240,6 @@ pub(super) fn json(checked: &Checked) -> Value {
             "status": hop.status_code,
             "http_version": hop.http_version,
             "deviations": hop.deviations,
-            "reused": hop.reused,
             "tls": hop.tls.as_ref().map(|tls| tls_json(tls, checked.at)),
             "phases": phases_json(hop.phases),
         })).collect::<Vec<_>>(),

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uptime_core::expectation::{HeaderCondition, JsonCondition};
 use uptime_core::monitor::{
-    Auth, Bytes, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, HttpVersion, HttpVersions, IpFamily,
-    Lookup, PingSpec, StartTls, TcpSpec, TlsSpec, TlsVersion, Words,
+    Auth, Bytes, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, Lookup, PingSpec, TcpSpec, TlsSpec,
+    Words,
 };
 use uptime_core::secret::SecretRef;
 
-/// What a flag is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
     All,
@@ -48,7 +47,6 @@ impl For {
     }
 }
 
-/// Puts the flags into the checks.
 pub(super) fn apply(args: &CheckArgs, specs: &mut [&mut CheckSpec]) -> Result<(), CommandError> {
     for spec in specs.iter_mut() {
         match &mut **spec {
@@ -200,13 +198,7 @@ fn variable(name: &str) -> SecretRef {
 }
 
 fn to_lookup(args: &CheckArgs, lookup: &mut Lookup) {
-    let family = args.expect.ip.as_deref().map(|family| match family {
-        "4" => IpFamily::V4,
-        "6" => IpFamily::V6,
-        "all" => IpFamily::All,
-        _ => IpFamily::Any,
-    });
-    set(&mut lookup.ip, family);
+    set(&mut lookup.ip, args.expect.ip);
     put(&mut lookup.resolver, args.expect.resolver.as_ref());
 }
 
@@ -219,11 +211,6 @@ fn to_tls(args: &CheckArgs, tls: &mut TlsSpec) {
         let key = SecretRef::File { file: key.clone() };
         tls.client = Some(ClientIdentity { certificate: certificate.clone(), key });
     }
-}
-
-fn tls_version(args: &CheckArgs) -> Option<TlsVersion> {
-    let version = args.tls.expect_tls_version.as_deref()?;
-    Some(if version == "1.3" { TlsVersion::Tls13 } else { TlsVersion::Tls12 })
 }
 
 fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
@@ -241,12 +228,7 @@ fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
     spec.downgrade |= flags.downgrade;
     spec.redirect_to_private |= flags.redirect_to_private;
     spec.compression |= flags.compression;
-    let versions = flags.http_version.as_deref().map(|version| match version {
-        "1.1" => HttpVersions::Http1,
-        "2" => HttpVersions::Http2,
-        _ => HttpVersions::Auto,
-    });
-    set(&mut spec.versions, versions);
+    set(&mut spec.versions, flags.http_version);
     let proxy = flags.proxy.as_deref().map(literal).or_else(|| flags.proxy_env.as_deref().map(variable));
     put(&mut spec.proxy, proxy.as_ref());
     let expect = &mut spec.expect;
@@ -258,13 +240,8 @@ fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
     expect.headers.extend(flags.expect_header.iter().map(HeaderCondition::clone));
     put(&mut expect.size_below, flags.expect_size.as_ref());
     put(&mut expect.final_url, flags.expect_final_url.as_ref());
-    let versions = flags.expect_http_version.iter().map(|version| match version.as_str() {
-        "1.0" => HttpVersion::Http10,
-        "1.1" => HttpVersion::Http11,
-        _ => HttpVersion::Http2,
-    });
-    expect.http_version.extend(versions);
-    put(&mut expect.tls_version, tls_version(args).as_ref());
+    expect.http_version.extend(&flags.expect_http_version);
+    put(&mut expect.tls_version, args.tls.expect_tls_version.as_ref());
     set(&mut expect.certificate_days, args.tls.certificate_days);
     put(&mut expect.latency_below, args.expect.expect_latency.as_ref());
     put(&mut expect.degraded_above, args.expect.warn_latency.as_ref());
@@ -280,16 +257,8 @@ fn to_headers(asked: &[(String, SecretRef)], headers: &mut BTreeMap<String, Secr
 fn to_tcp(args: &CheckArgs, spec: &mut TcpSpec) {
     let flags = &args.tcp;
     to_lookup(args, &mut spec.lookup);
-    let starttls = flags.starttls.as_deref().map(|protocol| match protocol {
-        "smtp" => StartTls::Smtp,
-        "imap" => StartTls::Imap,
-        "pop3" => StartTls::Pop3,
-        "ftp" => StartTls::Ftp,
-        "ldap" => StartTls::Ldap,
-        _ => StartTls::Postgres,
-    });
-    put(&mut spec.starttls, starttls.as_ref());
-    if flags.tls || starttls.is_some() {
+    put(&mut spec.starttls, flags.starttls.as_ref());
+    if flags.tls || flags.starttls.is_some() {
         spec.tls.get_or_insert_default();
     }
     if let Some(tls) = &mut spec.tls {
@@ -304,7 +273,7 @@ fn to_tcp(args: &CheckArgs, spec: &mut TcpSpec) {
     });
     let sent = sent.or_else(|| flags.send_env.as_deref().map(|name| Bytes::Text(variable(name))));
     put(&mut spec.send, sent.as_ref());
-    put(&mut spec.tls_version, tls_version(args).as_ref());
+    put(&mut spec.tls_version, args.tls.expect_tls_version.as_ref());
     set(&mut spec.certificate_days, args.tls.certificate_days);
     put(&mut spec.latency_below, args.expect.expect_latency.as_ref());
     put(&mut spec.degraded_above, args.expect.warn_latency.as_ref());

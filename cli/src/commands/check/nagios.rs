@@ -51,7 +51,6 @@ impl State {
     }
 }
 
-/// Says what was found.
 pub(super) fn print(all: &[Checked], printer: &Printer) -> Exit {
     let (lines, exit) = lines(all);
     for line in lines {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use uptime_core::config::{self, Notifiers};
 use uptime_core::monitor::{CheckSpec, Monitor, Policy};
 use uptime_core::target;
+use uptime_core::text::did_you_mean;
 
-/// One thing to check.
 pub(super) struct Subject {
     /// As it was typed, so that an answer finds its question, but for what may be a secret.
     pub(super) shown: String,
@@ -33,12 +33,8 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>
                 let found = if typed.contains("://") { None } else { named(global, typed, &mut monitors)? };
                 let monitor = found.ok_or_else(|| {
                     let unknown = CommandError::new(Exit::Usage, error.to_string());
-                    let names: Vec<&str> =
-                        monitors.iter().flatten().map(|monitor: &Monitor| monitor.name.as_str()).collect();
-                    match uptime_core::config::near(typed, names.iter().copied()) {
-                        Some(near) => unknown.hint(near),
-                        None => unknown.hint(error.hint()),
-                    }
+                    let names = monitors.iter().flatten().map(|monitor: &Monitor| monitor.name.as_str());
+                    unknown.hint(did_you_mean(typed, names).unwrap_or_else(|| error.hint()))
                 })?;
                 let timeout = args.timeout.unwrap_or(monitor.policy.timeout);
                 Subject { shown: monitor.name, spec: monitor.check, timeout }

@@ -35,7 +35,6 @@ pub(super) fn headers(flags: &HttpArgs) -> Result<Vec<(String, SecretRef)>, Comm
     Ok(headers)
 }
 
-/// Looks at all others.
 pub(super) fn look_over(args: &CheckArgs) -> Result<(), CommandError> {
     let CheckArgs { http, tls, tcp, .. } = args;
     if http.user.as_ref().is_some_and(|user| user.is_empty() || user.contains(':')) {

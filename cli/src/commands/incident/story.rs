@@ -181,7 +181,6 @@ fn entry_columns(entry: &Entry) -> Vec<String> {
 /// The columns that an instant and a word take.
 const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
 
-/// For a person.
 fn told(story: &Story, outstanding: u32, now: Timestamp) -> Vec<String> {
     let incident = &story.incident;
     let style = severity_style(incident);

@@ -15,12 +15,10 @@ use uptime_store::by_hand::{Again, Discarded, Name, Selection};
 use uptime_store::failed::Retried;
 use uptime_store::{Store, StoreError};
 
-/// What is done to notifications.
 pub enum Deed {
-    /// They are tried again.
     Retry {
         /// Of all: those in this state.
-        state: &'static str,
+        state: String,
     },
     /// Nobody is told of them any more.
     Discard {
@@ -31,7 +29,6 @@ pub enum Deed {
     },
 }
 
-/// What became of one.
 enum Fate {
     Done,
     /// It had nothing to say any more, and is done with: no reason for an error, as with `queue retry`.
@@ -43,7 +40,6 @@ enum Fate {
 }
 
 impl Deed {
-    /// What is done then.
     fn done(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "put back",
@@ -66,7 +62,7 @@ impl Deed {
         }
     }
 
-    fn states(&self) -> Vec<&'static str> {
+    fn states(&self) -> Vec<&str> {
         match self {
             Self::Retry { state } => vec![state],
             Self::Discard { .. } => vec!["queued", "failed"],
@@ -220,7 +216,6 @@ async fn named(
         .hint(format!("`uptime notification show {id}` prints all details")))
 }
 
-/// All that the deed is for.
 async fn all(
     store: &Store,
     deed: &Deed,

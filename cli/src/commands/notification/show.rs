@@ -79,7 +79,6 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
     what
 }
 
-/// For a person.
 fn story(notification: &Notification, tries: &[Try], now: Timestamp) -> Vec<String> {
     let when = |at| format!("{} ({})", ago(at, now), rfc3339(at));
     let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {}", beside(13, value));
@@ -120,7 +119,6 @@ fn facts(notification: &Notification, tries: &[Try]) -> Vec<String> {
     lines
 }
 
-/// Whether this event ends an incident.
 fn is_end(event: &str) -> bool {
     event == EventType::Up.as_str()
 }

@@ -15,7 +15,6 @@ use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
 use uptime_notifier::{CLEARED_MIN, Examination, NotifierError, NotifierHost, Origin, PluginSource};
 
-/// A plugin, looked at.
 pub(super) struct Card {
     pub(super) source: PluginSource,
     /// Of an added one.
@@ -46,7 +45,6 @@ impl Card {
         self.examined.as_ref().ok().or(self.unproved.as_ref())
     }
 
-    /// One word, and its colour.
     pub(super) fn state(&self) -> (&'static str, Style) {
         match &self.examined {
             Ok(_) => ("ok", GOOD),
@@ -82,7 +80,6 @@ impl Card {
         hosts.map(|host| (printable(host, 200), gets(host))).collect()
     }
 
-    /// For programs.
     pub(super) fn json(&self) -> Value {
         let hosts: Vec<_> = self
             .hosts()
@@ -90,8 +87,8 @@ impl Card {
             .map(|(host, granted)| json!({ "host": host, "granted": granted }))
             .collect();
         let limits: serde_json::Map<String, Value> = Limit::ALL
-            .into_iter()
-            .map(|limit| {
+            .iter()
+            .map(|&limit| {
                 let value = self.source.limits.get(limit).unwrap_or(limit.default_value());
                 let shown = match limit.measure() {
                     Measure::Count => value.into(),
@@ -127,7 +124,6 @@ impl Card {
         })
     }
 
-    /// For people: everything.
     pub(super) fn print(&self, printer: &Printer) {
         let rows = self.rows(printer);
         let width = rows.iter().map(|(label, ..)| label.width()).max().unwrap_or_default();
@@ -170,7 +166,7 @@ impl Card {
             rows.push(("setting", setting(field), plain));
             rows.extend(field.places.iter().map(|place| ("goes", format!("{}  {place}", field.key), plain)));
         }
-        for limit in Limit::ALL {
+        for &limit in Limit::ALL {
             let (changed, style) = match self.source.limits.get(limit) {
                 Some(value) => {
                     (format!("{}  (else {})", limit.show(value), limit.show(limit.default_value())), plain)

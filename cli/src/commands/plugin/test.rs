@@ -26,7 +26,6 @@ use uptime_notifier::{Delivery, ResolvedSettings};
 /// After an event was decided, it is told so many milliseconds later.
 const LATER_MS: i64 = 1_000;
 
-/// One thing that was looked at.
 struct Finding {
     /// What: an event, an answer.
     name: String,

@@ -8,9 +8,7 @@ use uptime_store::Store;
 /// What was said to a queue and what came of it.
 struct Answer<'a> {
     queue: &'a str,
-    /// For a program.
     word: String,
-    /// For a person.
     sentence: String,
     json: serde_json::Value,
 }

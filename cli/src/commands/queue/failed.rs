@@ -47,7 +47,6 @@ pub async fn list(
     Ok(Exit::Ok)
 }
 
-/// The whole story of each.
 pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
@@ -128,7 +127,6 @@ fn what(job: &FailedJob) -> Vec<(&'static str, String)> {
     what
 }
 
-/// For a person.
 fn story(job: &FailedJob, now: Timestamp) -> Vec<String> {
     let when = |at| format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
     let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {value}");

@@ -38,7 +38,6 @@ const SNAPSHOT_FAR_BEHIND: i32 = 1_000;
 /// Who watches rests so many times as long as a look took: ten million rows are not counted every other second.
 const RESTS: u32 = 9;
 
-/// What is asked.
 pub struct Asked {
     pub queues: Vec<String>,
     /// The limit of jobs, itself over it.
@@ -49,7 +48,6 @@ pub struct Asked {
     pub tells: bool,
 }
 
-/// What one look saw.
 struct Look {
     at: Timestamp,
     sizes: Vec<QueueSize>,
@@ -213,7 +211,6 @@ impl Look {
         printer.list("queues", COLUMNS, entries.collect());
     }
 
-    /// What a person sees.
     fn lines(&self, printer: &Printer) -> Vec<String> {
         let rows: Vec<Vec<Cell>> = self.sizes.iter().map(|size| self.cells(size, printer)).collect();
         let mut lines = aligned(COLUMNS, &rows, line_width());

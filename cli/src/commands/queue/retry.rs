@@ -12,7 +12,6 @@ use uptime_store::failed::{Retried, Selection};
 /// A person is shown each of so many jobs; of more, how many there were.
 const LINES_MAX: u64 = 20;
 
-/// How many came to what.
 #[derive(Default)]
 struct Tally {
     put_back: u64,

@@ -9,7 +9,6 @@ const WORKER_SECONDS: &str = "55s";
 /// How long a failed job is kept, in hours.
 const WEEK: &str = "168";
 
-/// The lines.
 pub fn lines(installation: &Installation) -> Printed {
     let line = |command: &[&str]| {
         let line = quote::shell_line(&installation.command(command));

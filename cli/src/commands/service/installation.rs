@@ -17,14 +17,11 @@ use url::Url;
 /// Where the data of a user is whose home is not known here.
 const SYSTEM_DATA_DIR: &str = "/var/lib/uptime";
 
-/// An installation.
 #[derive(Debug)]
 pub struct Installation {
-    /// The program's path.
     pub binary: String,
     /// The file's path, if there is one.
     pub config: Option<String>,
-    /// The data directory.
     pub data_dir: String,
     /// How a process learns where the database is.
     pub database: DatabaseSource,
@@ -41,12 +38,16 @@ pub struct Installation {
 pub enum DatabaseSource {
     /// It is not told, and uses the embedded one.
     Embedded,
-    /// From the file.
     File,
     /// From this variable, whose value is no secret.
-    Variable { name: &'static str, url: String },
+    Variable {
+        name: &'static str,
+        url: String,
+    },
     /// From this variable, whose value is one.
-    Secret { name: &'static str },
+    Secret {
+        name: &'static str,
+    },
 }
 
 impl Installation {

@@ -29,7 +29,6 @@ pub fn supervisor_command(words: &[String]) -> String {
     line
 }
 
-/// A value for supervisor.
 pub fn supervisor_value(value: &str) -> String {
     value.replace('%', "%%")
 }

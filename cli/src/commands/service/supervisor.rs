@@ -13,7 +13,6 @@ const DEBIAN_LOGS: &str = "/var/log/supervisor";
 /// Where a configuration is looked for: Debian's place, and Fedora's.
 const INCLUDED: [&str; 2] = ["/etc/supervisor/conf.d/uptime.conf", "/etc/supervisord.d/uptime.ini"];
 
-/// The configuration.
 pub fn programs(
     installation: &Installation,
     service: &ServiceArgs,

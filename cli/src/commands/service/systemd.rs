@@ -27,7 +27,6 @@ const SOCKET_FITS: usize = 76;
 
 const TMP: &str = "/tmp";
 
-/// The scheduler's unit.
 const SCHEDULE: &str = "uptime-schedule.service";
 
 /// The units. `into` is the folder that they are about to be written into.

@@ -10,7 +10,6 @@ use std::path::Path;
 const BINARY: &str = r"C:\Program Files\uptime\uptime.exe";
 const DATA_DIR: &str = r"C:\ProgramData\uptime";
 
-/// The commands.
 pub fn commands(
     global: &Global,
     service: &ServiceArgs,

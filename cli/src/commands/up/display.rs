@@ -23,7 +23,6 @@ const NAME_MAX: usize = 48;
 /// Above the table some lines of a low terminal stay for the events.
 const EVENT_LINES: usize = 3;
 
-/// Shows what happens.
 pub struct Display {
     printer: Printer,
     rows: Mutex<Rows>,
@@ -39,7 +38,6 @@ struct Rows {
     worst_first: BTreeSet<(u8, String)>,
 }
 
-/// What is shown of a monitor.
 #[derive(Clone)]
 struct Row {
     state: String,
@@ -88,7 +86,6 @@ impl Display {
         }
     }
 
-    /// Shows one thing that happened.
     pub fn show(&self, activity: &Activity) {
         match activity {
             Activity::Turned { .. } | Activity::Settled { .. } => {}

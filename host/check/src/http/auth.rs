@@ -49,7 +49,6 @@ pub(super) fn login(url: &Url) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((decode(url.username()), decode(url.password().unwrap_or_default())))
 }
 
-/// `Basic …` for a header.
 pub(super) fn basic(user: &[u8], password: &[u8], redaction: &mut Redaction) -> Result<HeaderValue, Failure> {
     let encoded = BASE64_STANDARD.encode([user, password].join(&b':'));
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))

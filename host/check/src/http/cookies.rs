@@ -8,13 +8,11 @@ use http::{HeaderMap, HeaderValue};
 use jiff::civil::DateTime;
 use url::{Host, Origin, Url};
 
-/// How many are kept.
 const COUNT_MAX: usize = 150;
 
 /// The longest name and value together.
 const PAIR_MAX_BYTES: usize = 4096;
 
-/// The longest `Cookie` header.
 const HEADER_MAX_BYTES: usize = 8190;
 
 const MONTHS: [&str; 12] =
@@ -34,7 +32,6 @@ struct Cookie {
 /// What an answer says of a cookie.
 enum Said {
     Set(Cookie),
-    /// It has expired.
     Unset(Cookie),
 }
 

@@ -31,7 +31,6 @@ const UNKNOWN: &[&str] = &["aes128gcm", "compress", "dcb", "dcz", "exi", "pack20
 const NO_CODING: &str = "`Content-Encoding` names what is no coding, and that is ignored";
 const NO_TRAILER: &str = "the body is gzip without its trailer";
 
-/// How much is decoded at once.
 const PIECE_BYTES: usize = 32 * 1024;
 
 /// Nobody applies more; each one more is a bomb's fuse.
@@ -40,7 +39,6 @@ const CODINGS_MAX: usize = 2;
 /// What browsers take (RFC 9659).
 const ZSTD_WINDOW_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// A way of compressing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Gzip,
@@ -69,7 +67,6 @@ impl Coding {
         }
     }
 
-    /// What `source` stands for.
     fn undo<'a>(
         self,
         mut source: Box<dyn BufRead + 'a>,
@@ -98,7 +95,7 @@ impl Coding {
 
 /// gzip, member after member (RFC 1952, 2.2). What follows the last and begins none, zeros mostly, is padding.
 struct Members<'a, R> {
-    /// `None`: the end.
+    /// `None` at the stream's end.
     member: Option<GzDecoder<R>>,
     /// The last member's sum and length did not come.
     lacks_trailer: &'a Cell<bool>,
@@ -177,7 +174,6 @@ fn is_zlib(bytes: &[u8]) -> bool {
         if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
 }
 
-/// How a body comes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Codings {
     /// In the order in which it was done to it.

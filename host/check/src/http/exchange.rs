@@ -1,22 +1,21 @@
 //! A request and its answer over one connection: [HTTP/1.1](super::http1) or h2's HTTP/2 client, driven in the check's own
 //! task.
 //!
-//! No task is spawned and nothing outlives the check but a connection that is [kept](super::pool), so dropping a
-//! check closes its connection. What the target sends is bounded: the head by
-//! [`HEAD_MAX_BYTES`](super::fault::HEAD_MAX_BYTES), the body by the reader's limit, and HTTP/2's windows by h2.
+//! No task is spawned and nothing outlives the check, so dropping a check closes its connection. What the target sends is
+//! bounded: the head by [`HEAD_MAX_BYTES`](super::fault::HEAD_MAX_BYTES), the body by the reader's limit, and HTTP/2's
+//! windows by h2.
 
 use super::fault::{self, HEAD_MAX_BYTES, Subject};
 use super::http1::{Head, Http1};
-use super::wire::{Marks, Stream, Wire};
+use super::wire::{Marks, Wire};
+use crate::connect::Stream;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use std::future::{poll_fn, ready};
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::time::Instant;
-use uptime_core::check::{Failure, TlsEvidence};
+use std::task::Context;
+use uptime_core::check::Failure;
 use uptime_core::monitor::HttpVersion;
 
 /// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
@@ -24,15 +23,10 @@ const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
 type Http2 = h2::client::Connection<Wire, Bytes>;
 
-/// A connection that takes one request after the other.
+/// A connection that takes one request.
 pub(super) struct Connection {
     protocol: Protocol,
     pub(super) marks: Arc<Marks>,
-    pub(super) opened: Instant,
-    /// Whom it leads to: the target, or the proxy on the way to it.
-    pub(super) address: Option<IpAddr>,
-    /// What its TLS handshake showed.
-    pub(super) tls: Option<TlsEvidence>,
 }
 
 enum Protocol {
@@ -49,18 +43,14 @@ pub(super) struct Answer {
     status: StatusCode,
     version: HttpVersion,
     headers: HeaderMap,
-    /// HTTP/2's body.
     stream: Option<h2::RecvStream>,
     connection: Connection,
-    /// The body came to its end.
-    ended: bool,
 }
 
 /// As much of a body as was read, as it came.
 pub(super) struct Body {
     /// Empty unless it was asked for.
     pub(super) kept: Vec<u8>,
-    /// How many bytes were read.
     pub(super) length: u64,
     /// There was more than the limit.
     pub(super) cut: bool,
@@ -84,7 +74,7 @@ impl Connection {
             let wire = Wire { stream, marks: Arc::clone(&marks), is_marking: true };
             Protocol::Http1(Http1::over(wire))
         };
-        Ok(Self { protocol, marks, opened: Instant::now(), address: None, tls: None })
+        Ok(Self { protocol, marks })
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -98,26 +88,14 @@ impl Connection {
                 let head = http1.ask(&request, HEAD_MAX_BYTES).await;
                 let Head { status, version, headers, .. } =
                     head.map_err(|trouble| fault::http1(about, &trouble))?;
-                Ok(Answer { status, version, headers, stream: None, connection: self, ended: false })
+                Ok(Answer { status, version, headers, stream: None, connection: self })
             }
             Protocol::Http2 { sender, connection } => {
                 let answer = ask_http2(sender, connection, request, &self.marks).await;
                 let (head, body) = answer.map_err(|error| fault::http2(about, &error))?.into_parts();
                 let (status, version) = (head.status, HttpVersion::Http2);
                 let (headers, stream) = (head.headers, Some(body));
-                Ok(Answer { status, version, headers, stream, connection: self, ended: false })
-            }
-        }
-    }
-
-    /// Whether another request can be sent, as far as is known without sending one. Notices a peer that has closed
-    /// and one that says something unasked.
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.protocol {
-            Protocol::Http1(http1) => http1.poll_open(cx),
-            Protocol::Http2 { sender, connection } => {
-                advance(connection, cx);
-                connection.is_some() && matches!(sender.poll_ready(cx), Poll::Ready(Ok(())))
+                Ok(Answer { status, version, headers, stream, connection: self })
             }
         }
     }
@@ -194,7 +172,6 @@ impl Answer {
                 return Ok(body);
             }
         }
-        self.ended = true;
         Ok(body)
     }
 
@@ -215,16 +192,6 @@ impl Answer {
             // HTTP/2's answer has a stream.
             (Protocol::Http2 { .. }, None) => None,
         }
-    }
-
-    /// The connection, when it can take another request.
-    pub(super) async fn into_connection(self) -> Option<Connection> {
-        let Self { stream, mut connection, ended, .. } = self;
-        drop(stream);
-        if !ended {
-            return None;
-        }
-        poll_fn(|cx| Poll::Ready(connection.poll_open(cx))).await.then_some(connection)
     }
 }
 

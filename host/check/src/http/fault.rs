@@ -14,7 +14,6 @@ pub(super) const HEAD_MAX_BYTES: usize = 64 * 1024;
 pub(super) struct Subject {
     /// The request, as `GET https://example.com/`.
     pub(super) shown: String,
-    /// The target's host.
     pub(super) host: String,
 }
 

@@ -18,7 +18,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-/// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
 const NO_CLOSE_NOTIFY: &str =
@@ -41,7 +40,7 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// A connection that takes one request after the other.
+/// A connection that takes one request.
 pub(super) struct Http1<S> {
     stream: S,
     /// What is not yet sent of the request. A target may answer before it has read everything.
@@ -52,10 +51,7 @@ pub(super) struct Http1<S> {
     came: BytesMut,
     /// How the end of the answer's body is known.
     framing: Framing,
-    /// The body had bytes.
     has_body: bool,
-    /// Another request may follow the answer.
-    keeps: bool,
     deviations: Vec<&'static str>,
 }
 
@@ -68,7 +64,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
             came: BytesMut::new(),
             framing: Framing::Length(0),
             has_body: false,
-            keeps: true,
             deviations: Vec::new(),
         }
     }
@@ -77,7 +72,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// most `head_max` bytes.
     pub(super) async fn ask(&mut self, request: &Request<Bytes>, head_max: usize) -> Result<Head, Trouble> {
         self.unsent = head::written(request);
-        self.has_body = false;
         let mut room = head_max;
         let mut head = loop {
             let length = self.read_head(&mut room).await?;
@@ -87,7 +81,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
             }
         };
         self.framing = Framing::of(&mut head, request.method()).map_err(Trouble::Malformed)?;
-        self.keeps = head.keeps();
         self.deviations.clone_from(&head.deviations);
         Ok(head)
     }
@@ -157,14 +150,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// How the answer departs from the standard, as far as it is known by now.
     pub(super) fn deviations(&self) -> &[&'static str] {
         &self.deviations
-    }
-
-    /// Whether another request can be sent, as far as is known without sending one. Notices a peer that has closed and
-    /// one that says something unasked.
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_idle =
-            self.keeps && self.unsent.is_empty() && self.unsendable.is_none() && self.framing.is_over();
-        is_idle && self.came.is_empty() && self.poll_fill(cx).is_pending()
     }
 
     /// The connection itself, unless more came than was asked for.

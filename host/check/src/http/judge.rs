@@ -17,7 +17,6 @@ use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
 use url::Url;
 
-/// An answer under judgement.
 pub(super) struct Judge<'a> {
     pub(super) expect: &'a HttpExpect,
     pub(super) request: &'a Request,
@@ -34,7 +33,6 @@ struct Text<'a> {
 }
 
 impl Judge<'_> {
-    /// Whether the body's text matters.
     pub(super) fn wants_text(&self) -> bool {
         let HttpExpect { body_contains, body_not_contains, body_matches, json, .. } = self.expect;
         !(body_contains.is_empty()

@@ -37,8 +37,6 @@ pub(super) struct Proxy {
     kind: Kind,
     host: String,
     port: u16,
-    /// As it was given, to tell proxies apart.
-    text: String,
 }
 
 enum Kind {
@@ -95,7 +93,7 @@ impl Proxy {
             }
             scheme => return Err(wrong(&format!("has the scheme `{scheme}`, which is not spoken"))),
         };
-        Ok(Self { kind, host, port, text: url.into() })
+        Ok(Self { kind, host, port })
     }
 
     /// The proxy for people, without its login.
@@ -105,11 +103,6 @@ impl Proxy {
             Kind::Socks5 { .. } => "socks5",
         };
         format!("{scheme}://{}", authority(&self.host, self.port))
-    }
-
-    /// What tells it from another one. Holds its password.
-    pub(super) fn identity(&self) -> &str {
-        &self.text
     }
 
     /// Whether it is asked to fetch a plain `http` URL in our place.

@@ -51,14 +51,13 @@ const OF_THE_BODY: &[HeaderName] = &[CONTENT_LANGUAGE, CONTENT_TYPE];
 
 #[derive(Clone)]
 pub(super) struct Request {
-    /// Without userinfo.
+    /// The URL without userinfo.
     url: Url,
     method: Method,
     headers: Vec<Header>,
     body: Bytes,
     /// The origin that the operator named.
     origin: Origin,
-    /// Where it has been.
     chain: Chain,
     /// What the redirects have set.
     cookies: Cookies,
@@ -68,17 +67,17 @@ pub(super) struct Request {
     downgrade: bool,
     /// Whether it may lead inwards.
     to_private: bool,
-    /// Values that nobody may see.
     redaction: Redaction,
 }
 
 /// The form in which a request goes out.
 pub(super) enum Form {
-    /// HTTP/1.1 to the target. `keep`: the connection may serve again.
-    Direct { keep: bool },
+    /// HTTP/1.1 to the target.
+    Direct,
     /// HTTP/1.1 to a proxy that asks in our place, with what it wants to know of us.
-    Forwarded { keep: bool, login: Option<HeaderValue> },
-    /// HTTP/2.
+    Forwarded {
+        login: Option<HeaderValue>,
+    },
     Http2,
 }
 
@@ -233,11 +232,6 @@ impl Request {
         Failure::new(FailureClass::Redirect, message)
     }
 
-    /// Whether it can be sent again should a connection die under it (RFC 9110, 9.2.2).
-    pub(super) fn is_repeatable(&self) -> bool {
-        self.method.is_idempotent()
-    }
-
     /// The request as it is sent.
     pub(super) fn for_wire(&self, form: &Form) -> Result<http::Request<Bytes>, Failure> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
@@ -252,7 +246,7 @@ impl Request {
         }
         let path = &self.url[Position::BeforePath..Position::AfterQuery];
         let uri = match form {
-            Form::Direct { .. } => path.parse::<Uri>(),
+            Form::Direct => path.parse::<Uri>(),
             Form::Forwarded { .. } => self.url[..Position::AfterQuery].parse(),
             Form::Http2 => {
                 // In HTTP/2 the host that is asked for is part of the URI; a `Host` of the operator's is that one.
@@ -262,14 +256,10 @@ impl Request {
             }
         };
         let uri = uri.map_err(|error| unusable(format!("{} can't be requested: {error}", self.shown())))?;
-        match form {
-            // What is not kept need not be kept by the target.
-            Form::Direct { keep: false } | Form::Forwarded { keep: false, .. } => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            _ => {}
+        if !matches!(form, Form::Http2) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Form::Forwarded { login: Some(login), .. } = form {
+        if let Form::Forwarded { login: Some(login) } = form {
             headers.insert(PROXY_AUTHORIZATION, login.clone());
         }
         let mut request = http::Request::new(self.body.clone());
@@ -286,7 +276,7 @@ impl Request {
         Subject { shown: self.shown(), host: self.host() }
     }
 
-    /// Without userinfo.
+    /// The URL without userinfo.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -314,7 +304,6 @@ impl Request {
         format!("{} {}", self.method, shown(&self.url))
     }
 
-    /// The URL for people.
     pub(super) fn shown_url(&self) -> String {
         shown(&self.url)
     }
@@ -411,7 +400,7 @@ mod tests {
     }
 
     fn sent(request: &Request) -> Vec<(String, String)> {
-        let wire = request.for_wire(&Form::Direct { keep: false }).expect("a request");
+        let wire = request.for_wire(&Form::Direct).expect("a request");
         let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
         let mut sent: Vec<_> =
             wire.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
@@ -430,7 +419,7 @@ mod tests {
             ("user-agent", AGENT),
         ];
         assert_eq!(sent(&request), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(request.for_wire(&Form::Direct { keep: true }).expect("a request").uri(), "/a?b=c");
+        assert_eq!(request.for_wire(&Form::Direct).expect("a request").uri(), "/a?b=c");
         assert_eq!(request.shown(), "GET http://[::1]:8080/a");
         assert_eq!(request.redaction().theirs("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
     }
@@ -460,11 +449,10 @@ mod tests {
     fn each_form() {
         let request = request("http://a.example:81/b?c#d", &[("Host", literal("inner"))]).expect("a request");
         let wire = |form| request.for_wire(&form).expect("a request");
-        let forwarded =
-            wire(Form::Forwarded { keep: true, login: Some(HeaderValue::from_static("Basic x")) });
+        let forwarded = wire(Form::Forwarded { login: Some(HeaderValue::from_static("Basic x")) });
         assert_eq!(forwarded.uri(), "http://a.example:81/b?c");
         assert_eq!(forwarded.headers()[PROXY_AUTHORIZATION], "Basic x");
-        assert!(!forwarded.headers().contains_key(CONNECTION));
+        assert_eq!(forwarded.headers()[CONNECTION], "close");
         let http2 = wire(Form::Http2);
         assert_eq!(http2.uri(), "http://inner/b?c");
         assert!(!http2.headers().contains_key(HOST) && !http2.headers().contains_key(CONNECTION));

@@ -3,43 +3,16 @@
 //! A connection marks its first and last bytes itself, so that the phases are still there when the deadline has cut
 //! the exchange off.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use socket2::SockRef;
+use crate::connect::Stream;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 use uptime_core::check::Phases;
-
-/// A connection to a target.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Stream {
-    /// The TCP connection below.
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
-    /// What both sides agreed to speak over TLS.
-    pub(super) fn agreed(&self) -> Option<&[u8]> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
-        }
-    }
-}
 
 /// When a request's last and its answer's first bytes went over the connection.
 pub(crate) struct Marks {
@@ -49,8 +22,6 @@ pub(crate) struct Marks {
     first_byte: AtomicU64,
     /// How much of the answer's body came.
     body_bytes: AtomicU64,
-    /// For how many milliseconds the other side need acknowledge nothing, where that is yet to be told to the system.
-    patience_ms: AtomicU32,
 }
 
 impl Marks {
@@ -60,7 +31,6 @@ impl Marks {
             sent: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             body_bytes: AtomicU64::new(0),
-            patience_ms: AtomicU32::new(0),
         }
     }
 
@@ -68,21 +38,10 @@ impl Marks {
         u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Another request begins on the same connection. It breaks when the other side, which may be gone without a word,
-    /// acknowledges nothing for as long as `patience` (RFC 5482).
-    pub(super) fn restart(&self, patience: Duration) {
-        self.patience_ms.store(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1), Relaxed);
-        self.sent.store(self.now(), Relaxed);
-        self.first_byte.store(0, Relaxed);
-        self.body_bytes.store(0, Relaxed);
-    }
-
-    /// Bytes of the request are out.
     pub(super) fn sent(&self) {
         self.sent.store(self.now(), Relaxed);
     }
 
-    /// Bytes of the answer are here.
     pub(super) fn received(&self) {
         if self.first_byte.load(Relaxed) == 0 {
             self.first_byte.store(self.now(), Relaxed);
@@ -97,11 +56,6 @@ impl Marks {
     /// How many bytes of the body came.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Relaxed)
-    }
-
-    /// Whether an answer began.
-    pub(super) fn answered(&self) -> bool {
-        self.first_byte.load(Relaxed) != 0
     }
 
     /// Writes down the phases as they are now: `transfer` only when an answer began.
@@ -130,10 +84,7 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        };
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if self.is_marking && buf.filled().len() > before {
             self.marks.received();
         }
@@ -143,11 +94,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.apply_patience();
-        let written = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        };
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.mark_sent(&written);
         written
     }
@@ -157,34 +104,21 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.apply_patience();
-        let written = match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        };
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.mark_sent(&written);
         written
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -193,18 +127,6 @@ impl Wire {
         if self.is_marking && matches!(written, Poll::Ready(Ok(_))) {
             self.marks.sent();
         }
-    }
-
-    fn apply_patience(&self) {
-        if self.marks.patience_ms.load(Relaxed) == 0 {
-            return;
-        }
-        let patience = Duration::from_millis(self.marks.patience_ms.swap(0, Relaxed).into());
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        // Without it the deadline is what ends the wait.
-        let _ = SockRef::from(self.stream.tcp()).set_tcp_user_timeout(Some(patience));
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        let _ = (patience, self.stream.tcp());
     }
 }
 
@@ -227,9 +149,5 @@ mod tests {
         marks.sent.store(40, Relaxed);
         marks.complete(&mut phases);
         assert_eq!(phases.first_byte, Some(Duration::ZERO));
-        // A second request owes nothing to the first one's answer.
-        marks.restart(Duration::from_secs(1));
-        marks.complete(&mut phases);
-        assert!(!marks.answered() && phases.transfer.is_none(), "{phases:?}");
     }
 }

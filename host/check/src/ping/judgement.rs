@@ -11,7 +11,6 @@ use uptime_core::monitor::PingSpec;
 pub(super) struct Answers {
     /// One for each echo, in the order of sending; `None`: it did not come back.
     pub(super) round_trips: Vec<Option<Duration>>,
-    /// How many can't be delivered.
     pub(super) undelivered: u32,
     /// Who said so, and why.
     pub(super) undeliverable: Option<(IpAddr, String)>,
@@ -36,7 +35,6 @@ impl Answers {
         self.round_trips.iter().flatten().max().copied()
     }
 
-    /// The evidence.
     pub(super) fn echoes(&self) -> Echoes {
         Echoes { sent: self.sent(), received: self.received(), round_trips: self.round_trips() }
     }

@@ -25,10 +25,8 @@ const DATAGRAM_MAX_BYTES: usize = 4096;
 /// The bit of a header's third byte that says: there is more than this.
 const TRUNCATED: u8 = 2;
 
-/// Why a question has no answer.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// The server can't be asked.
     Io(io::Error),
     /// The answer is too long for UDP, and over TCP there is none.
     Tcp(io::Error),
@@ -111,7 +109,6 @@ fn bears(message: &[u8], id: u16) -> bool {
     message.first_chunk::<2>() == Some(&id.to_be_bytes())
 }
 
-/// The message that answers `query`.
 fn read(bytes: &[u8], query: &Query) -> Result<Message, Unanswered> {
     let message = Message::from_vec(bytes).map_err(|_| Unanswered::Garbage("answered what is not DNS"))?;
     // A server that refuses need not repeat the question.

@@ -18,9 +18,7 @@ const OTHER_VERSION_WAIT: Duration = Duration::from_millis(500);
 /// Why a server gives no addresses for a name.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The text is no name.
     NotAName,
-    /// NXDOMAIN.
     NoSuchName,
     /// The names lead back to one that was there before.
     Circle,

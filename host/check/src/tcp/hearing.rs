@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 use uptime_core::check::{Failure, FailureClass, Phases};
 
-/// How much is listened to.
 const HEARD_MAX_BYTES: usize = 64 * 1024;
 
 /// What is waited for, and what came so far.
@@ -21,7 +20,6 @@ pub(crate) struct Hearing {
     target: String,
     /// What is waited for, as `the banner`.
     what: &'static str,
-    /// What it must be.
     expected: String,
     redaction: Redaction,
     since: Instant,
@@ -44,7 +42,6 @@ impl Hearing {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that came.
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.heard().bytes.clone()
     }
@@ -86,7 +83,6 @@ impl Hearing {
             .with_excerpt(&came, 0)
     }
 
-    /// What came, for people.
     fn shown(&self) -> String {
         // Before it is cut: a part of a secret is not known as one.
         self.redaction.theirs(String::from_utf8_lossy(&self.heard().bytes).trim())

@@ -21,7 +21,6 @@ pub(super) struct Authorities {
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Why a certificate is not trusted.
 pub(super) struct Verdict<'a> {
     pub(super) error: TlsError,
     /// The authority that it comes from, when the fault is there.

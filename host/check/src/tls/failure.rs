@@ -222,9 +222,7 @@ pub(super) struct Attempt<'a> {
     pub(super) host: &'a str,
     /// Who was asked for.
     pub(super) name: &'a str,
-    /// The protocols that were offered.
     pub(super) protocols: &'a str,
-    /// Whether the target showed a certificate.
     pub(super) answered: bool,
     /// Whether it asked for ours, and whether we have one.
     pub(super) asked_for_ours: bool,

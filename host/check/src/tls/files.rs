@@ -18,14 +18,11 @@ use uptime_core::secret::access::Access;
 /// The largest file of certificates. All authorities of a system are a quarter of it.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
-/// What is wrong with a file.
 #[derive(Debug)]
 pub struct Problem {
     /// The setting that names it, as the configuration calls it.
     pub key: &'static str,
-    /// What it is.
     pub message: String,
-    /// The way out.
     pub hint: String,
 }
 
@@ -75,7 +72,6 @@ pub(super) fn chain(
     certificates("client_certificate", &client.certificate, access)
 }
 
-/// They with their key.
 pub(super) fn identity(
     client: &ClientIdentity,
     chain: Vec<CertificateDer<'static>>,

@@ -32,7 +32,6 @@ pub(super) struct Material {
     /// The certificates of `ca`. One that a target shows itself is trusted as it is.
     pub(super) pinned: Vec<CertificateDer<'static>>,
     pub(super) identity: Option<Arc<CertifiedKey>>,
-    /// Why there are no roots.
     pub(super) no_roots: Option<String>,
 }
 
@@ -128,7 +127,6 @@ struct Kept {
     last_used: u64,
 }
 
-/// The materials of a process.
 pub(super) struct Materials {
     native: Arc<Material>,
     kept: Mutex<(HashMap<Settings, Kept>, u64)>,

@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use uptime_core::check::{Certificate, Failure};
 
-/// What a handshake showed so far.
 #[derive(Debug)]
 pub(super) struct Record {
     material: Arc<Material>,
@@ -50,7 +49,6 @@ impl Record {
         }
     }
 
-    /// Gives out what was seen.
     pub(super) fn take(&self) -> Seen {
         std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }

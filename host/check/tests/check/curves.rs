@@ -112,7 +112,7 @@ const WITH_SHA512: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4];
 const WITH_OTHERS: [&[u8]; 2] =
     [&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2], &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3]];
 
-/// `secp521r1` and `secp384r1`.
+/// The OIDs of `secp521r1` and `secp384r1`.
 const P521: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x23];
 const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
 

@@ -17,7 +17,6 @@ mod ping;
 mod proxy;
 mod redirect;
 mod resolve;
-mod reuse;
 mod starttls;
 mod talk;
 mod target;
@@ -55,7 +54,6 @@ async fn check(spec: &CheckSpec, timeout: Duration) -> CheckReport {
     check_with(&checker, spec, timeout).await
 }
 
-/// Asserts that a report is up.
 #[track_caller]
 fn assert_up(report: &CheckReport) {
     assert_eq!(report.failure, None, "{report:?}");

@@ -19,7 +19,6 @@ async fn countdown() -> Target {
     .await
 }
 
-/// Redirects everything to `location`.
 pub(crate) async fn redirecting(status: &'static str, location: String) -> Target {
     Target::answering(move |_| answer(status, &format!("location: {location}\r\n"), "")).await
 }

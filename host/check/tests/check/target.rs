@@ -17,7 +17,6 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Does `serve` to each connection.
     pub(crate) async fn raw<F, S>(serve: F) -> Self
     where
         F: Fn(TcpStream) -> S + Send + 'static,
@@ -83,7 +82,6 @@ impl Target {
         .await
     }
 
-    /// What was asked, in order.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic under it").clone()
     }

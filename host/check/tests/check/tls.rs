@@ -38,7 +38,6 @@ impl Authority {
         Checker::with_roots(roots).expect("a checker").with_access(Access::operator())
     }
 
-    /// A certificate of this authority.
     pub(crate) fn issue(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

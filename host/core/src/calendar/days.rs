@@ -3,7 +3,6 @@
 use jiff::civil::{Date, Weekday};
 use std::fmt;
 
-/// Some days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Days {
     /// Of the week: a bit for each, Monday the lowest.
@@ -20,15 +19,12 @@ pub enum Days {
 pub(super) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Days {
-    /// Every day.
     pub const ALL: Self = Self::Week(0b111_1111);
 
-    /// Whether there is none.
     pub fn is_empty(self) -> bool {
         matches!(self, Self::Week(0) | Self::Month { numbers: 0, last: false })
     }
 
-    /// Whether `date` is one of them.
     pub fn contains(self, date: Date) -> bool {
         match self {
             Self::Week(days) => days >> weekday(date.weekday()) & 1 == 1,

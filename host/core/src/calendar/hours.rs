@@ -7,7 +7,6 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-/// Some hours of some days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The days on which it begins.
@@ -57,7 +56,6 @@ impl Hours {
         &self.ranges
     }
 
-    /// Where the clock hangs.
     pub fn zone(&self) -> &Zone {
         &self.zone
     }

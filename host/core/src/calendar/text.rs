@@ -7,8 +7,7 @@
 use super::days::{Days, WEEKDAYS};
 use super::hours::{Hours, Range};
 use super::zone::{UnknownZone, Zone};
-use crate::config::near;
-use crate::text::printable;
+use crate::text::{did_you_mean, printable};
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,9 +16,7 @@ use std::str::FromStr;
 pub struct Clock(u16);
 
 impl Clock {
-    /// The beginning of a day.
     pub const MIDNIGHT: Self = Self(0);
-    /// The end of a day.
     pub const END: Self = Self(1_440);
 
     /// So many minutes after midnight; `None`: more than a day.
@@ -27,7 +24,7 @@ impl Clock {
         (minutes <= Self::END.0).then_some(Self(minutes))
     }
 
-    /// Minutes after midnight.
+    /// In minutes since midnight; the day's end is 1440.
     pub fn minutes(self) -> u16 {
         self.0
     }
@@ -45,7 +42,6 @@ impl fmt::Display for Clock {
 pub struct NotHours {
     /// What is wrong: a fragment.
     pub message: String,
-    /// What to write.
     pub hint: String,
 }
 
@@ -76,7 +72,7 @@ impl FromStr for Clock {
     }
 }
 
-/// `08:00-18:00`.
+/// Both ends of `08:00-18:00`.
 fn times(text: &str) -> Result<(Clock, Clock), NotHours> {
     let (from, until) = text.split_once('-').ok_or_else(|| {
         wrong(
@@ -136,7 +132,7 @@ fn weekday(text: &str) -> Result<usize, NotHours> {
     const LONG: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let place = |names: &[&str; 7]| names.iter().position(|name| *name == text);
     place(&WEEKDAYS).or_else(|| place(&LONG)).ok_or_else(|| {
-        let near = near(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
+        let near = did_you_mean(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
         let all = "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`";
         wrong(format!("`{}` is no day", printable(text, 60)), near.unwrap_or_else(|| all.into()))
     })
@@ -219,7 +215,6 @@ fn perhaps_zone(word: &str, no_day: NotHours, after_times: bool) -> NotHours {
     }
 }
 
-/// The most ranges of a text.
 const MOST: usize = 50;
 
 /// Whether a word is meant as a time zone: no day has a `/` or is written so.

@@ -3,8 +3,7 @@
 //! The machine's own database is asked, so that a new law needs no new `uptime`; where there is none, the one that is
 //! compiled in. That look-up is the one thing here that is not pure, and what it finds does not depend on `now`.
 
-use crate::config::near;
-use crate::text::printable;
+use crate::text::{did_you_mean, printable};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
@@ -20,17 +19,13 @@ pub struct Zone(TimeZone);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no time zone `{name}`")]
 pub struct UnknownZone {
-    /// What was asked for.
     pub name: String,
-    /// The way out.
     pub hint: String,
 }
 
 impl Zone {
-    /// UTC.
     pub const UTC: Self = Self(TimeZone::UTC);
 
-    /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }
@@ -67,7 +62,7 @@ impl FromStr for Zone {
         // One without a name could not be written down again.
         match TimeZone::get(name) {
             Ok(zone) if !zone.is_unknown() && zone.iana_name().is_some() => Ok(Self(zone)),
-            _ => Err(UnknownZone { name: printable(name, 60), hint: nearest(name) }),
+            _ => Err(UnknownZone { name: printable(name, 60), hint: hint(name) }),
         }
     }
 }
@@ -86,7 +81,7 @@ impl From<Zone> for String {
     }
 }
 
-fn nearest(name: &str) -> String {
+fn hint(name: &str) -> String {
     let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
     // People say the city alone, or write a space where the name has `_`.
     let wanted = name.trim().replace(' ', "_");
@@ -95,7 +90,7 @@ fn nearest(name: &str) -> String {
         .find(|name| name.rsplit_once('/').is_some_and(|(_, city)| city.eq_ignore_ascii_case(&wanted)));
     match city {
         Some(name) => format!("did you mean `{name}`?"),
-        None => near(&wanted, names.iter().map(String::as_str))
+        None => did_you_mean(&wanted, names.iter().map(String::as_str))
             .unwrap_or_else(|| "write a name of the IANA database such as `Europe/Berlin`, or `UTC`".into()),
     }
 }

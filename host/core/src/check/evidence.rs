@@ -11,11 +11,8 @@ use std::time::Duration;
 /// How long each part took. `None` where the check has no such part or did not get there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases {
-    /// Name resolution.
     pub dns: Option<Duration>,
-    /// TCP's handshake.
     pub connect: Option<Duration>,
-    /// TLS's handshake.
     pub tls: Option<Duration>,
     /// From the request's last byte to the answer's first; for ping the mean round trip.
     pub first_byte: Option<Duration>,
@@ -31,31 +28,22 @@ pub struct Hop {
     pub url: Option<String>,
     /// The address that was spoken to, or tried last. Behind a proxy the proxy's.
     pub address: Option<IpAddr>,
-    /// HTTP's status.
     pub status_code: Option<u16>,
     /// The size of HTTP's body, decompressed where it was judged: as much of it as was read.
     #[serde(default)]
     pub body_bytes: Option<u64>,
-    /// HTTP's version.
     #[serde(default)]
     pub http_version: Option<HttpVersion>,
     /// How the answer departs from the standard where it was taken all the same, as curl and browsers take it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deviations: Vec<Cow<'static, str>>,
-    /// Whether the connection was kept from the check before.
-    #[serde(default)]
-    pub reused: bool,
-    /// What the TLS handshake showed.
     #[serde(default)]
     pub tls: Option<TlsEvidence>,
-    /// How long each part took.
     pub phases: Phases,
 }
 
-/// What a TLS handshake showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsEvidence {
-    /// The version that both agreed on.
     pub version: Option<TlsVersion>,
     /// Why the certificate is not trusted; `None`: it is. With `verify = false` this is all that becomes of it.
     pub distrust: Option<Failure>,
@@ -81,13 +69,11 @@ impl TlsEvidence {
 pub struct Certificate {
     /// Whose it is, as `CN=example.com, O=Example`.
     pub subject: String,
-    /// Who signed it.
     pub issuer: String,
     /// The names and addresses that it is for; at most the first 50.
     pub names: Vec<String>,
     /// From when on it is valid.
     pub not_before: Timestamp,
-    /// Until when.
     pub not_after: Timestamp,
     /// SHA-256 of its DER form, in hexadecimal digits.
     pub sha256: String,
@@ -96,12 +82,9 @@ pub struct Certificate {
     pub counts: bool,
 }
 
-/// What became of a ping's echoes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echoes {
-    /// How many were sent.
     pub sent: u32,
-    /// How many came back.
     pub received: u32,
     /// The round trips of those that came back.
     pub round_trips: Option<RoundTrips>,
@@ -110,11 +93,8 @@ pub struct Echoes {
 /// The round trips of one check; there is at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundTrips {
-    /// The shortest.
     pub min: Duration,
-    /// The mean.
     pub mean: Duration,
-    /// The longest.
     pub max: Duration,
     /// The mean difference between one and the next, in the order in which they were sent; 0 for a single one.
     pub jitter: Duration,

@@ -37,7 +37,6 @@ impl Takes for HoursText {
     }
 }
 
-/// Days of the week.
 pub(super) struct OfWeek;
 
 impl Takes for OfWeek {
@@ -67,7 +66,6 @@ fn of_month_as_toml(text: &str) -> String {
     if text.parse::<u8>().is_ok() { text.to_owned() } else { quoted(&text.to_lowercase()) }
 }
 
-/// Days of the month.
 pub(super) struct OfMonth;
 
 impl Takes for OfMonth {
@@ -96,7 +94,6 @@ impl Takes for OfMonth {
     }
 }
 
-/// The name of a time zone.
 pub(super) struct ZoneName;
 
 impl Takes for ZoneName {
@@ -116,7 +113,6 @@ impl Takes for ZoneName {
     }
 }
 
-/// When something begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     /// Each day that is meant, at that time.
@@ -127,7 +123,6 @@ pub(super) enum Moment {
     Instant(Timestamp),
 }
 
-/// A [`Moment`].
 pub(super) struct MomentText;
 
 impl Takes for MomentText {

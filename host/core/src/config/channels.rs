@@ -28,7 +28,6 @@ pub(super) struct Found {
     pub(super) groups: Vec<(String, Range<usize>)>,
 }
 
-/// Reads `[channels]`.
 pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<Found> {
     root.tables("channels", |name, table| channel(name, table, notifiers))
 }
@@ -43,7 +42,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "What it wants to hear. `up` and `acknowledged` are told to whoever heard of the incident, so beside them goes one of \
          `down`, `degraded`, `critical`, `reminder` and `flapping-end`.",
         "all events",
-        &List { of: event(), count: 1..=EventType::ALL.len(), or_one: false },
+        &List { of: Choice::of(EventType::ALL), count: 1..=EventType::ALL.len(), or_one: false },
     );
     if let Some(events) = &events {
         refuse_ends_alone(events, table);
@@ -53,7 +52,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "How bad what it hears of is: good to know, worse than it should be, down, down for long. It hears of an end \
          if it heard of the beginning.",
         "all",
-        &List { of: severity(), count: 1..=4, or_one: false },
+        &List { of: Choice::of(Severity::ALL), count: 1..=4, or_one: false },
     );
     let hours = table.optional(
         "hours",
@@ -137,14 +136,6 @@ fn flow(table: &mut Table<'_, '_>) -> Flow {
             &Span(Duration::from_secs(1)..=Duration::from_hours(24)),
         ),
     }
-}
-
-fn event() -> Choice<EventType> {
-    Choice::new(EventType::ALL.iter().map(|event| (event.as_str(), *event)))
-}
-
-fn severity() -> Choice<Severity> {
-    Choice::new(Severity::ALL.map(|severity| (severity.as_str(), severity)))
 }
 
 fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: Notifiers<'_>) -> Settings {

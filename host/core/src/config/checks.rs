@@ -25,7 +25,6 @@ impl Default for ChecksSection {
     }
 }
 
-/// Reads `[checks]`.
 pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
     root.table("checks", |table| ChecksSection {
         witnesses: table

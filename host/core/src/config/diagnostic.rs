@@ -20,7 +20,6 @@ pub enum Level {
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
     pub level: Level,
     /// What is wrong: one line, lower case, the thing in backticks.
     pub message: String,

@@ -7,14 +7,12 @@ use super::takes::{Item, Refusal, Takes, quoted};
 use crate::secret::SecretRef;
 use url::Url;
 
-/// What the file says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeartbeatSection {
     /// What is requested; `None`: nothing.
     pub url: Option<SecretRef>,
 }
 
-/// Reads `[heartbeat]`.
 pub(super) fn read(root: &mut Table<'_, '_>) -> HeartbeatSection {
     root.table("heartbeat", |table| HeartbeatSection {
         url: table.optional(

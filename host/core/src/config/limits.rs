@@ -10,7 +10,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// Whose calls are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     /// All of a plugin.
@@ -20,13 +19,12 @@ pub(super) enum Whose {
     Channel,
 }
 
-/// Reads `limits`.
 pub(super) fn read(table: &mut Table<'_, '_>, whose: Whose) -> LimitChanges {
     table.table("limits", |table| {
         let mut changes = LimitChanges::default();
         let of_channel =
             |limit: &Limit| whose == Whose::Plugin || !matches!(limit, Limit::Concurrency | Limit::Failures);
-        for limit in Limit::ALL.into_iter().filter(of_channel) {
+        for limit in Limit::ALL.iter().copied().filter(of_channel) {
             if let Some(value) = one(table, limit, whose) {
                 let kept = changes.set(limit, value);
                 debug_assert!(kept.is_ok(), "because what was read is within the bounds");
@@ -53,7 +51,6 @@ fn one(table: &mut Table<'_, '_>, limit: Limit, whose: Whose) -> Option<u64> {
     }
 }
 
-/// A size in a range.
 struct Size(RangeInclusive<u64>);
 
 impl Takes for Size {

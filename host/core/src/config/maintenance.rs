@@ -2,10 +2,10 @@
 
 use super::calendar::{Moment, MomentText, OfMonth, OfWeek, ZoneName};
 use super::table::Table;
-use super::takes::{At, List, Text, nearest};
+use super::takes::{At, List, Text};
 use crate::calendar::{Clock, Days, Hours, Range, Zone, span};
 use crate::maintenance::{Maintenance, When};
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops;
 
@@ -45,7 +45,7 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
         if known.contains(&monitor) {
             monitors.push(monitor);
         } else {
-            let hint = nearest(&monitor, known.iter().map(String::as_str));
+            let hint = did_you_mean_or_all(&monitor, known.iter().map(String::as_str));
             table.notes.missing(
                 span,
                 format!("there is no monitor `{}`", printable(&monitor, 60)),

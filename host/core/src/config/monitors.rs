@@ -14,10 +14,10 @@ mod tests;
 
 use super::references::Map;
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, List, Span, Text, nearest};
+use super::takes::{At, Boolean, Choice, List, Span, Text};
 use crate::duration;
 use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor, Words};
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use values::Resolver;
@@ -32,9 +32,7 @@ const CHECK_MOST: Duration = Duration::from_mins(10);
 
 /// What monitors need to know of the rest of the file.
 pub(super) struct Surroundings {
-    /// The channels' names.
     pub(super) channels: BTreeSet<String>,
-    /// The monitors' names.
     pub(super) monitors: BTreeSet<String>,
     /// The longest that a job of `monitor-checks` may take.
     pub(super) job_timeout: Duration,
@@ -47,7 +45,6 @@ enum Kind {
     Ping,
 }
 
-/// Reads `[monitors]`.
 pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Monitor> {
     let mut parents = parents::Parents::default();
     let monitors = root.tables("monitors", |name, table| monitor(name, table, surroundings, &mut parents));
@@ -55,12 +52,10 @@ pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec
     monitors
 }
 
-/// What a group's name is.
 pub(super) fn group() -> Text {
     Text { most: 100, example: "shop" }
 }
 
-/// What tags are.
 pub(super) fn tags() -> Map<Text> {
     Map { of: Text { most: 200, example: "web" }, example: "{ team = \"web\" }" }
 }
@@ -116,7 +111,7 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             let hint = if surroundings.channels.is_empty() {
                 format!("the file has no channels: add `[channels.{shown}]`, or write `channels = []`")
             } else {
-                nearest(&name, surroundings.channels.iter().map(String::as_str))
+                did_you_mean_or_all(&name, surroundings.channels.iter().map(String::as_str))
             };
             table.notes.missing(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
@@ -169,12 +164,11 @@ struct Frame {
 }
 
 fn lookup(table: &mut Table<'_, '_>) -> Lookup {
-    let families = [("any", IpFamily::Any), ("4", IpFamily::V4), ("6", IpFamily::V6), ("all", IpFamily::All)];
     let ip = table.or(
         "ip",
         "Which addresses of a name are used; `all`: each by itself, and each must be up.",
         IpFamily::default(),
-        &Choice::new(families),
+        &Choice::of(IpFamily::ALL),
     );
     let resolver = table.optional(
         "resolver",

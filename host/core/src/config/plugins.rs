@@ -26,14 +26,12 @@ pub struct PluginSection {
     pub sha256: Option<String>,
     /// Where it may send requests; `None`: the file does not say.
     pub allow: Option<Vec<HostGrant>>,
-    /// What it may use up.
     pub limits: LimitChanges,
 }
 
 /// What has to be known of a file before it can be read: which plugins it brings along, and which it uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstLook {
-    /// `[plugins]`.
     pub plugins: Vec<PluginSection>,
     /// Each channel with the notifier that it names.
     pub channels: Vec<(String, String)>,
@@ -55,7 +53,6 @@ pub fn first_look(text: &str) -> FirstLook {
     FirstLook { plugins, channels: channels.collect() }
 }
 
-/// Reads `[plugins]`.
 pub(super) fn read(root: &mut Table<'_, '_>) -> Vec<PluginSection> {
     root.tables("plugins", section)
 }
@@ -94,7 +91,6 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
     problem.is_none().then(|| PluginSection { name: name.to_owned(), file, sha256, allow, limits })
 }
 
-/// A SHA-256.
 struct Sha256;
 
 impl Takes for Sha256 {

@@ -15,7 +15,6 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// The queues' names, as the file, the command line and the database have them.
 pub const MONITOR_CHECKS: &str = "monitor-checks";
-/// See [`MONITOR_CHECKS`].
 pub const NOTIFICATIONS: &str = "notifications";
 
 /// Whether a queue's jobs are checks: of monitors without locations, or of one [location](crate::monitor::Location).
@@ -31,9 +30,7 @@ fn kind(queue: &str) -> &str {
 /// What the file says of both queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queues {
-    /// Checks.
     pub monitor_checks: QueueSection,
-    /// Notifications.
     pub notifications: QueueSection,
 }
 
@@ -51,23 +48,15 @@ impl Queues {
 /// What the file says of one queue; `None`: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueSection {
-    /// See [`QueueSettings::sleep`].
     pub sleep: Option<Duration>,
-    /// See [`QueueSettings::tries`].
     pub tries: Option<u32>,
-    /// See [`QueueSettings::timeout`].
     pub timeout: Option<Duration>,
-    /// See [`QueueSettings::backoff`].
     pub backoff: Option<Vec<Duration>>,
-    /// See [`QueueSettings::retry_after`].
     pub retry_after: Option<Duration>,
-    /// See [`QueueSettings::concurrency`].
     pub concurrency: Option<u32>,
-    /// See [`QueueSettings::probe`].
     pub probe: Option<Vec<Duration>>,
 }
 
-/// How a queue is worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
     /// From one look at an empty queue to the next, when nothing wakes the worker earlier.
@@ -80,7 +69,6 @@ pub struct QueueSettings {
     pub backoff: Vec<Duration>,
     /// A claimed job of which nothing is heard for so long is claimed again. Longer than `timeout`.
     pub retry_after: Duration,
-    /// Jobs worked on at once.
     pub concurrency: u32,
     /// Of `notifications`: pauses before a failing channel is tried again; the last one repeats.
     pub probe: Vec<Duration>,
@@ -94,14 +82,11 @@ pub struct QueueSettings {
     duration::format(*.timeout), duration::format(LEASE_RESERVE), duration::format(*.retry_after)
 )]
 pub struct TimeoutConflict {
-    /// The attempt's limit.
     pub timeout: Duration,
-    /// The claim's limit.
     pub retry_after: Duration,
 }
 
 impl TimeoutConflict {
-    /// The way out.
     pub fn hint(&self) -> String {
         let longer = duration::format(self.timeout + Duration::from_secs(30));
         format!(
@@ -154,7 +139,6 @@ impl QueueSettings {
     }
 }
 
-/// Reads `[queues]`.
 pub(super) fn read(queues: &mut Table<'_, '_>) -> Queues {
     Queues {
         monitor_checks: queues.table(MONITOR_CHECKS, |table| section(MONITOR_CHECKS, table)),

@@ -8,16 +8,13 @@ use super::read_file;
 use super::table::Table;
 use crate::notifier::Description;
 
-/// A key of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDoc {
     /// Its table, such as `monitors.NAME.expect`.
     pub table: String,
     /// What the table must be for the key to be there (`type = "http"`); `None`: the key is always there.
     pub when: Option<String>,
-    /// The key.
     pub key: String,
-    /// What it takes.
     pub takes: String,
     /// What its absence means; `None`: it must be there.
     pub default: Option<String>,

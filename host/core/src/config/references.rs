@@ -3,10 +3,10 @@
 //! A value that is written where only its place should be (`{ env = "the token itself" }`) is treated as a secret.
 
 use super::diagnostic::Notes;
-use super::takes::{Item, Refusal, Takes, hide_all, nearest, quoted, read_value};
+use super::takes::{Item, Refusal, Takes, hide_all, quoted, read_value};
 use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::Spanned;
@@ -93,7 +93,7 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
         }
         "file" => refuse("takes the path of a file in `file`", None),
         other => {
-            let hint = nearest(other, ["env", "file"].into_iter());
+            let hint = did_you_mean_or_all(other, ["env", "file"].into_iter());
             notes.error(
                 kind.span(),
                 format!("unknown key `{}` in `{key}`", printable(other, 60)),
@@ -126,13 +126,11 @@ pub(super) fn is_variable(name: &str) -> bool {
 
 /// Texts by key, such as tags.
 pub(super) struct Map<K> {
-    /// What each value is.
     pub(super) of: K,
     /// A map, as TOML.
     pub(super) example: &'static str,
 }
 
-/// The most entries of a map.
 const MAP_MOST: usize = 50;
 
 impl<K: Takes> Takes for Map<K> {

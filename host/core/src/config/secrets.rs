@@ -12,16 +12,13 @@ use crate::secret::access::Access;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// `[secrets]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretsSection {
-    /// Environment variables.
     pub allow_env: Vec<String>,
     /// Folders, and files by themselves.
     pub allow_files: Vec<PathBuf>,
 }
 
-/// Reads `[secrets]`.
 pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
     root.table("secrets", |table| SecretsSection {
         allow_env: table
@@ -76,7 +73,6 @@ pub fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
     })
 }
 
-/// The name of an environment variable.
 struct Variable;
 
 impl Takes for Variable {

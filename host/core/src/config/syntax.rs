@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};
 
-/// What could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
     pub(super) errors: Vec<SyntaxError>,
@@ -157,13 +156,11 @@ pub(super) fn without_keys_alone(text: &str, found: &[Error]) -> Option<String> 
     any.then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
-/// An error of TOML's parser.
 struct Found {
     span: Range<usize>,
     message: String,
     /// The first byte after what it makes unreadable.
     reaches: usize,
-    /// What stands there.
     word: String,
 }
 

@@ -6,8 +6,8 @@
 
 use super::diagnostic::Notes;
 use super::reference::KeyDoc;
-use super::takes::{Shown, Takes, found, hide_all, nearest, read_value};
-use crate::text::printable;
+use super::takes::{Shown, Takes, found, hide_all, read_value};
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
@@ -30,7 +30,6 @@ pub(super) struct Table<'n, 't> {
 }
 
 impl<'n, 't> Table<'n, 't> {
-    /// The file itself.
     pub(super) fn root(notes: &'n mut Notes, entries: &'t DeTable<'t>) -> Self {
         Self::new(notes, Some(entries), 0..0, Vec::new())
     }
@@ -50,7 +49,6 @@ impl<'n, 't> Table<'n, 't> {
         Self { notes, entries, span, path, when: None, asked, elsewhere, any_key: false }
     }
 
-    /// A key that must be there.
     pub(super) fn required<K: Takes>(&mut self, key: &str, doc: &str, takes: &K) -> Option<K::Value> {
         self.ask(key, doc, None, takes);
         if self.entries.is_some_and(|entries| !entries.contains_key(key)) {
@@ -72,7 +70,6 @@ impl<'n, 't> Table<'n, 't> {
         self.value(key, takes)
     }
 
-    /// A key with a default.
     pub(super) fn or<K: Shown>(&mut self, key: &str, doc: &str, default: K::Value, takes: &K) -> K::Value {
         if self.notes.docs.is_some() {
             let shown = format!("`{}`", takes.show(&default));
@@ -149,12 +146,10 @@ impl<'n, 't> Table<'n, 't> {
         }
     }
 
-    /// Where the table is.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Whether the file has the table.
     pub(super) fn is_there(&self) -> bool {
         self.entries.is_some()
     }
@@ -258,7 +253,7 @@ impl<'n, 't> Table<'n, 't> {
             hide_all(value, self.notes);
             let hint = match self.elsewhere.iter().find(|(elsewhere, _)| elsewhere == key.get_ref()) {
                 Some((key, when)) => format!("`{key}` is a key of `{when}`"),
-                None => nearest(key.get_ref(), self.asked.iter().map(String::as_str)),
+                None => did_you_mean_or_all(key.get_ref(), self.asked.iter().map(String::as_str)),
             };
             let place = if self.path.is_empty() { "the file".into() } else { self.name() };
             let message = format!("unknown key `{}` in {place}", printable(key.get_ref(), 60));

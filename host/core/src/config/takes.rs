@@ -5,16 +5,14 @@
 
 use super::diagnostic::Notes;
 use crate::duration;
-use crate::text::printable;
+use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// A kind of values.
 pub(super) trait Takes {
-    /// What a value becomes.
     type Value;
 
     /// What it is, after "takes": `a duration such as …`.
@@ -38,7 +36,6 @@ pub(super) trait Takes {
         false
     }
 
-    /// Makes the value.
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
 }
 
@@ -48,7 +45,6 @@ pub(super) trait Shown: Takes {
     fn show(&self, value: &Self::Value) -> String;
 }
 
-/// A value of the file.
 #[derive(Clone, Copy)]
 pub(super) struct Item<'t> {
     /// The key that it is for.
@@ -65,13 +61,10 @@ impl Item<'_> {
     }
 }
 
-/// Why a value is not taken.
 pub(super) enum Refusal {
-    /// It is of another type.
     Type,
     /// It is no such thing; with the way out, if that is more than an example.
     Form(Option<String>),
-    /// Something else is wrong.
     Value(String, Option<String>),
     /// It has been reported already.
     Reported,
@@ -201,49 +194,11 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The hint for a wrong word, if a right one is near.
-pub fn near<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<String> {
-    const LONGEST: usize = 100;
-    let wrong: String = wrong.chars().take(LONGEST + 1).collect::<String>().to_lowercase();
-    let length = wrong.chars().count();
-    let distances = words
-        .filter(|word| length <= LONGEST && word.len() <= 4 * LONGEST)
-        .map(|word| (strsim::damerau_levenshtein(&wrong, &word.to_lowercase()), word));
-    let (_, word) = distances
-        .filter(|(distance, word)| *distance <= 1.max(word.chars().count().min(length) / 3))
-        .min_by_key(|(distance, _)| *distance)?;
-    Some(format!("did you mean `{}`?", printable(word, 100)))
-}
-
-/// The hint for a wrong word: the nearest right one, or all.
-pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> String {
-    let words: Vec<&str> = words.collect();
-    near(wrong, words.iter().copied()).unwrap_or_else(|| match words.as_slice() {
-        [] => "there is none".into(),
-        [word] => format!("write `{}`", printable(word, 100)),
-        _ => format!("write one of {}", alternatives(words.into_iter())),
-    })
-}
-
-/// `` `a`, `b` or `c` ``, at most twenty.
-pub(super) fn alternatives<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let mut words: Vec<String> = words.map(|word| format!("`{}`", printable(word, 60))).collect();
-    let more = words.len().saturating_sub(20);
-    words.truncate(20);
-    let last = if more > 0 { Some(format!("{more} more")) } else { words.pop() };
-    match (words.is_empty(), last) {
-        (_, None) => words.join(", "),
-        (true, Some(last)) => last,
-        (false, Some(last)) => format!("{} or {last}", words.join(", ")),
-    }
-}
-
 /// A text as TOML writes it.
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// `true` or `false`.
 pub(super) struct Boolean;
 
 impl Takes for Boolean {
@@ -276,7 +231,6 @@ impl Shown for Boolean {
     }
 }
 
-/// A whole number in a range.
 pub(super) struct Integer<N>(pub(super) RangeInclusive<N>);
 
 impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
@@ -315,7 +269,6 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Shown for Integer<N> {
     }
 }
 
-/// A duration in a range.
 pub(super) struct Span(pub(super) RangeInclusive<Duration>);
 
 impl Takes for Span {
@@ -373,7 +326,7 @@ impl Shown for Span {
 
 /// A text that is not empty.
 pub(super) struct Text {
-    /// The most characters.
+    /// Counted in characters, not bytes.
     pub(super) most: usize,
     /// A text that shows what is meant.
     pub(super) example: &'static str,
@@ -425,12 +378,17 @@ fn as_text(wrong: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// One of some words.
 pub(super) struct Choice<T>(pub(super) Vec<(String, T)>);
 
 impl<T: Copy> Choice<T> {
     pub(super) fn new(words: impl IntoIterator<Item = (&'static str, T)>) -> Self {
         Self(words.into_iter().map(|(word, value)| (word.to_owned(), value)).collect())
+    }
+}
+
+impl<T: Copy + ToString> Choice<T> {
+    pub(super) fn of(all: &[T]) -> Self {
+        Self(all.iter().map(|value| (value.to_string(), *value)).collect())
     }
 }
 
@@ -470,7 +428,11 @@ impl<T: Clone> Takes for Choice<T> {
             return Ok(value.clone());
         }
         let words = self.0.iter().map(|(word, _)| word.as_str());
-        Err(Refusal::Form(if self.is_short() { near(text, words) } else { Some(nearest(text, words)) }))
+        Err(Refusal::Form(if self.is_short() {
+            did_you_mean(text, words)
+        } else {
+            Some(did_you_mean_or_all(text, words))
+        }))
     }
 }
 
@@ -480,11 +442,8 @@ impl<T: Clone + PartialEq> Shown for Choice<T> {
     }
 }
 
-/// Several values.
 pub(super) struct List<K> {
-    /// What each is.
     pub(super) of: K,
-    /// How many there may be.
     pub(super) count: RangeInclusive<usize>,
     /// Whether one without brackets will do.
     pub(super) or_one: bool,

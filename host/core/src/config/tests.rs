@@ -9,7 +9,6 @@ use std::time::Duration;
 
 mod times;
 
-/// As the plugins describe themselves.
 fn notifiers() -> Vec<Description> {
     use FieldKind::{Boolean, Choice, Integer, Map, Secret, Text, Url};
     let description = |name: &str, fields: &[(&str, FieldKind, bool)]| Description {
@@ -395,7 +394,7 @@ fn the_reference_is_what_is_read() {
     assert_eq!(
         of("http"),
         words(&format!(
-            "url method headers body auth http_version reuse compression redirects downgrade redirect_to_private proxy {tls}"
+            "url method headers body auth http_version compression redirects downgrade redirect_to_private proxy {tls}"
         ))
     );
     assert_eq!(

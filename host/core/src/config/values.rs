@@ -1,10 +1,10 @@
 //! What keys of this domain take: URLs, hosts, ports, statuses, grants.
 
 use super::diagnostic::Notes;
-use super::takes::{Item, Refusal, Takes, alternatives, nearest, quoted};
+use super::takes::{Item, Refusal, Takes, quoted};
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
-use crate::text::printable;
+use crate::text::{alternatives, did_you_mean_or_all, printable};
 use toml::de::DeValue;
 use url::{Host, Url};
 
@@ -136,7 +136,6 @@ impl Takes for Hostname {
     }
 }
 
-/// A TCP port.
 pub(super) struct Port;
 
 impl Takes for Port {
@@ -189,7 +188,7 @@ impl Takes for Status {
     }
 }
 
-/// `scheme://host[:port]`.
+/// Has the form `scheme://host[:port]`.
 pub(super) struct Grant;
 
 impl Takes for Grant {
@@ -227,7 +226,6 @@ impl Takes for Grant {
     }
 }
 
-/// The address of a database.
 pub(super) struct DatabaseUrl;
 
 impl Takes for DatabaseUrl {
@@ -282,6 +280,6 @@ impl Takes for NotifierName<'_> {
             return Ok(name.to_owned());
         }
         let message = format!("there is no notifier `{}`", printable(name, 60));
-        Err(Refusal::Value(message, Some(nearest(name, self.0.iter().copied()))))
+        Err(Refusal::Value(message, Some(did_you_mean_or_all(name, self.0.iter().copied()))))
     }
 }

@@ -14,7 +14,6 @@ pub(super) struct Literal {
 }
 
 impl Literal {
-    /// The text, if it is one.
     pub(super) fn as_text(&self) -> Option<&str> {
         self.value.as_str()
     }

@@ -36,7 +36,6 @@ const COMPARISONS: [(&str, Comparison); 6] = [
     (">", Comparison::Above),
 ];
 
-/// For messages.
 const OPERATORS: &str = "`exists`, `absent`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `contains` or `=~`";
 
 impl Comparison {

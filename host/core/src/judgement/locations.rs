@@ -21,7 +21,6 @@ use std::time::Duration;
 /// What is known of a monitor from one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalState {
-    /// Which.
     pub location: Location,
     /// What the judgement remembers of it there.
     pub state: State,
@@ -184,7 +183,6 @@ impl<'l> Balance<'l> {
         self.decided.iter().filter(|state| is(state.status)).count()
     }
 
-    /// `None`: not known.
     fn level(&self) -> Option<Level> {
         if self.decided.is_empty() {
             return None;

@@ -1,44 +1,22 @@
 //! What the judgement remembers of a monitor from one outcome to the next: its state, and the last outcomes in a few bits.
 
 use crate::event::Severity;
+use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What is known of a monitor's target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Not checked yet, or a person ended the incident and nothing is confirmed since.
-    #[default]
-    Unknown,
-    /// No incident.
-    Up,
-    /// Up, worse than it should be, and an incident is open.
-    Degraded,
-    /// Down, and an incident is open.
-    Down,
-}
-
-impl Status {
-    /// The word in JSON and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Degraded => "degraded",
-            Self::Down => "down",
-        }
-    }
-}
-
-impl std::str::FromStr for Status {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Unknown, Self::Up, Self::Degraded, Self::Down]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-            .ok_or(())
+words! {
+    /// What is known of a monitor's target.
+    #[derive(Default)]
+    pub enum Status: "status" {
+        /// Not checked yet, or a person ended the incident and nothing is confirmed since.
+        #[default]
+        Unknown = "unknown",
+        Up = "up",
+        /// Up, worse than it should be, and an incident is open.
+        Degraded = "degraded",
+        /// Down, and an incident is open.
+        Down = "down",
     }
 }
 
@@ -188,7 +166,6 @@ impl Recent {
 /// The last outcomes, and when those began that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
-    /// The outcomes.
     pub recent: Recent,
     /// The starts of the failed checks among them, the newest last.
     pub failed_at: Vec<Timestamp>,

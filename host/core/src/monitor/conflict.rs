@@ -29,7 +29,6 @@ pub struct Conflict {
 }
 
 impl CheckSpec {
-    /// What in it contradicts what.
     pub fn conflicts(&self, words: &dyn Words) -> Vec<Conflict> {
         let mut found = Found { words, conflicts: Vec::new() };
         match self {
@@ -70,11 +69,6 @@ impl Found<'_> {
         if spec.proxy.is_none() {
             let host = spec.url.host_str().unwrap_or_default();
             self.family("url", host.trim_matches(['[', ']']), spec.lookup);
-        }
-        if spec.reuse && spec.lookup.ip == IpFamily::All {
-            let (reuse, all) = (self.words.name("reuse"), self.words.with("ip", "\"all\""));
-            let message = format!("{reuse} keeps one connection, and {all} asks for one to each address");
-            self.add(["reuse", "ip"], message, "leave one of the two out");
         }
         if let Some(key) = asserts_body(expect).filter(|_| spec.method == "HEAD") {
             let [method, asserts] = self.names(["method", key]);
@@ -217,7 +211,6 @@ mod tests {
     use super::*;
     use crate::target;
 
-    /// The keys themselves.
     struct Plain;
 
     impl Words for Plain {

@@ -4,37 +4,29 @@ use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
 use crate::duration::as_optional_ms;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::secret::SecretRef;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 use url::Url;
 
-/// An HTTP check.
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
     /// `http` or `https`, with a host.
     pub url: Url,
-    /// An upper-case method.
+    /// In upper case: `GET`.
     pub method: String,
     /// Sent as they are; a value may be a secret. A `Host` here goes to the named origin in place of the URL's.
     #[serde(default)]
     pub headers: BTreeMap<String, SecretRef>,
-    /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Who asks. A header `Authorization` wins over it, and it over the URL's userinfo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// Which versions of HTTP are spoken.
     #[serde(default)]
     pub versions: HttpVersions,
-    /// The connection is kept for the monitor's next check. Then most checks see no new handshake, and a new address of
-    /// the name only after a while. A method that may not be repeated (`POST`) has a new connection each time: were the
-    /// kept one dead, nobody could tell whether the request was done.
-    #[serde(default)]
-    pub reuse: bool,
     /// A compressed answer is asked for. One that comes unasked is decompressed as well.
     #[serde(default)]
     pub compression: bool,
@@ -54,25 +46,20 @@ pub struct HttpSpec {
     /// the target's and is judged as such; only its wish for a login (407) is surely its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<SecretRef>,
-    /// How the host's name becomes addresses.
     #[serde(default)]
     pub lookup: Lookup,
-    /// How `https` is spoken.
     #[serde(default)]
     pub tls: TlsSpec,
-    /// What the answer must be.
     pub expect: HttpExpect,
 }
 
-/// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// A user and a password (RFC 7617).
     Basic {
-        /// Without a colon.
+        /// Without a colon (RFC 7617).
         user: String,
-        /// Any text.
         password: SecretRef,
     },
     /// A token (RFC 6750).
@@ -82,53 +69,28 @@ pub enum Auth {
     },
 }
 
-/// Which versions of HTTP are spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum HttpVersions {
-    /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
-    #[default]
-    #[serde(rename = "auto")]
-    Auto,
-    /// HTTP/1.1 alone.
-    #[serde(rename = "1.1")]
-    Http1,
-    /// HTTP/2 alone; without TLS from the first byte on.
-    #[serde(rename = "2")]
-    Http2,
-}
-
-/// The version that an answer came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum HttpVersion {
-    /// HTTP/1.0.
-    #[serde(rename = "1.0")]
-    Http10,
-    /// HTTP/1.1.
-    #[serde(rename = "1.1")]
-    Http11,
-    /// HTTP/2.
-    #[serde(rename = "2")]
-    Http2,
-}
-
-impl HttpVersion {
-    /// `1.0`, `1.1` or `2`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http10 => "1.0",
-            Self::Http11 => "1.1",
-            Self::Http2 => "2",
-        }
+words! {
+    #[derive(Default)]
+    pub enum HttpVersions: "choice of HTTP versions" {
+        /// Over TLS whichever of HTTP/2 and HTTP/1.1 the target prefers; else HTTP/1.1.
+        #[default]
+        Auto = "auto",
+        Http1 = "1.1",
+        /// HTTP/2 alone; without TLS from the first byte on.
+        Http2 = "2",
     }
 }
 
-impl fmt::Display for HttpVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// The version that an answer came in.
+    #[derive(PartialOrd, Ord)]
+    pub enum HttpVersion: "HTTP version" {
+        Http10 = "1.0",
+        Http11 = "1.1",
+        Http2 = "2",
     }
 }
 
-/// What an HTTP answer must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpExpect {
     /// One of them must fit.
@@ -205,7 +167,6 @@ pub struct StatusRule {
 }
 
 impl StatusRule {
-    /// Whether `status` fits.
     pub fn matches(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
     }

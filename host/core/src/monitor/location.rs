@@ -10,7 +10,6 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct Location(String);
 
-/// A text that names no location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a location has 1 to {} small letters, digits and `-`", Location::LONGEST)]
 pub struct NoLocation;
@@ -29,7 +28,6 @@ impl Location {
         queue.strip_prefix(MONITOR_CHECKS)?.strip_prefix(':')?.parse().ok()
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

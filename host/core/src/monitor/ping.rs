@@ -5,7 +5,6 @@ use crate::duration::{as_ms, as_optional_ms};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A ping check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PingSpec {
     /// A name or an address, IPv6 without brackets.
@@ -38,7 +37,6 @@ pub struct PingSpec {
     /// Down unless the mean difference between one round trip and the next is below it.
     #[serde(default, with = "as_optional_ms")]
     pub jitter_below: Option<Duration>,
-    /// How the host's name becomes addresses.
     #[serde(default)]
     pub lookup: Lookup,
 }

@@ -14,7 +14,6 @@ pub const HEADER_MOST: usize = 8_000;
 /// Why a name can't be that of a header that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderName {
-    /// It is none.
     Malformed,
     /// It says how the message is framed.
     Ours,
@@ -29,7 +28,6 @@ impl HeaderName {
         }
     }
 
-    /// The way out.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Malformed => "letters, digits and `-`, such as `X-Api-Key`",

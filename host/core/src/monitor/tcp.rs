@@ -4,6 +4,7 @@ use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
 use crate::duration::as_optional_ms;
 use crate::expectation::Pattern;
 use crate::secret::SecretRef;
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -12,9 +13,8 @@ use std::time::Duration;
 pub struct TcpSpec {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
-    /// Not 0.
+    /// A port is never 0.
     pub port: u16,
-    /// How the host's name becomes addresses.
     #[serde(default)]
     pub lookup: Lookup,
     /// TLS from the first byte on, or after `starttls`; without, the port is spoken to in the clear.
@@ -46,25 +46,24 @@ pub struct TcpSpec {
     pub degraded_above: Option<Duration>,
 }
 
-/// A protocol that begins in the clear and goes over to TLS when asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StartTls {
-    /// `STARTTLS` after `EHLO` (RFC 3207).
-    Smtp,
-    /// `STARTTLS` (RFC 3501).
-    Imap,
-    /// `STLS` (RFC 2595).
-    Pop3,
-    /// `AUTH TLS` (RFC 4217).
-    Ftp,
-    /// The extended operation 1.3.6.1.4.1.1466.20037 (RFC 4511).
-    Ldap,
-    /// `SSLRequest` (PostgreSQL's protocol, 55.2).
-    Postgres,
+words! {
+    /// A protocol that begins in the clear and goes over to TLS when asked.
+    pub enum StartTls: "protocol" {
+        /// `STARTTLS` after `EHLO` (RFC 3207).
+        Smtp = "smtp",
+        /// The command `STARTTLS` (RFC 3501).
+        Imap = "imap",
+        /// The command `STLS` (RFC 2595).
+        Pop3 = "pop3",
+        /// `AUTH TLS` (RFC 4217).
+        Ftp = "ftp",
+        /// The extended operation 1.3.6.1.4.1.1466.20037 (RFC 4511).
+        Ldap = "ldap",
+        /// `SSLRequest` (PostgreSQL's protocol, 55.2).
+        Postgres = "postgres",
+    }
 }
 
-/// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bytes {
@@ -74,7 +73,6 @@ pub enum Bytes {
     Hex(String),
 }
 
-/// What must come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectedBytes {

@@ -2,12 +2,11 @@
 
 use crate::check::{Failure, FailureClass, TlsEvidence};
 use crate::secret::SecretRef;
+use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
 
-/// How TLS is spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TlsSpec {
     /// `false`: a certificate that is not trusted is told of, and is no failure.
@@ -113,30 +112,12 @@ fn whole_seconds(instant: Timestamp) -> Timestamp {
     Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
-/// A version of TLS that is spoken. Older ones are not, by anybody who should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TlsVersion {
-    /// TLS 1.2.
-    #[serde(rename = "1.2")]
-    Tls12,
-    /// TLS 1.3.
-    #[serde(rename = "1.3")]
-    Tls13,
-}
-
-impl TlsVersion {
-    /// `1.2` or `1.3`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tls12 => "1.2",
-            Self::Tls13 => "1.3",
-        }
-    }
-}
-
-impl fmt::Display for TlsVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// A version of TLS that is spoken. Older ones are not, by anybody who should be.
+    #[derive(PartialOrd, Ord)]
+    pub enum TlsVersion: "TLS version" {
+        Tls12 = "1.2",
+        Tls13 = "1.3",
     }
 }
 

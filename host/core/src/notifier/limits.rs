@@ -4,40 +4,47 @@
 //! There is one table of them ([`Limit`]): the file, the command line, the database and the plugin host all read it. A
 //! change is kept as it is written (`cpu = "2s"`, `memory = "64 MiB"`, `requests = 20`), wherever it is kept.
 
+use crate::words::words;
 use crate::{duration, size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// One limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "`doc` says what each is, to everybody")]
-pub enum Limit {
-    Cpu,
-    Timeout,
-    Memory,
-    TableEntries,
-    Requests,
-    RequestTimeout,
-    RequestBody,
-    ResponseBody,
-    LogLines,
-    LogLineChars,
-    HandedOver,
-    Concurrency,
-    Failures,
-}
-
-/// In what a limit is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Milliseconds, written as a duration.
     Duration,
     /// Bytes, written as a size.
     Size,
-    /// A number.
     Count,
+}
+
+struct Traits {
+    measure: Measure,
+    default: u64,
+    bounds: RangeInclusive<u64>,
+    doc: &'static str,
+}
+
+macro_rules! limits {
+    ($($limit:ident = $word:literal: $measure:ident, $default:expr, $bounds:expr, $doc:literal;)+) => {
+        words! {
+            /// In the order in which people are shown them.
+            #[derive(PartialOrd, Ord)]
+            pub enum Limit: "limit" { $($limit = $word),+ }
+        }
+
+        impl Limit {
+            fn traits(self) -> Traits {
+                match self {
+                    $(Self::$limit => {
+                        Traits { measure: Measure::$measure, default: $default, bounds: $bounds, doc: $doc }
+                    }),+
+                }
+            }
+        }
+    };
 }
 
 const KIB: u64 = 1 << 10;
@@ -45,113 +52,53 @@ const MIB: u64 = 1 << 20;
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 
+limits! {
+    Cpu = "cpu": Duration, 500, 10..=MINUTE,
+        "CPU time of a call; waiting for a provider does not count.";
+    Timeout = "timeout": Duration, 45 * SECOND, 100..=10 * MINUTE,
+        "From a call to its return, everything in it; the queue's `timeout` holds too.";
+    Memory = "memory": Size, 16 * MIB, MIB..=1_024 * MIB,
+        "Memory of a call.";
+    TableEntries = "table_entries": Count, 20_000, 100..=10_000_000,
+        "Entries in all tables of a call together.";
+    Requests = "requests": Count, 8, 1..=1_000,
+        "Requests of a call.";
+    RequestTimeout = "request_timeout": Duration, 20 * SECOND, 100..=10 * MINUTE,
+        "From a request's start to the end of its answer.";
+    RequestBody = "request_body": Size, 256 * KIB, KIB..=64 * MIB,
+        "The body of a request.";
+    ResponseBody = "response_body": Size, 64 * KIB, KIB..=64 * MIB,
+        "So much of an answer's body is read.";
+    LogLines = "log_lines": Count, 50, 0..=10_000,
+        "Log lines of a call; what is over is dropped.";
+    LogLineChars = "log_line_chars": Count, 500, 20..=10_000,
+        "Characters of a log line; what is over is cut off.";
+    HandedOver = "handed_over": Size, 8 * MIB, 64 * KIB..=256 * MIB,
+        "What a plugin may hand over to the host at once.";
+    Concurrency = "concurrency": Count, 1_024, 1..=10_000,
+        "Calls of the plugin at the same time; what is over waits.";
+    Failures = "failures": Count, 5, 0..=1_000,
+        "Crashes and the like in a row after which the plugin is in quarantine; 0: never.";
+}
+
 impl Limit {
-    /// All, in the order in which people are shown them.
-    pub const ALL: [Self; 13] = [
-        Self::Cpu,
-        Self::Timeout,
-        Self::Memory,
-        Self::TableEntries,
-        Self::Requests,
-        Self::RequestTimeout,
-        Self::RequestBody,
-        Self::ResponseBody,
-        Self::LogLines,
-        Self::LogLineChars,
-        Self::HandedOver,
-        Self::Concurrency,
-        Self::Failures,
-    ];
-
-    /// Its key.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Timeout => "timeout",
-            Self::Memory => "memory",
-            Self::TableEntries => "table_entries",
-            Self::Requests => "requests",
-            Self::RequestTimeout => "request_timeout",
-            Self::RequestBody => "request_body",
-            Self::ResponseBody => "response_body",
-            Self::LogLines => "log_lines",
-            Self::LogLineChars => "log_line_chars",
-            Self::HandedOver => "handed_over",
-            Self::Concurrency => "concurrency",
-            Self::Failures => "failures",
-        }
-    }
-
     /// What it limits: a sentence.
     pub fn doc(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPU time of a call; waiting for a provider does not count.",
-            Self::Timeout => "From a call to its return, everything in it; the queue's `timeout` holds too.",
-            Self::Memory => "Memory of a call.",
-            Self::TableEntries => "Entries in all tables of a call together.",
-            Self::Requests => "Requests of a call.",
-            Self::RequestTimeout => "From a request's start to the end of its answer.",
-            Self::RequestBody => "The body of a request.",
-            Self::ResponseBody => "So much of an answer's body is read.",
-            Self::LogLines => "Log lines of a call; what is over is dropped.",
-            Self::LogLineChars => "Characters of a log line; what is over is cut off.",
-            Self::HandedOver => "What a plugin may hand over to the host at once.",
-            Self::Concurrency => "Calls of the plugin at the same time; what is over waits.",
-            Self::Failures => {
-                "Crashes and the like in a row after which the plugin is in quarantine; 0: never."
-            }
-        }
+        self.traits().doc
     }
 
-    /// In what it is measured.
     pub fn measure(self) -> Measure {
-        match self {
-            Self::Cpu | Self::Timeout | Self::RequestTimeout => Measure::Duration,
-            Self::Memory | Self::RequestBody | Self::ResponseBody | Self::HandedOver => Measure::Size,
-            Self::TableEntries
-            | Self::Requests
-            | Self::LogLines
-            | Self::LogLineChars
-            | Self::Concurrency
-            | Self::Failures => Measure::Count,
-        }
+        self.traits().measure
     }
 
     /// What holds when nobody says anything, in its measure.
-    #[expect(clippy::match_same_arms, reason = "equal numbers of different things")]
     pub fn default_value(self) -> u64 {
-        match self {
-            Self::Cpu => 500,
-            Self::Timeout => 45 * SECOND,
-            Self::Memory => 16 * MIB,
-            Self::TableEntries => 20_000,
-            Self::Requests => 8,
-            Self::RequestTimeout => 20 * SECOND,
-            Self::RequestBody => 256 * KIB,
-            Self::ResponseBody => 64 * KIB,
-            Self::LogLines => 50,
-            Self::LogLineChars => 500,
-            Self::HandedOver => 8 * MIB,
-            Self::Concurrency => 1_024,
-            Self::Failures => 5,
-        }
+        self.traits().default
     }
 
     /// The least and the most that an operator may say, in its measure.
     pub fn bounds(self) -> RangeInclusive<u64> {
-        match self {
-            Self::Cpu => 10..=MINUTE,
-            Self::Timeout | Self::RequestTimeout => 100..=10 * MINUTE,
-            Self::Memory => MIB..=1_024 * MIB,
-            Self::TableEntries => 100..=10_000_000,
-            Self::Requests => 1..=1_000,
-            Self::RequestBody | Self::ResponseBody => KIB..=64 * MIB,
-            Self::LogLines => 0..=10_000,
-            Self::LogLineChars => 20..=10_000,
-            Self::HandedOver => 64 * KIB..=256 * MIB,
-            Self::Concurrency => 1..=10_000,
-            Self::Failures => 0..=1_000,
-        }
+        self.traits().bounds
     }
 
     /// A value as a person writes it.
@@ -188,26 +135,12 @@ impl Limit {
     }
 }
 
-impl std::str::FromStr for Limit {
-    type Err = String;
-
-    fn from_str(key: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|limit| limit.as_str() == key).ok_or_else(|| {
-            let all: Vec<&str> = Self::ALL.into_iter().map(Self::as_str).collect();
-            format!("there is no limit `{key}`; there are {}", all.join(", "))
-        })
-    }
-}
-
 /// What an operator says of some limits; the others stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "BTreeMap<String, Written>", try_from = "BTreeMap<String, Written>")]
 pub struct LimitChanges(BTreeMap<Limit, u64>);
 
 impl LimitChanges {
-    /// Nothing is said.
-    pub const NONE: Self = Self(BTreeMap::new());
-
     /// What is said of `limit`, in its measure.
     pub fn get(&self, limit: Limit) -> Option<u64> {
         self.0.get(&limit).copied()
@@ -230,7 +163,6 @@ impl LimitChanges {
         Self(all)
     }
 
-    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -241,7 +173,6 @@ impl LimitChanges {
     }
 }
 
-/// A value as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -284,7 +215,7 @@ mod tests {
 
     #[test]
     fn each_limit_reads_what_it_writes_and_begins_within_its_bounds() {
-        for limit in Limit::ALL {
+        for &limit in Limit::ALL {
             assert_eq!(limit.as_str().parse(), Ok(limit));
             assert!(limit.bounds().contains(&limit.default_value()), "{limit:?}");
             for value in [limit.default_value(), *limit.bounds().start(), *limit.bounds().end()] {

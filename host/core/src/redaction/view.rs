@@ -4,16 +4,15 @@ use memchr::memmem::Finder;
 use std::cell::OnceCell;
 use std::ops::Range;
 
-/// Escapes that can be undone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Escapes {
-    /// `%41`.
+    /// `%41`, as in URLs.
     Percent,
     /// `+` for a blank, as in a form.
     Plus,
-    /// `\"`, `\u0041`, `\x41`.
+    /// `\"`, `\u0041`, `\x41`, as in JSON and programs.
     Backslash,
-    /// `&quot;`, `&#65;`, `&#x41;`.
+    /// `&quot;`, `&#65;`, `&#x41;`, as in HTML.
     Entity,
 }
 

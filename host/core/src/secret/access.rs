@@ -32,7 +32,6 @@ pub struct Access {
 enum GivenBy {
     /// Whoever runs the command wrote the references.
     Operator,
-    /// This host's configuration file.
     File(PathBuf),
     /// This host has no file.
     Environment,

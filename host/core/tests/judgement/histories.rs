@@ -43,13 +43,11 @@ enum Step {
     Unmute,
     Resolve,
     Maintenance(bool),
-    /// Another policy for the monitor.
     Apply,
 }
 
 #[derive(Clone, Debug)]
 struct History {
-    /// The monitor's other policy.
     other: Policy,
     /// Of the monitor, and of those above it.
     policies: Vec<Policy>,

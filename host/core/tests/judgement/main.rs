@@ -14,7 +14,6 @@ use uptime_core::id::IncidentId;
 use uptime_core::judgement::{Change, Observation, State, Status, judge};
 use uptime_core::monitor::{Policy, Window};
 
-/// What a check can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Up,

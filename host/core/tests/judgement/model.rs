@@ -33,7 +33,6 @@ pub struct Rules {
     pub flapping: bool,
 }
 
-/// A check that counted.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     slot: i64,
@@ -103,12 +102,10 @@ impl Model {
         }
     }
 
-    /// The incident that is open.
     pub fn open(&self) -> Option<usize> {
         self.incidents.len().checked_sub(1).filter(|last| self.incidents[*last].ended_at.is_none())
     }
 
-    /// `None`: unknown.
     pub fn status(&self) -> Option<Level> {
         match self.open().map(|open| self.incidents[open].severity) {
             Some(Severity::Degraded) => Some(Level::Degraded),
@@ -282,7 +279,6 @@ impl Model {
         self.seen.last().map(|last| last.slot)
     }
 
-    /// What is told after a check.
     pub fn announce(&mut self, now: i64, held: Held) -> Vec<Notice> {
         let before = self.told.len();
         let flaps = self.told.iter().rev().find_map(|notice| match notice {

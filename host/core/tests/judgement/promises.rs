@@ -25,7 +25,6 @@ pub struct Promises {
     downs: Vec<bool>,
     flapping: bool,
     told: Vec<Notice>,
-    /// Incidents so far.
     incidents: usize,
     tally: BTreeMap<&'static str, u64>,
 }
@@ -257,7 +256,6 @@ impl Promises {
         Ok(())
     }
 
-    /// Somebody ended the incident.
     pub fn ended_by_hand(&mut self, told: Option<Notice>) -> TestCaseResult {
         prop_assert!(self.open.take().is_some(), "what is not open ended");
         self.counted.clear();

@@ -8,8 +8,8 @@ use uptime_core::duration::elapsed_s;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::judgement::State;
-use uptime_store::StoreError;
-use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction, notice};
+use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction};
+use uptime_store::{StoreError, notifications};
 use uuid::Uuid;
 
 /// A certificate of the target that nears its end.
@@ -19,7 +19,6 @@ pub(super) struct NearsEnd {
     warning: Failure,
 }
 
-/// What is told to whom.
 struct Telling {
     kind: EventType,
     severity: Severity,
@@ -84,7 +83,7 @@ fn notice_for(
     telling: &Telling,
     monitor: &EventMonitor,
     now: Timestamp,
-) -> uptime_store::notifications::Notice {
+) -> notifications::Notice {
     let event = Event {
         kind: telling.kind,
         delivery_id: DeliveryId(Uuid::now_v7()),
@@ -94,7 +93,7 @@ fn notice_for(
         outcome: Some(telling.outcome.clone()),
         severity: telling.severity,
     };
-    notice(channel.id, event, telling.sequence)
+    notifications::Notice { channel: channel.id, event, sequence: telling.sequence }
 }
 
 fn telling(

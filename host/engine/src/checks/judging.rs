@@ -15,7 +15,6 @@ use uptime_core::judgement::{Change, Judgement, Observation, State, judge};
 use uptime_store::StoreError;
 use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
 
-/// A batch on its way.
 pub(super) struct Batch {
     transaction: ResultsTransaction,
     followed: Followed,
@@ -24,7 +23,6 @@ pub(super) struct Batch {
 /// What is to be done once the batch has happened.
 #[derive(Default)]
 pub(super) struct Followed {
-    /// What happened.
     pub(super) activities: Vec<Activity>,
     /// Monitors to be looked at now: parents in doubt, and children that waited for one.
     pub(super) wake: Vec<MonitorId>,
@@ -33,9 +31,7 @@ pub(super) struct Followed {
 /// What became of a monitor's incidents by one check.
 #[derive(Default)]
 struct Changed {
-    /// The open incident.
     open: Option<IncidentId>,
-    /// The one that ended.
     ended: Option<IncidentId>,
     /// Whether the open one is new.
     is_new: bool,
@@ -65,7 +61,6 @@ impl Batch {
         self.transaction.state_of(check).is_some()
     }
 
-    /// Writes everything.
     pub(super) async fn commit(self) -> Result<Followed, StoreError> {
         self.transaction.commit().await?;
         Ok(self.followed)

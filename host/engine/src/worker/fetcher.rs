@@ -84,7 +84,6 @@ struct Limits {
     within: Duration,
 }
 
-/// Why the fetcher stopped waiting.
 enum Woken<H: Handler> {
     Finished(Option<Result<Finished<H::Done>, JoinError>>),
     Turned(Result<Turned<H>, JoinError>),
@@ -242,7 +241,6 @@ impl<H: Handler> Fetcher<H> {
         }
     }
 
-    /// How many slots are free.
     fn free(&self) -> usize {
         let in_hand = self.running.len();
         let in_slots = in_hand.saturating_sub(self.parking.parked());
@@ -263,7 +261,6 @@ impl<H: Handler> Fetcher<H> {
         self.handler.per_lane().map_or_else(|| self.free(), |per_lane| self.share(per_lane).1)
     }
 
-    /// What there is room for.
     fn wish(&mut self) -> Option<Wish> {
         let free = self.room().min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));

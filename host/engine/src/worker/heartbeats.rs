@@ -24,7 +24,6 @@ pub(super) struct Heartbeats {
     number: Option<i32>,
     /// By the database's clock.
     started_at: Option<Timestamp>,
-    /// When the last one began.
     began_at: Option<Instant>,
     /// The one under way, and how many finished jobs it tells of.
     under_way: Option<(JoinHandle<Result<Orders, StoreError>>, u64)>,
@@ -36,7 +35,6 @@ pub(super) struct Heartbeats {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub running: usize,
-    /// By a signal.
     pub paused: bool,
 }
 
@@ -79,7 +77,6 @@ impl Heartbeats {
         self.under_way.is_none().then_some(due_in)
     }
 
-    /// Begins one.
     pub fn begin(&mut self, store: &Store, load: Load) {
         self.began_at = Some(Instant::now());
         let (store, beat) = (store.clone(), self.heartbeat(load));

@@ -28,7 +28,6 @@ impl fmt::Debug for Place {
 #[derive(Debug, Default)]
 pub struct Parking {
     parked: AtomicUsize,
-    /// There is one more.
     pub(super) came: Notify,
     /// The worker stops: nobody begins any more.
     pub(super) closed: CancellationToken,
@@ -42,13 +41,11 @@ impl Parking {
         Parked(self)
     }
 
-    /// How many there are.
     pub fn parked(&self) -> usize {
         self.parked.load(Ordering::Relaxed)
     }
 }
 
-/// A parked job.
 #[derive(Debug)]
 pub struct Parked<'p>(&'p Parking);
 

@@ -16,30 +16,25 @@ use uptime_store::{Store, StoreError};
 pub(super) struct Turn<H: Handler> {
     pub store: Store,
     pub handler: Arc<H>,
-    /// To be settled.
     pub finished: Vec<Finished<H::Done>>,
     /// Settled, and only to be ended yet.
     pub done: Vec<Claim>,
     /// Claimed, and not to be run by us after all.
     pub returned: Vec<Claim>,
-    /// What to claim.
     pub wish: Option<Wish>,
     /// How many jobs this turn has settled.
     pub settled: u64,
 }
 
-/// What a worker has room for.
 #[derive(Debug)]
 pub(super) struct Wish {
     pub limit: usize,
-    /// The worker's number.
     pub worker: Option<i32>,
     pub lease: Duration,
     pub lanes: Option<(usize, Vec<LaneLoad>)>,
     pub from: ClaimFrom,
 }
 
-/// What a claim brought.
 pub(super) struct Claimed<W> {
     /// When it was asked for: the lease is counted from here, so that ours ends before the database's.
     pub asked_at: Instant,

@@ -36,7 +36,6 @@ pub(crate) struct Outbound {
     pub(crate) response_body: usize,
 }
 
-/// What came back.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) status: u16,
@@ -56,7 +55,6 @@ pub(crate) enum EgressError {
     Other(String),
 }
 
-/// How names become addresses.
 pub(crate) trait Resolve: Send + Sync + 'static {
     fn resolve(
         &self,
@@ -65,7 +63,6 @@ pub(crate) trait Resolve: Send + Sync + 'static {
     ) -> impl Future<Output = std::io::Result<Vec<std::net::SocketAddr>>> + Send;
 }
 
-/// The machine's own resolver.
 pub(crate) struct SystemResolver;
 
 impl Resolve for SystemResolver {

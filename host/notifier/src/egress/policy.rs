@@ -11,7 +11,6 @@ use uptime_core::address::classify;
 use uptime_core::grant::HostGrant;
 use url::Url;
 
-/// What one call may reach.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     /// HTTPS to public addresses.
@@ -22,12 +21,10 @@ pub(crate) struct Policy {
     pub(crate) proxy: Option<Proxy>,
 }
 
-/// A request that was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
-    /// `scheme://host[:port]`.
+    /// Has the form `scheme://host[:port]`.
     pub(crate) origin: String,
-    /// The rule.
     pub(crate) reason: String,
     /// Whether the channel's `allow` could open it.
     pub(crate) openable: bool,

@@ -25,7 +25,6 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 /// never answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     url: Url,
@@ -59,7 +58,6 @@ impl Proxy {
         self.login.as_ref()
     }
 
-    /// A connection to the proxy itself.
     pub(super) async fn reach(&self, resolver: &impl Resolve) -> Result<TcpStream, EgressError> {
         let addresses = super::addresses(resolver, &self.url).await.map_err(|error| match error {
             EgressError::Dns(text) => self.trouble(&text),

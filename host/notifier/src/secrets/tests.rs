@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// Anywhere at `to`.
 fn anywhere(to: &str) -> Binding {
     let host: HostGrant = to.parse().expect(to);
     let to = || to.to_owned();

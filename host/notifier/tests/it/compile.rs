@@ -92,7 +92,6 @@ fn locals(branches: usize) -> Vec<u8> {
     component(&format!("(func (param i32) (local {locals}) {sets})"))
 }
 
-/// Blocks within blocks.
 fn nesting(depth: usize) -> Vec<u8> {
     let (begin, end) = ("block (br_if 0 (local.get 0)) ".repeat(depth), "end ".repeat(depth));
     component(&format!("(func (param i32) {begin} {end})"))

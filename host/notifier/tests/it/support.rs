@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tokio::net::TcpListener;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::grant::HostGrant;
@@ -17,7 +17,6 @@ use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::Secret;
 use uptime_notifier::{Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings};
 
-/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub(crate) method: String,
@@ -36,7 +35,6 @@ impl Arrived {
 #[derive(Clone)]
 pub(crate) enum Answer {
     Status(u16, Vec<(&'static str, String)>, String),
-    /// Whatever a stranger may send.
     Raw(u16, Vec<(String, String)>, Vec<u8>),
     Hang,
 }
@@ -159,14 +157,13 @@ pub(crate) fn settings<const N: usize>(pairs: [(&str, ResolvedSetting); N]) -> R
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// The first try.
 pub(crate) fn delivery<'a>(
     notifier: &'a str,
     settings: &'a ResolvedSettings,
     allow: &'a [HostGrant],
     event: &'a Event,
 ) -> Delivery<'a> {
-    static UNCHANGED: LimitChanges = LimitChanges::NONE;
+    static UNCHANGED: LazyLock<LimitChanges> = LazyLock::new(LimitChanges::default);
     Delivery {
         notifier,
         settings,

@@ -162,7 +162,6 @@ fn guest(wat: &str) -> Vec<u8> {
     uptime_notifier::componentize(&module).expect("a component")
 }
 
-/// Everything that was logged.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 

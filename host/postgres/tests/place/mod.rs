@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uptime_postgres::{Lease, Options};
 
-/// How long anything may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A directory that the server's account can reach. Its server is stopped when the test ends, however it ends.
@@ -44,7 +43,6 @@ impl Place {
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
-    /// The pid in the pid file.
     pub(crate) fn postmaster(&self) -> u32 {
         let text = fs::read_to_string(self.base().join("cluster/postmaster.pid")).expect("a server runs");
         text.lines().next().and_then(|line| line.parse().ok()).expect("a pid file begins with a pid")
@@ -99,7 +97,6 @@ impl Drop for Place {
     }
 }
 
-/// The single value that `sql` yields.
 pub(crate) fn query(lease: &Lease, sql: &str) -> String {
     let rows = lease.session("uptime").expect("a session").query(sql).expect("an answer");
     rows.into_iter().flatten().flatten().next().unwrap_or_default()

@@ -27,23 +27,19 @@ pub struct Story {
     pub checks_left_out: u64,
 }
 
-/// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// When; of several checks, when the first of them began.
     pub at: Timestamp,
-    /// What.
     pub what: What,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// Checks in a row that found the same.
     Checks {
         /// Where they ran, for a monitor with locations.
         location: Option<String>,
-        /// How many.
         count: u64,
         /// When the last of them began.
         until: Timestamp,
@@ -51,7 +47,6 @@ pub enum What {
         outcome: String,
         /// Whether it was up and not as well as it should be.
         degraded: bool,
-        /// The trouble's class.
         class: Option<String>,
         /// What the first of them found.
         message: Option<String>,
@@ -64,16 +59,11 @@ pub enum What {
         kind: String,
         /// Who did it; `None`: the monitor itself.
         who: Option<String>,
-        /// Their words.
         note: Option<String>,
     },
-    /// Something was to be told.
     Notice(Notification),
-    /// That was tried.
     Try {
-        /// The notice.
         notice: Notification,
-        /// The try.
         tried: Try,
     },
 }

@@ -31,7 +31,6 @@ pub(super) struct Announcement {
     pub event: Option<Event>,
 }
 
-/// How many announcements are outstanding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutstandingCounts {
     /// Of each channel that has any.

@@ -24,7 +24,6 @@ pub(super) struct Failure<'a> {
     pub error: &'a str,
     /// The channel itself can't be delivered to; else it is this notice alone.
     pub channel_broken: bool,
-    /// See [`Untried::is_hopeless`](super::Untried::is_hopeless).
     pub is_hopeless: bool,
     pub is_probe: bool,
 }

@@ -21,13 +21,10 @@ use uptime_core::secret::SecretRef;
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
 pub struct ChannelRow {
-    /// Its id.
     pub id: ChannelId,
-    /// Its name.
     pub name: String,
     /// The plugin that speaks for it.
     pub notifier: String,
-    /// Whether it is told anything.
     pub enabled: bool,
     /// What it wants to hear, and when.
     pub filter: ChannelFilter,
@@ -45,7 +42,6 @@ pub struct ChannelRow {
     pub delivered_at: Option<Timestamp>,
     /// Since when it can't be delivered to, if so.
     pub broken_at: Option<Timestamp>,
-    /// Why.
     pub broken_reason: Option<String>,
     /// Since when what it was to be told has failed, and nothing has got through.
     pub failing_since: Option<Timestamp>,
@@ -56,7 +52,6 @@ pub struct ChannelRow {
 /// A notification that is to be delivered now.
 #[derive(Clone, Debug)]
 pub struct DueDelivery {
-    /// The notification.
     pub notification: NotificationId,
     /// What to tell. Of a digest: what it was to tell when it was begun, or told last.
     pub event: Event,
@@ -68,7 +63,6 @@ pub struct DueDelivery {
     pub now: Timestamp,
     /// The same, by this process's.
     pub read_at: Instant,
-    /// Whom.
     pub channel: ChannelRow,
     /// Tries so far, over all retries by hand too.
     pub attempts: u32,
@@ -89,9 +83,7 @@ impl DueDelivery {
 /// A notice that goes out with a digest.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its notification.
     pub notification: NotificationId,
-    /// What to tell.
     pub event: Event,
     /// What is true of its incident now.
     pub circumstances: Circumstances,
@@ -158,20 +150,9 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The channel of this name.
-    pub async fn channel_by_name(&self, name: &str) -> Result<Option<ChannelRow>, StoreError> {
-        let row = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "WHERE name = $1"))
-            .bind(name)
-            .fetch_optional(&self.sessions)
-            .await?;
-        row.as_ref().map(channel).transpose()
-    }
-
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
-        let rows = sqlx::query(concat!(include_str!("../../queries/channels.sql"), "ORDER BY name"))
-            .fetch_all(&self.sessions)
-            .await?;
+        let rows = sqlx::query(include_str!("../../queries/channels.sql")).fetch_all(&self.sessions).await?;
         rows.iter().map(channel).collect()
     }
 }

@@ -23,15 +23,12 @@ use uuid::Uuid;
 /// Something that a channel is to be told.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// Which channel.
     pub channel: ChannelId,
-    /// What.
     pub event: Event,
     /// Which of the incident's events of this type it is.
     pub sequence: i32,
 }
 
-/// A channel, locked.
 struct Locked {
     flow: Flow,
     bucket: Option<Bucket>,

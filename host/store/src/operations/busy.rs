@@ -17,7 +17,6 @@ use uptime_core::id::ChannelId;
 /// When a queue was found over its limit, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyMoment {
-    /// This look.
     pub now: Timestamp,
     /// The first look that found it so.
     pub since: Timestamp,

@@ -17,7 +17,6 @@ pub struct ClearPosition {
 /// What a step of a clearing deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cleared {
-    /// Jobs that were due.
     pub ready: i64,
     /// Jobs that were not due yet.
     pub delayed: i64,

@@ -17,7 +17,6 @@ pub struct DeadRows {
 /// A snapshot that rows are kept for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldestSnapshot {
-    /// Whose it is.
     pub holder: Holder,
     /// How old its transaction is, where PostgreSQL knows that.
     pub age: Option<Duration>,
@@ -25,12 +24,9 @@ pub struct OldestSnapshot {
     pub behind: i32,
 }
 
-/// Who has a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// A connection.
     Session {
-        /// Its server process.
         pid: i32,
         /// What the client calls itself.
         application: String,
@@ -38,13 +34,8 @@ pub enum Holder {
         state: String,
     },
     /// A transaction that was prepared and neither committed nor rolled back.
-    Prepared {
-        /// Its name.
-        gid: String,
-    },
-    /// A replication slot.
+    Prepared { gid: String },
     Slot {
-        /// Its name.
         name: String,
         /// Whether somebody reads from it.
         active: bool,

@@ -12,16 +12,12 @@ use uptime_core::check::Failure;
 use uptime_core::event::{EventOutcome, Severity};
 use uptime_core::id::{IncidentId, MonitorId};
 
-/// What an incident is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentCause {
-    /// The failure's class.
     pub class: String,
     /// One line for a person.
     pub message: String,
-    /// What would have been right.
     pub expected: Option<String>,
-    /// What came instead.
     pub got: Option<String>,
 }
 
@@ -43,20 +39,15 @@ impl From<IncidentCause> for EventOutcome {
     }
 }
 
-/// An incident as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentRow {
-    /// What it is about.
     pub cause: IncidentCause,
-    /// How bad it is.
     pub severity: Severity,
     /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
     /// When it was noticed.
     pub opened_at: Timestamp,
-    /// The first success.
     pub ended_at: Option<Timestamp>,
-    /// Failures so far.
     pub failures: u32,
     /// Who takes care of it, as long as that holds.
     pub acknowledged_by: Option<String>,
@@ -114,7 +105,6 @@ impl ResultsTransaction {
         self.incidents.get(&id)
     }
 
-    /// Opens an incident.
     pub async fn open_incident(
         &mut self,
         monitor: MonitorId,

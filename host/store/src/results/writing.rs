@@ -9,7 +9,6 @@ use std::time::Duration;
 use uptime_core::check::{CheckReport, Failure};
 use uptime_core::monitor::Location;
 
-/// Writes what the checks found.
 pub(super) async fn insert_results(
     connection: &mut Session,
     recorded: &[Recorded],

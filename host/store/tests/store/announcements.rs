@@ -1,7 +1,7 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{PAUSES, event, store, watch};
+use crate::{PAUSES, event, store, stored_channel, watch};
 use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, NotificationId};
@@ -27,7 +27,7 @@ async fn incidents() -> (TestDatabase, Store) {
 async fn tell(store: &Store, kind: EventType, incident: i64, monitor: &str) {
     let mut event = event(kind, IncidentId(incident));
     event.monitor.name = monitor.to_owned();
-    let channel = store.channel_by_name("ops").await.expect("a query").expect("it is there").id;
+    let channel = stored_channel(store, "ops").await.id;
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     transaction.notify(Notice { channel, event, sequence: 0 });
     transaction.commit().await.expect("a commit");
@@ -106,7 +106,7 @@ async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
     tell(&store, EventType::Down, 1, "a").await;
     tell(&store, EventType::Down, 2, "b").await;
     assert_eq!(deliver(&store, away).await, ["down of a", "down of b"]);
-    let channel = || async { store.channel_by_name("ops").await.expect("a query").expect("it is there") };
+    let channel = || async { stored_channel(&store, "ops").await };
     assert!(channel().await.broken_at.is_some());
     store.channel_delivered(channel().await.id).await.expect("noted");
     let now = channel().await;

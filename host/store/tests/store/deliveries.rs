@@ -1,6 +1,6 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{LEASE, PAUSES, event, open_incidents, store, watch};
+use crate::{LEASE, PAUSES, event, open_incidents, store, stored_channel, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,6 +105,18 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
 }
 
 #[tokio::test]
+async fn the_recovery_can_answer_whatever_announced_the_incident() {
+    for kind in [EventType::Reminder, EventType::FlappingEnd] {
+        let (database, store) = opening().await;
+        database.query(&format!("UPDATE notifications SET event = '{kind}' WHERE event = 'down'"));
+        let (job, due) = claim_in_order(&store).await.remove(0);
+        assert!(record(&store, &tried(&job, &due, delivered())).await);
+        let next = claim_in_order(&store).await;
+        assert_eq!(next[0].1.opening_remote_id.as_deref(), Some("m-1"), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let (database, store) = opening().await;
     let (job, due) = claim_in_order(&store).await.remove(0);
@@ -140,14 +152,14 @@ async fn a_broken_channel_is_marked_and_a_delivery_mends_it() {
     let (job, due) = claim_in_order(&store).await.remove(0);
     let end = DeliveryEnd::Failed { error: "410 gone".into(), channel_broken: true };
     assert!(record(&store, &tried(&job, &due, end)).await);
-    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    let channel = stored_channel(&store, &due.channel.name).await;
     assert_eq!(channel.broken_reason.as_deref(), Some("410 gone"));
     assert_eq!(database.value("SELECT state FROM notifications WHERE last_error = '410 gone'"), "failed");
 
     let (job, due) = claim_in_order(&store).await.remove(0);
     assert_eq!(due.event.kind, EventType::Up, "the recovery is not held up by an opening that failed");
     assert!(record(&store, &tried(&job, &due, delivered())).await);
-    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    let channel = stored_channel(&store, &due.channel.name).await;
     assert!(channel.broken_at.is_none());
 }
 
@@ -159,7 +171,7 @@ async fn what_a_provider_replaced_is_remembered_until_the_channel_changes() {
     let learned = BTreeMap::from([("chat_id".to_owned(), moved.clone())]);
     let end = DeliveryEnd::Delivered { remote_id: None, learned, pause: None };
     assert!(record(&store, &tried(&job, &due, end)).await);
-    let channel = store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there");
+    let channel = stored_channel(&store, &due.channel.name).await;
     assert_eq!(channel.settings.get("chat_id"), Some(&moved));
     assert!(channel.settings.contains_key("url"), "the others stay");
 }
@@ -176,8 +188,7 @@ async fn a_setting_that_a_provider_refused_is_left_out_for_a_while() {
     ]);
     let end = DeliveryEnd::Delivered { remote_id: None, learned, pause: None };
     assert!(record(&store, &tried(&job, &due, end)).await);
-    let channel =
-        || async { store.channel_by_name(&due.channel.name).await.expect("a query").expect("it is there") };
+    let channel = || async { stored_channel(&store, &due.channel.name).await };
     let now = channel().await;
     assert_eq!(now.settings.keys().collect::<Vec<_>>(), ["url"]);
     assert_eq!(now.left_out, ["to", "topic"]);

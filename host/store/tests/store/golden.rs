@@ -56,6 +56,9 @@ async fn upgraded() -> (TestDatabase, Store) {
     (database, store)
 }
 
+/// Keys that stored specs and evidence may have and today's program neither writes nor reads.
+const GONE: [&str; 2] = ["reuse", "reused"];
+
 /// Events that came after the rows were written.
 const SINCE: [EventType; 2] = [EventType::Stalled, EventType::Running];
 
@@ -207,7 +210,6 @@ async fn what_is_written_today_has_what_was_written_then() {
     }
 }
 
-/// Writes the file.
 #[tokio::test]
 #[ignore = "was run once, by the program that the rows are of"]
 async fn write() {
@@ -220,7 +222,7 @@ async fn write() {
 fn assert_holds(place: &str, then: &Value, now: &Value) {
     match (then, now) {
         (Value::Object(then), Value::Object(now)) => {
-            for (key, value) in then {
+            for (key, value) in then.iter().filter(|(key, _)| !GONE.contains(&key.as_str())) {
                 let place = format!("{place}.{key}");
                 assert_holds(&place, value, now.get(key).unwrap_or_else(|| panic!("{place} is not there")));
             }

@@ -33,6 +33,7 @@ use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
 use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::notifications::ChannelRow;
 use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{MONITOR_CHECKS, Store};
@@ -100,7 +101,11 @@ fn channel(name: &str) -> Channel {
     }
 }
 
-/// For both channels.
+async fn stored_channel(store: &Store, name: &str) -> ChannelRow {
+    let channels = store.channels().await.expect("channels that can be read");
+    channels.into_iter().find(|channel| channel.name == name).expect("it is there")
+}
+
 fn monitor(name: &str) -> Monitor {
     Monitor {
         name: name.into(),

@@ -8,11 +8,11 @@ use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, RoundTrips}
 use uptime_core::event::{EventType, Severity};
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
+use uptime_store::notifications::Notice;
 use uptime_store::queue::Claim;
-use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction, notice};
+use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
 use uptime_tests::TestDatabase;
 
-/// What a batch writes.
 const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), (SELECT count(*) FROM incidents),
     (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE queue = 'notifications'),
     (SELECT count(*) FROM jobs WHERE queue = 'monitor-checks'), (SELECT count(*) FROM monitor_states WHERE status = 'down'))";
@@ -33,7 +33,8 @@ pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCh
             .await
             .expect("an incident");
         for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
-            transaction.notify(notice(channel.id, event(EventType::Down, incident), 0));
+            let event = event(EventType::Down, incident);
+            transaction.notify(Notice { channel: channel.id, event, sequence: 0 });
         }
         let (status, severity) = (Status::Down, Some(Severity::Down));
         let since = Some(check.started_at);
@@ -44,7 +45,6 @@ pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCh
     }
 }
 
-/// A check that changes nothing.
 fn unmoved(LockedState { state, standing, incident, .. }: LockedState) -> Judged {
     Judged { state, local: None, standing, incident, recheck_after: None }
 }

@@ -1,6 +1,6 @@
 //! Who hears of what, where something is odd: a filter that nobody can read, hours that change, a reminder that was the first word.
 
-use crate::{channel, event, finished_checks, monitor, open_incidents, store, watch};
+use crate::{channel, event, finished_checks, monitor, open_incidents, store, stored_channel, watch};
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, MonitorId};
@@ -15,7 +15,7 @@ async fn told(kind: EventType) -> (TestDatabase, Store) {
     watch(&store, &["a"]).await;
     open_incidents(&database);
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    let ops = store.channel_by_name("ops").await.expect("a query").expect("it is there");
+    let ops = stored_channel(&store, "ops").await;
     transaction.notify(Notice { channel: ops.id, event: event(kind, IncidentId(1)), sequence: 1 });
     transaction.commit().await.expect("a commit");
     (database, store)

@@ -6,7 +6,6 @@ use uptime_plugin_sdk::{
     export, message,
 };
 
-/// The plugin.
 pub struct Plugin;
 
 export!(Plugin);

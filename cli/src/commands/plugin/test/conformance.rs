@@ -11,11 +11,9 @@ use uptime_notifier::{NotifierError, Receipt};
 
 const TABLE: &str = include_str!("../../../../../plugins/sdk/conformance.json");
 
-/// One answer, and what it means.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// What it is about.
     pub name: String,
     answer: Answer,
     /// The word of what a plugin has to make of it.
@@ -60,13 +58,11 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>
     Option::deserialize(deserializer).map(Some)
 }
 
-/// The table.
 pub fn rows() -> Result<Vec<Row>, String> {
     serde_json::from_str(TABLE).map_err(|error| format!("the conformance table: {error}"))
 }
 
 impl Row {
-    /// The answer.
     pub fn reply(&self) -> Result<Reply, String> {
         if let Some(word) = self.answer.failure {
             return Ok(Reply::Failure(match word {

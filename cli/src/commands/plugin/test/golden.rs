@@ -13,17 +13,13 @@ const AROUND: usize = 2;
 /// What came of holding requests against a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// They are the same.
     Same,
-    /// The file was written.
     Written,
-    /// There is no such file.
     New,
     /// The lines that differ, ` `, `-` or `+` before each.
     Differs(Vec<String>),
 }
 
-/// Requests as text.
 pub fn shown(requests: &[SentRequest]) -> String {
     requests.iter().map(request).collect::<Vec<_>>().join("\n###\n")
 }

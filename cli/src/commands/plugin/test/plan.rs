@@ -12,17 +12,13 @@ use uptime_core::secret::Secret;
 use uptime_notifier::rehearsal::Reply;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings, read_regular};
 
-/// The file's name.
 pub const FILE: &str = "plugin-test.toml";
 
-/// The file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// A channel's settings.
     #[serde(default)]
     settings: Option<BTreeMap<String, toml::Value>>,
-    /// How the provider accepts a message.
     #[serde(default)]
     accepted: Accepted,
     /// Answers of the conformance table of which this plugin makes something else on purpose, by their names.
@@ -60,7 +56,6 @@ fn two_hundred() -> u16 {
 pub struct Exception {
     /// The word, as in the table.
     pub expect: String,
-    /// Why.
     pub because: String,
 }
 
@@ -81,7 +76,6 @@ impl Plan {
         }
     }
 
-    /// The settings to rehearse with.
     pub fn settings(&self, description: &Description) -> Result<ResolvedSettings, CommandError> {
         let Some(written) = &self.settings else { return Ok(made_up(description)) };
         written

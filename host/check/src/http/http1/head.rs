@@ -1,7 +1,7 @@
 //! The heads of HTTP/1.1: a request's as it is written, an answer's as it is read. Pure.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use std::io::Write as _;
 use uptime_core::monitor::HttpVersion;
@@ -78,7 +78,6 @@ fn without_cr(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// The head of an answer.
 #[derive(Debug)]
 pub(in crate::http) struct Head {
     pub(in crate::http) version: HttpVersion,
@@ -149,13 +148,6 @@ impl Head {
     /// Whether the answer is yet to come. 101 is final: what follows it is not HTTP.
     pub(super) fn is_interim(&self) -> bool {
         self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
-    }
-
-    /// Whether the connection may serve again (RFC 9112, 9.3).
-    pub(super) fn keeps(&self) -> bool {
-        let says = words(&self.headers, &CONNECTION);
-        let says = |word: &str| says.iter().any(|said| said == word);
-        !says("close") && (self.version != HttpVersion::Http10 || says("keep-alive"))
     }
 }
 

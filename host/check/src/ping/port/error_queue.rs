@@ -23,7 +23,6 @@ const CONTROL_BYTES: usize = 256;
 pub(super) struct Undelivered {
     pub(super) echo: Echo,
     pub(super) destination: IpAddr,
-    /// Who says so.
     pub(super) from: IpAddr,
     pub(super) reason: &'static str,
 }

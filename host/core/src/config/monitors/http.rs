@@ -31,13 +31,8 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         "http_version",
         "Which versions of HTTP are spoken; `auto`: over TLS the one that the target prefers.",
         HttpVersions::default(),
-        &Choice::new([
-            ("auto", HttpVersions::Auto),
-            ("1.1", HttpVersions::Http1),
-            ("2", HttpVersions::Http2),
-        ]),
+        &Choice::of(HttpVersions::ALL),
     );
-    let reuse = table.or("reuse", "The connection is kept for the monitor's next check.", false, &Boolean);
     let compression = table.or("compression", "A compressed answer is asked for.", false, &Boolean);
     let redirects = table.or(
         "redirects",
@@ -67,7 +62,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         body,
         auth,
         versions,
-        reuse,
         compression,
         redirects,
         downgrade,
@@ -175,12 +169,11 @@ fn expect(table: &mut Table<'_, '_>, frame: &Frame) -> HttpExpect {
         "anywhere",
         &Address { better: "headers = { Authorization = { env = \"NAME\" } }" },
     );
-    let versions = [("1.0", HttpVersion::Http10), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
     let http_version = table.optional(
         "http_version",
         "Versions of HTTP of which the answer must have one.",
         "any",
-        &List { of: Choice::new(versions), count: 1..=3, or_one: true },
+        &List { of: Choice::of(HttpVersion::ALL), count: 1..=3, or_one: true },
     );
     let tls_version = tls_version(table);
     let certificate_days = certificate_days(table);

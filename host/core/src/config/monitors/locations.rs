@@ -6,7 +6,6 @@ use super::super::takes::{At, Integer, Item, List, Refusal, Takes, quoted};
 use crate::judgement::locations::majority;
 use crate::monitor::{Location, NoLocation, Policy};
 
-/// The most places.
 const MOST: usize = 20;
 
 /// Reads the places, and into `policy` in how many of them.
@@ -46,7 +45,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
     locations
 }
 
-/// A location's name.
 struct Name;
 
 impl Takes for Name {

@@ -2,8 +2,8 @@
 
 use super::super::diagnostic::Notes;
 use super::super::table::Table;
-use super::super::takes::{At, Text, nearest};
-use crate::text::printable;
+use super::super::takes::{At, Text};
+use crate::text::{did_you_mean_or_all, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ impl Parents {
         if parent != name && !known.contains(&parent) {
             let others = known.iter().map(String::as_str).filter(|other| *other != name);
             let message = format!("there is no monitor `{}`", printable(&parent, 60));
-            table.notes.missing(span, message, Some(nearest(&parent, others)));
+            table.notes.missing(span, message, Some(did_you_mean_or_all(&parent, others)));
             return None;
         }
         self.0.insert(name.to_owned(), (parent.clone(), span));

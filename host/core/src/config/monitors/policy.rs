@@ -10,7 +10,6 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Reads them.
 pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Policy {
     let defaults = Policy::default();
     let policy = Policy {
@@ -101,7 +100,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
     policy
 }
 
-/// `3 of 5`.
+/// Reads `3 of 5`.
 struct WindowText;
 
 impl Takes for WindowText {

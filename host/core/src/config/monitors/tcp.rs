@@ -13,19 +13,11 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<TcpSpec> 
     let host = table.required("host", "A name or an address.", &Hostname);
     let port = table.required("port", "What is connected to.", &Port);
     let tls = table.optional("tls", "TLS is spoken.", "`true` with `starttls`, else `false`", &Boolean);
-    let protocols = [
-        ("smtp", StartTls::Smtp),
-        ("imap", StartTls::Imap),
-        ("pop3", StartTls::Pop3),
-        ("ftp", StartTls::Ftp),
-        ("ldap", StartTls::Ldap),
-        ("postgres", StartTls::Postgres),
-    ];
     let starttls = table.optional(
         "starttls",
         "The protocol in which TLS is asked for; without it TLS begins at once.",
         "none",
-        &Choice::new(protocols),
+        &Choice::of(StartTls::ALL),
     );
     let spec = tls::read(table);
     let banner = table.optional(

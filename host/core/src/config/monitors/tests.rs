@@ -53,7 +53,6 @@ fn each_key_of_http_reads() {
         url = "https://a.example/"
         auth = { user = "monitor", password = { env = "PASSWORD" } }
         http_version = "2"
-        reuse = true
         compression = true
         downgrade = true
         redirect_to_private = true
@@ -78,8 +77,8 @@ fn each_key_of_http_reads() {
     );
     assert_eq!(spec.auth, Some(Auth::Basic { user: "monitor".into(), password: env("PASSWORD") }));
     assert_eq!(
-        (spec.versions, spec.reuse, spec.compression, spec.downgrade, spec.redirect_to_private),
-        (HttpVersions::Http2, true, true, true, true)
+        (spec.versions, spec.compression, spec.downgrade, spec.redirect_to_private),
+        (HttpVersions::Http2, true, true, true)
     );
     assert_eq!(spec.proxy, Some(env("PROXY")));
     let client = ClientIdentity {
@@ -237,11 +236,6 @@ fn keys_that_contradict_each_other_are_named_both() {
         ),
         (web, "client_key = { file = \"/k\" }", "error: `client_key` needs `client_certificate`"),
         (web, "client_certificate = \"/c\"", "error: `client_certificate` needs `client_key`"),
-        (
-            web,
-            "reuse = true\nip = \"all\"",
-            "error: `reuse` keeps one connection, and `ip = \"all\"` asks for one to each address",
-        ),
         (
             web,
             "auth = { bearer = { env = \"A\" } }\nheaders = { authorization = { env = \"A\" } }",

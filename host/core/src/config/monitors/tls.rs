@@ -7,10 +7,8 @@ use super::super::values::Hostname;
 use super::values::{Days, FilePath, Pem};
 use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
-/// Those of [`read`].
 pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "client_key", "server_name"];
 
-/// How TLS is spoken.
 pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     let verify = table.or(
         "verify",
@@ -68,7 +66,7 @@ pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
         "tls_version",
         "The lowest version of TLS that will do.",
         "`\"1.2\"`",
-        &Choice::new([("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]),
+        &Choice::of(TlsVersion::ALL),
     )
 }
 

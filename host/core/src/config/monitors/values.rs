@@ -2,13 +2,13 @@
 
 use super::super::diagnostic::Notes;
 use super::super::references::{FROM_THE_ROOT, Reference};
-use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, nearest, quoted, read_value};
+use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, quoted, read_value};
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
 use crate::target::name_server;
-use crate::text::printable;
+use crate::text::{did_you_mean_or_all, printable};
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ impl<'t> Inner<'t> {
         for (key, value) in entries.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
             hide_all(value, notes);
             let message = format!("unknown key `{}` in `{}`", printable(key.get_ref(), 60), item.key);
-            notes.error(key.span(), message, Some(nearest(key.get_ref(), keys.iter().copied())));
+            notes.error(key.span(), message, Some(did_you_mean_or_all(key.get_ref(), keys.iter().copied())));
             whole = false;
         }
         if whole { Ok(Self { entries }) } else { Err(Refusal::Reported) }
@@ -89,7 +89,6 @@ impl<T: FromStr<Err = String> + Display> Takes for Condition<T> {
     }
 }
 
-/// A regular expression.
 pub(super) struct Regex;
 
 impl Takes for Regex {
@@ -388,9 +387,8 @@ impl Takes for Expected {
     }
 }
 
-/// `http://host:port` or `socks5://host:port`.
+/// Either `http://host:port` or `socks5://host:port`.
 pub(in crate::config) struct Proxy {
-    /// Whether SOCKS is spoken.
     pub(in crate::config) socks: bool,
 }
 

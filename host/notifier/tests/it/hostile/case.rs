@@ -19,7 +19,6 @@ use uptime_notifier::{ConfigProblem, Limits, NotifierError, Receipt, ResolvedSet
 /// The name under which each of them runs.
 pub(crate) const NAME: &str = "hostile";
 
-/// What is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     Describe,
@@ -27,9 +26,7 @@ pub(crate) enum Function {
     Notify,
 }
 
-/// One file.
 pub(crate) struct Case {
-    /// The file's name.
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) function: Function,
@@ -119,7 +116,6 @@ impl Case {
     }
 }
 
-/// What a call has answered.
 pub(crate) enum Answer {
     Described(Description),
     Validated(Vec<ConfigProblem>),

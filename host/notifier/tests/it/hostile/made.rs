@@ -2,7 +2,6 @@
 
 use super::case::{Case, build};
 
-/// All of them.
 pub(crate) fn all() -> Vec<Case> {
     let good = build("", "good");
     let no_file = |name, bytes, reason: &str| {

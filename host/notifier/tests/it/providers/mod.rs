@@ -71,7 +71,6 @@ fn told(kind: EventType) -> Event {
     event
 }
 
-/// Tells one event.
 async fn tell(
     notifier: &str,
     settings: &ResolvedSettings,

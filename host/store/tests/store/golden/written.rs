@@ -1,6 +1,6 @@
 //! Rows of each table, written by the program.
 
-use super::super::{LEASE, claim, store};
+use super::super::{LEASE, claim, store, stored_channel};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -48,7 +48,6 @@ const TABLES: [&str; 18] = [
     "check_results",
 ];
 
-/// What the file says.
 pub(super) fn config() -> Config {
     let kinds = [
         ("text", FieldKind::Text),
@@ -104,7 +103,6 @@ pub(super) fn state() -> State {
     }
 }
 
-/// All rows of all tables.
 pub(super) async fn rows() -> Map<String, Value> {
     let (database, store) = store().await;
     let config = config();
@@ -252,7 +250,6 @@ fn hop_report(distrusted: bool) -> CheckReport {
         status_code: Some(503),
         body_bytes: Some(1_234),
         http_version: Some(HttpVersion::Http11),
-        reused: false,
         tls: Some(tls),
         phases: Phases {
             dns: Some(Duration::from_micros(100)),
@@ -291,7 +288,7 @@ fn echoes() -> CheckReport {
 
 /// One notice for each event type.
 async fn notices(store: &Store) {
-    let channel = store.channel_by_name("plain").await.expect("a query").expect("it is there");
+    let channel = stored_channel(store, "plain").await;
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     // Of events that came later there are no rows.
     let kinds = EventType::ALL.iter().filter(|kind| !super::SINCE.contains(kind));
@@ -347,7 +344,6 @@ fn event(kind: EventType, number: u8) -> Event {
     }
 }
 
-/// One delivery of each end.
 async fn deliveries(store: &Store) {
     let request = ClaimRequest {
         queue: NOTIFICATIONS,
