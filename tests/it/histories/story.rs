@@ -170,9 +170,9 @@ impl<'a> Story<'a> {
              SELECT i.xmin::text, m.name, i.started_at, 'incident', false, i.opened_at, i.ended_at
              FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE m.name = '{monitor}' ORDER BY 3"
         ));
-        rows.iter()
-            .map(|row| format!("{}\n", row.iter().flatten().cloned().collect::<Vec<_>>().join(" ")))
-            .collect()
+        let lines =
+            rows.iter().map(|row| row.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Start, severity, and whether it ended.

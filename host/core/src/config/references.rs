@@ -93,7 +93,7 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
         }
         "file" => refuse("takes the path of a file in `file`", None),
         other => {
-            let hint = did_you_mean_or_all(other, ["env", "file"].into_iter());
+            let hint = did_you_mean_or_all(other, ["env", "file"]);
             notes.error(
                 kind.span(),
                 format!("unknown key `{}` in `{key}`", printable(other, 60)),
