@@ -5,13 +5,10 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{LogWriter, stderr_is_terminal};
 use tracing_subscriber::EnvFilter;
 
-/// At `trace` the compiler of plugins says a hundred megabytes: who wants that names it.
-const COMPILER: &str = "cranelift=warn,regalloc2=warn,wasmtime=warn";
-
 /// Sets the process's log up; `default` is what is logged when nobody says anything.
 pub fn init(global: &Global, default: &str) -> Result<(), CommandError> {
     let filter = global.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(format!("{COMPILER},{filter}")).map_err(|error| {
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
         CommandError::new(Exit::Usage, format!("`--log {filter}` can't be read: {error}"))
             .hint("write a level such as `debug`, or levels by module: `warn,uptime_engine=debug`")
     })?;
