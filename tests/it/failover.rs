@@ -91,7 +91,8 @@ fn of_two_hosts_the_one_that_is_promoted_is_found() {
     let second = first.standby();
     first.wait_for_standby();
     let [a, b] = [first.port(), second.port()];
-    let scene = Scene::on(format!("postgres://postgres@127.0.0.1:{a},127.0.0.1:{b}/uptime"));
+    // The standby comes first, and is not taken for as long as it is one.
+    let scene = Scene::on(format!("postgres://postgres@127.0.0.1:{b},127.0.0.1:{a}/uptime"));
     let processes = scene.start();
 
     scene.change(false, 0..3);

@@ -80,9 +80,14 @@ fn a_scheduler_that_is_stopped_in_order_is_not_dead() {
     let installation = Installation::new();
     installation.apply(&file(&target, &[]));
     let scheduler = installation.start(["schedule", "--every", "200ms"]);
-    installation.wait_for("SELECT count(*) FROM schedulers", "1");
+    let _worker = installation.start(["worker", "monitor-checks"]);
+    block_on(target.wait_for_requests(1));
     assert_eq!(scheduler.terminate(), 0);
     assert_eq!(installation.json(["queue", "monitor"])["scheduler"], "none");
+    installation.command(["queue", "monitor"]).assert().code(0);
+    a_minute_passes(&installation);
+    // Whoever schedules: there are no results.
+    installation.command(["queue", "monitor"]).assert().code(1);
     installation.command(["schedule"]).assert().success();
     assert_eq!(installation.database.value("SELECT is_loop FROM schedulers"), "f");
 }

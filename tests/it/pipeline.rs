@@ -2,8 +2,9 @@
 //! told exactly once of each.
 
 use crate::installation::Installation;
+use crate::notices::{Notice, enqueue};
 use serde_json::Value;
-use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+use uptime_tests::{HttpTarget, Reply, Rng, WebhookSink, block_on};
 
 /// A file with one monitor that is checked every second, and two webhooks.
 pub fn file(target: &HttpTarget, sinks: &[(&str, &WebhookSink)]) -> String {
@@ -201,4 +202,29 @@ fn a_target_that_hangs_is_down_even_when_its_job_may_not_wait_for_it() {
     let _worker = installation.start(["worker", "monitor-checks", "--timeout", "1s"]);
     installation.wait_for("SELECT count(*) FROM incidents WHERE class = 'first_byte_timeout'", "1");
     assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+}
+
+/// A receiver refuses a signature that is too old, or of the future.
+#[test]
+fn a_notice_is_signed_by_the_clock_of_the_database() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[("ops", &sink)]));
+    // Sessions with this path are a day ahead of their host.
+    installation.database.query(
+        "CREATE SCHEMA tomorrow;
+         CREATE FUNCTION tomorrow.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT pg_catalog.now() + interval '1 day' $$",
+    );
+    installation.database.query(&enqueue(&[Notice::new(&mut Rng::with_seed(1), "ops")]));
+    let path = "options=-c%20search_path%3Dtomorrow%2Cpg_catalog%2Cpublic";
+    installation
+        .command(["worker", "notifications", "--stop-when-empty"])
+        .env("DATABASE_URL", format!("{}&{path}", installation.database.url()))
+        .assert()
+        .success();
+    let received = block_on(sink.wait_for(1));
+    let signed_at: i64 =
+        received[0].header("webhook-timestamp").and_then(|text| text.parse().ok()).expect("seconds");
+    let ahead = signed_at - jiff::Timestamp::now().as_second();
+    assert!((86_000..=86_400).contains(&ahead), "{ahead} s");
 }

@@ -215,6 +215,21 @@ fn a_component_is_looked_at_before_it_is_a_plugin() {
 }
 
 #[test]
+fn whoever_adds_a_plugin_is_told_what_it_can_do_all_the_same() {
+    let installation = Installation::new();
+    fs::write(place(&installation, "hello.wasm"), component()).expect("a component");
+    let (exit, said) = ends(&installation, ["plugin", "add", "hello.wasm", "--name", "hello"]);
+    assert_eq!(exit, 0, "{said}");
+    for words in [
+        "`hello` sees each message (names, targets and failures of monitors) and its settings, but for secrets",
+        "of `headers` it sees a placeholder; the host it goes to sees the value",
+        "it can have anything signed with `secret`, and try guesses against the signature",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn a_worker_that_runs_takes_a_new_plugin_when_it_reads_the_file_again() {
     let sink = WebhookSink::start();
     let installation = Installation::new();

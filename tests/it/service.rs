@@ -259,6 +259,8 @@ fn each_line_of_the_crontab_is_a_command_that_runs_with_nothing_but_itself() {
     };
     let database = &odd.installation.database;
     let [schedule, monitor, prune] = lines.as_slice() else { unreachable!() };
+    // A monitor has one waiting check: of few monitors a limit of jobs alone would never be reached.
+    assert!(monitor.contains(" queue monitor --max 1000 --max-wait 2m"), "{monitor}");
     assert_eq!(sh(schedule), "");
     assert_eq!(database.value("SELECT count(*) FROM jobs"), "1");
     let idle = sh(monitor);

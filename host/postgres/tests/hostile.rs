@@ -17,6 +17,9 @@ use uptime_postgres::{Lease, PostgresError, Released, ServerState, acquire, crea
 /// The hostile user, who is known on each system and is not the one that root prefers for its servers.
 const HOSTILE: &str = "nobody";
 
+/// A user whom no system knows.
+const THIRD: u32 = 64_998;
+
 /// A data directory of the hostile user, and a folder of root's that they may not even enter.
 struct Trap {
     place: Place,
@@ -248,8 +251,19 @@ fn a_directory_below_another_users_folder_is_refused() {
     let error = acquire(&options, &|_| ()).expect_err("in two users' hands");
     assert!(error.to_string().contains(&format!("belongs to `root`, not to `{HOSTILE}`")), "{error}");
     assert_eq!(fs::read_dir(&below).expect("it is there").count(), 0);
+    // Nor may a third user stand between the directory and its owner's folder.
+    chown(&below, Some(THIRD), Some(THIRD)).expect("root may give anything away");
+    options.data_dir = below.join("theirs");
+    fs::create_dir(&options.data_dir).expect("a folder");
+    trap.give(&options.data_dir);
+    let error = acquire(&options, &|_| ()).expect_err("in two users' hands");
+    assert!(error.to_string().contains(&format!("belongs to `{THIRD}`, not to `{HOSTILE}`")), "{error}");
 
     fs::set_permissions(trap.place.root(), Permissions::from_mode(0o777)).expect("chmod");
+    let new = trap.place.root().join("new");
+    let error = create_data_dir(&new).expect_err("anybody can be faster");
+    assert!(error.to_string().starts_with("anybody can rename"), "{error}");
+    assert!(!new.exists(), "it was made all the same");
     let error = acquire(&trap.place.options(), &|_| ()).expect_err("in everybody's hands");
     assert!(error.to_string().starts_with("anybody can rename"), "{error}");
     // Where only the owner of a name can rename it, as in `/tmp`, nobody else's hands matter.

@@ -57,6 +57,10 @@ fn the_failed_list_names_what_failed() {
             "outstanding": 1,
         }] })
     );
+    let channels = installation.json(["channel", "list"]);
+    let outstanding = channels["channels"].as_array().expect("a list").iter();
+    let outstanding: Vec<_> = outstanding.map(|row| (&row["name"], &row["outstanding"])).collect();
+    assert_eq!(outstanding, [(&json!("boss"), &json!(0)), (&json!("ops"), &json!(1))]);
 }
 
 #[test]

@@ -289,8 +289,7 @@ impl Table {
     }
 
     fn draw(&mut self, rows: &Rows, late: bool) {
-        let height = usize::from(console::Term::stderr().size().0);
-        let room = height.saturating_sub(1 + EVENT_LINES).max(1).min(rows.by_name.len());
+        let room = room(console::Term::stderr().size().0.into(), rows.by_name.len());
         while self.lines.len() > room {
             if let Some(line) = self.lines.pop() {
                 self.all.remove(&line);
@@ -321,10 +320,48 @@ impl Table {
     }
 }
 
+/// How many of the monitors a terminal of this height shows: the summary has its line, and so have some events.
+fn room(height: usize, monitors: usize) -> usize {
+    height.saturating_sub(1 + EVENT_LINES).max(1).min(monitors)
+}
+
 fn line() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_msg}") {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_person_is_shown_first() {
+        let mut rows = Rows::default();
+        for (name, state, word) in [
+            ("a", "up", Some("up")),
+            ("b", "unknown", None),
+            ("c", "degraded", Some("degraded")),
+            ("d", "up", Some("down")),
+            ("e", "down", Some("down")),
+            ("f", "down", Some("up")),
+        ] {
+            rows.change(name, |row| (row.state, row.word) = (state.into(), word));
+        }
+        let order = |rows: &Rows| rows.worst_first.iter().map(|(_, name)| name.as_str()).collect::<String>();
+        assert_eq!(order(&rows), "efdcba");
+        let counts = "2 up, 1 degraded, 2 down, 1 unknown, 4 not shown; checks begin late";
+        assert!(rows.summary(2, true).contains(counts), "{}", rows.summary(2, true));
+        rows.change("e", |row| (row.state, row.word) = ("up".into(), Some("up")));
+        assert_eq!(order(&rows), "fdcbae");
+    }
+
+    #[test]
+    fn the_summary_and_some_events_have_their_lines() {
+        for (height, monitors, shown) in [(24, 800, 20), (24, 3, 3), (24, 0, 0), (5, 800, 1), (1, 800, 1)] {
+            assert_eq!(room(height, monitors), shown, "{height} {monitors}");
+        }
+    }
 }

@@ -377,11 +377,14 @@ async fn json_behind_a_mark_or_in_another_charset() {
     let json = "{\"place\": \"K\u{f6}ln\"}";
     let latin: Vec<u8> = json.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
     let wide: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // Its bytes are UTF-8, too, which is no JSON.
+    let wide_ascii = "{\"place\": \"K\\u00f6ln\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (charset, body) in [
         ("application/json", [b"\xef\xbb\xbf", json.as_bytes()].concat()),
         ("application/json; charset=iso-8859-1", latin),
         ("application/json; charset=iso-8859-1", json.into()),
         ("application/json; charset=utf-16le", wide.clone()),
+        ("application/json; charset=utf-16le", wide_ascii),
         ("application/json", [vec![0xff, 0xfe], wide].concat()),
     ] {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {charset}\r\n\r\n");
