@@ -17,7 +17,7 @@ pub const GATHERING: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flow {
-    /// So many messages one by one; 0: all of them.
+    /// So many messages one by one; 0: all of them, never together.
     pub digest_after: u32,
     /// In so long.
     #[serde(with = "as_ms")]
@@ -107,24 +107,7 @@ impl Flow {
 
 /// Whether such a notice counts: what is told of incidents. The rest is rare, and is about the monitor itself.
 pub fn counts(kind: EventType) -> bool {
-    match kind {
-        EventType::Down
-        | EventType::Up
-        | EventType::Degraded
-        | EventType::Critical
-        | EventType::Reminder
-        | EventType::FlappingStart
-        | EventType::FlappingEnd
-        | EventType::Certificate => true,
-        EventType::Acknowledged
-        | EventType::Blind
-        | EventType::Seeing
-        | EventType::Stalled
-        | EventType::Running
-        | EventType::QueueBusy
-        | EventType::ChannelBroken
-        | EventType::Test => false,
-    }
+    kind.is_about_target() && kind != EventType::Acknowledged
 }
 
 #[cfg(test)]

@@ -21,6 +21,13 @@ pub struct Description {
     pub fields: Vec<Field>,
     /// The hosts that it asks for, as grants (`https://discord.com`).
     pub hosts: Vec<String>,
+    /// Whether its messages may be put together.
+    #[serde(default = "yes")]
+    pub digests: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One key of a channel's table.
@@ -124,6 +131,9 @@ pub enum FieldKind {
     Choice,
     /// Texts by key.
     Map,
+    /// A text, or a list of them.
+    #[serde(rename = "text-list")]
+    TextList,
 }
 
 impl FieldKind {
@@ -137,6 +147,7 @@ impl FieldKind {
             Self::Boolean => "boolean",
             Self::Choice => "choice",
             Self::Map => "map",
+            Self::TextList => "text-list",
         }
     }
 }

@@ -124,6 +124,7 @@ mod tests {
                 field("body", FieldKind::Text),
             ],
             hosts: Vec::new(),
+            digests: true,
         }
     }
 

@@ -33,6 +33,7 @@ fn notifiers() -> Vec<Description> {
             })
             .collect(),
         hosts: Vec::new(),
+        digests: true,
     };
     vec![
         description(

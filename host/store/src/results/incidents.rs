@@ -12,42 +12,11 @@ use uptime_core::check::Failure;
 use uptime_core::event::{EventOutcome, Severity};
 use uptime_core::id::{IncidentId, MonitorId};
 
-/// What an incident is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncidentCause {
-    /// The failure's class.
-    pub class: String,
-    /// One line for a person.
-    pub message: String,
-    /// What would have been right.
-    pub expected: Option<String>,
-    /// What came instead.
-    pub got: Option<String>,
-}
-
-impl From<&Failure> for IncidentCause {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            class: failure.class.as_str().to_owned(),
-            message: failure.message.clone(),
-            expected: failure.expected.clone(),
-            got: failure.got.clone(),
-        }
-    }
-}
-
-impl From<IncidentCause> for EventOutcome {
-    fn from(cause: IncidentCause) -> Self {
-        let IncidentCause { class, message, expected, got } = cause;
-        Self { class, expected, got, message }
-    }
-}
-
 /// An incident as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentRow {
     /// What it is about.
-    pub cause: IncidentCause,
+    pub cause: EventOutcome,
     /// How bad it is.
     pub severity: Severity,
     /// The first failure; of the outage, if it began as degraded.
@@ -92,7 +61,7 @@ pub(super) async fn read(
 
 fn incident(row: &PgRow) -> Result<IncidentRow, StoreError> {
     Ok(IncidentRow {
-        cause: IncidentCause {
+        cause: EventOutcome {
             class: row.try_get("class")?,
             message: row.try_get("cause")?,
             expected: row.try_get("expected")?,
