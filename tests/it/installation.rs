@@ -23,28 +23,29 @@ const FOREIGN: &[&str] = &[
     "UPTIME_LOG",
 ];
 
+const BINARY: &str = env!("CARGO_BIN_EXE_uptime");
+
 /// A folder with a file, and a database.
 pub struct Installation {
     folder: TempDir,
     pub database: TestDatabase,
+    /// What its commands and processes run.
+    pub binary: PathBuf,
 }
 
 impl Installation {
     /// With an empty file and a migrated database.
     pub fn new() -> Self {
         let database = block_on(TestDatabase::from_template("migrated", async |url| {
-            Command::new(env!("CARGO_BIN_EXE_uptime"))
-                .args(["db", "migrate"])
-                .env("DATABASE_URL", url)
-                .assert()
-                .success();
+            Command::new(BINARY).args(["db", "migrate"]).env("DATABASE_URL", url).assert().success();
         }));
         Self::on(database)
     }
 
     /// On a database of the test's own.
     pub fn on(database: TestDatabase) -> Self {
-        let installation = Self { folder: tempfile::tempdir().expect("a folder"), database };
+        let folder = tempfile::tempdir().expect("a folder");
+        let installation = Self { folder, database, binary: BINARY.into() };
         installation.write("");
         installation
     }
@@ -63,7 +64,7 @@ impl Installation {
     }
 
     pub fn command<const N: usize>(&self, args: [&str; N]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
+        let mut command = Command::new(&self.binary);
         for variable in FOREIGN {
             command.env_remove(variable);
         }
@@ -86,13 +87,13 @@ impl Installation {
 
     /// As [`start`](Self::start), with a log of the name `log`, and with variables.
     pub fn start_as(&self, log: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
-        self.spawn(std::process::Command::new(env!("CARGO_BIN_EXE_uptime")), log, args, variables)
+        self.spawn(std::process::Command::new(&self.binary), log, args, variables)
     }
 
     /// As [`start`](Self::start), and it may open no more than so many files.
     pub fn start_with_descriptors(&self, limit: u32, args: &[&str]) -> Process {
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_uptime")]);
+        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(&self.binary);
         self.spawn(shell, "limited", args, &[])
     }
 
@@ -202,9 +203,14 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What anybody on this machine sees of it in a list of processes.
     pub fn command_line(&self) -> String {
-        fs::read_to_string(format!("/proc/{}/cmdline", self.child.id())).unwrap_or_default()
+        fs::read_to_string(format!("/proc/{}/cmdline", self.id())).unwrap_or_default()
     }
 
     pub fn log(&self) -> String {

@@ -7,6 +7,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a harness panics: so a test fails")]
 
+mod cpu;
 mod database;
 mod deadline;
 mod http_target;
@@ -17,11 +18,13 @@ mod relay;
 mod replication;
 mod reply;
 mod seed;
+mod server_process;
 mod sink;
 mod tcp_target;
 #[cfg(test)]
 mod tests;
 
+pub use cpu::{ProcessStat, postgres_cpu_seconds};
 pub use database::TestDatabase;
 pub use deadline::{DEADLINE, within};
 pub use fastrand::Rng;
@@ -32,6 +35,7 @@ pub use relay::Relay;
 pub use replication::ReplicationServer;
 pub use reply::{Received, Reply};
 pub use seed::Seed;
+pub use server_process::{ServerProcess, serve_until_released};
 pub use sink::WebhookSink;
 pub use tcp_target::{DeafTarget, TcpTarget};
 

@@ -1,6 +1,6 @@
 //! A PostgreSQL that lives as long as a test process, and not a moment longer.
 //!
-//! It is the product's own embedded PostgreSQL in a temporary directory, without `fsync`. A watchdog (a shell that
+//! It is the product's own embedded PostgreSQL in a temporary directory, for tests without `fsync`. A watchdog (a shell that
 //! reads from a pipe) sees the pipe close when this process ends, be it by `kill -9`; it then stops the server and
 //! removes the directory.
 
@@ -57,13 +57,32 @@ impl TestServer {
     /// # Panics
     /// If it does not start, with its error and hint.
     pub fn start() -> Self {
+        Self::start_with(&[
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
+            ("wal_level", "minimal"),
+            ("max_wal_senders", "0"),
+            ("max_connections", "300"),
+            ("shared_buffers", "64MB"),
+        ])
+    }
+
+    /// As [`start`](Self::start), with the product's own settings: durable. For benchmarks.
+    pub fn durable() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory =
             tempfile::Builder::new().prefix("uptime-tests-").tempdir().expect("a temporary directory");
         // As root the server runs as another user, who must get in.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).expect("it is ours");
         let directory = directory.keep();
         let watchdog = watch(&directory);
-        let lease = uptime_postgres::acquire(&options(&directory), &|_| ()).unwrap_or_else(|error| {
+        let options = settings
+            .iter()
+            .fold(Options::new(directory.join("data")), |options, (name, value)| options.set(*name, *value));
+        let lease = uptime_postgres::acquire(&options, &|_| ()).unwrap_or_else(|error| {
             let hint = error.hint().unwrap_or_default();
             panic!("the tests need a PostgreSQL: {error}\nhint: {hint}")
         });
@@ -104,14 +123,22 @@ impl TestServer {
         uptime_postgres::stop(&self.data_dir(), true).expect("a server can be stopped");
     }
 
-    /// Kills its postmaster with SIGKILL, as the kernel does without memory.
-    pub fn kill(&self) {
+    /// The process id of its postmaster.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn postmaster(&self) -> u32 {
         let status = uptime_postgres::status(&self.data_dir()).expect("a server has a status");
         let ServerState::Running { pid, .. } = status.server else {
-            panic!("there is no server to kill: {status:?}")
+            panic!("the server does not run: {status:?}")
         };
-        let pid =
-            i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid file has a pid");
+        pid
+    }
+
+    /// Kills its postmaster with SIGKILL, as the kernel does without memory.
+    pub fn kill(&self) {
+        let pid = i32::try_from(self.postmaster()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.expect("a pid file has a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("a server can be killed");
     }
 
@@ -132,20 +159,6 @@ impl Drop for TestServer {
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
     }
-}
-
-fn options(directory: &Path) -> Options {
-    let quick = [
-        ("fsync", "off"),
-        ("full_page_writes", "off"),
-        ("wal_level", "minimal"),
-        ("max_wal_senders", "0"),
-        ("max_connections", "300"),
-        ("shared_buffers", "64MB"),
-    ];
-    quick
-        .iter()
-        .fold(Options::new(directory.join("data")), |options, (name, value)| options.set(*name, *value))
 }
 
 /// The watchdog: in a group of its own, so that Ctrl-C ends the tests and not it.

@@ -18,20 +18,13 @@
 mod measured;
 
 use clap::Parser;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use measured::{Failure, cpu_seconds};
 use sqlx::{Connection, Executor, PgConnection};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::config::QueueSettings;
@@ -43,6 +36,7 @@ use uptime_engine::deliveries::Deliveries;
 use uptime_engine::worker::{self, WorkerOptions};
 use uptime_notifier::{HostOptions, NotifierHost};
 use uptime_store::{NOTIFICATIONS, Store};
+use uptime_tests::{Reply, ServerProcess, WebhookSink, serve_until_released};
 
 #[derive(Parser)]
 struct Options {
@@ -70,20 +64,21 @@ struct Options {
 async fn main() -> Result<(), Failure> {
     let options = Options::parse();
     if options.sink {
-        return serve(Duration::from_millis(options.delay_ms)).await;
+        let sink = WebhookSink::start();
+        sink.answer(Reply::ok().after(Duration::from_millis(options.delay_ms)));
+        serve_until_released(&sink.origin(), || sink.received().len().to_string());
+        return Ok(());
     }
-    let mut sink = Sink::start(&options)?;
-    let measured = measured::with_database(async |url| measure(url, &options, &sink).await).await;
-    sink.process.kill()?;
-    sink.process.wait()?;
-    writeln!(std::io::stdout(), "{}", measured?)?;
+    let sink = ServerProcess::start(&["--sink", "--delay-ms", &options.delay_ms.to_string()]);
+    let measured = measured::with_database(async |url| measure(url, &options, sink).await).await?;
+    writeln!(std::io::stdout(), "{measured}")?;
     Ok(())
 }
 
-async fn measure(url: &str, options: &Options, sink: &Sink) -> Result<String, Failure> {
+async fn measure(url: &str, options: &Options, sink: ServerProcess) -> Result<String, Failure> {
     let store = Store::open(url, 8).await?;
     let mut observed = PgConnection::connect(url).await?;
-    fill(&mut observed, options, sink.address).await?;
+    fill(&mut observed, options, sink.address()).await?;
     let cache = tempfile::tempdir()?;
     let notifiers = NotifierHost::new(HostOptions {
         cache_dir: Some(cache.path().join("plugins")),
@@ -117,7 +112,7 @@ async fn measure(url: &str, options: &Options, sink: &Sink) -> Result<String, Fa
     let delivered: i64 = sqlx::query_scalar("SELECT count(*) FROM notifications WHERE state = 'delivered'")
         .fetch_one(&mut observed)
         .await?;
-    let arrived = sink.arrived()?;
+    let arrived: u32 = sink.finish().trim().parse()?;
     if delivered != i64::from(options.deliveries) || arrived != options.deliveries {
         return Err(
             format!("{arrived} arrived and {delivered} are recorded of {}", options.deliveries).into()
@@ -133,7 +128,7 @@ async fn measure(url: &str, options: &Options, sink: &Sink) -> Result<String, Fa
 }
 
 /// Makes the channels and a notification and its job for each delivery.
-async fn fill(database: &mut PgConnection, options: &Options, sink: SocketAddr) -> Result<(), Failure> {
+async fn fill(database: &mut PgConnection, options: &Options, origin: &str) -> Result<(), Failure> {
     let event = Event {
         kind: EventType::Down,
         delivery_id: DeliveryId(uuid::Uuid::nil()),
@@ -155,7 +150,7 @@ async fn fill(database: &mut PgConnection, options: &Options, sink: SocketAddr) 
          FROM generate_series(1, $1) n",
     )
     .bind(i64::from(options.channels.max(1)))
-    .bind(format!("http://{sink}"))
+    .bind(origin)
     .execute(&mut *database)
     .await?;
     sqlx::query(
@@ -172,59 +167,6 @@ async fn fill(database: &mut PgConnection, options: &Options, sink: SocketAddr) 
     .await?;
     database.execute("ANALYZE").await?;
     Ok(())
-}
-
-/// A server that takes everything, in a process of its own.
-struct Sink {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Sink {
-    fn start(options: &Options) -> Result<Self, Failure> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["--sink", "--delay-ms", &options.delay_ms.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut address = String::new();
-        BufReader::new(process.stdout.take().ok_or("no pipe")?).read_line(&mut address)?;
-        Ok(Self { process, address: address.trim().parse()? })
-    }
-
-    /// How many messages have arrived so far.
-    fn arrived(&self) -> Result<u32, Failure> {
-        let mut stream = std::net::TcpStream::connect(self.address)?;
-        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.rsplit("\r\n").next().unwrap_or_default().parse()?)
-    }
-}
-
-/// Says where it listens and serves until it is killed. A GET is answered with the number of the others so far.
-async fn serve(delay: Duration) -> Result<(), Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
-    let arrived = Arc::new(AtomicU64::new(0));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let arrived = Arc::clone(&arrived);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let arrived = Arc::clone(&arrived);
-            async move {
-                if request.method() == hyper::Method::GET {
-                    return Ok(hyper::Response::new(Full::from(arrived.load(Relaxed).to_string())));
-                }
-                request.into_body().collect().await?;
-                arrived.fetch_add(1, Relaxed);
-                tokio::time::sleep(delay).await;
-                Ok::<_, hyper::Error>(hyper::Response::new(Full::<Bytes>::default()))
-            }
-        });
-        tokio::spawn(
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-        );
-    }
 }
 
 /// The largest resident memory of this process while it is watched, in bytes.
