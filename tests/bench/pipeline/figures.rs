@@ -20,7 +20,8 @@ impl Window {
         let mut query = |sql: &str| session.query(sql).expect("the server takes it");
         let results = &query(&format!(
             "SELECT count(*), count(*) FILTER (WHERE outcome = 'up'), count(*) FILTER (WHERE outcome = 'down'),
-                    count(*) FILTER (WHERE outcome = 'inconclusive'), percentile_disc(0.5) WITHIN GROUP (ORDER BY late_ms),
+                    count(*) FILTER (WHERE outcome = 'inconclusive'),
+                    percentile_disc(0.5) WITHIN GROUP (ORDER BY late_ms),
                     percentile_disc(0.99) WITHIN GROUP (ORDER BY late_ms), max(late_ms)
              FROM (SELECT outcome, extract(epoch FROM started_at - slot_at) * 1000 AS late_ms FROM check_results
                    WHERE started_at >= timestamptz 'epoch' + {} * interval '1 microsecond'

@@ -1,5 +1,5 @@
-//! The whole pipeline as in production: `schedule`, `worker monitor-checks` and `worker notifications` as processes of their
-//! own, against a durable PostgreSQL, local targets and a webhook's receiver. All of them share this machine's cores.
+//! The whole pipeline as in production: `schedule`, `worker monitor-checks` and `worker notifications` as processes of
+//! their own, against a durable PostgreSQL, local targets and a webhook's receiver. All share this machine's cores.
 //!
 //! ```sh
 //! cargo bench --workspace --bench pipeline -- --runs 3
@@ -157,7 +157,8 @@ fn measure(options: &Options) -> Measured {
     let figures = windows.iter().map(|window| window.figures(&parts, &mut session, &openings)).collect();
     let database = session
         .query(
-            "SELECT current_setting('server_version'), string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_settings
+            "SELECT current_setting('server_version'), string_agg(name || ' ' || setting, ', ' ORDER BY name)
+             FROM pg_settings
              WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'wal_level')",
         )
         .expect("the server takes it");
