@@ -132,9 +132,9 @@ pub enum Command {
         /// Shell to print them for
         shell: clap_complete::Shell,
     },
-    /// Print help, or one of the topics `exit-codes` and `env`
+    /// Print help for a command, a guide, or the tables of exit codes and variables
     Help {
-        /// A command, or a topic
+        /// A command; a guide: checks, incidents, channels, queues, deploying, architecture; or `exit-codes`, `env`
         topic: Vec<String>,
     },
 }

@@ -233,9 +233,8 @@ fn workers_do_all_of_it_with_the_rights_that_the_guide_gives_them() {
     let (target, sink) = (HttpTarget::start(), WebhookSink::start());
     let installation = Installation::new();
     installation.apply(&file(&target, &[("ops", &sink)]));
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("it is there");
-    let (_, after) = readme.split_once("```sql\n").expect("the guide has the grants");
+    let guide = include_str!("../../cli/guide/deploying.md");
+    let (_, after) = guide.split_once("```sql\n").expect("the guide has the grants");
     let (grants, _) = after.split_once("```").expect("a block ends");
     installation.database.query(grants);
     let rights =

@@ -30,27 +30,33 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Each `uptime …` of a block of shell commands, as words.
-fn commands() -> Vec<Vec<String>> {
-    let text = readme();
-    let mut in_block = false;
-    let mut commands = Vec::new();
-    for line in text.lines() {
-        if line.starts_with("```") {
-            in_block = line == "```sh";
-        } else if in_block
-            && let Some(command) = line.trim_start_matches("* * * * * ").strip_prefix("uptime ")
-        {
-            commands.push(words(command.split(" #").next().unwrap_or_default()));
-        }
-    }
-    commands
+/// README and the guides: (name, text).
+fn documents() -> Vec<(String, String)> {
+    let guides = fs::read_dir(root().join("cli/guide")).expect("the guides are there");
+    let guides = guides.map(|entry| entry.expect("an entry").path());
+    guides
+        .chain([root().join("README.md")])
+        .map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("a text")))
+        .collect()
+}
+
+/// The code blocks of one language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let opening = format!("```{language}\n");
+    text.split(opening.as_str()).skip(1).filter_map(|block| block.split("```").next()).collect()
+}
+
+/// Each `uptime …` in the shell blocks of a document, as words.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let lines = blocks(text, "sh").into_iter().flat_map(str::lines);
+    let commands = lines.filter_map(|line| line.trim_start_matches("* * * * * ").strip_prefix("uptime "));
+    commands.map(|command| words(command.split(" #").next().unwrap_or_default())).collect()
 }
 
 #[test]
-fn every_command_of_the_readme_is_one() {
-    let commands = commands();
-    assert!(commands.len() > 5, "{commands:?}");
+fn every_command_of_the_readme_and_the_guides_is_one() {
+    let commands: Vec<_> = documents().iter().flat_map(|(_, text)| commands(text)).collect();
+    assert!(commands.len() > 50, "{commands:?}");
     for words in commands {
         // The command and its subcommand, with all its flags, parsed by the real binary; `--help` keeps it from running.
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"))
@@ -95,25 +101,52 @@ fn the_map_of_the_readme_names_every_package() {
     assert!(missing.is_empty(), "the README's map lacks {missing:?}");
 }
 
+/// Whatever stands in a block of TOML can be pasted into a file; plugins apart, which have to be there.
 #[test]
-fn the_monitors_of_the_readme_read_without_a_word() {
-    let text = readme();
-    let block =
-        text.split("```toml\n").find(|block| block.starts_with("[monitors.")).expect("a block of monitors");
-    let block = block.split("```").next().expect("its end");
+fn the_configuration_in_the_readme_and_the_guides_is_valid() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("uptime.toml");
-    fs::write(
-        &file,
-        format!("{block}\n[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://a.example/\"\n"),
-    )
-    .expect("a file");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"))
-        .args(["config", "check", "--config"])
-        .arg(&file)
-        .env("UPTIME_DATA_DIR", folder.path())
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && !said.contains("warning"), "{said}");
+    let documents = documents();
+    let blocks = documents
+        .iter()
+        .flat_map(|(name, text)| blocks(text, "toml").into_iter().map(move |block| (name, block)));
+    let blocks: Vec<_> = blocks.filter(|(_, block)| !block.contains("[plugins.")).collect();
+    assert!(blocks.len() > 8, "{blocks:?}");
+    for (name, block) in blocks {
+        let has = |table: &str| block.lines().any(|line| line.starts_with(table));
+        let mut text = block.to_owned();
+        if !has("[channels.") {
+            text += "\n[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://a.example/\"\n";
+        }
+        if !has("[monitors.") {
+            text += "\n[monitors.database]\ntype = \"tcp\"\nhost = \"a.example\"\nport = 1\n";
+        }
+        fs::write(&file, &text).expect("a file");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"))
+            .args(["config", "check", "--config"])
+            .arg(&file)
+            .env("UPTIME_DATA_DIR", folder.path())
+            .envs(
+                ["TELEGRAM_BOT_TOKEN", "SHOP_TOKEN", "HEARTBEAT_URL", "SLACK_WEBHOOK_URL"]
+                    .map(|name| (name, "https://a.example/")),
+            )
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name}: {block}\n{said}");
+    }
+}
+
+#[test]
+fn every_file_that_the_readme_and_the_guides_name_is_there() {
+    for (name, text) in documents() {
+        let quoted = text.split('`').skip(1).step_by(2);
+        let roots = ["cli/", "host/", "tests/", "plugins/", "migrations/", "wit/", ".ci/"];
+        let paths = quoted
+            .filter(|word| roots.iter().any(|root| word.starts_with(root)) && !word.contains([' ', '*']));
+        // What stands in the data directory, or beside the reader's own file.
+        let paths = paths.filter(|path| !path.starts_with("plugins/installed") && !path.ends_with(".wasm"));
+        let missing: Vec<_> = paths.filter(|path| !root().join(path).exists()).collect();
+        assert!(missing.is_empty(), "{name} names {missing:?}");
+    }
 }

@@ -99,7 +99,7 @@ pub const ALL: &[(&str, &[&str])] = &[
     ("service cron", &["uptime service cron"]),
     ("service windows", &["uptime service windows"]),
     ("completions", &["uptime completions bash >/etc/bash_completion.d/uptime"]),
-    ("help", &["uptime help queue retry", "uptime help exit-codes"]),
+    ("help", &["uptime help queue retry", "uptime help incidents", "uptime help exit-codes"]),
 ];
 
 /// Puts them into the help of `command` and of all below it.

@@ -1,4 +1,4 @@
-//! `uptime help` and `uptime completions`: the tables that are kept in code.
+//! `uptime help` and `uptime completions`: the guides, and the tables that are kept in code.
 
 use crate::env;
 use crate::exit::{CommandError, Exit};
@@ -6,6 +6,16 @@ use crate::output::{Cell, Entry, Printer};
 use crate::usage;
 use anstyle::Style;
 use serde_json::json;
+
+/// The guides by topic, as they stand in `cli/guide`.
+const GUIDES: [(&str, &str); 6] = [
+    ("architecture", include_str!("../../guide/architecture.md")),
+    ("channels", include_str!("../../guide/channels.md")),
+    ("checks", include_str!("../../guide/checks.md")),
+    ("deploying", include_str!("../../guide/deploying.md")),
+    ("incidents", include_str!("../../guide/incidents.md")),
+    ("queues", include_str!("../../guide/queues.md")),
+];
 
 pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
     match topic.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -23,6 +33,9 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             });
             printer.list("variables", &["variable", "meaning"], entries.collect());
         }
+        [topic] if let Some((_, guide)) = GUIDES.iter().find(|(name, _)| name == topic) => {
+            printer.line(guide.trim_end());
+        }
         names => {
             let mut command = usage::command();
             command.build();
@@ -33,7 +46,10 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
                         Exit::Usage,
                         format!("there is no command or topic `{}`", names.join(" ")),
                     )
-                    .hint("`uptime help` shows the commands; the topics are `exit-codes` and `env`")
+                    .hint(format!(
+                        "`uptime help` lists the commands; topics are {}, exit-codes and env",
+                        GUIDES.map(|(name, _)| name).join(", ")
+                    ))
                 })?;
             }
             printer.line(found.render_long_help().ansi().to_string().trim_end());
