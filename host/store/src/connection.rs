@@ -3,7 +3,7 @@
 
 use crate::StoreError;
 use crate::error::code;
-use crate::row::Columns;
+use crate::row::{Field, bind};
 use crate::session::{Session, Sessions};
 use jiff::Timestamp;
 use sqlx::Connection;
@@ -92,7 +92,7 @@ impl Store {
     }
 
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
-        sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?.instant("now")
+        Ok(Field::read(&sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?, "now")?)
     }
 
     /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
@@ -100,10 +100,8 @@ impl Store {
         let mut transaction = self.sessions.begin().await?;
         // It says nothing for as long as it holds the lock.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut transaction).await?;
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))")
-            .bind(kind)
-            .fetch_one(&mut transaction)
-            .await?;
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))");
+        let taken: bool = bind!(lock, kind).fetch_one(&mut transaction).await?;
         Ok(taken.then_some(Sole { _transaction: transaction }))
     }
 

@@ -44,7 +44,7 @@ pub enum StoreError {
     /// A row holds what this program never wrote.
     #[error("`{column}` of {row} can't be read: {reason}")]
     Row {
-        column: &'static str,
+        column: String,
         /// The row, as a person would name it.
         row: String,
         reason: String,
@@ -52,7 +52,7 @@ pub enum StoreError {
     /// A row has a word that a newer release has written.
     #[error("`{column}` of {row} is of a newer `uptime`: {reason}")]
     NewerRow {
-        column: &'static str,
+        column: String,
         /// The row, as a person would name it.
         row: String,
         reason: String,
@@ -184,6 +184,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => Self::Unreachable("there was no connection in time".into()),
             sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::Unreachable(error.to_string())
+            }
+            sqlx::Error::ColumnDecode { index, source } => {
+                crate::row::unreadable(&index, "a row".into(), &*source)
             }
             other => Self::Refused { refusal: Refusal::of(&code(&other), routine(&other)), source: other },
         }

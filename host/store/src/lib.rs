@@ -7,6 +7,7 @@
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
 
+mod applied;
 mod connection;
 mod error;
 mod hosts;

@@ -6,7 +6,7 @@
 
 use super::announcements::{self, Announcement};
 use crate::StoreError;
-use crate::row::{Columns, instant, optional_instant};
+use crate::row::{Columns, bind, instant, optional_instant};
 use crate::session::Session;
 use jiff::Timestamp;
 use sqlx::Row;
@@ -308,44 +308,21 @@ async fn keep_tokens(
 
 pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(event).map_err(|error| StoreError::Row {
-        column: "snapshot",
+        column: "snapshot".into(),
         row: format!("delivery {}", event.delivery_id),
         reason: error.to_string(),
     })
 }
 
-/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself.
+/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself, or the host.
+/// Those of one channel and `order` are told one after the other.
 pub(crate) async fn enqueue_first(
-    connection: &mut Session,
-    channel: ChannelId,
-    event: &Event,
-) -> Result<(), StoreError> {
-    insert_first(connection, channel, event, None).await
-}
-
-/// As [`enqueue_first`], for an event without an incident: those of one channel and `order` are told one after the other.
-pub(crate) async fn enqueue_in_order(
-    connection: &mut Session,
-    channel: ChannelId,
-    event: &Event,
-    order: &str,
-) -> Result<(), StoreError> {
-    insert_first(connection, channel, event, Some(order)).await
-}
-
-async fn insert_first(
     connection: &mut Session,
     channel: ChannelId,
     event: &Event,
     order: Option<&str>,
 ) -> Result<(), StoreError> {
-    sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"))
-        .bind(event.delivery_id.0)
-        .bind(channel.0)
-        .bind(event.kind.as_str())
-        .bind(snapshot(event)?)
-        .bind(order)
-        .execute(connection)
-        .await?;
+    let query = sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"));
+    bind!(query, event.delivery_id, channel, event.kind, snapshot(event)?, order).execute(connection).await?;
     Ok(())
 }
