@@ -20,7 +20,7 @@ pub use announcements::OutstandingCounts;
 pub(crate) use announcements::superseded;
 pub use due::{ChannelRow, DueDelivery, Member};
 pub use enqueue::Notice;
-pub(crate) use enqueue::{enqueue_all, enqueue_first};
+pub(crate) use enqueue::enqueue_first;
 
 use crate::queue::{Claim, JobFailure};
 use crate::row::{bind, column};
@@ -32,6 +32,7 @@ use std::time::Duration;
 use uptime_core::channel::Settings;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::reconcile::Occasion;
 
 #[derive(Clone, Debug)]
 pub enum DeliveryEnd {
@@ -221,6 +222,15 @@ impl Store {
         transaction.commit().await?;
         Ok(ours)
     }
+}
+
+/// Makes notifications of notices, in their order, within a transaction of the caller's. Locks the channels; whoever has other
+/// locks to take takes them before.
+pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<(), StoreError> {
+    for channel in enqueue::insert_all(connection, notices).await? {
+        announcements::reconcile(connection, channel, Occasion::Enqueued, &[]).await?;
+    }
+    Ok(())
 }
 
 /// Keeps what was told where that is not what the notification said, and takes out of a digest what it left out: before the

@@ -5,7 +5,7 @@
 //! parameters. sqlx's derive would need an attribute at each optional id, instant and word of `uptime-core`, which does not
 //! know sqlx.
 
-use crate::StoreError;
+use crate::error::{StoreError, UnknownWord, unreadable};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,7 +15,6 @@ use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Row, Type};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use thiserror::Error;
 use tracing::warn;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::check::Outcome;
@@ -155,10 +154,6 @@ kept_as! {
     usize: i64, |count| usize::try_from(count).unwrap_or(0), |count: Self| i64::try_from(count).unwrap_or(i64::MAX);
     Duration: f64, |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(), |took: Self| took.as_secs_f64();
 }
-
-#[derive(Debug, Error)]
-#[error("`{0}` is unknown here")]
-struct UnknownWord(String);
 
 macro_rules! kept_as_words {
     ($($type:ty),+ $(,)?) => {$(
@@ -331,20 +326,6 @@ pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Res
     })
 }
 
-/// What can't be read because this program does not know a word in it (an event, a type of check, a form of a setting) was
-/// written by a newer one, under which both may work for a while.
-pub(crate) fn unreadable(column: &str, row: String, error: &(dyn std::error::Error + 'static)) -> StoreError {
-    // sqlx quotes what it could not decode itself.
-    let (column, reason) = (column.trim_matches('"').to_owned(), error.to_string());
-    if error.is::<UnknownWord>()
-        || ["unknown variant", "data did not match any variant"].iter().any(|begin| reason.starts_with(begin))
-    {
-        StoreError::NewerRow { column, row, reason }
-    } else {
-        StoreError::Row { column, row, reason }
-    }
-}
-
 /// Reads columns one by one.
 pub(crate) trait Columns {
     fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError>;
@@ -396,9 +377,4 @@ pub(crate) fn optional_instant(at: Option<Timestamp>) -> Option<jiff_sqlx::Times
 /// In whole microseconds; saturates.
 pub(crate) fn us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A counter as PostgreSQL's `integer`, saturating.
-pub(crate) fn int(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -173,8 +173,8 @@ pub(super) async fn reconcile(
     let carrier = |id: NotificationId| all.iter().find(|one| one.notice.id == id).map(|one| one.carrier);
     let is_free = |id: &NotificationId| carrier(*id).is_some_and(|carrier| free.contains(&carrier));
     let Plan { tell, drop, probe: next } = plan;
-    let tell: Vec<&Announcement> =
-        all.iter().filter(|one| tell.contains(&one.notice.id) && is_free(&one.notice.id)).collect();
+    let is_told = |one: &&Announcement| tell.contains(&one.notice.id) && is_free(&one.notice.id);
+    let tell: Vec<_> = all.iter().filter(is_told).map(|one| (one.notice.id, one.event.as_ref())).collect();
     let drop: Vec<_> = drop.into_iter().filter(|(id, _)| is_free(id)).collect();
     let next = next.filter(|(id, _)| is_free(id)).and_then(|(id, pause)| Some((carrier(id)?, pause)));
 
@@ -196,7 +196,7 @@ pub(super) async fn reconcile(
     };
     drop_notices(connection, channel, &drop).await?;
     let again = u32::from(occasion == Occasion::GotThrough);
-    enqueue::again(connection, &tell, again).await?;
+    enqueue::again(connection, channel, &tell, again).await?;
     leave_empty_digests(connection, channel).await?;
     if stays {
         return Ok(());
