@@ -3,10 +3,12 @@
 //! looked for when it is opened, and again whenever the server behind it is lost or takes no writes any more.
 
 use crate::StoreError;
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -61,26 +63,30 @@ impl Hosts {
         self.0.len() > 1
     }
 
-    /// The way to the first of them that takes writes. A single one is taken as it is: who only reads can do so from a
-    /// standby.
+    /// The way to the first of them that answers and takes writes: one that is away holds up nobody. A single one is taken as
+    /// it is: who only reads can do so from a standby.
     pub async fn find(&self) -> Result<Way, StoreError> {
-        let mut answers = join_all(self.0.iter().map(Host::ask)).await;
-        if let [_] = answers.as_slice() {
-            return answers.remove(0);
+        if let [host] = self.0.as_slice() {
+            return host.ask().await;
         }
-        let mut why = Vec::new();
-        let mut refused = None;
-        for (host, answer) in self.0.iter().zip(answers) {
-            match answer {
+        let ask = async |nth: usize| (nth, self.0[nth].ask().await);
+        let mut asked: FuturesUnordered<_> = (0..self.0.len()).map(ask).collect();
+        let (mut why, mut refused) = (BTreeMap::new(), None);
+        while let Some((nth, answer)) = asked.next().await {
+            let name = &self.0[nth].name;
+            let reason = match answer {
                 Ok(way) if way.takes_writes => return Ok(way),
-                Ok(_) => why.push(format!("`{}` is a standby, or read-only", host.name)),
+                Ok(_) => format!("`{name}` is a standby, or read-only"),
                 Err(error) => {
-                    why.push(format!("`{}`: {error}", host.name));
+                    let reason = format!("`{name}`: {error}");
                     refused = refused.or(Some(error).filter(|error| error.class() != ErrorClass::Transient));
+                    reason
                 }
-            }
+            };
+            why.insert(nth, reason);
         }
         // A wrong password is not mended by waiting for another host.
+        let why: Vec<String> = why.into_values().collect();
         Err(refused.unwrap_or_else(|| StoreError::NoPrimary(why.join("; "))))
     }
 }
