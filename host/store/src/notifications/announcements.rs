@@ -3,8 +3,9 @@
 //! Called within the transaction that changes what the decision is about, under the lock of the channel's row. What an operator
 //! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
-//! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has no order
-//! of its own: a channel that fails has one job in hand at a time (`find_jobs_of_channels`).
+//! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has the order
+//! of that notification's own job. Whoever ends one locks in the order failed jobs, notifications, jobs ([`lock_probes`]), as
+//! operators do.
 
 use super::enqueue;
 use crate::row::{Columns, Field, bind, rows};
@@ -206,9 +207,11 @@ pub(super) async fn reconcile(
     let query = sqlx::query(
         "WITH job AS (
            INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
-           SELECT $1, n.id, c.id, i.monitor_id || ':' || c.id, '{\"probe\": true}',
+           SELECT $1, n.id, c.id, coalesce(f.order_key, i.monitor_id || ':' || c.id), '{\"probe\": true}',
                   greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
-           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id WHERE c.id = $2 AND n.id = $3::bigint
+           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id
+                LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
+           WHERE c.id = $2 AND n.id = $3::bigint
            ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
          UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",
     );
@@ -298,6 +301,23 @@ async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Re
          DELETE FROM failed_jobs f USING empty e WHERE f.queue = $2 AND f.subject = e.id",
     );
     bind!(query, channel, NOTIFICATIONS).execute(connection).await?;
+    Ok(())
+}
+
+/// Locks the failed jobs and the notifications that probes were for, before their jobs end: an operator who retries them locks
+/// them in the same order.
+pub(super) async fn lock_probes(
+    connection: &mut Session,
+    probes: &[NotificationId],
+) -> Result<(), StoreError> {
+    if probes.is_empty() {
+        return Ok(());
+    }
+    let failed =
+        sqlx::query("SELECT FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE");
+    bind!(failed, NOTIFICATIONS, probes).execute(&mut *connection).await?;
+    let told = sqlx::query("SELECT FROM notifications WHERE id = ANY ($1) ORDER BY id FOR UPDATE");
+    bind!(told, probes).execute(connection).await?;
     Ok(())
 }
 

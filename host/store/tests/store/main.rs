@@ -56,6 +56,17 @@ async fn store() -> (TestDatabase, Store) {
     (database, store)
 }
 
+/// Until so many sessions wait for a lock.
+async fn until_wait(database: &TestDatabase, sessions: usize) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waited = async {
+        while database.value(waiting) != sessions.to_string() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    uptime_tests::within(uptime_tests::DEADLINE, waited, || "those who wait".into()).await;
+}
+
 /// Jobs of a queue without lanes.
 async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
     let request = ClaimRequest {
