@@ -12,7 +12,7 @@ use crate::failed::Retried;
 use crate::operations::CHUNK;
 use crate::row::{Param, bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError, notifications};
+use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -132,24 +132,21 @@ impl Store {
         &self,
         filter: NotificationFilter<'_>,
         limit: i64,
-    ) -> Result<Vec<Notification>, StoreError> {
+    ) -> Result<Vec<Notification>> {
         let NotificationFilter { ids, channel, state, incident, event } = filter;
         let query = sqlx::query_as(include_str!("../queries/notifications.sql"));
         Ok(bind!(query, ids, channel, state, incident, event, limit).fetch_all(&self.sessions).await?)
     }
 
     /// Each try of these notifications, by time; of one that went out with a digest, the digest's.
-    pub async fn tries_of(&self, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Try)>, StoreError> {
+    pub async fn tries_of(&self, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Try)>> {
         let query = sqlx::query_as(include_str!("../queries/tries_of.sql"));
         let tries: Vec<OneTry> = bind!(query, ids).fetch_all(&self.sessions).await?;
         Ok(tries.into_iter().map(|one| (one.id, one.tried)).collect())
     }
 
     /// The notifications with these names. Those that there are not are not in the answer.
-    pub async fn notifications_named(
-        &self,
-        names: &[Name],
-    ) -> Result<HashMap<Name, NotificationId>, StoreError> {
+    pub async fn notifications_named(&self, names: &[Name]) -> Result<HashMap<Name, NotificationId>> {
         let ids = names.iter().filter_map(|name| if let Name::Id(id) = name { Some(*id) } else { None });
         let deliveries =
             names.iter().filter_map(|name| if let Name::Delivery(id) = name { Some(*id) } else { None });
@@ -168,7 +165,7 @@ impl Store {
         Ok(found.into_iter().map(named).collect())
     }
 
-    pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64, StoreError> {
+    pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64> {
         let query = sqlx::query_scalar(
             "SELECT count(*) FROM notifications n
              WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
@@ -183,7 +180,7 @@ impl Store {
         &self,
         which: Selection<'_>,
         after: Option<NotificationId>,
-    ) -> Result<Vec<NotificationId>, StoreError> {
+    ) -> Result<Vec<NotificationId>> {
         let query = sqlx::query_scalar(
             "SELECT n.id FROM notifications n
              WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
@@ -205,7 +202,7 @@ impl Store {
         &self,
         ids: &[NotificationId],
         dry_run: bool,
-    ) -> Result<Vec<(NotificationId, Again)>, StoreError> {
+    ) -> Result<Vec<(NotificationId, Again)>> {
         let mut transaction = self.sessions.begin().await?;
         let found = look_at(&mut transaction, ids).await?;
         let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
@@ -243,7 +240,7 @@ impl Store {
         ids: &[NotificationId],
         by: &str,
         dry_run: bool,
-    ) -> Result<Vec<(NotificationId, Discarded)>, StoreError> {
+    ) -> Result<Vec<(NotificationId, Discarded)>> {
         let mut transaction = self.sessions.begin().await?;
         let failed = lock_failed(&mut transaction, ids).await?;
         let before = look_at(&mut transaction, ids).await?;
@@ -274,7 +271,7 @@ impl Store {
     }
 }
 
-async fn end(transaction: Session, dry_run: bool) -> Result<(), StoreError> {
+async fn end(transaction: Session, dry_run: bool) -> Result<()> {
     if dry_run { transaction.rollback().await } else { transaction.commit().await }
 }
 
@@ -287,10 +284,7 @@ rows! {
     }
 }
 
-async fn look_at(
-    connection: &mut Session,
-    ids: &[NotificationId],
-) -> Result<HashMap<i64, Found>, StoreError> {
+async fn look_at(connection: &mut Session, ids: &[NotificationId]) -> Result<HashMap<i64, Found>> {
     let query = sqlx::query_as(
         "SELECT id, state, coalesce(digest_id, id) AS carrier FROM notifications WHERE id = ANY ($1)",
     );
@@ -302,7 +296,7 @@ async fn look_at(
 async fn lock_failed<T: Param<Sql = i64> + Copy>(
     connection: &mut Session,
     subjects: &[T],
-) -> Result<HashMap<i64, i64>, StoreError> {
+) -> Result<HashMap<i64, i64>> {
     let query = sqlx::query_as(
         "SELECT subject, id FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE",
     );
@@ -311,10 +305,7 @@ async fn lock_failed<T: Param<Sql = i64> + Copy>(
 }
 
 /// Puts failed jobs back. What became of each notification.
-async fn put_back(
-    connection: &mut Session,
-    failed: &HashMap<i64, i64>,
-) -> Result<HashMap<i64, Retried>, StoreError> {
+async fn put_back(connection: &mut Session, failed: &HashMap<i64, i64>) -> Result<HashMap<i64, Retried>> {
     if failed.is_empty() {
         return Ok(HashMap::new());
     }
@@ -328,7 +319,7 @@ async fn lock_states<T: Param<Sql = i64> + Copy>(
     connection: &mut Session,
     ids: &[T],
     states: &[&str],
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<i64>> {
     let query = sqlx::query_scalar(
         "SELECT id FROM notifications WHERE id = ANY ($1) AND state = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",
     );
@@ -336,7 +327,7 @@ async fn lock_states<T: Param<Sql = i64> + Copy>(
 }
 
 /// The notifications whose job a worker has in hand. The other jobs are locked, so that none takes them.
-async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>, StoreError> {
+async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>> {
     let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
     let free = sqlx::query_scalar(
         "SELECT subject FROM jobs

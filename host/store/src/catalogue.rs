@@ -11,7 +11,7 @@ use crate::applied::moved;
 use crate::incidents::unwatched;
 use crate::row::{bind, kept_as_json, rows};
 use crate::session::Session;
-use crate::{Store, StoreError, maintenance};
+use crate::{Result, Store, maintenance};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uptime_core::changes::{KeyChange, changes};
@@ -46,7 +46,7 @@ pub struct Wanted<'a> {
 
 impl Store {
     /// Makes the rows of a source what is wanted. With `dry_run` everything is done and taken back.
-    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied, StoreError> {
+    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied> {
         let mut transaction = self.sessions.begin().await?;
         // Two at once would both add; the second waits and finds nothing left to do.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
@@ -99,11 +99,7 @@ fn differing<'w>(existing: &Existing, wanted: &'w Value, source: Source) -> (Vec
     (columns, keys)
 }
 
-async fn apply_channels(
-    connection: &mut Session,
-    wanted: Wanted<'_>,
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
+async fn apply_channels(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
     let mut existing = existing(connection, CHANNELS).await?;
     for channel in wanted.channels {
         let columns = channel_columns(channel);
@@ -142,11 +138,7 @@ async fn apply_channels(
     settle_absent(connection, "channel", gone, wanted.absent, applied).await
 }
 
-async fn apply_monitors(
-    connection: &mut Session,
-    wanted: Wanted<'_>,
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
+async fn apply_monitors(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
     let mut existing = existing(connection, MONITORS).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
@@ -231,7 +223,7 @@ async fn set_locations(
     monitor: i64,
     locations: &[Location],
     anew: bool,
-) -> Result<bool, StoreError> {
+) -> Result<bool> {
     let names: Vec<&str> = locations.iter().map(Location::as_str).collect();
     let set = sqlx::query(
         "WITH gone AS (DELETE FROM monitor_locations WHERE monitor_id = $1 AND location <> ALL ($2) RETURNING 1),
@@ -255,7 +247,7 @@ async fn set_locations(
 }
 
 /// Gives monitors their parents, by name, when all of them are there.
-async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<(), StoreError> {
+async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<()> {
     let (ids, parents): (Vec<i64>, Vec<Option<&str>>) = children.iter().copied().unzip();
     let set = sqlx::query(
         "UPDATE monitors m SET parent_id = p.id
@@ -282,7 +274,7 @@ async fn settle_absent(
     gone: BTreeMap<String, Existing>,
     absent: Absent,
     applied: &mut Applied,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let ids: Vec<i64> = gone.values().map(|row| row.id).collect();
     if absent == Absent::Keep || ids.is_empty() {
         applied.unwanted.extend(gone.into_keys().map(|name| format!("{table} {name}")));
@@ -322,7 +314,7 @@ async fn settle_absent(
     Ok(())
 }
 
-async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<(), StoreError> {
+async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<()> {
     if monitors.is_empty() {
         return Ok(());
     }
@@ -376,10 +368,7 @@ const MONITORS: &str =
      FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id";
 
 /// The rows of a table, by name.
-async fn existing(
-    connection: &mut Session,
-    table: &'static str,
-) -> Result<HashMap<String, Existing>, StoreError> {
+async fn existing(connection: &mut Session, table: &'static str) -> Result<HashMap<String, Existing>> {
     let rows: Vec<Existing> = sqlx::query_as(table).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }

@@ -6,7 +6,7 @@
 use crate::operations::{CHUNK, begin_by_index};
 use crate::row::{Field, bind, kept_as_json, named, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError, notifications};
+use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -99,12 +99,12 @@ impl Selection {
 
 impl Store {
     /// The failed list, newest first.
-    pub async fn failed_jobs(&self, queue: Option<&str>, limit: i64) -> Result<Vec<FailedJob>, StoreError> {
+    pub async fn failed_jobs(&self, queue: Option<&str>, limit: i64) -> Result<Vec<FailedJob>> {
         self.read_failed(queue, None, limit).await
     }
 
     /// The failed jobs with these ids, newest first; those that are not there are not in the answer.
-    pub async fn failed_jobs_by_id(&self, ids: &[JobId]) -> Result<Vec<FailedJob>, StoreError> {
+    pub async fn failed_jobs_by_id(&self, ids: &[JobId]) -> Result<Vec<FailedJob>> {
         self.read_failed(None, Some(ids), i64::MAX).await
     }
 
@@ -113,7 +113,7 @@ impl Store {
         queue: Option<&str>,
         ids: Option<&[JobId]>,
         limit: i64,
-    ) -> Result<Vec<FailedJob>, StoreError> {
+    ) -> Result<Vec<FailedJob>> {
         let query = sqlx::query(include_str!("../queries/failed_jobs.sql"));
         let rows = bind!(query, queue, ids, limit).fetch_all(&self.sessions).await?;
         let job = |row: &PgRow| {
@@ -123,7 +123,7 @@ impl Store {
         rows.iter().map(job).collect()
     }
 
-    pub async fn count_failed(&self, which: &Selection) -> Result<u64, StoreError> {
+    pub async fn count_failed(&self, which: &Selection) -> Result<u64> {
         let Selection { ids, queue, failed_by, .. } = which;
         let query = sqlx::query_scalar(include_str!("../queries/count_failed.sql"));
         let count = bind!(query, ids.as_deref(), which.first(), which.last(), queue.as_deref(), *failed_by);
@@ -136,7 +136,7 @@ impl Store {
         &self,
         which: &Selection,
         after: Option<JobId>,
-    ) -> Result<Vec<(JobId, Retried)>, StoreError> {
+    ) -> Result<Vec<(JobId, Retried)>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let ids = lock_failed(&mut transaction, which, after).await?;
         if ids.is_empty() {
@@ -149,11 +149,7 @@ impl Store {
 
     /// Deletes the next failed jobs of `which`, as [`retry_failed`](Self::retry_failed) goes through them. A notification
     /// that one was to deliver stays what it is: failed.
-    pub async fn delete_failed(
-        &self,
-        which: &Selection,
-        after: Option<JobId>,
-    ) -> Result<Vec<JobId>, StoreError> {
+    pub async fn delete_failed(&self, which: &Selection, after: Option<JobId>) -> Result<Vec<JobId>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let ids = lock_failed(&mut transaction, which, after).await?;
         let delete = sqlx::query("DELETE FROM failed_jobs WHERE id = ANY ($1)");
@@ -164,10 +160,7 @@ impl Store {
 }
 
 /// Puts failed jobs back, which are locked. What became of each, by id.
-pub(crate) async fn put_back(
-    connection: &mut Session,
-    ids: &[i64],
-) -> Result<HashMap<i64, Retried>, StoreError> {
+pub(crate) async fn put_back(connection: &mut Session, ids: &[i64]) -> Result<HashMap<i64, Retried>> {
     let subjects = sqlx::query_scalar(
         "SELECT subject FROM failed_jobs WHERE id = ANY ($1) AND queue = $2 AND subject IS NOT NULL",
     );
@@ -184,11 +177,7 @@ pub(crate) async fn put_back(
 }
 
 /// In two steps, so that the second finds its rows by their ids whatever the planner believes: none changes between them.
-async fn lock_failed(
-    connection: &mut Session,
-    which: &Selection,
-    after: Option<JobId>,
-) -> Result<Vec<i64>, StoreError> {
+async fn lock_failed(connection: &mut Session, which: &Selection, after: Option<JobId>) -> Result<Vec<i64>> {
     let Selection { ids, queue, failed_by, .. } = which;
     let after = after.unwrap_or(JobId(i64::MIN));
     let query = sqlx::query_scalar(include_str!("../queries/lock_failed.sql"));

@@ -2,7 +2,7 @@
 //! writes them. sqlx knows single hosts, so a URL is taken apart into one for each host; which of them the pool leads to is
 //! looked for when it is opened, and again whenever the server behind it is lost or takes no writes any more.
 
-use crate::StoreError;
+use crate::{Result, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use percent_encoding::percent_decode_str;
@@ -47,14 +47,14 @@ struct Host {
 impl FromStr for Hosts {
     type Err = StoreError;
 
-    fn from_str(url: &str) -> Result<Self, StoreError> {
+    fn from_str(url: &str) -> Result<Self> {
         let hosts = split(url)?.into_iter().map(|(name, url)| {
             // Poolers do not know the digits, and nothing of ours needs them.
             let options =
                 PgConnectOptions::from_str(&url)?.application_name("uptime").extra_float_digits(None);
             Ok(Host { name, options })
         });
-        Ok(Self(hosts.collect::<Result<_, StoreError>>()?))
+        Ok(Self(hosts.collect::<Result<_>>()?))
     }
 }
 
@@ -65,7 +65,7 @@ impl Hosts {
 
     /// The way to the first of them that answers and takes writes: one that is away holds up nobody. A single one is taken as
     /// it is: who only reads can do so from a standby.
-    pub async fn find(&self) -> Result<Way, StoreError> {
+    pub async fn find(&self) -> Result<Way> {
         if let [host] = self.0.as_slice() {
             return host.ask().await;
         }
@@ -92,7 +92,7 @@ impl Hosts {
 }
 
 impl Host {
-    async fn ask(&self) -> Result<Way, StoreError> {
+    async fn ask(&self) -> Result<Way> {
         let no_answer = |_| StoreError::Unreachable(format!("no answer within {} s", ANSWER_MAX.as_secs()));
         timeout(ANSWER_MAX, reach(&self.options)).await.map_err(no_answer)?
     }
@@ -100,7 +100,7 @@ impl Host {
 
 /// The way to a server. A pooler keeps what a client says of a session to itself, or refuses to hear it; a server that we
 /// reach directly knows it afterwards.
-async fn reach(options: &PgConnectOptions) -> Result<Way, StoreError> {
+async fn reach(options: &PgConnectOptions) -> Result<Way> {
     let direct = options.clone().options(DIRECT);
     let mut connection = match PgConnection::connect_with(&direct).await {
         Ok(connection) => connection,
@@ -134,7 +134,7 @@ fn wrong(message: impl Into<String>) -> StoreError {
 }
 
 /// The hosts' names, and a URL for each alone.
-fn split(url: &str) -> Result<Vec<(String, String)>, StoreError> {
+fn split(url: &str) -> Result<Vec<(String, String)>> {
     let schemes = ["postgres://", "postgresql://"];
     let scheme = schemes.into_iter().find(|scheme| url.starts_with(scheme));
     let scheme = scheme.ok_or_else(|| wrong("it does not begin with `postgres://`"))?;

@@ -11,7 +11,7 @@ pub mod unwatched;
 use crate::notifications::{self, Notice};
 use crate::row::{Field, bind, named, rows};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -38,12 +38,7 @@ pub enum Outcome {
 
 impl Store {
     /// Does something to an incident, if that makes sense, and enqueues what is told of it.
-    pub async fn do_to_incident(
-        &self,
-        id: IncidentId,
-        deed: Deed,
-        by: By<'_>,
-    ) -> Result<Outcome, StoreError> {
+    pub async fn do_to_incident(&self, id: IncidentId, deed: Deed, by: By<'_>) -> Result<Outcome> {
         let mut transaction = self.sessions.begin().await?;
         let Some((incident, now)) = lock(&mut transaction, id).await? else {
             transaction.commit().await?;
@@ -64,7 +59,7 @@ impl Store {
 }
 
 /// The incident, its monitor's state locked before it, and the transaction's instant.
-async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incident, Timestamp)>, StoreError> {
+async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incident, Timestamp)>> {
     // There is none of a monitor that was removed.
     let state = "SELECT FROM monitor_states WHERE monitor_id = (SELECT monitor_id FROM incidents WHERE id = $1) FOR UPDATE";
     bind!(sqlx::query(state), id).execute(&mut *connection).await?;
@@ -75,7 +70,7 @@ async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incide
 }
 
 /// Writes what the deed changes in the incident and, for its end, in what the judgement remembers.
-async fn change(connection: &mut Session, id: IncidentId, deed: Deed, who: &str) -> Result<(), StoreError> {
+async fn change(connection: &mut Session, id: IncidentId, deed: Deed, who: &str) -> Result<()> {
     let change = match deed {
         Deed::Acknowledge { lasting } => bind!(
             sqlx::query(
@@ -114,7 +109,7 @@ async fn tell(
     deed: Deed,
     by: By<'_>,
     now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<String>> {
     let Some(kind) = deed.event_type() else { return Ok(Vec::new()) };
     let event = |id| deed.event(by, incident, now, id);
     let (notices, told) = notices_of(connection, incident, kind, event).await?;
@@ -140,7 +135,7 @@ async fn notices_of(
     incident: &Incident,
     kind: EventType,
     event: impl Fn(DeliveryId) -> Option<Event>,
-) -> Result<(Vec<Notice>, Vec<String>), StoreError> {
+) -> Result<(Vec<Notice>, Vec<String>)> {
     // That nobody takes care of it any more is for those who heard that somebody does, and comes between the reminders that
     // count from 1.
     let is_unacknowledged = kind == EventType::Reminder;
@@ -165,7 +160,7 @@ async fn notices_of(
 }
 
 /// An incident, and the transaction's instant.
-fn read(row: &PgRow) -> Result<(Incident, Timestamp), StoreError> {
+fn read(row: &PgRow) -> Result<(Incident, Timestamp)> {
     let name: String = row.try_get("name")?;
     Ok((named(row, || format!("an incident of `{name}`"))?, Field::read(row, "now")?))
 }

@@ -33,4 +33,7 @@ pub mod workers;
 pub use connection::{Sole, Store, Wakeup, Wakeups};
 pub use error::StoreError;
 
+/// What most of this crate gives.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

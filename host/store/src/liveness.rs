@@ -10,7 +10,7 @@
 //! under the row's lock, as with [`sight`](crate::sight).
 
 use crate::row::{Field, bind, rows};
-use crate::{Store, StoreError, sight};
+use crate::{Result, Store, sight};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -68,7 +68,7 @@ rows! {
 
 impl Store {
     /// Records that a scheduler lives. Those of a day ago are forgotten.
-    pub async fn scheduler_heartbeat(&self, beat: &SchedulerHeartbeat) -> Result<(), StoreError> {
+    pub async fn scheduler_heartbeat(&self, beat: &SchedulerHeartbeat) -> Result<()> {
         let query = sqlx::query(
             "WITH old AS (DELETE FROM schedulers WHERE seen_at < now() - greatest(interval '1 day', 3 * period_s * interval '1 second'))
              INSERT INTO schedulers AS s (id, host, pid, version, is_loop, period_s)
@@ -80,13 +80,13 @@ impl Store {
         Ok(())
     }
 
-    pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<(), StoreError> {
+    pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<()> {
         sqlx::query("DELETE FROM schedulers WHERE id = $1").bind(id).execute(&self.sessions).await?;
         Ok(())
     }
 
     /// Whether checks are scheduled and have results.
-    pub async fn liveness(&self) -> Result<Liveness, StoreError> {
+    pub async fn liveness(&self) -> Result<Liveness> {
         let query = "SELECT now() AS now, s.host, s.pid, s.is_loop, s.period_s, s.seen_at FROM (SELECT) one LEFT JOIN schedulers s ON true";
         let rows = sqlx::query(query).fetch_all(&self.sessions).await?;
         let now = rows.first().map_or(Ok(Timestamp::UNIX_EPOCH), |row| Field::read(row, "now"))?;
@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// The queues of checks with monitors that are stale.
-    async fn stalls(&self) -> Result<Vec<Stall>, StoreError> {
+    async fn stalls(&self) -> Result<Vec<Stall>> {
         let query = sqlx::query_as(include_str!("../queries/stale.sql"));
         let overdue: Vec<Overdue> = bind!(query, i64::from(STALE_INTERVALS), STALE_LEAST, NAMES, COUNTED_FOR)
             .fetch_all(&self.sessions)
@@ -126,11 +126,7 @@ impl Store {
 
     /// Whether it is this worker's turn to look for stalls: one of all looks, every so often. If so, for how long no look has come
     /// later than `late` after the one before.
-    pub async fn may_look_for_stalls(
-        &self,
-        every: Duration,
-        late: Duration,
-    ) -> Result<Option<Duration>, StoreError> {
+    pub async fn may_look_for_stalls(&self, every: Duration, late: Duration) -> Result<Option<Duration>> {
         let query = sqlx::query_scalar(
             "UPDATE stall_looks
              SET looked_at = now(),
@@ -143,7 +139,7 @@ impl Store {
     }
 
     /// Of these queues alone results are overdue: of the others nobody was told, and nobody will be.
-    pub async fn forget_overdue(&self, overdue: &[&str]) -> Result<(), StoreError> {
+    pub async fn forget_overdue(&self, overdue: &[&str]) -> Result<()> {
         let query = sqlx::query(
             "UPDATE check_stalls SET overdue_since = NULL
              WHERE overdue_since IS NOT NULL AND stalled_at IS NULL AND queue <> ALL ($1)",
@@ -153,7 +149,7 @@ impl Store {
     }
 
     /// The queues of checks that were said to have stalled, and since when.
-    pub async fn told_stalls(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    pub async fn told_stalls(&self) -> Result<Vec<(String, Timestamp)>> {
         let query = "SELECT queue, stalled_at FROM check_stalls WHERE stalled_at IS NOT NULL";
         let stalls: Vec<(String, jiff_sqlx::Timestamp)> =
             sqlx::query_as(query).fetch_all(&self.sessions).await?;
@@ -167,7 +163,7 @@ impl Store {
         queue: &str,
         patience: Duration,
         event_for: impl Fn(&ChannelFilter, Timestamp) -> Option<Event>,
-    ) -> Result<Option<Vec<String>>, StoreError> {
+    ) -> Result<Option<Vec<String>>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../queries/turn_stalled.sql"));
         let Stalled { news, now } = bind!(query, queue, patience).fetch_one(&mut transaction).await?;
@@ -191,7 +187,7 @@ impl Store {
         &self,
         queue: &str,
         event_for: impl Fn(&ChannelFilter, Timestamp, Duration) -> Option<Event>,
-    ) -> Result<Option<(Duration, Vec<String>)>, StoreError> {
+    ) -> Result<Option<(Duration, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
             "WITH was AS (SELECT queue, stalled_at, told FROM check_stalls WHERE queue = $1 AND stalled_at IS NOT NULL FOR UPDATE)

@@ -7,7 +7,7 @@
 use crate::applied::{Applied, Change, ChangeKind, Source, moved};
 use crate::row::{bind, named, rows, to_json};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -29,7 +29,7 @@ rows! {
 
 impl Store {
     /// Every window that can be read, by name.
-    pub async fn maintenance_windows(&self) -> Result<Vec<MaintenanceRow>, StoreError> {
+    pub async fn maintenance_windows(&self) -> Result<Vec<MaintenanceRow>> {
         read(sqlx::query(ALL).fetch_all(&self.sessions).await?.as_slice())
     }
 }
@@ -47,7 +47,7 @@ pub enum Said {
 
 impl Store {
     /// Makes a window of the command line, or replaces one.
-    pub async fn add_maintenance(&self, name: &str, window: &Maintenance) -> Result<Said, StoreError> {
+    pub async fn add_maintenance(&self, name: &str, window: &Maintenance) -> Result<Said> {
         let query = sqlx::query_scalar(
             "INSERT INTO maintenance_windows AS w (name, spec, source) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET spec = EXCLUDED.spec, updated_at = now() WHERE w.source = EXCLUDED.source
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Takes a window of the command line away.
-    pub async fn remove_maintenance(&self, name: &str) -> Result<Said, StoreError> {
+    pub async fn remove_maintenance(&self, name: &str) -> Result<Said> {
         let query = sqlx::query_scalar(
             "WITH gone AS (DELETE FROM maintenance_windows WHERE name = $1 AND source = $2)
              SELECT source FROM maintenance_windows WHERE name = $1",
@@ -78,14 +78,14 @@ impl Store {
 }
 
 /// Every window that can be read, within a transaction.
-pub(crate) async fn maintenance(connection: &mut Session) -> Result<Vec<(String, Maintenance)>, StoreError> {
+pub(crate) async fn maintenance(connection: &mut Session) -> Result<Vec<(String, Maintenance)>> {
     let rows = read(sqlx::query(ALL).fetch_all(connection).await?.as_slice())?;
     Ok(rows.into_iter().map(|row| (row.name, row.window)).collect())
 }
 
 const ALL: &str = "SELECT name, spec, source FROM maintenance_windows ORDER BY name";
 
-fn read(rows: &[PgRow]) -> Result<Vec<MaintenanceRow>, StoreError> {
+fn read(rows: &[PgRow]) -> Result<Vec<MaintenanceRow>> {
     let mut windows = Vec::with_capacity(rows.len());
     for row in rows {
         let name: String = row.try_get("name")?;
@@ -105,7 +105,7 @@ pub(crate) async fn apply(
     wanted: &[(String, Maintenance)],
     source: Source,
     applied: &mut Applied,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let all: Vec<(String, Value, String)> = sqlx::query_as(ALL).fetch_all(&mut *connection).await?;
     let mut existing: HashMap<String, (Value, String)> =
         all.into_iter().map(|(name, spec, of)| (name, (spec, of))).collect();

@@ -25,7 +25,7 @@ pub(crate) use enqueue::enqueue_first;
 use crate::queue::{Claim, JobFailure};
 use crate::row::{bind, column};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -152,7 +152,7 @@ impl Store {
         &self,
         tries: &[&DeliveryTry],
         pauses: &[Duration],
-    ) -> Result<HashSet<Claim>, StoreError> {
+    ) -> Result<HashSet<Claim>> {
         let mut transaction = self.sessions.begin().await?;
         let (mut done, mut failures) = (Vec::new(), Vec::new());
         // After a suspension a process may hold a job under two claims: at most the later one is still its own.
@@ -194,7 +194,7 @@ impl Store {
         &self,
         untried: &[Untried],
         pauses: &[Duration],
-    ) -> Result<HashSet<JobId>, StoreError> {
+    ) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
         let probed: Vec<_> =
             untried.iter().filter(|untried| untried.is_probe).map(|untried| untried.notification).collect();
@@ -231,7 +231,7 @@ impl Store {
 
 /// Makes notifications of notices, in their order, within a transaction of the caller's. Locks the channels; whoever has other
 /// locks to take takes them before.
-pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<(), StoreError> {
+pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<()> {
     for channel in enqueue::insert_all(connection, notices).await? {
         announcements::reconcile(connection, channel, Occasion::Enqueued, &[]).await?;
     }
@@ -240,7 +240,7 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
 
 /// Keeps what was told where that is not what the notification said, and takes out of a digest what it left out: before the
 /// digest's own state changes, which the others follow.
-async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
+async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
     let retold = tries.iter().filter_map(|tried| Some((tried.notification, tried.told.as_ref()?)));
     let (ids, events): (Vec<NotificationId>, Vec<&Event>) = retold.unzip();
     if !ids.is_empty() {
@@ -265,7 +265,7 @@ async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(),
 }
 
 /// Writes each try down and moves its notification on.
-async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
+async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
     let state = |tried: &DeliveryTry| match &tried.end {
         DeliveryEnd::Delivered { .. } => "delivered",
         DeliveryEnd::Muted { .. } => "muted",

@@ -10,7 +10,7 @@ pub mod vacuum;
 
 use crate::row::{Field, bind, rows};
 use crate::session::{Session, Sessions};
-use crate::{MONITOR_CHECKS, NOTIFICATIONS, Store, StoreError};
+use crate::{MONITOR_CHECKS, NOTIFICATIONS, Result, Store};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::liveness::QueueLoad;
@@ -69,7 +69,7 @@ impl QueueSize {
 impl Store {
     /// What is in each of `queues`, and with none named in every queue that holds something, has a worker or is paused,
     /// and in the two that there always are.
-    pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>, StoreError> {
+    pub async fn queue_sizes(&self, queues: &[String]) -> Result<Vec<QueueSize>> {
         let all = queues.is_empty();
         // Two looks at the same moment.
         let mut transaction = self.sessions.begin().await?;
@@ -92,13 +92,13 @@ impl Store {
     }
 
     /// The names of the queues that [`queue_sizes`](Self::queue_sizes) has something to say of, without counting.
-    pub async fn known_queues(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn known_queues(&self) -> Result<Vec<String>> {
         let query = sqlx::query_scalar(include_str!("../queries/known_queues.sql"));
         Ok(bind!(query, standard(), ALIVE_FOR).fetch_all(&self.sessions).await?)
     }
 
     /// The instant so long ago by the database's clock.
-    pub async fn instant_before(&self, ago: Duration) -> Result<Timestamp, StoreError> {
+    pub async fn instant_before(&self, ago: Duration) -> Result<Timestamp> {
         let query = sqlx::query("SELECT now() - make_interval(secs => $1) AS instant");
         Ok(Field::read(&bind!(query, ago).fetch_one(&self.sessions).await?, "instant")?)
     }
@@ -111,7 +111,7 @@ fn standard() -> Vec<String> {
 
 /// A transaction that goes through a large table from one chunk to the next: by an ordered index whatever the statistics say,
 /// for each chunk would be a sort of the whole otherwise.
-pub(crate) async fn begin_by_index(sessions: &Sessions) -> Result<Session, StoreError> {
+pub(crate) async fn begin_by_index(sessions: &Sessions) -> Result<Session> {
     let mut transaction = sessions.begin().await?;
     sqlx::raw_sql(
         "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off",

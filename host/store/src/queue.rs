@@ -14,7 +14,7 @@
 
 use crate::row::{Field, bind, rows};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -112,7 +112,7 @@ pub struct JobFailure {
 
 impl Store {
     /// Ends what is done, and claims jobs that are ready, oldest first. A paused queue gives none.
-    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>, StoreError> {
+    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>> {
         let ClaimRequest { queue, worker, lease, .. } = *request;
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let (done, numbers) = columns(request.done);
@@ -151,14 +151,14 @@ impl Store {
     }
 
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.
-    pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>, StoreError> {
+    pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>> {
         let seconds: Option<f64> =
             sqlx::query_scalar("SELECT next_job_in($1)").bind(queue).fetch_one(&self.sessions).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Gives claimed jobs back as if they had never been claimed, and announces them: others may be idle.
-    pub async fn release(&self, claims: &[Claim]) -> Result<(), StoreError> {
+    pub async fn release(&self, claims: &[Claim]) -> Result<()> {
         let (ids, numbers) = columns(claims);
         let release = sqlx::query(
             "WITH released AS (
@@ -173,7 +173,7 @@ impl Store {
     }
 
     /// Ends jobs that are done, in a statement of their own. Gives back those that were still ours.
-    pub async fn complete(&self, claims: &[Claim]) -> Result<HashSet<JobId>, StoreError> {
+    pub async fn complete(&self, claims: &[Claim]) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
         let ours = complete(&mut transaction, claims).await?;
         transaction.commit().await?;
@@ -181,7 +181,7 @@ impl Store {
     }
 
     /// Records failures: each job runs again later, or goes to the failed list. Gives back those that were ours.
-    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>, StoreError> {
+    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
         let ours = fail(&mut transaction, failures).await?;
         transaction.commit().await?;
@@ -211,10 +211,7 @@ const RANKED_FEWEST: i64 = 200;
 const RANKED_MOST: i64 = 2_000;
 
 /// Deletes finished jobs within a transaction of the caller's.
-pub(crate) async fn complete(
-    connection: &mut Session,
-    claims: &[Claim],
-) -> Result<HashSet<JobId>, StoreError> {
+pub(crate) async fn complete(connection: &mut Session, claims: &[Claim]) -> Result<HashSet<JobId>> {
     let (ids, numbers) = columns(claims);
     let complete = sqlx::query_scalar("SELECT complete_jobs($1, $2)");
     let ids: Vec<i64> = bind!(complete, ids, numbers).fetch_all(connection).await?;
@@ -222,10 +219,7 @@ pub(crate) async fn complete(
 }
 
 /// Records failures within a transaction of the caller's.
-pub(crate) async fn fail(
-    connection: &mut Session,
-    failures: &[JobFailure],
-) -> Result<HashSet<JobId>, StoreError> {
+pub(crate) async fn fail(connection: &mut Session, failures: &[JobFailure]) -> Result<HashSet<JobId>> {
     let (again, never): (Vec<_>, Vec<_>) =
         failures.iter().partition::<Vec<&JobFailure>, _>(|failure| failure.retry_after.is_some());
     let parts = |failures: &[&JobFailure]| {

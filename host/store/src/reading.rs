@@ -1,7 +1,7 @@
 //! What people look at: monitors, incidents.
 
 use crate::row::{Field, bind, named, rows};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -101,7 +101,7 @@ pub struct IncidentFilter<'a> {
 
 impl Store {
     /// Every monitor, by name.
-    pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>, StoreError> {
+    pub async fn monitor_summaries(&self) -> Result<Vec<MonitorSummary>> {
         let mut locations = self.location_summaries().await?;
         let rows = sqlx::query(
             "SELECT m.id, now() AS now, m.policy, m.name, m.check_spec->>'type' AS kind, m.target, m.enabled, m.source = 'file' AS of_file,
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// By the monitors' ids.
-    async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>, StoreError> {
+    async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>> {
         let rows = sqlx::query(
             "SELECT l.monitor_id, l.location, l.awaited_since, l.memory, l.last_check_at, l.last_outcome, l.last_message,
                     s.interval_ms / 1e3::float8 AS interval, s.active, c.paused_at IS NOT NULL AS queue_paused,
@@ -144,23 +144,19 @@ impl Store {
     }
 
     /// Incidents, the newest first, at most `limit`.
-    pub async fn incidents(
-        &self,
-        filter: IncidentFilter<'_>,
-        limit: i64,
-    ) -> Result<Vec<IncidentSummary>, StoreError> {
+    pub async fn incidents(&self, filter: IncidentFilter<'_>, limit: i64) -> Result<Vec<IncidentSummary>> {
         let query = sqlx::query_as(include_str!("../queries/incidents.sql"));
         Ok(bind!(query, filter.open, filter.monitor, filter.id, limit).fetch_all(&self.sessions).await?)
     }
 
     /// The locations that monitors name.
-    pub async fn locations(&self) -> Result<BTreeSet<String>, StoreError> {
+    pub async fn locations(&self) -> Result<BTreeSet<String>> {
         let query = sqlx::query_scalar("SELECT DISTINCT location FROM monitor_locations");
         Ok(query.fetch_all(&self.sessions).await?.into_iter().collect())
     }
 
     /// The monitors' names, and those of removed ones that had incidents.
-    pub async fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn monitor_names(&self) -> Result<Vec<String>> {
         let names = "SELECT name FROM monitors UNION SELECT monitor_name FROM incidents WHERE monitor_name IS NOT NULL ORDER BY 1";
         Ok(sqlx::query_scalar(names).fetch_all(&self.sessions).await?)
     }
@@ -171,7 +167,7 @@ fn with_locations(
     summary: MonitorSummary,
     row: &PgRow,
     locations: Vec<LocationSummary>,
-) -> Result<MonitorSummary, StoreError> {
+) -> Result<MonitorSummary> {
     let each = locations.iter().map(|location| location.freshness);
     let Some(freshness) = liveness::of_locations(each) else { return Ok(summary) };
     let locals: Vec<LocalState> = locations.iter().map(|summary| summary.local.clone()).collect();

@@ -18,7 +18,7 @@ use crate::notifications::{self, Notice};
 use crate::queue::Claim;
 use crate::row::{bind, named, rows};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -126,10 +126,7 @@ struct Recorded {
 impl Store {
     /// The monitors with these ids. Those that are gone or disabled are not among them; one whose row can't be read is
     /// an error of its own.
-    pub async fn monitors_by_id(
-        &self,
-        ids: &[MonitorId],
-    ) -> Result<HashMap<MonitorId, Result<MonitorRow, StoreError>>, StoreError> {
+    pub async fn monitors_by_id(&self, ids: &[MonitorId]) -> Result<HashMap<MonitorId, Result<MonitorRow>>> {
         let query = sqlx::query(
             "SELECT id, name, check_spec, policy, target, group_name, tags, parent_id, is_parent
              FROM monitors WHERE id = ANY ($1) AND enabled",
@@ -148,7 +145,7 @@ impl Store {
         &self,
         claims: &[Claim],
         monitors: &[MonitorId],
-    ) -> Result<ResultsTransaction, StoreError> {
+    ) -> Result<ResultsTransaction> {
         let mut transaction = self.sessions.begin().await?;
         // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let (states, now) = states::lock(&mut transaction, monitors).await?;
@@ -206,10 +203,7 @@ impl ResultsTransaction {
     }
 
     /// The maintenance window that a monitor is in now: its name, and when it is over. Of several the one that lasts longest.
-    pub async fn maintenance_of(
-        &mut self,
-        monitor: &MonitorRow,
-    ) -> Result<Option<(String, Timestamp)>, StoreError> {
+    pub async fn maintenance_of(&mut self, monitor: &MonitorRow) -> Result<Option<(String, Timestamp)>> {
         let windows = match self.maintenance.take() {
             Some(windows) => windows,
             None => crate::maintenance::maintenance(&mut self.transaction).await?,
@@ -224,7 +218,7 @@ impl ResultsTransaction {
         Ok(covering)
     }
 
-    pub async fn channels_of(&mut self, monitor: MonitorId) -> Result<Vec<InterestedChannel>, StoreError> {
+    pub async fn channels_of(&mut self, monitor: MonitorId) -> Result<Vec<InterestedChannel>> {
         let query = sqlx::query_as(
             "SELECT c.id, c.name, c.filter FROM monitor_channels mc JOIN channels c ON c.id = mc.channel_id
              WHERE mc.monitor_id = $1 AND c.enabled ORDER BY c.id",
@@ -233,10 +227,7 @@ impl ResultsTransaction {
     }
 
     /// The channels to which this incident is due or was told.
-    pub async fn channels_told(
-        &mut self,
-        incident: IncidentId,
-    ) -> Result<Vec<InterestedChannel>, StoreError> {
+    pub async fn channels_told(&mut self, incident: IncidentId) -> Result<Vec<InterestedChannel>> {
         let query = sqlx::query_as(
             "SELECT c.id, c.name, c.filter FROM channels c
              WHERE c.id IN (SELECT n.channel_id FROM notifications n
@@ -252,7 +243,7 @@ impl ResultsTransaction {
     }
 
     /// Writes everything. After this the batch has happened. Gives how many checks it was.
-    pub async fn commit(mut self) -> Result<usize, StoreError> {
+    pub async fn commit(mut self) -> Result<usize> {
         let recorded = std::mem::take(&mut self.recorded);
         if !recorded.is_empty() {
             writing::insert_results(&mut self.transaction, &recorded).await?;

@@ -5,6 +5,7 @@
 //! parameters. sqlx's derive would need an attribute at each optional id, instant and word of `uptime-core`, which does not
 //! know sqlx.
 
+use crate::Result;
 use crate::error::{StoreError, UnknownWord, unreadable};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -319,7 +320,7 @@ pub(crate) fn column<'r, R, T>(rows: &'r [R], of: impl FnMut(&'r R) -> T) -> Vec
 }
 
 /// Reads a row that has a name for people.
-pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Result<T, StoreError> {
+pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Result<T> {
     T::read(row, "").map_err(|error| match error {
         sqlx::Error::ColumnDecode { index, source } => unreadable(&index, name(), &*source),
         other => other.into(),
@@ -328,27 +329,27 @@ pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Res
 
 /// Reads columns one by one.
 pub(crate) trait Columns {
-    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError>;
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError>;
-    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T, StoreError>;
-    fn count(&self, column: &'static str) -> Result<u32, StoreError>;
+    fn instant(&self, column: &'static str) -> Result<Timestamp>;
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>>;
+    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T>;
+    fn count(&self, column: &'static str) -> Result<u32>;
 }
 
 impl Columns for PgRow {
-    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+    fn instant(&self, column: &'static str) -> Result<Timestamp> {
         Ok(Field::read(self, column)?)
     }
 
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>> {
         Ok(Field::read(self, column)?)
     }
 
-    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T, StoreError> {
+    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T> {
         let value: Value = self.try_get(column)?;
         serde_json::from_value(value).map_err(|error| unreadable(column, row(), &error))
     }
 
-    fn count(&self, column: &'static str) -> Result<u32, StoreError> {
+    fn count(&self, column: &'static str) -> Result<u32> {
         Ok(Field::read(self, column)?)
     }
 }
@@ -358,7 +359,7 @@ pub(crate) fn to_json<T: serde::Serialize>(
     column: &str,
     row: impl FnOnce() -> String,
     value: &T,
-) -> Result<Value, StoreError> {
+) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| StoreError::Row {
         column: column.to_owned(),
         row: row(),

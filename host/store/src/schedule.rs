@@ -1,7 +1,7 @@
 //! Slots that are due become jobs.
 
 use crate::row::{bind, rows};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ rows! {
 impl Store {
     /// Enqueues every slot that is due by `horizon` from now. State rows that another transaction holds are
     /// passed over; they are still due for the next call.
-    pub async fn schedule(&self, horizon: Duration) -> Result<Scheduled, StoreError> {
+    pub async fn schedule(&self, horizon: Duration) -> Result<Scheduled> {
         let query = sqlx::query_as(include_str!("../queries/schedule.sql"));
         Ok(bind!(query, horizon).fetch_one(&self.sessions).await?)
     }
 
     /// What [`Store::schedule`] would enqueue now, the earliest first.
-    pub async fn due(&self, horizon: Duration) -> Result<Vec<DueMonitor>, StoreError> {
+    pub async fn due(&self, horizon: Duration) -> Result<Vec<DueMonitor>> {
         let query = sqlx::query_as(
             "SELECT m.name, m.target, s.next_check_at FROM monitor_states s JOIN monitors m ON m.id = s.monitor_id
              WHERE s.active AND s.next_check_at <= now() + make_interval(secs => $1)
@@ -45,7 +45,7 @@ impl Store {
 
     /// How long until the earliest slot that nobody enqueued yet; zero when one is due, `None` when no monitor is
     /// active. Lets a loop sleep instead of scanning.
-    pub async fn next_slot_in(&self) -> Result<Option<Duration>, StoreError> {
+    pub async fn next_slot_in(&self) -> Result<Option<Duration>> {
         let seconds: Option<f64> = sqlx::query_scalar(
             "SELECT extract(epoch FROM min(next_check_at) - now())::double precision FROM monitor_states WHERE active",
         )
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Makes the partitions of the coming days. Cheap when they are there.
-    pub async fn make_result_partitions(&self) -> Result<(), StoreError> {
+    pub async fn make_result_partitions(&self) -> Result<()> {
         sqlx::query("SELECT make_result_partitions(3)").execute(&self.sessions).await?;
         Ok(())
     }

@@ -12,7 +12,7 @@
 
 use crate::row::{bind, rows};
 use crate::session::Session;
-use crate::{Store, StoreError, notifications};
+use crate::{Result, Store, notifications};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
@@ -59,7 +59,7 @@ pub enum Blind {
 
 impl Store {
     /// Since when `host` is blind, as far as anybody said.
-    pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>> {
         let query = sqlx::query_as("SELECT blind_since FROM host_sight WHERE host = $1");
         let since: Option<(Option<jiff_sqlx::Timestamp>,)> =
             bind!(query, host).fetch_optional(&self.sessions).await?;
@@ -73,7 +73,7 @@ impl Store {
         host: &str,
         asked_ago: Duration,
         event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
-    ) -> Result<Blind, StoreError> {
+    ) -> Result<Blind> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../queries/turn_blind.sql"));
         let turned: Turned = bind!(query, host, asked_ago).fetch_one(&mut transaction).await?;
@@ -97,7 +97,7 @@ impl Store {
         &self,
         host: &str,
         event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
-    ) -> Result<Option<(BlindMoment, Vec<String>)>, StoreError> {
+    ) -> Result<Option<(BlindMoment, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
             "WITH was AS (SELECT host, blind_since, told FROM host_sight WHERE host = $1 AND blind_since IS NOT NULL FOR UPDATE)
@@ -129,7 +129,7 @@ pub(crate) async fn tell(
     order: Option<&str>,
     told: Option<Vec<i64>>,
     event_for: impl Fn(&ChannelFilter) -> Option<Event>,
-) -> Result<(Vec<i64>, Vec<String>), StoreError> {
+) -> Result<(Vec<i64>, Vec<String>)> {
     let query = sqlx::query_as(
         "SELECT id, name, filter FROM channels WHERE CASE WHEN $1::bigint[] IS NULL THEN enabled ELSE id = ANY ($1) END ORDER BY name",
     );

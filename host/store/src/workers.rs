@@ -8,7 +8,7 @@
 //! ```
 
 use crate::row::{Field, bind, rows};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -59,7 +59,7 @@ impl Field for Vec<(Uuid, u32)> {
 
 impl Store {
     /// Records that a worker lives, and asks what is wanted of it.
-    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Orders, StoreError> {
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Orders> {
         let Heartbeat { worker, queue, host, pid, process_space, version, .. } = beat;
         let Heartbeat { started_at, running, paused, finished, .. } = *beat;
         let running = u32::try_from(running).unwrap_or(u32::MAX);
@@ -71,12 +71,12 @@ impl Store {
 
     /// Forgets workers that are dead and frees their jobs: those of `gone`, whose processes are, and whoever has missed
     /// three heartbeats, if `judge` missed none for as long. Gives how many workers and jobs.
-    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64), StoreError> {
+    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64)> {
         let query = sqlx::query_as("SELECT dead, freed FROM bury_workers($1, $2, $3)");
         Ok(bind!(query, judge, gone, DEAD_AFTER).fetch_one(&self.sessions).await?)
     }
 
-    pub async fn sign_off(&self, worker: Uuid) -> Result<(), StoreError> {
+    pub async fn sign_off(&self, worker: Uuid) -> Result<()> {
         sqlx::query("DELETE FROM workers WHERE id = $1").bind(worker).execute(&self.sessions).await?;
         Ok(())
     }

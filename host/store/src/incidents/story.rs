@@ -7,7 +7,7 @@
 use crate::by_hand::{Notification, NotificationFilter, Try};
 use crate::reading::{IncidentFilter, IncidentSummary};
 use crate::row::{Field, bind};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -82,7 +82,7 @@ impl What {
 
 impl Store {
     /// The incident's story, if there is such an incident.
-    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>, StoreError> {
+    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>> {
         let filter = IncidentFilter { id: Some(id), ..IncidentFilter::default() };
         let Some(incident) = self.incidents(filter, 1).await?.pop() else { return Ok(None) };
         let mut entries = self.incident_events(&incident).await?;
@@ -110,14 +110,14 @@ impl Store {
     }
 
     /// What was decided and done, by time. Of an incident from before this was kept, its opening and its end.
-    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>, StoreError> {
+    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>> {
         let query = "SELECT at, kind, who, note FROM incident_events WHERE incident_id = $1 ORDER BY id";
         let rows = bind!(sqlx::query(query), incident.id).fetch_all(&self.sessions).await?;
         let read = |row: &PgRow| {
             let (kind, who, note) = (row.try_get("kind")?, row.try_get("who")?, row.try_get("note")?);
             Ok(Entry { at: Field::read(row, "at")?, what: What::Event { kind, who, note } })
         };
-        let mut entries = rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut entries = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
         let known = |word: &str, entries: &[Entry]| {
             entries.iter().any(|entry| matches!(&entry.what, What::Event { kind, .. } if kind == word))
         };
@@ -136,7 +136,7 @@ impl Store {
         &self,
         incident: &IncidentSummary,
         decided: &[Timestamp],
-    ) -> Result<(Vec<Entry>, u64), StoreError> {
+    ) -> Result<(Vec<Entry>, u64)> {
         let query = sqlx::query(include_str!("../../queries/incident_checks.sql"));
         let rows = bind!(query, incident.id, incident.started_at, incident.resolved_at, decided, MOST)
             .fetch_all(&self.sessions)
@@ -147,7 +147,7 @@ impl Store {
     }
 }
 
-fn checks(row: &PgRow) -> Result<Entry, StoreError> {
+fn checks(row: &PgRow) -> Result<Entry> {
     let what = What::Checks {
         location: row.try_get("location")?,
         count: Field::read(row, "checks")?,

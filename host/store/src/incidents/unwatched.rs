@@ -5,7 +5,7 @@
 //! that was seen and held back (by maintenance, by flapping) is told too: nothing else would tell it.
 
 use super::{notices_of, read};
-use crate::StoreError;
+use crate::Result;
 use crate::notifications::enqueue_all;
 use crate::row::bind;
 use crate::session::Session;
@@ -22,7 +22,7 @@ pub struct Ended {
 }
 
 /// Ends the incidents of all monitors that are disabled, and of those that are about to be removed. Gives those that were open.
-pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec<Ended>, StoreError> {
+pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec<Ended>> {
     let watched_no_more = sqlx::query(concat!(
         include_str!("../../queries/incidents_in_hand.sql"),
         "WHERE i.id IN (SELECT o.id FROM incidents o WHERE o.ended_at IS NULL

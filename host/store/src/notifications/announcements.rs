@@ -10,7 +10,7 @@
 use super::enqueue;
 use crate::row::{Columns, Field, bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError};
+use crate::{NOTIFICATIONS, Result, Store};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
@@ -44,7 +44,7 @@ pub struct OutstandingCounts {
 
 impl Store {
     /// How many announcements are outstanding: notices that failed and are still to be told.
-    pub async fn outstanding(&self) -> Result<OutstandingCounts, StoreError> {
+    pub async fn outstanding(&self) -> Result<OutstandingCounts> {
         let mut transaction = self.sessions.begin().await?;
         let channels: Vec<i64> = sqlx::query_scalar(
             "SELECT c.id FROM channels c WHERE c.enabled
@@ -70,7 +70,7 @@ impl Store {
 
     /// Gives each channel for which something has failed, and of which nothing is under way, a probe: an operator cleared the
     /// queue, an older version dropped it, or more had failed than were compared. Asked with each run of the scheduler.
-    pub async fn ensure_probes(&self) -> Result<(), StoreError> {
+    pub async fn ensure_probes(&self) -> Result<()> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_scalar(
             "SELECT c.id FROM channels c
@@ -92,14 +92,14 @@ pub(super) async fn load(
     connection: &mut Session,
     channels: &[i64],
     ids: &[i64],
-) -> Result<Vec<Announcement>, StoreError> {
+) -> Result<Vec<Announcement>> {
     let query = sqlx::query(include_str!("../../queries/announcements.sql"));
     let rows = bind!(query, channels, ids, COMPARED_MOST).fetch_all(connection).await?;
     rows.iter().filter_map(|row| announcement(row).transpose()).collect()
 }
 
 /// `None`: of a kind that this version does not know.
-fn announcement(row: &PgRow) -> Result<Option<Announcement>, StoreError> {
+fn announcement(row: &PgRow) -> Result<Option<Announcement>> {
     let id = NotificationId(row.try_get("id")?);
     let Ok(event) = row.try_get::<&str, _>("event")?.parse() else { return Ok(None) };
     let notice = Notice {
@@ -132,7 +132,7 @@ fn notices(all: &[Announcement]) -> Vec<Notice> {
 pub(crate) async fn superseded(
     connection: &mut Session,
     ids: &[i64],
-) -> Result<(Vec<i64>, Vec<&'static str>), StoreError> {
+) -> Result<(Vec<i64>, Vec<&'static str>)> {
     let mut by_channel: HashMap<ChannelId, Vec<Notice>> = HashMap::new();
     for Announcement { channel, notice, .. } in load(connection, &[], ids).await? {
         by_channel.entry(channel).or_default().push(notice);
@@ -164,7 +164,7 @@ pub(super) async fn reconcile(
     channel: ChannelId,
     occasion: Occasion,
     pauses: &[Duration],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let query = sqlx::query_as("SELECT enabled, probes, probe_id FROM channels WHERE id = $1");
     let health: Health = bind!(query, channel).fetch_one(&mut *connection).await?;
     let all = if health.enabled { load(connection, &[channel.0], &[]).await? } else { Vec::new() };
@@ -222,7 +222,7 @@ pub(super) async fn reconcile(
     Ok(())
 }
 
-async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Option<Probe>, StoreError> {
+async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Option<Probe>> {
     let Some(carrier) = carrier else { return Ok(None) };
     let query = sqlx::query_scalar(
         "SELECT j.reserved_until IS NULL OR j.reserved_until < now() FROM jobs j
@@ -245,7 +245,7 @@ async fn lock_free(
     connection: &mut Session,
     all: &[Announcement],
     probe: Option<&Probe>,
-) -> Result<HashSet<i64>, StoreError> {
+) -> Result<HashSet<i64>> {
     let failed = all.iter().filter(|one| one.notice.progress == Progress::Failed);
     let running = probe.filter(|probe| probe.is_running).map(|probe| probe.carrier);
     let carriers: Vec<i64> = failed.map(|one| one.carrier).filter(|id| Some(*id) != running).collect();
@@ -271,7 +271,7 @@ async fn drop_notices(
     connection: &mut Session,
     channel: ChannelId,
     drop: &[(NotificationId, &'static str)],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if drop.is_empty() {
         return Ok(());
     }
@@ -288,7 +288,7 @@ async fn drop_notices(
 }
 
 /// A digest that failed, and whose notices are all told or dropped without it, is dropped, too.
-async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Result<(), StoreError> {
+async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Result<()> {
     let query = sqlx::query(
         "WITH empty AS (
            UPDATE notifications d SET state = 'discarded', last_error = concat_ws('; ', 'its notices went without it', d.last_error)
@@ -306,10 +306,7 @@ async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Re
 
 /// Locks the failed jobs and the notifications that probes were for, before their jobs end: an operator who retries them locks
 /// them in the same order.
-pub(super) async fn lock_probes(
-    connection: &mut Session,
-    probes: &[NotificationId],
-) -> Result<(), StoreError> {
+pub(super) async fn lock_probes(connection: &mut Session, probes: &[NotificationId]) -> Result<()> {
     if probes.is_empty() {
         return Ok(());
     }
@@ -326,7 +323,7 @@ pub(super) async fn note_probes(
     connection: &mut Session,
     done: &[NotificationId],
     failed: &[(NotificationId, &str)],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if !done.is_empty() {
         let query = sqlx::query("DELETE FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2)");
         bind!(query, NOTIFICATIONS, done).execute(&mut *connection).await?;

@@ -7,7 +7,7 @@
 use super::{DeliveryEnd, DeliveryTry, Notice, announcements, enqueue_all};
 use crate::row::{bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError};
+use crate::{NOTIFICATIONS, Result, Store};
 use jiff::Timestamp;
 use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -31,7 +31,7 @@ pub(super) struct Failure<'a> {
 
 impl Store {
     /// Something got through to a channel by hand: it works, and what is outstanding follows. A disabled one is told nothing.
-    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
+    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<()> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query("SELECT FROM channels WHERE id = $1 AND enabled FOR NO KEY UPDATE");
         if bind!(query, channel).fetch_optional(&mut transaction).await?.is_some() {
@@ -47,7 +47,7 @@ pub(super) async fn note(
     connection: &mut Session,
     tries: &[&DeliveryTry],
     pauses: &[Duration],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let failures: Vec<Failure<'_>> = tries.iter().filter_map(|tried| failure(tried)).collect();
     // Tried again for as long as it takes, and an operator has to know.
     let in_trouble: Vec<(ChannelId, &str)> = tries
@@ -112,7 +112,7 @@ pub(super) async fn note(
 }
 
 /// Something got through to these channels, whose rows are locked.
-async fn note_works(connection: &mut Session, channels: &[i64]) -> Result<(), StoreError> {
+async fn note_works(connection: &mut Session, channels: &[i64]) -> Result<()> {
     let query = sqlx::query(
         "UPDATE channels SET broken_at = NULL, broken_reason = NULL, failing_since = NULL, probes = 0, trial_job = NULL,
                 delivered_at = coalesce(delivered_at, now()),
@@ -149,7 +149,7 @@ pub(super) async fn note_failures(
     connection: &mut Session,
     failures: &[Failure<'_>],
     pauses: &[Duration],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
@@ -198,7 +198,7 @@ rows! {
 }
 
 /// Flags channels as broken, each with its reason, and tells the others that want to know of those that were not before.
-async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> Result<(), StoreError> {
+async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> Result<()> {
     let reasons: BTreeMap<ChannelId, &str> = broken.iter().copied().collect();
     if reasons.is_empty() {
         return Ok(());
@@ -230,7 +230,7 @@ async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> 
 }
 
 /// What one try says about its channel, beyond that it works. Rarely anything.
-async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<(), StoreError> {
+async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<()> {
     if let DeliveryEnd::Delivered { learned, .. } = &tried.end
         && !learned.is_empty()
     {
@@ -247,11 +247,7 @@ async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<(), S
 }
 
 /// What waits for the channel waits for so long; what is enqueued meanwhile is given the same instant.
-async fn pause_channel(
-    connection: &mut Session,
-    channel: ChannelId,
-    pause: Duration,
-) -> Result<(), StoreError> {
+async fn pause_channel(connection: &mut Session, channel: ChannelId, pause: Duration) -> Result<()> {
     let query = sqlx::query(
         "WITH paused AS (
            UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))

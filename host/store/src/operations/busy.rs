@@ -6,7 +6,7 @@
 
 use super::QueueSize;
 use crate::row::{bind, column, rows};
-use crate::{Store, StoreError, sight};
+use crate::{Result, Store, sight};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
@@ -48,7 +48,7 @@ impl Store {
         limit: i64,
         again_after: Duration,
         event_for: impl Fn(&ChannelFilter, BusyMoment) -> Option<Event>,
-    ) -> Result<Told, StoreError> {
+    ) -> Result<Told> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../../queries/over_limit.sql"));
         let over: OverLimit = bind!(query, queue, again_after).fetch_one(&mut transaction).await?;
@@ -71,7 +71,7 @@ impl Store {
 
     /// These queues were found below their limit: the next time that one is over, it is told at once. One that was told to be
     /// over a lower limit, by another look, is kept in mind until it is below that.
-    pub async fn forget_busy(&self, below: &[&QueueSize]) -> Result<(), StoreError> {
+    pub async fn forget_busy(&self, below: &[&QueueSize]) -> Result<()> {
         let query = sqlx::query(
             "UPDATE queue_controls c SET busy_since = NULL, busy_told_at = NULL, busy_limit = NULL
              FROM unnest($1::text[], $2::bigint[]) b(queue, size)

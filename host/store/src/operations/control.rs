@@ -2,7 +2,7 @@
 
 use super::{ALIVE_FOR, CHUNK, begin_by_index};
 use crate::row::{bind, rows};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use uptime_core::id::JobId;
 
@@ -25,7 +25,7 @@ rows! {
 
 impl Store {
     /// Nothing of the queue is claimed from now on. `false`: it was so already.
-    pub async fn pause_queue(&self, queue: &str) -> Result<bool, StoreError> {
+    pub async fn pause_queue(&self, queue: &str) -> Result<bool> {
         let query = sqlx::query(
             "WITH paused AS (
                INSERT INTO queue_controls AS c (queue, paused_at) VALUES ($1, now())
@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// The queue is claimed from again. `false`: it was not paused.
-    pub async fn resume_queue(&self, queue: &str) -> Result<bool, StoreError> {
+    pub async fn resume_queue(&self, queue: &str) -> Result<bool> {
         let query = sqlx::query(
             "WITH resumed AS (
                UPDATE queue_controls SET paused_at = NULL, resumed_at = now()
@@ -49,7 +49,7 @@ impl Store {
 
     /// The queue's workers are to finish what runs and to end, so that whoever keeps them starts them anew. Gives how many
     /// of them are alive.
-    pub async fn restart_workers(&self, queue: &str) -> Result<i64, StoreError> {
+    pub async fn restart_workers(&self, queue: &str) -> Result<i64> {
         let query = sqlx::query_scalar(
             "WITH asked AS (
                INSERT INTO queue_controls (queue, restart_asked_at) VALUES ($1, now())
@@ -69,7 +69,7 @@ impl Store {
         queue: &str,
         as_of: Timestamp,
         position: Option<ClearPosition>,
-    ) -> Result<Option<(Cleared, ClearPosition)>, StoreError> {
+    ) -> Result<Option<(Cleared, ClearPosition)>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let after = position.unwrap_or(ClearPosition { available_at: Timestamp::UNIX_EPOCH, id: JobId(0) });
         let query = sqlx::query_as(include_str!("../../queries/clear_chunk.sql"));

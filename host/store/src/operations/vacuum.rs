@@ -2,7 +2,7 @@
 //! snapshot slows the queues down although nothing is wrong with them.
 
 use crate::row::{Field, rows};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub enum Holder {
 
 impl Store {
     /// Dead rows of `jobs` and the oldest snapshot. Of other roles' sessions only what this role may see.
-    pub async fn dead_rows(&self) -> Result<DeadRows, StoreError> {
+    pub async fn dead_rows(&self) -> Result<DeadRows> {
         let rows: Option<i64> =
             sqlx::query_scalar("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'jobs'::regclass")
                 .fetch_optional(&self.sessions)

@@ -1,7 +1,7 @@
 //! That a certificate nears its end is told once for each limit that it comes under.
 
 use super::ResultsTransaction;
-use crate::StoreError;
+use crate::Result;
 use crate::row::bind;
 use uptime_core::id::MonitorId;
 
@@ -12,7 +12,7 @@ impl ResultsTransaction {
         monitor: MonitorId,
         fingerprint: &str,
         days: u16,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let insert = sqlx::query(
             "INSERT INTO certificate_notices (monitor_id, fingerprint, days) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         );

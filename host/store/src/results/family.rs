@@ -2,7 +2,7 @@
 
 use super::ResultsTransaction;
 use crate::row::{bind, named};
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uptime_core::dependency::Ancestor;
@@ -10,10 +10,7 @@ use uptime_core::id::MonitorId;
 
 impl ResultsTransaction {
     /// The monitors that are checked above `parent`, and itself: the nearest first. What this batch found of them is in it.
-    pub async fn ancestors_from(
-        &mut self,
-        parent: MonitorId,
-    ) -> Result<Vec<(MonitorId, Ancestor)>, StoreError> {
+    pub async fn ancestors_from(&mut self, parent: MonitorId) -> Result<Vec<(MonitorId, Ancestor)>> {
         if !self.ancestors.contains_key(&parent) {
             let read = self.read_ancestors(parent).await?;
             self.ancestors.insert(parent, read);
@@ -32,7 +29,7 @@ impl ResultsTransaction {
         Ok(ancestors)
     }
 
-    async fn read_ancestors(&mut self, parent: MonitorId) -> Result<Vec<(MonitorId, Ancestor)>, StoreError> {
+    async fn read_ancestors(&mut self, parent: MonitorId) -> Result<Vec<(MonitorId, Ancestor)>> {
         let query = sqlx::query(include_str!("../../queries/ancestors.sql"));
         let rows = bind!(query, parent).fetch_all(&mut self.transaction).await?;
         let ancestor = |row: &PgRow| {
@@ -43,7 +40,7 @@ impl ResultsTransaction {
     }
 
     /// The monitors below `parent`, at any distance, that have something to tell and were held back.
-    pub async fn held_below(&mut self, parent: MonitorId) -> Result<Vec<MonitorId>, StoreError> {
+    pub async fn held_below(&mut self, parent: MonitorId) -> Result<Vec<MonitorId>> {
         let query = sqlx::query_scalar(include_str!("../../queries/held_below.sql"));
         let ids: Vec<i64> = bind!(query, parent).fetch_all(&mut self.transaction).await?;
         Ok(ids.into_iter().map(MonitorId).collect())
@@ -53,7 +50,7 @@ impl ResultsTransaction {
 impl Store {
     /// Has these monitors checked now, as far as they have no check in hand. A hint, in a transaction of its own: who loses
     /// it is looked at when its slot comes.
-    pub async fn check_now(&self, monitors: &[MonitorId]) -> Result<(), StoreError> {
+    pub async fn check_now(&self, monitors: &[MonitorId]) -> Result<()> {
         if monitors.is_empty() {
             return Ok(());
         }

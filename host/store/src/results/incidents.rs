@@ -1,7 +1,7 @@
 //! Incidents within the transaction of a batch: read as far as its monitors have one, and changed.
 
 use super::{LockedState, ResultsTransaction};
-use crate::StoreError;
+use crate::Result;
 use crate::row::{bind, rows};
 use crate::session::Session;
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ impl From<IncidentCause> for EventOutcome {
 pub(super) async fn read(
     connection: &mut Session,
     states: &HashMap<MonitorId, LockedState>,
-) -> Result<HashMap<IncidentId, IncidentRow>, StoreError> {
+) -> Result<HashMap<IncidentId, IncidentRow>> {
     let of_it = |locked: &LockedState| locked.incident.into_iter().chain(locked.standing.owed.clone());
     let ids: Vec<IncidentId> = states.values().flat_map(of_it).collect();
     if ids.is_empty() {
@@ -94,7 +94,7 @@ impl ResultsTransaction {
         started_at: Timestamp,
         failures: u32,
         cause: &Failure,
-    ) -> Result<IncidentId, StoreError> {
+    ) -> Result<IncidentId> {
         let query = sqlx::query_scalar(
             "WITH opened AS (
                INSERT INTO incidents (monitor_id, severity, class, cause, expected, got, started_at, failures)
@@ -128,7 +128,7 @@ impl ResultsTransaction {
         started_at: Timestamp,
         failures: u32,
         cause: &Failure,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let query = sqlx::query(
             "UPDATE incidents SET severity = $2, class = $3, cause = $4, expected = $5, got = $6, down_at = $7, failures = $8
              WHERE id = $1",
@@ -146,7 +146,7 @@ impl ResultsTransaction {
     }
 
     /// An outage is critical from now on.
-    pub async fn escalate_incident(&mut self, incident: IncidentId, failures: u32) -> Result<(), StoreError> {
+    pub async fn escalate_incident(&mut self, incident: IncidentId, failures: u32) -> Result<()> {
         let query = sqlx::query("UPDATE incidents SET severity = $2, failures = $3 WHERE id = $1");
         bind!(query, incident, Severity::Critical, failures).execute(&mut self.transaction).await?;
         if let Some(row) = self.incidents.get_mut(&incident) {
@@ -161,7 +161,7 @@ impl ResultsTransaction {
         incident: IncidentId,
         ended_at: Timestamp,
         failures: u32,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let query = sqlx::query(
             "UPDATE incidents SET ended_at = $2, resolved_at = now(), failures = $3 WHERE id = $1 AND ended_at IS NULL",
         );
@@ -173,11 +173,11 @@ impl ResultsTransaction {
     }
 
     /// Says on the incident's timeline why nobody is told.
-    pub async fn note_held(&mut self, incident: IncidentId, why: &str) -> Result<(), StoreError> {
+    pub async fn note_held(&mut self, incident: IncidentId, why: &str) -> Result<()> {
         self.note(incident, "held", Some(why)).await
     }
 
-    async fn note(&mut self, incident: IncidentId, kind: &str, note: Option<&str>) -> Result<(), StoreError> {
+    async fn note(&mut self, incident: IncidentId, kind: &str, note: Option<&str>) -> Result<()> {
         let query = sqlx::query("INSERT INTO incident_events (incident_id, kind, note) VALUES ($1, $2, $3)");
         bind!(query, incident, kind, note).execute(&mut self.transaction).await?;
         Ok(())

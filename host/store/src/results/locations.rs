@@ -2,7 +2,7 @@
 //! them.
 
 use super::{FinishedCheck, Recorded, ResultsTransaction, message};
-use crate::StoreError;
+use crate::Result;
 use crate::row::{bind, column, named, to_json, us};
 use crate::session::Session;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use uptime_core::judgement::locations::LocalState;
 pub(super) async fn read(
     connection: &mut Session,
     monitors: &[MonitorId],
-) -> Result<HashMap<MonitorId, Vec<LocalState>>, StoreError> {
+) -> Result<HashMap<MonitorId, Vec<LocalState>>> {
     let query = sqlx::query(
         "SELECT monitor_id, location, awaited_since, memory FROM monitor_locations WHERE monitor_id = ANY ($1)
          ORDER BY monitor_id, location",
@@ -32,7 +32,7 @@ pub(super) async fn read(
 
 impl ResultsTransaction {
     /// From now on each location of a monitor is waited for.
-    pub async fn await_locations(&mut self, monitor: MonitorId) -> Result<(), StoreError> {
+    pub async fn await_locations(&mut self, monitor: MonitorId) -> Result<()> {
         let query = sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1");
         bind!(query, monitor).execute(&mut self.transaction).await?;
         let now = self.now;
@@ -44,7 +44,7 @@ impl ResultsTransaction {
 }
 
 /// Writes what is known now from where each check ran.
-pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> Result<(), StoreError> {
+pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> Result<()> {
     let written: Vec<_> = recorded.iter().filter_map(|one| Some((&one.check, one.local.as_ref()?))).collect();
     if written.is_empty() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! The rows of `monitor_states`: read under their locks, written all at once.
 
 use super::{LockedState, Recorded, message};
-use crate::StoreError;
+use crate::Result;
 use crate::row::{Field, bind, column, named, us};
 use crate::session::Session;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use uptime_core::judgement::{Failures, State};
 pub(super) async fn lock(
     connection: &mut Session,
     monitors: &[MonitorId],
-) -> Result<(HashMap<MonitorId, LockedState>, Timestamp), StoreError> {
+) -> Result<(HashMap<MonitorId, LockedState>, Timestamp)> {
     let query = sqlx::query(
         "SELECT monitor_id, status, since, streak, streak_since, downs, downs_since, recent, flapping, window_recent,
                 window_failed_at, failures, severity, told, owed, flapping_told, reminders, last_slot_at, incident_id,
@@ -68,7 +68,7 @@ impl Field for LockedState {
 }
 
 /// Writes the states after a batch of checks.
-pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> Result<(), StoreError> {
+pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> Result<()> {
     let failed_at = |state: &State| array(&state.window.failed_at.iter().map(whole_us).collect::<Vec<_>>());
     let query = bind!(
         sqlx::query(include_str!("../../queries/update_states.sql")),

@@ -1,7 +1,7 @@
 //! The rows of a batch that nobody waits for: results, and the next checks.
 
 use super::{FinishedCheck, Recorded, message};
-use crate::StoreError;
+use crate::Result;
 use crate::row::{bind, column, us};
 use crate::session::Session;
 use serde_json::{Value, json};
@@ -9,10 +9,7 @@ use std::time::Duration;
 use uptime_core::check::CheckReport;
 use uptime_core::monitor::Location;
 
-pub(super) async fn insert_results(
-    connection: &mut Session,
-    recorded: &[Recorded],
-) -> Result<(), StoreError> {
+pub(super) async fn insert_results(connection: &mut Session, recorded: &[Recorded]) -> Result<()> {
     // In microseconds.
     let took = |took: Option<Duration>| took.map(|took| i32::try_from(took.as_micros()).unwrap_or(i32::MAX));
     let query = bind!(
@@ -41,7 +38,7 @@ pub(super) async fn insert_results(
 }
 
 /// Enqueues the next checks of those that are to be looked at again before the scheduler comes for them.
-pub(super) async fn follow_up(connection: &mut Session, recorded: &[Recorded]) -> Result<(), StoreError> {
+pub(super) async fn follow_up(connection: &mut Session, recorded: &[Recorded]) -> Result<()> {
     let is_due = |one: &&Recorded| one.recheck_after.is_some() || one.locked.chained;
     let next: Vec<&Recorded> = recorded.iter().filter(is_due).collect();
     if next.is_empty() {
