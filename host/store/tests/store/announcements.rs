@@ -1,7 +1,7 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{PAUSES, event, store, stored_channel, until_wait, watch};
+use crate::{PAUSES, enqueue, event, store, stored_channel, until_wait, watch};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
@@ -29,9 +29,7 @@ async fn tell(store: &Store, kind: EventType, incident: i64, monitor: &str) {
     let mut event = event(kind, IncidentId(incident));
     event.monitor.name = monitor.to_owned();
     let channel = stored_channel(store, "ops").await.id;
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    transaction.notify(Notice { channel, event, sequence: 0 });
-    transaction.commit().await.expect("a commit");
+    enqueue(store, [Notice { channel, event, sequence: 0 }]).await;
 }
 
 fn away() -> DeliveryEnd {
