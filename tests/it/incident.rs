@@ -214,36 +214,6 @@ fn what_was_done_is_logged_with_who_did_it() {
 }
 
 #[test]
-fn two_people_who_end_the_same_incident_hear_of_each_other() {
-    let (ops, boss) = sinks();
-    let installation = with_an_incident(&ops, &boss);
-    let mut session = installation.database.session();
-    session.query("BEGIN; SELECT FROM monitor_states FOR UPDATE").expect("locked");
-    let people: Vec<_> = ["anna", "bob"]
-        .map(|who| installation.start(["incident", "resolve", "1", "--by", who]))
-        .into_iter()
-        .collect();
-    installation.wait_for(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        "2",
-    );
-    session.query("COMMIT").expect("let go");
-    let (mut exits, mut logs) = (Vec::new(), String::new());
-    for mut person in people {
-        exits.push(person.exit_code());
-        logs += &person.log();
-    }
-    exits.sort_unstable();
-    assert_eq!(exits, [0, 1], "{logs}");
-    let by = installation.database.value("SELECT resolved_by FROM incidents");
-    assert_eq!(
-        logs.lines().next(),
-        Some(format!("error: incident 1 of `shop` has ended: {by} resolved it").as_str())
-    );
-    assert_eq!(installation.database.value("SELECT count(*) FROM notifications WHERE event = 'up'"), "2");
-}
-
-#[test]
 fn the_story_of_an_incident_is_whole() {
     let (ops, boss) = sinks();
     let installation = with_an_incident(&ops, &boss);

@@ -5,6 +5,7 @@ mod apply;
 mod bounds;
 mod canary;
 mod check;
+mod circles;
 mod config;
 mod crashes;
 mod dependencies;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, Outcome, Phases};
+use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
 use uptime_core::duration::elapsed;
 use uptime_core::id::{JobId, MonitorId};
 use uptime_core::monitor::Location;
@@ -197,7 +197,7 @@ impl Checks {
         let followed = batch.commit().await?;
         // Only what was committed has happened.
         for activity in followed.activities {
-            log_incident(&activity);
+            log(&activity);
             (self.observer)(activity);
         }
         // A hint: without it they are looked at when their slots come.
@@ -213,24 +213,50 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
     elapsed(finished.job.available_at, finished.started_at)
 }
 
+/// What is wrong, in the check's own words. `None`: nothing, nothing that makes an incident, or the trouble is ours.
+fn trouble(check: &FinishedCheck) -> Option<&Failure> {
+    let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
+    match &check.report.failure {
+        Some(failure) => Some(failure).filter(|failure| !failure.class.is_ours()),
+        None => check.report.warnings.iter().find(of_incidents),
+    }
+}
+
+/// Says in the log what has happened.
+fn log(activity: &Activity) {
+    match activity {
+        Activity::Checked { monitor, report, late, is_news } => log_check(monitor, report, *late, *is_news),
+        // Incidents are what people look for in a log.
+        Activity::Opened { monitor, incident, severity, cause, .. } => {
+            let cause = cause.as_ref().map(|cause| cause.message.as_str());
+            info!(monitor, incident = incident.0, severity = severity.as_str(), cause, "incident opened");
+        }
+        Activity::Resolved { monitor, incident, started_at, ended_at } => {
+            let lasted_s = elapsed(*started_at, *ended_at).as_secs();
+            info!(monitor, incident = incident.0, lasted_s, "incident ended");
+        }
+        _ => {}
+    }
+}
+
 /// The one line that a check leaves: of one that changes something for whoever reads along, of the others for who looks
 /// for a fault.
-fn log_check(check: &FinishedCheck, is_news: bool) {
-    let trouble = check.report.trouble();
-    let Phases { dns, connect, tls, first_byte, .. } = check.report.phases();
+fn log_check(monitor: &str, report: &CheckReport, late: Duration, is_news: bool) {
+    let trouble = report.trouble();
+    let Phases { dns, connect, tls, first_byte, .. } = report.phases();
     let ms = |took: Duration| (took.as_secs_f64() * 1e6).round() / 1e3;
     macro_rules! line {
         ($level:ident) => {
             $level!(
-                monitor = check.monitor.name,
-                outcome = check.report.word(),
+                monitor,
+                outcome = report.word(),
                 class = trouble.map(|trouble| trouble.class.as_str()),
-                total_ms = ms(check.report.total),
+                total_ms = ms(report.total),
                 dns_ms = dns.map(ms),
                 connect_ms = connect.map(ms),
                 tls_ms = tls.map(ms),
                 first_byte_ms = first_byte.map(ms),
-                late_ms = ms(check.late),
+                late_ms = ms(late),
                 message = trouble.map(|trouble| trouble.message.as_str()),
                 "check"
             )
@@ -241,26 +267,8 @@ fn log_check(check: &FinishedCheck, is_news: bool) {
     } else {
         line!(debug);
     }
-    if check.report.outcome() == Outcome::Inconclusive {
-        warn!(
-            monitor = check.monitor.name,
-            message = trouble.map(|trouble| trouble.message.as_str()),
-            "check inconclusive: the fault is ours"
-        );
-    }
-}
-
-/// Incidents are what people look for in a log.
-fn log_incident(activity: &Activity) {
-    match activity {
-        Activity::Opened { monitor, incident, severity, cause, .. } => {
-            let cause = cause.as_ref().map(|cause| cause.message.as_str());
-            info!(monitor, incident = incident.0, severity = severity.as_str(), cause, "incident opened");
-        }
-        Activity::Resolved { monitor, incident, started_at, ended_at } => {
-            let lasted_s = elapsed(*started_at, *ended_at).as_secs();
-            info!(monitor, incident = incident.0, lasted_s, "incident ended");
-        }
-        _ => {}
+    if report.outcome() == Outcome::Inconclusive {
+        let message = trouble.map(|trouble| trouble.message.as_str());
+        warn!(monitor, message, "check inconclusive: the fault is ours");
     }
 }

@@ -33,6 +33,8 @@ pub enum Activity {
         report: CheckReport,
         /// From its slot to its start.
         late: Duration,
+        /// Whether it changes something for whoever reads along.
+        is_news: bool,
     },
     Opened {
         monitor: String,

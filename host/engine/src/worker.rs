@@ -194,7 +194,7 @@ pub(crate) fn by_subject<W>(
     mut take: impl FnMut(i64) -> Option<Result<W, StoreError>>,
 ) -> HashMap<JobId, Result<W, StoreError>> {
     let nothing = |id: JobId| StoreError::Row {
-        column: "subject",
+        column: "subject".into(),
         row: format!("job {id}"),
         reason: "there is none".into(),
     };

@@ -1,17 +1,18 @@
 -- Failed notifications $1, which are locked, are queued again, by themselves or in the digest beside them ($2). Of their failed
 -- jobs the ids are kept, and are given out in the order of the notifications: so they come before what was decided later. Their
--- claims are counted on from the highest, so that no old claim fits. One whose job is being run is left to that.
+-- claims are counted on from the highest, so that no old claim fits. Each keeps the order that its failed job had. One whose job is being run is left to that.
 WITH chosen AS (
   SELECT c.id, c.digest_id, row_number() OVER (ORDER BY c.id) AS nth FROM unnest($1::bigint[], $2::bigint[]) c(id, digest_id)),
 gone AS (
-  DELETE FROM failed_jobs f USING chosen c WHERE f.queue = 'notifications' AND f.subject = c.id RETURNING f.id, f.subject, f.claims),
+  DELETE FROM failed_jobs f USING chosen c WHERE f.queue = 'notifications' AND f.subject = c.id RETURNING f.id, f.subject, f.claims, f.order_key),
 renewed AS (
   UPDATE notifications n SET state = 'queued', digest_id = c.digest_id, setbacks = n.setbacks + $3
   FROM chosen c WHERE n.id = c.id
   RETURNING n.id, n.channel_id, n.incident_id, n.digest_id),
 singles AS MATERIALIZED (
   SELECT r.id, r.channel_id, row_number() OVER (ORDER BY r.id) AS nth,
-         (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id)
+         coalesce((SELECT g.order_key FROM gone g WHERE g.subject = r.id),
+                  (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id))
            AS order_key
   FROM renewed r WHERE r.digest_id IS NULL),
 ids AS MATERIALIZED (

@@ -1,4 +1,4 @@
--- What is told of one monitor to one channel has one order, over all its incidents.
+-- What is told of one monitor to one channel has one order, over all its incidents; of a removed one, what is told of an incident.
 -- Notifications, in this order, and a job for each that is not in a digest. A channel that was told to wait gets its jobs when the
 -- wait is over. A second one for the same incident, channel, event and sequence is not made.
 WITH wanted AS (
@@ -13,7 +13,7 @@ made AS (
 job AS (
   INSERT INTO jobs (queue, subject, lane, order_key, available_at)
   SELECT 'notifications', m.id, m.channel_id,
-         (SELECT i.monitor_id || ':' || m.channel_id FROM incidents i WHERE i.id = m.incident_id),
+         (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || m.channel_id FROM incidents i WHERE i.id = m.incident_id),
          greatest(c.paused_until, now())
   FROM made m JOIN channels c ON c.id = m.channel_id WHERE m.digest_id IS NULL ORDER BY m.id
   RETURNING id)

@@ -14,7 +14,8 @@ counted AS (
   FROM overdue o LEFT JOIN queue_controls c ON c.queue = o.queue
   WHERE c.paused_at IS NULL
     AND coalesce(c.resumed_at, '-infinity') <= now() - greatest($1 * o.interval_ms / 1000.0, $2) * interval '1 second')
-SELECT c.queue, m.name, c.interval_ms, c.last_at, c.since AS awaited_since, c.overdue, now() AS now,
+SELECT c.queue, m.name, c.interval_ms / 1e3::float8 AS interval, true AS active, false AS queue_paused, c.last_at AS last_check_at,
+       c.since AS result_awaited_since, c.overdue, now() AS now,
        (SELECT count(*) FROM monitor_states s LEFT JOIN monitor_locations l ON l.monitor_id = s.monitor_id
         WHERE s.active AND coalesce('monitor-checks:' || l.location, 'monitor-checks') = c.queue) AS of,
        (SELECT count(*) FROM workers w

@@ -5,64 +5,70 @@
 //!  queued, failed ─ discard ▶ discarded   its job goes; what a worker has in hand is left to it
 //! ```
 //! A digest's job is its members': what is done to the digest is done to them, and a retry of one is a retry of its digest.
-//! Locks are taken in the order failed jobs, notifications, jobs. A worker that records tries holds them the other way round:
-//! what it holds is passed over, never waited for.
+//! Locks are taken in the order failed jobs, notifications, jobs; so does a worker that records a probe. One that records other
+//! tries holds a job that has no failed one: what it holds is passed over, never waited for.
 
 use crate::failed::Retried;
 use crate::operations::CHUNK;
-use crate::row::{Columns, instant};
+use crate::row::{Param, bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError, notifications};
+use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
+use uuid::Uuid;
 
-/// A notification, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notification {
-    pub id: NotificationId,
-    /// Its name for the receiver, the same over all tries.
-    pub delivery: DeliveryId,
-    pub channel: String,
-    /// What happened: the event's type.
-    pub event: String,
-    /// What the event is about, by name.
-    pub monitor: Option<String>,
-    pub message: Option<String>,
-    /// The incident, for an event that has one.
-    pub incident: Option<IncidentId>,
-    /// `queued`, `paused` (it waits for a channel that its provider told to wait), `delivered`, `failed`, `muted` or `discarded`.
-    pub state: String,
-    pub attempts: u32,
-    /// Why the last one that failed did; of one that nobody is told any more, why.
-    pub last_error: Option<String>,
-    /// The provider's name for the message.
-    pub remote_id: Option<String>,
-    /// The digest that it goes out with.
-    pub digest: Option<NotificationId>,
-    /// For a digest: how many go out with it.
-    pub members: u32,
-    /// When it was decided.
-    pub created_at: Timestamp,
-    pub delivered_at: Option<Timestamp>,
-}
+rows! {
+    /// A notification, and what became of it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Notification {
+        pub id: NotificationId,
+        /// Its name for the receiver, the same over all tries.
+        pub delivery: DeliveryId = "delivery_id",
+        pub channel: String,
+        /// What happened: the event's type.
+        pub event: String,
+        /// What the event is about, by name.
+        pub monitor: Option<String>,
+        pub message: Option<String>,
+        /// The incident, for an event that has one.
+        pub incident: Option<IncidentId> = "incident_id",
+        /// `queued`, `paused` (it waits for a channel that its provider told to wait), `delivered`, `failed`, `muted` or `discarded`.
+        pub state: String,
+        pub attempts: u32,
+        /// Why the last one that failed did; of one that nobody is told any more, why.
+        pub last_error: Option<String>,
+        /// The provider's name for the message.
+        pub remote_id: Option<String>,
+        /// The digest that it goes out with.
+        pub digest: Option<NotificationId> = "digest_id",
+        /// For a digest: how many go out with it.
+        pub members: u32,
+        /// When it was decided.
+        pub created_at: Timestamp,
+        pub delivered_at: Option<Timestamp>,
+    }
 
-/// One try of a delivery, or why none was made when its turn had come ([`Try::was_made`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Try {
-    /// The how-manyeth, over all retries by hand.
-    pub attempt: u32,
-    pub started_at: Timestamp,
-    pub took: Duration,
-    /// `delivered`, the error's class, or, where none was made, `muted` or `waits`.
-    pub outcome: String,
-    /// HTTP's status, if there was one.
-    pub status: Option<u16>,
-    /// The provider's words, or ours.
-    pub message: Option<String>,
+    /// One try of a delivery, or why none was made when its turn had come ([`Try::was_made`]).
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Try {
+        /// The how-manyeth, over all retries by hand.
+        pub attempt: u32,
+        pub started_at: Timestamp,
+        pub took: Duration = "duration",
+        /// `delivered`, the error's class, or, where none was made, `muted` or `waits`.
+        pub outcome: String,
+        /// HTTP's status, if there was one.
+        pub status: Option<u16> = "status_code",
+        /// The provider's words, or ours.
+        pub message: Option<String>,
+    }
+
+    struct OneTry {
+        id: NotificationId,
+        tried: Try,
+    }
 }
 
 impl Try {
@@ -126,70 +132,47 @@ impl Store {
         &self,
         filter: NotificationFilter<'_>,
         limit: i64,
-    ) -> Result<Vec<Notification>, StoreError> {
-        let rows = sqlx::query(include_str!("../queries/notifications.sql"))
-            .bind(filter.ids.map(plain))
-            .bind(filter.channel)
-            .bind(filter.state)
-            .bind(filter.incident.map(|id| id.0))
-            .bind(filter.event)
-            .bind(limit)
-            .fetch_all(&self.sessions)
-            .await?;
-        rows.iter().map(notification).collect()
+    ) -> Result<Vec<Notification>> {
+        let NotificationFilter { ids, channel, state, incident, event } = filter;
+        let query = sqlx::query_as(include_str!("../queries/notifications.sql"));
+        Ok(bind!(query, ids, channel, state, incident, event, limit).fetch_all(&self.sessions).await?)
     }
 
     /// Each try of these notifications, by time; of one that went out with a digest, the digest's.
-    pub async fn tries_of(&self, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Try)>, StoreError> {
-        let rows = sqlx::query(include_str!("../queries/tries_of.sql"))
-            .bind(plain(ids))
-            .fetch_all(&self.sessions)
-            .await?;
-        rows.iter().map(a_try).collect()
+    pub async fn tries_of(&self, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Try)>> {
+        let query = sqlx::query_as(include_str!("../queries/tries_of.sql"));
+        let tries: Vec<OneTry> = bind!(query, ids).fetch_all(&self.sessions).await?;
+        Ok(tries.into_iter().map(|one| (one.id, one.tried)).collect())
     }
 
     /// The notifications with these names. Those that there are not are not in the answer.
-    pub async fn notifications_named(
-        &self,
-        names: &[Name],
-    ) -> Result<HashMap<Name, NotificationId>, StoreError> {
-        let ids = names.iter().filter_map(|name| match name {
-            Name::Id(id) => Some(id.0),
-            Name::Delivery(_) => None,
-        });
-        let deliveries = names.iter().filter_map(|name| match name {
-            Name::Delivery(id) => Some(id.0),
-            Name::Id(_) => None,
-        });
-        let rows = sqlx::query(
+    pub async fn notifications_named(&self, names: &[Name]) -> Result<HashMap<Name, NotificationId>> {
+        let ids = names.iter().filter_map(|name| if let Name::Id(id) = name { Some(*id) } else { None });
+        let deliveries =
+            names.iter().filter_map(|name| if let Name::Delivery(id) = name { Some(*id) } else { None });
+        let query = sqlx::query_as(
             "SELECT id, NULL::uuid AS delivery_id FROM notifications WHERE id = ANY ($1)
              UNION ALL SELECT id, delivery_id FROM notifications WHERE delivery_id = ANY ($2)",
-        )
-        .bind(ids.collect::<Vec<_>>())
-        .bind(deliveries.collect::<Vec<_>>())
-        .fetch_all(&self.sessions)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let id = NotificationId(row.try_get("id")?);
-                let delivery: Option<uuid::Uuid> = row.try_get("delivery_id")?;
-                Ok((delivery.map_or(Name::Id(id), |uuid| Name::Delivery(DeliveryId(uuid))), id))
-            })
-            .collect()
+        );
+        let found: Vec<(i64, Option<Uuid>)> =
+            bind!(query, ids.collect::<Vec<_>>(), deliveries.collect::<Vec<_>>())
+                .fetch_all(&self.sessions)
+                .await?;
+        let named = |(id, delivery): (i64, Option<Uuid>)| {
+            let id = NotificationId(id);
+            (delivery.map_or(Name::Id(id), |uuid| Name::Delivery(DeliveryId(uuid))), id)
+        };
+        Ok(found.into_iter().map(named).collect())
     }
 
-    pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar(
+    pub async fn count_notifications(&self, which: Selection<'_>) -> Result<u64> {
+        let query = sqlx::query_scalar(
             "SELECT count(*) FROM notifications n
              WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
                AND n.state = ANY ($2) AND n.created_at <= $3",
-        )
-        .bind(which.channel)
-        .bind(which.states)
-        .bind(instant(which.as_of))
-        .fetch_one(&self.sessions)
-        .await?;
-        Ok(count.unsigned_abs())
+        );
+        let count = bind!(query, which.channel, which.states, which.as_of).fetch_one(&self.sessions).await;
+        Ok(count.map(i64::unsigned_abs)?)
     }
 
     /// The next of `which`, by id, those after `after`; at most [`CHUNK`].
@@ -197,20 +180,17 @@ impl Store {
         &self,
         which: Selection<'_>,
         after: Option<NotificationId>,
-    ) -> Result<Vec<NotificationId>, StoreError> {
-        let ids: Vec<i64> = sqlx::query_scalar(
+    ) -> Result<Vec<NotificationId>> {
+        let query = sqlx::query_scalar(
             "SELECT n.id FROM notifications n
              WHERE ($1::text IS NULL OR n.channel_id = (SELECT id FROM channels WHERE name = $1))
                AND n.state = ANY ($2) AND n.created_at <= $3 AND n.id > $4
              ORDER BY n.id LIMIT $5",
-        )
-        .bind(which.channel)
-        .bind(which.states)
-        .bind(instant(which.as_of))
-        .bind(after.map_or(i64::MIN, |id| id.0))
-        .bind(CHUNK)
-        .fetch_all(&self.sessions)
-        .await?;
+        );
+        let after = after.unwrap_or(NotificationId(i64::MIN));
+        let ids: Vec<i64> = bind!(query, which.channel, which.states, which.as_of, after, CHUNK)
+            .fetch_all(&self.sessions)
+            .await?;
         Ok(ids.into_iter().map(NotificationId).collect())
     }
 
@@ -222,7 +202,7 @@ impl Store {
         &self,
         ids: &[NotificationId],
         dry_run: bool,
-    ) -> Result<Vec<(NotificationId, Again)>, StoreError> {
+    ) -> Result<Vec<(NotificationId, Again)>> {
         let mut transaction = self.sessions.begin().await?;
         let found = look_at(&mut transaction, ids).await?;
         let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
@@ -231,24 +211,17 @@ impl Store {
         let rest: Vec<i64> = carriers.into_iter().filter(|carrier| !outcomes.contains_key(carrier)).collect();
         let rest = lock_states(&mut transaction, &rest, &["failed", "muted"]).await?;
         let (superseded, reasons) = notifications::superseded(&mut transaction, &rest).await?;
-        let rows = sqlx::query(include_str!("../queries/retry_notifications.sql"))
-            .bind(rest)
-            .bind(superseded)
-            .bind(reasons)
-            .fetch_all(&mut transaction)
-            .await?;
-        for row in rows {
-            let retried = if row.try_get("superseded")? { Retried::Superseded } else { Retried::PutBack };
-            outcomes.insert(row.try_get("id")?, retried);
-        }
+        let query = sqlx::query_as(include_str!("../queries/retry_notifications.sql"));
+        let retried: Vec<(i64, bool)> =
+            bind!(query, rest, superseded, reasons).fetch_all(&mut transaction).await?;
+        let outcome = |superseded| if superseded { Retried::Superseded } else { Retried::PutBack };
+        outcomes.extend(retried.into_iter().map(|(id, superseded)| (id, outcome(superseded))));
         let renewed: Vec<i64> =
             outcomes.iter().filter(|(_, retried)| **retried == Retried::PutBack).map(|(id, _)| *id).collect();
-        sqlx::query(
+        let members = sqlx::query(
             "UPDATE notifications SET state = 'queued' WHERE digest_id = ANY ($1) AND state IN ('failed', 'muted')",
-        )
-        .bind(renewed)
-        .execute(&mut transaction)
-        .await?;
+        );
+        bind!(members, renewed).execute(&mut transaction).await?;
         // Of those that somebody else was quicker with, what they are by now.
         let now = look_at(&mut transaction, ids).await?;
         end(transaction, dry_run).await?;
@@ -267,12 +240,12 @@ impl Store {
         ids: &[NotificationId],
         by: &str,
         dry_run: bool,
-    ) -> Result<Vec<(NotificationId, Discarded)>, StoreError> {
+    ) -> Result<Vec<(NotificationId, Discarded)>> {
         let mut transaction = self.sessions.begin().await?;
-        let failed = lock_failed(&mut transaction, &plain(ids)).await?;
+        let failed = lock_failed(&mut transaction, ids).await?;
         let before = look_at(&mut transaction, ids).await?;
         let locked: HashSet<i64> =
-            lock_states(&mut transaction, &plain(ids), &["queued", "failed"]).await?.into_iter().collect();
+            lock_states(&mut transaction, ids, &["queued", "failed"]).await?.into_iter().collect();
         let running = running(&mut transaction, &before).await?;
         let outcomes: Vec<(NotificationId, Discarded)> = ids
             .iter()
@@ -289,68 +262,50 @@ impl Store {
             .collect();
         let done: Vec<i64> =
             outcomes.iter().filter(|(_, end)| *end == Discarded::Done).map(|(id, _)| id.0).collect();
-        sqlx::query(include_str!("../queries/discard_notifications.sql"))
-            .bind(&done)
-            .bind(
-                failed
-                    .iter()
-                    .filter(|(subject, _)| done.contains(subject))
-                    .map(|(_, id)| *id)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(format!("discarded by {by}"))
-            .execute(&mut transaction)
-            .await?;
+        let jobs: Vec<i64> =
+            failed.iter().filter(|(subject, _)| done.contains(subject)).map(|(_, id)| *id).collect();
+        let discard = sqlx::query(include_str!("../queries/discard_notifications.sql"));
+        bind!(discard, done, jobs, format!("discarded by {by}")).execute(&mut transaction).await?;
         end(transaction, dry_run).await?;
         Ok(outcomes)
     }
 }
 
-async fn end(transaction: Session, dry_run: bool) -> Result<(), StoreError> {
+async fn end(transaction: Session, dry_run: bool) -> Result<()> {
     if dry_run { transaction.rollback().await } else { transaction.commit().await }
 }
 
-struct Found {
-    state: String,
-    /// Whose job it is: its digest's, or its own.
-    carrier: i64,
+rows! {
+    struct Found {
+        id: i64,
+        state: String,
+        /// Whose job it is: its digest's, or its own.
+        carrier: i64,
+    }
 }
 
-async fn look_at(
-    connection: &mut Session,
-    ids: &[NotificationId],
-) -> Result<HashMap<i64, Found>, StoreError> {
-    let rows = sqlx::query(
+async fn look_at(connection: &mut Session, ids: &[NotificationId]) -> Result<HashMap<i64, Found>> {
+    let query = sqlx::query_as(
         "SELECT id, state, coalesce(digest_id, id) AS carrier FROM notifications WHERE id = ANY ($1)",
-    )
-    .bind(plain(ids))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let found = Found { state: row.try_get("state")?, carrier: row.try_get("carrier")? };
-            Ok((row.try_get("id")?, found))
-        })
-        .collect()
+    );
+    let found: Vec<Found> = bind!(query, ids).fetch_all(connection).await?;
+    Ok(found.into_iter().map(|found| (found.id, found)).collect())
 }
 
 /// The failed jobs of these notifications, locked: by notification.
-async fn lock_failed(connection: &mut Session, subjects: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
-    let rows = sqlx::query(
+async fn lock_failed<T: Param<Sql = i64> + Copy>(
+    connection: &mut Session,
+    subjects: &[T],
+) -> Result<HashMap<i64, i64>> {
+    let query = sqlx::query_as(
         "SELECT subject, id FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(subjects)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(|row| Ok((row.try_get("subject")?, row.try_get("id")?))).collect()
+    );
+    let failed: Vec<(i64, i64)> = bind!(query, NOTIFICATIONS, subjects).fetch_all(connection).await?;
+    Ok(failed.into_iter().collect())
 }
 
 /// Puts failed jobs back. What became of each notification.
-async fn put_back(
-    connection: &mut Session,
-    failed: &HashMap<i64, i64>,
-) -> Result<HashMap<i64, Retried>, StoreError> {
+async fn put_back(connection: &mut Session, failed: &HashMap<i64, i64>) -> Result<HashMap<i64, Retried>> {
     if failed.is_empty() {
         return Ok(HashMap::new());
     }
@@ -360,73 +315,27 @@ async fn put_back(
 }
 
 /// Those of `ids` that are in one of these states, locked. What a worker is just recording is not among them.
-async fn lock_states(connection: &mut Session, ids: &[i64], states: &[&str]) -> Result<Vec<i64>, StoreError> {
-    Ok(sqlx::query_scalar(
+async fn lock_states<T: Param<Sql = i64> + Copy>(
+    connection: &mut Session,
+    ids: &[T],
+    states: &[&str],
+) -> Result<Vec<i64>> {
+    let query = sqlx::query_scalar(
         "SELECT id FROM notifications WHERE id = ANY ($1) AND state = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",
-    )
-    .bind(ids)
-    .bind(states)
-    .fetch_all(connection)
-    .await?)
+    );
+    Ok(bind!(query, ids, states).fetch_all(connection).await?)
 }
 
 /// The notifications whose job a worker has in hand. The other jobs are locked, so that none takes them.
-async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>, StoreError> {
+async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>> {
     let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
-    let free: HashSet<i64> = sqlx::query_scalar(
+    let free = sqlx::query_scalar(
         "SELECT subject FROM jobs
          WHERE queue = $1 AND subject = ANY ($2) AND (reserved_until IS NULL OR reserved_until < now())
          ORDER BY id FOR UPDATE SKIP LOCKED",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(&carriers)
-    .fetch_all(&mut *connection)
-    .await?
-    .into_iter()
-    .collect();
-    let all: Vec<i64> =
-        sqlx::query_scalar("SELECT subject FROM jobs WHERE queue = $1 AND subject = ANY ($2)")
-            .bind(NOTIFICATIONS)
-            .bind(&carriers)
-            .fetch_all(connection)
-            .await?;
+    );
+    let free: Vec<i64> = bind!(free, NOTIFICATIONS, &carriers).fetch_all(&mut *connection).await?;
+    let all = sqlx::query_scalar("SELECT subject FROM jobs WHERE queue = $1 AND subject = ANY ($2)");
+    let all: Vec<i64> = bind!(all, NOTIFICATIONS, carriers).fetch_all(connection).await?;
     Ok(all.into_iter().filter(|subject| !free.contains(subject)).collect())
-}
-
-fn plain(ids: &[NotificationId]) -> Vec<i64> {
-    ids.iter().map(|id| id.0).collect()
-}
-
-fn notification(row: &PgRow) -> Result<Notification, StoreError> {
-    Ok(Notification {
-        id: NotificationId(row.try_get("id")?),
-        delivery: DeliveryId(row.try_get("delivery_id")?),
-        channel: row.try_get("channel")?,
-        event: row.try_get("event")?,
-        monitor: row.try_get("monitor")?,
-        message: row.try_get("message")?,
-        incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),
-        state: row.try_get("state")?,
-        attempts: row.count("attempts")?,
-        last_error: row.try_get("last_error")?,
-        remote_id: row.try_get("remote_id")?,
-        digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
-        members: row.count("members")?,
-        created_at: row.instant("created_at")?,
-        delivered_at: row.optional_instant("delivered_at")?,
-    })
-}
-
-fn a_try(row: &PgRow) -> Result<(NotificationId, Try), StoreError> {
-    let took: i64 = row.try_get("duration_ms")?;
-    let status: Option<i16> = row.try_get("status_code")?;
-    let tried = Try {
-        attempt: row.count("attempt")?,
-        started_at: row.instant("started_at")?,
-        took: Duration::from_millis(took.unsigned_abs()),
-        outcome: row.try_get("outcome")?,
-        status: status.and_then(|status| u16::try_from(status).ok()),
-        message: row.try_get("message")?,
-    };
-    Ok((NotificationId(row.try_get("id")?), tried))
 }

@@ -4,35 +4,22 @@
 //! Every row remembers where it came from, so that applying a file never touches what a command line brought in.
 //! Applying the same thing twice changes nothing.
 
+pub use crate::applied::{Applied, Change, ChangeKind, Source};
+pub use crate::incidents::unwatched::Ended;
+
+use crate::applied::moved;
 use crate::incidents::unwatched;
+use crate::row::{bind, kept_as_json, rows};
 use crate::session::Session;
-use crate::{Store, StoreError, maintenance};
-use serde_json::Value;
-use sqlx::Row;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::{Result, Store, maintenance};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uptime_core::changes::{KeyChange, changes};
 use uptime_core::channel::Channel;
 use uptime_core::duration::to_ms;
-use uptime_core::id::IncidentId;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Location, Monitor};
 use uptime_core::schedule::{first_check_after, phase};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    File,
-    /// Targets given to `uptime up`.
-    CommandLine,
-}
-
-impl Source {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::CommandLine => "command-line",
-        }
-    }
-}
 
 /// What becomes of the rows of a source that it no longer names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,48 +44,9 @@ pub struct Wanted<'a> {
     pub absent: Absent,
 }
 
-/// What was done, or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub kind: ChangeKind,
-    /// `channel`, `monitor` or `maintenance`.
-    pub table: &'static str,
-    pub name: String,
-    /// For a change: the keys that differ.
-    pub keys: Vec<KeyChange>,
-}
-
-/// The sign in front of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    Add,
-    Change,
-    /// It goes, or is disabled.
-    Remove,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Each change, channels first, by name.
-    pub changes: Vec<Change>,
-    /// Names of this source that are in the database and not wanted, and were kept.
-    pub unwanted: Vec<String>,
-    /// Incidents that ended with it: their monitors are not watched any more.
-    pub ended: Vec<Ended>,
-}
-
-/// An incident that ended because nobody looks any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub incident: IncidentId,
-    pub monitor: String,
-    /// These channels will be told, by name.
-    pub told: Vec<String>,
-}
-
 impl Store {
     /// Makes the rows of a source what is wanted. With `dry_run` everything is done and taken back.
-    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied, StoreError> {
+    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied> {
         let mut transaction = self.sessions.begin().await?;
         // Two at once would both add; the second waits and finds nothing left to do.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
@@ -125,46 +73,36 @@ impl Store {
     }
 }
 
-/// A row as it is, by the columns that may differ.
-struct Existing {
-    id: i64,
-    source: String,
-    columns: BTreeMap<&'static str, Value>,
+kept_as_json!(Map<String, Value>);
+
+rows! {
+    /// A row as it is, by the columns that may differ.
+    struct Existing {
+        id: i64,
+        name: String,
+        source: String,
+        columns: Map<String, Value>,
+    }
 }
 
 /// What of `existing` is not what is wanted: its columns, and the keys in them.
-fn differing(
-    existing: &Existing,
-    wanted: &BTreeMap<&'static str, Value>,
-    source: Source,
-) -> (Vec<&'static str>, Vec<KeyChange>) {
-    let old = |column| existing.columns.get(column).unwrap_or(&Value::Null);
-    let mut columns: Vec<&'static str> =
-        wanted.iter().filter(|(column, value)| old(*column) != *value).map(|(column, _)| *column).collect();
+fn differing<'w>(existing: &Existing, wanted: &'w Value, source: Source) -> (Vec<&'w str>, Vec<KeyChange>) {
+    let old = |column: &str| existing.columns.get(column).unwrap_or(&Value::Null);
+    let wanted = wanted.as_object().into_iter().flatten();
+    let differing: Vec<_> = wanted.filter(|(column, value)| old(column) != *value).collect();
+    let mut columns: Vec<&str> = differing.iter().map(|(column, _)| column.as_str()).collect();
     let mut keys: Vec<KeyChange> =
-        columns.iter().flat_map(|column| changes(column, old(column), &wanted[column])).collect();
+        differing.into_iter().flat_map(|(column, value)| changes(column, old(column), value)).collect();
     let moved = moved(&existing.source, source);
     columns.extend((!moved.is_empty()).then_some("source"));
     keys.extend(moved);
     (columns, keys)
 }
 
-/// What becomes of a row's source, if that changes.
-pub(crate) fn moved(old: &str, source: Source) -> Vec<KeyChange> {
-    let new = source.as_str();
-    let change = || KeyChange { key: "source".into(), old: Some(old.to_owned()), new: Some(new.to_owned()) };
-    (old != new).then(change).into_iter().collect()
-}
-
-async fn apply_channels(
-    connection: &mut Session,
-    wanted: Wanted<'_>,
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
-    let mut existing = existing_channels(connection).await?;
+async fn apply_channels(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
+    let mut existing = existing(connection, CHANNELS).await?;
     for channel in wanted.channels {
-        let columns = channel_columns(channel)?;
-        let allow: Vec<String> = channel.allow.iter().map(ToString::to_string).collect();
+        let columns = channel_columns(channel);
         let (kind, keys) = match existing.remove(&channel.name) {
             None => (ChangeKind::Add, Vec::new()),
             Some(row) => match differing(&row, &columns, wanted.source) {
@@ -173,49 +111,35 @@ async fn apply_channels(
             },
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
-        sqlx::query(
+        let upsert = sqlx::query(
             "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow, proxy)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             SELECT $1, c.notifier, c.enabled, c.settings, c.filter, c.allow, c.limits, $3, c.digest, coalesce(c.proxy, 'null')
+             FROM jsonb_to_record($2) c(notifier text, enabled boolean, settings jsonb, filter jsonb, allow text[], limits jsonb,
+                                        digest jsonb, proxy jsonb)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
                limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, proxy = EXCLUDED.proxy, tokens = NULL, tokens_at = NULL,
                learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, delivered_at = NULL,
                updated_at = now()",
-        )
-        .bind(&channel.name)
-        .bind(&channel.notifier)
-        .bind(channel.enabled)
-        .bind(&columns["settings"])
-        .bind(&columns["filter"])
-        .bind(allow)
-        .bind(&columns["limits"])
-        .bind(wanted.source.as_str())
-        .bind(&columns["digest"])
-        .bind(&columns["proxy"])
-        .execute(&mut *connection)
-        .await?;
+        );
+        let source = wanted.source.as_str();
+        bind!(upsert, &channel.name, &columns, source).execute(&mut *connection).await?;
         // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in hand.
-        sqlx::query(
+        let wake = sqlx::query(
             "UPDATE jobs SET available_at = now() WHERE id IN (
                SELECT j.id FROM jobs j JOIN channels c ON c.id = j.lane
                WHERE c.name = $1 AND j.queue = 'notifications' AND j.reserved_until IS NULL AND j.available_at > now()
                FOR UPDATE OF j SKIP LOCKED)",
-        )
-        .bind(&channel.name)
-        .execute(&mut *connection)
-        .await?;
+        );
+        bind!(wake, &channel.name).execute(&mut *connection).await?;
         applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
     }
     let gone = absent(existing, wanted.source);
     settle_absent(connection, "channel", gone, wanted.absent, applied).await
 }
 
-async fn apply_monitors(
-    connection: &mut Session,
-    wanted: Wanted<'_>,
-    applied: &mut Applied,
-) -> Result<(), StoreError> {
-    let mut existing = existing_monitors(connection).await?;
+async fn apply_monitors(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
+    let mut existing = existing(connection, MONITORS).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
         .await?
@@ -224,7 +148,7 @@ async fn apply_monitors(
     let mut added = 0;
     let (mut children, mut left) = (Vec::new(), Vec::new());
     for monitor in wanted.monitors {
-        let columns = monitor_columns(monitor)?;
+        let columns = monitor_columns(monitor);
         let before = existing.remove(&monitor.name);
         let (kind, changed, keys) = match &before {
             None => (ChangeKind::Add, Vec::new(), Vec::new()),
@@ -233,36 +157,27 @@ async fn apply_monitors(
                 (changed, keys) => (ChangeKind::Change, changed, keys),
             },
         };
-        let id: i64 = sqlx::query_scalar(
+        let upsert = sqlx::query_scalar(
             "INSERT INTO monitors (name, enabled, check_spec, policy, target, group_name, tags, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             SELECT $1, m.enabled, m.check, m.policy, $3, m.group, m.tags, $4
+             FROM jsonb_to_record($2) m(enabled boolean, \"check\" jsonb, policy jsonb, \"group\" text, tags jsonb)
              ON CONFLICT (name) DO UPDATE SET enabled = EXCLUDED.enabled, check_spec = EXCLUDED.check_spec,
                policy = EXCLUDED.policy, target = EXCLUDED.target, group_name = EXCLUDED.group_name,
                tags = EXCLUDED.tags, source = EXCLUDED.source, updated_at = now()
              RETURNING id",
-        )
-        .bind(&monitor.name)
-        .bind(monitor.enabled)
-        .bind(&columns["check"])
-        .bind(&columns["policy"])
-        .bind(monitor.check.target())
-        .bind(&monitor.group)
-        .bind(&columns["tags"])
-        .bind(wanted.source.as_str())
-        .fetch_one(&mut *connection)
-        .await?;
+        );
+        let (target, source) = (monitor.check.target(), wanted.source.as_str());
+        let id: i64 =
+            bind!(upsert, &monitor.name, &columns, target, source).fetch_one(&mut *connection).await?;
         let channels: Vec<i64> =
             monitor.channels.iter().filter_map(|name| channel_ids.get(name)).copied().collect();
-        sqlx::query("DELETE FROM monitor_channels WHERE monitor_id = $1 AND channel_id <> ALL ($2)")
-            .bind(id)
-            .bind(&channels)
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query("INSERT INTO monitor_channels SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING")
-            .bind(id)
-            .bind(&channels)
-            .execute(&mut *connection)
-            .await?;
+        let leave =
+            sqlx::query("DELETE FROM monitor_channels WHERE monitor_id = $1 AND channel_id <> ALL ($2)");
+        bind!(leave, id, &channels).execute(&mut *connection).await?;
+        let join = sqlx::query(
+            "INSERT INTO monitor_channels SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING",
+        );
+        bind!(join, id, channels).execute(&mut *connection).await?;
         let interval = monitor.policy.interval;
         // A new monitor, and one that checks something else now, is looked at soon, not a whole interval later.
         let soon =
@@ -271,7 +186,7 @@ async fn apply_monitors(
         let anew = soon || changed.contains(&"policy");
         let wait = first_check_after(added, interval);
         added += usize::from(soon);
-        sqlx::query(
+        let state = sqlx::query(
             "INSERT INTO monitor_states AS s (monitor_id, active, interval_ms, phase_ms, next_check_at, timeout_ms)
              VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), $7)
              ON CONFLICT (monitor_id) DO UPDATE SET active = EXCLUDED.active, interval_ms = EXCLUDED.interval_ms,
@@ -279,17 +194,12 @@ async fn apply_monitors(
                awaited_since = CASE WHEN $8 THEN now() ELSE s.awaited_since END,
                next_check_at = CASE WHEN $6 THEN EXCLUDED.next_check_at
                                     ELSE least(s.next_check_at, following_slot($3, $4, now())) END",
-        )
-        .bind(id)
-        .bind(monitor.enabled)
-        .bind(to_ms(interval))
-        .bind(to_ms(phase(&monitor.name, interval)))
-        .bind(wait.as_secs_f64())
-        .bind(soon)
-        .bind(i32::try_from(monitor.policy.timeout.as_millis()).unwrap_or(i32::MAX))
-        .bind(anew)
-        .execute(&mut *connection)
-        .await?;
+        );
+        let phase = to_ms(phase(&monitor.name, interval));
+        let timeout = i32::try_from(monitor.policy.timeout.as_millis()).unwrap_or(i32::MAX);
+        bind!(state, id, monitor.enabled, to_ms(interval), phase, wait, soon, timeout, anew)
+            .execute(&mut *connection)
+            .await?;
         let moved = set_locations(connection, id, &monitor.locations, anew).await?;
         if moved || !monitor.enabled {
             left.push(id);
@@ -313,54 +223,43 @@ async fn set_locations(
     monitor: i64,
     locations: &[Location],
     anew: bool,
-) -> Result<bool, StoreError> {
+) -> Result<bool> {
     let names: Vec<&str> = locations.iter().map(Location::as_str).collect();
-    let changed = sqlx::query(
+    let set = sqlx::query(
         "WITH gone AS (DELETE FROM monitor_locations WHERE monitor_id = $1 AND location <> ALL ($2) RETURNING 1),
          added AS (INSERT INTO monitor_locations (monitor_id, location) SELECT $1, unnest($2) ON CONFLICT DO NOTHING RETURNING 1)
          SELECT 1 FROM gone UNION ALL SELECT 1 FROM added",
-    )
-    .bind(monitor)
-    .bind(names)
-    .fetch_all(&mut *connection)
-    .await?;
+    );
+    let changed = bind!(set, monitor, names).fetch_all(&mut *connection).await?;
     if anew {
-        sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1")
-            .bind(monitor)
-            .execute(&mut *connection)
-            .await?;
+        let wait = sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1");
+        wait.bind(monitor).execute(&mut *connection).await?;
     }
     if changed.is_empty() {
         return Ok(false);
     }
     // What failed in a row elsewhere is no streak here.
-    sqlx::query(
+    let forget = sqlx::query(
         "UPDATE monitor_states SET streak = 0, streak_since = NULL, downs = 0, downs_since = NULL WHERE monitor_id = $1",
-    )
-    .bind(monitor)
-    .execute(connection)
-    .await?;
+    );
+    forget.bind(monitor).execute(connection).await?;
     Ok(true)
 }
 
 /// Gives monitors their parents, by name, when all of them are there.
-async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<(), StoreError> {
+async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)]) -> Result<()> {
     let (ids, parents): (Vec<i64>, Vec<Option<&str>>) = children.iter().copied().unzip();
-    sqlx::query(
+    let set = sqlx::query(
         "UPDATE monitors m SET parent_id = p.id
          FROM unnest($1::bigint[], $2::text[]) AS child(id, parent) LEFT JOIN monitors p ON p.name = child.parent
          WHERE m.id = child.id AND m.parent_id IS DISTINCT FROM p.id",
-    )
-    .bind(ids)
-    .bind(parents)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
+    );
+    bind!(set, ids, parents).execute(&mut *connection).await?;
+    let mark = sqlx::query(
         "UPDATE monitors m SET is_parent = NOT is_parent
          WHERE is_parent <> (id IN (SELECT parent_id FROM monitors WHERE parent_id IS NOT NULL))",
-    )
-    .execute(connection)
-    .await?;
+    );
+    mark.execute(connection).await?;
     Ok(())
 }
 
@@ -375,7 +274,7 @@ async fn settle_absent(
     gone: BTreeMap<String, Existing>,
     absent: Absent,
     applied: &mut Applied,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let ids: Vec<i64> = gone.values().map(|row| row.id).collect();
     if absent == Absent::Keep || ids.is_empty() {
         applied.unwanted.extend(gone.into_keys().map(|name| format!("{table} {name}")));
@@ -384,169 +283,92 @@ async fn settle_absent(
     if table == "monitor" {
         drop_waiting_checks(connection, &ids).await?;
     }
-    let disabled: HashSet<i64> = match (absent, table) {
-        (Absent::Remove, "monitor") => {
-            applied.ended.extend(unwatched::end(connection, &ids).await?);
-            remove(connection, &ids, &[
-                "UPDATE incidents i SET monitor_name = m.name, target = m.target FROM monitors m
-                 WHERE m.id = i.monitor_id AND m.id = ANY ($1)",
-                "DELETE FROM monitors WHERE id = ANY ($1)",
-            ])
-            .await?;
-            ids.into_iter().collect()
-        }
-        (Absent::Remove, _) => {
-            remove(connection, &ids, &[
-                "DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
-                "DELETE FROM failed_jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
-                include_str!("../queries/leave_channels.sql"),
-                "DELETE FROM channels WHERE id = ANY ($1)",
-            ])
-            .await?;
-            ids.into_iter().collect()
-        }
-        (_, "monitor") => sqlx::query_scalar(
+    if (absent, table) == (Absent::Remove, "monitor") {
+        applied.ended.extend(unwatched::end(connection, &ids).await?);
+    }
+    let statements: &[&'static str] = match (absent, table) {
+        (Absent::Remove, "monitor") => &[
+            "UPDATE incidents i SET monitor_name = m.name, target = m.target FROM monitors m
+             WHERE m.id = i.monitor_id AND m.id = ANY ($1)",
+            "DELETE FROM monitors WHERE id = ANY ($1) RETURNING id",
+        ],
+        (Absent::Remove, _) => &[
+            "DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
+            "DELETE FROM failed_jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
+            include_str!("../queries/leave_channels.sql"),
+            "DELETE FROM channels WHERE id = ANY ($1) RETURNING id",
+        ],
+        (_, "monitor") => &[
             "WITH off AS (UPDATE monitors SET enabled = false, updated_at = now() WHERE id = ANY ($1) AND enabled RETURNING id)
              UPDATE monitor_states s SET active = false FROM off WHERE s.monitor_id = off.id RETURNING off.id",
-        )
-        .bind(&ids)
-        .fetch_all(&mut *connection)
-        .await?
-        .into_iter()
-        .collect(),
-        _ => sqlx::query_scalar("UPDATE channels SET enabled = false, updated_at = now() WHERE id = ANY ($1) AND enabled RETURNING id")
-            .bind(&ids)
-            .fetch_all(&mut *connection)
-            .await?
-            .into_iter()
-            .collect(),
+        ],
+        _ => &["UPDATE channels SET enabled = false, updated_at = now() WHERE id = ANY ($1) AND enabled RETURNING id"],
     };
-    applied.changes.extend(
-        gone.into_iter().filter(|(_, row)| disabled.contains(&row.id)).map(|(name, _)| Change {
-            kind: ChangeKind::Remove,
-            table,
-            name,
-            keys: Vec::new(),
-        }),
-    );
-    Ok(())
-}
-
-/// Removes the rows with these ids, by these statements.
-async fn remove(
-    connection: &mut Session,
-    ids: &[i64],
-    statements: &[&'static str],
-) -> Result<(), StoreError> {
+    let mut settled: Vec<i64> = Vec::new();
     for statement in statements.iter().copied() {
-        sqlx::query(statement).bind(ids).execute(&mut *connection).await?;
+        settled = sqlx::query_scalar(statement).bind(&ids).fetch_all(&mut *connection).await?;
     }
+    let is_settled = |(_, row): &(String, Existing)| settled.contains(&row.id);
+    let removed = |(name, _)| Change { kind: ChangeKind::Remove, table, name, keys: Vec::new() };
+    applied.changes.extend(gone.into_iter().filter(is_settled).map(removed));
     Ok(())
 }
 
-async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<(), StoreError> {
+async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Result<()> {
     if monitors.is_empty() {
         return Ok(());
     }
-    sqlx::query("DELETE FROM jobs WHERE holds_checks(queue) AND subject = ANY ($1)")
-        .bind(monitors)
-        .execute(connection)
-        .await?;
+    let drop = sqlx::query("DELETE FROM jobs WHERE holds_checks(queue) AND subject = ANY ($1)");
+    bind!(drop, monitors).execute(connection).await?;
     Ok(())
 }
 
-fn json<T: serde::Serialize>(column: &'static str, name: &str, value: &T) -> Result<Value, StoreError> {
-    serde_json::to_value(value).map_err(|error| StoreError::Row {
-        column,
-        row: format!("`{name}`"),
-        reason: error.to_string(),
+fn channel_columns(channel: &Channel) -> Value {
+    let Channel { notifier, enabled, settings, filter, allow, limits, flow, proxy, .. } = channel;
+    json!({
+        "allow": allow,
+        "digest": flow,
+        "enabled": enabled,
+        "filter": filter,
+        "limits": limits,
+        "notifier": notifier,
+        "proxy": proxy,
+        "settings": settings,
     })
 }
 
-fn channel_columns(channel: &Channel) -> Result<BTreeMap<&'static str, Value>, StoreError> {
-    let name = channel.name.as_str();
-    Ok(BTreeMap::from([
-        ("notifier", Value::from(channel.notifier.as_str())),
-        ("enabled", Value::from(channel.enabled)),
-        ("settings", json("settings", name, &channel.settings)?),
-        ("filter", json("filter", name, &channel.filter)?),
-        ("allow", json("allow", name, &channel.allow)?),
-        ("limits", json("limits", name, &channel.limits)?),
-        ("digest", json("flow", name, &channel.flow)?),
-        ("proxy", json("proxy", name, &channel.proxy)?),
-    ]))
+fn monitor_columns(monitor: &Monitor) -> Value {
+    let Monitor { enabled, check, policy, group, tags, parent, .. } = monitor;
+    let channels: BTreeSet<&str> = monitor.channels.iter().map(String::as_str).collect();
+    let locations: BTreeSet<&str> = monitor.locations.iter().map(Location::as_str).collect();
+    json!({
+        "channels": channels,
+        "check": check,
+        "enabled": enabled,
+        "group": group,
+        "locations": locations,
+        "parent": parent,
+        "policy": policy,
+        "tags": tags,
+    })
 }
 
-fn monitor_columns(monitor: &Monitor) -> Result<BTreeMap<&'static str, Value>, StoreError> {
-    let name = monitor.name.as_str();
-    let mut channels = monitor.channels.clone();
-    channels.sort_unstable();
-    channels.dedup();
-    let mut locations: Vec<&str> = monitor.locations.iter().map(Location::as_str).collect();
-    locations.sort_unstable();
-    Ok(BTreeMap::from([
-        ("enabled", Value::from(monitor.enabled)),
-        ("check", json("check_spec", name, &monitor.check)?),
-        ("policy", json("policy", name, &monitor.policy)?),
-        ("group", Value::from(monitor.group.clone())),
-        ("tags", json("tags", name, &monitor.tags)?),
-        ("parent", Value::from(monitor.parent.clone())),
-        ("channels", Value::from(channels)),
-        ("locations", Value::from(locations)),
-    ]))
-}
+const CHANNELS: &str =
+    "SELECT id, name, source, jsonb_build_object('allow', allow, 'digest', flow, 'enabled', enabled, 'filter', filter,
+            'limits', limits, 'notifier', notifier, 'proxy', proxy, 'settings', settings) AS columns
+     FROM channels";
 
-async fn existing_channels(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query("SELECT id, name, source, notifier, enabled, settings, filter, to_jsonb(allow) AS allow, limits, flow, proxy FROM channels")
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let columns = BTreeMap::from([
-                ("notifier", Value::from(row.try_get::<String, _>("notifier")?)),
-                ("enabled", Value::from(row.try_get::<bool, _>("enabled")?)),
-                ("settings", row.try_get("settings")?),
-                ("filter", row.try_get("filter")?),
-                ("allow", row.try_get("allow")?),
-                ("limits", row.try_get("limits")?),
-                ("digest", row.try_get("flow")?),
-                ("proxy", row.try_get("proxy")?),
-            ]);
-            Ok((
-                row.try_get("name")?,
-                Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns },
-            ))
-        })
-        .collect()
-}
+const MONITORS: &str =
+    "SELECT m.id, m.name, m.source, jsonb_build_object('check', m.check_spec, 'enabled', m.enabled, 'group', m.group_name,
+            'parent', p.name, 'policy', m.policy, 'tags', m.tags,
+            'channels', coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
+                                  JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}'),
+            'locations', coalesce((SELECT array_agg(l.location ORDER BY l.location COLLATE \"C\") FROM monitor_locations l
+                                   WHERE l.monitor_id = m.id), '{}')) AS columns
+     FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id";
 
-async fn existing_monitors(connection: &mut Session) -> Result<HashMap<String, Existing>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT m.id, m.name, m.source, m.enabled, m.check_spec, m.policy, m.group_name, m.tags, p.name AS parent,
-                coalesce((SELECT array_agg(c.name ORDER BY c.name COLLATE \"C\") FROM monitor_channels mc
-                          JOIN channels c ON c.id = mc.channel_id WHERE mc.monitor_id = m.id), '{}') AS channels,
-                coalesce((SELECT array_agg(l.location ORDER BY l.location COLLATE \"C\") FROM monitor_locations l
-                          WHERE l.monitor_id = m.id), '{}') AS locations
-         FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id",
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let columns = BTreeMap::from([
-                ("enabled", Value::from(row.try_get::<bool, _>("enabled")?)),
-                ("check", row.try_get("check_spec")?),
-                ("policy", row.try_get("policy")?),
-                ("group", Value::from(row.try_get::<Option<String>, _>("group_name")?)),
-                ("tags", row.try_get("tags")?),
-                ("parent", Value::from(row.try_get::<Option<String>, _>("parent")?)),
-                ("channels", Value::from(row.try_get::<Vec<String>, _>("channels")?)),
-                ("locations", Value::from(row.try_get::<Vec<String>, _>("locations")?)),
-            ]);
-            Ok((
-                row.try_get("name")?,
-                Existing { id: row.try_get("id")?, source: row.try_get("source")?, columns },
-            ))
-        })
-        .collect()
+/// The rows of a table, by name.
+async fn existing(connection: &mut Session, table: &'static str) -> Result<HashMap<String, Existing>> {
+    let rows: Vec<Existing> = sqlx::query_as(table).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }

@@ -1,10 +1,10 @@
 //! The way to the database: a small pool, the schema brought up to date under a lock, and wake-ups. A pooler on the way is
 //! noticed, and of several hosts the one that takes writes is used: see [`session`](crate::session) and [`hosts`](crate::hosts).
 
-use crate::StoreError;
 use crate::error::code;
-use crate::row::Columns;
+use crate::row::{Field, bind};
 use crate::session::{Session, Sessions};
+use crate::{Result, StoreError};
 use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -43,7 +43,7 @@ pub struct Store {
 impl Store {
     /// Connects, and brings the schema up to date: under a lock, forward only, and not at all when the database
     /// is newer than this binary. `connections` bounds the pool.
-    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, connections: u32) -> Result<Self> {
         let store = Self::connect(url, connections).await?;
         if store.compare_version().await? < Self::known_version() {
             store.bring_up_to_date().await?;
@@ -54,7 +54,7 @@ impl Store {
 
     /// As [`open`](Self::open), and changes nothing: a schema that is not there, or is older than this binary's, is an
     /// error.
-    pub async fn open_existing(url: &str, connections: u32) -> Result<Self, StoreError> {
+    pub async fn open_existing(url: &str, connections: u32) -> Result<Self> {
         let store = Self::connect(url, connections).await?;
         match store.compare_version().await? {
             0 => Err(StoreError::NoSchema),
@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
+    async fn connect(url: &str, connections: u32) -> Result<Self> {
         let sessions = Sessions::open(url, connections).await?;
         if sessions.are_pooled() {
             info!("a pooler stands before the database: polling, for it passes no wake-ups on");
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// The version of the database's schema; 0 when it has none.
-    pub async fn version(&self) -> Result<i64, StoreError> {
+    pub async fn version(&self) -> Result<i64> {
         let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
             .fetch_one(&self.sessions)
             .await?;
@@ -91,19 +91,17 @@ impl Store {
             .await?)
     }
 
-    pub async fn now(&self) -> Result<Timestamp, StoreError> {
-        sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?.instant("now")
+    pub async fn now(&self) -> Result<Timestamp> {
+        Ok(Field::read(&sqlx::query("SELECT now() AS now").fetch_one(&self.sessions).await?, "now")?)
     }
 
     /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
-    pub async fn sole(&self, kind: &str) -> Result<Option<Sole>, StoreError> {
+    pub async fn sole(&self, kind: &str) -> Result<Option<Sole>> {
         let mut transaction = self.sessions.begin().await?;
         // It says nothing for as long as it holds the lock.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut transaction).await?;
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))")
-            .bind(kind)
-            .fetch_one(&mut transaction)
-            .await?;
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))");
+        let taken: bool = bind!(lock, kind).fetch_one(&mut transaction).await?;
         Ok(taken.then_some(Sole { _transaction: transaction }))
     }
 
@@ -114,7 +112,7 @@ impl Store {
 
     /// Listens for committed jobs on a connection of its own. Only a hint: polling stays the truth, and behind a pooler,
     /// which passes none on, there is `None`.
-    pub async fn wakeups(&self) -> Result<Option<Wakeups>, StoreError> {
+    pub async fn wakeups(&self) -> Result<Option<Wakeups>> {
         if self.sessions.are_pooled() {
             return Ok(None);
         }
@@ -126,13 +124,13 @@ impl Store {
 
     /// The schema's version, which is not above this binary's. Asked first, so that a start against an up-to-date database
     /// is one short query.
-    async fn compare_version(&self) -> Result<i64, StoreError> {
+    async fn compare_version(&self) -> Result<i64> {
         let (found, known) = (self.version().await?, Self::known_version());
         if found > known { Err(StoreError::Newer { found, known }) } else { Ok(found) }
     }
 
     /// All in one transaction, on a connection of its own: sqlx's migrator names its statements, and a name may stay nowhere.
-    async fn bring_up_to_date(&self) -> Result<(), StoreError> {
+    async fn bring_up_to_date(&self) -> Result<()> {
         let mut connection = PgConnection::connect_with(&self.sessions.pool().connect_options()).await?;
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('uptime.migrate'))")
@@ -182,7 +180,7 @@ pub struct Wakeups {
 
 impl Wakeups {
     /// The next hint. Behind a cut network nothing ever comes, and no error: after a silence the server is asked.
-    pub async fn next(&mut self) -> Result<Wakeup, StoreError> {
+    pub async fn next(&mut self) -> Result<Wakeup> {
         let heard = loop {
             tokio::select! {
                 heard = self.listener.try_recv() => break heard?,

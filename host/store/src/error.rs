@@ -44,7 +44,7 @@ pub enum StoreError {
     /// A row holds what this program never wrote.
     #[error("`{column}` of {row} can't be read: {reason}")]
     Row {
-        column: &'static str,
+        column: String,
         /// The row, as a person would name it.
         row: String,
         reason: String,
@@ -52,7 +52,7 @@ pub enum StoreError {
     /// A row has a word that a newer release has written.
     #[error("`{column}` of {row} is of a newer `uptime`: {reason}")]
     NewerRow {
-        column: &'static str,
+        column: String,
         /// The row, as a person would name it.
         row: String,
         reason: String,
@@ -185,8 +185,28 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::Unreachable(error.to_string())
             }
+            sqlx::Error::ColumnDecode { index, source } => unreadable(&index, "a row".into(), &*source),
             other => Self::Refused { refusal: Refusal::of(&code(&other), routine(&other)), source: other },
         }
+    }
+}
+
+/// A word that this program does not know.
+#[derive(Debug, Error)]
+#[error("`{0}` is unknown here")]
+pub(crate) struct UnknownWord(pub String);
+
+/// What can't be read because this program does not know a word in it (an event, a type of check, a form of a setting) was
+/// written by a newer one, under which both may work for a while.
+pub(crate) fn unreadable(column: &str, row: String, error: &(dyn std::error::Error + 'static)) -> StoreError {
+    // sqlx quotes what it could not decode itself.
+    let (column, reason) = (column.trim_matches('"').to_owned(), error.to_string());
+    if error.is::<UnknownWord>()
+        || ["unknown variant", "data did not match any variant"].iter().any(|begin| reason.starts_with(begin))
+    {
+        StoreError::NewerRow { column, row, reason }
+    } else {
+        StoreError::Row { column, row, reason }
     }
 }
 

@@ -4,9 +4,9 @@
 //! with a million of them, two operators at once do each job once, and one who breaks off has done whole chunks.
 
 use crate::operations::{CHUNK, begin_by_index};
-use crate::row::{Columns, optional_instant};
+use crate::row::{Field, bind, kept_as_json, named, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError, notifications};
+use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -22,33 +22,44 @@ pub struct AttemptError {
     pub error: String,
 }
 
-/// A job that will not run again by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedJob {
-    /// The id that it had as a job, and will have again.
-    pub id: JobId,
-    pub queue: String,
-    /// What it was about, in words: `monitor shop`, `channel ops`, `monitor 12 (removed)`.
-    pub subject: String,
-    /// For a delivery whose notification is still there: what was to be told.
-    pub notification: Option<FailedNotification>,
-    pub attempts: u32,
-    pub errors: Vec<AttemptError>,
-    pub created_at: Timestamp,
-    pub failed_at: Timestamp,
+kept_as_json!(Vec<AttemptError>);
+
+rows! {
+    /// A job that will not run again by itself.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct FailedJob {
+        /// The id that it had as a job, and will have again.
+        pub id: JobId,
+        pub queue: String,
+        /// What it was about, in words: `monitor shop`, `channel ops`, `monitor 12 (removed)`.
+        pub subject: String,
+        /// For a delivery whose notification is still there: what was to be told.
+        pub notification: Option<FailedNotification>,
+        pub attempts: u32,
+        pub errors: Vec<AttemptError>,
+        pub created_at: Timestamp,
+        pub failed_at: Timestamp,
+    }
+
+    /// What a failed delivery was to tell.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct FailedNotification {
+        pub id: NotificationId = "notification_id",
+        pub event: String,
+        /// The monitor's name, as it was then.
+        pub monitor: String,
+        /// The incident, for an event that has one.
+        pub incident: Option<IncidentId> = "incident_id",
+        /// The notification's name, the same over all tries.
+        pub delivery_id: DeliveryId,
+    }
 }
 
-/// What a failed delivery was to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedNotification {
-    pub id: NotificationId,
-    pub event: String,
-    /// The monitor's name, as it was then.
-    pub monitor: String,
-    /// The incident, for an event that has one.
-    pub incident: Option<IncidentId>,
-    /// The notification's name, the same over all tries.
-    pub delivery_id: DeliveryId,
+impl Field for Option<FailedNotification> {
+    fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
+        let is_there = row.try_get::<Option<i64>, _>("notification_id")?;
+        is_there.map(|_| Field::read(row, "")).transpose()
+    }
 }
 
 /// Which failed jobs. Each condition that is there must hold; none: all.
@@ -77,55 +88,46 @@ impl Selection {
         Self { ids: Some(ids.into()), ..Self::default() }
     }
 
-    fn ids(&self) -> Option<Vec<i64>> {
-        self.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
+    fn first(&self) -> Option<JobId> {
+        self.range.as_ref().map(|range| *range.start())
     }
 
-    fn first(&self) -> Option<i64> {
-        self.range.as_ref().map(|range| range.start().0)
-    }
-
-    fn last(&self) -> Option<i64> {
-        self.range.as_ref().map(|range| range.end().0)
+    fn last(&self) -> Option<JobId> {
+        self.range.as_ref().map(|range| *range.end())
     }
 }
 
 impl Store {
     /// The failed list, newest first.
-    pub async fn failed_jobs(&self, queue: Option<&str>, limit: i64) -> Result<Vec<FailedJob>, StoreError> {
+    pub async fn failed_jobs(&self, queue: Option<&str>, limit: i64) -> Result<Vec<FailedJob>> {
         self.read_failed(queue, None, limit).await
     }
 
     /// The failed jobs with these ids, newest first; those that are not there are not in the answer.
-    pub async fn failed_jobs_by_id(&self, ids: &[JobId]) -> Result<Vec<FailedJob>, StoreError> {
-        self.read_failed(None, Some(ids.iter().map(|id| id.0).collect()), i64::MAX).await
+    pub async fn failed_jobs_by_id(&self, ids: &[JobId]) -> Result<Vec<FailedJob>> {
+        self.read_failed(None, Some(ids), i64::MAX).await
     }
 
     async fn read_failed(
         &self,
         queue: Option<&str>,
-        ids: Option<Vec<i64>>,
+        ids: Option<&[JobId]>,
         limit: i64,
-    ) -> Result<Vec<FailedJob>, StoreError> {
-        let rows = sqlx::query(include_str!("../queries/failed_jobs.sql"))
-            .bind(queue)
-            .bind(ids)
-            .bind(limit)
-            .fetch_all(&self.sessions)
-            .await?;
-        rows.iter().map(failed_job).collect()
+    ) -> Result<Vec<FailedJob>> {
+        let query = sqlx::query(include_str!("../queries/failed_jobs.sql"));
+        let rows = bind!(query, queue, ids, limit).fetch_all(&self.sessions).await?;
+        let job = |row: &PgRow| {
+            let id: i64 = row.try_get("id")?;
+            named::<FailedJob>(row, || format!("failed job {id}"))
+        };
+        rows.iter().map(job).collect()
     }
 
-    pub async fn count_failed(&self, which: &Selection) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar(include_str!("../queries/count_failed.sql"))
-            .bind(which.ids())
-            .bind(which.first())
-            .bind(which.last())
-            .bind(&which.queue)
-            .bind(optional_instant(which.failed_by))
-            .fetch_one(&self.sessions)
-            .await?;
-        Ok(count.unsigned_abs())
+    pub async fn count_failed(&self, which: &Selection) -> Result<u64> {
+        let Selection { ids, queue, failed_by, .. } = which;
+        let query = sqlx::query_scalar(include_str!("../queries/count_failed.sql"));
+        let count = bind!(query, ids.as_deref(), which.first(), which.last(), queue.as_deref(), *failed_by);
+        Ok(count.fetch_one(&self.sessions).await.map(i64::unsigned_abs)?)
     }
 
     /// Puts the next failed jobs of `which` back, at most [`CHUNK`], by id: those after `after`. Gives what became of
@@ -134,7 +136,7 @@ impl Store {
         &self,
         which: &Selection,
         after: Option<JobId>,
-    ) -> Result<Vec<(JobId, Retried)>, StoreError> {
+    ) -> Result<Vec<(JobId, Retried)>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let ids = lock_failed(&mut transaction, which, after).await?;
         if ids.is_empty() {
@@ -147,93 +149,38 @@ impl Store {
 
     /// Deletes the next failed jobs of `which`, as [`retry_failed`](Self::retry_failed) goes through them. A notification
     /// that one was to deliver stays what it is: failed.
-    pub async fn delete_failed(
-        &self,
-        which: &Selection,
-        after: Option<JobId>,
-    ) -> Result<Vec<JobId>, StoreError> {
+    pub async fn delete_failed(&self, which: &Selection, after: Option<JobId>) -> Result<Vec<JobId>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let ids = lock_failed(&mut transaction, which, after).await?;
-        sqlx::query("DELETE FROM failed_jobs WHERE id = ANY ($1)")
-            .bind(&ids)
-            .execute(&mut transaction)
-            .await?;
+        let delete = sqlx::query("DELETE FROM failed_jobs WHERE id = ANY ($1)");
+        bind!(delete, &ids).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(ids.into_iter().map(JobId).collect())
     }
 }
 
 /// Puts failed jobs back, which are locked. What became of each, by id.
-pub(crate) async fn put_back(
-    connection: &mut Session,
-    ids: &[i64],
-) -> Result<HashMap<i64, Retried>, StoreError> {
-    let subjects: Vec<i64> = sqlx::query_scalar(
+pub(crate) async fn put_back(connection: &mut Session, ids: &[i64]) -> Result<HashMap<i64, Retried>> {
+    let subjects = sqlx::query_scalar(
         "SELECT subject FROM failed_jobs WHERE id = ANY ($1) AND queue = $2 AND subject IS NOT NULL",
-    )
-    .bind(ids)
-    .bind(NOTIFICATIONS)
-    .fetch_all(&mut *connection)
-    .await?;
+    );
+    let subjects: Vec<i64> = bind!(subjects, ids, NOTIFICATIONS).fetch_all(&mut *connection).await?;
     let (superseded, reasons) = notifications::superseded(connection, &subjects).await?;
-    let rows = sqlx::query(include_str!("../queries/retry_failed.sql"))
-        .bind(ids)
-        .bind(superseded)
-        .bind(reasons)
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let retried = match row.try_get::<&str, _>("outcome")? {
-                "put-back" => Retried::PutBack,
-                "superseded" => Retried::Superseded,
-                _ => Retried::WaitsAlready,
-            };
-            Ok((row.try_get("id")?, retried))
-        })
-        .collect()
+    let query = sqlx::query_as(include_str!("../queries/retry_failed.sql"));
+    let outcomes: Vec<(i64, String)> = bind!(query, ids, superseded, reasons).fetch_all(connection).await?;
+    let retried = |outcome: String| match outcome.as_str() {
+        "put-back" => Retried::PutBack,
+        "superseded" => Retried::Superseded,
+        _ => Retried::WaitsAlready,
+    };
+    Ok(outcomes.into_iter().map(|(id, outcome)| (id, retried(outcome))).collect())
 }
 
 /// In two steps, so that the second finds its rows by their ids whatever the planner believes: none changes between them.
-async fn lock_failed(
-    connection: &mut Session,
-    which: &Selection,
-    after: Option<JobId>,
-) -> Result<Vec<i64>, StoreError> {
-    Ok(sqlx::query_scalar(include_str!("../queries/lock_failed.sql"))
-        .bind(after.map_or(i64::MIN, |id| id.0))
-        .bind(which.ids())
-        .bind(which.first())
-        .bind(which.last())
-        .bind(&which.queue)
-        .bind(CHUNK)
-        .bind(optional_instant(which.failed_by))
-        .fetch_all(connection)
-        .await?)
-}
-
-fn failed_job(row: &PgRow) -> Result<FailedJob, StoreError> {
-    let id: i64 = row.try_get("id")?;
-    let notification = row
-        .try_get::<Option<String>, _>("event")?
-        .map(|event| {
-            Ok::<_, StoreError>(FailedNotification {
-                id: NotificationId(row.try_get("notification_id")?),
-                event,
-                monitor: row.try_get::<Option<String>, _>("monitor")?.unwrap_or_default(),
-                incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),
-                delivery_id: DeliveryId(row.try_get("delivery_id")?),
-            })
-        })
-        .transpose()?;
-    Ok(FailedJob {
-        id: JobId(id),
-        queue: row.try_get("queue")?,
-        subject: row.try_get("subject")?,
-        notification,
-        attempts: row.count("attempts")?,
-        errors: row.json("errors", || format!("failed job {id}"))?,
-        created_at: row.instant("created_at")?,
-        failed_at: row.instant("failed_at")?,
-    })
+async fn lock_failed(connection: &mut Session, which: &Selection, after: Option<JobId>) -> Result<Vec<i64>> {
+    let Selection { ids, queue, failed_by, .. } = which;
+    let after = after.unwrap_or(JobId(i64::MIN));
+    let query = sqlx::query_scalar(include_str!("../queries/lock_failed.sql"));
+    let query = bind!(query, after, ids.as_deref(), which.first(), which.last(), queue.as_deref(), CHUNK);
+    Ok(bind!(query, *failed_by).fetch_all(connection).await?)
 }

@@ -2,11 +2,13 @@
 //! writes them. sqlx knows single hosts, so a URL is taken apart into one for each host; which of them the pool leads to is
 //! looked for when it is opened, and again whenever the server behind it is lost or takes no writes any more.
 
-use crate::StoreError;
-use futures_util::future::join_all;
+use crate::{Result, StoreError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -45,14 +47,14 @@ struct Host {
 impl FromStr for Hosts {
     type Err = StoreError;
 
-    fn from_str(url: &str) -> Result<Self, StoreError> {
+    fn from_str(url: &str) -> Result<Self> {
         let hosts = split(url)?.into_iter().map(|(name, url)| {
             // Poolers do not know the digits, and nothing of ours needs them.
             let options =
                 PgConnectOptions::from_str(&url)?.application_name("uptime").extra_float_digits(None);
             Ok(Host { name, options })
         });
-        Ok(Self(hosts.collect::<Result<_, StoreError>>()?))
+        Ok(Self(hosts.collect::<Result<_>>()?))
     }
 }
 
@@ -61,32 +63,36 @@ impl Hosts {
         self.0.len() > 1
     }
 
-    /// The way to the first of them that takes writes. A single one is taken as it is: who only reads can do so from a
-    /// standby.
-    pub async fn find(&self) -> Result<Way, StoreError> {
-        let mut answers = join_all(self.0.iter().map(Host::ask)).await;
-        if let [_] = answers.as_slice() {
-            return answers.remove(0);
+    /// The way to the first of them that answers and takes writes: one that is away holds up nobody. A single one is taken as
+    /// it is: who only reads can do so from a standby.
+    pub async fn find(&self) -> Result<Way> {
+        if let [host] = self.0.as_slice() {
+            return host.ask().await;
         }
-        let mut why = Vec::new();
-        let mut refused = None;
-        for (host, answer) in self.0.iter().zip(answers) {
-            match answer {
+        let ask = async |nth: usize| (nth, self.0[nth].ask().await);
+        let mut asked: FuturesUnordered<_> = (0..self.0.len()).map(ask).collect();
+        let (mut why, mut refused) = (BTreeMap::new(), None);
+        while let Some((nth, answer)) = asked.next().await {
+            let name = &self.0[nth].name;
+            let reason = match answer {
                 Ok(way) if way.takes_writes => return Ok(way),
-                Ok(_) => why.push(format!("`{}` is a standby, or read-only", host.name)),
+                Ok(_) => format!("`{name}` is a standby, or read-only"),
                 Err(error) => {
-                    why.push(format!("`{}`: {error}", host.name));
+                    let reason = format!("`{name}`: {error}");
                     refused = refused.or(Some(error).filter(|error| error.class() != ErrorClass::Transient));
+                    reason
                 }
-            }
+            };
+            why.insert(nth, reason);
         }
         // A wrong password is not mended by waiting for another host.
+        let why: Vec<String> = why.into_values().collect();
         Err(refused.unwrap_or_else(|| StoreError::NoPrimary(why.join("; "))))
     }
 }
 
 impl Host {
-    async fn ask(&self) -> Result<Way, StoreError> {
+    async fn ask(&self) -> Result<Way> {
         let no_answer = |_| StoreError::Unreachable(format!("no answer within {} s", ANSWER_MAX.as_secs()));
         timeout(ANSWER_MAX, reach(&self.options)).await.map_err(no_answer)?
     }
@@ -94,7 +100,7 @@ impl Host {
 
 /// The way to a server. A pooler keeps what a client says of a session to itself, or refuses to hear it; a server that we
 /// reach directly knows it afterwards.
-async fn reach(options: &PgConnectOptions) -> Result<Way, StoreError> {
+async fn reach(options: &PgConnectOptions) -> Result<Way> {
     let direct = options.clone().options(DIRECT);
     let mut connection = match PgConnection::connect_with(&direct).await {
         Ok(connection) => connection,
@@ -128,7 +134,7 @@ fn wrong(message: impl Into<String>) -> StoreError {
 }
 
 /// The hosts' names, and a URL for each alone.
-fn split(url: &str) -> Result<Vec<(String, String)>, StoreError> {
+fn split(url: &str) -> Result<Vec<(String, String)>> {
     let schemes = ["postgres://", "postgresql://"];
     let scheme = schemes.into_iter().find(|scheme| url.starts_with(scheme));
     let scheme = scheme.ok_or_else(|| wrong("it does not begin with `postgres://`"))?;

@@ -7,6 +7,7 @@
 //! checks), [`notifications`] (deliveries and their tries), [`reading`] (what people look at). The store decides
 //! nothing: judgement, retries and filters are its callers'. Between hosts the database's clock rules.
 
+mod applied;
 mod connection;
 mod error;
 mod hosts;
@@ -31,5 +32,8 @@ pub mod workers;
 
 pub use connection::{Sole, Store, Wakeup, Wakeups};
 pub use error::StoreError;
+
+/// What most of this crate gives.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};

@@ -9,16 +9,16 @@
 //! The state is a row for each queue of checks, so for each location. It changes with the notifications in one transaction
 //! under the row's lock, as with [`sight`](crate::sight).
 
-use crate::row::Columns;
-use crate::{Store, StoreError, sight};
+use crate::row::{Field, bind, rows};
+use crate::{Result, Store, sight};
 use jiff::Timestamp;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
 use uptime_core::liveness::{
-    COUNTED_FOR, Freshness, NAMES, Results, STALE_INTERVALS, STALE_LEAST, Scheduler, Scheduling, Stall,
-    freshness, scheduling,
+    COUNTED_FOR, Freshness, NAMES, STALE_INTERVALS, STALE_LEAST, Scheduler, Scheduling, Stall, scheduling,
 };
 use uuid::Uuid;
 
@@ -43,90 +43,82 @@ pub struct Liveness {
     pub stalls: Vec<Stall>,
 }
 
+rows! {
+    struct Overdue {
+        queue: String,
+        name: String,
+        freshness: Freshness,
+        /// How many of the queue's monitors are.
+        overdue: usize,
+        of: usize,
+        workers: i64,
+    }
+
+    struct Stalled {
+        news: bool,
+        now: Timestamp,
+    }
+
+    struct Runs {
+        now: Timestamp,
+        stalled_at: Timestamp,
+        told: Vec<i64>,
+    }
+}
+
 impl Store {
     /// Records that a scheduler lives. Those of a day ago are forgotten.
-    pub async fn scheduler_heartbeat(&self, beat: &SchedulerHeartbeat) -> Result<(), StoreError> {
-        sqlx::query(
+    pub async fn scheduler_heartbeat(&self, beat: &SchedulerHeartbeat) -> Result<()> {
+        let query = sqlx::query(
             "WITH old AS (DELETE FROM schedulers WHERE seen_at < now() - greatest(interval '1 day', 3 * period_s * interval '1 second'))
              INSERT INTO schedulers AS s (id, host, pid, version, is_loop, period_s)
              VALUES (coalesce($1, md5('cron on ' || $2)::uuid), $2, $3, $4, $1 IS NOT NULL, $5)
              ON CONFLICT (id) DO UPDATE SET seen_at = now(), pid = EXCLUDED.pid, version = EXCLUDED.version, period_s = EXCLUDED.period_s",
-        )
-        .bind(beat.id)
-        .bind(&beat.host)
-        .bind(crate::row::int(beat.pid))
-        .bind(beat.version)
-        .bind(beat.period.as_secs_f64())
-        .execute(&self.sessions)
-        .await?;
+        );
+        let SchedulerHeartbeat { id, host, pid, version, period } = beat;
+        bind!(query, *id, host, *pid, *version, *period).execute(&self.sessions).await?;
         Ok(())
     }
 
-    pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<(), StoreError> {
+    pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<()> {
         sqlx::query("DELETE FROM schedulers WHERE id = $1").bind(id).execute(&self.sessions).await?;
         Ok(())
     }
 
     /// Whether checks are scheduled and have results.
-    pub async fn liveness(&self) -> Result<Liveness, StoreError> {
-        let rows = sqlx::query(
-            "SELECT now() AS now, s.host, s.pid, s.is_loop, s.period_s, s.seen_at FROM (SELECT) one LEFT JOIN schedulers s ON true",
-        )
-        .fetch_all(&self.sessions)
-        .await?;
-        let now = rows.first().map_or(Ok(Timestamp::UNIX_EPOCH), |row| row.instant("now"))?;
-        let mut schedulers = Vec::new();
-        for row in &rows {
-            let Some(host) = row.try_get("host")? else { continue };
-            schedulers.push(Scheduler {
+    pub async fn liveness(&self) -> Result<Liveness> {
+        let query = "SELECT now() AS now, s.host, s.pid, s.is_loop, s.period_s, s.seen_at FROM (SELECT) one LEFT JOIN schedulers s ON true";
+        let rows = sqlx::query(query).fetch_all(&self.sessions).await?;
+        let now = rows.first().map_or(Ok(Timestamp::UNIX_EPOCH), |row| Field::read(row, "now"))?;
+        let scheduler = |row: &PgRow| {
+            let Some(host) = row.try_get("host")? else { return Ok(None) };
+            Ok::<_, sqlx::Error>(Some(Scheduler {
                 host,
-                pid: row.try_get::<i32, _>("pid")?.unsigned_abs(),
-                is_loop: row.try_get("is_loop")?,
-                period: Duration::from_secs_f64(row.try_get::<f64, _>("period_s")?.max(0.0)),
-                seen_at: row.instant("seen_at")?,
-            });
-        }
+                pid: Field::read(row, "pid")?,
+                is_loop: Field::read(row, "is_loop")?,
+                period: Field::read(row, "period_s")?,
+                seen_at: Field::read(row, "seen_at")?,
+            }))
+        };
+        let schedulers =
+            rows.iter().filter_map(|row| scheduler(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         Ok(Liveness { now, scheduling: scheduling(&schedulers, now), stalls: self.stalls().await? })
     }
 
     /// The queues of checks with monitors that are stale.
-    async fn stalls(&self) -> Result<Vec<Stall>, StoreError> {
-        let rows = sqlx::query(include_str!("../queries/stale.sql"))
-            .bind(i64::from(STALE_INTERVALS))
-            .bind(STALE_LEAST.as_secs_f64())
-            .bind(i64::try_from(NAMES).unwrap_or(i64::MAX))
-            .bind(COUNTED_FOR.as_secs_f64())
+    async fn stalls(&self) -> Result<Vec<Stall>> {
+        let query = sqlx::query_as(include_str!("../queries/stale.sql"));
+        let overdue: Vec<Overdue> = bind!(query, i64::from(STALE_INTERVALS), STALE_LEAST, NAMES, COUNTED_FOR)
             .fetch_all(&self.sessions)
             .await?;
         let mut stalls: Vec<Stall> = Vec::new();
-        for row in &rows {
-            let interval: i64 = row.try_get("interval_ms")?;
-            let results = Results {
-                interval: Duration::from_millis(interval.unsigned_abs()),
-                enabled: true,
-                queue_paused: false,
-                last_at: row.optional_instant("last_at")?,
-                awaited_since: row.instant("awaited_since")?,
-            };
-            // What is overdue for the query is stale: it only finds what may be.
-            if !matches!(freshness(&results, row.instant("now")?), Freshness::Stale(_)) {
-                continue;
-            }
-            let queue: String = row.try_get("queue")?;
-            if stalls.last().is_none_or(|last| last.queue != queue) {
-                let count = |column| {
-                    Ok::<_, StoreError>(usize::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))
-                };
-                stalls.push(Stall {
-                    queue,
-                    stale: count("overdue")?,
-                    of: count("of")?,
-                    names: Vec::new(),
-                    workers: row.try_get("workers")?,
-                });
-            }
-            if let Some(stall) = stalls.last_mut() {
-                stall.names.push(row.try_get("name")?);
+        // What is overdue for the query is stale: it only finds what may be.
+        for Overdue { queue, name, overdue: stale, of, workers, .. } in
+            overdue.into_iter().filter(|overdue| matches!(overdue.freshness, Freshness::Stale(_)))
+        {
+            match stalls.last_mut() {
+                Some(stall) if stall.queue == queue => stall.names.push(name),
+                _ => stalls.push(Stall { queue, stale, of, names: vec![name], workers }),
             }
         }
         Ok(stalls)
@@ -134,43 +126,34 @@ impl Store {
 
     /// Whether it is this worker's turn to look for stalls: one of all looks, every so often. If so, for how long no look has come
     /// later than `late` after the one before.
-    pub async fn may_look_for_stalls(
-        &self,
-        every: Duration,
-        late: Duration,
-    ) -> Result<Option<Duration>, StoreError> {
-        let steady_s: Option<f64> = sqlx::query_scalar(
+    pub async fn may_look_for_stalls(&self, every: Duration, late: Duration) -> Result<Option<Duration>> {
+        let query = sqlx::query_scalar(
             "UPDATE stall_looks
              SET looked_at = now(),
                  steady_since = CASE WHEN looked_at < now() - make_interval(secs => $2) THEN now() ELSE steady_since END
              WHERE looked_at < now() - make_interval(secs => $1)
              RETURNING extract(epoch FROM now() - steady_since)::double precision",
-        )
-        .bind(every.as_secs_f64())
-        .bind(late.as_secs_f64())
-        .fetch_optional(&self.sessions)
-        .await?;
+        );
+        let steady_s: Option<f64> = bind!(query, every, late).fetch_optional(&self.sessions).await?;
         Ok(steady_s.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Of these queues alone results are overdue: of the others nobody was told, and nobody will be.
-    pub async fn forget_overdue(&self, overdue: &[&str]) -> Result<(), StoreError> {
-        sqlx::query(
+    pub async fn forget_overdue(&self, overdue: &[&str]) -> Result<()> {
+        let query = sqlx::query(
             "UPDATE check_stalls SET overdue_since = NULL
              WHERE overdue_since IS NOT NULL AND stalled_at IS NULL AND queue <> ALL ($1)",
-        )
-        .bind(overdue)
-        .execute(&self.sessions)
-        .await?;
+        );
+        bind!(query, overdue).execute(&self.sessions).await?;
         Ok(())
     }
 
     /// The queues of checks that were said to have stalled, and since when.
-    pub async fn told_stalls(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let rows = sqlx::query("SELECT queue, stalled_at FROM check_stalls WHERE stalled_at IS NOT NULL")
-            .fetch_all(&self.sessions)
-            .await?;
-        rows.iter().map(|row| Ok((row.try_get("queue")?, row.instant("stalled_at")?))).collect()
+    pub async fn told_stalls(&self) -> Result<Vec<(String, Timestamp)>> {
+        let query = "SELECT queue, stalled_at FROM check_stalls WHERE stalled_at IS NOT NULL";
+        let stalls: Vec<(String, jiff_sqlx::Timestamp)> =
+            sqlx::query_as(query).fetch_all(&self.sessions).await?;
+        Ok(stalls.into_iter().map(|(queue, at)| (queue, at.to_jiff())).collect())
     }
 
     /// Results of `queue` are overdue. When they have been for as long as `patience`, and that is news, enqueues a notification
@@ -180,25 +163,19 @@ impl Store {
         queue: &str,
         patience: Duration,
         event_for: impl Fn(&ChannelFilter, Timestamp) -> Option<Event>,
-    ) -> Result<Option<Vec<String>>, StoreError> {
+    ) -> Result<Option<Vec<String>>> {
         let mut transaction = self.sessions.begin().await?;
-        let row = sqlx::query(include_str!("../queries/turn_stalled.sql"))
-            .bind(queue)
-            .bind(patience.as_secs_f64())
-            .fetch_one(&mut transaction)
-            .await?;
-        if !row.try_get::<bool, _>("news")? {
+        let query = sqlx::query_as(include_str!("../queries/turn_stalled.sql"));
+        let Stalled { news, now } = bind!(query, queue, patience).fetch_one(&mut transaction).await?;
+        if !news {
             transaction.commit().await?;
             return Ok(None);
         }
-        let now = row.instant("now")?;
+        let order = order(queue);
         let (told, names) =
-            sight::tell(&mut transaction, &order(queue), None, |filter| event_for(filter, now)).await?;
-        sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1")
-            .bind(queue)
-            .bind(told)
-            .execute(&mut transaction)
-            .await?;
+            sight::tell(&mut transaction, Some(&order), None, |filter| event_for(filter, now)).await?;
+        let query = sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1");
+        bind!(query, queue, told).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(names))
     }
@@ -210,27 +187,21 @@ impl Store {
         &self,
         queue: &str,
         event_for: impl Fn(&ChannelFilter, Timestamp, Duration) -> Option<Event>,
-    ) -> Result<Option<(Duration, Vec<String>)>, StoreError> {
+    ) -> Result<Option<(Duration, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
-        let row = sqlx::query(
+        let query = sqlx::query_as(
             "WITH was AS (SELECT queue, stalled_at, told FROM check_stalls WHERE queue = $1 AND stalled_at IS NOT NULL FOR UPDATE)
              UPDATE check_stalls s SET overdue_since = NULL, stalled_at = NULL, told = '{}' FROM was
              WHERE s.queue = was.queue RETURNING was.stalled_at, was.told, now() AS now",
-        )
-        .bind(queue)
-        .fetch_optional(&mut transaction)
-        .await?;
-        let Some(row) = row else {
+        );
+        let runs: Option<Runs> = bind!(query, queue).fetch_optional(&mut transaction).await?;
+        let Some(Runs { now, stalled_at, told }) = runs else {
             transaction.commit().await?;
             return Ok(None);
         };
-        let (now, since) = (row.instant("now")?, row.instant("stalled_at")?);
-        let lasted = uptime_core::duration::elapsed(since, now);
-        let lasted = Duration::from_secs(lasted.as_secs());
-        let told = row.try_get("told")?;
-        let (_, names) =
-            sight::tell(&mut transaction, &order(queue), told, |filter| event_for(filter, now, lasted))
-                .await?;
+        let lasted = Duration::from_secs(uptime_core::duration::elapsed(stalled_at, now).as_secs());
+        let event_for = |filter: &ChannelFilter| event_for(filter, now, lasted);
+        let (_, names) = sight::tell(&mut transaction, Some(&order(queue)), Some(told), event_for).await?;
         transaction.commit().await?;
         Ok(Some((lasted, names)))
     }

@@ -20,18 +20,19 @@ pub use announcements::OutstandingCounts;
 pub(crate) use announcements::superseded;
 pub use due::{ChannelRow, DueDelivery, Member};
 pub use enqueue::Notice;
-pub(crate) use enqueue::{enqueue_all, enqueue_first, enqueue_in_order};
+pub(crate) use enqueue::enqueue_first;
 
 use crate::queue::{Claim, JobFailure};
-use crate::row::instant;
+use crate::row::{bind, column};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::Settings;
-use uptime_core::event::Event;
+use uptime_core::event::{Event, EventType};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::reconcile::Occasion;
 
 #[derive(Clone, Debug)]
 pub enum DeliveryEnd {
@@ -151,7 +152,7 @@ impl Store {
         &self,
         tries: &[&DeliveryTry],
         pauses: &[Duration],
-    ) -> Result<HashSet<Claim>, StoreError> {
+    ) -> Result<HashSet<Claim>> {
         let mut transaction = self.sessions.begin().await?;
         let (mut done, mut failures) = (Vec::new(), Vec::new());
         // After a suspension a process may hold a job under two claims: at most the later one is still its own.
@@ -167,6 +168,8 @@ impl Store {
                 Some(failure) => failures.push(failure),
             }
         }
+        let probes: Vec<_> = tries().filter(|tried| tried.is_probe).map(|tried| tried.notification).collect();
+        announcements::lock_probes(&mut transaction, &probes).await?;
         let mut ours = HashSet::new();
         if !done.is_empty() {
             ours.extend(crate::queue::complete(&mut transaction, &done).await?);
@@ -191,8 +194,11 @@ impl Store {
         &self,
         untried: &[Untried],
         pauses: &[Duration],
-    ) -> Result<HashSet<JobId>, StoreError> {
+    ) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
+        let probed: Vec<_> =
+            untried.iter().filter(|untried| untried.is_probe).map(|untried| untried.notification).collect();
+        announcements::lock_probes(&mut transaction, &probed).await?;
         let (probes, jobs): (Vec<_>, Vec<_>) = untried.iter().partition(|untried| untried.ends_probe());
         let jobs: Vec<JobFailure> = jobs.iter().map(|untried| untried.failure.clone()).collect();
         let mut ours = crate::queue::fail(&mut transaction, &jobs).await?;
@@ -204,12 +210,9 @@ impl Store {
         for untried in untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id)) {
             let Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe } = untried;
             let is_final = untried.ends_probe() || failure.retry_after.is_none();
-            sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1")
-                .bind(notification.0)
-                .bind(if is_final || *is_probe { "failed" } else { "queued" })
-                .bind(&failure.error)
-                .execute(&mut transaction)
-                .await?;
+            let state = if is_final || *is_probe { "failed" } else { "queued" };
+            let update = sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1");
+            bind!(update, *notification, state, &failure.error).execute(&mut transaction).await?;
             let Some(channel) = channel.filter(|_| is_final) else { continue };
             verdicts.push(channels::Failure {
                 channel,
@@ -226,69 +229,65 @@ impl Store {
     }
 }
 
+/// Makes notifications of notices, in their order, within a transaction of the caller's. Locks the channels; whoever has other
+/// locks to take takes them before.
+pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<()> {
+    for channel in enqueue::insert_all(connection, notices).await? {
+        announcements::reconcile(connection, channel, Occasion::Enqueued, &[]).await?;
+    }
+    Ok(())
+}
+
 /// Keeps what was told where that is not what the notification said, and takes out of a digest what it left out: before the
 /// digest's own state changes, which the others follow.
-async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
-    let retold: Vec<(i64, &Event)> =
-        tries.iter().filter_map(|tried| Some((tried.notification.0, tried.told.as_ref()?))).collect();
-    if !retold.is_empty() {
-        let snapshots =
-            retold.iter().map(|(_, event)| enqueue::snapshot(event)).collect::<Result<Vec<_>, _>>()?;
-        sqlx::query(
+async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
+    let retold = tries.iter().filter_map(|tried| Some((tried.notification, tried.told.as_ref()?)));
+    let (ids, events): (Vec<NotificationId>, Vec<&Event>) = retold.unzip();
+    if !ids.is_empty() {
+        let query = sqlx::query(
             "UPDATE notifications n SET snapshot = t.snapshot, event = t.event
              FROM unnest($1::bigint[], $2::text[], $3::jsonb[]) t(id, event, snapshot) WHERE n.id = t.id",
-        )
-        .bind(retold.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-        .bind(retold.iter().map(|(_, event)| event.kind.as_str()).collect::<Vec<_>>())
-        .bind(snapshots)
-        .execute(&mut *connection)
-        .await?;
+        );
+        let kinds: Vec<EventType> = events.iter().map(|event| event.kind).collect();
+        let snapshots = events.into_iter().map(enqueue::snapshot).collect::<Result<Vec<_>, _>>()?;
+        bind!(query, ids, kinds, snapshots).execute(&mut *connection).await?;
     }
-    let muted = || tries.iter().flat_map(|tried| &tried.muted);
-    if muted().next().is_some() {
-        sqlx::query(
+    let (ids, reasons): (Vec<NotificationId>, Vec<&str>) =
+        tries.iter().flat_map(|tried| tried.muted.iter().copied()).unzip();
+    if !ids.is_empty() {
+        let query = sqlx::query(
             "UPDATE notifications n SET state = 'muted', last_error = m.reason
              FROM unnest($1::bigint[], $2::text[]) m(id, reason) WHERE n.id = m.id AND n.state IN ('queued', 'failed')",
-        )
-        .bind(muted().map(|(id, _)| id.0).collect::<Vec<_>>())
-        .bind(muted().map(|(_, reason)| *reason).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
+        );
+        bind!(query, ids, reasons).execute(connection).await?;
     }
     Ok(())
 }
 
 /// Writes each try down and moves its notification on.
-async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<(), StoreError> {
-    let ends = || tries.iter().map(|tried| &tried.end);
-    let state = |tried: &&DeliveryTry| match &tried.end {
+async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
+    let state = |tried: &DeliveryTry| match &tried.end {
         DeliveryEnd::Delivered { .. } => "delivered",
         DeliveryEnd::Muted { .. } => "muted",
         _ if tried.is_probe => "failed",
         DeliveryEnd::Retry { .. } | DeliveryEnd::Waits { .. } => "queued",
         DeliveryEnd::Failed { .. } => "failed",
     };
-    sqlx::query(include_str!("../queries/insert_tries.sql"))
-        .bind(tries.iter().map(|tried| tried.notification.0).collect::<Vec<_>>())
-        .bind(tries.iter().map(state).collect::<Vec<_>>())
-        .bind(
-            ends()
-                .map(|end| !matches!(end, DeliveryEnd::Muted { .. } | DeliveryEnd::Waits { .. }))
-                .collect::<Vec<_>>(),
-        )
-        .bind(ends().map(DeliveryEnd::error).collect::<Vec<_>>())
-        .bind(ends().map(DeliveryEnd::remote_id).collect::<Vec<_>>())
-        .bind(tries.iter().map(|tried| instant(tried.started_at)).collect::<Vec<_>>())
-        .bind(tries.iter().map(|tried| uptime_core::duration::to_ms(tried.took)).collect::<Vec<_>>())
-        .bind(tries.iter().map(|tried| tried.outcome).collect::<Vec<_>>())
-        .bind(
-            tries
-                .iter()
-                .map(|tried| tried.status.and_then(|status| i16::try_from(status).ok()))
-                .collect::<Vec<_>>(),
-        )
-        .bind(tries.iter().map(|tried| tried.message.as_deref()).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
+    let was_made =
+        |tried: &DeliveryTry| !matches!(tried.end, DeliveryEnd::Muted { .. } | DeliveryEnd::Waits { .. });
+    let query = bind!(
+        sqlx::query(include_str!("../queries/insert_tries.sql")),
+        column(tries, |tried| tried.notification),
+        column(tries, |tried| state(tried)),
+        column(tries, |tried| was_made(tried)),
+        column(tries, |tried| tried.end.error()),
+        column(tries, |tried| tried.end.remote_id()),
+        column(tries, |tried| tried.started_at),
+        column(tries, |tried| uptime_core::duration::to_ms(tried.took)),
+        column(tries, |tried| tried.outcome),
+        column(tries, |tried| tried.status),
+        column(tries, |tried| tried.message.as_deref()),
+    );
+    query.execute(connection).await?;
     Ok(())
 }

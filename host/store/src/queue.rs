@@ -12,41 +12,50 @@
 //! grows: it survives a release, a failure and a retry by hand. A worker that was away beyond its lease finds that out by an
 //! empty answer.
 
-use crate::row::Columns;
+use crate::row::{Field, bind, rows};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_core::id::JobId;
 use uptime_core::liveness::CHECK_MARGIN;
 
-/// What proves that a job is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Claim {
-    pub id: JobId,
-    /// Which of the job's claims it is: no other ever has this number.
-    pub number: u32,
-    /// How many attempts it has had, this one included.
-    pub attempts: u32,
+rows! {
+    /// What proves that a job is ours.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Claim {
+        pub id: JobId,
+        /// Which of the job's claims it is: no other ever has this number.
+        pub number: u32 = "claims",
+        /// How many attempts it has had, this one included.
+        pub attempts: u32,
+    }
+
+    #[derive(Clone, Debug)]
+    pub struct Job {
+        pub claim: Claim,
+        /// What it is about: a row's id of the table that its queue is for.
+        pub subject: Option<i64>,
+        /// Whom it shares a bound with.
+        pub lane: Option<i64>,
+        /// Whatever else its queue needs; an error when it can't be read, which is this job's alone.
+        pub payload: Result<serde_json::Value, String>,
+        /// The instant that it was due.
+        pub available_at: Timestamp,
+        /// The claim's instant by the database's clock.
+        pub claimed_at: Timestamp,
+        /// How long the claim is good for.
+        pub lease: Duration,
+    }
 }
 
-#[derive(Clone, Debug)]
-pub struct Job {
-    pub claim: Claim,
-    /// What it is about: a row's id of the table that its queue is for.
-    pub subject: Option<i64>,
-    /// Whom it shares a bound with.
-    pub lane: Option<i64>,
-    /// Whatever else its queue needs; an error when it can't be read, which is this job's alone.
-    pub payload: Result<serde_json::Value, String>,
-    /// The instant that it was due.
-    pub available_at: Timestamp,
-    /// The claim's instant by the database's clock.
-    pub claimed_at: Timestamp,
-    /// How long the claim is good for.
-    pub lease: Duration,
+impl Field for Result<serde_json::Value, String> {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+        Ok(row.try_get(column).map_err(|error| error.to_string()))
+    }
 }
 
 impl Job {
@@ -103,96 +112,68 @@ pub struct JobFailure {
 
 impl Store {
     /// Ends what is done, and claims jobs that are ready, oldest first. A paused queue gives none.
-    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>, StoreError> {
+    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Job>> {
+        let ClaimRequest { queue, worker, lease, .. } = *request;
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
-        let (done, done_claims) = columns(request.done);
-        let rows = if let Some((per_lane, load)) = request.lanes {
+        let (done, numbers) = columns(request.done);
+        let found = if let Some((per_lane, load)) = request.lanes {
             let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
-            let running: Vec<i64> =
-                load.iter().map(|load| i64::try_from(load.running).unwrap_or(i64::MAX)).collect();
-            sqlx::query(CLAIM_IN_LANES)
-                .bind(request.queue)
-                .bind(limit)
-                .bind(done)
-                .bind(done_claims)
-                .bind(i64::try_from(per_lane).unwrap_or(i64::MAX))
-                .bind(lanes)
-                .bind(running)
-                .bind(limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit))
-                .bind(request.worker)
-                .bind(request.lease.as_secs_f64())
-                .bind(CHECK_MARGIN.as_secs_f64())
-                .fetch_all(&self.sessions)
-                .await?
+            let running: Vec<usize> = load.iter().map(|load| load.running).collect();
+            let ranked = limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit);
+            let claim =
+                bind!(sqlx::query_as(CLAIM_IN_LANES), queue, limit, done, numbers, per_lane, lanes, running);
+            bind!(claim, ranked, worker, lease, CHECK_MARGIN).fetch_all(&self.sessions).await
         } else {
             let (since, last) = match request.from {
                 ClaimFrom::Front => (Some(Timestamp::UNIX_EPOCH), Duration::ZERO),
                 ClaimFrom::Instant(since) => (Some(since), Duration::ZERO),
                 ClaimFrom::Last(last) => (None, last),
             };
-            sqlx::query(CLAIM)
-                .bind(request.queue)
-                .bind(limit)
-                .bind(done)
-                .bind(done_claims)
-                .bind(crate::row::optional_instant(since))
-                .bind(last.as_secs_f64())
-                .bind(request.worker)
-                .bind(request.lease.as_secs_f64())
-                .bind(CHECK_MARGIN.as_secs_f64())
-                .fetch_all(&self.sessions)
-                .await?
+            bind!(
+                sqlx::query_as(CLAIM),
+                queue,
+                limit,
+                done,
+                numbers,
+                since,
+                last,
+                worker,
+                lease,
+                CHECK_MARGIN
+            )
+            .fetch_all(&self.sessions)
+            .await
         };
-        let mut jobs = rows
-            .iter()
-            .map(|row| {
-                Ok(Job {
-                    claim: Claim {
-                        id: JobId(row.try_get("id")?),
-                        number: row.count("claims")?,
-                        attempts: row.count("attempts")?,
-                    },
-                    subject: row.try_get("subject")?,
-                    lane: row.try_get("lane")?,
-                    payload: row.try_get("payload").map_err(|error| error.to_string()),
-                    available_at: row.instant("available_at")?,
-                    claimed_at: row.instant("claimed_at")?,
-                    lease: Duration::from_secs_f64(row.try_get::<f64, _>("lease_ms")?.max(0.0) / 1e3),
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let mut jobs: Vec<Job> = found?;
         // UPDATE … RETURNING keeps no order.
         jobs.sort_unstable_by_key(|job| (job.available_at, job.claim.id));
         Ok(jobs)
     }
 
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.
-    pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>, StoreError> {
+    pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>> {
         let seconds: Option<f64> =
             sqlx::query_scalar("SELECT next_job_in($1)").bind(queue).fetch_one(&self.sessions).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     /// Gives claimed jobs back as if they had never been claimed, and announces them: others may be idle.
-    pub async fn release(&self, claims: &[Claim]) -> Result<(), StoreError> {
+    pub async fn release(&self, claims: &[Claim]) -> Result<()> {
         let (ids, numbers) = columns(claims);
-        sqlx::query(
+        let release = sqlx::query(
             "WITH released AS (
                UPDATE jobs j SET reserved_until = NULL, attempts = j.attempts - 1
                FROM unnest($1::bigint[], $2::integer[]) r(id, claims)
                WHERE j.id = ANY ($1) AND j.id = r.id AND j.claims = r.claims AND j.reserved_until IS NOT NULL
                RETURNING j.queue)
              SELECT pg_notify('uptime_jobs', queue) FROM (SELECT DISTINCT queue FROM released) q",
-        )
-        .bind(ids)
-        .bind(numbers)
-        .execute(&self.sessions)
-        .await?;
+        );
+        bind!(release, ids, numbers).execute(&self.sessions).await?;
         Ok(())
     }
 
     /// Ends jobs that are done, in a statement of their own. Gives back those that were still ours.
-    pub async fn complete(&self, claims: &[Claim]) -> Result<HashSet<JobId>, StoreError> {
+    pub async fn complete(&self, claims: &[Claim]) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
         let ours = complete(&mut transaction, claims).await?;
         transaction.commit().await?;
@@ -200,7 +181,7 @@ impl Store {
     }
 
     /// Records failures: each job runs again later, or goes to the failed list. Gives back those that were ours.
-    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>, StoreError> {
+    pub async fn fail(&self, failures: &[JobFailure]) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
         let ours = fail(&mut transaction, failures).await?;
         transaction.commit().await?;
@@ -211,7 +192,7 @@ impl Store {
 macro_rules! claim {
     ($found:literal) => {
         concat!(
-            "SELECT id, subject, lane, payload, attempts, claims, available_at, claimed_at, lease_ms FROM claim_jobs(",
+            "SELECT id, subject, lane, payload, attempts, claims, available_at, claimed_at, lease_ms / 1e3 AS lease FROM claim_jobs(",
             $found,
             ")"
         )
@@ -230,61 +211,39 @@ const RANKED_FEWEST: i64 = 200;
 const RANKED_MOST: i64 = 2_000;
 
 /// Deletes finished jobs within a transaction of the caller's.
-pub(crate) async fn complete(
-    connection: &mut Session,
-    claims: &[Claim],
-) -> Result<HashSet<JobId>, StoreError> {
+pub(crate) async fn complete(connection: &mut Session, claims: &[Claim]) -> Result<HashSet<JobId>> {
     let (ids, numbers) = columns(claims);
-    let ids: Vec<i64> = sqlx::query_scalar("SELECT complete_jobs($1, $2)")
-        .bind(ids)
-        .bind(numbers)
-        .fetch_all(connection)
-        .await?;
+    let complete = sqlx::query_scalar("SELECT complete_jobs($1, $2)");
+    let ids: Vec<i64> = bind!(complete, ids, numbers).fetch_all(connection).await?;
     Ok(ids.into_iter().map(JobId).collect())
 }
 
 /// Records failures within a transaction of the caller's.
-pub(crate) async fn fail(
-    connection: &mut Session,
-    failures: &[JobFailure],
-) -> Result<HashSet<JobId>, StoreError> {
-    let (mut again, mut never) = (Vec::new(), Vec::new());
-    for failure in failures {
-        match failure.retry_after {
-            Some(delay) => again.push((failure, delay)),
-            None => never.push(failure),
-        }
-    }
-    let mut ours = HashSet::new();
+pub(crate) async fn fail(connection: &mut Session, failures: &[JobFailure]) -> Result<HashSet<JobId>> {
+    let (again, never): (Vec<_>, Vec<_>) =
+        failures.iter().partition::<Vec<&JobFailure>, _>(|failure| failure.retry_after.is_some());
+    let parts = |failures: &[&JobFailure]| {
+        let (ids, numbers) = columns(failures.iter().map(|failure| &failure.claim));
+        let errors: Vec<String> = failures.iter().map(|failure| failure.error.clone()).collect();
+        let counts: Vec<bool> = failures.iter().map(|failure| failure.counts).collect();
+        (ids, numbers, errors, counts)
+    };
+    let mut ours: Vec<i64> = Vec::new();
     if !again.is_empty() {
-        let (ids, numbers) = columns(again.iter().map(|(failure, _)| &failure.claim));
-        let delays: Vec<f64> = again.iter().map(|(_, delay)| delay.as_secs_f64()).collect();
-        let errors: Vec<&str> = again.iter().map(|(failure, _)| failure.error.as_str()).collect();
-        let put_back: Vec<i64> = sqlx::query_scalar(include_str!("../queries/retry_later.sql"))
-            .bind(ids)
-            .bind(numbers)
-            .bind(delays)
-            .bind(errors)
-            .bind(again.iter().map(|(failure, _)| failure.counts).collect::<Vec<_>>())
-            .fetch_all(&mut *connection)
-            .await?;
-        ours.extend(put_back.into_iter().map(JobId));
+        let (ids, numbers, errors, counts) = parts(&again);
+        let delays: Vec<Duration> = again.iter().filter_map(|failure| failure.retry_after).collect();
+        let query = sqlx::query_scalar(include_str!("../queries/retry_later.sql"));
+        ours = bind!(query, ids, numbers, delays, errors, counts).fetch_all(&mut *connection).await?;
     }
     if !never.is_empty() {
-        let (ids, numbers) = columns(never.iter().map(|failure| &failure.claim));
-        let errors: Vec<&str> = never.iter().map(|failure| failure.error.as_str()).collect();
-        let buried: Vec<i64> = sqlx::query_scalar(include_str!("../queries/bury.sql"))
-            .bind(ids)
-            .bind(numbers)
-            .bind(errors)
-            .bind(never.iter().map(|failure| failure.counts).collect::<Vec<_>>())
-            .fetch_all(&mut *connection)
-            .await?;
-        ours.extend(buried.into_iter().map(JobId));
+        let (ids, numbers, errors, counts) = parts(&never);
+        let query = sqlx::query_scalar(include_str!("../queries/bury.sql"));
+        let buried: Vec<i64> = bind!(query, ids, numbers, errors, counts).fetch_all(connection).await?;
+        ours.extend(buried);
     }
-    Ok(ours)
+    Ok(ours.into_iter().map(JobId).collect())
 }
 
-fn columns<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> (Vec<i64>, Vec<i32>) {
-    claims.into_iter().map(|claim| (claim.id.0, crate::row::int(claim.number))).unzip()
+fn columns<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> (Vec<JobId>, Vec<u32>) {
+    claims.into_iter().map(|claim| (claim.id, claim.number)).unzip()
 }

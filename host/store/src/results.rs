@@ -13,13 +13,12 @@ mod states;
 mod writing;
 
 pub use incidents::{IncidentCause, IncidentRow};
-pub(crate) use locations::local_state;
 
 use crate::notifications::{self, Notice};
 use crate::queue::Claim;
-use crate::row::Columns;
+use crate::row::{bind, named, rows};
 use crate::session::Session;
-use crate::{Store, StoreError};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -35,21 +34,30 @@ use uptime_core::judgement::locations::LocalState;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{CheckSpec, Location, Policy};
 
-/// A monitor as a worker needs it.
-#[derive(Clone, Debug)]
-pub struct MonitorRow {
-    pub id: MonitorId,
-    pub name: String,
-    pub check: CheckSpec,
-    pub policy: Policy,
-    /// What is checked, for people.
-    pub target: String,
-    pub group: Option<String>,
-    pub tags: BTreeMap<String, String>,
-    /// What it is reached through.
-    pub parent: Option<MonitorId>,
-    /// Whether others are reached through it.
-    pub is_parent: bool,
+rows! {
+    /// A monitor as a worker needs it.
+    #[derive(Clone, Debug)]
+    pub struct MonitorRow {
+        pub id: MonitorId,
+        pub name: String,
+        pub check: CheckSpec = "check_spec",
+        pub policy: Policy,
+        /// What is checked, for people.
+        pub target: String,
+        pub group: Option<String> = "group_name",
+        pub tags: BTreeMap<String, String>,
+        /// What it is reached through.
+        pub parent: Option<MonitorId> = "parent_id",
+        /// Whether others are reached through it.
+        pub is_parent: bool,
+    }
+
+    /// A channel that an event may be for.
+    #[derive(Clone, Debug)]
+    pub struct InterestedChannel {
+        pub id: ChannelId,
+        pub filter: ChannelFilter,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -91,13 +99,6 @@ pub struct Judged {
     pub recheck_after: Option<Duration>,
 }
 
-/// A channel that an event may be for.
-#[derive(Clone, Debug)]
-pub struct InterestedChannel {
-    pub id: ChannelId,
-    pub filter: ChannelFilter,
-}
-
 /// A transaction in which a batch of checks is recorded.
 #[derive(Debug)]
 pub struct ResultsTransaction {
@@ -125,24 +126,18 @@ struct Recorded {
 impl Store {
     /// The monitors with these ids. Those that are gone or disabled are not among them; one whose row can't be read is
     /// an error of its own.
-    pub async fn monitors_by_id(
-        &self,
-        ids: &[MonitorId],
-    ) -> Result<HashMap<MonitorId, Result<MonitorRow, StoreError>>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let rows = sqlx::query(
+    pub async fn monitors_by_id(&self, ids: &[MonitorId]) -> Result<HashMap<MonitorId, Result<MonitorRow>>> {
+        let query = sqlx::query(
             "SELECT id, name, check_spec, policy, target, group_name, tags, parent_id, is_parent
              FROM monitors WHERE id = ANY ($1) AND enabled",
-        )
-        .bind(ids)
-        .fetch_all(&self.sessions)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let id = MonitorId(row.try_get("id")?);
-                Ok((id, monitor(id, row)))
-            })
-            .collect()
+        );
+        let rows = bind!(query, ids).fetch_all(&self.sessions).await?;
+        let monitor = |row: &PgRow| {
+            let name: String = row.try_get("name")?;
+            let read = named::<MonitorRow>(row, || format!("monitor `{name}`"));
+            Ok((MonitorId(row.try_get("id")?), read))
+        };
+        rows.iter().map(monitor).collect()
     }
 
     /// Locks the monitors' states of finished checks, and ends their jobs as far as they are still ours.
@@ -150,7 +145,7 @@ impl Store {
         &self,
         claims: &[Claim],
         monitors: &[MonitorId],
-    ) -> Result<ResultsTransaction, StoreError> {
+    ) -> Result<ResultsTransaction> {
         let mut transaction = self.sessions.begin().await?;
         // States before jobs, like the scheduler and `apply`, and in the order of the ids: so nobody waits in a circle.
         let (states, now) = states::lock(&mut transaction, monitors).await?;
@@ -208,10 +203,7 @@ impl ResultsTransaction {
     }
 
     /// The maintenance window that a monitor is in now: its name, and when it is over. Of several the one that lasts longest.
-    pub async fn maintenance_of(
-        &mut self,
-        monitor: &MonitorRow,
-    ) -> Result<Option<(String, Timestamp)>, StoreError> {
+    pub async fn maintenance_of(&mut self, monitor: &MonitorRow) -> Result<Option<(String, Timestamp)>> {
         let windows = match self.maintenance.take() {
             Some(windows) => windows,
             None => crate::maintenance::maintenance(&mut self.transaction).await?,
@@ -226,32 +218,23 @@ impl ResultsTransaction {
         Ok(covering)
     }
 
-    pub async fn channels_of(&mut self, monitor: MonitorId) -> Result<Vec<InterestedChannel>, StoreError> {
-        let rows = sqlx::query(
+    pub async fn channels_of(&mut self, monitor: MonitorId) -> Result<Vec<InterestedChannel>> {
+        let query = sqlx::query_as(
             "SELECT c.id, c.name, c.filter FROM monitor_channels mc JOIN channels c ON c.id = mc.channel_id
              WHERE mc.monitor_id = $1 AND c.enabled ORDER BY c.id",
-        )
-        .bind(monitor.0)
-        .fetch_all(&mut self.transaction)
-        .await?;
-        interested(&rows)
+        );
+        Ok(bind!(query, monitor).fetch_all(&mut self.transaction).await?)
     }
 
     /// The channels to which this incident is due or was told.
-    pub async fn channels_told(
-        &mut self,
-        incident: IncidentId,
-    ) -> Result<Vec<InterestedChannel>, StoreError> {
-        let rows = sqlx::query(
+    pub async fn channels_told(&mut self, incident: IncidentId) -> Result<Vec<InterestedChannel>> {
+        let query = sqlx::query_as(
             "SELECT c.id, c.name, c.filter FROM channels c
              WHERE c.id IN (SELECT n.channel_id FROM notifications n
                             WHERE n.incident_id = $1 AND announces_incident(n.event))
              ORDER BY c.id",
-        )
-        .bind(incident.0)
-        .fetch_all(&mut self.transaction)
-        .await?;
-        interested(&rows)
+        );
+        Ok(bind!(query, incident).fetch_all(&mut self.transaction).await?)
     }
 
     /// Keeps a notification for the commit: one for an incident's event and a channel, in order per monitor and channel.
@@ -260,7 +243,7 @@ impl ResultsTransaction {
     }
 
     /// Writes everything. After this the batch has happened. Gives how many checks it was.
-    pub async fn commit(mut self) -> Result<usize, StoreError> {
+    pub async fn commit(mut self) -> Result<usize> {
         let recorded = std::mem::take(&mut self.recorded);
         if !recorded.is_empty() {
             writing::insert_results(&mut self.transaction, &recorded).await?;
@@ -275,24 +258,7 @@ impl ResultsTransaction {
     }
 }
 
-fn monitor(id: MonitorId, row: &PgRow) -> Result<MonitorRow, StoreError> {
-    let name: String = row.try_get("name")?;
-    let of = || format!("monitor `{name}`");
-    Ok(MonitorRow {
-        id,
-        check: row.json("check_spec", of)?,
-        policy: row.json("policy", of)?,
-        target: row.try_get("target")?,
-        group: row.try_get("group_name")?,
-        tags: row.json("tags", of)?,
-        parent: row.try_get::<Option<i64>, _>("parent_id")?.map(MonitorId),
-        is_parent: row.try_get("is_parent")?,
-        name,
-    })
-}
-
-fn interested(rows: &[PgRow]) -> Result<Vec<InterestedChannel>, StoreError> {
-    rows.iter()
-        .map(|row| Ok(InterestedChannel { id: ChannelId(row.try_get("id")?), filter: row.filter()? }))
-        .collect()
+/// Why a check did not find its target as it should be.
+fn message(report: &CheckReport) -> Option<&str> {
+    report.trouble().map(|trouble| trouble.message.as_str())
 }

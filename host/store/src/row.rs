@@ -1,80 +1,370 @@
 //! Between rows and the domain's types.
+//!
+//! A type says once which column keeps it ([`Kept`], [`Param`]). [`rows!`] declares a struct that is read from the columns
+//! with its fields' names, [`columns!`] reads one of the domain's in the same way, and [`bind!`] gives a statement its
+//! parameters. sqlx's derive would need an attribute at each optional id, instant and word of `uptime-core`, which does not
+//! know sqlx.
 
-use crate::StoreError;
+use crate::Result;
+use crate::error::{StoreError, UnknownWord, unreadable};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
+use serde_json::Value;
+use sqlx::error::BoxDynError;
 use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{Decode, Postgres, Row, Type};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tracing::warn;
 use uptime_core::channel::ChannelFilter;
-use uptime_core::event::Severity;
+use uptime_core::check::Outcome;
+use uptime_core::dependency::Ancestor;
+use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::id::{ChannelId, DeliveryId, IncidentId, JobId, MonitorId, NotificationId};
+use uptime_core::incident::{Incident, Mark};
+use uptime_core::judgement::locations::LocalState;
+use uptime_core::judgement::{Recent, State, Status};
+use uptime_core::maintenance::Maintenance;
+use uptime_core::monitor::{CheckSpec, Location, Policy};
+use uuid::Uuid;
 
-/// Reads columns that sqlx has no type for.
+/// A type that one column keeps.
+pub(crate) trait Kept: Sized {
+    /// The column's type, for sqlx.
+    type Sql: for<'r> Decode<'r, Postgres> + Type<Postgres>;
+
+    fn kept(sql: Self::Sql) -> Result<Self, BoxDynError>;
+}
+
+/// What a statement takes as a parameter.
+pub(crate) trait Param {
+    type Sql;
+
+    fn sql(self) -> Self::Sql;
+}
+
+/// What is read from the column of a name, or from several that begin with it.
+pub(crate) trait Field: Sized {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self>;
+}
+
+impl<T: Kept> Field for T {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+        let read = T::kept(row.try_get(column)?);
+        read.map_err(|source| sqlx::Error::ColumnDecode { index: column.to_owned(), source })
+    }
+}
+
+/// `bind!(QUERY, a, b)` is `QUERY.bind(a).bind(b)` for the domain's types.
+macro_rules! bind {
+    ($query:expr, $($value:expr),+ $(,)?) => { $query$(.bind($crate::row::Param::sql($value)))+ };
+}
+
+/// Reads a type from the columns with its fields' names, or with the names that are given. What stands behind `;` is left empty.
+macro_rules! columns {
+    ($name:ty { $($field:ident $(= $column:literal)?),+ $(; $($later:ident),+)? }) => {
+        impl $crate::row::Field for $name {
+            fn read(row: &::sqlx::postgres::PgRow, _: &str) -> ::sqlx::Result<Self> {
+                Ok(Self {
+                    $($field: $crate::row::Field::read(row, $crate::row::columns!(@ $field $($column)?))?,)+
+                    $($($later: Default::default(),)+)?
+                })
+            }
+        }
+    };
+    (@ $field:ident) => { stringify!($field) };
+    (@ $field:ident $column:literal) => { $column };
+}
+
+/// Declares structs that are rows.
+macro_rules! rows {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $($(#[$attr:meta])* $of:vis $field:ident: $type:ty $(= $column:literal)?),+
+        $(; $($(#[$late:meta])* $by:vis $later:ident: $kind:ty),+)? $(,)?
+    })+) => {$(
+        $(#[$meta])*
+        $vis struct $name { $($(#[$attr])* $of $field: $type,)+ $($($(#[$late])* $by $later: $kind,)+)? }
+        $crate::row::columns!($name { $($field $(= $column)?),+ $(; $($later),+)? });
+
+        impl ::sqlx::FromRow<'_, ::sqlx::postgres::PgRow> for $name {
+            fn from_row(row: &::sqlx::postgres::PgRow) -> ::sqlx::Result<Self> {
+                $crate::row::Field::read(row, "")
+            }
+        }
+    )+};
+}
+
+pub(crate) use {bind, columns, rows};
+
+macro_rules! as_they_are {
+    ($($type:ty),+) => {$(
+        impl Kept for $type {
+            type Sql = Self;
+
+            fn kept(sql: Self) -> Result<Self, BoxDynError> {
+                Ok(sql)
+            }
+        }
+
+        impl Param for $type {
+            type Sql = Self;
+
+            fn sql(self) -> Self {
+                self
+            }
+        }
+    )+};
+}
+
+as_they_are!(bool, i16, i32, i64, f64, String, Uuid, Value, jiff_sqlx::Timestamp);
+
+/// Newtypes, and others that convert from and to what sqlx knows.
+macro_rules! kept_as {
+    ($($type:ty: $sql:ty, $kept:expr, $param:expr;)+) => {$(
+        impl Kept for $type {
+            type Sql = $sql;
+
+            fn kept(sql: $sql) -> Result<Self, BoxDynError> {
+                Ok(($kept)(sql))
+            }
+        }
+
+        impl Param for $type {
+            type Sql = $sql;
+
+            fn sql(self) -> $sql {
+                ($param)(self)
+            }
+        }
+    )+};
+}
+
+kept_as! {
+    MonitorId: i64, MonitorId, |id: Self| id.0;
+    ChannelId: i64, ChannelId, |id: Self| id.0;
+    IncidentId: i64, IncidentId, |id: Self| id.0;
+    NotificationId: i64, NotificationId, |id: Self| id.0;
+    JobId: i64, JobId, |id: Self| id.0;
+    DeliveryId: Uuid, DeliveryId, |id: Self| id.0;
+    Timestamp: jiff_sqlx::Timestamp, jiff_sqlx::Timestamp::to_jiff, Into::into;
+    Recent: i64, |bits| Recent::from_bits(u32::try_from(bits).unwrap_or_default()), |recent: Self| i64::from(recent.bits());
+    u16: i16, |number: i16| number.unsigned_abs(), |number: Self| i16::try_from(number).unwrap_or(i16::MAX);
+    u32: i32, |count| u32::try_from(count).unwrap_or(0), |count: Self| i32::try_from(count).unwrap_or(i32::MAX);
+    u64: i64, i64::unsigned_abs, |count: Self| i64::try_from(count).unwrap_or(i64::MAX);
+    usize: i64, |count| usize::try_from(count).unwrap_or(0), |count: Self| i64::try_from(count).unwrap_or(i64::MAX);
+    Duration: f64, |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(), |took: Self| took.as_secs_f64();
+}
+
+macro_rules! kept_as_words {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Kept for $type {
+            type Sql = String;
+
+            fn kept(sql: String) -> Result<Self, BoxDynError> {
+                sql.parse().map_err(|_| UnknownWord(sql).into())
+            }
+        }
+
+        impl Param for $type {
+            type Sql = &'static str;
+
+            fn sql(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    )+};
+}
+
+kept_as_words!(EventType, Severity, Status, Outcome);
+
+impl Kept for Location {
+    type Sql = String;
+
+    fn kept(sql: String) -> Result<Self, BoxDynError> {
+        Ok(sql.parse::<Self>()?)
+    }
+}
+
+macro_rules! kept_as_json {
+    ($($type:ty),+ $(,)?) => {$(
+        impl $crate::row::Kept for $type {
+            type Sql = ::serde_json::Value;
+
+            fn kept(sql: ::serde_json::Value) -> Result<Self, ::sqlx::error::BoxDynError> {
+                Ok(::serde_json::from_value(sql)?)
+            }
+        }
+    )+};
+}
+
+pub(crate) use kept_as_json;
+
+kept_as_json!(CheckSpec, Policy, State, Event, Maintenance, BTreeMap<String, String>);
+
+impl<T: Kept> Kept for Option<T> {
+    type Sql = Option<T::Sql>;
+
+    fn kept(sql: Self::Sql) -> Result<Self, BoxDynError> {
+        sql.map(T::kept).transpose()
+    }
+}
+
+impl<T: Kept> Kept for Vec<T>
+where
+    Vec<T::Sql>: for<'r> Decode<'r, Postgres> + Type<Postgres>,
+{
+    type Sql = Vec<T::Sql>;
+
+    fn kept(sql: Self::Sql) -> Result<Self, BoxDynError> {
+        sql.into_iter().map(T::kept).collect()
+    }
+}
+
+impl<T: Param> Param for Option<T> {
+    type Sql = Option<T::Sql>;
+
+    fn sql(self) -> Self::Sql {
+        self.map(T::sql)
+    }
+}
+
+impl<T: Param> Param for Vec<T> {
+    type Sql = Vec<T::Sql>;
+
+    fn sql(self) -> Self::Sql {
+        self.into_iter().map(T::sql).collect()
+    }
+}
+
+impl<T: Param + Copy> Param for &[T] {
+    type Sql = Vec<T::Sql>;
+
+    fn sql(self) -> Self::Sql {
+        self.iter().map(|each| each.sql()).collect()
+    }
+}
+
+impl<T: Param + Copy> Param for &Vec<T> {
+    type Sql = Vec<T::Sql>;
+
+    fn sql(self) -> Self::Sql {
+        self.as_slice().sql()
+    }
+}
+
+macro_rules! borrowed {
+    ($($type:ty),+) => {$(
+        impl<'p> Param for &'p $type {
+            type Sql = Self;
+
+            fn sql(self) -> Self {
+                self
+            }
+        }
+    )+};
+}
+
+borrowed!(str, String, Value);
+
+impl<T> Param for Json<T> {
+    type Sql = Self;
+
+    fn sql(self) -> Self {
+        self
+    }
+}
+
+columns!(EventMonitor { name, kind, target, group = "group_name", tags });
+columns!(EventOutcome { class, expected, got, message = "cause" });
+columns!(Incident {
+    id,
+    severity,
+    monitor,
+    cause,
+    started_at,
+    ended_at,
+    resolved_by,
+    failures,
+    acknowledged,
+    muted
+});
+columns!(Ancestor { status, downs, downs_since, looked_at = "last_slot_at", policy });
+columns!(LocalState { location, state = "memory", awaited_since });
+
+/// Who said so and when: `acknowledged` is read from `acknowledged_by`, `acknowledged_at` and `acknowledged_until`.
+impl Field for Option<Mark> {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+        let read = |suffix| Option::<Timestamp>::read(row, &format!("{column}{suffix}"));
+        let by = Option::<String>::read(row, &format!("{column}_by"))?;
+        let Some((by, at)) = by.zip(read("_at")?) else { return Ok(None) };
+        let until = if column == "muted" { None } else { read("_until")? };
+        Ok(Some(Mark { by, at, until }))
+    }
+}
+
+impl Field for ChannelFilter {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+        let name: String = row.try_get("name")?;
+        // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
+        Ok(row.json(column, || format!("channel `{name}`")).unwrap_or_else(|error| {
+            warn!(channel = name, %error, "a channel's filter can't be read");
+            Self::default()
+        }))
+    }
+}
+
+/// One column of many rows, as an array to be bound.
+pub(crate) fn column<'r, R, T>(rows: &'r [R], of: impl FnMut(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+/// Reads a row that has a name for people.
+pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Result<T> {
+    T::read(row, "").map_err(|error| match error {
+        sqlx::Error::ColumnDecode { index, source } => unreadable(&index, name(), &*source),
+        other => other.into(),
+    })
+}
+
+/// Reads columns one by one.
 pub(crate) trait Columns {
-    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError>;
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError>;
-    fn json<T: DeserializeOwned>(
-        &self,
-        column: &'static str,
-        row: impl Fn() -> String,
-    ) -> Result<T, StoreError>;
-    fn count(&self, column: &'static str) -> Result<u32, StoreError>;
-    fn filter(&self) -> Result<ChannelFilter, StoreError>;
-    fn severity(&self) -> Result<Severity, StoreError>;
+    fn instant(&self, column: &'static str) -> Result<Timestamp>;
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>>;
+    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T>;
+    fn count(&self, column: &'static str) -> Result<u32>;
 }
 
 impl Columns for PgRow {
-    fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError> {
-        Ok(self.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
+    fn instant(&self, column: &'static str) -> Result<Timestamp> {
+        Ok(Field::read(self, column)?)
     }
 
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.try_get::<Option<jiff_sqlx::Timestamp>, _>(column)?.map(jiff_sqlx::Timestamp::to_jiff))
+    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>> {
+        Ok(Field::read(self, column)?)
     }
 
-    fn json<T: DeserializeOwned>(
-        &self,
-        column: &'static str,
-        row: impl Fn() -> String,
-    ) -> Result<T, StoreError> {
-        let value: serde_json::Value = self.try_get(column)?;
+    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T> {
+        let value: Value = self.try_get(column)?;
         serde_json::from_value(value).map_err(|error| unreadable(column, row(), &error))
     }
 
-    fn count(&self, column: &'static str) -> Result<u32, StoreError> {
-        Ok(u32::try_from(self.try_get::<i32, _>(column)?).unwrap_or(0))
-    }
-
-    fn filter(&self) -> Result<ChannelFilter, StoreError> {
-        let name: String = self.try_get("name")?;
-        // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
-        Ok(self.json("filter", || format!("channel `{name}`")).unwrap_or_else(|error| {
-            warn!(channel = name, %error, "a channel's filter can't be read");
-            ChannelFilter::default()
-        }))
-    }
-
-    fn severity(&self) -> Result<Severity, StoreError> {
-        let word: &str = self.try_get("severity")?;
-        word.parse().map_err(|_: String| unknown_word("severity", "an incident".into(), word))
+    fn count(&self, column: &'static str) -> Result<u32> {
+        Ok(Field::read(self, column)?)
     }
 }
 
-/// What can't be read because this program does not know a word in it (an event, a type of check, a form of a setting) was
-/// written by a newer one, under which both may work for a while.
-fn unreadable(column: &'static str, row: String, error: &serde_json::Error) -> StoreError {
-    let reason = error.to_string();
-    if ["unknown variant", "data did not match any variant"].iter().any(|begin| reason.starts_with(begin)) {
-        StoreError::NewerRow { column, row, reason }
-    } else {
-        StoreError::Row { column, row, reason }
-    }
-}
-
-/// A word that this program does not know.
-pub(crate) fn unknown_word(column: &'static str, row: String, word: &str) -> StoreError {
-    StoreError::NewerRow { column, row, reason: format!("`{word}` is unknown here") }
+/// A value as JSON, of the row that is to hold it.
+pub(crate) fn to_json<T: serde::Serialize>(
+    column: &str,
+    row: impl FnOnce() -> String,
+    value: &T,
+) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| StoreError::Row {
+        column: column.to_owned(),
+        row: row(),
+        reason: error.to_string(),
+    })
 }
 
 pub(crate) fn instant(at: Timestamp) -> jiff_sqlx::Timestamp {
@@ -88,9 +378,4 @@ pub(crate) fn optional_instant(at: Option<Timestamp>) -> Option<jiff_sqlx::Times
 /// In whole microseconds; saturates.
 pub(crate) fn us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A counter as PostgreSQL's `integer`, saturating.
-pub(crate) fn int(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

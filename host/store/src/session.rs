@@ -8,7 +8,7 @@
 //! Each error passes here, and what it says of the sessions is taken to heart: after a failover, or a change of the schema, the
 //! pool's old sessions are closed in place of living for as long as their server lets them.
 
-use crate::StoreError;
+use crate::Result;
 use crate::hosts::Hosts;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -66,7 +66,7 @@ type Step = Either<PgQueryResult, PgRow>;
 impl Sessions {
     /// A pool of at most so many connections. The first one says at once why there is none; the pool would try again until its
     /// patience ends.
-    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, connections: u32) -> Result<Self> {
         let hosts: Hosts = url.parse()?;
         let way = hosts.find().await?;
         let fate = Arc::new(Fate {
@@ -147,12 +147,12 @@ impl Fate {
 }
 
 impl Session {
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(self) -> Result<()> {
         let fate = self.fate;
         Ok(self.transaction.commit().await.inspect_err(|error| fate.note(error))?)
     }
 
-    pub async fn rollback(self) -> Result<(), StoreError> {
+    pub async fn rollback(self) -> Result<()> {
         Ok(self.transaction.rollback().await?)
     }
 }

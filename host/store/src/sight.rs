@@ -10,22 +10,40 @@
 //! that stops while its host is blind leaves the row, and the next one takes it up. A host's two notices for a channel have
 //! one order, so the second never overtakes the first.
 
-use crate::row::Columns;
+use crate::row::{bind, rows};
 use crate::session::Session;
-use crate::{Store, StoreError, notifications};
+use crate::{Result, Store, notifications};
 use jiff::Timestamp;
-use sqlx::Row;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
 use uptime_core::id::ChannelId;
 
-/// When a host was blind, by the database's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlindMoment {
-    pub now: Timestamp,
-    /// When the witnesses were asked that did not answer.
-    pub since: Timestamp,
+rows! {
+    /// When a host was blind, by the database's clock.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct BlindMoment {
+        pub now: Timestamp,
+        /// When the witnesses were asked that did not answer.
+        pub since: Timestamp = "blind_since",
+    }
+
+    struct Turned {
+        news: bool,
+        now: Timestamp,
+        blind_since: Option<Timestamp>,
+    }
+
+    struct Sees {
+        moment: BlindMoment,
+        told: Vec<i64>,
+    }
+
+    struct Channel {
+        id: ChannelId,
+        name: String,
+        filter: ChannelFilter,
+    }
 }
 
 /// What came of saying that a host is blind.
@@ -41,12 +59,11 @@ pub enum Blind {
 
 impl Store {
     /// Since when `host` is blind, as far as anybody said.
-    pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT blind_since FROM host_sight WHERE host = $1")
-            .bind(host)
-            .fetch_optional(&self.sessions)
-            .await?;
-        Ok(row.map(|row| row.optional_instant("blind_since")).transpose()?.flatten())
+    pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>> {
+        let query = sqlx::query_as("SELECT blind_since FROM host_sight WHERE host = $1");
+        let since: Option<(Option<jiff_sqlx::Timestamp>,)> =
+            bind!(query, host).fetch_optional(&self.sessions).await?;
+        Ok(since.and_then(|(since,)| since).map(jiff_sqlx::Timestamp::to_jiff))
     }
 
     /// `host` is blind: its witnesses were asked so long ago, and none has answered. When that is news, enqueues a
@@ -56,27 +73,20 @@ impl Store {
         host: &str,
         asked_ago: Duration,
         event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
-    ) -> Result<Blind, StoreError> {
+    ) -> Result<Blind> {
         let mut transaction = self.sessions.begin().await?;
-        let row = sqlx::query(include_str!("../queries/turn_blind.sql"))
-            .bind(host)
-            .bind(asked_ago.as_secs_f64())
-            .fetch_one(&mut transaction)
-            .await?;
-        if !row.try_get::<bool, _>("news")? {
+        let query = sqlx::query_as(include_str!("../queries/turn_blind.sql"));
+        let turned: Turned = bind!(query, host, asked_ago).fetch_one(&mut transaction).await?;
+        let Turned { news: true, now, blind_since: Some(since) } = turned else {
             // Said at once: the row's lock is not to wait for a rollback.
             transaction.commit().await?;
-            let is_blind = row.optional_instant("blind_since")?.is_some();
-            return Ok(if is_blind { Blind::Known } else { Blind::Outdated });
-        }
-        let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
+            return Ok(if turned.blind_since.is_some() { Blind::Known } else { Blind::Outdated });
+        };
+        let moment = BlindMoment { now, since };
         let (told, names) =
-            tell(&mut transaction, &order(host), None, |filter| event_for(filter, moment)).await?;
-        sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1")
-            .bind(host)
-            .bind(told)
-            .execute(&mut transaction)
-            .await?;
+            tell(&mut transaction, Some(&order(host)), None, |filter| event_for(filter, moment)).await?;
+        let query = sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1");
+        bind!(query, host, told).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Blind::Told(names))
     }
@@ -87,24 +97,20 @@ impl Store {
         &self,
         host: &str,
         event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
-    ) -> Result<Option<(BlindMoment, Vec<String>)>, StoreError> {
+    ) -> Result<Option<(BlindMoment, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
-        let row = sqlx::query(
+        let query = sqlx::query_as(
             "WITH was AS (SELECT host, blind_since, told FROM host_sight WHERE host = $1 AND blind_since IS NOT NULL FOR UPDATE)
              UPDATE host_sight s SET blind_since = NULL, told = '{}', seen_at = now() FROM was
              WHERE s.host = was.host RETURNING was.blind_since, was.told, now() AS now",
-        )
-        .bind(host)
-        .fetch_optional(&mut transaction)
-        .await?;
-        let Some(row) = row else {
+        );
+        let Some(Sees { moment, told }) = bind!(query, host).fetch_optional(&mut transaction).await? else {
             transaction.commit().await?;
             return Ok(None);
         };
-        let moment = BlindMoment { now: row.instant("now")?, since: row.instant("blind_since")? };
-        let told = row.try_get("told")?;
         let (_, names) =
-            tell(&mut transaction, &order(host), told, |filter| event_for(filter, moment)).await?;
+            tell(&mut transaction, Some(&order(host)), Some(told), |filter| event_for(filter, moment))
+                .await?;
         transaction.commit().await?;
         Ok(Some((moment, names)))
     }
@@ -115,28 +121,25 @@ fn order(host: &str) -> String {
     format!("sight of {host}")
 }
 
-/// A notification for each enabled channel that there is an event for; those of one `order` come one after the other. Of an end,
+/// A notification, before all that waits, for each enabled channel that there is an event for; those of one `order` come one after the other. Of an end,
 /// for each of `told`, who heard of the beginning: one that is disabled by now is looked at again when it is delivered. Gives
 /// the channels' ids and names.
 pub(crate) async fn tell(
     transaction: &mut Session,
-    order: &str,
+    order: Option<&str>,
     told: Option<Vec<i64>>,
     event_for: impl Fn(&ChannelFilter) -> Option<Event>,
-) -> Result<(Vec<i64>, Vec<String>), StoreError> {
-    let channels = sqlx::query(
+) -> Result<(Vec<i64>, Vec<String>)> {
+    let query = sqlx::query_as(
         "SELECT id, name, filter FROM channels WHERE CASE WHEN $1::bigint[] IS NULL THEN enabled ELSE id = ANY ($1) END ORDER BY name",
-    )
-    .bind(told)
-    .fetch_all(&mut *transaction)
-    .await?;
+    );
+    let channels: Vec<Channel> = bind!(query, told).fetch_all(&mut *transaction).await?;
     let (mut ids, mut names) = (Vec::new(), Vec::new());
     for channel in channels {
-        if let Some(event) = event_for(&channel.filter()?) {
-            let id = channel.try_get("id")?;
-            notifications::enqueue_in_order(transaction, ChannelId(id), &event, order).await?;
-            ids.push(id);
-            names.push(channel.try_get("name")?);
+        if let Some(event) = event_for(&channel.filter) {
+            notifications::enqueue_first(transaction, channel.id, &event, order).await?;
+            ids.push(channel.id.0);
+            names.push(channel.name);
         }
     }
     Ok((ids, names))

@@ -7,10 +7,11 @@
 //!                                  └── a heartbeat after all: a new row, and its old claims are fenced
 //! ```
 
-use crate::row::{Columns, int};
-use crate::{Store, StoreError};
+use crate::row::{Field, bind, rows};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use uptime_core::liveness::{DEAD_AFTER, STEADY_WITHIN};
 use uuid::Uuid;
 
@@ -32,63 +33,50 @@ pub struct Heartbeat {
     pub finished: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orders {
-    /// Its number, for what it claims.
-    pub number: i32,
-    /// When it began by the database's clock.
-    pub started_at: Timestamp,
-    /// Somebody wants it to finish what runs and to end.
-    pub restart: bool,
-    /// Nothing of its queue is to be claimed for now.
-    pub paused: bool,
-    /// Workers in other processes of its process space.
-    pub neighbours: Vec<(Uuid, u32)>,
-    pub missing: bool,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Orders {
+        /// Its number, for what it claims.
+        pub number: i32,
+        /// When it began by the database's clock.
+        pub started_at: Timestamp,
+        /// Somebody wants it to finish what runs and to end.
+        pub restart: bool,
+        /// Nothing of its queue is to be claimed for now.
+        pub paused: bool,
+        /// Workers in other processes of its process space.
+        pub neighbours: Vec<(Uuid, u32)>,
+        pub missing: bool,
+    }
+}
+
+impl Field for Vec<(Uuid, u32)> {
+    fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
+        let (ids, pids): (Vec<Uuid>, Vec<i32>) = (row.try_get("ids")?, row.try_get("pids")?);
+        Ok(ids.into_iter().zip(pids.into_iter().map(i32::unsigned_abs)).collect())
+    }
 }
 
 impl Store {
     /// Records that a worker lives, and asks what is wanted of it.
-    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Orders, StoreError> {
-        let row = sqlx::query(include_str!("../queries/heartbeat.sql"))
-            .bind(beat.worker)
-            .bind(beat.queue)
-            .bind(&beat.host)
-            .bind(int(beat.pid))
-            .bind(beat.version)
-            .bind(crate::row::optional_instant(beat.started_at))
-            .bind(i32::try_from(beat.running).unwrap_or(i32::MAX))
-            .bind(i64::try_from(beat.finished).unwrap_or(i64::MAX))
-            .bind(&beat.process_space)
-            .bind(STEADY_WITHIN.as_secs_f64())
-            .bind(beat.paused)
-            .bind(DEAD_AFTER.as_secs_f64())
-            .fetch_one(&self.sessions)
-            .await?;
-        let (ids, pids): (Vec<Uuid>, Vec<i32>) = (row.try_get("ids")?, row.try_get("pids")?);
-        Ok(Orders {
-            number: row.try_get("number")?,
-            started_at: row.instant("started_at")?,
-            restart: row.try_get("restart")?,
-            paused: row.try_get("paused")?,
-            neighbours: ids.into_iter().zip(pids.into_iter().map(i32::unsigned_abs)).collect(),
-            missing: row.try_get("missing")?,
-        })
+    pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Orders> {
+        let Heartbeat { worker, queue, host, pid, process_space, version, .. } = beat;
+        let Heartbeat { started_at, running, paused, finished, .. } = *beat;
+        let running = u32::try_from(running).unwrap_or(u32::MAX);
+        let space = process_space.as_deref();
+        let query = sqlx::query_as(include_str!("../queries/heartbeat.sql"));
+        let query = bind!(query, *worker, *queue, host, *pid, *version, started_at, running, finished, space);
+        Ok(bind!(query, STEADY_WITHIN, paused, DEAD_AFTER).fetch_one(&self.sessions).await?)
     }
 
     /// Forgets workers that are dead and frees their jobs: those of `gone`, whose processes are, and whoever has missed
     /// three heartbeats, if `judge` missed none for as long. Gives how many workers and jobs.
-    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64), StoreError> {
-        let row = sqlx::query("SELECT dead, freed FROM bury_workers($1, $2, $3)")
-            .bind(judge)
-            .bind(gone)
-            .bind(DEAD_AFTER.as_secs_f64())
-            .fetch_one(&self.sessions)
-            .await?;
-        Ok((row.try_get("dead")?, row.try_get("freed")?))
+    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64)> {
+        let query = sqlx::query_as("SELECT dead, freed FROM bury_workers($1, $2, $3)");
+        Ok(bind!(query, judge, gone, DEAD_AFTER).fetch_one(&self.sessions).await?)
     }
 
-    pub async fn sign_off(&self, worker: Uuid) -> Result<(), StoreError> {
+    pub async fn sign_off(&self, worker: Uuid) -> Result<()> {
         sqlx::query("DELETE FROM workers WHERE id = $1").bind(worker).execute(&self.sessions).await?;
         Ok(())
     }

@@ -143,7 +143,7 @@ fn entry_columns(entry: &Entry) -> Vec<String> {
         What::Checks { location, count, until, outcome, degraded, message, .. } => vec![
             "checks".into(),
             count.to_string(),
-            if *degraded { "degraded".into() } else { outcome.clone() },
+            if *degraded { "degraded".into() } else { outcome.to_string() },
             rfc3339(*until),
             text(message),
             text(location),

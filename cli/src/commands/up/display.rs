@@ -63,7 +63,7 @@ impl Display {
         let name_width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0).min(NAME_MAX);
         let mut rows = Rows::default();
         for monitor in monitors {
-            rows.change(&monitor.name, |row| row.state.clone_from(&monitor.state));
+            rows.change(&monitor.name, |row| monitor.state.as_str().clone_into(&mut row.state));
         }
         let display = Self {
             printer: printer.clone(),

@@ -1,6 +1,6 @@
 //! From notices to events: who is told, and in which words.
 
-use super::judging::trouble;
+use super::trouble;
 use jiff::Timestamp;
 use uptime_core::announcement::Notice;
 use uptime_core::check::Failure;

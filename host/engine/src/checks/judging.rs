@@ -1,7 +1,7 @@
 //! A batch of checks, judged one after the other within the transaction that records them: first what is so (incidents), then
 //! what is told of it (notices), by what holds notices back.
 
-use super::{events, log_check};
+use super::{events, trouble};
 use crate::Activity;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -70,18 +70,18 @@ impl Batch {
     pub(super) async fn judge(&mut self, check: FinishedCheck) -> Result<(), StoreError> {
         let LockedState { state: before, standing, incident, .. } =
             self.transaction.state_of(&check).unwrap_or_default();
-        self.followed.activities.push(Activity::Checked {
-            monitor: check.monitor.name.clone(),
-            report: check.report.clone(),
-            late: check.late,
-        });
         let mut locations = self.transaction.locations_of(check.monitor.id).to_vec();
         if locations::await_all(&check.monitor.policy, &mut locations, self.transaction.now()) {
             self.transaction.await_locations(check.monitor.id).await?;
         }
         let streak_before = (before.status, before.streak > 0);
         let (judgement, local) = self.judgement_of(before, &check, locations);
-        log_check(&check, streak_before != (judgement.state.status, judgement.state.streak > 0));
+        self.followed.activities.push(Activity::Checked {
+            monitor: check.monitor.name.clone(),
+            report: check.report.clone(),
+            late: check.late,
+            is_news: streak_before != (judgement.state.status, judgement.state.streak > 0),
+        });
         let seen = local.as_ref().map(|local| self.seen(&check, local));
         let said = in_words(&check, seen.as_deref());
         let changed = self.write_changes(&said, incident, &judgement.changes).await?;
@@ -293,15 +293,6 @@ fn verdict_of(
         (*verdict == Verdict::Undecided && ancestor.downs == 0).then_some(*id)
     };
     (together, ancestors.iter().zip(&verdicts).filter_map(not_looked_at).collect())
-}
-
-/// What is wrong, in the check's own words. `None`: nothing, nothing that makes an incident, or the trouble is ours.
-pub(super) fn trouble(check: &FinishedCheck) -> Option<&Failure> {
-    let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
-    match &check.report.failure {
-        Some(failure) => Some(failure).filter(|failure| !failure.class.is_ours()),
-        None => check.report.warnings.iter().find(of_incidents),
-    }
 }
 
 /// As [`trouble`], where the judgement has found some.

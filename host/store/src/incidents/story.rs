@@ -6,11 +6,12 @@
 
 use crate::by_hand::{Notification, NotificationFilter, Try};
 use crate::reading::{IncidentFilter, IncidentSummary};
-use crate::row::{Columns, instant, optional_instant};
-use crate::{Store, StoreError};
+use crate::row::{Field, bind};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use uptime_core::check::Outcome;
 use uptime_core::id::{IncidentId, NotificationId};
 
 /// So many rows of checks and so many notices are told, the first ones; a story that is longer says so.
@@ -43,8 +44,7 @@ pub enum What {
         count: u64,
         /// When the last of them began.
         until: Timestamp,
-        /// `up`, `down` or `inconclusive`.
-        outcome: String,
+        outcome: Outcome,
         /// Whether it was up and not as well as it should be.
         degraded: bool,
         class: Option<String>,
@@ -82,7 +82,7 @@ impl What {
 
 impl Store {
     /// The incident's story, if there is such an incident.
-    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>, StoreError> {
+    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>> {
         let filter = IncidentFilter { id: Some(id), ..IncidentFilter::default() };
         let Some(incident) = self.incidents(filter, 1).await?.pop() else { return Ok(None) };
         let mut entries = self.incident_events(&incident).await?;
@@ -110,23 +110,14 @@ impl Store {
     }
 
     /// What was decided and done, by time. Of an incident from before this was kept, its opening and its end.
-    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>, StoreError> {
-        let rows =
-            sqlx::query("SELECT at, kind, who, note FROM incident_events WHERE incident_id = $1 ORDER BY id")
-                .bind(incident.id.0)
-                .fetch_all(&self.sessions)
-                .await?;
-        let mut entries = rows
-            .iter()
-            .map(|row| {
-                let what = What::Event {
-                    kind: row.try_get("kind")?,
-                    who: row.try_get("who")?,
-                    note: row.try_get("note")?,
-                };
-                Ok(Entry { at: row.instant("at")?, what })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>> {
+        let query = "SELECT at, kind, who, note FROM incident_events WHERE incident_id = $1 ORDER BY id";
+        let rows = bind!(sqlx::query(query), incident.id).fetch_all(&self.sessions).await?;
+        let read = |row: &PgRow| {
+            let (kind, who, note) = (row.try_get("kind")?, row.try_get("who")?, row.try_get("note")?);
+            Ok(Entry { at: Field::read(row, "at")?, what: What::Event { kind, who, note } })
+        };
+        let mut entries = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
         let known = |word: &str, entries: &[Entry]| {
             entries.iter().any(|entry| matches!(&entry.what, What::Event { kind, .. } if kind == word))
         };
@@ -145,34 +136,29 @@ impl Store {
         &self,
         incident: &IncidentSummary,
         decided: &[Timestamp],
-    ) -> Result<(Vec<Entry>, u64), StoreError> {
-        let rows = sqlx::query(include_str!("../../queries/incident_checks.sql"))
-            .bind(incident.id.0)
-            .bind(instant(incident.started_at))
-            .bind(optional_instant(incident.resolved_at))
-            .bind(decided.iter().map(|at| instant(*at)).collect::<Vec<_>>())
-            .bind(MOST)
+    ) -> Result<(Vec<Entry>, u64)> {
+        let query = sqlx::query(include_str!("../../queries/incident_checks.sql"));
+        let rows = bind!(query, incident.id, incident.started_at, incident.resolved_at, decided, MOST)
             .fetch_all(&self.sessions)
             .await?;
-        let all = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>("runs"))?;
-        let entries: Vec<Entry> = rows.iter().map(checks).collect::<Result<_, _>>()?;
-        Ok((entries, all.unsigned_abs().saturating_sub(MOST.unsigned_abs())))
+        let all = rows.first().map_or(Ok(0), |row| u64::read(row, "runs"))?;
+        let entries = rows.iter().map(checks).collect::<Result<_, _>>()?;
+        Ok((entries, all.saturating_sub(MOST.unsigned_abs())))
     }
 }
 
-fn checks(row: &PgRow) -> Result<Entry, StoreError> {
-    let count: i64 = row.try_get("checks")?;
+fn checks(row: &PgRow) -> Result<Entry> {
     let what = What::Checks {
         location: row.try_get("location")?,
-        count: count.unsigned_abs(),
-        until: row.instant("until")?,
-        outcome: row.try_get("outcome")?,
+        count: Field::read(row, "checks")?,
+        until: Field::read(row, "until")?,
+        outcome: Field::read(row, "outcome")?,
         degraded: row.try_get("degraded")?,
         class: row.try_get("class")?,
         message: row.try_get("message")?,
         last_message: row.try_get("last_message")?,
     };
-    Ok(Entry { at: row.instant("at")?, what })
+    Ok(Entry { at: Field::read(row, "at")?, what })
 }
 
 fn event(at: Timestamp, kind: &str, who: Option<String>) -> Entry {

@@ -4,28 +4,36 @@
 //! told of one are told that once, and of the monitors nothing is known any more. Whoever was not told is not told now. An end
 //! that was seen and held back (by maintenance, by flapping) is told too: nothing else would tell it.
 
-use super::{incident, notices_of};
+use super::{notices_of, read};
+use crate::Result;
 use crate::notifications::enqueue_all;
-use crate::row::Columns;
+use crate::row::bind;
 use crate::session::Session;
-use crate::{StoreError, catalogue::Ended};
 use uptime_core::event::EventType;
+use uptime_core::id::IncidentId;
+
+/// An incident that ended because nobody looks any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub incident: IncidentId,
+    pub monitor: String,
+    /// These channels will be told, by name.
+    pub told: Vec<String>,
+}
 
 /// Ends the incidents of all monitors that are disabled, and of those that are about to be removed. Gives those that were open.
-pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec<Ended>, StoreError> {
-    let rows = sqlx::query(concat!(
+pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec<Ended>> {
+    let watched_no_more = sqlx::query(concat!(
         include_str!("../../queries/incidents_in_hand.sql"),
         "WHERE i.id IN (SELECT o.id FROM incidents o WHERE o.ended_at IS NULL
                         UNION SELECT unnest(held.owed) FROM monitor_states held WHERE held.owed IS NOT NULL)
            AND (NOT m.enabled OR m.id = ANY ($1))
          ORDER BY i.id FOR UPDATE OF i"
-    ))
-    .bind(removed)
-    .fetch_all(&mut *connection)
-    .await?;
+    ));
+    let rows = bind!(watched_no_more, removed).fetch_all(&mut *connection).await?;
     let (mut ended, mut notices) = (Vec::new(), Vec::new());
     for row in &rows {
-        let (incident, now) = (incident(row)?, row.instant("now")?);
+        let (incident, now) = read(row)?;
         let event = |id| Some(incident.unwatched(now, id));
         let (of_it, told) = notices_of(connection, &incident, EventType::Up, event).await?;
         notices.extend(of_it);
@@ -33,15 +41,11 @@ pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec
             ended.push(Ended { incident: incident.id, monitor: incident.monitor.name, told });
         }
     }
-    sqlx::query(include_str!("../../queries/lose_sight.sql"))
-        .bind(ended.iter().map(|ended| ended.incident.0).collect::<Vec<_>>())
-        .bind(removed)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(include_str!("../../queries/forget_unwatched.sql"))
-        .bind(removed)
-        .execute(&mut *connection)
-        .await?;
+    let incidents: Vec<IncidentId> = ended.iter().map(|ended| ended.incident).collect();
+    let lose_sight = sqlx::query(include_str!("../../queries/lose_sight.sql"));
+    bind!(lose_sight, incidents, removed).execute(&mut *connection).await?;
+    let forget = sqlx::query(include_str!("../../queries/forget_unwatched.sql"));
+    bind!(forget, removed).execute(&mut *connection).await?;
     enqueue_all(connection, &notices).await?;
     Ok(ended)
 }

@@ -3,13 +3,14 @@
 //! Called within the transaction that changes what the decision is about, under the lock of the channel's row. What an operator
 //! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
-//! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has no order
-//! of its own: a channel that fails has one job in hand at a time (`find_jobs_of_channels`).
+//! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has the order
+//! of that notification's own job. Whoever ends one locks in the order failed jobs, notifications, jobs ([`lock_probes`]), as
+//! operators do.
 
 use super::enqueue;
-use crate::row::Columns;
+use crate::row::{Columns, Field, bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError};
+use crate::{NOTIFICATIONS, Result, Store};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
@@ -43,7 +44,7 @@ pub struct OutstandingCounts {
 
 impl Store {
     /// How many announcements are outstanding: notices that failed and are still to be told.
-    pub async fn outstanding(&self) -> Result<OutstandingCounts, StoreError> {
+    pub async fn outstanding(&self) -> Result<OutstandingCounts> {
         let mut transaction = self.sessions.begin().await?;
         let channels: Vec<i64> = sqlx::query_scalar(
             "SELECT c.id FROM channels c WHERE c.enabled
@@ -69,18 +70,16 @@ impl Store {
 
     /// Gives each channel for which something has failed, and of which nothing is under way, a probe: an operator cleared the
     /// queue, an older version dropped it, or more had failed than were compared. Asked with each run of the scheduler.
-    pub async fn ensure_probes(&self) -> Result<(), StoreError> {
+    pub async fn ensure_probes(&self) -> Result<()> {
         let mut transaction = self.sessions.begin().await?;
-        let channels: Vec<i64> = sqlx::query_scalar(
+        let query = sqlx::query_scalar(
             "SELECT c.id FROM channels c
              WHERE c.enabled
                AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')
                AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.lane = c.id)
              ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED",
-        )
-        .bind(NOTIFICATIONS)
-        .fetch_all(&mut transaction)
-        .await?;
+        );
+        let channels: Vec<i64> = bind!(query, NOTIFICATIONS).fetch_all(&mut transaction).await?;
         for channel in channels {
             reconcile(&mut transaction, ChannelId(channel), Occasion::Failed, &[]).await?;
         }
@@ -93,25 +92,21 @@ pub(super) async fn load(
     connection: &mut Session,
     channels: &[i64],
     ids: &[i64],
-) -> Result<Vec<Announcement>, StoreError> {
-    let rows = sqlx::query(include_str!("../../queries/announcements.sql"))
-        .bind(channels)
-        .bind(ids)
-        .bind(COMPARED_MOST)
-        .fetch_all(connection)
-        .await?;
+) -> Result<Vec<Announcement>> {
+    let query = sqlx::query(include_str!("../../queries/announcements.sql"));
+    let rows = bind!(query, channels, ids, COMPARED_MOST).fetch_all(connection).await?;
     rows.iter().filter_map(|row| announcement(row).transpose()).collect()
 }
 
 /// `None`: of a kind that this version does not know.
-fn announcement(row: &PgRow) -> Result<Option<Announcement>, StoreError> {
+fn announcement(row: &PgRow) -> Result<Option<Announcement>> {
     let id = NotificationId(row.try_get("id")?);
     let Ok(event) = row.try_get::<&str, _>("event")?.parse() else { return Ok(None) };
     let notice = Notice {
         id,
         event,
         about: row.try_get::<Option<_>, _>("about")?.unwrap_or_default(),
-        incident: row.try_get::<Option<i64>, _>("incident_id")?.map(IncidentId),
+        incident: Field::read(row, "incident_id")?,
         progress: match row.try_get("state")? {
             "queued" => Progress::Queued,
             "delivered" => Progress::Delivered,
@@ -137,7 +132,7 @@ fn notices(all: &[Announcement]) -> Vec<Notice> {
 pub(crate) async fn superseded(
     connection: &mut Session,
     ids: &[i64],
-) -> Result<(Vec<i64>, Vec<&'static str>), StoreError> {
+) -> Result<(Vec<i64>, Vec<&'static str>)> {
     let mut by_channel: HashMap<ChannelId, Vec<Notice>> = HashMap::new();
     for Announcement { channel, notice, .. } in load(connection, &[], ids).await? {
         by_channel.entry(channel).or_default().push(notice);
@@ -155,27 +150,32 @@ struct Probe {
     is_running: bool,
 }
 
+rows! {
+    struct Health {
+        enabled: bool,
+        probes: u32,
+        probe_id: Option<i64>,
+    }
+}
+
 /// Brings what a channel is told in line with what is true. Its row is locked.
 pub(super) async fn reconcile(
     connection: &mut Session,
     channel: ChannelId,
     occasion: Occasion,
     pauses: &[Duration],
-) -> Result<(), StoreError> {
-    let health = sqlx::query("SELECT enabled, probes, probe_id FROM channels WHERE id = $1")
-        .bind(channel.0)
-        .fetch_one(&mut *connection)
-        .await?;
-    let all =
-        if health.try_get("enabled")? { load(connection, &[channel.0], &[]).await? } else { Vec::new() };
-    let probe = probe_job(connection, health.try_get("probe_id")?).await?;
-    let plan = reconcile::plan(&notices(&all), occasion, health.count("probes")?, pauses);
+) -> Result<()> {
+    let query = sqlx::query_as("SELECT enabled, probes, probe_id FROM channels WHERE id = $1");
+    let health: Health = bind!(query, channel).fetch_one(&mut *connection).await?;
+    let all = if health.enabled { load(connection, &[channel.0], &[]).await? } else { Vec::new() };
+    let probe = probe_job(connection, health.probe_id).await?;
+    let plan = reconcile::plan(&notices(&all), occasion, health.probes, pauses);
     let free = lock_free(connection, &all, probe.as_ref()).await?;
     let carrier = |id: NotificationId| all.iter().find(|one| one.notice.id == id).map(|one| one.carrier);
     let is_free = |id: &NotificationId| carrier(*id).is_some_and(|carrier| free.contains(&carrier));
     let Plan { tell, drop, probe: next } = plan;
-    let tell: Vec<&Announcement> =
-        all.iter().filter(|one| tell.contains(&one.notice.id) && is_free(&one.notice.id)).collect();
+    let is_told = |one: &&Announcement| tell.contains(&one.notice.id) && is_free(&one.notice.id);
+    let tell: Vec<_> = all.iter().filter(is_told).map(|one| (one.notice.id, one.event.as_ref())).collect();
     let drop: Vec<_> = drop.into_iter().filter(|(id, _)| is_free(id)).collect();
     let next = next.filter(|(id, _)| is_free(id)).and_then(|(id, pause)| Some((carrier(id)?, pause)));
 
@@ -183,68 +183,60 @@ pub(super) async fn reconcile(
     let stays = probe
         .as_ref()
         .is_some_and(|probe| probe.is_running || next.is_some_and(|(carrier, _)| carrier == probe.carrier));
-    let due_at: Option<jiff_sqlx::Timestamp> = if let Some(old) = probe.as_ref().filter(|_| !stays) {
-        sqlx::query_scalar(
+    let due_at = if let Some(old) = probe.as_ref().filter(|_| !stays) {
+        let query = sqlx::query_scalar(
             "DELETE FROM jobs WHERE queue = $1 AND subject = $2 AND payload ? 'probe'
                AND (reserved_until IS NULL OR reserved_until < now())
              RETURNING available_at",
-        )
-        .bind(NOTIFICATIONS)
-        .bind(old.carrier)
-        .fetch_optional(&mut *connection)
-        .await?
+        );
+        let due_at: Option<jiff_sqlx::Timestamp> =
+            bind!(query, NOTIFICATIONS, old.carrier).fetch_optional(&mut *connection).await?;
+        due_at
     } else {
         None
     };
     drop_notices(connection, channel, &drop).await?;
     let again = u32::from(occasion == Occasion::GotThrough);
-    enqueue::again(connection, &tell, again).await?;
+    enqueue::again(connection, channel, &tell, again).await?;
     leave_empty_digests(connection, channel).await?;
     if stays {
         return Ok(());
     }
     // While something else is under way that will end in a decision, there is nothing to be begun.
     let next = next.filter(|_| due_at.is_some() || occasion != Occasion::Enqueued);
-    sqlx::query(
+    let query = sqlx::query(
         "WITH job AS (
            INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
-           SELECT $1, n.id, c.id, i.monitor_id || ':' || c.id, '{\"probe\": true}',
+           SELECT $1, n.id, c.id, coalesce(f.order_key, i.monitor_id || ':' || c.id), '{\"probe\": true}',
                   greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
-           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id WHERE c.id = $2 AND n.id = $3::bigint
+           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id
+                LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
+           WHERE c.id = $2 AND n.id = $3::bigint
            ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
          UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(channel.0)
-    .bind(next.map(|(carrier, _)| carrier))
-    .bind(next.map_or(0.0, |(_, pause)| pause.as_secs_f64()))
-    .bind(due_at)
-    .execute(connection)
-    .await?;
+    );
+    let (carrier, pause) = next.unzip();
+    bind!(query, NOTIFICATIONS, channel, carrier, pause.unwrap_or_default(), due_at)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Option<Probe>, StoreError> {
+async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Option<Probe>> {
     let Some(carrier) = carrier else { return Ok(None) };
-    let is_free: Option<bool> = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT j.reserved_until IS NULL OR j.reserved_until < now() FROM jobs j
          WHERE j.queue = $1 AND j.subject = $2 AND j.payload ? 'probe' FOR UPDATE SKIP LOCKED",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(carrier)
-    .fetch_optional(&mut *connection)
-    .await?;
+    );
+    let is_free: Option<bool> = bind!(query, NOTIFICATIONS, carrier).fetch_optional(&mut *connection).await?;
     if let Some(is_free) = is_free {
         return Ok(Some(Probe { carrier, is_running: !is_free }));
     }
     // One that is locked is being claimed.
-    let is_there: bool = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM jobs WHERE queue = $1 AND subject = $2 AND payload ? 'probe')",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(carrier)
-    .fetch_one(connection)
-    .await?;
+    );
+    let is_there: bool = bind!(query, NOTIFICATIONS, carrier).fetch_one(connection).await?;
     Ok(is_there.then_some(Probe { carrier, is_running: true }))
 }
 
@@ -253,34 +245,25 @@ async fn lock_free(
     connection: &mut Session,
     all: &[Announcement],
     probe: Option<&Probe>,
-) -> Result<HashSet<i64>, StoreError> {
+) -> Result<HashSet<i64>> {
     let failed = all.iter().filter(|one| one.notice.progress == Progress::Failed);
     let running = probe.filter(|probe| probe.is_running).map(|probe| probe.carrier);
     let carriers: Vec<i64> = failed.map(|one| one.carrier).filter(|id| Some(*id) != running).collect();
     if carriers.is_empty() {
         return Ok(HashSet::new());
     }
-    let free: Vec<i64> = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT n.id FROM notifications n WHERE n.id = ANY ($1) ORDER BY n.id FOR UPDATE SKIP LOCKED",
-    )
-    .bind(carriers)
-    .fetch_all(&mut *connection)
-    .await?;
-    let locked: Vec<i64> = sqlx::query_scalar(
+    );
+    let free: Vec<i64> = bind!(query, carriers).fetch_all(&mut *connection).await?;
+    let query = sqlx::query_scalar(
         "SELECT subject FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(&free)
-    .fetch_all(&mut *connection)
-    .await?;
-    let held: Vec<i64> = sqlx::query_scalar(
+    );
+    let locked: Vec<i64> = bind!(query, NOTIFICATIONS, &free).fetch_all(&mut *connection).await?;
+    let query = sqlx::query_scalar(
         "SELECT subject FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) AND subject <> ALL ($3)",
-    )
-    .bind(NOTIFICATIONS)
-    .bind(&free)
-    .bind(locked)
-    .fetch_all(connection)
-    .await?;
+    );
+    let held: Vec<i64> = bind!(query, NOTIFICATIONS, &free, locked).fetch_all(connection).await?;
     Ok(free.into_iter().filter(|id| !held.contains(id)).collect())
 }
 
@@ -288,29 +271,25 @@ async fn drop_notices(
     connection: &mut Session,
     channel: ChannelId,
     drop: &[(NotificationId, &'static str)],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if drop.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    let query = sqlx::query(
         "WITH dropped AS (SELECT * FROM unnest($1::bigint[], $2::text[]) d(id, reason)),
          failed_gone AS (
            DELETE FROM failed_jobs f USING dropped d WHERE f.queue = $3 AND f.subject = d.id)
          UPDATE notifications n SET state = 'discarded', last_error = concat_ws('; ', d.reason, n.last_error)
          FROM dropped d WHERE n.id = d.id AND n.channel_id = $4 AND n.state = 'failed'",
-    )
-    .bind(drop.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
-    .bind(drop.iter().map(|(_, reason)| *reason).collect::<Vec<_>>())
-    .bind(NOTIFICATIONS)
-    .bind(channel.0)
-    .execute(connection)
-    .await?;
+    );
+    let (ids, reasons): (Vec<NotificationId>, Vec<&str>) = drop.iter().copied().unzip();
+    bind!(query, ids, reasons, NOTIFICATIONS, channel).execute(connection).await?;
     Ok(())
 }
 
 /// A digest that failed, and whose notices are all told or dropped without it, is dropped, too.
-async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Result<(), StoreError> {
-    sqlx::query(
+async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Result<()> {
+    let query = sqlx::query(
         "WITH empty AS (
            UPDATE notifications d SET state = 'discarded', last_error = concat_ws('; ', 'its notices went without it', d.last_error)
            WHERE d.id IN (
@@ -320,11 +299,22 @@ async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Re
              FOR UPDATE SKIP LOCKED)
            RETURNING d.id)
          DELETE FROM failed_jobs f USING empty e WHERE f.queue = $2 AND f.subject = e.id",
-    )
-    .bind(channel.0)
-    .bind(NOTIFICATIONS)
-    .execute(connection)
-    .await?;
+    );
+    bind!(query, channel, NOTIFICATIONS).execute(connection).await?;
+    Ok(())
+}
+
+/// Locks the failed jobs and the notifications that probes were for, before their jobs end: an operator who retries them locks
+/// them in the same order.
+pub(super) async fn lock_probes(connection: &mut Session, probes: &[NotificationId]) -> Result<()> {
+    if probes.is_empty() {
+        return Ok(());
+    }
+    let failed =
+        sqlx::query("SELECT FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE");
+    bind!(failed, NOTIFICATIONS, probes).execute(&mut *connection).await?;
+    let told = sqlx::query("SELECT FROM notifications WHERE id = ANY ($1) ORDER BY id FOR UPDATE");
+    bind!(told, probes).execute(connection).await?;
     Ok(())
 }
 
@@ -333,29 +323,22 @@ pub(super) async fn note_probes(
     connection: &mut Session,
     done: &[NotificationId],
     failed: &[(NotificationId, &str)],
-) -> Result<(), StoreError> {
-    let plain = |ids: &[NotificationId]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
+) -> Result<()> {
     if !done.is_empty() {
-        sqlx::query("DELETE FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2)")
-            .bind(NOTIFICATIONS)
-            .bind(plain(done))
-            .execute(&mut *connection)
-            .await?;
+        let query = sqlx::query("DELETE FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2)");
+        bind!(query, NOTIFICATIONS, done).execute(&mut *connection).await?;
     }
     if !failed.is_empty() {
         // The first ten errors and the last ten: an outage may last for weeks.
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE failed_jobs f
              SET attempts = f.attempts + 1,
                  errors = CASE WHEN jsonb_array_length(f.errors) < 20 THEN f.errors ELSE f.errors - 10 END
                           || jsonb_build_array(jsonb_build_object('attempt', f.attempts + 1, 'at', now(), 'error', p.error))
              FROM unnest($2::bigint[], $3::text[]) p(id, error) WHERE f.queue = $1 AND f.subject = p.id",
-        )
-        .bind(NOTIFICATIONS)
-        .bind(failed.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
-        .bind(failed.iter().map(|(_, error)| *error).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
+        );
+        let (ids, errors): (Vec<NotificationId>, Vec<&str>) = failed.iter().copied().unzip();
+        bind!(query, NOTIFICATIONS, ids, errors).execute(connection).await?;
     }
     Ok(())
 }

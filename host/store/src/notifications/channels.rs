@@ -5,10 +5,11 @@
 //! same transaction: so a notice of it that breaks its own channel is told to those that are left, and nothing goes round.
 
 use super::{DeliveryEnd, DeliveryTry, Notice, announcements, enqueue_all};
-use crate::row::Columns;
+use crate::row::{bind, rows};
 use crate::session::Session;
-use crate::{NOTIFICATIONS, Store, StoreError};
-use sqlx::Row;
+use crate::{NOTIFICATIONS, Result, Store};
+use jiff::Timestamp;
+use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
@@ -30,13 +31,10 @@ pub(super) struct Failure<'a> {
 
 impl Store {
     /// Something got through to a channel by hand: it works, and what is outstanding follows. A disabled one is told nothing.
-    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<(), StoreError> {
+    pub async fn channel_delivered(&self, channel: ChannelId) -> Result<()> {
         let mut transaction = self.sessions.begin().await?;
-        let enabled = sqlx::query("SELECT FROM channels WHERE id = $1 AND enabled FOR NO KEY UPDATE")
-            .bind(channel.0)
-            .fetch_optional(&mut transaction)
-            .await?;
-        if enabled.is_some() {
+        let query = sqlx::query("SELECT FROM channels WHERE id = $1 AND enabled FOR NO KEY UPDATE");
+        if bind!(query, channel).fetch_optional(&mut transaction).await?.is_some() {
             note_works(&mut transaction, &[channel.0]).await?;
             announcements::reconcile(&mut transaction, channel, Occasion::GotThrough, &[]).await?;
         }
@@ -49,7 +47,7 @@ pub(super) async fn note(
     connection: &mut Session,
     tries: &[&DeliveryTry],
     pauses: &[Duration],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let failures: Vec<Failure<'_>> = tries.iter().filter_map(|tried| failure(tried)).collect();
     // Tried again for as long as it takes, and an operator has to know.
     let in_trouble: Vec<(ChannelId, &str)> = tries
@@ -73,25 +71,20 @@ pub(super) async fn note(
     let is_delivered = |tried: &DeliveryTry| matches!(tried.end, DeliveryEnd::Delivered { .. });
     let is_settled =
         |tried: &DeliveryTry| matches!(tried.end, DeliveryEnd::Delivered { .. } | DeliveryEnd::Muted { .. });
-    let locked = sqlx::query(
+    let query = sqlx::query_as(
         "SELECT id, failing_since IS NOT NULL OR probe_id IS NOT NULL AS fails FROM channels
          WHERE $3 OR id = ANY ($1)
             OR id = ANY ($2) AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probe_id IS NOT NULL
                                  OR delivered_at IS NULL)
          ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(ids(says_more))
-    .bind(ids(is_settled))
-    .bind(!in_trouble.is_empty() || failures.iter().any(|failure| failure.channel_broken))
-    .fetch_all(&mut *connection)
-    .await?;
+    );
+    let all = !in_trouble.is_empty() || failures.iter().any(|failure| failure.channel_broken);
+    let locked: Vec<(i64, bool)> =
+        bind!(query, ids(says_more), ids(is_settled), all).fetch_all(&mut *connection).await?;
     if locked.is_empty() {
         return Ok(());
     }
-    let mut fails = HashMap::with_capacity(locked.len());
-    for row in &locked {
-        fails.insert(row.try_get::<i64, _>("id")?, row.try_get::<bool, _>("fails")?);
-    }
+    let fails: HashMap<i64, bool> = locked.into_iter().collect();
     let works: Vec<i64> = ids(is_delivered).into_iter().filter(|id| fails.contains_key(id)).collect();
     if !works.is_empty() {
         note_works(connection, &works).await?;
@@ -119,20 +112,18 @@ pub(super) async fn note(
 }
 
 /// Something got through to these channels, whose rows are locked.
-async fn note_works(connection: &mut Session, channels: &[i64]) -> Result<(), StoreError> {
-    sqlx::query(
+async fn note_works(connection: &mut Session, channels: &[i64]) -> Result<()> {
+    let query = sqlx::query(
         "UPDATE channels SET broken_at = NULL, broken_reason = NULL, failing_since = NULL, probes = 0, trial_job = NULL,
                 delivered_at = coalesce(delivered_at, now()),
                 paused_until = CASE WHEN paused_until > now() THEN paused_until END
          WHERE id = ANY ($1)
            AND (broken_at IS NOT NULL OR paused_until <= now() OR failing_since IS NOT NULL OR probes > 0
                 OR delivered_at IS NULL)",
-    )
-    .bind(channels)
-    .execute(&mut *connection)
-    .await?;
+    );
+    bind!(query, channels).execute(&mut *connection).await?;
     // What waited for the one that went first.
-    sqlx::query("SELECT pg_notify('uptime_jobs', $1)").bind(NOTIFICATIONS).execute(connection).await?;
+    bind!(sqlx::query("SELECT pg_notify('uptime_jobs', $1)"), NOTIFICATIONS).execute(connection).await?;
     Ok(())
 }
 
@@ -158,7 +149,7 @@ pub(super) async fn note_failures(
     connection: &mut Session,
     failures: &[Failure<'_>],
     pauses: &[Duration],
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
@@ -174,79 +165,64 @@ pub(super) async fn note_failures(
     announcements::note_probes(connection, &[], &probes).await?;
     for failure in failures.iter().filter(|failure| !failure.channel_broken) {
         let setbacks = if failure.is_hopeless { SETBACKS_MOST } else { 1 };
-        sqlx::query("UPDATE notifications SET setbacks = setbacks + $2 WHERE id = $1 OR digest_id = $1")
-            .bind(failure.notification.0)
-            .bind(crate::row::int(setbacks))
-            .execute(&mut *connection)
-            .await?;
+        let query =
+            sqlx::query("UPDATE notifications SET setbacks = setbacks + $2 WHERE id = $1 OR digest_id = $1");
+        bind!(query, failure.notification, setbacks).execute(&mut *connection).await?;
     }
     let channels: BTreeSet<ChannelId> = failures.iter().map(|failure| failure.channel).collect();
     for channel in channels {
         let of_it = || failures.iter().filter(|failure| failure.channel == channel);
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE channels SET failing_since = CASE WHEN $2 THEN coalesce(failing_since, now()) ELSE failing_since END,
                     probes = probes + $3, probe_id = CASE WHEN $3 > 0 THEN NULL ELSE probe_id END
              WHERE id = $1",
-        )
-        .bind(channel.0)
-        .bind(of_it().any(|failure| failure.channel_broken))
-        .bind(i32::from(of_it().any(|failure| failure.is_probe)))
-        .execute(&mut *connection)
-        .await?;
+        );
+        let is_broken = of_it().any(|failure| failure.channel_broken);
+        let probes = u32::from(of_it().any(|failure| failure.is_probe));
+        bind!(query, channel, is_broken, probes).execute(&mut *connection).await?;
         announcements::reconcile(connection, channel, Occasion::Failed, pauses).await?;
     }
     Ok(())
 }
 
+rows! {
+    struct Channel {
+        id: ChannelId,
+        name: String,
+        notifier: String,
+        enabled: bool,
+        filter: ChannelFilter,
+        is_broken: bool,
+        now: Timestamp,
+    }
+}
+
 /// Flags channels as broken, each with its reason, and tells the others that want to know of those that were not before.
-async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> Result<(), StoreError> {
+async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> Result<()> {
     let reasons: BTreeMap<ChannelId, &str> = broken.iter().copied().collect();
     if reasons.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(
+    let query = sqlx::query_as(
         "SELECT id, name, notifier, enabled, filter, broken_at IS NOT NULL AS is_broken, now() AS now
          FROM channels ORDER BY id FOR NO KEY UPDATE",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    sqlx::query(
+    );
+    let channels: Vec<Channel> = query.fetch_all(&mut *connection).await?;
+    let query = sqlx::query(
         "UPDATE channels c SET broken_at = coalesce(c.broken_at, now()), broken_reason = b.reason
          FROM unnest($1::bigint[], $2::text[]) b(id, reason) WHERE c.id = b.id",
-    )
-    .bind(reasons.keys().map(|id| id.0).collect::<Vec<_>>())
-    .bind(reasons.values().copied().collect::<Vec<_>>())
-    .execute(&mut *connection)
-    .await?;
-    let (mut listeners, mut news) = (Vec::new(), Vec::new());
-    for row in &rows {
-        let (id, name) = (ChannelId(row.try_get("id")?), row.try_get::<&str, _>("name")?);
-        let was_broken: bool = row.try_get("is_broken")?;
-        match reasons.get(&id) {
-            Some(reason) if !was_broken => {
-                let event = |delivery_id| {
-                    Ok::<_, StoreError>(Event::channel_broken(
-                        name,
-                        row.try_get("notifier")?,
-                        reason,
-                        row.instant("now")?,
-                        delivery_id,
-                    ))
-                };
-                news.push(event);
-            }
-            None if row.try_get("enabled")? && !was_broken => {
-                listeners.push((id, row.json::<ChannelFilter>("filter", || format!("channel `{name}`"))?));
-            }
-            Some(_) | None => {}
-        }
-    }
+    );
+    let (ids, why): (Vec<ChannelId>, Vec<&str>) = reasons.iter().unzip();
+    bind!(query, ids, why).execute(&mut *connection).await?;
+    let worked = || channels.iter().filter(|channel| !channel.is_broken);
+    let listeners = worked().filter(|channel| channel.enabled && !reasons.contains_key(&channel.id));
     let mut notices = Vec::new();
-    for (channel, filter) in &listeners {
-        for event in &news {
-            let event = event(DeliveryId(Uuid::now_v7()))?;
-            if filter.wants(event.kind, event.severity, &event.monitor) {
-                notices.push(Notice { channel: *channel, event, sequence: 0 });
+    for listener in listeners {
+        for (channel, reason) in worked().filter_map(|channel| Some((channel, reasons.get(&channel.id)?))) {
+            let Channel { name, notifier, now, .. } = channel;
+            let event = Event::channel_broken(name, notifier, reason, *now, DeliveryId(Uuid::now_v7()));
+            if listener.filter.wants(event.kind, event.severity, &event.monitor) {
+                notices.push(Notice { channel: listener.id, event, sequence: 0 });
             }
         }
     }
@@ -254,53 +230,31 @@ async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> 
 }
 
 /// What one try says about its channel, beyond that it works. Rarely anything.
-async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<(), StoreError> {
-    match &tried.end {
-        DeliveryEnd::Delivered { learned, pause, .. } => {
-            if !learned.is_empty() {
-                let learned = serde_json::to_value(learned).map_err(|error| StoreError::Row {
-                    column: "learned",
-                    row: format!("channel {}", tried.channel),
-                    reason: error.to_string(),
-                })?;
-                sqlx::query("UPDATE channels SET learned = learned || $2, learned_at = now() WHERE id = $1")
-                    .bind(tried.channel.0)
-                    .bind(learned)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            if let Some(pause) = pause {
-                pause_channel(connection, tried.channel, *pause).await?;
-            }
-        }
-        DeliveryEnd::Retry { pause: Some(pause), .. } => {
-            pause_channel(connection, tried.channel, *pause).await?;
-        }
-        DeliveryEnd::Retry { .. }
-        | DeliveryEnd::Failed { .. }
-        | DeliveryEnd::Muted { .. }
-        | DeliveryEnd::Waits { .. } => {}
+async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<()> {
+    if let DeliveryEnd::Delivered { learned, .. } = &tried.end
+        && !learned.is_empty()
+    {
+        let query =
+            sqlx::query("UPDATE channels SET learned = learned || $2, learned_at = now() WHERE id = $1");
+        bind!(query, tried.channel, Json(learned)).execute(&mut *connection).await?;
+    }
+    if let DeliveryEnd::Delivered { pause: Some(pause), .. } | DeliveryEnd::Retry { pause: Some(pause), .. } =
+        &tried.end
+    {
+        pause_channel(connection, tried.channel, *pause).await?;
     }
     Ok(())
 }
 
 /// What waits for the channel waits for so long; what is enqueued meanwhile is given the same instant.
-async fn pause_channel(
-    connection: &mut Session,
-    channel: ChannelId,
-    pause: Duration,
-) -> Result<(), StoreError> {
-    sqlx::query(
+async fn pause_channel(connection: &mut Session, channel: ChannelId, pause: Duration) -> Result<()> {
+    let query = sqlx::query(
         "WITH paused AS (
            UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
            WHERE id = $1 RETURNING id, paused_until)
          UPDATE jobs j SET available_at = greatest(j.available_at, p.paused_until)
          FROM paused p WHERE j.queue = $3 AND j.lane = p.id AND j.reserved_until IS NULL",
-    )
-    .bind(channel.0)
-    .bind(pause.as_secs_f64())
-    .bind(NOTIFICATIONS)
-    .execute(connection)
-    .await?;
+    );
+    bind!(query, channel, pause, NOTIFICATIONS).execute(connection).await?;
     Ok(())
 }

@@ -202,7 +202,7 @@ fn channel(row: &PgRow) -> Result<ChannelRow, StoreError> {
         .iter()
         .map(|grant| {
             grant.parse().map_err(|reason| StoreError::Row {
-                column: "allow",
+                column: "allow".into(),
                 row: format!("channel `{name}`"),
                 reason,
             })

@@ -4,9 +4,8 @@
 //! that is open, and the order of what is told of one monitor. Whatever of a monitor still waits for a channel goes one
 //! way, by itself (one order key) or in digests (another), so nothing overtakes what it follows.
 
-use super::announcements::{self, Announcement};
 use crate::StoreError;
-use crate::row::{Columns, instant, optional_instant};
+use crate::row::{Columns, bind, column, instant, optional_instant};
 use crate::session::Session;
 use jiff::Timestamp;
 use sqlx::Row;
@@ -16,7 +15,6 @@ use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::flow::{Before, Bucket, Flow, Way};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
-use uptime_core::reconcile::Occasion;
 use uptime_core::review::Part;
 use uuid::Uuid;
 
@@ -68,10 +66,13 @@ struct Known {
 
 /// Makes a notification of each, in their order, within a transaction of the caller's, and a job of each that is not in a
 /// digest. A second one for the same incident, channel, event and sequence is not made. Locks the channels; whoever has other
-/// locks to take takes them before.
-pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) -> Result<(), StoreError> {
+/// locks to take takes them before. Gives the channels that fail.
+pub(super) async fn insert_all(
+    connection: &mut Session,
+    notices: &[Notice],
+) -> Result<Vec<ChannelId>, StoreError> {
     if notices.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let ids: Vec<i64> = notices.iter().map(|notice| notice.channel.0).collect();
     let mut channels = lock(connection, &ids).await?;
@@ -102,38 +103,29 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
     let mut fail: Vec<ChannelId> =
         channels.iter().filter(|(_, channel)| channel.fails).map(|(id, _)| *id).collect();
     fail.sort_unstable();
-    for channel in fail {
-        announcements::reconcile(connection, channel, Occasion::Enqueued, &[]).await?;
-    }
-    Ok(())
+    Ok(fail)
 }
 
-/// Queues failed notices again, in this order, each by itself or in its channel's digest. Their rows are locked, and so are their
-/// channels'. `setbacks` is added to theirs.
+/// Queues failed notices of a channel again, in this order, each by itself or in the channel's digest; one without an event can't
+/// be read. Their rows are locked, and so is the channel's. `setbacks` is added to theirs.
 pub(super) async fn again(
     connection: &mut Session,
-    announcements: &[&Announcement],
+    channel: ChannelId,
+    notices: &[(NotificationId, Option<&Event>)],
     setbacks: u32,
 ) -> Result<(), StoreError> {
-    let Some(first) = announcements.first() else { return Ok(()) };
-    let mut channels = lock(connection, &[first.channel.0]).await?;
-    let Some(channel) = channels.get_mut(&first.channel) else { return Ok(()) };
-    let ways: Vec<(i64, Way)> = announcements
-        .iter()
-        .map(|one| {
-            let way = one.event.as_ref().map(|event| channel.way(event, Before::Nothing));
-            (one.notice.id.0, way.unwrap_or(Way::Single))
-        })
-        .collect();
+    if notices.is_empty() {
+        return Ok(());
+    }
+    let mut channels = lock(connection, &[channel.0]).await?;
+    let Some(locked) = channels.get_mut(&channel) else { return Ok(()) };
+    let mut way = |event: &Event| locked.way(event, Before::Nothing);
+    let ways: Vec<Way> = notices.iter().map(|(_, event)| event.map_or(Way::Single, &mut way)).collect();
     open_digests(connection, &mut channels).await?;
-    let digest = channels.get(&first.channel).and_then(|channel| channel.digest);
-    let digests = ways.iter().map(|(_, way)| if *way == Way::Digest { digest.map(|id| id.0) } else { None });
-    sqlx::query(include_str!("../../queries/announce_again.sql"))
-        .bind(ways.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-        .bind(digests.collect::<Vec<_>>())
-        .bind(crate::row::int(setbacks))
-        .execute(&mut *connection)
-        .await?;
+    let digest = channels.get(&channel).and_then(|channel| channel.digest);
+    let digests = column(&ways, |way| if *way == Way::Digest { digest } else { None });
+    let query = sqlx::query(include_str!("../../queries/announce_again.sql"));
+    bind!(query, column(notices, |(id, _)| *id), digests, setbacks).execute(&mut *connection).await?;
     keep_tokens(connection, &channels).await
 }
 
@@ -308,44 +300,21 @@ async fn keep_tokens(
 
 pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(event).map_err(|error| StoreError::Row {
-        column: "snapshot",
+        column: "snapshot".into(),
         row: format!("delivery {}", event.delivery_id),
         reason: error.to_string(),
     })
 }
 
-/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself.
+/// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself, or the host.
+/// Those of one channel and `order` are told one after the other.
 pub(crate) async fn enqueue_first(
-    connection: &mut Session,
-    channel: ChannelId,
-    event: &Event,
-) -> Result<(), StoreError> {
-    insert_first(connection, channel, event, None).await
-}
-
-/// As [`enqueue_first`], for an event without an incident: those of one channel and `order` are told one after the other.
-pub(crate) async fn enqueue_in_order(
-    connection: &mut Session,
-    channel: ChannelId,
-    event: &Event,
-    order: &str,
-) -> Result<(), StoreError> {
-    insert_first(connection, channel, event, Some(order)).await
-}
-
-async fn insert_first(
     connection: &mut Session,
     channel: ChannelId,
     event: &Event,
     order: Option<&str>,
 ) -> Result<(), StoreError> {
-    sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"))
-        .bind(event.delivery_id.0)
-        .bind(channel.0)
-        .bind(event.kind.as_str())
-        .bind(snapshot(event)?)
-        .bind(order)
-        .execute(connection)
-        .await?;
+    let query = sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"));
+    bind!(query, event.delivery_id, channel, event.kind, snapshot(event)?, order).execute(connection).await?;
     Ok(())
 }

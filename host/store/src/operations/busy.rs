@@ -5,14 +5,12 @@
 //! row. A notification about a queue goes before all that waits for delivery: it must not wait behind what it is about.
 
 use super::QueueSize;
-use crate::row::Columns;
-use crate::{Store, StoreError, notifications};
+use crate::row::{bind, column, rows};
+use crate::{Result, Store, sight};
 use jiff::Timestamp;
-use sqlx::Row;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
-use uptime_core::id::ChannelId;
 
 /// When a queue was found over its limit, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +18,14 @@ pub struct BusyMoment {
     pub now: Timestamp,
     /// The first look that found it so.
     pub since: Timestamp,
+}
+
+rows! {
+    struct OverLimit {
+        now: Timestamp,
+        busy_since: Timestamp,
+        was_told: bool,
+    }
 }
 
 /// What came of a look that found a queue over its limit.
@@ -42,38 +48,22 @@ impl Store {
         limit: i64,
         again_after: Duration,
         event_for: impl Fn(&ChannelFilter, BusyMoment) -> Option<Event>,
-    ) -> Result<Told, StoreError> {
+    ) -> Result<Told> {
         let mut transaction = self.sessions.begin().await?;
-        let row = sqlx::query(include_str!("../../queries/over_limit.sql"))
-            .bind(queue)
-            .bind(again_after.as_secs_f64())
-            .fetch_one(&mut transaction)
-            .await?;
-        let moment = BusyMoment { now: row.instant("now")?, since: row.instant("busy_since")? };
-        if row.try_get("was_told")? {
+        let query = sqlx::query_as(include_str!("../../queries/over_limit.sql"));
+        let over: OverLimit = bind!(query, queue, again_after).fetch_one(&mut transaction).await?;
+        if over.was_told {
             // Said at once: the row's lock is not to wait for a rollback.
             transaction.commit().await?;
             return Ok(Told::Already);
         }
-        let channels = sqlx::query("SELECT id, name, filter FROM channels WHERE enabled ORDER BY name")
-            .fetch_all(&mut transaction)
-            .await?;
-        let mut told = Vec::new();
-        for channel in channels {
-            let name: String = channel.try_get("name")?;
-            let filter = channel.filter()?;
-            if let Some(event) = event_for(&filter, moment) {
-                let id = ChannelId(channel.try_get("id")?);
-                notifications::enqueue_first(&mut transaction, id, &event).await?;
-                told.push(name);
-            }
-        }
+        let moment = BusyMoment { now: over.now, since: over.busy_since };
+        let (_, told) = sight::tell(&mut transaction, None, None, |filter| event_for(filter, moment)).await?;
         if !told.is_empty() {
-            sqlx::query("UPDATE queue_controls SET busy_told_at = now(), busy_limit = $2 WHERE queue = $1")
-                .bind(queue)
-                .bind(limit)
-                .execute(&mut transaction)
-                .await?;
+            let query = sqlx::query(
+                "UPDATE queue_controls SET busy_told_at = now(), busy_limit = $2 WHERE queue = $1",
+            );
+            bind!(query, queue, limit).execute(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(if told.is_empty() { Told::Nobody } else { Told::Channels(told) })
@@ -81,16 +71,14 @@ impl Store {
 
     /// These queues were found below their limit: the next time that one is over, it is told at once. One that was told to be
     /// over a lower limit, by another look, is kept in mind until it is below that.
-    pub async fn forget_busy(&self, below: &[&QueueSize]) -> Result<(), StoreError> {
-        sqlx::query(
+    pub async fn forget_busy(&self, below: &[&QueueSize]) -> Result<()> {
+        let query = sqlx::query(
             "UPDATE queue_controls c SET busy_since = NULL, busy_told_at = NULL, busy_limit = NULL
              FROM unnest($1::text[], $2::bigint[]) b(queue, size)
              WHERE c.queue = b.queue AND c.busy_since IS NOT NULL AND (c.busy_limit IS NULL OR b.size < c.busy_limit)",
-        )
-        .bind(below.iter().map(|size| size.queue.as_str()).collect::<Vec<_>>())
-        .bind(below.iter().map(|size| size.size()).collect::<Vec<_>>())
-        .execute(&self.sessions)
-        .await?;
+        );
+        let queues = column(below, |size| size.queue.as_str());
+        bind!(query, queues, column(below, |size| size.size())).execute(&self.sessions).await?;
         Ok(())
     }
 }

@@ -1,61 +1,56 @@
 //! What operators say to a queue: pause it, resume it, let its workers begin anew, delete what waits in it.
 
 use super::{ALIVE_FOR, CHUNK, begin_by_index};
-use crate::row::{Columns, instant};
-use crate::{Store, StoreError};
+use crate::row::{bind, rows};
+use crate::{Result, Store};
 use jiff::Timestamp;
-use sqlx::Row;
 use uptime_core::id::JobId;
 
-/// Where a clearing has come to: after the last job that it looked at, in the order in which they are claimed.
-#[derive(Clone, Copy, Debug)]
-pub struct ClearPosition {
-    available_at: Timestamp,
-    id: JobId,
-}
+rows! {
+    /// Where a clearing has come to: after the last job that it looked at, in the order in which they are claimed.
+    #[derive(Clone, Copy, Debug)]
+    pub struct ClearPosition {
+        available_at: Timestamp,
+        id: JobId,
+    }
 
-/// What a step of a clearing deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cleared {
-    pub ready: i64,
-    /// Jobs that were not due yet.
-    pub delayed: i64,
+    /// What a step of a clearing deleted.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Cleared {
+        pub ready: i64,
+        /// Jobs that were not due yet.
+        pub delayed: i64,
+    }
 }
 
 impl Store {
     /// Nothing of the queue is claimed from now on. `false`: it was so already.
-    pub async fn pause_queue(&self, queue: &str) -> Result<bool, StoreError> {
-        let paused = sqlx::query(
+    pub async fn pause_queue(&self, queue: &str) -> Result<bool> {
+        let query = sqlx::query(
             "WITH paused AS (
                INSERT INTO queue_controls AS c (queue, paused_at) VALUES ($1, now())
                ON CONFLICT (queue) DO UPDATE SET paused_at = now() WHERE c.paused_at IS NULL
                RETURNING queue)
              SELECT pg_notify('uptime_control', queue) FROM paused",
-        )
-        .bind(queue)
-        .fetch_optional(&self.sessions)
-        .await?;
-        Ok(paused.is_some())
+        );
+        Ok(bind!(query, queue).fetch_optional(&self.sessions).await?.is_some())
     }
 
     /// The queue is claimed from again. `false`: it was not paused.
-    pub async fn resume_queue(&self, queue: &str) -> Result<bool, StoreError> {
-        let resumed = sqlx::query(
+    pub async fn resume_queue(&self, queue: &str) -> Result<bool> {
+        let query = sqlx::query(
             "WITH resumed AS (
                UPDATE queue_controls SET paused_at = NULL, resumed_at = now()
                WHERE queue = $1 AND paused_at IS NOT NULL RETURNING queue)
              SELECT pg_notify('uptime_jobs', queue), pg_notify('uptime_control', queue) FROM resumed",
-        )
-        .bind(queue)
-        .fetch_optional(&self.sessions)
-        .await?;
-        Ok(resumed.is_some())
+        );
+        Ok(bind!(query, queue).fetch_optional(&self.sessions).await?.is_some())
     }
 
     /// The queue's workers are to finish what runs and to end, so that whoever keeps them starts them anew. Gives how many
     /// of them are alive.
-    pub async fn restart_workers(&self, queue: &str) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
+    pub async fn restart_workers(&self, queue: &str) -> Result<i64> {
+        let query = sqlx::query_scalar(
             "WITH asked AS (
                INSERT INTO queue_controls (queue, restart_asked_at) VALUES ($1, now())
                ON CONFLICT (queue) DO UPDATE SET restart_asked_at = now()
@@ -63,11 +58,8 @@ impl Store {
              announced AS (SELECT pg_notify('uptime_control', queue) FROM asked)
              SELECT (SELECT count(*) FROM workers WHERE queue = $1 AND seen_at > now() - make_interval(secs => $2))
              FROM announced",
-        )
-        .bind(queue)
-        .bind(ALIVE_FOR.as_secs_f64())
-        .fetch_one(&self.sessions)
-        .await?)
+        );
+        Ok(bind!(query, queue, ALIVE_FOR).fetch_one(&self.sessions).await?)
     }
 
     /// Deletes the next jobs that wait in the queue, at most [`CHUNK`]: those that were there at `as_of`, after `position`.
@@ -77,28 +69,18 @@ impl Store {
         queue: &str,
         as_of: Timestamp,
         position: Option<ClearPosition>,
-    ) -> Result<Option<(Cleared, ClearPosition)>, StoreError> {
+    ) -> Result<Option<(Cleared, ClearPosition)>> {
         let mut transaction = begin_by_index(&self.sessions).await?;
         let after = position.unwrap_or(ClearPosition { available_at: Timestamp::UNIX_EPOCH, id: JobId(0) });
-        let rows = sqlx::query(include_str!("../../queries/clear_chunk.sql"))
-            .bind(queue)
-            .bind(instant(after.available_at))
-            .bind(after.id.0)
-            .bind(instant(as_of))
-            .bind(CHUNK)
+        let query = sqlx::query_as(include_str!("../../queries/clear_chunk.sql"));
+        let jobs: Vec<ClearPosition> = bind!(query, queue, after.available_at, after.id, as_of, CHUNK)
             .fetch_all(&mut transaction)
             .await?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        let position =
-            ClearPosition { available_at: last.instant("available_at")?, id: JobId(last.try_get("id")?) };
-        let ids = rows.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
-        let row = sqlx::query(include_str!("../../queries/clear_jobs.sql"))
-            .bind(ids)
-            .bind(queue)
-            .fetch_one(&mut transaction)
-            .await?;
-        let cleared = Cleared { ready: row.try_get("ready")?, delayed: row.try_get("delayed")? };
+        let Some(last) = jobs.last().copied() else { return Ok(None) };
+        let ids: Vec<JobId> = jobs.into_iter().map(|job| job.id).collect();
+        let query = sqlx::query_as(include_str!("../../queries/clear_jobs.sql"));
+        let cleared: Cleared = bind!(query, ids, queue).fetch_one(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Some((cleared, position)))
+        Ok(Some((cleared, last)))
     }
 }

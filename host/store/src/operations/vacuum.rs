@@ -1,8 +1,10 @@
 //! What keeps dead rows in the table `jobs`. Each claim walks the index entries of rows that vacuum can't remove yet, so an old
 //! snapshot slows the queues down although nothing is wrong with them.
 
-use crate::{Store, StoreError};
+use crate::row::{Field, rows};
+use crate::{Result, Store};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::time::Duration;
 
 /// Dead rows of `jobs`, and who keeps the longest from removing such rows.
@@ -14,14 +16,16 @@ pub struct DeadRows {
     pub oldest: Option<OldestSnapshot>,
 }
 
-/// A snapshot that rows are kept for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OldestSnapshot {
-    pub holder: Holder,
-    /// How old its transaction is, where PostgreSQL knows that.
-    pub age: Option<Duration>,
-    /// How many transactions began after it.
-    pub behind: i32,
+rows! {
+    /// A snapshot that rows are kept for.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OldestSnapshot {
+        pub holder: Holder = "kind",
+        /// How old its transaction is, where PostgreSQL knows that.
+        pub age: Option<Duration> = "age_s",
+        /// How many transactions began after it.
+        pub behind: i32,
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,27 +48,25 @@ pub enum Holder {
 
 impl Store {
     /// Dead rows of `jobs` and the oldest snapshot. Of other roles' sessions only what this role may see.
-    pub async fn dead_rows(&self) -> Result<DeadRows, StoreError> {
+    pub async fn dead_rows(&self) -> Result<DeadRows> {
         let rows: Option<i64> =
             sqlx::query_scalar("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'jobs'::regclass")
                 .fetch_optional(&self.sessions)
                 .await?;
-        let oldest = sqlx::query(include_str!("../../queries/oldest_snapshot.sql"))
-            .fetch_optional(&self.sessions)
-            .await?
-            .map(|row| {
-                let name: String = row.try_get::<Option<String>, _>("name")?.unwrap_or_default();
-                let state: String = row.try_get::<Option<String>, _>("state")?.unwrap_or_default();
-                let holder = match row.try_get::<&str, _>("kind")? {
-                    "prepared" => Holder::Prepared { gid: name },
-                    "slot" => Holder::Slot { name, active: state == "active" },
-                    _ => Holder::Session { pid: row.try_get("pid")?, application: name, state },
-                };
-                let age_s: Option<f64> = row.try_get("age_s")?;
-                let age = age_s.map(|age_s| Duration::try_from_secs_f64(age_s).unwrap_or_default());
-                Ok::<_, StoreError>(OldestSnapshot { holder, age, behind: row.try_get("behind")? })
-            })
-            .transpose()?;
+        let oldest = sqlx::query_as(include_str!("../../queries/oldest_snapshot.sql"));
+        let oldest = oldest.fetch_optional(&self.sessions).await?;
         Ok(DeadRows { rows: rows.unwrap_or_default(), oldest })
+    }
+}
+
+impl Field for Holder {
+    fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+        let text = |column| Ok::<_, sqlx::Error>(Option::read(row, column)?.unwrap_or_default());
+        let (name, state): (String, String) = (text("name")?, text("state")?);
+        Ok(match row.try_get(column)? {
+            "prepared" => Self::Prepared { gid: name },
+            "slot" => Self::Slot { name, active: state == "active" },
+            _ => Self::Session { pid: row.try_get("pid")?, application: name, state },
+        })
     }
 }

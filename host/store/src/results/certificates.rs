@@ -1,7 +1,8 @@
 //! That a certificate nears its end is told once for each limit that it comes under.
 
 use super::ResultsTransaction;
-use crate::StoreError;
+use crate::Result;
+use crate::row::bind;
 use uptime_core::id::MonitorId;
 
 impl ResultsTransaction {
@@ -11,15 +12,12 @@ impl ResultsTransaction {
         monitor: MonitorId,
         fingerprint: &str,
         days: u16,
-    ) -> Result<bool, StoreError> {
-        let inserted = sqlx::query(
+    ) -> Result<bool> {
+        let insert = sqlx::query(
             "INSERT INTO certificate_notices (monitor_id, fingerprint, days) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        )
-        .bind(monitor.0)
-        .bind(fingerprint)
-        .bind(i32::from(days))
-        .execute(&mut self.transaction)
-        .await?;
+        );
+        let inserted =
+            bind!(insert, monitor, fingerprint, u32::from(days)).execute(&mut self.transaction).await?;
         Ok(inserted.rows_affected() > 0)
     }
 }

@@ -1,24 +1,45 @@
 //! Incidents within the transaction of a batch: read as far as its monitors have one, and changed.
 
 use super::{LockedState, ResultsTransaction};
-use crate::StoreError;
-use crate::row::{Columns, instant, int};
+use crate::Result;
+use crate::row::{bind, rows};
 use crate::session::Session;
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
 use std::collections::HashMap;
 use uptime_core::check::Failure;
 use uptime_core::event::{EventOutcome, Severity};
 use uptime_core::id::{IncidentId, MonitorId};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncidentCause {
-    pub class: String,
-    /// One line for a person.
-    pub message: String,
-    pub expected: Option<String>,
-    pub got: Option<String>,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct IncidentCause {
+        pub class: String,
+        /// One line for a person.
+        pub message: String = "cause",
+        pub expected: Option<String>,
+        pub got: Option<String>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct IncidentRow {
+        pub cause: IncidentCause,
+        pub severity: Severity,
+        /// The first failure; of the outage, if it began as degraded.
+        pub started_at: Timestamp,
+        /// When it was noticed.
+        pub opened_at: Timestamp,
+        pub ended_at: Option<Timestamp>,
+        pub failures: u32,
+        /// Who takes care of it, as long as that holds.
+        pub acknowledged_by: Option<String>,
+        /// Whether a person takes care of it, or wants to hear nothing of it.
+        pub in_hand: bool,
+    }
+
+    struct Known {
+        id: IncidentId,
+        incident: IncidentRow,
+    }
 }
 
 impl From<&Failure> for IncidentCause {
@@ -39,64 +60,25 @@ impl From<IncidentCause> for EventOutcome {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncidentRow {
-    pub cause: IncidentCause,
-    pub severity: Severity,
-    /// The first failure; of the outage, if it began as degraded.
-    pub started_at: Timestamp,
-    /// When it was noticed.
-    pub opened_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
-    pub failures: u32,
-    /// Who takes care of it, as long as that holds.
-    pub acknowledged_by: Option<String>,
-    /// Whether a person takes care of it, or wants to hear nothing of it.
-    pub in_hand: bool,
-}
-
 /// The open incidents of these states, and those whose end they owe.
 pub(super) async fn read(
     connection: &mut Session,
     states: &HashMap<MonitorId, LockedState>,
-) -> Result<HashMap<IncidentId, IncidentRow>, StoreError> {
-    let ids: Vec<i64> = states
-        .values()
-        .flat_map(|locked| locked.incident.iter().chain(&locked.standing.owed))
-        .map(|id| id.0)
-        .collect();
+) -> Result<HashMap<IncidentId, IncidentRow>> {
+    let of_it = |locked: &LockedState| locked.incident.into_iter().chain(locked.standing.owed.clone());
+    let ids: Vec<IncidentId> = states.values().flat_map(of_it).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(
+    let query = sqlx::query_as(
         "SELECT id, severity, class, cause, expected, got, coalesce(down_at, started_at) AS started_at, opened_at, ended_at, failures,
                 CASE WHEN held.it THEN acknowledged_by END AS acknowledged_by,
                 held.it OR muted_at IS NOT NULL AS in_hand
          FROM incidents, LATERAL (SELECT acknowledged_at IS NOT NULL AND coalesce(acknowledged_until > now(), true) AS it) held
          WHERE id = ANY ($1)",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(|row| Ok((IncidentId(row.try_get("id")?), incident(row)?))).collect()
-}
-
-fn incident(row: &PgRow) -> Result<IncidentRow, StoreError> {
-    Ok(IncidentRow {
-        cause: IncidentCause {
-            class: row.try_get("class")?,
-            message: row.try_get("cause")?,
-            expected: row.try_get("expected")?,
-            got: row.try_get("got")?,
-        },
-        severity: row.severity()?,
-        started_at: row.instant("started_at")?,
-        opened_at: row.instant("opened_at")?,
-        ended_at: row.optional_instant("ended_at")?,
-        failures: row.count("failures")?,
-        acknowledged_by: row.try_get("acknowledged_by")?,
-        in_hand: row.try_get("in_hand")?,
-    })
+    );
+    let known: Vec<Known> = bind!(query, ids).fetch_all(connection).await?;
+    Ok(known.into_iter().map(|known| (known.id, known.incident)).collect())
 }
 
 impl ResultsTransaction {
@@ -112,25 +94,19 @@ impl ResultsTransaction {
         started_at: Timestamp,
         failures: u32,
         cause: &Failure,
-    ) -> Result<IncidentId, StoreError> {
-        let id: i64 = sqlx::query_scalar(
+    ) -> Result<IncidentId> {
+        let query = sqlx::query_scalar(
             "WITH opened AS (
                INSERT INTO incidents (monitor_id, severity, class, cause, expected, got, started_at, failures)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id),
              noted AS (INSERT INTO incident_events (incident_id, kind, note) SELECT id, 'opened', $4 FROM opened)
              SELECT id FROM opened",
-        )
-        .bind(monitor.0)
-        .bind(severity.as_str())
-        .bind(cause.class.as_str())
-        .bind(&cause.message)
-        .bind(&cause.expected)
-        .bind(&cause.got)
-        .bind(instant(started_at))
-        .bind(int(failures))
-        .fetch_one(&mut self.transaction)
-        .await?;
-        let id = IncidentId(id);
+        );
+        let Failure { class, message, expected, got, .. } = cause;
+        let (expected, got) = (expected.as_deref(), got.as_deref());
+        let query =
+            bind!(query, monitor, severity, class.as_str(), message, expected, got, started_at, failures);
+        let id = IncidentId(query.fetch_one(&mut self.transaction).await?);
         let opened = IncidentRow {
             cause: cause.into(),
             severity,
@@ -152,21 +128,16 @@ impl ResultsTransaction {
         started_at: Timestamp,
         failures: u32,
         cause: &Failure,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
+    ) -> Result<()> {
+        let query = sqlx::query(
             "UPDATE incidents SET severity = $2, class = $3, cause = $4, expected = $5, got = $6, down_at = $7, failures = $8
              WHERE id = $1",
-        )
-        .bind(incident.0)
-        .bind(Severity::Down.as_str())
-        .bind(cause.class.as_str())
-        .bind(&cause.message)
-        .bind(&cause.expected)
-        .bind(&cause.got)
-        .bind(instant(started_at))
-        .bind(int(failures))
-        .execute(&mut self.transaction)
-        .await?;
+        );
+        let Failure { class, message, expected, got, .. } = cause;
+        let (expected, got) = (expected.as_deref(), got.as_deref());
+        bind!(query, incident, Severity::Down, class.as_str(), message, expected, got, started_at, failures)
+            .execute(&mut self.transaction)
+            .await?;
         if let Some(row) = self.incidents.get_mut(&incident) {
             (row.cause, row.severity) = (cause.into(), Severity::Down);
             (row.started_at, row.failures) = (started_at, failures);
@@ -175,13 +146,9 @@ impl ResultsTransaction {
     }
 
     /// An outage is critical from now on.
-    pub async fn escalate_incident(&mut self, incident: IncidentId, failures: u32) -> Result<(), StoreError> {
-        sqlx::query("UPDATE incidents SET severity = $2, failures = $3 WHERE id = $1")
-            .bind(incident.0)
-            .bind(Severity::Critical.as_str())
-            .bind(int(failures))
-            .execute(&mut self.transaction)
-            .await?;
+    pub async fn escalate_incident(&mut self, incident: IncidentId, failures: u32) -> Result<()> {
+        let query = sqlx::query("UPDATE incidents SET severity = $2, failures = $3 WHERE id = $1");
+        bind!(query, incident, Severity::Critical, failures).execute(&mut self.transaction).await?;
         if let Some(row) = self.incidents.get_mut(&incident) {
             row.severity = Severity::Critical;
         }
@@ -194,15 +161,11 @@ impl ResultsTransaction {
         incident: IncidentId,
         ended_at: Timestamp,
         failures: u32,
-    ) -> Result<(), StoreError> {
-        let ended = sqlx::query(
+    ) -> Result<()> {
+        let query = sqlx::query(
             "UPDATE incidents SET ended_at = $2, resolved_at = now(), failures = $3 WHERE id = $1 AND ended_at IS NULL",
-        )
-        .bind(incident.0)
-        .bind(instant(ended_at))
-        .bind(int(failures))
-        .execute(&mut self.transaction)
-        .await?;
+        );
+        let ended = bind!(query, incident, ended_at, failures).execute(&mut self.transaction).await?;
         if let Some(row) = self.incidents.get_mut(&incident) {
             (row.ended_at, row.failures) = (Some(ended_at), failures);
         }
@@ -210,17 +173,13 @@ impl ResultsTransaction {
     }
 
     /// Says on the incident's timeline why nobody is told.
-    pub async fn note_held(&mut self, incident: IncidentId, why: &str) -> Result<(), StoreError> {
+    pub async fn note_held(&mut self, incident: IncidentId, why: &str) -> Result<()> {
         self.note(incident, "held", Some(why)).await
     }
 
-    async fn note(&mut self, incident: IncidentId, kind: &str, note: Option<&str>) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO incident_events (incident_id, kind, note) VALUES ($1, $2, $3)")
-            .bind(incident.0)
-            .bind(kind)
-            .bind(note)
-            .execute(&mut self.transaction)
-            .await?;
+    async fn note(&mut self, incident: IncidentId, kind: &str, note: Option<&str>) -> Result<()> {
+        let query = sqlx::query("INSERT INTO incident_events (incident_id, kind, note) VALUES ($1, $2, $3)");
+        bind!(query, incident, kind, note).execute(&mut self.transaction).await?;
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{PAUSES, event, store, stored_channel, watch};
+use crate::{PAUSES, enqueue, event, store, stored_channel, until_wait, watch};
 use std::time::Duration;
-use uptime_core::event::EventType;
+use uptime_core::channel::ChannelFilter;
+use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_store::Store;
 use uptime_store::by_hand::Again;
@@ -28,9 +29,7 @@ async fn tell(store: &Store, kind: EventType, incident: i64, monitor: &str) {
     let mut event = event(kind, IncidentId(incident));
     event.monitor.name = monitor.to_owned();
     let channel = stored_channel(store, "ops").await.id;
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    transaction.notify(Notice { channel, event, sequence: 0 });
-    transaction.commit().await.expect("a commit");
+    enqueue(store, [Notice { channel, event, sequence: 0 }]).await;
 }
 
 fn away() -> DeliveryEnd {
@@ -113,6 +112,52 @@ async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
     assert_eq!((now.broken_at, now.failing_since), (None, None));
     assert_eq!(jobs(&database), "2 0", "no probe, and none that failed");
     assert_eq!(deliver(&store, delivered).await, ["down of a", "down of b"]);
+}
+
+#[tokio::test]
+async fn what_a_host_sees_keeps_its_order_as_a_probe_and_when_it_is_told_again() {
+    let (database, store) = incidents().await;
+    let about =
+        |kind| move |_: &ChannelFilter, _| Some(Event { incident: None, ..event(kind, IncidentId(0)) });
+    store.tell_blind("h", Duration::ZERO, about(EventType::Blind)).await.expect("told");
+    assert_eq!(deliver(&store, away).await, ["blind of a"]);
+    let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'sight of h:' || lane";
+    assert_eq!(database.value(in_order), "1 t");
+    store.channel_delivered(stored_channel(&store, "ops").await.id).await.expect("noted");
+    assert_eq!(database.value(in_order), "1 f");
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_removed_monitors_incident_has_an_order() {
+    let (database, store) = incidents().await;
+    database.query("UPDATE incidents SET monitor_id = NULL WHERE id = 1");
+    tell(&store, EventType::Up, 1, "a").await;
+    assert_eq!(database.value("SELECT order_key = 'incident-1:' || lane FROM jobs"), "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_who_retries_what_a_probe_tells_and_its_worker_wait_for_each_other_in_one_order() {
+    let (database, store) = incidents().await;
+    tell(&store, EventType::Down, 1, "a").await;
+    deliver(&store, away).await;
+    let_probe_go(&database);
+    let (job, due) = claim_in_order(&store).await.remove(0);
+    let mut session = database.session();
+    session.query("BEGIN; SELECT FROM notifications FOR UPDATE").expect("locked");
+    let (worker, operator) = (store.clone(), store.clone());
+    let tried = tried(&job, &due, delivered());
+    let worker =
+        tokio::spawn(
+            async move { worker.record_deliveries(&[&tried], &PAUSES).await.map(|ours| ours.len()) },
+        );
+    until_wait(&database, 1).await;
+    let ids = [due.notification];
+    let operator = tokio::spawn(async move { operator.retry_notifications(&ids, false).await });
+    until_wait(&database, 2).await;
+    session.query("COMMIT").expect("let go");
+    assert_eq!(worker.await.expect("no panic").expect("no deadlock"), 1);
+    let outcomes = operator.await.expect("no panic").expect("no deadlock");
+    assert_eq!(outcomes, [(due.notification, Again::Is("delivered".into()))]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{LEASE, PAUSES, event, open_incidents, store, stored_channel, watch};
+use crate::{PAUSES, event, open_incidents, request, store, stored_channel, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use uptime_core::id::{IncidentId, NotificationId};
 use uptime_core::secret::SecretRef;
 use uptime_store::failed::{Retried, Selection};
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Notice, Untried};
-use uptime_store::queue::{ClaimFrom, ClaimRequest, Job, JobFailure};
+use uptime_store::queue::{ClaimRequest, Job, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 
@@ -33,15 +33,7 @@ async fn opening() -> (TestDatabase, Store) {
 }
 
 pub(crate) async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
-    let request = ClaimRequest {
-        queue: NOTIFICATIONS,
-        done: &[],
-        limit: 10,
-        worker: None,
-        lease: LEASE,
-        lanes: Some((4, &[])),
-        from: ClaimFrom::Front,
-    };
+    let request = ClaimRequest { lanes: Some((4, &[])), ..request(NOTIFICATIONS, 10) };
     let jobs = store.claim(&request).await.expect("a claim");
     let ids: Vec<_> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
     let mut due = store.due_deliveries(&ids).await.expect("a query");

@@ -1,17 +1,16 @@
 //! Digests under crashes: whatever is enqueued goes out, in its incident's order, by itself or in one digest, however often
 //! a worker dies between sending and recording.
 
-use crate::{LEASE, PAUSES, event, store, watch};
-use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use crate::deliveries::{claim_in_order, delivered, tried};
+use crate::{PAUSES, enqueue, event, store, watch};
+use std::collections::HashMap;
 use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::flow::Flow;
 use uptime_core::id::{ChannelId, IncidentId, NotificationId};
+use uptime_store::Store;
 use uptime_store::failed::Selection;
-use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Notice};
-use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
-use uptime_store::{NOTIFICATIONS, Store};
+use uptime_store::notifications::{DeliveryEnd, DueDelivery, Notice};
 use uptime_tests::{Seed, TestDatabase};
 
 const INCIDENTS: i64 = 8;
@@ -33,51 +32,11 @@ async fn installation(singles: u32) -> (TestDatabase, Store) {
 
 /// Commits notices as a batch of checks does.
 async fn tell(store: &Store, notices: Vec<(i64, EventType, i32)>) {
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    for (incident, kind, sequence) in notices {
+    let notice = |(incident, kind, sequence)| {
         let event = event(kind, IncidentId(incident));
-        transaction.notify(Notice { channel: ChannelId(1), event, sequence });
-    }
-    transaction.commit().await.expect("a commit");
-}
-
-async fn claim(store: &Store) -> Vec<(Job, DueDelivery)> {
-    let request = ClaimRequest {
-        queue: NOTIFICATIONS,
-        done: &[],
-        limit: 10,
-        worker: None,
-        lease: LEASE,
-        lanes: Some((4, &[])),
-        from: ClaimFrom::Front,
+        Notice { channel: ChannelId(1), event, sequence }
     };
-    let jobs = store.claim(&request).await.expect("a claim");
-    let ids: Vec<_> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
-    let mut due = store.due_deliveries(&ids).await.expect("a query");
-    let due = |job: &Job| due.remove(&NotificationId(job.subject?))?.ok();
-    let found: Vec<Option<DueDelivery>> = jobs.iter().map(due).collect();
-    jobs.into_iter().zip(found).map(|(job, due)| (job, due.expect("it is there, and can be read"))).collect()
-}
-
-fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
-    DeliveryTry {
-        claim: job.claim,
-        is_probe: job.is_probe(),
-        notification: due.notification,
-        channel: due.channel.id,
-        started_at: Timestamp::now(),
-        took: Duration::from_millis(1),
-        status: None,
-        message: None,
-        outcome: "delivered",
-        end,
-        told: None,
-        muted: Vec::new(),
-    }
-}
-
-fn delivered() -> DeliveryEnd {
-    DeliveryEnd::Delivered { remote_id: Some("m-1".into()), learned: BTreeMap::new(), pause: None }
+    enqueue(store, notices.into_iter().map(notice)).await;
 }
 
 /// What is waited for is due now.
@@ -98,7 +57,7 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
     // The recovery of one that waits in it goes along.
     tell(&store, vec![(2, EventType::Up, 0)]).await;
     let_go(&database);
-    let claimed = claim(&store).await;
+    let claimed = claim_in_order(&store).await;
     let members = |due: &DueDelivery| due.members.as_ref().map(Vec::len);
     assert_eq!(claimed.iter().map(|(_, due)| members(due)).collect::<Vec<_>>(), [None, Some(3)]);
     let (job, digest) = &claimed[1];
@@ -111,13 +70,13 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
         "the distance"
     );
     let_go(&database);
-    assert!(claim(&store).await.is_empty(), "nothing overtakes it");
+    assert!(claim_in_order(&store).await.is_empty(), "nothing overtakes it");
     store.record_deliveries(&[&tried(job, digest, delivered())], &PAUSES).await.expect("recorded");
     assert_eq!(
         database.value("SELECT count(*) FROM notifications WHERE digest_id = (SELECT min(digest_id) FROM notifications) AND state = 'delivered' AND remote_id = 'm-1'"),
         "3"
     );
-    let next = claim(&store).await;
+    let next = claim_in_order(&store).await;
     assert_eq!(next.iter().map(|(_, due)| members(due)).collect::<Vec<_>>(), [Some(1)]);
 }
 
@@ -175,7 +134,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
             if rng.bool() {
                 let_go(&database);
             }
-            let claimed = claim(&store).await;
+            let claimed = claim_in_order(&store).await;
             for (job, due) in &claimed {
                 // Died before it sent, sent and died, or recorded: and that with each end.
                 let dice = rng.u8(..10);

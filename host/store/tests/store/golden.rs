@@ -4,7 +4,7 @@
 
 mod written;
 
-use crate::{LEASE, claim};
+use crate::{claim, request};
 use serde_json::{Map, Value};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -16,7 +16,7 @@ use uptime_core::id::{IncidentId, JobId, MonitorId, NotificationId};
 use uptime_core::monitor::Location;
 use uptime_core::secret::SecretRef;
 use uptime_store::by_hand::NotificationFilter;
-use uptime_store::queue::{ClaimFrom, ClaimRequest};
+use uptime_store::queue::ClaimRequest;
 use uptime_store::reading::IncidentFilter;
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
@@ -130,15 +130,7 @@ async fn stored_notices_are_delivered() {
     assert_eq!(kinds, EventType::ALL.iter().copied().filter(|kind| !SINCE.contains(kind)).collect());
     assert!(members > 0);
     assert!(store.tries_of(&ids).await.expect("tries").len() > 1);
-    let request = ClaimRequest {
-        queue: NOTIFICATIONS,
-        done: &[],
-        limit: 1_000,
-        lease: LEASE,
-        worker: None,
-        lanes: Some((100, &[])),
-        from: ClaimFrom::Front,
-    };
+    let request = ClaimRequest { lanes: Some((100, &[])), ..request(NOTIFICATIONS, 1_000) };
     database.query("UPDATE jobs SET available_at = now(), reserved_until = NULL");
     assert!(!store.claim(&request).await.expect("jobs").is_empty());
 }

@@ -1,6 +1,6 @@
 //! What people do with incidents: each deed, what is kept and told of it, and two people at once.
 
-use crate::{store, watch};
+use crate::{store, until_wait, watch};
 use std::time::Duration;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::{By, Deed, Refusal};
@@ -188,13 +188,7 @@ async fn at_once(
             tokio::spawn(async move { does(&store, id, deed, who).await })
         })
         .collect();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let waited = async {
-        while database.value(waiting) != "2" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    uptime_tests::within(uptime_tests::DEADLINE, waited, || "two who wait".into()).await;
+    until_wait(database, 2).await;
     session.query("COMMIT").expect("let go");
     let mut outcomes = Vec::new();
     for person in people {

@@ -1,12 +1,12 @@
 //! Heartbeats: whose jobs are free when a worker is dead, who schedules, and which checks have stalled.
 
-use crate::{LEASE, claim, store, watch};
+use crate::{LEASE, claim, request, store, watch};
 use std::time::Duration;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::DeliveryId;
 use uptime_core::liveness::{CHECK_MARGIN, HEARTBEAT_EVERY, Scheduling};
 use uptime_store::liveness::SchedulerHeartbeat;
-use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
+use uptime_store::queue::{ClaimRequest, Job};
 use uptime_store::workers::Heartbeat;
 use uptime_store::{MONITOR_CHECKS, Store};
 use uptime_tests::TestDatabase;
@@ -29,15 +29,7 @@ fn beat(worker: u128) -> Heartbeat {
 
 /// A worker's claim of one job.
 async fn claim_as(store: &Store, worker: i32) -> Vec<Job> {
-    let request = ClaimRequest {
-        queue: "q",
-        done: &[],
-        limit: 1,
-        worker: Some(worker),
-        lease: LEASE,
-        lanes: None,
-        from: ClaimFrom::Front,
-    };
+    let request = ClaimRequest { worker: Some(worker), ..request("q", 1) };
     store.claim(&request).await.expect("a claim")
 }
 

@@ -33,7 +33,7 @@ use uptime_core::notifier::LimitChanges;
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
 use uptime_store::catalogue::{Absent, Source, Wanted};
-use uptime_store::notifications::ChannelRow;
+use uptime_store::notifications::{ChannelRow, Notice};
 use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{MONITOR_CHECKS, Store};
@@ -56,32 +56,36 @@ async fn store() -> (TestDatabase, Store) {
     (database, store)
 }
 
-/// Jobs of a queue without lanes.
-async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
-    let request = ClaimRequest {
-        queue,
-        done: &[],
-        limit,
-        worker: None,
-        lease: LEASE,
-        lanes: None,
-        from: ClaimFrom::Front,
+/// Until so many sessions wait for a lock.
+async fn until_wait(database: &TestDatabase, sessions: usize) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waited = async {
+        while database.value(waiting) != sessions.to_string() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     };
-    store.claim(&request).await.expect("a claim")
+    uptime_tests::within(uptime_tests::DEADLINE, waited, || "those who wait".into()).await;
+}
+
+/// For jobs of a queue without lanes, in nobody's name.
+fn request(queue: &str, limit: usize) -> ClaimRequest<'_> {
+    ClaimRequest { queue, done: &[], limit, worker: None, lease: LEASE, lanes: None, from: ClaimFrom::Front }
+}
+
+async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
+    store.claim(&request(queue, limit)).await.expect("a claim")
+}
+
+/// What a file with these channels and monitors says.
+fn file<'w>(channels: &'w [Channel], monitors: &'w [Monitor], absent: Absent) -> Wanted<'w> {
+    Wanted { source: Source::File, channels, monitors, maintenance: None, absent }
 }
 
 /// Monitors `a`, `b`, … with the channels `ops` and `boss`, applied.
 async fn watch(store: &Store, names: &[&str]) {
     let channels = ["ops", "boss"].map(channel);
     let monitors: Vec<Monitor> = names.iter().map(|name| monitor(name)).collect();
-    let wanted = Wanted {
-        source: Source::File,
-        channels: &channels,
-        monitors: &monitors,
-        maintenance: None,
-        absent: Absent::Keep,
-    };
-    store.apply(wanted, false).await.expect("applied");
+    store.apply(file(&channels, &monitors, Absent::Keep), false).await.expect("applied");
 }
 
 fn channel(name: &str) -> Channel {
@@ -118,6 +122,13 @@ fn monitor(name: &str) -> Monitor {
         group: None,
         tags: BTreeMap::new(),
     }
+}
+
+/// Commits notices as a batch of checks does.
+async fn enqueue(store: &Store, notices: impl IntoIterator<Item = Notice>) {
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+    notices.into_iter().for_each(|notice| transaction.notify(notice));
+    transaction.commit().await.expect("a commit");
 }
 
 /// An incident of each monitor.

@@ -1,12 +1,11 @@
 //! Maintenance windows and parents: what the file says is kept, and what a person said is left alone.
 
-use crate::{store, watch};
+use crate::{file, monitor, store, watch};
 use std::collections::BTreeMap;
 use uptime_core::maintenance::{Maintenance, When};
-use uptime_core::monitor::{Monitor, Policy};
-use uptime_core::target;
+use uptime_core::monitor::Monitor;
 use uptime_store::Store;
-use uptime_store::catalogue::{Absent, Applied, ChangeKind, Source, Wanted};
+use uptime_store::catalogue::{Absent, Applied, ChangeKind, Wanted};
 use uptime_store::maintenance::Said;
 
 fn window(hours: &str) -> Maintenance {
@@ -20,7 +19,7 @@ async fn apply(
     windows: &[(String, Maintenance)],
     absent: Absent,
 ) -> Applied {
-    let wanted = Wanted { source: Source::File, channels: &[], monitors, maintenance: Some(windows), absent };
+    let wanted = Wanted { maintenance: Some(windows), ..file(&[], monitors, absent) };
     store.apply(wanted, false).await.expect("it is applied")
 }
 
@@ -73,31 +72,16 @@ async fn a_window_that_cannot_be_read_holds_nobody_up() {
     database.query(
         "INSERT INTO maintenance_windows (name, spec, source) VALUES ('bad', '{\"when\": {\"hours\": \"01:00-02:00 Mars/Olympus\"}}', 'file')",
     );
-    let names: Vec<String> = store
-        .maintenance_windows()
-        .await
-        .expect("the rest is read")
-        .into_iter()
-        .map(|row| row.name)
-        .collect();
-    assert_eq!(names, ["good"]);
+    let windows = store.maintenance_windows().await.expect("the rest is read");
+    assert_eq!(windows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["good"]);
 }
 
 #[tokio::test]
 async fn a_parent_is_found_by_its_name_whatever_comes_first() {
     let (database, store) = store().await;
     watch(&store, &["aside"]).await;
-    let monitor = |name: &str, parent: Option<&str>| Monitor {
-        name: name.into(),
-        enabled: true,
-        check: target::parse("tcp://127.0.0.1:9").expect("a target"),
-        policy: Policy::default(),
-        channels: Vec::new(),
-        locations: Vec::new(),
-        parent: parent.map(str::to_owned),
-        group: None,
-        tags: BTreeMap::new(),
-    };
+    let monitor =
+        |name: &str, parent: Option<&str>| Monitor { parent: parent.map(str::to_owned), ..monitor(name) };
     let of = "SELECT string_agg(m.name || ':' || coalesce(p.name, '-'), ' ' ORDER BY m.name)
               FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id WHERE m.name <> 'aside'";
     let first = [monitor("child", Some("router")), monitor("router", None)];

@@ -1,21 +1,19 @@
 //! What operators see of the queues and say to them.
 
-use crate::{LEASE, claim, event, store, watch};
+use crate::{claim, event, request, store, watch};
 use jiff::Timestamp;
-use sqlx::Connection;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::duration::elapsed;
 use uptime_core::event::{Event, EventType, Severity};
-use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
+use uptime_core::id::{IncidentId, MonitorId};
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::{BusyMoment, Told};
 use uptime_store::operations::control::Cleared;
 use uptime_store::operations::vacuum::Holder;
-use uptime_store::queue::{ClaimFrom, ClaimRequest, JobFailure};
+use uptime_store::queue::{ClaimRequest, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store, Wakeup};
 use uptime_tests::{DEADLINE, TestDatabase, within};
-use uuid::Uuid;
 
 /// A queue that is over its limit is told again after this.
 const AGAIN_AFTER: Duration = Duration::from_hours(1);
@@ -100,16 +98,7 @@ async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     database.query("INSERT INTO jobs (queue, lane) VALUES ('q', 1), ('r', 1)");
     let mut wakeups = store.wakeups().await.expect("a listener").expect("no pooler");
     let in_lanes = async || {
-        let lanes = Some((4, &[][..]));
-        let request = ClaimRequest {
-            queue: "q",
-            done: &[],
-            limit: 9,
-            worker: None,
-            lease: LEASE,
-            lanes,
-            from: ClaimFrom::Front,
-        };
+        let request = ClaimRequest { lanes: Some((4, &[])), ..request("q", 9) };
         store.claim(&request).await.expect("a claim").len()
     };
     assert!(store.pause_queue("q").await.expect("paused"));
@@ -183,18 +172,13 @@ async fn a_job_that_is_just_being_claimed_is_not_cleared() {
     let (database, store) = store().await;
     database.query("INSERT INTO jobs (queue) VALUES ('q'), ('q')");
     let as_of = store.instant_before(Duration::ZERO).await.expect("an instant");
-    let mut claiming = sqlx::PgConnection::connect(&database.url()).await.expect("a connection");
-    let mut claim = claiming.begin().await.expect("a transaction");
-    sqlx::query(
-        "UPDATE jobs SET reserved_until = now() + interval '1 min' WHERE id = (SELECT min(id) FROM jobs)",
-    )
-    .execute(&mut *claim)
-    .await
-    .expect("a claim");
+    let mut claiming = database.session();
+    let claim = "BEGIN; UPDATE jobs SET reserved_until = now() + interval '1 min' WHERE id = (SELECT min(id) FROM jobs)";
+    claiming.query(claim).expect("a claim");
     let cleared =
         within(DEADLINE, clear(&store, "q", as_of), || "a clearing that does not wait for it".into());
     assert_eq!(cleared.await, Cleared { ready: 1, delayed: 0 });
-    claim.commit().await.expect("a commit");
+    claiming.query("COMMIT").expect("a commit");
     assert_eq!(database.value("SELECT count(*) FROM jobs WHERE reserved_until > now()"), "1");
 }
 
@@ -258,12 +242,7 @@ async fn tell(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
     let moment = std::sync::Mutex::new(None);
     let event_for = |filter: &ChannelFilter, at: BusyMoment| {
         *moment.lock().expect("no panic") = Some(at);
-        let busy = Event {
-            kind: EventType::QueueBusy,
-            delivery_id: DeliveryId(Uuid::new_v4()),
-            incident: None,
-            ..event(EventType::QueueBusy, IncidentId(0))
-        };
+        let busy = Event { incident: None, ..event(EventType::QueueBusy, IncidentId(0)) };
         filter.wants(busy.kind, busy.severity, &busy.monitor).then_some(busy)
     };
     let told = store.tell_busy("q", limit, AGAIN_AFTER, event_for).await.expect("told");
@@ -364,16 +343,7 @@ async fn it_goes_before_the_backlog_that_it_is_about_but_not_before_a_provider_a
     );
     database.query("UPDATE channels SET paused_until = now() + interval '5 min' WHERE name = 'boss'");
     assert_eq!(tell(&store, 5).await.0, Told::Channels(vec!["boss".into(), "ops".into()]));
-    let lanes = Some((1, &[][..]));
-    let request = ClaimRequest {
-        queue: NOTIFICATIONS,
-        done: &[],
-        limit: 1,
-        worker: None,
-        lease: LEASE,
-        lanes,
-        from: ClaimFrom::Front,
-    };
+    let request = ClaimRequest { lanes: Some((1, &[])), ..request(NOTIFICATIONS, 1) };
     let first = store.claim(&request).await.expect("a claim").remove(0);
     let lane = database.value("SELECT id FROM channels WHERE name = 'ops'");
     assert_eq!(first.lane.map(|lane| lane.to_string()), Some(lane));

@@ -1,10 +1,10 @@
 //! Leases, fences and what follows from a failure.
 
-use crate::{LEASE, claim, store};
+use crate::{claim, request, store};
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_store::failed::Selection;
-use uptime_store::queue::{ClaimFrom, ClaimRequest, JobFailure, LaneLoad};
+use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_job_is_claimed_once_by_many_at_once() {
@@ -76,15 +76,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
          INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x'), ('q', 2, 'x')",
     );
     let in_lanes = async |load: &[LaneLoad]| {
-        let request = ClaimRequest {
-            queue: "q",
-            done: &[],
-            limit: 100,
-            worker: None,
-            lease: LEASE,
-            lanes: Some((4, load)),
-            from: ClaimFrom::Front,
-        };
+        let request = ClaimRequest { lanes: Some((4, load)), ..request("q", 100) };
         store.claim(&request).await.expect("a claim")
     };
     let first = in_lanes(&[]).await;

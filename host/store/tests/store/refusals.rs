@@ -32,6 +32,16 @@ fn assert_says(error: &StoreError, class: ErrorClass, words: &str, way_out: &str
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_answer_holds_up_nobody_who_found_another() {
+    let database = crate::store().await.0;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let url = database.url().replace("?host=", "?host=127.0.0.1,").replace("port=", &format!("port={port},"));
+    let opened = tokio::time::timeout(Duration::from_secs(4), Store::open(&url, 1)).await;
+    opened.expect("well before the silent one is given up").expect("the other one").close().await;
+}
+
+#[tokio::test]
 async fn each_refusal_of_the_server_has_its_own_words_and_hint() {
     use ErrorClass::{Config, Transient};
     // One that lets each role in that may log in.

@@ -86,7 +86,7 @@ async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
     assert_eq!(database.value(kept), "up t certificate 14 days 127.0.0.1|up f");
     let states: Vec<_> =
         store.monitor_summaries().await.expect("monitors").into_iter().map(|found| found.state).collect();
-    assert_eq!(states, ["degraded", "up"]);
+    assert_eq!(states, [Status::Degraded, Status::Up]);
 }
 
 #[tokio::test]

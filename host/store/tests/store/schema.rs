@@ -1,8 +1,8 @@
 //! The schema: made once however many come at once, and as cheap to write as it was meant to be.
 
-use crate::{LEASE, claim, store};
+use crate::{claim, request, store};
 use std::time::{Duration, Instant};
-use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest};
+use uptime_store::queue::{Claim, ClaimRequest};
 use uptime_store::{Store, StoreError};
 use uptime_tests::{DEADLINE, TestDatabase};
 
@@ -78,15 +78,7 @@ async fn a_turn_reads_no_more_of_a_sudden_backlog_than_it_takes() {
              OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'jobs'::regclass)"
         ));
         let turn = async |done: &[Claim], lanes| {
-            let request = ClaimRequest {
-                queue: "q",
-                done,
-                limit: 10,
-                worker: None,
-                lease: LEASE,
-                lanes,
-                from: ClaimFrom::Front,
-            };
+            let request = ClaimRequest { done, lanes, ..request("q", 10) };
             let jobs = store.claim(&request).await.expect("a claim");
             assert_eq!(jobs.len(), 10);
             jobs.into_iter().map(|job| job.claim).collect::<Vec<_>>()

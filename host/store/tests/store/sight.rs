@@ -4,14 +4,12 @@ use crate::{event, store, watch};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
-use uptime_core::id::{DeliveryId, IncidentId};
+use uptime_core::id::IncidentId;
 use uptime_store::Store;
 use uptime_store::sight::Blind;
-use uuid::Uuid;
 
 fn about(kind: EventType, filter: &ChannelFilter) -> Option<Event> {
-    let event =
-        Event { delivery_id: DeliveryId(Uuid::new_v4()), incident: None, ..event(kind, IncidentId(0)) };
+    let event = Event { incident: None, ..event(kind, IncidentId(0)) };
     filter.wants(kind, event.severity, &event.monitor).then_some(event)
 }
 

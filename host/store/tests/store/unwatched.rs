@@ -2,12 +2,12 @@
 
 use crate::incidents::{does, done, events, incident, notices};
 use crate::results::{begin, record};
-use crate::{channel, finished_checks, monitor, store, watch};
+use crate::{channel, file, finished_checks, monitor, store, watch};
 use uptime_core::id::NotificationId;
 use uptime_core::incident::Deed;
 use uptime_store::Store;
 use uptime_store::by_hand::{Again, NotificationFilter};
-use uptime_store::catalogue::{Absent, Applied, Ended, Source, Wanted};
+use uptime_store::catalogue::{Absent, Applied, Ended};
 use uptime_store::incidents::Outcome;
 use uptime_store::reading::IncidentFilter;
 use uptime_tests::{Seed, TestDatabase};
@@ -34,9 +34,7 @@ async fn try_apply(
             monitor
         })
         .collect();
-    let wanted =
-        Wanted { source: Source::File, channels: &channels, monitors: &monitors, maintenance: None, absent };
-    store.apply(wanted, dry_run).await
+    store.apply(file(&channels, &monitors, absent), dry_run).await
 }
 
 const BOTH: &[&str] = &["ops", "boss"];

@@ -1,11 +1,13 @@
 //! Who hears of what, where something is odd: a filter that nobody can read, hours that change, a reminder that was the first word.
 
-use crate::{channel, event, finished_checks, monitor, open_incidents, store, stored_channel, watch};
+use crate::{
+    channel, enqueue, event, file, finished_checks, monitor, open_incidents, store, stored_channel, watch,
+};
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, MonitorId};
 use uptime_store::Store;
-use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::catalogue::Absent;
 use uptime_store::notifications::Notice;
 use uptime_tests::TestDatabase;
 
@@ -14,10 +16,8 @@ async fn told(kind: EventType) -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     open_incidents(&database);
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     let ops = stored_channel(&store, "ops").await;
-    transaction.notify(Notice { channel: ops.id, event: event(kind, IncidentId(1)), sequence: 1 });
-    transaction.commit().await.expect("a commit");
+    enqueue(&store, [Notice { channel: ops.id, event: event(kind, IncidentId(1)), sequence: 1 }]).await;
     (database, store)
 }
 
@@ -59,14 +59,8 @@ async fn changed_hours_reach_what_waits_for_the_old_ones() {
     let mut ops = channel("ops");
     ops.filter =
         ChannelFilter { hours: Some("mon-sun 00:00-24:00 UTC".parse().expect("hours")), ..ops.filter };
-    let wanted = Wanted {
-        source: Source::File,
-        channels: &[ops, channel("boss")],
-        monitors: &[monitor("a")],
-        maintenance: None,
-        absent: Absent::Keep,
-    };
-    store.apply(wanted, false).await.expect("applied");
+    let (channels, monitors) = ([ops, channel("boss")], [monitor("a")]);
+    store.apply(file(&channels, &monitors, Absent::Keep), false).await.expect("applied");
     assert_eq!(database.value(waits), "0");
 }
 

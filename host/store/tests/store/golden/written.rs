@@ -1,6 +1,6 @@
 //! Rows of each table, written by the program.
 
-use super::super::{LEASE, claim, store, stored_channel};
+use super::super::{claim, file, request, store, stored_channel};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{HttpVersion, Location, TlsVersion};
 use uptime_core::notifier::{Description, Field, FieldKind};
 use uptime_core::secret::SecretRef;
-use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::catalogue::{Absent, Wanted};
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, Notice};
-use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest, Job, JobFailure};
+use uptime_store::queue::{Claim, ClaimRequest, Job, JobFailure};
 use uptime_store::results::{FinishedCheck, Judged, LockedState};
 use uptime_store::workers::Heartbeat;
 use uptime_store::{MONITOR_CHECKS, NOTIFICATIONS, Store};
@@ -107,11 +107,8 @@ pub(super) async fn rows() -> Map<String, Value> {
     let (database, store) = store().await;
     let config = config();
     let wanted = Wanted {
-        source: Source::File,
-        channels: &config.channels,
-        monitors: &config.monitors,
         maintenance: Some(&config.maintenance),
-        absent: Absent::Keep,
+        ..file(&config.channels, &config.monitors, Absent::Keep)
     };
     store.apply(wanted, false).await.expect("applied");
     let by_hand = Maintenance { monitors: vec!["ping".into()], ..config.maintenance[0].1.clone() };
@@ -345,15 +342,7 @@ fn event(kind: EventType, number: u8) -> Event {
 }
 
 async fn deliveries(store: &Store) {
-    let request = ClaimRequest {
-        queue: NOTIFICATIONS,
-        done: &[],
-        limit: 5,
-        lease: LEASE,
-        worker: None,
-        lanes: Some((100, &[])),
-        from: ClaimFrom::Front,
-    };
+    let request = ClaimRequest { lanes: Some((100, &[])), ..request(NOTIFICATIONS, 5) };
     let learned = BTreeMap::from([("text".into(), Setting::Text(SecretRef::Literal("moved".into())))]);
     let mut ends = vec![
         DeliveryEnd::Delivered { remote_id: Some("message 7".into()), learned, pause: None },
