@@ -8,17 +8,16 @@ mod expected;
 mod hearing;
 mod starttls;
 
-pub(crate) use hearing::Hearing;
-
 use crate::connect::{Stream, connect};
 use crate::patterns::Patterns;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
+use crate::shared::Shared;
 use crate::tls::{self, Offers};
-use crate::trace::{Step, Trace};
-use crate::{Means, errno, secrets};
+use crate::trace::Trace;
+use crate::{errno, secrets};
 use expected::Expected;
-use hearing::hear;
+use hearing::{Hearing, hear};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,21 +31,19 @@ use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
 
 pub(crate) async fn run(
-    means: &Means,
+    shared: &Shared,
     names: &Names<'_>,
     spec: &TcpSpec,
-    started: Instant,
-    deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     // What is missing on our side is known before the target is bothered.
-    let talk = Talk::of(spec, &means.patterns, means.access())?;
+    let talk = Talk::of(spec, &shared.patterns, shared.access())?;
     trace.redaction = talk.redaction.clone();
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
-    let mut stream = connect(&addresses, deadline, trace).await?;
+    let mut stream = connect(&addresses, trace).await?;
     let Some(tls) = &spec.tls else {
         talk.hold(&mut Either::Left(stream), true, trace).await?;
-        return judge_latency(spec, &talk.target, started.elapsed(), trace);
+        return judge_latency(spec, &talk.target, trace);
     };
     let asking = Instant::now();
     let greeted = if let Some(protocol) = spec.starttls {
@@ -54,7 +51,7 @@ pub(crate) async fn run(
     } else {
         false
     };
-    let shaken = means.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace, means.access()).await;
+    let shaken = shared.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace, shared.access()).await;
     if spec.starttls.is_some() {
         trace.hop.phases.tls = Some(asking.elapsed());
     }
@@ -64,10 +61,11 @@ pub(crate) async fn run(
         tls::settle(&mut stream, &spec.host, trace).await?;
     }
     talk.hold(&mut Either::Right(Box::new(stream)), !greeted, trace).await?;
-    judge_latency(spec, &talk.target, started.elapsed(), trace)
+    judge_latency(spec, &talk.target, trace)
 }
 
-fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
+fn judge_latency(spec: &TcpSpec, target: &str, trace: &mut Trace) -> Result<(), Failure> {
+    let total = trace.deadline.started.elapsed();
     let failure = |limit: Duration| {
         let (took, limit) = (duration::format(total), duration::format(limit));
         Failure::new(
@@ -139,7 +137,7 @@ impl Talk {
         }
         if let Some(bytes) = &self.send {
             heard.clear();
-            trace.enter(Step::Send(self.target.clone()));
+            self.enter_sending(trace);
             self.say(stream, bytes).await?;
         }
         if let Some(expect) = &self.expect {
@@ -161,10 +159,18 @@ impl Talk {
         hearing: Arc<Hearing>,
         trace: &mut Trace,
     ) -> Result<Vec<u8>, Failure> {
-        trace.enter(Step::Hear(Arc::clone(&hearing)));
+        hearing.enter(trace);
         let heard = hear(stream, &self.host, &hearing, |bytes| expected.is_in(bytes)).await;
         hearing.complete(&mut trace.hop.phases);
         heard.map(|()| hearing.bytes())
+    }
+
+    fn enter_sending(&self, trace: &mut Trace) {
+        let target = self.target.clone();
+        trace.enter(move |_, _, limit| {
+            let message = format!("`{target}`: connected, and what is sent was not taken within {limit}");
+            Failure::new(FailureClass::FirstByteTimeout, message)
+        });
     }
 
     async fn say(&self, stream: &mut Stream, bytes: &[u8]) -> Result<(), Failure> {

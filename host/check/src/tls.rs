@@ -16,7 +16,7 @@ mod record;
 pub(crate) use failure::late_refusal;
 pub(crate) use judge::judge;
 
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use authorities::Authorities;
 use failure::Attempt;
 use material::{Material, Materials};
@@ -104,7 +104,12 @@ impl Tls {
         config.alpn_protocols = offers.protocols().iter().map(|name| name.as_bytes().to_vec()).collect();
         config.client_auth_cert_resolver = record.clone();
         config.dangerous().set_certificate_verifier(record.clone());
-        let since = trace.enter(Step::Tls(host.to_owned()));
+        let asked = host.to_owned();
+        let since = trace.enter(move |waited, phases, limit| {
+            phases.tls = Some(waited);
+            let message = format!("the TLS handshake with `{asked}` did not end within {limit}");
+            Failure::new(FailureClass::TlsTimeout, message)
+        });
         let shaken = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
         trace.hop.phases.tls = Some(since.elapsed());
         let seen = record.take();

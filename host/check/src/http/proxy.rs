@@ -4,13 +4,13 @@
 //! the target. That it can't reach the target is the target's. Names are looked up by the proxy.
 
 use super::auth;
+use super::fault::unusable;
 use super::http1::{Http1, Trouble};
-use super::request::unusable;
 use crate::connect::connect;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
 use crate::secrets;
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::Socks5Stream;
 use uptime_core::check::{Failure, FailureClass};
@@ -119,15 +118,10 @@ impl Proxy {
     }
 
     /// Connects to the proxy itself.
-    pub(super) async fn reach(
-        &self,
-        names: &Names<'_>,
-        deadline: Instant,
-        trace: &mut Trace,
-    ) -> Result<TcpStream, Failure> {
+    pub(super) async fn reach(&self, names: &Names<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
         trace.on_the_way_to(Some(self.shown()));
         let reached = match names.resolve(&self.host, self.port, trace).await {
-            Ok(addresses) => connect(&addresses, deadline, trace).await,
+            Ok(addresses) => connect(&addresses, trace).await,
             Err(failure) => Err(failure),
         };
         trace.on_the_way_to(None);
@@ -147,8 +141,18 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
         let target = authority(host, port);
-        let mut enter = |has_spoken| {
-            trace.enter(Step::Tunnel { proxy: self.shown(), target: target.clone(), has_spoken })
+        // `has_spoken`: whether the proxy said anything, where it must before it connects.
+        let mut enter = |has_spoken: Option<Arc<AtomicBool>>| {
+            let (proxy, target) = (self.shown(), target.clone());
+            trace.enter(move |waited, phases, limit| {
+                *phases.connect.get_or_insert_default() += waited;
+                let (class, words) = if has_spoken.is_some_and(|has_spoken| !has_spoken.load(Relaxed)) {
+                    (FailureClass::Proxy, "was connected to, and said nothing".to_owned())
+                } else {
+                    (FailureClass::ConnectTimeout, format!("did not connect to {target}"))
+                };
+                Failure::new(class, format!("the proxy `{proxy}` {words} within {limit}"))
+            })
         };
         let (since, stream) = match &self.kind {
             // It has nothing to say before it has connected.

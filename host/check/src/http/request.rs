@@ -4,7 +4,7 @@
 //! not come back. Only headers that say nothing about us travel on.
 
 use super::cookies::Cookies;
-use super::fault::Subject;
+use super::fault::{Subject, unusable};
 use super::http1::Spelling;
 use super::redirect::{self, Chain, shown};
 use super::{auth, decode};
@@ -377,11 +377,6 @@ fn headers(
 fn host_header(url: &Url) -> Result<HeaderValue, Failure> {
     let host = &url[Position::BeforeHost..Position::AfterPort];
     HeaderValue::from_str(host).map_err(|_| unusable(format!("`{host}` can't be sent as the `Host`")))
-}
-
-/// What the monitor asks for can't be sent: ours, the target was never asked.
-pub(super) fn unusable(message: String) -> Failure {
-    Failure::new(FailureClass::Settings, message)
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use uptime_core::check::Phases;
+use uptime_core::check::{Failure, FailureClass, Phases};
 
 /// When a request's last and its answer's first bytes went over the connection.
-pub(crate) struct Marks {
+pub(super) struct Marks {
     since: Instant,
     /// Nanoseconds after `since`; 0: not yet.
     sent: AtomicU64,
@@ -53,19 +53,26 @@ impl Marks {
         self.body_bytes.fetch_add(count, Relaxed);
     }
 
-    /// How many bytes of the body came.
-    pub(crate) fn body_bytes(&self) -> u64 {
-        self.body_bytes.load(Relaxed)
-    }
-
     /// Writes down the phases as they are now: `transfer` only when an answer began.
-    pub(crate) fn complete(&self, phases: &mut Phases) {
+    pub(super) fn complete(&self, phases: &mut Phases) {
         let now = self.now();
         let (sent, first_byte) = (self.sent.load(Relaxed), self.first_byte.load(Relaxed));
         let answered = first_byte != 0;
         let first_byte = if answered { first_byte } else { now };
         phases.first_byte = Some(Duration::from_nanos(first_byte.saturating_sub(sent)));
         phases.transfer = answered.then(|| Duration::from_nanos(now.saturating_sub(first_byte)));
+    }
+
+    /// The failure of `request` (`GET https://…`), whose answer the deadline cut off.
+    pub(super) fn cut_off(&self, request: &str, phases: &mut Phases, limit: &str) -> Failure {
+        self.complete(phases);
+        if phases.transfer.is_none() {
+            let message = format!("{request}: connected, and no answer within {limit}");
+            return Failure::new(FailureClass::FirstByteTimeout, message);
+        }
+        let count = self.body_bytes.load(Relaxed);
+        let began = format!("{request}: the answer began and did not end within {limit}");
+        Failure::new(FailureClass::BodyTimeout, format!("{began} (after {count} bytes of the body)"))
     }
 }
 

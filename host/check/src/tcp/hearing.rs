@@ -5,8 +5,9 @@
 
 use super::broken;
 use crate::redaction::Redaction;
+use crate::trace::Trace;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use uptime_core::check::{Failure, FailureClass, Phases};
 const HEARD_MAX_BYTES: usize = 64 * 1024;
 
 /// What is waited for, and what came so far.
-pub(crate) struct Hearing {
+pub(super) struct Hearing {
     /// Who is listened to, as `host:port`.
     target: String,
     /// What is waited for, as `the banner`.
@@ -62,8 +63,13 @@ impl Hearing {
         phases.transfer = first_byte.map(|first_byte| now.saturating_sub(first_byte));
     }
 
+    pub(super) fn enter(self: &Arc<Self>, trace: &mut Trace) {
+        let hearing = Arc::clone(self);
+        trace.enter(move |_, phases, limit| hearing.cut_off(phases, limit));
+    }
+
     /// The failure of a check that its deadline cut off here.
-    pub(crate) fn cut_off(&self, phases: &mut Phases, limit: &str) -> Failure {
+    fn cut_off(&self, phases: &mut Phases, limit: &str) -> Failure {
         self.complete(phases);
         let (target, what) = (&self.target, self.what);
         if self.heard().bytes.is_empty() {

@@ -5,7 +5,7 @@
 //! CVE-2021-23222): that is a failure, and none of it is used.
 
 use super::{Hearing, Talk, hearing::hear};
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
@@ -119,7 +119,7 @@ impl Dialogue<'_> {
     }
 
     async fn say(&mut self, words: &[u8]) -> Result<(), Failure> {
-        self.trace.enter(Step::Send(self.talk.target.clone()));
+        self.talk.enter_sending(self.trace);
         let said = self.stream.write_all(words).await;
         let doing = format!("sending to `{}`", self.talk.target);
         said.map_err(|error| super::broken(&doing, &self.talk.host, &error))
@@ -135,7 +135,7 @@ impl Dialogue<'_> {
         let hearing = Hearing::new(&self.talk.target, what, expected.to_owned(), self.talk.redaction.clone());
         let hearing = Arc::new(hearing);
         hearing.extend(&self.came);
-        self.trace.enter(Step::Hear(Arc::clone(&hearing)));
+        hearing.enter(self.trace);
         let done = |came: &[u8]| end(came).is_some() || came.len() > ANSWER_MAX_BYTES;
         hear(self.stream, &self.talk.host, &hearing, done).await?;
         let mut answer = hearing.bytes();
