@@ -8,12 +8,13 @@ pub mod request;
 mod tcp;
 mod tls;
 
+pub use crate::protocol::{HttpVersion, TlsVersion};
 pub use conflict::{Conflict, Words};
-pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
+pub use http::{Auth, HttpExpect, HttpSpec, HttpVersions, StatusRule};
 pub use location::{Location, NoLocation};
 pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
-pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
+pub use tls::{CertificateDays, ClientIdentity, TlsSpec};
 
 use crate::duration::{as_ms, as_optional_ms};
 use crate::secret::SecretRef;

@@ -1,8 +1,9 @@
 //! What an HTTP check asks for, and what its answer must be.
 
-use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use super::{CertificateDays, Lookup, TlsSpec};
 use crate::duration::as_optional_ms;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
+use crate::protocol::{HttpVersion, TlsVersion};
 use crate::secret::SecretRef;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
@@ -77,16 +78,6 @@ words! {
         Auto = "auto",
         Http1 = "1.1",
         /// HTTP/2 alone; without TLS from the first byte on.
-        Http2 = "2",
-    }
-}
-
-words! {
-    /// The version that an answer came in.
-    #[derive(PartialOrd, Ord)]
-    pub enum HttpVersion: "HTTP version" {
-        Http10 = "1.0",
-        Http11 = "1.1",
         Http2 = "2",
     }
 }

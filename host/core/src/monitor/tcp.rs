@@ -1,8 +1,9 @@
 //! What a TCP check says over its connection, and what it must hear.
 
-use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use super::{CertificateDays, Lookup, TlsSpec};
 use crate::duration::as_optional_ms;
 use crate::expectation::Pattern;
+use crate::protocol::TlsVersion;
 use crate::secret::SecretRef;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
