@@ -14,7 +14,6 @@ use std::net::IpAddr;
 use tokio::time::timeout_at;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
 use uptime_core::monitor::{CheckSpec, IpFamily};
-use url::Host;
 
 /// Runs a check: over each of the target's addresses where `spec` asks for it, else over the first that answers.
 pub(crate) async fn run(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
@@ -46,7 +45,7 @@ async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &Nam
 }
 
 async fn over_each(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
-    let host = host(spec);
+    let host = spec.host().to_owned();
     let mut trace = Trace::new(deadline);
     let names = Names::new(&shared.resolver, spec.lookup());
     let found = timeout_at(deadline.at, names.resolve(&host, 0, &mut trace)).await;
@@ -77,20 +76,6 @@ async fn over_each(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> Che
     let mut report = worst_of(join_all(checks).await);
     report.total = deadline.started.elapsed();
     report
-}
-
-/// The host that the first hop leads to, without brackets.
-fn host(spec: &CheckSpec) -> String {
-    match spec {
-        CheckSpec::Http(http) => match http.url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
-        },
-        CheckSpec::Tcp(tcp) => tcp.host.clone(),
-        CheckSpec::Ping(ping) => ping.host.clone(),
-    }
 }
 
 /// How bad a report is; the greatest decides.

@@ -201,7 +201,7 @@ impl Check<'_> {
         if let Some(plain) = body {
             self.judge_body(&judge, plain, content_type, trace).await?;
         }
-        judge.latency(total, trace)
+        trace.judge_latency(self.spec, total, &request.shown())
     }
 
     /// Judges the body's text, where it keeps nobody else waiting.

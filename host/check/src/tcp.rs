@@ -20,15 +20,14 @@ use expected::Expected;
 use hearing::{Hearing, hear};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_util::either::Either;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::duration;
 use uptime_core::monitor::{Bytes, TcpSpec};
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
+use uptime_core::uri::bracketed;
 
 pub(crate) async fn run(
     shared: &Shared,
@@ -43,7 +42,7 @@ pub(crate) async fn run(
     let mut stream = connect(&addresses, trace).await?;
     let Some(tls) = &spec.tls else {
         talk.hold(&mut Either::Left(stream), true, trace).await?;
-        return judge_latency(spec, &talk.target, trace);
+        return trace.judge_latency(spec, trace.deadline.started.elapsed(), &format!("`{}`", talk.target));
     };
     let asking = Instant::now();
     let greeted = if let Some(protocol) = spec.starttls {
@@ -61,24 +60,7 @@ pub(crate) async fn run(
         tls::settle(&mut stream, &spec.host, trace).await?;
     }
     talk.hold(&mut Either::Right(Box::new(stream)), !greeted, trace).await?;
-    judge_latency(spec, &talk.target, trace)
-}
-
-fn judge_latency(spec: &TcpSpec, target: &str, trace: &mut Trace) -> Result<(), Failure> {
-    let total = trace.deadline.started.elapsed();
-    let failure = |limit: Duration| {
-        let (took, limit) = (duration::format(total), duration::format(limit));
-        Failure::new(
-            FailureClass::Latency,
-            format!("`{target}` took {took}, and should take less than {limit}"),
-        )
-        .with(format!("below {limit}"), took)
-    };
-    if let Some(limit) = spec.latency_below.filter(|limit| total >= *limit) {
-        return Err(failure(limit));
-    }
-    trace.warnings.extend(spec.degraded_above.filter(|limit| total > *limit).map(failure));
-    Ok(())
+    trace.judge_latency(spec, trace.deadline.started.elapsed(), &format!("`{}`", talk.target))
 }
 
 /// What is said and heard over a connection, ready for use.
@@ -94,7 +76,6 @@ struct Talk {
 
 impl Talk {
     fn of(spec: &TcpSpec, patterns: &Patterns, access: &Access) -> Result<Self, Failure> {
-        let target = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
         let expected =
             |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec, patterns)).transpose();
         let mut redaction = Redaction::default();
@@ -113,7 +94,7 @@ impl Talk {
             }
         };
         Ok(Self {
-            target: format!("{target}:{}", spec.port),
+            target: format!("{}:{}", bracketed(&spec.host), spec.port),
             host: spec.host.clone(),
             banner: expected("banner", &spec.banner)?,
             send,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop, Phases};
 use uptime_core::duration;
+use uptime_core::monitor::Spec;
 
 /// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_hours(24);
@@ -112,6 +113,26 @@ impl Trace {
             return Failure::new(FailureClass::Resolver, message);
         }
         failure
+    }
+
+    /// Judges the time that all took. What is only slow becomes a warning. `whose` is it for people.
+    pub(crate) fn judge_latency(
+        &mut self,
+        spec: &dyn Spec,
+        total: Duration,
+        whose: &str,
+    ) -> Result<(), Failure> {
+        let slow = |limit: Duration| {
+            let (took, limit) = (duration::format(total), duration::format(limit));
+            let message = format!("{whose} took {took}, and should take less than {limit}");
+            Failure::new(FailureClass::Latency, message).with(format!("below {limit}"), took)
+        };
+        let [degraded, below] = spec.latency();
+        if let Some(limit) = below.filter(|limit| total >= *limit) {
+            return Err(slow(limit));
+        }
+        self.warnings.extend(degraded.filter(|limit| total > *limit).map(slow));
+        Ok(())
     }
 
     pub(crate) fn into_report(self, failure: Option<Failure>) -> CheckReport {

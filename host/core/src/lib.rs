@@ -36,6 +36,7 @@ pub mod secret;
 pub mod size;
 pub mod target;
 pub mod text;
+pub mod uri;
 pub mod witness;
 mod words;
 

@@ -8,13 +8,11 @@ use super::decode::Plain;
 use super::exchange::Answer;
 use super::request::Request;
 use crate::patterns::Patterns;
-use crate::trace::Trace;
 use http::HeaderMap;
-use std::time::Duration;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::duration;
 use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
+use uptime_core::uri;
 use url::Url;
 
 pub(super) struct Judge<'a> {
@@ -75,7 +73,7 @@ impl Judge<'_> {
         if bare(expected) == bare(place) {
             return Ok(());
         }
-        let (expected, got) = (super::redirect::shown(expected), super::redirect::shown(place));
+        let (expected, got) = (uri::shown(expected), uri::shown(place));
         // The query may hold a secret, so it is not shown.
         let got = if expected == got { "the same with another query".to_owned() } else { got };
         Err(assertion(format!("{} is not where it should have ended", self.request.shown()))
@@ -204,21 +202,6 @@ impl Judge<'_> {
     fn mismatch(&self, message: String, mismatch: &Mismatch) -> Failure {
         assertion(message).with(&mismatch.expected, self.request.redaction().theirs(&mismatch.got))
     }
-
-    /// Judges the time that all took. What is only slow becomes a warning.
-    pub(super) fn latency(&self, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
-        let slow = |limit: Duration| {
-            let (took, limit) = (duration::format(total), duration::format(limit));
-            let message = format!("{} took {took}, and should take less than {limit}", self.request.shown());
-            Failure::new(FailureClass::Latency, message).with(format!("below {limit}"), took)
-        };
-        match (self.expect.latency_below, self.expect.degraded_above) {
-            (Some(limit), _) if total >= limit => return Err(slow(limit)),
-            (_, Some(limit)) if total > limit => trace.warnings.push(slow(limit)),
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 fn assertion(message: impl AsRef<str>) -> Failure {
@@ -231,10 +214,7 @@ fn join<T: ToString>(all: &[T]) -> String {
 
 /// A URL as a target sees it.
 fn bare(url: &Url) -> Url {
-    let mut url = url.clone();
+    let mut url = uri::without_login(url);
     url.set_fragment(None);
-    // Neither can fail: an http URL has a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
     url
 }

@@ -26,7 +26,8 @@ use tokio_socks::tcp::Socks5Stream;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::access::Access;
-use url::{Host, Url};
+use uptime_core::uri::{self, bracketed};
+use url::Url;
 
 /// The largest head of a proxy's answer to CONNECT.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
@@ -64,13 +65,10 @@ impl Proxy {
             ))
         };
         let url = Url::parse(text.trim()).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-        // A scheme that the URL parser does not know has a host that it has not looked at.
-        let host = match url.host() {
-            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            _ => return Err(wrong("names no host")),
-        };
+        let host = uri::host(&url).to_owned();
+        if host.is_empty() {
+            return Err(wrong("names no host"));
+        }
         let (kind, port) = match url.scheme() {
             "http" => {
                 let login = auth::login(&url)
@@ -101,7 +99,7 @@ impl Proxy {
             Kind::Http { .. } => "http",
             Kind::Socks5 { .. } => "socks5",
         };
-        format!("{scheme}://{}", authority(&self.host, self.port))
+        format!("{scheme}://{}:{}", bracketed(&self.host), self.port)
     }
 
     /// Whether it is asked to fetch a plain `http` URL in our place.
@@ -140,7 +138,7 @@ impl Proxy {
         port: u16,
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
-        let target = authority(host, port);
+        let target = format!("{}:{port}", bracketed(host));
         // `has_spoken`: whether the proxy said anything, where it must before it connects.
         let mut enter = |has_spoken: Option<Arc<AtomicBool>>| {
             let (proxy, target) = (self.shown(), target.clone());
@@ -287,10 +285,6 @@ impl AsyncWrite for Heard {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]

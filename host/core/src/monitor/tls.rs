@@ -28,6 +28,13 @@ impl Default for TlsSpec {
     }
 }
 
+impl TlsSpec {
+    /// The key of ours, with its key in the file.
+    pub(super) fn reference(&self) -> Option<(&'static str, &SecretRef)> {
+        self.client.as_ref().map(|client| ("client_key", &client.key))
+    }
+}
+
 fn yes() -> bool {
     true
 }
