@@ -56,7 +56,7 @@ async fn over_each(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> Che
     let took = trace.hop.phases.dns;
     let checks = found.into_iter().enumerate().map(|(index, address)| {
         let pin = Pin { host: host.clone(), address, took };
-        let names = Names::pinned(&shared.resolver, spec.lookup(), pin);
+        let names = Names::new(&shared.resolver, spec.lookup()).pinned(pin);
         async move {
             // The first has the descriptors of a check, the others wait until there is room for them.
             let mut room = None;

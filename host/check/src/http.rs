@@ -60,15 +60,15 @@ pub(super) async fn run(
     loop {
         trace.hop.url = Some(request.shown_url());
         let answer = check.send(&request, trace).await?;
-        let Some(location) = redirect::location(spec, answer.status(), answer.headers()) else {
+        let Some(location) = redirect::location(spec, answer.status, &answer.headers) else {
             return check.conclude(&request, answer, trace).await;
         };
         answer.marks().complete(&mut trace.hop.phases);
         if followed == spec.redirects {
             return Err(redirect::too_many(&request.shown(), spec.redirects, location, request.redaction()));
         }
-        request.take_cookies(answer.headers(), &mut trace.redaction);
-        request.redirect(answer.status(), location, check.place_of(&request, trace))?;
+        request.take_cookies(&answer.headers, &mut trace.redaction);
+        request.redirect(answer.status, location, check.place_of(&request, trace))?;
         trace.next_hop();
         followed += 1;
     }
@@ -104,10 +104,10 @@ impl Check<'_> {
             marks.complete(&mut trace.hop.phases);
         }
         let answer = answer?;
-        trace.hop.status_code = Some(answer.status().as_u16());
-        trace.hop.http_version = Some(answer.version());
+        trace.hop.status_code = Some(answer.status.as_u16());
+        trace.hop.http_version = Some(answer.version);
         note(trace, answer.deviations());
-        match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status())) {
+        match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status)) {
             Some(failure) => Err(failure),
             None => Ok(answer),
         }
@@ -195,7 +195,7 @@ impl Check<'_> {
         answer.marks().complete(&mut trace.hop.phases);
         note(trace, answer.deviations());
         let body = body?;
-        let content_type = answer.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+        let content_type = answer.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
         let content_type = String::from_utf8_lossy(&content_type.unwrap_or_default()).into_owned();
         let total = trace.deadline.started.elapsed();
         if let Some(plain) = body {
@@ -252,7 +252,7 @@ impl Check<'_> {
             trace.hop.body_bytes = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
             return Ok(None);
         }
-        let codings = decode::codings(answer.headers()).map_err(|how| {
+        let codings = decode::codings(&answer.headers).map_err(|how| {
             about.failure(
                 FailureClass::Protocol,
                 &format!("the body comes encoded as {how}, which is not known here"),
@@ -261,7 +261,7 @@ impl Check<'_> {
         let Codings { codings, deviation } = codings;
         note(trace, deviation.as_slice());
         if codings.is_empty() {
-            let headers = answer.headers();
+            let headers = &answer.headers;
             let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
             judge.size(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))?;
             let keep = if wants_text { BODY_MAX_BYTES } else { 0 };

@@ -5,13 +5,13 @@
 //! connection, so that it sees what a new visitor would see, and every wait inside it is bounded by its timeout.
 
 mod addresses;
+mod cache;
 mod connect;
 mod errno;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
 mod icmp;
-mod patterns;
 mod ping;
 mod redaction;
 mod resolve;

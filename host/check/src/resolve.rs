@@ -56,8 +56,8 @@ impl<'check> Names<'check> {
     }
 
     /// The same, with one name decided.
-    pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, pin: Pin) -> Self {
-        Self { resolver, lookup, pin: Some(pin) }
+    pub(crate) fn pinned(self, pin: Pin) -> Self {
+        Self { pin: Some(pin), ..self }
     }
 
     /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at
@@ -280,7 +280,7 @@ mod tests {
             address: SocketAddr::from(([192, 0, 2, 1], 0)),
             took: Some(Duration::from_millis(3)),
         };
-        let names = Names::pinned(&resolver, Lookup::default(), pin);
+        let names = Names::new(&resolver, Lookup::default()).pinned(pin);
         let mut trace = trace();
         let found = names.resolve("localhost", 80, &mut trace).await.expect("it is pinned");
         assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 80))]);

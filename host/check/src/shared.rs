@@ -1,11 +1,13 @@
 //! What all checks of a process share.
 
-use crate::patterns::Patterns;
+use crate::cache::Cache;
 use crate::ping::Pinger;
 use crate::resolve::Resolver;
 use crate::tls::Tls;
+use regex::Regex;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
+use uptime_core::expectation::Pattern;
 use uptime_core::secret::access::Access;
 
 /// How many large bodies are judged at a time: each may take a core and, as JSON, a hundred times its size in memory.
@@ -21,6 +23,9 @@ pub const DESCRIPTORS_BESIDE: u64 = 512;
 
 /// The fewest of them, whatever is asked for: a second opinion takes six, and a name has seven further addresses.
 pub(crate) const FURTHER_MIN: usize = 8;
+
+/// Compiled patterns: a spec is read from the database for each check, and compiling takes longer than the check.
+pub(crate) type Patterns = Cache<Pattern, Regex>;
 
 pub(crate) struct Shared {
     pub(crate) resolver: Resolver,

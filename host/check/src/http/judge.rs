@@ -7,8 +7,9 @@ use super::charset;
 use super::decode::Plain;
 use super::exchange::Answer;
 use super::request::Request;
-use crate::patterns::Patterns;
+use crate::shared::Patterns;
 use http::HeaderMap;
+use regex::Regex;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
@@ -39,16 +40,20 @@ impl Judge<'_> {
             && json.is_empty())
     }
 
+    fn compiled(&self, pattern: &Pattern) -> Result<Regex, String> {
+        self.patterns.get(pattern, |_| true, || pattern.compile())
+    }
+
     /// All that can be said before the body is there.
     pub(super) fn head(&self, answer: &Answer) -> Result<(), Failure> {
         self.status(answer)?;
         self.version(answer)?;
         self.place()?;
-        self.headers(answer.headers())
+        self.headers(&answer.headers)
     }
 
     fn status(&self, answer: &Answer) -> Result<(), Failure> {
-        let status = answer.status();
+        let status = answer.status;
         if self.expect.status.iter().any(|rule| rule.matches(status.as_u16())) {
             return Ok(());
         }
@@ -59,7 +64,7 @@ impl Judge<'_> {
 
     fn version(&self, answer: &Answer) -> Result<(), Failure> {
         let expected = &self.expect.http_version;
-        let version = answer.version();
+        let version = answer.version;
         if expected.is_empty() || expected.contains(&version) {
             return Ok(());
         }
@@ -88,7 +93,7 @@ impl Judge<'_> {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()))
                 .collect();
             let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
-            condition.judge_with(&lines, &|pattern: &Pattern| self.patterns.get(pattern)).map_err(
+            condition.judge_with(&lines, &|pattern: &Pattern| self.compiled(pattern)).map_err(
                 |mismatch| {
                     let message =
                         format!("the headers of {} do not fit `{}`", self.request.shown(), mismatch.expected);
@@ -144,7 +149,7 @@ impl Judge<'_> {
             }
         }
         for pattern in body_matches {
-            let regex = self.patterns.get(pattern).map_err(|error| {
+            let regex = self.compiled(pattern).map_err(|error| {
                 Failure::new(FailureClass::Settings, format!("`body_matches`: `{pattern}`: {error}"))
             })?;
             if !readings.iter().any(|text| regex.is_match(text.words)) {
@@ -171,7 +176,7 @@ impl Judge<'_> {
         let answer = answer
             .map_err(|error| self.about(body, &format!("is not JSON: {error}"), "JSON".to_owned(), ""))?;
         for condition in &self.expect.json {
-            condition.judge_with(&answer, &|pattern: &Pattern| self.patterns.get(pattern)).map_err(
+            condition.judge_with(&answer, &|pattern: &Pattern| self.compiled(pattern)).map_err(
                 |mismatch| {
                     let message = format!(
                         "{} of {} does not fit `{}`",

@@ -6,6 +6,7 @@
 use super::auth;
 use super::fault::unusable;
 use super::http1::{Http1, Trouble};
+use super::wire::{Marks, Wire};
 use crate::connect::connect;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
@@ -14,12 +15,7 @@ use crate::trace::Trace;
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::Socks5Stream;
@@ -139,26 +135,23 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
         let target = format!("{}:{port}", bracketed(host));
-        // `has_spoken`: whether the proxy said anything, where it must before it connects.
-        let mut enter = |has_spoken: Option<Arc<AtomicBool>>| {
-            let (proxy, target) = (self.shown(), target.clone());
-            trace.enter(move |waited, phases, limit| {
-                *phases.connect.get_or_insert_default() += waited;
-                let (class, words) = if has_spoken.is_some_and(|has_spoken| !has_spoken.load(Relaxed)) {
-                    (FailureClass::Proxy, "was connected to, and said nothing".to_owned())
-                } else {
-                    (FailureClass::ConnectTimeout, format!("did not connect to {target}"))
-                };
-                Failure::new(class, format!("the proxy `{proxy}` {words} within {limit}"))
-            })
-        };
-        let (since, stream) = match &self.kind {
-            // It has nothing to say before it has connected.
-            Kind::Http { login } => (enter(None), self.connect_http(stream, &target, login.as_ref()).await),
+        let (proxy, to, marks) = (self.shown(), target.clone(), Arc::new(Marks::new()));
+        // One of HTTP has nothing to say before it has connected.
+        let speaks = matches!(self.kind, Kind::Socks5 { .. }).then(|| Arc::clone(&marks));
+        let since = trace.enter(move |waited, phases, limit| {
+            *phases.connect.get_or_insert_default() += waited;
+            let (class, words) = if speaks.is_some_and(|marks| !marks.has_received()) {
+                (FailureClass::Proxy, "was connected to, and said nothing".to_owned())
+            } else {
+                (FailureClass::ConnectTimeout, format!("did not connect to {to}"))
+            };
+            Failure::new(class, format!("the proxy `{proxy}` {words} within {limit}"))
+        });
+        let stream = match &self.kind {
+            Kind::Http { login } => self.connect_http(stream, &target, login.as_ref()).await,
             Kind::Socks5 { login } => {
-                let stream = Heard { stream, has_spoken: Arc::default() };
-                let since = enter(Some(Arc::clone(&stream.has_spoken)));
-                (since, self.connect_socks5(stream, (host, port), &target, login.as_ref()).await)
+                let stream = Wire { stream, marks, is_marking: true };
+                self.connect_socks5(stream, (host, port), &target, login.as_ref()).await
             }
         };
         let connect = trace.hop.phases.connect.get_or_insert_default();
@@ -212,7 +205,7 @@ impl Proxy {
 
     async fn connect_socks5(
         &self,
-        stream: Heard,
+        stream: Wire<TcpStream>,
         to: (&str, u16),
         target: &str,
         login: Option<&(String, String)>,
@@ -252,38 +245,6 @@ impl Proxy {
     pub(super) fn wants_login(&self, status: StatusCode) -> Option<Failure> {
         let declined = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         declined.then(|| self.refused(&format!("it answered {status}")))
-    }
-}
-
-/// A connection to a proxy that notices whether the proxy says anything.
-struct Heard {
-    stream: TcpStream,
-    has_spoken: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.has_spoken.fetch_or(!buf.filled().is_empty(), Relaxed);
-        read
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -3,7 +3,6 @@
 //! A connection marks its first and last bytes itself, so that the phases are still there when the deadline has cut
 //! the exchange off.
 
-use crate::connect::Stream;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,9 +42,14 @@ impl Marks {
     }
 
     pub(super) fn received(&self) {
-        if self.first_byte.load(Relaxed) == 0 {
+        if !self.has_received() {
             self.first_byte.store(self.now(), Relaxed);
         }
+    }
+
+    /// Whether anything came.
+    pub(super) fn has_received(&self) -> bool {
+        self.first_byte.load(Relaxed) != 0
     }
 
     /// So many more bytes of the body are here.
@@ -77,14 +81,14 @@ impl Marks {
 }
 
 /// A connection that marks when bytes go over it.
-pub(super) struct Wire {
-    pub(super) stream: Stream,
+pub(super) struct Wire<S> {
+    pub(super) stream: S,
     pub(super) marks: Arc<Marks>,
     /// With HTTP/2 also bytes that belong to no request go over it, so there the exchange marks for itself.
     pub(super) is_marking: bool,
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -99,7 +103,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.mark_sent(&written);
@@ -129,7 +133,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl Wire {
+impl<S> Wire<S> {
     fn mark_sent(&self, written: &Poll<io::Result<usize>>) {
         if self.is_marking && matches!(written, Poll::Ready(Ok(_))) {
             self.marks.sent();
