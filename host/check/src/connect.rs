@@ -4,7 +4,7 @@
 //! not eat the deadline of a target that answers elsewhere.
 
 use crate::errno;
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -19,16 +19,15 @@ pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Connects to one of `addresses`. The connection is set to be closed by a reset: a FIN from our side would leave
 /// the port in `TIME_WAIT` for a minute, and a busy monitor would run out of ports.
-pub(crate) async fn connect(
-    addresses: &[SocketAddr],
-    deadline: Instant,
-    trace: &mut Trace,
-) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect(addresses: &[SocketAddr], trace: &mut Trace) -> Result<TcpStream, Failure> {
     let began = Instant::now();
     let mut failures = Vec::new();
     for (index, &address) in addresses.iter().enumerate() {
         let others = addresses.len() - index - 1;
-        trace.enter(Step::Connect(address));
+        trace.enter(move |waited, phases, limit| {
+            phases.connect = Some(waited);
+            no_answer(address, limit)
+        });
         trace.hop.address = Some(address.ip());
         let attempt = TcpStream::connect(address);
         let connected = if others == 0 {
@@ -36,11 +35,9 @@ pub(crate) async fn connect(
         } else {
             // Also the steps after this one need time, so the parts are one more than the addresses.
             let parts = u32::try_from(others + 2).unwrap_or(u32::MAX);
-            let share = deadline.saturating_duration_since(Instant::now()) / parts;
+            let share = trace.deadline.left() / parts;
             let Ok(connected) = timeout(share, attempt).await else {
-                let message =
-                    format!("connecting to {address}: no answer within {}", duration::format(share));
-                failures.push((address, Failure::new(FailureClass::ConnectTimeout, message)));
+                failures.push((address, no_answer(address, &duration::format(share))));
                 continue;
             };
             connected
@@ -60,6 +57,11 @@ pub(crate) async fn connect(
     }
     trace.hop.phases.connect = Some(began.elapsed());
     Err(most_telling(failures, trace))
+}
+
+fn no_answer(address: SocketAddr, limit: &str) -> Failure {
+    let message = format!("connecting to {address}: no answer within {limit}");
+    Failure::new(FailureClass::ConnectTimeout, message)
 }
 
 /// Of several failures the first that is the target's own: that this machine has no IPv6 says nothing about a
@@ -91,6 +93,7 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Deadline;
     use std::time::Duration;
     use tokio::net::TcpListener;
 
@@ -124,9 +127,9 @@ mod tests {
         addresses: &[SocketAddr],
         limit: Duration,
     ) -> (Result<TcpStream, Failure>, Trace) {
-        let mut trace = Trace::new();
-        let connected = timeout(limit, connect(addresses, Instant::now() + limit, &mut trace)).await;
-        (connected.unwrap_or_else(|_| Err(trace.cut_off(limit))), trace)
+        let mut trace = Trace::new(Deadline::within(limit));
+        let connected = timeout(limit, connect(addresses, &mut trace)).await;
+        (connected.unwrap_or_else(|_| Err(trace.cut_off())), trace)
     }
 
     #[tokio::test]
@@ -155,7 +158,7 @@ mod tests {
     fn the_first_failure_of_the_targets_own_is_told() {
         let at = |n: u8| SocketAddr::from(([192, 0, 2, n], 80));
         let failed = |n: u8, class| (at(n), Failure::new(class, format!("{n}")));
-        let mut trace = Trace::new();
+        let mut trace = Trace::new(Deadline::within(Duration::from_secs(1)));
         let failures = vec![
             failed(1, FailureClass::Network),
             failed(2, FailureClass::Refused),

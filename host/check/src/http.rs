@@ -16,13 +16,11 @@ mod redirect;
 mod request;
 mod wire;
 
-pub(super) use wire::Marks;
-
-use crate::Means;
 use crate::connect::connect;
 use crate::resolve::Names;
+use crate::shared::Shared;
 use crate::tls::{self, Offers};
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use decode::{COMPRESSED_MAX_BYTES, Codings, Plain, Wanted};
 use exchange::{Answer, Connection};
 use fault::Subject;
@@ -33,7 +31,6 @@ use request::{Form, Request};
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_util::either::Either;
 use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
@@ -50,30 +47,28 @@ const LARGE_BODY_BYTES: usize = 64 * 1024;
 const BEGINNING: &str = "the first MiB of the body";
 
 pub(super) async fn run(
-    means: &Means,
+    shared: &Shared,
     names: &Names<'_>,
     spec: &HttpSpec,
-    started: Instant,
-    deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
-    let mut request = Request::first(spec, means.access())?;
+    let mut request = Request::first(spec, shared.access())?;
     trace.redaction = request.redaction().clone();
-    let proxy = Proxy::of(spec, &mut trace.redaction, means.access())?;
-    let check = Check { means, names, spec, proxy, deadline };
+    let proxy = Proxy::of(spec, &mut trace.redaction, shared.access())?;
+    let check = Check { shared, names, spec, proxy };
     let mut followed = 0;
     loop {
         trace.hop.url = Some(request.shown_url());
         let answer = check.send(&request, trace).await?;
-        let Some(location) = redirect::location(spec, answer.status(), answer.headers()) else {
-            return check.conclude(&request, answer, started, trace).await;
+        let Some(location) = redirect::location(spec, answer.status, &answer.headers) else {
+            return check.conclude(&request, answer, trace).await;
         };
         answer.marks().complete(&mut trace.hop.phases);
         if followed == spec.redirects {
             return Err(redirect::too_many(&request.shown(), spec.redirects, location, request.redaction()));
         }
-        request.take_cookies(answer.headers(), &mut trace.redaction);
-        request.redirect(answer.status(), location, check.place_of(&request, trace))?;
+        request.take_cookies(&answer.headers, &mut trace.redaction);
+        request.redirect(answer.status, location, check.place_of(&request, trace))?;
         trace.next_hop();
         followed += 1;
     }
@@ -81,11 +76,10 @@ pub(super) async fn run(
 
 /// One check: what its hops have in common.
 struct Check<'a> {
-    means: &'a Means,
+    shared: &'a Shared,
     names: &'a Names<'a>,
     spec: &'a HttpSpec,
     proxy: Option<Proxy>,
-    deadline: Instant,
 }
 
 impl Check<'_> {
@@ -101,16 +95,19 @@ impl Check<'_> {
             Form::Direct
         };
         let marks = Arc::clone(&connection.marks);
-        trace.enter(Step::Answer(about.shown.clone(), Arc::clone(&marks)));
+        trace.enter({
+            let (request, marks) = (about.shown.clone(), Arc::clone(&marks));
+            move |_, phases, limit| marks.cut_off(&request, phases, limit)
+        });
         let answer = connection.ask(request.for_wire(&form)?, &about).await;
         if answer.is_err() {
             marks.complete(&mut trace.hop.phases);
         }
         let answer = answer?;
-        trace.hop.status_code = Some(answer.status().as_u16());
-        trace.hop.http_version = Some(answer.version());
+        trace.hop.status_code = Some(answer.status.as_u16());
+        trace.hop.http_version = Some(answer.version);
         note(trace, answer.deviations());
-        match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status())) {
+        match self.fetching(request).and_then(|proxy| proxy.wants_login(answer.status)) {
             Some(failure) => Err(failure),
             None => Ok(answer),
         }
@@ -131,8 +128,8 @@ impl Check<'_> {
                 HttpVersions::Http2 => Offers::Http2,
             };
             let tls = tls_for(request, &self.spec.tls);
-            let access = self.means.access();
-            let stream = self.means.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
+            let access = self.shared.access();
+            let stream = self.shared.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
             let expect = &self.spec.expect;
             tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -164,10 +161,10 @@ impl Check<'_> {
         let (host, port) = (request.host(), request.port());
         let Some(proxy) = &self.proxy else {
             let addresses = request.admitted(self.names.resolve(&host, port, trace).await?)?;
-            return connect(&addresses, self.deadline, trace).await;
+            return connect(&addresses, trace).await;
         };
         request.admit_host()?;
-        let stream = proxy.reach(self.names, self.deadline, trace).await?;
+        let stream = proxy.reach(self.names, trace).await?;
         match self.fetching(request) {
             Some(_) => Ok(stream),
             None => proxy.tunnel(stream, &host, port, trace).await,
@@ -185,10 +182,9 @@ impl Check<'_> {
         &self,
         request: &Request,
         mut answer: Answer,
-        started: Instant,
         trace: &mut Trace,
     ) -> Result<(), Failure> {
-        let judge = Judge { expect: &self.spec.expect, request, patterns: &self.means.patterns };
+        let judge = Judge { expect: &self.spec.expect, request, patterns: &self.shared.patterns };
         if trace.hop.tls.is_none() {
             judge.in_the_clear()?;
         }
@@ -199,13 +195,13 @@ impl Check<'_> {
         answer.marks().complete(&mut trace.hop.phases);
         note(trace, answer.deviations());
         let body = body?;
-        let content_type = answer.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+        let content_type = answer.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
         let content_type = String::from_utf8_lossy(&content_type.unwrap_or_default()).into_owned();
-        let total = started.elapsed();
+        let total = trace.deadline.started.elapsed();
         if let Some(plain) = body {
             self.judge_body(&judge, plain, content_type, trace).await?;
         }
-        judge.latency(total, trace)
+        trace.judge_latency(self.spec, total, &request.shown())
     }
 
     /// Judges the body's text, where it keeps nobody else waiting.
@@ -220,12 +216,16 @@ impl Check<'_> {
             return judge.body(&plain, &content_type, BEGINNING);
         }
         let about = judge.request.subject();
-        trace.enter(Step::Judge(about.shown.clone()));
+        let judged = about.shown.clone();
+        trace.enter(move |_, _, limit| {
+            let message = format!("{judged}: this machine did not judge the body within {limit}");
+            Failure::new(FailureClass::Resources, message)
+        });
         let broke_off = |_| about.failure(FailureClass::Resources, "the judgement of its body broke off");
-        let turn = Arc::clone(&self.means.judging).acquire_owned().await;
+        let turn = Arc::clone(&self.shared.judging).acquire_owned().await;
         let turn = turn.map_err(|_| about.failure(FailureClass::Resources, "its body can't be judged"))?;
         let (expect, request) = (judge.expect.clone(), judge.request.clone());
-        let patterns = Arc::clone(&self.means.patterns);
+        let patterns = Arc::clone(&self.shared.patterns);
         let judgement = tokio::task::spawn_blocking(move || {
             // It ends when the work does, also when the check is cut off before.
             let _turn = turn;
@@ -252,7 +252,7 @@ impl Check<'_> {
             trace.hop.body_bytes = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
             return Ok(None);
         }
-        let codings = decode::codings(answer.headers()).map_err(|how| {
+        let codings = decode::codings(&answer.headers).map_err(|how| {
             about.failure(
                 FailureClass::Protocol,
                 &format!("the body comes encoded as {how}, which is not known here"),
@@ -261,7 +261,7 @@ impl Check<'_> {
         let Codings { codings, deviation } = codings;
         note(trace, deviation.as_slice());
         if codings.is_empty() {
-            let headers = answer.headers();
+            let headers = &answer.headers;
             let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
             judge.size(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))?;
             let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
@@ -287,7 +287,7 @@ impl Check<'_> {
         }
         let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
         let plain =
-            decode::decode(body, codings, Wanted { keep, count, until: self.deadline }, &about).await?;
+            decode::decode(body, codings, Wanted { keep, count, until: trace.deadline.at }, &about).await?;
         trace.hop.body_bytes = Some(plain.length);
         note(trace, plain.deviation.as_slice());
         judge.size(plain.length)?;

@@ -3,7 +3,7 @@
 //! What comes in is whatever the network sends to this machine: it may be cut short, broken, or meant for another
 //! process. [`parse`] gives nothing for all that is not an answer to an echo.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The version of IP, and with it of ICMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,46 +55,34 @@ pub(crate) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
 /// What a received packet says, if it is an answer to an echo. `packet` may begin with its IPv4 header, as raw
 /// sockets give it, or without, as datagram sockets do.
 pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
-    match version {
-        Version::V4 => parse_v4(packet),
-        Version::V6 => parse_v6(packet),
-    }
-}
-
-fn parse_v4(packet: &[u8]) -> Option<Answer<'_>> {
-    // No ICMP type begins with a 4, so the first half-byte tells whether an IP header is there.
-    let message = if packet.first()? >> 4 == 4 { after_v4_header(packet)? } else { packet };
-    // A raw socket sees a message before the kernel has checked it.
-    if checksum(message) != 0 {
+    let message = match version {
+        // No ICMP type begins with a 4, so the first half-byte tells whether an IP header is there.
+        Version::V4 if packet.first()? >> 4 == 4 => after_v4_header(packet)?,
+        Version::V4 | Version::V6 => packet,
+    };
+    // A raw socket sees a message of IPv4 before the kernel has checked it.
+    if version == Version::V4 && checksum(message) != 0 {
         return None;
     }
     let (kind, code) = (*message.first()?, *message.get(1)?);
-    if (kind, code) == (reply_kind(Version::V4), 0) {
-        return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
+    let rest = message.get(HEADER_BYTES..)?;
+    if (kind, code) == (reply_kind(version), 0) {
+        return Some(Answer::Reply { echo: echo(message)?, payload: rest });
     }
-    let reason = reason(Version::V4, kind, code)?;
-    let sent = message.get(HEADER_BYTES..)?;
-    if *sent.get(9)? != 1 {
-        return None;
-    }
-    let destination = Ipv4Addr::from(<[u8; 4]>::try_from(sent.get(16..20)?).ok()?);
-    let echo = requested(Version::V4, after_v4_header(sent)?)?;
-    Some(Answer::Undeliverable { echo, destination: destination.into(), reason })
+    let reason = reason(version, kind, code)?;
+    // What follows is the beginning of the packet that it is about.
+    let (is_icmp, destination, sent) = match version {
+        Version::V4 => {
+            (rest.get(9) == Some(&1), IpAddr::from(*bytes::<4>(rest, 16)?), after_v4_header(rest)?)
+        }
+        Version::V6 => (rest.get(6) == Some(&58), IpAddr::from(*bytes::<16>(rest, 24)?), rest.get(40..)?),
+    };
+    let echo = requested(version, sent).filter(|_| is_icmp)?;
+    Some(Answer::Undeliverable { echo, destination, reason })
 }
 
-fn parse_v6(message: &[u8]) -> Option<Answer<'_>> {
-    let (kind, code) = (*message.first()?, *message.get(1)?);
-    if (kind, code) == (reply_kind(Version::V6), 0) {
-        return Some(Answer::Reply { echo: echo(message)?, payload: message.get(HEADER_BYTES..)? });
-    }
-    let reason = reason(Version::V6, kind, code)?;
-    let sent = message.get(HEADER_BYTES..)?;
-    if *sent.get(6)? != 58 {
-        return None;
-    }
-    let destination = Ipv6Addr::from(<[u8; 16]>::try_from(sent.get(24..40)?).ok()?);
-    let echo = requested(Version::V6, sent.get(40..)?)?;
-    Some(Answer::Undeliverable { echo, destination: destination.into(), reason })
+fn bytes<const N: usize>(packet: &[u8], at: usize) -> Option<&[u8; N]> {
+    packet.get(at..)?.first_chunk()
 }
 
 /// Why an echo can't be delivered, by the type and the code of the message that says so; `None` for other messages.
@@ -141,7 +129,7 @@ fn after_v4_header(packet: &[u8]) -> Option<&[u8]> {
 }
 
 fn echo(message: &[u8]) -> Option<Echo> {
-    let word = |at: usize| Some(u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?));
+    let word = |at| bytes(message, at).copied().map(u16::from_be_bytes);
     Some(Echo { ident: word(4)?, sequence: word(6)? })
 }
 
@@ -160,6 +148,7 @@ fn checksum(message: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     const ECHO: Echo = Echo { ident: 0x1234, sequence: 0x0a0b };
 

@@ -5,10 +5,10 @@
 mod judgement;
 mod port;
 
+use crate::errno;
 use crate::icmp::Version;
 use crate::resolve::Names;
 use crate::trace::Trace;
-use crate::{Means, errno};
 use judgement::{Answers, judge};
 use port::{Arrival, Port};
 use std::net::{IpAddr, SocketAddr};
@@ -24,12 +24,12 @@ use uptime_core::monitor::PingSpec;
 const STRAGGLER: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(
-    means: &Means,
+    pinger: &Pinger,
     names: &Names<'_>,
     spec: &PingSpec,
-    deadline: Instant,
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>, Elapsed> {
+    let deadline = trace.deadline.at;
     let addresses = match timeout_at(deadline, names.resolve(&spec.host, 0, trace)).await? {
         Ok(addresses) => addresses,
         Err(failure) => return Ok(Err(failure)),
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     let mut first_failure = None;
     for address in addresses {
         trace.hop.address = Some(address.ip());
-        match means.pinger.ping(address, spec, deadline).await {
+        match pinger.ping(address, spec, deadline).await {
             Ok(answers) => {
                 let echoes = answers.echoes();
                 trace.hop.phases.first_byte = echoes.round_trips.map(|times| times.mean);

@@ -14,7 +14,7 @@ pub(crate) mod zone;
 pub(crate) use trouble::shown;
 
 use crate::errno;
-use crate::trace::{Step, Trace};
+use crate::trace::{Deadline, Trace};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,8 +39,6 @@ const WORKS_FOR: Duration = Duration::from_secs(5);
 pub(crate) struct Names<'check> {
     resolver: &'check Resolver,
     lookup: Lookup,
-    /// When the check ends: a lookup divides the time that is left.
-    deadline: Instant,
     pin: Option<Pin>,
 }
 
@@ -53,13 +51,13 @@ pub(crate) struct Pin {
 }
 
 impl<'check> Names<'check> {
-    pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup, deadline: Instant) -> Self {
-        Self { resolver, lookup, deadline, pin: None }
+    pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup) -> Self {
+        Self { resolver, lookup, pin: None }
     }
 
     /// The same, with one name decided.
-    pub(crate) fn pinned(resolver: &'check Resolver, lookup: Lookup, deadline: Instant, pin: Pin) -> Self {
-        Self { resolver, lookup, deadline, pin: Some(pin) }
+    pub(crate) fn pinned(self, pin: Pin) -> Self {
+        Self { pin: Some(pin), ..self }
     }
 
     /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at
@@ -80,14 +78,20 @@ impl<'check> Names<'check> {
             vec![address]
         } else {
             let asked = Arc::new(Asked::new(self.lookup.resolver));
-            let since = trace.enter(Step::Resolve(host.to_owned(), Arc::clone(&asked)));
+            let since = trace.enter({
+                let (host, asked) = (host.to_owned(), Arc::clone(&asked));
+                move |waited, phases, limit| {
+                    phases.dns = Some(waited);
+                    asked.cut_off(&host, limit)
+                }
+            });
             // Boxed, or the largest of all steps makes every check as large, and a check is moved on its way to its task.
             let found = match self.lookup.resolver {
                 Some(server) => {
-                    let (ip, deadline) = (self.lookup.ip, self.deadline);
+                    let (ip, deadline) = (self.lookup.ip, trace.deadline);
                     Box::pin(self.resolver.by_server(server, host, ip, deadline, &asked)).await
                 }
-                None => Box::pin(self.resolver.by_system(host, self.deadline, &asked)).await,
+                None => Box::pin(self.resolver.by_system(host, trace.deadline, &asked)).await,
             };
             trace.hop.phases.dns = Some(since.elapsed());
             found?
@@ -98,7 +102,7 @@ impl<'check> Names<'check> {
 
 /// Who was asked for a name, and whether it works. Kept apart from the lookup, so that it is still there when the
 /// deadline has ended it.
-pub(crate) struct Asked {
+struct Asked {
     server: Option<SocketAddr>,
     works: AtomicBool,
 }
@@ -118,7 +122,7 @@ impl Asked {
     }
 
     /// The failure of a lookup that did not end within `limit`.
-    pub(crate) fn cut_off(&self, host: &str, limit: &str) -> Failure {
+    fn cut_off(&self, host: &str, limit: &str) -> Failure {
         let (class, who) = match self.server {
             _ if self.works() => (FailureClass::Dns, "its name servers".to_owned()),
             Some(server) => (FailureClass::Resolver, shown(server)),
@@ -159,12 +163,12 @@ impl Resolver {
         server: SocketAddr,
         host: &str,
         family: IpFamily,
-        deadline: Instant,
+        deadline: Deadline,
         asked: &Asked,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let lookup = server::addresses(server, host, family, prefers_v6());
         tokio::pin!(lookup);
-        let half = Instant::now() + left(deadline) / 2;
+        let half = Instant::now() + deadline.left() / 2;
         let said = match timeout_at(half, &mut lookup).await {
             Ok(said) => said,
             // Whose silence is it? The answer is for the one who cuts this off.
@@ -172,7 +176,7 @@ impl Resolver {
                 tokio::select! {
                     // It came late, and at once is soon enough: nobody's silence is left to explain.
                     said = &mut lookup => said,
-                    works = self.works(server, left(deadline)) => {
+                    works = self.works(server, deadline.left()) => {
                         if works {
                             asked.set_works();
                         }
@@ -186,7 +190,7 @@ impl Resolver {
             Err(trouble) => {
                 let undecided = matches!(trouble, server::Trouble::Code(_));
                 // The question must end in time for its answer to count.
-                let works = undecided && self.works(server, left(deadline) / 2).await;
+                let works = undecided && self.works(server, deadline.left() / 2).await;
                 Err(trouble::failure(host, server, &trouble, works))
             }
         }
@@ -206,10 +210,6 @@ impl Resolver {
         }
         works
     }
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }
 
 /// Whether IPv6 is tried first: where there is a way to it, as RFC 6724 has it.
@@ -248,12 +248,16 @@ mod tests {
     use super::*;
 
     fn names(resolver: &Resolver, ip: IpFamily) -> Names<'_> {
-        Names::new(resolver, Lookup { ip, resolver: None }, Instant::now() + Duration::from_secs(10))
+        Names::new(resolver, Lookup { ip, resolver: None })
+    }
+
+    fn trace() -> Trace {
+        Trace::new(Deadline::within(Duration::from_secs(10)))
     }
 
     #[tokio::test]
     async fn a_literal_is_not_looked_up() {
-        let mut trace = Trace::new();
+        let mut trace = trace();
         let resolver = Resolver::new(Arc::new(Semaphore::new(8)));
         let found = names(&resolver, IpFamily::Any).resolve("::1", 80, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
@@ -276,8 +280,8 @@ mod tests {
             address: SocketAddr::from(([192, 0, 2, 1], 0)),
             took: Some(Duration::from_millis(3)),
         };
-        let names = Names::pinned(&resolver, Lookup::default(), Instant::now(), pin);
-        let mut trace = Trace::new();
+        let names = Names::new(&resolver, Lookup::default()).pinned(pin);
+        let mut trace = trace();
         let found = names.resolve("localhost", 80, &mut trace).await.expect("it is pinned");
         assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 80))]);
         assert_eq!(trace.hop.phases.dns, Some(Duration::from_millis(3)));
@@ -287,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_is_looked_up() {
-        let mut trace = Trace::new();
+        let mut trace = trace();
         let resolver = Resolver::new(Arc::new(Semaphore::new(8)));
         let found =
             names(&resolver, IpFamily::V4).resolve("localhost", 7, &mut trace).await.expect("in /etc/hosts");

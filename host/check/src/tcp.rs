@@ -1,190 +1,103 @@
 //! The TCP check: the connection must come about, with TLS where it is asked for, and what is expected must be heard.
 //!
+//! All that is said and heard is a list of steps; a protocol's way to TLS is a preset of such steps.
+//!
 //! The connection ends with a reset, in the middle of whatever the target was about to say: no port of ours is left in
 //! `TIME_WAIT`, and no protocol's own farewell is spoken. A mail server may log a lost connection; it would log a visit
 //! that came to nothing in any case.
 
+mod dialogue;
 mod expected;
-mod hearing;
 mod starttls;
 
-pub(crate) use hearing::Hearing;
-
-use crate::connect::{Stream, connect};
-use crate::patterns::Patterns;
+use crate::connect::connect;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
+use crate::secrets;
+use crate::shared::Shared;
 use crate::tls::{self, Offers};
-use crate::trace::{Step, Trace};
-use crate::{Means, errno, secrets};
+use crate::trace::Trace;
+use dialogue::{Dialogue, Expect, Step};
 use expected::Expected;
-use hearing::hear;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_util::either::Either;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::duration;
 use uptime_core::monitor::{Bytes, TcpSpec};
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
+use uptime_core::uri::bracketed;
 
 pub(crate) async fn run(
-    means: &Means,
+    shared: &Shared,
     names: &Names<'_>,
     spec: &TcpSpec,
-    started: Instant,
-    deadline: Instant,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     // What is missing on our side is known before the target is bothered.
-    let talk = Talk::of(spec, &means.patterns, means.access())?;
-    trace.redaction = talk.redaction.clone();
+    let expected = |key, spec: &Option<_>| {
+        spec.as_ref().map(|spec| Expected::of(key, spec, &shared.patterns)).transpose()
+    };
+    let banner = expected("banner", &spec.banner)?;
+    let send = sent(spec, &mut trace.redaction, shared.access())?;
+    let expect = expected("expect", &spec.expect)?;
+    let is_silent = banner.is_none() && send.is_none() && expect.is_none();
+
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
-    let mut stream = connect(&addresses, deadline, trace).await?;
-    let Some(tls) = &spec.tls else {
-        talk.hold(&mut Either::Left(stream), true, trace).await?;
-        return judge_latency(spec, &talk.target, started.elapsed(), trace);
+    let stream = connect(&addresses, trace).await?;
+    let (steps, banner) = match spec.starttls {
+        Some(protocol) => starttls::steps(protocol, stream.local_addr().ok(), banner),
+        None => (Vec::new(), banner),
     };
-    let asking = Instant::now();
-    let greeted = if let Some(protocol) = spec.starttls {
-        starttls::ask(protocol, &mut stream, &talk, trace).await?
-    } else {
-        false
-    };
-    let shaken = means.tls.handshake(tls, &spec.host, Offers::Nothing, stream, trace, means.access()).await;
-    if spec.starttls.is_some() {
-        trace.hop.phases.tls = Some(asking.elapsed());
-    }
-    let mut stream = shaken?;
-    tls::judge(trace, &spec.host, spec.tls_version, spec.certificate_days)?;
-    if talk.is_silent() && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
-        tls::settle(&mut stream, &spec.host, trace).await?;
-    }
-    talk.hold(&mut Either::Right(Box::new(stream)), !greeted, trace).await?;
-    judge_latency(spec, &talk.target, started.elapsed(), trace)
-}
+    let secure = spec.tls.as_ref().map(Step::StartTls);
+    // After `send` only what comes from then on counts, without it also what came with the banner.
+    let banner = banner.map(|banner| Expect::anywhere("the banner", banner, send.is_some()));
+    let expect = expect.map(|expect| Expect::anywhere("the answer", expect, true));
+    let own =
+        banner.map(Step::Expect).into_iter().chain(send.map(Step::Send)).chain(expect.map(Step::Expect));
 
-fn judge_latency(spec: &TcpSpec, target: &str, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
-    let failure = |limit: Duration| {
-        let (took, limit) = (duration::format(total), duration::format(limit));
-        Failure::new(
-            FailureClass::Latency,
-            format!("`{target}` took {took}, and should take less than {limit}"),
-        )
-        .with(format!("below {limit}"), took)
-    };
-    if let Some(limit) = spec.latency_below.filter(|limit| total >= *limit) {
-        return Err(failure(limit));
-    }
-    trace.warnings.extend(spec.degraded_above.filter(|limit| total > *limit).map(failure));
-    Ok(())
-}
-
-/// What is said and heard over a connection, ready for use.
-struct Talk {
-    /// As `host:port`, for people.
-    target: String,
-    host: String,
-    banner: Option<Expected>,
-    send: Option<Vec<u8>>,
-    expect: Option<Expected>,
-    redaction: Redaction,
-}
-
-impl Talk {
-    fn of(spec: &TcpSpec, patterns: &Patterns, access: &Access) -> Result<Self, Failure> {
-        let target = if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() };
-        let expected =
-            |key, spec: &Option<_>| spec.as_ref().map(|spec| Expected::of(key, spec, patterns)).transpose();
-        let mut redaction = Redaction::default();
-        let send = match &spec.send {
-            None => None,
-            Some(Bytes::Hex(digits)) => Some(expected::bytes("send", digits)?),
-            Some(Bytes::Text(reference)) => {
-                let secret = secrets::resolve(reference, access).map_err(|error| {
-                    Failure::new(FailureClass::Settings, format!("`send`: {error}; {}", error.hint()))
-                })?;
-                // A text that stands in the file may be seen where the file may.
-                if !matches!(reference, SecretRef::Literal(_)) {
-                    redaction.secret(secret.expose());
+    let target = format!("{}:{}", bracketed(&spec.host), spec.port);
+    let mut dialogue = Dialogue::new(target, spec.host.clone(), trace.redaction.clone());
+    let mut stream = Either::Left(stream);
+    let began = Instant::now();
+    for step in steps.into_iter().chain(secure).chain(own) {
+        match step {
+            Step::Send(bytes) => dialogue.send(&mut stream, &bytes, trace).await?,
+            Step::Expect(expect) => dialogue.expect(&mut stream, &expect, trace).await?,
+            Step::StartTls(settings) => {
+                dialogue.refuse_the_rest()?;
+                // It is spoken once.
+                let Either::Left(plain) = stream else { break };
+                let (offers, access) = (Offers::Nothing, shared.access());
+                let shaken = shared.tls.handshake(settings, &spec.host, offers, plain, trace, access).await;
+                if spec.starttls.is_some() {
+                    trace.hop.phases.tls = Some(began.elapsed());
                 }
-                Some(secret.expose().as_bytes().to_vec())
+                let mut secured = shaken?;
+                tls::judge(trace, &spec.host, spec.tls_version, spec.certificate_days)?;
+                if is_silent && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
+                    tls::settle(&mut secured, &spec.host, trace).await?;
+                }
+                stream = Either::Right(Box::new(secured));
             }
-        };
-        Ok(Self {
-            target: format!("{target}:{}", spec.port),
-            host: spec.host.clone(),
-            banner: expected("banner", &spec.banner)?,
-            send,
-            expect: expected("expect", &spec.expect)?,
-            redaction,
-        })
-    }
-
-    /// Whether nothing is said or heard.
-    fn is_silent(&self) -> bool {
-        self.banner.is_none() && self.send.is_none() && self.expect.is_none()
-    }
-
-    /// Waits for the banner unless it was heard before, says what is to be said, and waits for what must come then:
-    /// after `send` only what comes from then on counts, without it also what came with the banner.
-    async fn hold(&self, stream: &mut Stream, wants_banner: bool, trace: &mut Trace) -> Result<(), Failure> {
-        let mut heard = Vec::new();
-        if let Some(banner) = self.banner.as_ref().filter(|_| wants_banner) {
-            let hearing = self.hearing("the banner", banner.shown());
-            heard = self.listen(stream, banner, hearing, trace).await?;
         }
-        if let Some(bytes) = &self.send {
-            heard.clear();
-            trace.enter(Step::Send(self.target.clone()));
-            self.say(stream, bytes).await?;
-        }
-        if let Some(expect) = &self.expect {
-            let hearing = self.hearing("the answer", expect.shown());
-            hearing.extend(&heard);
-            self.listen(stream, expect, hearing, trace).await?;
-        }
-        Ok(())
     }
-
-    fn hearing(&self, what: &'static str, expected: String) -> Arc<Hearing> {
-        Arc::new(Hearing::new(&self.target, what, expected, self.redaction.clone()))
-    }
-
-    async fn listen(
-        &self,
-        stream: &mut Stream,
-        expected: &Expected,
-        hearing: Arc<Hearing>,
-        trace: &mut Trace,
-    ) -> Result<Vec<u8>, Failure> {
-        trace.enter(Step::Hear(Arc::clone(&hearing)));
-        let heard = hear(stream, &self.host, &hearing, |bytes| expected.is_in(bytes)).await;
-        hearing.complete(&mut trace.hop.phases);
-        heard.map(|()| hearing.bytes())
-    }
-
-    async fn say(&self, stream: &mut Stream, bytes: &[u8]) -> Result<(), Failure> {
-        let said = async {
-            stream.write_all(bytes).await?;
-            stream.flush().await
-        };
-        let Err(error) = said.await else { return Ok(()) };
-        // A target that refused us may have said why before it closed.
-        let error = match stream {
-            Either::Right(stream) => stream.read(&mut [0; 1]).await.err().unwrap_or(error),
-            Either::Left(_) => error,
-        };
-        let doing = format!("sending to `{}`", self.target);
-        Err(broken(&doing, &self.host, &error))
-    }
+    trace.judge_latency(spec, trace.deadline.started.elapsed(), &format!("`{}`", dialogue.target()))
 }
 
-/// The failure of a connection that broke while `doing`.
-fn broken(doing: &str, host: &str, error: &io::Error) -> Failure {
-    let (class, words) = tls::late_refusal(host, error).unwrap_or_else(|| errno::classify(error));
-    Failure::new(class, format!("{doing}: {words}"))
+/// What is to be sent. A secret in it goes to `redaction`.
+fn sent(spec: &TcpSpec, redaction: &mut Redaction, access: &Access) -> Result<Option<Vec<u8>>, Failure> {
+    match &spec.send {
+        None => Ok(None),
+        Some(Bytes::Hex(digits)) => expected::bytes("send", digits).map(Some),
+        Some(Bytes::Text(reference)) => {
+            let secret = secrets::resolve(reference, access).map_err(|error| {
+                Failure::new(FailureClass::Settings, format!("`send`: {error}; {}", error.hint()))
+            })?;
+            // A text that stands in the file may be seen where the file may.
+            if !matches!(reference, SecretRef::Literal(_)) {
+                redaction.secret(secret.expose());
+            }
+            Ok(Some(secret.expose().as_bytes().to_vec()))
+        }
+    }
 }

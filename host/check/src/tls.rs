@@ -8,17 +8,16 @@ mod authorities;
 mod certificate;
 mod failure;
 pub mod files;
-mod judge;
 mod material;
 mod provider;
 mod record;
 
 pub(crate) use failure::late_refusal;
-pub(crate) use judge::judge;
 
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use authorities::Authorities;
 use failure::Attempt;
+use jiff::Timestamp;
 use material::{Material, Materials};
 use record::Record;
 use rustls::pki_types::ServerName;
@@ -34,7 +33,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uptime_core::check::{Failure, FailureClass, TlsEvidence};
-use uptime_core::monitor::{TlsSpec, TlsVersion};
+use uptime_core::monitor::{CertificateDays, TlsSpec, TlsVersion};
 use uptime_core::secret::access::Access;
 
 pub(crate) struct Tls {
@@ -104,7 +103,12 @@ impl Tls {
         config.alpn_protocols = offers.protocols().iter().map(|name| name.as_bytes().to_vec()).collect();
         config.client_auth_cert_resolver = record.clone();
         config.dangerous().set_certificate_verifier(record.clone());
-        let since = trace.enter(Step::Tls(host.to_owned()));
+        let asked = host.to_owned();
+        let since = trace.enter(move |waited, phases, limit| {
+            phases.tls = Some(waited);
+            let message = format!("the TLS handshake with `{asked}` did not end within {limit}");
+            Failure::new(FailureClass::TlsTimeout, message)
+        });
         let shaken = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
         trace.hop.phases.tls = Some(since.elapsed());
         let seen = record.take();
@@ -163,6 +167,27 @@ pub(crate) async fn settle(
         },
         Ok(Ok(())) | Err(_) => Ok(()),
     }
+}
+
+/// Judges what the handshake of this hop with `host` showed, beside that it is trusted: new enough, and valid for long enough.
+/// What is only worth telling becomes a warning of the trace.
+pub(crate) fn judge(
+    trace: &mut Trace,
+    host: &str,
+    lowest: Option<TlsVersion>,
+    days: CertificateDays,
+) -> Result<(), Failure> {
+    let Some(tls) = &trace.hop.tls else { return Ok(()) };
+    if let (Some(lowest), Some(version)) = (lowest, tls.version)
+        && version < lowest
+    {
+        let message = format!("`{host}` speaks TLS {version} at most, and that is too old");
+        let failure = Failure::new(FailureClass::Assertion, message);
+        return Err(failure.with(format!("TLS {lowest}"), format!("TLS {version}")));
+    }
+    let warning = days.judge(tls, host, Timestamp::now())?;
+    trace.warnings.extend(warning);
+    Ok(())
 }
 
 fn version(stream: &TlsStream<TcpStream>) -> Option<TlsVersion> {

@@ -3,45 +3,44 @@
 //! The deadline of a check is one timer around everything. When it fires, the check's future is gone; this is what
 //! is left of it, and enough to say which step did not end.
 
-use crate::http::Marks;
 use crate::redaction::Redaction;
-use crate::resolve::Asked;
-use crate::tcp::Hearing;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, Hop, Phases};
 use uptime_core::duration;
+use uptime_core::monitor::Spec;
 
-pub(crate) enum Step {
-    /// The answer for this name of whoever was asked.
-    Resolve(String, Arc<Asked>),
-    Connect(SocketAddr),
-    /// A proxy's connection to the target (`host:port`). `has_spoken`: whether the proxy said anything, where it must before
-    /// it connects.
-    Tunnel {
-        proxy: String,
-        target: String,
-        has_spoken: Option<Arc<AtomicBool>>,
-    },
-    Tls(String),
-    /// The answer to this request (`GET https://…`), whose progress the marks tell.
-    Answer(String, Arc<Marks>),
-    /// Our judgement of the body of this request's answer.
-    Judge(String),
-    /// What we say to this target (`host:port`) to be taken.
-    Send(String),
-    /// A target's words, whose progress the hearing tells.
-    Hear(Arc<Hearing>),
-}
+/// Beyond this a timeout is no timeout, and adding it to an instant could overflow.
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 
 /// A target that had so long for its answer can be blamed for giving none.
 const ENOUGH: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) started: Instant,
+    pub(crate) at: Instant,
+    /// From the start to the deadline, as the monitor has it.
+    timeout: Duration,
+}
+
+impl Deadline {
+    /// A deadline whose time starts now.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        let started = Instant::now();
+        Self { started, at: started + timeout.min(TIMEOUT_MAX), timeout }
+    }
+
+    pub(crate) fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What it means that a step did not end within the limit (`10s`), after it took so long. Completes the phases with it.
+type CutOff = Box<dyn FnOnce(Duration, &mut Phases, &str) -> Failure + Send>;
+
 pub(crate) struct Trace {
+    pub(crate) deadline: Deadline,
     pub(crate) hop: Hop,
     earlier: Vec<Hop>,
     /// What is worth telling should the target be up.
@@ -49,14 +48,23 @@ pub(crate) struct Trace {
     pub(crate) echoes: Option<Echoes>,
     /// What no report may show, as soon as it is known.
     pub(crate) redaction: Redaction,
-    step: Option<(Step, Instant)>,
+    step: Option<(CutOff, Instant)>,
     /// The proxy that is being connected to: until that is done, no trouble is the target's.
     proxy: Option<String>,
 }
 
 impl Trace {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            hop: Hop::default(),
+            earlier: Vec::new(),
+            warnings: Vec::new(),
+            echoes: None,
+            redaction: Redaction::default(),
+            step: None,
+            proxy: None,
+        }
     }
 
     /// Begins another connection; the one before is evidence from now on.
@@ -70,27 +78,33 @@ impl Trace {
         self.proxy = proxy;
     }
 
-    /// Says what is waited for from now on; the answer is where the wait began.
-    pub(crate) fn enter(&mut self, step: Step) -> Instant {
+    /// Begins a step, which says by itself what it means that the deadline cut it off. Returns when it began.
+    pub(crate) fn enter(
+        &mut self,
+        cut_off: impl FnOnce(Duration, &mut Phases, &str) -> Failure + Send + 'static,
+    ) -> Instant {
         let now = Instant::now();
-        self.step = Some((step, now));
+        self.step = Some((Box::new(cut_off), now));
         now
     }
 
     /// The failure of a check that its deadline cut off. Completes the phases with the one that did not end.
-    pub(crate) fn cut_off(&mut self, timeout: Duration) -> Failure {
+    pub(crate) fn cut_off(&mut self) -> Failure {
+        let timeout = self.deadline.timeout;
         let limit = duration::format(timeout);
-        let Some((step, since)) = self.step.take() else {
-            return Failure::new(
-                FailureClass::Resources,
-                format!("this machine did not begin the check within {limit}"),
-            );
+        let Some((cut_off, since)) = self.step.take() else {
+            let message = format!("this machine did not begin the check within {limit}");
+            return Failure::new(FailureClass::Resources, message);
         };
         let Phases { dns, connect, tls, .. } = self.hop.phases;
-        let looked_up = dns.filter(|_| !matches!(step, Step::Resolve(..))).unwrap_or_default();
-        let left = since.elapsed() + connect.unwrap_or_default() + tls.unwrap_or_default();
-        let failure = self.unended(step, since, &limit);
+        let waited = since.elapsed();
+        let left = waited + connect.unwrap_or_default() + tls.unwrap_or_default();
+        let mut failure = cut_off(waited, &mut self.hop.phases, &limit);
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| !failure.class.is_ours()) {
+            failure = Failure::new(FailureClass::Proxy, format!("the proxy `{proxy}`: {}", failure.message));
+        }
         // The target is not to be blamed for what a resolver of ours has used up.
+        let looked_up = dns.unwrap_or_default();
         if looked_up > timeout / 2 && left < ENOUGH.min(timeout / 2) && !failure.class.is_ours() {
             let message = format!(
                 "looking up the name took {looked_up:.1?} of {limit}, and the rest was too short: {}",
@@ -101,78 +115,30 @@ impl Trace {
         failure
     }
 
-    /// What it means that this step did not end.
-    fn unended(&mut self, step: Step, since: Instant, limit: &str) -> Failure {
-        let waited = Some(since.elapsed());
-        let (class, message) = match step {
-            Step::Resolve(host, asked) => {
-                self.hop.phases.dns = waited;
-                let failure = asked.cut_off(&host, limit);
-                (failure.class, failure.message)
-            }
-            Step::Connect(address) => {
-                self.hop.phases.connect = waited;
-                (FailureClass::ConnectTimeout, format!("connecting to {address}: no answer within {limit}"))
-            }
-            Step::Tunnel { proxy, has_spoken: Some(has_spoken), .. } if !has_spoken.load(Relaxed) => {
-                *self.hop.phases.connect.get_or_insert_default() += since.elapsed();
-                (
-                    FailureClass::Proxy,
-                    format!("the proxy `{proxy}` was connected to, and said nothing within {limit}"),
-                )
-            }
-            Step::Tunnel { proxy, target, .. } => {
-                *self.hop.phases.connect.get_or_insert_default() += since.elapsed();
-                (
-                    FailureClass::ConnectTimeout,
-                    format!("the proxy `{proxy}` did not connect to {target} within {limit}"),
-                )
-            }
-            Step::Tls(name) => {
-                self.hop.phases.tls = waited;
-                (
-                    FailureClass::TlsTimeout,
-                    format!("the TLS handshake with `{name}` did not end within {limit}"),
-                )
-            }
-            Step::Judge(request) => {
-                let message = format!("{request}: this machine did not judge the body within {limit}");
-                return Failure::new(FailureClass::Resources, message);
-            }
-            Step::Send(target) => (
-                FailureClass::FirstByteTimeout,
-                format!("`{target}`: connected, and what is sent was not taken within {limit}"),
-            ),
-            Step::Hear(hearing) => return hearing.cut_off(&mut self.hop.phases, limit),
-            Step::Answer(request, marks) => {
-                marks.complete(&mut self.hop.phases);
-                if self.hop.phases.transfer.is_some() {
-                    (
-                        FailureClass::BodyTimeout,
-                        format!(
-                            "{request}: the answer began and did not end within {limit} (after {} bytes of the body)",
-                            marks.body_bytes()
-                        ),
-                    )
-                } else {
-                    (
-                        FailureClass::FirstByteTimeout,
-                        format!("{request}: connected, and no answer within {limit}"),
-                    )
-                }
-            }
+    /// Judges the time that all took. What is only slow becomes a warning. `whose` is it for people.
+    pub(crate) fn judge_latency(
+        &mut self,
+        spec: &dyn Spec,
+        total: Duration,
+        whose: &str,
+    ) -> Result<(), Failure> {
+        let slow = |limit: Duration| {
+            let (took, limit) = (duration::format(total), duration::format(limit));
+            let message = format!("{whose} took {took}, and should take less than {limit}");
+            Failure::new(FailureClass::Latency, message).with(format!("below {limit}"), took)
         };
-        match &self.proxy {
-            Some(proxy) if !class.is_ours() => {
-                Failure::new(FailureClass::Proxy, format!("the proxy `{proxy}`: {message}"))
-            }
-            _ => Failure::new(class, message),
+        let [degraded, below] = spec.latency();
+        if let Some(limit) = below.filter(|limit| total >= *limit) {
+            return Err(slow(limit));
         }
+        self.warnings.extend(degraded.filter(|limit| total > *limit).map(slow));
+        Ok(())
     }
 
-    pub(crate) fn into_report(self, failure: Option<Failure>, total: Duration) -> CheckReport {
-        let Self { hop, earlier: mut hops, warnings, echoes, redaction, .. } = self;
+    pub(crate) fn into_report(self, failure: Option<Failure>) -> CheckReport {
+        let Self { deadline, hop, earlier: mut hops, warnings, echoes, redaction, .. } = self;
         hops.push(hop);
+        let total = deadline.started.elapsed();
         let mut report = CheckReport { failure, warnings, hops, echoes, total };
         redaction.report(&mut report);
         report
@@ -182,16 +148,17 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     #[test]
     fn what_a_slow_lookup_used_up_is_not_the_targets() {
         let timeout = Duration::from_secs(4);
         for (looked_up_ms, class) in [(3_900, FailureClass::Resolver), (500, FailureClass::ConnectTimeout)] {
-            let mut trace = Trace::new();
+            let mut trace = Trace::new(Deadline::within(timeout));
             trace.hop.phases.dns = Some(Duration::from_millis(looked_up_ms));
-            trace.enter(Step::Connect((Ipv4Addr::LOCALHOST, 80).into()));
-            let failure = trace.cut_off(timeout);
+            trace.enter(|_, _, limit| {
+                Failure::new(FailureClass::ConnectTimeout, format!("no answer within {limit}"))
+            });
+            let failure = trace.cut_off();
             assert_eq!(failure.class, class, "{}", failure.message);
         }
     }

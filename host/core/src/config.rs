@@ -23,13 +23,12 @@ mod table;
 mod takes;
 mod values;
 
+pub use crate::queue::{MONITOR_CHECKS, NOTIFICATIONS, is_checks};
 pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
 pub use heartbeat::HeartbeatSection;
 pub use plugins::{FirstLook, PluginSection, first_look};
-pub use queues::{
-    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
-};
+pub use queues::{QueueSection, QueueSettings, Queues, TimeoutConflict};
 pub use reference::{KeyDoc, reference};
 pub use secrets::{SecretsSection, references};
 

@@ -26,6 +26,8 @@ pub mod liveness;
 pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
+pub mod protocol;
+pub mod queue;
 pub mod reconcile;
 pub mod redaction;
 pub mod review;
@@ -34,6 +36,7 @@ pub mod secret;
 pub mod size;
 pub mod target;
 pub mod text;
+pub mod uri;
 pub mod witness;
 mod words;
 

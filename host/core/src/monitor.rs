@@ -8,12 +8,13 @@ pub mod request;
 mod tcp;
 mod tls;
 
-pub use conflict::{Conflict, Words};
-pub use http::{Auth, HttpExpect, HttpSpec, HttpVersion, HttpVersions, StatusRule};
+pub use crate::protocol::{HttpVersion, TlsVersion};
+pub use conflict::{Conflict, Conflicts, Words};
+pub use http::{Auth, HttpExpect, HttpSpec, HttpVersions, StatusRule};
 pub use location::{Location, NoLocation};
 pub use ping::PingSpec;
 pub use tcp::{Bytes, ExpectedBytes, StartTls, TcpSpec};
-pub use tls::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
+pub use tls::{CertificateDays, ClientIdentity, TlsSpec};
 
 use crate::duration::{as_ms, as_optional_ms};
 use crate::secret::SecretRef;
@@ -21,6 +22,7 @@ use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::time::Duration;
 
 /// A thing watched, as the file describes it.
@@ -129,74 +131,49 @@ pub enum CheckSpec {
     Ping(PingSpec),
 }
 
-impl CheckSpec {
+/// What every type of check says of itself.
+pub trait Spec {
     /// `http`, `tcp` or `ping`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-            Self::Ping(_) => "ping",
-        }
-    }
+    fn kind(&self) -> &'static str;
 
-    pub fn lookup(&self) -> Lookup {
-        match self {
-            Self::Http(http) => http.lookup,
-            Self::Tcp(tcp) => tcp.lookup,
-            Self::Ping(ping) => ping.lookup,
-        }
-    }
+    /// A name or an address, IPv6 without brackets.
+    fn host(&self) -> &str;
+
+    fn lookup(&self) -> Lookup;
+
+    /// What is checked, for people: the URL without userinfo and query, `tcp://host:port`, `ping://host`.
+    fn target(&self) -> String;
+
+    /// The check's duration above which the target is degraded, and the one from which on it is down.
+    fn latency(&self) -> [Option<Duration>; 2];
 
     /// How long the target's certificates have to last, for checks that see some.
-    pub fn certificate_days(&self) -> Option<CertificateDays> {
-        match self {
-            Self::Http(http) => Some(http.expect.certificate_days),
-            Self::Tcp(tcp) => Some(tcp.certificate_days),
-            Self::Ping(_) => None,
-        }
+    fn certificate_days(&self) -> Option<CertificateDays> {
+        None
     }
 
     /// How TLS is spoken, where it is or may be after a redirect.
-    pub fn tls(&self) -> Option<&TlsSpec> {
-        match self {
-            Self::Http(http) => Some(&http.tls),
-            Self::Tcp(tcp) => tcp.tls.as_ref(),
-            Self::Ping(_) => None,
-        }
+    fn tls(&self) -> Option<&TlsSpec> {
+        None
     }
 
-    /// The values that may live elsewhere, each with its key in the file, but for those of [`CheckSpec::tls`].
-    pub fn references(&self) -> Vec<(&'static str, &SecretRef)> {
-        match self {
-            Self::Http(http) => {
-                let auth = http.auth.iter().map(|auth| match auth {
-                    Auth::Basic { password, .. } => ("auth", password),
-                    Auth::Bearer { token } => ("auth", token),
-                });
-                let headers = http.headers.values().map(|value| ("headers", value));
-                headers.chain(auth).chain(http.proxy.iter().map(|proxy| ("proxy", proxy))).collect()
-            }
-            Self::Tcp(TcpSpec { send: Some(Bytes::Text(text)), .. }) => vec![("send", text)],
-            Self::Tcp(_) | Self::Ping(_) => Vec::new(),
-        }
+    /// The values that may live elsewhere, each with its key in the file.
+    fn references(&self) -> Vec<(&'static str, &SecretRef)> {
+        Vec::new()
     }
 
-    /// What is checked, for people: the URL without userinfo and query, `tcp://host:port`, `ping://host`.
-    pub fn target(&self) -> String {
+    /// Looks for settings that contradict each other.
+    fn rules(&self, found: &mut Conflicts<'_>);
+}
+
+impl Deref for CheckSpec {
+    type Target = dyn Spec;
+
+    fn deref(&self) -> &Self::Target {
         match self {
-            Self::Http(http) => {
-                let mut url = http.url.clone();
-                url.set_query(None);
-                url.set_fragment(None);
-                // Neither can fail: an http URL has a host.
-                let _ = url.set_username("");
-                let _ = url.set_password(None);
-                url.into()
-            }
-            Self::Tcp(TcpSpec { host, port, .. }) if host.contains(':') => format!("tcp://[{host}]:{port}"),
-            Self::Tcp(TcpSpec { host, port, .. }) => format!("tcp://{host}:{port}"),
-            Self::Ping(PingSpec { host, .. }) if host.contains(':') => format!("ping://[{host}]"),
-            Self::Ping(PingSpec { host, .. }) => format!("ping://{host}"),
+            Self::Http(http) => http,
+            Self::Tcp(tcp) => tcp,
+            Self::Ping(ping) => ping,
         }
     }
 }

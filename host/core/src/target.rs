@@ -3,10 +3,11 @@
 use crate::monitor::{
     CertificateDays, CheckSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, TcpSpec, TlsSpec,
 };
+use crate::uri;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
-use url::{Host, Url};
+use url::Url;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TargetError {
@@ -66,7 +67,10 @@ pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
     match url.scheme() {
         "http" | "https" => Ok(CheckSpec::Http(http(url))),
         scheme @ ("tcp" | "ping") => {
-            let host = host(&url).ok_or_else(|| part("names no host"))?;
+            let host = uri::host(&url).to_owned();
+            if host.is_empty() {
+                return Err(part("names no host"));
+            }
             if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
                 return Err(part("has a path, which its kind of check has no use for"));
             }
@@ -159,16 +163,6 @@ pub fn name_server(text: &str) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let alone = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)).ok();
     alone.or_else(|| text.parse().ok()).filter(|address: &SocketAddr| address.port() != 0)
-}
-
-/// The host without brackets.
-fn host(url: &Url) -> Option<String> {
-    match url.host()? {
-        Host::Domain("") => None,
-        Host::Domain(name) => Some(name.to_owned()),
-        Host::Ipv4(address) => Some(address.to_string()),
-        Host::Ipv6(address) => Some(address.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -46,10 +46,7 @@ struct State {
 
 impl Heartbeat {
     pub fn new(checker: Checker, spec: CheckSpec) -> Self {
-        let host = match &spec {
-            CheckSpec::Http(http) => http.url.host_str().unwrap_or_default().to_owned(),
-            CheckSpec::Tcp(_) | CheckSpec::Ping(_) => String::new(),
-        };
+        let host = spec.host().to_owned();
         Self { checker, spec, host, state: Arc::default() }
     }
 

@@ -133,12 +133,7 @@ impl Drop for Counted<'_> {
 
 /// The host of a check, as it is written.
 fn host_of(spec: &CheckSpec) -> String {
-    let host = match spec {
-        CheckSpec::Http(http) => http.url.host_str().unwrap_or_default(),
-        CheckSpec::Tcp(tcp) => &tcp.host,
-        CheckSpec::Ping(ping) => &ping.host,
-    };
-    host.trim_matches(['[', ']']).to_ascii_lowercase()
+    spec.host().to_ascii_lowercase()
 }
 
 #[cfg(test)]

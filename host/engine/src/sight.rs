@@ -145,7 +145,7 @@ impl Sight {
     }
 
     fn names(&self) -> String {
-        self.witnesses.iter().map(CheckSpec::target).collect::<Vec<_>>().join(", ")
+        self.witnesses.iter().map(|witness| witness.target()).collect::<Vec<_>>().join(", ")
     }
 
     /// Asks the witnesses when that is wanted, and says what changes, for as long as it is awaited. Asks at once: what an

@@ -126,8 +126,13 @@ fn user(uid: u32) -> Option<User> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten()
 }
 
+/// The error of a path that belongs to `owner`, and would have to be `wanted`'s.
+pub(crate) fn other_owner(path: &Path, owner: u32, wanted: u32) -> PostgresError {
+    PostgresError::OtherOwner { path: path.to_owned(), owner: name_of(owner), user: name_of(wanted) }
+}
+
 /// Their name; the number where they have none.
-pub(crate) fn name_of(uid: u32) -> String {
+fn name_of(uid: u32) -> String {
     user(uid).map_or_else(|| uid.to_string(), |user| user.name)
 }
 

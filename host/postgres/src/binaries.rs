@@ -4,8 +4,7 @@
 //! that is new enough, so `PATH` decides and the newest package comes next; an existing one needs its own major.
 
 use crate::account::Account;
-use crate::cluster;
-use crate::error::PostgresError;
+use crate::error::{OLDEST_MAJOR, PostgresError};
 use crate::layout::Layout;
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -44,16 +43,19 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds what the cluster of `layout` needs, or what a new one should get.
-    pub(crate) fn find(layout: &Layout, search: Option<&[PathBuf]>) -> Result<Self, PostgresError> {
-        let needed = cluster::version(layout)?;
+    /// Finds what a cluster of the major version `needed` needs, or what a new one should get.
+    pub(crate) fn find(
+        layout: &Layout,
+        needed: Option<&str>,
+        search: Option<&[PathBuf]>,
+    ) -> Result<Self, PostgresError> {
         let dirs = search.map_or_else(system_dirs, <[PathBuf]>::to_vec);
         let mut found = Vec::new();
         for dir in dirs.into_iter().filter(|dir| holds_server(dir)) {
             let Some(binaries) = Self::ask(dir, layout) else { continue };
-            let fits = match &needed {
-                Some(needed) => *needed == binaries.major.to_string(),
-                None => binaries.major >= crate::OLDEST_MAJOR,
+            let fits = match needed {
+                Some(needed) => needed == binaries.major.to_string(),
+                None => binaries.major >= OLDEST_MAJOR,
             };
             if fits {
                 return Ok(binaries);
@@ -67,7 +69,7 @@ impl Binaries {
                 let found: Vec<String> = found.iter().map(u32::to_string).collect();
                 Err(PostgresError::OtherVersion {
                     cluster: layout.cluster(),
-                    needed,
+                    needed: needed.to_owned(),
                     found: found.join(", "),
                 })
             }

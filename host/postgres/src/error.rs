@@ -1,17 +1,18 @@
 //! All that can go wrong between a data directory and a running server, each with its way out.
 
-use crate::Options;
-use crate::account::name_of;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The oldest major version that is used.
+pub const OLDEST_MAJOR: u32 = 13;
 
 /// Why there is no server to talk to.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PostgresError {
     /// No PostgreSQL, or none that is new enough.
-    #[error("no PostgreSQL {oldest} or newer was found on this machine", oldest = crate::OLDEST_MAJOR)]
+    #[error("no PostgreSQL {oldest} or newer was found on this machine", oldest = OLDEST_MAJOR)]
     NotInstalled {
         /// The command that installs it here.
         install: String,
@@ -92,13 +93,8 @@ impl PostgresError {
         move |source| Self::Io { action, path, source }
     }
 
-    pub(crate) fn no_database(options: &Options) -> Self {
-        Self::NoDatabase { data_dir: options.data_dir.clone() }
-    }
-
-    /// An [`OtherOwner`](Self::OtherOwner) by numbers.
-    pub(crate) fn other_owner(path: &Path, owner: u32, user: u32) -> Self {
-        Self::OtherOwner { path: path.to_owned(), owner: name_of(owner), user: name_of(user) }
+    pub(crate) fn no_database(data_dir: &Path) -> Self {
+        Self::NoDatabase { data_dir: data_dir.to_owned() }
     }
 
     /// Whether the same call may succeed in a moment.

@@ -18,7 +18,7 @@ mod postmaster;
 mod server;
 mod session;
 
-pub use error::PostgresError;
+pub use error::{OLDEST_MAJOR, PostgresError};
 pub use session::{Row, Session};
 
 use layout::Layout;
@@ -31,9 +31,6 @@ use std::time::Duration;
 
 /// The role that owns everything, and the database that [`Lease::url`] leads to.
 pub const DATABASE: &str = "uptime";
-
-/// The oldest major version that is used.
-pub const OLDEST_MAJOR: u32 = 13;
 
 /// Where the cluster is and how its server is run.
 #[derive(Clone, Debug)]
@@ -140,7 +137,7 @@ pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Leas
     let layout = if options.create {
         Layout::create(&options.data_dir)?
     } else {
-        Layout::of(&options.data_dir)?.ok_or_else(|| PostgresError::no_database(options))?
+        Layout::of(&options.data_dir)?.ok_or_else(|| PostgresError::no_database(&options.data_dir))?
     };
     let (users, socket_dir) = layout.act(on_progress, |on_progress| {
         let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;

@@ -2,35 +2,26 @@
 //! anywhere they could not go themselves.
 //!
 //! A directory is in the hands of the first user, besides root, whom the way to it passes: they may rename what lies below,
-//! and lay links. So root walks to it by handles, name by name: the way may lead through one user's hands, and then the
-//! directory has to be theirs. Where it is root's from end to end, the folder `postgres` in it belongs to the server's
+//! and lay links. So root walks to it name by name: the way may lead through one user's hands, and then the directory has to
+//! be theirs. Where it is root's from end to end, the folder `postgres` in it belongs to the server's
 //! account, and what happens in that folder is done as this one. Anybody else uses a directory of their own, or of root's.
 
-use crate::account::Account;
+use crate::account::{Account, other_owner};
 use crate::error::PostgresError;
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, mkdirat, openat, statat,
-};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The folder of the embedded server in a data directory.
 const FOLDER: &str = "postgres";
 
-/// What an earlier release made in that folder as root, and kept for root.
-const ONCE_OF_ROOT: [&str; 8] = [
-    "start.lock",
-    "users.lock",
-    "server.log",
-    "server.log.1",
-    "pg_hba.conf",
-    "pg_ident.conf",
-    "run",
-    "cluster",
-];
+/// So many links are followed, as by the kernel.
+const LINKS_MAX: u32 = 40;
 
 /// A data directory, be it there or not.
 #[derive(Debug)]
@@ -56,9 +47,8 @@ impl Place {
     }
 
     fn look(absolute: &Path) -> Result<Self, PostgresError> {
-        #[cfg(target_os = "linux")]
         if Account::is_root() {
-            return walk::to(absolute);
+            return walk(absolute);
         }
         let path = match fs::canonicalize(absolute) {
             Ok(path) => path,
@@ -71,7 +61,7 @@ impl Place {
         let (metadata, own) = (owner(&path)?, rustix::process::geteuid().as_raw());
         // In a user namespace root has another number: whoever owns `/` is root.
         if ![own, 0, owner(Path::new("/"))?.uid()].contains(&metadata.uid()) {
-            return Err(PostgresError::other_owner(&path, metadata.uid(), own));
+            return Err(other_owner(&path, metadata.uid(), own));
         }
         Ok(Self { path, user: None, metadata: Some(metadata) })
     }
@@ -116,7 +106,7 @@ impl Place {
         let folder = self.folder();
         if account.is_lent && self.user.is_none() {
             let given = self.give_folder(&account);
-            given.map_err(|error| PostgresError::io("give away", &folder)(error.into()))?;
+            given.map_err(PostgresError::io("give away", &folder))?;
         } else {
             account.act(&|()| (), |_| make_dirs(&folder, 0o700))?;
         }
@@ -125,7 +115,7 @@ impl Place {
             return Err(PostgresError::io("open", folder)(io::ErrorKind::NotADirectory.into()));
         }
         if found.uid() != account.uid {
-            return Err(PostgresError::other_owner(&folder, found.uid(), account.uid));
+            return Err(other_owner(&folder, found.uid(), account.uid));
         }
         Ok(account)
     }
@@ -146,152 +136,73 @@ impl Place {
     }
 
     /// Makes the folder in root's directory and gives it to the server's account, or one that is still root's.
-    fn give_folder(&self, account: &Account) -> Result<(), Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = openat(CWD, &self.path, flags, Mode::empty())?;
-        match mkdirat(&directory, FOLDER, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error),
+    fn give_folder(&self, account: &Account) -> io::Result<()> {
+        let path = self.folder();
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
-        let folder = openat(&directory, FOLDER, flags, Mode::empty())?;
-        let found = fstat(&folder)?;
-        if found.st_uid != 0 {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let flags = i32::try_from(flags.bits()).expect("because they are low bits");
+        let folder = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let found = folder.metadata()?;
+        if found.uid() != 0 {
             return Ok(());
         }
         // Where others could put something, it may not be what it was.
-        if found.st_mode & 0o022 != 0 {
-            return Err(Errno::PERM);
+        if found.mode() & 0o022 != 0 {
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let (uid, gid) = (Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(account.gid)));
-        for name in ONCE_OF_ROOT {
-            let Ok(found) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let is_single = FileType::from_raw_mode(found.st_mode).is_dir() || found.st_nlink == 1;
-            if found.st_uid == 0 && is_single {
-                chownat(&folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-            }
-        }
-        fchown(&folder, uid, gid)
+        fchown(&folder, Some(account.uid), Some(account.gid))
     }
 }
 
-/// Root's way to a directory.
-#[cfg(target_os = "linux")]
-mod walk {
-    use super::Place;
-    use crate::error::PostgresError;
-    use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
-    use rustix::io::Errno;
-    use std::collections::VecDeque;
-    use std::ffi::{OsStr, OsString};
-    use std::fs::File;
-    use std::os::fd::OwnedFd;
-    use std::os::unix::ffi::OsStringExt;
-    use std::os::unix::fs::MetadataExt;
-    use std::path::{Path, PathBuf};
-
-    /// So many links are followed, as by the kernel.
-    const LINKS_MAX: u32 = 40;
-
-    pub(super) fn to(absolute: &Path) -> Result<Place, PostgresError> {
-        let mut walk = Walk::begin(absolute)?;
-        while let Some(name) = walk.ahead.pop_front() {
-            if !walk.step(&name)? {
-                walk.real.extend(walk.ahead);
-                return Ok(Place { path: walk.real, user: walk.user, metadata: None });
+/// Root's way to a directory, name by name. Once it passes the hands of a user, what they change meanwhile leads nowhere
+/// but to where they could go themselves, for all that follows is done as that user.
+fn walk(absolute: &Path) -> Result<Place, PostgresError> {
+    let look = |path: &Path| fs::symlink_metadata(path);
+    // Who owns `/` is root, or is called otherwise in a user namespace.
+    let mut metadata = look(Path::new("/")).map_err(PostgresError::io("open", "/"))?;
+    let root = metadata.uid();
+    let mut ahead: VecDeque<OsString> = absolute.iter().map(OsStr::to_owned).collect();
+    let (mut path, mut user, mut links) = (PathBuf::from("/"), None, 0);
+    while let Some(name) = ahead.pop_front() {
+        // Where anybody may rename anything, the next name may be anybody's.
+        if metadata.mode() & 0o1002 == 0o0002 {
+            return Err(PostgresError::Open { directory: path });
+        }
+        let next = if name == ".." { path.parent().unwrap_or(&path).to_owned() } else { path.join(&name) };
+        let found = match look(&next) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path = next;
+                path.extend(ahead);
+                return Ok(Place { path, user, metadata: None });
+            }
+            Err(error) => return Err(PostgresError::io("open", next)(error)),
+        };
+        if ![0, root].contains(&found.uid()) {
+            match user {
+                Some(user) if user != found.uid() => return Err(other_owner(&next, found.uid(), user)),
+                _ => user = Some(found.uid()),
             }
         }
-        // Of a handle that can't be read from, too.
-        let metadata = File::from(walk.dir).metadata().map_err(PostgresError::io("open", &walk.real))?;
-        match walk.user {
-            Some(user) if user != metadata.uid() => {
-                Err(PostgresError::other_owner(&walk.real, metadata.uid(), user))
+        if found.is_symlink() {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(PostgresError::io("open", next)(Errno::LOOP.into()));
             }
-            user => Ok(Place { path: walk.real, user, metadata: Some(metadata) }),
-        }
-    }
-
-    struct Walk {
-        dir: OwnedFd,
-        real: PathBuf,
-        ahead: VecDeque<OsString>,
-        links: u32,
-        /// Who owns `/` is root, or is called otherwise in a user namespace.
-        root: u32,
-        user: Option<u32>,
-    }
-
-    impl Walk {
-        fn begin(path: &Path) -> Result<Self, PostgresError> {
-            let (dir, found) = open_root()?;
-            let ahead = path.iter().map(OsStr::to_owned).collect();
-            Ok(Self { dir, real: "/".into(), ahead, links: 0, root: found.st_uid, user: None })
-        }
-
-        /// Goes on by one name; `false`: there is none.
-        fn step(&mut self, name: &OsStr) -> Result<bool, PostgresError> {
-            if name == "/" {
-                (self.dir, _) = open_root()?;
-                self.real = "/".into();
-                return Ok(true);
-            }
-            let path = if name == ".." {
-                self.real.parent().unwrap_or(&self.real).into()
-            } else {
-                self.real.join(name)
-            };
-            let failed = |error: Errno| PostgresError::io("open", &path)(error.into());
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let entry = match openat(&self.dir, name, flags, Mode::empty()) {
-                Ok(entry) => entry,
-                Err(Errno::NOENT) => {
-                    self.check_open()?;
-                    self.real = path;
-                    return Ok(false);
-                }
-                Err(error) => return Err(failed(error)),
-            };
-            let found = fstat(&entry).map_err(failed)?;
-            self.check_open()?;
-            if found.st_uid != 0 && found.st_uid != self.root {
-                match self.user {
-                    Some(user) if user != found.st_uid => {
-                        return Err(PostgresError::other_owner(&path, found.st_uid, user));
-                    }
-                    _ => self.user = Some(found.st_uid),
-                }
-            }
-            match FileType::from_raw_mode(found.st_mode) {
-                FileType::Directory => {
-                    (self.dir, self.real) = (entry, path);
-                    Ok(true)
-                }
-                FileType::Symlink if self.links < LINKS_MAX => {
-                    self.links += 1;
-                    let target = readlinkat(&entry, "", Vec::new()).map_err(failed)?;
-                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-                    for name in target.iter().rev() {
-                        self.ahead.push_front(name.to_owned());
-                    }
-                    Ok(true)
-                }
-                FileType::Symlink => Err(failed(Errno::LOOP)),
-                _ => Err(failed(Errno::NOTDIR)),
-            }
-        }
-
-        /// Where anybody may rename anything, the next name may be anybody's.
-        fn check_open(&self) -> Result<(), PostgresError> {
-            let found =
-                fstat(&self.dir).map_err(|error| PostgresError::io("open", &self.real)(error.into()))?;
-            let is_open = found.st_mode & 0o1002 == 0o0002;
-            if is_open { Err(PostgresError::Open { directory: self.real.clone() }) } else { Ok(()) }
+            let target = fs::read_link(&next).map_err(PostgresError::io("open", &next))?;
+            target.iter().rev().for_each(|name| ahead.push_front(name.to_owned()));
+        } else if found.is_dir() {
+            (path, metadata) = (next, found);
+        } else {
+            return Err(PostgresError::io("open", next)(io::ErrorKind::NotADirectory.into()));
         }
     }
-
-    fn open_root() -> Result<(OwnedFd, Stat), PostgresError> {
-        let opened = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let opened = opened.and_then(|root| fstat(&root).map(|found| (root, found)));
-        opened.map_err(|error| PostgresError::io("open", "/")(error.into()))
+    match user {
+        Some(user) if user != metadata.uid() => Err(other_owner(&path, metadata.uid(), user)),
+        user => Ok(Place { path, user, metadata: Some(metadata) }),
     }
 }
 

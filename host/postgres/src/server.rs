@@ -1,7 +1,7 @@
 //! Starts and stops the server. Everything here is called under the start lock.
 //!
 //! `pg_ctl` starts it: the server then is in a session of its own (Ctrl-C does not reach it) and no child of ours
-//! (it is never our zombie). Whether it is there is asked by opening a session, every few milliseconds.
+//! (it is never our zombie). Whether it is there is asked by opening a session.
 
 use crate::binaries::Binaries;
 use crate::cluster;
@@ -17,7 +17,6 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,9 @@ const TAIL_BYTES: u64 = 2_000;
 
 /// How long a server may say that it is ready and be out of reach, until it is started anew.
 const LOST_SOCKET_AFTER: Duration = Duration::from_secs(2);
+
+/// From one look at the server, or at `pg_ctl`, to the next.
+const POLL: Duration = Duration::from_millis(5);
 
 /// For a small machine, where the server is a guest. `Options::settings` come after them.
 const SETTINGS: [(&str, &str); 6] = [
@@ -51,53 +53,54 @@ pub(crate) fn ensure(
     prefer: Option<&Path>,
     on_progress: &dyn Fn(Progress),
 ) -> Result<PathBuf, PostgresError> {
-    let mut starting: Option<Starting> = None;
-    let mut absent_since = None;
-    let (mut recovering, mut waiting) = (false, false);
+    let (mut lost_since, mut recovering, mut waiting, mut is_last) = (None, false, false, false);
     cut_log(layout);
     loop {
         let pid_file = PidFile::read(&layout.cluster())?;
         match look(layout, pid_file.as_ref())? {
             Seen::Ready(socket_dir) => return Ok(socket_dir),
-            Seen::WithoutDatabase(_) if !options.create => return Err(PostgresError::no_database(options)),
+            Seen::WithoutDatabase(_) if !options.create => {
+                return Err(PostgresError::no_database(&options.data_dir));
+            }
             Seen::WithoutDatabase(socket_dir) => {
                 create_database(&socket_dir)?;
                 return Ok(socket_dir);
             }
-            Seen::NotYet(words) if !recovering && starting.as_ref().is_none_or(Starting::is_slow) => {
-                let log_from = starting.as_ref().map_or(0, |starting| starting.log_from);
-                recovering = tells_of_recovery(&words, &tail(&layout.log(), log_from));
-                if recovering {
-                    on_progress(Progress::Recovering);
-                } else if starting.is_none() && !waiting {
-                    on_progress(Progress::Starting);
+            // Whoever started it is gone.
+            Seen::NotYet(words) => {
+                if !std::mem::replace(&mut waiting, true) {
+                    recovering = tells_of_recovery(&words, &tail(&layout.log(), 0));
+                    on_progress(if recovering { Progress::Recovering } else { Progress::Starting });
                 }
-                (waiting, absent_since) = (true, None);
+                lost_since = None;
             }
-            Seen::NotYet(_) | Seen::Silent => absent_since = None,
-            Seen::Absent => {}
-        }
-        let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(layout));
-        if let Some(child) = &mut starting {
-            if child.is_spent(owner.ours().is_some(), patience)? {
-                starting = None;
+            Seen::Silent => lost_since = None,
+            Seen::Absent => {
+                let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(layout));
+                if let Some(pid) = owner.ours() {
+                    let since = *lost_since.get_or_insert_with(Instant::now);
+                    if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
+                        tracing::warn!(pid, "the database server's socket is lost: starting it anew");
+                        stop_process(layout, pid, patience)?;
+                    }
+                } else {
+                    clear_pid_file(layout, owner, pid_file.as_ref())?;
+                    run_pg_ctl(layout, options, start, patience, prefer, on_progress)?;
+                    lost_since = None;
+                }
             }
-        } else if let Some(pid) = owner.ours() {
-            let since = *absent_since.get_or_insert_with(Instant::now);
-            if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
-                tracing::warn!(pid, "the database server's socket is lost: starting it anew");
-                stop_process(layout, pid, patience)?;
-            }
-        } else {
-            clear_pid_file(layout, owner, pid_file.as_ref())?;
-            starting = Some(Starting::begin(layout, options, start, patience, prefer, on_progress)?);
         }
-        if patience.is_over() {
-            let (seconds, tail, log) = (patience.seconds(), tail(&layout.log(), 0), layout.log());
-            return Err(PostgresError::StartTimeout { seconds, recovering, tail, log });
+        // What was started at the last moment is looked at once more.
+        if std::mem::replace(&mut is_last, patience.is_over()) {
+            return Err(start_timeout(layout, patience, recovering));
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(POLL);
     }
+}
+
+fn start_timeout(layout: &Layout, patience: Patience, recovering: bool) -> PostgresError {
+    let (seconds, tail, log) = (patience.seconds(), tail(&layout.log(), 0), layout.log());
+    PostgresError::StartTimeout { seconds, recovering, tail, log }
 }
 
 /// Makes a pid file that PostgreSQL would stumble over harmless.
@@ -180,86 +183,63 @@ fn create_database(socket_dir: &Path) -> Result<(), PostgresError> {
     }
 }
 
-/// A `pg_ctl start` on its way.
-struct Starting {
-    pg_ctl: Child,
-    since: Instant,
-    log: PathBuf,
-    /// Where this start's part of the log begins.
-    log_from: u64,
-}
-
-impl Starting {
-    fn begin(
-        layout: &Layout,
-        options: &Options,
-        start: &StartLock,
-        patience: Patience,
-        prefer: Option<&Path>,
-        on_progress: &dyn Fn(Progress),
-    ) -> Result<Self, PostgresError> {
-        let account = &layout.account;
-        let has_cluster = cluster::version(layout)?.is_some();
-        if !has_cluster && !options.create {
-            return Err(PostgresError::no_database(options));
-        }
-        let binaries = Binaries::find(layout, options.search.as_deref())?;
-        if !has_cluster {
-            on_progress(Progress::CreatingCluster);
-            cluster::create(layout, &binaries, options.is_durable(), start)?;
-        }
-        on_progress(Progress::Starting);
-        let socket_dir = layout.socket_dir(prefer)?;
-        write_access_files(layout)?;
-        let log = layout.open_log()?;
-        let log_from = log.metadata().map_or(0, |metadata| metadata.len());
-        let both = log.try_clone().map_err(PostgresError::io("open", layout.log()))?;
-        let program = binaries.program("pg_ctl");
-        let mut pg_ctl = account.command(&program);
-        // `PGDATA`, because pg_ctl puts a `-D` of its own between double quotes into a shell's command.
-        pg_ctl.env("PGDATA", layout.cluster());
-        pg_ctl
-            .args(["start", "--silent", "--wait", "--timeout"])
-            .arg((patience.rest().as_secs() + 1).to_string());
-        pg_ctl.arg("-o").arg(server_arguments(layout, options, binaries.major, &socket_dir));
-        pg_ctl.stdin(start.as_stdin()?).stdout(log).stderr(both).process_group(0);
-        let pg_ctl = pg_ctl.spawn().map_err(PostgresError::io("run", program))?;
-        Ok(Self { pg_ctl, since: Instant::now(), log: layout.log(), log_from })
+/// Makes the cluster if there is none, and starts its server: `pg_ctl` waits until it takes connections. A start that came
+/// to nothing for a passing reason is no error.
+fn run_pg_ctl(
+    layout: &Layout,
+    options: &Options,
+    start: &StartLock,
+    patience: Patience,
+    prefer: Option<&Path>,
+    on_progress: &dyn Fn(Progress),
+) -> Result<(), PostgresError> {
+    let version = cluster::version(layout)?;
+    if version.is_none() && !options.create {
+        return Err(PostgresError::no_database(&options.data_dir));
     }
-
-    /// Whether this start came to nothing and another is due; an error if another would end as this one did.
-    fn is_spent(&mut self, has_postmaster: bool, patience: Patience) -> Result<bool, PostgresError> {
-        let Some(status) = self.pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))? else {
-            return Ok(false);
-        };
-        if status.success() {
-            // Without a postmaster: it came up, and went again before anybody could speak to it.
-            return Ok(!has_postmaster);
+    let binaries = Binaries::find(layout, version.as_deref(), options.search.as_deref())?;
+    if version.is_none() {
+        on_progress(Progress::CreatingCluster);
+        cluster::create(layout, &binaries, options.is_durable(), start)?;
+    }
+    on_progress(Progress::Starting);
+    let socket_dir = layout.socket_dir(prefer)?;
+    write_access_files(layout)?;
+    let log = layout.open_log()?;
+    let log_from = log.metadata().map_or(0, |metadata| metadata.len());
+    let both = log.try_clone().map_err(PostgresError::io("open", layout.log()))?;
+    let program = binaries.program("pg_ctl");
+    let mut pg_ctl = layout.account.command(&program);
+    // `PGDATA`, because pg_ctl puts a `-D` of its own between double quotes into a shell's command.
+    pg_ctl.env("PGDATA", layout.cluster()).args(["start", "--silent", "--wait", "--timeout"]);
+    pg_ctl.arg((patience.rest().as_secs() + 1).to_string());
+    pg_ctl.arg("-o").arg(server_arguments(layout, options, binaries.major, &socket_dir));
+    pg_ctl.stdin(start.as_stdin()?).stdout(log).stderr(both).process_group(0);
+    let (mut pg_ctl, since) = (pg_ctl.spawn().map_err(PostgresError::io("run", program))?, Instant::now());
+    let mut recovering = false;
+    let status = loop {
+        if let Some(status) = pg_ctl.try_wait().map_err(PostgresError::io("wait for", "pg_ctl"))? {
+            break status;
         }
-        let tail = tail(&self.log, self.log_from);
+        if !recovering && since.elapsed() > Duration::from_secs(1) {
+            recovering = tells_of_recovery("", &tail(&layout.log(), log_from));
+            if recovering {
+                on_progress(Progress::Recovering);
+            }
+        }
+        thread::sleep(POLL);
+    };
+    let tail = tail(&layout.log(), log_from);
+    if status.success() {
+        Ok(())
+    } else if tail.contains("did not start in time") {
+        Err(start_timeout(layout, patience, recovering))
+    } else if tail.contains("is still in use") || tail.contains("already exists") {
         // A killed postmaster's backends may be on their way out; another's start may be on its way up.
-        let passes = tail.contains("is still in use") || tail.contains("already exists");
-        if !passes || patience.is_over() {
-            return Err(PostgresError::StartFailed { tail, log: self.log.clone() });
-        }
         thread::sleep(Duration::from_millis(100));
-        Ok(true)
-    }
-
-    fn is_slow(&self) -> bool {
-        self.since.elapsed() > Duration::from_secs(1)
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        // It looks only every 100 ms, and need not be waited for. Nobody else would reap it.
-        if let Ok(Some(_)) = self.pg_ctl.try_wait() {
-            return;
-        }
-        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.pg_ctl.id()).unwrap_or(0)) {
-            thread::spawn(move || rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()));
-        }
+        Ok(())
+    } else {
+        Err(PostgresError::StartFailed { tail, log: layout.log() })
     }
 }
 

@@ -121,31 +121,23 @@ fn performance(checked: &Checked, of: Option<&str>) -> Vec<String> {
     let limit = |limit: Option<Duration>| limit.map(seconds).unwrap_or_default();
     let timeout = seconds(checked.subject.timeout);
     let mut data = Vec::new();
-    let (degraded, below, days) = match &checked.subject.spec {
-        CheckSpec::Http(http) => {
-            let expect = &http.expect;
-            (expect.degraded_above, expect.latency_below, expect.certificate_days)
-        }
-        CheckSpec::Tcp(tcp) => (tcp.degraded_above, tcp.latency_below, tcp.certificate_days),
-        CheckSpec::Ping(ping) => {
-            if let Some(echoes) = checked.report.echoes {
-                let ms = |limit: Option<Duration>| limit.map(millis).unwrap_or_default();
-                if let Some(trips) = echoes.round_trips {
-                    let (warning, critical) = (ms(ping.degraded_above), ms(ping.latency_below));
-                    let rta = millis(trips.mean);
-                    data.push(format!("{}={rta}ms;{warning};{critical};0", label("rta")));
-                    for (name, trip) in [("rtmin", trips.min), ("rtmax", trips.max), ("jitter", trips.jitter)]
-                    {
-                        data.push(format!("{}={}ms;;;0", label(name), millis(trip)));
-                    }
+    let [degraded, below] = checked.subject.spec.latency();
+    if let CheckSpec::Ping(ping) = &checked.subject.spec {
+        if let Some(echoes) = checked.report.echoes {
+            let ms = |limit: Option<Duration>| limit.map(millis).unwrap_or_default();
+            if let Some(trips) = echoes.round_trips {
+                let (warning, critical, rta) = (ms(degraded), ms(below), millis(trips.mean));
+                data.push(format!("{}={rta}ms;{warning};{critical};0", label("rta")));
+                for (name, trip) in [("rtmin", trips.min), ("rtmax", trips.max), ("jitter", trips.jitter)] {
+                    data.push(format!("{}={}ms;;;0", label(name), millis(trip)));
                 }
-                let warning = ping.loss_degraded.map(|loss| loss.to_string()).unwrap_or_default();
-                let lost = display::loss(echoes);
-                data.push(format!("{}={lost}%;{warning};{};0;100", label("pl"), ping.loss_below));
             }
-            return data;
+            let warning = ping.loss_degraded.map(|loss| loss.to_string()).unwrap_or_default();
+            let lost = display::loss(echoes);
+            data.push(format!("{}={lost}%;{warning};{};0;100", label("pl"), ping.loss_below));
         }
-    };
+        return data;
+    }
     let total = seconds(checked.report.total);
     data.push(format!("{}={total}s;{};{};0;{timeout}", label("time"), limit(degraded), limit(below)));
     let phases = checked.report.phases();
@@ -163,7 +155,8 @@ fn performance(checked: &Checked, of: Option<&str>) -> Vec<String> {
         data.push(format!("{}={bytes}B;;{limit};0", label("size")));
     }
     if let Some(left) = display::days_left(checked) {
-        let CertificateDays { warning, critical } = days;
+        let CertificateDays { warning, critical } =
+            checked.subject.spec.certificate_days().unwrap_or_default();
         // A range that is left downwards.
         let range = |days: Option<u16>| days.map(|days| format!("{days}:")).unwrap_or_default();
         data.push(format!("{}={left};{};{};;", label("certificate_days"), range(warning), range(critical)));

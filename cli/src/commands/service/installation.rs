@@ -10,7 +10,6 @@ use crate::{env, settings};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
-use uptime_core::channel::Setting;
 use uptime_core::secret::SecretRef;
 use url::Url;
 
@@ -209,25 +208,13 @@ fn without_secret(url: &str) -> Option<String> {
 
 /// Every variable that the file refers to.
 fn variables(file: &ConfigFile) -> BTreeSet<String> {
-    let settings = file.config.channels.iter().flat_map(|channel| channel.settings.values());
-    let of_channels = settings.flat_map(|setting| match setting {
-        Setting::Text(text) => vec![text],
-        Setting::List(list) => list.iter().collect(),
-        Setting::Map(map) => map.values().collect(),
-        Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
-    });
-    let of_monitors = file.config.monitors.iter().flat_map(|monitor| {
-        let client = monitor.check.tls().and_then(|tls| tls.client.as_ref());
-        let of_check = monitor.check.references().into_iter().map(|(_, reference)| reference);
-        of_check.chain(client.map(|client| &client.key))
-    });
-    let of_installation = file.config.database.url.iter().chain(&file.config.heartbeat.url);
-    let named =
-        of_installation.chain(of_channels).chain(of_monitors).filter_map(|reference| match reference {
-            SecretRef::Env { env } => Some(env.clone()),
-            SecretRef::Literal(_) | SecretRef::File { .. } => None,
-        });
-    named.collect()
+    let config = &file.config;
+    let of_installation = config.database.url.iter().chain(&config.heartbeat.url);
+    let variable = |reference: &SecretRef| match reference {
+        SecretRef::Env { env } => Some(env.clone()),
+        SecretRef::Literal(_) | SecretRef::File { .. } => None,
+    };
+    of_installation.chain(config.references()).filter_map(variable).collect()
 }
 
 #[cfg(test)]

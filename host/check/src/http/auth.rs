@@ -1,6 +1,6 @@
 //! Who asks: the `Authorization` of a request (RFC 7617, RFC 6750).
 
-use super::request::unusable;
+use super::fault::unusable;
 use crate::redaction::Redaction;
 use crate::secrets;
 use base64::Engine as _;

@@ -21,7 +21,7 @@ use uptime_core::monitor::HttpVersion;
 /// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-type Http2 = h2::client::Connection<Wire, Bytes>;
+type Http2 = h2::client::Connection<Wire<Stream>, Bytes>;
 
 /// A connection that takes one request.
 pub(super) struct Connection {
@@ -30,7 +30,7 @@ pub(super) struct Connection {
 }
 
 enum Protocol {
-    Http1(Http1<Wire>),
+    Http1(Http1<Wire<Stream>>),
     Http2 {
         sender: h2::client::SendRequest<Bytes>,
         /// `None` once it has ended.
@@ -40,9 +40,9 @@ enum Protocol {
 
 /// An answer whose head is here and whose body may still be on its way.
 pub(super) struct Answer {
-    status: StatusCode,
-    version: HttpVersion,
-    headers: HeaderMap,
+    pub(super) status: StatusCode,
+    pub(super) version: HttpVersion,
+    pub(super) headers: HeaderMap,
     stream: Option<h2::RecvStream>,
     connection: Connection,
 }
@@ -122,18 +122,6 @@ async fn ask_http2(
 }
 
 impl Answer {
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    pub(super) fn version(&self) -> HttpVersion {
-        self.version
-    }
-
     /// How it departs from the standard, as far as it was read.
     pub(super) fn deviations(&self) -> &[&'static str] {
         match &self.connection.protocol {

@@ -23,6 +23,11 @@ impl Subject {
     }
 }
 
+/// What the monitor asks for can't be sent: ours, the target was never asked.
+pub(super) fn unusable(message: String) -> Failure {
+    Failure::new(FailureClass::Settings, message)
+}
+
 /// The failure of a request over HTTP/1.1.
 pub(super) fn http1(about: &Subject, trouble: &Trouble) -> Failure {
     let (class, words) = match trouble {

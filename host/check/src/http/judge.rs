@@ -7,14 +7,13 @@ use super::charset;
 use super::decode::Plain;
 use super::exchange::Answer;
 use super::request::Request;
-use crate::patterns::Patterns;
-use crate::trace::Trace;
+use crate::shared::Patterns;
 use http::HeaderMap;
-use std::time::Duration;
+use regex::Regex;
 use uptime_core::check::{Failure, FailureClass};
-use uptime_core::duration;
 use uptime_core::expectation::{Mismatch, Pattern};
 use uptime_core::monitor::HttpExpect;
+use uptime_core::uri;
 use url::Url;
 
 pub(super) struct Judge<'a> {
@@ -41,16 +40,20 @@ impl Judge<'_> {
             && json.is_empty())
     }
 
+    fn compiled(&self, pattern: &Pattern) -> Result<Regex, String> {
+        self.patterns.get(pattern, |_| true, || pattern.compile())
+    }
+
     /// All that can be said before the body is there.
     pub(super) fn head(&self, answer: &Answer) -> Result<(), Failure> {
         self.status(answer)?;
         self.version(answer)?;
         self.place()?;
-        self.headers(answer.headers())
+        self.headers(&answer.headers)
     }
 
     fn status(&self, answer: &Answer) -> Result<(), Failure> {
-        let status = answer.status();
+        let status = answer.status;
         if self.expect.status.iter().any(|rule| rule.matches(status.as_u16())) {
             return Ok(());
         }
@@ -61,7 +64,7 @@ impl Judge<'_> {
 
     fn version(&self, answer: &Answer) -> Result<(), Failure> {
         let expected = &self.expect.http_version;
-        let version = answer.version();
+        let version = answer.version;
         if expected.is_empty() || expected.contains(&version) {
             return Ok(());
         }
@@ -75,7 +78,7 @@ impl Judge<'_> {
         if bare(expected) == bare(place) {
             return Ok(());
         }
-        let (expected, got) = (super::redirect::shown(expected), super::redirect::shown(place));
+        let (expected, got) = (uri::shown(expected), uri::shown(place));
         // The query may hold a secret, so it is not shown.
         let got = if expected == got { "the same with another query".to_owned() } else { got };
         Err(assertion(format!("{} is not where it should have ended", self.request.shown()))
@@ -90,7 +93,7 @@ impl Judge<'_> {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()))
                 .collect();
             let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
-            condition.judge_with(&lines, &|pattern: &Pattern| self.patterns.get(pattern)).map_err(
+            condition.judge_with(&lines, &|pattern: &Pattern| self.compiled(pattern)).map_err(
                 |mismatch| {
                     let message =
                         format!("the headers of {} do not fit `{}`", self.request.shown(), mismatch.expected);
@@ -146,7 +149,7 @@ impl Judge<'_> {
             }
         }
         for pattern in body_matches {
-            let regex = self.patterns.get(pattern).map_err(|error| {
+            let regex = self.compiled(pattern).map_err(|error| {
                 Failure::new(FailureClass::Settings, format!("`body_matches`: `{pattern}`: {error}"))
             })?;
             if !readings.iter().any(|text| regex.is_match(text.words)) {
@@ -173,7 +176,7 @@ impl Judge<'_> {
         let answer = answer
             .map_err(|error| self.about(body, &format!("is not JSON: {error}"), "JSON".to_owned(), ""))?;
         for condition in &self.expect.json {
-            condition.judge_with(&answer, &|pattern: &Pattern| self.patterns.get(pattern)).map_err(
+            condition.judge_with(&answer, &|pattern: &Pattern| self.compiled(pattern)).map_err(
                 |mismatch| {
                     let message = format!(
                         "{} of {} does not fit `{}`",
@@ -204,21 +207,6 @@ impl Judge<'_> {
     fn mismatch(&self, message: String, mismatch: &Mismatch) -> Failure {
         assertion(message).with(&mismatch.expected, self.request.redaction().theirs(&mismatch.got))
     }
-
-    /// Judges the time that all took. What is only slow becomes a warning.
-    pub(super) fn latency(&self, total: Duration, trace: &mut Trace) -> Result<(), Failure> {
-        let slow = |limit: Duration| {
-            let (took, limit) = (duration::format(total), duration::format(limit));
-            let message = format!("{} took {took}, and should take less than {limit}", self.request.shown());
-            Failure::new(FailureClass::Latency, message).with(format!("below {limit}"), took)
-        };
-        match (self.expect.latency_below, self.expect.degraded_above) {
-            (Some(limit), _) if total >= limit => return Err(slow(limit)),
-            (_, Some(limit)) if total > limit => trace.warnings.push(slow(limit)),
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 fn assertion(message: impl AsRef<str>) -> Failure {
@@ -231,10 +219,7 @@ fn join<T: ToString>(all: &[T]) -> String {
 
 /// A URL as a target sees it.
 fn bare(url: &Url) -> Url {
-    let mut url = url.clone();
+    let mut url = uri::without_login(url);
     url.set_fragment(None);
-    // Neither can fail: an http URL has a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
     url
 }

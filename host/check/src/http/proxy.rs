@@ -4,30 +4,26 @@
 //! the target. That it can't reach the target is the target's. Names are looked up by the proxy.
 
 use super::auth;
+use super::fault::unusable;
 use super::http1::{Http1, Trouble};
-use super::request::unusable;
+use super::wire::{Marks, Wire};
 use crate::connect::connect;
 use crate::redaction::Redaction;
 use crate::resolve::Names;
 use crate::secrets;
-use crate::trace::{Step, Trace};
+use crate::trace::Trace;
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::Socks5Stream;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::access::Access;
-use url::{Host, Url};
+use uptime_core::uri::{self, bracketed};
+use url::Url;
 
 /// The largest head of a proxy's answer to CONNECT.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
@@ -65,13 +61,10 @@ impl Proxy {
             ))
         };
         let url = Url::parse(text.trim()).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-        // A scheme that the URL parser does not know has a host that it has not looked at.
-        let host = match url.host() {
-            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            _ => return Err(wrong("names no host")),
-        };
+        let host = uri::host(&url).to_owned();
+        if host.is_empty() {
+            return Err(wrong("names no host"));
+        }
         let (kind, port) = match url.scheme() {
             "http" => {
                 let login = auth::login(&url)
@@ -102,7 +95,7 @@ impl Proxy {
             Kind::Http { .. } => "http",
             Kind::Socks5 { .. } => "socks5",
         };
-        format!("{scheme}://{}", authority(&self.host, self.port))
+        format!("{scheme}://{}:{}", bracketed(&self.host), self.port)
     }
 
     /// Whether it is asked to fetch a plain `http` URL in our place.
@@ -119,15 +112,10 @@ impl Proxy {
     }
 
     /// Connects to the proxy itself.
-    pub(super) async fn reach(
-        &self,
-        names: &Names<'_>,
-        deadline: Instant,
-        trace: &mut Trace,
-    ) -> Result<TcpStream, Failure> {
+    pub(super) async fn reach(&self, names: &Names<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
         trace.on_the_way_to(Some(self.shown()));
         let reached = match names.resolve(&self.host, self.port, trace).await {
-            Ok(addresses) => connect(&addresses, deadline, trace).await,
+            Ok(addresses) => connect(&addresses, trace).await,
             Err(failure) => Err(failure),
         };
         trace.on_the_way_to(None);
@@ -146,17 +134,24 @@ impl Proxy {
         port: u16,
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
-        let target = authority(host, port);
-        let mut enter = |has_spoken| {
-            trace.enter(Step::Tunnel { proxy: self.shown(), target: target.clone(), has_spoken })
-        };
-        let (since, stream) = match &self.kind {
-            // It has nothing to say before it has connected.
-            Kind::Http { login } => (enter(None), self.connect_http(stream, &target, login.as_ref()).await),
+        let target = format!("{}:{port}", bracketed(host));
+        let (proxy, to, marks) = (self.shown(), target.clone(), Arc::new(Marks::new()));
+        // One of HTTP has nothing to say before it has connected.
+        let speaks = matches!(self.kind, Kind::Socks5 { .. }).then(|| Arc::clone(&marks));
+        let since = trace.enter(move |waited, phases, limit| {
+            *phases.connect.get_or_insert_default() += waited;
+            let (class, words) = if speaks.is_some_and(|marks| !marks.has_received()) {
+                (FailureClass::Proxy, "was connected to, and said nothing".to_owned())
+            } else {
+                (FailureClass::ConnectTimeout, format!("did not connect to {to}"))
+            };
+            Failure::new(class, format!("the proxy `{proxy}` {words} within {limit}"))
+        });
+        let stream = match &self.kind {
+            Kind::Http { login } => self.connect_http(stream, &target, login.as_ref()).await,
             Kind::Socks5 { login } => {
-                let stream = Heard { stream, has_spoken: Arc::default() };
-                let since = enter(Some(Arc::clone(&stream.has_spoken)));
-                (since, self.connect_socks5(stream, (host, port), &target, login.as_ref()).await)
+                let stream = Wire { stream, marks, is_marking: true };
+                self.connect_socks5(stream, (host, port), &target, login.as_ref()).await
             }
         };
         let connect = trace.hop.phases.connect.get_or_insert_default();
@@ -210,7 +205,7 @@ impl Proxy {
 
     async fn connect_socks5(
         &self,
-        stream: Heard,
+        stream: Wire<TcpStream>,
         to: (&str, u16),
         target: &str,
         login: Option<&(String, String)>,
@@ -251,42 +246,6 @@ impl Proxy {
         let declined = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         declined.then(|| self.refused(&format!("it answered {status}")))
     }
-}
-
-/// A connection to a proxy that notices whether the proxy says anything.
-struct Heard {
-    stream: TcpStream,
-    has_spoken: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.has_spoken.fetch_or(!buf.filled().is_empty(), Relaxed);
-        read
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, StatusRule};
+use uptime_core::uri;
 use url::Url;
 
 /// The location that a hop asks to go to; `None` when the answer itself is to be judged.
@@ -67,7 +68,7 @@ impl Chain {
         let back = if from == to {
             "itself".to_owned()
         } else {
-            format!("`{}`, where it came from", self::shown(to.1))
+            format!("`{}`, where it came from", uri::shown(to.1))
         };
         Err(Failure::new(FailureClass::Redirect, format!("{shown} redirects to {back}: a loop")))
     }
@@ -83,20 +84,18 @@ pub(super) fn target(
     let text = String::from_utf8_lossy(location);
     let refuse = |why: &str| {
         let to = redaction.theirs(&shown_text(&text));
-        Failure::new(FailureClass::Redirect, format!("{} redirects to `{to}`, {why}", shown(from)))
+        Failure::new(FailureClass::Redirect, format!("{} redirects to `{to}`, {why}", uri::shown(from)))
     };
     let mut url = from.join(&text).map_err(|_| refuse("which is no URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+    if !matches!(url.scheme(), "http" | "https") || uri::host(&url).is_empty() {
         return Err(refuse("which is neither http nor https"));
     }
     if !downgrade && from.scheme() == "https" && url.scheme() == "http" {
         return Err(refuse("which gives up encryption"));
     }
     url.set_fragment(None);
-    // Credentials that a stranger put there are not ours to send. Neither can fail: the URL has a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    Ok(url)
+    // Credentials that a stranger put there are not ours to send.
+    Ok(uri::without_login(&url))
 }
 
 /// What kind of place `host` is where that can be told without a lookup: of an address, and of a name that is this
@@ -125,20 +124,10 @@ pub(super) fn too_many(shown: &str, allowed: u8, location: &[u8], redaction: &Re
     Failure::new(FailureClass::Redirect, message).with(format!("at most {allowed} redirects"), "one more")
 }
 
-/// A URL for people: no userinfo, no query, no fragment; each may hold a secret.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
 /// [`shown`] for what may be no URL, or a relative one.
 fn shown_text(location: &str) -> String {
     match Url::parse(location) {
-        Ok(url) => shown(&url),
+        Ok(url) => uri::shown(&url),
         Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
     }
 }

@@ -4,9 +4,9 @@
 //! not come back. Only headers that say nothing about us travel on.
 
 use super::cookies::Cookies;
-use super::fault::Subject;
+use super::fault::{Subject, unusable};
 use super::http1::Spelling;
-use super::redirect::{self, Chain, shown};
+use super::redirect::{self, Chain};
 use super::{auth, decode};
 use crate::redaction::Redaction;
 use crate::secrets;
@@ -27,7 +27,8 @@ use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
-use url::{Host, Origin, Position, Url, form_urlencoded};
+use uptime_core::uri::{self, shown};
+use url::{Origin, Position, Url, form_urlencoded};
 
 const AGENT: &str = concat!("uptime/", env!("CARGO_PKG_VERSION"));
 
@@ -97,7 +98,7 @@ impl Request {
         let method = Method::from_bytes(spec.method.as_bytes())
             .map_err(|_| unusable(format!("`{}` is no HTTP method", spec.method)))?;
         let mut redaction = Redaction::default();
-        let mut url = spec.url.clone();
+        let url = uri::without_login(&spec.url);
         // What the URL shows in any case is no secret, and messages name the URL.
         let visible = shown(&url);
         let mut headers = headers(&spec.headers, &visible, &mut redaction, access)?;
@@ -116,9 +117,6 @@ impl Request {
                 harmless: true,
             });
         }
-        // Neither can fail: an http URL has a host.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
         let in_query = url.query_pairs().map(|(_, value)| value.into_owned());
         let in_body = spec.body.as_deref().map(values).unwrap_or_default();
         for value in in_query.chain(in_body).filter(|value| !visible.contains(value)) {
@@ -283,12 +281,7 @@ impl Request {
 
     /// The host without brackets, for the resolver and the certificate.
     pub(super) fn host(&self) -> String {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
-        }
+        uri::host(&self.url).to_owned()
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -377,11 +370,6 @@ fn headers(
 fn host_header(url: &Url) -> Result<HeaderValue, Failure> {
     let host = &url[Position::BeforeHost..Position::AfterPort];
     HeaderValue::from_str(host).map_err(|_| unusable(format!("`{host}` can't be sent as the `Host`")))
-}
-
-/// What the monitor asks for can't be sent: ours, the target was never asked.
-pub(super) fn unusable(message: String) -> Failure {
-    Failure::new(FailureClass::Settings, message)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! A connection marks its first and last bytes itself, so that the phases are still there when the deadline has cut
 //! the exchange off.
 
-use crate::connect::Stream;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,10 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use uptime_core::check::Phases;
+use uptime_core::check::{Failure, FailureClass, Phases};
 
 /// When a request's last and its answer's first bytes went over the connection.
-pub(crate) struct Marks {
+pub(super) struct Marks {
     since: Instant,
     /// Nanoseconds after `since`; 0: not yet.
     sent: AtomicU64,
@@ -43,9 +42,14 @@ impl Marks {
     }
 
     pub(super) fn received(&self) {
-        if self.first_byte.load(Relaxed) == 0 {
+        if !self.has_received() {
             self.first_byte.store(self.now(), Relaxed);
         }
+    }
+
+    /// Whether anything came.
+    pub(super) fn has_received(&self) -> bool {
+        self.first_byte.load(Relaxed) != 0
     }
 
     /// So many more bytes of the body are here.
@@ -53,13 +57,8 @@ impl Marks {
         self.body_bytes.fetch_add(count, Relaxed);
     }
 
-    /// How many bytes of the body came.
-    pub(crate) fn body_bytes(&self) -> u64 {
-        self.body_bytes.load(Relaxed)
-    }
-
     /// Writes down the phases as they are now: `transfer` only when an answer began.
-    pub(crate) fn complete(&self, phases: &mut Phases) {
+    pub(super) fn complete(&self, phases: &mut Phases) {
         let now = self.now();
         let (sent, first_byte) = (self.sent.load(Relaxed), self.first_byte.load(Relaxed));
         let answered = first_byte != 0;
@@ -67,17 +66,29 @@ impl Marks {
         phases.first_byte = Some(Duration::from_nanos(first_byte.saturating_sub(sent)));
         phases.transfer = answered.then(|| Duration::from_nanos(now.saturating_sub(first_byte)));
     }
+
+    /// The failure of `request` (`GET https://…`), whose answer the deadline cut off.
+    pub(super) fn cut_off(&self, request: &str, phases: &mut Phases, limit: &str) -> Failure {
+        self.complete(phases);
+        if phases.transfer.is_none() {
+            let message = format!("{request}: connected, and no answer within {limit}");
+            return Failure::new(FailureClass::FirstByteTimeout, message);
+        }
+        let count = self.body_bytes.load(Relaxed);
+        let began = format!("{request}: the answer began and did not end within {limit}");
+        Failure::new(FailureClass::BodyTimeout, format!("{began} (after {count} bytes of the body)"))
+    }
 }
 
 /// A connection that marks when bytes go over it.
-pub(super) struct Wire {
-    pub(super) stream: Stream,
+pub(super) struct Wire<S> {
+    pub(super) stream: S,
     pub(super) marks: Arc<Marks>,
     /// With HTTP/2 also bytes that belong to no request go over it, so there the exchange marks for itself.
     pub(super) is_marking: bool,
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,7 +103,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.mark_sent(&written);
@@ -122,7 +133,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl Wire {
+impl<S> Wire<S> {
     fn mark_sent(&self, written: &Poll<io::Result<usize>>) {
         if self.is_marking && matches!(written, Poll::Ready(Ok(_))) {
             self.marks.sent();

@@ -9,7 +9,8 @@
 //! is silent for half of the check's time, the name servers of `/etc/resolv.conf` are asked directly.
 
 use super::server::{self, Trouble};
-use super::{Asked, Resolver, left, prefers_v6, trouble, zone};
+use super::{Asked, Resolver, prefers_v6, trouble, zone};
+use crate::trace::Deadline;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -37,13 +38,13 @@ impl Resolver {
     pub(super) async fn by_system(
         &self,
         host: &str,
-        deadline: Instant,
+        deadline: Deadline,
         asked: &Asked,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let lookup = self.getaddrinfo(host);
         let opinion = self.second_opinion(host, deadline, asked);
         tokio::pin!(lookup, opinion);
-        let half = Instant::now() + left(deadline) / 2;
+        let half = Instant::now() + deadline.left() / 2;
         let answer = if let Ok(answer) = timeout_at(half, &mut lookup).await {
             answer
         } else {
@@ -91,7 +92,7 @@ impl Resolver {
     pub(super) async fn second_opinion(
         &self,
         host: &str,
-        deadline: Instant,
+        deadline: Deadline,
         asked: &Asked,
     ) -> Option<Result<Vec<SocketAddr>, Failure>> {
         // A line that is no good is passed over, as the C library does.
@@ -99,7 +100,7 @@ impl Resolver {
         let names = candidates(host, &config);
         // What is left of the time is for two questions, and for the connection after them.
         let wait = Duration::from_secs(config.timeout.into()).clamp(Duration::from_secs(1), SERVER_WAIT_MAX);
-        let wait = wait.min(left(deadline) / 3);
+        let wait = wait.min(deadline.left() / 3);
         let servers: Vec<SocketAddr> = config
             .nameservers
             .iter()
@@ -293,7 +294,7 @@ mod tests {
         std::fs::write(file.path(), resolv_conf).expect("it is written");
         let resolver = Resolver::with_resolv_conf(file.path().into(), server_port, room());
         let asked = Asked::new(None);
-        let said = resolver.second_opinion("db", Instant::now() + patience, &asked).await;
+        let said = resolver.second_opinion("db", Deadline::within(patience), &asked).await;
         (said, asked)
     }
 
@@ -388,6 +389,6 @@ mod tests {
         }
         let resolver = Resolver::with_resolv_conf("/nonexistent/resolv.conf".into(), 1, room());
         let asked = Asked::new(None);
-        assert_eq!(resolver.second_opinion("db", Instant::now() + PATIENT, &asked).await, None);
+        assert_eq!(resolver.second_opinion("db", Deadline::within(PATIENT), &asked).await, None);
     }
 }

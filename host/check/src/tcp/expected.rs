@@ -1,6 +1,6 @@
 //! What must be heard, ready for comparing with what has come so far.
 
-use crate::patterns::Patterns;
+use crate::shared::Patterns;
 use memchr::memmem;
 use regex::Regex;
 use uptime_core::check::{Failure, FailureClass};
@@ -22,7 +22,7 @@ impl Expected {
                 Self::Bytes { bytes: bytes(key, digits)?, shown: format!("contains the bytes {digits}") }
             }
             ExpectedBytes::Matches(pattern) => {
-                let regex = patterns.get(pattern).map_err(|error| {
+                let regex = patterns.get(pattern, |_| true, || pattern.compile()).map_err(|error| {
                     Failure::new(
                         FailureClass::Settings,
                         format!("`{key}`: `{pattern}` is no pattern: {error}"),

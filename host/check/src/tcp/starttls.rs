@@ -1,21 +1,12 @@
-//! How each protocol is asked to go over to TLS.
+//! How each protocol is asked to go over to TLS: presets of steps.
 //!
-//! What a target says in the clear is bounded, and a refusal is told in its own words. Whatever it says after its last
-//! answer and before TLS could come from somebody in between who hopes that it is taken for protected (CVE-2011-0411,
-//! CVE-2021-23222): that is a failure, and none of it is used.
+//! What a target says in the clear is bounded, and a refusal is told in its own words.
 
-use super::{Hearing, Talk, hearing::hear};
-use crate::trace::{Step, Trace};
+use super::dialogue::{Expect, Step};
+use super::expected::Expected;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::StartTls;
-use uptime_core::text::printable;
-
-/// The largest answer in the clear.
-const ANSWER_MAX_BYTES: usize = 16 * 1024;
 
 /// `SSLRequest`: its length, and a version that no protocol has.
 const POSTGRES_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -23,179 +14,95 @@ const POSTGRES_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// An `ExtendedRequest` with the message ID 1 and the name of its `StartTLS`.
 const LDAP_REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-/// Asks for TLS; on success the next byte on the stream is TLS's. Says whether the target greeted, and with the banner
-/// that is expected.
-pub(super) async fn ask(
+/// The steps after which TLS begins. Where the target greets, the greeting is the banner, and is judged as such; where it does
+/// not, the banner is given back. `local` is our side of the connection.
+pub(super) fn steps(
     protocol: StartTls,
-    stream: &mut TcpStream,
-    talk: &Talk,
-    trace: &mut Trace,
-) -> Result<bool, Failure> {
-    let local = stream.local_addr().ok();
-    let mut dialogue = Dialogue { stream, talk, trace, came: Vec::new() };
-    match protocol {
-        StartTls::Smtp => {
-            dialogue.greeting("220", reply, |greeting| has_code(greeting, "220")).await?;
-            dialogue.say(format!("EHLO {}\r\n", address_literal(local)).as_bytes()).await?;
-            let offers = dialogue
-                .answer("the answer to `EHLO`", "250", reply, |answer| has_code(answer, "250"))
-                .await?;
-            if !offers.to_ascii_uppercase().lines().any(|line| line.get(4..).is_some_and(is_starttls)) {
-                let failure = dialogue.failure("it does not offer `STARTTLS`");
-                return Err(failure.with("`STARTTLS` among its extensions", offers.trim()));
-            }
-            dialogue.say(b"STARTTLS\r\n").await?;
-            dialogue.agreement("`STARTTLS`", "220", reply, |answer| has_code(answer, "220")).await?;
-        }
-        StartTls::Imap => {
-            dialogue.greeting("* OK", line, |greeting| has_word(greeting, "* OK")).await?;
-            dialogue.say(b"a1 STARTTLS\r\n").await?;
-            dialogue
-                .agreement("`STARTTLS`", "a1 OK", tagged, |answer| {
-                    answer.lines().next_back().is_some_and(|line| has_word(line, "A1 OK"))
-                })
-                .await?;
-        }
+    local: Option<SocketAddr>,
+    banner: Option<Expected>,
+) -> (Vec<Step<'static>>, Option<Expected>) {
+    let steps = match protocol {
+        StartTls::Smtp => vec![
+            greeting("220", reply, banner),
+            say(format!("EHLO {}\r\n", address_literal(local))),
+            Step::Expect(Expect::answer("the answer to `EHLO`", "250", reply, offers)),
+            say("STARTTLS\r\n"),
+            agreement("`STARTTLS`", "220", reply),
+        ],
+        StartTls::Imap => vec![
+            greeting("* OK", line, banner),
+            say("a1 STARTTLS\r\n"),
+            agreement("`STARTTLS`", "a1 OK", tagged),
+        ],
         StartTls::Pop3 => {
-            dialogue.greeting("+OK", line, |greeting| has_word(greeting, "+OK")).await?;
-            dialogue.say(b"STLS\r\n").await?;
-            dialogue.agreement("`STLS`", "+OK", line, |answer| has_word(answer, "+OK")).await?;
+            vec![greeting("+OK", line, banner), say("STLS\r\n"), agreement("`STLS`", "+OK", line)]
         }
         StartTls::Ftp => {
-            dialogue.greeting("220", reply, |greeting| has_code(greeting, "220")).await?;
-            dialogue.say(b"AUTH TLS\r\n").await?;
-            dialogue.agreement("`AUTH TLS`", "234", reply, |answer| has_code(answer, "234")).await?;
+            vec![greeting("220", reply, banner), say("AUTH TLS\r\n"), agreement("`AUTH TLS`", "234", reply)]
         }
         StartTls::Ldap => {
-            dialogue.say(LDAP_REQUEST).await?;
-            let answer = dialogue.take("the answer to StartTLS", "success", ldap_message).await?;
-            match ldap_result(&answer) {
-                Some((0, _)) => {}
-                Some((code, words)) => {
-                    let failure = dialogue.failure("it refuses StartTLS");
-                    return Err(failure.with("success (0)", format!("result {code}: {words}")));
-                }
-                None => return Err(dialogue.failure("its answer is not LDAP")),
-            }
+            let answer = Expect::answer("the answer to StartTLS", "success", ldap_message, ldap_verdict);
+            return (vec![say(LDAP_REQUEST), Step::Expect(answer)], banner);
         }
         StartTls::Postgres => {
-            dialogue.say(POSTGRES_REQUEST).await?;
-            let answer = dialogue.take("the answer to `SSLRequest`", "S", |_| Some(1)).await?;
-            match answer.first() {
-                Some(b'S') => {}
-                Some(b'N') => {
-                    return Err(dialogue.failure("it refuses TLS (its `ssl` is off)").with("S", "N"));
-                }
-                _ => {
-                    let came: Vec<u8> = answer.iter().chain(&dialogue.came).copied().collect();
-                    let failure = dialogue.failure("its answer to `SSLRequest` is not PostgreSQL's");
-                    return Err(failure.with("S", String::from_utf8_lossy(&came)));
-                }
-            }
+            let answer = Expect::answer("the answer to `SSLRequest`", "S", postgres_end, postgres_verdict);
+            return (vec![say(POSTGRES_REQUEST), Step::Expect(answer)], banner);
         }
-    }
-    if dialogue.came.is_empty() {
-        return Ok(!matches!(protocol, StartTls::Ldap | StartTls::Postgres));
-    }
-    let count = dialogue.came.len();
-    let injected = String::from_utf8_lossy(&dialogue.came).into_owned();
-    let failure =
-        dialogue.failure("words came in the clear after the agreement on TLS: somebody may be in between");
-    Err(failure.with("TLS", format!("{count} bytes in the clear: {injected}")))
+    };
+    (steps, None)
 }
 
-/// What was said in the clear so far.
-struct Dialogue<'a> {
-    stream: &'a mut TcpStream,
-    talk: &'a Talk,
-    trace: &'a mut Trace,
-    /// Came and was not taken yet.
-    came: Vec<u8>,
+fn say(words: impl AsRef<[u8]>) -> Step<'static> {
+    Step::Send(words.as_ref().to_vec())
 }
 
-impl Dialogue<'_> {
-    fn failure(&self, words: &str) -> Failure {
-        Failure::new(FailureClass::Protocol, format!("`{}`: {words}", self.talk.target))
-    }
+type End = fn(&[u8]) -> Option<usize>;
 
-    async fn say(&mut self, words: &[u8]) -> Result<(), Failure> {
-        self.trace.enter(Step::Send(self.talk.target.clone()));
-        let said = self.stream.write_all(words).await;
-        let doing = format!("sending to `{}`", self.talk.target);
-        said.map_err(|error| super::broken(&doing, &self.talk.host, &error))
-    }
-
-    /// Waits until `end` finds the end of an answer, and takes it.
-    async fn take(
-        &mut self,
-        what: &'static str,
-        expected: &str,
-        end: impl Fn(&[u8]) -> Option<usize>,
-    ) -> Result<Vec<u8>, Failure> {
-        let hearing = Hearing::new(&self.talk.target, what, expected.to_owned(), self.talk.redaction.clone());
-        let hearing = Arc::new(hearing);
-        hearing.extend(&self.came);
-        self.trace.enter(Step::Hear(Arc::clone(&hearing)));
-        let done = |came: &[u8]| end(came).is_some() || came.len() > ANSWER_MAX_BYTES;
-        hear(self.stream, &self.talk.host, &hearing, done).await?;
-        let mut answer = hearing.bytes();
-        let Some(length) = end(&answer) else {
-            let words = format!("{what} has no end within {} KiB", ANSWER_MAX_BYTES / 1024);
-            return Err(hearing.other(FailureClass::Protocol, &words));
-        };
-        self.came = answer.split_off(length.min(answer.len()));
-        Ok(answer)
-    }
-
-    /// Takes an answer that must be as expected.
-    async fn answer(
-        &mut self,
-        what: &'static str,
-        expected: &str,
-        end: impl Fn(&[u8]) -> Option<usize>,
-        is_right: impl Fn(&str) -> bool,
-    ) -> Result<String, Failure> {
-        let answer = self.take(what, expected, end).await?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        if is_right(&answer) {
-            return Ok(answer);
-        }
-        let failure = self.failure(&format!("{what} is not `{expected}`"));
-        Err(failure.with(expected, printable(answer.trim(), 200)))
-    }
-
-    /// Takes the greeting, which is also the banner.
-    async fn greeting(
-        &mut self,
-        expected: &str,
-        end: impl Fn(&[u8]) -> Option<usize>,
-        is_right: impl Fn(&str) -> bool,
-    ) -> Result<(), Failure> {
-        let greeting = self.answer("the greeting", expected, end, is_right).await?;
-        match &self.talk.banner {
-            Some(banner) if !banner.is_in(greeting.as_bytes()) => {
-                let message = format!("`{}`: the banner is not the expected one", self.talk.target);
-                Err(Failure::new(FailureClass::Assertion, message).with(banner.shown(), greeting.trim()))
+fn greeting(expected: &'static str, end: End, banner: Option<Expected>) -> Step<'static> {
+    let what = "the greeting";
+    Step::Expect(Expect::answer(what, expected, end, move |answer| {
+        must_begin(answer, expected, || format!("{what} is not `{expected}`"))?;
+        match &banner {
+            Some(banner) if !banner.is_in(answer) => {
+                let failure = Failure::new(FailureClass::Assertion, "the banner is not the expected one");
+                Err(failure.with(banner.shown(), String::from_utf8_lossy(answer).trim()))
             }
             _ => Ok(()),
         }
-    }
+    }))
+}
 
-    /// Takes the answer to the request for TLS.
-    async fn agreement(
-        &mut self,
-        request: &str,
-        expected: &str,
-        end: impl Fn(&[u8]) -> Option<usize>,
-        is_right: impl Fn(&str) -> bool,
-    ) -> Result<(), Failure> {
-        let answer = self.take("the answer to the request for TLS", expected, end).await?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        if is_right(&answer) {
-            return Ok(());
-        }
-        Err(self.failure(&format!("it refuses {request}")).with(expected, answer.trim()))
+/// The answer to the request for TLS.
+fn agreement(request: &'static str, expected: &'static str, end: End) -> Step<'static> {
+    Step::Expect(Expect::answer("the answer to the request for TLS", expected, end, move |answer| {
+        must_begin(answer, expected, || format!("it refuses {request}"))
+    }))
+}
+
+/// `STARTTLS` must be among the extensions that a mail server lists.
+fn offers(answer: &[u8]) -> Result<(), Failure> {
+    must_begin(answer, "250", || "the answer to `EHLO` is not `250`".to_owned())?;
+    let answer = String::from_utf8_lossy(answer);
+    let is_starttls = |line: &str| line.get(4..).is_some_and(|word| word.trim() == "STARTTLS");
+    if answer.to_ascii_uppercase().lines().any(is_starttls) {
+        return Ok(());
     }
+    Err(fault("it does not offer `STARTTLS`").with("`STARTTLS` among its extensions", answer.trim()))
+}
+
+/// Whether the last line of an answer begins with the word that is expected.
+fn must_begin(answer: &[u8], expected: &str, otherwise: impl Fn() -> String) -> Result<(), Failure> {
+    let answer = String::from_utf8_lossy(answer);
+    let last = answer.lines().next_back().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let rest = last.strip_prefix(&expected.to_ascii_uppercase());
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return Ok(());
+    }
+    Err(fault(&otherwise()).with(expected, answer.trim()))
+}
+
+fn fault(words: &str) -> Failure {
+    Failure::new(FailureClass::Protocol, words)
 }
 
 /// Who we are to a mail server: an address needs no name in DNS (RFC 5321, 4.1.3).
@@ -205,20 +112,6 @@ fn address_literal(local: Option<SocketAddr>) -> String {
         Some(SocketAddr::V6(address)) => format!("[IPv6:{}]", address.ip()),
         None => "localhost".to_owned(),
     }
-}
-
-fn is_starttls(extension: &str) -> bool {
-    extension.trim() == "STARTTLS"
-}
-
-fn has_word(line: &str, word: &str) -> bool {
-    let line = line.trim_end().to_ascii_uppercase();
-    line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-}
-
-/// Whether the last line of a reply has this code.
-fn has_code(reply: &str, code: &str) -> bool {
-    reply.lines().next_back().is_some_and(|line| has_word(line, code))
 }
 
 /// The end of a line.
@@ -290,6 +183,32 @@ fn ldap_result(message: &[u8]) -> Option<(u64, String)> {
     let (0x04, words, _) = element(rest)? else { return None };
     let code = code.iter().take(8).fold(0, |code, digit| code << 8 | u64::from(*digit));
     Some((code, String::from_utf8_lossy(words).into_owned()))
+}
+
+fn ldap_verdict(answer: &[u8]) -> Result<(), Failure> {
+    match ldap_result(answer) {
+        Some((0, _)) => Ok(()),
+        Some((code, words)) => {
+            Err(fault("it refuses StartTLS").with("success (0)", format!("result {code}: {words}")))
+        }
+        None => Err(fault("its answer is not LDAP")),
+    }
+}
+
+/// One byte; all of what is something else.
+fn postgres_end(came: &[u8]) -> Option<usize> {
+    Some(if matches!(came.first()?, b'S' | b'N') { 1 } else { came.len() })
+}
+
+fn postgres_verdict(answer: &[u8]) -> Result<(), Failure> {
+    match answer {
+        b"S" => Ok(()),
+        b"N" => Err(fault("it refuses TLS (its `ssl` is off)").with("S", "N")),
+        _ => {
+            let failure = fault("its answer to `SSLRequest` is not PostgreSQL's");
+            Err(failure.with("S", String::from_utf8_lossy(answer)))
+        }
+    }
 }
 
 #[cfg(test)]

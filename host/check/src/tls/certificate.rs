@@ -2,10 +2,10 @@
 //!
 //! Nothing here decides about trust; that is webpki's. What can't be read is left out.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use uptime_core::check::Certificate;
 use uptime_core::text::printable;
@@ -93,7 +93,7 @@ pub(super) fn read(der: &CertificateDer<'_>) -> Option<Read> {
             names: names(&parsed),
             not_before: timestamp(validity.not_before),
             not_after: timestamp(validity.not_after),
-            sha256: hexadecimal(&Sha256::digest(der)),
+            sha256: format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(der))),
             counts: false,
         },
         subject: parsed.subject().as_raw().to_vec(),
@@ -105,16 +105,14 @@ pub(super) fn read(der: &CertificateDer<'_>) -> Option<Read> {
 
 /// `CN=example.com, O=Example`: the most special part first (RFC 4514), with spaces, for people.
 fn distinguished_name(name: &X509Name<'_>) -> String {
-    let attributes: Vec<_> = name.iter_attributes().collect();
-    let mut text = String::new();
-    for attribute in attributes.into_iter().rev() {
+    let attributes = name.iter_attributes().map(|attribute| {
         let kind = attribute.attr_type();
         let key = oid2abbrev(kind, oid_registry()).map_or_else(|_| kind.to_id_string(), str::to_owned);
-        let value = attribute.as_str().unwrap_or("?");
-        let separator = if text.is_empty() { "" } else { ", " };
-        // Writing to a string can't fail.
-        let _ = write!(text, "{separator}{key}={value}");
-    }
+        format!("{key}={}", attribute.as_str().unwrap_or("?"))
+    });
+    let mut attributes: Vec<String> = attributes.collect();
+    attributes.reverse();
+    let text = attributes.join(", ");
     if text.is_empty() { "(no name)".to_owned() } else { printable(&text, NAME_MAX) }
 }
 
@@ -138,13 +136,6 @@ fn timestamp(time: ASN1Time) -> Timestamp {
     let seconds = time.timestamp();
     let beyond = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_second(seconds).unwrap_or(beyond)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -16,98 +16,101 @@ pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure 
         return of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {error}"));
     };
     let own = chain.first();
-    match reason {
-        CertificateError::UnknownIssuer => unknown_issuer(host, chain),
+    let (class, words) = match reason {
+        CertificateError::UnknownIssuer => return unknown_issuer(host, chain),
         CertificateError::BadSignature => {
-            chain.iter().find_map(|read| odd_rsa(host, read)).unwrap_or_else(|| {
-                let issuer = own.map_or("the issuer that it names", |own| &own.certificate.issuer);
-                let words = format!("is not signed by `{issuer}`, whose name it bears");
-                of_certificate(FailureClass::TlsUnknownIssuer, host, &words)
-            })
+            if let Some(failure) = chain.iter().find_map(|read| odd_rsa(host, read)) {
+                return failure;
+            }
+            let issuer = own.map_or("the issuer that it names", |own| &own.certificate.issuer);
+            let words = format!("is not signed by `{issuer}`, whose name it bears");
+            return of_certificate(FailureClass::TlsUnknownIssuer, host, &words);
         }
-        CertificateError::Expired => of_certificate(FailureClass::TlsExpired, host, "has expired"),
         CertificateError::ExpiredContext { time, not_after } => {
             let end = timestamp(*not_after);
             let by = |certificate: &Certificate| certificate.not_after == end;
             let words = whose(chain, by, |of| format!("{of}expired on {end}"));
-            of_certificate(FailureClass::TlsExpired, host, &words)
-                .with(format!("valid on {}", timestamp(*time)), format!("valid until {end}"))
-        }
-        CertificateError::NotValidYet => {
-            of_certificate(FailureClass::TlsNotYetValid, host, "is not valid yet")
+            return of_certificate(FailureClass::TlsExpired, host, &words)
+                .with(format!("valid on {}", timestamp(*time)), format!("valid until {end}"));
         }
         CertificateError::NotValidYetContext { time, not_before } => {
             let start = timestamp(*not_before);
             let by = |certificate: &Certificate| certificate.not_before == start;
             let words = whose(chain, by, |of| format!("{of}is not valid before {start}"));
-            of_certificate(FailureClass::TlsNotYetValid, host, &words)
-                .with(format!("valid on {}", timestamp(*time)), format!("valid from {start}"))
-        }
-        CertificateError::NotValidForName => {
-            of_certificate(FailureClass::TlsWrongName, host, "is for another name")
+            return of_certificate(FailureClass::TlsNotYetValid, host, &words)
+                .with(format!("valid on {}", timestamp(*time)), format!("valid from {start}"));
         }
         CertificateError::NotValidForNameContext { expected, .. } => {
-            let names = own.map_or(&[][..], |own| &own.certificate.names);
-            let (words, got) = match names {
-                [] => (
-                    "is for no name at all (a common name alone has not counted for years)",
-                    "no name".into(),
-                ),
-                names => ("is for another name", names.join(", ")),
+            let names = own.map(|own| own.certificate.names.join(", ")).filter(|names| !names.is_empty());
+            let words = match names {
+                Some(_) => "is for another name",
+                None => "is for no name at all (a common name alone has not counted for years)",
             };
-            of_certificate(FailureClass::TlsWrongName, host, words).with(expected.to_str(), got)
+            return of_certificate(FailureClass::TlsWrongName, host, words)
+                .with(expected.to_str(), names.as_deref().unwrap_or("no name"));
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => algorithm(host, chain),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            let words = "is not meant for servers (its extended key usage lacks `serverAuth`)";
-            of_certificate(FailureClass::TlsHandshake, host, words)
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            return algorithm(host, chain);
         }
-        CertificateError::Revoked => {
-            of_certificate(FailureClass::TlsHandshake, host, "was revoked by its issuer")
+        CertificateError::Other(other) => return of_other(host, other, chain),
+        CertificateError::Expired => (FailureClass::TlsExpired, "has expired"),
+        CertificateError::NotValidYet => (FailureClass::TlsNotYetValid, "is not valid yet"),
+        CertificateError::NotValidForName => (FailureClass::TlsWrongName, "is for another name"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
+            FailureClass::TlsHandshake,
+            "is not meant for servers (its extended key usage lacks `serverAuth`)",
+        ),
+        CertificateError::Revoked => (FailureClass::TlsHandshake, "was revoked by its issuer"),
+        CertificateError::BadEncoding => {
+            (FailureClass::TlsHandshake, "can't be read: it is no X.509 certificate of version 3")
         }
-        CertificateError::BadEncoding => of_certificate(
-            FailureClass::TlsHandshake,
-            host,
-            "can't be read: it is no X.509 certificate of version 3",
-        ),
-        CertificateError::UnhandledCriticalExtension => of_certificate(
-            FailureClass::TlsHandshake,
-            host,
-            "has a critical extension that nobody knows here",
-        ),
-        CertificateError::Other(other) => of_other(host, other, chain),
-        other => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {other}")),
-    }
+        CertificateError::UnhandledCriticalExtension => {
+            (FailureClass::TlsHandshake, "has a critical extension that nobody knows here")
+        }
+        other => (FailureClass::TlsHandshake, &*format!("is not acceptable: {other}")),
+    };
+    of_certificate(class, host, words)
 }
 
 /// Verdicts of webpki that rustls has no name for. Their type is not part of its interface; their names are what there
 /// is.
+const OTHERS: [(&str, FailureClass, &str); 5] = [
+    (
+        "CaUsedAsEndEntity",
+        FailureClass::TlsHandshake,
+        "is an authority's own (`CA:TRUE`), which no server may show",
+    ),
+    (
+        "NameConstraintViolation",
+        FailureClass::TlsHandshake,
+        "is for a name that its authority may not vouch for (name constraints)",
+    ),
+    (
+        "PathLenConstraintViolated",
+        FailureClass::TlsHandshake,
+        "comes over more intermediate authorities than the one above them allows",
+    ),
+    (
+        "EndEntityUsedAsCa",
+        FailureClass::TlsHandshake,
+        "is signed with a certificate that is no authority's (`CA:FALSE`)",
+    ),
+    (
+        "UnsupportedCertVersion",
+        FailureClass::TlsTooOld,
+        "is of X.509 version 1 or 2, which is no longer safe",
+    ),
+];
+
 fn of_other(host: &str, other: &OtherError, chain: &[Read]) -> Failure {
     let verdict = format!("{:?}", other.0);
-    match verdict.as_str() {
-        "CaUsedAsEndEntity" if chain.first().is_some_and(Read::is_self_issued) => self_signed(host),
-        "CaUsedAsEndEntity" => {
-            let words = "is an authority's own (`CA:TRUE`), which no server may show";
-            of_certificate(FailureClass::TlsHandshake, host, words)
-        }
-        "NameConstraintViolation" => {
-            let words = "is for a name that its authority may not vouch for (name constraints)";
-            of_certificate(FailureClass::TlsHandshake, host, words)
-        }
-        "PathLenConstraintViolated" => {
-            let words = "comes over more intermediate authorities than the one above them allows";
-            of_certificate(FailureClass::TlsHandshake, host, words)
-        }
-        "EndEntityUsedAsCa" => {
-            let words = "is signed with a certificate that is no authority's (`CA:FALSE`)";
-            of_certificate(FailureClass::TlsHandshake, host, words)
-        }
-        "UnsupportedCertVersion" => {
-            let words = "is of X.509 version 1 or 2, which is no longer safe";
-            of_certificate(FailureClass::TlsTooOld, host, words)
-        }
-        _ => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {verdict}")),
+    if verdict == OTHERS[0].0 && chain.first().is_some_and(Read::is_self_issued) {
+        return self_signed(host);
+    }
+    match OTHERS.iter().find(|(known, ..)| *known == verdict) {
+        Some((_, class, words)) => of_certificate(*class, host, words),
+        None => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {verdict}")),
     }
 }
 

@@ -6,22 +6,19 @@
 use super::authorities::Authorities;
 use super::files::{self, Problem};
 use super::provider::provider;
+use crate::cache::Cache;
 use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, RootCertStore};
-use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
-
-/// How many pairs of settings are kept. With more of them in use some are read anew at each check.
-const KEPT_MAX: usize = 256;
 
 /// All that handshakes with the same files share.
 #[derive(Debug)]
@@ -121,20 +118,15 @@ impl Settings {
 /// When a file was written, its size and its number in the file system.
 type Stamp = (SystemTime, u64, u64);
 
-struct Kept {
-    material: Arc<Material>,
-    stamps: Vec<Option<Stamp>>,
-    last_used: u64,
-}
-
 pub(super) struct Materials {
     native: Arc<Material>,
-    kept: Mutex<(HashMap<Settings, Kept>, u64)>,
+    /// Beside the stamps of the files that each was read from.
+    read: Cache<Settings, (Vec<Option<Stamp>>, Arc<Material>)>,
 }
 
 impl Materials {
     pub(super) fn new(native: Material) -> Self {
-        Self { native: Arc::new(native), kept: Mutex::default() }
+        Self { native: Arc::new(native), read: Cache::default() }
     }
 
     /// What `spec` asks for.
@@ -148,31 +140,9 @@ impl Materials {
         let settings = Settings { ca: spec.ca.clone(), client: spec.client.clone() };
         // Taken before the files are read: one that is replaced meanwhile is read again at the next check.
         let stamps = settings.stamps();
-        if let Some(material) = self.kept(&settings, &stamps) {
-            return Ok(material);
-        }
-        let material = Arc::new(Material::read(&self.native, &settings, access)?);
-        self.keep(settings, Arc::clone(&material), stamps);
+        let make = || Ok((stamps.clone(), Arc::new(Material::read(&self.native, &settings, access)?)));
+        let (_, material) = self.read.get(&settings, |(kept, _)| *kept == stamps, make)?;
         Ok(material)
-    }
-
-    fn kept(&self, settings: &Settings, stamps: &[Option<Stamp>]) -> Option<Arc<Material>> {
-        let (kept, uses) = &mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get_mut(settings).filter(|found| found.stamps == stamps)?;
-        *uses += 1;
-        found.last_used = *uses;
-        Some(Arc::clone(&found.material))
-    }
-
-    fn keep(&self, settings: Settings, material: Arc<Material>, stamps: Vec<Option<Stamp>>) {
-        let (kept, uses) = &mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *uses += 1;
-        if kept.len() >= KEPT_MAX && !kept.contains_key(&settings) {
-            let oldest =
-                kept.iter().min_by_key(|(_, kept)| kept.last_used).map(|(settings, _)| settings.clone());
-            oldest.map(|settings| kept.remove(&settings));
-        }
-        kept.insert(settings, Kept { material, stamps, last_used: *uses });
     }
 }
 

@@ -15,7 +15,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, OtherError, SignatureScheme};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uptime_core::check::{Certificate, Failure};
 
 #[derive(Debug)]
@@ -50,7 +50,11 @@ impl Record {
     }
 
     pub(super) fn take(&self) -> Seen {
-        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.seen())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the target wanted to know who we are.
@@ -86,10 +90,7 @@ impl Record {
 
     /// Writes a verdict down. The first stays; what follows from a fault is no other fault.
     fn note(&self, error: &TlsError, chain: &[Read]) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.distrust.is_none() {
-            seen.distrust = Some(failure::distrust(&self.host, error, chain));
-        }
+        self.seen().distrust.get_or_insert_with(|| failure::distrust(&self.host, error, chain));
     }
 
     /// The verdict on the target's proof that it has the certificate's key.
@@ -100,10 +101,7 @@ impl Record {
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let Err(error) = proof else { return proof };
         let chain = certificate::chain(std::slice::from_ref(certificate), |_| false);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.distrust.is_none() {
-            seen.distrust = Some(failure::unproven(&self.host, &error, chain.first()));
-        }
+        self.seen().distrust.get_or_insert_with(|| failure::unproven(&self.host, &error, chain.first()));
         if self.verify { Err(error) } else { Ok(HandshakeSignatureValid::assertion()) }
     }
 
@@ -131,7 +129,7 @@ impl ServerCertVerifier for Record {
             verdict.error
         });
         chain.truncate(shown);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         if judged.is_ok() {
             seen.authority = authorities.voucher(&chain, now).map(|read| read.certificate.clone());
         }

@@ -117,11 +117,17 @@ async fn where_the_redirects_lead() {
 #[tokio::test]
 async fn slow_is_worth_telling_or_down() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
-    let expect = |degraded| HttpExpect { degraded_above: Some(degraded), ..HttpExpect::default() };
-    let report = judged(&target, expect(Duration::ZERO)).await;
+    let expect = |below, degraded| HttpExpect {
+        latency_below: Some(below),
+        degraded_above: Some(degraded),
+        ..HttpExpect::default()
+    };
+    let report = judged(&target, expect(PATIENT, Duration::ZERO)).await;
     assert_up(&report);
     assert!(report.is_degraded() && report.warnings[0].class == FailureClass::Latency, "{report:?}");
-    assert!(!judged(&target, expect(PATIENT)).await.is_degraded());
+    assert!(!judged(&target, expect(PATIENT, PATIENT)).await.is_degraded());
+    let failed = failure(judged(&target, expect(Duration::ZERO, PATIENT)).await);
+    assert_eq!((failed.class, failed.expected.as_deref()), (FailureClass::Latency, Some("below 0s")));
 }
 
 /// Answers with bytes, encoded as it says.

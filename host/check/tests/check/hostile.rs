@@ -32,13 +32,6 @@ async fn a_head_may_have_64_kib() {
 }
 
 #[tokio::test]
-async fn endless_interim_answers() {
-    let target = Target::pouring("", b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)).await;
-    let report = check(&target.spec("/"), SHORT).await;
-    assert!(report.failure.is_some(), "{report:?}");
-}
-
-#[tokio::test]
 async fn what_is_not_http() {
     for (answer, message) in [
         ("SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: it does not begin with `HTTP/`"),

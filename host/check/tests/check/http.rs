@@ -1,6 +1,6 @@
 //! What an answer must be, and what is sent to get it.
 
-use crate::target::{Target, answer, refusing};
+use crate::target::{Target, answer};
 use crate::{PATIENT, assert_failed, assert_up, check};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -105,26 +105,6 @@ async fn the_first_mib_is_judged() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_is_put_together() {
-    let chunks =
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nnee\u{64}\r\n2\r\nle\r\n0\r\n\r\n";
-    let target = Target::answering(move |_| chunks.to_owned()).await;
-    assert_up(&check(&CheckSpec::Http(with_body(&target, &["needle"], &[])), PATIENT).await);
-}
-
-#[tokio::test]
-async fn too_slow_is_down() {
-    let target = Target::answering(|_| answer("200 OK", "", "")).await;
-    let mut spec = target.http("/");
-    spec.expect.latency_below = Some(PATIENT);
-    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
-    spec.expect.latency_below = Some(Duration::ZERO);
-    let report = check(&CheckSpec::Http(spec), PATIENT).await;
-    let failure = report.failure.expect("no answer takes no time");
-    assert_eq!((failure.class, failure.expected.as_deref()), (FailureClass::Latency, Some("below 0s")));
-}
-
-#[tokio::test]
 async fn method_headers_and_body_are_sent() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     let directory = tempfile::tempdir().expect("a directory");
@@ -173,15 +153,6 @@ async fn a_missing_secret_is_ours_and_nothing_is_sent() {
     assert_eq!(failure.class, FailureClass::Settings);
     assert!(failure.message.contains("`UPTIME_TEST_NO_SUCH_VARIABLE` is not set"), "{}", failure.message);
     assert!(target.requests().is_empty());
-}
-
-#[tokio::test]
-async fn refused() {
-    let (_socket, address) = refusing();
-    let spec = uptime_core::target::parse(&format!("http://{address}/")).expect("a target");
-    let report = check(&spec, PATIENT).await;
-    assert_failed(&report, FailureClass::Refused, &format!("connecting to {address}: connection refused"));
-    assert_eq!(report.status_code(), None);
 }
 
 #[tokio::test]

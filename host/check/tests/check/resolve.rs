@@ -30,6 +30,21 @@ pub(crate) fn working(reply: impl Fn(&DnsQuestion) -> DnsReply + Send + Sync + '
     })
 }
 
+/// A name server that has these addresses of `127.0.0.0/24` for whatever is asked.
+pub(crate) fn hosting(last: &'static [u8]) -> NameServer {
+    working(move |question| {
+        let record =
+            |last: &u8| DnsRecord::Address(question.name.clone(), Ipv4Addr::new(127, 0, 0, *last).into());
+        let of_kind = if question.kind == RecordKind::A { last } else { &[] };
+        DnsReply::Records(of_kind.iter().map(record).collect())
+    })
+}
+
+/// The check of `target` by a name that is asked of `server`.
+async fn check_at(server: &NameServer, target: &Target, ip: IpFamily) -> CheckReport {
+    check(&tcp("shop.example", target.address.port(), ip, server.address()), PATIENT).await
+}
+
 /// The check of a name that has no target, asked of `server`.
 async fn check_name(server: &NameServer, ip: IpFamily) -> CheckReport {
     check(&tcp("shop.example", 1, ip, server.address()), PATIENT).await
@@ -55,9 +70,7 @@ async fn the_named_server_alone_is_asked() {
 async fn one_family_asks_one_question() {
     let target = up().await;
     let server = working(|question| DnsReply::address(question, LOOPBACK));
-    assert_up(
-        &check(&tcp("shop.example", target.address.port(), IpFamily::V4, server.address()), PATIENT).await,
-    );
+    assert_up(&check_at(&server, &target, IpFamily::V4).await);
     assert_eq!(server.asked().iter().map(|question| question.kind).collect::<Vec<_>>(), [RecordKind::A]);
     let report = check_name(&server, IpFamily::V6).await;
     assert_failed(&report, FailureClass::Dns, "`shop.example` has no IPv6 address");
@@ -176,8 +189,7 @@ async fn a_lost_question_is_asked_again() {
         }
         DnsReply::address(question, LOOPBACK)
     });
-    let report =
-        check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await;
+    let report = check_at(&server, &target, IpFamily::Any).await;
     assert_up(&report);
     assert!(report.phases().dns.is_some_and(|dns| dns.as_secs() >= 1), "{report:?}");
 }
@@ -205,9 +217,7 @@ async fn what_is_too_long_comes_over_tcp() {
         DnsReply::Records(records) => DnsReply::OverTcpAlone(records),
         reply => reply,
     });
-    assert_up(
-        &check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await,
-    );
+    assert_up(&check_at(&server, &target, IpFamily::Any).await);
     assert!(server.asked().iter().any(|question| question.over_tcp), "{:?}", server.asked());
 }
 
@@ -226,9 +236,7 @@ async fn names_are_followed_and_circles_end() {
         ("edge.example", _) => DnsReply::address(question, LOOPBACK),
         _ => DnsReply::Code(3),
     });
-    assert_up(
-        &check(&tcp("shop.example", target.address.port(), IpFamily::Any, server.address()), PATIENT).await,
-    );
+    assert_up(&check_at(&server, &target, IpFamily::Any).await);
     let server = working(|question| match question.name.as_str() {
         "shop.example" => DnsReply::Records(vec![cname("shop.example", "b.example")]),
         _ => DnsReply::Records(vec![cname("b.example", "shop.example")]),
@@ -268,17 +276,7 @@ async fn every_address_is_checked_by_itself() {
     // One port on three addresses: two take connections, one refuses.
     let target = up().await;
     let port = target.address.port();
-    let addresses = |last: &[u8]| {
-        let records: Vec<_> = last
-            .iter()
-            .map(|last| DnsRecord::Address("shop.example".into(), Ipv4Addr::new(127, 0, 0, *last).into()))
-            .collect();
-        working(move |question| match question.kind {
-            RecordKind::A => DnsReply::Records(records.clone()),
-            _ => DnsReply::Records(Vec::new()),
-        })
-    };
-    let server = addresses(&[1, 2, 3]);
+    let server = hosting(&[1, 2, 3]);
     let spec = tcp("shop.example", port, IpFamily::All, server.address());
     let report = check(&spec, PATIENT).await;
     let message = format!(
@@ -292,7 +290,7 @@ async fn every_address_is_checked_by_itself() {
     assert_eq!(server.asked().len(), 2, "the name is looked up once");
     // Whichever answers does for `any`.
     assert_up(&check(&tcp("shop.example", port, IpFamily::Any, server.address()), PATIENT).await);
-    let server = addresses(&[1]);
+    let server = hosting(&[1]);
     assert_up(&check(&tcp("shop.example", port, IpFamily::All, server.address()), PATIENT).await);
 }
 
@@ -321,14 +319,7 @@ async fn every_address_of_a_site_through_its_redirects() {
         }
     })
     .await;
-    let server = working(|question| match question.kind {
-        RecordKind::A => DnsReply::Records(
-            [1, 2]
-                .map(|last| DnsRecord::Address("shop.example".into(), Ipv4Addr::new(127, 0, 0, last).into()))
-                .into(),
-        ),
-        _ => DnsReply::Records(Vec::new()),
-    });
+    let server = hosting(&[1, 2]);
     let port = target.address.port();
     let url = format!("http://shop.example:{port}/start").parse().expect("a URL");
     let mut http = uptime_core::target::http(url);

@@ -1,12 +1,11 @@
 //! TLS: what is trusted, and handshakes. The faults of certificates are in the zoo.
 
-use crate::target::{Target, answer, read_request};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check_with};
+use crate::target::{Target, answer};
+use crate::{PATIENT, assert_up, check_with};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use std::future::pending;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -129,19 +128,6 @@ async fn every_handshake_shows_the_certificate() {
         assert_up(&check(&checker, &target).await);
         assert_eq!(kinds.recv().await, Some(Some(HandshakeKind::Full)));
     }
-}
-
-#[tokio::test]
-async fn hangs_in_the_handshake() {
-    let target = Target::raw(|mut stream| async move {
-        read_request(&mut stream).await;
-        pending::<()>().await;
-    })
-    .await;
-    let report = check_with(&Authority::new("trusted").checker(), &spec(&target), SHORT).await;
-    let message = "the TLS handshake with `127.0.0.1` did not end within 400ms";
-    assert_failed(&report, FailureClass::TlsTimeout, message);
-    assert!(report.phases().tls.is_some());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a check saw on its way, beside its verdict.
 
 use crate::check::Failure;
-use crate::monitor::{HttpVersion, TlsVersion};
+use crate::protocol::{HttpVersion, TlsVersion};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

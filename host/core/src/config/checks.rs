@@ -88,12 +88,7 @@ impl Takes for Target {
 
 /// Whether a witness would answer although nothing left this machine.
 fn stays_here(witness: &CheckSpec) -> bool {
-    let host = match witness {
-        CheckSpec::Http(http) => http.url.host_str().unwrap_or_default(),
-        CheckSpec::Tcp(tcp) => &tcp.host,
-        CheckSpec::Ping(ping) => &ping.host,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
+    let host = witness.host().trim_end_matches('.');
     match host.parse::<IpAddr>() {
         Ok(address) => {
             matches!(address::classify(address), AddressClass::Loopback | AddressClass::Unspecified)

@@ -7,25 +7,12 @@ use super::table::Table;
 use super::takes::{Integer, List, Span};
 use crate::backoff::LEASE_RESERVE;
 use crate::duration;
+use crate::queue::{MONITOR_CHECKS, NOTIFICATIONS, kind};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-
-/// The queues' names, as the file, the command line and the database have them.
-pub const MONITOR_CHECKS: &str = "monitor-checks";
-pub const NOTIFICATIONS: &str = "notifications";
-
-/// Whether a queue's jobs are checks: of monitors without locations, or of one [location](crate::monitor::Location).
-pub fn is_checks(queue: &str) -> bool {
-    kind(queue) == MONITOR_CHECKS
-}
-
-/// By what a queue's jobs are worked on.
-fn kind(queue: &str) -> &str {
-    queue.split_once(':').map_or(queue, |(kind, _)| kind)
-}
 
 /// What the file says of both queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -43,21 +43,21 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
 }
 
 impl Config {
+    /// The values of channels and monitors that may live elsewhere.
+    pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
+        let of_channels =
+            self.channels.iter().flat_map(|channel| references(&channel.settings).chain(&channel.proxy));
+        let of_monitors = self.monitors.iter().flat_map(|monitor| monitor.check.references());
+        of_channels.chain(of_monitors.map(|(_, reference)| reference))
+    }
+
     /// What rows of the database may refer to on a host whose configuration file is this one, read from `path`. The
     /// database's own URL is no channel's business.
     pub fn access(&self, path: PathBuf) -> Access {
-        let mut standing: HashSet<SecretRef> = HashSet::new();
-        for channel in &self.channels {
-            standing.extend(references(&channel.settings).chain(&channel.proxy).cloned());
-        }
-        for monitor in &self.monitors {
-            standing.extend(monitor.check.references().into_iter().map(|(_, reference)| reference.clone()));
-            if let Some(tls) = monitor.check.tls() {
-                let client = tls.client.as_ref();
-                standing.extend(client.map(|client| client.key.clone()));
-                let files = tls.ca.iter().chain(client.map(|client| &client.certificate));
-                standing.extend(files.map(|file| SecretRef::File { file: file.clone() }));
-            }
+        let mut standing: HashSet<SecretRef> = self.references().cloned().collect();
+        for tls in self.monitors.iter().filter_map(|monitor| monitor.check.tls()) {
+            let files = tls.ca.iter().chain(tls.client.as_ref().map(|client| &client.certificate));
+            standing.extend(files.map(|file| SecretRef::File { file: file.clone() }));
         }
         Access::from_file(path, standing, &self.secrets.allow_env, &self.secrets.allow_files)
     }

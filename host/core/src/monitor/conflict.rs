@@ -3,10 +3,9 @@
 //! Pure, and about the finished [`CheckSpec`]: the file's reader and the command line both ask here, each with its own
 //! words for the settings. What is merely useless is not looked at: that depends on what somebody wrote.
 
-use super::{CheckSpec, HttpExpect, HttpSpec, HttpVersion, HttpVersions, IpFamily, Lookup, PingSpec};
+use super::{CheckSpec, HttpExpect, HttpSpec, HttpVersion, HttpVersions, IpFamily, PingSpec, Spec};
 use crate::duration;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// How settings are called where they are written. A key is the file's, and in `[monitors.NAME.expect]` begins with
 /// `expect.`.
@@ -30,29 +29,19 @@ pub struct Conflict {
 
 impl CheckSpec {
     pub fn conflicts(&self, words: &dyn Words) -> Vec<Conflict> {
-        let mut found = Found { words, conflicts: Vec::new() };
-        match self {
-            Self::Http(http) => found.of_http(http),
-            Self::Tcp(tcp) => {
-                found.latency(["degraded_above", "latency_below"], tcp.degraded_above, tcp.latency_below);
-                found.family("host", &tcp.host, tcp.lookup);
-            }
-            Self::Ping(ping) => {
-                found.latency(["degraded_above", "latency_below"], ping.degraded_above, ping.latency_below);
-                found.family("host", &ping.host, ping.lookup);
-                found.loss(ping);
-            }
-        }
+        let mut found = Conflicts { words, conflicts: Vec::new() };
+        self.rules(&mut found);
         found.conflicts
     }
 }
 
-struct Found<'w> {
+/// What was found so far.
+pub struct Conflicts<'w> {
     words: &'w dyn Words,
     conflicts: Vec<Conflict>,
 }
 
-impl Found<'_> {
+impl Conflicts<'_> {
     fn add(&mut self, keys: [&'static str; 2], message: String, hint: impl Into<String>) {
         self.conflicts.push(Conflict { keys, message, hint: hint.into() });
     }
@@ -61,14 +50,18 @@ impl Found<'_> {
         keys.map(|key| self.words.name(key))
     }
 
-    fn of_http(&mut self, spec: &HttpSpec) {
+    /// Of a type that names its host, and its limits at the top.
+    pub(super) fn of_host(&mut self, spec: &dyn Spec) {
+        self.latency(["degraded_above", "latency_below"], spec);
+        self.family("host", spec);
+    }
+
+    pub(super) fn of_http(&mut self, spec: &HttpSpec) {
         let expect = &spec.expect;
-        let keys = ["expect.degraded_above", "expect.latency_below"];
-        self.latency(keys, expect.degraded_above, expect.latency_below);
+        self.latency(["expect.degraded_above", "expect.latency_below"], spec);
         // A proxy is what connects to the target.
         if spec.proxy.is_none() {
-            let host = spec.url.host_str().unwrap_or_default();
-            self.family("url", host.trim_matches(['[', ']']), spec.lookup);
+            self.family("url", spec);
         }
         if let Some(key) = asserts_body(expect).filter(|_| spec.method == "HEAD") {
             let [method, asserts] = self.names(["method", key]);
@@ -90,8 +83,8 @@ impl Found<'_> {
         self.versions(spec);
     }
 
-    fn latency(&mut self, keys: [&'static str; 2], degraded: Option<Duration>, below: Option<Duration>) {
-        let (Some(degraded), Some(below)) = (degraded, below) else { return };
+    fn latency(&mut self, keys: [&'static str; 2], spec: &dyn Spec) {
+        let [Some(degraded), Some(below)] = spec.latency() else { return };
         if degraded >= below {
             let [first, second] = self.names(keys);
             let (degraded, below) = (duration::format(degraded), duration::format(below));
@@ -100,7 +93,7 @@ impl Found<'_> {
         }
     }
 
-    fn loss(&mut self, spec: &PingSpec) {
+    pub(super) fn loss(&mut self, spec: &PingSpec) {
         let below = spec.loss_below;
         if let Some(degraded) = spec.loss_degraded.filter(|degraded| *degraded >= below) {
             let keys = ["loss_degraded", "loss_below"];
@@ -111,10 +104,10 @@ impl Found<'_> {
     }
 
     /// An address has one family, whatever is asked for.
-    fn family(&mut self, key: &'static str, host: &str, lookup: Lookup) {
+    fn family(&mut self, key: &'static str, spec: &dyn Spec) {
         // A zone (`fe80::1%eth0`) is no part of the address.
-        let address = host.split('%').next().and_then(|host| host.parse::<IpAddr>().ok());
-        let (wanted, other) = match (lookup.ip, address) {
+        let address = spec.host().split('%').next().and_then(|host| host.parse::<IpAddr>().ok());
+        let (wanted, other) = match (spec.lookup().ip, address) {
             (IpFamily::V6, Some(IpAddr::V4(_))) => ("6", "4"),
             (IpFamily::V4, Some(IpAddr::V6(_))) => ("4", "6"),
             _ => return,

@@ -1,9 +1,11 @@
 //! What an HTTP check asks for, and what its answer must be.
 
-use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use super::{CertificateDays, Conflicts, Lookup, Spec, TlsSpec};
 use crate::duration::as_optional_ms;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
+use crate::protocol::{HttpVersion, TlsVersion};
 use crate::secret::SecretRef;
+use crate::uri;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +55,49 @@ pub struct HttpSpec {
     pub expect: HttpExpect,
 }
 
+impl Spec for HttpSpec {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    fn host(&self) -> &str {
+        uri::host(&self.url)
+    }
+
+    fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
+    fn target(&self) -> String {
+        uri::shown(&self.url)
+    }
+
+    fn latency(&self) -> [Option<Duration>; 2] {
+        [self.expect.degraded_above, self.expect.latency_below]
+    }
+
+    fn certificate_days(&self) -> Option<CertificateDays> {
+        Some(self.expect.certificate_days)
+    }
+
+    fn tls(&self) -> Option<&TlsSpec> {
+        Some(&self.tls)
+    }
+
+    fn references(&self) -> Vec<(&'static str, &SecretRef)> {
+        let auth = self.auth.iter().map(|auth| match auth {
+            Auth::Basic { password: secret, .. } | Auth::Bearer { token: secret } => ("auth", secret),
+        });
+        let headers = self.headers.values().map(|value| ("headers", value));
+        let proxy = self.proxy.iter().map(|proxy| ("proxy", proxy));
+        headers.chain(auth).chain(proxy).chain(self.tls.reference()).collect()
+    }
+
+    fn rules(&self, found: &mut Conflicts<'_>) {
+        found.of_http(self);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
@@ -77,16 +122,6 @@ words! {
         Auto = "auto",
         Http1 = "1.1",
         /// HTTP/2 alone; without TLS from the first byte on.
-        Http2 = "2",
-    }
-}
-
-words! {
-    /// The version that an answer came in.
-    #[derive(PartialOrd, Ord)]
-    pub enum HttpVersion: "HTTP version" {
-        Http10 = "1.0",
-        Http11 = "1.1",
         Http2 = "2",
     }
 }

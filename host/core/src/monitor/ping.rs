@@ -1,7 +1,8 @@
 //! What a ping check sends, and what must come back.
 
-use super::Lookup;
+use super::{Conflicts, Lookup, Spec};
 use crate::duration::{as_ms, as_optional_ms};
+use crate::uri::bracketed;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -47,6 +48,33 @@ impl PingSpec {
 
     /// Bytes of payload, when nobody says it: as many as `ping` sends.
     pub const SIZE: u16 = 56;
+}
+
+impl Spec for PingSpec {
+    fn kind(&self) -> &'static str {
+        "ping"
+    }
+
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
+    fn target(&self) -> String {
+        format!("ping://{}", bracketed(&self.host))
+    }
+
+    fn latency(&self) -> [Option<Duration>; 2] {
+        [self.degraded_above, self.latency_below]
+    }
+
+    fn rules(&self, found: &mut Conflicts<'_>) {
+        found.of_host(self);
+        found.loss(self);
+    }
 }
 
 fn spacing() -> Duration {

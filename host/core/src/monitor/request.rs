@@ -2,6 +2,7 @@
 //!
 //! The file and the command line ask here, so that both take the same. No answer quotes a value: it may be a secret.
 
+use crate::uri;
 use url::Url;
 
 /// Headers that the request's framing decides.
@@ -72,10 +73,10 @@ pub fn proxy(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "http" | "socks5") {
         return Err(scheme);
     }
-    if url.host_str().is_some_and(has_placeholder) {
+    if has_placeholder(uri::host(&url)) {
         return Err(NOT_FILLED_IN);
     }
-    if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none() {
+    if uri::host(&url).is_empty() || url.port_or_known_default().is_none() {
         return Err("a host and a port come after `://`");
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {

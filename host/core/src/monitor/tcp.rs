@@ -1,9 +1,11 @@
 //! What a TCP check says over its connection, and what it must hear.
 
-use super::{CertificateDays, Lookup, TlsSpec, TlsVersion};
+use super::{CertificateDays, Conflicts, Lookup, Spec, TlsSpec};
 use crate::duration::as_optional_ms;
 use crate::expectation::Pattern;
+use crate::protocol::TlsVersion;
 use crate::secret::SecretRef;
+use crate::uri::bracketed;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -44,6 +46,48 @@ pub struct TcpSpec {
     /// Degraded when the check's total is above it.
     #[serde(default, with = "as_optional_ms")]
     pub degraded_above: Option<Duration>,
+}
+
+impl Spec for TcpSpec {
+    fn kind(&self) -> &'static str {
+        "tcp"
+    }
+
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
+    fn target(&self) -> String {
+        format!("tcp://{}:{}", bracketed(&self.host), self.port)
+    }
+
+    fn latency(&self) -> [Option<Duration>; 2] {
+        [self.degraded_above, self.latency_below]
+    }
+
+    fn certificate_days(&self) -> Option<CertificateDays> {
+        Some(self.certificate_days)
+    }
+
+    fn tls(&self) -> Option<&TlsSpec> {
+        self.tls.as_ref()
+    }
+
+    fn references(&self) -> Vec<(&'static str, &SecretRef)> {
+        let send = match &self.send {
+            Some(Bytes::Text(text)) => Some(("send", text)),
+            Some(Bytes::Hex(_)) | None => None,
+        };
+        send.into_iter().chain(self.tls.iter().filter_map(TlsSpec::reference)).collect()
+    }
+
+    fn rules(&self, found: &mut Conflicts<'_>) {
+        found.of_host(self);
+    }
 }
 
 words! {

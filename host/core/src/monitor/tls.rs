@@ -2,7 +2,6 @@
 
 use crate::check::{Failure, FailureClass, TlsEvidence};
 use crate::secret::SecretRef;
-use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -26,6 +25,13 @@ pub struct TlsSpec {
 impl Default for TlsSpec {
     fn default() -> Self {
         Self { verify: true, ca: None, client: None, server_name: None }
+    }
+}
+
+impl TlsSpec {
+    /// The key of ours, with its key in the file.
+    pub(super) fn reference(&self) -> Option<(&'static str, &SecretRef)> {
+        self.client.as_ref().map(|client| ("client_key", &client.key))
     }
 }
 
@@ -110,15 +116,6 @@ fn days(count: i64) -> String {
 
 fn whole_seconds(instant: Timestamp) -> Timestamp {
     Timestamp::from_second(instant.as_second()).unwrap_or(instant)
-}
-
-words! {
-    /// A version of TLS that is spoken. Older ones are not, by anybody who should be.
-    #[derive(PartialOrd, Ord)]
-    pub enum TlsVersion: "TLS version" {
-        Tls12 = "1.2",
-        Tls13 = "1.3",
-    }
 }
 
 #[cfg(test)]

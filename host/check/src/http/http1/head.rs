@@ -19,7 +19,7 @@ const REPLACEMENT: &str = "\u{fffd}";
 
 /// Names of headers as their author wrote them, for those who do not know them in another case.
 #[derive(Clone)]
-pub(in crate::http) struct Spelling(pub(in crate::http) Vec<String>);
+pub(crate) struct Spelling(pub(crate) Vec<String>);
 
 /// A request as it is sent. Names that nobody has spelled are written like `Content-Type`: some devices know no others.
 pub(super) fn written(request: &Request<Bytes>) -> Bytes {
@@ -79,12 +79,12 @@ fn without_cr(mut line: &[u8]) -> &[u8] {
 }
 
 #[derive(Debug)]
-pub(in crate::http) struct Head {
-    pub(in crate::http) version: HttpVersion,
-    pub(in crate::http) status: StatusCode,
-    pub(in crate::http) headers: HeaderMap,
+pub(crate) struct Head {
+    pub(crate) version: HttpVersion,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     /// Where it departs from the standard.
-    pub(in crate::http) deviations: Vec<&'static str>,
+    pub(crate) deviations: Vec<&'static str>,
 }
 
 impl Head {
@@ -192,7 +192,7 @@ fn readable(value: &[u8]) -> Vec<u8> {
 }
 
 /// The words of a header's lists, in lower case.
-pub(in crate::http) fn words(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+pub(crate) fn words(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let split = |value: std::borrow::Cow<'_, str>| {
         value.split(',').map(|word| word.trim().to_ascii_lowercase()).collect::<Vec<_>>()

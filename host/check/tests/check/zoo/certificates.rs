@@ -193,10 +193,12 @@ async fn tls_that_is_too_old() {
     let old = "`127.0.0.1` speaks no version of TLS that is still safe";
     let refuses = "`127.0.0.1` refuses all versions and ciphers of TLS that are still safe (or, as some do in these words, the name `127.0.0.1`)";
     for (answer, message, got) in [
-        // TLS 1.1, and the alerts `protocol_version` and `handshake_failure`.
+        // TLS 1.0 and 1.1, and the alerts `protocol_version`, `handshake_failure` and `insufficient_security`.
+        (server_hello(1), old, "an older one"),
         (server_hello(2), old, "an older one"),
-        (&b"\x15\x03\x01\x00\x02\x02\x46"[..], old, "an older one"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", old, "an older one"),
         (b"\x15\x03\x03\x00\x02\x02\x28", refuses, "handshake_failure"),
+        (b"\x15\x03\x03\x00\x02\x02\x47", refuses, "insufficient_security"),
     ] {
         let report = check(&authority, &answering(answer).await).await;
         shows(&report, FailureClass::TlsTooOld, message, Some(("TLS 1.2 or newer", got)));
@@ -245,12 +247,18 @@ async fn a_host_that_is_there_by_its_name_alone() {
         );
         shows(&report, FailureClass::TlsHandshake, &message, Some(("a certificate", "access_denied")));
     }
-    // One that refuses in the words of RFC 6066.
+    // One that refuses by `internal_error`, one in the words of RFC 6066, and one for a reason of another kind.
+    let report = check(&authority, &answering(b"\x15\x03\x03\x00\x02\x02\x50").await).await;
+    let message = "`127.0.0.1` ended the TLS handshake before it showed a certificate: perhaps it has none for `127.0.0.1`";
+    shows(&report, FailureClass::TlsHandshake, message, Some(("a certificate", "internal_error")));
     let target = answering(b"\x15\x03\x03\x00\x02\x02\x70").await;
     let report = check(&authority, &target).await;
     let message = "`127.0.0.1` says that it has no certificate for `127.0.0.1`";
     let words = ("127.0.0.1", "unrecognized_name");
     shows(&report, FailureClass::TlsWrongName, message, Some(words));
+    let report = check(&authority, &answering(b"\x15\x03\x03\x00\x02\x02\x32").await).await;
+    let message = "`127.0.0.1` ended the TLS handshake: `decode_error`";
+    shows(&report, FailureClass::TlsHandshake, message, None);
 }
 
 #[tokio::test]

@@ -1,76 +1,81 @@
-//! A check of every address of a name, each by itself.
+//! One check over the addresses of its target: over the first that answers, or over each by itself.
 //!
-//! The name is looked up once. Then the whole check runs once for each address, all at the same time and within the
+//! For each by itself the name is looked up once. Then the whole check runs once for each address, all at the same time and within the
 //! one deadline, pinned to its address wherever a hop leads to that name. The target is as well as the worst of
 //! them: down, then inconclusive, then degraded, then up. So an address that this machine has no route to makes it
 //! inconclusive, unless another one is down: that much is certain.
 
 use crate::resolve::{Names, Pin};
-use crate::trace::Trace;
-use crate::{Course, Means};
+use crate::shared::Shared;
+use crate::trace::{Deadline, Trace};
+use crate::{http, ping, tcp};
 use futures_util::future::join_all;
 use std::net::IpAddr;
 use tokio::time::timeout_at;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
-use uptime_core::monitor::CheckSpec;
-use url::Host;
+use uptime_core::monitor::{CheckSpec, IpFamily};
 
-/// Whether `spec` asks for it. Through a proxy there are no addresses of ours to choose from: the proxy finds them.
-pub(crate) fn is_wanted(spec: &CheckSpec) -> bool {
+/// Runs a check: over each of the target's addresses where `spec` asks for it, else over the first that answers.
+pub(crate) async fn run(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
+    // Through a proxy there are no addresses of ours to choose from: the proxy finds them.
     let proxied = matches!(spec, CheckSpec::Http(http) if http.proxy.is_some());
-    spec.lookup().ip == uptime_core::monitor::IpFamily::All && !proxied
+    if spec.lookup().ip == IpFamily::All && !proxied {
+        return over_each(shared, spec, deadline).await;
+    }
+    over(shared, spec, deadline, &Names::new(&shared.resolver, spec.lookup())).await
 }
 
-pub(crate) async fn run(means: &Means, course: Course<'_>) -> CheckReport {
-    let Course { spec, started, deadline, timeout } = course;
-    let host = host(spec);
-    let mut trace = Trace::new();
-    let names = Names::new(&means.resolver, spec.lookup(), deadline);
-    let found = match timeout_at(deadline, names.resolve(&host, 0, &mut trace)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(failure)) => return trace.into_report(Some(failure), started.elapsed()),
-        Err(_) => {
-            let failure = trace.cut_off(timeout);
-            return trace.into_report(Some(failure), started.elapsed());
+/// The check, over the addresses that `names` gives.
+async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &Names<'_>) -> CheckReport {
+    let mut trace = Trace::new(deadline);
+    // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
+    // Boxed, for a check is moved several times before it runs, and would be as large as the largest of them.
+    let verdict = match spec {
+        CheckSpec::Http(http) => {
+            timeout_at(deadline.at, Box::pin(http::run(shared, names, http, &mut trace))).await
         }
+        CheckSpec::Tcp(tcp) => {
+            timeout_at(deadline.at, Box::pin(tcp::run(shared, names, tcp, &mut trace))).await
+        }
+        // What came back by the deadline counts, so this one must not be cut off from outside.
+        CheckSpec::Ping(ping) => ping::run(&shared.pinger, names, ping, &mut trace).await,
+    };
+    let failure = verdict.unwrap_or_else(|_| Err(trace.cut_off())).err();
+    trace.into_report(failure)
+}
+
+async fn over_each(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
+    let host = spec.host().to_owned();
+    let mut trace = Trace::new(deadline);
+    let names = Names::new(&shared.resolver, spec.lookup());
+    let found = timeout_at(deadline.at, names.resolve(&host, 0, &mut trace)).await;
+    let found = match found.unwrap_or_else(|_| Err(trace.cut_off())) {
+        Ok(found) => found,
+        Err(failure) => return trace.into_report(Some(failure)),
     };
     let took = trace.hop.phases.dns;
     let checks = found.into_iter().enumerate().map(|(index, address)| {
         let pin = Pin { host: host.clone(), address, took };
-        let names = Names::pinned(&means.resolver, spec.lookup(), deadline, pin);
+        let names = Names::new(&shared.resolver, spec.lookup()).pinned(pin);
         async move {
             // The first has the descriptors of a check, the others wait until there is room for them.
             let mut room = None;
             if index > 0 {
-                let Ok(found) = timeout_at(deadline, means.further.acquire()).await else {
-                    let mut trace = Trace::new();
-                    let failure = trace.cut_off(timeout);
-                    return (address.ip(), trace.into_report(Some(failure), started.elapsed()));
+                let Ok(found) = timeout_at(deadline.at, shared.further.acquire()).await else {
+                    let mut trace = Trace::new(deadline);
+                    let failure = trace.cut_off();
+                    return (address.ip(), trace.into_report(Some(failure)));
                 };
                 room = found.ok();
             }
-            let report = course.run(means, &names).await;
+            let report = over(shared, spec, deadline, &names).await;
             drop(room);
             (address.ip(), report)
         }
     });
     let mut report = worst_of(join_all(checks).await);
-    report.total = started.elapsed();
+    report.total = deadline.started.elapsed();
     report
-}
-
-/// The host that the first hop leads to, without brackets.
-fn host(spec: &CheckSpec) -> String {
-    match spec {
-        CheckSpec::Http(http) => match http.url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
-        },
-        CheckSpec::Tcp(tcp) => tcp.host.clone(),
-        CheckSpec::Ping(ping) => ping.host.clone(),
-    }
 }
 
 /// How bad a report is; the greatest decides.
