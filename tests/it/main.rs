@@ -34,6 +34,7 @@ mod schedule;
 mod secrets;
 mod service;
 mod sight;
+mod snapshots;
 mod stops;
 mod torture;
 mod unable;
