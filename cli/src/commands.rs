@@ -18,10 +18,10 @@ mod up;
 mod worker;
 
 use crate::args::{Args, Command, Global};
-use crate::database::{Absent, Database};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
+use crate::runtime::database::{Absent, Database};
 use crate::settings;
 use uptime_core::text::{did_you_mean, printable};
 

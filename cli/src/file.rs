@@ -6,7 +6,8 @@
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{COMPILE_PLUGIN, env, output, plugins, settings};
+use crate::output::{self, Printer};
+use crate::{COMPILE_PLUGIN, env, plugins, settings};
 use nix::unistd::{Gid, Group, Uid, User};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -23,6 +24,13 @@ use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
 use uptime_engine::deliveries::{referenced, resolve_settings};
 use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, ResolvedSettings};
+
+/// Says on stderr what a file's warnings are.
+pub fn warn(file: Option<&ConfigFile>, printer: &Printer) {
+    if let Some(warnings) = file.and_then(|file| file.warnings.as_ref()) {
+        printer.note(warnings.trim_end());
+    }
+}
 
 /// A file without errors.
 #[derive(Debug)]

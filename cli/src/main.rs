@@ -3,21 +3,16 @@
 mod args;
 mod commands;
 mod confirm;
-mod database;
-mod descriptors;
 mod diagnostic;
 mod env;
 mod exit;
 mod file;
-mod listen;
 mod log;
-mod metrics;
 mod output;
 mod plugins;
+mod runtime;
 mod settings;
-mod signals;
 mod usage;
-mod watchdog;
 mod who;
 
 use exit::Exit;

@@ -1,10 +1,10 @@
 //! `uptime db`: where the database is, how it is, and its schema.
 
 use crate::args::{DbCommand, Global};
-use crate::database::{Absent, Database, no_database};
 use crate::exit::{CommandError, Exit};
 use crate::file;
 use crate::output::Printer;
+use crate::runtime::database::{Absent, Database, no_database};
 use crate::settings::{self, DatabaseChoice};
 use serde_json::json;
 use uptime_postgres::ServerState;
@@ -20,11 +20,8 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
             let version = database.store.version().await;
             database.close().await;
             let version = version?;
-            if printer.is_json() {
-                printer.json(&json!({ "schema_version": 1, "version": version }));
-            } else {
-                printer.line(format!("the schema has version {version}"));
-            }
+            let line = format!("the schema has version {version}");
+            printer.done(json!({ "version": version }), &line, &line);
             Ok(Exit::Ok)
         }
         DbCommand::Status => status(choice, printer).await,
@@ -60,8 +57,8 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
         }
     };
     if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1, "database": kind, "directory": place, "server": state, "pid": pid,
+        printer.object(json!({
+            "database": kind, "directory": place, "server": state, "pid": pid,
             "version": version, "known_version": Store::known_version(),
         }));
         return Ok(Exit::Ok);
@@ -97,11 +94,8 @@ fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, 
         return Err(not_ours("stop it where it was started"));
     };
     let stopped = uptime_postgres::stop(&data_dir, force)?;
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "stopped": stopped }));
-    } else {
-        printer.line(if stopped { "stopped" } else { "it did not run" });
-    }
+    let line = if stopped { "stopped" } else { "it did not run" };
+    printer.done(json!({ "stopped": stopped }), line, line);
     Ok(Exit::Ok)
 }
 

@@ -6,7 +6,7 @@ mod story;
 use crate::args::{Global, IncidentCommand};
 use crate::commands::{open, require};
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339, span};
+use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, rfc3339, span};
 use crate::who::who;
 use anstyle::Style;
 use serde_json::{Value, json};
@@ -51,12 +51,7 @@ async fn list(
         require("monitor", monitor, &store.monitor_names().await?)?;
     }
     let incidents = store.incidents(filter, limit).await?;
-    let entries = incidents
-        .iter()
-        .map(|incident| Entry { json: json(incident), cells: cells(incident, printer) })
-        .collect();
-    let headers = ["id", "state", "severity", "monitor", "started", "lasted", "ack", "cause"];
-    printer.list("incidents", &headers, entries);
+    printer.list("incidents", COLUMNS, &incidents, json);
     match incidents.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
         [] => {}
@@ -86,24 +81,25 @@ fn json(incident: &IncidentSummary) -> Value {
     })
 }
 
-fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
+const COLUMNS: &[Column<IncidentSummary>] = &[
+    ("id", |incident, _| Cell::count(incident.id)),
+    ("state", |incident, _| Cell::styled(state(incident), state_style(incident))),
+    ("severity", |incident, _| Cell::styled(incident.severity.as_str(), severity_style(incident))),
+    ("monitor", |incident, _| incident.monitor.as_str().into()),
+    ("started", |incident, printer| printer.time(Some(incident.started_at)).into()),
+    ("lasted", |incident, _| Cell::from(lasted(incident)).spare()),
+    ("ack", |incident, _| Cell::from(care(incident)).spare()),
+    ("cause", |incident, _| Cell::cause(incident.cause.as_str())),
+];
+
+fn care(incident: &IncidentSummary) -> String {
     let by = incident.acknowledged.as_ref().map(|mark| mark.by.as_str());
-    let care = match (by, incident.muted.is_some()) {
+    match (by, incident.muted.is_some()) {
         (None, false) => "–".to_owned(),
         (None, true) => "muted".into(),
         (Some(by), false) => by.into(),
         (Some(by), true) => format!("{by}, muted"),
-    };
-    vec![
-        Cell::number(incident.id.to_string(), Style::new()),
-        Cell::styled(state(incident), state_style(incident)),
-        Cell::styled(incident.severity.as_str(), severity_style(incident)),
-        incident.monitor.as_str().into(),
-        printer.time(Some(incident.started_at)).into(),
-        Cell::from(lasted(incident)).spare(),
-        Cell::from(care).spare(),
-        Cell::cause(incident.cause.as_str()),
-    ]
+    }
 }
 
 /// How it stands. `recovered`: a check saw the end; `resolved`: an operator ended it.

@@ -11,7 +11,7 @@ mod retry;
 use crate::args::{Global, QueueCommand};
 use crate::commands::{open, require};
 use crate::exit::{CommandError, Exit};
-use crate::output::{Printer, grouped};
+use crate::output::{Printer, counted};
 use uptime_core::id::JobId;
 use uptime_store::Store;
 use uptime_store::failed::Selection;
@@ -46,20 +46,23 @@ async fn answer(store: &Store, command: QueueCommand, printer: &Printer) -> Resu
         QueueCommand::Forget { ids, dry_run } => forget::forget(store, &ids, dry_run, printer).await,
         QueueCommand::Flush { queue, hours, yes, dry_run } => {
             require_known(store, queue.as_slice()).await?;
-            forget::flush(store, queue, hours, (yes, dry_run), printer).await
+            forget::flush(store, queue, hours, (Some(yes), dry_run), printer).await
         }
-        QueueCommand::PruneFailed { hours, dry_run } => forget::prune(store, hours, dry_run, printer).await,
+        // For cron: without a question, and without a word when there are none.
+        QueueCommand::PruneFailed { hours, dry_run } => {
+            forget::flush(store, None, hours, (None, dry_run), printer).await
+        }
         QueueCommand::Clear { queue, yes, dry_run } => {
             require_known(store, std::slice::from_ref(&queue)).await?;
             clear::clear(store, &queue, (yes, dry_run), printer).await
         }
         QueueCommand::Pause { queues } => {
             require_known(store, &queues).await?;
-            control::pause(store, &queues, printer).await
+            control::pause(store, &queues, true, printer).await
         }
         QueueCommand::Resume { queues } => {
             require_known(store, &queues).await?;
-            control::resume(store, &queues, printer).await
+            control::pause(store, &queues, false, printer).await
         }
         QueueCommand::Restart { queues } => {
             require_known(store, &queues).await?;
@@ -90,6 +93,5 @@ fn none_has(missing: &[&JobId]) -> CommandError {
 
 /// `1 job`, `1,204 jobs`.
 fn jobs(count: u64) -> String {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    format!("{} {}", grouped(count), if count == 1 { "job" } else { "jobs" })
+    counted(count, "job")
 }

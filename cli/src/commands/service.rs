@@ -12,7 +12,7 @@ mod windows;
 
 use crate::args::{Global, ServiceArgs, ServiceCommand};
 use crate::exit::{CommandError, Exit};
-use crate::output::{Entry, Printer};
+use crate::output::Printer;
 use installation::Installation;
 use serde_json::json;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
@@ -134,11 +134,8 @@ fn show_written(printed: &Printed, printer: &Printer) {
 }
 
 fn show_json(printed: &Printed, printer: &Printer) {
-    let entries = printed
-        .files
-        .iter()
-        .map(|file| Entry { json: json!({ "path": file.path, "content": file.content }), cells: Vec::new() });
-    printer.list("files", &[], entries.collect());
+    let json = |file: &Definition| json!({ "path": file.path, "content": file.content });
+    printer.list("files", &[], &printed.files, json);
 }
 
 /// Joined as `A`, `B`.

@@ -4,7 +4,7 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Entry, FAINT, Printer, line_width, milliseconds, ms, rfc3339, state_style};
+use crate::output::{Cell, Column, FAINT, Printer, line_width, milliseconds, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,8 +15,7 @@ use uptime_core::text::printable;
 /// Writes what was found, in the form that was asked for.
 pub(super) fn list(printer: &Printer, all: &[Checked]) {
     if printer.is_json() || !printer.is_terminal() {
-        let entries = all.iter().map(|checked| Entry { json: json(checked), cells: cells(checked) });
-        printer.list("checks", &[], entries.collect());
+        printer.list("checks", COLUMNS, all, json);
         return;
     }
     let width = line_width();
@@ -99,23 +98,25 @@ fn named(checked: &Checked, phases: Phases) -> String {
     phases.join(", ")
 }
 
-fn cells(checked: &Checked) -> Vec<Cell> {
-    let report = &checked.report;
-    let trouble = report.trouble();
-    let said = |part: fn(&Failure) -> Option<&str>| trouble.and_then(part).unwrap_or_default().to_owned();
-    let tls = report.hops.last().and_then(|hop| hop.tls.as_ref());
-    vec![
-        word(checked).into(),
-        checked.subject.shown.as_str().into(),
-        report.latency().map(ms).unwrap_or_default().into(),
-        named(checked, report.phases()).into(),
-        report.address().map(|address| address.to_string()).unwrap_or_default().into(),
-        said(|failure| Some(&failure.message)).into(),
-        said(|failure| failure.expected.as_deref()).into(),
-        said(|failure| failure.got.as_deref()).into(),
-        tls.map(tls_words).unwrap_or_default().into(),
-        days_left(checked).map(|days| days.to_string()).unwrap_or_default().into(),
-    ]
+/// What a pipe gets; on a terminal a check is a block.
+const COLUMNS: &[Column<Checked>] = &[
+    ("outcome", |checked, _| word(checked).into()),
+    ("target", |checked, _| checked.subject.shown.as_str().into()),
+    ("ms", |checked, _| checked.report.latency().map(ms).unwrap_or_default().into()),
+    ("phases", |checked, _| named(checked, checked.report.phases()).into()),
+    ("address", |checked, _| checked.report.address().map(|one| one.to_string()).unwrap_or_default().into()),
+    ("why", |checked, _| trouble(checked, |failure| Some(&failure.message))),
+    ("expected", |checked, _| trouble(checked, |failure| failure.expected.as_ref())),
+    ("got", |checked, _| trouble(checked, |failure| failure.got.as_ref())),
+    ("tls", |checked, _| {
+        let tls = checked.report.hops.last().and_then(|hop| hop.tls.as_ref());
+        tls.map(tls_words).unwrap_or_default().into()
+    }),
+    ("days left", |checked, _| days_left(checked).map(|days| days.to_string()).unwrap_or_default().into()),
+];
+
+fn trouble(checked: &Checked, part: fn(&Failure) -> Option<&String>) -> Cell {
+    checked.report.trouble().and_then(part).cloned().unwrap_or_default().into()
 }
 
 /// From the verdict to what belongs to it.

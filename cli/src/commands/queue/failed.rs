@@ -2,7 +2,7 @@
 
 use super::none_has;
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, HINT, Printer, ago, rfc3339};
+use crate::output::{BAD, Cell, Column, FAINT, HINT, Printer, ago, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_core::id::JobId;
@@ -19,12 +19,7 @@ pub async fn list(
 ) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs(queue, limit).await?;
     let counts = store.outstanding().await?;
-    let entry = |job| Entry { json: json(job, &counts), cells: cells(job, printer) };
-    printer.list(
-        "jobs",
-        &["id", "queue", "subject", "attempts", "failed", "error"],
-        jobs.iter().map(entry).collect(),
-    );
+    printer.list("jobs", COLUMNS, &jobs, |job| json(job, &counts));
     let total: u32 = jobs.iter().map(|job| outstanding(job, &counts)).sum();
     if total > 0 {
         let what = match total {
@@ -51,8 +46,7 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
         let counts = store.outstanding().await?;
-        let entries = jobs.iter().map(|job| Entry { json: json(job, &counts), cells: Vec::new() }).collect();
-        printer.list("jobs", &[], entries);
+        printer.list("jobs", COLUMNS, &jobs, |job| json(job, &counts));
     } else {
         let now = store.now().await?;
         for (nth, job) in jobs.iter().enumerate() {
@@ -82,13 +76,8 @@ fn json(job: &FailedJob, counts: &OutstandingCounts) -> Value {
         .collect();
     let notification = job.notification.as_ref();
     json!({
-        "id": job.id,
-        "queue": job.queue,
-        "subject": job.subject,
-        "attempts": job.attempts,
-        "error": last_error(job),
-        "errors": errors,
-        "created_at": rfc3339(job.created_at),
+        "id": job.id, "queue": job.queue, "subject": job.subject, "attempts": job.attempts,
+        "error": last_error(job), "errors": errors, "created_at": rfc3339(job.created_at),
         "failed_at": rfc3339(job.failed_at),
         "event": notification.map(|notification| &notification.event),
         "monitor": notification.map(|notification| &notification.monitor),
@@ -98,16 +87,14 @@ fn json(job: &FailedJob, counts: &OutstandingCounts) -> Value {
     })
 }
 
-fn cells(job: &FailedJob, printer: &Printer) -> Vec<Cell> {
-    vec![
-        job.id.to_string().into(),
-        job.queue.as_str().into(),
-        job.subject.as_str().into(),
-        Cell::number(job.attempts.to_string(), anstyle::Style::new()),
-        printer.time(Some(job.failed_at)).into(),
-        Cell::cause(last_error(job)),
-    ]
-}
+const COLUMNS: &[Column<FailedJob>] = &[
+    ("id", |job, _| job.id.to_string().into()),
+    ("queue", |job, _| job.queue.as_str().into()),
+    ("subject", |job, _| job.subject.as_str().into()),
+    ("attempts", |job, _| Cell::count(job.attempts)),
+    ("failed", |job, printer| printer.time(Some(job.failed_at)).into()),
+    ("error", |job, _| Cell::cause(last_error(job))),
+];
 
 fn last_error(job: &FailedJob) -> &str {
     job.errors.last().map(|error| error.error.as_str()).unwrap_or_default()

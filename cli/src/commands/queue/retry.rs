@@ -59,11 +59,8 @@ pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Resul
     // A range may have gaps; a job that was named has to be there.
     let missing = missing(which, &found);
     if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1,
-            "retried": tally.put_back,
-            "already_waiting": tally.waits_already,
-            "superseded": tally.superseded,
+        printer.object(json!({
+            "retried": tally.put_back, "already_waiting": tally.waits_already, "superseded": tally.superseded,
             "missing": missing,
         }));
     } else if !lines {
