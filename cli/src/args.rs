@@ -15,7 +15,7 @@ pub use notification::{NotificationCommand, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
-pub use queue::QueueCommand;
+pub use queue::{QueueCommand, QueuesArgs};
 
 use crate::env;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};

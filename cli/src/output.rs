@@ -230,6 +230,20 @@ impl Printer {
         }
     }
 
+    /// An instant of one thing: for a person also how long ago it was.
+    pub fn instant(&self, at: Timestamp, now: Timestamp) -> String {
+        if self.terminal { format!("{} ({})", ago(at, now), rfc3339(at)) } else { rfc3339(at) }
+    }
+
+    /// A name, padded to `width`, and a value on as many lines as it needs; in a pipe two columns.
+    pub fn fact(&self, width: usize, name: &str, value: &str) {
+        if self.terminal {
+            self.line(format!("  {FAINT}{name:<width$}{FAINT:#} {}", beside(width + 3, value)));
+        } else {
+            self.line(format!("{name}\t{value}"));
+        }
+    }
+
     /// A number: `1,204,312` for a person, `1204312` for a program.
     pub fn number(&self, number: i64) -> String {
         if self.terminal { grouped(number) } else { number.to_string() }

@@ -2,9 +2,9 @@
 
 use crate::args::{ChannelCommand, Global};
 use crate::commands::service::quote;
-use crate::commands::{hint_of_known, open, unknown};
+use crate::commands::{ask, hint_of_known, unknown};
+use crate::config::file;
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, plain, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,10 +20,7 @@ use uptime_store::notifications::{ChannelRow, OutstandingCounts};
 use uuid::Uuid;
 
 pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let done = with(&database.store, global, command, printer).await;
-    database.close().await;
-    done
+    ask(global, printer, async |store| with(store, global, command, printer).await).await
 }
 
 async fn with(

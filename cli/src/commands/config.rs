@@ -1,8 +1,8 @@
 //! `uptime config` and `uptime init`: the file, looked over and begun.
 
 use crate::args::{ConfigCommand, Global, InitArgs};
+use crate::config::file;
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::{Cell, Column, Printer};
 use anstyle::Style;
 use serde_json::json;

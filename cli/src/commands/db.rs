@@ -1,11 +1,10 @@
 //! `uptime db`: where the database is, how it is, and its schema.
 
 use crate::args::{DbCommand, Global};
+use crate::config::file::{self, DatabaseChoice};
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::Printer;
 use crate::runtime::database::{Absent, Database, no_database};
-use crate::settings::{self, DatabaseChoice};
 use serde_json::json;
 use uptime_postgres::ServerState;
 use uptime_store::Store;
@@ -13,7 +12,7 @@ use uptime_store::Store;
 pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
-    let choice = settings::database(global, file.as_ref())?;
+    let choice = file::database(global, file.as_ref())?;
     match command {
         DbCommand::Migrate => {
             let database = Database::open(choice, Absent::Create, 2, printer, false).await?;

@@ -3,8 +3,8 @@
 mod deeds;
 mod story;
 
-use crate::args::{Global, IncidentCommand};
-use crate::commands::{open, require};
+use crate::args::IncidentCommand;
+use crate::commands::require;
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, rfc3339, span};
 use crate::who::who;
@@ -15,14 +15,7 @@ use uptime_core::incident::Deed;
 use uptime_store::Store;
 use uptime_store::reading::{IncidentFilter, IncidentSummary};
 
-pub async fn run(global: &Global, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = answer(&database.store, command, printer).await;
-    database.close().await;
-    outcome
-}
-
-async fn answer(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let (ids, deed, by, note) = match command {
         IncidentCommand::List { open, monitor, limit } => {
             let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
@@ -32,10 +25,10 @@ async fn answer(store: &Store, command: IncidentCommand, printer: &Printer) -> R
         IncidentCommand::Ack { which, lasting, until_recovery: _, by } => {
             (which.ids, Deed::Acknowledge { lasting }, by.by, by.note)
         }
-        IncidentCommand::Unack { which, by } => (which.ids, Deed::Unacknowledge, by.by, by.note),
-        IncidentCommand::Mute { which, by } => (which.ids, Deed::Mute, by.by, by.note),
-        IncidentCommand::Unmute { which, by } => (which.ids, Deed::Unmute, by.by, by.note),
-        IncidentCommand::Resolve { which, by } => (which.ids, Deed::Resolve, by.by, by.note),
+        IncidentCommand::Unack(act) => (act.which.ids, Deed::Unacknowledge, act.by.by, act.by.note),
+        IncidentCommand::Mute(act) => (act.which.ids, Deed::Mute, act.by.by, act.by.note),
+        IncidentCommand::Unmute(act) => (act.which.ids, Deed::Unmute, act.by.by, act.by.note),
+        IncidentCommand::Resolve(act) => (act.which.ids, Deed::Resolve, act.by.by, act.by.note),
         IncidentCommand::Comment { id, text, by } => (vec![id], Deed::Comment, by, Some(text)),
     };
     deeds::run(store, ids, deed, &who(by)?, note.as_deref(), printer).await

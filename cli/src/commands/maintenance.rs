@@ -1,7 +1,7 @@
 //! `uptime maintenance`: when nobody is told, and of what.
 
-use crate::args::{Global, MaintenanceAdd, MaintenanceCommand};
-use crate::commands::{open, unknown};
+use crate::args::{MaintenanceAdd, MaintenanceCommand};
+use crate::commands::unknown;
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
@@ -13,18 +13,15 @@ use uptime_store::Store;
 use uptime_store::maintenance::{MaintenanceRow, Said};
 
 pub async fn run(
-    global: &Global,
+    store: &Store,
     command: MaintenanceCommand,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = match command {
-        MaintenanceCommand::List => list(&database.store, printer).await,
-        MaintenanceCommand::Add(args) => add(&database.store, args, printer).await,
-        MaintenanceCommand::Remove { name } => remove(&database.store, &name, printer).await,
-    };
-    database.close().await;
-    outcome
+    match command {
+        MaintenanceCommand::List => list(store, printer).await,
+        MaintenanceCommand::Add(args) => add(store, args, printer).await,
+        MaintenanceCommand::Remove { name } => remove(store, &name, printer).await,
+    }
 }
 
 async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {

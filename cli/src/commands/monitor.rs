@@ -1,7 +1,7 @@
 //! `uptime monitor`: what is watched, and how it is.
 
 use crate::args::{Global, MonitorCommand};
-use crate::commands::{check, open};
+use crate::commands::{ask, check};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, FAINT, Printer, ms, rfc3339, state_style};
 use jiff::Timestamp;
@@ -13,13 +13,10 @@ use uptime_store::reading::{LocationSummary, MonitorSummary};
 
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;
-    let database = open(global, printer).await?;
-    let store = &database.store;
-    let (monitors, windows, now) =
-        (store.monitor_summaries().await, store.maintenance_windows().await, store.now().await);
-    database.close().await;
-    let (windows, now) = (windows?, now?);
-    let monitors = monitors?;
+    let (monitors, windows, now) = ask(global, printer, async |store| {
+        Ok((store.monitor_summaries().await?, store.maintenance_windows().await?, store.now().await?))
+    })
+    .await?;
     let left_over: Option<Vec<String>> = left_over(global, &monitors);
     let listed: Vec<Listed> = monitors
         .into_iter()

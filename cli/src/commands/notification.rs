@@ -3,8 +3,8 @@
 mod deeds;
 mod show;
 
-use crate::args::{Global, NotificationCommand, notification_name};
-use crate::commands::{open, require};
+use crate::args::{NotificationCommand, notification_name};
+use crate::commands::require;
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, counted, rfc3339};
 use anstyle::Style;
@@ -15,17 +15,6 @@ use uptime_store::Store;
 use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
 pub async fn run(
-    global: &Global,
-    command: NotificationCommand,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = answer(&database.store, command, printer).await;
-    database.close().await;
-    outcome
-}
-
-async fn answer(
     store: &Store,
     command: NotificationCommand,
     printer: &Printer,

@@ -1,14 +1,13 @@
 //! `uptime schedule`: enqueues what is due. Silent when all is well.
 
 use crate::args::{Global, ScheduleArgs};
+use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, ConfigFile};
 use crate::output::{Column, Printer, rfc3339};
 use crate::runtime::database::{Absent, Database};
 use crate::runtime::descriptors::checker;
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::service::{Round, Service};
-use crate::settings;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,7 @@ pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Res
 
 async fn once(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<(), CommandError> {
     let file = file::read(global, &file::notifiers(global)?).await?;
-    let choice = settings::database(global, file.as_ref())?;
+    let choice = file::database(global, file.as_ref())?;
     let heartbeat = heartbeat(file.as_ref())?;
     let absent = if args.dry_run { Absent::Refuse } else { Absent::Create };
     let database = Database::open(choice, absent, 2, printer, true).await?;
@@ -61,7 +60,7 @@ async fn again_and_again(
 ) -> Result<(), CommandError> {
     let mut service = Service::new(global, printer)?;
     service.file = file::read(global, &service.notifiers).await?;
-    let choice = settings::database(global, service.file.as_ref())?;
+    let choice = file::database(global, service.file.as_ref())?;
     let horizon = args.horizon.unwrap_or_default();
     let plan = |file: Option<&ConfigFile>| Ok(LoopOptions { every, horizon, heartbeat: heartbeat(file)? });
     let planned = plan(service.file.as_ref())?;

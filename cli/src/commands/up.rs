@@ -6,14 +6,13 @@ use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
 use crate::commands::schedule::heartbeat;
 use crate::commands::worker::options;
+use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, ConfigFile};
 use crate::output::Printer;
 use crate::runtime::database::{self, Database};
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::service::{Queues, Round, Service};
 use crate::runtime::signals;
-use crate::settings;
 use display::Display;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -64,7 +63,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
     if let Some(file) = &service.file {
         printer.note(format!("configuration: {}", file.path.display()));
     }
-    let choice = settings::database(global, service.file.as_ref())?;
+    let choice = file::database(global, service.file.as_ref())?;
     let database = Database::open(choice, database::Absent::Create, CONNECTIONS, printer, false).await?;
     if let Some(run_for) = args.run_for {
         let stop = service.stop.clone();

@@ -1,15 +1,14 @@
 //! `uptime worker`: runs the jobs of one queue, or of both.
 
 use crate::args::{Global, WorkerArgs, WorkerCommand};
+use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, ConfigFile};
 use crate::output::Printer;
 use crate::runtime::database::{Absent, Database};
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::service::{Queues, Round, Service};
 use crate::runtime::{listen, signals};
-use crate::settings;
 use std::sync::Arc;
 use tokio::sync::watch;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks};
@@ -40,7 +39,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let plan = |file: Option<&ConfigFile>| options(&names, file, &args, &paused);
     let planned = plan(service.file.as_ref())?;
     let heartbeats = Heartbeats::new(&names, &service.stop);
-    let choice = settings::database(global, service.file.as_ref())?;
+    let choice = file::database(global, service.file.as_ref())?;
     let database = Database::open(choice, Absent::Create, CONNECTIONS, printer, true).await?;
     let place = location.as_ref().map(Location::as_str);
     tracing::info!(

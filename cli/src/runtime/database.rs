@@ -1,8 +1,8 @@
 //! The database of a command: somebody's server, or our own, which is started when needed and kept alive.
 
+use crate::config::file::DatabaseChoice;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::settings::DatabaseChoice;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;

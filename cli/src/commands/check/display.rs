@@ -4,11 +4,10 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Column, FAINT, Printer, line_width, milliseconds, ms, rfc3339, state_style};
+use crate::output::{Cell, Column, FAINT, Printer, beside, milliseconds, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
-use unicode_width::UnicodeWidthStr;
 use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence};
 use uptime_core::text::printable;
 
@@ -18,12 +17,11 @@ pub(super) fn list(printer: &Printer, all: &[Checked]) {
         printer.list("checks", COLUMNS, all, json);
         return;
     }
-    let width = line_width();
     for (nth, checked) in all.iter().enumerate() {
         if nth > 0 {
             printer.line("");
         }
-        for line in block(checked, width) {
+        for line in block(checked) {
             printer.line(line);
         }
     }
@@ -122,16 +120,13 @@ fn trouble(checked: &Checked, part: fn(&Failure) -> Option<&String>) -> Cell {
 /// From the verdict to what belongs to it.
 const INDENT: usize = 14;
 
-fn block(checked: &Checked, width: usize) -> Vec<String> {
+fn block(checked: &Checked) -> Vec<String> {
     let report = &checked.report;
     let style = state_style(word(checked));
     let shown = printable(&checked.subject.shown, 2_000);
     let mut lines = vec![format!("{style}{:INDENT$}{style:#}{shown}", word(checked))];
     let mut say = |name: &str, text: &str| {
-        for (nth, line) in wrapped(text, width.saturating_sub(INDENT)).into_iter().enumerate() {
-            let name = if nth == 0 { name } else { "" };
-            lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{line}", format!("  {name}")));
-        }
+        lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{}", format!("  {name}"), beside(INDENT, text)));
     };
     for trouble in report.failure.iter().chain(&report.warnings) {
         say("why", &trouble.message);
@@ -193,22 +188,6 @@ fn hop_words(checked: &Checked, hop: &Hop) -> String {
     let phases = named(checked, hop.phases);
     words.extend((!phases.is_empty()).then(|| format!("{phases} ms")));
     words.join(", ")
-}
-
-/// A text in lines of at most so many columns; a word that is longer has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for (nth, word) in text.split(' ').enumerate() {
-        if nth > 0 && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut line));
-        } else if nth > 0 {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 pub(super) fn json(checked: &Checked) -> Value {
@@ -302,13 +281,6 @@ fn tls_json(tls: &TlsEvidence, at: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_as_long_as_they_may_be() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a-long-word and", 7), ["a-long-word", "and"]);
-        assert_eq!(wrapped("", 7), [""]);
-    }
 
     #[test]
     fn what_came_is_shown_once() {

@@ -2,9 +2,9 @@
 
 use super::card::Card;
 use crate::args::Global;
+use crate::config::{file, plugins};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Cell, Column, Printer};
-use crate::{file, plugins};
 use anstyle::Style;
 use uptime_core::text::printable;
 

@@ -53,9 +53,7 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
             if nth > 0 {
                 printer.line("");
             }
-            for line in if printer.is_terminal() { story(job, now) } else { facts(job) } {
-                printer.line(line);
-            }
+            story(job, now, printer);
         }
     }
     let missing: Vec<&JobId> = ids.iter().filter(|id| jobs.iter().all(|job| job.id != **id)).collect();
@@ -114,34 +112,33 @@ fn what(job: &FailedJob) -> Vec<(&'static str, String)> {
     what
 }
 
-fn story(job: &FailedJob, now: Timestamp) -> Vec<String> {
-    let when = |at| format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
-    let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {value}");
-    let mut lines = vec![format!("failed job {BAD}{}{BAD:#}", job.id)];
-    lines.extend(what(job).iter().map(|(name, value)| named(name, value)));
-    lines.push(named("enqueued", &when(job.created_at)));
-    lines.push(named("failed", &when(job.failed_at)));
-    for error in &job.errors {
-        lines.push(named(&format!("attempt {}", error.attempt), &when(error.at)));
-        lines.push(named("", &error.error));
+fn story(job: &FailedJob, now: Timestamp, printer: &Printer) {
+    let (terminal, retry) = (printer.is_terminal(), retry_command(job));
+    let when = |at| {
+        let at_faint = format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
+        if terminal { at_faint } else { rfc3339(at) }
+    };
+    let fact = |name: &str, value: &str| {
+        let shown = format!("  {FAINT}{name:<10}{FAINT:#} {value}");
+        printer.line(if terminal { shown } else { format!("{name}\t{value}") });
+    };
+    if terminal {
+        printer.line(format!("failed job {BAD}{}{BAD:#}", job.id));
+    } else {
+        fact("id", &job.id.to_string());
     }
-    lines.push(named("retry", &format!("{HINT}{}{HINT:#}", retry_command(job))));
-    lines
-}
-
-/// For a program: a name and its values on each line.
-fn facts(job: &FailedJob) -> Vec<String> {
-    let mut lines = vec![format!("id\t{}", job.id)];
-    lines.extend(what(job).iter().map(|(name, value)| format!("{name}\t{value}")));
-    lines.push(format!("enqueued\t{}", rfc3339(job.created_at)));
-    lines.push(format!("failed\t{}", rfc3339(job.failed_at)));
-    lines.extend(
-        job.errors
-            .iter()
-            .map(|error| format!("error\t{}\t{}\t{}", error.attempt, rfc3339(error.at), error.error)),
-    );
-    lines.push(format!("retry\t{}", retry_command(job)));
-    lines
+    what(job).iter().for_each(|(name, value)| fact(name, value));
+    fact("enqueued", &when(job.created_at));
+    fact("failed", &when(job.failed_at));
+    for error in &job.errors {
+        if terminal {
+            fact(&format!("attempt {}", error.attempt), &when(error.at));
+            fact("", &error.error);
+        } else {
+            fact("error", &format!("{}\t{}\t{}", error.attempt, when(error.at), error.error));
+        }
+    }
+    fact("retry", &if terminal { format!("{HINT}{retry}{HINT:#}") } else { retry });
 }
 
 fn retry_command(job: &FailedJob) -> String {
