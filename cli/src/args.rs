@@ -15,11 +15,11 @@ pub use notification::{NotificationCommand, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
-pub use queue::QueueCommand;
+pub use queue::{QueueCommand, QueuesArgs};
 
 use crate::env;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use uptime_core::monitor::Location;
@@ -247,7 +247,7 @@ pub struct PlaceArgs {
     pub location: Option<Location>,
 }
 
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, ClapArgs)]
 pub struct WorkerArgs {
     /// Polling interval when the queue is empty [default: 1s, notifications 3s]
     #[arg(long, value_name = "D", value_parser = duration)]
@@ -283,7 +283,7 @@ pub struct WorkerArgs {
     #[arg(long)]
     pub stop_when_empty: bool,
     /// Serve `/metrics` (Prometheus) and `/healthz` here; a port alone is taken on 127.0.0.1
-    #[arg(long, value_name = "ADDR", value_parser = crate::listen::parse)]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Time running jobs get to finish after a stop signal
     #[arg(long, value_name = "D", default_value = "20s", value_parser = duration)]
@@ -392,4 +392,34 @@ pub struct ServiceArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     uptime_core::duration::parse(text)
+}
+
+/// `9100`, `:9100`, `127.0.0.1:9100` or `[::]:9100`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    match (port, text.parse::<SocketAddr>()) {
+        (Ok(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        (_, Ok(address)) => Ok(address),
+        _ => Err("write a port such as `9100`, or an address and a port such as `0.0.0.0:9100`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_loopbacks() {
+        for (text, expected) in [
+            ("9100", "127.0.0.1:9100"),
+            (":9100", "127.0.0.1:9100"),
+            ("0.0.0.0:9100", "0.0.0.0:9100"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            assert_eq!(address(text), Ok(expected.parse().expect("an address")));
+        }
+        for text in ["", "localhost", "99999", "127.0.0.1", "example.com:80"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 }

@@ -18,18 +18,19 @@ mod up;
 mod worker;
 
 use crate::args::{Args, Command, Global};
-use crate::database::{Absent, Database};
+use crate::config::file;
+use crate::config::locate;
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::Printer;
-use crate::settings;
+use crate::runtime::database::{Absent, Database};
 use uptime_core::text::{did_you_mean, printable};
+use uptime_store::Store;
 
 /// Runs the command that was asked for.
 pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
     let Args { global, command } = args;
     if command.creates()
-        && let Ok(dir) = settings::data_dir(&global)
+        && let Ok(dir) = locate::data_dir(&global)
         && let Err(error) = uptime_postgres::create_data_dir(&dir)
     {
         // Who needs more of it than the cache of compiled plugins says so.
@@ -42,12 +43,20 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
         Command::Apply(args) => apply::run(&global, &args, printer).await,
         Command::Schedule(args) => schedule::run(&global, &args, printer).await,
         Command::Worker(command) => worker::run(&global, command, printer).await,
-        Command::Queue(command) => queue::run(&global, command, printer).await,
+        Command::Queue(command) => {
+            ask(&global, printer, async |store| queue::run(store, command, printer).await).await
+        }
         Command::Monitor(command) => monitor::run(&global, &command, printer).await,
         Command::Channel(command) => channel::run(&global, command, printer).await,
-        Command::Maintenance(command) => maintenance::run(&global, command, printer).await,
-        Command::Incident(command) => incident::run(&global, command, printer).await,
-        Command::Notification(command) => notification::run(&global, command, printer).await,
+        Command::Maintenance(command) => {
+            ask(&global, printer, async |store| maintenance::run(store, command, printer).await).await
+        }
+        Command::Incident(command) => {
+            ask(&global, printer, async |store| incident::run(store, command, printer).await).await
+        }
+        Command::Notification(command) => {
+            ask(&global, printer, async |store| notification::run(store, command, printer).await).await
+        }
         Command::Plugin(command) => plugin::run(&global, command, printer).await,
         Command::Config(command) => config::run(&global, &command, printer).await,
         Command::Db(command) => db::run(&global, &command, printer).await,
@@ -57,12 +66,19 @@ pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
     }
 }
 
-/// The database of a command that asks something and ends.
-async fn open(global: &Global, printer: &Printer) -> Result<Database, CommandError> {
+/// Asks the database something, for a command that ends then.
+async fn ask<T>(
+    global: &Global,
+    printer: &Printer,
+    what: impl AsyncFnOnce(&Store) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
-    let choice = settings::database(global, file.as_ref())?;
-    Database::open(choice, Absent::Refuse, 2, printer, true).await
+    let choice = file::database(global, file.as_ref())?;
+    let database = Database::open(choice, Absent::Refuse, 2, printer, true).await?;
+    let answer = what(&database.store).await;
+    database.close().await;
+    answer
 }
 
 /// The way out for a name that there is not: the one that was meant, and which there are.

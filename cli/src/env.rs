@@ -40,3 +40,9 @@ pub const ALL: &[(&str, &str)] = &[
     ("NO_COLOR", "no colours, when set and not empty"),
     ("CLICOLOR_FORCE", "colours in a pipe too, when set and not 0"),
 ];
+
+/// The variable that names the database, and what it says.
+pub fn database() -> Option<(&'static str, String)> {
+    let said = |name| Some((name, std::env::var(name).ok().filter(|url| !url.is_empty())?));
+    [DATABASE_URL, UPTIME_DATABASE_URL].into_iter().find_map(said)
+}

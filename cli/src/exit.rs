@@ -101,23 +101,17 @@ impl From<PostgresError> for CommandError {
     }
 }
 
-impl From<NotifierError> for CommandError {
-    fn from(error: NotifierError) -> Self {
-        Self { hint: error.hint(), ..Self::new(error.class().into(), error.to_string()) }
-    }
+macro_rules! errors {
+    ($($error:ty),+) => {$(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self { hint: error.hint().into(), ..Self::new(error.class().into(), error.to_string()) }
+            }
+        }
+    )+};
 }
 
-impl From<RegistryError> for CommandError {
-    fn from(error: RegistryError) -> Self {
-        Self::new(error.class().into(), error.to_string()).hint(error.hint())
-    }
-}
-
-impl From<DeliveryError> for CommandError {
-    fn from(error: DeliveryError) -> Self {
-        Self { hint: error.hint(), ..Self::new(error.class().into(), error.to_string()) }
-    }
-}
+errors!(NotifierError, RegistryError, DeliveryError);
 
 impl From<TimeoutConflict> for CommandError {
     fn from(error: TimeoutConflict) -> Self {

@@ -2,22 +2,15 @@
 
 mod args;
 mod commands;
+mod config;
 mod confirm;
-mod database;
-mod descriptors;
 mod diagnostic;
 mod env;
 mod exit;
-mod file;
-mod listen;
 mod log;
-mod metrics;
 mod output;
-mod plugins;
-mod settings;
-mod signals;
+mod runtime;
 mod usage;
-mod watchdog;
 mod who;
 
 use exit::Exit;
@@ -27,7 +20,7 @@ use std::time::Duration;
 /// How long blocking calls (a name that nobody resolves) may hold up the exit.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// The first argument with which [`file::host_options`] starts this program again, to compile a plugin. No command of a
+/// The first argument with which [`config::file::host_options`] starts this program again, to compile a plugin. No command of a
 /// person's, and before anything that takes memory or threads: the child's limits count them.
 const COMPILE_PLUGIN: &str = "compile-plugin";
 

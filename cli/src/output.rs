@@ -8,7 +8,7 @@ mod safe;
 mod table;
 
 pub use safe::{LogWriter, plain, styled};
-pub use table::{Cell, aligned};
+pub use table::Cell;
 
 use crate::args::{Color, Format, Global};
 use crate::exit::{CommandError, Exit};
@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use table::aligned;
 
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -36,12 +37,8 @@ pub struct Printer {
     failed: Arc<Mutex<Option<std::io::Error>>>,
 }
 
-/// One thing of a list, for programs and for people.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub json: Value,
-    pub cells: Vec<Cell>,
-}
+/// A column of a list: its header, and what a row has there.
+pub type Column<T> = (&'static str, fn(&T, &Printer) -> Cell);
 
 #[expect(clippy::disallowed_methods, reason = "the one place that writes")]
 fn stdout() -> anstream::AutoStream<std::io::Stdout> {
@@ -169,22 +166,36 @@ impl Printer {
     }
 
     /// A list: JSON as `{"schema_version": 1, "<name>": […]}`, NDJSON as a line for each, text as a table.
-    pub fn list(&self, name: &str, headers: &[&str], entries: Vec<Entry>) {
+    pub fn list<T>(&self, name: &str, columns: &[Column<T>], rows: &[T], json: impl Fn(&T) -> Value) {
         match self.format {
-            Format::Json => {
-                let items: Vec<Value> = entries.into_iter().map(|entry| entry.json).collect();
-                self.json(&json!({ "schema_version": 1, name: items }));
-            }
-            Format::Ndjson => {
-                for mut entry in entries {
-                    if let Value::Object(fields) = &mut entry.json {
-                        fields.insert("schema_version".into(), 1.into());
-                    }
-                    self.json(&entry.json);
-                }
-            }
-            Format::Text => self.table(headers, entries.into_iter().map(|entry| entry.cells).collect()),
+            Format::Json => self.object(json!({ name: rows.iter().map(json).collect::<Vec<_>>() })),
+            Format::Ndjson => rows.iter().for_each(|row| self.object(json(row))),
+            Format::Text => self.table(columns, rows),
         }
+    }
+
+    /// What a command did: an object, columns in a pipe, or a sentence for a person.
+    pub fn done(&self, json: Value, columns: impl AsRef<str>, sentence: impl AsRef<str>) {
+        if self.is_json() {
+            self.object(json);
+        } else {
+            self.line(if self.terminal { sentence.as_ref() } else { columns.as_ref() });
+        }
+    }
+
+    /// As [`Printer::done`], of several things: JSON is a list of this name.
+    pub fn each_done(&self, name: &str, done: Vec<(Value, String, String)>) {
+        if self.is_json() {
+            self.list(name, &[], &done, |(json, ..)| json.clone());
+        } else {
+            done.into_iter().for_each(|(json, columns, sentence)| self.done(json, columns, sentence));
+        }
+    }
+
+    /// An object with the version of its schema.
+    pub fn object(&self, mut fields: Value) {
+        fields["schema_version"] = 1.into();
+        self.json(&fields);
     }
 
     /// A JSON object on one line.
@@ -192,16 +203,22 @@ impl Printer {
         self.write(&safe::json(&value.to_string()));
     }
 
-    fn table(&self, headers: &[&str], rows: Vec<Vec<Cell>>) {
-        if !self.terminal {
-            for row in rows {
-                self.line(row.iter().map(Cell::text).collect::<Vec<_>>().join("\t"));
-            }
+    fn table<T>(&self, columns: &[Column<T>], rows: &[T]) {
+        if self.terminal {
+            self.rows(columns, rows).into_iter().for_each(|line| self.line(line));
             return;
         }
-        for line in aligned(headers, &rows, line_width()) {
-            self.line(line);
+        for row in rows {
+            let cells: Vec<Cell> = columns.iter().map(|(_, cell)| cell(row, self)).collect();
+            self.line(cells.iter().map(Cell::text).collect::<Vec<_>>().join("\t"));
         }
+    }
+
+    /// A table as a terminal shows it.
+    pub fn rows<T>(&self, columns: &[Column<T>], rows: &[T]) -> Vec<String> {
+        let cells = |row| columns.iter().map(|(_, cell)| cell(row, self)).collect();
+        let headers: Vec<&str> = columns.iter().map(|(header, _)| *header).collect();
+        aligned(&headers, &rows.iter().map(cells).collect::<Vec<_>>(), line_width())
     }
 
     /// An instant: `3 min ago` for a person, RFC 3339 for a program.
@@ -210,6 +227,20 @@ impl Printer {
             None => "–".into(),
             Some(at) if self.terminal => ago(at, Timestamp::now()),
             Some(at) => rfc3339(at),
+        }
+    }
+
+    /// An instant of one thing: for a person also how long ago it was.
+    pub fn instant(&self, at: Timestamp, now: Timestamp) -> String {
+        if self.terminal { format!("{} ({})", ago(at, now), rfc3339(at)) } else { rfc3339(at) }
+    }
+
+    /// A name, padded to `width`, and a value on as many lines as it needs; in a pipe two columns.
+    pub fn fact(&self, width: usize, name: &str, value: &str) {
+        if self.terminal {
+            self.line(format!("  {FAINT}{name:<width$}{FAINT:#} {}", beside(width + 3, value)));
+        } else {
+            self.line(format!("{name}\t{value}"));
         }
     }
 
@@ -399,6 +430,12 @@ pub fn grouped(number: i64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 job`, `1,204 jobs`.
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
 /// Milliseconds with one decimal: `12.3`.

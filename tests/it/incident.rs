@@ -213,65 +213,6 @@ fn what_was_done_is_logged_with_who_did_it() {
     assert_eq!(line["told"], "boss,ops");
 }
 
-#[test]
-fn the_story_of_an_incident_is_whole() {
-    let (ops, boss) = sinks();
-    let installation = with_an_incident(&ops, &boss);
-    installation.command(["incident", "comment", "1", "it is\nthe disk", "--by", "anna"]).assert().success();
-    installation
-        .database
-        .query("UPDATE incident_events SET at = '2026-01-01T00:01:30Z' WHERE kind = 'commented'");
-    installation.command(["incident", "show", "1"]).assert().success().stderr("").stdout(
-        "id\t1\nstate\topen\nseverity\tdown\nmonitor\tshop\ntarget\thttps://shop.example.com/\ncause\tthe status is 503\n\
-         expected\t2xx\ngot\t503\nfailures\t5\nstarted\t2026-01-01T00:00:00.000Z\noutstanding\t1\n\n\
-         2026-01-01T00:00:00.000Z\tchecks\t3\tdown\t2026-01-01T00:00:20.000Z\tthe status is 503\t\n\
-         2026-01-01T00:00:21.000Z\topened\t\t\n\
-         2026-01-01T00:00:21.000Z\tnotice\t1\tops\tdown\tdelivered\n\
-         2026-01-01T00:00:21.000Z\tnotice\t2\tboss\tdown\tfailed\n\
-         2026-01-01T00:00:22.000Z\ttry\t1\tops\tdown\t1\t12\tdelivered\t200\tok\n\
-         2026-01-01T00:00:22.000Z\ttry\t2\tboss\tdown\t1\t5\ttransient\t500\tout of order\n\
-         2026-01-01T00:00:27.000Z\ttry\t2\tboss\tdown\t2\t6\ttransient\t\tno connection\n\
-         2026-01-01T00:01:00.000Z\tchecks\t1\tdown\t2026-01-01T00:01:00.000Z\tthe status is 503\t\n\
-         2026-01-01T00:01:30.000Z\tcommented\tanna\tit is the disk\n\
-         2026-01-01T00:02:00.000Z\tchecks\t1\tdown\t2026-01-01T00:02:00.000Z\tthe status is 503\t\n",
-    );
-    let story = installation.json(["incident", "show", "1"]);
-    assert_eq!(story["schema_version"], 1);
-    let incident = &story["incident"];
-    assert_eq!(incident["outstanding"], 1);
-    assert_eq!(
-        (
-            &incident["id"],
-            &incident["state"],
-            &incident["class"],
-            &incident["failures"],
-            &incident["opened_at"]
-        ),
-        (&json!(1), &json!("open"), &json!("status"), &json!(5), &json!("2026-01-01T00:00:21.000Z"))
-    );
-    let timeline = story["timeline"].as_array().expect("a timeline");
-    let kinds: Vec<_> = timeline.iter().map(|entry| entry["kind"].as_str().unwrap_or_default()).collect();
-    assert_eq!(
-        kinds,
-        ["checks", "opened", "notice", "notice", "try", "try", "try", "checks", "commented", "checks"]
-    );
-    assert_eq!(
-        timeline[0],
-        json!({ "at": "2026-01-01T00:00:00.000Z", "kind": "checks", "location": null, "count": 3, "until": "2026-01-01T00:00:20.000Z", "outcome": "down",
-                "degraded": false, "class": "status", "message": "the status is 503", "last_message": "the status is 503" })
-    );
-    assert_eq!(
-        timeline[5],
-        json!({ "at": "2026-01-01T00:00:22.000Z", "kind": "try", "notification_id": 2, "channel": "boss", "event": "down", "attempt": 1,
-                "delivery_id": "018cc251-f400-7000-8000-000000000002", "duration_ms": 5, "outcome": "transient", "status_code": 500,
-                "message": "out of order" })
-    );
-    assert_eq!(
-        timeline[8],
-        json!({ "at": "2026-01-01T00:01:30.000Z", "kind": "commented", "who": "anna", "note": "it is the disk" })
-    );
-}
-
 /// It was "try 0: muted in 0 ms", without a reason.
 #[test]
 fn what_is_not_told_is_no_try_and_says_why() {

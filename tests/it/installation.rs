@@ -64,14 +64,43 @@ impl Installation {
     }
 
     pub fn command<const N: usize>(&self, args: [&str; N]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = std::process::Command::new(&self.binary);
+        self.surround(&mut command);
+        let mut command = Command::from_std(command);
+        command.args(args).timeout(DEADLINE);
+        command
+    }
+
+    /// In this installation's folder, on its database, and with none of the variables of whoever runs the tests.
+    fn surround(&self, command: &mut std::process::Command) {
         for variable in FOREIGN {
             command.env_remove(variable);
         }
-        command.args(args).current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
+        command.current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
         command.env("UPTIME_DATA_DIR", self.folder.path().join("data"));
-        command.timeout(DEADLINE);
-        command
+    }
+
+    /// The exit code and all that `line` says to a terminal of so many columns, or in a pipe: a shell's line, in which
+    /// `$UPTIME` is the binary. In a pipe what is on stderr comes last.
+    pub fn shell(&self, columns: Option<u16>, line: &str) -> (i32, String) {
+        let mut command = match columns {
+            Some(columns) => {
+                let mut command = std::process::Command::new("script");
+                command.args(["-qec", &format!("stty cols {columns} rows 50; {line}"), "/dev/null"]);
+                command
+            }
+            None => {
+                let mut command = std::process::Command::new("sh");
+                command.args(["-c", line]);
+                command
+            }
+        };
+        self.surround(&mut command);
+        command.env("UPTIME", &self.binary).env("TERM", "xterm-256color").env("USER", "anna");
+        let output = Command::from_std(command).timeout(DEADLINE).output().expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).expect("text").replace("\r\n", "\n");
+        (output.status.code().expect("it ended by itself"), said)
     }
 
     pub fn json<const N: usize>(&self, args: [&str; N]) -> serde_json::Value {
@@ -106,11 +135,8 @@ impl Installation {
     ) -> Process {
         let log = self.folder.path().join(format!("{log}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
-        for variable in FOREIGN {
-            command.env_remove(variable);
-        }
-        command.args(args).current_dir(self.folder.path()).env("DATABASE_URL", self.database.url());
-        command.env("UPTIME_DATA_DIR", self.folder.path().join("data")).envs(variables.iter().copied());
+        self.surround(&mut command);
+        command.args(args).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let child = command.spawn().expect("the binary starts");
         Process { child, log, name: args.join(" ") }

@@ -35,6 +35,7 @@ mod schedule;
 mod secrets;
 mod service;
 mod sight;
+mod snapshots;
 mod stops;
 mod torture;
 mod unable;

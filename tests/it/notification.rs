@@ -48,27 +48,6 @@ fn the_list_has_every_delivery_and_what_became_of_it() {
 }
 
 #[test]
-fn the_story_of_a_notification_has_each_try_with_the_providers_words() {
-    let (_ops, _boss, installation) = installed();
-    let story = format!(
-        "id\t2\nstate\tfailed\ndelivery\t{DELIVERY}\nchannel\tboss\nevent\tdown\nmonitor\tshop\nincident\t1\n\
-         message\tthe status is 503\nattempts\t2\ncreated\t2026-01-01T00:00:21.000Z\n\
-         try\t1\t2026-01-01T00:00:22.000Z\t5\ttransient\t500\tout of order\n\
-         try\t2\t2026-01-01T00:00:27.000Z\t6\ttransient\t\tno connection\nretry\tuptime notification retry 2\n"
-    );
-    for name in ["2", DELIVERY] {
-        installation.command(["notification", "show", name]).assert().success().stdout(story.clone());
-    }
-    let shown = installation.json(["notification", "show", DELIVERY]);
-    assert_eq!(shown["notification"]["state"], "failed");
-    assert_eq!(
-        shown["notification"]["tries"][0],
-        json!({ "attempt": 1, "at": "2026-01-01T00:00:22.000Z", "duration_ms": 5, "outcome": "transient", "status_code": 500,
-                "message": "out of order" })
-    );
-}
-
-#[test]
 fn what_failed_is_tried_again_by_its_id_or_its_delivery_id() {
     let (_ops, boss, installation) = installed();
     installation

@@ -46,33 +46,13 @@ pub enum IncidentCommand {
         by: ByArgs,
     },
     /// Take an acknowledgement back: reminders continue, and channels that heard of it are notified
-    Unack {
-        #[command(flatten)]
-        which: Which,
-        #[command(flatten)]
-        by: ByArgs,
-    },
+    Unack(ActArgs),
     /// Suppress all notifications of incidents, also of their end
-    Mute {
-        #[command(flatten)]
-        which: Which,
-        #[command(flatten)]
-        by: ByArgs,
-    },
+    Mute(ActArgs),
     /// Send notifications of muted incidents again
-    Unmute {
-        #[command(flatten)]
-        which: Which,
-        #[command(flatten)]
-        by: ByArgs,
-    },
+    Unmute(ActArgs),
     /// End incidents now and notify; checks that keep failing open new ones once confirmed
-    Resolve {
-        #[command(flatten)]
-        which: Which,
-        #[command(flatten)]
-        by: ByArgs,
-    },
+    Resolve(ActArgs),
     /// Add a comment to an incident's timeline
     Comment {
         /// Id of the incident
@@ -95,6 +75,14 @@ pub struct Which {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct ActArgs {
+    #[command(flatten)]
+    pub which: Which,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct ByArgs {
     /// Operator's name [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
     #[arg(long, value_name = "NAME", value_parser = name)]
@@ -104,7 +92,7 @@ pub struct ByArgs {
     pub note: Option<String>,
 }
 
-fn incident_id(text: &str) -> Result<IncidentId, String> {
+pub(super) fn incident_id(text: &str) -> Result<IncidentId, String> {
     text.parse().map(IncidentId).map_err(|_| "ids are numbers, as `uptime incident list` shows them".into())
 }
 

@@ -1,5 +1,6 @@
 //! `uptime notification …`: who was told what, each try of it, and another try or none.
 
+use super::incident::incident_id;
 use super::name;
 use clap::Subcommand;
 use uptime_core::event::EventType;
@@ -76,10 +77,6 @@ pub enum NotificationCommand {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-fn incident_id(text: &str) -> Result<IncidentId, String> {
-    text.parse().map(IncidentId).map_err(|_| "ids are numbers, as `uptime incident list` shows them".into())
 }
 
 /// A number, or a UUID.

@@ -1,7 +1,7 @@
 //! `uptime queue …`, as in Laravel's `artisan queue:…`.
 
 use super::duration;
-use clap::Subcommand;
+use clap::{Args as ClapArgs, Subcommand};
 use std::time::Duration;
 use uptime_core::id::JobId;
 
@@ -112,23 +112,22 @@ pub enum QueueCommand {
         dry_run: bool,
     },
     /// Stop claiming jobs of a queue on all hosts; running jobs finish
-    Pause {
-        /// Names of the queues
-        #[arg(required = true, value_name = "QUEUE")]
-        queues: Vec<String>,
-    },
+    Pause(QueuesArgs),
     /// Resume a paused queue
-    Resume {
-        /// Names of the queues
-        #[arg(required = true, value_name = "QUEUE")]
-        queues: Vec<String>,
-    },
+    Resume(QueuesArgs),
     /// Tell workers to finish their running jobs and exit; supervisor or systemd starts them again
     Restart {
         /// Names of queues [default: all]
         #[arg(value_name = "QUEUE")]
         queues: Vec<String>,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct QueuesArgs {
+    /// Names of the queues
+    #[arg(required = true, value_name = "QUEUE")]
+    pub queues: Vec<String>,
 }
 
 fn job_id(text: &str) -> Result<JobId, String> {

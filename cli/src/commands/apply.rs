@@ -1,12 +1,11 @@
 //! `uptime apply`: the database becomes what the file says.
 
 use crate::args::{ApplyArgs, Global};
+use crate::config::file;
 use crate::confirm::confirm;
-use crate::database::{self, Database};
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::{BAD, GOOD, ODD, Printer};
-use crate::settings;
+use crate::runtime::database::{self, Database};
 use serde_json::json;
 use uptime_core::changes::KeyChange;
 use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Ended, Source, Wanted};
@@ -14,11 +13,9 @@ use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Ended, Source
 pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     let file = file::require(global, &notifiers).await?;
-    if let Some(warnings) = &file.warnings {
-        printer.note(warnings.trim_end());
-    }
+    file::warn(Some(&file), printer);
     let absent = if args.dry_run { database::Absent::Refuse } else { database::Absent::Create };
-    let choice = settings::database(global, Some(&file))?;
+    let choice = file::database(global, Some(&file))?;
     let database = Database::open(choice, absent, 2, printer, true).await?;
     let wanted = Wanted {
         source: Source::File,

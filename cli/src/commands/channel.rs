@@ -2,12 +2,12 @@
 
 use crate::args::{ChannelCommand, Global};
 use crate::commands::service::quote;
-use crate::commands::{hint_of_known, open, unknown};
+use crate::commands::{ask, hint_of_known, unknown};
+use crate::config::file;
 use crate::exit::{CommandError, Exit};
-use crate::file;
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, plain, rfc3339};
+use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, plain, rfc3339};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::DeliveryId;
@@ -20,10 +20,7 @@ use uptime_store::notifications::{ChannelRow, OutstandingCounts};
 use uuid::Uuid;
 
 pub async fn run(global: &Global, command: ChannelCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let done = with(&database.store, global, command, printer).await;
-    database.close().await;
-    done
+    ask(global, printer, async |store| with(store, global, command, printer).await).await
 }
 
 async fn with(
@@ -36,11 +33,14 @@ async fn with(
     let counts = store.outstanding().await?;
     match command {
         ChannelCommand::List => {
-            printer.list(
-                "channels",
-                &["name", "notifier", "state", "why"],
-                channels.iter().map(|channel| entry(channel, &counts, now, printer)).collect(),
-            );
+            let columns: &[Column<(Value, [Cell; 4])>] = &[
+                ("name", |(_, [name, ..]), _| name.clone()),
+                ("notifier", |(_, [_, notifier, ..]), _| notifier.clone()),
+                ("state", |(_, [.., state, _]), _| state.clone()),
+                ("why", |(_, [.., why]), _| why.clone()),
+            ];
+            let rows: Vec<_> = channels.iter().map(|channel| entry(channel, &counts, now, printer)).collect();
+            printer.list("channels", columns, &rows, |(json, _)| json.clone());
             Ok(Exit::Ok)
         }
         ChannelCommand::Test { name, dry_run } => {
@@ -188,7 +188,12 @@ fn test_event(at: Timestamp) -> Event {
     }
 }
 
-fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, printer: &Printer) -> Entry {
+fn entry(
+    channel: &ChannelRow,
+    counts: &OutstandingCounts,
+    now: Timestamp,
+    printer: &Printer,
+) -> (Value, [Cell; 4]) {
     let outstanding = counts.by_channel.get(&channel.id).copied().unwrap_or_default();
     let paused_until = channel.paused_until.filter(|until| *until > now);
     // A changed channel is not flagged any more, and a probe that fails flags nobody.
@@ -226,23 +231,17 @@ fn entry(channel: &ChannelRow, counts: &OutstandingCounts, now: Timestamp, print
         "paused" | "untried" => ODD,
         _ => FAINT,
     };
-    Entry {
-        json: json!({
-            "name": channel.name,
-            "notifier": channel.notifier,
-            "enabled": channel.enabled,
-            "state": state,
-            "broken_reason": channel.broken_reason,
-            "paused_until": paused_until.map(rfc3339),
-            "failing_since": channel.failing_since.map(rfc3339),
-            "left_out": channel.left_out,
-            "outstanding": outstanding,
-        }),
-        cells: vec![
-            channel.name.as_str().into(),
-            channel.notifier.as_str().into(),
-            Cell::styled(state, style),
-            Cell::cause(why),
-        ],
-    }
+    let json = json!({
+        "name": channel.name,
+        "notifier": channel.notifier,
+        "enabled": channel.enabled,
+        "state": state,
+        "broken_reason": channel.broken_reason,
+        "paused_until": paused_until.map(rfc3339),
+        "failing_since": channel.failing_since.map(rfc3339),
+        "left_out": channel.left_out,
+        "outstanding": outstanding,
+    });
+    let (name, notifier) = (channel.name.as_str(), channel.notifier.as_str());
+    (json, [name.into(), notifier.into(), Cell::styled(state, style), Cell::cause(why)])
 }

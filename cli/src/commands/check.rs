@@ -11,9 +11,9 @@ mod subject;
 mod values;
 
 use crate::args::{CheckArgs, Global};
-use crate::descriptors;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
+use crate::runtime::descriptors;
 use std::sync::Arc;
 use subject::Subject;
 pub use subject::monitors_of_file;
@@ -86,7 +86,7 @@ impl Bench {
     fn new() -> Result<Self, CommandError> {
         let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
         // What is checked stands on the command line or in the operator's own file.
-        let checker = checker(Access::operator())?;
+        let checker = descriptors::checker(Access::operator())?;
         Ok(Self { checker, room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) })
     }
 
@@ -132,13 +132,4 @@ pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
                 .map_err(|error| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint()))
         })
         .collect()
-}
-
-/// The check engine, with the secrets of this host that checks may refer to.
-pub fn checker(access: Access) -> Result<Checker, CommandError> {
-    let checker =
-        Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))?;
-    let checker = checker.with_access(access);
-    checker.hold_beside(descriptors::raise().beside());
-    Ok(checker)
 }

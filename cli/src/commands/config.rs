@@ -1,34 +1,27 @@
 //! `uptime config` and `uptime init`: the file, looked over and begun.
 
 use crate::args::{ConfigCommand, Global, InitArgs};
+use crate::config::file;
 use crate::exit::{CommandError, Exit};
-use crate::file;
-use crate::output::{Cell, Entry, Printer};
+use crate::output::{Cell, Column, Printer};
 use anstyle::Style;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
-use uptime_core::config;
+use uptime_core::config::{self, KeyDoc};
 
 pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     match command {
         ConfigCommand::Check => {
             let file = file::require(global, &notifiers).await?;
-            if let Some(warnings) = &file.warnings {
-                printer.note(warnings.trim_end());
-            }
+            file::warn(Some(&file), printer);
             let (channels, monitors) = (file.config.channels.len(), file.config.monitors.len());
             let path = file.path.display();
-            if printer.is_json() {
-                printer.json(&json!({ "schema_version": 1, "file": path.to_string(), "channels": channels, "monitors": monitors }));
-            } else {
-                printer.line(format!(
-                    "{path} is valid: {}, {}",
-                    counted(monitors, "monitor"),
-                    counted(channels, "channel")
-                ));
-            }
+            let json = json!({ "file": path.to_string(), "channels": channels, "monitors": monitors });
+            let line =
+                format!("{path} is valid: {}, {}", many(monitors, "monitor"), many(channels, "channel"));
+            printer.done(json, &line, &line);
         }
         ConfigCommand::Schema => {
             let mut descriptions = Vec::new();
@@ -38,23 +31,21 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
                     Err(error) => printer.warning(format!("{error}; its keys are not listed")),
                 }
             }
-            let whole = |text: String| Cell::styled(text, Style::new());
-            let entries = config::reference(&descriptions).into_iter().map(|key| Entry {
-                json: json!({
-                    "table": key.table, "when": key.when, "key": key.key, "takes": key.takes, "default": key.default, "doc": key.doc,
+            let columns: &[Column<KeyDoc>] = &[
+                ("table", |key, _| match &key.when {
+                    Some(when) => Cell::styled(format!("{} ({when})", key.table), Style::new()),
+                    None => Cell::styled(key.table.as_str(), Style::new()),
                 }),
-                cells: vec![
-                    match &key.when {
-                        Some(when) => whole(format!("{} ({when})", key.table)),
-                        None => whole(key.table),
-                    },
-                    whole(key.key),
-                    whole(key.takes),
-                    whole(key.default.unwrap_or_default()),
-                    Cell::wrapped(key.doc),
-                ],
+                ("key", |key, _| Cell::styled(key.key.as_str(), Style::new())),
+                ("takes", |key, _| Cell::styled(key.takes.as_str(), Style::new())),
+                ("default", |key, _| Cell::styled(key.default.clone().unwrap_or_default(), Style::new())),
+                ("meaning", |key, _| Cell::wrapped(key.doc.as_str())),
+            ];
+            printer.list("keys", columns, &config::reference(&descriptions), |key| {
+                json!({
+                    "table": key.table, "when": key.when, "key": key.key, "takes": key.takes, "default": key.default, "doc": key.doc,
+                })
             });
-            printer.list("keys", &["table", "key", "takes", "default", "meaning"], entries.collect());
         }
     }
     Ok(Exit::Ok)
@@ -77,7 +68,7 @@ pub fn init(args: &InitArgs, printer: &Printer) -> Result<Exit, CommandError> {
     Ok(Exit::Ok)
 }
 
-fn counted(count: usize, what: &str) -> String {
+fn many(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }

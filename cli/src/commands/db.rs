@@ -1,11 +1,10 @@
 //! `uptime db`: where the database is, how it is, and its schema.
 
 use crate::args::{DbCommand, Global};
-use crate::database::{Absent, Database, no_database};
+use crate::config::file::{self, DatabaseChoice};
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use crate::output::Printer;
-use crate::settings::{self, DatabaseChoice};
+use crate::runtime::database::{Absent, Database, no_database};
 use serde_json::json;
 use uptime_postgres::ServerState;
 use uptime_store::Store;
@@ -13,18 +12,15 @@ use uptime_store::Store;
 pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
-    let choice = settings::database(global, file.as_ref())?;
+    let choice = file::database(global, file.as_ref())?;
     match command {
         DbCommand::Migrate => {
             let database = Database::open(choice, Absent::Create, 2, printer, false).await?;
             let version = database.store.version().await;
             database.close().await;
             let version = version?;
-            if printer.is_json() {
-                printer.json(&json!({ "schema_version": 1, "version": version }));
-            } else {
-                printer.line(format!("the schema has version {version}"));
-            }
+            let line = format!("the schema has version {version}");
+            printer.done(json!({ "version": version }), &line, &line);
             Ok(Exit::Ok)
         }
         DbCommand::Status => status(choice, printer).await,
@@ -60,8 +56,8 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
         }
     };
     if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1, "database": kind, "directory": place, "server": state, "pid": pid,
+        printer.object(json!({
+            "database": kind, "directory": place, "server": state, "pid": pid,
             "version": version, "known_version": Store::known_version(),
         }));
         return Ok(Exit::Ok);
@@ -97,11 +93,8 @@ fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, 
         return Err(not_ours("stop it where it was started"));
     };
     let stopped = uptime_postgres::stop(&data_dir, force)?;
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "stopped": stopped }));
-    } else {
-        printer.line(if stopped { "stopped" } else { "it did not run" });
-    }
+    let line = if stopped { "stopped" } else { "it did not run" };
+    printer.done(json!({ "stopped": stopped }), line, line);
     Ok(Exit::Ok)
 }
 

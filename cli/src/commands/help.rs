@@ -2,7 +2,7 @@
 
 use crate::env;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Entry, Printer};
+use crate::output::{Cell, Column, Printer};
 use crate::usage;
 use anstyle::Style;
 use serde_json::json;
@@ -20,18 +20,20 @@ const GUIDES: [(&str, &str); 6] = [
 pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
     match topic.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["exit-codes"] => {
-            let entries = Exit::ALL.iter().map(|(exit, meaning)| Entry {
-                json: json!({ "code": *exit as u8, "meaning": meaning }),
-                cells: vec![(*exit as u8).to_string().into(), Cell::wrapped(*meaning)],
-            });
-            printer.list("exit_codes", &["code", "meaning"], entries.collect());
+            let columns: &[Column<(Exit, &str)>] = &[
+                ("code", |(exit, _), _| (*exit as u8).to_string().into()),
+                ("meaning", |(_, meaning), _| Cell::wrapped(*meaning)),
+            ];
+            let json = |(exit, meaning): &(Exit, &str)| json!({ "code": *exit as u8, "meaning": meaning });
+            printer.list("exit_codes", columns, Exit::ALL, json);
         }
         ["env"] => {
-            let entries = env::ALL.iter().map(|(name, meaning)| Entry {
-                json: json!({ "name": name, "meaning": meaning }),
-                cells: vec![Cell::styled(*name, Style::new()), Cell::wrapped(*meaning)],
-            });
-            printer.list("variables", &["variable", "meaning"], entries.collect());
+            let columns: &[Column<(&str, &str)>] = &[
+                ("variable", |(name, _), _| Cell::styled(*name, Style::new())),
+                ("meaning", |(_, meaning), _| Cell::wrapped(*meaning)),
+            ];
+            let json = |(name, meaning): &(&str, &str)| json!({ "name": name, "meaning": meaning });
+            printer.list("variables", columns, env::ALL, json);
         }
         [topic] if let Some((_, guide)) = GUIDES.iter().find(|(name, _)| name == topic) => {
             printer.line(guide.trim_end());

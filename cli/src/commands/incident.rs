@@ -3,10 +3,10 @@
 mod deeds;
 mod story;
 
-use crate::args::{Global, IncidentCommand};
-use crate::commands::{open, require};
+use crate::args::IncidentCommand;
+use crate::commands::require;
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, rfc3339, span};
+use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, rfc3339, span};
 use crate::who::who;
 use anstyle::Style;
 use serde_json::{Value, json};
@@ -15,14 +15,7 @@ use uptime_core::incident::Deed;
 use uptime_store::Store;
 use uptime_store::reading::{IncidentFilter, IncidentSummary};
 
-pub async fn run(global: &Global, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = answer(&database.store, command, printer).await;
-    database.close().await;
-    outcome
-}
-
-async fn answer(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let (ids, deed, by, note) = match command {
         IncidentCommand::List { open, monitor, limit } => {
             let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
@@ -32,10 +25,10 @@ async fn answer(store: &Store, command: IncidentCommand, printer: &Printer) -> R
         IncidentCommand::Ack { which, lasting, until_recovery: _, by } => {
             (which.ids, Deed::Acknowledge { lasting }, by.by, by.note)
         }
-        IncidentCommand::Unack { which, by } => (which.ids, Deed::Unacknowledge, by.by, by.note),
-        IncidentCommand::Mute { which, by } => (which.ids, Deed::Mute, by.by, by.note),
-        IncidentCommand::Unmute { which, by } => (which.ids, Deed::Unmute, by.by, by.note),
-        IncidentCommand::Resolve { which, by } => (which.ids, Deed::Resolve, by.by, by.note),
+        IncidentCommand::Unack(act) => (act.which.ids, Deed::Unacknowledge, act.by.by, act.by.note),
+        IncidentCommand::Mute(act) => (act.which.ids, Deed::Mute, act.by.by, act.by.note),
+        IncidentCommand::Unmute(act) => (act.which.ids, Deed::Unmute, act.by.by, act.by.note),
+        IncidentCommand::Resolve(act) => (act.which.ids, Deed::Resolve, act.by.by, act.by.note),
         IncidentCommand::Comment { id, text, by } => (vec![id], Deed::Comment, by, Some(text)),
     };
     deeds::run(store, ids, deed, &who(by)?, note.as_deref(), printer).await
@@ -51,12 +44,7 @@ async fn list(
         require("monitor", monitor, &store.monitor_names().await?)?;
     }
     let incidents = store.incidents(filter, limit).await?;
-    let entries = incidents
-        .iter()
-        .map(|incident| Entry { json: json(incident), cells: cells(incident, printer) })
-        .collect();
-    let headers = ["id", "state", "severity", "monitor", "started", "lasted", "ack", "cause"];
-    printer.list("incidents", &headers, entries);
+    printer.list("incidents", COLUMNS, &incidents, json);
     match incidents.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
         [] => {}
@@ -86,24 +74,25 @@ fn json(incident: &IncidentSummary) -> Value {
     })
 }
 
-fn cells(incident: &IncidentSummary, printer: &Printer) -> Vec<Cell> {
+const COLUMNS: &[Column<IncidentSummary>] = &[
+    ("id", |incident, _| Cell::count(incident.id)),
+    ("state", |incident, _| Cell::styled(state(incident), state_style(incident))),
+    ("severity", |incident, _| Cell::styled(incident.severity.as_str(), severity_style(incident))),
+    ("monitor", |incident, _| incident.monitor.as_str().into()),
+    ("started", |incident, printer| printer.time(Some(incident.started_at)).into()),
+    ("lasted", |incident, _| Cell::from(lasted(incident)).spare()),
+    ("ack", |incident, _| Cell::from(care(incident)).spare()),
+    ("cause", |incident, _| Cell::cause(incident.cause.as_str())),
+];
+
+fn care(incident: &IncidentSummary) -> String {
     let by = incident.acknowledged.as_ref().map(|mark| mark.by.as_str());
-    let care = match (by, incident.muted.is_some()) {
+    match (by, incident.muted.is_some()) {
         (None, false) => "–".to_owned(),
         (None, true) => "muted".into(),
         (Some(by), false) => by.into(),
         (Some(by), true) => format!("{by}, muted"),
-    };
-    vec![
-        Cell::number(incident.id.to_string(), Style::new()),
-        Cell::styled(state(incident), state_style(incident)),
-        Cell::styled(incident.severity.as_str(), severity_style(incident)),
-        incident.monitor.as_str().into(),
-        printer.time(Some(incident.started_at)).into(),
-        Cell::from(lasted(incident)).spare(),
-        Cell::from(care).spare(),
-        Cell::cause(incident.cause.as_str()),
-    ]
+    }
 }
 
 /// How it stands. `recovered`: a check saw the end; `resolved`: an operator ended it.

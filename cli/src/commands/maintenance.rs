@@ -1,11 +1,11 @@
 //! `uptime maintenance`: when nobody is told, and of what.
 
-use crate::args::{Global, MaintenanceAdd, MaintenanceCommand};
-use crate::commands::{open, unknown};
+use crate::args::{MaintenanceAdd, MaintenanceCommand};
+use crate::commands::unknown;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Entry, GOOD, ODD, Printer, rfc3339};
+use crate::output::{Cell, Column, GOOD, ODD, Printer, rfc3339};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uptime_core::maintenance::{Maintenance, When};
 use uptime_core::text::did_you_mean;
@@ -13,18 +13,15 @@ use uptime_store::Store;
 use uptime_store::maintenance::{MaintenanceRow, Said};
 
 pub async fn run(
-    global: &Global,
+    store: &Store,
     command: MaintenanceCommand,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = match command {
-        MaintenanceCommand::List => list(&database.store, printer).await,
-        MaintenanceCommand::Add(args) => add(&database.store, args, printer).await,
-        MaintenanceCommand::Remove { name } => remove(&database.store, &name, printer).await,
-    };
-    database.close().await;
-    outcome
+    match command {
+        MaintenanceCommand::List => list(store, printer).await,
+        MaintenanceCommand::Add(args) => add(store, args, printer).await,
+        MaintenanceCommand::Remove { name } => remove(store, &name, printer).await,
+    }
 }
 
 async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
@@ -32,8 +29,8 @@ async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
     if windows.is_empty() && !printer.is_json() {
         printer.note("no maintenance: `uptime maintenance add NAME --monitor NAME --for 1h` begins one");
     }
-    let entries = windows.iter().map(|row| entry(row, now, printer)).collect();
-    printer.list("maintenance", &["state", "name", "for", "when", "until", "next"], entries);
+    let windows: Vec<Listed> = windows.into_iter().map(|row| Listed::new(row, now)).collect();
+    printer.list("maintenance", COLUMNS, &windows, Listed::json);
     Ok(Exit::Ok)
 }
 
@@ -42,43 +39,53 @@ fn coming(at: Option<Timestamp>) -> Option<Timestamp> {
     at.filter(|at| *at < Timestamp::MAX)
 }
 
-fn entry(row: &MaintenanceRow, now: Timestamp, printer: &Printer) -> Entry {
-    let MaintenanceRow { name, window, source } = row;
-    let (until, next) = (window.covers(now), window.next_begin(now));
-    let (state, style) = match (until, next) {
-        (Some(_), _) => ("on", ODD),
-        (None, Some(_)) => ("waits", GOOD),
-        (None, None) => ("over", GOOD),
-    };
-    let instant = |at: Option<Timestamp>| coming(at).map(rfc3339);
-    let when = match &window.when {
-        When::Once { from, until } => format!("{} – {}", printer.time(Some(*from)), ends(*until, printer)),
-        When::Hours(hours) => hours.to_string(),
-    };
-    // In a pipe what there is not is empty.
-    let shown = |at: Option<Timestamp>| coming(at).map(|at| printer.time(Some(at))).unwrap_or_default();
-    Entry {
-        json: json!({
-            "name": name,
-            "state": state,
-            "monitors": window.monitors,
-            "groups": window.groups,
-            "tags": window.tags,
-            "when": window.when,
-            "until": instant(until),
-            "next": instant(next),
-            "source": source,
-        }),
-        cells: vec![
-            Cell::styled(state, style),
-            name.as_str().into(),
-            concerned(window).into(),
-            when.into(),
-            shown(until).into(),
-            shown(next).into(),
-        ],
+/// A window, and how it is now.
+struct Listed {
+    row: MaintenanceRow,
+    state: &'static str,
+    until: Option<Timestamp>,
+    next: Option<Timestamp>,
+}
+
+impl Listed {
+    fn new(row: MaintenanceRow, now: Timestamp) -> Self {
+        let (until, next) = (row.window.covers(now), row.window.next_begin(now));
+        let state = match (until, next) {
+            (Some(_), _) => "on",
+            (None, Some(_)) => "waits",
+            (None, None) => "over",
+        };
+        Self { row, state, until: coming(until), next: coming(next) }
+    }
+
+    fn json(&self) -> Value {
+        let MaintenanceRow { name, window, source } = &self.row;
+        json!({
+            "name": name, "state": self.state, "monitors": window.monitors, "groups": window.groups,
+            "tags": window.tags, "when": window.when, "until": self.until.map(rfc3339),
+            "next": self.next.map(rfc3339), "source": source,
+        })
+    }
+
+    fn when(&self, printer: &Printer) -> String {
+        match &self.row.window.when {
+            When::Once { from, until } => {
+                format!("{} – {}", printer.time(Some(*from)), ends(*until, printer))
+            }
+            When::Hours(hours) => hours.to_string(),
+        }
     }
 }
+
+const COLUMNS: &[Column<Listed>] = &[
+    ("state", |one, _| Cell::styled(one.state, if one.state == "on" { ODD } else { GOOD })),
+    ("name", |one, _| one.row.name.as_str().into()),
+    ("for", |one, _| concerned(&one.row.window).into()),
+    ("when", |one, printer| one.when(printer).into()),
+    // In a pipe what there is not is empty.
+    ("until", |one, printer| one.until.map(|at| printer.time(Some(at))).unwrap_or_default().into()),
+    ("next", |one, printer| one.next.map(|at| printer.time(Some(at))).unwrap_or_default().into()),
+];
 
 /// When a window ends. One without an end has the last instant that there is, which is no time to show a person.
 fn ends(until: Timestamp, printer: &Printer) -> String {
@@ -139,13 +146,8 @@ async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<E
             return Err(of_the_file(&name, "change it there, then `uptime apply`"));
         }
     };
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "name": name, "change": word, "until": window.covers(now).map(rfc3339) }));
-    } else if printer.is_terminal() {
-        printer.line(sentence);
-    } else {
-        printer.line(format!("{name}\t{word}"));
-    }
+    let json = json!({ "name": name, "change": word, "until": window.covers(now).map(rfc3339) });
+    printer.done(json, format!("{name}\t{word}"), sentence);
     printer.hint(&format!("`uptime maintenance remove '{name}'` ends it"));
     Ok(Exit::Ok)
 }
@@ -159,13 +161,8 @@ async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, Co
             Err(unknown_of("maintenance", name, hint))
         }
         Said::Done | Said::Replaced => {
-            if printer.is_json() {
-                printer.json(&json!({ "schema_version": 1, "name": name, "change": "removed" }));
-            } else if printer.is_terminal() {
-                printer.line(format!("maintenance `{name}` is over"));
-            } else {
-                printer.line(format!("{name}\tremoved"));
-            }
+            let json = json!({ "name": name, "change": "removed" });
+            printer.done(json, format!("{name}\tremoved"), format!("maintenance `{name}` is over"));
             Ok(Exit::Ok)
         }
     }

@@ -1,10 +1,9 @@
 //! `uptime monitor`: what is watched, and how it is.
 
 use crate::args::{Global, MonitorCommand};
-use crate::commands::{check, open};
+use crate::commands::{ask, check};
 use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Entry, FAINT, Printer, ms, rfc3339, state_style};
-use anstyle::Style;
+use crate::output::{Cell, Column, FAINT, Printer, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -14,27 +13,23 @@ use uptime_store::reading::{LocationSummary, MonitorSummary};
 
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;
-    let database = open(global, printer).await?;
-    let store = &database.store;
-    let (monitors, windows, now) =
-        (store.monitor_summaries().await, store.maintenance_windows().await, store.now().await);
-    database.close().await;
-    let (windows, now) = (windows?, now?);
-    let monitors = monitors?;
-    let left_over = left_over(global, &monitors);
-    let entries: Vec<Entry> = monitors
-        .iter()
-        .map(|monitor| {
-            let mut entry = entry(monitor, covering(monitor, &windows, now), printer);
-            entry.json["in_file"] =
-                left_over.as_ref().map(|names| !names.contains(&monitor.name.as_str())).into();
-            entry
+    let (monitors, windows, now) = ask(global, printer, async |store| {
+        Ok((store.monitor_summaries().await?, store.maintenance_windows().await?, store.now().await?))
+    })
+    .await?;
+    let left_over: Option<Vec<String>> = left_over(global, &monitors);
+    let listed: Vec<Listed> = monitors
+        .into_iter()
+        .map(|monitor| Listed {
+            maintenance: covering(&monitor, &windows, now),
+            in_file: left_over.as_ref().map(|names| !names.contains(&monitor.name)),
+            monitor,
         })
         .collect();
-    if entries.is_empty() && !printer.is_json() {
+    if listed.is_empty() && !printer.is_json() {
         printer.note("no monitors: `uptime apply` brings in those of the file");
     }
-    printer.list("monitors", &["state", "name", "target", "since", "last check", "ms", "why"], entries);
+    printer.list("monitors", COLUMNS, &listed, Listed::json);
     if let Some(names) = left_over.filter(|names| !names.is_empty()) {
         let names = names.join(", ");
         printer.warning(format!("no longer in the file, but still watched: {names}"));
@@ -44,62 +39,70 @@ pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -
 }
 
 /// Monitors that a file brought in and that it no longer has; `None` where there is no file that can be read.
-fn left_over<'m>(global: &Global, monitors: &'m [MonitorSummary]) -> Option<Vec<&'m str>> {
+fn left_over(global: &Global, monitors: &[MonitorSummary]) -> Option<Vec<String>> {
     let of_file: BTreeSet<String> =
         check::monitors_of_file(global).ok()??.into_iter().map(|monitor| monitor.name).collect();
     let of_a_file = monitors.iter().filter(|monitor| monitor.of_file && monitor.enabled);
-    Some(of_a_file.map(|monitor| monitor.name.as_str()).filter(|name| !of_file.contains(*name)).collect())
+    Some(of_a_file.map(|monitor| monitor.name.clone()).filter(|name| !of_file.contains(name)).collect())
 }
 
 /// The window that a monitor is in, the one that lasts longest, and when that is over.
-fn covering<'w>(
+fn covering(
     monitor: &MonitorSummary,
-    windows: &'w [MaintenanceRow],
+    windows: &[MaintenanceRow],
     now: Timestamp,
-) -> Option<(&'w str, Timestamp)> {
+) -> Option<(String, Timestamp)> {
     let concerning = windows
         .iter()
         .filter(|row| row.window.concerns(&monitor.name, monitor.group.as_deref(), &monitor.tags));
-    let covering = concerning.filter_map(|row| Some((row.name.as_str(), row.window.covers(now)?)));
+    let covering = concerning.filter_map(|row| Some((row.name.clone(), row.window.covers(now)?)));
     covering.max_by_key(|(_, until)| *until)
 }
 
-fn entry(monitor: &MonitorSummary, maintenance: Option<(&str, Timestamp)>, printer: &Printer) -> Entry {
-    let state = match (monitor.freshness, maintenance) {
-        (Freshness::Idle, _) => "paused",
-        // In a window, too: what is told is held back, but checks go on.
-        (Freshness::Stale(_), _) => "stale",
-        (Freshness::Fresh, Some(_)) => "maintenance",
-        (Freshness::Fresh, None) => monitor.state.as_str(),
-    };
-    Entry {
-        json: json!({
-            "name": monitor.name,
-            "type": monitor.kind,
-            "target": monitor.target,
-            "state": state,
-            "last_known_state": monitor.state,
-            "since": monitor.since.map(rfc3339),
-            "last_check_at": monitor.last_check_at.map(rfc3339),
-            "last_outcome": monitor.last_outcome,
-            "last_message": monitor.last_message,
-            "interval_s": monitor.interval.as_secs_f64(),
-            "enabled": monitor.enabled,
-            "locations": monitor.locations.iter().map(location).collect::<Vec<_>>(),
-            "maintenance": maintenance.map(|(name, _)| name),
-            "maintenance_until": maintenance.map(|(_, until)| until).filter(|until| *until < Timestamp::MAX).map(rfc3339),
-        }),
-        cells: vec![
-            Cell::styled(state, state_style(state)),
-            monitor.name.as_str().into(),
-            Cell::from(monitor.target.as_str()).spare(),
-            printer.time(monitor.since).into(),
-            printer.time(monitor.last_check_at).into(),
-            Cell::number(monitor.last_latency.map(ms).unwrap_or_default(), Style::new()).spare(),
-            why(monitor).in_style(FAINT),
-        ],
+/// A monitor as it is listed.
+struct Listed {
+    monitor: MonitorSummary,
+    /// The window that it is in, and when that is over.
+    maintenance: Option<(String, Timestamp)>,
+    in_file: Option<bool>,
+}
+
+impl Listed {
+    fn state(&self) -> &str {
+        match (self.monitor.freshness, &self.maintenance) {
+            (Freshness::Idle, _) => "paused",
+            // In a window, too: what is told is held back, but checks go on.
+            (Freshness::Stale(_), _) => "stale",
+            (Freshness::Fresh, Some(_)) => "maintenance",
+            (Freshness::Fresh, None) => self.monitor.state.as_str(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let monitor = &self.monitor;
+        let until =
+            self.maintenance.as_ref().map(|(_, until)| *until).filter(|until| *until < Timestamp::MAX);
+        json!({
+            "name": monitor.name, "type": monitor.kind, "target": monitor.target, "state": self.state(),
+            "last_known_state": monitor.state, "since": monitor.since.map(rfc3339),
+            "last_check_at": monitor.last_check_at.map(rfc3339), "last_outcome": monitor.last_outcome,
+            "last_message": monitor.last_message, "interval_s": monitor.interval.as_secs_f64(),
+            "enabled": monitor.enabled, "locations": monitor.locations.iter().map(location).collect::<Vec<_>>(),
+            "maintenance": self.maintenance.as_ref().map(|(name, _)| name),
+            "maintenance_until": until.map(rfc3339), "in_file": self.in_file,
+        })
     }
 }
+
+const COLUMNS: &[Column<Listed>] = &[
+    ("state", |one, _| Cell::styled(one.state(), state_style(one.state()))),
+    ("name", |one, _| one.monitor.name.as_str().into()),
+    ("target", |one, _| Cell::from(one.monitor.target.as_str()).spare()),
+    ("since", |one, printer| printer.time(one.monitor.since).into()),
+    ("last check", |one, printer| printer.time(one.monitor.last_check_at).into()),
+    ("ms", |one, _| Cell::count(one.monitor.last_latency.map(ms).unwrap_or_default()).spare()),
+    ("why", |one, _| why(&one.monitor).in_style(FAINT)),
+];
 
 fn location(summary: &LocationSummary) -> Value {
     let LocationSummary { local, freshness, last_check_at, last_outcome, last_message } = summary;

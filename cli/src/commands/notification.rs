@@ -3,10 +3,10 @@
 mod deeds;
 mod show;
 
-use crate::args::{Global, NotificationCommand, notification_name};
-use crate::commands::{open, require};
+use crate::args::{NotificationCommand, notification_name};
+use crate::commands::require;
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, grouped, rfc3339};
+use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, counted, rfc3339};
 use anstyle::Style;
 use deeds::Deed;
 use serde_json::{Value, json};
@@ -15,17 +15,6 @@ use uptime_store::Store;
 use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
 pub async fn run(
-    global: &Global,
-    command: NotificationCommand,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = answer(&database.store, command, printer).await;
-    database.close().await;
-    outcome
-}
-
-async fn answer(
     store: &Store,
     command: NotificationCommand,
     printer: &Printer,
@@ -116,12 +105,7 @@ async fn list(
 ) -> Result<Exit, CommandError> {
     require_channel(store, filter.channel).await?;
     let notifications = store.notifications(filter, limit).await?;
-    let entries = notifications
-        .iter()
-        .map(|notification| Entry { json: json(notification), cells: cells(notification, printer) })
-        .collect();
-    let headers = ["id", "state", "channel", "event", "monitor", "incident", "tries", "created", "error"];
-    printer.list("notifications", &headers, entries);
+    printer.list("notifications", COLUMNS, &notifications, json);
     match notifications.as_slice() {
         [] if printer.is_terminal() && !printer.is_json() => printer.note("no notifications"),
         [] => {}
@@ -149,20 +133,17 @@ fn json(notification: &Notification) -> Value {
     })
 }
 
-fn cells(notification: &Notification, printer: &Printer) -> Vec<Cell> {
-    let incident = notification.incident.map_or("–".into(), |id| id.to_string());
-    vec![
-        Cell::number(notification.id.to_string(), Style::new()),
-        Cell::styled(notification.state.as_str(), state_style(&notification.state)),
-        notification.channel.as_str().into(),
-        notification.event.as_str().into(),
-        notification.monitor.clone().unwrap_or_default().into(),
-        Cell::number(incident, Style::new()).spare(),
-        Cell::number(notification.attempts.to_string(), Style::new()).spare(),
-        printer.time(Some(notification.created_at)).into(),
-        Cell::cause(notification.last_error.clone().unwrap_or_default()),
-    ]
-}
+const COLUMNS: &[Column<Notification>] = &[
+    ("id", |one, _| Cell::count(one.id)),
+    ("state", |one, _| Cell::styled(one.state.as_str(), state_style(&one.state))),
+    ("channel", |one, _| one.channel.as_str().into()),
+    ("event", |one, _| one.event.as_str().into()),
+    ("monitor", |one, _| one.monitor.clone().unwrap_or_default().into()),
+    ("incident", |one, _| one.incident.map_or_else(|| Cell::count("–"), Cell::count).spare()),
+    ("tries", |one, _| Cell::count(one.attempts).spare()),
+    ("created", |one, printer| printer.time(Some(one.created_at)).into()),
+    ("error", |one, _| Cell::cause(one.last_error.clone().unwrap_or_default())),
+];
 
 fn state_style(state: &str) -> Style {
     match state {
@@ -218,6 +199,5 @@ fn none_has(missing: &[Name]) -> CommandError {
 
 /// `1 notification`, `1,204 notifications`.
 fn notifications(count: u64) -> String {
-    let shown = grouped(i64::try_from(count).unwrap_or(i64::MAX));
-    format!("{shown} {}", if count == 1 { "notification" } else { "notifications" })
+    counted(count, "notification")
 }

@@ -8,25 +8,18 @@ mod forget;
 mod monitor;
 mod retry;
 
-use crate::args::{Global, QueueCommand};
-use crate::commands::{open, require};
+use crate::args::{QueueCommand, QueuesArgs};
+use crate::commands::require;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Printer, grouped};
+use crate::output::{Printer, counted};
 use uptime_core::id::JobId;
 use uptime_store::Store;
 use uptime_store::failed::Selection;
 
-pub async fn run(global: &Global, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let database = open(global, printer).await?;
-    let outcome = answer(&database.store, command, printer).await;
-    database.close().await;
-    outcome
-}
-
-async fn answer(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
+    require_known(store, named(&command)).await?;
     match command {
         QueueCommand::Monitor { queues, max, max_wait, no_event, watch } => {
-            require_known(store, &queues).await?;
             let asked = monitor::Asked { queues, max, max_wait, tells: !no_event };
             match watch {
                 None => monitor::once(store, &asked, printer).await,
@@ -34,37 +27,41 @@ async fn answer(store: &Store, command: QueueCommand, printer: &Printer) -> Resu
             }
         }
         QueueCommand::Failed { ids, queue, limit } if ids.is_empty() => {
-            require_known(store, queue.as_slice()).await?;
             failed::list(store, queue.as_deref(), limit, printer).await
         }
         QueueCommand::Failed { ids, .. } => failed::tell(store, &ids, printer).await,
         QueueCommand::Retry { ids, queue, range } => {
-            let which = retry::selection(&ids, queue, range.as_deref())?;
-            require_known(store, which.queue.as_slice()).await?;
-            retry::retry(store, &which, printer).await
+            retry::retry(store, &retry::selection(&ids, queue, range.as_deref())?, printer).await
         }
         QueueCommand::Forget { ids, dry_run } => forget::forget(store, &ids, dry_run, printer).await,
         QueueCommand::Flush { queue, hours, yes, dry_run } => {
-            require_known(store, queue.as_slice()).await?;
-            forget::flush(store, queue, hours, (yes, dry_run), printer).await
+            forget::flush(store, queue, hours, (Some(yes), dry_run), printer).await
         }
-        QueueCommand::PruneFailed { hours, dry_run } => forget::prune(store, hours, dry_run, printer).await,
+        // For cron: without a question, and without a word when there are none.
+        QueueCommand::PruneFailed { hours, dry_run } => {
+            forget::flush(store, None, hours, (None, dry_run), printer).await
+        }
         QueueCommand::Clear { queue, yes, dry_run } => {
-            require_known(store, std::slice::from_ref(&queue)).await?;
             clear::clear(store, &queue, (yes, dry_run), printer).await
         }
-        QueueCommand::Pause { queues } => {
-            require_known(store, &queues).await?;
-            control::pause(store, &queues, printer).await
-        }
-        QueueCommand::Resume { queues } => {
-            require_known(store, &queues).await?;
-            control::resume(store, &queues, printer).await
-        }
-        QueueCommand::Restart { queues } => {
-            require_known(store, &queues).await?;
-            control::restart(store, queues, printer).await
-        }
+        QueueCommand::Pause(QueuesArgs { queues }) => control::pause(store, &queues, true, printer).await,
+        QueueCommand::Resume(QueuesArgs { queues }) => control::pause(store, &queues, false, printer).await,
+        QueueCommand::Restart { queues } => control::restart(store, queues, printer).await,
+    }
+}
+
+/// The queues that a command names.
+fn named(command: &QueueCommand) -> &[String] {
+    match command {
+        QueueCommand::Monitor { queues, .. }
+        | QueueCommand::Pause(QueuesArgs { queues })
+        | QueueCommand::Resume(QueuesArgs { queues })
+        | QueueCommand::Restart { queues } => queues,
+        QueueCommand::Failed { queue, .. }
+        | QueueCommand::Retry { queue, .. }
+        | QueueCommand::Flush { queue, .. } => queue.as_slice(),
+        QueueCommand::Clear { queue, .. } => std::slice::from_ref(queue),
+        QueueCommand::Forget { .. } | QueueCommand::PruneFailed { .. } => &[],
     }
 }
 
@@ -90,6 +87,5 @@ fn none_has(missing: &[&JobId]) -> CommandError {
 
 /// `1 job`, `1,204 jobs`.
 fn jobs(count: u64) -> String {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    format!("{} {}", grouped(count), if count == 1 { "job" } else { "jobs" })
+    counted(count, "job")
 }

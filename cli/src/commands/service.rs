@@ -12,7 +12,7 @@ mod windows;
 
 use crate::args::{Global, ServiceArgs, ServiceCommand};
 use crate::exit::{CommandError, Exit};
-use crate::output::{Entry, Printer};
+use crate::output::Printer;
 use installation::Installation;
 use serde_json::json;
 use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
@@ -81,7 +81,7 @@ impl Processes {
 }
 
 pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let find = Installation::find;
+    let (find, mut is_written) = (Installation::find, false);
     let printed = match command {
         ServiceCommand::Supervisor { service, user, logs } => {
             let installation = find(global, service.binary.as_deref(), user.as_deref(), None).await?;
@@ -93,52 +93,37 @@ pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -
             let printed = systemd::units(&installation, service, into.as_deref())?;
             if let Some(folder) = into {
                 systemd::write(&printed.files, folder)?;
-                show_written(&printed, printer);
-                return Ok(Exit::Ok);
             }
+            is_written = into.is_some();
             printed
         }
         ServiceCommand::Cron { binary } => cron::lines(&find(global, binary.as_deref(), None, None).await?),
         ServiceCommand::Windows { service, logs } => windows::commands(global, service, logs.as_deref())?,
     };
-    show(&printed, printer);
+    show(&printed, is_written, printer);
     Ok(Exit::Ok)
 }
 
-/// A file as it is; several with their paths before them, as comments.
-fn show(printed: &Printed, printer: &Printer) {
-    if printer.is_json() {
-        show_json(printed, printer);
-    } else if let [file] = printed.files.as_slice() {
-        printer.line(file.content.trim_end());
-    } else {
-        for file in &printed.files {
-            printer.line(format!("# {}\n{}", file.path, file.content));
+/// A file as it is; several with their paths before them, as comments; of those that were written the paths.
+fn show(printed: &Printed, is_written: bool, printer: &Printer) {
+    match printed.files.as_slice() {
+        files if printer.is_json() => {
+            let json = |file: &Definition| json!({ "path": file.path, "content": file.content });
+            printer.list("files", &[], files, json);
         }
-        printer.line("# As root:");
-        printed.commands.iter().for_each(|command| printer.line(format!("#   {command}")));
+        files if is_written => files.iter().for_each(|file| printer.line(&file.path)),
+        [file] => printer.line(file.content.trim_end()),
+        files => {
+            files.iter().for_each(|file| printer.line(format!("# {}\n{}", file.path, file.content)));
+            printer.line("# As root:");
+            printed.commands.iter().for_each(|command| printer.line(format!("#   {command}")));
+        }
     }
     printed.hints.iter().for_each(|hint| printer.note(format!("hint: {hint}")));
-}
-
-/// The paths, one a line.
-fn show_written(printed: &Printed, printer: &Printer) {
-    if printer.is_json() {
-        show_json(printed, printer);
-    } else {
-        printed.files.iter().for_each(|file| printer.line(&file.path));
+    if is_written {
+        printer.note("Next, as root:");
+        printed.commands.iter().for_each(|command| printer.note(format!("  {command}")));
     }
-    printed.hints.iter().for_each(|hint| printer.note(format!("hint: {hint}")));
-    printer.note("Next, as root:");
-    printed.commands.iter().for_each(|command| printer.note(format!("  {command}")));
-}
-
-fn show_json(printed: &Printed, printer: &Printer) {
-    let entries = printed
-        .files
-        .iter()
-        .map(|file| Entry { json: json!({ "path": file.path, "content": file.content }), cells: Vec::new() });
-    printer.list("files", &[], entries.collect());
 }
 
 /// Joined as `A`, `B`.

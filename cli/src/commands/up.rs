@@ -5,24 +5,23 @@ mod display;
 use crate::args::{Global, UpArgs, WorkerArgs};
 use crate::commands::check::parse;
 use crate::commands::schedule::heartbeat;
-use crate::commands::worker::{Ended, Workers, checks_at_once, checks_section, options, reread};
-use crate::database::{self, Database};
-use crate::descriptors::{self, Descriptors};
+use crate::commands::worker::options;
+use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, ConfigFile};
 use crate::output::Printer;
-use crate::watchdog::Watchdog;
-use crate::{settings, signals};
+use crate::runtime::database::{self, Database};
+use crate::runtime::heartbeat::Heartbeats;
+use crate::runtime::service::{Queues, Round, Service};
+use crate::runtime::signals;
 use display::Display;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::config::{ChecksSection, MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
 use uptime_core::maintenance::Maintenance;
@@ -30,13 +29,8 @@ use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
-use uptime_core::secret::access::Access;
-use uptime_engine::heartbeat::Heartbeat;
 use uptime_engine::lateness;
-use uptime_engine::scheduler::{LoopOptions, SCHEDULE, schedule_loop};
-use uptime_engine::worker::WorkerOptions;
-use uptime_engine::{Activity, Observer};
-use uptime_notifier::NotifierHost;
+use uptime_engine::scheduler::{LoopOptions, SCHEDULE};
 use uptime_store::Store;
 use uptime_store::catalogue::{Absent, Source, Wanted};
 use url::Url;
@@ -51,29 +45,28 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 
 pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
-    let (stop, paused, mut reload) = (signals::stop()?, signals::paused()?, signals::Reload::new()?);
-    let descriptors = descriptors::raise();
-    let mut notifiers = file::notifiers(global)?;
-    let mut file = file::read_to_apply(global, &notifiers).await?;
-    let mut plan = Plan::new(&args, file.as_ref(), &paused)?;
-    if let Some(warnings) = file.as_ref().and_then(|file| file.warnings.as_ref()) {
-        printer.note(warnings.trim_end());
-    }
-    if let Some(monitor) = plan.of_file.1.iter().find(|monitor| !monitor.locations.is_empty()) {
+    let mut service = Service::new(global, printer)?;
+    service.restarts = true;
+    let paused = signals::paused()?;
+    service.file = file::read_to_apply(global, &service.notifiers).await?;
+    let plan = |file: Option<&ConfigFile>| Plan::new(&args, file, &paused);
+    let planned = plan(service.file.as_ref())?;
+    file::warn(service.file.as_ref(), printer);
+    if let Some(monitor) = planned.of_file.1.iter().find(|monitor| !monitor.locations.is_empty()) {
         let location = &monitor.locations[0];
         printer.note(format!(
             "monitors with `locations`, such as `{}`, are checked by workers of theirs: `uptime worker {MONITOR_CHECKS} --location {location}`",
             monitor.name
         ));
     }
-    let watchdog = Watchdog::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &stop);
-    if let Some(file) = &file {
+    let heartbeats = Heartbeats::new(&[MONITOR_CHECKS, NOTIFICATIONS, SCHEDULE], &service.stop);
+    if let Some(file) = &service.file {
         printer.note(format!("configuration: {}", file.path.display()));
     }
-    let choice = settings::database(global, file.as_ref())?;
+    let choice = file::database(global, service.file.as_ref())?;
     let database = Database::open(choice, database::Absent::Create, CONNECTIONS, printer, false).await?;
     if let Some(run_for) = args.run_for {
-        let stop = stop.clone();
+        let stop = service.stop.clone();
         tokio::spawn(async move {
             tokio::time::sleep(run_for).await;
             stop.cancel();
@@ -85,51 +78,35 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
         printer.note("another `uptime up` runs on this database: what it watches is watched on");
     }
     let earlier = if sole.is_some() { Absent::Disable } else { Absent::Keep };
-    let outcome = loop {
-        let round = stop.child_token();
-        let mut running = pin!(watch(
-            &database,
-            (notifiers.clone(), descriptors),
-            (plan.clone(), earlier),
-            &watchdog,
-            printer,
-            round.clone()
-        ));
-        tokio::select! {
-            ended = &mut running => match ended {
-                // Nobody would start it again: it begins a new round instead.
-                Ok(Ended::Restart) => {}
-                ended => break ended,
-            },
-            () = reload.asked() => {
-                watchdog.reloading();
-                round.cancel();
-                if let Err(error) = running.await {
-                    break Err(error);
-                }
-            }
-        }
-        match reread(global, &mut notifiers, &mut file, |file| Plan::new(&args, file, &paused)).await {
-            Ok(read) => plan = read,
-            Err(error) => printer.error(&error),
-        }
+    let begin = async |plan: &Plan, stop: &CancellationToken| {
+        plan.apply(&database.store, earlier).await?;
+        let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
+        let (told, stopping, shown) = (stop.clone(), Arc::clone(&display), Arc::clone(&display));
+        let told_to_stop = tokio::spawn(async move {
+            told.cancelled().await;
+            stopping.stopping();
+        });
+        let observer = lateness::watch(Arc::new(move |activity| shown.show(&activity)));
+        let finish = move || {
+            told_to_stop.abort();
+            display.close();
+        };
+        Ok(Round { queues: plan.queues.clone(), scheduler: Some(plan.scheduler.clone()), observer, finish })
     };
+    let outcome = service.run(&database, heartbeats, planned, plan, begin).await;
     drop(sole);
     database.close().await;
-    outcome.map(|_| Exit::Ok)
+    outcome.map(|()| Exit::Ok)
 }
 
-/// What is watched, who is told, and how the workers run.
-#[derive(Clone)]
+/// What is watched, who is told, and how the workers and the scheduler run.
 struct Plan {
     of_file: (Vec<Channel>, Vec<Monitor>),
     /// What the file says of maintenance; `None`: there is no file. A command line says nothing of it.
     maintenance: Option<Vec<(String, Maintenance)>>,
     of_command_line: (Vec<Channel>, Vec<Monitor>),
-    queues: Vec<(&'static str, WorkerOptions)>,
-    checks: ChecksSection,
-    access: Access,
-    heartbeat: Option<Heartbeat>,
+    queues: Queues,
+    scheduler: LoopOptions,
 }
 
 impl Plan {
@@ -145,10 +122,13 @@ impl Plan {
             return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
-        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &worker_flags(args), paused)?;
+        // The file's and the defaults' settings, but for the grace.
+        let flags = WorkerArgs { grace: args.grace, ..WorkerArgs::default() };
+        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &flags, paused)?;
         let maintenance = file.map(|file| file.config.maintenance.clone());
-        let (checks, access, heartbeat) = (checks_section(file), file::access(file), heartbeat(file)?);
-        Ok(Self { of_file, maintenance, of_command_line, queues, checks, access, heartbeat })
+        let scheduler =
+            LoopOptions { every: SCHEDULE_EVERY, horizon: Duration::ZERO, heartbeat: heartbeat(file)? };
+        Ok(Self { of_file, maintenance, of_command_line, queues, scheduler })
     }
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
@@ -161,86 +141,6 @@ impl Plan {
             store.apply(Wanted { source, channels, monitors, maintenance, absent }, false).await?;
         }
         Ok(())
-    }
-}
-
-/// Runs the scheduler and both workers until `stop`.
-async fn watch(
-    database: &Database,
-    (notifiers, descriptors): (NotifierHost, Descriptors),
-    (plan, earlier): (Plan, Absent),
-    watchdog: &Watchdog,
-    printer: &Printer,
-    stop: CancellationToken,
-) -> Result<Ended, CommandError> {
-    plan.apply(&database.store, earlier).await?;
-    let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
-    let told_to_stop = tokio::spawn({
-        let (display, stop) = (Arc::clone(&display), stop.clone());
-        async move {
-            stop.cancelled().await;
-            display.stopping();
-        }
-    });
-    let away = Arc::new(Notify::new());
-    database.keep_alive(Arc::clone(&away), stop.clone());
-    let observer: Observer = {
-        let display = Arc::clone(&display);
-        lateness::watch(watchdog.watch(Arc::new(move |activity| {
-            if matches!(activity, Activity::DatabaseAway { .. }) {
-                away.notify_one();
-            }
-            display.show(&activity);
-        })))
-    };
-    let (store, watchdog) = (database.store.clone(), watchdog.clone());
-    let at_once = checks_at_once(descriptors, CONNECTIONS, &plan.queues);
-    let workers = Workers {
-        store,
-        notifiers,
-        access: plan.access,
-        checks: plan.checks,
-        at_once,
-        metrics: None,
-        observer: Arc::clone(&observer),
-        watchdog,
-    };
-    let scheduling = async {
-        let store = database.store.clone();
-        let options =
-            LoopOptions { every: SCHEDULE_EVERY, horizon: Duration::ZERO, heartbeat: plan.heartbeat };
-        let ended = schedule_loop(store, options, observer, stop.clone()).await;
-        stop.cancel();
-        ended
-    };
-    let working = async {
-        let ended = workers.run(plan.queues, stop.clone()).await;
-        stop.cancel();
-        ended
-    };
-    let (worked, scheduled) = tokio::join!(working, scheduling);
-    told_to_stop.abort();
-    display.close();
-    scheduled?;
-    worked
-}
-
-/// The file's and the defaults' settings, but for the grace.
-fn worker_flags(args: &UpArgs) -> WorkerArgs {
-    WorkerArgs {
-        sleep: None,
-        tries: None,
-        timeout: None,
-        backoff: None,
-        concurrency: None,
-        max_jobs: None,
-        max_time: None,
-        queues: Vec::new(),
-        memory: None,
-        once: false,
-        stop_when_empty: false,
-        listen: None,
-        grace: args.grace,
     }
 }
 

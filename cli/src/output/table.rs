@@ -57,6 +57,11 @@ impl Cell {
         Self { right: true, ..Self::styled(text, style) }
     }
 
+    /// As [`Cell::number`], without a style.
+    pub fn count(number: impl ToString) -> Self {
+        Self::number(number.to_string(), Style::new())
+    }
+
     /// The last of its row and long: on a terminal, cut to the line.
     pub fn cut(text: impl Into<String>) -> Self {
         Self { gives: Gives::AllButALittle, ..Self::styled(text, Style::new()) }

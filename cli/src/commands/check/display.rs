@@ -4,27 +4,24 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Entry, FAINT, Printer, line_width, milliseconds, ms, rfc3339, state_style};
+use crate::output::{Cell, Column, FAINT, Printer, beside, milliseconds, ms, rfc3339, state_style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
-use unicode_width::UnicodeWidthStr;
 use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence};
 use uptime_core::text::printable;
 
 /// Writes what was found, in the form that was asked for.
 pub(super) fn list(printer: &Printer, all: &[Checked]) {
     if printer.is_json() || !printer.is_terminal() {
-        let entries = all.iter().map(|checked| Entry { json: json(checked), cells: cells(checked) });
-        printer.list("checks", &[], entries.collect());
+        printer.list("checks", COLUMNS, all, json);
         return;
     }
-    let width = line_width();
     for (nth, checked) in all.iter().enumerate() {
         if nth > 0 {
             printer.line("");
         }
-        for line in block(checked, width) {
+        for line in block(checked) {
             printer.line(line);
         }
     }
@@ -99,38 +96,37 @@ fn named(checked: &Checked, phases: Phases) -> String {
     phases.join(", ")
 }
 
-fn cells(checked: &Checked) -> Vec<Cell> {
-    let report = &checked.report;
-    let trouble = report.trouble();
-    let said = |part: fn(&Failure) -> Option<&str>| trouble.and_then(part).unwrap_or_default().to_owned();
-    let tls = report.hops.last().and_then(|hop| hop.tls.as_ref());
-    vec![
-        word(checked).into(),
-        checked.subject.shown.as_str().into(),
-        report.latency().map(ms).unwrap_or_default().into(),
-        named(checked, report.phases()).into(),
-        report.address().map(|address| address.to_string()).unwrap_or_default().into(),
-        said(|failure| Some(&failure.message)).into(),
-        said(|failure| failure.expected.as_deref()).into(),
-        said(|failure| failure.got.as_deref()).into(),
-        tls.map(tls_words).unwrap_or_default().into(),
-        days_left(checked).map(|days| days.to_string()).unwrap_or_default().into(),
-    ]
+/// What a pipe gets; on a terminal a check is a block.
+const COLUMNS: &[Column<Checked>] = &[
+    ("outcome", |checked, _| word(checked).into()),
+    ("target", |checked, _| checked.subject.shown.as_str().into()),
+    ("ms", |checked, _| checked.report.latency().map(ms).unwrap_or_default().into()),
+    ("phases", |checked, _| named(checked, checked.report.phases()).into()),
+    ("address", |checked, _| checked.report.address().map(|one| one.to_string()).unwrap_or_default().into()),
+    ("why", |checked, _| trouble(checked, |failure| Some(&failure.message))),
+    ("expected", |checked, _| trouble(checked, |failure| failure.expected.as_ref())),
+    ("got", |checked, _| trouble(checked, |failure| failure.got.as_ref())),
+    ("tls", |checked, _| {
+        let tls = checked.report.hops.last().and_then(|hop| hop.tls.as_ref());
+        tls.map(tls_words).unwrap_or_default().into()
+    }),
+    ("days left", |checked, _| days_left(checked).map(|days| days.to_string()).unwrap_or_default().into()),
+];
+
+fn trouble(checked: &Checked, part: fn(&Failure) -> Option<&String>) -> Cell {
+    checked.report.trouble().and_then(part).cloned().unwrap_or_default().into()
 }
 
 /// From the verdict to what belongs to it.
 const INDENT: usize = 14;
 
-fn block(checked: &Checked, width: usize) -> Vec<String> {
+fn block(checked: &Checked) -> Vec<String> {
     let report = &checked.report;
     let style = state_style(word(checked));
     let shown = printable(&checked.subject.shown, 2_000);
     let mut lines = vec![format!("{style}{:INDENT$}{style:#}{shown}", word(checked))];
     let mut say = |name: &str, text: &str| {
-        for (nth, line) in wrapped(text, width.saturating_sub(INDENT)).into_iter().enumerate() {
-            let name = if nth == 0 { name } else { "" };
-            lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{line}", format!("  {name}")));
-        }
+        lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{}", format!("  {name}"), beside(INDENT, text)));
     };
     for trouble in report.failure.iter().chain(&report.warnings) {
         say("why", &trouble.message);
@@ -192,22 +188,6 @@ fn hop_words(checked: &Checked, hop: &Hop) -> String {
     let phases = named(checked, hop.phases);
     words.extend((!phases.is_empty()).then(|| format!("{phases} ms")));
     words.join(", ")
-}
-
-/// A text in lines of at most so many columns; a word that is longer has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for (nth, word) in text.split(' ').enumerate() {
-        if nth > 0 && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut line));
-        } else if nth > 0 {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 pub(super) fn json(checked: &Checked) -> Value {
@@ -301,13 +281,6 @@ fn tls_json(tls: &TlsEvidence, at: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_as_long_as_they_may_be() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a-long-word and", 7), ["a-long-word", "and"]);
-        assert_eq!(wrapped("", 7), [""]);
-    }
 
     #[test]
     fn what_came_is_shown_once() {

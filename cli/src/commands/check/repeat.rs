@@ -6,7 +6,7 @@ use super::{Bench, Checked, Subject, display, ended, exit};
 use crate::args::CheckArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output::{FAINT, Printer, milliseconds, ms, rfc3339, state_style};
-use crate::signals;
+use crate::runtime::signals;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::sync::Arc;

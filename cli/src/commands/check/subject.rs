@@ -3,8 +3,8 @@
 use super::flags;
 use crate::args::{CheckArgs, Global};
 use crate::commands::service::quote;
+use crate::config::locate;
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use std::time::Duration;
 use uptime_core::config::{self, Notifiers};
 use uptime_core::monitor::{CheckSpec, Monitor, Policy};
@@ -59,8 +59,8 @@ fn named(
 
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
 pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, CommandError> {
-    let Some(path) = file::find(global) else { return Ok(None) };
-    let text = file::text(&path, global)?;
+    let Some(path) = locate::find(global) else { return Ok(None) };
+    let text = locate::text(&path, global)?;
     let silent: Vec<String> =
         config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
     let reading = config::read(&text, Notifiers { described: &[], silent: &silent });

@@ -2,8 +2,8 @@
 
 use super::UNKNOWN_HINT;
 use crate::exit::{CommandError, Exit};
-use crate::output::{Entry, Printer};
-use serde_json::json;
+use crate::output::Printer;
+use serde_json::{Value, json};
 use tracing::info;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::{By, Deed, Refusal};
@@ -19,7 +19,7 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let mut asked = Vec::new();
-    let (mut entries, mut failures) = (Vec::new(), Vec::new());
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
     for id in ids {
         // Named twice is meant once.
         if asked.contains(&id) {
@@ -66,10 +66,10 @@ pub async fn run(
                 failures.push(CommandError::new(Exit::No, error).hint(UNKNOWN_HINT));
             }
         }
-        entries.push(Entry { json, cells: Vec::new() });
+        done.push(json);
     }
     if printer.is_json() {
-        printer.list("incidents", &[], entries);
+        printer.list("incidents", &[], &done, Value::clone);
     }
     // The last one is said by the caller, like that of any command.
     let last = failures.pop();

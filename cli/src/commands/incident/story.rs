@@ -3,7 +3,7 @@
 use super::{UNKNOWN_HINT, lasted, severity_style, state, state_style};
 use crate::commands::notification::{came_of, ms};
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
+use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, beside, rfc3339};
 use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,13 +23,24 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         printer.json(&json(&story, outstanding));
         return Ok(Exit::Ok);
     }
-    let lines = if printer.is_terminal() {
-        told(&story, outstanding, store.now().await?)
+    let (incident, now) = (&story.incident, store.now().await?);
+    if printer.is_terminal() {
+        printer.line(title(incident));
     } else {
-        facts(&story, outstanding)
-    };
-    for line in lines {
-        printer.line(line);
+        printer.fact(0, "id", &incident.id.to_string());
+        printer.fact(0, "state", state(incident));
+        printer.fact(0, "severity", &incident.severity);
+    }
+    for (name, value) in summary(incident, outstanding, |at| printer.instant(at, now)) {
+        printer.fact(11, name, &value);
+    }
+    if printer.is_terminal() {
+        timeline(&story).into_iter().for_each(|line| printer.line(line));
+    } else {
+        printer.line("");
+        for entry in &story.entries {
+            printer.line(format!("{}\t{}", rfc3339(entry.at), columns(entry)));
+        }
     }
     if story.checks_left_out > 0 {
         printer
@@ -117,72 +128,33 @@ fn summary(
     all
 }
 
-/// For a program: a name and its value on each line; after an empty line what happened, an instant and a word first.
-fn facts(story: &Story, outstanding: u32) -> Vec<String> {
-    let incident = &story.incident;
-    let mut lines = vec![
-        format!("id\t{}", incident.id),
-        format!("state\t{}", state(incident)),
-        format!("severity\t{}", incident.severity),
-    ];
-    lines.extend(
-        summary(incident, outstanding, rfc3339).iter().map(|(name, value)| format!("{name}\t{value}")),
-    );
-    lines.push(String::new());
-    lines.extend(story.entries.iter().map(|entry| {
-        let mut columns = vec![rfc3339(entry.at)];
-        columns.extend(entry_columns(entry));
-        columns.join("\t")
-    }));
-    lines
-}
-
-fn entry_columns(entry: &Entry) -> Vec<String> {
+/// What happened, for a program: a word first.
+fn columns(entry: &Entry) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let of = |notice: &Notification| format!("{}\t{}\t{}", notice.id, notice.channel, notice.event);
     match &entry.what {
-        What::Checks { location, count, until, outcome, degraded, message, .. } => vec![
-            "checks".into(),
-            count.to_string(),
-            if *degraded { "degraded".into() } else { outcome.to_string() },
-            rfc3339(*until),
-            text(message),
-            text(location),
-        ],
-        What::Event { kind, who, note } => vec![kind.clone(), text(who), text(note)],
-        What::Notice(notice) => vec![
-            "notice".into(),
-            notice.id.to_string(),
-            notice.channel.clone(),
-            notice.event.clone(),
-            notice.state.clone(),
-        ],
-        What::Try { notice, tried } if !tried.was_made() => vec![
-            "not-told".into(),
-            notice.id.to_string(),
-            notice.channel.clone(),
-            notice.event.clone(),
-            tried.outcome.clone(),
-            why_none(notice, tried).unwrap_or_default().to_owned(),
-        ],
-        What::Try { notice, tried } => vec![
-            "try".into(),
-            notice.id.to_string(),
-            notice.channel.clone(),
-            notice.event.clone(),
-            tried.attempt.to_string(),
-            ms(tried).to_string(),
-            tried.outcome.clone(),
-            tried.status.map(|status| status.to_string()).unwrap_or_default(),
-            text(&tried.message),
-        ],
+        What::Checks { location, count, until, outcome, degraded, message, .. } => {
+            let word = if *degraded { "degraded" } else { outcome.as_str() };
+            format!("checks\t{count}\t{word}\t{}\t{}\t{}", rfc3339(*until), text(message), text(location))
+        }
+        What::Event { kind, who, note } => format!("{kind}\t{}\t{}", text(who), text(note)),
+        What::Notice(notice) => format!("notice\t{}\t{}", of(notice), notice.state),
+        What::Try { notice, tried } if !tried.was_made() => {
+            let why = why_none(notice, tried).unwrap_or_default();
+            format!("not-told\t{}\t{}\t{why}", of(notice), tried.outcome)
+        }
+        What::Try { notice, tried } => {
+            let Try { attempt, outcome, message, .. } = tried;
+            let status = tried.status.map(|status| status.to_string()).unwrap_or_default();
+            format!("try\t{}\t{attempt}\t{}\t{outcome}\t{status}\t{}", of(notice), ms(tried), text(message))
+        }
     }
 }
 
 /// The columns that an instant and a word take.
 const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
 
-fn told(story: &Story, outstanding: u32, now: Timestamp) -> Vec<String> {
-    let incident = &story.incident;
+fn title(incident: &IncidentSummary) -> String {
     let style = severity_style(incident);
     let end = if incident.ended_at.is_some() {
         let style = state_style(incident);
@@ -190,12 +162,12 @@ fn told(story: &Story, outstanding: u32, now: Timestamp) -> Vec<String> {
     } else {
         String::new()
     };
-    let mut lines =
-        vec![format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)];
-    let when = |at: Timestamp| format!("{} ({})", ago(at, now), rfc3339(at));
-    for (name, value) in summary(incident, outstanding, when) {
-        lines.push(format!("  {FAINT}{name:<11}{FAINT:#} {}", beside(14, &value)));
-    }
+    format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)
+}
+
+/// What happened, for a person: a day above its entries.
+fn timeline(story: &Story) -> Vec<String> {
+    let (incident, mut lines) = (&story.incident, Vec::new());
     let mut day = String::new();
     for entry in &story.entries {
         let date = entry.at.strftime("%Y-%m-%d").to_string();

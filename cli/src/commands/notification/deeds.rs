@@ -198,13 +198,11 @@ async fn named(
             Name::Delivery(id) => json!(id),
         });
         let missing: Vec<Value> = missing.collect();
-        let mut answer = json!({
-            "schema_version": 1, deed.key(): changed, "left": left, "missing": missing, "dry_run": dry_run,
-        });
+        let mut answer = json!({ deed.key(): changed, "left": left, "missing": missing, "dry_run": dry_run });
         if matches!(deed, Deed::Retry { .. }) {
             answer["dropped"] = dropped.into();
         }
-        printer.json(&answer);
+        printer.object(answer);
     }
     if !missing.is_empty() {
         return Err(none_has(&missing));
@@ -260,18 +258,14 @@ async fn all(
         Deed::Discard { .. } => ("running", running, "being delivered", String::new()),
     };
     let done = format!("{}{}", if dry_run { "would be " } else { "" }, deed.done());
-    if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1, deed.key(): changed, key: beside, "left": [], "missing": [], "dry_run": dry_run,
-        }));
-    } else if printer.is_terminal() {
-        let more = match beside {
-            0 => String::new(),
-            count => format!("; {} {word}{why}", notifications(count)),
-        };
-        printer.line(format!("{} {done}{more}", notifications(changed)));
-    } else {
-        printer.line(format!("{done}\t{changed}\t{word}\t{beside}"));
-    }
+    let more = match beside {
+        0 => String::new(),
+        count => format!("; {} {word}{why}", notifications(count)),
+    };
+    printer.done(
+        json!({ deed.key(): changed, key: beside, "left": [], "missing": [], "dry_run": dry_run }),
+        format!("{done}\t{changed}\t{word}\t{beside}"),
+        format!("{} {done}{more}", notifications(changed)),
+    );
     Ok(Exit::Ok)
 }

@@ -2,7 +2,7 @@
 
 use super::{came_of, ms, none_has, state_style};
 use crate::exit::{CommandError, Exit};
-use crate::output::{FAINT, GOOD, HINT, ODD, Printer, ago, beside, rfc3339};
+use crate::output::{FAINT, GOOD, HINT, ODD, Printer, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_core::event::EventType;
@@ -22,16 +22,29 @@ pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, 
         printer.json(&json(&notification, &tries));
         return Ok(Exit::Ok);
     }
-    let lines = if printer.is_terminal() {
-        story(&notification, &tries, store.now().await?)
+    let (terminal, now) = (printer.is_terminal(), store.now().await?);
+    let when = |at| printer.instant(at, now);
+    if terminal {
+        let style = state_style(&notification.state);
+        printer.line(format!("notification {id}: {style}{}{style:#}", notification.state));
     } else {
-        facts(&notification, &tries)
-    };
-    for line in lines {
-        printer.line(line);
+        printer.fact(0, "id", &id.to_string());
+        printer.fact(0, "state", &notification.state);
+    }
+    for (name, value) in what(&notification, when) {
+        printer.fact(WIDTH, name, &value);
+    }
+    for tried in &tries {
+        if terminal { story(tried, when, printer) } else { printer.line(columns(tried)) }
+    }
+    if let Some(command) = retry_command(&notification) {
+        printer.fact(WIDTH, "retry", &if terminal { format!("{HINT}{command}{HINT:#}") } else { command });
     }
     Ok(Exit::Ok)
 }
+
+/// Of the names of facts.
+const WIDTH: usize = 10;
 
 fn json(notification: &Notification, tries: &[Try]) -> Value {
     let tries: Vec<Value> = tries
@@ -79,44 +92,29 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
     what
 }
 
-fn story(notification: &Notification, tries: &[Try], now: Timestamp) -> Vec<String> {
-    let when = |at| format!("{} ({})", ago(at, now), rfc3339(at));
-    let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {}", beside(13, value));
-    let style = state_style(&notification.state);
-    let mut lines = vec![format!("notification {}: {style}{}{style:#}", notification.id, notification.state)];
-    lines.extend(what(notification, when).iter().map(|(name, value)| named(name, value)));
-    for tried in tries {
-        let style = if tried.outcome == "delivered" { GOOD } else { ODD };
-        let (name, came) = if tried.was_made() {
-            (format!("try {}", tried.attempt), came_of(tried))
-        } else {
-            ("no try".into(), if tried.outcome == "waits" { "put off".into() } else { tried.outcome.clone() })
-        };
-        let when = when(tried.started_at);
-        lines.push(format!("  {FAINT}{name:<10}{FAINT:#} {style}{came}{style:#}, {when}"));
-        lines.extend(tried.message.as_ref().map(|words| named("", words)));
-    }
-    if let Some(command) = retry_command(notification) {
-        lines.push(format!("  {FAINT}{:<10}{FAINT:#} {HINT}{command}{HINT:#}", "retry"));
-    }
-    lines
+/// A try, for a person.
+fn story(tried: &Try, when: impl Fn(Timestamp) -> String, printer: &Printer) {
+    let style = if tried.outcome == "delivered" { GOOD } else { ODD };
+    let (name, came) = if tried.was_made() {
+        (format!("try {}", tried.attempt), came_of(tried))
+    } else {
+        ("no try".into(), if tried.outcome == "waits" { "put off".into() } else { tried.outcome.clone() })
+    };
+    let when = when(tried.started_at);
+    printer.line(format!("  {FAINT}{name:<WIDTH$}{FAINT:#} {style}{came}{style:#}, {when}"));
+    tried.message.iter().for_each(|words| printer.fact(WIDTH, "", words));
 }
 
-/// For a program: a name and its values on each line.
-fn facts(notification: &Notification, tries: &[Try]) -> Vec<String> {
-    let mut lines = vec![format!("id\t{}", notification.id), format!("state\t{}", notification.state)];
-    lines.extend(what(notification, rfc3339).iter().map(|(name, value)| format!("{name}\t{value}")));
-    lines.extend(tries.iter().map(|tried| {
-        let status = tried.status.map(|status| status.to_string()).unwrap_or_default();
-        let words = tried.message.as_deref().unwrap_or_default();
-        let (at, ms) = (rfc3339(tried.started_at), ms(tried));
-        if !tried.was_made() {
-            return format!("not-told\t{at}\t{}\t{words}", tried.outcome);
-        }
-        format!("try\t{}\t{at}\t{ms}\t{}\t{status}\t{words}", tried.attempt, tried.outcome)
-    }));
-    lines.extend(retry_command(notification).map(|command| format!("retry\t{command}")));
-    lines
+/// A try, for a program.
+fn columns(tried: &Try) -> String {
+    let status = tried.status.map(|status| status.to_string()).unwrap_or_default();
+    let words = tried.message.as_deref().unwrap_or_default();
+    let (at, outcome) = (rfc3339(tried.started_at), &tried.outcome);
+    if tried.was_made() {
+        format!("try\t{}\t{at}\t{}\t{outcome}\t{status}\t{words}", tried.attempt, ms(tried))
+    } else {
+        format!("not-told\t{at}\t{outcome}\t{words}")
+    }
 }
 
 fn is_end(event: &str) -> bool {

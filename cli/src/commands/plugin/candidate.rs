@@ -2,8 +2,8 @@
 //! sandbox in which workers run it, and asked what it is.
 
 use crate::args::Global;
+use crate::config::file;
 use crate::exit::{CommandError, Exit};
-use crate::file;
 use std::path::Path;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};

@@ -2,9 +2,9 @@
 
 use super::card::Card;
 use crate::args::Global;
+use crate::config::{file, plugins};
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::{file, plugins};
 use serde_json::json;
 use std::path::Path;
 use uptime_core::config::FirstLook;

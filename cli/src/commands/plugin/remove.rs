@@ -2,10 +2,10 @@
 
 use super::added;
 use crate::args::{Global, RemoveArgs};
+use crate::config::plugins;
 use crate::confirm::confirm;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::plugins;
 use serde_json::json;
 use uptime_core::text::printable;
 

@@ -3,10 +3,10 @@
 use super::card::Card;
 use super::{added, granted};
 use crate::args::{Global, TrustArgs};
+use crate::config::{file, plugins};
 use crate::confirm::confirm;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::{file, plugins};
 use jiff::Timestamp;
 use serde_json::json;
 use uptime_notifier::registry::Grant;

@@ -58,19 +58,7 @@ fn consequence(queue: &str) -> &'static str {
 fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Printer) {
     let Cleared { ready, delayed } = cleared;
     let deleted = ready + delayed;
-    if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1, "queue": queue, "deleted": deleted, "ready": ready, "delayed": delayed,
-            "reserved": reserved, "dry_run": dry_run,
-        }));
-        return;
-    }
-    if !printer.is_terminal() {
-        let word = if dry_run { "would be deleted" } else { "deleted" };
-        printer.line(format!("{queue}\t{word}\t{deleted}\tstill run\t{reserved}"));
-        return;
-    }
-    let word = if dry_run { "would be deleted from" } else { "deleted from" };
+    let word = if dry_run { "would be deleted" } else { "deleted" };
     let parts = if ready > 0 && delayed > 0 {
         format!(" ({} ready, {} delayed)", printer.number(ready), printer.number(delayed))
     } else {
@@ -81,5 +69,12 @@ fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Pr
         1 => "1 still runs".into(),
         many => format!("{} still run", printer.number(many)),
     };
-    printer.line(format!("{} {word} `{queue}`{parts}; {run}", jobs(deleted.unsigned_abs())));
+    printer.done(
+        json!({
+            "queue": queue, "deleted": deleted, "ready": ready, "delayed": delayed, "reserved": reserved,
+            "dry_run": dry_run,
+        }),
+        format!("{queue}\t{word}\t{deleted}\tstill run\t{reserved}"),
+        format!("{} {word} from `{queue}`{parts}; {run}", jobs(deleted.unsigned_abs())),
+    );
 }

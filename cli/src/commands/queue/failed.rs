@@ -2,7 +2,7 @@
 
 use super::none_has;
 use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Entry, FAINT, HINT, Printer, ago, rfc3339};
+use crate::output::{BAD, Cell, Column, FAINT, HINT, Printer, ago, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_core::id::JobId;
@@ -19,12 +19,7 @@ pub async fn list(
 ) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs(queue, limit).await?;
     let counts = store.outstanding().await?;
-    let entry = |job| Entry { json: json(job, &counts), cells: cells(job, printer) };
-    printer.list(
-        "jobs",
-        &["id", "queue", "subject", "attempts", "failed", "error"],
-        jobs.iter().map(entry).collect(),
-    );
+    printer.list("jobs", COLUMNS, &jobs, |job| json(job, &counts));
     let total: u32 = jobs.iter().map(|job| outstanding(job, &counts)).sum();
     if total > 0 {
         let what = match total {
@@ -51,17 +46,14 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
         let counts = store.outstanding().await?;
-        let entries = jobs.iter().map(|job| Entry { json: json(job, &counts), cells: Vec::new() }).collect();
-        printer.list("jobs", &[], entries);
+        printer.list("jobs", COLUMNS, &jobs, |job| json(job, &counts));
     } else {
         let now = store.now().await?;
         for (nth, job) in jobs.iter().enumerate() {
             if nth > 0 {
                 printer.line("");
             }
-            for line in if printer.is_terminal() { story(job, now) } else { facts(job) } {
-                printer.line(line);
-            }
+            story(job, now, printer);
         }
     }
     let missing: Vec<&JobId> = ids.iter().filter(|id| jobs.iter().all(|job| job.id != **id)).collect();
@@ -82,13 +74,8 @@ fn json(job: &FailedJob, counts: &OutstandingCounts) -> Value {
         .collect();
     let notification = job.notification.as_ref();
     json!({
-        "id": job.id,
-        "queue": job.queue,
-        "subject": job.subject,
-        "attempts": job.attempts,
-        "error": last_error(job),
-        "errors": errors,
-        "created_at": rfc3339(job.created_at),
+        "id": job.id, "queue": job.queue, "subject": job.subject, "attempts": job.attempts,
+        "error": last_error(job), "errors": errors, "created_at": rfc3339(job.created_at),
         "failed_at": rfc3339(job.failed_at),
         "event": notification.map(|notification| &notification.event),
         "monitor": notification.map(|notification| &notification.monitor),
@@ -98,16 +85,14 @@ fn json(job: &FailedJob, counts: &OutstandingCounts) -> Value {
     })
 }
 
-fn cells(job: &FailedJob, printer: &Printer) -> Vec<Cell> {
-    vec![
-        job.id.to_string().into(),
-        job.queue.as_str().into(),
-        job.subject.as_str().into(),
-        Cell::number(job.attempts.to_string(), anstyle::Style::new()),
-        printer.time(Some(job.failed_at)).into(),
-        Cell::cause(last_error(job)),
-    ]
-}
+const COLUMNS: &[Column<FailedJob>] = &[
+    ("id", |job, _| job.id.to_string().into()),
+    ("queue", |job, _| job.queue.as_str().into()),
+    ("subject", |job, _| job.subject.as_str().into()),
+    ("attempts", |job, _| Cell::count(job.attempts)),
+    ("failed", |job, printer| printer.time(Some(job.failed_at)).into()),
+    ("error", |job, _| Cell::cause(last_error(job))),
+];
 
 fn last_error(job: &FailedJob) -> &str {
     job.errors.last().map(|error| error.error.as_str()).unwrap_or_default()
@@ -127,34 +112,33 @@ fn what(job: &FailedJob) -> Vec<(&'static str, String)> {
     what
 }
 
-fn story(job: &FailedJob, now: Timestamp) -> Vec<String> {
-    let when = |at| format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
-    let named = |name: &str, value: &str| format!("  {FAINT}{name:<10}{FAINT:#} {value}");
-    let mut lines = vec![format!("failed job {BAD}{}{BAD:#}", job.id)];
-    lines.extend(what(job).iter().map(|(name, value)| named(name, value)));
-    lines.push(named("enqueued", &when(job.created_at)));
-    lines.push(named("failed", &when(job.failed_at)));
-    for error in &job.errors {
-        lines.push(named(&format!("attempt {}", error.attempt), &when(error.at)));
-        lines.push(named("", &error.error));
+fn story(job: &FailedJob, now: Timestamp, printer: &Printer) {
+    let (terminal, retry) = (printer.is_terminal(), retry_command(job));
+    let when = |at| {
+        let at_faint = format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));
+        if terminal { at_faint } else { rfc3339(at) }
+    };
+    let fact = |name: &str, value: &str| {
+        let shown = format!("  {FAINT}{name:<10}{FAINT:#} {value}");
+        printer.line(if terminal { shown } else { format!("{name}\t{value}") });
+    };
+    if terminal {
+        printer.line(format!("failed job {BAD}{}{BAD:#}", job.id));
+    } else {
+        fact("id", &job.id.to_string());
     }
-    lines.push(named("retry", &format!("{HINT}{}{HINT:#}", retry_command(job))));
-    lines
-}
-
-/// For a program: a name and its values on each line.
-fn facts(job: &FailedJob) -> Vec<String> {
-    let mut lines = vec![format!("id\t{}", job.id)];
-    lines.extend(what(job).iter().map(|(name, value)| format!("{name}\t{value}")));
-    lines.push(format!("enqueued\t{}", rfc3339(job.created_at)));
-    lines.push(format!("failed\t{}", rfc3339(job.failed_at)));
-    lines.extend(
-        job.errors
-            .iter()
-            .map(|error| format!("error\t{}\t{}\t{}", error.attempt, rfc3339(error.at), error.error)),
-    );
-    lines.push(format!("retry\t{}", retry_command(job)));
-    lines
+    what(job).iter().for_each(|(name, value)| fact(name, value));
+    fact("enqueued", &when(job.created_at));
+    fact("failed", &when(job.failed_at));
+    for error in &job.errors {
+        if terminal {
+            fact(&format!("attempt {}", error.attempt), &when(error.at));
+            fact("", &error.error);
+        } else {
+            fact("error", &format!("{}\t{}\t{}", error.attempt, when(error.at), error.error));
+        }
+    }
+    fact("retry", &if terminal { format!("{HINT}{retry}{HINT:#}") } else { retry });
 }
 
 fn retry_command(job: &FailedJob) -> String {

@@ -25,9 +25,7 @@ pub async fn forget(
     };
     let missing = missing(&which, &found);
     if printer.is_json() {
-        printer.json(
-            &json!({ "schema_version": 1, "deleted": found.len(), "missing": missing, "dry_run": dry_run }),
-        );
+        printer.object(json!({ "deleted": found.len(), "missing": missing, "dry_run": dry_run }));
     } else {
         for id in &found {
             printer.line(format!("{id}\t{}", if dry_run { "would be deleted" } else { "deleted" }));
@@ -37,37 +35,31 @@ pub async fn forget(
 }
 
 /// Deletes all, or those that failed `hours` ago or earlier. What fails while somebody thinks about the question stays.
+/// `yes`: whether the answer is known; `None`: nobody is asked, nor told of nothing.
 pub async fn flush(
     store: &Store,
     queue: Option<String>,
     hours: i64,
-    (yes, dry_run): (bool, bool),
+    (yes, dry_run): (Option<bool>, bool),
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let which = Selection { queue, failed_by: Some(hours_ago(store, hours).await?), ..Selection::default() };
+    // By the database's clock.
+    let failed_by = store.instant_before(Duration::from_hours(hours.unsigned_abs())).await?;
+    let which = Selection { queue, failed_by: Some(failed_by), ..Selection::default() };
     let count = store.count_failed(&which).await?;
-    if count > 0 && !dry_run {
+    if let Some(yes) = yes.filter(|_| count > 0 && !dry_run) {
         let of = which.queue.as_ref().map(|queue| format!(" of `{queue}`")).unwrap_or_default();
         let age = if hours > 0 { format!(" that failed {hours} h ago or earlier") } else { String::new() };
         confirm(&format!("this deletes {} from the failed list{of}{age}", jobs(count)), yes)?;
     }
     let deleted = if dry_run { count } else { delete(store, &which, count, printer).await?.0 };
-    say(deleted, dry_run, printer);
-    Ok(Exit::Ok)
-}
-
-/// Deletes those that failed `hours` ago or earlier. For cron: without a question, and without a word when there are none.
-pub async fn prune(
-    store: &Store,
-    hours: i64,
-    dry_run: bool,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
-    let which = Selection { failed_by: Some(hours_ago(store, hours).await?), ..Selection::default() };
-    let count = store.count_failed(&which).await?;
-    let deleted = if dry_run { count } else { delete(store, &which, count, printer).await?.0 };
-    if deleted > 0 || printer.is_terminal() || printer.is_json() {
-        say(deleted, dry_run, printer);
+    if deleted > 0 || yes.is_some() || printer.is_terminal() || printer.is_json() {
+        let word = if dry_run { "would be deleted" } else { "deleted" };
+        printer.done(
+            json!({ "deleted": deleted, "dry_run": dry_run }),
+            format!("{word}\t{deleted}"),
+            format!("{} {word}", jobs(deleted)),
+        );
     }
     Ok(Exit::Ok)
 }
@@ -94,19 +86,4 @@ async fn delete(
     }
     bar.finish_and_clear();
     Ok((count, found))
-}
-
-fn say(deleted: u64, dry_run: bool, printer: &Printer) {
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "deleted": deleted, "dry_run": dry_run }));
-    } else if printer.is_terminal() {
-        printer.line(format!("{} {}", jobs(deleted), if dry_run { "would be deleted" } else { "deleted" }));
-    } else {
-        printer.line(format!("{}\t{deleted}", if dry_run { "would be deleted" } else { "deleted" }));
-    }
-}
-
-/// By the database's clock.
-async fn hours_ago(store: &Store, hours: i64) -> Result<jiff::Timestamp, StoreError> {
-    store.instant_before(Duration::from_hours(hours.unsigned_abs())).await
 }

@@ -2,10 +2,8 @@
 
 use super::busy;
 use crate::exit::{CommandError, Exit};
-use crate::output::{
-    BAD, Cell, Entry, FAINT, GOOD, ODD, Printer, aligned, hint_line, line_width, rfc3339, span,
-};
-use crate::signals;
+use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, hint_line, rfc3339, span};
+use crate::runtime::signals;
 use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,9 +20,6 @@ use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::Told;
 use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
 use uptime_store::{Store, StoreError};
-
-const COLUMNS: &[&str] =
-    &["queue", "ready", "delayed", "reserved", "failed", "oldest", "per s", "workers", "state"];
 
 /// From how many dead rows on they are felt, if they can't be removed.
 const DEAD_ROWS_FELT: i64 = 10_000;
@@ -188,103 +183,49 @@ impl Look {
     /// Writes it as data. `at`: of one look among many, when it was.
     fn print(&self, printer: &Printer, at: Option<Timestamp>) {
         if printer.is_json() && !printer.streams() {
-            let queues: Vec<Value> = self.sizes.iter().map(|size| self.json(size)).collect();
-            let mut answer = json!({ "schema_version": 1, "queues": queues });
-            extend(&mut answer, self.scheduler_json());
-            extend(&mut answer, self.dead_json());
-            if let Some(at) = at {
-                extend(&mut answer, json!({ "at": rfc3339(at) }));
-            }
-            printer.json(&answer);
+            let mut answer = self.json(at);
+            answer["queues"] = self.rows().map(|row| row.json()).collect();
+            printer.object(answer);
             return;
         }
-        let entries = self.sizes.iter().map(|size| {
-            let (mut json, mut cells) = (self.json(size), self.cells(size, printer));
-            extend(&mut json, self.dead_json());
-            extend(&mut json, self.scheduler_json());
-            if let Some(at) = at {
-                extend(&mut json, json!({ "at": rfc3339(at) }));
-                cells.insert(0, rfc3339(at).into());
-            }
-            Entry { json, cells }
+        let mut columns = columns().to_vec();
+        if at.is_some() {
+            columns.insert(0, ("at", |row, _| rfc3339(row.look.at).into()));
+        }
+        printer.list("queues", &columns, &self.rows().collect::<Vec<_>>(), |row| {
+            let mut json = self.json(at);
+            extend(&mut json, row.json());
+            json
         });
-        printer.list("queues", COLUMNS, entries.collect());
     }
 
     fn lines(&self, printer: &Printer) -> Vec<String> {
-        let rows: Vec<Vec<Cell>> = self.sizes.iter().map(|size| self.cells(size, printer)).collect();
-        let mut lines = aligned(COLUMNS, &rows, line_width());
+        let mut lines = printer.rows(&columns(), &self.rows().collect::<Vec<_>>());
         lines.extend(self.notes(printer));
         lines
     }
 
-    fn json(&self, size: &QueueSize) -> Value {
-        json!({
-            "queue": size.queue,
-            "ready": size.ready,
-            "delayed": size.delayed,
-            "reserved": size.reserved,
-            "failed": size.failed,
-            "oldest_wait_ms": size.oldest_wait_ms,
-            "per_second": tenths(size.per_second),
-            "over_max": is_over(size, self.max),
-            "waits_too_long": matches!(self.standstill(size), Some(Standstill::Waits(_))),
-            "idle": self.standstill(size) == Some(Standstill::Idle),
-            "workers": size.workers,
-            "paused_workers": size.paused_workers,
-            "paused": size.paused_at.is_some(),
-            "stale_monitors": self.stall(&size.queue).map_or(0, |stall| stall.stale),
-        })
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.sizes.iter().map(|size| Row { look: self, size })
     }
 
-    fn scheduler_json(&self) -> Value {
+    /// What is no queue's alone.
+    fn json(&self, at: Option<Timestamp>) -> Value {
         let (state, seen_at) = match &self.liveness.scheduling {
             Scheduling::Running => ("running", None),
             Scheduling::Dead(last) => ("dead", Some(last.seen_at)),
             Scheduling::None => ("none", None),
         };
-        json!({ "scheduler": state, "scheduler_seen_at": seen_at.map(rfc3339) })
-    }
-
-    fn dead_json(&self) -> Value {
         let oldest = self.dead.oldest.as_ref();
-        json!({
-            "dead_rows": self.dead.rows,
+        let mut json = json!({
+            "scheduler": state, "scheduler_seen_at": seen_at.map(rfc3339), "dead_rows": self.dead.rows,
             "oldest_snapshot_s": oldest.and_then(|oldest| oldest.age).map(|age| tenths(age.as_secs_f64())),
             "oldest_snapshot_by": oldest.map(|oldest| name(&oldest.holder)),
-        })
-    }
-
-    fn cells(&self, size: &QueueSize, printer: &Printer) -> Vec<Cell> {
-        let plain = Style::new();
-        let number =
-            |count: i64, style| Cell::number(printer.number(count), if count == 0 { FAINT } else { style });
-        let over = is_over(size, self.max);
-        let states = self.states(size);
-        let style = match states.first() {
-            None => GOOD,
-            Some(&"paused") => ODD,
-            Some(_) => BAD,
-        };
-        // A person finds the rest below the table, which is to fit 80 columns.
-        let shown = if printer.is_terminal() { &states[..states.len().min(1)] } else { &states[..] };
-        let state = if shown.is_empty() { "ok".to_owned() } else { shown.join(",") };
-        let wait = size.oldest_wait_ms.map_or("–".into(), |ms| span(ms.unsigned_abs() / 1_000));
-        vec![
-            Cell::styled(size.queue.as_str(), if over { BAD } else { plain }),
-            number(size.ready, plain),
-            number(size.delayed, plain),
-            number(size.reserved, plain),
-            number(size.failed, ODD),
-            Cell::number(wait, if size.oldest_wait_ms.is_none() { FAINT } else { plain }),
-            Cell::number(
-                format!("{:.1}", tenths(size.per_second)),
-                if size.per_second == 0.0 { FAINT } else { plain },
-            )
-            .spare(),
-            number(size.workers, plain),
-            Cell::styled(state, style),
-        ]
+        });
+        if let Some(at) = at {
+            json["at"] = rfc3339(at).into();
+        }
+        json
     }
 
     /// What is wrong with a queue, the worst first.
@@ -389,6 +330,66 @@ impl Look {
             hint_line(&way_out(oldest)),
         ]
     }
+}
+
+/// A queue, as a look found it.
+struct Row<'a> {
+    look: &'a Look,
+    size: &'a QueueSize,
+}
+
+impl Row<'_> {
+    fn json(&self) -> Value {
+        let Self { look, size } = self;
+        let standstill = look.standstill(size);
+        json!({
+            "queue": size.queue, "ready": size.ready, "delayed": size.delayed, "reserved": size.reserved,
+            "failed": size.failed, "oldest_wait_ms": size.oldest_wait_ms, "per_second": tenths(size.per_second),
+            "over_max": is_over(size, look.max), "waits_too_long": matches!(standstill, Some(Standstill::Waits(_))),
+            "idle": standstill == Some(Standstill::Idle), "workers": size.workers,
+            "paused_workers": size.paused_workers, "paused": size.paused_at.is_some(),
+            "stale_monitors": look.stall(&size.queue).map_or(0, |stall| stall.stale),
+        })
+    }
+
+    fn state(&self, printer: &Printer) -> Cell {
+        let states = self.look.states(self.size);
+        let style = match states.first() {
+            None => GOOD,
+            Some(&"paused") => ODD,
+            Some(_) => BAD,
+        };
+        // A person finds the rest below the table, which is to fit 80 columns.
+        let shown = if printer.is_terminal() { &states[..states.len().min(1)] } else { &states[..] };
+        Cell::styled(if shown.is_empty() { "ok".to_owned() } else { shown.join(",") }, style)
+    }
+}
+
+fn columns<'a>() -> [Column<Row<'a>>; 9] {
+    [
+        ("queue", |row, _| {
+            let style = if is_over(row.size, row.look.max) { BAD } else { Style::new() };
+            Cell::styled(row.size.queue.as_str(), style)
+        }),
+        ("ready", |row, printer| count(row.size.ready, Style::new(), printer)),
+        ("delayed", |row, printer| count(row.size.delayed, Style::new(), printer)),
+        ("reserved", |row, printer| count(row.size.reserved, Style::new(), printer)),
+        ("failed", |row, printer| count(row.size.failed, ODD, printer)),
+        ("oldest", |row, _| match row.size.oldest_wait_ms {
+            Some(ms) => Cell::count(span(ms.unsigned_abs() / 1_000)),
+            None => Cell::number("–", FAINT),
+        }),
+        ("per s", |row, _| {
+            let style = if row.size.per_second == 0.0 { FAINT } else { Style::new() };
+            Cell::number(format!("{:.1}", tenths(row.size.per_second)), style).spare()
+        }),
+        ("workers", |row, printer| count(row.size.workers, Style::new(), printer)),
+        ("state", |row, printer| row.state(printer)),
+    ]
+}
+
+fn count(count: i64, style: Style, printer: &Printer) -> Cell {
+    Cell::number(printer.number(count), if count == 0 { FAINT } else { style })
 }
 
 fn nobody_works_on(queue: &str) -> String {

@@ -12,12 +12,12 @@ use uptime_store::failed::{Retried, Selection};
 /// A person is shown each of so many jobs; of more, how many there were.
 const LINES_MAX: u64 = 20;
 
-#[derive(Default)]
-struct Tally {
-    put_back: u64,
-    waits_already: u64,
-    superseded: u64,
-}
+/// What becomes of a failed job: its name in JSON, and why it is dropped, if it is.
+const ENDS: [(Retried, &str, Option<&str>); 3] = [
+    (Retried::PutBack, "retried", None),
+    (Retried::WaitsAlready, "already_waiting", Some("another job for it waits already")),
+    (Retried::Superseded, "superseded", Some("a later notification takes its place")),
+];
 
 /// Which jobs the words of the command line mean.
 pub fn selection(
@@ -39,16 +39,19 @@ pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Resul
     let too_many = printer.is_terminal() && total > LINES_MAX;
     let lines = !printer.is_json() && !too_many;
     let bar = printer.progress("putting back", total);
-    let (mut tally, mut found, mut after) = (Tally::default(), Vec::new(), None);
+    let (mut counts, mut found, mut after) = ([0; ENDS.len()], Vec::new(), None);
     loop {
         let chunk = store.retry_failed(which, after).await?;
         let Some((last, _)) = chunk.last() else { break };
         after = Some(*last);
         for (id, retried) in &chunk {
-            if lines {
-                printer.line(format!("{id}\t{}", word(*retried)));
+            for ((_, _, why), count) in ENDS.iter().zip(&mut counts).filter(|((end, ..), _)| end == retried) {
+                *count += 1;
+                if lines {
+                    let word = why.map_or_else(|| "put back".into(), |why| format!("dropped: {why}"));
+                    printer.line(format!("{id}\t{word}"));
+                }
             }
-            tally.count(*retried);
         }
         if which.ids.is_some() {
             found.extend(chunk.iter().map(|(id, _)| *id));
@@ -59,54 +62,23 @@ pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Resul
     // A range may have gaps; a job that was named has to be there.
     let missing = missing(which, &found);
     if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1,
-            "retried": tally.put_back,
-            "already_waiting": tally.waits_already,
-            "superseded": tally.superseded,
-            "missing": missing,
-        }));
+        let mut answer = json!({ "missing": missing });
+        ENDS.iter().zip(counts).for_each(|((_, key, _), count)| answer[key] = count.into());
+        printer.object(answer);
     } else if !lines {
-        printer.line(tally.sentence());
-    } else if tally.all() == 0 && missing.is_empty() {
+        printer.line(sentence(&counts));
+    } else if counts.iter().sum::<u64>() == 0 && missing.is_empty() {
         printer.note("no failed jobs");
     }
     if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
 }
 
-impl Tally {
-    fn count(&mut self, retried: Retried) {
-        match retried {
-            Retried::PutBack => self.put_back += 1,
-            Retried::WaitsAlready => self.waits_already += 1,
-            Retried::Superseded => self.superseded += 1,
-        }
-    }
-
-    fn all(&self) -> u64 {
-        self.put_back + self.waits_already + self.superseded
-    }
-
-    fn sentence(&self) -> String {
-        let mut sentence = format!("{} put back", jobs(self.put_back));
-        for (count, why) in [
-            (self.waits_already, "another job for it waits already"),
-            (self.superseded, "a later notification takes its place"),
-        ] {
-            if count > 0 {
-                sentence = format!("{sentence}; {} dropped: {why}", jobs(count));
-            }
-        }
-        sentence
-    }
-}
-
-fn word(retried: Retried) -> &'static str {
-    match retried {
-        Retried::PutBack => "put back",
-        Retried::WaitsAlready => "dropped: another job for it waits already",
-        Retried::Superseded => "dropped: a later notification takes its place",
-    }
+fn sentence(counts: &[u64]) -> String {
+    let parts = ENDS.iter().zip(counts).filter_map(|((_, _, why), count)| match why {
+        None => Some(format!("{} put back", jobs(*count))),
+        Some(why) => (*count > 0).then(|| format!("{} dropped: {why}", jobs(*count))),
+    });
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 fn job_id(text: &str) -> Result<JobId, CommandError> {

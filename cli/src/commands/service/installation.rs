@@ -4,9 +4,10 @@
 //! named. Secrets stay where they are; a definition says how they are given.
 
 use crate::args::Global;
+use crate::config::file::{self, ConfigFile};
+use crate::config::locate;
+use crate::env;
 use crate::exit::{CommandError, Exit};
-use crate::file::{self, ConfigFile};
-use crate::{env, settings};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -71,7 +72,7 @@ impl Installation {
         // What another's home is is not known here; root's data directory is the system's.
         let data_dir = match &global.data_dir {
             None if !is_own => PathBuf::from(SYSTEM_DATA_DIR),
-            _ => settings::data_dir(global)?,
+            _ => locate::data_dir(global)?,
         };
         Ok(Self {
             binary: absolute(&binary)?,
@@ -179,15 +180,11 @@ pub fn absolute(path: &Path) -> Result<String, CommandError> {
 
 /// How a process that has this process's environment and file learns where the database is.
 pub fn database_source(file: Option<&ConfigFile>) -> DatabaseSource {
-    for name in [env::DATABASE_URL, env::UPTIME_DATABASE_URL] {
-        if let Ok(url) = std::env::var(name)
-            && !url.is_empty()
-        {
-            return match without_secret(&url) {
-                Some(url) => DatabaseSource::Variable { name, url },
-                None => DatabaseSource::Secret { name },
-            };
-        }
+    if let Some((name, url)) = env::database() {
+        return match without_secret(&url) {
+            Some(url) => DatabaseSource::Variable { name, url },
+            None => DatabaseSource::Secret { name },
+        };
     }
     match file.and_then(|file| file.config.database.url.as_ref()) {
         Some(_) => DatabaseSource::File,

@@ -4,12 +4,14 @@ use crate::output::{
     BAD, FAINT, GOOD, ODD, Printer, milliseconds, ms, plain, rfc3339, span, state_style, stderr_is_terminal,
     styled,
 };
+use anstyle::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::duration::elapsed;
 use uptime_core::text::printable;
@@ -94,14 +96,14 @@ impl Display {
                 let word = severity.as_str();
                 self.set_state(monitor, word);
                 let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
-                let text = format!("{BAD}{word}{BAD:#}\t{monitor}\t{why}");
-                self.event(&text, &json!({ "event": word, "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) }));
+                let json = json!({ "event": word, "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) });
+                self.tell(BAD, word, monitor, why, &json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
-                let seconds = elapsed(*started_at, *ended_at).as_secs();
-                let text = format!("{GOOD}up{GOOD:#}\t{monitor}\twas down for {}", span(seconds));
-                self.event(&text, &json!({ "event": "up", "monitor": monitor, "incident_id": incident, "duration_s": seconds }));
+                let lasted = elapsed(*started_at, *ended_at);
+                let json = json!({ "event": "up", "monitor": monitor, "incident_id": incident });
+                self.over("up", monitor, "down", lasted, json);
             }
             Activity::Delivery { channel, monitor, event, end } => {
                 self.delivery(channel, monitor, event.as_str(), end);
@@ -109,46 +111,61 @@ impl Display {
             Activity::FallingBehind { late, of, worst } => {
                 self.behind.store(true, Ordering::Relaxed);
                 let worst_s = worst.as_secs();
-                let text =
-                    format!("{ODD}behind{ODD:#}\t{late} of {of} checks began late, up to {}", span(worst_s));
+                let what = format!("{late} of {of} checks began late, up to {}", span(worst_s));
                 let json =
                     json!({ "event": "falling-behind", "late": late, "checks": of, "worst_s": worst_s });
-                self.event(&text, &json);
+                self.event(&format!("{ODD}behind{ODD:#}\t{what}"), &json);
             }
             Activity::KeepingUp => {
                 self.behind.store(false, Ordering::Relaxed);
                 self.event("keeping up again", &json!({ "event": "keeping-up" }));
             }
             Activity::Blind { host, why } => {
-                let text = format!("{ODD}blind{ODD:#}\t{host}\t{why}");
-                self.event(&text, &json!({ "event": "blind", "host": host, "message": why }));
+                self.tell(
+                    ODD,
+                    "blind",
+                    host,
+                    why,
+                    &json!({ "event": "blind", "host": host, "message": why }),
+                );
             }
             Activity::Seeing { host, blind_for } => {
-                let seconds = blind_for.as_secs();
-                let text = format!("{GOOD}seeing{GOOD:#}\t{host}\twas blind for {}", span(seconds));
-                self.event(&text, &json!({ "event": "seeing", "host": host, "duration_s": seconds }));
+                self.over("seeing", host, "blind", *blind_for, json!({ "event": "seeing", "host": host }));
             }
             Activity::Stalled { queue, why } => {
-                let text = format!("{BAD}stalled{BAD:#}\t{queue}\t{why}");
-                self.event(&text, &json!({ "event": "stalled", "queue": queue, "message": why }));
+                self.tell(
+                    BAD,
+                    "stalled",
+                    queue,
+                    why,
+                    &json!({ "event": "stalled", "queue": queue, "message": why }),
+                );
             }
             Activity::Running { queue, stalled_for } => {
-                let seconds = stalled_for.as_secs();
-                let text = format!("{GOOD}running{GOOD:#}\t{queue}\twas stalled for {}", span(seconds));
-                self.event(&text, &json!({ "event": "running", "queue": queue, "duration_s": seconds }));
+                let json = json!({ "event": "running", "queue": queue });
+                self.over("running", queue, "stalled", *stalled_for, json);
             }
             Activity::DatabaseAway { queue, reason, needs_operator } => {
                 let style = if *needs_operator { BAD } else { ODD };
-                let text = format!("{style}database away{style:#}\t{queue}\t{reason}");
-                self.event(&text, &json!({ "event": "database-away", "queue": queue, "reason": reason }));
+                let json = json!({ "event": "database-away", "queue": queue, "reason": reason });
+                self.tell(style, "database away", queue, reason, &json);
             }
             Activity::DatabaseBack { queue } => {
-                self.event(
-                    &format!("database back\t{queue}"),
-                    &json!({ "event": "database-back", "queue": queue }),
-                );
+                let json = json!({ "event": "database-back", "queue": queue });
+                self.event(&format!("database back\t{queue}"), &json);
             }
         }
+    }
+
+    /// That something is so now.
+    fn tell(&self, style: Style, word: &str, of: &str, why: &str, json: &Value) {
+        self.event(&format!("{style}{word}{style:#}\t{of}\t{why}"), json);
+    }
+
+    /// That something is over, and how long it lasted.
+    fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, mut json: Value) {
+        json["duration_s"] = lasted.as_secs().into();
+        self.tell(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), &json);
     }
 
     /// Says that the end was asked for, and what it waits for.

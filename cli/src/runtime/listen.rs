@@ -4,8 +4,9 @@
 //! connection has an end, and there are never more than [`CONNECTIONS`] of them: a new one takes the place of the oldest,
 //! so that requests which are never finished keep nobody from being answered.
 
+use super::heartbeat::Heartbeats;
+use super::metrics::Metrics;
 use crate::exit::{CommandError, Exit};
-use crate::metrics::Metrics;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -16,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -35,16 +36,6 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Prometheus asks for the exposition format in this version.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// `9100`, `:9100`, `127.0.0.1:9100` or `[::]:9100`.
-pub fn parse(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
-    match (port, text.parse::<SocketAddr>()) {
-        (Ok(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        (_, Ok(address)) => Ok(address),
-        _ => Err("write a port such as `9100`, or an address and a port such as `0.0.0.0:9100`".into()),
-    }
-}
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
     let bound = TcpListener::bind(address).await;
@@ -67,7 +58,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
 }
 
 /// Answers for as long as it is awaited.
-pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
+pub async fn serve(listener: TcpListener, metrics: Metrics, heartbeats: Heartbeats) -> Infallible {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "metrics at /metrics, health at /healthz");
     }
@@ -84,10 +75,10 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
         {
             oldest.abort();
         }
-        let metrics = metrics.clone();
+        let (metrics, heartbeats) = (metrics.clone(), heartbeats.clone());
         let connection = tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(&metrics, request.method(), request.uri().path());
+                let answer = answer(&metrics, &heartbeats, request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(answer) }
             });
             let connection = http1::Builder::new()
@@ -101,10 +92,10 @@ pub async fn serve(listener: TcpListener, metrics: Metrics) -> Infallible {
     }
 }
 
-fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes>> {
+fn answer(metrics: &Metrics, heartbeats: &Heartbeats, method: &Method, path: &str) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (method, path) {
         (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, metrics.encode()),
-        (&Method::GET | &Method::HEAD, "/healthz") => match metrics.trouble() {
+        (&Method::GET | &Method::HEAD, "/healthz") => match heartbeats.trouble() {
             None => (StatusCode::OK, "text/plain", "ok\n".into()),
             Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{trouble}\n")),
         },
@@ -117,24 +108,4 @@ fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response<Full<Bytes
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_alone_is_loopbacks() {
-        for (text, address) in [
-            ("9100", "127.0.0.1:9100"),
-            (":9100", "127.0.0.1:9100"),
-            ("0.0.0.0:9100", "0.0.0.0:9100"),
-            ("[::1]:0", "[::1]:0"),
-        ] {
-            assert_eq!(parse(text), Ok(address.parse().expect("an address")));
-        }
-        for text in ["", "localhost", "99999", "127.0.0.1", "example.com:80"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
 }

@@ -4,9 +4,9 @@
 //! same name; nothing takes the name of a built-in one. A plugin is read when it is first used, so only those that the
 //! file speaks of are asked for their description.
 
+use super::locate;
 use crate::args::Global;
 use crate::exit::CommandError;
-use crate::{file, settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use uptime_core::config::{Diagnostic, FirstLook, Notifiers, PluginSection, Reading, first_look};
@@ -15,12 +15,12 @@ use uptime_notifier::registry::{Installed, Registry, RegistryError};
 use uptime_notifier::{Component, NotifierError, NotifierHost, Origin, PluginSource, is_built_in};
 
 pub fn registry(global: &Global) -> Result<Registry, CommandError> {
-    Ok(Registry::of(&settings::data_dir(global)?))
+    Ok(Registry::of(&locate::data_dir(global)?))
 }
 
 /// What the file says of plugins and channels, as far as it can be read; nothing where there is none.
 pub fn look(global: &Global) -> FirstLook {
-    let text = file::find(global).and_then(|path| file::text(&path, global).ok());
+    let text = locate::find(global).and_then(|path| locate::text(&path, global).ok());
     text.map(|text| first_look(&text)).unwrap_or_default()
 }
 
@@ -31,7 +31,7 @@ pub fn sources(global: &Global) -> Vec<PluginSource> {
         tracing::warn!(%error, hint = error.hint(), "added plugins are not there");
         Vec::new()
     });
-    let folder = file::find(global).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+    let folder = locate::find(global).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     combine(&added, &look(global).plugins, &folder)
 }
 

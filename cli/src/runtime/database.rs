@@ -1,8 +1,8 @@
 //! The database of a command: somebody's server, or our own, which is started when needed and kept alive.
 
+use crate::config::file::DatabaseChoice;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::settings::DatabaseChoice;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -26,6 +26,8 @@ pub enum Absent {
 #[derive(Debug)]
 pub struct Database {
     pub store: Store,
+    /// How many it has at the most.
+    pub connections: u32,
     embedded: Option<Embedded>,
 }
 
@@ -48,7 +50,7 @@ impl Database {
             DatabaseChoice::Url(url) => {
                 let place = "where `DATABASE_URL` or `[database] url` leads";
                 let store = open_store(url.expose(), absent, place, connections, printer).await?;
-                return Ok(Self { store, embedded: None });
+                return Ok(Self { store, connections, embedded: None });
             }
             DatabaseChoice::Embedded(data_dir) => data_dir,
         };
@@ -77,7 +79,7 @@ impl Database {
         let url = lease.url();
         let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
         match open_store(&url, absent, &place, connections, printer).await {
-            Ok(store) => Ok(Self { store, embedded: Some(embedded) }),
+            Ok(store) => Ok(Self { store, connections, embedded: Some(embedded) }),
             Err(error) => {
                 embedded.release().await;
                 Err(error)
@@ -85,10 +87,11 @@ impl Database {
         }
     }
 
-    /// Restarts our own server when somebody says that it is away, until `stop`. A server of somebody else's is
-    /// theirs to restart.
-    pub fn keep_alive(&self, away: Arc<Notify>, stop: CancellationToken) {
-        let Some(embedded) = self.embedded.clone() else { return };
+    /// Restarts our own server when somebody says that it is away, until `stop`. A server of somebody else's is theirs to
+    /// restart.
+    pub fn keep_alive(&self, stop: CancellationToken) -> Arc<Notify> {
+        let told = Arc::new(Notify::new());
+        let (Some(embedded), away) = (self.embedded.clone(), Arc::clone(&told)) else { return told };
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -105,6 +108,7 @@ impl Database {
                 }
             }
         });
+        told
     }
 
     /// Lets go of it. The last user of our own server stops it.

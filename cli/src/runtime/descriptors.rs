@@ -2,8 +2,10 @@
 //!
 //! What would have to fail for want of one waits instead. `worker`, `up` and `check` use it.
 
+use crate::exit::CommandError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use uptime_check::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CHECK};
+use uptime_check::{Checker, DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CHECK};
+use uptime_core::secret::access::Access;
 
 /// The part of all, as a divisor, that is left to what the checks hold besides those of each.
 const BESIDE: u64 = 8;
@@ -43,6 +45,15 @@ impl Descriptors {
         let left = self.limit.map(|limit| limit.saturating_sub(others) / DESCRIPTORS_PER_CHECK);
         left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX).max(1))
     }
+}
+
+/// The check engine, with the secrets of this host that checks may refer to.
+pub fn checker(access: Access) -> Result<Checker, CommandError> {
+    let checker =
+        Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))?;
+    let checker = checker.with_access(access);
+    checker.hold_beside(raise().beside());
+    Ok(checker)
 }
 
 /// How many this process has open; `None` where the system does not say.

@@ -1,28 +1,33 @@
-//! The configuration file: found, read, and looked over by the notifiers that it names.
+//! The configuration file: read, and looked over by the notifiers that it names.
 //!
 //! A plugin that can't be used is an error for who asks whether the file is right (`config check`, `apply`). For all
 //! others it is a warning: a worker that did not start because of one plugin would tell nobody anything.
 
+use super::{locate, plugins};
 use crate::args::Global;
 use crate::diagnostic;
 use crate::exit::{CommandError, Exit};
-use crate::{COMPILE_PLUGIN, env, output, plugins, settings};
-use nix::unistd::{Gid, Group, Uid, User};
+use crate::output::{self, Printer};
+use crate::{COMPILE_PLUGIN, env};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::fs::{File, Metadata};
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tracing::info;
 use uptime_check::{files, secrets};
 use uptime_core::channel::{Channel, Setting, Settings};
 use uptime_core::config::{self, Config, Diagnostic, Level, Reading, references};
 use uptime_core::redaction::Redactor;
-use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
+use uptime_core::secret::{Secret, SecretRef};
 use uptime_engine::deliveries::{referenced, resolve_settings};
 use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, ResolvedSettings};
+
+/// Says on stderr what a file's warnings are.
+pub fn warn(file: Option<&ConfigFile>, printer: &Printer) {
+    if let Some(warnings) = file.and_then(|file| file.warnings.as_ref()) {
+        printer.note(warnings.trim_end());
+    }
+}
 
 /// A file without errors.
 #[derive(Debug)]
@@ -40,25 +45,12 @@ pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
 /// A plugin host's set-up, with the cache of compiled plugins in the data directory. That is native code: where somebody
 /// else could put some there, and where there is no data directory yet, plugins are compiled in memory.
 pub fn host_options(global: &Global) -> HostOptions {
-    let data_dir = settings::data_dir(global).ok().filter(|dir| uptime_postgres::is_closed(dir));
+    let data_dir = locate::data_dir(global).ok().filter(|dir| uptime_postgres::is_closed(dir));
     HostOptions {
         cache_dir: data_dir.map(|dir| dir.join("plugins")),
         compiler: Compiler::same_program([COMPILE_PLUGIN]),
         ..HostOptions::default()
     }
-}
-
-/// The file's path: the one that was named, else the first that is there.
-pub fn find(global: &Global) -> Option<PathBuf> {
-    if let Some(path) = &global.config {
-        return Some(path.clone());
-    }
-    let candidates = [
-        Some(PathBuf::from("uptime.toml")),
-        settings::user_config(),
-        Some(PathBuf::from("/etc/uptime/uptime.toml")),
-    ];
-    candidates.into_iter().flatten().find(|path| path.is_file())
 }
 
 /// What is asked of the plugins that a file names; less is a warning.
@@ -74,7 +66,7 @@ enum Asks {
 /// Reads the file, if there is one. Every error in it is in the answer, rendered. A plugin that is gone or broken is only
 /// a warning: all others go on.
 pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
-    match find(global) {
+    match locate::find(global) {
         Some(path) => read_path(global, &path, notifiers, Asks::Nothing).await.map(Some),
         None => Ok(None),
     }
@@ -85,7 +77,7 @@ pub async fn read_to_apply(
     global: &Global,
     notifiers: &NotifierHost,
 ) -> Result<Option<ConfigFile>, CommandError> {
-    match find(global) {
+    match locate::find(global) {
         Some(path) => read_path(global, &path, notifiers, Asks::Present).await.map(Some),
         None => Ok(None),
     }
@@ -102,80 +94,35 @@ pub fn access(file: Option<&ConfigFile>) -> Access {
     }
 }
 
+#[derive(Clone, Debug)]
+pub enum DatabaseChoice {
+    /// Somebody's server. Nothing is started.
+    Url(Secret),
+    /// Our own, in the data directory.
+    Embedded(PathBuf),
+}
+
+/// The database: the environment, then the file, then our own.
+pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseChoice, CommandError> {
+    if let Some((_, url)) = env::database() {
+        return Ok(DatabaseChoice::Url(Secret::new(url)));
+    }
+    if let Some(reference) = file.and_then(|file| file.config.database.url.as_ref()) {
+        let url = secrets::resolve_line(reference, &Access::operator()).map_err(|error| {
+            CommandError::new(Exit::Config, format!("`[database] url`: {error}")).hint(error.hint())
+        })?;
+        return Ok(DatabaseChoice::Url(url));
+    }
+    locate::data_dir(global).map(DatabaseChoice::Embedded)
+}
+
 /// The file, which a command can't do without, and which has to be right.
 pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
-    let path = find(global).ok_or_else(|| {
+    let path = locate::find(global).ok_or_else(|| {
         CommandError::new(Exit::Config, "there is no configuration file")
             .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
     })?;
     read_path(global, &path, notifiers, Asks::Working).await
-}
-
-/// The file's text. One that was found, not named, is believed only where nobody but this user and root can have written
-/// it, as by `sudo` and `ssh`; one that was named may be anybody's, and no more than that.
-pub fn text(path: &Path, global: &Global) -> Result<String, CommandError> {
-    let unreadable = |error: std::io::Error| {
-        CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
-            .hint("`uptime init` writes a starter file; `--config FILE` names another")
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let found = file.metadata().map_err(unreadable)?;
-    if found.is_file() {
-        check_author(path, &found, global.config.is_some())?;
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.split(|byte| *byte == b'\n').count();
-        CommandError::new(
-            Exit::Config,
-            format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()),
-        )
-        .hint("save it as UTF-8")
-    })
-}
-
-/// Refuses a file that somebody else could have written. `found` is what was opened, whatever has its name by now.
-fn check_author(path: &Path, found: &Metadata, is_named: bool) -> Result<(), CommandError> {
-    let refused = |reason: String, hint: String| {
-        Err(CommandError::new(Exit::Config, format!("`{}` is not used: {reason}", path.display())).hint(hint))
-    };
-    let (own, shown) = (rustix::process::geteuid().as_raw(), path.display());
-    if !is_named {
-        // Who laid a link chose the file.
-        let link = std::fs::symlink_metadata(path)?;
-        if let Some(stranger) = [found.uid(), link.uid()].into_iter().find(|uid| ![own, 0].contains(uid)) {
-            return refused(
-                format!("it belongs to {}, neither to you nor to root", user_name(stranger)),
-                format!(
-                    "if you trust it, name it, `--config {shown}`, or make it yours: `chown $(id -u) {shown}`"
-                ),
-            );
-        }
-    }
-    let by_others = found.mode() & 0o002 != 0;
-    if by_others || (!is_named && found.mode() & 0o020 != 0 && !is_own_group(found)) {
-        let (who, whom) = if by_others { ("anybody", "o") } else { ("its group", "g") };
-        return refused(
-            format!("{who} can write to it"),
-            format!("look what is in it, then `chmod {whom}-w {shown}`"),
-        );
-    }
-    Ok(())
-}
-
-/// Whether a file's group is root's or its owner's alone, as on systems that give each user a group of the same name.
-fn is_own_group(found: &Metadata) -> bool {
-    let group = Group::from_gid(Gid::from_raw(found.gid())).ok().flatten();
-    let owner = user_name(found.uid());
-    found.gid() == 0
-        || group.is_some_and(|group| group.name == owner && group.mem.iter().all(|member| *member == owner))
-}
-
-fn user_name(uid: u32) -> String {
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    user.map_or_else(|| format!("user {uid}"), |user| user.name)
 }
 
 async fn read_path(
@@ -184,7 +131,7 @@ async fn read_path(
     notifiers: &NotifierHost,
     asks: Asks,
 ) -> Result<ConfigFile, CommandError> {
-    let text = text(path, global)?;
+    let text = locate::text(path, global)?;
     info!(file = %std::path::absolute(path).unwrap_or_default().display(), "configuration file");
     let look = config::first_look(&text);
     let mut asked = plugins::ask(notifiers, &look).await?;

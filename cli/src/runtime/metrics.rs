@@ -4,27 +4,20 @@
 //! Counters and histograms are fed by what the engine [tells](Observer), after it was committed; so they count what the
 //! database has. What is true at this moment (in flight, waiting, blind, descriptors) is looked at when somebody asks.
 
-use crate::descriptors::{self, Descriptors};
-use crate::output::rfc3339;
+use super::descriptors::{self, Descriptors};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use uptime_core::liveness::STALE_LEAST;
 use uptime_engine::hosts::Bounds;
 use uptime_engine::liveness::Stalls;
 use uptime_engine::sight::Sight;
 use uptime_engine::{Activity, Observer};
 use uptime_store::notifications::DeliveryEnd;
-
-/// A loop that has not turned for so long stands still; systemd's watchdog has the same patience.
-const STANDS_STILL: Duration = Duration::from_mins(2);
 
 /// From 1 ms to the longest timeout that makes sense.
 const SECONDS: [f64; 14] =
@@ -42,9 +35,6 @@ pub struct Metrics {
     now: Now,
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
-    turned: Arc<Mutex<HashMap<&'static str, Instant>>>,
-    /// For which loops the database does not work, from when on that is trouble, and why.
-    unable: Arc<Mutex<HashMap<&'static str, (Instant, String)>>>,
     stalls: Stalls,
     descriptors: Descriptors,
 }
@@ -91,7 +81,8 @@ struct WaitingOn {
 }
 
 impl Metrics {
-    pub fn new(descriptors: Descriptors) -> Self {
+    /// With the stalls that this process knows of.
+    pub fn new(descriptors: Descriptors, stalls: Stalls) -> Self {
         let mut registry = Registry::with_prefix("uptime");
         let (checks, deliveries, jobs) = (Family::default(), Family::default(), Family::default());
         let (durations, late) = (Histogram::new(SECONDS), Histogram::new(SECONDS));
@@ -148,9 +139,7 @@ impl Metrics {
             jobs,
             now,
             sources: Arc::default(),
-            turned: Arc::default(),
-            unable: Arc::default(),
-            stalls: Stalls::default(),
+            stalls,
             descriptors,
         }
     }
@@ -193,29 +182,13 @@ impl Metrics {
                 self.jobs.get_or_create(&OfQueue { queue }).inc_by(*settled);
                 self.now.running.get_or_create(&OfQueue { queue }).set(number(*in_hand));
             }
-            Activity::Turned { by } => {
-                lock(&self.turned).insert(by, Instant::now());
-            }
             Activity::FallingBehind { .. } => {
                 self.now.behind.set(1);
             }
             Activity::KeepingUp => {
                 self.now.behind.set(0);
             }
-            Activity::DatabaseAway { queue, reason, needs_operator } => {
-                // What passes by itself is trouble when checks without results are.
-                let grace = if *needs_operator { Duration::ZERO } else { STALE_LEAST };
-                lock(&self.unable).insert(queue, (Instant::now() + grace, reason.clone()));
-            }
-            Activity::DatabaseBack { queue } => {
-                lock(&self.unable).remove(queue);
-            }
-            Activity::Opened { .. }
-            | Activity::Resolved { .. }
-            | Activity::Blind { .. }
-            | Activity::Seeing { .. }
-            | Activity::Stalled { .. }
-            | Activity::Running { .. } => {}
+            _ => {}
         }
     }
 
@@ -242,37 +215,6 @@ impl Metrics {
         let _ = text::encode(&mut text, &self.registry);
         text
     }
-
-    /// What keeps this installation from being well: a loop of this process that stands still, or checks without results.
-    pub fn trouble(&self) -> Option<String> {
-        let stuck = lock(&self.turned).iter().find(|(_, at)| at.elapsed() > STANDS_STILL).map(|(by, _)| *by);
-        stuck.map(|by| format!("the loop `{by}` stands still")).or_else(|| self.database_is_unable()).or_else(
-            || {
-                let (queue, since) = self.stalls.first()?;
-                Some(format!(
-                    "the checks of `{queue}` have stalled: `stalled` was told at {}",
-                    rfc3339(since)
-                ))
-            },
-        )
-    }
-
-    /// The stalls that this process knows of, to be watched.
-    pub fn stalls(&self) -> Stalls {
-        self.stalls.clone()
-    }
-
-    /// Why the database does not work, if a person has to mend it or it has been away for long.
-    fn database_is_unable(&self) -> Option<String> {
-        let unable = lock(&self.unable);
-        unable.values().find(|(from, _)| *from <= Instant::now()).map(|(_, why)| why.clone())
-    }
-
-    /// A loop has ended, and need not turn any more.
-    pub fn ended(&self, by: &str) {
-        lock(&self.turned).retain(|other, _| *other != by);
-        lock(&self.unable).retain(|other, _| *other != by);
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -282,28 +224,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A count as a gauge has it.
 fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_that_stays_away_is_trouble_after_a_minute() {
-        let metrics = Metrics::new(Descriptors { limit: None });
-        let away = |needs_operator| {
-            let reason = "it can't be reached".into();
-            metrics.count(&Activity::DatabaseAway { queue: "notifications", reason, needs_operator });
-        };
-        away(true);
-        assert_eq!(metrics.trouble().as_deref(), Some("it can't be reached"));
-        away(false);
-        assert_eq!(metrics.trouble(), None);
-        for (from, _) in lock(&metrics.unable).values_mut() {
-            *from -= STALE_LEAST;
-        }
-        assert_eq!(metrics.trouble().as_deref(), Some("it can't be reached"));
-        metrics.count(&Activity::DatabaseBack { queue: "notifications" });
-        assert_eq!(metrics.trouble(), None);
-    }
 }
