@@ -10,9 +10,11 @@ mod channels;
 mod checks;
 mod diagnostic;
 mod heartbeat;
+mod key;
 mod limits;
 mod maintenance;
 mod monitors;
+mod over;
 mod plugins;
 mod queues;
 mod reference;
@@ -26,11 +28,13 @@ mod values;
 pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
 pub use heartbeat::HeartbeatSection;
+pub use key::{Given, KeyDoc, Typed, quoted};
+pub use over::{file_of, read_over};
 pub use plugins::{FirstLook, PluginSection, first_look};
 pub use queues::{
     MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
 };
-pub use reference::{KeyDoc, reference};
+pub use reference::reference;
 pub use secrets::{SecretsSection, references};
 
 use crate::channel::Channel;
@@ -46,7 +50,7 @@ use std::ops::Range;
 use table::Table;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use values::DatabaseUrl;
+use values::DATABASE_URL;
 
 /// What `uptime init` writes: it reads as it is, and its commented examples read when they are uncommented.
 pub const STARTER: &str = include_str!("config/starter.toml");
@@ -173,7 +177,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
             "url",
             "Where the database is; `DATABASE_URL` comes before it.",
             "a PostgreSQL of its own, started when it is needed",
-            &Reference { literal: DatabaseUrl, secret: false },
+            &Reference { literal: DATABASE_URL, secret: false },
         )
     });
     let queues = root.table("queues", queues::read);

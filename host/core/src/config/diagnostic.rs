@@ -4,7 +4,7 @@
 //! [`Diagnostic`]s in the file's order. A diagnostic knows which bytes of its line are secret, so that whoever
 //! shows the line can leave them out. Messages never quote a secret.
 
-use super::reference::KeyDoc;
+use super::key::{Flags, KeyDoc};
 use super::syntax::Damage;
 use std::ops::Range;
 
@@ -42,6 +42,8 @@ pub(super) struct Notes {
     secrets: Vec<Range<usize>>,
     /// What TOML's parser could not read; what follows from it alone is not reported.
     pub(super) damage: Damage,
+    /// What keys are called, when they come from the command line.
+    pub(super) flags: Option<Flags>,
     /// Collects the reference, when that is what the readers run for.
     pub(super) docs: Option<Vec<KeyDoc>>,
 }

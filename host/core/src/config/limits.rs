@@ -1,8 +1,9 @@
 //! `limits = { … }`: what the calls of a plugin may use up, for the plugin or for one channel.
 
 use super::diagnostic::Notes;
+use super::key::quoted;
 use super::table::Table;
-use super::takes::{Integer, Item, Refusal, Span, Takes, quoted};
+use super::takes::{Integer, Item, Refusal, Span, Takes};
 use crate::notifier::{Limit, LimitChanges, Measure};
 use crate::size;
 use crate::text::printable;

@@ -1,6 +1,6 @@
 //! `[maintenance.NAME]`: when nobody is to be told, and of which monitors.
 
-use super::calendar::{Moment, MomentText, OfMonth, OfWeek, ZoneName};
+use super::calendar::{MOMENT, Moment, OF_MONTH, OF_WEEK, ZONE};
 use super::table::Table;
 use super::takes::{At, List, Text};
 use crate::calendar::{Clock, Days, Hours, Range, Zone, span};
@@ -69,27 +69,27 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
         "days",
         "The days of the week on which it begins.",
         "every day, if `from` is a time",
-        &List { of: OfWeek, count: 1..=7, or_one: true },
+        &List { of: OF_WEEK, count: 1..=7, or_one: true },
     );
     let month_days = table.optional(
         "month_days",
         "The days of the month on which it begins, instead of `days`.",
         "every day, if `from` is a time",
-        &List { of: OfMonth, count: 1..=32, or_one: false },
+        &List { of: OF_MONTH, count: 1..=32, or_one: false },
     );
     let from = table.optional(
         "from",
         "When it begins: a time, for a window that recurs, or a date and a time, for one that is once.",
         "`00:00` of the days",
-        &MomentText,
+        &MOMENT,
     );
     let until = table.optional(
         "until",
         "When it is over; a time that is not after `from` is one of the next day.",
         "`24:00` of the days",
-        &MomentText,
+        &MOMENT,
     );
-    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZoneName);
+    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZONE);
     let [weekly, monthly, begins, ends] =
         ["days", "month_days", "from", "until"].map(|key| table.span_of(key).is_some());
     let recurs = weekly || monthly;

@@ -4,6 +4,7 @@
 //! can be pasted. This file has the kinds that any program has; `values.rs` has the ones of this domain.
 
 use super::diagnostic::Notes;
+use super::key::{Typed, quoted, written};
 use crate::duration;
 use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
 use std::fmt::Display;
@@ -34,6 +35,11 @@ pub(super) trait Takes {
     /// Whether a value must not be shown.
     fn hides(&self) -> bool {
         false
+    }
+
+    /// How a value is given as a flag.
+    fn typed(&self) -> Typed {
+        Typed::default()
     }
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
@@ -70,6 +76,13 @@ pub(super) enum Refusal {
     Reported,
 }
 
+impl Refusal {
+    /// It is no such thing, and must not be shown.
+    pub(super) fn without_value<K: Takes>(item: Item<'_>, takes: &K, hint: Option<String>) -> Self {
+        Self::Value(format!("`{}` takes {}, not this", item.key, takes.words()), hint)
+    }
+}
+
 /// Reads a value and reports what is wrong with it.
 pub(super) fn read_value<'t, K: Takes>(
     key: &str,
@@ -100,7 +113,7 @@ pub(super) fn read_value<'t, K: Takes>(
     let write = || {
         let repaired = if takes.hides() { None } else { takes.repaired(value) };
         let right = repaired.unwrap_or_else(|| takes.example());
-        if in_list { format!("write `{right}`") } else { format!("write `{key} = {right}`") }
+        if in_list { format!("write `{right}`") } else { format!("write `{}`", written(key, &right)) }
     };
     let key = printable(key, 60);
     let (message, hint) = match refusal {
@@ -194,9 +207,74 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A text as TOML writes it.
-pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+/// A kind of values that are written as a text.
+pub(super) struct Parsed<T> {
+    what: &'static str,
+    limits: &'static str,
+    example: &'static str,
+    value: &'static str,
+    hides: bool,
+    takes_numbers: bool,
+    parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
+}
+
+impl<T> Parsed<T> {
+    /// `value` is its place in a help text, `what` what it is, after "takes", `example` a value as TOML.
+    pub(super) const fn new(
+        value: &'static str,
+        what: &'static str,
+        example: &'static str,
+        parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
+    ) -> Self {
+        Self { what, limits: "", example, value, hides: false, takes_numbers: false, parse }
+    }
+
+    /// What holds beyond `what`.
+    pub(super) const fn within(self, limits: &'static str) -> Self {
+        Self { limits, ..self }
+    }
+
+    pub(super) const fn hidden(self) -> Self {
+        Self { hides: true, ..self }
+    }
+
+    /// Numbers and dates are taken as they are written.
+    pub(super) const fn or_number(self) -> Self {
+        Self { takes_numbers: true, ..self }
+    }
+}
+
+impl<T> Takes for Parsed<T> {
+    type Value = T;
+
+    fn words(&self) -> String {
+        self.what.into()
+    }
+
+    fn limits(&self) -> Option<String> {
+        (!self.limits.is_empty()).then(|| self.limits.to_owned())
+    }
+
+    fn example(&self) -> String {
+        self.example.into()
+    }
+
+    fn hides(&self) -> bool {
+        self.hides
+    }
+
+    fn typed(&self) -> Typed {
+        Typed { value: self.value, commas: self.takes_numbers, ..Typed::default() }
+    }
+
+    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<T, Refusal> {
+        match item.value {
+            DeValue::String(text) => (self.parse)(text, item, notes),
+            DeValue::Integer(number) if self.takes_numbers => (self.parse)(&number.to_string(), item, notes),
+            DeValue::Datetime(date) if self.takes_numbers => (self.parse)(&date.to_string(), item, notes),
+            _ => Err(Refusal::Type),
+        }
+    }
 }
 
 pub(super) struct Boolean;
@@ -218,6 +296,10 @@ impl Takes for Boolean {
             "false" | "no" | "off" => Some("false".into()),
             _ => None,
         }
+    }
+
+    fn typed(&self) -> Typed {
+        Typed { value: "", bare: true, ..Typed::default() }
     }
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<bool, Refusal> {
@@ -253,13 +335,17 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
         N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "N", bare: true, ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<N, Refusal> {
         let number = item.value.as_integer().ok_or(Refusal::Type)?;
         let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
         let fits =
             number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
         let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
-        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{} = {bound}`", item.key))))
+        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{}`", written(item.key, &bound.to_string())))))
     }
 }
 
@@ -297,6 +383,10 @@ impl Takes for Span {
         self.0.contains(&seconds).then(|| quoted(&format!("{number}s")))
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "D", ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Duration, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         let bare = text.trim().parse::<u64>().is_ok();
@@ -313,7 +403,7 @@ impl Takes for Span {
                 item.key,
                 printable(text, 60)
             ),
-            Some(format!("write `{} = {}`", item.key, quoted(&duration::format(*bound)))),
+            Some(format!("write `{}`", written(item.key, &quoted(&duration::format(*bound))))),
         ))
     }
 }
@@ -422,6 +512,11 @@ impl<T: Clone> Takes for Choice<T> {
         as_text(wrong).filter(|text| self.0.iter().any(|(word, _)| quoted(word) == *text))
     }
 
+    fn typed(&self) -> Typed {
+        let words = self.0.iter().map(|(word, _)| word.clone()).collect();
+        Typed { value: "WORD", words, commas: true, ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
@@ -447,6 +542,11 @@ pub(super) struct List<K> {
     pub(super) count: RangeInclusive<usize>,
     /// Whether one without brackets will do.
     pub(super) or_one: bool,
+}
+
+/// One or some.
+pub(super) fn some<K>(of: K) -> List<K> {
+    List { of, count: 1..=50, or_one: true }
 }
 
 impl<K: Takes> Takes for List<K> {
@@ -484,6 +584,10 @@ impl<K: Takes> Takes for List<K> {
 
     fn hides(&self) -> bool {
         self.of.hides()
+    }
+
+    fn typed(&self) -> Typed {
+        Typed { is_list: true, ..self.of.typed() }
     }
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
