@@ -155,16 +155,12 @@ pub fn read<'n>(text: &str, notifiers: impl Into<Notifiers<'n>>) -> Reading {
         let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());
         notes.error(0..0, message, Some("put fewer monitors into it".into()));
     } else {
-        let (mut root, mut errors) = DeTable::parse_recoverable(text);
-        let without = syntax::without_keys_alone(text, &errors);
-        if let Some(without) = &without {
-            let (rest, more) = DeTable::parse_recoverable(without);
-            root = rest;
-            errors.extend(more);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            config = Some(read_file(&mut Table::root(&mut notes, root.get_ref()), notifiers));
+        } else {
+            syntax::report(text, errors, notifiers.described, &mut notes);
         }
-        notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers.described);
-        let mut table = Table::root(&mut notes, root.get_ref());
-        config = Some(read_file(&mut table, notifiers));
     }
     let (diagnostics, secrets) = notes.conclude(text);
     let config = config.filter(|_| diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error));
@@ -197,7 +193,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let groups: BTreeSet<&str> = monitors.iter().filter_map(|monitor| monitor.group.as_deref()).collect();
     let of_channels = channels.iter().flat_map(|found| &found.groups);
     for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
-        if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
+        if !groups.contains(group.as_str()) {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
             root.notes.warning(
                 span.clone(),

@@ -46,11 +46,7 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
             monitors.push(monitor);
         } else {
             let hint = did_you_mean_or_all(&monitor, known.iter().map(String::as_str));
-            table.notes.missing(
-                span,
-                format!("there is no monitor `{}`", printable(&monitor, 60)),
-                Some(hint),
-            );
+            table.notes.error(span, format!("there is no monitor `{}`", printable(&monitor, 60)), Some(hint));
         }
     }
     let when = when(table);
@@ -143,7 +139,7 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
 fn missing(table: &mut Table<'_, '_>, key: &str) {
     let example = if key == "from" { "02:00" } else { "04:00" };
     let message = format!("a window has `from` and `until`, and `{key}` is missing");
-    table.notes.missing(table.span(), message, Some(format!("add `{key} = \"{example}\"`")));
+    table.notes.error(table.span(), message, Some(format!("add `{key} = \"{example}\"`")));
 }
 
 fn once(table: &mut Table<'_, '_>, from: Moment, until: Moment, zone: Option<Zone>) -> Option<When> {

@@ -126,7 +126,7 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             } else {
                 did_you_mean_or_all(&name, surroundings.channels.iter().map(String::as_str))
             };
-            table.notes.missing(span, format!("there is no channel `{shown}`"), Some(hint));
+            table.notes.error(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
             table.notes.error(
                 span,

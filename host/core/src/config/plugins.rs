@@ -85,7 +85,7 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
     if let (None, Some(_), Some(span)) = (&file, &sha256, table.span_of("sha256")) {
         let message = "`sha256` is there, and no `file` that it is of".to_owned();
         let hint = "add `file = \"plugins/hello.wasm\"`, or leave it out: what was added is trusted already";
-        table.notes.missing(span, message, Some(hint.into()));
+        table.notes.error(span, message, Some(hint.into()));
     }
     let file = file.map(PathBuf::from);
     problem.is_none().then(|| PluginSection { name: name.to_owned(), file, sha256, allow, limits })

@@ -53,7 +53,7 @@ impl<'n, 't> Table<'n, 't> {
         self.ask(key, doc, None, takes);
         if self.entries.is_some_and(|entries| !entries.contains_key(key)) {
             let hint = format!("add `{key} = {}`", takes.example());
-            self.notes.missing(self.span.clone(), format!("{} has no `{key}`", self.name()), Some(hint));
+            self.notes.error(self.span.clone(), format!("{} has no `{key}`", self.name()), Some(hint));
         }
         self.value(key, takes)
     }

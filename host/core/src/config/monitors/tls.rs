@@ -53,7 +53,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     ] {
         if let Some(span) = table.span_of(there).filter(|_| table.span_of(missing).is_none()) {
             let message = format!("`{there}` needs `{missing}`");
-            table.notes.missing(span, message, Some(format!("add `{example}`")));
+            table.notes.error(span, message, Some(format!("add `{example}`")));
         }
     }
     let client = certificate.zip(key).map(|(certificate, key)| ClientIdentity { certificate, key });
