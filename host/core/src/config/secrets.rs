@@ -172,7 +172,7 @@ mod tests {
             "monitors.m",
             "type = \"http\"\nurl = \"https://example.com/\"\nexpect = { body_contains = [\"@\"] }",
         ),
-        ("maintenance.w", "groups = [\"@\"]\nfrom = \"02:00\"\nuntil = \"03:00\""),
+        ("maintenance.w", "groups = [\"@\"]\nhours = \"02:00-03:00\""),
     ];
 
     #[test]

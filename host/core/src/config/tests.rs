@@ -369,7 +369,7 @@ fn the_reference_is_what_is_read() {
         keys("channels.NAME", None),
         words("notifier enabled events severities hours groups tags allow proxy digest_after digest_within")
     );
-    let of_windows = "monitors groups tags days month_days from until timezone";
+    let of_windows = "monitors groups tags hours from until timezone";
     assert_eq!(keys("maintenance.NAME", None), words(of_windows));
     assert_eq!(keys("channels.NAME", Some("notifier = \"webhook\"")), ["url", "method", "headers", "secret"]);
     assert_eq!(
