@@ -15,6 +15,7 @@ mod limits;
 mod maintenance;
 mod monitors;
 mod over;
+mod parsed;
 mod plugins;
 mod queues;
 mod reference;
@@ -31,11 +32,12 @@ pub use heartbeat::HeartbeatSection;
 pub use key::{Given, KeyDoc, Typed, quoted};
 pub use over::{file_of, read_over};
 pub use plugins::{FirstLook, PluginSection, first_look};
-pub use queues::{
-    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
-};
 pub use reference::reference;
 pub use secrets::{SecretsSection, references};
+
+pub use crate::queue::{
+    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
+};
 
 use crate::channel::Channel;
 use crate::maintenance::Maintenance;

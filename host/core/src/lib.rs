@@ -26,6 +26,7 @@ pub mod liveness;
 pub mod maintenance;
 pub mod monitor;
 pub mod notifier;
+pub mod queue;
 pub mod reconcile;
 pub mod redaction;
 pub mod review;

@@ -1,6 +1,7 @@
 //! What keys of times take: hours as a text, a date and a time or an instant, time zones.
 
-use super::takes::{Parsed, Refusal};
+use super::parsed::Parsed;
+use super::takes::Refusal;
 use crate::calendar::{Hours, NotHours, UnknownZone, Zone};
 use jiff::Timestamp;
 use jiff::civil::DateTime;

@@ -1,8 +1,9 @@
 //! `[checks]`: what holds for the checks of all monitors together.
 
 use super::diagnostic::Notes;
+use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{Integer, Item, List, Parsed, Refusal, Takes};
+use super::takes::{Integer, Item, List, Refusal, Takes};
 use super::values::has_user;
 use crate::address::{self, AddressClass};
 use crate::monitor::CheckSpec;

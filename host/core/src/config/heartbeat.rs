@@ -2,9 +2,10 @@
 
 use super::diagnostic::Notes;
 use super::key::written;
+use super::parsed::Parsed;
 use super::references::Reference;
 use super::table::Table;
-use super::takes::{Item, Parsed, Refusal, Takes};
+use super::takes::{Item, Refusal, Takes};
 use crate::secret::SecretRef;
 use url::Url;
 

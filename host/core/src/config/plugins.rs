@@ -6,8 +6,9 @@
 
 use super::diagnostic::Notes;
 use super::limits::{self, Whose};
+use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{List, Parsed, Refusal, Text};
+use super::takes::{List, Refusal, Text};
 use super::values::GRANT;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};

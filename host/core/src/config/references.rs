@@ -4,7 +4,8 @@
 
 use super::diagnostic::Notes;
 use super::key::Typed;
-use super::takes::{Item, Parsed, Refusal, Takes, hide_all, read_value};
+use super::parsed::Parsed;
+use super::takes::{Item, Refusal, Takes, hide_all, read_value};
 use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};

@@ -2,9 +2,10 @@
 
 use super::Config;
 use super::monitors::path;
+use super::parsed::Parsed;
 use super::references::is_variable;
 use super::table::Table;
-use super::takes::{List, Parsed, Refusal};
+use super::takes::{List, Refusal};
 use crate::channel::{Setting, Settings};
 use crate::secret::SecretRef;
 use crate::secret::access::Access;

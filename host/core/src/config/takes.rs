@@ -207,76 +207,6 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A kind of values that are written as a text.
-pub(super) struct Parsed<T> {
-    what: &'static str,
-    limits: &'static str,
-    example: &'static str,
-    value: &'static str,
-    hides: bool,
-    takes_numbers: bool,
-    parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
-}
-
-impl<T> Parsed<T> {
-    /// `value` is its place in a help text, `what` what it is, after "takes", `example` a value as TOML.
-    pub(super) const fn new(
-        value: &'static str,
-        what: &'static str,
-        example: &'static str,
-        parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
-    ) -> Self {
-        Self { what, limits: "", example, value, hides: false, takes_numbers: false, parse }
-    }
-
-    /// What holds beyond `what`.
-    pub(super) const fn within(self, limits: &'static str) -> Self {
-        Self { limits, ..self }
-    }
-
-    pub(super) const fn hidden(self) -> Self {
-        Self { hides: true, ..self }
-    }
-
-    /// Numbers and dates are taken as they are written.
-    pub(super) const fn or_number(self) -> Self {
-        Self { takes_numbers: true, ..self }
-    }
-}
-
-impl<T> Takes for Parsed<T> {
-    type Value = T;
-
-    fn words(&self) -> String {
-        self.what.into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        (!self.limits.is_empty()).then(|| self.limits.to_owned())
-    }
-
-    fn example(&self) -> String {
-        self.example.into()
-    }
-
-    fn hides(&self) -> bool {
-        self.hides
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: self.value, commas: self.takes_numbers, ..Typed::default() }
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<T, Refusal> {
-        match item.value {
-            DeValue::String(text) => (self.parse)(text, item, notes),
-            DeValue::Integer(number) if self.takes_numbers => (self.parse)(&number.to_string(), item, notes),
-            DeValue::Datetime(date) if self.takes_numbers => (self.parse)(&date.to_string(), item, notes),
-            _ => Err(Refusal::Type),
-        }
-    }
-}
-
 pub(super) struct Boolean;
 
 impl Takes for Boolean {
@@ -392,20 +322,28 @@ impl Takes for Span {
         let bare = text.trim().parse::<u64>().is_ok();
         let units = "write a number and a unit, such as `500ms`, `30s`, `5m`, `1h30m` or `7d`".to_owned();
         let value = duration::parse(text).map_err(|_| Refusal::Form((!bare).then_some(units)))?;
-        if self.0.contains(&value) {
-            return Ok(value);
-        }
-        let bound = if value < *self.0.start() { self.0.start() } else { self.0.end() };
-        let (least, most) = (duration::format(*self.0.start()), duration::format(*self.0.end()));
-        Err(Refusal::Value(
-            format!(
-                "`{}` takes a duration from `{least}` to `{most}`, not `{}`",
-                item.key,
-                printable(text, 60)
-            ),
-            Some(format!("write `{}`", written(item.key, &quoted(&duration::format(*bound))))),
-        ))
+        within(item, value, &self.0, "duration", duration::format)
     }
+}
+
+/// Refuses what is out of bounds.
+pub(super) fn within<T: Copy + PartialOrd>(
+    item: Item<'_>,
+    value: T,
+    range: &RangeInclusive<T>,
+    noun: &str,
+    show: fn(T) -> String,
+) -> Result<T, Refusal> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let bound = if value < *range.start() { *range.start() } else { *range.end() };
+    let (least, most) = (show(*range.start()), show(*range.end()));
+    let got = printable(item.value.as_str().unwrap_or_default(), 60);
+    Err(Refusal::Value(
+        format!("`{}` takes a {noun} from `{least}` to `{most}`, not `{got}`", item.key),
+        Some(format!("write `{}`", written(item.key, &quoted(&show(bound))))),
+    ))
 }
 
 impl Shown for Span {

@@ -2,7 +2,8 @@
 
 use super::diagnostic::Notes;
 use super::key::{Typed, quoted, written};
-use super::takes::{Item, Parsed, Refusal, Takes};
+use super::parsed::Parsed;
+use super::takes::{Item, Refusal, Takes};
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
 use crate::text::{alternatives, did_you_mean_or_all, printable};

@@ -1,6 +1,6 @@
 //! Where a check runs from, for monitors that are looked at from several places.
 
-use crate::config::MONITOR_CHECKS;
+use crate::queue::MONITOR_CHECKS;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,8 @@
 //! `locations` and `down_in`: from where a monitor is looked at, and in how many of these places it has to be down.
 
+use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{At, Integer, List, Parsed, Refusal};
+use super::super::takes::{At, Integer, List, Refusal};
 use crate::judgement::locations::majority;
 use crate::monitor::{Location, NoLocation, Policy};
 

@@ -1,7 +1,8 @@
 //! When a monitor is checked, and when what was found becomes an incident: the keys of its [`Policy`].
 
+use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{Boolean, Integer, Parsed, Refusal, Span};
+use super::super::takes::{Boolean, Integer, Refusal, Span};
 use super::{CHECK_MOST, DAY, MILLISECOND, SECOND, Surroundings};
 use crate::duration;
 use crate::monitor::{Policy, Window};

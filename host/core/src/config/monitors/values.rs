@@ -2,8 +2,9 @@
 
 use super::super::diagnostic::Notes;
 use super::super::key::{Typed, quoted, written};
+use super::super::parsed::Parsed;
 use super::super::references::{FROM_THE_ROOT, Reference};
-use super::super::takes::{Integer, Item, Parsed, Refusal, Takes, Text, hide_all, read_value};
+use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, read_value};
 use super::super::values::warn_of_password;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
@@ -14,7 +15,6 @@ use crate::text::{did_you_mean_or_all, printable};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A table that is a value: one of its keys that is none is an error.
@@ -35,13 +35,9 @@ impl<'t> Inner<'t> {
         if whole { Ok(Self { entries }) } else { Err(Refusal::Reported) }
     }
 
-    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.entries.get(key)
-    }
-
     /// A key's value, when it is there.
     fn read<K: Takes>(&self, key: &str, takes: &K, notes: &mut Notes) -> Result<Option<K::Value>, Refusal> {
-        let Some(at) = self.get(key) else { return Ok(None) };
+        let Some(at) = self.entries.get(key) else { return Ok(None) };
         read_value(key, false, at, takes, notes).map(Some).ok_or(Refusal::Reported)
     }
 }
