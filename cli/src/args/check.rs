@@ -153,6 +153,8 @@ pub struct Flag {
     letter: Option<char>,
     pub form: Form,
     help: String,
+    /// What stands for the value; empty: the flag is alone.
+    value: String,
     pub typed: Typed,
     /// The key for each of [`KINDS`] that has it.
     keys: [Option<String>; 3],
@@ -173,25 +175,14 @@ impl Flag {
         }
     }
 
-    fn is_switch(&self) -> bool {
-        self.typed.value.is_empty()
-    }
-
     fn arg(&'static self) -> Arg {
         let arg = Arg::new(self.id.as_str()).long(self.long.as_str()).short(self.letter).help(&self.help);
         let arg = arg.help_heading(self.whom().heading());
-        if self.is_switch() {
+        if self.value.is_empty() {
             return arg.action(ArgAction::SetTrue);
         }
-        let value = match self.form {
-            Form::Env | Form::PartEnv(_) => "VARIABLE",
-            Form::HeaderEnv => "NAME=VARIABLE",
-            Form::Header => "NAME: VALUE",
-            Form::Part(_) => "NAME",
-            _ => self.typed.value,
-        };
         let several = self.typed.is_list || matches!(self.form, Form::Header | Form::HeaderEnv);
-        let arg = arg.value_name(value).value_parser(Words(&self.typed.words));
+        let arg = arg.value_name(self.value.as_str()).value_parser(Words(&self.typed.words));
         let arg = arg.action(if several { ArgAction::Append } else { ArgAction::Set });
         if several && self.typed.commas { arg.value_delimiter(',') } else { arg }
     }
@@ -213,17 +204,9 @@ pub static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
                 }
                 continue;
             }
-            let id = format!("key.{long}");
-            let help = help(&doc, form);
-            flags.push(Flag {
-                id,
-                long,
-                letter,
-                form,
-                help,
-                typed: doc.typed.clone(),
-                keys: has_key.clone(),
-            });
+            let (id, help, value) = (format!("key.{long}"), help(&doc, form), value(&doc.typed, form));
+            let (typed, keys) = (doc.typed.clone(), has_key.clone());
+            flags.push(Flag { id, long, letter, form, help, value, typed, keys });
         }
     }
     flags
@@ -248,15 +231,28 @@ fn flags_of(path: &str) -> Vec<(String, Option<char>, Form)> {
     if own.is_empty() { vec![(path.replace(['.', '_'], "-"), None, Form::Value)] } else { own }
 }
 
+fn value(typed: &Typed, form: Form) -> String {
+    match form {
+        Form::Env | Form::PartEnv(_) => "VARIABLE".into(),
+        Form::HeaderEnv => "NAME=VARIABLE".into(),
+        Form::Header => "NAME: VALUE".into(),
+        Form::Part(_) => "NAME".into(),
+        _ if typed.is_list && typed.commas => format!("{},…", typed.value),
+        _ => typed.value.into(),
+    }
+}
+
 fn help(doc: &KeyDoc, form: Form) -> String {
-    let text = doc.doc.trim_end_matches('.');
+    let text = doc.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
     let default = doc.default.as_deref().and_then(|text| text.strip_prefix('`')?.strip_suffix('`'));
     match (form, default) {
         (Form::Not, _) => "Accept a certificate that is not trusted".into(),
         (Form::Data, _) => format!("{text}; makes the method POST"),
         (Form::Part(_), _) => "User name, with `--password-env`".into(),
+        (Form::PartEnv("bearer"), _) => "Environment variable with the bearer token".into(),
         (Form::PartEnv(part), _) => format!("Environment variable with the {part}"),
         (Form::Env, _) => format!("{text}, in an environment variable"),
+        (Form::Escaped, _) => format!("{text}; `\\r`, `\\n`, `\\t`, `\\\\` and `\\x00` are escapes as in C"),
         (Form::HeaderEnv, _) => "Header of the request whose value is in an environment variable".into(),
         (_, Some(default)) if default != "false" && !default.contains('`') => {
             format!("{text} [default: {}]", default.trim_matches('"'))
@@ -311,7 +307,7 @@ fn known(long: &str) -> &'static str {
 impl FromArgMatches for Keys {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |flag: &'static Flag| {
-            if flag.is_switch() {
+            if flag.value.is_empty() {
                 return matches.get_flag(&flag.id).then(|| (flag, Vec::new()));
             }
             Some((flag, matches.get_many::<String>(&flag.id)?.cloned().collect()))

@@ -422,7 +422,7 @@ mod tests {
             ),
             (
                 &["--set", "expect.status=99"],
-                "`--set expect.status` takes a status such as `200`, `\"2xx\"` or `\"200-299\"`, not `99`",
+                "`--set expect.status` takes a status such as `200`, `\"2xx\"` or `\"200-299\"`, or a list of them, not `99`",
             ),
             (
                 &["--certificate-days", "7,21"],

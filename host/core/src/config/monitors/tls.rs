@@ -18,7 +18,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     );
     let ca = table.optional(
         "ca",
-        "PEM file with trusted certificate authorities, on each worker's machine.",
+        "PEM file with trusted certificate authorities. Each worker reads its own machine's.",
         "this machine's",
         &path("an absolute path such as `/etc/ssl/own-ca.pem`", "\"/etc/ssl/own-ca.pem\""),
     );
