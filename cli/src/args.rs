@@ -8,7 +8,7 @@ mod notification;
 mod plugin;
 mod queue;
 
-pub use check::{CheckArgs, HttpArgs, TlsArgs};
+pub use check::{CheckArgs, FLAGS, Flag, For, Form};
 pub use incident::{IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use notification::{NotificationCommand, notification_name};

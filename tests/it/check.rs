@@ -317,13 +317,15 @@ fn conditions_on_json_and_headers_decide() {
     assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{text}");
     assert_eq!(found["got"].as_str(), Some("false at `$['items'][1]['ok']`"), "{text}");
     check(&[&http.url(), "--expect-header", "X-None exists"]).assert().code(1);
+    check(&[&http.url(), "--set", "expect.json=$.status == 'ok'"]).assert().code(0);
+    check(&[&http.url(), "--set", "expect.json=$.status == 'no'"]).assert().code(1);
 }
 
 #[test]
 fn a_target_that_is_slower_than_it_should_be_is_degraded_and_up() {
     let http = HttpTarget::start();
-    // No connection takes no time at all.
-    let slow = ["--warn-latency", "0s"];
+    http.slow(Duration::from_millis(50));
+    let slow = ["--warn-latency", "5ms"];
     let (text, code) = said(check(&[&http.url()]).args(slow));
     assert_eq!((code, text.split('\t').next()), (0, Some("degraded")), "{text}");
     let (text, code) = said(check(&[&http.url(), "--nagios"]).args(slow));

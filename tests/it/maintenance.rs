@@ -40,7 +40,7 @@ fn a_monitor_in_a_window_says_so_until_it_is_over() {
 #[test]
 fn the_files_windows_come_and_go_with_it() {
     let installation = Installation::new();
-    let window = "\n[maintenance.night]\nmonitors = [\"shop\"]\nfrom = \"00:00\"\nuntil = \"24:00\"\n";
+    let window = "\n[maintenance.night]\nmonitors = [\"shop\"]\nhours = \"00:00-24:00\"\n";
     installation.write(&format!("{FILE}{window}"));
     installation
         .command(["apply"])

@@ -1,20 +1,16 @@
-//! `uptime check`: what to check, how, and what is expected, in the words that users of curl and of the monitoring
-//! plugins know. Which flags are for which targets is said in `commands/check/flags.rs`. A value that may be a secret has
-//! no parser here, whose errors would quote it: `commands/check/values.rs` looks at those.
+//! `uptime check`: what to check, how, and what is expected.
+//!
+//! The keys of a monitor are the flags: what a key takes and means is said by the configuration file's reader, whose
+//! reference makes the flags here (`expect.json` is `--expect-json`), and who judges the values. [`NAMED`] has those that
+//! are called otherwise or take another form than the file.
 
 use super::duration;
-use clap::Args as ClapArgs;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, FromArgMatches};
+use std::ffi::OsStr;
+use std::sync::LazyLock;
 use std::time::Duration;
-use uptime_core::expectation::{HeaderCondition, JsonCondition, Pattern};
-use uptime_core::monitor::{
-    CertificateDays, HttpVersion, HttpVersions, IpFamily, StartTls, StatusRule, TlsVersion,
-};
-use uptime_core::{size, target};
-use url::Url;
+use uptime_core::config::{self, KeyDoc, Typed};
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Conditions are `PATH OPERATOR VALUE` and `NAME OPERATOR VALUE`, such as \
@@ -25,9 +21,6 @@ pub struct CheckArgs {
     /// `https://…`, `tcp://host:port`, `ping://host`, or the name of a monitor of the file
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Time limit for each check [default: 10s, or the monitor's own]
-    #[arg(long, value_name = "D", value_parser = timeout)]
-    pub timeout: Option<Duration>,
     /// Number of checks, one line each, with a summary
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -37,277 +30,295 @@ pub struct CheckArgs {
     /// Behave as a Nagios plugin: one line with performance data, exit code 0, 1 (degraded), 2 (down) or 3
     #[arg(long, conflicts_with_all = ["count", "interval", "format", "json"])]
     pub nagios: bool,
+    /// Any key of a monitor, such as `expect.status=204`; `uptime config schema` lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     #[command(flatten)]
-    pub expect: ExpectArgs,
-    #[command(flatten)]
-    pub http: HttpArgs,
-    #[command(flatten)]
-    pub tls: TlsArgs,
-    #[command(flatten)]
-    pub tcp: TcpArgs,
-    #[command(flatten)]
-    pub ping: PingArgs,
+    pub keys: Keys,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "For all targets")]
-pub struct ExpectArgs {
-    /// Down unless the latency is below this; for ping the mean round trip
-    #[arg(long, value_name = "D", value_parser = some_time)]
-    pub expect_latency: Option<Duration>,
-    /// Degraded when the latency is above this
-    #[arg(long, value_name = "D", value_parser = duration)]
-    pub warn_latency: Option<Duration>,
-    /// Addresses to use: any, 4, 6, or all (each must be up)
-    #[arg(long, value_name = "FAMILY", value_parser = one_of(IpFamily::ALL))]
-    pub ip: Option<IpFamily>,
-    /// Recursive name server to ask
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
-    pub resolver: Option<SocketAddr>,
+/// What becomes of the text of a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Value,
+    /// The flag alone says `false`.
+    Not,
+    /// A file's name, which may be relative.
+    Path,
+    /// The name of a file with the value.
+    File,
+    /// The name of a variable with the value.
+    Env,
+    /// A key of the table that the value is.
+    Part(&'static str),
+    PartEnv(&'static str),
+    /// `NAME: VALUE`.
+    Header,
+    /// `NAME=VARIABLE`.
+    HeaderEnv,
+    Days,
+    /// The method is then `POST`, if none is given.
+    Data,
+    /// With `\r`, `\n`, `\t`, `\\` and `\x00`.
+    Escaped,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "For http")]
-pub struct HttpArgs {
-    /// Accepted status codes, such as `2xx,304` [default: 2xx]
-    #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
-    pub expect_status: Vec<StatusRule>,
-    /// Text that the body must contain
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub expect_body: Vec<String>,
-    /// Text that the body must not contain
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub expect_no_body: Vec<String>,
-    /// Regular expression that the body must match
-    #[arg(long, value_name = "REGEX")]
-    pub expect_match: Vec<Pattern>,
-    /// Condition on the JSON body
-    #[arg(long, value_name = "CONDITION")]
-    pub expect_json: Vec<JsonCondition>,
-    /// Condition on a header
-    #[arg(long, value_name = "CONDITION")]
-    pub expect_header: Vec<HeaderCondition>,
-    /// Down unless the body is smaller than this, such as `64KiB`
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub expect_size: Option<u64>,
-    /// URL that redirects must end at
-    #[arg(long, value_name = "URL", value_parser = web)]
-    pub expect_final_url: Option<Url>,
-    /// HTTP versions that are accepted
-    #[arg(long, value_name = "V,…", value_delimiter = ',', value_parser = one_of(HttpVersion::ALL))]
-    pub expect_http_version: Vec<HttpVersion>,
-    /// Request method [default: GET, with `--data` POST]
-    #[arg(long, short = 'X', value_name = "METHOD", value_parser = method)]
-    pub method: Option<String>,
-    /// Header of the request
-    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
-    pub header: Vec<String>,
-    /// Request header whose value is in an environment variable
-    #[arg(long, value_name = "NAME=VARIABLE")]
-    pub header_env: Vec<String>,
-    /// Body of the request
-    #[arg(long, short = 'd', value_name = "TEXT")]
-    pub data: Option<String>,
-    /// User name, with `--password-env`
-    #[arg(long, value_name = "NAME", requires = "password_env")]
-    pub user: Option<String>,
-    /// Variable with the user's password
-    #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "bearer_env")]
-    pub password_env: Option<String>,
-    /// Variable with the bearer token
-    #[arg(long, value_name = "VARIABLE")]
-    pub bearer_env: Option<String>,
-    /// Maximum number of redirects to follow [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=20))]
-    pub redirects: Option<u8>,
-    /// Allow redirects from https to http
-    #[arg(long)]
-    pub downgrade: bool,
-    /// Allow redirects from a public address to a private, link-local or loopback one
-    #[arg(long)]
-    pub redirect_to_private: bool,
-    /// HTTP version to use [default: auto]
-    #[arg(long, value_name = "V", value_parser = one_of(HttpVersions::ALL))]
-    pub http_version: Option<HttpVersions>,
-    /// Request a compressed response
-    #[arg(long)]
-    pub compression: bool,
-    /// Proxy, `http://host:port` or `socks5://host:port`
-    #[arg(long, value_name = "URL", conflicts_with = "proxy_env")]
-    pub proxy: Option<String>,
-    /// Variable with the proxy's URL
-    #[arg(long, value_name = "VARIABLE")]
-    pub proxy_env: Option<String>,
+/// Key, flag, letter and form of the flags that are not called as their key. A key of `expect` may stand for that of the
+/// other kinds of checks.
+const NAMED: &[(&str, &str, Option<char>, Form)] = &[
+    ("latency_below", "expect-latency", None, Form::Value),
+    ("degraded_above", "warn-latency", None, Form::Value),
+    ("method", "method", Some('X'), Form::Value),
+    ("headers", "header", Some('H'), Form::Header),
+    ("headers", "header-env", None, Form::HeaderEnv),
+    ("body", "data", Some('d'), Form::Data),
+    ("auth", "user", None, Form::Part("user")),
+    ("auth", "password-env", None, Form::PartEnv("password")),
+    ("auth", "bearer-env", None, Form::PartEnv("bearer")),
+    ("proxy", "proxy", None, Form::Value),
+    ("proxy", "proxy-env", None, Form::Env),
+    ("body_contains", "expect-body", None, Form::Value),
+    ("body_not_contains", "expect-no-body", None, Form::Value),
+    ("body_matches", "expect-match", None, Form::Value),
+    ("expect.headers", "expect-header", None, Form::Value),
+    ("size_below", "expect-size", None, Form::Value),
+    ("tls_version", "expect-tls-version", None, Form::Value),
+    ("certificate_days", "certificate-days", None, Form::Days),
+    ("verify", "no-verify", Some('k'), Form::Not),
+    ("ca", "ca", None, Form::Path),
+    ("client_certificate", "client-certificate", None, Form::Path),
+    ("client_key", "client-key", None, Form::File),
+    ("banner", "expect-banner", None, Form::Value),
+    ("expect", "expect-text", None, Form::Value),
+    ("send", "send", None, Form::Escaped),
+    ("send", "send-env", None, Form::Env),
+    ("count", "pings", None, Form::Value),
+    ("loss_below", "expect-loss", None, Form::Value),
+    ("loss_degraded", "warn-loss", None, Form::Value),
+    ("min_below", "expect-min", None, Form::Value),
+    ("max_below", "expect-max", None, Form::Value),
+    ("jitter_below", "expect-jitter", None, Form::Value),
+];
+
+/// Flags of which the first is nothing without the second.
+const TOGETHER: [[&str; 2]; 4] = [
+    ["user", "password-env"],
+    ["password-env", "user"],
+    ["client-certificate", "client-key"],
+    ["client-key", "client-certificate"],
+];
+
+const EITHER: [[&str; 2]; 3] = [["password-env", "bearer-env"], ["proxy", "proxy-env"], ["send", "send-env"]];
+
+/// What checks have a use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    All,
+    Http,
+    /// `https`, perhaps after a redirect, and TCP with TLS.
+    Tls,
+    Tcp,
+    Ping,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "For https, and tcp with --tls or --starttls")]
-pub struct TlsArgs {
-    /// Degraded when the certificate expires within DAYS, down within the second number; 0 disables [default: 14]
-    #[arg(long, value_name = "DAYS[,DAYS]", value_parser = certificate_days)]
-    pub certificate_days: Option<CertificateDays>,
-    /// Lowest TLS version that is accepted
-    #[arg(long, value_name = "V", value_parser = one_of(TlsVersion::ALL))]
-    pub expect_tls_version: Option<TlsVersion>,
-    /// Accept a certificate that is not trusted
-    #[arg(long, short = 'k')]
-    pub no_verify: bool,
-    /// PEM file with trusted certificate authorities [default: this machine's]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// PEM file with the client certificate
-    #[arg(long, value_name = "FILE", requires = "client_key")]
-    pub client_certificate: Option<PathBuf>,
-    /// PEM file with the client certificate's key
-    #[arg(long, value_name = "FILE", requires = "client_certificate")]
-    pub client_key: Option<PathBuf>,
-    /// Name for SNI that the certificate must match [default: the host's]
-    #[arg(long, value_name = "NAME", value_parser = host)]
-    pub server_name: Option<String>,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "For tcp")]
-pub struct TcpArgs {
-    /// Use TLS from the start
-    #[arg(long)]
-    pub tls: bool,
-    /// Upgrade to TLS with this protocol's STARTTLS
-    #[arg(long, value_name = "PROTOCOL", value_parser = one_of(StartTls::ALL))]
-    pub starttls: Option<StartTls>,
-    /// Text to expect before anything is sent
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub expect_banner: Option<String>,
-    /// Bytes to send; `\r`, `\n`, `\t`, `\\` and `\x00` are escapes as in C
-    #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_env")]
-    pub send: Option<Box<[u8]>>,
-    /// Variable with the bytes to send
-    #[arg(long, value_name = "VARIABLE")]
-    pub send_env: Option<String>,
-    /// Text to expect in the response
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub expect_text: Option<String>,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "For ping")]
-pub struct PingArgs {
-    /// Number of echo requests [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=20))]
-    pub pings: Option<u8>,
-    /// Interval between echo requests [default: 200ms]
-    #[arg(long, value_name = "D", value_parser = duration)]
-    pub spacing: Option<Duration>,
-    /// Payload size in bytes [default: 56]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(24..=1472))]
-    pub size: Option<u16>,
-    /// Down at this packet loss in percent [default: 100]
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub expect_loss: Option<u8>,
-    /// Degraded at this packet loss in percent
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub warn_loss: Option<u8>,
-    /// Down unless the shortest round trip is below this
-    #[arg(long, value_name = "D", value_parser = some_time)]
-    pub expect_min: Option<Duration>,
-    /// Down unless the longest round trip is below this
-    #[arg(long, value_name = "D", value_parser = some_time)]
-    pub expect_max: Option<Duration>,
-    /// Down unless the mean jitter is below this
-    #[arg(long, value_name = "D", value_parser = some_time)]
-    pub expect_jitter: Option<Duration>,
-}
-
-fn name_server(text: &str) -> Result<SocketAddr, String> {
-    target::name_server(text).ok_or_else(|| "it is an address, and perhaps a port".into())
-}
-
-/// No body is smaller than nothing.
-fn bytes(text: &str) -> Result<u64, String> {
-    let bytes = text.parse().ok().or_else(|| size::parse(text).ok()).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| "write a number of bytes that is not 0, or such as `64KiB`".into())
-}
-
-/// Nothing takes less than no time.
-fn some_time(text: &str) -> Result<Duration, String> {
-    let limit = duration(text)?;
-    if limit.is_zero() { Err("nothing is below it".into()) } else { Ok(limit) }
-}
-
-fn web(text: &str) -> Result<Url, String> {
-    let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| "write a URL such as `https://example.com/start`".into())
-}
-
-fn host(text: &str) -> Result<String, String> {
-    let host = url::Host::parse(text).map_err(|_| "write a name such as `db.example.com`")?;
-    Ok(host.to_string())
-}
-
-fn method(text: &str) -> Result<String, String> {
-    let letters =
-        !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
-    if letters { Ok(text.to_ascii_uppercase()) } else { Err("a method is a word such as `POST`".into()) }
-}
-
-fn certificate_days(text: &str) -> Result<CertificateDays, String> {
-    let form = || format!("`{text}` is no number of days: write `21`, or `21,7`");
-    let days =
-        |text: &str| text.trim().parse::<u16>().map(|days| (days > 0).then_some(days)).map_err(|_| form());
-    let (warning, critical) = match text.split_once(',') {
-        Some((warning, critical)) => (days(warning)?, days(critical)?),
-        None => (days(text)?, None),
-    };
-    match (warning, critical) {
-        (Some(warning), Some(critical)) if critical >= warning => {
-            Err("people are warned first: the first number is the larger one".into())
+impl For {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::All => "For all targets",
+            Self::Http => "For http",
+            Self::Tls => "For https, and tcp with --tls or --starttls",
+            Self::Tcp => "For tcp",
+            Self::Ping => "For ping",
         }
-        _ => Ok(CertificateDays { warning, critical }),
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::All => "any target",
+            Self::Http => "`http://` and `https://`",
+            Self::Tcp => "`tcp://`",
+            Self::Tls => "`https://`, and for `tcp://` with `--tls` or `--starttls`",
+            Self::Ping => "`ping://`",
+        }
     }
 }
 
-/// As long as the file lets a check take.
-/// A word of an enum; help and completions list them.
-fn one_of<T>(all: &[T]) -> impl TypedValueParser<Value = T> + use<T>
-where
-    T: Copy + Into<&'static str> + FromStr<Err = String> + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(all.iter().map(|each| (*each).into())).try_map(|word| word.parse())
+const KINDS: [&str; 3] = ["http", "tcp", "ping"];
+
+#[derive(Debug)]
+pub struct Flag {
+    /// Apart from other arguments: `count` is a flag and a key of pings.
+    id: String,
+    pub long: String,
+    letter: Option<char>,
+    pub form: Form,
+    help: String,
+    /// What stands for the value; empty: the flag is alone.
+    value: String,
+    pub typed: Typed,
+    /// The key for each of [`KINDS`] that has it.
+    keys: [Option<String>; 3],
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = duration(text)?;
-    if (Duration::from_millis(100)..=Duration::from_mins(10)).contains(&timeout) {
-        Ok(timeout)
-    } else {
-        Err("a check takes from `100ms` to `10m`".into())
+impl Flag {
+    pub fn key(&self, kind: &str) -> Option<&str> {
+        self.keys.iter().zip(KINDS).find(|(_, each)| *each == kind).and_then(|(key, _)| key.as_deref())
+    }
+
+    pub fn whom(&self) -> For {
+        match self.keys.each_ref().map(Option::is_some) {
+            [true, false, false] => For::Http,
+            [true, true, false] => For::Tls,
+            [false, true, false] => For::Tcp,
+            [false, false, true] => For::Ping,
+            _ => For::All,
+        }
+    }
+
+    fn arg(&'static self) -> Arg {
+        let arg = Arg::new(self.id.as_str()).long(self.long.as_str()).short(self.letter).help(&self.help);
+        let arg = arg.help_heading(self.whom().heading());
+        if self.value.is_empty() {
+            return arg.action(ArgAction::SetTrue);
+        }
+        let several = self.typed.is_list || matches!(self.form, Form::Header | Form::HeaderEnv);
+        let arg = arg.value_name(self.value.as_str()).value_parser(Words(&self.typed.words));
+        let arg = arg.action(if several { ArgAction::Append } else { ArgAction::Set });
+        if several && self.typed.commas { arg.value_delimiter(',') } else { arg }
     }
 }
 
-fn escaped(text: &str) -> Result<Box<[u8]>, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let mut after = rest[at + 1..].chars();
-        match after.next() {
-            Some('r') => bytes.push(b'\r'),
-            Some('n') => bytes.push(b'\n'),
-            Some('t') => bytes.push(b'\t'),
-            Some('\\') => bytes.push(b'\\'),
-            Some('x') => {
-                let digits: String = after.by_ref().take(2).collect();
-                let byte = u8::from_str_radix(&digits, 16)
-                    .ok()
-                    .filter(|_| digits.len() == 2 && digits.chars().all(|c| c.is_ascii_hexdigit()));
-                bytes.push(byte.ok_or("two hexadecimal digits come after `\\x`")?);
+/// The flags that are keys of monitors.
+pub static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
+    let mut flags: Vec<Flag> = Vec::new();
+    for doc in config::reference(&[]) {
+        let Some(path) = path(&doc) else { continue };
+        let has_key = KINDS.map(|kind| {
+            let is_of = doc.when.as_ref().is_none_or(|when| *when == format!("type = \"{kind}\""));
+            is_of.then(|| path.clone())
+        });
+        for (long, letter, form) in flags_of(&path) {
+            if let Some(flag) = flags.iter_mut().find(|flag| flag.long == long) {
+                for (key, more) in flag.keys.iter_mut().zip(has_key.clone()) {
+                    *key = key.take().or(more);
+                }
+                continue;
             }
-            _ => return Err("a backslash begins `\\r`, `\\n`, `\\t`, `\\x00`, or is `\\\\`".into()),
+            let (id, help, value) = (format!("key.{long}"), help(&doc, form), value(&doc.typed, form));
+            let (typed, keys) = (doc.typed.clone(), has_key.clone());
+            flags.push(Flag { id, long, letter, form, help, value, typed, keys });
         }
-        rest = after.as_str();
     }
-    bytes.extend_from_slice(rest.as_bytes());
-    Ok(bytes.into())
+    flags
+});
+
+/// The key with its table, if it says how to check, and not what or when.
+fn path(doc: &KeyDoc) -> Option<String> {
+    let table = doc.table.strip_prefix("monitors.NAME")?;
+    let is_of_check = doc.when.is_some() || matches!(doc.key.as_str(), "timeout" | "ip" | "resolver");
+    let path = format!("{table}.{}", doc.key).trim_start_matches('.').to_owned();
+    // What must be there is the target.
+    (is_of_check && doc.default.is_some()).then_some(path)
+}
+
+fn flags_of(path: &str) -> Vec<(String, Option<char>, Form)> {
+    let named = |key: &str| {
+        let rows = NAMED.iter().filter(|(other, ..)| *other == key);
+        rows.map(|(_, long, letter, form)| ((*long).to_owned(), *letter, *form)).collect::<Vec<_>>()
+    };
+    let own = named(path);
+    let own = if own.is_empty() { named(path.trim_start_matches("expect.")) } else { own };
+    if own.is_empty() { vec![(path.replace(['.', '_'], "-"), None, Form::Value)] } else { own }
+}
+
+fn value(typed: &Typed, form: Form) -> String {
+    match form {
+        Form::Env | Form::PartEnv(_) => "VARIABLE".into(),
+        Form::HeaderEnv => "NAME=VARIABLE".into(),
+        Form::Header => "NAME: VALUE".into(),
+        Form::Part(_) => "NAME".into(),
+        _ if typed.is_list && typed.commas => format!("{},…", typed.value),
+        _ => typed.value.into(),
+    }
+}
+
+fn help(doc: &KeyDoc, form: Form) -> String {
+    let text = doc.doc.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let default = doc.default.as_deref().and_then(|text| text.strip_prefix('`')?.strip_suffix('`'));
+    match (form, default) {
+        (Form::Not, _) => "Accept a certificate that is not trusted".into(),
+        (Form::Data, _) => format!("{text}; makes the method POST"),
+        (Form::Part(_), _) => "User name, with `--password-env`".into(),
+        (Form::PartEnv("bearer"), _) => "Environment variable with the bearer token".into(),
+        (Form::PartEnv(part), _) => format!("Environment variable with the {part}"),
+        (Form::Env, _) => format!("{text}, in an environment variable"),
+        (Form::Escaped, _) => format!("{text}; `\\r`, `\\n`, `\\t`, `\\\\` and `\\x00` are escapes as in C"),
+        (Form::HeaderEnv, _) => "Header of the request whose value is in an environment variable".into(),
+        (_, Some(default)) if default != "false" && !default.contains('`') => {
+            format!("{text} [default: {}]", default.trim_matches('"'))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Takes any text, which the reader of the file judges, and lists the words for help and completions.
+#[derive(Clone)]
+struct Words(&'static [String]);
+
+impl TypedValueParser for Words {
+    type Value = String;
+
+    fn parse_ref(&self, cmd: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(cmd, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let words = self.0.iter().map(|word| PossibleValue::new(word.as_str()));
+        if self.0.is_empty() { None } else { Some(Box::new(words)) }
+    }
+}
+
+/// The flags that were given, each with its values, of which a switch has none.
+#[derive(Debug)]
+pub struct Keys(pub Vec<(&'static Flag, Vec<String>)>);
+
+impl clap::Args for Keys {
+    fn augment_args(command: Command) -> Command {
+        let command = FLAGS.iter().fold(command, |command, flag| command.arg(flag.arg()));
+        let id = |long: &str| format!("key.{long}");
+        let command = TOGETHER.iter().fold(command, |command, [one, other]| {
+            command.mut_arg(id(one), |arg| arg.requires(known(other)))
+        });
+        EITHER.iter().fold(command, |command, [one, other]| {
+            command.mut_arg(id(one), |arg| arg.conflicts_with(known(other)))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The id of a flag that is there.
+fn known(long: &str) -> &'static str {
+    FLAGS.iter().find(|flag| flag.long == long).map_or("", |flag| flag.id.as_str())
+}
+
+impl FromArgMatches for Keys {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |flag: &'static Flag| {
+            if flag.value.is_empty() {
+                return matches.get_flag(&flag.id).then(|| (flag, Vec::new()));
+            }
+            Some((flag, matches.get_many::<String>(&flag.id)?.cloned().collect()))
+        };
+        Ok(Self(FLAGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -315,23 +326,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_has_the_escapes_of_c() {
-        assert_eq!(
-            escaped(r"PING\r\n\\\x00\xfFä"),
-            Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat().into())
-        );
-        for wrong in [r"\", r"\q", r"\x", r"\x0", r"\xä0", r"\x+1"] {
-            assert!(escaped(wrong).is_err(), "{wrong}");
+    fn each_named_flag_is_of_a_key_and_none_is_there_twice() {
+        for (key, long, ..) in NAMED {
+            assert!(FLAGS.iter().any(|flag| flag.long == *long), "{key} {long}");
         }
-    }
-
-    #[test]
-    fn days_are_one_number_or_two() {
-        let days = |text| certificate_days(text).map(|days| (days.warning, days.critical));
-        assert_eq!(days("21"), Ok((Some(21), None)));
-        assert_eq!(days("21,7"), Ok((Some(21), Some(7))));
-        assert_eq!(days("0"), Ok((None, None)));
-        assert_eq!(days("0,7"), Ok((None, Some(7))));
-        assert!(days("7,21").is_err() && days("x").is_err() && days("").is_err());
+        for flag in FLAGS.iter() {
+            assert_eq!(FLAGS.iter().filter(|other| other.long == flag.long).count(), 1, "{flag:?}");
+        }
+        for long in TOGETHER.iter().chain(&EITHER).flatten() {
+            assert_ne!(known(long), "", "{long}");
+        }
     }
 }

@@ -8,7 +8,6 @@ mod flags;
 mod nagios;
 mod repeat;
 mod subject;
-mod values;
 
 use crate::args::{CheckArgs, Global};
 use crate::exit::{CommandError, Exit};

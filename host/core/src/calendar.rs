@@ -7,14 +7,15 @@
 //! and lasts as long as it would have on the clock. [`Hours`] recur; maintenance windows and quiet hours are made
 //! of them.
 
+mod clock;
 mod days;
 mod hours;
 mod text;
 mod zone;
 
+pub use clock::{Clock, NotHours};
 pub use days::Days;
 pub use hours::{Hours, Range};
-pub use text::{Clock, NotHours};
 pub use zone::{UnknownZone, Zone};
 
 use jiff::civil::DateTime;

@@ -10,9 +10,12 @@ mod channels;
 mod checks;
 mod diagnostic;
 mod heartbeat;
+mod key;
 mod limits;
 mod maintenance;
 mod monitors;
+mod over;
+mod parsed;
 mod plugins;
 mod queues;
 mod reference;
@@ -23,14 +26,18 @@ mod table;
 mod takes;
 mod values;
 
-pub use crate::queue::{MONITOR_CHECKS, NOTIFICATIONS, is_checks};
 pub use checks::ChecksSection;
 pub use diagnostic::{Diagnostic, Level};
 pub use heartbeat::HeartbeatSection;
+pub use key::{Given, KeyDoc, Typed, quoted};
+pub use over::{file_of, read_over};
 pub use plugins::{FirstLook, PluginSection, first_look};
-pub use queues::{QueueSection, QueueSettings, Queues, TimeoutConflict};
-pub use reference::{KeyDoc, reference};
+pub use reference::reference;
 pub use secrets::{SecretsSection, references};
+
+pub use crate::queue::{
+    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
+};
 
 use crate::channel::Channel;
 use crate::maintenance::Maintenance;
@@ -45,7 +52,7 @@ use std::ops::Range;
 use table::Table;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use values::DatabaseUrl;
+use values::DATABASE_URL;
 
 /// What `uptime init` writes: it reads as it is, and its commented examples read when they are uncommented.
 pub const STARTER: &str = include_str!("config/starter.toml");
@@ -150,16 +157,12 @@ pub fn read<'n>(text: &str, notifiers: impl Into<Notifiers<'n>>) -> Reading {
         let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());
         notes.error(0..0, message, Some("put fewer monitors into it".into()));
     } else {
-        let (mut root, mut errors) = DeTable::parse_recoverable(text);
-        let without = syntax::without_keys_alone(text, &errors);
-        if let Some(without) = &without {
-            let (rest, more) = DeTable::parse_recoverable(without);
-            root = rest;
-            errors.extend(more);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            config = Some(read_file(&mut Table::root(&mut notes, root.get_ref()), notifiers));
+        } else {
+            syntax::report(text, errors, notifiers.described, &mut notes);
         }
-        notes.damage = syntax::Damage::new(text, errors, root.get_ref(), notifiers.described);
-        let mut table = Table::root(&mut notes, root.get_ref());
-        config = Some(read_file(&mut table, notifiers));
     }
     let (diagnostics, secrets) = notes.conclude(text);
     let config = config.filter(|_| diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error));
@@ -172,7 +175,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
             "url",
             "Where the database is; `DATABASE_URL` comes before it.",
             "a PostgreSQL of its own, started when it is needed",
-            &Reference { literal: DatabaseUrl, secret: false },
+            &Reference { literal: DATABASE_URL, secret: false },
         )
     });
     let queues = root.table("queues", queues::read);
@@ -192,7 +195,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let groups: BTreeSet<&str> = monitors.iter().filter_map(|monitor| monitor.group.as_deref()).collect();
     let of_channels = channels.iter().flat_map(|found| &found.groups);
     for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
-        if !groups.contains(group.as_str()) && root.notes.damage.is_none() {
+        if !groups.contains(group.as_str()) {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
             root.notes.warning(
                 span.clone(),

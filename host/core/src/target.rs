@@ -1,5 +1,6 @@
 //! Targets as the command line takes them: `https://…`, `tcp://host:port`, `ping://host`.
 
+use crate::monitor::request::{NOT_FILLED_IN, has_placeholder};
 use crate::monitor::{
     CertificateDays, CheckSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, TcpSpec, TlsSpec,
 };
@@ -65,6 +66,10 @@ pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
         .map_err(|error| TargetError::NotAUrl { target: shown(), reason: error.to_string() })?;
     let part = |problem| TargetError::Part { target: shown(), problem };
     match url.scheme() {
+        "http" | "https" if url.host_str().is_some_and(has_placeholder) => {
+            Err(TargetError::NotAUrl { target: shown(), reason: NOT_FILLED_IN.into() })
+        }
+        "http" | "https" if url.port() == Some(0) => Err(part("has the port 0")),
         "http" | "https" => Ok(CheckSpec::Http(http(url))),
         scheme @ ("tcp" | "ping") => {
             let host = uri::host(&url).to_owned();
@@ -232,6 +237,10 @@ mod tests {
             ),
             ("ping://example.com:7", "`ping://example.com:7` has a port, and a ping has none"),
             ("ping://", "`ping://` names no host"),
+            (
+                "https://$HOST/a?token=1",
+                "`https://$HOST/a` is no target: nothing is filled in: write the host itself",
+            ),
             ("https://", "`https://` is no target: empty host"),
         ] {
             assert_eq!(parse(text).expect_err(text).to_string(), message);

@@ -1,312 +1,264 @@
-//! The flags of `uptime check`, put into what is checked. A flag that nothing here has a use for is a usage error: who
-//! writes it means something by it.
+//! The flags of `uptime check` as keys of a monitor, for the reader of the file. A flag that no target has a use for is a
+//! usage error: who writes it means something by it.
+//!
+//! What only this machine can tell is looked at here: variables that must be there, files that must be right. No message
+//! quotes what may be a secret.
 
-use super::values;
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, FLAGS, Flag, For, Form};
 use crate::exit::{CommandError, Exit};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use uptime_core::expectation::{HeaderCondition, JsonCondition};
-use uptime_core::monitor::{
-    Auth, Bytes, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, Lookup, PingSpec, TcpSpec, TlsSpec,
-    Words,
-};
-use uptime_core::secret::SecretRef;
+use uptime_check::{files, secrets};
+use uptime_core::config::{Given, quoted, read_over};
+use uptime_core::monitor::{CheckSpec, request};
+use uptime_core::secret::access::Access;
+use uptime_core::secret::{Secret, SecretRef};
+use uptime_core::text::did_you_mean;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
-    All,
-    Http,
-    Tcp,
-    /// `https`, perhaps after a redirect, and TCP with TLS.
-    Tls,
-    Ping,
+/// What is read over: a monitor of a file.
+pub(super) struct Base<'b> {
+    pub(super) file: &'b str,
+    pub(super) name: &'b str,
+    pub(super) spec: &'b CheckSpec,
 }
 
-impl For {
-    fn has_use(self, spec: &CheckSpec) -> bool {
-        match (self, spec) {
-            (Self::All, _)
-            | (Self::Http, CheckSpec::Http(_))
-            | (Self::Tcp, CheckSpec::Tcp(_))
-            | (Self::Ping, CheckSpec::Ping(_)) => true,
-            (Self::Tls, CheckSpec::Http(http)) => http.url.scheme() == "https" || http.redirects > 0,
-            (Self::Tls, CheckSpec::Tcp(tcp)) => tcp.tls.is_some(),
-            _ => false,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Self::All => "any target",
-            Self::Http => "`http://` and `https://`",
-            Self::Tcp => "`tcp://`",
-            Self::Tls => "`https://`, and for `tcp://` with `--tls` or `--starttls`",
-            Self::Ping => "`ping://`",
-        }
-    }
+/// Whether anything was given that is a key.
+pub(super) fn any(args: &CheckArgs) -> bool {
+    !args.keys.0.is_empty() || !args.set.is_empty()
 }
 
-pub(super) fn apply(args: &CheckArgs, specs: &mut [&mut CheckSpec]) -> Result<(), CommandError> {
-    for spec in specs.iter_mut() {
-        match &mut **spec {
-            CheckSpec::Http(http) => to_http(args, http),
-            CheckSpec::Tcp(tcp) => to_tcp(args, tcp),
-            CheckSpec::Ping(ping) => to_ping(args, ping),
+/// The check of `base` with the flags, and its deadline.
+pub(super) fn read(
+    args: &CheckArgs,
+    base: &Base<'_>,
+) -> Result<(CheckSpec, std::time::Duration), CommandError> {
+    let kind = base.spec.kind();
+    let mut given = given(args, kind)?;
+    let speaks_tls = base.spec.tls().is_some()
+        || given.iter().any(|given| matches!(given.key.as_str(), "tls" | "starttls"));
+    if !speaks_tls {
+        let is_of_tls =
+            |key: &str| FLAGS.iter().any(|flag| flag.whom() == For::Tls && flag.key(kind) == Some(key));
+        given.retain(|given| !is_of_tls(&given.key));
+    }
+    let names = given.iter().map(|given| (given.key.clone(), given.flag.clone()));
+    let known = FLAGS.iter().rev().filter_map(|flag| Some((flag.key(kind)?.to_owned(), shown(flag))));
+    let known: BTreeMap<String, String> = known.chain(names).collect();
+    let (spec, timeout) = read_over(base.file, base.name, &given, known).map_err(|error| {
+        let wrong = usage(error.message);
+        match error.hint {
+            Some(hint) => wrong.hint(hint),
+            None => wrong,
+        }
+    })?;
+    let problems = spec.tls().map(|tls| files::problems(tls, &Access::operator())).unwrap_or_default();
+    for problem in problems {
+        if let Some(Given { flag, .. }) = given.iter().find(|given| given.key == problem.key) {
+            return Err(usage(format!("`{flag}`: {}", problem.message)).hint(problem.hint));
         }
     }
-    let unused = given(args)
-        .into_iter()
-        .find(|(_, is_given, whom)| *is_given && !specs.iter().any(|spec| whom.has_use(spec)));
-    if let Some((flag, _, whom)) = unused {
-        return Err(CommandError::new(Exit::Usage, format!("`{flag}` has no use for these targets"))
-            .hint(format!("it is for {}", whom.words())));
-    }
-    values::look_over(args)?;
-    let headers = values::headers(&args.http)?;
-    for spec in specs.iter_mut() {
-        if let CheckSpec::Http(http) = &mut **spec {
-            to_headers(&headers, &mut http.headers);
+    Ok((spec, timeout))
+}
+
+/// Refuses the first flag that none of `specs` has a use for.
+pub(super) fn refuse_unused(args: &CheckArgs, specs: &[&CheckSpec]) -> Result<(), CommandError> {
+    for (flag, _) in &args.keys.0 {
+        if !specs.iter().any(|spec| has_use(flag, spec)) {
+            return Err(usage(format!("`{}` has no use for these targets", shown(flag)))
+                .hint(format!("it is for {}", flag.whom().words())));
         }
-        if let Some(conflict) = spec.conflicts(&Flags(args)).into_iter().next() {
-            return Err(CommandError::new(Exit::Usage, conflict.message).hint(conflict.hint));
+    }
+    for text in &args.set {
+        let (key, _) = set(text)?;
+        let of_key = |flag: &&Flag| specs.iter().any(|spec| flag.key(spec.kind()) == Some(key));
+        if !FLAGS.iter().filter(of_key).any(|flag| specs.iter().any(|spec| has_use(flag, spec))) {
+            let keys = specs.iter().flat_map(|spec| FLAGS.iter().filter_map(|flag| flag.key(spec.kind())));
+            return Err(usage(format!("`--set {key}` has no use for these targets")).hint(
+                did_you_mean(key, keys).unwrap_or_else(|| "`uptime config schema` lists the keys".into()),
+            ));
         }
     }
     Ok(())
 }
 
-/// The settings as the command line calls them.
-struct Flags<'a>(&'a CheckArgs);
-
-/// The flag for a setting that may contradict another.
-fn flag(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "ip" => "--ip",
-        "method" => "--method",
-        "http_version" => "--http-version",
-        "redirects" => "--redirects",
-        "downgrade" => "--downgrade",
-        "expect.final_url" => "--expect-final-url",
-        "expect.http_version" => "--expect-http-version",
-        "expect.tls_version" => "--expect-tls-version",
-        "expect.body_contains" => "--expect-body",
-        "expect.body_not_contains" => "--expect-no-body",
-        "expect.body_matches" => "--expect-match",
-        "expect.json" => "--expect-json",
-        "expect.latency_below" | "latency_below" => "--expect-latency",
-        "expect.degraded_above" | "degraded_above" => "--warn-latency",
-        "loss_below" => "--expect-loss",
-        "loss_degraded" => "--warn-loss",
-        _ => return None,
-    })
+fn has_use(flag: &Flag, spec: &CheckSpec) -> bool {
+    let speaks_tls = match spec {
+        CheckSpec::Http(http) => http.url.scheme() == "https" || http.redirects > 0,
+        other => other.tls().is_some(),
+    };
+    flag.key(spec.kind()).is_some() && (flag.whom() != For::Tls || speaks_tls)
 }
 
-impl Words for Flags<'_> {
-    fn name(&self, key: &str) -> String {
-        let is_given = |flag| given(self.0).into_iter().any(|(name, is_given, _)| name == flag && is_given);
-        match flag(key).filter(|flag| is_given(*flag)) {
-            Some(flag) => format!("`{flag}`"),
-            None if matches!(key, "url" | "host") => "the target".into(),
-            None => format!("the monitor's `{}`", key.trim_start_matches("expect.")),
+fn shown(flag: &Flag) -> String {
+    format!("--{}", flag.long)
+}
+
+fn usage(message: impl Into<String>) -> CommandError {
+    CommandError::new(Exit::Usage, message)
+}
+
+/// What was given of the keys that the kind of check has.
+fn given(args: &CheckArgs, kind: &str) -> Result<Vec<Given>, CommandError> {
+    let mut all: Vec<Given> = Vec::new();
+    for (flag, values) in &args.keys.0 {
+        let Some(key) = flag.key(kind) else { continue };
+        let flag_name = shown(flag);
+        let mut add = |key: &str, value: String, adds: bool| {
+            all.push(Given { key: key.to_owned(), flag: flag_name.clone(), value, adds });
+        };
+        let value = values.first().map_or("true", String::as_str);
+        match flag.form {
+            Form::Value if flag.typed.is_list => {
+                let values: Vec<String> = values.iter().map(|value| flag.typed.toml(value)).collect();
+                add(key, format!("[{}]", values.join(", ")), key != "expect.status");
+            }
+            Form::Value => add(key, flag.typed.toml(value), false),
+            Form::Data => add(key, quoted(value), false),
+            Form::Not => add(key, "false".into(), false),
+            Form::Path => add(key, path(value)?, false),
+            Form::File => add(key, format!("{{ file = {} }}", path(value)?), false),
+            Form::Env => {
+                let secret = value_of(&flag_name, value)?;
+                if key == "proxy" {
+                    // The file's reader sees the name alone.
+                    request::proxy(secret.expose().trim())
+                        .map_err(|why| usage(format!("`{flag_name}` names no proxy")).hint(why))?;
+                }
+                add(key, reference(value), false);
+            }
+            // The first of them replaces what there is.
+            Form::Part(part) => add(key, format!("{{ {part} = {} }}", quoted(value)), false),
+            Form::PartEnv(part) => {
+                value_of(&flag_name, value)?;
+                add(key, format!("{{ {part} = {} }}", reference(value)), part == "password");
+            }
+            Form::Header => {
+                for value in values {
+                    let (name, value) = value.split_once(':').ok_or_else(|| {
+                        usage("`--header` takes a name, a colon and a value")
+                            .hint("write `--header \"NAME: VALUE\"`")
+                    })?;
+                    add(key, format!("{{ {} = {} }}", quoted(name.trim()), quoted(value.trim())), true);
+                }
+            }
+            Form::HeaderEnv => {
+                for value in values {
+                    let (name, variable) = value.split_once('=').ok_or_else(|| {
+                        usage("`--header-env` takes a name, `=` and a variable")
+                            .hint("write `--header-env NAME=VARIABLE`")
+                    })?;
+                    value_of(&flag_name, variable)?;
+                    add(key, format!("{{ {} = {} }}", quoted(name.trim()), reference(variable)), true);
+                }
+            }
+            Form::Days => match value.split_once(',') {
+                Some((warning, critical)) => {
+                    let [warning, critical] = [warning, critical].map(|days| flag.typed.toml(days));
+                    add(key, format!("{{ warning = {warning}, critical = {critical} }}"), false);
+                }
+                None => add(key, flag.typed.toml(value), false),
+            },
+            Form::Escaped => add(
+                key,
+                bytes(&escaped(value).map_err(|why| {
+                    usage(format!("`{flag_name}`: {why}"))
+                        .hint("in single quotes the shell leaves backslashes alone")
+                })?),
+                false,
+            ),
         }
     }
+    for text in &args.set {
+        let (key, value) = set(text)?;
+        if let Some(flag) = FLAGS.iter().find(|flag| flag.key(kind) == Some(key)) {
+            // What is no TOML is a text.
+            let is_toml = value.starts_with(['"', '\'', '[', '{']) && value.parse::<toml::Value>().is_ok();
+            let value = if is_toml { value.to_owned() } else { flag.typed.toml(value) };
+            all.push(Given { key: key.to_owned(), flag: format!("--set {key}"), value, adds: false });
+        }
+    }
+    let has_method = all.iter().any(|given| given.key == "method");
+    if let Some(data) = all.iter().find(|given| given.flag == "--data").filter(|_| !has_method) {
+        all.push(Given { key: "method".into(), value: "\"POST\"".into(), ..data.clone() });
+    }
+    Ok(all)
+}
 
-    fn with(&self, key: &str, value: &str) -> String {
-        match flag(key) {
-            Some(flag) if value == "true" => format!("`{flag}`"),
-            Some(flag) => format!("`{flag} {}`", value.trim_matches('"')),
-            None => format!("`{key} = {value}`"),
+fn set(text: &str) -> Result<(&str, &str), CommandError> {
+    text.split_once('=')
+        .ok_or_else(|| usage("`--set` takes a key, `=` and a value").hint("write `--set expect.status=204`"))
+}
+
+/// The file's paths are absolute.
+fn path(text: &str) -> Result<String, CommandError> {
+    let path = std::path::absolute(text).map_err(|error| usage(format!("`{text}` is no path: {error}")))?;
+    Ok(quoted(&path.to_string_lossy()))
+}
+
+fn reference(variable: &str) -> String {
+    format!("{{ env = {} }}", quoted(variable))
+}
+
+/// What the variable has that a flag names.
+fn value_of(flag: &str, variable: &str) -> Result<Secret, CommandError> {
+    // Somebody may have written the value where its name belongs.
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if variable.is_empty() || !variable.chars().all(is_name) {
+        return Err(usage(format!("`{flag}` takes the name of an environment variable"))
+            .hint("letters, digits and `_`: the variable's name, not its value"));
+    }
+    secrets::resolve_line(&SecretRef::Env { env: variable.to_owned() }, &Access::operator())
+        .map_err(|error| usage(format!("`{flag}`: {error}")).hint(error.hint()))
+}
+
+/// Bytes as the file takes them, who has no text with a NUL in it.
+fn bytes(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => quoted(text),
+        _ => {
+            let hex = bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
+                // Writing to a string can't fail.
+                let _ = write!(digits, "{byte:02x}");
+                digits
+            });
+            format!("{{ hex = \"{hex}\" }}")
         }
     }
 }
 
-/// Each flag, whether it is there, and what it is for.
-fn given(args: &CheckArgs) -> Vec<(&'static str, bool, For)> {
-    let CheckArgs { expect, http, tls, tcp, ping, .. } = args;
-    vec![
-        ("--expect-latency", expect.expect_latency.is_some(), For::All),
-        ("--warn-latency", expect.warn_latency.is_some(), For::All),
-        ("--ip", expect.ip.is_some(), For::All),
-        ("--resolver", expect.resolver.is_some(), For::All),
-        ("--expect-status", !http.expect_status.is_empty(), For::Http),
-        ("--expect-body", !http.expect_body.is_empty(), For::Http),
-        ("--expect-no-body", !http.expect_no_body.is_empty(), For::Http),
-        ("--expect-match", !http.expect_match.is_empty(), For::Http),
-        ("--expect-json", !http.expect_json.is_empty(), For::Http),
-        ("--expect-header", !http.expect_header.is_empty(), For::Http),
-        ("--expect-size", http.expect_size.is_some(), For::Http),
-        ("--expect-final-url", http.expect_final_url.is_some(), For::Http),
-        ("--expect-http-version", !http.expect_http_version.is_empty(), For::Http),
-        ("--method", http.method.is_some(), For::Http),
-        ("--header", !http.header.is_empty(), For::Http),
-        ("--header-env", !http.header_env.is_empty(), For::Http),
-        ("--data", http.data.is_some(), For::Http),
-        ("--user", http.user.is_some(), For::Http),
-        ("--password-env", http.password_env.is_some(), For::Http),
-        ("--bearer-env", http.bearer_env.is_some(), For::Http),
-        ("--redirects", http.redirects.is_some(), For::Http),
-        ("--downgrade", http.downgrade, For::Http),
-        ("--redirect-to-private", http.redirect_to_private, For::Http),
-        ("--http-version", http.http_version.is_some(), For::Http),
-        ("--compression", http.compression, For::Http),
-        ("--proxy", http.proxy.is_some(), For::Http),
-        ("--proxy-env", http.proxy_env.is_some(), For::Http),
-        ("--certificate-days", tls.certificate_days.is_some(), For::Tls),
-        ("--expect-tls-version", tls.expect_tls_version.is_some(), For::Tls),
-        ("--no-verify", tls.no_verify, For::Tls),
-        ("--ca", tls.ca.is_some(), For::Tls),
-        ("--client-certificate", tls.client_certificate.is_some(), For::Tls),
-        ("--client-key", tls.client_key.is_some(), For::Tls),
-        ("--server-name", tls.server_name.is_some(), For::Tls),
-        ("--tls", tcp.tls, For::Tcp),
-        ("--starttls", tcp.starttls.is_some(), For::Tcp),
-        ("--expect-banner", tcp.expect_banner.is_some(), For::Tcp),
-        ("--send", tcp.send.is_some(), For::Tcp),
-        ("--send-env", tcp.send_env.is_some(), For::Tcp),
-        ("--expect-text", tcp.expect_text.is_some(), For::Tcp),
-        ("--pings", ping.pings.is_some(), For::Ping),
-        ("--spacing", ping.spacing.is_some(), For::Ping),
-        ("--size", ping.size.is_some(), For::Ping),
-        ("--expect-loss", ping.expect_loss.is_some(), For::Ping),
-        ("--warn-loss", ping.warn_loss.is_some(), For::Ping),
-        ("--expect-min", ping.expect_min.is_some(), For::Ping),
-        ("--expect-max", ping.expect_max.is_some(), For::Ping),
-        ("--expect-jitter", ping.expect_jitter.is_some(), For::Ping),
-    ]
-}
-
-/// Sets what somebody asked for.
-fn set<T>(place: &mut T, asked: Option<T>) {
-    if let Some(asked) = asked {
-        *place = asked;
+fn escaped(text: &str) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let mut after = rest[at + 1..].chars();
+        match after.next() {
+            Some('r') => bytes.push(b'\r'),
+            Some('n') => bytes.push(b'\n'),
+            Some('t') => bytes.push(b'\t'),
+            Some('\\') => bytes.push(b'\\'),
+            Some('x') => {
+                let digits: String = after.by_ref().take(2).collect();
+                let byte = u8::from_str_radix(&digits, 16)
+                    .ok()
+                    .filter(|_| digits.len() == 2 && digits.chars().all(|c| c.is_ascii_hexdigit()));
+                bytes.push(byte.ok_or("two hexadecimal digits come after `\\x`")?);
+            }
+            _ => return Err("a backslash begins `\\r`, `\\n`, `\\t`, `\\x00`, or is `\\\\`"),
+        }
+        rest = after.as_str();
     }
-}
-
-/// Sets what somebody asked for where there may be nothing.
-fn put<T: Clone>(place: &mut Option<T>, asked: Option<&T>) {
-    if let Some(asked) = asked {
-        *place = Some(asked.clone());
-    }
-}
-
-fn literal(text: &str) -> SecretRef {
-    SecretRef::Literal(text.to_owned())
-}
-
-fn variable(name: &str) -> SecretRef {
-    SecretRef::Env { env: name.to_owned() }
-}
-
-fn to_lookup(args: &CheckArgs, lookup: &mut Lookup) {
-    set(&mut lookup.ip, args.expect.ip);
-    put(&mut lookup.resolver, args.expect.resolver.as_ref());
-}
-
-fn to_tls(args: &CheckArgs, tls: &mut TlsSpec) {
-    let flags = &args.tls;
-    tls.verify &= !flags.no_verify;
-    put(&mut tls.ca, flags.ca.as_ref());
-    put(&mut tls.server_name, flags.server_name.as_ref());
-    if let (Some(certificate), Some(key)) = (&flags.client_certificate, &flags.client_key) {
-        let key = SecretRef::File { file: key.clone() };
-        tls.client = Some(ClientIdentity { certificate: certificate.clone(), key });
-    }
-}
-
-fn to_http(args: &CheckArgs, spec: &mut HttpSpec) {
-    let flags = &args.http;
-    to_lookup(args, &mut spec.lookup);
-    to_tls(args, &mut spec.tls);
-    put(&mut spec.body, flags.data.as_ref());
-    let method = flags.method.clone().or_else(|| flags.data.as_ref().map(|_| "POST".to_owned()));
-    set(&mut spec.method, method);
-    let basic = flags.user.as_ref().zip(flags.password_env.as_ref());
-    let basic = basic.map(|(user, name)| Auth::Basic { user: user.clone(), password: variable(name) });
-    let bearer = flags.bearer_env.as_ref().map(|name| Auth::Bearer { token: variable(name) });
-    put(&mut spec.auth, basic.or(bearer).as_ref());
-    set(&mut spec.redirects, flags.redirects);
-    spec.downgrade |= flags.downgrade;
-    spec.redirect_to_private |= flags.redirect_to_private;
-    spec.compression |= flags.compression;
-    set(&mut spec.versions, flags.http_version);
-    let proxy = flags.proxy.as_deref().map(literal).or_else(|| flags.proxy_env.as_deref().map(variable));
-    put(&mut spec.proxy, proxy.as_ref());
-    let expect = &mut spec.expect;
-    set(&mut expect.status, Some(flags.expect_status.clone()).filter(|all| !all.is_empty()));
-    expect.body_contains.extend(flags.expect_body.iter().cloned());
-    expect.body_not_contains.extend(flags.expect_no_body.iter().cloned());
-    expect.body_matches.extend(flags.expect_match.iter().cloned());
-    expect.json.extend(flags.expect_json.iter().map(JsonCondition::clone));
-    expect.headers.extend(flags.expect_header.iter().map(HeaderCondition::clone));
-    put(&mut expect.size_below, flags.expect_size.as_ref());
-    put(&mut expect.final_url, flags.expect_final_url.as_ref());
-    expect.http_version.extend(&flags.expect_http_version);
-    put(&mut expect.tls_version, args.tls.expect_tls_version.as_ref());
-    set(&mut expect.certificate_days, args.tls.certificate_days);
-    put(&mut expect.latency_below, args.expect.expect_latency.as_ref());
-    put(&mut expect.degraded_above, args.expect.warn_latency.as_ref());
-}
-
-fn to_headers(asked: &[(String, SecretRef)], headers: &mut BTreeMap<String, SecretRef>) {
-    for (name, value) in asked {
-        headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
-        headers.insert(name.clone(), value.clone());
-    }
-}
-
-fn to_tcp(args: &CheckArgs, spec: &mut TcpSpec) {
-    let flags = &args.tcp;
-    to_lookup(args, &mut spec.lookup);
-    put(&mut spec.starttls, flags.starttls.as_ref());
-    if flags.tls || flags.starttls.is_some() {
-        spec.tls.get_or_insert_default();
-    }
-    if let Some(tls) = &mut spec.tls {
-        to_tls(args, tls);
-    }
-    let text = |text: &String| ExpectedBytes::Text(text.clone());
-    put(&mut spec.banner, flags.expect_banner.as_ref().map(text).as_ref());
-    put(&mut spec.expect, flags.expect_text.as_ref().map(text).as_ref());
-    let sent = flags.send.as_ref().map(|bytes| match std::str::from_utf8(bytes) {
-        Ok(text) => Bytes::Text(literal(text)),
-        Err(_) => Bytes::Hex(hex(bytes)),
-    });
-    let sent = sent.or_else(|| flags.send_env.as_deref().map(|name| Bytes::Text(variable(name))));
-    put(&mut spec.send, sent.as_ref());
-    put(&mut spec.tls_version, args.tls.expect_tls_version.as_ref());
-    set(&mut spec.certificate_days, args.tls.certificate_days);
-    put(&mut spec.latency_below, args.expect.expect_latency.as_ref());
-    put(&mut spec.degraded_above, args.expect.warn_latency.as_ref());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
-}
-
-fn to_ping(args: &CheckArgs, spec: &mut PingSpec) {
-    let flags = &args.ping;
-    to_lookup(args, &mut spec.lookup);
-    set(&mut spec.count, flags.pings);
-    set(&mut spec.spacing, flags.spacing);
-    set(&mut spec.size, flags.size);
-    set(&mut spec.loss_below, flags.expect_loss);
-    put(&mut spec.loss_degraded, flags.warn_loss.as_ref());
-    put(&mut spec.min_below, flags.expect_min.as_ref());
-    put(&mut spec.max_below, flags.expect_max.as_ref());
-    put(&mut spec.jitter_below, flags.expect_jitter.as_ref());
-    put(&mut spec.latency_below, args.expect.expect_latency.as_ref());
-    put(&mut spec.degraded_above, args.expect.warn_latency.as_ref());
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::args::{Args, Command};
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::Parser as _;
+    use uptime_core::config::file_of;
+    use uptime_core::target;
 
     fn parsed(line: &[&str]) -> Box<CheckArgs> {
         match Args::try_parse_from([&["uptime", "check"], line].concat()).expect("a command line").command {
@@ -315,47 +267,133 @@ mod tests {
         }
     }
 
+    fn read_line(line: &[&str]) -> Result<CheckSpec, CommandError> {
+        let (args, spec) = (parsed(line), target::parse(line[0]).expect("a target"));
+        let base = Base { file: &file_of(&spec), name: "target", spec: &spec };
+        let (spec, _) = read(&args, &base)?;
+        refuse_unused(&args, &[&spec]).map(|()| spec)
+    }
+
+    fn refused(line: &[&str]) -> (String, String) {
+        let error = read_line(line).expect_err("it is wrong");
+        assert_eq!(error.exit, Exit::Usage, "{error}");
+        (error.message, error.hint.expect("a way out"))
+    }
+
+    const WEB: &str = "https://a.example/";
+
     #[test]
-    fn each_flag_of_a_kind_is_known_to_be_of_it() {
-        let mut command = Args::command();
-        command.build();
-        let check = command.find_subcommand("check").expect("the command").clone();
-        let listed: Vec<String> = check
-            .get_arguments()
-            .filter(|arg| arg.get_help_heading().is_some_and(|heading| heading.starts_with("For ")))
-            .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
-            .collect();
-        let known: Vec<&str> = given(&parsed(&["ping://a"])).into_iter().map(|(flag, ..)| flag).collect();
-        assert_eq!(listed, known);
+    fn each_flag_says_what_its_key_says() {
+        let said = |line: &[&str], text: &str| {
+            let text = format!("[monitors.target]\n{text}");
+            let written = uptime_core::config::read(&text, &[]);
+            let written = written.config.unwrap_or_else(|| panic!("{:?}", written.diagnostics));
+            assert_eq!(read_line(line).expect("a check"), written.monitors[0].check, "{line:?}");
+        };
+        let web = "type = 'http'\nurl = 'https://a.example/'\n";
+        let of_web =
+            |flags: &[&'static str], keys: &str| said(&[&[WEB], flags].concat(), &format!("{web}{keys}"));
+        of_web(
+            &["-X", "PUT", "-d", "7", "-H", "A: b", "-H", "a:  c"],
+            "method = 'PUT'\nbody = '7'\nheaders = { a = 'c' }",
+        );
+        of_web(&["--data", "x"], "method = 'POST'\nbody = 'x'");
+        of_web(
+            &["--user", "u", "--password-env", "PATH"],
+            "auth = { user = 'u', password = { env = 'PATH' } }",
+        );
+        of_web(
+            &["--bearer-env", "PATH", "--redirects", "0"],
+            "auth = { bearer = { env = 'PATH' } }\nredirects = 0",
+        );
+        of_web(
+            &["--header-env", "A=HOME", "--no-verify"],
+            "headers = { A = { env = 'HOME' } }\nverify = false",
+        );
+        of_web(
+            &["--ip", "4", "--resolver", "192.0.2.53", "--compression"],
+            "ip = '4'\nresolver = '192.0.2.53'\ncompression = true",
+        );
+        of_web(
+            &["--expect-status", "2xx,404", "--expect-body", "a, b", "--expect-body", "c"],
+            "expect = { status = ['2xx', 404], body_contains = ['a, b', 'c'] }",
+        );
+        of_web(
+            &["--expect-size", "1000", "--certificate-days", "21,7"],
+            "expect = { size_below = 1000, certificate_days = { warning = 21, critical = 7 } }",
+        );
+        of_web(
+            &["--certificate-days", "0", "--expect-latency", "2s"],
+            "expect = { certificate_days = 0, latency_below = '2s' }",
+        );
+        of_web(
+            &["--set", "expect.json=$.ok == true", "--set", "ip=4"],
+            "ip = '4'\nexpect = { json = '$.ok == true' }",
+        );
+        of_web(
+            &["--set", "expect.status=[200, \"3xx\"]", "--set", "compression=true"],
+            "compression = true\nexpect = { status = [200, '3xx'] }",
+        );
+        let mail = "type = 'tcp'\nhost = 'a.example'\nport = 25\n";
+        let of_mail = |flags: &[&'static str], keys: &str| {
+            said(&[&["tcp://a.example:25"], flags].concat(), &format!("{mail}{keys}"));
+        };
+        of_mail(
+            &["--starttls", "smtp", "--certificate-days", "3"],
+            "starttls = 'smtp'\ncertificate_days = 3",
+        );
+        of_mail(&["--send", r"PING\r\n", "--expect-text", "PONG"], "send = \"PING\\r\\n\"\nexpect = 'PONG'");
+        of_mail(&["--send", r"\x00\xff", "--tls"], "send = { hex = '00ff' }\ntls = true");
+        said(
+            &["ping://192.0.2.1", "--pings", "9", "--expect-loss", "50", "--expect-jitter", "5ms"],
+            "type = 'ping'\nhost = '192.0.2.1'\ncount = 9\nloss_below = 50\njitter_below = '5ms'",
+        );
+    }
+
+    #[test]
+    fn lists_are_added_to_those_of_a_monitor_and_all_else_replaces() {
+        let file = "[channels.a]\nnotifier = 'x'\n[monitors.shop]\ntype = 'http'\nurl = 'https://a.example/'\n\
+                    headers = { Accept = 'a', Host = 'b' }\nauth = { bearer = { env = 'T' } }\n\
+                    [monitors.shop.expect]\nstatus = 204\nbody_contains = 'ok'\n";
+        let silent = ["x".to_owned()];
+        let known = uptime_core::config::Notifiers { described: &[], silent: &silent };
+        let monitors = uptime_core::config::read(file, known).config.expect("a file").monitors;
+        let over = |line: &[&str]| {
+            let base = Base { file, name: "shop", spec: &monitors[0].check };
+            read(&parsed(&[&["shop"], line].concat()), &base)
+        };
+        let line = ["--expect-body", "up", "--expect-status", "200", "-H", "accept: c", "--timeout", "3s"];
+        let (CheckSpec::Http(http), timeout) = over(&line).expect("a check") else { panic!("http") };
+        assert_eq!(http.expect.body_contains, ["ok", "up"]);
+        assert_eq!(http.expect.status.iter().map(ToString::to_string).collect::<Vec<_>>(), ["200"]);
+        assert_eq!(http.headers.keys().collect::<Vec<_>>(), ["Host", "accept"]);
+        assert_eq!(timeout, std::time::Duration::from_secs(3));
+        let (CheckSpec::Http(http), _) = over(&["--user", "u", "--password-env", "PATH"]).expect("a check")
+        else {
+            panic!("http")
+        };
+        assert!(matches!(http.auth, Some(uptime_core::monitor::Auth::Basic { .. })), "{:?}", http.auth);
+        // A monitor's own keys have the file's names.
+        let error = over(&["-X", "HEAD"]).expect_err("a contradiction");
+        assert!(error.message.contains("and the monitor's `body_contains` asks"), "{error}");
     }
 
     #[test]
     fn flags_that_contradict_each_other_or_the_target_are_refused() {
-        let refused = |line: &[&str]| {
-            let mut spec = uptime_core::target::parse(line[0]).expect("a target");
-            let error = apply(&parsed(line), &mut [&mut spec]).expect_err("a contradiction");
-            (error.message, error.hint.expect("a way out"))
-        };
-        let web = "https://a.example/";
         for (line, message, hint) in [
             (
-                &[web, "--method", "HEAD", "--expect-json", "$ exists"][..],
+                &[WEB, "--method", "HEAD", "--expect-json", "$ exists"][..],
                 "`--method` is `HEAD`, whose answer has no body, and `--expect-json` asks for something in it",
                 "write `--method GET`, or expect nothing of the body",
             ),
             (
-                &[web, "--http-version", "1.1", "--expect-http-version", "2"],
+                &[WEB, "--http-version", "1.1", "--expect-http-version", "2"],
                 "`--http-version` speaks no version that `--expect-http-version` wants",
                 "make them agree, or leave one of the two out",
             ),
             (
-                &["http://a.example/", "--redirects", "0", "--expect-http-version", "2"],
-                "`--expect-http-version` wants HTTP/2, which without TLS is spoken only when asked for",
-                "write `--http-version 2`, or ask for `https://`",
-            ),
-            (
-                &[web, "--redirects", "0", "--expect-final-url", "https://a.example/end"],
-                "`--expect-final-url` is another place than the target, and `--redirects` is `0`: nothing leads there",
+                &[WEB, "--redirects", "0", "--set", "expect.final_url=https://a.example/end"],
+                "`--set expect.final_url` is another place than the target, and `--redirects` is `0`: nothing leads there",
                 "write `--redirects 5`, or leave one of the two out",
             ),
             (
@@ -364,28 +402,65 @@ mod tests {
                 "write `--ip 4`, or leave it out",
             ),
             (
-                &[web, "--warn-latency", "2s", "--expect-latency", "1s"],
+                &[WEB, "--warn-latency", "2s", "--expect-latency", "1s"],
                 "`--warn-latency` is `2s`, and from `--expect-latency`, `1s`, on it is down",
                 "a target is degraded before it is down: make `--warn-latency` the smaller one",
             ),
         ] {
             assert_eq!(refused(line), (message.to_owned(), hint.to_owned()));
         }
-        // A monitor's own keys have the file's names.
-        let mut spec = uptime_core::target::parse(web).expect("a target");
-        if let CheckSpec::Http(http) = &mut spec {
-            http.expect.body_contains = vec!["ok".into()];
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_flag_and_no_secret() {
+        for (flags, message) in [
+            (&["--timeout", "5"][..], "`--timeout` takes a duration such as `30s`, not `5`"),
+            (&["--redirects", "21"], "`--redirects` takes a whole number from 0 to 20, not `21`"),
+            (
+                &["-X", "FETCH"],
+                "`--method` takes one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`, not `FETCH`",
+            ),
+            (
+                &["--set", "expect.status=99"],
+                "`--set expect.status` takes a status such as `200`, `\"2xx\"` or `\"200-299\"`, or a list of them, not `99`",
+            ),
+            (
+                &["--certificate-days", "7,21"],
+                "`--certificate-days`: `critical` is `21` days and `warning` only `7`",
+            ),
+            (&["--header", "X-Key secret"], "`--header` takes a name, a colon and a value"),
+            (&["--header", "te: secret"], "`--header`: the header `te` is set by `uptime` itself"),
+            (
+                &["--header", "X-Key: se\ncret"],
+                "`--header`: the header `X-Key` is longer than 8000 bytes or has a line break",
+            ),
+            (&["--header-env", "X-Key"], "`--header-env` takes a name, `=` and a variable"),
+            (&["--header-env", "X-Key=se cret"], "`--header-env` takes the name of an environment variable"),
+            (
+                &["--bearer-env", "UPTIME_TEST_NONE"],
+                "`--bearer-env`: the environment variable `UPTIME_TEST_NONE` is not set",
+            ),
+            (
+                &["--user", "u:secret", "--password-env", "PATH"],
+                "the user in `--user` has a colon, which ends a user's name",
+            ),
+            (
+                &["--proxy", "ftp://u:secret@p.example"],
+                "`--proxy` takes a proxy such as `http://proxy.example.com:3128` or `socks5://127.0.0.1:1080`, not this",
+            ),
+        ] {
+            let (said, hint) = refused(&[&[WEB], flags].concat());
+            assert_eq!(said, message, "{flags:?}");
+            assert!(!said.contains("secret") && !hint.contains("secret"), "{said} {hint}");
         }
-        let error = apply(&parsed(&["shop", "-X", "HEAD"]), &mut [&mut spec]).expect_err("a contradiction");
-        assert!(error.message.contains("and the monitor's `body_contains` asks"), "{error}");
+        assert_eq!(refused(&[WEB, "--timeout", "5"]).1, "write `--timeout 5s`");
+        let (said, hint) = refused(&[WEB, "--ca", "/no/such/file"]);
+        assert!(said.starts_with("`--ca`: the file `/no/such/file` can't be read: "), "{said}");
+        assert_eq!(hint, "correct the path, or write the file");
     }
 
     #[test]
     fn a_flag_without_use_is_refused() {
-        let refused = |line: &[&str], target: &str| {
-            let mut spec = uptime_core::target::parse(target).expect(target);
-            apply(&parsed(line), &mut [&mut spec]).err().map(|error| error.message)
-        };
         for (flag, value, with, without) in [
             ("--expect-status", Some("200"), "http://a/", "ping://a"),
             ("--expect-json", Some("$ exists"), "http://a/", "tcp://a:1"),
@@ -395,13 +470,21 @@ mod tests {
             ("--send", Some("x"), "tcp://a:1", "ping://a"),
         ] {
             let line = |target| [vec![target, flag], value.into_iter().collect()].concat();
-            assert_eq!(refused(&line(with), with), None, "{flag} {with}");
+            assert!(read_line(&line(with)).is_ok(), "{flag} {with}");
             let message = format!("`{flag}` has no use for these targets");
-            assert_eq!(refused(&line(without), without), Some(message), "{flag} {without}");
+            assert_eq!(refused(&line(without)).0, message, "{flag} {without}");
         }
         assert_eq!(
-            refused(&["tcp://a:1", "--starttls", "smtp", "--certificate-days", "3"], "tcp://a:1"),
-            None
+            refused(&[WEB, "--set", "expect.jsn=$ exists"]),
+            ("`--set expect.jsn` has no use for these targets".into(), "did you mean `expect.json`?".into())
         );
+    }
+
+    #[test]
+    fn what_is_sent_has_the_escapes_of_c() {
+        assert_eq!(escaped(r"PING\r\n\\\x00\xfFä"), Ok([b"PING\r\n\\\x00\xff", "ä".as_bytes()].concat()));
+        for wrong in [r"\", r"\q", r"\x", r"\x0", r"\xä0", r"\x+1"] {
+            assert!(escaped(wrong).is_err(), "{wrong}");
+        }
     }
 }

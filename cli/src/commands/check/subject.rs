@@ -20,45 +20,50 @@ pub(super) struct Subject {
 
 /// All that is asked for, with the flags.
 pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>, CommandError> {
-    let mut monitors = None;
+    let mut of_file = None;
     let mut subjects = Vec::with_capacity(args.targets.len());
     for typed in &args.targets {
-        subjects.push(match target::parse(typed) {
-            Ok(spec) => {
-                let timeout = args.timeout.unwrap_or(Policy::default().timeout);
-                Subject { shown: target::shown(typed), spec, timeout }
-            }
+        let mut subject = match target::parse(typed) {
+            Ok(spec) => Subject { shown: target::shown(typed), spec, timeout: Policy::default().timeout },
             Err(error) => {
                 // A name has no scheme.
-                let found = if typed.contains("://") { None } else { named(global, typed, &mut monitors)? };
-                let monitor = found.ok_or_else(|| {
+                if of_file.is_none() && !typed.contains("://") {
+                    of_file = Some(read_file(global)?.unwrap_or_default());
+                }
+                let monitors = || of_file.iter().flat_map(|(_, monitors)| monitors);
+                let found = monitors().find(|monitor| monitor.name == *typed).ok_or_else(|| {
                     let unknown = CommandError::new(Exit::Usage, error.to_string());
-                    let names = monitors.iter().flatten().map(|monitor: &Monitor| monitor.name.as_str());
+                    let names = monitors().map(|monitor| monitor.name.as_str());
                     unknown.hint(did_you_mean(typed, names).unwrap_or_else(|| error.hint()))
                 })?;
-                let timeout = args.timeout.unwrap_or(monitor.policy.timeout);
-                Subject { shown: monitor.name, spec: monitor.check, timeout }
+                let Monitor { name, check, policy, .. } = found.clone();
+                Subject { shown: name, spec: check, timeout: policy.timeout }
             }
-        });
+        };
+        if flags::any(args) {
+            let made;
+            let (file, name) = match &of_file {
+                Some((text, _)) if !typed.contains("://") => (text, typed.as_str()),
+                _ => {
+                    made = config::file_of(&subject.spec);
+                    (&made, "target")
+                }
+            };
+            let base = flags::Base { file, name, spec: &subject.spec };
+            (subject.spec, subject.timeout) = flags::read(args, &base)?;
+        }
+        subjects.push(subject);
     }
-    let mut specs: Vec<&mut CheckSpec> = subjects.iter_mut().map(|subject| &mut subject.spec).collect();
-    flags::apply(args, &mut specs)?;
+    flags::refuse_unused(args, &subjects.iter().map(|subject| &subject.spec).collect::<Vec<_>>())?;
     Ok(subjects)
-}
-
-fn named(
-    global: &Global,
-    name: &str,
-    monitors: &mut Option<Vec<Monitor>>,
-) -> Result<Option<Monitor>, CommandError> {
-    if monitors.is_none() {
-        *monitors = Some(monitors_of_file(global)?.unwrap_or_default());
-    }
-    Ok(monitors.iter().flatten().find(|monitor| monitor.name == name).cloned())
 }
 
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
 pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, CommandError> {
+    Ok(read_file(global)?.map(|(_, monitors)| monitors))
+}
+
+fn read_file(global: &Global) -> Result<Option<(String, Vec<Monitor>)>, CommandError> {
     let Some(path) = locate::find(global) else { return Ok(None) };
     let text = locate::text(&path, global)?;
     let silent: Vec<String> =
@@ -68,7 +73,7 @@ pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, Command
         CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
             .hint(format!("{} says which", look_over(global)))
     })?;
-    Ok(Some(config.monitors))
+    Ok(Some((text, config.monitors)))
 }
 
 /// The command that says what is wrong with the file, to be pasted.

@@ -1,7 +1,7 @@
 //! Hours that recur: some of the day, on some days, by the clock of a place.
 
+use super::clock::Clock;
 use super::days::Days;
-use super::text::Clock;
 use super::zone::Zone;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, ToSpan};

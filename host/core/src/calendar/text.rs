@@ -4,73 +4,13 @@
 //! begin anew; times without days are those of each day; without a zone they are UTC's. What is written is read
 //! again as the same, which is how the database keeps it.
 
+use super::clock::{Clock, NotHours, wrong};
 use super::days::{Days, WEEKDAYS};
 use super::hours::{Hours, Range};
 use super::zone::{UnknownZone, Zone};
 use crate::text::{did_you_mean, printable};
 use std::fmt;
 use std::str::FromStr;
-
-/// A reading of a clock to the minute, from 00:00 to 24:00.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Clock(u16);
-
-impl Clock {
-    pub const MIDNIGHT: Self = Self(0);
-    pub const END: Self = Self(1_440);
-
-    /// So many minutes after midnight; `None`: more than a day.
-    pub fn new(minutes: u16) -> Option<Self> {
-        (minutes <= Self::END.0).then_some(Self(minutes))
-    }
-
-    /// In minutes since midnight; the day's end is 1440.
-    pub fn minutes(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
-    }
-}
-
-/// Why a text is not hours, and the way out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct NotHours {
-    /// What is wrong: a fragment.
-    pub message: String,
-    pub hint: String,
-}
-
-fn wrong(message: String, hint: impl Into<String>) -> NotHours {
-    NotHours { message, hint: hint.into() }
-}
-
-impl FromStr for Clock {
-    type Err = NotHours;
-
-    fn from_str(text: &str) -> Result<Self, NotHours> {
-        let number = |digits: &str, least: usize| -> Option<u16> {
-            let fits = (least..=2).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
-            if fits { digits.parse().ok() } else { None }
-        };
-        let refuse = || {
-            wrong(
-                format!("`{}` is no time of a day", printable(text, 60)),
-                "write hours and minutes from `00:00` to `24:00`",
-            )
-        };
-        let (hours, minutes) = text.split_once(':').ok_or_else(refuse)?;
-        let (hours, minutes) = (number(hours, 1).ok_or_else(refuse)?, number(minutes, 2).ok_or_else(refuse)?);
-        if minutes > 59 {
-            return Err(refuse());
-        }
-        Self::new(hours * 60 + minutes).ok_or_else(refuse)
-    }
-}
 
 /// Both ends of `08:00-18:00`.
 fn times(text: &str) -> Result<(Clock, Clock), NotHours> {

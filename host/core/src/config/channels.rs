@@ -3,13 +3,14 @@
 //! Which settings there are is the notifier's word: its [`Description`] is read like any other part of the schema.
 
 use super::Notifiers;
-use super::calendar::HoursText;
+use super::calendar::HOURS;
+use super::key::quoted;
 use super::limits::{self, Whose};
 use super::monitors::Proxy;
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text, quoted};
-use super::values::{Address, Grant, NotifierName};
+use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text};
+use super::values::{Address, GRANT, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
 use crate::event::{EventType, Severity};
 use crate::flow::Flow;
@@ -58,7 +59,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "hours",
         "When it may be told; outside of these hours what it wants to hear waits until they begin.",
         "always",
-        &HoursText,
+        &HOURS,
     );
     let groups = table.optional(
         "groups",
@@ -77,7 +78,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "Where its notifier may send requests beyond what the notifier asks for; plain HTTP and private addresses \
          need it.",
         "nowhere else",
-        &List { of: Grant, count: 0..=20, or_one: false },
+        &List { of: GRANT, count: 0..=20, or_one: false },
     );
     let proxy = table.optional(
         "proxy",

@@ -1,8 +1,10 @@
 //! `[checks]`: what holds for the checks of all monitors together.
 
 use super::diagnostic::Notes;
+use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{Integer, Item, List, Refusal, Takes, quoted};
+use super::takes::{Integer, Item, List, Refusal, Takes};
+use super::values::has_user;
 use crate::address::{self, AddressClass};
 use crate::monitor::CheckSpec;
 use crate::target;
@@ -33,7 +35,7 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
                 "What is asked whether our own network is up, when a check fails as it would without one. While none \
                  of them answers, no incident opens. They are well chosen when they are never all away at once.",
                 "every failure is the target's",
-                &List { of: Target, count: 1..=10, or_one: false },
+                &List { of: TARGET, count: 1..=10, or_one: false },
             )
             .unwrap_or_default(),
         per_host: table.or(
@@ -46,44 +48,26 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
 }
 
 /// A target as the command line takes it.
-struct Target;
+const TARGET: Parsed<CheckSpec> =
+    Parsed::new("TARGET", "a target such as `tcp://192.0.2.1:443`", "\"tcp://192.0.2.1:443\"", witness);
 
-impl Takes for Target {
-    type Value = CheckSpec;
-
-    fn words(&self) -> String {
-        "a target such as `tcp://192.0.2.1:443`".into()
+fn witness(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<CheckSpec, Refusal> {
+    if has_user(text) {
+        // Nobody logs in at a witness, and a password must not be shown.
+        notes.secret(item.span());
+        let message = format!("`{}` takes {}, without a user", item.key, TARGET.words());
+        return Err(Refusal::Value(message, Some("leave out what comes before the `@`".into())));
     }
-
-    fn example(&self) -> String {
-        quoted("tcp://192.0.2.1:443")
+    let spec = target::parse(text).map_err(|error| {
+        Refusal::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
+    })?;
+    if stays_here(&spec) {
+        let shown = printable(&target::shown(text), 80);
+        let message = format!("the witness `{shown}` is this machine, which answers without any network");
+        let hint = "name something beyond it, such as a router or a name server";
+        notes.warning(item.span(), message, Some(hint.into()));
     }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<CheckSpec, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
-        if authority.is_some_and(|authority| authority.contains('@')) {
-            // Nobody logs in at a witness, and a password must not be shown.
-            notes.secret(item.span());
-            let message = format!("`{}` takes {}, without a user", item.key, self.words());
-            return Err(Refusal::Value(message, Some("leave out what comes before the `@`".into())));
-        }
-        let spec = target::parse(text).map_err(|error| {
-            Refusal::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
-        })?;
-        if stays_here(&spec) {
-            let message = format!(
-                "the witness `{}` is this machine, which answers without any network",
-                printable(&target::shown(text), 80)
-            );
-            notes.warning(
-                item.span(),
-                message,
-                Some("name something beyond it, such as a router or a name server".into()),
-            );
-        }
-        Ok(spec)
-    }
+    Ok(spec)
 }
 
 /// Whether a witness would answer although nothing left this machine.

@@ -4,8 +4,7 @@
 //! [`Diagnostic`]s in the file's order. A diagnostic knows which bytes of its line are secret, so that whoever
 //! shows the line can leave them out. Messages never quote a secret.
 
-use super::reference::KeyDoc;
-use super::syntax::Damage;
+use super::key::{Flags, KeyDoc};
 use std::ops::Range;
 
 /// Whether the file can be used in spite of it.
@@ -40,8 +39,8 @@ pub struct Diagnostic {
 pub(super) struct Notes {
     drafts: Vec<Draft>,
     secrets: Vec<Range<usize>>,
-    /// What TOML's parser could not read; what follows from it alone is not reported.
-    pub(super) damage: Damage,
+    /// What keys are called, when they come from the command line.
+    pub(super) flags: Option<Flags>,
     /// Collects the reference, when that is what the readers run for.
     pub(super) docs: Option<Vec<KeyDoc>>,
 }
@@ -63,13 +62,6 @@ impl Notes {
         self.add(Level::Warning, span, message, hint);
     }
 
-    /// An error about something that is not there. In a damaged file it may only look so.
-    pub(super) fn missing(&mut self, span: Range<usize>, message: String, hint: Option<String>) {
-        if self.damage.is_none() {
-            self.error(span, message, hint);
-        }
-    }
-
     /// These bytes must not be shown.
     pub(super) fn secret(&mut self, span: Range<usize>) {
         if !span.is_empty() {
@@ -84,30 +76,11 @@ impl Notes {
     /// The diagnostics in the file's order, and what [`Lines::diagnose`] needs to make another.
     pub(super) fn conclude(mut self, text: &str) -> (Vec<Diagnostic>, Vec<Range<usize>>) {
         let lines = Lines::new(text);
-        let Self { damage, drafts, .. } = &mut self;
-        drafts.retain(|draft| !damage.explains(&draft.span));
-        for error in std::mem::take(&mut damage.errors) {
-            drafts.push(Draft {
-                level: Level::Error,
-                message: error.message,
-                hint: error.hint,
-                span: error.span,
-            });
-        }
-        drafts.sort_by_key(|draft| (draft.span.start, draft.span.end));
-        let secrets = merged(std::mem::take(&mut self.secrets));
-        let diagnostics = self
-            .drafts
-            .into_iter()
-            .map(|Draft { level, message, hint, span }| {
-                let mut diagnostic = lines.diagnose(level, message, hint, span, &secrets);
-                if !self.damage.is_none() {
-                    self.damage.mask_line(&lines, &mut diagnostic);
-                }
-                diagnostic
-            })
-            .collect();
-        (diagnostics, secrets)
+        let secrets = merged(self.secrets);
+        self.drafts.sort_by_key(|draft| (draft.span.start, draft.span.end));
+        let diagnose =
+            |Draft { level, message, hint, span }| lines.diagnose(level, message, hint, span, &secrets);
+        (self.drafts.into_iter().map(diagnose).collect(), secrets)
     }
 }
 
@@ -152,12 +125,6 @@ impl<'t> Lines<'t> {
     /// A line's text without its end.
     pub(super) fn text(&self, line: usize) -> &'t str {
         &self.text[self.range(line)]
-    }
-
-    /// A line's first byte and its text; `None` after the last.
-    pub(super) fn get(&self, line: usize) -> Option<(usize, &'t str)> {
-        let start = *self.starts.get(line)?;
-        Some((start, self.text(line)))
     }
 
     /// Makes a diagnostic; `secrets` sorted and apart from each other.

@@ -1,9 +1,11 @@
 //! `[heartbeat]`: an outside service that notices when this installation falls silent.
 
 use super::diagnostic::Notes;
+use super::key::written;
+use super::parsed::Parsed;
 use super::references::Reference;
 use super::table::Table;
-use super::takes::{Item, Refusal, Takes, quoted};
+use super::takes::{Item, Refusal, Takes};
 use crate::secret::SecretRef;
 use url::Url;
 
@@ -20,34 +22,24 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> HeartbeatSection {
             "URL that the scheduler requests after its runs, at most every 15 s, while checks have results and notifications \
              go out. An outside service (Healthchecks and its like) alerts when the requests stop.",
             "none",
-            &Reference { literal: WebUrl, secret: false },
+            &Reference { literal: WEB_URL, secret: false },
         ),
     })
 }
 
 /// A web address whose path is its password: it is never shown.
-struct WebUrl;
+const WEB_URL: Parsed<String> = Parsed::new(
+    "URL",
+    "a URL such as `https://hc.example.com/ping/…`",
+    "\"https://hc.example.com/ping/0123\"",
+    web_url,
+);
 
-impl Takes for WebUrl {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "a URL such as `https://hc.example.com/ping/…`".into()
+fn web_url(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+    notes.secret(item.span());
+    if Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+        return Ok(text.to_owned());
     }
-
-    fn example(&self) -> String {
-        quoted("https://hc.example.com/ping/0123")
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        notes.secret(item.span());
-        match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.to_owned()),
-            _ => {
-                let message = format!("`{}` takes {}, not this", item.key, self.words());
-                Err(Refusal::Value(message, Some(format!("write `{} = {}`", item.key, self.example()))))
-            }
-        }
-    }
+    let right = written(item.key, &WEB_URL.example());
+    Err(Refusal::without_value(item, &WEB_URL, Some(format!("write `{right}`"))))
 }

@@ -1,11 +1,11 @@
 //! `limits = { … }`: what the calls of a plugin may use up, for the plugin or for one channel.
 
 use super::diagnostic::Notes;
+use super::key::quoted;
 use super::table::Table;
-use super::takes::{Integer, Item, Refusal, Span, Takes, quoted};
+use super::takes::{Integer, Item, Refusal, Span, Takes, within};
 use crate::notifier::{Limit, LimitChanges, Measure};
 use crate::size;
-use crate::text::printable;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -82,14 +82,6 @@ impl Takes for Size {
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<u64, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         let value = size::parse(text).map_err(|_| Refusal::Form(None))?;
-        if self.0.contains(&value) {
-            return Ok(value);
-        }
-        let bound = if value < *self.0.start() { self.0.start() } else { self.0.end() };
-        let [least, most] = [self.0.start(), self.0.end()].map(|bound| size::format(*bound));
-        Err(Refusal::Value(
-            format!("`{}` takes a size from `{least}` to `{most}`, not `{}`", item.key, printable(text, 60)),
-            Some(format!("write `{} = {}`", item.key, quoted(&size::format(*bound)))),
-        ))
+        within(item, value, &self.0, "size", size::format)
     }
 }

@@ -1,9 +1,9 @@
 //! `[maintenance.NAME]`: when nobody is to be told, and of which monitors.
 
-use super::calendar::{Moment, MomentText, OfMonth, OfWeek, ZoneName};
+use super::calendar::{HOURS, MOMENT, Moment, ZONE};
 use super::table::Table;
 use super::takes::{At, List, Text};
-use crate::calendar::{Clock, Days, Hours, Range, Zone, span};
+use crate::calendar::{Zone, span};
 use crate::maintenance::{Maintenance, When};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
@@ -46,11 +46,7 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
             monitors.push(monitor);
         } else {
             let hint = did_you_mean_or_all(&monitor, known.iter().map(String::as_str));
-            table.notes.missing(
-                span,
-                format!("there is no monitor `{}`", printable(&monitor, 60)),
-                Some(hint),
-            );
+            table.notes.error(span, format!("there is no monitor `{}`", printable(&monitor, 60)), Some(hint));
         }
     }
     let when = when(table);
@@ -65,85 +61,39 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
 }
 
 fn when(table: &mut Table<'_, '_>) -> Option<When> {
-    let days = table.optional(
-        "days",
-        "The days of the week on which it begins.",
-        "every day, if `from` is a time",
-        &List { of: OfWeek, count: 1..=7, or_one: true },
-    );
-    let month_days = table.optional(
-        "month_days",
-        "The days of the month on which it begins, instead of `days`.",
-        "every day, if `from` is a time",
-        &List { of: OfMonth, count: 1..=32, or_one: false },
-    );
-    let from = table.optional(
-        "from",
-        "When it begins: a time, for a window that recurs, or a date and a time, for one that is once.",
-        "`00:00` of the days",
-        &MomentText,
-    );
-    let until = table.optional(
-        "until",
-        "When it is over; a time that is not after `from` is one of the next day.",
-        "`24:00` of the days",
-        &MomentText,
-    );
-    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZoneName);
-    let [weekly, monthly, begins, ends] =
-        ["days", "month_days", "from", "until"].map(|key| table.span_of(key).is_some());
-    let recurs = weekly || monthly;
-    if weekly && monthly {
-        let message =
-            "`month_days` is beside `days`, and a window recurs by the ones or the others".to_owned();
-        table.complain("month_days", message, "make two windows of it, or leave the one out");
-        return None;
-    }
-    match (begins, ends) {
-        _ if !table.is_there() => return None,
-        (true, false) => missing(table, "until"),
-        (false, true) => missing(table, "from"),
-        (false, false) if !recurs => missing(table, "from"),
-        _ => {}
-    }
-    let zone = match (zone, table.span_of("timezone")) {
+    let hours = table.optional("hours", "When it recurs.", "it is once, from `from` to `until`", &HOURS);
+    let from = table.optional("from", "When it begins, if it is once.", "it recurs, by `hours`", &MOMENT);
+    let until = table.optional("until", "When it ends, if it is once.", "it recurs, by `hours`", &MOMENT);
+    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZONE);
+    let [recurs, begins, ends, zoned] =
+        ["hours", "from", "until", "timezone"].map(|key| table.span_of(key).is_some());
+    match (recurs, begins, ends) {
+        _ if !table.is_there() => None,
+        (true, false, false) => {
+            if zoned {
+                let message = "`timezone` says nothing beside `hours`, which end with their own".to_owned();
+                table.advise("timezone", message, "write it at the end of `hours`");
+            }
+            hours.map(When::Hours)
+        }
+        (true, ..) => {
+            let message = "a window has `hours`, or `from` and `until`, and here are both".to_owned();
+            table.complain("hours", message, "make two windows of it, or leave the one out");
+            None
+        }
         // What was refused has been reported.
-        (None, Some(_)) => return None,
-        (zone, _) => zone,
-    };
-    let (from, until) = match (from, until) {
-        (None, None) if recurs && !begins && !ends => {
-            (Moment::Daily(Clock::MIDNIGHT), Moment::Daily(Clock::END))
-        }
-        (from, until) => (from?, until?),
-    };
-    if let (Moment::Daily(from), Moment::Daily(until)) = (from, until) {
-        if from == Clock::END {
-            let message = "a day ends at `24:00`, and nothing begins then".to_owned();
-            table.complain("from", message, "write `from = \"00:00\"`");
-            return None;
-        }
-        let together = |days: Vec<Days>| days.into_iter().reduce(|one, other| one.with(other).unwrap_or(one));
-        let days = if recurs { days.or(month_days).and_then(together)? } else { Days::ALL };
-        return Hours::new(vec![Range { days, from, until }], zone.unwrap_or_default()).map(When::Hours);
+        (false, true, true) if zoned && zone.is_none() => None,
+        (false, true, true) => once(table, from?, until?, zone),
+        (false, true, false) => missing(table, "until", "2026-12-02T06:00"),
+        (false, false, true) => missing(table, "from", "2026-12-01T22:00"),
+        (false, false, false) => missing(table, "hours", "sun 02:00-04:00"),
     }
-    if recurs {
-        let key = if weekly { "days" } else { "month_days" };
-        let message = format!("`{key}` is for a window that recurs, and `from` or `until` has a date");
-        table.complain(
-            key,
-            message,
-            "write times without a date, such as `from = \"02:00\"`, or leave it out",
-        );
-        return None;
-    }
-    once(table, from, until, zone)
 }
 
-fn missing(table: &mut Table<'_, '_>, key: &str) {
-    let example = if key == "from" { "02:00" } else { "04:00" };
-    let message = format!("a window has `from` and `until`, and `{key}` is missing");
-    table.notes.missing(table.span(), message, Some(format!("add `{key} = \"{example}\"`")));
+fn missing(table: &mut Table<'_, '_>, key: &str, example: &str) -> Option<When> {
+    let message = format!("a window has `hours`, or `from` and `until`, and `{key}` is missing");
+    table.notes.error(table.span(), message, Some(format!("add `{key} = \"{example}\"`")));
+    None
 }
 
 fn once(table: &mut Table<'_, '_>, from: Moment, until: Moment, zone: Option<Zone>) -> Option<When> {
@@ -157,8 +107,8 @@ fn once(table: &mut Table<'_, '_>, from: Moment, until: Moment, zone: Option<Zon
             Some((from, until)).filter(|(from, until)| from < until)
         }
         _ => {
-            let message = "`from` and `until` are written in different ways".to_owned();
-            let hint = "give both a date, and an offset to both or to neither; for a window that recurs, give both a time alone";
+            let message = "one of `from` and `until` has an offset, and the other has none".to_owned();
+            let hint = "write an offset in both, or in neither";
             table.complain("until", message, hint);
             return None;
         }

@@ -16,13 +16,13 @@ use super::references::Map;
 use super::table::Table;
 use super::takes::{At, Boolean, Choice, List, Span, Text};
 use crate::duration;
-use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor, Words};
+use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use values::Resolver;
+use values::RESOLVER;
 
-pub(super) use values::{FilePath, Proxy};
+pub(super) use values::{Proxy, path};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ enum Kind {
     Ping,
 }
 
+const KINDS: [(&str, Kind); 3] = [("http", Kind::Http), ("tcp", Kind::Tcp), ("ping", Kind::Ping)];
+
 pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Monitor> {
     let mut parents = parents::Parents::default();
     let monitors = root.tables("monitors", |name, table| monitor(name, table, surroundings, &mut parents));
@@ -66,8 +68,7 @@ fn monitor(
     surroundings: &Surroundings,
     parents: &mut parents::Parents,
 ) -> Option<Monitor> {
-    let kinds = [("http", Kind::Http), ("tcp", Kind::Tcp), ("ping", Kind::Ping)];
-    let kind = table.required("type", "What a check does.", &Choice::new(kinds));
+    let kind = kind(table);
     let enabled =
         table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
     let mut policy = policy::read(table, surroundings);
@@ -85,7 +86,7 @@ fn monitor(
     let frame = Frame { lookup: lookup(table), timeout: policy.timeout };
     let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
-        for (word, other) in kinds.into_iter().filter(|(_, other)| Some(*other) != kind) {
+        for (word, other) in KINDS.into_iter().filter(|(_, other)| Some(*other) != kind) {
             table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, &frame)));
         }
         if kind.is_none() && !table.is_reference() {
@@ -94,6 +95,18 @@ fn monitor(
     }
     let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
     Some(Monitor { name, enabled, check: check??, policy, channels, locations, parent, group, tags })
+}
+
+fn kind(table: &mut Table<'_, '_>) -> Option<Kind> {
+    table.required("type", "The kind of check.", &Choice::new(KINDS))
+}
+
+/// The check alone of a monitor, and its deadline.
+pub(super) fn read_check(table: &mut Table<'_, '_>) -> Option<(CheckSpec, Duration)> {
+    let kind = kind(table);
+    let timeout = policy::timeout(table);
+    let frame = Frame { lookup: lookup(table), timeout };
+    Some((check(kind?, table, &frame)?, timeout))
 }
 
 fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<String> {
@@ -113,7 +126,7 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             } else {
                 did_you_mean_or_all(&name, surroundings.channels.iter().map(String::as_str))
             };
-            table.notes.missing(span, format!("there is no channel `{shown}`"), Some(hint));
+            table.notes.error(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
             table.notes.error(
                 span,
@@ -133,28 +146,10 @@ fn check(kind: Kind, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSp
         Kind::Tcp => CheckSpec::Tcp(tcp::read(table, frame)?),
         Kind::Ping => CheckSpec::Ping(ping::read(table, frame)?),
     };
-    for Conflict { keys: [key, _], message, hint } in spec.conflicts(&Keys) {
+    for Conflict { keys: [key, _], message, hint } in spec.conflicts(table.notes) {
         table.complain(key, message, &hint);
     }
     Some(spec)
-}
-
-/// The settings as the file calls them.
-struct Keys;
-
-impl Words for Keys {
-    fn name(&self, key: &str) -> String {
-        match key {
-            // It has a namesake outside.
-            "expect.http_version" => "`http_version` in `expect`".into(),
-            key => format!("`{}`", key.trim_start_matches("expect.")),
-        }
-    }
-
-    fn with(&self, key: &str, value: &str) -> String {
-        let place = if key == "http_version" { " outside of `expect`" } else { "" };
-        format!("`{key} = {value}`{place}")
-    }
 }
 
 /// What each kind of check is told of the keys that all have.
@@ -166,42 +161,31 @@ struct Frame {
 fn lookup(table: &mut Table<'_, '_>) -> Lookup {
     let ip = table.or(
         "ip",
-        "Which addresses of a name are used; `all`: each by itself, and each must be up.",
+        "Addresses to use; `all` checks each, and each must be up.",
         IpFamily::default(),
         &Choice::of(IpFamily::ALL),
     );
     let resolver = table.optional(
         "resolver",
-        "The name server that is asked. It has to be recursive: one that only knows its own zones has no answer for \
-         other names.",
+        "Recursive name server to ask; one that serves only its own zones has no answer for other names.",
         "this machine's own resolver",
-        &Resolver,
+        &RESOLVER,
     );
     Lookup { ip, resolver }
 }
 
-/// The limits on how long a check takes, or an echo.
-fn latency(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> (Option<Duration>, Option<Duration>) {
-    let below = table.optional(
-        "latency_below",
-        &format!("Down unless {what} takes less."),
-        "no limit but `timeout`",
-        &Span(MILLISECOND..=CHECK_MOST),
-    );
-    let degraded = table.optional(
-        "degraded_above",
-        &format!("Degraded when {what} takes longer."),
-        "never",
-        &Span(MILLISECOND..=CHECK_MOST),
-    );
-    for (key, limit) in [("latency_below", below), ("degraded_above", degraded)] {
-        never_reached(table, frame, key, limit);
-    }
-    (below, degraded)
+fn latency_below(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> Option<Duration> {
+    let doc = format!("Down unless {what} is below this.");
+    limit(table, frame, "latency_below", &doc, "no limit but `timeout`")
 }
 
-/// Warns of a limit that the deadline comes before.
-fn never_reached(table: &mut Table<'_, '_>, frame: &Frame, key: &str, limit: Option<Duration>) {
+fn degraded_above(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> Option<Duration> {
+    limit(table, frame, "degraded_above", &format!("Degraded when {what} is above this."), "never")
+}
+
+/// A limit on a time that is measured. Warns of one that the deadline comes before.
+fn limit(table: &mut Table<'_, '_>, frame: &Frame, key: &str, doc: &str, absent: &str) -> Option<Duration> {
+    let limit = table.optional(key, doc, absent, &Span(MILLISECOND..=CHECK_MOST));
     if let Some(limit) = limit.filter(|limit| *limit >= frame.timeout) {
         let (limit, timeout) = (duration::format(limit), duration::format(frame.timeout));
         table.advise(
@@ -210,4 +194,5 @@ fn never_reached(table: &mut Table<'_, '_>, frame: &Frame, key: &str, limit: Opt
             "make it shorter than `timeout`, or leave it out",
         );
     }
+    limit
 }

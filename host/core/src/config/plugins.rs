@@ -6,9 +6,10 @@
 
 use super::diagnostic::Notes;
 use super::limits::{self, Whose};
+use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{Item, List, Refusal, Takes, Text, quoted};
-use super::values::Grant;
+use super::takes::{List, Refusal, Text};
+use super::values::GRANT;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};
 use crate::text::printable;
@@ -68,13 +69,13 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
         "sha256",
         "The SHA-256 of the component that is trusted; it goes with `file`.",
         "nothing is trusted",
-        &Sha256,
+        &SHA256,
     );
     let allow = table.optional(
         "allow",
         "Where it may send requests, plain HTTP and private addresses too; a built-in one also where it asks to.",
         "what was granted when it was added",
-        &List { of: Grant, count: 0..=20, or_one: false },
+        &List { of: GRANT, count: 0..=20, or_one: false },
     );
     let limits = limits::read(table, Whose::Plugin);
     let problem = name_problem(name).filter(|_| table.is_there());
@@ -85,33 +86,19 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
     if let (None, Some(_), Some(span)) = (&file, &sha256, table.span_of("sha256")) {
         let message = "`sha256` is there, and no `file` that it is of".to_owned();
         let hint = "add `file = \"plugins/hello.wasm\"`, or leave it out: what was added is trusted already";
-        table.notes.missing(span, message, Some(hint.into()));
+        table.notes.error(span, message, Some(hint.into()));
     }
     let file = file.map(PathBuf::from);
     problem.is_none().then(|| PluginSection { name: name.to_owned(), file, sha256, allow, limits })
 }
 
-struct Sha256;
-
-impl Takes for Sha256 {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "the SHA-256 of a file, 64 hexadecimal digits".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("…")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+const SHA256: Parsed<String> =
+    Parsed::new("SHA256", "the SHA-256 of a file, 64 hexadecimal digits", "\"…\"", |text, _, _| {
         if text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(text.to_ascii_lowercase());
         }
         Err(Refusal::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
-    }
-}
+    });
 
 #[cfg(test)]
 mod tests {

@@ -4,23 +4,10 @@
 //! they would have taken. `uptime config schema` prints it.
 
 use super::diagnostic::Notes;
+use super::key::KeyDoc;
 use super::read_file;
 use super::table::Table;
 use crate::notifier::Description;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyDoc {
-    /// Its table, such as `monitors.NAME.expect`.
-    pub table: String,
-    /// What the table must be for the key to be there (`type = "http"`); `None`: the key is always there.
-    pub when: Option<String>,
-    pub key: String,
-    pub takes: String,
-    /// What its absence means; `None`: it must be there.
-    pub default: Option<String>,
-    /// What it is for: a sentence.
-    pub doc: String,
-}
 
 /// Each key of the file, in the file's order; those of channels also for each of `notifiers`.
 pub fn reference(notifiers: &[Description]) -> Vec<KeyDoc> {

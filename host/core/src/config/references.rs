@@ -3,7 +3,9 @@
 //! A value that is written where only its place should be (`{ env = "the token itself" }`) is treated as a secret.
 
 use super::diagnostic::Notes;
-use super::takes::{Item, Refusal, Takes, hide_all, quoted, read_value};
+use super::key::Typed;
+use super::parsed::Parsed;
+use super::takes::{Item, Refusal, Takes, hide_all, read_value};
 use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};
@@ -45,6 +47,10 @@ impl<K: Takes> Takes for Reference<K> {
 
     fn hides(&self) -> bool {
         self.secret
+    }
+
+    fn typed(&self) -> Typed {
+        self.literal.typed()
     }
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
@@ -237,7 +243,7 @@ impl Takes for Headers {
                 whole = false;
             }
             let secret = SECRET.contains(&lower.as_str());
-            match read_value(name, false, at, &Reference { literal: HeaderValue, secret }, notes) {
+            match read_value(name, false, at, &Reference { literal: HEADER_VALUE, secret }, notes) {
                 Some(value) => drop(headers.insert(name.to_owned(), value)),
                 None => whole = false,
             }
@@ -247,30 +253,11 @@ impl Takes for Headers {
 }
 
 /// A header's value: RFC 9110's `field-value`.
-struct HeaderValue;
-
-impl Takes for HeaderValue {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "a text".into()
+const HEADER_VALUE: Parsed<String> = Parsed::new("VALUE", "a text", "\"…\"", |text, item, _| {
+    if request::is_header_value(text) {
+        return Ok(text.to_owned());
     }
-
-    fn example(&self) -> String {
-        quoted("…")
-    }
-
-    fn hides(&self) -> bool {
-        true
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        if !request::is_header_value(text) {
-            let message =
-                format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
-            return Err(Refusal::Value(message, Some("a header's value is one line".into())));
-        }
-        Ok(text.to_owned())
-    }
-}
+    let message = format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
+    Err(Refusal::Value(message, Some("a header's value is one line".into())))
+})
+.hidden();

@@ -1,11 +1,11 @@
 //! `[secrets]`: what the rows of the database may refer to on this host, beyond what stands in the file itself.
 
 use super::Config;
-use super::diagnostic::Notes;
-use super::monitors::FilePath;
+use super::monitors::path;
+use super::parsed::Parsed;
 use super::references::is_variable;
 use super::table::Table;
-use super::takes::{Item, List, Refusal, Takes, quoted};
+use super::takes::{List, Refusal};
 use crate::channel::{Setting, Settings};
 use crate::secret::SecretRef;
 use crate::secret::access::Access;
@@ -27,7 +27,7 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
                 "Environment variables of this host's processes that channels and monitors in the database may name. \
                  Those that stand in this file need no entry.",
                 "those that stand in this file",
-                &List { of: Variable, count: 0..=1_000, or_one: false },
+                &List { of: VARIABLE, count: 0..=1_000, or_one: false },
             )
             .unwrap_or_default(),
         allow_files: table
@@ -36,7 +36,7 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
                 "Folders of this host, or single files, that channels and monitors in the database may name files of. \
                  Files that stand in this file need no entry.",
                 "files that stand in this file",
-                &List { of: FilePath { example: "/run/secrets" }, count: 0..=1_000, or_one: false },
+                &List { of: path("an absolute path such as `/run/secrets`", "\"/run/secrets\""), count: 0..=1_000, or_one: false },
             )
             .unwrap_or_default(),
     })
@@ -73,29 +73,14 @@ pub fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
     })
 }
 
-struct Variable;
-
-impl Takes for Variable {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "the name of an environment variable such as `TELEGRAM_BOT_TOKEN`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("TELEGRAM_BOT_TOKEN")
-    }
-
-    fn hides(&self) -> bool {
-        // Somebody may have written the value where its name belongs.
-        true
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let name = item.value.as_str().ok_or(Refusal::Type)?;
-        if is_variable(name) { Ok(name.to_owned()) } else { Err(Refusal::Form(None)) }
-    }
-}
+/// Somebody may have written the value where its name belongs: it is not shown.
+const VARIABLE: Parsed<String> = Parsed::new(
+    "VARIABLE",
+    "the name of an environment variable such as `TELEGRAM_BOT_TOKEN`",
+    "\"TELEGRAM_BOT_TOKEN\"",
+    |name, _, _| if is_variable(name) { Ok(name.to_owned()) } else { Err(Refusal::Form(None)) },
+)
+.hidden();
 
 #[cfg(test)]
 mod tests {
@@ -188,7 +173,7 @@ mod tests {
             "monitors.m",
             "type = \"http\"\nurl = \"https://example.com/\"\nexpect = { body_contains = [\"@\"] }",
         ),
-        ("maintenance.w", "groups = [\"@\"]\nfrom = \"02:00\"\nuntil = \"03:00\""),
+        ("maintenance.w", "groups = [\"@\"]\nhours = \"02:00-03:00\""),
     ];
 
     #[test]

@@ -5,8 +5,8 @@
 //! ([`Table::elsewhere`], the reference): then each key is asked for and none is found or missed.
 
 use super::diagnostic::Notes;
-use super::reference::KeyDoc;
-use super::takes::{Shown, Takes, found, hide_all, read_value};
+use super::key::KeyDoc;
+use super::takes::{Shown, Takes, found, hide_all, read_value, some};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -53,7 +53,7 @@ impl<'n, 't> Table<'n, 't> {
         self.ask(key, doc, None, takes);
         if self.entries.is_some_and(|entries| !entries.contains_key(key)) {
             let hint = format!("add `{key} = {}`", takes.example());
-            self.notes.missing(self.span.clone(), format!("{} has no `{key}`", self.name()), Some(hint));
+            self.notes.error(self.span.clone(), format!("{} has no `{key}`", self.name()), Some(hint));
         }
         self.value(key, takes)
     }
@@ -68,6 +68,11 @@ impl<'n, 't> Table<'n, 't> {
     ) -> Option<K::Value> {
         self.ask(key, doc, Some(absent), takes);
         self.value(key, takes)
+    }
+
+    /// One or some, all of which are meant; none when it is absent.
+    pub(super) fn all<K: Takes>(&mut self, key: &str, doc: &str, of: K) -> Vec<K::Value> {
+        self.optional(key, doc, "none", &some(of)).unwrap_or_default()
     }
 
     pub(super) fn or<K: Shown>(&mut self, key: &str, doc: &str, default: K::Value, takes: &K) -> K::Value {
@@ -201,12 +206,15 @@ impl<'n, 't> Table<'n, 't> {
                 takes: format!("{}{limits}", takes.words()),
                 default: default.map(str::to_owned),
                 doc: doc.to_owned(),
+                typed: takes.typed(),
             });
         }
     }
 
     fn value<K: Takes>(&mut self, key: &str, takes: &K) -> Option<K::Value> {
-        read_value(key, false, self.entries?.get(key)?, takes, self.notes)
+        let at = self.entries?.get(key)?;
+        let called = self.notes.called(&self.path, key);
+        read_value(&called, false, at, takes, self.notes)
     }
 
     fn entries_of(&mut self, key: &str, item: &'t Spanned<DeValue<'t>>) -> Option<&'t DeTable<'t>> {

@@ -4,6 +4,7 @@
 //! can be pasted. This file has the kinds that any program has; `values.rs` has the ones of this domain.
 
 use super::diagnostic::Notes;
+use super::key::{Typed, quoted, written};
 use crate::duration;
 use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
 use std::fmt::Display;
@@ -34,6 +35,11 @@ pub(super) trait Takes {
     /// Whether a value must not be shown.
     fn hides(&self) -> bool {
         false
+    }
+
+    /// How a value is given as a flag.
+    fn typed(&self) -> Typed {
+        Typed::default()
     }
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
@@ -70,6 +76,13 @@ pub(super) enum Refusal {
     Reported,
 }
 
+impl Refusal {
+    /// It is no such thing, and must not be shown.
+    pub(super) fn without_value<K: Takes>(item: Item<'_>, takes: &K, hint: Option<String>) -> Self {
+        Self::Value(format!("`{}` takes {}, not this", item.key, takes.words()), hint)
+    }
+}
+
 /// Reads a value and reports what is wrong with it.
 pub(super) fn read_value<'t, K: Takes>(
     key: &str,
@@ -100,7 +113,7 @@ pub(super) fn read_value<'t, K: Takes>(
     let write = || {
         let repaired = if takes.hides() { None } else { takes.repaired(value) };
         let right = repaired.unwrap_or_else(|| takes.example());
-        if in_list { format!("write `{right}`") } else { format!("write `{key} = {right}`") }
+        if in_list { format!("write `{right}`") } else { format!("write `{}`", written(key, &right)) }
     };
     let key = printable(key, 60);
     let (message, hint) = match refusal {
@@ -194,11 +207,6 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A text as TOML writes it.
-pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
 pub(super) struct Boolean;
 
 impl Takes for Boolean {
@@ -218,6 +226,10 @@ impl Takes for Boolean {
             "false" | "no" | "off" => Some("false".into()),
             _ => None,
         }
+    }
+
+    fn typed(&self) -> Typed {
+        Typed { value: "", bare: true, ..Typed::default() }
     }
 
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<bool, Refusal> {
@@ -253,13 +265,17 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
         N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "N", bare: true, ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<N, Refusal> {
         let number = item.value.as_integer().ok_or(Refusal::Type)?;
         let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
         let fits =
             number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
         let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
-        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{} = {bound}`", item.key))))
+        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{}`", written(item.key, &bound.to_string())))))
     }
 }
 
@@ -297,25 +313,37 @@ impl Takes for Span {
         self.0.contains(&seconds).then(|| quoted(&format!("{number}s")))
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "D", ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Duration, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         let bare = text.trim().parse::<u64>().is_ok();
         let units = "write a number and a unit, such as `500ms`, `30s`, `5m`, `1h30m` or `7d`".to_owned();
         let value = duration::parse(text).map_err(|_| Refusal::Form((!bare).then_some(units)))?;
-        if self.0.contains(&value) {
-            return Ok(value);
-        }
-        let bound = if value < *self.0.start() { self.0.start() } else { self.0.end() };
-        let (least, most) = (duration::format(*self.0.start()), duration::format(*self.0.end()));
-        Err(Refusal::Value(
-            format!(
-                "`{}` takes a duration from `{least}` to `{most}`, not `{}`",
-                item.key,
-                printable(text, 60)
-            ),
-            Some(format!("write `{} = {}`", item.key, quoted(&duration::format(*bound)))),
-        ))
+        within(item, value, &self.0, "duration", duration::format)
     }
+}
+
+/// Refuses what is out of bounds.
+pub(super) fn within<T: Copy + PartialOrd>(
+    item: Item<'_>,
+    value: T,
+    range: &RangeInclusive<T>,
+    noun: &str,
+    show: fn(T) -> String,
+) -> Result<T, Refusal> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let bound = if value < *range.start() { *range.start() } else { *range.end() };
+    let (least, most) = (show(*range.start()), show(*range.end()));
+    let got = printable(item.value.as_str().unwrap_or_default(), 60);
+    Err(Refusal::Value(
+        format!("`{}` takes a {noun} from `{least}` to `{most}`, not `{got}`", item.key),
+        Some(format!("write `{}`", written(item.key, &quoted(&show(bound))))),
+    ))
 }
 
 impl Shown for Span {
@@ -422,6 +450,11 @@ impl<T: Clone> Takes for Choice<T> {
         as_text(wrong).filter(|text| self.0.iter().any(|(word, _)| quoted(word) == *text))
     }
 
+    fn typed(&self) -> Typed {
+        let words = self.0.iter().map(|(word, _)| word.clone()).collect();
+        Typed { value: "WORD", words, commas: true, ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
@@ -447,6 +480,11 @@ pub(super) struct List<K> {
     pub(super) count: RangeInclusive<usize>,
     /// Whether one without brackets will do.
     pub(super) or_one: bool,
+}
+
+/// One or some.
+pub(super) fn some<K>(of: K) -> List<K> {
+    List { of, count: 1..=50, or_one: true }
 }
 
 impl<K: Takes> Takes for List<K> {
@@ -484,6 +522,10 @@ impl<K: Takes> Takes for List<K> {
 
     fn hides(&self) -> bool {
         self.of.hides()
+    }
+
+    fn typed(&self) -> Typed {
+        Typed { is_list: true, ..self.of.typed() }
     }
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {

@@ -1,7 +1,9 @@
 //! What keys of this domain take: URLs, hosts, ports, statuses, grants.
 
 use super::diagnostic::Notes;
-use super::takes::{Item, Refusal, Takes, quoted};
+use super::key::{Typed, quoted, written};
+use super::parsed::Parsed;
+use super::takes::{Item, Refusal, Takes};
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
 use crate::text::{alternatives, did_you_mean_or_all, printable};
@@ -60,21 +62,17 @@ impl Takes for Address {
         quoted("https://example.com/health")
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "URL", ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Url, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
-        let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
-        if authority.is_some_and(|authority| authority.contains('@')) {
+        if has_user(text) {
             notes.secret(item.span());
-            let url = Self::check(text).map_err(|hint| {
-                Refusal::Value(format!("`{}` takes {}, not this", item.key, self.words()), hint)
-            })?;
+            let url = Self::check(text).map_err(|hint| Refusal::without_value(item, self, hint))?;
             if url.password().is_some() {
-                let message = format!("`{}` has a password in it", item.key);
-                notes.warning(
-                    item.span(),
-                    message,
-                    Some(format!("move it to the environment: `{}`", self.better)),
-                );
+                warn_of_password(item, self.better, notes);
             }
             return Ok(url);
         }
@@ -82,57 +80,52 @@ impl Takes for Address {
     }
 }
 
+/// Whether a user, and so perhaps a password, stands before the host of a URL.
+pub(super) fn has_user(text: &str) -> bool {
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+/// Warns of a password in a URL; `better` is what to write instead.
+pub(super) fn warn_of_password(item: Item<'_>, better: &str, notes: &mut Notes) {
+    let message = format!("`{}` has a password in it", item.key);
+    notes.warning(item.span(), message, Some(format!("move it to the environment: `{better}`")));
+}
+
 /// A name or an address, without anything around it.
-pub(super) struct Hostname;
+pub(super) const HOSTNAME: Parsed<String> =
+    Parsed::new("NAME", "a host such as `db.example.com` or `192.0.2.1`", "\"db.example.com\"", hostname);
 
-impl Takes for Hostname {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "a host such as `db.example.com` or `192.0.2.1`".into()
+fn hostname(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+    if let Some((_, rest)) = text.split_once("://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            notes.secret(item.span());
+            let message = format!("`{}` takes {}, not a URL", item.key, HOSTNAME.words());
+            return Err(Refusal::Value(message, None));
+        }
+        let host = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        return Err(Refusal::Form(
+            host.map(|host| format!("write the host alone: `{}`", printable(&host, 80))),
+        ));
     }
-
-    fn example(&self) -> String {
-        quoted("db.example.com")
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Some(bare) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok()) {
+        return Err(Refusal::Form(Some(format!("write the address without brackets: `{bare}`"))));
     }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        if let Some((_, rest)) = text.split_once("://") {
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            if authority.contains('@') {
-                notes.secret(item.span());
-                return Err(Refusal::Value(
-                    format!("`{}` takes {}, not a URL", item.key, self.words()),
-                    None,
-                ));
-            }
-            let host = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
-            return Err(Refusal::Form(
-                host.map(|host| format!("write the host alone: `{}`", printable(&host, 80))),
-            ));
-        }
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        if let Some(bare) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok()) {
-            return Err(Refusal::Form(Some(format!("write the address without brackets: `{bare}`"))));
-        }
-        if let Ok(address) = text.parse::<std::net::IpAddr>() {
-            return Ok(address.to_string());
-        }
-        if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
-            let host = printable(&quoted(host), 80);
-            return Err(Refusal::Form(Some(format!(
-                "write `{} = {host}`; the port `{port}` is no part of it",
-                item.key
-            ))));
-        }
-        if request::has_placeholder(text) {
-            return Err(Refusal::Form(Some(request::NOT_FILLED_IN.into())));
-        }
-        match Host::parse(text) {
-            Ok(host) if text.len() <= 253 => Ok(host.to_string()),
-            _ => Err(Refusal::Form(None)),
-        }
+    if let Ok(address) = text.parse::<std::net::IpAddr>() {
+        return Ok(address.to_string());
+    }
+    if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
+        let right = written(item.key, &printable(&quoted(host), 80));
+        return Err(Refusal::Form(Some(format!("write `{right}`; the port `{port}` is no part of it"))));
+    }
+    if request::has_placeholder(text) {
+        return Err(Refusal::Form(Some(request::NOT_FILLED_IN.into())));
+    }
+    match Host::parse(text) {
+        Ok(host) if text.len() <= 253 => Ok(host.to_string()),
+        _ => Err(Refusal::Form(None)),
     }
 }
 
@@ -165,95 +158,60 @@ impl Takes for Port {
 }
 
 /// `200`, `2xx` or `200-299`.
-pub(super) struct Status;
-
-impl Takes for Status {
-    type Value = StatusRule;
-
-    fn words(&self) -> String {
-        "a status such as `200`, `\"2xx\"` or `\"200-299\"`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("2xx")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<StatusRule, Refusal> {
-        let text = match item.value {
-            DeValue::String(text) => text.to_string(),
-            DeValue::Integer(number) => number.to_string(),
-            _ => return Err(Refusal::Type),
-        };
+pub(super) const STATUS: Parsed<StatusRule> =
+    Parsed::new("STATUS", "a status such as `200`, `\"2xx\"` or `\"200-299\"`", "\"2xx\"", |text, _, _| {
         text.parse().map_err(|_| Refusal::Form(Some("a status is from 100 to 599".into())))
-    }
-}
+    })
+    .or_number();
 
 /// Has the form `scheme://host[:port]`.
-pub(super) struct Grant;
+pub(super) const GRANT: Parsed<HostGrant> = Parsed::new(
+    "GRANT",
+    "a grant such as `https://example.com` or `http://127.0.0.1:9000`",
+    "\"http://127.0.0.1:9000\"",
+    grant,
+);
 
-impl Takes for Grant {
-    type Value = HostGrant;
-
-    fn words(&self) -> String {
-        "a grant such as `https://example.com` or `http://127.0.0.1:9000`".into()
+fn grant(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<HostGrant, Refusal> {
+    if text.contains('@') {
+        notes.secret(item.span());
+        return Err(Refusal::Value(
+            format!("`{}` takes {}, not credentials", item.key, GRANT.words()),
+            Some("write the scheme, the host and the port alone".into()),
+        ));
     }
-
-    fn example(&self) -> String {
-        quoted("http://127.0.0.1:9000")
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<HostGrant, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        if text.contains('@') {
-            notes.secret(item.span());
-            return Err(Refusal::Value(
-                format!("`{}` takes {}, not credentials", item.key, self.words()),
-                Some("write the scheme, the host and the port alone".into()),
-            ));
-        }
-        let grant: HostGrant = text.parse().map_err(|_| {
-            Refusal::Form(Some(
-                "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host".into(),
-            ))
-        })?;
-        match grant.never_opens() {
-            Some(class) => Err(Refusal::Value(
-                format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key),
-                Some("take it out".into()),
-            )),
-            None => Ok(grant),
-        }
+    let grant: HostGrant = text.parse().map_err(|_| {
+        Refusal::Form(Some(
+            "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host".into(),
+        ))
+    })?;
+    match grant.never_opens() {
+        Some(class) => Err(Refusal::Value(
+            format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key),
+            Some("take it out".into()),
+        )),
+        None => Ok(grant),
     }
 }
 
-pub(super) struct DatabaseUrl;
+pub(super) const DATABASE_URL: Parsed<String> = Parsed::new(
+    "URL",
+    "a URL such as `postgres://user@host/database`",
+    "{ env = \"DATABASE_URL\" }",
+    database_url,
+);
 
-impl Takes for DatabaseUrl {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "a URL such as `postgres://user@host/database`".into()
+fn database_url(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+    notes.secret(item.span());
+    let right = written(item.key, &DATABASE_URL.example());
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    let Some(url) = url else {
+        return Err(Refusal::without_value(item, &DATABASE_URL, Some(format!("write `{right}`"))));
+    };
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+        warn_of_password(item, &right, notes);
     }
-
-    fn example(&self) -> String {
-        "{ env = \"DATABASE_URL\" }".into()
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        notes.secret(item.span());
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
-        let Some(url) = url else {
-            let message = format!("`{}` takes {}, not this", item.key, self.words());
-            return Err(Refusal::Value(message, Some(format!("write `{} = {}`", item.key, self.example()))));
-        };
-        let query = url.query_pairs().any(|(key, _)| key == "password");
-        if url.password().is_some() || query {
-            let hint = format!("move it to the environment: `{} = {}`", item.key, self.example());
-            notes.warning(item.span(), format!("`{}` has a password in it", item.key), Some(hint));
-        }
-        Ok(text.to_owned())
-    }
+    Ok(text.to_owned())
 }
 
 /// The name of a notifier, one of those that are there.

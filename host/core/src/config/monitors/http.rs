@@ -2,75 +2,67 @@
 
 use super::super::references::{Headers, Reference};
 use super::super::table::Table;
-use super::super::takes::{Boolean, Choice, Integer, List, Text};
-use super::super::values::{Address, Status};
+use super::super::takes::{Boolean, Choice, Integer, List, Text, some};
+use super::super::values::{Address, STATUS};
 use super::tls::{self, certificate_days, tls_version};
-use super::values::{Condition, Credentials, Proxy, Regex, Size};
-use super::{Frame, latency};
+use super::values::{Credentials, HEADER_CONDITION, JSON_CONDITION, Proxy, REGEX, SIZE};
+use super::{Frame, degraded_above, latency_below};
 use crate::monitor::{HttpExpect, HttpSpec, HttpVersion, HttpVersions};
 use crate::secret::SecretRef;
-use crate::target;
 use std::collections::BTreeMap;
 
 pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec> {
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let url = table.required(
         "url",
-        "What is asked for.",
+        "URL to request.",
         &Address { better: "auth = { user = \"NAME\", password = { env = \"NAME\" } }" },
     );
-    let defaults = url.clone().map(target::http);
-    let method =
-        table.or("method", "The request's method.", "GET", &Choice::new(methods.map(|word| (word, word))));
-    let headers = table.optional("headers", "Sent with the request.", "none", &Headers);
-    let body =
-        table.optional("body", "Sent with the request.", "none", &Text { most: 100_000, example: "{}" });
-    let auth =
-        table.optional("auth", "Who asks; nobody else is told after a redirect.", "nobody", &Credentials);
-    let versions = table.or(
-        "http_version",
-        "Which versions of HTTP are spoken; `auto`: over TLS the one that the target prefers.",
-        HttpVersions::default(),
-        &Choice::of(HttpVersions::ALL),
-    );
-    let compression = table.or("compression", "A compressed answer is asked for.", false, &Boolean);
-    let redirects = table.or(
-        "redirects",
-        "How many redirects are followed; 0 judges the first answer.",
-        REDIRECTS,
-        &Integer(0..=20),
-    );
-    let downgrade = table.or("downgrade", "A redirect may lead from `https` to `http`.", false, &Boolean);
-    let redirect_to_private = table.or(
-        "redirect_to_private",
-        "A redirect may lead from a public address to a private, link-local or loopback one.",
-        false,
-        &Boolean,
-    );
-    let proxy = table.optional(
-        "proxy",
-        "The proxy that the check goes through. A proxy that can't be reached, or that wants other credentials (407), is our \
-         own trouble; what else it answers is taken for the target's.",
-        "none",
-        &Reference { literal: Proxy { socks: true }, secret: false },
-    );
-    let tls = tls::read(table);
-    let expect = table.table("expect", |table| expect(table, frame));
+    let body = Text { most: 100_000, example: "{}" };
     let spec = HttpSpec {
-        method: method.into(),
-        headers: headers.unwrap_or_default(),
-        body,
-        auth,
-        versions,
-        compression,
-        redirects,
-        downgrade,
-        redirect_to_private,
-        proxy,
+        method: table
+            .or("method", "Request method.", "GET", &Choice::new(methods.map(|word| (word, word))))
+            .into(),
+        headers: table.optional("headers", "Headers of the request.", "none", &Headers).unwrap_or_default(),
+        body: table.optional("body", "Body of the request.", "none", &body),
+        auth: table.optional(
+            "auth",
+            "Credentials; they are not sent to another origin after a redirect.",
+            "nobody",
+            &Credentials,
+        ),
+        versions: table.or(
+            "http_version",
+            "HTTP version to use; `auto` is over TLS the one that the target prefers.",
+            HttpVersions::default(),
+            &Choice::of(HttpVersions::ALL),
+        ),
+        compression: table.or("compression", "Request a compressed response.", false, &Boolean),
+        redirects: table.or(
+            "redirects",
+            "Maximum number of redirects to follow; 0 judges the first response.",
+            REDIRECTS,
+            &Integer(0..=20),
+        ),
+        downgrade: table.or("downgrade", "Allow redirects from `https` to `http`.", false, &Boolean),
+        redirect_to_private: table.or(
+            "redirect_to_private",
+            "Allow redirects from a public address to a private, link-local or loopback one.",
+            false,
+            &Boolean,
+        ),
+        proxy: table.optional(
+            "proxy",
+            "Proxy to connect through. When it can't be reached, or wants other credentials (407), the check is inconclusive; any other response \
+             counts as the target's.",
+            "none",
+            &Reference { literal: Proxy { socks: true }, secret: false },
+        ),
         lookup: frame.lookup,
-        tls,
-        expect,
-        ..defaults?
+        tls: tls::read(table),
+        expect: table.table("expect", |table| expect(table, frame)),
+        // All keys have been read by now.
+        url: url?,
     };
     useless(table, &spec);
     Some(spec)
@@ -131,66 +123,41 @@ fn has_authorization(headers: &BTreeMap<String, SecretRef>) -> bool {
 
 fn expect(table: &mut Table<'_, '_>, frame: &Frame) -> HttpExpect {
     let defaults = HttpExpect::default();
-    let parts = || List { of: Text { most: 10_000, example: "ok" }, count: 1..=50, or_one: true };
     let shown: Vec<String> = defaults.status.iter().map(ToString::to_string).collect();
-    let status = table.optional(
-        "status",
-        "Statuses of which the answer must have one.",
-        &format!("`{}`", shown.join(", ")),
-        &List { of: Status, count: 1..=50, or_one: true },
-    );
-    let body_contains =
-        table.optional("body_contains", "Texts that must each be in the body.", "none", &parts());
-    let body_not_contains =
-        table.optional("body_not_contains", "Texts of which none may be in the body.", "none", &parts());
-    let body_matches = table.optional(
-        "body_matches",
-        "Regular expressions that must each match the body.",
-        "none",
-        &List { of: Regex, count: 1..=50, or_one: true },
-    );
-    let json = table.optional(
-        "json",
-        "Conditions that must each hold of the body, which is JSON then.",
-        "none",
-        &List { of: Condition::json(), count: 1..=50, or_one: true },
-    );
-    let headers = table.optional(
-        "headers",
-        "Conditions that must each hold of the answer's headers.",
-        "none",
-        &List { of: Condition::headers(), count: 1..=50, or_one: true },
-    );
-    let size_below =
-        table.optional("size_below", "The body, decompressed, must be smaller.", "no limit", &Size);
-    let final_url = table.optional(
-        "final_url",
-        "Where the redirects must lead.",
-        "anywhere",
-        &Address { better: "headers = { Authorization = { env = \"NAME\" } }" },
-    );
-    let http_version = table.optional(
-        "http_version",
-        "Versions of HTTP of which the answer must have one.",
-        "any",
-        &List { of: Choice::of(HttpVersion::ALL), count: 1..=3, or_one: true },
-    );
-    let tls_version = tls_version(table);
-    let certificate_days = certificate_days(table);
-    let (latency_below, degraded_above) = latency(table, frame, "the whole check");
+    let status = format!("`{}`", shown.join(", "));
+    let text = || Text { most: 10_000, example: "ok" };
     HttpExpect {
-        status: status.unwrap_or(defaults.status),
-        body_contains: body_contains.unwrap_or_default(),
-        body_not_contains: body_not_contains.unwrap_or_default(),
-        body_matches: body_matches.unwrap_or_default(),
-        json: json.unwrap_or_default(),
-        headers: headers.unwrap_or_default(),
-        size_below,
-        final_url,
-        http_version: http_version.unwrap_or_default(),
-        tls_version,
-        certificate_days,
-        latency_below,
-        degraded_above,
+        status: table
+            .optional("status", "Accepted status codes.", &status, &some(STATUS))
+            .unwrap_or(defaults.status),
+        body_contains: table.all("body_contains", "Texts that the body must contain.", text()),
+        body_not_contains: table.all("body_not_contains", "Texts that the body must not contain.", text()),
+        body_matches: table.all("body_matches", "Regular expressions that the body must match.", REGEX),
+        json: table.all("json", "Conditions on the JSON body.", JSON_CONDITION),
+        headers: table.all("headers", "Conditions on the response's headers.", HEADER_CONDITION),
+        size_below: table.optional(
+            "size_below",
+            "Down unless the decompressed body is smaller than this.",
+            "no limit",
+            &SIZE,
+        ),
+        final_url: table.optional(
+            "final_url",
+            "URL that redirects must end at.",
+            "anywhere",
+            &Address { better: "headers = { Authorization = { env = \"NAME\" } }" },
+        ),
+        http_version: table
+            .optional(
+                "http_version",
+                "Accepted HTTP versions.",
+                "any",
+                &List { of: Choice::of(HttpVersion::ALL), count: 1..=3, or_one: true },
+            )
+            .unwrap_or_default(),
+        tls_version: tls_version(table),
+        certificate_days: certificate_days(table),
+        latency_below: latency_below(table, frame, "the latency"),
+        degraded_above: degraded_above(table, frame, "the latency"),
     }
 }

@@ -1,8 +1,8 @@
 //! `locations` and `down_in`: from where a monitor is looked at, and in how many of these places it has to be down.
 
-use super::super::diagnostic::Notes;
+use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{At, Integer, Item, List, Refusal, Takes, quoted};
+use super::super::takes::{At, Integer, List, Refusal};
 use crate::judgement::locations::majority;
 use crate::monitor::{Location, NoLocation, Policy};
 
@@ -14,7 +14,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
         "locations",
         "From where it is looked at: the workers that were started with these names as their `--location`.",
         "workers without a `--location`",
-        &List { of: At(Name), count: 1..=MOST, or_one: true },
+        &List { of: At(LOCATION), count: 1..=MOST, or_one: true },
     );
     policy.down_in = table.optional(
         "down_in",
@@ -45,21 +45,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
     locations
 }
 
-struct Name;
-
-impl Takes for Name {
-    type Value = Location;
-
-    fn words(&self) -> String {
-        "a location such as `fra`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("fra")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Location, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+const LOCATION: Parsed<Location> =
+    Parsed::new("NAME", "a location such as `fra`", "\"fra\"", |text, _, _| {
         text.parse().map_err(|error: NoLocation| Refusal::Form(Some(error.to_string())))
-    }
-}
+    });

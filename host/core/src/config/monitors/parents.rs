@@ -28,7 +28,7 @@ impl Parents {
         if parent != name && !known.contains(&parent) {
             let others = known.iter().map(String::as_str).filter(|other| *other != name);
             let message = format!("there is no monitor `{}`", printable(&parent, 60));
-            table.notes.missing(span, message, Some(did_you_mean_or_all(&parent, others)));
+            table.notes.error(span, message, Some(did_you_mean_or_all(&parent, others)));
             return None;
         }
         self.0.insert(name.to_owned(), (parent.clone(), span));

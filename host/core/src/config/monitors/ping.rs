@@ -2,48 +2,48 @@
 
 use super::super::table::Table;
 use super::super::takes::{Integer, Span};
-use super::super::values::Hostname;
-use super::{CHECK_MOST, Frame, MILLISECOND, latency, never_reached};
+use super::super::values::HOSTNAME;
+use super::{Frame, MILLISECOND, degraded_above, latency_below, limit};
 use crate::duration;
 use crate::monitor::PingSpec;
 use crate::target;
 use std::time::Duration;
 
 pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec> {
-    let defaults = target::ping(String::new());
-    let host = table.required("host", "A name or an address.", &Hostname);
-    let count = table.or("count", "Echoes that are sent.", defaults.count, &Integer(1..=20));
-    let spacing = table.or(
-        "spacing",
-        "From one echo to the next.",
-        defaults.spacing,
-        &Span(MILLISECOND..=Duration::from_mins(1)),
-    );
-    let size = table.or("size", "Bytes of an echo.", defaults.size, &Integer(24..=1472));
-    let loss_below = table.or(
-        "loss_below",
-        "Down when this share of the echoes or more is lost, in percent; 100: only when all are.",
-        defaults.loss_below,
-        &Integer(1..=100),
-    );
-    let loss_degraded = table.optional(
-        "loss_degraded",
-        "Degraded when this share of the echoes or more is lost, in percent.",
-        "never",
-        &Integer(1..=100),
-    );
-    let (latency_below, degraded_above) = latency(table, frame, "the mean round trip");
-    let limits = [
-        ("min_below", "Down unless the shortest round trip is below it."),
-        ("max_below", "Down unless the longest round trip is below it."),
-        ("jitter_below", "Down unless the mean difference from one round trip to the next is below it."),
-    ];
-    let [min_below, max_below, jitter_below] = limits.map(|(key, doc)| {
-        let limit = table.optional(key, doc, "no limit", &Span(MILLISECOND..=CHECK_MOST));
-        never_reached(table, frame, key, limit);
-        limit
-    });
-    let sending = spacing * u32::from(count.saturating_sub(1));
+    let host = table.required("host", "Name or address.", &HOSTNAME);
+    let is_whole = host.is_some();
+    let defaults = target::ping(host.unwrap_or_default());
+    let percent = Integer(1..=100);
+    let ping = PingSpec {
+        count: table.or("count", "Number of echo requests.", defaults.count, &Integer(1..=20)),
+        spacing: table.or(
+            "spacing",
+            "Interval between echo requests.",
+            defaults.spacing,
+            &Span(MILLISECOND..=Duration::from_mins(1)),
+        ),
+        size: table.or("size", "Payload size in bytes.", defaults.size, &Integer(24..=1472)),
+        loss_below: table.or(
+            "loss_below",
+            "Down at this packet loss in percent.",
+            defaults.loss_below,
+            &percent,
+        ),
+        loss_degraded: table.optional(
+            "loss_degraded",
+            "Degraded at this packet loss in percent.",
+            "never",
+            &percent,
+        ),
+        latency_below: latency_below(table, frame, "the mean round trip"),
+        degraded_above: degraded_above(table, frame, "the mean round trip"),
+        min_below: round_trip(table, frame, "min_below", "shortest round trip"),
+        max_below: round_trip(table, frame, "max_below", "longest round trip"),
+        jitter_below: round_trip(table, frame, "jitter_below", "mean jitter"),
+        lookup: frame.lookup,
+        ..defaults
+    };
+    let sending = ping.spacing * u32::from(ping.count.saturating_sub(1));
     if sending >= frame.timeout {
         let key = if table.span_of("spacing").is_some() { "spacing" } else { "count" };
         let (sending, timeout) = (duration::format(sending), duration::format(frame.timeout));
@@ -53,25 +53,16 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec>
             "send fewer, or closer, or make `timeout` longer",
         );
     }
-    if count == 1 {
+    if ping.count == 1 {
         table.advise(
             "jitter_below",
             "`jitter_below` has no use: with `count = 1` no round trip follows another".into(),
             "send more echoes, or leave it out",
         );
     }
-    Some(PingSpec {
-        count,
-        spacing,
-        size,
-        loss_below,
-        loss_degraded,
-        latency_below,
-        degraded_above,
-        min_below,
-        max_below,
-        jitter_below,
-        lookup: frame.lookup,
-        ..target::ping(host?)
-    })
+    Some(ping).filter(|_| is_whole)
+}
+
+fn round_trip(table: &mut Table<'_, '_>, frame: &Frame, key: &str, what: &str) -> Option<Duration> {
+    limit(table, frame, key, &format!("Down unless the {what} is below this."), "no limit")
 }

@@ -1,8 +1,8 @@
 //! When a monitor is checked, and when what was found becomes an incident: the keys of its [`Policy`].
 
-use super::super::diagnostic::Notes;
+use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{Boolean, Integer, Item, Refusal, Span, Takes, quoted};
+use super::super::takes::{Boolean, Integer, Refusal, Span};
 use super::{CHECK_MOST, DAY, MILLISECOND, SECOND, Surroundings};
 use crate::duration;
 use crate::monitor::{Policy, Window};
@@ -19,12 +19,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
             defaults.interval,
             &Span(SECOND..=7 * DAY),
         ),
-        timeout: table.or(
-            "timeout",
-            "The deadline of one check, over everything that it does.",
-            defaults.timeout,
-            &Span(100 * MILLISECOND..=CHECK_MOST),
-        ),
+        timeout: timeout(table),
         confirm: table.or(
             "confirm",
             "Failures in a row that open an incident.",
@@ -47,7 +42,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
             "window",
             "Failures among the last checks that open an incident too, in a row or not.",
             "none",
-            &WindowText,
+            &WINDOW,
         ),
         critical_failures: Some(table.or(
             "critical_failures",
@@ -100,39 +95,29 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
     policy
 }
 
-/// Reads `3 of 5`.
-struct WindowText;
+pub(super) fn timeout(table: &mut Table<'_, '_>) -> Duration {
+    let limits = Span(100 * MILLISECOND..=CHECK_MOST);
+    table.or("timeout", "Time limit for each check.", Policy::default().timeout, &limits)
+}
 
-impl Takes for WindowText {
-    type Value = Window;
+/// `3 of 5`.
+const WINDOW: Parsed<Window> =
+    Parsed::new("N of N", "failures among checks such as `3 of 5`", "\"3 of 5\"", |text, _, _| window(text))
+        .within("at most `20 of 20`");
 
-    fn words(&self) -> String {
-        "failures among checks such as `3 of 5`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most `{0} of {0}`", Window::LONGEST))
-    }
-
-    fn example(&self) -> String {
-        quoted("3 of 5")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Window, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let [failures, "of", of] = words.as_slice() else { return Err(Refusal::Form(None)) };
-        let number = |text: &str| text.parse::<u32>().map_err(|_| Refusal::Form(None));
-        let (failures, of) = (number(failures)?, number(of)?);
-        let refuse = |hint: &str| Err(Refusal::Form(Some(hint.to_owned())));
-        if failures == 0 {
-            refuse("it takes a failure at least, such as `1 of 5`")
-        } else if failures > of {
-            refuse("the failures are among the checks: write the smaller number first")
-        } else if of > Window::LONGEST {
-            refuse(&format!("no more than the last {} checks are looked at", Window::LONGEST))
-        } else {
-            Ok(Window { failures, of })
-        }
+fn window(text: &str) -> Result<Window, Refusal> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [failures, "of", of] = words.as_slice() else { return Err(Refusal::Form(None)) };
+    let number = |text: &str| text.parse::<u32>().map_err(|_| Refusal::Form(None));
+    let (failures, of) = (number(failures)?, number(of)?);
+    let refuse = |hint: &str| Err(Refusal::Form(Some(hint.to_owned())));
+    if failures == 0 {
+        refuse("it takes a failure at least, such as `1 of 5`")
+    } else if failures > of {
+        refuse("the failures are among the checks: write the smaller number first")
+    } else if of > Window::LONGEST {
+        refuse(&format!("no more than the last {} checks are looked at", Window::LONGEST))
+    } else {
+        Ok(Window { failures, of })
     }
 }

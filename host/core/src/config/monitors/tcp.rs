@@ -2,42 +2,50 @@
 
 use super::super::table::Table;
 use super::super::takes::{Boolean, Choice};
-use super::super::values::{Hostname, Port};
+use super::super::values::{HOSTNAME, Port};
 use super::tls::{self, certificate_days, tls_version};
 use super::values::{Expected, Sent};
-use super::{Frame, latency};
-use crate::monitor::{StartTls, TcpSpec};
+use super::{Frame, degraded_above, latency_below};
+use crate::monitor::{StartTls, TcpSpec, Words as _};
 use crate::target;
 
 pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<TcpSpec> {
-    let host = table.required("host", "A name or an address.", &Hostname);
-    let port = table.required("port", "What is connected to.", &Port);
-    let tls = table.optional("tls", "TLS is spoken.", "`true` with `starttls`, else `false`", &Boolean);
+    let host = table.required("host", "Name or address.", &HOSTNAME);
+    let port = table.required("port", "Port to connect to.", &Port);
+    let is_whole = host.is_some() && port.is_some();
+    let tls = table.optional("tls", "Use TLS.", "`true` with `starttls`, else `false`", &Boolean);
     let starttls = table.optional(
         "starttls",
-        "The protocol in which TLS is asked for; without it TLS begins at once.",
+        "Upgrade to TLS with this protocol's STARTTLS.",
         "none",
         &Choice::of(StartTls::ALL),
     );
     let spec = tls::read(table);
-    let banner = table.optional(
-        "banner",
-        "What the target must say before anything is sent; a text, anywhere in it.",
-        "nothing",
-        &Expected,
-    );
-    let send = table.optional("send", "What is sent then.", "nothing", &Sent);
-    let expect =
-        table.optional("expect", "What must come then; a text, anywhere in it.", "nothing", &Expected);
-    let tls_version = tls_version(table);
-    let certificate_days = certificate_days(table);
-    let (latency_below, degraded_above) = latency(table, frame, "the whole check");
+    let mut read = TcpSpec {
+        starttls,
+        banner: table.optional(
+            "banner",
+            "What to expect before anything is sent, anywhere in what comes.",
+            "nothing",
+            &Expected,
+        ),
+        send: table.optional("send", "What to send.", "nothing", &Sent),
+        expect: table.optional(
+            "expect",
+            "What to expect in the response, anywhere in it.",
+            "nothing",
+            &Expected,
+        ),
+        tls_version: tls_version(table),
+        certificate_days: certificate_days(table),
+        latency_below: latency_below(table, frame, "the latency"),
+        degraded_above: degraded_above(table, frame, "the latency"),
+        lookup: frame.lookup,
+        ..target::tcp(host.unwrap_or_default(), port.unwrap_or_default())
+    };
     if tls == Some(false) && starttls.is_some() {
-        table.complain(
-            "tls",
-            "`tls = false`, and `starttls` asks for TLS".into(),
-            "leave one of the two out",
-        );
+        let message = format!("`tls = false`, and {} asks for TLS", table.notes.name("starttls"));
+        table.complain("tls", message, "leave one of the two out");
     }
     let secure = tls.unwrap_or(starttls.is_some());
     if !secure {
@@ -49,17 +57,6 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<TcpSpec> 
             );
         }
     }
-    Some(TcpSpec {
-        lookup: frame.lookup,
-        tls: secure.then_some(spec),
-        starttls,
-        banner,
-        send,
-        expect,
-        tls_version,
-        certificate_days,
-        latency_below,
-        degraded_above,
-        ..target::tcp(host?, port?)
-    })
+    read.tls = secure.then_some(spec);
+    Some(read).filter(|_| is_whole)
 }

@@ -3,8 +3,8 @@
 use super::super::references::Reference;
 use super::super::table::Table;
 use super::super::takes::{Boolean, Choice};
-use super::super::values::Hostname;
-use super::values::{Days, FilePath, Pem};
+use super::super::values::HOSTNAME;
+use super::values::{Days, PEM, path};
 use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
 
 pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "client_key", "server_name"];
@@ -12,33 +12,33 @@ pub(super) const KEYS: [&str; 5] = ["verify", "ca", "client_certificate", "clien
 pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     let verify = table.or(
         "verify",
-        "A certificate that is not trusted is a failure; `false`: it is only told of.",
+        "Fail when the certificate is not trusted; `false` only reports it.",
         true,
         &Boolean,
     );
     let ca = table.optional(
         "ca",
-        "A PEM file with the authorities that are trusted; each worker reads its own machine's.",
+        "PEM file with trusted certificate authorities. Each worker reads its own machine's.",
         "this machine's",
-        &FilePath { example: "/etc/ssl/own-ca.pem" },
+        &path("an absolute path such as `/etc/ssl/own-ca.pem`", "\"/etc/ssl/own-ca.pem\""),
     );
     let certificate = table.optional(
         "client_certificate",
-        "A PEM file with the certificate that we show.",
+        "PEM file with the client certificate.",
         "none",
-        &FilePath { example: "/etc/ssl/client.pem" },
+        &path("an absolute path such as `/etc/ssl/client.pem`", "\"/etc/ssl/client.pem\""),
     );
     let key = table.optional(
         "client_key",
-        "The certificate's key, as PEM.",
+        "Key of the client certificate, as PEM.",
         "none",
-        &Reference { literal: Pem, secret: true },
+        &Reference { literal: PEM, secret: true },
     );
     let server_name = table.optional(
         "server_name",
-        "The name that is asked for and that the certificate must have.",
+        "Name for SNI that the certificate must match.",
         "the host's",
-        &Hostname,
+        &HOSTNAME,
     );
     if !verify {
         table.advise(
@@ -53,7 +53,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
     ] {
         if let Some(span) = table.span_of(there).filter(|_| table.span_of(missing).is_none()) {
             let message = format!("`{there}` needs `{missing}`");
-            table.notes.missing(span, message, Some(format!("add `{example}`")));
+            table.notes.error(span, message, Some(format!("add `{example}`")));
         }
     }
     let client = certificate.zip(key).map(|(certificate, key)| ClientIdentity { certificate, key });
@@ -64,7 +64,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
 pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
     table.optional(
         "tls_version",
-        "The lowest version of TLS that will do.",
+        "Lowest TLS version that is accepted.",
         "`\"1.2\"`",
         &Choice::of(TlsVersion::ALL),
     )
@@ -74,8 +74,8 @@ pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
 pub(super) fn certificate_days(table: &mut Table<'_, '_>) -> CertificateDays {
     let days = table.optional(
         "certificate_days",
-        "With fewer days until a certificate ends the target is degraded (`warning`), or down (`critical`). An answer without \
-         TLS is down too, where this says anything but the default.",
+        "Degraded when a certificate expires within this many days (`warning`), down within `critical` days. A response without \
+         TLS is down unless this is the default.",
         "`14`",
         &Days,
     );

@@ -1,20 +1,20 @@
 //! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
 
 use super::super::diagnostic::Notes;
+use super::super::key::{Typed, quoted, written};
+use super::super::parsed::Parsed;
 use super::super::references::{FROM_THE_ROOT, Reference};
-use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, quoted, read_value};
+use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, read_value};
+use super::super::values::warn_of_password;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
 use crate::monitor::{Auth, Bytes, CertificateDays, ExpectedBytes};
 use crate::size;
 use crate::target::name_server;
 use crate::text::{did_you_mean_or_all, printable};
-use std::fmt::Display;
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A table that is a value: one of its keys that is none is an error.
@@ -35,109 +35,53 @@ impl<'t> Inner<'t> {
         if whole { Ok(Self { entries }) } else { Err(Refusal::Reported) }
     }
 
-    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.entries.get(key)
-    }
-
     /// A key's value, when it is there.
     fn read<K: Takes>(&self, key: &str, takes: &K, notes: &mut Notes) -> Result<Option<K::Value>, Refusal> {
-        let Some(at) = self.get(key) else { return Ok(None) };
+        let Some(at) = self.entries.get(key) else { return Ok(None) };
         read_value(key, false, at, takes, notes).map(Some).ok_or(Refusal::Reported)
     }
 }
 
 /// A text that parses into something of its own.
-fn parsed<T: FromStr<Err = String>>(item: Item<'_>, what: &str) -> Result<T, Refusal> {
-    let text = item.value.as_str().ok_or(Refusal::Type)?;
+fn parsed<T: FromStr<Err = String>>(text: &str, item: Item<'_>, what: &str) -> Result<T, Refusal> {
     text.parse::<T>().map_err(|error| {
         let message = format!("`{}` has {what} that is wrong: `{}`", item.key, printable(text, 100));
         Refusal::Value(message, Some(printable(&error, 300)))
     })
 }
 
-/// A condition of the expectation language.
-pub(super) struct Condition<T> {
-    example: &'static str,
-    of: PhantomData<T>,
-}
+pub(super) const JSON_CONDITION: Parsed<JsonCondition> = Parsed::new(
+    "CONDITION",
+    "a condition such as `$.status == 'ok'`",
+    "\"$.status == 'ok'\"",
+    |text, item, _| parsed(text, item, "a condition"),
+);
 
-impl Condition<JsonCondition> {
-    pub(super) fn json() -> Self {
-        Self { example: "$.status == 'ok'", of: PhantomData }
-    }
-}
+pub(super) const HEADER_CONDITION: Parsed<HeaderCondition> = Parsed::new(
+    "CONDITION",
+    "a condition such as `Content-Type contains 'json'`",
+    "\"Content-Type contains 'json'\"",
+    |text, item, _| parsed(text, item, "a condition"),
+);
 
-impl Condition<HeaderCondition> {
-    pub(super) fn headers() -> Self {
-        Self { example: "Content-Type contains 'json'", of: PhantomData }
-    }
-}
-
-impl<T: FromStr<Err = String> + Display> Takes for Condition<T> {
-    type Value = T;
-
-    fn words(&self) -> String {
-        format!("a condition such as `{}`", self.example)
-    }
-
-    fn example(&self) -> String {
-        quoted(self.example)
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
-        parsed(item, "a condition")
-    }
-}
-
-pub(super) struct Regex;
-
-impl Takes for Regex {
-    type Value = Pattern;
-
-    fn words(&self) -> String {
-        "a regular expression such as `'^ok$'`".into()
-    }
-
-    fn example(&self) -> String {
-        "'^ok$'".into()
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Pattern, Refusal> {
-        if item.value.as_str().is_some_and(|text| text.is_empty() || text.len() > 10_000) {
+pub(super) const REGEX: Parsed<Pattern> =
+    Parsed::new("REGEX", "a regular expression such as `'^ok$'`", "'^ok$'", |text, item, _| {
+        if text.is_empty() || text.len() > 10_000 {
             return Err(Refusal::Form(Some("it has 1 to 10000 bytes".into())));
         }
-        parsed(item, "a regular expression")
-    }
-}
+        parsed(text, item, "a regular expression")
+    });
 
 /// Bytes, a number of them.
-pub(super) struct Size;
-
-impl Takes for Size {
-    type Value = u64;
-
-    fn words(&self) -> String {
-        "a size such as `\"64 KiB\"`, or a number of bytes".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some("from 1 B to 1 GiB".into())
-    }
-
-    fn example(&self) -> String {
-        quoted("64 KiB")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<u64, Refusal> {
-        let form = || Refusal::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into()));
-        let bytes = match item.value {
-            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-            DeValue::String(text) => size::parse(text).ok(),
-            _ => return Err(Refusal::Type),
-        };
-        bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(form)
-    }
-}
+pub(super) const SIZE: Parsed<u64> =
+    Parsed::new("SIZE", "a size such as `\"64 KiB\"`, or a number of bytes", "\"64 KiB\"", |text, _, _| {
+        let bytes = text.parse().ok().or_else(|| size::parse(text).ok());
+        bytes
+            .filter(|bytes| (1..=1 << 30).contains(bytes))
+            .ok_or_else(|| Refusal::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into())))
+    })
+    .within("from 1 B to 1 GiB")
+    .or_number();
 
 /// `{ user = …, password = … }` or `{ bearer = … }`.
 pub(super) struct Credentials;
@@ -169,7 +113,7 @@ impl Takes for Credentials {
         let bearer = inner.read("bearer", &secret(), notes)?;
         if user.as_ref().is_some_and(|user| user.contains(':')) {
             return Err(Refusal::Value(
-                "`user` has a colon, which ends a user's name".into(),
+                format!("the user in `{}` has a colon, which ends a user's name", item.key),
                 Some("write what is behind it as `password`".into()),
             ));
         }
@@ -188,55 +132,26 @@ impl Takes for Credentials {
 }
 
 /// A file that each check reads.
-pub(in crate::config) struct FilePath {
-    pub(in crate::config) example: &'static str,
-}
-
-impl Takes for FilePath {
-    type Value = PathBuf;
-
-    fn words(&self) -> String {
-        format!("an absolute path such as `{}`", self.example)
-    }
-
-    fn example(&self) -> String {
-        quoted(self.example)
-    }
-
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<PathBuf, Refusal> {
-        let path = PathBuf::from(Text { most: 4_000, example: self.example }.parse(item, notes)?);
+pub(in crate::config) const fn path(what: &'static str, example: &'static str) -> Parsed<PathBuf> {
+    Parsed::new("FILE", what, example, |text, item, notes| {
+        Text { most: 4_000, example: "" }.parse(item, notes)?;
+        let path = PathBuf::from(text);
         if path.is_absolute() { Ok(path) } else { Err(Refusal::Form(Some(FROM_THE_ROOT.into()))) }
-    }
+    })
 }
 
 /// A key as PEM, which is better not in the file.
-pub(super) struct Pem;
-
-impl Takes for Pem {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "a key as PEM".into()
-    }
-
-    fn example(&self) -> String {
-        "{ file = \"path\" }".into()
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+pub(super) const PEM: Parsed<String> =
+    Parsed::new("FILE", "a key as PEM", "{ file = \"path\" }", |text, item, _| {
         if text.contains("-----BEGIN ") {
             return Ok(text.to_owned());
         }
+        let forms = "`{ file = \"path\" }`, `{ env = \"NAME\" }` or PEM";
         Err(Refusal::Value(
-            format!(
-                "`{}` is no key: it takes `{{ file = \"path\" }}`, `{{ env = \"NAME\" }}` or PEM",
-                item.key
-            ),
+            format!("`{}` is no key: it takes {forms}", item.key),
             Some(format!("for a path, write `{} = {{ file = \"path\" }}`", item.key)),
         ))
-    }
-}
+    });
 
 /// A number of days, or two.
 pub(super) struct Days;
@@ -255,6 +170,10 @@ impl Takes for Days {
         "21".into()
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "DAYS[,DAYS]", bare: true, ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<CertificateDays, Refusal> {
         let days = Integer(0..=DAYS_MOST);
         let some = |days: Option<u16>| days.filter(|days| *days > 0);
@@ -262,7 +181,7 @@ impl Takes for Days {
             DeValue::Boolean(false) => Ok(CertificateDays { warning: None, critical: None }),
             DeValue::Boolean(true) => Err(Refusal::Value(
                 format!("`{} = true` says no number of days", item.key),
-                Some(format!("write `{} = 21`, or leave it out", item.key)),
+                Some(format!("write `{}`, or leave it out", written(item.key, "21"))),
             )),
             DeValue::Integer(_) => {
                 Ok(CertificateDays { warning: some(Some(days.parse(item, notes)?)), critical: None })
@@ -284,21 +203,8 @@ impl Takes for Days {
 }
 
 /// Bytes as hexadecimal digits; spaces are for the eye.
-struct Hex;
-
-impl Takes for Hex {
-    type Value = String;
-
-    fn words(&self) -> String {
-        "hexadecimal digits such as `\"0d 0a\"`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("0d 0a")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+const HEX: Parsed<String> =
+    Parsed::new("HEX", "hexadecimal digits such as `\"0d 0a\"`", "\"0d 0a\"", |text, _, _| {
         let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         if digits.is_empty() || digits.len() > 20_000 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
             return Err(Refusal::Form(None));
@@ -308,8 +214,7 @@ impl Takes for Hex {
         } else {
             Err(Refusal::Form(Some("a byte has two digits".into())))
         }
-    }
-}
+    });
 
 /// The longest text that is sent or waited for.
 const TEXT_MOST: usize = 10_000;
@@ -340,7 +245,7 @@ impl Takes for Sent {
 
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Bytes, Refusal> {
         if item.value.as_table().is_some_and(|table| table.contains_key("hex")) {
-            let hex = Inner::new(item, &["hex"], notes)?.read("hex", &Hex, notes)?;
+            let hex = Inner::new(item, &["hex"], notes)?.read("hex", &HEX, notes)?;
             return hex.map(Bytes::Hex).ok_or(Refusal::Type);
         }
         match item.value {
@@ -374,8 +279,8 @@ impl Takes for Expected {
             return text.parse(item, notes).map(ExpectedBytes::Text);
         }
         let inner = Inner::new(item, &["matches", "hex"], notes)?;
-        let matches = inner.read("matches", &Regex, notes)?;
-        let hex = inner.read("hex", &Hex, notes)?;
+        let matches = inner.read("matches", &REGEX, notes)?;
+        let hex = inner.read("hex", &HEX, notes)?;
         match (matches, hex) {
             (Some(pattern), None) => Ok(ExpectedBytes::Matches(pattern)),
             (None, Some(hex)) => Ok(ExpectedBytes::Hex(hex)),
@@ -404,6 +309,10 @@ impl Takes for Proxy {
         quoted("http://proxy.example.com:3128")
     }
 
+    fn typed(&self) -> Typed {
+        Typed { value: "URL", ..Typed::default() }
+    }
+
     fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
         let text = item.value.as_str().ok_or(Refusal::Type)?;
         let secret = text.contains('@');
@@ -411,43 +320,27 @@ impl Takes for Proxy {
             notes.secret(item.span());
         }
         let refuse = |hint: &str| {
-            if secret {
-                let message = format!("`{}` takes {}, not this", item.key, self.words());
-                Refusal::Value(message, Some(hint.to_owned()))
-            } else {
-                Refusal::Form(Some(hint.to_owned()))
-            }
+            let hint = Some(hint.to_owned());
+            if secret { Refusal::without_value(item, self, hint) } else { Refusal::Form(hint) }
         };
         let url = request::proxy(text).map_err(refuse)?;
         if !self.socks && url.scheme() != "http" {
             return Err(refuse("it begins with `http://`"));
         }
         if url.password().is_some() {
-            let message = format!("`{}` has a password in it", item.key);
-            let hint = format!("move it to the environment: `{} = {{ env = \"NAME\" }}`", item.key);
-            notes.warning(item.span(), message, Some(hint));
+            warn_of_password(item, &format!("{} = {{ env = \"NAME\" }}", item.key), notes);
         }
         Ok(text.to_owned())
     }
 }
 
 /// A name server's address, perhaps with a port.
-pub(super) struct Resolver;
-
-impl Takes for Resolver {
-    type Value = SocketAddr;
-
-    fn words(&self) -> String {
-        "a name server's address such as `192.0.2.53` or `192.0.2.53:5353`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("192.0.2.53")
-    }
-
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<SocketAddr, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        name_server(text)
-            .ok_or_else(|| Refusal::Form(Some("an address, and perhaps a port that is not 0".into())))
-    }
-}
+pub(super) const RESOLVER: Parsed<SocketAddr> = Parsed::new(
+    "ADDR[:PORT]",
+    "a name server's address such as `192.0.2.53` or `192.0.2.53:5353`",
+    "\"192.0.2.53\"",
+    |text, _, _| {
+        let form = "an address, and perhaps a port that is not 0";
+        name_server(text).ok_or_else(|| Refusal::Form(Some(form.into())))
+    },
+);

@@ -16,14 +16,11 @@ fn a_window_recurs_or_is_once() {
         group = "web"
         [maintenance.a]
         monitors = ["shop"]
-        days = ["sat-sun", "fri"]
-        from = "22:00"
-        until = 02:30:00
-        timezone = "Europe/Berlin"
+        hours = "fri-sun 22:00-02:30 Europe/Berlin"
         [maintenance.b]
         groups = ["web"]
         tags = { team = "a" }
-        month_days = [1, "last"]
+        hours = "1,last 00:00-24:00"
         [maintenance.c]
         from = 2026-03-29T02:30:00
         until = "2026-03-29 04:00"
@@ -31,9 +28,6 @@ fn a_window_recurs_or_is_once() {
         [maintenance.d]
         from = "2026-12-01T22:00+01:00"
         until = 2026-12-01T23:00:00Z
-        [maintenance.e]
-        from = "01:00"
-        until = "03:00"
         "#,
     );
     let when = |place: usize| match &config.maintenance[place].1.when {
@@ -44,7 +38,6 @@ fn a_window_recurs_or_is_once() {
     assert_eq!(when(1), "1,last 00:00-24:00 UTC");
     assert_eq!(when(2), "2026-03-29T01:00:00Z 2026-03-29T02:00:00Z");
     assert_eq!(when(3), "2026-12-01T21:00:00Z 2026-12-01T23:00:00Z");
-    assert_eq!(when(4), "01:00-03:00 UTC");
     let (name, a) = &config.maintenance[0];
     assert_eq!((name.as_str(), a.monitors.as_slice()), ("a", ["shop".to_owned()].as_slice()));
     let b = &config.maintenance[1].1;
@@ -119,16 +112,25 @@ fn complaint(text: &str) -> (String, String) {
 #[test]
 fn windows_that_say_no_time_are_refused() {
     for (text, message, hint) in [
-        ("", "a window has `from` and `until`, and `from` is missing", "add `from = \"02:00\"`"),
         (
-            "days = [\"sun\"]\nfrom = \"02:00\"",
-            "a window has `from` and `until`, and `until` is missing",
-            "add `until = \"04:00\"`",
+            "",
+            "a window has `hours`, or `from` and `until`, and `hours` is missing",
+            "add `hours = \"sun 02:00-04:00\"`",
         ),
         (
-            "days = [\"sun\"]\nmonth_days = [1]",
-            "`month_days` is beside `days`, and a window recurs by the ones or the others",
+            "from = \"2026-12-01T22:00\"",
+            "a window has `hours`, or `from` and `until`, and `until` is missing",
+            "add `until = \"2026-12-02T06:00\"`",
+        ),
+        (
+            "hours = \"sun 02:00-04:00\"\nfrom = \"2026-12-01T22:00\"",
+            "a window has `hours`, or `from` and `until`, and here are both",
             "make two windows of it, or leave the one out",
+        ),
+        (
+            "hours = \"sun 02:00-04:00\"\ntimezone = \"Europe/Berlin\"",
+            "`timezone` says nothing beside `hours`, which end with their own",
+            "write it at the end of `hours`",
         ),
         (
             "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T21:00\"",
@@ -136,29 +138,24 @@ fn windows_that_say_no_time_are_refused() {
             "write a later one",
         ),
         (
-            "days = [\"sun\"]\nfrom = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00\"",
-            "`days` is for a window that recurs, and `from` or `until` has a date",
-            "write times without a date, such as `from = \"02:00\"`, or leave it out",
+            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00Z\"",
+            "one of `from` and `until` has an offset, and the other has none",
+            "write an offset in both, or in neither",
         ),
         (
-            "from = \"02:00\"\nuntil = \"04:00\"\ntimezone = \"Berlin\"",
+            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00\"\ntimezone = \"Berlin\"",
             "there is no time zone `Berlin`",
             "did you mean `Europe/Berlin`?",
         ),
         (
-            "from = \"02:00\"\nuntil = \"25:00\"",
-            "in `until`, `25:00` is no time of a day",
-            "write hours and minutes from `00:00` to `24:00`",
+            "from = 02:00:00\nuntil = \"2026-12-01T23:00\"",
+            "`from` takes a date and a time such as `2026-12-01T22:00`, not a date",
+            "for a window that recurs, write `hours = \"02:00-04:00\"`",
         ),
         (
-            "days = \"first\"",
-            "in `days`, `first` is no day",
+            "hours = \"first 02:00-04:00\"",
+            "in `hours`, `first` is no day",
             "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`",
-        ),
-        (
-            "days = \"last\"",
-            "`days` takes a day such as `mon` or days such as `mon-fri`, or a list of them, not `last`",
-            "write `month_days = [\"last\"]`",
         ),
     ] {
         let found = complaint(&format!("[maintenance.x]\n{text}\n"));
