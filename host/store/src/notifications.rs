@@ -118,6 +118,8 @@ pub struct DeliveryTry {
     /// The error's class (`transient`, …), `delivered` or `muted`.
     pub outcome: &'static str,
     pub end: DeliveryEnd,
+    /// What it left to the next try.
+    pub progress: Option<Vec<u8>>,
     /// What was told, where that is not what the notification says.
     pub told: Option<Event>,
     /// Members of a digest that it left out, and why.
@@ -288,6 +290,7 @@ async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Resul
                 .collect::<Vec<_>>(),
         )
         .bind(tries.iter().map(|tried| tried.message.as_deref()).collect::<Vec<_>>())
+        .bind(tries.iter().map(|tried| tried.progress.as_deref()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

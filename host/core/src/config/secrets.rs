@@ -120,6 +120,7 @@ mod tests {
                 field("body", FieldKind::Text),
             ],
             hosts: Vec::new(),
+            digests: true,
         }
     }
 

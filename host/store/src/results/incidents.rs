@@ -13,35 +13,8 @@ use uptime_core::event::{EventOutcome, Severity};
 use uptime_core::id::{IncidentId, MonitorId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncidentCause {
-    pub class: String,
-    /// One line for a person.
-    pub message: String,
-    pub expected: Option<String>,
-    pub got: Option<String>,
-}
-
-impl From<&Failure> for IncidentCause {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            class: failure.class.as_str().to_owned(),
-            message: failure.message.clone(),
-            expected: failure.expected.clone(),
-            got: failure.got.clone(),
-        }
-    }
-}
-
-impl From<IncidentCause> for EventOutcome {
-    fn from(cause: IncidentCause) -> Self {
-        let IncidentCause { class, message, expected, got } = cause;
-        Self { class, expected, got, message }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncidentRow {
-    pub cause: IncidentCause,
+    pub cause: EventOutcome,
     pub severity: Severity,
     /// The first failure; of the outage, if it began as degraded.
     pub started_at: Timestamp,
@@ -83,7 +56,7 @@ pub(super) async fn read(
 
 fn incident(row: &PgRow) -> Result<IncidentRow, StoreError> {
     Ok(IncidentRow {
-        cause: IncidentCause {
+        cause: EventOutcome {
             class: row.try_get("class")?,
             message: row.try_get("cause")?,
             expected: row.try_get("expected")?,

@@ -71,6 +71,7 @@ fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryTry {
         message: None,
         outcome: "delivered",
         end,
+        progress: None,
         told: None,
         muted: Vec::new(),
     }
