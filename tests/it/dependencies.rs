@@ -28,9 +28,12 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["sqlx", "wasmtime", "reqwest"],
     ),
     ("uptime-plugin-sdk", &[], &["tokio", "sqlx", "wasmtime", "clap"]),
-    ("uptime-plugin-telegram", &["uptime-plugin-sdk"], &["tokio"]),
     ("uptime-plugin-discord", &["uptime-plugin-sdk"], &["tokio"]),
+    ("uptime-plugin-matrix", &["uptime-plugin-sdk"], &["tokio"]),
+    ("uptime-plugin-ntfy", &["uptime-plugin-sdk"], &["tokio"]),
+    ("uptime-plugin-pagerduty", &["uptime-plugin-sdk"], &["tokio"]),
     ("uptime-plugin-slack", &["uptime-plugin-sdk"], &["tokio"]),
+    ("uptime-plugin-telegram", &["uptime-plugin-sdk"], &["tokio"]),
     ("uptime-plugin-webhook", &["uptime-plugin-sdk"], &["tokio"]),
     ("uptime-tests", &["uptime-core", "uptime-postgres"], &["sqlx", "wasmtime"]),
 ];

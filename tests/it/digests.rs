@@ -11,11 +11,16 @@ const MONITORS: usize = 12;
 const SINGLES: usize = 3;
 
 fn file(target: &HttpTarget, sink: &WebhookSink) -> String {
-    let (url, origin) = (sink.url(), sink.origin());
+    of_channel(target, sink, &format!("notifier = \"webhook\"\nurl = \"{}\"", sink.url()), SINGLES)
+}
+
+/// With a channel that has these keys, and so many messages one by one.
+fn of_channel(target: &HttpTarget, sink: &WebhookSink, keys: &str, singles: usize) -> String {
+    let origin = sink.origin();
     let channel = format!(
         "[queues.notifications]\ntries = 5\ntimeout = \"1s\"\nretry_after = \"6s\"\nbackoff = \"50ms\"\nsleep = \"200ms\"\n\n\
-         [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\
-         digest_after = {SINGLES}\ndigest_within = \"1h\"\n\n"
+         [channels.ops]\n{keys}\nallow = [\"{origin}\"]\n\
+         digest_after = {singles}\ndigest_within = \"1h\"\n\n"
     );
     let monitors = (0..MONITORS).map(|n| {
         let url = target.url();
@@ -131,4 +136,40 @@ fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_alo
     let event = sink.received().pop().expect("the last").json();
     let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
     assert!(words.starts_with(&format!("{waiting} were down, {SINGLES} up again. Were down: m")), "{words}");
+}
+
+/// Of a digest a pager gets each alert by itself, by as many tries as that takes; none of them is used up.
+#[test]
+fn a_pager_opens_and_closes_each_alert_of_its_digests() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    let accepted = Reply::ok().body(r#"{"status":"success","message":"Event processed"}"#);
+    sink.answer(accepted);
+    let keys =
+        format!("notifier = \"pagerduty\"\nrouting_key = \"r0uting-key\"\nbase_url = \"{}\"", sink.origin());
+    installation.apply(&of_channel(&target, &sink, &keys, 1));
+    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let _worker = installation.start(["worker", "all"]);
+    block_on(target.wait_for_requests(MONITORS));
+    for (reply, event, action) in [(Reply::status(503), "down", "trigger"), (Reply::ok(), "up", "resolve")] {
+        target.answer(reply);
+        installation.wait_for(
+            &format!("SELECT count(*) FROM notifications WHERE event = '{event}' AND NOT is_digest"),
+            &MONITORS.to_string(),
+        );
+        let_digests_go(&installation);
+        installation.wait_for("SELECT count(*) FROM notifications WHERE state <> 'delivered'", "0");
+        let bodies = sink.received().iter().map(Received::json).collect::<Vec<_>>();
+        let keys: BTreeSet<_> = bodies
+            .iter()
+            .filter(|body| body["event_action"] == action)
+            .map(|body| body["dedup_key"].to_string())
+            .collect();
+        assert_eq!(keys.len(), MONITORS, "{action}: {bodies:?}");
+    }
+    // The first alert by itself, eleven in a digest, and twelve that close: nothing twice.
+    assert_eq!(sink.received().len(), 2 * MONITORS);
+    let tries = "SELECT max(attempt) FROM delivery_attempts WHERE outcome <> 'delivered'";
+    assert_eq!(installation.database.value(tries), "1", "two digests of more than eight took two calls each");
+    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
 }

@@ -95,12 +95,10 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
     };
 
     author(&step("new")).assert().success();
-    // The versions that are here already: nothing is fetched.
-    fs::copy(root().join("Cargo.lock"), folder.join("hello/Cargo.lock")).expect("a lock file");
     edit(
         &folder.join("hello/src/lib.rs"),
-        "\"text\": message.headline,",
-        "\"text\": format!(\"Hello, {}\", message.headline),",
+        "\"text\": event.message.headline,",
+        "\"text\": format!(\"Hello, {}\", event.message.headline),",
     );
     let built = author(&step("build")).assert().success();
     assert!(
@@ -135,12 +133,10 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
     assert!(text.as_deref().is_some_and(|text| text.starts_with("Hello, ")), "{text:?}");
 }
 
-/// What cargo's failure means is said by the command; its own words are above.
 #[test]
 fn a_target_that_is_missing_is_named_with_the_command_that_adds_it() {
     let folder = tempfile::tempdir().expect("a folder");
     author(folder.path(), &["new", "hello"]).assert().success();
-    fs::copy(root().join("Cargo.lock"), folder.path().join("hello/Cargo.lock")).expect("a lock file");
     // A sysroot without anything in it: as if the target had not been added.
     let empty = folder.path().join("sysroot");
     fs::create_dir(&empty).expect("a folder");
@@ -158,15 +154,11 @@ fn a_target_that_is_missing_is_named_with_the_command_that_adds_it() {
         .code(69);
     let said = stderr(failed.get_output());
     assert!(
-        said.ends_with(
-            "error: Rust's target `wasm32-unknown-unknown` is not installed\nhint: rustup target add \
-             wasm32-unknown-unknown\n"
+        said.starts_with(
+            "error: Rust's target `wasm32-unknown-unknown` is not installed\nhint: `rustup target add \
+             wasm32-unknown-unknown`; without rustup"
         ),
-        "{said}"
-    );
-    assert!(
-        said.contains("can't find crate for `core`") || said.contains("E0463"),
-        "cargo's own words: {said}"
+        "before anything is compiled: {said}"
     );
 }
 
@@ -284,7 +276,7 @@ fn example(language: &str, name: &str, install: impl FnOnce(&Path) -> std::proce
 
 #[test]
 fn the_example_in_javascript_is_a_plugin() {
-    example("javascript", "ntfy", |folder| {
+    example("javascript", "ntfy-js", |folder| {
         let mut npm = std::process::Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund"]).current_dir(folder);
         npm
@@ -293,7 +285,7 @@ fn the_example_in_javascript_is_a_plugin() {
 
 #[test]
 fn the_example_in_python_is_a_plugin() {
-    example("python", "matrix", |folder| {
+    example("python", "matrix-py", |folder| {
         let mut shell = std::process::Command::new("sh");
         shell
             .args(["-c", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"])

@@ -4,17 +4,17 @@ use crate::args::{ChannelCommand, Global};
 use crate::commands::service::quote;
 use crate::commands::{ask, hint_of_known, unknown};
 use crate::config::file;
+use crate::config::plugins;
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, plain, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::event::Event;
 use uptime_core::id::DeliveryId;
 use uptime_core::redaction::Redactor;
 use uptime_core::secret::access::Access;
-use uptime_engine::deliveries::{DeliveryError, referenced, resolve_settings, tell};
-use uptime_notifier::{Delivery, NotifierHost};
+use uptime_engine::deliveries::{DeliveryError, Resolved};
+use uptime_notifier::NotifierHost;
 use uptime_store::Store;
 use uptime_store::notifications::{ChannelRow, OutstandingCounts};
 use uuid::Uuid;
@@ -46,14 +46,17 @@ async fn with(
         ChannelCommand::Test { name, dry_run } => {
             let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| {
                 let known: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-                unknown("channel", &name, hint_of_known(&name, &known))
+                let is_in_file = plugins::look(global).channels.iter().any(|(channel, _)| *channel == name);
+                let not_applied = "it is in the file, and not yet in the database: `uptime apply`".to_owned();
+                unknown("channel", &name, if is_in_file { not_applied } else { hint_of_known(&name, &known) })
             })?;
             let notifiers = file::notifiers(global)?;
             let access = file::access(file::read(global, &notifiers).await?.as_ref());
+            let installation = store.installation().await?;
             if dry_run {
-                return preview(&notifiers, &access, channel, now, printer).await;
+                return preview(&notifiers, &access, channel, installation, now, printer).await;
             }
-            let done = test(&notifiers, &access, channel, now, printer).await?;
+            let done = test(&notifiers, &access, channel, installation, now, printer).await?;
             store.channel_delivered(channel.id).await?;
             Ok(done)
         }
@@ -64,12 +67,19 @@ async fn test(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
+    installation: Uuid,
     now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let event = test_event(now);
+    let event = Event::test(now, DeliveryId(Uuid::now_v7()));
     let began = std::time::Instant::now();
-    let told = tell(notifiers, access, channel, &event, event.at, 1, None).await;
+    let told = match Resolved::new(channel, access) {
+        Ok(resolved) => {
+            let delivery = resolved.delivery(&event, installation, now);
+            notifiers.notify(delivery).await.map_err(DeliveryError::from)
+        }
+        Err(error) => Err(error),
+    };
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
     match told {
         Ok(receipt) => {
@@ -116,25 +126,13 @@ async fn preview(
     notifiers: &NotifierHost,
     access: &Access,
     channel: &ChannelRow,
+    installation: Uuid,
     now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let settings = resolve_settings(&channel.name, &channel.settings, access)?;
-    let (event, hidden) = (test_event(now), referenced(&channel.settings, &settings));
-    let delivery = Delivery {
-        notifier: &channel.notifier,
-        settings: &settings,
-        allow: &channel.allow,
-        limits: &channel.limits,
-        channel: &channel.name,
-        event: &event,
-        now: event.at,
-        attempt: 1,
-        opening_remote_id: None,
-        hidden: &hidden,
-        proxy: None,
-    };
-    let redactor = Redactor::of("•••", &hidden);
+    let (event, resolved) = (Event::test(now, DeliveryId(Uuid::now_v7())), Resolved::new(channel, access)?);
+    let delivery = resolved.delivery(&event, installation, now);
+    let redactor = Redactor::of("•••", &resolved.hidden);
     let mut requests = notifiers.preview(delivery).await?;
     for request in &mut requests {
         let mask = |text: &str| redactor.redact(text);
@@ -163,29 +161,6 @@ async fn preview(
         printer.outside(request.body.as_deref().unwrap_or_default());
     }
     Ok(Exit::Ok)
-}
-
-fn test_event(at: Timestamp) -> Event {
-    Event {
-        kind: EventType::Test,
-        delivery_id: DeliveryId(Uuid::now_v7()),
-        at,
-        monitor: EventMonitor {
-            name: "test".into(),
-            kind: "http".into(),
-            target: "https://example.com/".into(),
-            group: None,
-            tags: BTreeMap::new(),
-        },
-        incident: None,
-        outcome: Some(EventOutcome {
-            class: "test".into(),
-            expected: None,
-            got: None,
-            message: "This is a test message: nothing is down.".into(),
-        }),
-        severity: Severity::Info,
-    }
 }
 
 fn entry(

@@ -2,21 +2,19 @@
 //!
 //! Made of the notices that wait for it, each as it stands when the digest leaves. A monitor is counted and named once, by how
 //! it is in the end, the worst first; incidents that it had before that one stand behind its name. A certificate that ends is
-//! another matter, and is counted for itself. Plugins know nothing of digests: it is an event like any other, whose monitor
-//! is "23 monitors", and whose `got` says how many are what where they are not all alike.
+//! another matter, and is counted for itself. To a plugin that knows nothing of digests it is an event like any other, whose
+//! monitor is "23 monitors", and whose `got` says how many are what where they are not all alike; one that does gets the parts.
 
 use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
-use crate::id::DeliveryId;
+use crate::id::{DeliveryId, IncidentId};
 use crate::incident::{BY_HAND, UNWATCHED};
-use crate::review::{Part, utc};
+use crate::review::{Digest, Part, utc};
+use crate::text::cut;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
-/// The length of the message that names the monitors.
-pub const WORDS_MOST: usize = 1_000;
-
-/// The kind of the "monitor" of a digest, by which it is known.
-pub const KIND: &str = "digest";
+/// The length of the names of the monitors. A message has room for them.
+pub const NAMES_MOST: usize = 600;
 
 /// What is said where not all are named.
 const MORE: &str = "`uptime incident list --open`";
@@ -119,21 +117,25 @@ impl Standing {
 
 /// What there is to say of one monitor.
 struct Item {
-    event: Event,
+    /// The last.
+    part: Part,
     standing: Standing,
     /// The last of each incident that it had before, in the order in which they were told.
     before: Vec<Event>,
 }
 
-/// The digest of these notices, in the order in which they were decided; `None` without any. One alone stays what it is.
-pub fn compose(delivery_id: DeliveryId, parts: Vec<Part>) -> Option<Event> {
+/// The digest of these notices, in the order in which they were decided; `None` without any. One alone stays what it is, and
+/// is no digest.
+pub fn compose(delivery_id: DeliveryId, mut parts: Vec<Part>) -> Option<(Part, Option<Digest>)> {
     let last = parts.iter().map(|part| part.event.at).max()?;
-    let mut items = by_monitor(parts);
+    carry_on(&mut parts);
+    let mut items = by_monitor(&parts);
     if items.len() == 1 {
-        return items.pop().map(|item| alone(item, delivery_id));
+        return items.pop().map(|item| (alone(item, delivery_id), None));
     }
-    let worst = items.iter().min_by_key(|item| (item.standing, item.event.kind))?;
-    let (standing, mut kind, mut severity) = (worst.standing, worst.event.kind, worst.event.severity);
+    let worst = items.iter().min_by_key(|item| (item.standing, item.part.event.kind))?;
+    let (standing, mut kind, mut severity) =
+        (worst.standing, worst.part.event.kind, worst.part.event.severity);
     if !standing.opens() {
         (kind, severity) = (EventType::Up, Severity::Info);
     }
@@ -141,48 +143,63 @@ pub fn compose(delivery_id: DeliveryId, parts: Vec<Part>) -> Option<Event> {
     if are_alike && standing == Standing::Steady {
         kind = EventType::FlappingEnd;
     }
-    let names: HashSet<&str> = items.iter().map(|item| item.event.monitor.name.as_str()).collect();
-    let name = match names.len() {
-        1 => items[0].event.monitor.name.clone(),
+    let all: HashSet<&str> = items.iter().map(|item| item.part.event.monitor.name.as_str()).collect();
+    let name = match all.len() {
+        1 => items[0].part.event.monitor.name.clone(),
         count => format!("{count} monitors"),
     };
     let got = match (are_alike, standing.is_kind()) {
-        (true, true) if names.len() > 1 => None,
+        (true, true) if all.len() > 1 => None,
         (true, _) => Some(format!("all {}", standing.words(true))),
         (false, _) => Some(counts(&items)),
     };
-    Some(Event {
+    let (counts, names) = (counts(&items), names(&items));
+    let event = Event {
         kind,
         delivery_id,
         at: last,
         monitor: EventMonitor {
             name,
-            kind: KIND.into(),
+            kind: Event::DIGEST.into(),
             target: String::new(),
             group: common_group(&items),
             tags: common_tags(&items),
         },
         incident: None,
-        outcome: Some(EventOutcome { class: KIND.into(), expected: None, got, message: words(&items) }),
+        // The counts come first: a provider may cut the rest.
+        outcome: Some(EventOutcome { got, ..EventOutcome::new(Event::DIGEST, format!("{counts}. {names}")) }),
         severity,
-    })
+    };
+    Some((Part { event, is_all_of_it: false, told: None }, Some(Digest { names, parts })))
+}
+
+/// What one of them tells of an incident, the channel knows when it reads those behind it.
+fn carry_on(parts: &mut [Part]) {
+    let mut worst: HashMap<IncidentId, Severity> = HashMap::new();
+    for part in parts {
+        let Some(incident) = &part.event.incident else { continue };
+        part.told = part.told.max(worst.get(&incident.id).copied());
+        if EventType::HEARD_BY.contains(&part.event.kind) {
+            worst.insert(incident.id, part.event.severity.max(part.told.unwrap_or(Severity::Info)));
+        }
+    }
 }
 
 /// What there is to say of each monitor in the end, and of each certificate.
-fn by_monitor(parts: Vec<Part>) -> Vec<Item> {
-    let mut places: HashMap<String, usize> = HashMap::new();
+fn by_monitor(parts: &[Part]) -> Vec<Item> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut items: Vec<Item> = Vec::new();
-    for Part { event, is_all_of_it } in parts {
-        let standing = Standing::of(&event, is_all_of_it);
+    for part in parts {
+        let standing = Standing::of(&part.event, part.is_all_of_it);
         let place = (standing != Standing::Certificate)
-            .then(|| *places.entry(event.monitor.name.clone()).or_insert(items.len()))
+            .then(|| *places.entry(&part.event.monitor.name).or_insert(items.len()))
             .filter(|place| *place < items.len());
+        let part = part.clone();
         match place.and_then(|place| items.get_mut(place)) {
-            None => items.push(Item { event, standing, before: Vec::new() }),
+            None => items.push(Item { part, standing, before: Vec::new() }),
             Some(item) => {
-                let earlier = std::mem::replace(&mut item.event, event);
+                item.before.push(std::mem::replace(&mut item.part, part).event);
                 item.standing = standing;
-                item.before.push(earlier);
             }
         }
     }
@@ -195,7 +212,7 @@ fn by_monitor(parts: Vec<Part>) -> Vec<Item> {
 /// Of what was said before leaves the last of each other incident.
 fn only_ended(item: &mut Item) {
     let id = |event: &Event| event.incident.as_ref().map(|incident| incident.id);
-    let mut known: HashSet<_> = id(&item.event).into_iter().collect();
+    let mut known: HashSet<_> = id(&item.part.event).into_iter().collect();
     let mut kept: Vec<Event> = std::mem::take(&mut item.before)
         .into_iter()
         .rev()
@@ -206,14 +223,15 @@ fn only_ended(item: &mut Item) {
 }
 
 /// One alone: what it is, and what was before it.
-fn alone(item: Item, delivery_id: DeliveryId) -> Event {
+fn alone(item: Item, delivery_id: DeliveryId) -> Part {
     let before = before(&item);
-    let mut event = Event { delivery_id, ..item.event };
-    if let (Some(before), Some(outcome)) = (before, &mut event.outcome) {
+    let mut part = item.part;
+    part.event.delivery_id = delivery_id;
+    if let (Some(before), Some(outcome)) = (before, &mut part.event.outcome) {
         let lead = if outcome.message.is_empty() { "" } else { "; " };
         outcome.message = format!("{}{lead}{before}", outcome.message);
     }
-    event
+    part
 }
 
 fn counts(items: &[Item]) -> String {
@@ -232,11 +250,11 @@ fn by_standing(items: &[Item]) -> BTreeMap<Standing, Vec<&Item>> {
     all
 }
 
-/// How many of each, then as many names as there is room for. The counts come first: a provider may cut the rest.
-fn words(items: &[Item]) -> String {
-    let mut text = format!("{}. ", counts(items));
-    let room = WORDS_MOST - format!("; and {} more: {MORE}", items.len()).chars().count();
-    let mut length = text.chars().count();
+/// As many names as there is room for.
+fn names(items: &[Item]) -> String {
+    let mut text = String::new();
+    let room = NAMES_MOST - format!("; and {} more: {MORE}", items.len()).chars().count();
+    let mut length = 0;
     let mut named = 0;
     'all: for (standing, items) in by_standing(items) {
         let words = standing.words(items.len() > 1);
@@ -264,8 +282,8 @@ fn words(items: &[Item]) -> String {
 }
 
 fn named_in(item: &Item) -> String {
-    let name = cut(&item.event.monitor.name, 60);
-    let why = match (item.standing, &item.event.incident, &item.event.outcome) {
+    let name = cut(&item.part.event.monitor.name, 60);
+    let why = match (item.standing, &item.part.event.incident, &item.part.event.outcome) {
         (Standing::WasDown | Standing::WasDegraded, Some(incident), _) => {
             let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
             Some(format!("from {}{until}", utc(incident.started_at)))
@@ -292,27 +310,19 @@ fn before(item: &Item) -> Option<String> {
     Some(format!("before that {was} from {began}{until}"))
 }
 
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn common_group(items: &[Item]) -> Option<String> {
-    let group = items.first()?.event.monitor.group.clone()?;
-    items.iter().all(|item| item.event.monitor.group.as_ref() == Some(&group)).then_some(group)
+    let group = items.first()?.part.event.monitor.group.clone()?;
+    items.iter().all(|item| item.part.event.monitor.group.as_ref() == Some(&group)).then_some(group)
 }
 
 fn common_tags(items: &[Item]) -> BTreeMap<String, String> {
-    let mut tags = items.first().map(|item| item.event.monitor.tags.clone()).unwrap_or_default();
-    tags.retain(|key, value| items.iter().all(|item| item.event.monitor.tags.get(key) == Some(value)));
+    let mut tags = items.first().map(|item| item.part.event.monitor.tags.clone()).unwrap_or_default();
+    tags.retain(|key, value| items.iter().all(|item| item.part.event.monitor.tags.get(key) == Some(value)));
     tags
 }
 
@@ -320,7 +330,6 @@ fn common_tags(items: &[Item]) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::event::EventIncident;
-    use crate::id::IncidentId;
     use jiff::Timestamp;
 
     fn at(second: i64) -> Timestamp {
@@ -344,14 +353,7 @@ mod tests {
                 group: Some("web".into()),
                 tags: BTreeMap::from([("team".into(), "a".into()), ("name".into(), name.into())]),
             },
-            incident: Some(EventIncident {
-                id: IncidentId(incident),
-                started_at: at(0),
-                ended_at: is_up.then(|| at(60)),
-                duration_s: None,
-                failures: 3,
-                acknowledged_by: None,
-            }),
+            incident: Some(EventIncident::new(IncidentId(incident), at(0), is_up.then(|| at(60)), 3)),
             outcome: Some(EventOutcome {
                 class: "status".into(),
                 expected: None,
@@ -360,7 +362,11 @@ mod tests {
             }),
             severity: if is_up { Severity::Info } else { Severity::Down },
         };
-        Part { event, is_all_of_it: false }
+        Part { event, is_all_of_it: false, told: None }
+    }
+
+    fn composed(parts: Vec<Part>) -> Event {
+        compose(id(), parts).expect("a digest").0.event
     }
 
     fn with_severity(mut part: Part, severity: Severity) -> Part {
@@ -375,7 +381,7 @@ mod tests {
     /// Two monitors, `shop` with these notices and `mail`, which is down: what is said of `shop`.
     fn of_shop(mut parts: Vec<Part>) -> String {
         parts.push(part(EventType::Down, "mail", 99));
-        let digest = compose(id(), parts).expect("a digest");
+        let digest = composed(parts);
         assert_eq!(digest.monitor.name, "2 monitors");
         assert!(message(&digest).starts_with(&format!("{}. ", got(&digest).unwrap_or("2 down"))));
         message(&digest).to_owned()
@@ -447,7 +453,7 @@ mod tests {
     #[test]
     fn how_many_are_what_is_said_where_the_kind_does_not_say_it() {
         let digest = |parts: Vec<Part>| {
-            let digest = compose(id(), parts).expect("a digest");
+            let digest = composed(parts);
             (digest.kind, got(&digest).map(str::to_owned))
         };
         let two = |kind| vec![part(kind, "shop", 1), part(kind, "mail", 2)];
@@ -477,9 +483,12 @@ mod tests {
             part(EventType::Critical, "mail", 3),
             whole,
         ];
-        let digest = compose(id(), parts).expect("a digest");
+        let digest = composed(parts);
         assert_eq!((digest.kind, digest.delivery_id, digest.at), (EventType::Critical, id(), at(4)));
-        assert_eq!((digest.monitor.name.as_str(), digest.monitor.kind.as_str()), ("4 monitors", KIND));
+        assert_eq!(
+            (digest.monitor.name.as_str(), digest.monitor.kind.as_str()),
+            ("4 monitors", Event::DIGEST)
+        );
         assert_eq!(digest.monitor.group.as_deref(), Some("web"));
         assert_eq!(digest.monitor.tags, BTreeMap::from([("team".into(), "a".into())]));
         assert_eq!(
@@ -491,7 +500,8 @@ mod tests {
 
     #[test]
     fn a_common_kind_stays_and_recoveries_alone_are_good_news() {
-        let kind = |parts: Vec<Part>| compose(id(), parts).map(|event| (event.kind, event.severity));
+        let kind =
+            |parts: Vec<Part>| compose(id(), parts).map(|(part, _)| (part.event.kind, part.event.severity));
         let (up, down) = (|n| part(EventType::Up, "a", n), |n| part(EventType::Down, "b", n));
         let other = part(EventType::Up, "c", 2);
         assert_eq!(kind(vec![up(1), other]), Some((EventType::Up, Severity::Info)));
@@ -509,7 +519,7 @@ mod tests {
         for kind in EventType::ALL.iter().copied() {
             let severity = if kind == Degraded { Severity::Degraded } else { Severity::Down };
             let shop = with_severity(part(kind, "shop", 1), severity);
-            let digest = compose(id(), vec![shop, part(EventType::Up, "mail", 2)]).expect("a digest");
+            let digest = composed(vec![shop, part(EventType::Up, "mail", 2)]);
             let is_down = message(&digest).starts_with("1 down,");
             assert_eq!(
                 is_down,
@@ -524,7 +534,7 @@ mod tests {
     fn what_nobody_watches_is_not_up_again() {
         let mut gone = part(EventType::Up, "shop", 1);
         gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
-        let digest = compose(id(), vec![gone, part(EventType::Up, "blog", 2)]).expect("a digest");
+        let digest = composed(vec![gone, part(EventType::Up, "blog", 2)]);
         let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
         assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
 
@@ -533,7 +543,7 @@ mod tests {
             gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
             gone
         };
-        let digest = compose(id(), vec![gone("shop", 1), gone("blog", 2)]).expect("a digest");
+        let digest = composed(vec![gone("shop", 1), gone("blog", 2)]);
         let counts = digest.outcome.expect("an outcome").got;
         assert_eq!(
             counts.as_deref(),
@@ -544,11 +554,11 @@ mod tests {
 
     #[test]
     fn one_alone_stays_what_it_is() {
-        let only = compose(id(), vec![part(EventType::Down, "shop", 1)]).expect("a digest");
+        let only = composed(vec![part(EventType::Down, "shop", 1)]);
         assert_eq!((only.monitor.name.as_str(), only.monitor.kind.as_str()), ("shop", "http"));
         assert_eq!((only.delivery_id, message(&only)), (id(), "503"));
         let two = vec![part(EventType::Up, "shop", 1), part(EventType::Down, "shop", 2)];
-        let one = compose(id(), two).expect("a digest");
+        let one = composed(two);
         assert_eq!((one.kind, one.monitor.name.as_str()), (EventType::Down, "shop"));
         assert_eq!(message(&one), format!("503; before that down {WHEN}"));
     }
@@ -566,14 +576,38 @@ mod tests {
                         )
                     })
                     .collect();
-                let digest = compose(id(), parts).expect("a digest");
-                let text = message(&digest);
-                assert!(text.chars().count() <= WORDS_MOST, "{} characters", text.chars().count());
+                let (_, digest) = compose(id(), parts).expect("a digest");
+                let text = digest.expect("many").names;
+                assert!(text.chars().count() <= NAMES_MOST, "{} characters", text.chars().count());
                 let named = text.matches("(503)").count();
                 assert!(named > 0);
                 let rest = format!("; and {} more: {MORE}", count - named);
                 assert_eq!(text.ends_with(&rest), named < count, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn its_parts_are_all_of_it_and_each_knows_what_is_told_before_it() {
+        let down = part(EventType::Down, "shop", 1);
+        let taken = part(EventType::Acknowledged, "shop", 1);
+        let worse = Part { told: Some(Severity::Degraded), ..part(EventType::Down, "mail", 2) };
+        let critical = with_severity(part(EventType::Critical, "mail", 2), Severity::Critical);
+        let (_, digest) = compose(id(), vec![down, taken, worse, critical]).expect("a digest");
+        let known: Vec<_> = digest
+            .expect("two monitors")
+            .parts
+            .into_iter()
+            .map(|part| (part.event.kind, part.told))
+            .collect();
+        assert_eq!(
+            known,
+            [
+                (EventType::Down, None),
+                (EventType::Acknowledged, Some(Severity::Down)),
+                (EventType::Down, Some(Severity::Degraded)),
+                (EventType::Critical, Some(Severity::Down)),
+            ]
+        );
     }
 }

@@ -53,6 +53,22 @@ pub fn format(duration: Duration) -> String {
     text
 }
 
+/// A duration for people, in its two largest units: `4 min 12 s`, `3 h`, `2 d 5 h`.
+pub fn in_words(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(units.len() - 1);
+    let (unit, size) = units[first];
+    let mut words = format!("{} {unit}", seconds / size);
+    if let Some((unit, smaller)) = units.get(first + 1) {
+        let rest = seconds % size / smaller;
+        if rest > 0 {
+            // Writing to a string can't fail.
+            let _ = write!(words, " {rest} {unit}");
+        }
+    }
+    words
+}
+
 /// From one instant to another, zero when the second is the earlier one: then a clock was set back between them, and nobody
 /// knows how long it was.
 #[allow(clippy::disallowed_methods, reason = "this is what is called instead")]
@@ -124,6 +140,23 @@ mod tests {
             assert_eq!(format(Duration::from_millis(ms)), text);
         }
         assert_eq!(parse(" 1h 30m "), Ok(Duration::from_mins(90)));
+    }
+
+    #[test]
+    fn people_read_two_units() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (252, "4 min 12 s"),
+            (3_600, "1 h"),
+            (3_601, "1 h"),
+            (5_400, "1 h 30 min"),
+            (86_400, "1 d"),
+            (190_800, "2 d 5 h"),
+        ] {
+            assert_eq!(in_words(seconds), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! An event is written with the change that caused it and is not looked up again when it is delivered, so a
 //! message tells what was true then. Its JSON is the generic webhook's body and a contract (additive changes only).
 
+use crate::check::{Failure, FailureClass};
+use crate::duration::elapsed_s;
 use crate::id::{DeliveryId, IncidentId};
 use crate::words::words;
 use jiff::Timestamp;
@@ -86,6 +88,13 @@ pub enum Topic {
     Test,
 }
 
+impl Topic {
+    /// Whether it is about a target, rather than about this program itself.
+    pub fn is_target(self) -> bool {
+        matches!(self, Self::Monitor | Self::Certificate)
+    }
+}
+
 words! {
     /// How bad it is, the worst last.
     #[derive(PartialOrd, Ord)]
@@ -126,6 +135,38 @@ pub struct Event {
 }
 
 impl Event {
+    /// The word for the type of the "monitor" of a digest.
+    pub const DIGEST: &str = "digest";
+
+    /// Whether it is about many monitors at once.
+    pub fn is_digest(&self) -> bool {
+        self.monitor.kind == Self::DIGEST
+    }
+
+    /// Whether the incident is over already: of an opening, that it is told too late to be news.
+    pub fn is_over(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.ended_at.is_some())
+    }
+
+    /// Whether it says that nobody takes care of the incident any more.
+    pub fn is_released(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.released_by.is_some())
+    }
+
+    /// Of this program itself: about something named `name` of the type `type_`, and no incident.
+    fn own(
+        kind: EventType,
+        severity: Severity,
+        (name, type_, target): (&str, &str, String),
+        outcome: EventOutcome,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        let (name, tags) = (name.to_owned(), BTreeMap::new());
+        let monitor = EventMonitor { name, kind: type_.to_owned(), target, group: None, tags };
+        Self { kind, delivery_id, at, monitor, incident: None, outcome: Some(outcome), severity }
+    }
+
     /// That a channel can't be delivered to, for the others.
     pub fn channel_broken(
         channel: &str,
@@ -134,26 +175,9 @@ impl Event {
         at: Timestamp,
         delivery_id: DeliveryId,
     ) -> Self {
-        Self {
-            kind: EventType::ChannelBroken,
-            delivery_id,
-            at,
-            monitor: EventMonitor {
-                name: channel.to_owned(),
-                kind: "channel".into(),
-                target: notifier.to_owned(),
-                group: None,
-                tags: BTreeMap::new(),
-            },
-            incident: None,
-            outcome: Some(EventOutcome {
-                class: "channel".into(),
-                expected: None,
-                got: None,
-                message: reason.to_owned(),
-            }),
-            severity: Severity::Down,
-        }
+        let (about, outcome) =
+            ((channel, "channel", notifier.to_owned()), EventOutcome::new("channel", reason));
+        Self::own(EventType::ChannelBroken, Severity::Down, about, outcome, at, delivery_id)
     }
 
     /// That the checks of a queue have stalled, or run again, for the channels that want to hear it.
@@ -164,27 +188,52 @@ impl Event {
         at: Timestamp,
         delivery_id: DeliveryId,
     ) -> Self {
-        Self {
-            kind,
-            delivery_id,
-            at,
-            monitor: EventMonitor {
-                name: queue.to_owned(),
-                kind: "queue".into(),
-                target: format!("uptime queue monitor {queue}"),
-                group: None,
-                tags: BTreeMap::new(),
-            },
-            incident: None,
-            outcome: Some(EventOutcome {
-                class: EventType::Stalled.as_str().into(),
-                expected: None,
-                got: None,
-                message,
-            }),
-            severity: if kind == EventType::Stalled { Severity::Down } else { Severity::Info },
-        }
+        let severity = if kind == EventType::Stalled { Severity::Down } else { Severity::Info };
+        let outcome = EventOutcome::new(EventType::Stalled.as_str(), message);
+        Self::own(kind, severity, (queue, "queue", queue_command(queue)), outcome, at, delivery_id)
     }
+
+    /// That a queue is over its limit, of which `expected` and `got` tell.
+    pub fn queue_busy(
+        queue: &str,
+        (expected, got): (String, String),
+        message: String,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        let kind = EventType::QueueBusy;
+        let outcome = EventOutcome {
+            expected: Some(expected),
+            got: Some(got),
+            ..EventOutcome::new(kind.as_str(), message)
+        };
+        Self::own(kind, Severity::Degraded, (queue, "queue", queue_command(queue)), outcome, at, delivery_id)
+    }
+
+    /// That a host has lost its network, or has it again.
+    pub fn about_network(
+        kind: EventType,
+        host: &str,
+        message: String,
+        at: Timestamp,
+        delivery_id: DeliveryId,
+    ) -> Self {
+        let severity = if kind == EventType::Blind { Severity::Degraded } else { Severity::Info };
+        let outcome = EventOutcome::new(FailureClass::Network.as_str(), message);
+        Self::own(kind, severity, ("uptime", "host", host.to_owned()), outcome, at, delivery_id)
+    }
+
+    /// That somebody tries a channel.
+    pub fn test(at: Timestamp, delivery_id: DeliveryId) -> Self {
+        let kind = EventType::Test;
+        let outcome = EventOutcome::new(kind.as_str(), "This is a test message: nothing is down.");
+        let about = ("test", "http", "https://example.com/".to_owned());
+        Self::own(kind, Severity::Info, about, outcome, at, delivery_id)
+    }
+}
+
+fn queue_command(queue: &str) -> String {
+    format!("uptime queue monitor {queue}")
 }
 
 /// The monitor, as it was then.
@@ -214,6 +263,21 @@ pub struct EventIncident {
     /// Who takes care of it, where somebody has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// Who took care of it until now: the event says that nobody does any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_by: Option<String>,
+    /// A page that shows it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl EventIncident {
+    /// An incident that began at `started_at`, with no more to say of it.
+    pub fn new(id: IncidentId, started_at: Timestamp, ended_at: Option<Timestamp>, failures: u32) -> Self {
+        let duration_s = ended_at.map(|end| elapsed_s(started_at, end));
+        let (acknowledged_by, released_by, link) = (None, None, None);
+        Self { id, started_at, ended_at, duration_s, failures, acknowledged_by, released_by, link }
+    }
 }
 
 /// What the deciding check found. For `up`: what the incident was about.
@@ -225,6 +289,45 @@ pub struct EventOutcome {
     pub got: Option<String>,
     /// One line for a person.
     pub message: String,
+}
+
+impl EventOutcome {
+    /// What can be said in one line alone.
+    pub fn new(class: &str, message: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), expected: None, got: None, message: message.into() }
+    }
+
+    /// That a monitor begins to flap, after so many changes in its last `count` checks.
+    pub fn flapping(changes: u32, count: u32) -> Self {
+        let message = format!(
+            "it changed {changes} times in its last {count} checks: the next changes are not told, until it is steady"
+        );
+        Self::new(FLAPPING, message)
+    }
+
+    /// That a monitor is steady again: how it is, and why it is not up.
+    pub fn steady(open: Option<Severity>, why: Option<&str>) -> Self {
+        let how = match open {
+            Some(Severity::Degraded) => "degraded",
+            Some(_) => "down",
+            None => "up",
+        };
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        Self::new(FLAPPING, format!("steady again: {how}{why}"))
+    }
+}
+
+const FLAPPING: &str = "flapping";
+
+impl From<&Failure> for EventOutcome {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            class: failure.class.as_str().to_owned(),
+            expected: failure.expected.clone(),
+            got: failure.got.clone(),
+            message: failure.message.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

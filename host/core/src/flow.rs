@@ -5,7 +5,7 @@
 //! way, behind it, so that no recovery overtakes its opening. Pure: the store calls this under the lock of the channel's row.
 
 use crate::duration::{as_ms, elapsed};
-use crate::event::{EventType, Topic};
+use crate::event::EventType;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const GATHERING: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flow {
-    /// So many messages one by one; 0: all of them.
+    /// So many messages one by one; 0: all of them, never together.
     pub digest_after: u32,
     #[serde(with = "as_ms")]
     pub digest_within: Duration,
@@ -100,7 +100,7 @@ impl Flow {
 
 /// Whether such a notice counts: what is told of incidents. The rest is rare, and is about the monitor itself.
 pub fn counts(kind: EventType) -> bool {
-    matches!(kind.topic(), Topic::Monitor | Topic::Certificate) && kind != EventType::Acknowledged
+    kind.topic().is_target() && kind != EventType::Acknowledged
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Pure: whether a deed makes sense for an incident as it is, and what is told of it. The store asks under the lock of the
 //! monitor's state, so of two people who come at once exactly one does it, and the other hears who was quicker.
 
-use crate::duration::elapsed_s;
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
 use crate::review::utc;
@@ -129,18 +128,24 @@ impl Deed {
         let (who, cause) = (by.who, &incident.cause.message);
         let says = by.note.map(|note| format!("; {who} says: {note}")).unwrap_or_default();
         // Who ended it comes first: a provider may cut the rest.
-        let (acknowledged_by, message) = match (self, in_charge) {
+        let (acknowledged_by, released_by, message) = match (self, in_charge) {
             (Self::Resolve, in_charge) => {
-                (in_charge, format!("resolved by {who}, and no check has seen it up{says}; it was: {cause}"))
+                let words = format!("resolved by {who}, and no check has seen it up{says}; it was: {cause}");
+                (in_charge, None, words)
             }
             (Self::Unacknowledge, Some(name)) => {
-                (None, format!("{cause}; {name} takes care of it no more{says}"))
+                let words = format!("{cause}; {name} takes care of it no more{says}");
+                (None, Some(name), words)
             }
-            (_, _) => (Some(who.to_owned()), format!("{cause}{says}")),
+            (_, _) => (Some(who.to_owned()), None, format!("{cause}{says}")),
         };
         let class = if kind == EventType::Up { BY_HAND } else { &incident.cause.class };
         let outcome = EventOutcome { class: class.to_owned(), message, ..incident.cause.clone() };
-        Some(incident.event(kind, now, ended_at, acknowledged_by, outcome, id))
+        let mut event = incident.event(kind, now, ended_at, acknowledged_by, outcome, id);
+        if let Some(incident) = &mut event.incident {
+            incident.released_by = released_by;
+        }
+        Some(event)
     }
 }
 
@@ -159,17 +164,14 @@ impl Incident {
         } else {
             let was = if self.severity == Severity::Degraded { "degraded" } else { "down" };
             let (name, since, cause) = (&self.monitor.name, utc(self.started_at), &self.cause.message);
-            EventOutcome {
-                class: UNWATCHED.into(),
-                expected: None,
-                got: None,
-                message: format!("{name} is no longer watched; it was {was} since {since}: {cause}"),
-            }
+            let message = format!("{name} is no longer watched; it was {was} since {since}: {cause}");
+            EventOutcome::new(UNWATCHED, message)
         };
         self.event(EventType::Up, now, self.ended_at.or(Some(now)), acknowledged_by, outcome, id)
     }
 
-    fn event(
+    /// What is told of it at `at`.
+    pub fn event(
         &self,
         kind: EventType,
         at: Timestamp,
@@ -184,12 +186,8 @@ impl Incident {
             at,
             monitor: self.monitor.clone(),
             incident: Some(EventIncident {
-                id: self.id,
-                started_at: self.started_at,
-                ended_at,
-                duration_s: ended_at.map(|end| elapsed_s(self.started_at, end)),
-                failures: self.failures,
                 acknowledged_by,
+                ..EventIncident::new(self.id, self.started_at, ended_at, self.failures)
             }),
             outcome: Some(outcome),
             severity: if kind == EventType::Up { self.severity.when_over() } else { self.severity },

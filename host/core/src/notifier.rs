@@ -20,6 +20,13 @@ pub struct Description {
     pub fields: Vec<Field>,
     /// The hosts that it asks for, as grants (`https://discord.com`).
     pub hosts: Vec<String>,
+    /// Whether its messages may be put together.
+    #[serde(default = "yes")]
+    pub digests: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One key of a channel's table.
@@ -109,6 +116,8 @@ words! {
         /// One of the field's `choices`.
         Choice = "choice",
         Map = "map",
+        /// A text, or a list of them.
+        TextList = "text-list",
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Circumstances {
     pub acknowledged: bool,
     /// This channel was told of it.
     pub opening_told: bool,
+    /// The worst that this channel was told of it.
+    pub worst_told: Option<Severity>,
     /// Its recovery waits for this channel, or was told.
     pub recovery_due: bool,
     /// No check has seen its end: a person ended it, or its monitor is watched no more.
@@ -44,6 +46,17 @@ pub struct Part {
     pub event: Event,
     /// It is the first that is told of an outage that is over.
     pub is_all_of_it: bool,
+    /// The worst that its channel was told before of the same incident; `None`: nothing.
+    pub told: Option<Severity>,
+}
+
+/// A digest, beside the event that stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Its monitors, the worst first, as far as there is room.
+    pub names: String,
+    /// Its notices, in the order in which they were decided.
+    pub parts: Vec<Part>,
 }
 
 /// Why a notice of an incident must not be sent as things stand; `None`: it may.
@@ -75,8 +88,9 @@ pub fn objection(kind: EventType, now: &Circumstances) -> Option<&'static str> {
 
 pub fn review(mut event: Event, now: &Circumstances) -> Review {
     if event.incident.is_none() {
-        return Review::Tell(Part { event, is_all_of_it: false });
+        return Review::Tell(Part { event, is_all_of_it: false, told: None });
     }
+    let told = now.worst_told;
     if let Some(reason) = objection(event.kind, now) {
         return Review::Mute(reason);
     }
@@ -87,12 +101,12 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
         }
         (EventType::Up, _) if !now.opening_told => {
             say_all_of_it(&mut event, now.severity);
-            return Review::Tell(Part { event, is_all_of_it: true });
+            return Review::Tell(Part { event, is_all_of_it: true, told });
         }
         _ => {}
     }
     let is_all_of_it = now.ended_at.is_some() && event.kind != EventType::Up && !now.opening_told;
-    Review::Tell(Part { event, is_all_of_it })
+    Review::Tell(Part { event, is_all_of_it, told })
 }
 
 fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
@@ -146,14 +160,7 @@ mod tests {
                 group: None,
                 tags: BTreeMap::new(),
             },
-            incident: Some(EventIncident {
-                id: IncidentId(1),
-                started_at: at(0),
-                ended_at,
-                duration_s: ended_at.map(|_| 252),
-                failures: 3,
-                acknowledged_by: None,
-            }),
+            incident: Some(EventIncident::new(IncidentId(1), at(0), ended_at, 3)),
             outcome: Some(EventOutcome {
                 class: "status".into(),
                 expected: Some("2xx".into()),
@@ -193,7 +200,7 @@ mod tests {
         for kind in [EventType::Down, EventType::Degraded, EventType::Critical] {
             assert!(is_muted(kind, Circumstances { recovery_due: true, ..over }), "{kind}");
             // To a channel that wants no recoveries it is told with its end.
-            let Review::Tell(Part { event, is_all_of_it }) = review(event(kind), &over) else {
+            let Review::Tell(Part { event, is_all_of_it, .. }) = review(event(kind), &over) else {
                 panic!("{kind} is lost")
             };
             let incident = event.incident.expect("an incident");

@@ -21,12 +21,31 @@ pub fn is_safe(c: char) -> bool {
 
 /// `text` on one line, unsafe characters as blanks, cut to `max` characters (with `…` as the last when cut).
 pub fn printable(text: &str, max: usize) -> String {
-    let mut line: String = text.chars().map(|c| if is_safe(c) { c } else { ' ' }).take(max + 1).collect();
-    if line.chars().count() > max {
-        line = line.chars().take(max.saturating_sub(1)).collect();
-        line.push('…');
+    let line: String = text.chars().map(|c| if is_safe(c) { c } else { ' ' }).take(max + 1).collect();
+    cut(&line, max)
+}
+
+/// `text` cut to `max` characters, with `…` as the last when cut.
+pub fn cut(text: &str, max: usize) -> String {
+    if text.chars().nth(max).is_none() {
+        return text.to_owned();
     }
-    line
+    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+/// [`printable`] and inert: a provider that looks for them finds no address with a scheme, no name to mention and no
+/// e-mail address. An invisible character (U+2060) stands behind each `@` and before the slashes of `://`: what a monitored
+/// server writes into a message could lead its readers elsewhere, or call them. Names of hosts are left, to be copied.
+pub fn inert(text: &str, max: usize) -> String {
+    let line = printable(text.trim(), max);
+    cut(&line.replace("://", ":\u{2060}//").replace('@', "@\u{2060}"), max)
+}
+
+/// Whether this is an address of the web that no space or markup ends early, so that it can be shown as a link.
+pub fn is_web_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://"))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'+,;=%".contains(&byte))
 }
 
 /// The hint for a wrong word, if one of `words` is a slip of the keys away.
@@ -122,5 +141,19 @@ mod tests {
     fn a_cut_text_ends_in_an_ellipsis() {
         assert_eq!(printable("abcd", 4), "abcd");
         assert_eq!(printable("abcde", 4), "abc…");
+        assert_eq!((cut("äöüß", 3), cut("", 0)), ("äö…".into(), String::new()));
+    }
+
+    #[test]
+    fn nothing_in_a_strangers_text_is_live() {
+        for (text, quiet) in [
+            ("see https://evil.example/x?y", "see https:|//evil.example/x?y"),
+            ("tg://resolve?domain=x", "tg:|//resolve?domain=x"),
+            ("@name @everyone me@evil.example", "@|name @|everyone me@|evil.example"),
+            ("10.0.0.1:80 said: no // 1.5 s", "10.0.0.1:80 said: no // 1.5 s"),
+        ] {
+            assert_eq!(inert(text, 100).replace('\u{2060}', "|"), quiet);
+        }
+        assert_eq!(inert(&"@".repeat(100), 10).chars().count(), 10);
     }
 }

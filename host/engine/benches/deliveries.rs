@@ -20,7 +20,6 @@ mod measured;
 use clap::Parser;
 use measured::{Failure, cpu_seconds};
 use sqlx::{Connection, Executor, PgConnection};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,8 +27,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::config::QueueSettings;
-use uptime_core::event::{Event, EventMonitor, EventType, Severity};
-use uptime_core::id::DeliveryId;
+use uptime_core::event::EventType;
+use uptime_core::rehearsal;
 use uptime_core::secret::access::Access;
 use uptime_engine::Observer;
 use uptime_engine::deliveries::Deliveries;
@@ -129,21 +128,7 @@ async fn measure(url: &str, options: &Options, sink: ServerProcess) -> Result<St
 
 /// Makes the channels and a notification and its job for each delivery.
 async fn fill(database: &mut PgConnection, options: &Options, origin: &str) -> Result<(), Failure> {
-    let event = Event {
-        kind: EventType::Down,
-        delivery_id: DeliveryId(uuid::Uuid::nil()),
-        at: jiff::Timestamp::now(),
-        monitor: EventMonitor {
-            name: "shop".into(),
-            kind: "http".into(),
-            target: "https://shop.example.com/health".into(),
-            group: Some("web".into()),
-            tags: BTreeMap::from([("team".into(), "a".into())]),
-        },
-        incident: None,
-        outcome: None,
-        severity: Severity::Down,
-    };
+    let event = rehearsal::event(EventType::Down);
     sqlx::query(
         "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, source)
          SELECT 'sink-' || n, 'webhook', true, jsonb_build_object('url', $2 || '/'), '{}', ARRAY[$2], 'file'

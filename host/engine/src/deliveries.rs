@@ -1,5 +1,9 @@
 //! The queue `notifications`: tell one channel one thing, and record what its provider said.
 
+mod resolved;
+
+pub use resolved::{DeliveryError, Resolved, referenced, resolve_settings};
+
 use crate::guests::Guests;
 use crate::worker::{End, Finished, Handler, by_subject, for_newer, host_name, warn_of_lost_leases};
 use crate::{Activity, Observer};
@@ -8,21 +12,21 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{error, info, warn};
-use uptime_check::secrets;
 use uptime_core::ErrorClass;
 use uptime_core::backoff::{delay, delivery_delay};
 use uptime_core::channel::{Setting, Settings};
 use uptime_core::config::QueueSettings;
 use uptime_core::digest;
 use uptime_core::duration::elapsed;
-use uptime_core::event::Event;
+use uptime_core::event::{Event, Severity};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
-use uptime_core::review::{Review, review};
+use uptime_core::review::{Digest, Part, Review, review};
+use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
-use uptime_core::secret::{Secret, SecretRef};
-use uptime_core::text::printable;
-use uptime_notifier::{Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings};
-use uptime_store::notifications::{ChannelRow, DeliveryEnd, DeliveryTry, DueDelivery, Untried};
+use uptime_notifier::{
+    Before, Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings,
+};
+use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Untried};
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{NOTIFICATIONS, Store, StoreError};
 use uuid::Uuid;
@@ -33,6 +37,9 @@ const PER_CHANNEL: usize = 4;
 /// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
 /// which uses up no try.
 const PATIENCE: Duration = Duration::from_hours(24);
+
+/// From a try that got further to the next.
+const GOES_ON_AFTER: Duration = Duration::from_secs(1);
 
 pub struct Deliveries {
     store: Store,
@@ -68,6 +75,9 @@ pub enum Told {
 #[derive(Debug)]
 pub struct Message {
     event: Event,
+    /// The worst that the channel was told of it before.
+    told: Option<Severity>,
+    digest: Option<Digest>,
     /// Members of a digest that it leaves out, and why.
     muted: Vec<(NotificationId, &'static str)>,
 }
@@ -76,7 +86,9 @@ pub struct Message {
 fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
     let Some(members) = &due.members else {
         return match review(due.event.clone(), &due.circumstances) {
-            Review::Tell(part) => Ok(Message { event: part.event, muted: Vec::new() }),
+            Review::Tell(Part { event, told, .. }) => {
+                Ok(Message { event, told, digest: None, muted: Vec::new() })
+            }
             Review::Mute(reason) => Err(reason),
         };
     };
@@ -88,140 +100,9 @@ fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
         }
     }
     match digest::compose(due.event.delivery_id, parts) {
-        Some(event) => Ok(Message { event, muted }),
+        Some((Part { event, told, .. }, digest)) => Ok(Message { event, told, digest, muted }),
         None => Err(muted.first().map_or("nothing in it is to be told any more", |(_, reason)| reason)),
     }
-}
-
-/// Why a delivery did not come about.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    #[error("`{key}` of channel `{channel}`: {source}")]
-    Setting { channel: String, key: String, source: secrets::SecretError },
-    #[error(transparent)]
-    Notifier(#[from] NotifierError),
-}
-
-impl DeliveryError {
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Setting { source, .. } => source.class(),
-            Self::Notifier(error) => error.class(),
-        }
-    }
-
-    /// As it is recorded: with the way out where only that host knows it.
-    fn in_words(&self) -> String {
-        let way_out = if self.is_denied_here() { self.hint() } else { None };
-        let way_out = way_out.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-        printable(&format!("{self}{way_out}"), 1_000)
-    }
-
-    /// Whether this host does not let the channel use a secret. The channel is broken until somebody allows it, and its
-    /// messages wait, for another host may allow it or this one will.
-    pub fn is_denied_here(&self) -> bool {
-        matches!(self, Self::Setting { source: secrets::SecretError::Denied(_), .. })
-    }
-
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Setting { source, .. } => Some(source.hint()),
-            Self::Notifier(error) => error.hint(),
-        }
-    }
-}
-
-/// Puts the values in for a channel's references. Called where the values are used, and nowhere else.
-pub fn resolve_settings(
-    channel: &str,
-    settings: &Settings,
-    access: &Access,
-) -> Result<ResolvedSettings, DeliveryError> {
-    settings
-        .iter()
-        .map(|(key, setting)| {
-            let value = |reference: &SecretRef| {
-                secrets::resolve(reference, access).map_err(|source| DeliveryError::Setting {
-                    channel: channel.to_owned(),
-                    key: key.clone(),
-                    source,
-                })
-            };
-            let resolved = match setting {
-                Setting::Boolean(switch) => ResolvedSetting::Boolean(*switch),
-                Setting::Integer(number) => ResolvedSetting::Integer(*number),
-                Setting::Text(text) => ResolvedSetting::Text(value(text)?),
-                Setting::List(list) => {
-                    ResolvedSetting::List(list.iter().map(value).collect::<Result<_, _>>()?)
-                }
-                Setting::Map(map) => ResolvedSetting::Map(
-                    map.iter().map(|(name, text)| Ok((name.clone(), value(text)?))).collect::<Result<
-                        _,
-                        DeliveryError,
-                    >>(
-                    )?,
-                ),
-            };
-            Ok((key.clone(), resolved))
-        })
-        .collect()
-}
-
-/// The proxy of a channel, if it has one.
-pub fn resolve_proxy(channel: &ChannelRow, access: &Access) -> Result<Option<Secret>, DeliveryError> {
-    let resolved =
-        channel.proxy.as_ref().map(|reference| secrets::resolve_line(reference, access)).transpose();
-    resolved.map_err(|source| DeliveryError::Setting {
-        channel: channel.name.clone(),
-        key: "proxy".into(),
-        source,
-    })
-}
-
-/// The values of `resolved` that `settings` only refers to: whoever wrote `{ env = … }` said that the value is nobody's
-/// business, whatever the notifier thinks of its key.
-pub fn referenced(settings: &Settings, resolved: &ResolvedSettings) -> Vec<Secret> {
-    let is_elsewhere = |reference: &SecretRef| !matches!(reference, SecretRef::Literal(_));
-    let pairs = settings.iter().filter_map(|(key, setting)| Some((setting, resolved.get(key)?)));
-    let found = pairs.flat_map(|pair| match pair {
-        (Setting::Text(reference), ResolvedSetting::Text(value)) => vec![(reference, value)],
-        (Setting::List(references), ResolvedSetting::List(values)) => references.iter().zip(values).collect(),
-        // The same keys in the same order.
-        (Setting::Map(references), ResolvedSetting::Map(values)) => {
-            references.values().zip(values.values()).collect()
-        }
-        _ => Vec::new(),
-    });
-    found.filter(|(reference, _)| is_elsewhere(reference)).map(|(_, value)| value.clone()).collect()
-}
-
-/// Tells one channel one thing at the instant `now`, which is the database's.
-pub async fn tell(
-    notifiers: &NotifierHost,
-    access: &Access,
-    channel: &ChannelRow,
-    event: &Event,
-    now: Timestamp,
-    attempt: u32,
-    opening_remote_id: Option<&str>,
-) -> Result<Receipt, DeliveryError> {
-    let settings = resolve_settings(&channel.name, &channel.settings, access)?;
-    let hidden = referenced(&channel.settings, &settings);
-    let proxy = resolve_proxy(channel, access)?;
-    let delivery = Delivery {
-        notifier: &channel.notifier,
-        settings: &settings,
-        allow: &channel.allow,
-        limits: &channel.limits,
-        channel: &channel.name,
-        event,
-        now,
-        attempt,
-        opening_remote_id,
-        hidden: &hidden,
-        proxy: proxy.as_ref(),
-    };
-    Ok(notifiers.notify(delivery).await?)
 }
 
 impl Deliveries {
@@ -237,24 +118,55 @@ impl Deliveries {
         Ok(Self { store, notifiers, access, observer, tries, backoff, probe, guests: Guests::start()? })
     }
 
+    async fn tell(&self, due: &DueDelivery, message: &Message) -> Result<Receipt, DeliveryError> {
+        let resolved = Resolved::new(&due.channel, &self.access)?;
+        let before = Before {
+            worst: message.told,
+            first_remote_id: due.first_remote_id.as_deref(),
+            last_remote_id: due.last_remote_id.as_deref(),
+            progress: due.progress.as_deref(),
+        };
+        let delivery = Delivery {
+            digest: message.digest.as_ref(),
+            before,
+            attempt: due.attempts.saturating_add(1),
+            ..resolved.delivery(&message.event, due.installation, due.clock())
+        };
+        Ok(self.notifiers.notify(delivery).await?)
+    }
+
     fn may_retry(&self, attempts: u32) -> bool {
         self.tries == 0 || attempts < self.tries
     }
 
-    /// What follows from an error: the class alone decides, and for what is to be waited for how old the news is.
-    fn end_of(&self, attempts: u32, age: Duration, failure: &DeliveryError, is_blind: bool) -> DeliveryEnd {
+    /// What follows from an error: the class alone decides, and for what is to be waited for how old the news is, and whether
+    /// the try got further than those before.
+    fn end_of(
+        &self,
+        attempts: u32,
+        due: &DueDelivery,
+        age: Duration,
+        failure: &DeliveryError,
+        is_blind: bool,
+    ) -> DeliveryEnd {
         let error = failure.in_words();
-        let notifier = match failure {
-            DeliveryError::Notifier(error) => Some(error),
-            DeliveryError::Setting { .. } => None,
-        };
+        let notifier = failure.notifier();
+        let got_further = notifier
+            .and_then(NotifierError::progress)
+            .is_some_and(|progress| due.progress.as_deref() != Some(progress));
         // Old news have their tries left, or a `retry` by hand on the next morning would be a single one.
-        let waits =
-            is_blind || failure.is_denied_here() || notifier.is_some_and(NotifierError::asks_for_patience);
+        let waits = is_blind
+            || got_further
+            || failure.is_denied_here()
+            || notifier.is_some_and(NotifierError::asks_for_patience);
         let patient = age < PATIENCE && waits;
         if failure.class() == ErrorClass::Transient && (patient || self.may_retry(attempts)) {
             let provider = notifier.and_then(NotifierError::retry_after);
-            let after = delivery_delay(&self.backoff, attempts, provider, random());
+            let after = if got_further {
+                provider.unwrap_or_default().max(GOES_ON_AFTER)
+            } else {
+                delivery_delay(&self.backoff, attempts, provider, random())
+            };
             // Not for this message's own backoff, which may have grown: others have not failed yet.
             let rate_limited = matches!(notifier, Some(NotifierError::RateLimited { .. }));
             let pause = rate_limited.then(|| provider.unwrap_or_else(|| delay(&self.backoff, 1)));
@@ -293,6 +205,7 @@ impl Deliveries {
             message: None,
             outcome,
             end,
+            progress: None,
             told: None,
             muted: Vec::new(),
         };
@@ -321,7 +234,8 @@ impl Deliveries {
                     }
                     Err(failure) => {
                         let age = elapsed(due.event.at, finished.started_at);
-                        (failure.class().as_str(), self.end_of(claim.attempts, age, failure, is_blind))
+                        let end = self.end_of(claim.attempts, due, age, failure, is_blind);
+                        (failure.class().as_str(), end)
                     }
                 };
                 // Only what was told: the next try makes its words anew.
@@ -332,6 +246,11 @@ impl Deliveries {
                         Ok(receipt) => receipt.detail.clone(),
                         Err(failure) => Some(failure.in_words()),
                     },
+                    progress: result
+                        .as_ref()
+                        .err()
+                        .and_then(DeliveryError::notifier)
+                        .and_then(|error| error.progress().map(<[u8]>::to_vec)),
                     told,
                     muted: message.muted.clone(),
                     ..tried(due, outcome, end)
@@ -454,10 +373,7 @@ impl Handler for Deliveries {
             let until = hours.next_begin(due.now);
             return Told::TooEarly { due, until };
         }
-        let attempt = due.attempts.saturating_add(1);
-        let opening = due.opening_remote_id.as_deref();
-        let (access, now) = (&self.access, due.clock());
-        let result = tell(&self.notifiers, access, &due.channel, &message.event, now, attempt, opening).await;
+        let result = self.tell(&due, &message).await;
         Told::Tried { due, message, result }
     }
 

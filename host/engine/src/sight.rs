@@ -9,7 +9,6 @@
 use crate::{Activity, Observer, patience};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -17,9 +16,9 @@ use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 use uptime_check::Checker;
 use uptime_core::channel::ChannelFilter;
-use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Testimony};
+use uptime_core::check::{CheckReport, Outcome, Testimony};
 use uptime_core::duration;
-use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::event::{Event, EventType};
 use uptime_core::id::DeliveryId;
 use uptime_core::monitor::CheckSpec;
 use uptime_core::witness;
@@ -245,7 +244,7 @@ impl Sight {
     ) -> Result<bool, StoreError> {
         let event_for = |filter: &ChannelFilter, moment: BlindMoment| {
             let message = format!("{words}; no incident opens until one of them does");
-            self.event(filter, EventType::Blind, moment, Severity::Degraded, message)
+            self.event(filter, EventType::Blind, moment, message)
         };
         let said = patience::goodbye(store.tell_blind(&self.host, asked_at.elapsed(), event_for)).await?;
         match &said {
@@ -272,7 +271,7 @@ impl Sight {
                 "{by} answers again after {}; what failed meanwhile is looked at again",
                 duration::format(lasted(moment))
             );
-            self.event(filter, EventType::Seeing, moment, Severity::Info, message)
+            self.event(filter, EventType::Seeing, moment, message)
         };
         let said = patience::goodbye(store.tell_seeing(&self.host, event_for)).await?;
         if let Some((moment, channels)) = said {
@@ -294,25 +293,9 @@ impl Sight {
         filter: &ChannelFilter,
         kind: EventType,
         moment: BlindMoment,
-        severity: Severity,
         message: String,
     ) -> Option<Event> {
-        let monitor = EventMonitor {
-            name: "uptime".into(),
-            kind: "host".into(),
-            target: self.host.clone(),
-            group: None,
-            tags: BTreeMap::new(),
-        };
-        let Failure { class, message, expected, got, .. } = Failure::new(FailureClass::Network, message);
-        filter.wants(kind, severity, &monitor).then(|| Event {
-            kind,
-            delivery_id: DeliveryId(Uuid::now_v7()),
-            at: moment.now,
-            monitor,
-            incident: None,
-            outcome: Some(EventOutcome { class: class.as_str().into(), expected, got, message }),
-            severity,
-        })
+        let event = Event::about_network(kind, &self.host, message, moment.now, DeliveryId(Uuid::now_v7()));
+        filter.wants(kind, event.severity, &event.monitor).then_some(event)
     }
 }

@@ -36,11 +36,11 @@ fn component() -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("notifier-plugin")).expect("the world");
     let mut module = wat::parse_str(LOOP).expect("valid WAT");
     let encoding = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false).expect("metadata");
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).expect("metadata");
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(wit_component::ComponentEncoder::encode)
+        .and_then(|mut encoder| encoder.encode())
         .expect("a component")
 }
 

@@ -7,22 +7,21 @@
 //! - `compile_ms`: from a component to its first answer, in a process that has no cache (once, at `uptime plugin add`).
 //! - `load_ms`: the same with a warm cache: what a worker pays for each plugin that it uses.
 //! - `instance_us`: a fresh instance and a call of its `validate`, with its way through the host.
-//! - `message_us`: a fresh instance and a call of its `notify` that composes a message, without sending it.
+//! - `message_us`: a fresh instance and a call of its `notify` that renders a message, which the host has composed, without sending it.
 //!
 //! ```sh
 //! cargo bench --workspace --bench plugins
 //! ```
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
-use uptime_core::event::{Event, EventMonitor, EventType, Severity};
-use uptime_core::id::DeliveryId;
+use uptime_core::event::EventType;
 use uptime_core::notifier::LimitChanges;
+use uptime_core::rehearsal;
 use uptime_core::secret::Secret;
 use uptime_notifier::{
-    Delivery, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
+    Before, Delivery, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
 };
 
 const PLUGIN: &str = "webhook";
@@ -45,16 +44,19 @@ async fn main() -> Result<(), NotifierError> {
     let host = host(Some(cache.path()))?;
     let url = ResolvedSetting::Text(Secret::new("https://hooks.example/x"));
     let settings = ResolvedSettings::from([("url".to_owned(), url)]);
-    let event = event();
+    let event = rehearsal::event(EventType::Down);
     let delivery = Delivery {
         notifier: PLUGIN,
         settings: &settings,
         allow: &[],
         channel: "ops",
+        time_zone: "UTC",
+        installation: rehearsal::INSTALLATION,
         event: &event,
+        digest: None,
+        before: Before::default(),
         now: event.at,
         attempt: 1,
-        opening_remote_id: None,
         limits: &LimitChanges::default(),
         hidden: &[],
         proxy: None,
@@ -96,22 +98,4 @@ async fn first_answer(cache: Option<&Path>) -> Result<f64, NotifierError> {
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_unstable_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-fn event() -> Event {
-    Event {
-        kind: EventType::Down,
-        delivery_id: DeliveryId(uuid::Uuid::from_u128(1)),
-        at: jiff::Timestamp::UNIX_EPOCH,
-        monitor: EventMonitor {
-            name: "shop".into(),
-            kind: "http".into(),
-            target: "https://shop.example.com/health".into(),
-            group: Some("web".into()),
-            tags: BTreeMap::from([("team".into(), "a".into())]),
-        },
-        incident: None,
-        outcome: None,
-        severity: Severity::Down,
-    }
 }

@@ -6,4 +6,5 @@ wasmtime::component::bindgen!({
     world: "notifier-plugin",
     imports: { "uptime:notifier/http": async | trappable },
     exports: { default: async },
+    additional_derives: [serde::Serialize],
 });

@@ -1,21 +1,23 @@
-//! One call of a plugin: what it may use up, what it has done, and the three things that it can ask of the host.
+//! One call of a plugin: what it may use up, what it has done, and what it can ask of the host.
 //!
 //! A [`Call`] is the data of a fresh wasmtime store and dies with it. It remembers what matters for telling the ways of
 //! failing apart (a denied request, refused memory) even when the guest goes on as if nothing had happened.
 
+mod signing;
+
 use crate::bindings::uptime::notifier::{
-    http as guest_http, log as guest_log, sign as guest_sign, types as guest_types,
+    http as guest_http, log as guest_log, secrets as guest_secrets, types as guest_types,
 };
-use crate::egress::{self, Denial, Egress, EgressError, Inbound, Outbound, Policy};
+use crate::egress::{Denial, Egress, EgressError, Inbound, Outbound, Policy};
+use crate::kept::KeptOf;
 use crate::limits::{Limits, Memory};
 use crate::rehearsal::Script;
 use crate::secrets::{Escape, Part, References};
 use crate::wasi::Wasi;
 use base64::Engine as _;
 use guest_http::{HttpError, Request, Response};
-use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use sha2::Sha256;
+use http::{HeaderMap, HeaderValue, header};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -54,6 +56,8 @@ pub struct RequestPreview {
 
 pub(crate) struct Call {
     notifier: String,
+    /// The channel that is told something, and the delivery's id.
+    pub(crate) whose: Option<(String, String)>,
     pub(crate) limits: Limits,
     /// The guest's clock, since the epoch.
     pub(crate) now: Duration,
@@ -64,6 +68,9 @@ pub(crate) struct Call {
     log_lines_left: u32,
     pub(crate) memory: Memory,
     pub(crate) references: References,
+    /// What the channel keeps, where something is told to one; and the references to what of it was asked for.
+    pub(crate) kept: Option<KeptOf>,
+    kept_references: HashMap<String, String>,
     policy: Policy,
     pub(crate) outlet: Outlet,
     /// The last request that the guard stopped.
@@ -83,11 +90,14 @@ impl Call {
         let ticks = limits.cpu.as_millis().div_ceil(Limits::TICK.as_millis());
         Self {
             notifier: notifier.to_owned(),
+            whose: None,
             ticks_left: u64::try_from(ticks).unwrap_or(u64::MAX),
             requests_left: limits.requests,
             log_lines_left: limits.log_lines,
             memory: Memory::new(limits),
             references,
+            kept: None,
+            kept_references: HashMap::new(),
             policy,
             outlet,
             denial: None,
@@ -174,12 +184,7 @@ impl Call {
         url.set_fragment(None);
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            references.refuse_in(name, "a header's name")?;
-            let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("`{}` is no header's name", printable(name, 100)))?;
-            if egress::is_reserved(&parsed) {
-                return Err(format!("the header `{name}` is the host's to set"));
-            }
+            let parsed = self.header_name(name)?;
             let mut value = HeaderValue::from_str(&fill(value, Part::Header(parsed.as_str()))?)
                 .map_err(|_| format!("the header `{name}` has a value that can't be sent"))?;
             value.set_sensitive(true);
@@ -202,9 +207,8 @@ impl Call {
         headers
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("uptime/", env!("CARGO_PKG_VERSION"))));
-        let content_type =
-            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let escape = Escape::for_content_type(content_type);
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let escape = Escape::for_content_type(content_type.unwrap_or_default());
         let body = request.body.unwrap_or_default();
         // Before anything is made of it: many references to a long secret would be a body without end.
         let most = self.limits.request_body;
@@ -212,7 +216,11 @@ impl Call {
         if length > most {
             return Err(format!("a body of {length} bytes is over the limit of {most}"));
         }
+        if content_type.is_none() && references.occurs_in(&body) {
+            return Err("a body with a secret says what it is by `content-type`: the value is escaped".into());
+        }
         let body = references.fill_body(body, escape, &place, Part::Body)?;
+        self.sign(request.signatures, &body, &mut headers)?;
         let asked = request.timeout_ms.map(u64::from).map(Duration::from_millis);
         Ok(Outbound {
             method: method(request.method),
@@ -238,6 +246,8 @@ impl Call {
         if let Some((user, _)) = &request.basic_auth {
             headers.push(("authorization".into(), format!("Basic {}:•••", self.references.mask(user))));
         }
+        let signatures = request.signatures.iter();
+        headers.extend(signatures.map(|signed| (signed.header.clone(), format!("{}•••", signed.prefix))));
         RequestPreview {
             method: method(request.method).to_string(),
             url,
@@ -349,39 +359,17 @@ impl guest_log::Host for Call {
         self.log_lines_left = left;
         let began = Instant::now();
         let (notifier, message) = (&self.notifier, self.said(&message, self.limits.log_line_chars));
+        let (channel, delivery_id) = self.whose.as_ref().map(|(channel, id)| (channel, id)).unzip();
         match level {
-            guest_log::Level::Debug => tracing::debug!(notifier, "{message}"),
-            guest_log::Level::Info => tracing::info!(notifier, "{message}"),
-            guest_log::Level::Warn => tracing::warn!(notifier, "{message}"),
-            guest_log::Level::Error => tracing::error!(notifier, "{message}"),
+            guest_log::Level::Debug => tracing::debug!(notifier, channel, delivery_id, "{message}"),
+            guest_log::Level::Info => tracing::info!(notifier, channel, delivery_id, "{message}"),
+            guest_log::Level::Warn => tracing::warn!(notifier, channel, delivery_id, "{message}"),
+            guest_log::Level::Error => tracing::error!(notifier, channel, delivery_id, "{message}"),
         }
         if left == 0 {
             tracing::debug!(notifier, "the plugin's further lines are dropped");
         }
         self.charge(began);
-    }
-}
-
-impl guest_sign::Host for Call {
-    fn hmac_sha256(&mut self, secret: String, message: Vec<u8>) -> Result<Vec<u8>, String> {
-        let began = Instant::now();
-        let signature = self.signature(&secret, &message);
-        self.charge(began);
-        signature
-    }
-}
-
-impl Call {
-    fn signature(&self, secret: &str, message: &[u8]) -> Result<Vec<u8>, String> {
-        let key = self.references.signing_key(secret)?;
-        if self.references.occurs_in(message) {
-            return Err(
-                "a signed message can't hold a reference: the receiver would see another message".into()
-            );
-        }
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
-        mac.update(message);
-        Ok(mac.finalize().into_bytes().to_vec())
     }
 }
 

@@ -3,72 +3,107 @@
 use crate::bindings::exports::uptime::notifier::notifier as exported;
 use crate::bindings::uptime::notifier::types as guest;
 use crate::error::{ConfigProblem, NotifierError};
+use crate::host::Delivery;
+use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::backoff::PROVIDER_MAX;
-use uptime_core::event::{Event, EventType, Severity};
+use uptime_core::event::{Event, Severity};
+use uptime_core::message::{self, Message, Phase, Value};
 use uptime_core::notifier::{Description, Field, FieldKind, Place};
+use uptime_core::review::Part;
+use uuid::Uuid;
 
-/// The event, but for what belongs to the delivery.
-pub(crate) fn event(event: &Event) -> guest::Event {
+/// The most notices of a digest that a plugin gets.
+const PARTS_MOST: usize = 500;
+
+/// The event and its message, as the channel is told.
+pub(crate) fn event(delivery: &Delivery<'_>) -> guest::Event {
+    let Delivery { event, digest, before, installation, .. } = *delivery;
+    let parts = digest.into_iter().flat_map(|digest| &digest.parts).take(PARTS_MOST);
     guest::Event {
-        kind: event_type(event.kind),
-        severity: match event.severity {
-            Severity::Info => guest::Severity::Info,
-            Severity::Degraded => guest::Severity::Degraded,
-            Severity::Down => guest::Severity::Down,
-            Severity::Critical => guest::Severity::Critical,
-        },
-        at_ms: epoch_ms(event.at.as_millisecond()),
-        monitor: guest::Monitor {
-            name: event.monitor.name.clone(),
-            kind: event.monitor.kind.clone(),
-            target: event.monitor.target.clone(),
-            group: event.monitor.group.clone(),
-            tags: event.monitor.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        },
-        incident: event.incident.as_ref().map(|incident| guest::Incident {
-            id: incident.id.0,
-            started_at_ms: epoch_ms(incident.started_at.as_millisecond()),
-            ended_at_ms: incident.ended_at.map(|at| epoch_ms(at.as_millisecond())),
-            duration_s: incident.duration_s.map(epoch_ms),
-            failures: incident.failures,
-            acknowledged_by: incident.acknowledged_by.clone(),
-            // There is no page to link to before `uptime serve` is there.
-            link: None,
-        }),
-        outcome: event.outcome.as_ref().map(|outcome| guest::Outcome {
-            class: outcome.class.clone(),
-            expected: outcome.expected.clone(),
-            got: outcome.got.clone(),
-            message: outcome.message.clone(),
-        }),
+        kind: event.kind.as_str().to_owned(),
+        phase: phase(event, before.worst),
+        severity: severity(event.severity),
+        worst: severity(message::worst(event, before.worst)),
+        key: message::key(event, installation),
+        at_ms: epoch_ms(event.at),
+        subject: message::subject(event),
+        message: composed(message::compose(event, digest, delivery.channel, delivery.now)),
+        parts: parts.map(|part| self::part(part, installation)).collect(),
+        json: message::json(event),
     }
 }
 
-fn event_type(kind: EventType) -> guest::EventType {
-    match kind {
-        EventType::Down => guest::EventType::Down,
-        EventType::Up => guest::EventType::Up,
-        EventType::Degraded => guest::EventType::Degraded,
-        EventType::Critical => guest::EventType::Critical,
-        EventType::Reminder => guest::EventType::Reminder,
-        EventType::FlappingStart => guest::EventType::FlappingStart,
-        EventType::FlappingEnd => guest::EventType::FlappingEnd,
-        EventType::Certificate => guest::EventType::Certificate,
-        EventType::Acknowledged => guest::EventType::Acknowledged,
-        EventType::Blind => guest::EventType::Blind,
-        EventType::Seeing => guest::EventType::Seeing,
-        EventType::Stalled => guest::EventType::Stalled,
-        EventType::Running => guest::EventType::Running,
-        EventType::QueueBusy => guest::EventType::QueueBusy,
-        EventType::ChannelBroken => guest::EventType::ChannelBroken,
-        EventType::Test => guest::EventType::Test,
+fn part(part: &Part, installation: Uuid) -> guest::Part {
+    let event = &part.event;
+    guest::Part {
+        key: message::key(event, installation),
+        phase: phase(event, part.told),
+        severity: severity(event.severity),
+        worst: severity(message::worst(event, part.told)),
+        subject: message::subject(event),
+        cause: message::cause(event).unwrap_or_default(),
+    }
+}
+
+fn composed(message: Message) -> guest::Message {
+    let fact = |fact: message::Fact| guest::Fact {
+        label: fact.label.to_owned(),
+        value: match fact.value {
+            Value::Text(text) => guest::Value::Text(text),
+            Value::Address(address) => guest::Value::Address(address),
+            Value::Instant(at) => guest::Value::Instant(epoch_ms(at)),
+        },
+    };
+    let link = |link: message::Link| guest::Link { label: link.label, address: link.address };
+    guest::Message {
+        symbol: message.symbol.to_owned(),
+        headline: message.headline,
+        cause: message.cause,
+        facts: message.facts.into_iter().map(fact).collect(),
+        colour: message.colour,
+        links: message.links.into_iter().map(link).collect(),
+    }
+}
+
+fn phase(event: &Event, told: Option<Severity>) -> guest::Phase {
+    match message::phase(event, told.is_some()) {
+        Phase::Opens => guest::Phase::Opens,
+        Phase::Continues => guest::Phase::Continues,
+        Phase::Taken => guest::Phase::Taken,
+        Phase::Released => guest::Phase::Released,
+        Phase::Ends => guest::Phase::Ends,
+        Phase::Other => guest::Phase::Other,
+    }
+}
+
+fn severity(severity: Severity) -> guest::Severity {
+    match severity {
+        Severity::Info => guest::Severity::Info,
+        Severity::Degraded => guest::Severity::Degraded,
+        Severity::Down => guest::Severity::Down,
+        Severity::Critical => guest::Severity::Critical,
+    }
+}
+
+/// This try.
+pub(crate) fn delivery(delivery: &Delivery<'_>) -> guest::Delivery {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    guest::Delivery {
+        id: delivery.event.delivery_id.to_string(),
+        channel: delivery.channel.to_owned(),
+        attempt: delivery.attempt,
+        now_ms: epoch_ms(delivery.now),
+        time_zone: delivery.time_zone.to_owned(),
+        first_remote_id: owned(delivery.before.first_remote_id),
+        last_remote_id: owned(delivery.before.last_remote_id),
+        progress: delivery.before.progress.map(<[u8]>::to_vec),
     }
 }
 
 /// Nothing that is told happened before 1970.
-fn epoch_ms(ms: i64) -> u64 {
-    u64::try_from(ms).unwrap_or_default()
+fn epoch_ms(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millisecond()).unwrap_or_default()
 }
 
 pub(crate) fn description(description: exported::Description) -> Description {
@@ -80,6 +115,7 @@ pub(crate) fn description(description: exported::Description) -> Description {
         guest::FieldKind::Boolean => FieldKind::Boolean,
         guest::FieldKind::Choice => FieldKind::Choice,
         guest::FieldKind::Map => FieldKind::Map,
+        guest::FieldKind::TextList => FieldKind::TextList,
     };
     Description {
         name: description.name,
@@ -99,6 +135,7 @@ pub(crate) fn description(description: exported::Description) -> Description {
             })
             .collect(),
         hosts: description.hosts,
+        digests: description.digests,
     }
 }
 
@@ -151,17 +188,101 @@ pub(crate) fn notify_error(
             notifier,
             message: said(&retry.message),
             after: after(retry.after_ms),
+            progress: progress(retry.progress),
         },
-        exported::NotifyError::Transient(retry) => {
-            NotifierError::Transient { notifier, message: said(&retry.message), after: after(retry.after_ms) }
-        }
+        exported::NotifyError::Transient(retry) => NotifierError::Transient {
+            notifier,
+            message: said(&retry.message),
+            after: after(retry.after_ms),
+            progress: progress(retry.progress),
+        },
         exported::NotifyError::Permanent(message) => {
             NotifierError::Permanent { notifier, message: said(&message) }
         }
     }
 }
 
+/// The most bytes that a try leaves to the next.
+const PROGRESS_MOST: usize = 1_024;
+
+/// What a try left. The next begins anew where that is too much to be kept.
+fn progress(left: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    left.filter(|bytes| bytes.len() <= PROGRESS_MOST)
+}
+
 /// A wait that a provider asked for, as far as it is granted.
 pub(crate) fn wait(ms: u64) -> Duration {
     Duration::from_millis(ms).min(PROVIDER_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Before;
+    use crate::settings::ResolvedSettings;
+    use serde_json::json;
+    use std::sync::LazyLock;
+    use uptime_core::notifier::LimitChanges;
+    use uptime_core::rehearsal;
+
+    static LIMITS: LazyLock<LimitChanges> = LazyLock::new(LimitChanges::default);
+    static SETTINGS: ResolvedSettings = ResolvedSettings::new();
+
+    fn delivery_of(it: &rehearsal::Rehearsed) -> Delivery<'_> {
+        Delivery {
+            notifier: "any",
+            settings: &SETTINGS,
+            allow: &[],
+            limits: &LIMITS,
+            channel: "ops",
+            time_zone: "UTC",
+            installation: rehearsal::INSTALLATION,
+            event: &it.event,
+            digest: it.digest.as_ref(),
+            before: Before { worst: it.told, ..Before::default() },
+            now: it.event.at,
+            attempt: it.attempt,
+            hidden: &[],
+            proxy: None,
+        }
+    }
+
+    /// What the SDK's tests, and those of every author, get: each event as a plugin gets it.
+    #[test]
+    fn the_sdks_events_are_those_that_the_program_makes() {
+        let events = rehearsal::all()
+            .into_iter()
+            .map(|it| json!({ "name": it.name, "event": event(&delivery_of(&it)) }));
+        let made = format!("{:#}\n", serde_json::Value::from_iter(events));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/sdk/events.json");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, made).expect("the file is written");
+            return;
+        }
+        let kept = std::fs::read_to_string(path).expect("the file is there");
+        assert!(
+            made == kept,
+            "`plugins/sdk/events.json` is not what the program makes: UPDATE_GOLDEN=1 writes it"
+        );
+    }
+
+    #[test]
+    fn a_digest_has_at_most_so_many_parts() {
+        let part = Part {
+            event: rehearsal::event(uptime_core::event::EventType::Down),
+            is_all_of_it: false,
+            told: None,
+        };
+        let digest = uptime_core::review::Digest { names: String::new(), parts: vec![part; PARTS_MOST + 1] };
+        let it = rehearsal::all().remove(0);
+        let found = event(&Delivery { digest: Some(&digest), ..delivery_of(&it) });
+        assert_eq!(found.parts.len(), PARTS_MOST);
+        assert_eq!(found.parts[0].key, found.key);
+    }
+
+    #[test]
+    fn what_a_try_leaves_is_bounded() {
+        assert_eq!(progress(Some(vec![1; PROGRESS_MOST])).map(|left| left.len()), Some(PROGRESS_MOST));
+        assert_eq!(progress(Some(vec![1; PROGRESS_MOST + 1])), None);
+    }
 }

@@ -41,7 +41,7 @@ const TEXT_MAX: usize = 200;
 
 /// The description, its texts fit for people; the reason when it can't be believed.
 pub(crate) fn checked(description: Description) -> Result<Description, String> {
-    let Description { name, version, summary, fields, hosts } = description;
+    let Description { name, version, summary, fields, hosts, digests } = description;
     if !is_name(&name, b'-') {
         return Err(format!(
             "it says that its name is `{}`; a name is lower-case letters, digits and `-`, at most {NAME_MAX}",
@@ -65,6 +65,7 @@ pub(crate) fn checked(description: Description) -> Result<Description, String> {
         summary: printable(&summary, TEXT_MAX),
         fields: fields.into_iter().map(checked_field).collect::<Result<_, _>>()?,
         hosts,
+        digests,
     })
 }
 
@@ -215,6 +216,7 @@ mod tests {
                 field("method", FieldKind::Choice, &["POST", "PUT"]),
             ],
             hosts: vec!["https://api.example.com".into(), "https://*.example.com:8443".into()],
+            digests: true,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::source::Origin;
 use std::time::Duration;
 use thiserror::Error;
 use uptime_core::ErrorClass;
+use uptime_core::notifier::Limit;
 use uptime_core::text::did_you_mean;
 
 /// Something about a channel's settings that an operator has to change.
@@ -51,6 +52,8 @@ pub enum NotifierError {
         message: String,
         /// What the provider asked for, at most an hour.
         after: Option<Duration>,
+        /// How far the plugin says that it has come.
+        progress: Option<Vec<u8>>,
     },
     /// It may work later.
     #[error("`{notifier}` did not deliver: {message}")]
@@ -59,6 +62,8 @@ pub enum NotifierError {
         message: String,
         /// What the provider asked for, at most an hour.
         after: Option<Duration>,
+        /// How far the plugin says that it has come.
+        progress: Option<Vec<u8>>,
     },
     /// The same message would be refused again.
     #[error("`{notifier}` can't deliver: {message}")]
@@ -189,6 +194,14 @@ impl NotifierError {
         }
     }
 
+    /// What a try left to the next.
+    pub fn progress(&self) -> Option<&[u8]> {
+        match self {
+            Self::RateLimited { progress, .. } | Self::Transient { progress, .. } => progress.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether no message at all gets through until somebody changes something: the channel is broken.
     pub fn channel_broken(&self) -> bool {
         matches!(
@@ -210,7 +223,8 @@ impl NotifierError {
             Self::Unknown { name, known } => {
                 Some(did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
                     format!(
-                        "there are {}; `uptime plugin add FILE` adds another, for the user and the data directory of this process",
+                        "it was not added here: `uptime plugin add FILE` does that, for the user and the data directory of \
+                         this process; there are {}",
                         known.join(", ")
                     )
                 }))
@@ -234,6 +248,9 @@ impl NotifierError {
                 "build it optimised and without debug information; one that is small and still too much was made to be"
                     .into(),
             ),
+            Self::BadComponent { reason, .. } if reason.starts_with("it does not export") => Some(
+                "it is a component for another world: in Rust, does it say `export!(ITS_TYPE);`?".into(),
+            ),
             Self::BadComponent { .. } => Some("build it again from its sources".into()),
             Self::Untrusted { notifier, origin: Origin::File, found, .. } => {
                 Some(format!("if it is the one you want: `sha256 = \"{found}\"` in `[plugins.{notifier}]`"))
@@ -242,14 +259,30 @@ impl NotifierError {
                 "`uptime plugin inspect {notifier}` shows what is there now, `uptime plugin trust {notifier}` trusts it"
             )),
             Self::Unreadable { hint, .. } => Some(hint.clone()),
-            Self::Cpu { .. } | Self::Memory { .. } | Self::Limit { .. } | Self::WallClock { .. } => Some(
-                "if it should have more: `limits` in the channel's table, or `uptime plugin trust NAME --limit KEY=VALUE`"
-                    .into(),
-            ),
+            Self::Cpu { notifier, budget } => Some(more(notifier, Limit::Cpu, in_ms(*budget))),
+            Self::WallClock { notifier, limit } => Some(more(notifier, Limit::Timeout, in_ms(*limit))),
+            Self::Memory { notifier, limit } => {
+                Some(more(notifier, Limit::Memory, u64::try_from(*limit).unwrap_or(u64::MAX)))
+            }
+            Self::Limit { .. } => Some("`uptime plugin trust --help` has the limits and how they are raised".into()),
             Self::Host(_) => Some("this is a bug in uptime, or this machine is out of memory".into()),
             _ => None,
         }
     }
+}
+
+/// How a plugin gets twice as much.
+fn more(notifier: &str, limit: Limit, value: u64) -> String {
+    let twice = value.saturating_mul(2).min(*limit.bounds().end());
+    let (key, twice) = (limit.as_str(), limit.show(twice));
+    format!(
+        "if it should have more: `uptime plugin trust {notifier} --limit {key}='{twice}'`, or `limits.{key} = \"{twice}\"` in \
+         the channel's table"
+    )
+}
+
+fn in_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where an operator allows a plugin a host.

@@ -12,6 +12,7 @@ use crate::convert;
 use crate::description;
 use crate::egress::{Denial, Egress, Policy, Proxy};
 use crate::error::{ConfigProblem, NotifierError};
+use crate::kept::{Kept, KeptOf};
 use crate::limits::Limits;
 use crate::plugin::{self, Described, Plugin, Ready};
 use crate::sandbox::{self, Ticker};
@@ -26,10 +27,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uptime_core::duration::elapsed;
-use uptime_core::event::Event;
+use uptime_core::event::{Event, Severity};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
+use uptime_core::review::Digest;
 use uptime_core::secret::Secret;
+use uuid::Uuid;
 use wasmtime::component::{HasSelf, Linker, ResourceTableError};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
@@ -53,18 +56,37 @@ pub struct Delivery<'a> {
     /// What the call may use up, over what the plugin may.
     pub limits: &'a LimitChanges,
     pub channel: &'a str,
+    /// The IANA name of its time zone.
+    pub time_zone: &'a str,
+    /// Tells this installation's keys from those of others.
+    pub installation: Uuid,
     pub event: &'a Event,
+    /// Of a digest.
+    pub digest: Option<&'a Digest>,
+    /// What the channel got before.
+    pub before: Before<'a>,
     /// The instant of this try, by the clock that all hosts share: receivers judge a message's age and signature by it.
     pub now: Timestamp,
     /// The first try is 1.
     pub attempt: u32,
-    /// [`Receipt::remote_id`] of the message that opened the incident.
-    pub opening_remote_id: Option<&'a str>,
     /// Values that no text may show, beside the secrets: an operator who keeps an address out of the file wants it
     /// nowhere else either.
     pub hidden: &'a [Secret],
     /// The HTTP proxy that requests go through.
     pub proxy: Option<&'a Secret>,
+}
+
+/// What a channel got before of the same incident, and what the last try of this message left.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    /// The worst that it was told; `None`: nothing.
+    pub worst: Option<Severity>,
+    /// [`Receipt::remote_id`] of the first message.
+    pub first_remote_id: Option<&'a str>,
+    /// Of the last.
+    pub last_remote_id: Option<&'a str>,
+    /// [`NotifierError::progress`] of the last try.
+    pub progress: Option<&'a [u8]>,
 }
 
 /// The provider has accepted the message.
@@ -95,6 +117,7 @@ pub(crate) struct Inner {
     plugins: BTreeMap<String, Plugin>,
     cache: Arc<Cache>,
     egress: Arc<Egress>,
+    kept: Arc<Kept>,
     ticker: Ticker,
 }
 
@@ -141,6 +164,7 @@ impl NotifierHost {
                 plugins,
                 cache: Arc::new(Cache::new(options.cache_dir, options.compiler)),
                 egress: Arc::new(Egress::default()),
+                kept: Arc::default(),
             }),
         })
     }
@@ -304,16 +328,15 @@ impl Inner {
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
         delivery.hidden.iter().for_each(|value| references.hide(value));
-        let event = convert::event(delivery.event);
-        let this_try = guest::Delivery {
-            id: delivery.event.delivery_id.to_string(),
-            channel: delivery.channel.to_owned(),
-            attempt: delivery.attempt,
-            now_ms: u64::try_from(delivery.now.as_millisecond()).unwrap_or_default(),
-            opening_remote_id: delivery.opening_remote_id.map(str::to_owned),
+        let (event, this_try) = (convert::event(&delivery), convert::delivery(&delivery));
+        let kept = match outlet {
+            Outlet::Open(_) => Arc::clone(&self.kept),
+            _ => Arc::default(),
         };
         let mut call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
         call.now = elapsed(Timestamp::UNIX_EPOCH, delivery.now);
+        call.kept = Some(KeptOf::new(kept, name, delivery.channel));
+        call.whose = Some((delivery.channel.to_owned(), delivery.event.delivery_id.to_string()));
         let (answer, call) = self
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {

@@ -22,8 +22,11 @@ const INTERFACE: &str = "uptime:notifier/notifier";
 const VERSIONS: [&str; 1] = ["0.1.0"];
 
 /// The notifiers that are part of the program, as `.ci/plugins` has built them.
-pub(crate) const BUILT_IN: [(&str, &[u8]); 4] = [
+pub(crate) const BUILT_IN: [(&str, &[u8]); 7] = [
     ("discord", include_bytes!("../../../plugins/built/discord.wasm")),
+    ("matrix", include_bytes!("../../../plugins/built/matrix.wasm")),
+    ("ntfy", include_bytes!("../../../plugins/built/ntfy.wasm")),
+    ("pagerduty", include_bytes!("../../../plugins/built/pagerduty.wasm")),
     ("slack", include_bytes!("../../../plugins/built/slack.wasm")),
     ("telegram", include_bytes!("../../../plugins/built/telegram.wasm")),
     ("webhook", include_bytes!("../../../plugins/built/webhook.wasm")),
@@ -40,7 +43,7 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, String> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .and_then(wit_component::ComponentEncoder::encode)
+        .and_then(|mut encoder| encoder.encode())
         .map_err(|error| format!("{error:#}"))
 }
 

@@ -10,11 +10,6 @@ use crate::egress::{Inbound, Outbound};
 use crate::error::NotifierError;
 use crate::host::{Delivery, NotifierHost, Receipt};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::Timestamp;
-use std::collections::BTreeMap;
-use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::id::{DeliveryId, IncidentId};
-use uuid::Uuid;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -58,11 +53,9 @@ pub struct Rehearsed {
 }
 
 impl NotifierHost {
-    /// Runs a delivery at the instant `now` without a network: requests are answered with `replies`, one each, the last
-    /// of them from then on.
-    pub async fn rehearse(&self, delivery: Delivery<'_>, now: Timestamp, replies: &[Reply]) -> Rehearsed {
+    /// Runs a delivery without a network: requests are answered with `replies`, one each, the last of them from then on.
+    pub async fn rehearse(&self, delivery: Delivery<'_>, replies: &[Reply]) -> Rehearsed {
         let script = Script { replies: replies.to_vec(), sent: Vec::new() };
-        let delivery = Delivery { now, ..delivery };
         let (result, call) = self.inner.deliver(delivery, Outlet::Scripted(script)).await;
         let sent = match call.map(|call| call.outlet) {
             Some(Outlet::Scripted(script)) => script.sent,
@@ -125,75 +118,4 @@ fn header_map(headers: &[(String, String)]) -> HeaderMap {
         .iter()
         .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?)))
         .collect()
-}
-
-/// The event that rehearsals tell: the monitor `shop` got a 503 on 2026-04-14 at 02:14:05 UTC, and for `up` was back
-/// 4 min 12 s later.
-pub fn event(kind: EventType) -> Event {
-    const STARTED_S: i64 = 1_776_132_845;
-    const LASTED_S: i64 = 252;
-    let at = |seconds| Timestamp::from_second(seconds).unwrap_or_default();
-    let over = kind == EventType::Up;
-    let about_an_incident = !matches!(
-        kind,
-        EventType::Blind
-            | EventType::Seeing
-            | EventType::Stalled
-            | EventType::Running
-            | EventType::QueueBusy
-            | EventType::ChannelBroken
-            | EventType::Test
-    );
-    let outcome = |class: &str, expected: Option<&str>, got: Option<&str>, message: &str| EventOutcome {
-        class: class.into(),
-        expected: expected.map(str::to_owned),
-        got: got.map(str::to_owned),
-        message: message.into(),
-    };
-    Event {
-        kind,
-        severity: match kind {
-            EventType::Down | EventType::Reminder => Severity::Down,
-            EventType::Critical => Severity::Critical,
-            EventType::Degraded => Severity::Degraded,
-            _ => Severity::Info,
-        },
-        delivery_id: DeliveryId(Uuid::from_u128(0x018f_2b3c_0000_7000_8000_0000_0000_0001)),
-        at: at(if over { STARTED_S + LASTED_S } else { STARTED_S + 20 }),
-        monitor: EventMonitor {
-            name: "shop".into(),
-            kind: "http".into(),
-            target: "https://shop.example.com/health".into(),
-            group: Some("web".into()),
-            tags: BTreeMap::from([("team".into(), "a".into())]),
-        },
-        incident: about_an_incident.then(|| EventIncident {
-            id: IncidentId(7),
-            started_at: at(STARTED_S),
-            ended_at: over.then(|| at(STARTED_S + LASTED_S)),
-            duration_s: over.then_some(LASTED_S),
-            failures: 3,
-            acknowledged_by: None,
-        }),
-        outcome: Some(match kind {
-            EventType::Test => outcome("test", None, None, "This is a test message: nothing is down."),
-            EventType::Certificate => {
-                outcome("certificate", Some("14 days"), Some("6 days"), "the certificate ends in 6 days")
-            }
-            _ => outcome("status", Some("2xx"), Some("503"), "the status is 503"),
-        }),
-    }
-}
-
-/// An event whose texts are what a stranger would write who wants to break a message: markup of every kind, a line
-/// break, an address, and no end.
-pub fn hostile_event() -> Event {
-    const STRANGE: &str =
-        "<b>&amp;</b> *_~`[x](http://evil.example) @everyone <!channel> \"q\" \\ {{x}} äöü 🔥";
-    let mut event = event(EventType::Down);
-    event.monitor.name = format!("shop {STRANGE}");
-    if let Some(outcome) = &mut event.outcome {
-        outcome.message = format!("line one\nline two {STRANGE} {}", "long ".repeat(1_200));
-    }
-    event
 }

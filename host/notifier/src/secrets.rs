@@ -40,6 +40,8 @@ pub(crate) enum Escape {
     Json,
     /// Inside an address or a form.
     Percent,
+    /// Inside XML or HTML, in an element or an attribute.
+    Markup,
 }
 
 impl Escape {
@@ -50,6 +52,8 @@ impl Escape {
             Self::Json
         } else if kind == "application/x-www-form-urlencoded" {
             Self::Percent
+        } else if kind.ends_with("/xml") || kind.ends_with("+xml") || kind == "text/html" {
+            Self::Markup
         } else {
             Self::None
         }
@@ -63,6 +67,10 @@ impl Escape {
                 Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
             }
             Self::Percent => percent_encoding::utf8_percent_encode(value, OUTSIDE_ADDRESSES).into(),
+            Self::Markup => {
+                let escaped = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                Cow::Owned(escaped.replace('"', "&quot;").replace('\'', "&#39;"))
+            }
         }
     }
 }
@@ -125,21 +133,58 @@ struct Entry {
     reference: String,
     value: Secret,
     mask: String,
-    binding: Binding,
+    /// Of each secret in the value; none of a text that the plugin had itself.
+    bindings: Vec<Binding>,
+    /// Of a derived key, which is no text: its bytes.
+    key: Option<Vec<u8>>,
 }
 
 impl Entry {
     /// Whether the value may go to the host of `url`, anywhere.
     fn goes_to(&self, url: &Url) -> bool {
-        self.binding.places.iter().any(|(place, host)| match place {
+        let goes = |place: &Place, host: &Option<HostGrant>| match place {
             Place::Address => {
                 let own = Url::parse(self.value.expose()).ok().as_ref().and_then(HostGrant::origin_of);
                 own.is_some_and(|own| own.covers(url))
             }
             _ => host.as_ref().is_some_and(|host| host.covers(url)),
-        })
+        };
+        self.bindings.iter().all(|binding| binding.places.iter().any(|(place, host)| goes(place, host)))
+    }
+
+    /// Refuses the value where it may not stand: `part` says where that is.
+    fn permit(&self, part: &dyn std::fmt::Display, may: impl Fn(&Binding) -> bool) -> Result<(), String> {
+        match self.bindings.iter().find(|binding| !may(binding)) {
+            Some(binding) => Err(binding.refused(part)),
+            None => Ok(()),
+        }
+    }
+
+    /// The names of the secrets in it.
+    fn shown(&self) -> String {
+        let keys: Vec<_> = self.bindings.iter().map(|binding| format!("`{}`", binding.key)).collect();
+        if keys.is_empty() { "what was kept".into() } else { format!("the secret {}", keys.join(" and ")) }
     }
 }
+
+/// A part of what is signed or encoded.
+pub(crate) enum Piece {
+    Bytes(Vec<u8>),
+    Reference(String),
+}
+
+/// The most references that there can be in a call: those of the settings, and those that the plugin makes.
+const REFERENCES_MOST: usize = 400;
+
+/// The most pieces, and the most bytes of them, that are signed or encoded at once.
+const PIECES_MOST: usize = 64;
+const JOINED_MOST: usize = 1 << 20;
+
+/// So many characters of a reference are not there by chance.
+const PIECE: usize = 18;
+
+const NO_REFERENCE: &str = "that is no reference to a secret";
+const AMONG_BYTES: &str = "a reference stands among other bytes; it is a piece of its own";
 
 /// The secrets of one call and the references that stand for them.
 pub(crate) struct References {
@@ -159,15 +204,32 @@ impl Default for References {
 
 impl References {
     pub(crate) fn add(&mut self, value: &Secret, binding: Binding) -> String {
+        self.insert(value, vec![binding], None)
+    }
+
+    /// A new reference to a text that the plugin had itself, and may send anywhere.
+    pub(crate) fn add_kept(&mut self, value: &Secret) -> Result<String, String> {
+        self.room()?;
+        Ok(self.insert(value, Vec::new(), None))
+    }
+
+    /// Whether the plugin may make one more.
+    fn room(&self) -> Result<(), String> {
+        let full = || Err(format!("a call has at most {REFERENCES_MOST} references"));
+        if self.entries.len() < REFERENCES_MOST { Ok(()) } else { full() }
+    }
+
+    fn insert(&mut self, value: &Secret, bindings: Vec<Binding>, key: Option<Vec<u8>>) -> String {
         let reference = format!("secret{}", Uuid::new_v4().simple());
         let mask = match Url::parse(value.expose()).ok().as_ref().and_then(HostGrant::origin_of) {
             Some(origin) => format!("{origin}/{MASK}"),
             None => MASK.to_owned(),
         };
-        self.entries.push(Entry { reference: reference.clone(), value: value.clone(), mask, binding });
+        let (value, known) = (value.clone(), reference.clone());
         if value.expose().len() >= MASKED_MIN {
             self.from_people.hide(value.expose());
         }
+        self.entries.push(Entry { reference: known, value, mask, bindings, key });
         reference
     }
 
@@ -185,12 +247,60 @@ impl References {
 
     /// The bytes to sign with that a reference stands for.
     pub(crate) fn signing_key(&self, reference: &str) -> Result<Vec<u8>, String> {
-        let entry = self.entry(reference).ok_or("that is no reference to a secret")?;
-        if !entry.binding.has(&Place::Signature) {
-            return Err(entry.binding.refused(&"a signature"));
-        }
+        let entry = self.entry(reference).ok_or(NO_REFERENCE)?;
+        entry.permit(&"a signature", |binding| binding.has(&Place::Signature))?;
         // Why not is in the host's own words to the operator, who can mend it.
-        signing_key(entry.value.expose()).map_err(|_| "the secret is none to sign with".into())
+        let own = || signing_key(entry.value.expose()).map_err(|_| "the secret is none to sign with".into());
+        entry.key.clone().map_or_else(own, Ok)
+    }
+
+    /// What the pieces of a key or of a signed message are together.
+    pub(crate) fn signed(&self, pieces: &[Piece]) -> Result<Vec<u8>, String> {
+        self.joined(pieces, |reference| self.signing_key(reference))
+    }
+
+    /// The pieces' bytes, those of a reference as `value` says.
+    fn joined(
+        &self,
+        pieces: &[Piece],
+        mut value: impl FnMut(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<Vec<u8>, String> {
+        if pieces.len() > PIECES_MOST {
+            return Err(format!("there are more than {PIECES_MOST} pieces"));
+        }
+        pieces.iter().try_fold(Vec::new(), |mut joined, piece| {
+            match piece {
+                Piece::Bytes(bytes) if self.occurs_in(bytes) => return Err(AMONG_BYTES.to_owned()),
+                Piece::Bytes(bytes) => joined.extend_from_slice(bytes),
+                Piece::Reference(reference) => joined.extend(value(reference)?),
+            }
+            let is_too_long = joined.len() > JOINED_MOST;
+            if is_too_long {
+                Err(format!("the pieces are more than {JOINED_MOST} bytes"))
+            } else {
+                Ok(joined)
+            }
+        })
+    }
+
+    /// A reference to a key that was made of secrets: it signs.
+    pub(crate) fn derive(&mut self, key: Vec<u8>) -> Result<String, String> {
+        self.room()?;
+        let binding = Binding { key: "derived key".into(), places: vec![(Place::Signature, None)] };
+        Ok(self.insert(&Secret::new(""), vec![binding], Some(key)))
+    }
+
+    /// A reference to base64 of the pieces.
+    pub(crate) fn base64(&mut self, pieces: &[Piece]) -> Result<String, String> {
+        self.room()?;
+        let mut bindings = Vec::new();
+        let bytes = self.joined(pieces, |reference| {
+            let entry = self.entry(reference).filter(|entry| entry.key.is_none()).ok_or(NO_REFERENCE)?;
+            bindings.extend(entry.bindings.iter().cloned());
+            Ok(entry.value.expose().as_bytes().to_vec())
+        })?;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+        Ok(self.insert(&Secret::new(encoded), bindings, None))
     }
 
     /// Whether there is a reference in `bytes`.
@@ -206,7 +316,8 @@ impl References {
         self.refuse_encoded(text.as_bytes())
     }
 
-    /// Refuses what could only be sent as garbage: a reference that the plugin has encoded, and the value can't be put into.
+    /// Refuses what could only be sent as garbage: a reference that the plugin has encoded or changed, and the value can't be put
+    /// into.
     fn refuse_encoded(&self, text: &[u8]) -> Result<(), String> {
         let lower = text.to_ascii_lowercase();
         let decoded: Vec<u8> =
@@ -223,16 +334,21 @@ impl References {
         let is_encoded = |entry: &Entry| {
             let reference = entry.reference.as_bytes();
             let as_it_is = count(text, reference);
-            count(&lower, reference) != as_it_is
+            // A piece of it that is no part of a whole one.
+            let is_cut = [&reference[..PIECE], &reference[reference.len() - PIECE..]]
+                .iter()
+                .any(|piece| count(&lower, piece) != as_it_is);
+            is_cut
+                || count(&lower, reference) != as_it_is
                 || count(&decoded, reference) != as_it_is
                 || find(&lower, hex(reference).as_bytes()).is_some()
                 || inside_base64(reference).any(|written| find(&standard, &written).is_some())
         };
-        match self.entries.iter().find(|entry| text.len() >= entry.reference.len() && is_encoded(entry)) {
+        match self.entries.iter().find(|entry| text.len() >= PIECE && is_encoded(entry)) {
             Some(entry) => Err(format!(
-                "the reference to the secret `{}` was encoded (base64, hexadecimal digits, upper case …); it has to stand as \
-                 it is, and for a user and a password there is `basic-auth`",
-                entry.binding.key
+                "the reference to {} was encoded (base64, hexadecimal digits, upper case …) or cut; it has to stand as it is, \
+                 and `secrets` signs and encodes",
+                entry.shown()
             )),
             None => Ok(()),
         }
@@ -264,9 +380,10 @@ impl References {
             if find(&body, reference).is_none() {
                 return Ok(body);
             }
-            if !entry.binding.allows(url, part) {
-                return Err(entry.binding.refused(&part));
+            if entry.key.is_some() {
+                return Err(format!("a derived key may not stand in {part}"));
             }
+            entry.permit(&part, |binding| binding.allows(url, part))?;
             Ok(replace(&body, reference, escape.apply(entry.value.expose()).as_bytes()))
         })
     }
@@ -278,9 +395,7 @@ impl References {
         let beginning =
             self.entries.iter().find_map(|entry| Some((entry, url.strip_prefix(entry.reference.as_str())?)));
         let (place, filled) = if let Some((first, rest)) = beginning {
-            if !first.binding.has(&Place::Address) {
-                return Err(first.binding.refused(&"the beginning of an address"));
-            }
+            first.permit(&"the beginning of an address", |binding| binding.has(&Place::Address))?;
             let address = first.value.expose();
             let place =
                 Url::parse(address).map_err(|_| "it begins with a secret that is no address".to_owned())?;
@@ -393,7 +508,7 @@ fn count(haystack: &[u8], needle: &[u8]) -> usize {
     times
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
         // Writing to a string can't fail.

@@ -149,6 +149,13 @@ fn hand_over(
         (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
         (FieldKind::Text, R::Integer(number)) => Ok(SettingValue::Text(number.to_string())),
         (FieldKind::Text, _) => Err("takes one text".into()),
+        (FieldKind::TextList, R::Text(text)) => Ok(SettingValue::List(vec![text.expose().to_owned()])),
+        (FieldKind::TextList, R::Integer(number)) => Ok(SettingValue::List(vec![number.to_string()])),
+        (FieldKind::TextList, R::List(texts)) => {
+            let filled = texts.iter().map(Secret::expose).filter(|text| !text.is_empty());
+            Ok(SettingValue::List(filled.map(str::to_owned).collect()))
+        }
+        (FieldKind::TextList, _) => Err("takes a text, or a list of them".into()),
         (FieldKind::Secret, R::Text(secret)) => Ok(SettingValue::Text(reference(secret))),
         (FieldKind::Secret, R::Integer(number)) => {
             Ok(SettingValue::Text(reference(&Secret::new(number.to_string()))))
@@ -221,6 +228,7 @@ mod tests {
                 field("map", FieldKind::Map),
             ],
             hosts: vec![],
+            digests: true,
         }
     }
 

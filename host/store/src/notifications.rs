@@ -119,6 +119,8 @@ pub struct DeliveryTry {
     /// The error's class (`transient`, …), `delivered` or `muted`.
     pub outcome: &'static str,
     pub end: DeliveryEnd,
+    /// What it left to the next try.
+    pub progress: Option<Vec<u8>>,
     /// What was told, where that is not what the notification says.
     pub told: Option<Event>,
     /// Members of a digest that it left out, and why.
@@ -287,6 +289,7 @@ async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Resul
         column(tries, |tried| tried.outcome),
         column(tries, |tried| tried.status),
         column(tries, |tried| tried.message.as_deref()),
+        column(tries, |tried| tried.progress.as_deref()),
     );
     query.execute(connection).await?;
     Ok(())

@@ -12,7 +12,7 @@ mod locations;
 mod states;
 mod writing;
 
-pub use incidents::{IncidentCause, IncidentRow};
+pub use incidents::IncidentRow;
 
 use crate::notifications::{self, Notice};
 use crate::queue::Claim;

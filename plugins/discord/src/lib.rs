@@ -10,7 +10,7 @@ mod render;
 use render::Destination;
 use uptime_plugin_sdk::{
     Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
-    Request, Settings, message,
+    Request, Settings,
 };
 
 pub struct Discord;
@@ -72,16 +72,15 @@ impl Notifier for Discord {
         delivery: &Delivery,
         host: &mut dyn Host,
     ) -> Result<Receipt, NotifyError> {
-        let message = message::compose(event, delivery);
-        let post = settings.text("thread_name").map(|name| render::post_name(name, event, &message));
+        let post = settings.text("thread_name").map(|name| render::post_name(name, event));
         let thread = match &post {
-            Some(_) => delivery.opening_remote_id.as_deref(),
+            Some(_) => delivery.first_remote_id.as_deref(),
             None => settings.text("thread_id"),
         };
         let mut place = Destination::of(thread, post.as_deref());
         let mut receipt = Receipt::new();
         loop {
-            let body = render::body(&message, event.at_ms, settings.text("username"), &place);
+            let body = render::body(event, settings.text("username"), &place);
             let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body)
                 .query("wait", "true");
             if let Destination::Thread(id) = place {

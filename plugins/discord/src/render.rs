@@ -3,10 +3,10 @@
 //! Discord's limits: content 2000, 25 fields, a field's name 256 and value 1024 (neither empty), all embeds
 //! together 6000, a post's name 100. The message's parts are so short that they fit even with every character escaped.
 
-use uptime_plugin_sdk::Event;
-use uptime_plugin_sdk::message::{Fact, Message, Value};
+use uptime_plugin_sdk::json::{self, Scalar};
 use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::text::{escape_markdown, inert, line, rfc3339, truncate};
+use uptime_plugin_sdk::text::{escape_markdown, truncate};
+use uptime_plugin_sdk::{Event, Fact, Link, Value};
 
 /// Where in the webhook's channel the message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) struct Body<'a> {
     content: String,
     allowed_mentions: Mentions,
     #[serde(skip_serializing_if = "Option::is_none")]
-    embeds: Option<[Embed; 1]>,
+    embeds: Option<[Embed<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,30 +45,29 @@ struct Mentions {
 
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
-struct Embed {
+struct Embed<'a> {
     color: u32,
-    fields: Vec<EmbedField>,
-    timestamp: String,
+    fields: Vec<EmbedField<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(crate = "uptime_plugin_sdk::serde")]
-struct EmbedField {
-    name: &'static str,
+struct EmbedField<'a> {
+    name: &'a str,
     value: String,
     inline: bool,
 }
 
-pub(crate) fn body<'a>(
-    message: &Message,
-    at_ms: u64,
-    username: Option<&'a str>,
-    place: &Destination<'a>,
-) -> Body<'a> {
+pub(crate) fn body<'a>(event: &'a Event, username: Option<&'a str>, place: &Destination<'a>) -> Body<'a> {
+    let message = &event.message;
+    // Links itself, unless it is escaped.
+    let page = |link: &'a Link| EmbedField { name: &link.label, value: link.address.clone(), inline: false };
     let embed = Embed {
         color: message.colour,
-        fields: message.facts.iter().map(embed_field).collect(),
-        timestamp: rfc3339(at_ms),
+        fields: message.facts.iter().map(embed_field).chain(message.links.iter().map(page)).collect(),
+        timestamp: json::at(event.json.as_bytes(), &["at"]).and_then(Scalar::text),
     };
     let mut content = format!("{} **{}**", message.symbol, escape_markdown(&message.headline));
     if let Some(cause) = &message.cause {
@@ -88,19 +87,17 @@ pub(crate) fn body<'a>(
 }
 
 /// The name of an incident's post.
-pub(crate) fn post_name(template: &str, event: &Event, message: &Message) -> String {
-    let name = template.replace("{monitor}", &inert(&line(&event.monitor.name, 100)));
-    truncate(&name.replace("{headline}", &message.headline), 100)
+pub(crate) fn post_name(template: &str, event: &Event) -> String {
+    let name = template.replace("{monitor}", &event.subject);
+    truncate(&name.replace("{headline}", &event.message.headline), 100)
 }
 
-fn embed_field(fact: &Fact) -> EmbedField {
+fn embed_field(fact: &Fact) -> EmbedField<'_> {
     let (value, inline) = match &fact.value {
         Value::Text(text) => (escape_markdown(text), text.chars().count() < 30),
-        // Links itself, unless it is escaped.
         Value::Address(address) => (address.clone(), false),
         // Shown in the reader's own zone.
         Value::Instant(ms) => (format!("<t:{}:F>", ms / 1_000), true),
-        Value::Link(text, address) => (format!("[{}]({address})", escape_markdown(text)), true),
     };
-    EmbedField { name: fact.label, value: if value.is_empty() { "–".into() } else { value }, inline }
+    EmbedField { name: &fact.label, value: if value.is_empty() { "–".into() } else { value }, inline }
 }

@@ -1,32 +1,12 @@
 // Tells a topic of ntfy (https://ntfy.sh, or a server of one's own), which shows it on phones and desktops.
 //
-// `uptime plugin build` makes a component of it, `uptime plugin test ntfy.wasm` rehearses it. What it can ask of the
+// `uptime plugin build` makes a component of it, `uptime plugin test ntfy-js.wasm` rehearses it. What it can ask of the
 // host is what it imports; the words are those of the interface, in camelCase.
 
 import http from "uptime:notifier/http@0.1.0";
 
-/** What each event looks like: ntfy's priority (1 to 5), its tag (an emoji's name) and the words behind the monitor's name. */
-const LOOKS = {
-  "down": [4, "red_circle", "is DOWN"],
-  "up": [3, "green_circle", "is up again"],
-  "degraded": [3, "yellow_circle", "is degraded"],
-  "critical": [5, "rotating_light", "is still DOWN, for long"],
-  "reminder": [3, "red_circle", "is still DOWN"],
-  "flapping-start": [3, "repeat", "is flapping"],
-  "flapping-end": [2, "heavy_check_mark", "is steady again"],
-  "certificate": [3, "lock", "has a certificate that ends soon"],
-  "acknowledged": [2, "eyes", "is being looked at"],
-  "blind": [4, "see_no_evil", "can't be seen: the monitor's own network is away"],
-  "seeing": [3, "eyes", "can be seen again"],
-  "stalled": [5, "stop_sign", "is not being checked: results stopped coming"],
-  "running": [3, "heavy_check_mark", "is being checked again"],
-  "queue-busy": [4, "hourglass", "has a queue over its limit"],
-  "channel-broken": [4, "no_bell", "has a channel that can't be told"],
-  "test": [3, "wave", "sends a test message"],
-};
-
-/** These are not about a target, but about the monitor itself. */
-const ABOUT_ITSELF = new Set(["blind", "seeing", "stalled", "running", "queue-busy", "channel-broken", "test"]);
+/** ntfy's priorities: 5 rings through silence, 3 is its own default. */
+const PRIORITIES = { info: 3, degraded: 3, down: 4, critical: 5 };
 
 /** The statuses after which another try makes sense. */
 const PASSING = new Set([408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 528, 529]);
@@ -42,7 +22,7 @@ export const notifier = {
     const inBody = ["https://ntfy.sh", "server"].map((to) => ({ tag: "body", val: to }));
     const inHeader = ["https://ntfy.sh", "server"].map((to) => ({ tag: "header", val: { to, name: "authorization" } }));
     return {
-      name: "ntfy",
+      name: "ntfy-js",
       version: "0.1.0",
       summary: "A topic of ntfy, shown on phones and desktops",
       fields: [
@@ -51,6 +31,7 @@ export const notifier = {
         field("token", "secret", false, "an access token (`tk_…`), where the topic is protected", null, inHeader),
       ],
       hosts: ["https://ntfy.sh"],
+      digests: true,
     };
   },
 
@@ -61,15 +42,16 @@ export const notifier = {
 
   notify(settings, event, delivery) {
     const setting = (key) => settings.find((setting) => setting.key === key)?.value.val;
-    const [priority, tag, words] = LOOKS[event.kind];
+    // What is said is composed by the host; here it is brought into ntfy's form.
+    const { symbol, headline, cause, facts, links } = event.message;
+    const isOver = event.phase === "ends" || event.phase === "taken";
     const message = {
       topic: setting("topic"),
-      title: cut(`${inert(event.monitor.name)} ${words}`, 250),
-      message: cut(facts(event).join("\n"), MESSAGE_BYTES),
-      tags: [tag],
-      priority,
+      title: `${symbol} ${headline}`,
+      message: cut([cause, ...facts.map(fact)].filter(Boolean).join("\n"), MESSAGE_BYTES),
+      priority: isOver ? 3 : PRIORITIES[event.severity],
     };
-    if (event.incident?.link) message.click = event.incident.link;
+    if (links.length > 0) message.click = links[0].address;
     const headers = [["content-type", "application/json"]];
     const token = setting("token");
     // The token and the topic are references. The host puts the values in as the request leaves.
@@ -82,6 +64,7 @@ export const notifier = {
       basicAuth: null,
       body: bytes(JSON.stringify(message)),
       timeoutMs: null,
+      signatures: [],
     });
     const answer = parsed(response.body);
     if (response.status < 200 || response.status > 299) {
@@ -91,26 +74,10 @@ export const notifier = {
   },
 };
 
-/** What a person wants to know, a line each. */
-function facts({ kind, monitor, incident, outcome }) {
-  const lines = [];
-  // A recovery bears what the incident was about.
-  if (outcome) lines.push((kind === "up" ? "it was: " : "") + inert(outcome.message));
-  if (outcome?.expected && outcome?.got) lines.push(`expected ${inert(outcome.expected)}, got ${inert(outcome.got)}`);
-  if (!ABOUT_ITSELF.has(kind)) lines.push(oneLine(monitor.target));
-  if (incident?.durationS != null) lines.push(`was down for ${duration(incident.durationS)}`);
-  else if (incident) lines.push(`since ${new Date(Number(incident.startedAtMs)).toISOString().slice(0, 19).replace("T", " ")} UTC`);
-  return lines;
-}
-
-function duration(seconds) {
-  const all = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
-  const first = all.findIndex(([size]) => seconds >= size);
-  if (first < 0) return "0 s";
-  return all.slice(first, first + 2).map(([size, unit], nth) => {
-    const count = Math.floor(nth === 0 ? seconds / size : (seconds % all[first][0]) / size);
-    return count > 0 ? `${count} ${unit}` : "";
-  }).filter(Boolean).join(" ");
+/** A fact as a line. */
+function fact({ label, value: { tag, val } }) {
+  const isInstant = tag === "instant";
+  return `${label}: ${isInstant ? `${new Date(Number(val)).toISOString().slice(0, 19).replace("T", " ")} UTC` : val}`;
 }
 
 /** Sends it. Where no answer came, that is said in the words of the interface. */
@@ -120,14 +87,14 @@ function send(request) {
   } catch (error) {
     const { tag, val } = error?.payload ?? error;
     if (tag === "denied" || tag === "invalid") throw { tag: "config", val: [{ key: null, message: val }] };
-    throw { tag: "transient", val: { message: val ?? "no complete answer in time", afterMs: null } };
+    throw { tag: "transient", val: { message: val ?? "no complete answer in time", afterMs: null, progress: null } };
   }
 }
 
 /** What a status that is no success means: the rule that all notifiers share. */
 function verdict({ status, headers }, words, nowMs) {
   const message = words ? `status ${status}: ${words}` : `status ${status}`;
-  const retry = { message, afterMs: retryAfterMs(headers, nowMs) };
+  const retry = { message, afterMs: retryAfterMs(headers, nowMs), progress: null };
   if (status === 429) return { tag: "rate-limited", val: retry };
   if (PASSING.has(status)) return { tag: "transient", val: retry };
   if (status === 401 || status === 403) return { tag: "unauthorized", val: message };
@@ -146,11 +113,6 @@ function retryAfterMs(headers, nowMs) {
 /** Texts come from strangers: one line, no control characters. */
 function oneLine(text) {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, " ").trim();
-}
-
-/** As `oneLine`, with nothing in it that an app makes a link or a mention of. */
-function inert(text) {
-  return oneLine(text).replaceAll("://", ":\u2060//").replaceAll("@", "@\u2060");
 }
 
 /** The provider's words, for people. */

@@ -1,6 +1,6 @@
 """Tells a room of Matrix (https://spec.matrix.org, client-server API).
 
-`uptime plugin build` makes a component of it, `uptime plugin test matrix.wasm` rehearses it. Each message is sent under
+`uptime plugin build` makes a component of it, `uptime plugin test matrix-py.wasm` rehearses it. Each message is sent under
 the delivery's id as the transaction, so that a second try of the same message shows nothing twice.
 """
 
@@ -14,33 +14,7 @@ from urllib.parse import quote
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.imports import http, types
-from wit_world.imports.types import EventType, FieldKind
-
-# What each event looks like: a symbol, and the words behind the monitor's name.
-LOOKS = {
-    EventType.DOWN: ("🔴", "is DOWN"),
-    EventType.UP: ("🟢", "is up again"),
-    EventType.DEGRADED: ("🟡", "is degraded"),
-    EventType.CRITICAL: ("🚨", "is still DOWN, for long"),
-    EventType.REMINDER: ("🔴", "is still DOWN"),
-    EventType.FLAPPING_START: ("🔁", "is flapping"),
-    EventType.FLAPPING_END: ("✅", "is steady again"),
-    EventType.CERTIFICATE: ("🔒", "has a certificate that ends soon"),
-    EventType.ACKNOWLEDGED: ("👀", "is being looked at"),
-    EventType.BLIND: ("🙈", "can't be seen: the monitor's own network is away"),
-    EventType.SEEING: ("👀", "can be seen again"),
-    EventType.STALLED: ("🛑", "is not being checked: results stopped coming"),
-    EventType.RUNNING: ("✅", "is being checked again"),
-    EventType.QUEUE_BUSY: ("⏳", "has a queue over its limit"),
-    EventType.CHANNEL_BROKEN: ("🔕", "has a channel that can't be told"),
-    EventType.TEST: ("👋", "sends a test message"),
-}
-
-# These are about a target; the others are about the monitor itself.
-ABOUT_TARGET = set(LOOKS) - {
-    EventType.BLIND, EventType.SEEING, EventType.STALLED, EventType.RUNNING, EventType.QUEUE_BUSY,
-    EventType.CHANNEL_BROKEN, EventType.TEST,
-}
+from wit_world.imports.types import FieldKind
 
 # The statuses after which another try makes sense.
 PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
@@ -56,7 +30,7 @@ def field(
 class Notifier(exports.Notifier):
     def describe(self) -> types.Description:
         return types.Description(
-            name="matrix",
+            name="matrix-py",
             version="0.1.0",
             summary="A room of Matrix",
             fields=[
@@ -73,6 +47,7 @@ class Notifier(exports.Notifier):
             ],
             # The homeserver's address grants its host by being written into the channel.
             hosts=[],
+            digests=True,
         )
 
     def validate(self, settings: list[types.Setting]) -> list[types.Problem]:
@@ -99,6 +74,7 @@ class Notifier(exports.Notifier):
                 basic_auth=None,
                 body=json.dumps(message(event, delivery, channel.get("quiet", False)), ensure_ascii=False).encode(),
                 timeout_ms=None,
+                signatures=[],
             )
         )
         answer = parsed(response.body)
@@ -114,9 +90,11 @@ def values(settings: list[types.Setting]) -> dict:
 
 def message(event: types.Event, delivery: types.Delivery, quiet: bool) -> dict:
     """The event's content: plain, and as HTML in which nothing that came from outside is markup."""
-    symbol, words = LOOKS[event.kind]
-    headline = f"{symbol} {inert(event.monitor.name, 150)} {words}"
-    rest = list(facts(event))
+    # What is said is composed by the host; here it is brought into Matrix' form.
+    headline = f"{event.message.symbol} {event.message.headline}"
+    rest = [event.message.cause] if event.message.cause else []
+    rest += [f"{fact.label}: {shown(fact.value)}" for fact in event.message.facts]
+    rest += [f"{link.label}: {link.address}" for link in event.message.links]
     content = {
         "msgtype": "m.notice" if quiet else "m.text",
         "body": "\n".join([headline, *rest]),
@@ -125,49 +103,21 @@ def message(event: types.Event, delivery: types.Delivery, quiet: bool) -> dict:
         # Nobody is mentioned, whatever names the texts hold.
         "m.mentions": {},
     }
-    if delivery.opening_remote_id:
-        content["m.relates_to"] = {"m.in_reply_to": {"event_id": delivery.opening_remote_id}}
+    if delivery.first_remote_id:
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": delivery.first_remote_id}}
     return content
 
 
-def facts(event: types.Event):
-    outcome, incident = event.outcome, event.incident
-    if outcome:
-        # A recovery bears what the incident was about.
-        was = "it was: " if event.kind is EventType.UP else ""
-        yield was + inert(outcome.message, 800)
-        if outcome.expected and outcome.got:
-            yield f"expected {inert(outcome.expected, 200)}, got {inert(outcome.got, 200)}"
-    if event.kind in ABOUT_TARGET:
-        yield line(event.monitor.target, 400)
-    if incident and incident.duration_s is not None:
-        yield f"was down for {duration(incident.duration_s)}"
-    elif incident:
-        since = datetime.fromtimestamp(incident.started_at_ms / 1_000, timezone.utc)
-        yield f"since {since:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def duration(seconds: int) -> str:
-    """In its two largest units."""
-    parts = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"
+def shown(value: types.Value) -> str:
+    if isinstance(value, types.Value_Instant):
+        return f"{datetime.fromtimestamp(value.value / 1_000, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return value.value
 
 
 def line(text: str, max: int) -> str:
     """Texts come from strangers: one line, no control characters, at most so many of the others."""
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text).strip()
     return text if len(text) <= max else text[: max - 1] + "…"
-
-
-def inert(text: str, max: int) -> str:
-    """As `line`, with nothing in it that a client makes a link or a mention of."""
-    return line(text, max).replace("://", ":\u2060//").replace("@", "@\u2060")
 
 
 def send(request: http.Request) -> http.Response:
@@ -179,16 +129,16 @@ def send(request: http.Request) -> http.Response:
             case http.HttpError_Denied(reason) | http.HttpError_Invalid(reason):
                 raise Err(types.NotifyError_Config([types.Problem(None, reason)]))
             case http.HttpError_Timeout():
-                raise Err(types.NotifyError_Transient(types.Retry("no complete answer in time", None)))
+                raise Err(types.NotifyError_Transient(types.Retry("no complete answer in time", None, None)))
             case other:
-                raise Err(types.NotifyError_Transient(types.Retry(other.value, None)))
+                raise Err(types.NotifyError_Transient(types.Retry(other.value, None, None)))
 
 
 def verdict(response: http.Response, answer: dict, now_ms: int) -> types.NotifyError:
     """What a status that is no success means: the rule that all notifiers share."""
     status, words = response.status, answer.get("error")
     text = f"status {status}: {line(words, 200)}" if isinstance(words, str) else f"status {status}"
-    retry = types.Retry(text, retry_after_ms(response, answer, now_ms))
+    retry = types.Retry(text, retry_after_ms(response, answer, now_ms), None)
     match status:
         case 429:
             return types.NotifyError_RateLimited(retry)

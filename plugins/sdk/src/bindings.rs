@@ -5,7 +5,7 @@
 wit_bindgen::generate!({
     path: "../../wit/notifier/0.1.0",
     world: "notifier-plugin",
-    additional_derives: [PartialEq],
+    additional_derives: [PartialEq, serde::Deserialize],
     pub_export_macro: true,
     export_macro_name: "export_component",
 });

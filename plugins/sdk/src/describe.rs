@@ -11,6 +11,7 @@ impl Description {
             summary: summary.to_owned(),
             fields: Vec::new(),
             hosts: Vec::new(),
+            digests: true,
         }
     }
 
@@ -18,6 +19,13 @@ impl Description {
     #[must_use]
     pub fn fields(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         self.fields.extend(fields);
+        self
+    }
+
+    /// Each message goes by itself, however many there are.
+    #[must_use]
+    pub fn no_digests(mut self) -> Self {
+        self.digests = false;
         self
     }
 
@@ -51,6 +59,11 @@ impl Field {
     /// A text, or several, of which the plugin sees references alone; a request may hold them at `places`.
     pub fn secret(key: &str, help: &str, places: impl IntoIterator<Item = Place>) -> Self {
         Self { places: places.into_iter().collect(), ..Self::new(FieldKind::Secret, key, help) }
+    }
+
+    /// Any text, or several.
+    pub fn texts(key: &str, help: &str) -> Self {
+        Self::new(FieldKind::TextList, key, help)
     }
 
     /// An address, whose host is granted by being written there.

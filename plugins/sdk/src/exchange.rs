@@ -2,7 +2,8 @@
 
 use crate::json::{self, Scalar};
 use crate::{
-    Delivery, Method, NotifyError, Receipt, Request, Response, Setting, SettingValue, text, verdict,
+    Delivery, Encoding, Hash, Method, NotifyError, Receipt, Request, Response, Retry, Setting, SettingValue,
+    Signature, text, verdict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ impl Request {
             basic_auth: None,
             body: None,
             timeout_ms: None,
+            signatures: Vec::new(),
         }
     }
 
@@ -58,11 +60,34 @@ impl Request {
         self
     }
 
+    /// With a signature that the host makes of the body, secrets and all.
+    #[must_use]
+    pub fn signed(mut self, signature: Signature) -> Self {
+        self.signatures.push(signature);
+        self
+    }
+
     /// With this much time, where that is less than the host's limit.
     #[must_use]
     pub fn timeout_ms(mut self, timeout_ms: u32) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
+    }
+}
+
+impl Signature {
+    /// HMAC-SHA256 of the body, in hexadecimal digits behind `prefix` (`sha256=`). `key` is a secret's reference.
+    pub fn new(header: impl Into<String>, prefix: impl Into<String>, key: impl Into<String>) -> Self {
+        let (header, prefix, key) = (header.into(), prefix.into(), key.into());
+        let (hash, encoding, before) = (Hash::Sha256, Encoding::Hex, Vec::new());
+        Self { header, prefix, hash, key, before, encoding }
+    }
+}
+
+impl Retry {
+    /// Another try, after so long where the provider said so.
+    pub fn new(message: impl Into<String>, after_ms: Option<u64>) -> Self {
+        Self { message: message.into(), after_ms, progress: None }
     }
 }
 
@@ -107,7 +132,8 @@ impl Receipt {
         Self { remote_id: None, detail: None, replaced: Vec::new(), pause_ms: None }
     }
 
-    /// The provider's name for the message; later ones of the incident get it as `delivery.opening_remote_id`.
+    /// The provider's name for the message; later ones of the incident get it as `delivery.first_remote_id`, and the next as
+    /// `delivery.last_remote_id`.
     #[must_use]
     pub fn remote_id(mut self, id: impl Into<Option<String>>) -> Self {
         self.remote_id = id.into();

@@ -25,6 +25,14 @@ impl Scalar {
         }
     }
 
+    /// As text, whatever it is.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Text(text) | Self::Number(text) => text,
+            Self::Bool(on) => on.to_string(),
+        }
+    }
+
     /// The whole number, if it is one.
     pub fn integer(&self) -> Option<i64> {
         match self {
@@ -41,6 +49,21 @@ pub fn at(json: &[u8], path: &[&str]) -> Option<Scalar> {
         walk.enter(key)?;
     }
     walk.scalar()
+}
+
+/// The texts by key of the object at `path`; what is no text is left out.
+pub fn pairs(json: &[u8], path: &[&str]) -> Vec<(String, String)> {
+    let mut walk = Walk { rest: json };
+    let mut pairs = Vec::new();
+    if path.iter().try_for_each(|key| walk.enter(key)).and_then(|()| walk.eat(b'{')).is_some() {
+        while let Some(key) = walk.string().and_then(unescape) {
+            let Some(()) = walk.eat(b':') else { break };
+            let value = Walk { rest: walk.rest }.scalar().and_then(Scalar::text);
+            pairs.extend(value.map(|value| (key, value)));
+            let Some(()) = walk.skip().and_then(|()| walk.eat(b',')) else { break };
+        }
+    }
+    pairs
 }
 
 struct Walk<'a> {
@@ -213,6 +236,21 @@ mod tests {
             assert_eq!(found(json, path).as_ref(), expected, "{path:?}");
         }
         assert_eq!(found("7", &[]), Some(7.into()));
+    }
+
+    #[test]
+    fn pairs_are_those_of_one_object() {
+        let json = br#"{"a": [1], "t": {"x": "1", "y": {"z": "2"}, "b\"": "c", "n": 7}, "u": {"v": "w"}}"#;
+        let texts = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(pairs(json, &["t"]), texts(&[("x", "1"), ("b\"", "c")]));
+        assert_eq!(pairs(json, &["t", "y"]), texts(&[("z", "2")]));
+        for (wrong, path) in
+            [(&json[..], "a"), (json, "missing"), (b"{\"t\":{}}", "t"), (b"{\"t\":{\"x\"", "t")]
+        {
+            assert!(pairs(wrong, &[path]).is_empty());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A plugin implements [`Notifier`] and calls [`export!`]. Everything that it can reach is behind [`Host`], so its
 //! tests run natively against [`testing::FakeHost`] without any WebAssembly. Beside that there are the things every
 //! notifier needs and every notifier gets wrong: [`verdict`], the one rule for what is tried again; [`text`], for
-//! cutting and escaping; [`message`], the words for each event.
+//! cutting and escaping. The words for each event are composed by the host: [`Event::message`](Event).
 
 #![warn(missing_docs)]
 
@@ -14,18 +14,19 @@ mod describe;
 mod exchange;
 mod host;
 pub mod json;
-pub mod message;
+mod message;
 mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod text;
 pub mod verdict;
 
-pub use bindings::uptime::notifier::http::{HttpError, Method, Request, Response};
+pub use bindings::uptime::notifier::http::{Encoding, HttpError, Method, Request, Response, Signature};
 pub use bindings::uptime::notifier::log::Level;
+pub use bindings::uptime::notifier::secrets::Piece;
 pub use bindings::uptime::notifier::types::{
-    Delivery, Description, Event, EventType, Field, FieldKind, HeaderPlace, Incident, Monitor, NotifyError,
-    Outcome, Place, Problem, Receipt, Retry, Setting, SettingValue, Severity,
+    Delivery, Description, Event, Fact, Field, FieldKind, Hash, HeaderPlace, Link, Message, NotifyError,
+    Part, Phase, Place, Problem, Receipt, Retry, Setting, SettingValue, Severity, Value,
 };
 pub use host::Host;
 pub use settings::Settings;

@@ -1,4 +1,4 @@
-//! Texts for people: cut in whole characters, escaped for their markup, durations and instants in words.
+//! Texts for people: cut in whole characters, escaped for their markup. A message's texts have their lengths already.
 //!
 //! Cut first and escape after, or an escape is cut in two.
 
@@ -26,15 +26,8 @@ pub fn truncate(text: &str, max: usize) -> String {
     cut
 }
 
-/// What [`inert`] puts in: no space, no break, nothing to see.
+/// What the host puts behind each `@` and into each `://` of a stranger: no space, no break, nothing to see.
 const JOINER: char = '\u{2060}';
-
-/// `text` in which a provider that looks for them finds no address with a scheme, no name to mention and no e-mail address: an
-/// invisible character (U+2060) stands behind each `@`, and before the slashes of `://`. What a monitored server writes
-/// into a message could lead its readers elsewhere, or call them. Names of hosts are left: they are copied from messages.
-pub fn inert(text: &str) -> String {
-    text.replace("://", ":\u{2060}//").replace('@', "@\u{2060}")
-}
 
 /// For HTML's text and attributes, and for Telegram's `parse_mode` HTML.
 pub fn escape_html(text: &str) -> String {
@@ -72,12 +65,6 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
-/// Whether this is an address of the web that no space or markup ends early, so that it can be shown as a link.
-pub fn is_web_address(text: &str) -> bool {
-    (text.starts_with("https://") || text.starts_with("http://"))
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'+,;=%".contains(&byte))
-}
-
 /// For the inside of a JSON string.
 pub fn escape_json(text: &str) -> String {
     // A text is always JSON.
@@ -99,22 +86,6 @@ pub fn escape_percent(text: &str) -> String {
     escaped
 }
 
-/// A duration in its two largest units: `4 min 12 s`, `3 h`, `2 d 5 h`.
-pub fn duration(seconds: u64) -> String {
-    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let first = units.iter().position(|(_, unit)| seconds >= *unit).unwrap_or(units.len() - 1);
-    let (unit, size) = units[first];
-    let mut words = format!("{} {unit}", seconds / size);
-    if let Some((unit, smaller)) = units.get(first + 1) {
-        let rest = seconds % size / smaller;
-        if rest > 0 {
-            // Writing to a string can't fail.
-            let _ = write!(words, " {rest} {unit}");
-        }
-    }
-    words
-}
-
 /// An instant for people: `2026-04-14 02:14:05 UTC`.
 pub fn utc(ms: u64) -> String {
     let (year, month, day) = civil(ms / 86_400_000);
@@ -125,26 +96,6 @@ pub fn utc(ms: u64) -> String {
         second / 60 % 60,
         second % 60
     )
-}
-
-/// An instant for programs: `2026-04-14T02:14:05.5Z`, with a fraction only where there is one.
-pub fn rfc3339(ms: u64) -> String {
-    let (year, month, day) = civil(ms / 86_400_000);
-    let second = ms / 1_000 % 86_400;
-    let mut text = format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    );
-    let fraction = format!("{:03}", ms % 1_000);
-    let fraction = fraction.trim_end_matches('0');
-    if !fraction.is_empty() {
-        text.push('.');
-        text.push_str(fraction);
-    }
-    text.push('Z');
-    text
 }
 
 /// An HTTP date (RFC 9110, the form that is sent today) as milliseconds since the epoch.
@@ -215,33 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_two_units() {
-        for (seconds, expected) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (252, "4 min 12 s"),
-            (3_600, "1 h"),
-            (3_601, "1 h"),
-            (5_400, "1 h 30 min"),
-            (86_400, "1 d"),
-            (190_800, "2 d 5 h"),
-        ] {
-            assert_eq!(duration(seconds), expected);
-        }
-    }
-
-    #[test]
     fn instants_in_utc() {
-        for (ms, people, programs) in [
-            (0, "1970-01-01 00:00:00 UTC", "1970-01-01T00:00:00Z"),
-            (951_782_400_000, "2000-02-29 00:00:00 UTC", "2000-02-29T00:00:00Z"),
-            (1_614_265_330_500, "2021-02-25 15:02:10 UTC", "2021-02-25T15:02:10.5Z"),
-            (1_735_689_599_999, "2024-12-31 23:59:59 UTC", "2024-12-31T23:59:59.999Z"),
-            (4_107_542_400_000, "2100-03-01 00:00:00 UTC", "2100-03-01T00:00:00Z"),
+        for (ms, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_400_000, "2000-02-29 00:00:00 UTC"),
+            (1_614_265_330_500, "2021-02-25 15:02:10 UTC"),
+            (1_735_689_599_999, "2024-12-31 23:59:59 UTC"),
+            (4_107_542_400_000, "2100-03-01 00:00:00 UTC"),
         ] {
-            assert_eq!(utc(ms), people);
-            assert_eq!(rfc3339(ms), programs);
+            assert_eq!(utc(ms), expected);
         }
     }
 
@@ -262,18 +195,6 @@ mod tests {
         for day in (0..60_000).step_by(17) {
             let (year, month, date) = civil(day);
             assert_eq!(days_since_epoch(year, month, date), day);
-        }
-    }
-
-    #[test]
-    fn nothing_in_a_strangers_text_is_live() {
-        for (text, quiet) in [
-            ("see https://evil.example/x?y", "see https:|//evil.example/x?y"),
-            ("tg://resolve?domain=x", "tg:|//resolve?domain=x"),
-            ("@name @everyone me@evil.example", "@|name @|everyone me@|evil.example"),
-            ("10.0.0.1:80 said: no // 1.5 s", "10.0.0.1:80 said: no // 1.5 s"),
-        ] {
-            assert_eq!(inert(text).replace(JOINER, "|"), quiet);
         }
     }
 

@@ -30,7 +30,7 @@ pub fn of_status(
         if words.is_empty() { format!("status {status}") } else { format!("status {status}: {words}") };
     let retry = |message| {
         let after_ms = retry_after_ms(response, delivery).max(body_after_ms.map(|ms| ms.min(DAY_MS)));
-        Retry { message, after_ms }
+        Retry::new(message, after_ms)
     };
     Err(match status {
         200..=299 => return Ok(()),
@@ -48,7 +48,7 @@ pub fn of_status(
 pub fn not_theirs(provider: &str, response: &Response) -> NotifyError {
     let message =
         format!("status {}, but the answer is not {provider}'s: {}", response.status, response.words());
-    NotifyError::Transient(Retry { message, after_ms: None })
+    NotifyError::Transient(Retry::new(message, None))
 }
 
 /// What it means that there was no answer.
@@ -64,7 +64,7 @@ impl From<HttpError> for NotifyError {
             | HttpError::Other(text) => text,
             HttpError::Timeout => "no complete answer in time".into(),
         };
-        Self::Transient(Retry { message, after_ms: None })
+        Self::Transient(Retry::new(message, None))
     }
 }
 
@@ -104,12 +104,11 @@ pub fn seconds_at(response: &Response, path: &[&str]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EventType;
     use crate::testing::{answer, delivery, event};
 
     #[test]
     fn each_status_has_its_class() {
-        let class = |status| match answer(status, "").verdict(&delivery(&event(EventType::Down))) {
+        let class = |status| match answer(status, "").verdict(&delivery(&event("down"))) {
             Ok(()) => "ok",
             Err(error) => crate::testing::class(&error),
         };
@@ -131,7 +130,7 @@ mod tests {
     fn the_time_of_the_next_try_in_each_form() {
         // 1994-11-06T08:49:37Z
         let date_ms = 784_111_777_000;
-        let now = Delivery { now_ms: date_ms - 7_000, ..delivery(&event(EventType::Down)) };
+        let now = Delivery { now_ms: date_ms - 7_000, ..delivery(&event("down")) };
         for (header, body, expected) in [
             (None, None, None),
             (Some("30"), None, Some(30_000)),
@@ -185,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_providers_words_are_in_the_message() {
-        let now = delivery(&event(EventType::Down));
+        let now = delivery(&event("down"));
         assert_eq!(
             of_status(&answer(400, ""), " no such chat\n", None, &now),
             Err(NotifyError::Permanent("status 400: no such chat".into()))

@@ -31,7 +31,7 @@ impl Answer {
             Err(NotifyError::Permanent(message)) => message,
             Err(error) => return error,
         };
-        let retry = |message| Retry { message, after_ms: verdict::retry_after_ms(response, delivery) };
+        let retry = |message| Retry::new(message, verdict::retry_after_ms(response, delivery));
         match self.word.as_str() {
             "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
                 NotifyError::RateLimited(retry(message))

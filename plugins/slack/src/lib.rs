@@ -12,7 +12,7 @@ use answer::Answer;
 use render::Draft;
 use uptime_plugin_sdk::{
     Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
-    Request, Settings, message,
+    Request, Settings,
 };
 
 pub struct Slack;
@@ -68,12 +68,11 @@ impl Notifier for Slack {
         delivery: &Delivery,
         host: &mut dyn Host,
     ) -> Result<Receipt, NotifyError> {
-        let message = message::compose(event, delivery);
         let webhook = settings.text("webhook_url");
-        let mut draft = Draft { message: &message, channel: None, answers: None, plain: false };
+        let mut draft = Draft { message: &event.message, channel: None, answers: None, plain: false };
         if webhook.is_none() {
             draft.channel = settings.text("channel");
-            draft.answers = delivery.opening_remote_id.as_deref();
+            draft.answers = delivery.first_remote_id.as_deref();
         }
         let mut receipt = Receipt::new();
         loop {

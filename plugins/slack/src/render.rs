@@ -5,9 +5,9 @@
 //! short that they fit even with every character escaped (five for one).
 
 use crate::answer::Answer;
-use uptime_plugin_sdk::message::{Fact, Message, Value};
 use uptime_plugin_sdk::serde::Serialize;
 use uptime_plugin_sdk::text::{escape_slack, utc};
+use uptime_plugin_sdk::{Fact, Link, Message, Value};
 
 pub(crate) struct Draft<'a> {
     pub(crate) message: &'a Message,
@@ -83,8 +83,10 @@ impl<'a> Draft<'a> {
             text: Some(Text::PlainText { text: cause.clone(), emoji: false }),
             fields: Vec::new(),
         }));
-        if !message.facts.is_empty() {
-            rest.push(Section { text: None, fields: message.facts.iter().take(10).map(field).collect() });
+        let page = |link: &Link| labelled(&link.label, &format!("<{}>", escape_slack(&link.address)));
+        let fields: Vec<_> = message.facts.iter().map(field).chain(message.links.iter().map(page)).collect();
+        if !fields.is_empty() {
+            rest.push(Section { text: None, fields: fields.into_iter().take(10).collect() });
         }
         let mut body = Body {
             channel: self.channel,
@@ -139,9 +141,12 @@ fn field(fact: &Fact) -> Text {
         Value::Instant(ms) => {
             format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>", ms / 1_000, utc(*ms))
         }
-        Value::Link(text, address) => format!("<{}|{}>", escape_slack(address), escape_slack(text)),
     };
-    mrkdwn(format!("*{}*\n{value}", fact.label))
+    labelled(&fact.label, &value)
+}
+
+fn labelled(label: &str, value: &str) -> Text {
+    mrkdwn(format!("*{label}*\n{value}"))
 }
 
 /// Characters that would begin or end markup, replaced by their likes: Slack knows no escape for them.

@@ -11,7 +11,7 @@ use answer::Answer;
 use render::Draft;
 use uptime_plugin_sdk::{
     Delivery, Description, Event, Field, Host, Level, Notifier, NotifyError, Place, Problem, Receipt,
-    Request, Settings, message,
+    Request, Settings,
 };
 
 pub struct Telegram;
@@ -70,8 +70,8 @@ impl Notifier for Telegram {
             thread_id: settings.integer("message_thread_id"),
             silent: settings.is_on("silent"),
             protected: settings.is_on("protect_content"),
-            answers: delivery.opening_remote_id.as_ref().and_then(|id| id.parse().ok()),
-            message: message::compose(event, delivery),
+            answers: delivery.first_remote_id.as_ref().and_then(|id| id.parse().ok()),
+            message: &event.message,
             moved_to: None,
             plain: false,
         };

@@ -4,9 +4,9 @@
 //! stays below 3900 even when every character takes two.
 
 use crate::answer::{Answer, NO_TOPIC};
-use uptime_plugin_sdk::message::{Message, Value};
+use uptime_plugin_sdk::Message;
 use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::text::{escape_html, utc};
+use uptime_plugin_sdk::text::escape_html;
 
 /// One message to one chat.
 pub(crate) struct Draft<'a> {
@@ -16,7 +16,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) protected: bool,
     /// The message that this one answers.
     pub(crate) answers: Option<i64>,
-    pub(crate) message: Message,
+    pub(crate) message: &'a Message,
     /// The id that has replaced the chat's.
     pub(crate) moved_to: Option<i64>,
     /// Whether it goes without markup.
@@ -81,7 +81,7 @@ impl<'a> Draft<'a> {
                 Some(number) => ChatId::Number(number),
                 None => ChatId::Name(self.chat_id),
             },
-            text: if self.plain { self.message.plain() } else { html(&self.message) },
+            text: if self.plain { self.message.plain() } else { html(self.message) },
             parse_mode: (!self.plain).then_some("HTML"),
             message_thread_id: self.thread_id,
             disable_notification: self.silent,
@@ -133,12 +133,7 @@ fn html(message: &Message) -> String {
         |headline| format!("<b>{}</b>", escape_html(headline)),
         // The words are a stranger's. Within `code` Telegram makes no links, of bare names of hosts or commands either.
         |cause| format!("<code>{}</code>", escape_html(cause)),
-        |value| match value {
-            Value::Text(text) | Value::Address(text) => escape_html(text),
-            Value::Instant(ms) => utc(*ms),
-            Value::Link(text, address) => {
-                format!("<a href=\"{}\">{}</a>", escape_html(address), escape_html(text))
-            }
-        },
+        |value| escape_html(&value.to_string()),
+        |_, address| escape_html(address),
     )
 }

@@ -21,6 +21,7 @@ class Notifier(exports.Notifier):
             summary="Tells an address of yours",
             fields=[types.Field("url", "where it is told", FieldKind.URL, True, None, [], [])],
             hosts=[],
+            digests=True,
         )
 
     def validate(self, settings: list[types.Setting]) -> list[types.Problem]:
@@ -32,8 +33,9 @@ class Notifier(exports.Notifier):
     ) -> types.Receipt:
         channel = {setting.key: setting.value.value for setting in settings}
         body = {
-            "text": f"{event.monitor.name}: {event.kind.name.lower()}",
-            "cause": event.outcome.message if event.outcome else None,
+            # The words are composed already; here they are brought into the form that the receiver wants.
+            "text": event.message.headline,
+            "cause": event.message.cause,
         }
         response = send(
             http.Request(
@@ -45,6 +47,7 @@ class Notifier(exports.Notifier):
                 basic_auth=None,
                 body=json.dumps(body, ensure_ascii=False).encode(),
                 timeout_ms=None,
+                signatures=[],
             )
         )
         if not 200 <= response.status <= 299:
@@ -61,15 +64,15 @@ def send(request: http.Request) -> http.Response:
             case http.HttpError_Denied(reason) | http.HttpError_Invalid(reason):
                 raise Err(types.NotifyError_Config([types.Problem(None, reason)]))
             case http.HttpError_Timeout():
-                raise Err(types.NotifyError_Transient(types.Retry("no complete answer in time", None)))
+                raise Err(types.NotifyError_Transient(types.Retry("no complete answer in time", None, None)))
             case other:
-                raise Err(types.NotifyError_Transient(types.Retry(other.value, None)))
+                raise Err(types.NotifyError_Transient(types.Retry(other.value, None, None)))
 
 
 def verdict(response: http.Response, now_ms: int) -> types.NotifyError:
     """What a status that is no success means, and with it what happens next."""
     status, text = response.status, f"status {response.status}"
-    retry = types.Retry(text, retry_after_ms(response, now_ms))
+    retry = types.Retry(text, retry_after_ms(response, now_ms), None)
     match status:
         case 429:
             return types.NotifyError_RateLimited(retry)

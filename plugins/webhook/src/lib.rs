@@ -94,23 +94,14 @@ impl Notifier for Webhook {
             .unwrap_or(BODY_TYPES[0]);
         let body = match (method, settings.text("body")) {
             (Method::Get, _) => String::new(),
-            (_, Some(template)) => body::fill(template, escape, event, delivery),
-            (_, None) => body::event_json(event, delivery),
+            (_, Some(template)) => body::fill(template, escape, event),
+            (_, None) => event.json.clone(),
         };
-        let signed = render::signed_content(delivery, &body);
-        let signatures = settings
-            .texts("secret")
-            .into_iter()
-            .map(|secret| host.sign(secret, signed.as_bytes()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|reason| NotifyError::Config(vec![Problem::with("secret", reason)]))?;
         let mut request = Request::new(method, settings.text("url").unwrap_or_default());
-        request.headers = render::headers(
-            delivery,
-            &signatures,
-            settings.map("headers"),
-            (!body.is_empty()).then_some(content_type),
-        );
+        request.headers =
+            render::headers(delivery, settings.map("headers"), (!body.is_empty()).then_some(content_type));
+        request.signatures =
+            settings.texts("secret").into_iter().map(|key| render::signature(delivery, key)).collect();
         if !body.is_empty() {
             request = request.body(body);
         }

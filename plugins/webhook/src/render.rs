@@ -1,17 +1,16 @@
 //! The headers of a Standard Webhooks request.
 
-use uptime_plugin_sdk::Delivery;
-use uptime_plugin_sdk::base64::{Engine as _, engine::general_purpose::STANDARD};
+use uptime_plugin_sdk::{Delivery, Encoding, Signature};
 
-/// What a signature is over: `id.timestamp.body`.
-pub(crate) fn signed_content(delivery: &Delivery, body: &str) -> String {
-    format!("{}.{}.{body}", delivery.id, timestamp(delivery))
+/// A signature is over `id.timestamp.body`. The host makes it of the body that it sends.
+pub(crate) fn signature(delivery: &Delivery, key: &str) -> Signature {
+    let before = format!("{}.{}.", delivery.id, timestamp(delivery)).into_bytes();
+    Signature { before, encoding: Encoding::Base64, ..Signature::new("webhook-signature", "v1,", key) }
 }
 
-/// All headers: ours, and the channel's own after them. A channel's `content-type` takes the place of ours.
+/// All headers but the signature: ours, and the channel's own after them. A channel's `content-type` takes the place of ours.
 pub(crate) fn headers(
     delivery: &Delivery,
-    signatures: &[Vec<u8>],
     own: &[(String, String)],
     content_type: Option<&str>,
 ) -> Vec<(String, String)> {
@@ -19,11 +18,6 @@ pub(crate) fn headers(
         ("webhook-id".to_owned(), delivery.id.clone()),
         ("webhook-timestamp".to_owned(), timestamp(delivery).to_string()),
     ];
-    if !signatures.is_empty() {
-        let signatures: Vec<String> =
-            signatures.iter().map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).collect();
-        headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
-    }
     let own_type = own.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     headers.extend(
         content_type.filter(|_| !own_type).map(|value| ("content-type".to_owned(), value.to_owned())),

@@ -6,7 +6,7 @@ use crate::config::file;
 use crate::exit::{CommandError, Exit};
 use std::path::Path;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, LimitChanges};
+use uptime_core::notifier::{Description, Limit, LimitChanges};
 use uptime_notifier::{NotifierHost, PluginSource, is_built_in};
 
 /// A component on its way to become a plugin.
@@ -24,8 +24,10 @@ impl Candidate {
         global: &Global,
         path: &Path,
         bytes: Vec<u8>,
-        limits: LimitChanges,
+        mut limits: LimitChanges,
     ) -> Result<Self, CommandError> {
+        // All that is wrong with it is to be seen, however often it crashes.
+        limits.set(Limit::Failures, 0).expect("because it may be switched off");
         let name = std::path::absolute(path).unwrap_or_default();
         let name = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
         let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
@@ -85,6 +87,7 @@ mod tests {
             summary: "Says it".into(),
             fields: vec![field("url", FieldKind::Url)],
             hosts: vec!["https://example.com".into()],
+            digests: true,
         };
         assert_eq!(description_problems(&good), Vec::<String>::new());
         let bad = Description {
@@ -93,6 +96,7 @@ mod tests {
             summary: String::new(),
             fields: vec![Field { help: String::new(), ..field("y", FieldKind::Map) }],
             hosts: vec![],
+            digests: true,
         };
         assert_eq!(description_problems(&bad).len(), 4, "{:#?}", description_problems(&bad));
     }

@@ -17,6 +17,9 @@ mod sources {
 }
 
 const CONFORMANCE: &str = include_str!("../../../../plugins/sdk/conformance.json");
+const EVENTS: &str = include_str!("../../../../plugins/sdk/events.json");
+/// The versions that the SDK was tried with. Cargo takes out what a plugin does not need.
+const LOCK: &str = include_str!("../../../../Cargo.lock");
 /// The name that the templates have.
 const TEMPLATE_NAME: &str = "hello";
 const NAME_MAX: usize = 40;
@@ -86,6 +89,8 @@ pub fn run(args: &NewArgs, printer: &Printer) -> Result<Exit, CommandError> {
             write(&dir.join("sdk/src"), path, &text.replace("\"../../wit/", "\"wit/"), &mut written)?;
         }
         write(&dir, "sdk/conformance.json", CONFORMANCE, &mut written)?;
+        write(&dir, "sdk/events.json", EVENTS, &mut written)?;
+        write(&dir, "Cargo.lock", LOCK, &mut written)?;
         write_interface(&dir.join("sdk/wit/notifier/0.1.0"))?;
     } else {
         write_interface(&dir.join("wit"))?;

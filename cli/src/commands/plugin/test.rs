@@ -13,23 +13,24 @@ use crate::args::{Global, TestArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, FAINT, GOOD, ODD, Printer, plain};
 use golden::Comparison;
+use jiff::SignedDuration;
 use plan::Plan;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use uptime_core::event::{Event, EventType};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
+use uptime_core::rehearsal;
 use uptime_notifier::registry::{RegistryError, read_component};
-use uptime_notifier::rehearsal::{self, Rehearsed, Reply};
-use uptime_notifier::{Delivery, ResolvedSettings};
+use uptime_notifier::rehearsal::{Rehearsed, Reply};
+use uptime_notifier::{Before, Delivery, ResolvedSettings};
 
-/// After an event was decided, it is told so many milliseconds later.
-const LATER_MS: i64 = 1_000;
+/// An event is told so long after it was decided.
+const LATER: SignedDuration = SignedDuration::from_secs(1);
 
 struct Finding {
     /// What: an event, an answer.
     name: String,
-    /// `ok`, `differs`, `failed`, `new` or `written`.
+    /// `ok`, `differs`, `failed`, `new`, `written`, `of no event` or `removed`.
     state: &'static str,
     /// What a person should see of it, a line each.
     lines: Vec<String>,
@@ -37,7 +38,7 @@ struct Finding {
 
 impl Finding {
     fn is_well(&self) -> bool {
-        matches!(self.state, "ok" | "written")
+        matches!(self.state, "ok" | "written" | "removed")
     }
 
     fn json(&self) -> Value {
@@ -118,22 +119,25 @@ impl Stage {
         allow(&self.candidate.description) + &limits.collect::<String>()
     }
 
-    async fn play(&self, event: &Event, reply: Reply) -> Rehearsed {
+    async fn play(&self, it: &rehearsal::Rehearsed, reply: Reply) -> Rehearsed {
+        let before = Before { worst: it.told, ..Before::default() };
         let delivery = Delivery {
             notifier: &self.candidate.name,
             settings: &self.settings,
             allow: &self.allow,
             limits: &LimitChanges::default(),
             channel: "ops",
-            event,
-            now: event.at,
-            attempt: 1,
-            opening_remote_id: None,
+            time_zone: "UTC",
+            installation: rehearsal::INSTALLATION,
+            event: &it.event,
+            digest: it.digest.as_ref(),
+            before,
+            now: it.event.at.saturating_add(LATER).unwrap_or(it.event.at),
+            attempt: it.attempt,
             hidden: &[],
             proxy: None,
         };
-        let now = jiff::Timestamp::from_millisecond(event.at.as_millisecond() + LATER_MS).unwrap_or(event.at);
-        self.candidate.host.rehearse(delivery, now, &[reply]).await
+        self.candidate.host.rehearse(delivery, &[reply]).await
     }
 
     /// Settings that the plugin refuses would make a failure of everything else.
@@ -150,11 +154,11 @@ impl Stage {
         )))
     }
 
-    /// Each type of event, and one whose texts are a stranger's.
+    /// Each event that is rehearsed.
     async fn requests(&self, golden: &Path, update: bool) -> Result<Vec<Finding>, CommandError> {
         let mut findings = Vec::new();
-        let all = EventType::ALL.iter().map(|kind| (kind.as_str(), rehearsal::event(*kind)));
-        for (name, event) in all.chain([("strange-texts", rehearsal::hostile_event())]) {
+        for event in rehearsal::all() {
+            let name = event.name;
             let Rehearsed { sent, result } = self.play(&event, self.plan.accepted()).await;
             let finding = |state, lines| Finding { name: name.to_owned(), state, lines };
             if let Err(error) = result {
@@ -177,6 +181,7 @@ impl Stage {
                 Comparison::Differs(lines) => finding("differs", lines),
             });
         }
+        findings.extend(golden::of_no_event(golden, update).map_err(|error| unreadable(golden, &error))?);
         Ok(findings)
     }
 
@@ -200,15 +205,16 @@ impl Stage {
                 .hint(format!("the words are {}", conformance::WORDS.join(", "))));
             }
         }
-        let event = rehearsal::event(EventType::Down);
-        let accepted = self.play(&event, self.plan.accepted()).await.result;
+        let all = rehearsal::all();
+        let event = &all[0];
+        let accepted = self.play(event, self.plan.accepted()).await.result;
         let mut findings = vec![Finding {
             name: "the provider's own answer".into(),
             state: if accepted.is_ok() { "ok" } else { "differs" },
             lines: accepted.err().map(|error| format!("expected `accepted`: {error}")).into_iter().collect(),
         }];
         for row in &rows {
-            let result = self.play(&event, row.reply().map_err(bug)?).await.result;
+            let result = self.play(event, row.reply().map_err(bug)?).await.result;
             let exception = self.plan.differs.get(&row.name);
             let difference = match exception {
                 Some(_) if row.difference(&row.expect, &result).is_none() => {
@@ -253,7 +259,7 @@ fn introduce(description: &Description, problems: &[String], printer: &Printer) 
 
 fn line(finding: &Finding, printer: &Printer) {
     let style = match finding.state {
-        "ok" | "written" => GOOD,
+        "ok" | "written" | "removed" => GOOD,
         "new" => ODD,
         _ => BAD,
     };

@@ -1,10 +1,9 @@
 //! What channels are told of a queue that is over its limit.
 
 use crate::output::span;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::duration::elapsed;
-use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::event::Event;
 use uptime_core::id::DeliveryId;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::{BusyMoment, Told};
@@ -24,26 +23,8 @@ pub async fn tell(store: &Store, size: &QueueSize, max: i64) -> Result<Told, Sto
 }
 
 fn event(size: &QueueSize, max: i64, moment: BusyMoment) -> Event {
-    Event {
-        kind: EventType::QueueBusy,
-        delivery_id: DeliveryId(Uuid::now_v7()),
-        at: moment.now,
-        monitor: EventMonitor {
-            name: size.queue.clone(),
-            kind: "queue".into(),
-            target: format!("uptime queue monitor {}", size.queue),
-            group: None,
-            tags: BTreeMap::new(),
-        },
-        incident: None,
-        outcome: Some(EventOutcome {
-            class: EventType::QueueBusy.as_str().into(),
-            expected: Some(format!("fewer than {max} jobs")),
-            got: Some(format!("{} jobs", size.size())),
-            message: message(size, moment),
-        }),
-        severity: Severity::Degraded,
-    }
+    let counts = (format!("fewer than {max} jobs"), format!("{} jobs", size.size()));
+    Event::queue_busy(&size.queue, counts, message(size, moment), moment.now, DeliveryId(Uuid::now_v7()))
 }
 
 /// How long it has been so, and the likeliest cause.

@@ -87,7 +87,8 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         "none",
         &Reference { literal: Proxy { socks: false }, secret: false },
     );
-    let flow = flow(table);
+    let known = notifiers.described.iter().find(|known| Some(&known.name) == notifier.as_ref());
+    let flow = flow(table, known);
     let limits = limits::read(table, Whose::Channel);
     let settings = settings(table, notifier.as_deref(), notifiers);
     let groups = groups.unwrap_or_default();
@@ -120,16 +121,23 @@ fn refuse_ends_alone(events: &[EventType], table: &mut Table<'_, '_>) {
     }
 }
 
-fn flow(table: &mut Table<'_, '_>) -> Flow {
+/// The bound of a channel. A notifier that takes no digests has none.
+fn flow(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> Flow {
     let defaults = Flow::default();
+    let alone = notifier.filter(|notifier| !notifier.digests);
+    let digest_after = table.or(
+        "digest_after",
+        "So many messages of incidents in `digest_within` one by one; what is more than that goes together in one; 0: never \
+         together.",
+        if alone.is_some() { 0 } else { defaults.digest_after },
+        &Integer(0..=1_000),
+    );
+    if let Some(notifier) = alone.filter(|_| digest_after > 0) {
+        let message = format!("`{}` takes each message by itself", notifier.name);
+        table.complain("digest_after", message, "leave it out, or write `digest_after = 0`");
+    }
     Flow {
-        digest_after: table.or(
-            "digest_after",
-            "So many messages of incidents in `digest_within` one by one; what is more than that goes together in one; 0: \
-             never together.",
-            defaults.digest_after,
-            &Integer(0..=1_000),
-        ),
+        digest_after,
         digest_within: table.or(
             "digest_within",
             "The time that `digest_after` is about, and the least between two that go together.",
@@ -169,6 +177,11 @@ fn setting(table: &mut Table<'_, '_>, field: &Field) -> Option<Setting> {
     match field.kind {
         FieldKind::Text => {
             own(table, field, &Reference { literal: text(), secret: false }).map(Setting::Text)
+        }
+        FieldKind::TextList => {
+            let text = Reference { literal: text(), secret: false };
+            let mut texts = own(table, field, &List { of: text, count: 1..=20, or_one: true })?;
+            Some(if texts.len() == 1 { Setting::Text(texts.remove(0)) } else { Setting::List(texts) })
         }
         FieldKind::Url => own(
             table,

@@ -105,6 +105,7 @@ mod tests {
                 field("body", FieldKind::Text),
             ],
             hosts: Vec::new(),
+            digests: true,
         }
     }
 

@@ -32,6 +32,7 @@ fn notifiers() -> Vec<Description> {
             })
             .collect(),
         hosts: Vec::new(),
+        digests: true,
     };
     vec![
         description(

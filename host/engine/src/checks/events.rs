@@ -4,11 +4,10 @@ use super::trouble;
 use jiff::Timestamp;
 use uptime_core::announcement::Notice;
 use uptime_core::check::Failure;
-use uptime_core::duration::elapsed_s;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::judgement::State;
-use uptime_store::results::{FinishedCheck, IncidentCause, InterestedChannel, ResultsTransaction};
+use uptime_store::results::{FinishedCheck, InterestedChannel, ResultsTransaction};
 use uptime_store::{StoreError, notifications};
 use uuid::Uuid;
 
@@ -106,13 +105,10 @@ fn telling(
 ) -> Option<Telling> {
     let about = |incident: IncidentId| {
         transaction.incident(incident).map(|row| {
+            let failures = if row.ended_at.is_some() { row.failures } else { state.failures };
             let times = EventIncident {
-                id: incident,
-                started_at: row.started_at,
-                ended_at: row.ended_at,
-                duration_s: row.ended_at.map(|end| elapsed_s(row.started_at, end)),
-                failures: if row.ended_at.is_some() { row.failures } else { state.failures },
                 acknowledged_by: row.acknowledged_by.clone(),
+                ..EventIncident::new(incident, row.started_at, row.ended_at, failures)
             };
             ((incident, times), row.cause.clone())
         })
@@ -120,7 +116,7 @@ fn telling(
     let of_open = |kind: EventType, severity: Severity, sequence: i32| {
         let (incident, cause) = about(open?.0)?;
         // What is so now, where this check found it.
-        let outcome = trouble(check).map_or(cause, IncidentCause::from).into();
+        let outcome = trouble(check).map_or(cause, EventOutcome::from);
         Some(Telling { kind, severity, incident: Some(incident), outcome, sequence })
     };
     // Tells those of one incident apart; seconds of this century fit until 2092.
@@ -139,17 +135,13 @@ fn telling(
                 kind: EventType::Up,
                 severity: transaction.incident(ended)?.severity.when_over(),
                 incident,
-                outcome: cause.into(),
+                outcome: cause,
                 sequence: 0,
             })
         }
         Notice::FlappingStart => {
             let incident = open.and_then(|(open, _)| about(open)).map(|(incident, _)| incident);
-            let outcome = flapping_outcome(format!(
-                "it changed {} times in its last {} checks: the next changes are not told, until it is steady",
-                state.recent.changes(),
-                state.recent.count()
-            ));
+            let outcome = EventOutcome::flapping(state.recent.changes(), state.recent.count());
             let kind = EventType::FlappingStart;
             Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: second })
         }
@@ -159,22 +151,14 @@ fn telling(
                 _ => None,
             });
             let incident = open.map(|(open, _)| open).or(ended).and_then(about);
-            let how = match open {
-                Some((_, Severity::Degraded)) => "degraded",
-                Some(_) => "down",
-                None => "up",
-            };
-            let why = open.and(trouble(check)).map(|trouble| format!(": {}", trouble.message));
-            let outcome = flapping_outcome(format!("steady again: {how}{}", why.unwrap_or_default()));
-            let severity = open.map_or(Severity::Info, |(_, severity)| severity);
+            let open = open.map(|(_, severity)| severity);
+            let why = open.and(trouble(check)).map(|trouble| trouble.message.as_str());
+            let outcome = EventOutcome::steady(open, why);
+            let severity = open.unwrap_or(Severity::Info);
             let incident = incident.map(|(incident, _)| incident);
             Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: second })
         }
     }
-}
-
-fn flapping_outcome(message: String) -> EventOutcome {
-    EventOutcome { class: "flapping".into(), expected: None, got: None, message }
 }
 
 /// The certificates that the target showed and that near their end.
@@ -214,7 +198,7 @@ pub(super) async fn tell_certificates(
             kind: EventType::Certificate,
             severity: Severity::Degraded,
             incident: None,
-            outcome: IncidentCause::from(&warning).into(),
+            outcome: EventOutcome::from(&warning),
             sequence: 0,
         };
         for channel in transaction.channels_of(check.monitor.id).await? {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::secrets::Binding;
-use guest_sign::Host as _;
+use guest_secrets::Host as _;
 use uptime_core::notifier::Place;
 use uptime_core::secret::Secret;
 
@@ -41,6 +41,7 @@ fn request(url: String, headers: &[(&str, String)], body: String) -> Request {
         basic_auth: None,
         body: Some(body.into_bytes()),
         timeout_ms: Some(3_600_000),
+        signatures: Vec::new(),
     }
 }
 
@@ -182,19 +183,145 @@ fn what_is_no_request_is_refused() {
     );
 }
 
+/// HMAC-SHA256 of `x` with this key.
+fn mac_of_x(call: &mut Call, key: String) -> Result<Vec<u8>, String> {
+    let (key, message) = (guest_secrets::Piece::Reference(key), guest_secrets::Piece::Bytes(b"x".to_vec()));
+    call.hmac(guest_types::Hash::Sha256, vec![key], vec![message])
+}
+
 #[test]
-fn signatures_are_over_what_the_receiver_sees() {
+fn only_what_may_sign_signs() {
     let (mut call, reference) = call();
-    assert_eq!(call.hmac_sha256(reference.clone(), b"x".to_vec()).expect("a signature").len(), 32);
-    assert!(call.hmac_sha256(reference.clone(), format!("x{reference}").into_bytes()).is_err());
-    assert!(call.hmac_sha256("bot_token".into(), b"x".to_vec()).is_err());
+    assert_eq!(mac_of_x(&mut call, reference.clone()).expect("a signature").len(), 32);
+    let among = guest_secrets::Piece::Bytes(format!("x{reference}").into_bytes());
+    assert!(call.hmac(guest_types::Hash::Sha256, Vec::new(), vec![among]).is_err());
+    assert!(mac_of_x(&mut call, "bot_token".into()).is_err());
     let nowhere = call.references.add(&Secret::new("s3cret"), Binding::default());
-    assert!(call.hmac_sha256(nowhere, b"x".to_vec()).is_err());
+    assert!(mac_of_x(&mut call, nowhere).is_err());
     let broken = call.references.add(&Secret::new("whsec_%%%"), anywhere());
-    assert_eq!(call.hmac_sha256(broken, b"x".to_vec()), Err("the secret is none to sign with".into()));
+    assert_eq!(mac_of_x(&mut call, broken), Err("the secret is none to sign with".into()));
     for (length, is_good) in [(23, false), (24, true), (64, true), (65, false)] {
         let encoded = base64::engine::general_purpose::STANDARD.encode(vec![7; length]);
         let key = call.references.add(&Secret::new(format!("whsec_{encoded}")), anywhere());
-        assert_eq!(call.hmac_sha256(key, b"x".to_vec()).is_ok(), is_good, "{length}");
+        assert_eq!(mac_of_x(&mut call, key).is_ok(), is_good, "{length}");
     }
+    let many = vec![guest_secrets::Piece::Reference(reference); 65];
+    assert!(call.base64(many).is_err_and(|why| why.contains("64 pieces")));
+}
+
+/// Amazon's example of a key that is made of keys ("Deriving the signing key" of Signature Version 4).
+#[test]
+fn a_chain_of_keys_never_enters_the_guest() {
+    let (mut call, _) = call();
+    let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+    let secret = call.references.add(&secret, anywhere());
+    let bytes = |text: &str| guest_secrets::Piece::Bytes(text.as_bytes().to_vec());
+    let hash = guest_types::Hash::Sha256;
+    let mut key = vec![bytes("AWS4"), guest_secrets::Piece::Reference(secret)];
+    for part in ["20120215", "us-east-1", "iam"] {
+        let derived = call.derive(hash, key, vec![bytes(part)]).expect("a reference");
+        key = vec![guest_secrets::Piece::Reference(derived)];
+    }
+    let last = call.hmac(hash, key, vec![bytes("aws4_request")]).expect("a key");
+    assert_eq!(
+        crate::secrets::hex(&last),
+        "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"
+    );
+}
+
+#[test]
+fn signatures_are_over_what_the_receiver_sees() {
+    let (call, reference) = call();
+    let signature = |header: &str, encoding, before: &str| guest_http::Signature {
+        header: header.into(),
+        prefix: "v1=".into(),
+        hash: guest_types::Hash::Sha256,
+        key: reference.clone(),
+        before: before.as_bytes().to_vec(),
+        encoding,
+    };
+    let sent = |signatures: Vec<_>| {
+        let headers = [("content-type", "text/plain".to_owned())];
+        let plain = request(HERE.into(), &headers, format!("k={reference}"));
+        call.outbound(Request { query: Vec::new(), signatures, ..plain })
+    };
+    let (hex, base64) = (guest_http::Encoding::Hex, guest_http::Encoding::Base64);
+    let outbound = sent(vec![signature("x-sign", hex, "1."), signature("X-Sign", base64, "")]);
+    let outbound = outbound.expect("a request");
+    assert_eq!(outbound.body, "k=a\"b&cdefgh");
+    // Computed with OpenSSL.
+    assert_eq!(
+        outbound.headers["x-sign"],
+        "v1=1ba73004d23d904bc935fe416495f5e81c7f375510d4a11bcdbbe4d34345547e v1=ZmJOu5EgYvnGsS9JF71W3GdfFkdaTaqUlzLBEXxo9sU="
+    );
+    for (wrong, why) in [
+        (signature("content-type", hex, ""), "is a signature's, and is set besides"),
+        (signature("host", hex, ""), "is the host's to set"),
+        (signature("x-sign", hex, &reference), "can't hold a reference"),
+        (guest_http::Signature { key: "x".into(), ..signature("x-sign", hex, "") }, "no reference"),
+        (guest_http::Signature { prefix: "a\nb".into(), ..signature("x-sign", hex, "") }, "can't be sent"),
+    ] {
+        let refused = sent(vec![wrong]).err().expect(why);
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert!(sent(vec![signature("x-sign", hex, ""); 17]).is_err());
+    // As people see it.
+    let request = Request {
+        signatures: vec![signature("x-sign", hex, "")],
+        ..request(HERE.into(), &[], String::new())
+    };
+    assert_eq!(call.preview(&request).headers, [("x-sign".to_owned(), "v1=•••".to_owned())]);
+}
+
+/// The specification of Standard Webhooks has this example.
+#[test]
+fn the_vector_of_standard_webhooks() {
+    let (mut call, _) = call();
+    let key = call.references.add(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), anywhere());
+    let signature = guest_http::Signature {
+        header: "webhook-signature".into(),
+        prefix: "v1,".into(),
+        hash: guest_types::Hash::Sha256,
+        key,
+        before: b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.".to_vec(),
+        encoding: guest_http::Encoding::Base64,
+    };
+    let plain = request(HERE.into(), &[], "{\"test\": 2432232314}".into());
+    let outbound = call.outbound(Request { query: Vec::new(), signatures: vec![signature], ..plain });
+    let sent = outbound.expect("a request").headers["webhook-signature"].clone();
+    assert_eq!(sent, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+#[test]
+fn a_body_with_a_secret_says_what_it_is() {
+    let (call, reference) = call();
+    let without = Request { query: Vec::new(), ..request(HERE.into(), &[], reference.clone()) };
+    let refused = call.outbound(without).err().expect("refused");
+    assert!(refused.contains("content-type"), "{refused}");
+    let headers = [("content-type", "application/soap+xml".to_owned())];
+    let xml = call.outbound(request(HERE.into(), &headers, format!("<k>{reference}</k>")));
+    assert_eq!(xml.expect("a request").body, "<k>a&quot;b&amp;cdefgh</k>");
+}
+
+#[test]
+fn what_is_kept_is_a_reference_in_this_call_and_the_next() {
+    let all = std::sync::Arc::default();
+    let another = || {
+        let mut call = call().0;
+        call.kept = Some(KeptOf::new(std::sync::Arc::clone(&all), "test", "ops"));
+        call
+    };
+    let mut first = another();
+    assert_eq!(first.kept("token".into()), None);
+    let reference = first.keep("token".into(), "ya29.made-up".into(), 60).expect("a reference");
+    assert_eq!(first.kept("token".into()), Some(reference.clone()));
+    let mut next = another();
+    let again = next.kept("token".into()).expect("it is kept");
+    assert_ne!(again, reference);
+    let headers = [("authorization", format!("Bearer {again}"))];
+    let outbound = next.outbound(request(HERE.into(), &headers, String::new())).expect("a request");
+    assert_eq!(outbound.headers["authorization"], "Bearer ya29.made-up");
+    assert_eq!(next.said(&format!("{again} is ya29.made-up"), 100), "••• is •••");
+    assert!(next.keep("x".into(), again, 60).is_err(), "a reference is none to keep");
+    assert!(call().0.keep("token".into(), "x".into(), 60).is_err());
 }

@@ -39,6 +39,44 @@ fn values_are_written_as_their_place_needs_it() {
     let json = format!("{{\"k\":\"{secret}{secret}\"}}").into_bytes();
     let json = references.fill_body(json, Escape::Json, &here, Part::Body).expect("a body");
     assert_eq!(String::from_utf8(json).expect("text"), "{\"k\":\"a\\\"b/c da\\\"b/c d\"}");
+    let markup = references.add(&Secret::new("<a & 'b'>\""), anywhere("https://x"));
+    let xml = references.fill(&format!("<k a=\"{markup}\"/>"), Escape::Markup, &here, Part::Body);
+    assert_eq!(xml.as_deref(), Ok("<k a=\"&lt;a &amp; &#39;b&#39;&gt;&quot;\"/>"));
+}
+
+#[test]
+fn what_is_made_of_secrets_goes_where_each_of_them_goes() {
+    let mut references = References::default();
+    let at = |path: &str| url(&format!("https://x/{path}"));
+    let user = references.add(&Secret::new("me"), anywhere("https://x"));
+    let bound = Binding {
+        key: "password".into(),
+        places: vec![(
+            Place::Header { to: "https://x".into(), name: "authorization".into() },
+            "https://x".parse().ok(),
+        )],
+    };
+    let password = references.add(&Secret::new("s3cret"), bound);
+    let pieces = [Piece::Reference(user), Piece::Bytes(b":".to_vec()), Piece::Reference(password.clone())];
+    let basic = references.base64(&pieces).expect("a reference");
+    let header = |name| references.fill(&basic, Escape::None, &at(""), Part::Header(name));
+    assert_eq!(header("authorization").as_deref(), Ok("bWU6czNjcmV0"));
+    assert!(header("x-other").is_err_and(|why| why.contains("`password`")));
+    assert!(references.signing_key(&basic).is_err());
+    assert_eq!(references.mask(&basic), MASK);
+    let among = [Piece::Bytes(format!("me:{password}").into_bytes())];
+    assert!(references.base64(&among).is_err_and(|why| why.contains("among other bytes")));
+
+    let derived = references.derive(vec![0xff; 32]).expect("a reference");
+    assert_eq!(references.signing_key(&derived), Ok(vec![0xff; 32]));
+    assert!(references.fill(&derived, Escape::None, &at(""), Part::Body).is_err());
+    assert!(references.base64(&[Piece::Reference(derived)]).is_err());
+
+    let kept = references.add_kept(&Secret::new("token-of-mine")).expect("a reference");
+    let anywhere = references.fill(&kept, Escape::None, &url("https://elsewhere.example"), Part::Body);
+    assert_eq!(anywhere.as_deref(), Ok("token-of-mine"));
+    let many = (0..1_000).find_map(|_| references.derive(Vec::new()).err());
+    assert!(many.is_some_and(|why| why.contains("at most 400")));
 }
 
 #[test]
@@ -108,7 +146,11 @@ fn a_reference_that_was_encoded_is_refused() {
         let refused = references.fill(&encoded, Escape::None, &url("https://x"), Part::Body);
         assert!(refused.as_ref().is_err_and(|why| why.contains("was encoded")), "{encoded}: {refused:?}");
     }
-    for fine in [String::new(), "secret".repeat(20), secret.repeat(3), secret[..37].to_owned()] {
+    for cut in [&secret[..37], &secret[1..], &secret[..20], &secret[18..]] {
+        let refused = references.fill(cut, Escape::None, &url("https://x"), Part::Body);
+        assert!(refused.as_ref().is_err_and(|why| why.contains("or cut")), "{cut}: {refused:?}");
+    }
+    for fine in [String::new(), "secret".repeat(20), secret.repeat(3)] {
         assert!(references.fill(&fine, Escape::None, &url("https://x"), Part::Body).is_ok(), "{fine}");
     }
 }

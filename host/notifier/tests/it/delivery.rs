@@ -9,7 +9,9 @@ use std::time::Duration;
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
 use uptime_core::secret::Secret;
-use uptime_notifier::{ConfigProblem, HostOptions, Limits, NotifierError, NotifierHost, ResolvedSetting};
+use uptime_notifier::{
+    Before, ConfigProblem, Delivery, HostOptions, Limits, NotifierError, NotifierHost, ResolvedSetting,
+};
 
 const CANARY: &str = "canary-4f1d\"9b";
 
@@ -89,9 +91,8 @@ async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
         ("channel", text("C1")),
         ("base_url", text(sink.url("/api"))),
     ]);
-    let mut answer = delivery("slack", &bot, &[], &event);
-    let grant = sink.grant();
-    (answer.allow, answer.opening_remote_id) = (&grant, Some("0.9"));
+    let (grant, before) = (sink.grant(), Before { first_remote_id: Some("0.9"), ..Before::default() });
+    let answer = Delivery { before, ..delivery("slack", &bot, &grant, &event) };
     assert_eq!(host.notify(answer).await.expect("delivered").remote_id.as_deref(), Some("1.2"));
     let arrived = sink.arrived().pop().expect("a request");
     assert_eq!(
@@ -375,7 +376,7 @@ async fn compiled_plugins_are_kept_for_the_next_process() {
     let files = std::fs::read_dir(folder.path().join("plugins")).expect("the folder").count();
     assert_eq!(files, 1);
     let again = NotifierHost::new(options()).expect("a host");
-    assert_eq!(again.names(), ["discord", "slack", "telegram", "webhook"]);
+    assert_eq!(again.names(), ["discord", "matrix", "ntfy", "pagerduty", "slack", "telegram", "webhook"]);
     assert_eq!(again.describe("webhook").await.expect("loaded").name, "webhook");
 }
 

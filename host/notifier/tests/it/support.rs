@@ -14,8 +14,11 @@ use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, Event
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::notifier::LimitChanges;
+use uptime_core::rehearsal;
 use uptime_core::secret::Secret;
-use uptime_notifier::{Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings};
+use uptime_notifier::{
+    Before, Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
@@ -131,14 +134,12 @@ pub(crate) fn event(kind: EventType) -> Event {
             group: None,
             tags: BTreeMap::from([("team".into(), "a".into())]),
         },
-        incident: Some(EventIncident {
-            id: IncidentId(7),
-            started_at: "2026-04-14T02:14:05Z".parse().expect("an instant"),
-            ended_at: over.then(|| "2026-04-14T02:18:17Z".parse().expect("an instant")),
-            duration_s: over.then_some(252),
-            failures: 3,
-            acknowledged_by: None,
-        }),
+        incident: Some(EventIncident::new(
+            IncidentId(7),
+            "2026-04-14T02:14:05Z".parse().expect("an instant"),
+            over.then(|| "2026-04-14T02:18:17Z".parse().expect("an instant")),
+            3,
+        )),
         outcome: Some(EventOutcome {
             class: "status".into(),
             expected: Some("2xx".into()),
@@ -170,10 +171,13 @@ pub(crate) fn delivery<'a>(
         allow,
         limits: &UNCHANGED,
         channel: "ops",
+        time_zone: "UTC",
+        installation: rehearsal::INSTALLATION,
         event,
+        digest: None,
+        before: Before::default(),
         now: event.at,
         attempt: 1,
-        opening_remote_id: None,
         hidden: &[],
         proxy: None,
     }
@@ -218,12 +222,11 @@ pub(crate) fn component(wat: &str, version: &str) -> Vec<u8> {
         &resolve,
         world,
         wit_component::StringEncoding::UTF8,
-        false,
     )
     .expect("metadata");
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(wit_component::ComponentEncoder::encode)
+        .and_then(|mut encoder| encoder.encode())
         .expect("a component")
 }

@@ -7,7 +7,7 @@ use crate::support::{delivery, event, host, settings};
 use std::sync::{Arc, Mutex};
 use uptime_core::event::EventType;
 use uptime_notifier::rehearsal::Reply;
-use uptime_notifier::{Limits, NotifierError};
+use uptime_notifier::{Delivery, Limits, NotifierError};
 use wit_parser::Resolve;
 
 /// What the guest imports, in the words of WASI 0.2: the functions that it calls, and no more of each interface.
@@ -158,7 +158,7 @@ fn guest(wat: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("probe")).expect("its world");
     let mut module = wat::parse_str(wat).expect("valid WAT");
     let encoding = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false).expect("metadata");
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).expect("metadata");
     uptime_notifier::componentize(&module).expect("a component")
 }
 
@@ -190,7 +190,8 @@ async fn the_machine_that_a_guest_sees_is_empty() {
     let host = host(Limits::default(), [("probe".to_owned(), guest(GUEST))]);
     let (event, settings) = (event(EventType::Down), settings([]));
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("an instant");
-    let told = host.rehearse(delivery("probe", &settings, &[], &event), now, &[accepted()]).await;
+    let delivery = Delivery { now, ..delivery("probe", &settings, &[], &event) };
+    let told = host.rehearse(delivery, &[accepted()]).await;
     let receipt = told.result.expect("it says what it saw");
     // No variable, no argument, no folder it runs in, none opened; both sockets denied (`access-denied` is 1); the
     // delivery's instant on both clocks.
@@ -211,7 +212,7 @@ async fn resources_have_an_end() {
     );
     let host = host(Limits::default(), [("probe".to_owned(), guest(&hoarder))]);
     let (event, settings) = (event(EventType::Down), settings([]));
-    let told = host.rehearse(delivery("probe", &settings, &[], &event), event.at, &[accepted()]).await;
+    let told = host.rehearse(delivery("probe", &settings, &[], &event), &[accepted()]).await;
     let error = told.result.expect_err("there is an end");
     // Not `Cpu`: it was the table that was full, long before.
     assert!(

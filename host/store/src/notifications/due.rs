@@ -17,6 +17,7 @@ use uptime_core::id::{ChannelId, NotificationId};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::review::Circumstances;
 use uptime_core::secret::SecretRef;
+use uuid::Uuid;
 
 /// A channel as a delivery needs it.
 #[derive(Clone, Debug)]
@@ -66,8 +67,14 @@ pub struct DueDelivery {
     pub channel: ChannelRow,
     /// Tries so far, over all retries by hand too.
     pub attempts: u32,
-    /// The provider's name for the incident's opening message, when there is one.
-    pub opening_remote_id: Option<String>,
+    /// The provider's name for the first message about the incident.
+    pub first_remote_id: Option<String>,
+    /// And for the last.
+    pub last_remote_id: Option<String>,
+    /// What the last try left.
+    pub progress: Option<Vec<u8>>,
+    /// Whose it is.
+    pub installation: Uuid,
     /// Whether it has failed for all its tries. Only a probe sends such a one.
     pub has_failed: bool,
 }
@@ -150,6 +157,11 @@ impl Store {
         transaction.commit().await
     }
 
+    /// What tells this installation's keys from those of others.
+    pub async fn installation(&self) -> Result<Uuid, StoreError> {
+        Ok(sqlx::query_scalar("SELECT id FROM installation").fetch_one(&self.sessions).await?)
+    }
+
     /// Every channel, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let rows = sqlx::query(include_str!("../../queries/channels.sql")).fetch_all(&self.sessions).await?;
@@ -168,7 +180,10 @@ fn due_delivery(id: NotificationId, row: &PgRow) -> Result<DueDelivery, StoreErr
         read_at: Instant::now(),
         channel: channel(row)?,
         attempts: row.count("attempts")?,
-        opening_remote_id: row.try_get("opening_remote_id")?,
+        first_remote_id: row.try_get("first_remote_id")?,
+        last_remote_id: row.try_get("last_remote_id")?,
+        progress: row.try_get("progress")?,
+        installation: row.try_get("installation")?,
         has_failed: row.try_get::<&str, _>("state")? == "failed",
     })
 }
@@ -183,9 +198,14 @@ fn member(row: &PgRow) -> Result<Member, StoreError> {
 }
 
 pub(super) fn circumstances(row: &PgRow) -> Result<Circumstances, StoreError> {
+    let severity = |column| {
+        let word = row.try_get::<Option<&str>, _>(column)?;
+        Ok::<_, StoreError>(word.and_then(|word| word.parse().ok()))
+    };
     Ok(Circumstances {
         ended_at: row.optional_instant("ended_at")?,
-        severity: row.try_get::<Option<&str>, _>("severity")?.and_then(|word| word.parse().ok()),
+        severity: severity("severity")?,
+        worst_told: severity("worst_told")?,
         muted: row.try_get("muted")?,
         acknowledged: row.try_get("acknowledged")?,
         opening_told: row.try_get("opening_told")?,

@@ -11,11 +11,9 @@ use jiff::Timestamp;
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
 use uptime_core::calendar::Hours;
-use uptime_core::digest;
 use uptime_core::event::Event;
 use uptime_core::flow::{Before, Bucket, Flow, Way};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
-use uptime_core::review::Part;
 use uuid::Uuid;
 
 /// Something that a channel is to be told.
@@ -234,10 +232,9 @@ async fn open_digests(
     for (id, channel) in &*channels {
         let Some(first) = &channel.wants_digest else { continue };
         // What it tells is made of its members when it leaves; until then it says what it was begun for.
-        let part = Part { event: first.clone(), is_all_of_it: false };
-        let delivery_id = DeliveryId(Uuid::now_v7());
+        let event = Event { delivery_id: DeliveryId(Uuid::now_v7()), ..first.clone() };
         ids.push(id.0);
-        snapshots.push(snapshot(&digest::compose(delivery_id, vec![part]).unwrap_or_else(|| first.clone()))?);
+        snapshots.push(snapshot(&event)?);
         due_at.push(instant(channel.flow.due_at(channel.now, channel.digest_at)));
     }
     if ids.is_empty() {

@@ -12,17 +12,8 @@ use uptime_core::id::{IncidentId, MonitorId};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct IncidentCause {
-        pub class: String,
-        /// One line for a person.
-        pub message: String = "cause",
-        pub expected: Option<String>,
-        pub got: Option<String>,
-    }
-
-    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct IncidentRow {
-        pub cause: IncidentCause,
+        pub cause: EventOutcome,
         pub severity: Severity,
         /// The first failure; of the outage, if it began as degraded.
         pub started_at: Timestamp,
@@ -39,24 +30,6 @@ rows! {
     struct Known {
         id: IncidentId,
         incident: IncidentRow,
-    }
-}
-
-impl From<&Failure> for IncidentCause {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            class: failure.class.as_str().to_owned(),
-            message: failure.message.clone(),
-            expected: failure.expected.clone(),
-            got: failure.got.clone(),
-        }
-    }
-}
-
-impl From<IncidentCause> for EventOutcome {
-    fn from(cause: IncidentCause) -> Self {
-        let IncidentCause { class, message, expected, got } = cause;
-        Self { class, expected, got, message }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::channel::Setting;
-use uptime_core::event::EventType;
+use uptime_core::event::{EventType, Severity};
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_core::secret::SecretRef;
 use uptime_store::failed::{Retried, Selection};
@@ -58,6 +58,7 @@ pub(crate) fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryT
         message: None,
         outcome: "delivered",
         end,
+        progress: None,
         told: None,
         muted: Vec::new(),
     }
@@ -87,7 +88,7 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
     let next = claim_in_order(&store).await;
     assert_eq!(next.len(), 1, "only of the channel that has its opening");
     assert_eq!(next[0].1.event.kind, EventType::Up);
-    assert_eq!(next[0].1.opening_remote_id.as_deref(), Some("m-1"));
+    assert_eq!(next[0].1.first_remote_id.as_deref(), Some("m-1"));
     assert_eq!(
         database.value(
             "SELECT concat_ws(' ', attempt, duration_ms, status_code, outcome) FROM delivery_attempts"
@@ -97,15 +98,68 @@ async fn the_opening_goes_first_and_the_recovery_can_answer_it() {
 }
 
 #[tokio::test]
-async fn the_recovery_can_answer_whatever_announced_the_incident() {
-    for kind in [EventType::Reminder, EventType::FlappingEnd] {
-        let (database, store) = opening().await;
-        database.query(&format!("UPDATE notifications SET event = '{kind}' WHERE event = 'down'"));
-        let (job, due) = claim_in_order(&store).await.remove(0);
-        assert!(record(&store, &tried(&job, &due, delivered())).await);
-        let next = claim_in_order(&store).await;
-        assert_eq!(next[0].1.opening_remote_id.as_deref(), Some("m-1"), "{kind}");
+async fn what_a_try_left_is_there_at_the_next_until_it_is_delivered() {
+    let (database, store) = opening().await;
+    let again = |error: &str| DeliveryEnd::Retry {
+        after: Duration::ZERO,
+        error: error.into(),
+        counts: false,
+        pause: None,
+        channel_broken: false,
+    };
+    let (mut job, mut due) = claim_in_order(&store).await.remove(0);
+    assert_eq!(due.progress, None);
+    // A try that leaves nothing (no answer came) keeps what was known.
+    for (left, known) in
+        [(Some(vec![0, 255, 7]), vec![0, 255, 7]), (None, vec![0, 255, 7]), (Some(vec![8]), vec![8])]
+    {
+        assert!(
+            record(&store, &DeliveryTry { progress: left, ..tried(&job, &due, again("more to do")) }).await
+        );
+        (job, due) = claim_in_order(&store).await.remove(0);
+        assert_eq!(due.progress, Some(known));
     }
+    assert!(record(&store, &tried(&job, &due, delivered())).await);
+    assert_eq!(database.value("SELECT count(*) FROM notifications WHERE progress IS NOT NULL"), "0");
+}
+
+/// An acknowledged incident's channel may hear of it by a reminder alone: its later messages answer that one.
+#[tokio::test]
+async fn an_incident_that_was_first_heard_of_as_a_reminder_has_a_first_message() {
+    let (database, store) = store().await;
+    watch(&store, &["a"]).await;
+    open_incidents(&database);
+    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
+    let channel = store.channels().await.expect("channels").remove(0).id;
+    for (sequence, kind) in [(1, EventType::Reminder), (2, EventType::Reminder), (0, EventType::Up)] {
+        transaction.notify(Notice { channel, event: event(kind, IncidentId(1)), sequence });
+    }
+    transaction.commit().await.expect("a commit");
+    let named = |name: &str| DeliveryEnd::Delivered {
+        remote_id: Some(name.into()),
+        learned: BTreeMap::new(),
+        pause: None,
+    };
+    let mut before = Vec::new();
+    for name in ["m-1", "m-2", "m-3"] {
+        let (job, due) = claim_in_order(&store).await.remove(0);
+        assert!(record(&store, &tried(&job, &due, named(name))).await);
+        before.push((due.first_remote_id, due.last_remote_id, due.circumstances.worst_told));
+    }
+    let name = |name: &str| Some(name.to_owned());
+    let red = Some(Severity::Down);
+    assert_eq!(
+        before,
+        [(None, None, None), (name("m-1"), name("m-1"), red), (name("m-1"), name("m-2"), red)]
+    );
+}
+
+#[tokio::test]
+async fn an_installation_has_one_name_for_ever() {
+    let (database, store) = store().await;
+    let first = store.installation().await.expect("a name");
+    assert!(database.try_query("INSERT INTO installation DEFAULT VALUES").is_err());
+    assert_eq!(store.installation().await.expect("the same"), first);
 }
 
 #[tokio::test]

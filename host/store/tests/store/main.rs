@@ -187,14 +187,7 @@ fn event(kind: EventType, incident: IncidentId) -> Event {
             group: None,
             tags: BTreeMap::new(),
         },
-        incident: Some(EventIncident {
-            id: incident,
-            started_at: at,
-            ended_at: None,
-            duration_s: None,
-            failures: 3,
-            acknowledged_by: None,
-        }),
+        incident: Some(EventIncident::new(incident, at, None, 3)),
         outcome: None,
         severity: Severity::Down,
     }

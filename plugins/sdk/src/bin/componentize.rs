@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(ComponentEncoder::encode)
+        .and_then(|mut encoder| encoder.encode())
         .map_err(|error| Error::other(format!("`{}` makes no component: {error:#}", from.display())))?;
     std::fs::write(to, component)
 }

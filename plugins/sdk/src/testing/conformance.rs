@@ -17,10 +17,10 @@
 //! | `any` | whatever, but an answer: no panic, no endless requests |
 //!
 //! `after_ms` is what a `transient` or `rate-limited` must say besides, at the instant of
-//! [`delivery`](super::delivery)`(`[`event`](super::event)`(Down))`; `null`: nothing.
+//! [`delivery`](super::delivery)`(`[`event`](super::event)`("down"))`; `null`: nothing.
 
 use super::{FakeHost, answer, class, delivery, event};
-use crate::{EventType, HttpError, Notifier, NotifyError, Receipt, Response, Settings};
+use crate::{HttpError, Notifier, NotifyError, Receipt, Response, Settings};
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::Value;
@@ -144,7 +144,7 @@ impl Row {
 /// # Panics
 /// With a list of the rows that come out otherwise.
 pub fn conformance<N: Notifier>(settings: &Settings, accepted: &Response) {
-    let event = event(EventType::Down);
+    let event = event("down");
     let good = Row {
         name: "the provider's own answer".into(),
         answer: Ok(accepted.clone()),

@@ -57,6 +57,9 @@ fn readable(request: &Request) -> String {
     if let Some((user, password)) = &request.basic_auth {
         shown["basic_auth"] = json!([user, password]);
     }
+    for signature in &request.signatures {
+        shown["signatures"][&signature.header] = json!(format!("{}…", signature.prefix));
+    }
     format!("{shown:#}\n")
 }
 

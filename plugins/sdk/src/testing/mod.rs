@@ -8,36 +8,47 @@ pub use conformance::{CONFORMANCE, Row, conformance, rows};
 pub use golden::golden;
 
 use crate::{
-    Delivery, Event, EventType, Host, HttpError, Incident, Level, Monitor, NotifyError, Outcome, Request,
-    Response, Setting, SettingValue, Settings, Severity,
+    Delivery, Event, Hash, Host, HttpError, Level, NotifyError, Piece, Request, Response, Setting,
+    SettingValue, Settings,
 };
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use std::collections::VecDeque;
+use serde::Deserialize;
+use std::collections::{HashMap, VecDeque};
 
 /// How many requests the real host lets a call send before it ends it.
 pub const REQUESTS_MAX: usize = 8;
 
-/// Each type of event.
-pub const EVENTS: [EventType; 16] = [
-    EventType::Down,
-    EventType::Up,
-    EventType::Degraded,
-    EventType::Critical,
-    EventType::Reminder,
-    EventType::FlappingStart,
-    EventType::FlappingEnd,
-    EventType::Certificate,
-    EventType::Acknowledged,
-    EventType::Blind,
-    EventType::Seeing,
-    EventType::Stalled,
-    EventType::Running,
-    EventType::QueueBusy,
-    EventType::ChannelBroken,
-    EventType::Test,
-];
+/// The events that `uptime plugin test` rehearses, as JSON. The program writes them (`host/notifier/src/convert.rs`).
+const EVENTS: &str = include_str!("../../events.json");
+
+/// One of [`events`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rehearsed {
+    /// The event's type, or the word for its form.
+    pub name: String,
+    /// The event.
+    pub event: Event,
+}
+
+/// An event of each type as `uptime` makes it, forms that the type alone does not tell (`digest-mixed`, `resolved`, …), and
+/// `strange-texts`, which a stranger wrote to break a message. The monitor `shop` got a 503 on 2026-04-14 at 02:14:05 UTC, and
+/// was back 4 min 12 s later.
+///
+/// # Panics
+/// When the file is not what the program wrote.
+pub fn events() -> Vec<Rehearsed> {
+    serde_json::from_str(EVENTS).expect("events of this interface")
+}
+
+/// The event of this name, one of [`events`].
+///
+/// # Panics
+/// When there is none.
+pub fn event(name: &str) -> Event {
+    let found = events().into_iter().find(|rehearsed| rehearsed.name == name);
+    found.unwrap_or_else(|| panic!("there is no event `{name}`")).event
+}
 
 /// An answer without headers.
 pub fn answer(status: u16, body: &str) -> Response {
@@ -71,6 +82,8 @@ pub struct FakeHost {
     pub sent: Vec<Request>,
     /// What was logged.
     pub logged: Vec<(Level, String)>,
+    /// What was kept, by name.
+    pub kept: HashMap<String, String>,
 }
 
 impl FakeHost {
@@ -107,18 +120,47 @@ impl Host for FakeHost {
         self.logged.push((level, line.to_owned()));
     }
 
-    /// Here a secret is its own reference.
-    fn sign(&mut self, reference: &str, message: &[u8]) -> Result<Vec<u8>, String> {
-        let key = match reference.strip_prefix("whsec_") {
-            Some(encoded) => base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .map_err(|error| error.to_string())?,
-            None => reference.as_bytes().to_vec(),
-        };
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
-        mac.update(message);
-        Ok(mac.finalize().into_bytes().to_vec())
+    fn hmac(&mut self, hash: Hash, key: &[Piece], message: &[Piece]) -> Result<Vec<u8>, String> {
+        let (key, message) = (joined(key), joined(message));
+        Ok(match hash {
+            Hash::Sha1 => mac::<Hmac<sha1::Sha1>>(&key, &message),
+            Hash::Sha256 => mac::<Hmac<sha2::Sha256>>(&key, &message),
+            Hash::Sha512 => mac::<Hmac<sha2::Sha512>>(&key, &message),
+        })
     }
+
+    /// In hexadecimal digits: here a reference is what it stands for.
+    fn derive(&mut self, hash: Hash, key: &[Piece], message: &[Piece]) -> Result<String, String> {
+        Ok(self.hmac(hash, key, message)?.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn base64(&mut self, pieces: &[Piece]) -> Result<String, String> {
+        Ok(base64::engine::general_purpose::STANDARD.encode(joined(pieces)))
+    }
+
+    fn keep(&mut self, name: &str, value: &str, _ttl_s: u32) -> Result<String, String> {
+        self.kept.insert(name.to_owned(), value.to_owned());
+        Ok(value.to_owned())
+    }
+
+    fn kept(&mut self, name: &str) -> Option<String> {
+        self.kept.get(name).cloned()
+    }
+}
+
+/// Here a secret is its own reference.
+fn joined(pieces: &[Piece]) -> Vec<u8> {
+    let bytes = pieces.iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes.as_slice(),
+        Piece::Reference(secret) => secret.as_bytes(),
+    });
+    bytes.collect::<Vec<_>>().concat()
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// The word for what an error makes of a delivery, as the conformance table has it.
@@ -133,55 +175,6 @@ pub fn class(error: &NotifyError) -> &'static str {
     }
 }
 
-/// An event of this type as `uptime` makes it, with something in each field that it has: the monitor `shop` got a 503
-/// on 2026-04-14 at 02:14:05 UTC, and for `up` was back 4 min 12 s later.
-pub fn event(kind: EventType) -> Event {
-    const STARTED_MS: u64 = 1_776_132_845_000;
-    const ENDED_MS: u64 = STARTED_MS + 252_000;
-    let over = kind == EventType::Up;
-    let (severity, after_ms) = match kind {
-        EventType::Down | EventType::Acknowledged | EventType::Stalled | EventType::ChannelBroken => {
-            (Severity::Down, 20_000)
-        }
-        EventType::Reminder => (Severity::Down, 3_600_000),
-        EventType::Critical => (Severity::Critical, 600_000),
-        EventType::Degraded
-        | EventType::FlappingStart
-        | EventType::Certificate
-        | EventType::Blind
-        | EventType::QueueBusy => (Severity::Degraded, 20_000),
-        EventType::Up => (Severity::Info, 252_000),
-        _ => (Severity::Info, 20_000),
-    };
-    Event {
-        kind,
-        severity,
-        at_ms: STARTED_MS + after_ms,
-        monitor: Monitor {
-            name: "shop".into(),
-            kind: "http".into(),
-            target: "https://shop.example.com/health".into(),
-            group: Some("web".into()),
-            tags: vec![("team".into(), "a".into())],
-        },
-        incident: Some(Incident {
-            id: 7,
-            started_at_ms: STARTED_MS,
-            ended_at_ms: over.then_some(ENDED_MS),
-            duration_s: over.then_some(252),
-            failures: 3,
-            acknowledged_by: (kind == EventType::Acknowledged).then(|| "ada".into()),
-            link: None,
-        }),
-        outcome: Some(Outcome {
-            class: "status".into(),
-            expected: Some("2xx".into()),
-            got: Some("503".into()),
-            message: "the status is 503".into(),
-        }),
-    }
-}
-
 /// The first try to tell it, a second after it was decided.
 pub fn delivery(event: &Event) -> Delivery {
     Delivery {
@@ -189,6 +182,9 @@ pub fn delivery(event: &Event) -> Delivery {
         channel: "ops".into(),
         attempt: 1,
         now_ms: event.at_ms + 1_000,
-        opening_remote_id: None,
+        time_zone: "UTC".into(),
+        first_remote_id: None,
+        last_remote_id: None,
+        progress: None,
     }
 }

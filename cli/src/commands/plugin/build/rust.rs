@@ -10,12 +10,18 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The component of the package in `dir`.
 pub(super) fn build(dir: &Path) -> Result<Vec<u8>, CommandError> {
+    // Cargo would say so after all that it compiles for this machine.
+    if target_is_missing(dir) {
+        let message = format!("Rust's target `{TARGET}` is not installed");
+        return Err(CommandError::new(Exit::Unavailable, message).hint(format!(
+            "`rustup target add {TARGET}`; without rustup it is a package, Debian's `libstd-rust-dev-wasm32`"
+        )));
+    }
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"])
         .current_dir(dir);
-    let messages =
-        tool(&mut cargo, "install Rust: https://rustup.rs").map_err(|error| explained(dir, error))?;
+    let messages = tool(&mut cargo, "install Rust: https://rustup.rs")?;
     let manifest = absolute(&dir.join("Cargo.toml"));
     let module = module(&String::from_utf8_lossy(&messages), &manifest).ok_or_else(|| {
         CommandError::new(
@@ -51,15 +57,6 @@ fn module(messages: &str, manifest: &Path) -> Option<PathBuf> {
 
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// A failure of cargo, with the way out where it is that the target is not installed.
-fn explained(dir: &Path, error: CommandError) -> CommandError {
-    if error.exit == Exit::No && target_is_missing(dir) {
-        return CommandError::new(Exit::Unavailable, format!("Rust's target `{TARGET}` is not installed"))
-            .hint(format!("rustup target add {TARGET}"));
-    }
-    error
 }
 
 /// Whether it is the standard library for the target that the compiler used in `dir` lacks. What cargo could not even read

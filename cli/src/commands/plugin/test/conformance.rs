@@ -177,7 +177,12 @@ mod tests {
         };
         let result = |after_s: Option<u64>| {
             let after = after_s.map(Duration::from_secs);
-            Err(NotifierError::Transient { notifier: "x".into(), message: "busy".into(), after })
+            Err(NotifierError::Transient {
+                notifier: "x".into(),
+                message: "busy".into(),
+                after,
+                progress: None,
+            })
         };
         assert_eq!(row(7_000.into()).difference("transient", &result(Some(7))), None);
         assert_eq!(row(86_400_000.into()).difference("transient", &result(Some(3_600))), None);

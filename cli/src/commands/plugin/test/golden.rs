@@ -3,8 +3,10 @@
 //! The form is that of `.http` files, which editors know: method and address, headers, an empty line, the body; `###`
 //! between two requests. A body that is JSON is laid out, so that a difference is a line.
 
+use super::Finding;
 use std::fmt::Write as _;
 use std::path::Path;
+use uptime_core::rehearsal;
 use uptime_notifier::rehearsal::SentRequest;
 
 /// Lines around a difference that are shown with it.
@@ -60,6 +62,31 @@ pub fn compare(path: &Path, text: &str, update: bool) -> std::io::Result<Compari
     }
 }
 
+/// The files in the folder that are of no event that is rehearsed; `update` removes them.
+pub(super) fn of_no_event(folder: &Path, update: bool) -> std::io::Result<Vec<Finding>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let known: Vec<String> = rehearsal::all().iter().map(|event| format!("{}.http", event.name)).collect();
+    let mut findings = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.ends_with(".http") || known.contains(&name) {
+            continue;
+        }
+        if update {
+            std::fs::remove_file(entry.path())?;
+        }
+        let (state, line) = if update { ("removed", "") } else { ("of no event", "`--update` removes it") };
+        let lines = [line].into_iter().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        findings.push(Finding { name, state, lines });
+    }
+    findings.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(findings)
+}
+
 /// What lies between the lines that both begin with and those that both end with, and a little around it.
 fn difference(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
@@ -110,6 +137,22 @@ mod tests {
         );
         assert_eq!(difference("a\na\n", "a\n"), ["  a", "- a"]);
         assert_eq!(difference("", "a\n"), ["+ a"]);
+    }
+
+    #[test]
+    fn a_file_of_no_event_is_found_and_removed_when_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["down.http", "of-old.http", "notes.txt"] {
+            std::fs::write(folder.path().join(name), "").expect("a file");
+        }
+        let found = |update| {
+            let found = of_no_event(folder.path(), update).expect("the folder");
+            found.into_iter().map(|finding| (finding.name.clone(), finding.is_well())).collect::<Vec<_>>()
+        };
+        assert_eq!(found(false), [("of-old.http".to_owned(), false)]);
+        assert_eq!(found(true), [("of-old.http".to_owned(), true)]);
+        assert!(found(false).is_empty() && folder.path().join("notes.txt").is_file());
+        assert!(of_no_event(&folder.path().join("none"), false).expect("nothing").is_empty());
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Plan {
                     format!(", line {}", text[..span.start.min(text.len())].lines().count().max(1))
                 });
                 CommandError::new(Exit::Config, format!("`{}`{place}: {}", path.display(), error.message()))
-                    .hint("it has the tables `settings`, `accepted`, `differs` and `limits`; see plugins/README.md")
+                    .hint("it has the tables `settings`, `accepted`, `differs` and `limits`; `uptime plugin new NAME` writes one")
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(super::unreadable(&path, &error)),
@@ -129,7 +129,7 @@ fn resolved(value: &toml::Value) -> Option<ResolvedSetting> {
 /// A value for each setting that there has to be.
 fn made_up(description: &Description) -> ResolvedSettings {
     let value = |field: &Field| match field.kind {
-        FieldKind::Text => ResolvedSetting::Text(Secret::new("text")),
+        FieldKind::Text | FieldKind::TextList => ResolvedSetting::Text(Secret::new("text")),
         FieldKind::Secret if !field.places.contains(&Place::Address) => {
             ResolvedSetting::Text(Secret::new("made-up-secret"))
         }

@@ -224,7 +224,7 @@ const PARTS: [(&str, &str); 5] = [
 const IMPORTS: &str = r#"
   (import "uptime:notifier/http@0.1.0" "send" (func $http (param i32 i32)))
   (import "uptime:notifier/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-  (import "uptime:notifier/sign@0.1.0" "hmac-sha256" (func $sign (param i32 i32 i32 i32 i32)))
+  (import "uptime:notifier/secrets@0.1.0" "hmac" (func $sign (param i32 i32 i32 i32 i32 i32)))
 "#;
 
 const DATA: &str = r#"

@@ -104,3 +104,26 @@ async fn slack_conforms_by_both_ways() {
 async fn webhook_conforms() {
     conform("webhook", |sink| settings([("url", text(sink.url("/hook")))])).await;
 }
+
+#[tokio::test]
+async fn ntfy_conforms() {
+    conform("ntfy", |sink| settings([("topic", text("t")), ("server", text(sink.url("")))])).await;
+}
+
+#[tokio::test]
+async fn matrix_conforms() {
+    conform("matrix", |sink| {
+        settings([
+            ("homeserver", text(sink.url(""))),
+            ("access_token", text("x")),
+            ("room", text("!a:example.com")),
+        ])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pagerduty_conforms() {
+    conform("pagerduty", |sink| settings([("routing_key", text("x")), ("base_url", text(sink.url("")))]))
+        .await;
+}

@@ -76,6 +76,7 @@ pub(super) fn config() -> Config {
         summary: "every kind of setting".into(),
         fields: kinds.map(field).into(),
         hosts: vec!["https://example.com".into()],
+        digests: true,
     };
     let reading = config::read(include_str!("../../golden/file.toml"), std::slice::from_ref(&described));
     reading.config.unwrap_or_else(|| panic!("the file is right: {:?}", reading.diagnostics))
@@ -300,15 +301,8 @@ fn event(kind: EventType, number: u8) -> Event {
     if kind == EventType::ChannelBroken {
         return Event::channel_broken("all", "rehearsed", "the chat is gone", at(30), delivery_id);
     }
-    let of_incident = |id| EventIncident {
-        id: IncidentId(id),
-        started_at: at(1),
-        ended_at: None,
-        duration_s: None,
-        failures: 7,
-        acknowledged_by: None,
-    };
-    let ended = || EventIncident { ended_at: Some(at(20)), duration_s: Some(19), ..of_incident(2) };
+    let of_incident = |id| EventIncident::new(IncidentId(id), at(1), None, 7);
+    let ended = || EventIncident::new(IncidentId(2), at(1), Some(at(20)), 7);
     let incident = match kind {
         EventType::Down | EventType::Critical | EventType::Reminder => Some(of_incident(1)),
         EventType::Up => Some(ended()),
@@ -376,6 +370,7 @@ async fn deliveries(store: &Store) {
             message: Some("its words".into()),
             outcome,
             end,
+            progress: None,
             told: None,
             muted: Vec::new(),
             is_probe: false,
