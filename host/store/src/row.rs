@@ -265,7 +265,7 @@ macro_rules! borrowed {
     )+};
 }
 
-borrowed!(str, String, Value);
+borrowed!(str, String, Value, [u8]);
 
 impl<T> Param for Json<T> {
     type Sql = Self;

@@ -29,7 +29,7 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
     } else {
         printer.fact(0, "id", &incident.id.to_string());
         printer.fact(0, "state", state(incident));
-        printer.fact(0, "severity", &incident.severity);
+        printer.fact(0, "severity", incident.severity.as_str());
     }
     for (name, value) in summary(incident, outstanding, |at| printer.instant(at, now)) {
         printer.fact(11, name, &value);
