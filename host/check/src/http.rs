@@ -22,8 +22,9 @@ use crate::shared::Shared;
 use crate::tls::{self, Offers};
 use crate::trace::Trace;
 use decode::{COMPRESSED_MAX_BYTES, Codings, Plain, Wanted};
-use exchange::{Answer, Connection};
+use exchange::{Answer, Body, Connection};
 use fault::Subject;
+use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use judge::Judge;
 use proxy::Proxy;
@@ -42,9 +43,6 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// A larger body is judged off the tasks that run the checks, a few at a time.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
-
-/// What the same in its plain form is called.
-const BEGINNING: &str = "the first MiB of the body";
 
 pub(super) async fn run(
     shared: &Shared,
@@ -195,8 +193,8 @@ impl Check<'_> {
         answer.marks().complete(&mut trace.hop.phases);
         note(trace, answer.deviations());
         let body = body?;
-        let content_type = answer.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
-        let content_type = String::from_utf8_lossy(&content_type.unwrap_or_default()).into_owned();
+        let content_type = answer.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let content_type = String::from_utf8_lossy(content_type).into_owned();
         let total = trace.deadline.started.elapsed();
         if let Some(plain) = body {
             self.judge_body(&judge, plain, content_type, trace).await?;
@@ -213,7 +211,7 @@ impl Check<'_> {
         trace: &mut Trace,
     ) -> Result<(), Failure> {
         if plain.bytes.len() <= LARGE_BODY_BYTES {
-            return judge.body(&plain, &content_type, BEGINNING);
+            return judge.body(&plain, &content_type);
         }
         let about = judge.request.subject();
         let judged = about.shown.clone();
@@ -229,11 +227,8 @@ impl Check<'_> {
         let judgement = tokio::task::spawn_blocking(move || {
             // It ends when the work does, also when the check is cut off before.
             let _turn = turn;
-            Judge { expect: &expect, request: &request, patterns: &patterns }.body(
-                &plain,
-                &content_type,
-                BEGINNING,
-            )
+            let judge = Judge { expect: &expect, request: &request, patterns: &patterns };
+            judge.body(&plain, &content_type)
         });
         judgement.await.map_err(broke_off)?
     }
@@ -260,34 +255,25 @@ impl Check<'_> {
         })?;
         let Codings { codings, deviation } = codings;
         note(trace, deviation.as_slice());
-        if codings.is_empty() {
+        let count = limit.unwrap_or(BODY_MAX_BYTES as u64);
+        let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
+        let plain = if codings.is_empty() {
             let headers = &answer.headers;
             let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
             judge.size(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))?;
-            let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
-            let body = answer.read_body(limit.unwrap_or(BODY_MAX_BYTES as u64), keep, &about).await?;
-            trace.hop.body_bytes = Some(body.length);
-            judge.size(body.length)?;
-            let cut = body.cut || body.length > body.kept.len() as u64;
-            return Ok(wants_text.then_some(Plain {
-                bytes: body.kept,
-                length: body.length,
-                cut,
-                deviation: None,
-            }));
-        }
-        let count = limit.unwrap_or(BODY_MAX_BYTES as u64);
-        let most = count.clamp(BODY_MAX_BYTES as u64, COMPRESSED_MAX_BYTES);
-        let body = answer.read_body(most, usize::try_from(most).unwrap_or(usize::MAX), &about).await?;
-        if let Some(limit) = limit.filter(|_| body.cut) {
-            // Compressed it has more already than it may have, or than anybody reads.
-            return Err(
-                judge.too_large(limit, &format!("more than {} bytes in compressed form", body.length))
-            );
-        }
-        let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
-        let plain =
-            decode::decode(body, codings, Wanted { keep, count, until: trace.deadline.at }, &about).await?;
+            let Body { kept, length, cut } = answer.read_body(count, keep, &about).await?;
+            Plain { cut: cut || length > kept.len() as u64, bytes: kept, length, deviation: None }
+        } else {
+            let most = count.clamp(BODY_MAX_BYTES as u64, COMPRESSED_MAX_BYTES);
+            let body = answer.read_body(most, usize::try_from(most).unwrap_or(usize::MAX), &about).await?;
+            if let Some(limit) = limit.filter(|_| body.cut) {
+                // Compressed it has more already than it may have, or than anybody reads.
+                let got = format!("more than {} bytes in compressed form", body.length);
+                return Err(judge.too_large(limit, &got));
+            }
+            let wanted = Wanted { keep, count, until: trace.deadline.at };
+            decode::decode(body, codings, wanted, &about).await?
+        };
         trace.hop.body_bytes = Some(plain.length);
         note(trace, plain.deviation.as_slice());
         judge.size(plain.length)?;

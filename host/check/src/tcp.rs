@@ -44,7 +44,7 @@ pub(crate) async fn run(
 
     let addresses = names.resolve(&spec.host, spec.port, trace).await?;
     let stream = connect(&addresses, trace).await?;
-    let (steps, banner) = match spec.starttls {
+    let (steps, banner) = match spec.starttls.filter(|_| spec.tls.is_some()) {
         Some(protocol) => starttls::steps(protocol, stream.local_addr().ok(), banner),
         None => (Vec::new(), banner),
     };

@@ -131,8 +131,8 @@ impl Judge<'_> {
 
     /// Judges the body's text, as its `content_type` says to read it. It may be read in more than one way; then what must
     /// be in it may be in any, and what must not be in it in none.
-    pub(super) fn body(&self, plain: &Plain, content_type: &str, cut: &'static str) -> Result<(), Failure> {
-        let what = if plain.cut { cut } else { "the body" };
+    pub(super) fn body(&self, plain: &Plain, content_type: &str) -> Result<(), Failure> {
+        let what = if plain.cut { "the first MiB of the body" } else { "the body" };
         let readings = charset::readings(&plain.bytes, content_type);
         let readings: Vec<Text<'_>> =
             readings.iter().map(|words| Text { words, what, cut: plain.cut }).collect();
