@@ -260,9 +260,9 @@ mod tests {
     use uptime_core::config::file_of;
     use uptime_core::target;
 
-    fn parsed(line: &[&str]) -> Box<CheckArgs> {
+    fn parsed(line: &[&str]) -> CheckArgs {
         match Args::try_parse_from([&["uptime", "check"], line].concat()).expect("a command line").command {
-            Command::Check(args) => args,
+            Command::Check(args) => *args,
             other => panic!("{other:?}"),
         }
     }

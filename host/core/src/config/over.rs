@@ -74,7 +74,7 @@ pub fn read_over(
     let mut text = String::new();
     let mut ends = Vec::with_capacity(given.len());
     for (at, given) in given.iter().enumerate() {
-        text += &format!("{at} = {}\n", given.value);
+        text.extend([at.to_string().as_str(), " = ", &given.value, "\n"]);
         ends.push(text.len());
     }
     let (file, _) = DeTable::parse_recoverable(file);
