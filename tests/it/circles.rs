@@ -177,7 +177,9 @@ fn paths(tokens: &[String]) -> Vec<Vec<String>> {
         }
     }
     found.retain(|path| !path.is_empty());
-    found.iter_mut().for_each(|path| path.retain(|part| part != "self"));
+    for path in &mut found {
+        path.retain(|part| part != "self");
+    }
     found
 }
 

@@ -49,7 +49,7 @@ rows! {
         name: String,
         freshness: Freshness,
         /// How many of the queue's monitors are.
-        overdue: usize,
+        stale: usize = "overdue",
         of: usize,
         workers: i64,
     }
@@ -113,7 +113,7 @@ impl Store {
             .await?;
         let mut stalls: Vec<Stall> = Vec::new();
         // What is overdue for the query is stale: it only finds what may be.
-        for Overdue { queue, name, overdue: stale, of, workers, .. } in
+        for Overdue { queue, name, stale, of, workers, .. } in
             overdue.into_iter().filter(|overdue| matches!(overdue.freshness, Freshness::Stale(_)))
         {
             match stalls.last_mut() {

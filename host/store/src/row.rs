@@ -1,9 +1,9 @@
 //! Between rows and the domain's types.
 //!
-//! A type says once which column keeps it ([`Kept`], [`Param`]). [`rows!`] declares a struct that is read from the columns
-//! with its fields' names, [`columns!`] reads one of the domain's in the same way, and [`bind!`] gives a statement its
-//! parameters. sqlx's derive would need an attribute at each optional id, instant and word of `uptime-core`, which does not
-//! know sqlx.
+//! A type says once which column keeps it ([`Kept`], [`Param`]). [`rows!`] declares a struct that is read from the
+//! columns with its fields' names, [`columns!`] reads one of the domain's in the same way, and [`bind!`] gives a
+//! statement its parameters. sqlx's derive would need an attribute at each optional id, instant and word of
+//! `uptime-core`, which does not know sqlx.
 
 use crate::Result;
 use crate::error::{StoreError, UnknownWord, unreadable};
@@ -61,7 +61,8 @@ macro_rules! bind {
     ($query:expr, $($value:expr),+ $(,)?) => { $query$(.bind($crate::row::Param::sql($value)))+ };
 }
 
-/// Reads a type from the columns with its fields' names, or with the names that are given. What stands behind `;` is left empty.
+/// Reads a type from the columns with its fields' names, or with the names that are given. What stands behind `;` is left
+/// empty.
 macro_rules! columns {
     ($name:ty { $($field:ident $(= $column:literal)?),+ $(; $($later:ident),+)? }) => {
         impl $crate::row::Field for $name {
@@ -148,12 +149,14 @@ kept_as! {
     JobId: i64, JobId, |id: Self| id.0;
     DeliveryId: Uuid, DeliveryId, |id: Self| id.0;
     Timestamp: jiff_sqlx::Timestamp, jiff_sqlx::Timestamp::to_jiff, Into::into;
-    Recent: i64, |bits| Recent::from_bits(u32::try_from(bits).unwrap_or_default()), |recent: Self| i64::from(recent.bits());
+    Recent: i64, |bits| Recent::from_bits(u32::try_from(bits).unwrap_or_default()),
+        |recent: Self| i64::from(recent.bits());
     u16: i16, |number: i16| number.unsigned_abs(), |number: Self| i16::try_from(number).unwrap_or(i16::MAX);
     u32: i32, |count| u32::try_from(count).unwrap_or(0), |count: Self| i32::try_from(count).unwrap_or(i32::MAX);
     u64: i64, i64::unsigned_abs, |count: Self| i64::try_from(count).unwrap_or(i64::MAX);
     usize: i64, |count| usize::try_from(count).unwrap_or(0), |count: Self| i64::try_from(count).unwrap_or(i64::MAX);
-    Duration: f64, |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(), |took: Self| took.as_secs_f64();
+    Duration: f64, |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default(),
+        |took: Self| took.as_secs_f64();
 }
 
 macro_rules! kept_as_words {

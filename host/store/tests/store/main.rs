@@ -127,7 +127,9 @@ fn monitor(name: &str) -> Monitor {
 /// Commits notices as a batch of checks does.
 async fn enqueue(store: &Store, notices: impl IntoIterator<Item = Notice>) {
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    notices.into_iter().for_each(|notice| transaction.notify(notice));
+    for notice in notices {
+        transaction.notify(notice);
+    }
     transaction.commit().await.expect("a commit");
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use uptime_core::announcement::Standing;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, RoundTrips};
 use uptime_core::event::{EventType, Severity};
+use uptime_core::id::MonitorId;
 use uptime_core::judgement::{State, Status};
 use uptime_store::Store;
 use uptime_store::notifications::Notice;
@@ -87,6 +88,26 @@ async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
     let states: Vec<_> =
         store.monitor_summaries().await.expect("monitors").into_iter().map(|found| found.state).collect();
     assert_eq!(states, [Status::Degraded, Status::Up]);
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_read_fails_alone_and_says_what_it_is() {
+    let (database, store) = store().await;
+    watch(&store, &["a", "b", "c"]).await;
+    database.query(
+        "UPDATE monitors SET check_spec = '{\"type\": \"gopher\"}' WHERE name = 'b';
+         UPDATE monitors SET policy = '7' WHERE name = 'c'; UPDATE monitor_states SET severity = 'odd' WHERE monitor_id = 3",
+    );
+    let monitors = store.monitors_by_id(&[1, 2, 3].map(MonitorId)).await.expect("a query");
+    assert!(monitors[&MonitorId(1)].is_ok());
+    let error = |id| monitors[&MonitorId(id)].as_ref().expect_err("it can't be read");
+    assert!(error(2).is_for_newer() && !error(3).is_for_newer() && error(3).is_about_values());
+    let says = |id, words: &str| assert!(error(id).to_string().starts_with(words), "{}", error(id));
+    says(2, "`check_spec` of monitor `b` is of a newer `uptime`: unknown variant `gopher`");
+    says(3, "`policy` of monitor `c` can't be read: invalid type");
+    let error = store.begin_results(&[], &[MonitorId(3)]).await.expect_err("an unknown word");
+    let said = "`severity` of the state of monitor 3 is of a newer `uptime`: `odd` is unknown here";
+    assert_eq!(error.to_string(), said);
 }
 
 #[tokio::test]
