@@ -20,8 +20,8 @@ use std::time::Duration;
 /// How long blocking calls (a name that nobody resolves) may hold up the exit.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// The first argument with which [`config::file::host_options`] starts this program again, to compile a plugin. No command of a
-/// person's, and before anything that takes memory or threads: the child's limits count them.
+/// The first argument with which [`config::file::host_options`] starts this program again, to compile a plugin. No
+/// command of a person's, and before anything that takes memory or threads: the child's limits count them.
 const COMPILE_PLUGIN: &str = "compile-plugin";
 
 fn main() -> ExitCode {

@@ -188,7 +188,9 @@ impl Printer {
         if self.is_json() {
             self.list(name, &[], &done, |(json, ..)| json.clone());
         } else {
-            done.into_iter().for_each(|(json, columns, sentence)| self.done(json, columns, sentence));
+            for (json, columns, sentence) in done {
+                self.done(json, columns, sentence);
+            }
         }
     }
 

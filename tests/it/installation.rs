@@ -83,18 +83,14 @@ impl Installation {
     /// The exit code and all that `line` says to a terminal of so many columns, or in a pipe: a shell's line, in which
     /// `$UPTIME` is the binary. In a pipe what is on stderr comes last.
     pub fn shell(&self, columns: Option<u16>, line: &str) -> (i32, String) {
-        let mut command = match columns {
-            Some(columns) => {
-                let mut command = std::process::Command::new("script");
-                command.args(["-qec", &format!("stty cols {columns} rows 50; {line}"), "/dev/null"]);
-                command
-            }
-            None => {
-                let mut command = std::process::Command::new("sh");
-                command.args(["-c", line]);
-                command
-            }
+        let of_terminal = format!("stty cols {} rows 50; {line}", columns.unwrap_or_default());
+        let (program, words) = if columns.is_some() {
+            ("script", ["-qec", &of_terminal, "/dev/null"])
+        } else {
+            ("sh", ["-c", line, "sh"])
         };
+        let mut command = std::process::Command::new(program);
+        command.args(words);
         self.surround(&mut command);
         command.env("UPTIME", &self.binary).env("TERM", "xterm-256color").env("USER", "anna");
         let output = Command::from_std(command).timeout(DEADLINE).output().expect("it runs");

@@ -1,7 +1,7 @@
 //! Whole answers, as people and programs get them: on terminals of 80 and 120 columns, in a pipe, and as JSON.
 //!
-//! `snapshots/` holds them; `UPDATE_GOLDEN=1` writes them. What differs between runs (instants, ports, digests) is masked
-//! digit by digit, so that columns keep their places. The terminal is a real one, by `script` of util-linux.
+//! `snapshots/` holds them; `UPDATE_GOLDEN=1` writes them. What differs between runs (instants, ports, digests) is
+//! masked digit by digit, so that columns keep their places. The terminal is a real one, by `script` of util-linux.
 
 use crate::incident::with_an_incident;
 use crate::installation::Installation;
@@ -95,26 +95,36 @@ fn seeded() -> Installation {
     let installation = with_an_incident(&ops, &boss);
     let file = fs::read_to_string(installation.file()).expect("the file");
     installation.apply(&format!(
-        "{file}\n[monitors.blog]\ntype = \"tcp\"\nhost = \"db-with-a-long-name.internal.example.com\"\nport = 5432\ngroup = \"web\"\n\
+        "{file}\n[monitors.blog]\ntype = \"tcp\"\nhost = \"db-with-a-long-name.internal.example.com\"\n\
+         port = 5432\ngroup = \"web\"\n\
          [monitors.paused]\ntype = \"tcp\"\nhost = \"192.0.2.1\"\nport = 9\nenabled = false\n\
          [monitors.stale]\ntype = \"tcp\"\nhost = \"192.0.2.1\"\nport = 9\n"
     ));
     installation.database.query(
         r#"UPDATE incidents SET started_at = now() - interval '190 min', opened_at = now() - interval '189 min';
-           INSERT INTO incidents (monitor_id, severity, class, cause, started_at, opened_at, ended_at, resolved_at, failures)
-           SELECT id, 'degraded', 'latency', 'https://shop.example.com/ took 812.4 ms, and more than 500 ms is degraded',
-             now() - interval '3000 min', now() - interval '2999 min', now() - interval '2800 min', now() - interval '2799 min', 7
+           INSERT INTO incidents
+             (monitor_id, severity, class, cause, started_at, opened_at, ended_at, resolved_at, failures)
+           SELECT id, 'degraded', 'latency',
+             'https://shop.example.com/ took 812.4 ms, and more than 500 ms is degraded',
+             now() - interval '3000 min', now() - interval '2999 min', now() - interval '2800 min',
+             now() - interval '2799 min', 7
            FROM monitors WHERE name = 'shop';
-           UPDATE monitor_states SET since = now() - interval '190 min', last_check_at = now() - interval '150 s', last_outcome = 'down',
+           UPDATE monitor_states SET since = now() - interval '190 min',
+             last_check_at = now() - interval '150 s', last_outcome = 'down',
              last_message = 'the status is 503', last_latency_us = 12345 WHERE status = 'down';
-           UPDATE monitor_states SET next_check_at = now() + CASE name WHEN 'blog' THEN interval '-190 min' ELSE interval '1 day' END
+           UPDATE monitor_states SET next_check_at =
+             now() + CASE name WHEN 'blog' THEN interval '-190 min' ELSE interval '1 day' END
              FROM monitors WHERE id = monitor_id;
-           UPDATE monitor_states SET awaited_since = now() - interval '1 day' FROM monitors WHERE id = monitor_id AND name = 'stale';
+           UPDATE monitor_states SET awaited_since = now() - interval '1 day'
+             FROM monitors WHERE id = monitor_id AND name = 'stale';
            UPDATE notifications SET created_at = now() - interval '189 min',
              delivered_at = CASE WHEN delivered_at IS NOT NULL THEN now() - interval '188 min' END;
            UPDATE failed_jobs SET created_at = now() - interval '189 min', failed_at = now() - interval '125 min',
-             errors = '[{"attempt": 1, "at": "2026-01-01T00:00:22Z", "error": "the status is 500"}, {"attempt": 2, "at": "2026-01-01T00:00:27Z", "error": "no connection to the provider of the channel could be made before its time was over"}]';
-           INSERT INTO jobs (queue, available_at) SELECT 'mails', now() - interval '200 s' FROM generate_series(1, 1200);
+             errors = '[{"attempt": 1, "at": "2026-01-01T00:00:22Z", "error": "the status is 500"},
+               {"attempt": 2, "at": "2026-01-01T00:00:27Z",
+                "error": "no connection to the provider of the channel could be made before its time was over"}]';
+           INSERT INTO jobs (queue, available_at)
+             SELECT 'mails', now() - interval '200 s' FROM generate_series(1, 1200);
            INSERT INTO jobs (queue, available_at) VALUES ('mails', now() + interval '1 h');
            INSERT INTO workers (id, queue, host, pid, version, started_at, seen_at, running)
            VALUES (gen_random_uuid(), 'monitor-checks', 'h', 1, '0', now(), now() + interval '1 h', 0)"#,
@@ -172,9 +182,10 @@ fn a_timeline_looks_as_before() {
     );
     installation.database.query(
         "INSERT INTO incident_events (incident_id, at, kind, who, note)
-         VALUES (1, '2026-01-01T00:03:00Z', 'acknowledged', 'anna', 'the disk is full, and the new one comes with the next delivery of the day');
-         UPDATE incidents SET acknowledged_by = 'anna', acknowledged_at = '2026-01-01T00:03:00Z', ended_at = '2026-01-01T00:05:00Z',
-           resolved_at = '2026-01-01T00:05:20Z'",
+         VALUES (1, '2026-01-01T00:03:00Z', 'acknowledged', 'anna',
+           'the disk is full, and the new one comes with the next delivery of the day');
+         UPDATE incidents SET acknowledged_by = 'anna', acknowledged_at = '2026-01-01T00:03:00Z',
+           ended_at = '2026-01-01T00:05:00Z', resolved_at = '2026-01-01T00:05:20Z'",
     );
     pin("incident-ended", &["incident show 1"]);
 }

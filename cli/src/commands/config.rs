@@ -43,7 +43,8 @@ pub async fn run(global: &Global, command: &ConfigCommand, printer: &Printer) ->
             ];
             printer.list("keys", columns, &config::reference(&descriptions), |key| {
                 json!({
-                    "table": key.table, "when": key.when, "key": key.key, "takes": key.takes, "default": key.default, "doc": key.doc,
+                    "table": key.table, "when": key.when, "key": key.key, "takes": key.takes,
+                    "default": key.default, "doc": key.doc,
                 })
             });
         }

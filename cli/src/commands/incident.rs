@@ -75,7 +75,7 @@ fn json(incident: &IncidentSummary) -> Value {
 }
 
 const COLUMNS: &[Column<IncidentSummary>] = &[
-    ("id", |incident, _| Cell::count(incident.id)),
+    ("id", |incident, _| Cell::count(&incident.id)),
     ("state", |incident, _| Cell::styled(state(incident), state_style(incident))),
     ("severity", |incident, _| Cell::styled(incident.severity.as_str(), severity_style(incident))),
     ("monitor", |incident, _| incident.monitor.as_str().into()),

@@ -100,7 +100,7 @@ const COLUMNS: &[Column<Listed>] = &[
     ("target", |one, _| Cell::from(one.monitor.target.as_str()).spare()),
     ("since", |one, printer| printer.time(one.monitor.since).into()),
     ("last check", |one, printer| printer.time(one.monitor.last_check_at).into()),
-    ("ms", |one, _| Cell::count(one.monitor.last_latency.map(ms).unwrap_or_default()).spare()),
+    ("ms", |one, _| Cell::count(&one.monitor.last_latency.map(ms).unwrap_or_default()).spare()),
     ("why", |one, _| why(&one.monitor).in_style(FAINT)),
 ];
 

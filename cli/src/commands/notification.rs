@@ -134,13 +134,13 @@ fn json(notification: &Notification) -> Value {
 }
 
 const COLUMNS: &[Column<Notification>] = &[
-    ("id", |one, _| Cell::count(one.id)),
+    ("id", |one, _| Cell::count(&one.id)),
     ("state", |one, _| Cell::styled(one.state.as_str(), state_style(&one.state))),
     ("channel", |one, _| one.channel.as_str().into()),
     ("event", |one, _| one.event.as_str().into()),
     ("monitor", |one, _| one.monitor.clone().unwrap_or_default().into()),
-    ("incident", |one, _| one.incident.map_or_else(|| Cell::count("–"), Cell::count).spare()),
-    ("tries", |one, _| Cell::count(one.attempts).spare()),
+    ("incident", |one, _| one.incident.map_or_else(|| Cell::count(&"–"), |id| Cell::count(&id)).spare()),
+    ("tries", |one, _| Cell::count(&one.attempts).spare()),
     ("created", |one, printer| printer.time(Some(one.created_at)).into()),
     ("error", |one, _| Cell::cause(one.last_error.clone().unwrap_or_default())),
 ];

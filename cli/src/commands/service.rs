@@ -114,7 +114,9 @@ fn show(printed: &Printed, is_written: bool, printer: &Printer) {
         files if is_written => files.iter().for_each(|file| printer.line(&file.path)),
         [file] => printer.line(file.content.trim_end()),
         files => {
-            files.iter().for_each(|file| printer.line(format!("# {}\n{}", file.path, file.content)));
+            for file in files {
+                printer.line(format!("# {}\n{}", file.path, file.content));
+            }
             printer.line("# As root:");
             printed.commands.iter().for_each(|command| printer.line(format!("#   {command}")));
         }

@@ -41,8 +41,8 @@ pub fn find(global: &Global) -> Option<PathBuf> {
     candidates.into_iter().flatten().find(|path| path.is_file())
 }
 
-/// The file's text. One that was found, not named, is believed only where nobody but this user and root can have written
-/// it, as by `sudo` and `ssh`; one that was named may be anybody's, and no more than that.
+/// The file's text. One that was found, not named, is believed only where nobody but this user and root can have
+/// written it, as by `sudo` and `ssh`; one that was named may be anybody's, and no more than that.
 pub fn text(path: &Path, global: &Global) -> Result<String, CommandError> {
     let unreadable = |error: std::io::Error| {
         CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))

@@ -58,7 +58,7 @@ impl Cell {
     }
 
     /// As [`Cell::number`], without a style.
-    pub fn count(number: impl ToString) -> Self {
+    pub fn count(number: &impl ToString) -> Self {
         Self::number(number.to_string(), Style::new())
     }
 

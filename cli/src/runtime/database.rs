@@ -87,8 +87,8 @@ impl Database {
         }
     }
 
-    /// Restarts our own server when somebody says that it is away, until `stop`. A server of somebody else's is theirs to
-    /// restart.
+    /// Restarts our own server when somebody says that it is away, until `stop`. A server of somebody else's is theirs
+    /// to restart.
     pub fn keep_alive(&self, stop: CancellationToken) -> Arc<Notify> {
         let told = Arc::new(Notify::new());
         let (Some(embedded), away) = (self.embedded.clone(), Arc::clone(&told)) else { return told };

@@ -1,7 +1,8 @@
 //! That the loops of a process turn. systemd's watchdog and `/healthz` count the same turns.
 //!
-//! The loops themselves feed the watchdog, through the observer, and only when each of them has turned since the last ping:
-//! a process in which one of two loops stands still is killed and started again, one whose database is away is not.
+//! The loops themselves feed the watchdog, through the observer, and only when each of them has turned since the last
+//! ping: a process in which one of two loops stands still is killed and started again; one whose database is away is
+//! not.
 //! Without `NOTIFY_SOCKET` systemd is told nothing. `worker`, `schedule --every` and `up` use it. No child of ours can
 //! speak for us: the embedded PostgreSQL is started with none of our environment.
 
@@ -110,7 +111,7 @@ enum Word {
 /// Which loops there are, and which have turned since the last word. Pure: `now` is given.
 #[derive(Debug)]
 struct Loops {
-    loops: Vec<Loop>,
+    all: Vec<Loop>,
     /// For which of them the database does not work, from when on that is trouble, and why.
     unable: HashMap<&'static str, (Instant, String)>,
     /// From one ping to the next; `None`: there is no watchdog.
@@ -131,7 +132,7 @@ struct Loop {
 impl Loops {
     fn new(loops: &[&'static str], every: Option<Duration>) -> Self {
         let begun = |name: &&'static str| Loop { name, turned_at: None, turned: false, ended: false };
-        Self { loops: loops.iter().map(begun).collect(), unable: HashMap::new(), every, told_at: None }
+        Self { all: loops.iter().map(begun).collect(), unable: HashMap::new(), every, told_at: None }
     }
 
     fn count(&mut self, activity: &Activity, now: Instant) -> Option<Word> {
@@ -151,7 +152,7 @@ impl Loops {
     }
 
     fn turned(&mut self, by: &str, now: Instant) -> Option<Word> {
-        for each in self.loops.iter_mut().filter(|each| each.name == by) {
+        for each in self.all.iter_mut().filter(|each| each.name == by) {
             (each.turned, each.turned_at) = (true, Some(now));
         }
         let word = match (self.told_at, self.every) {
@@ -159,10 +160,10 @@ impl Loops {
             (Some(told_at), Some(every)) if now.saturating_duration_since(told_at) >= every => Word::Alive,
             _ => return None,
         };
-        if !self.loops.iter().all(|each| each.turned || each.ended) {
+        if !self.all.iter().all(|each| each.turned || each.ended) {
             return None;
         }
-        self.loops.iter_mut().for_each(|each| each.turned = false);
+        self.all.iter_mut().for_each(|each| each.turned = false);
         self.told_at = Some(now);
         Some(word)
     }
@@ -170,11 +171,11 @@ impl Loops {
     /// It is not ready any more, until all its loops have turned.
     fn reload(&mut self) {
         self.told_at = None;
-        self.loops.iter_mut().for_each(|each| each.turned = false);
+        self.all.iter_mut().for_each(|each| each.turned = false);
     }
 
     fn set_ended(&mut self, name: &str, ended: bool) {
-        for each in self.loops.iter_mut().filter(|each| each.name == name) {
+        for each in self.all.iter_mut().filter(|each| each.name == name) {
             (each.turned, each.turned_at, each.ended) = (false, None, ended);
         }
         self.unable.retain(|other, _| !ended || *other != name);
@@ -183,7 +184,7 @@ impl Loops {
     fn trouble(&self, now: Instant) -> Option<String> {
         let is_stuck = |each: &&Loop| each.turned_at.is_some_and(|at| now - at > STANDS_STILL);
         let stuck =
-            self.loops.iter().find(is_stuck).map(|each| format!("the loop `{}` stands still", each.name));
+            self.all.iter().find(is_stuck).map(|each| format!("the loop `{}` stands still", each.name));
         stuck.or_else(|| self.unable.values().find(|(from, _)| *from <= now).map(|(_, why)| why.clone()))
     }
 }

@@ -1,5 +1,5 @@
-//! A process that runs on: `worker`, `schedule --every` and `up` are rounds of the same roles. A round ends when it is told
-//! to stop, when the file is to be read again, or when its work is done.
+//! A process that runs on: `worker`, `schedule --every` and `up` are rounds of the same roles. A round ends when it is
+//! told to stop, when the file is to be read again, or when its work is done.
 
 use super::database::Database;
 use super::descriptors::{self, Descriptors};
@@ -39,7 +39,7 @@ pub struct Service<'a> {
     pub file: Option<ConfigFile>,
     /// Is told where to look for what is true at a moment.
     pub metrics: Option<Metrics>,
-    /// Whether a round follows one that was asked to end by `queue restart`: of `up` nobody would start another process.
+    /// Whether a round follows one that was asked to end by `queue restart`: nobody would start another `up`.
     pub restarts: bool,
 }
 

@@ -35,7 +35,9 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         printer.fact(11, name, &value);
     }
     if printer.is_terminal() {
-        timeline(&story).into_iter().for_each(|line| printer.line(line));
+        for line in timeline(&story) {
+            printer.line(line);
+        }
     } else {
         printer.line("");
         for entry in &story.entries {

@@ -89,7 +89,7 @@ const COLUMNS: &[Column<FailedJob>] = &[
     ("id", |job, _| job.id.to_string().into()),
     ("queue", |job, _| job.queue.as_str().into()),
     ("subject", |job, _| job.subject.as_str().into()),
-    ("attempts", |job, _| Cell::count(job.attempts)),
+    ("attempts", |job, _| Cell::count(&job.attempts)),
     ("failed", |job, printer| printer.time(Some(job.failed_at)).into()),
     ("error", |job, _| Cell::cause(last_error(job))),
 ];
@@ -127,7 +127,9 @@ fn story(job: &FailedJob, now: Timestamp, printer: &Printer) {
     } else {
         fact("id", &job.id.to_string());
     }
-    what(job).iter().for_each(|(name, value)| fact(name, value));
+    for (name, value) in what(job) {
+        fact(name, &value);
+    }
     fact("enqueued", &when(job.created_at));
     fact("failed", &when(job.failed_at));
     for error in &job.errors {

@@ -376,7 +376,7 @@ fn columns<'a>() -> [Column<Row<'a>>; 9] {
         ("reserved", |row, printer| count(row.size.reserved, Style::new(), printer)),
         ("failed", |row, printer| count(row.size.failed, ODD, printer)),
         ("oldest", |row, _| match row.size.oldest_wait_ms {
-            Some(ms) => Cell::count(span(ms.unsigned_abs() / 1_000)),
+            Some(ms) => Cell::count(&span(ms.unsigned_abs() / 1_000)),
             None => Cell::number("–", FAINT),
         }),
         ("per s", |row, _| {

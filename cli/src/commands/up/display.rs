@@ -96,7 +96,10 @@ impl Display {
                 let word = severity.as_str();
                 self.set_state(monitor, word);
                 let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
-                let json = json!({ "event": word, "monitor": monitor, "incident_id": incident, "cause": why, "started_at": rfc3339(*started_at) });
+                let json = json!({
+                    "event": word, "monitor": monitor, "incident_id": incident, "cause": why,
+                    "started_at": rfc3339(*started_at),
+                });
                 self.tell(BAD, word, monitor, why, &json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
