@@ -132,7 +132,7 @@ pub enum Command {
         /// Shell to print them for
         shell: clap_complete::Shell,
     },
-    /// Print help, or one of the topics `exit-codes` and `env`
+    /// Print help, or one of the topics `exit-codes`, `env` and `plugins`
     Help {
         /// A command, or a topic
         topic: Vec<String>,

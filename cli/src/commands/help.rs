@@ -1,4 +1,4 @@
-//! `uptime help` and `uptime completions`: the tables that are kept in code.
+//! `uptime help` and `uptime completions`: the tables that are kept in code, and the guides.
 
 use crate::env;
 use crate::exit::{CommandError, Exit};
@@ -6,6 +6,8 @@ use crate::output::{Cell, Entry, Printer};
 use crate::usage;
 use anstyle::Style;
 use serde_json::json;
+
+const PLUGINS: &str = include_str!("../../guide/plugins.md");
 
 pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
     match topic.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -23,6 +25,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             });
             printer.list("variables", &["variable", "meaning"], entries.collect());
         }
+        ["plugins"] => printer.line(PLUGINS.trim_end()),
         names => {
             let mut command = usage::command();
             command.build();
@@ -33,7 +36,9 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
                         Exit::Usage,
                         format!("there is no command or topic `{}`", names.join(" ")),
                     )
-                    .hint("`uptime help` shows the commands; the topics are `exit-codes` and `env`")
+                    .hint(
+                        "`uptime help` shows the commands; the topics are `exit-codes`, `env` and `plugins`",
+                    )
                 })?;
             }
             printer.line(found.render_long_help().ansi().to_string().trim_end());
