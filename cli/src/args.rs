@@ -134,7 +134,7 @@ pub enum Command {
     },
     /// Print help for a command, a guide, or the tables of exit codes and variables
     Help {
-        /// A command; a guide: checks, incidents, channels, queues, deploying, architecture; or `exit-codes`, `env`
+        /// A command; a guide: checks, incidents, channels, plugins, queues, deploying, architecture; or `exit-codes`, `env`
         topic: Vec<String>,
     },
 }

@@ -67,9 +67,10 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).expect("it can be written");
 }
 
-/// The commands of `plugins/README.md`, as words: those of its shell blocks that are ours.
+/// The commands of `uptime help plugins`, as words: those of its shell blocks that are ours.
 fn guide() -> Vec<Vec<String>> {
-    let text = fs::read_to_string(root().join("plugins/README.md")).expect("the guide");
+    let printed = Command::new(env!("CARGO_BIN_EXE_uptime")).args(["help", "plugins"]).assert().success();
+    let text = stdout(printed.get_output());
     let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
     let lines = blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("uptime plugin "));
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
@@ -263,7 +264,8 @@ fn example(language: &str, name: &str, install: impl FnOnce(&Path) -> std::proce
             Err(error) => return say(&format!("skipped, there are no tools for {language}: {error}")),
         }
     }
-    author(&folder, &["build"]).assert().success();
+    let built = author(&folder, &["build"]).assert().success();
+    assert!(stderr(built.get_output()).contains("compiling "), "{}", stderr(built.get_output()));
     let golden = source.join("golden");
     let component = format!("{name}.wasm");
     let mut test = author(&folder, &["test", &component, "--golden", golden.to_str().expect("a path")]);

@@ -8,12 +8,13 @@ use anstyle::Style;
 use serde_json::json;
 
 /// The guides by topic, as they stand in `cli/guide`.
-const GUIDES: [(&str, &str); 6] = [
+const GUIDES: [(&str, &str); 7] = [
     ("architecture", include_str!("../../guide/architecture.md")),
     ("channels", include_str!("../../guide/channels.md")),
     ("checks", include_str!("../../guide/checks.md")),
     ("deploying", include_str!("../../guide/deploying.md")),
     ("incidents", include_str!("../../guide/incidents.md")),
+    ("plugins", include_str!("../../guide/plugins.md")),
     ("queues", include_str!("../../guide/queues.md")),
 ];
 

@@ -8,7 +8,7 @@
 use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
 use crate::incident::{BY_HAND, UNWATCHED};
-use crate::review::{Digest, Part, utc};
+use crate::review::{Digest, Part, span, utc};
 use crate::text::cut;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -284,10 +284,7 @@ fn names(items: &[Item]) -> String {
 fn named_in(item: &Item) -> String {
     let name = cut(&item.part.event.monitor.name, 60);
     let why = match (item.standing, &item.part.event.incident, &item.part.event.outcome) {
-        (Standing::WasDown | Standing::WasDegraded, Some(incident), _) => {
-            let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
-            Some(format!("from {}{until}", utc(incident.started_at)))
-        }
+        (Standing::WasDown | Standing::WasDegraded, Some(incident), _) => Some(span(incident)),
         (Standing::InHand, Some(incident), _) => incident.acknowledged_by.as_deref().map(|by| cut(by, 60)),
         (Standing::ByHand, _, Some(outcome)) => Some(cut(&outcome.message, 160)),
         (standing, _, Some(outcome)) if standing.opens() => Some(cut(&outcome.message, 80)),
@@ -301,13 +298,11 @@ fn named_in(item: &Item) -> String {
 fn before(item: &Item) -> Option<String> {
     let incidents = || item.before.iter().filter_map(|event| Some((event, event.incident.as_ref()?)));
     let (event, first) = incidents().next()?;
-    let began = utc(first.started_at);
     if item.before.len() > 1 {
-        return Some(format!("before that {} incidents since {began}", item.before.len()));
+        return Some(format!("before that {} incidents since {}", item.before.len(), utc(first.started_at)));
     }
     let was = if event.severity == Severity::Degraded { "degraded" } else { "down" };
-    let until = first.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
-    Some(format!("before that {was} from {began}{until}"))
+    Some(format!("before that {was} {}", span(first)))
 }
 
 fn capital(text: &str) -> String {
@@ -354,12 +349,7 @@ mod tests {
                 tags: BTreeMap::from([("team".into(), "a".into()), ("name".into(), name.into())]),
             },
             incident: Some(EventIncident::new(IncidentId(incident), at(0), is_up.then(|| at(60)), 3)),
-            outcome: Some(EventOutcome {
-                class: "status".into(),
-                expected: None,
-                got: None,
-                message: "503".into(),
-            }),
+            outcome: Some(EventOutcome::new("status", "503")),
             severity: if is_up { Severity::Info } else { Severity::Down },
         };
         Part { event, is_all_of_it: false, told: None }
@@ -532,17 +522,14 @@ mod tests {
 
     #[test]
     fn what_nobody_watches_is_not_up_again() {
-        let mut gone = part(EventType::Up, "shop", 1);
-        gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
-        let digest = composed(vec![gone, part(EventType::Up, "blog", 2)]);
-        let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
-        assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
-
         let gone = |name, incident| {
             let mut gone = part(EventType::Up, name, incident);
             gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
             gone
         };
+        let digest = composed(vec![gone("shop", 1), part(EventType::Up, "blog", 2)]);
+        let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
+        assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
         let digest = composed(vec![gone("shop", 1), gone("blog", 2)]);
         let counts = digest.outcome.expect("an outcome").got;
         assert_eq!(

@@ -5,7 +5,7 @@
 //! is known to be up, and an outage of which nobody was told is told as what it was: down from … to ….
 
 use crate::duration::elapsed_s;
-use crate::event::{Event, EventType, Severity};
+use crate::event::{Event, EventIncident, EventType, Severity};
 use jiff::Timestamp;
 
 /// Why a notice is not sent after a newer one of its monitor was delivered to the channel.
@@ -123,23 +123,28 @@ fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
 fn say_all_of_it(event: &mut Event, severity: Option<Severity>) {
     let Some(incident) = &event.incident else { return };
     let was = if severity == Some(Severity::Degraded) { "degraded" } else { "down" };
-    let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
-    let words = format!("{was} from {}{until} (told only now)", utc(incident.started_at));
+    let words = format!("{was} {} (told only now)", span(incident));
     if let Some(outcome) = &mut event.outcome {
         let cause = std::mem::take(&mut outcome.message);
         outcome.message = if cause.is_empty() { words } else { format!("{words}: {cause}") };
     }
 }
 
+/// When it was, as messages write it.
+pub(crate) fn span(incident: &EventIncident) -> String {
+    let until = incident.ended_at.map(|at| format!(" to {}", utc(at))).unwrap_or_default();
+    format!("from {}{until}", utc(incident.started_at))
+}
+
 /// As messages write an instant.
-pub(crate) fn utc(at: Timestamp) -> String {
+pub fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventIncident, EventMonitor, EventOutcome};
+    use crate::event::{EventMonitor, EventOutcome};
     use crate::id::{DeliveryId, IncidentId};
     use std::collections::BTreeMap;
 

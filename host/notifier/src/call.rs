@@ -17,10 +17,12 @@ use crate::wasi::Wasi;
 use base64::Engine as _;
 use guest_http::{HttpError, Request, Response};
 use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use uptime_core::duration::elapsed;
 use uptime_core::text::printable;
 use url::Url;
 
@@ -277,7 +279,21 @@ impl Call {
                 self.references.clear(url, &inbound.body, inbound.truncated)
             },
             truncated: inbound.truncated || is_coded,
+            retry_after_ms: inbound.headers.get(header::RETRY_AFTER).and_then(|value| self.wait_ms(value)),
         }
+    }
+
+    /// What the header `retry-after` says, in milliseconds from now.
+    fn wait_ms(&self, value: &HeaderValue) -> Option<u64> {
+        let value = value.to_str().ok()?.trim();
+        let wait = if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            // A number that overflows is long enough.
+            Duration::try_from_secs_f64(value.parse().ok()?).unwrap_or(WAIT_MAX)
+        } else {
+            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+            elapsed(Timestamp::UNIX_EPOCH, at).saturating_sub(self.now)
+        };
+        u64::try_from(wait.min(WAIT_MAX).as_micros().div_ceil(1_000)).ok()
     }
 
     /// Why no answer came. The guest is told in words that do not depend on a secret's value; people see them masked.
@@ -373,6 +389,8 @@ impl guest_log::Host for Call {
     }
 }
 
+/// No provider is waited for longer.
+const WAIT_MAX: Duration = Duration::from_hours(24);
 /// The longest address with its query, in bytes.
 const ADDRESS_MAX: usize = 16 * 1024;
 /// The most headers, and how long they may be together.

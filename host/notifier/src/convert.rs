@@ -10,7 +10,7 @@ use uptime_core::backoff::PROVIDER_MAX;
 use uptime_core::event::{Event, Severity};
 use uptime_core::message::{self, Message, Phase, Value};
 use uptime_core::notifier::{Description, Field, FieldKind, Place};
-use uptime_core::review::Part;
+use uptime_core::review::{Part, utc};
 use uuid::Uuid;
 
 /// The most notices of a digest that a plugin gets.
@@ -52,7 +52,7 @@ fn composed(message: Message) -> guest::Message {
         value: match fact.value {
             Value::Text(text) => guest::Value::Text(text),
             Value::Address(address) => guest::Value::Address(address),
-            Value::Instant(at) => guest::Value::Instant(epoch_ms(at)),
+            Value::Instant(at) => guest::Value::Instant(guest::Instant { ms: epoch_ms(at), text: utc(at) }),
         },
     };
     let link = |link: message::Link| guest::Link { label: link.label, address: link.address };
@@ -216,7 +216,7 @@ pub(crate) fn wait(ms: u64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::host::Before;
     use crate::settings::ResolvedSettings;
@@ -228,7 +228,7 @@ mod tests {
     static LIMITS: LazyLock<LimitChanges> = LazyLock::new(LimitChanges::default);
     static SETTINGS: ResolvedSettings = ResolvedSettings::new();
 
-    fn delivery_of(it: &rehearsal::Rehearsed) -> Delivery<'_> {
+    pub(crate) fn delivery_of(it: &rehearsal::Rehearsed) -> Delivery<'_> {
         Delivery {
             notifier: "any",
             settings: &SETTINGS,

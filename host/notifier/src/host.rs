@@ -520,3 +520,67 @@ fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> Notifier
 fn host_failed(error: &wasmtime::Error) -> NotifierError {
     NotifierError::Host(plugin::one_line(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::tests::delivery_of;
+    use crate::rehearsal::{Failure, Reply, Script, SentRequest};
+    use uptime_core::rehearsal;
+
+    /// What a plugin sends for `event`.
+    async fn sent(
+        host: &NotifierHost,
+        name: &str,
+        settings: &ResolvedSettings,
+        event: guest::Event,
+    ) -> Vec<SentRequest> {
+        let plugin = host.inner.plugin(name).expect("it is built in");
+        let description = host.inner.description(plugin).await.expect("it says what it is");
+        let mut references = References::default();
+        let given = settings::for_guest(description, settings, &mut references);
+        let replies = vec![Reply::Failure(Failure::Timeout)];
+        let outlet = Outlet::Scripted(Script { replies, sent: Vec::new() });
+        let policy = plugin.policy(description, settings, &[]);
+        let call = Call::new(name, &plugin.limits, references, policy, outlet);
+        let this_try = convert::delivery(&delivery_of(&rehearsal::all()[0]));
+        let (_, call) = host
+            .inner
+            .call(plugin, call, |guest, store| {
+                Box::pin(async move {
+                    guest.uptime_notifier_notifier().call_notify(store, &given, &event, &this_try).await
+                })
+            })
+            .await;
+        let Outlet::Scripted(script) = call.outlet else { unreachable!("it is a script") };
+        script.sent
+    }
+
+    /// Kinds come with new versions of the program: a component that was built before tells them by their message.
+    #[tokio::test]
+    async fn a_kind_that_no_component_knows_is_told_as_any_other() {
+        let host = NotifierHost::new(HostOptions::default()).expect("a host");
+        let it = &rehearsal::all()[0];
+        let known = convert::event(&delivery_of(it));
+        let unknown = guest::Event { kind: "made-up".into(), ..known.clone() };
+        for (notifier, settings) in [
+            ("discord", &[("webhook_url", "https://discord.com/api/webhooks/1/x")][..]),
+            (
+                "matrix",
+                &[("homeserver", "https://m.example"), ("access_token", "x"), ("room", "!a:m.example")],
+            ),
+            ("ntfy", &[("topic", "t")]),
+            ("pagerduty", &[("routing_key", "x")]),
+            ("slack", &[("webhook_url", "https://hooks.slack.com/services/T/B/x")]),
+            ("telegram", &[("bot_token", "1:x"), ("chat_id", "-42")]),
+            ("webhook", &[("url", "https://hooks.example.com/x")]),
+        ] {
+            let setting =
+                |(key, value): &(&str, &str)| ((*key).to_owned(), ResolvedSetting::Text(Secret::new(*value)));
+            let settings: ResolvedSettings = settings.iter().map(setting).collect();
+            let told = sent(&host, notifier, &settings, unknown.clone()).await;
+            assert!(!told.is_empty(), "{notifier}");
+            assert_eq!(told, sent(&host, notifier, &settings, known.clone()).await, "{notifier}");
+        }
+    }
+}

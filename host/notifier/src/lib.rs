@@ -9,6 +9,7 @@ mod bindings;
 mod cache;
 mod call;
 mod compile;
+pub mod conformance;
 mod convert;
 mod description;
 mod egress;

@@ -10,6 +10,7 @@ use crate::egress::{Inbound, Outbound};
 use crate::error::NotifierError;
 use crate::host::{Delivery, NotifierHost, Receipt};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -24,7 +25,8 @@ pub enum Reply {
     Failure(Failure),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Failure {
     Timeout,
     Dns,
@@ -67,8 +69,8 @@ impl NotifierHost {
 
 /// The provider of a rehearsal.
 pub(crate) struct Script {
-    replies: Vec<Reply>,
-    sent: Vec<SentRequest>,
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) sent: Vec<SentRequest>,
 }
 
 impl Script {

@@ -9,6 +9,7 @@
 //! one is taken away whatever stands there. What the plugin said itself goes back to it as it was. For people's eyes all of
 //! it is masked.
 
+use crate::bindings::uptime::notifier::secrets::Piece;
 use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::borrow::Cow;
@@ -165,12 +166,6 @@ impl Entry {
         let keys: Vec<_> = self.bindings.iter().map(|binding| format!("`{}`", binding.key)).collect();
         if keys.is_empty() { "what was kept".into() } else { format!("the secret {}", keys.join(" and ")) }
     }
-}
-
-/// A part of what is signed or encoded.
-pub(crate) enum Piece {
-    Bytes(Vec<u8>),
-    Reference(String),
 }
 
 /// The most references that there can be in a call: those of the settings, and those that the plugin makes.

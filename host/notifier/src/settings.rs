@@ -145,25 +145,23 @@ fn hand_over(
             "has a line break or another control character in it; write the value alone, on one line".into(),
         );
     }
+    let mut value = |text: &Secret| match field.kind {
+        FieldKind::Secret | FieldKind::Map => reference(text),
+        _ => text.expose().to_owned(),
+    };
     match (field.kind, setting) {
-        (FieldKind::Text, R::Text(text)) => Ok(SettingValue::Text(text.expose().to_owned())),
-        (FieldKind::Text, R::Integer(number)) => Ok(SettingValue::Text(number.to_string())),
-        (FieldKind::Text, _) => Err("takes one text".into()),
-        (FieldKind::TextList, R::Text(text)) => Ok(SettingValue::List(vec![text.expose().to_owned()])),
+        (FieldKind::Text | FieldKind::Secret, R::Text(text)) => Ok(SettingValue::Text(value(text))),
+        (FieldKind::Text | FieldKind::Secret, R::Integer(number)) => {
+            Ok(SettingValue::Text(value(&Secret::new(number.to_string()))))
+        }
+        (FieldKind::TextList, R::Text(text)) => Ok(SettingValue::List(vec![value(text)])),
         (FieldKind::TextList, R::Integer(number)) => Ok(SettingValue::List(vec![number.to_string()])),
-        (FieldKind::TextList, R::List(texts)) => {
-            let filled = texts.iter().map(Secret::expose).filter(|text| !text.is_empty());
-            Ok(SettingValue::List(filled.map(str::to_owned).collect()))
+        (FieldKind::TextList | FieldKind::Secret, R::List(texts)) => {
+            let filled = texts.iter().filter(|text| !text.expose().is_empty());
+            Ok(SettingValue::List(filled.map(value).collect()))
         }
+        (FieldKind::Text, _) => Err("takes one text".into()),
         (FieldKind::TextList, _) => Err("takes a text, or a list of them".into()),
-        (FieldKind::Secret, R::Text(secret)) => Ok(SettingValue::Text(reference(secret))),
-        (FieldKind::Secret, R::Integer(number)) => {
-            Ok(SettingValue::Text(reference(&Secret::new(number.to_string()))))
-        }
-        (FieldKind::Secret, R::List(secrets)) => {
-            let filled = secrets.iter().filter(|secret| !secret.expose().is_empty());
-            Ok(SettingValue::List(filled.map(reference).collect()))
-        }
         (FieldKind::Secret, _) => Err("takes a text, best as `{ env = \"NAME\" }`, or a list of them".into()),
         (FieldKind::Url, R::Text(text)) => match Url::parse(text.expose()) {
             Ok(url) if HostGrant::origin_of(&url).is_some() => {
@@ -190,7 +188,7 @@ fn hand_over(
         }
         (FieldKind::Choice, _) => Err(format!("takes one of `{}`", field.choices.join("`, `"))),
         (FieldKind::Map, R::Map(map)) => {
-            Ok(SettingValue::Map(map.iter().map(|(key, value)| (key.clone(), reference(value))).collect()))
+            Ok(SettingValue::Map(map.iter().map(|(key, text)| (key.clone(), value(text))).collect()))
         }
         (FieldKind::Map, _) => Err("takes a table of texts".into()),
     }
@@ -226,6 +224,7 @@ mod tests {
                 field("boolean", FieldKind::Boolean),
                 field("choice", FieldKind::Choice),
                 field("map", FieldKind::Map),
+                field("list", FieldKind::TextList),
             ],
             hosts: vec![],
             digests: true,
@@ -281,6 +280,7 @@ mod tests {
             ),
             ("choice", vec![text("a")], vec![text("b"), R::Integer(1), list(), map()]),
             ("map", vec![map()], vec![text("x"), list(), R::Integer(1)]),
+            ("list", vec![text("x"), R::Integer(1), list()], vec![R::Boolean(true), map()]),
         ] {
             for setting in good {
                 assert_eq!(

@@ -1,14 +1,9 @@
 //! What Discord answers, and what its refusals mean.
 
 use uptime_plugin_sdk::json::Scalar;
-use uptime_plugin_sdk::{Delivery, NotifyError, Response, text, verdict};
+use uptime_plugin_sdk::{NotifyError, Response, verdict};
 
 const UNKNOWN_CHANNEL: i64 = 10_003;
-
-/// A text of the answer.
-pub(crate) fn text_at(response: &Response, key: &str) -> Option<String> {
-    response.json_at(&[key]).and_then(Scalar::text)
-}
 
 fn code(response: &Response) -> i64 {
     response.json_at(&["code"]).and_then(|code| code.integer()).unwrap_or_default()
@@ -20,16 +15,14 @@ pub(crate) fn is_without_thread(response: &Response) -> bool {
 }
 
 /// Why Discord did not take the message. A ban at the edge answers in HTML, so nothing is expected of the body.
-pub(crate) fn refused(response: &Response, delivery: &Delivery) -> NotifyError {
-    let words = match (text_at(response, "message").map(|words| text::line(&words, 300)), code(response)) {
-        (Some(words), 0) if response.json_at(&["global"]) == Some(Scalar::Bool(true)) => {
-            format!("{words} (all of Discord)")
-        }
-        (Some(words), 0) => words,
-        (Some(words), code) => format!("{words} (code {code})"),
-        (None, _) => response.words(),
-    };
-    match verdict::of_status(response, &words, verdict::seconds_at(response, &["retry_after"]), delivery) {
+pub(crate) fn refused(response: &Response) -> NotifyError {
+    let mut words = response.words_at("message");
+    match code(response) {
+        0 if response.json_at(&["global"]) == Some(Scalar::Bool(true)) => words.push_str(" (all of Discord)"),
+        0 => {}
+        code => words = format!("{words} (code {code})"),
+    }
+    match verdict::of_status(response, &words, verdict::seconds_at(response, &["retry_after"])) {
         Err(error) => error,
         Ok(()) => verdict::not_theirs("Discord", response),
     }

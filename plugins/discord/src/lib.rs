@@ -80,23 +80,23 @@ impl Notifier for Discord {
         let mut place = Destination::of(thread, post.as_deref());
         let mut receipt = Receipt::new();
         loop {
-            let body = render::body(event, settings.text("username"), &place);
-            let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), &body)
+            let body = render::body(event, settings.text("username"), place);
+            let mut request = Request::post_json(settings.text("webhook_url").unwrap_or_default(), body)
                 .query("wait", "true");
             if let Destination::Thread(id) = place {
                 request = request.query("thread_id", id);
             }
             let response = host.send(&request)?;
-            if let (200..300, Some(id)) = (response.status, answer::text_at(&response, "id")) {
+            if let (200..300, Some(id)) = (response.status, response.text_at("id")) {
                 // A post's first message is found again by the post that it opened.
                 let id = match place {
-                    Destination::NewPost(_) => answer::text_at(&response, "channel_id").unwrap_or(id),
+                    Destination::NewPost(_) => response.text_at("channel_id").unwrap_or(id),
                     _ => id,
                 };
                 return Ok(receipt.remote_id(id).pause_ms(answer::pause_ms(&response)));
             }
             if !(answer::is_without_thread(&response) && matches!(place, Destination::Thread(_))) {
-                return Err(answer::refused(&response, delivery));
+                return Err(answer::refused(&response));
             }
             place = Destination::of(None, post.as_deref());
             let note = match place {

@@ -40,7 +40,7 @@ export const notifier = {
     return [];
   },
 
-  notify(settings, event, delivery) {
+  notify(settings, event) {
     const setting = (key) => settings.find((setting) => setting.key === key)?.value.val;
     // What is said is composed by the host; here it is brought into ntfy's form.
     const { symbol, headline, cause, facts, links } = event.message;
@@ -68,7 +68,7 @@ export const notifier = {
     });
     const answer = parsed(response.body);
     if (response.status < 200 || response.status > 299) {
-      throw verdict(response, said(answer?.error), Number(delivery.nowMs));
+      throw verdict(response, said(answer?.error));
     }
     return { remoteId: typeof answer?.id === "string" ? answer.id : null, detail: null, replaced: [], pauseMs: null };
   },
@@ -76,8 +76,7 @@ export const notifier = {
 
 /** A fact as a line. */
 function fact({ label, value: { tag, val } }) {
-  const isInstant = tag === "instant";
-  return `${label}: ${isInstant ? `${new Date(Number(val)).toISOString().slice(0, 19).replace("T", " ")} UTC` : val}`;
+  return `${label}: ${tag === "instant" ? val.text : val}`;
 }
 
 /** Sends it. Where no answer came, that is said in the words of the interface. */
@@ -92,22 +91,14 @@ function send(request) {
 }
 
 /** What a status that is no success means: the rule that all notifiers share. */
-function verdict({ status, headers }, words, nowMs) {
+function verdict({ status, retryAfterMs }, words) {
   const message = words ? `status ${status}: ${words}` : `status ${status}`;
-  const retry = { message, afterMs: retryAfterMs(headers, nowMs), progress: null };
+  const retry = { message, afterMs: retryAfterMs ?? null, progress: null };
   if (status === 429) return { tag: "rate-limited", val: retry };
   if (PASSING.has(status)) return { tag: "transient", val: retry };
   if (status === 401 || status === 403) return { tag: "unauthorized", val: message };
   if (status === 404 || status === 410) return { tag: "gone", val: message };
   return { tag: "permanent", val: message };
-}
-
-/** The header `retry-after`: seconds, or a date as HTTP writes it. At most a day. */
-function retryAfterMs(headers, nowMs) {
-  const value = headers.find(([name]) => name === "retry-after")?.[1]?.trim() ?? "";
-  const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value);
-  const ms = isDate ? Date.parse(value) - nowMs : /^\d+$/.test(value) ? Number(value) * 1_000 : NaN;
-  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), 86_400_000);
 }
 
 /** Texts come from strangers: one line, no control characters. */

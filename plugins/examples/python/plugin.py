@@ -6,8 +6,6 @@ the delivery's id as the transaction, so that a second try of the same message s
 
 import json
 import unicodedata
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from html import escape
 from urllib.parse import quote
 
@@ -18,7 +16,6 @@ from wit_world.imports.types import FieldKind
 
 # The statuses after which another try makes sense.
 PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
-DAY_MS = 86_400_000
 
 
 def field(
@@ -79,7 +76,7 @@ class Notifier(exports.Notifier):
         )
         answer = parsed(response.body)
         if not 200 <= response.status <= 299:
-            raise Err(verdict(response, answer, delivery.now_ms))
+            raise Err(verdict(response, answer))
         event_id = answer.get("event_id")
         return types.Receipt(event_id if isinstance(event_id, str) else None, None, [], None)
 
@@ -109,9 +106,7 @@ def message(event: types.Event, delivery: types.Delivery, quiet: bool) -> dict:
 
 
 def shown(value: types.Value) -> str:
-    if isinstance(value, types.Value_Instant):
-        return f"{datetime.fromtimestamp(value.value / 1_000, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    return value.value
+    return value.value.text if isinstance(value, types.Value_Instant) else value.value
 
 
 def line(text: str, max: int) -> str:
@@ -134,11 +129,13 @@ def send(request: http.Request) -> http.Response:
                 raise Err(types.NotifyError_Transient(types.Retry(other.value, None, None)))
 
 
-def verdict(response: http.Response, answer: dict, now_ms: int) -> types.NotifyError:
+def verdict(response: http.Response, answer: dict) -> types.NotifyError:
     """What a status that is no success means: the rule that all notifiers share."""
     status, words = response.status, answer.get("error")
     text = f"status {status}: {line(words, 200)}" if isinstance(words, str) else f"status {status}"
-    retry = types.Retry(text, retry_after_ms(response, answer, now_ms), None)
+    # The later of what header and body say.
+    waits = [ms for ms in (response.retry_after_ms, answer.get("retry_after_ms")) if isinstance(ms, int) and ms >= 0]
+    retry = types.Retry(text, max(waits, default=None), None)
     match status:
         case 429:
             return types.NotifyError_RateLimited(retry)
@@ -150,22 +147,6 @@ def verdict(response: http.Response, answer: dict, now_ms: int) -> types.NotifyE
             return types.NotifyError_Gone(text)
         case _:
             return types.NotifyError_Permanent(text)
-
-
-def retry_after_ms(response: http.Response, answer: dict, now_ms: int) -> int | None:
-    """The later of the header `retry-after` (seconds, or a date) and the body's `retry_after_ms`; at most a day."""
-    times = []
-    header = next((value.strip() for name, value in response.headers if name == "retry-after"), "")
-    if header.isascii() and header.isdigit():
-        times.append(int(header) * 1_000)
-    elif header[3:4] == ",":  # `Tue, 14 Apr 2026 …`; the other forms of a date are nobody's any more.
-        try:
-            times.append(int(parsedate_to_datetime(header).timestamp() * 1_000) - now_ms)
-        except ValueError:
-            pass
-    if isinstance(answer.get("retry_after_ms"), int):
-        times.append(answer["retry_after_ms"])
-    return min(max(*times, 0), DAY_MS) if times else None
 
 
 def parsed(body: bytes) -> dict:

@@ -1,58 +1,18 @@
 //! What is done for an event: an alert is triggered, acknowledged or resolved.
 
-use std::collections::BTreeMap;
-use uptime_plugin_sdk::json::{self, Scalar};
-use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::{Event, Part, Phase, Severity};
+use uptime_plugin_sdk::json::{self, Json, Scalar, list, object};
+use uptime_plugin_sdk::{Event, Link, Part, Phase, Severity};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Trigger,
-    Acknowledge,
-    Resolve,
-}
+const TRIGGER: &str = "trigger";
+const ACKNOWLEDGE: &str = "acknowledge";
+const RESOLVE: &str = "resolve";
 
 /// One request.
-#[derive(Debug)]
 pub(crate) struct Action<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) key: &'a str,
+    kind: &'static str,
+    key: &'a str,
     /// The part of a digest that it is for; `None`: the event itself.
     part: Option<&'a Part>,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-pub(crate) struct Body<'a> {
-    routing_key: &'a str,
-    event_action: Kind,
-    dedup_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Payload<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    links: Vec<Page<'a>>,
-    client: &'static str,
-}
-
-/// A summary has at most 1,024 characters, which a message is always below.
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-struct Payload<'a> {
-    summary: String,
-    source: &'a str,
-    severity: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timestamp: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    custom_details: BTreeMap<&'a str, String>,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-struct Page<'a> {
-    href: &'a str,
-    text: &'a str,
 }
 
 /// What is done for an event. Of a digest each alert once in each way: it is closed, if what it was about is over, before the
@@ -63,7 +23,7 @@ pub(crate) fn of(event: &Event) -> Vec<Action<'_>> {
         let kind = kind(phase);
         all.retain(|action| match (phase, action.kind) {
             _ if action.key != key => true,
-            (Phase::Ends, _) | (Phase::Released, Kind::Acknowledge) => false,
+            (Phase::Ends, _) | (Phase::Released, ACKNOWLEDGE) => false,
             _ => true,
         });
         match all.iter_mut().find(|action| action.key == key && action.kind == kind) {
@@ -81,65 +41,67 @@ pub(crate) fn of(event: &Event) -> Vec<Action<'_>> {
 }
 
 /// There is no way to take an acknowledgement back; that it is open is true.
-fn kind(phase: Phase) -> Kind {
+fn kind(phase: Phase) -> &'static str {
     match phase {
-        Phase::Opens | Phase::Continues | Phase::Released | Phase::Other => Kind::Trigger,
-        Phase::Taken => Kind::Acknowledge,
-        Phase::Ends => Kind::Resolve,
+        Phase::Opens | Phase::Continues | Phase::Released | Phase::Other => TRIGGER,
+        Phase::Taken => ACKNOWLEDGE,
+        Phase::Ends => RESOLVE,
     }
 }
 
-impl<'a> Action<'a> {
+impl Action<'_> {
     /// What it is known by when it is done.
     pub(crate) fn mark(&self) -> String {
-        let letter = match self.kind {
-            Kind::Trigger => 't',
-            Kind::Acknowledge => 'a',
-            Kind::Resolve => 'r',
-        };
-        format!("{letter}{}", self.key)
+        format!("{}{}", &self.kind[..1], self.key)
     }
 
-    pub(crate) fn body(&self, event: &'a Event, routing_key: &'a str) -> Body<'a> {
-        let payload = (self.kind == Kind::Trigger).then(|| match self.part {
-            Some(part) => Payload {
-                summary: format!("{}: {}", part.subject, part.cause),
-                source: &part.subject,
-                severity: severity(part.severity),
-                timestamp: None,
-                custom_details: BTreeMap::new(),
-            },
+    pub(crate) fn body(&self, event: &Event, routing_key: &str) -> Json {
+        let payload = (self.kind == TRIGGER).then(|| match self.part {
+            Some(part) => payload(&part.subject, &part.cause, &part.subject, part.severity, &[]),
             None => of_event(event),
         });
-        let pages = event.message.links.iter().filter(|_| payload.is_some());
-        Body {
-            routing_key,
-            event_action: self.kind,
-            dedup_key: self.key,
-            links: pages.map(|link| Page { href: &link.address, text: &link.label }).collect(),
-            payload,
-            client: "uptime",
-        }
+        let page = |link: &Link| {
+            object(&[("href", link.address.as_str().into()), ("text", link.label.as_str().into())])
+        };
+        let pages: Vec<Json> = event.message.links.iter().map(page).collect();
+        object(&[
+            ("routing_key", routing_key.into()),
+            ("event_action", self.kind.into()),
+            ("dedup_key", self.key.into()),
+            ("links", (payload.is_some() && !pages.is_empty()).then(|| list(&pages)).into()),
+            ("payload", payload.into()),
+            ("client", "uptime".into()),
+        ])
     }
 }
 
-fn of_event(event: &Event) -> Payload<'_> {
+fn of_event(event: &Event) -> Json {
     let message = &event.message;
-    let cause = message.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-    Payload {
-        summary: format!("{}{cause}", message.headline),
-        source: &event.subject,
-        severity: severity(event.severity),
-        timestamp: json::at(event.json.as_bytes(), &["at"]).and_then(Scalar::text),
-        custom_details: message
-            .facts
-            .iter()
-            .map(|fact| (fact.label.as_str(), fact.value.to_string()))
-            .collect(),
-    }
+    let details: Vec<(&str, Json)> =
+        message.facts.iter().map(|fact| (fact.label.as_str(), fact.value.to_string().into())).collect();
+    let more = [
+        ("timestamp", json::at(event.json.as_bytes(), &["at"]).and_then(Scalar::text).into()),
+        ("custom_details", object(&details)),
+    ];
+    payload(
+        &message.headline,
+        message.cause.as_deref().unwrap_or_default(),
+        &event.subject,
+        event.severity,
+        &more,
+    )
 }
 
-fn severity(severity: Severity) -> &'static str {
+/// A summary has at most 1,024 characters, which a message is always below.
+fn payload(what: &str, why: &str, source: &str, severity: Severity, more: &[(&str, Json)]) -> Json {
+    let summary = if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") };
+    let mut members =
+        vec![("summary", summary.into()), ("source", source.into()), ("severity", word(severity).into())];
+    members.extend_from_slice(more);
+    object(&members)
+}
+
+fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
         Severity::Down => "error",

@@ -5,13 +5,11 @@
 
 mod actions;
 
-use uptime_plugin_sdk::json::Scalar;
 use uptime_plugin_sdk::{
     Delivery, Description, Event, Field, Host, Notifier, NotifyError, Place, Problem, Receipt, Request,
-    Response, Retry, Settings, text, verdict,
+    Response, Retry, Settings, verdict,
 };
 
-/// The notifier `pagerduty`.
 pub struct PagerDuty;
 
 uptime_plugin_sdk::export!(PagerDuty);
@@ -59,9 +57,9 @@ impl Notifier for PagerDuty {
             actions.iter().position(|action| Some(action.mark().as_bytes()) == last).map_or(0, |at| at + 1);
         let mut progress = None;
         for action in actions[done..].iter().take(REQUESTS_MAX) {
-            let sent = host.send(&Request::post_json(&url, &action.body(event, routing_key)));
+            let sent = host.send(&Request::post_json(&url, action.body(event, routing_key)));
             sent.map_err(NotifyError::from)
-                .and_then(|response| accepted(&response, delivery))
+                .and_then(|response| accepted(&response))
                 .map_err(|error| with_progress(error, progress.take()))?;
             progress = Some(action.mark().into_bytes());
         }
@@ -74,11 +72,9 @@ impl Notifier for PagerDuty {
     }
 }
 
-fn accepted(response: &Response, delivery: &Delivery) -> Result<(), NotifyError> {
-    let text_at = |key| response.json_at(&[key]).and_then(Scalar::text);
-    let words = text_at("message").map_or_else(|| response.words(), |words| text::line(&words, 300));
-    match verdict::of_status(response, &words, None, delivery) {
-        Ok(()) if text_at("status").as_deref() == Some("success") => Ok(()),
+fn accepted(response: &Response) -> Result<(), NotifyError> {
+    match verdict::of_status(response, &response.words_at("message"), None) {
+        Ok(()) if response.text_at("status").as_deref() == Some("success") => Ok(()),
         Ok(()) => Err(verdict::not_theirs("PagerDuty", response)),
         // It says so with a 400.
         Err(NotifyError::Permanent(message)) if response.text().contains("routing_key") => {

@@ -1,12 +1,10 @@
 //! Requests and answers, and the receipt that a good answer is worth.
 
-use crate::json::{self, Scalar};
+use crate::json::{self, Json, Scalar};
 use crate::{
-    Delivery, Encoding, Hash, Method, NotifyError, Receipt, Request, Response, Retry, Setting, SettingValue,
-    Signature, text, verdict,
+    Encoding, Hash, Method, NotifyError, Receipt, Request, Response, Retry, Setting, SettingValue, Signature,
+    text, verdict,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 impl Request {
     /// A request without a body. `url` may begin with a secret's reference, or hold some.
@@ -23,12 +21,9 @@ impl Request {
         }
     }
 
-    /// A POST of JSON.
-    ///
-    /// # Panics
-    /// When `body` can't be JSON: a map's keys are no texts, or its `Serialize` fails.
-    pub fn post_json(url: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Self {
-        let body = serde_json::to_vec(body).expect("a body that is JSON");
+    /// A POST of JSON: of [`json::object`], or of `serde_json`'s `json!`.
+    pub fn post_json(url: impl Into<String>, body: impl Into<Json>) -> Self {
+        let body = body.into().into_text();
         Self::new(Method::Post, url).header("content-type", "application/json").body(body)
     }
 
@@ -107,22 +102,27 @@ impl Response {
         text::line(&String::from_utf8_lossy(&self.body[..self.body.len().min(1_000)]), 200)
     }
 
-    /// The body as JSON, if it is such. `T` is `serde_json::Value` or, smaller, a struct of what is looked at.
-    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(&self.body).ok()
-    }
-
-    /// One value of the body's JSON, by the keys that lead to it: smaller, where only a few are looked at.
+    /// One value of the body's JSON, by the keys that lead to it.
     pub fn json_at(&self, path: &[&str]) -> Option<Scalar> {
         json::at(&self.body, path)
+    }
+
+    /// A text of the body's JSON, by its key.
+    pub fn text_at(&self, key: &str) -> Option<String> {
+        self.json_at(&[key]).and_then(Scalar::text)
+    }
+
+    /// The provider's words: the text of the body's JSON at `key`, else the body's beginning.
+    pub fn words_at(&self, key: &str) -> String {
+        self.text_at(key).map_or_else(|| self.words(), |words| text::line(&words, 300))
     }
 
     /// What the status means, by [the one rule](verdict), in the words of the body.
     ///
     /// # Errors
     /// For every status but a 2xx.
-    pub fn verdict(&self, delivery: &Delivery) -> Result<(), NotifyError> {
-        verdict::of_status(self, &self.words(), None, delivery)
+    pub fn verdict(&self) -> Result<(), NotifyError> {
+        verdict::of_status(self, &self.words(), None)
     }
 }
 

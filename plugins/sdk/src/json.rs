@@ -1,9 +1,72 @@
-//! One value out of a JSON text, without a parser for all of it.
+//! JSON to send, and one value out of a JSON text, without what reads and writes all of it.
 //!
 //! A notifier looks at three or four values of an answer. What serde needs to read them (each kind of number, the words
-//! for each mistake) is half of a small plugin; this is a walk over the text. It skips what is not asked for, finds
+//! for each mistake) is half of a small plugin; [`at`] is a walk over the text. It skips what is not asked for, finds
 //! nothing in what is no JSON on the way there, and does not judge the rest. No recursion: a text without a bottom costs
 //! no stack.
+
+use crate::text::escape_json;
+
+/// JSON to send, as text. Where it is empty there is nothing, and an object leaves it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Json(String);
+
+impl Json {
+    /// The text.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// An object with these members.
+pub fn object(members: &[(&str, Json)]) -> Json {
+    let there = members.iter().filter(|(_, value)| !value.0.is_empty());
+    let members: Vec<String> =
+        there.map(|(key, value)| format!("\"{}\":{}", escape_json(key), value.0)).collect();
+    Json(format!("{{{}}}", members.join(",")))
+}
+
+/// A list of these.
+pub fn list(items: &[Json]) -> Json {
+    let items: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
+    Json(format!("[{}]", items.join(",")))
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self(format!("\"{}\"", escape_json(text)))
+    }
+}
+
+impl From<String> for Json {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<bool> for Json {
+    fn from(on: bool) -> Self {
+        Self(on.to_string())
+    }
+}
+
+impl<T: Into<Json>> From<Option<T>> for Json {
+    fn from(value: Option<T>) -> Self {
+        value.map(Into::into).unwrap_or_default()
+    }
+}
+
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value.to_string())
+    }
+}
 
 /// A value that is not made of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +269,23 @@ mod tests {
             Scalar::Number(number) => serde_json::from_str(&number).expect("a number"),
             Scalar::Bool(on) => Value::from(on),
         })
+    }
+
+    #[test]
+    fn what_is_written_is_what_serde_reads() {
+        let there = object(&[
+            ("t\"", "a\n\"b\"".into()),
+            ("n", (-7).into()),
+            ("on", true.into()),
+            ("none", None::<&str>.into()),
+            ("list", list(&[1.into(), object(&[]), Some(String::new()).into()])),
+            ("value", serde_json::json!({"x": null}).into()),
+        ]);
+        assert_eq!(
+            serde_json::from_str::<Value>(&there.into_text()).expect("JSON"),
+            serde_json::json!({"t\"": "a\n\"b\"", "n": -7, "on": true, "list": [1, {}, ""], "value": {"x": null}})
+        );
+        assert_eq!(list(&[]).into_text(), "[]");
     }
 
     #[test]

@@ -25,12 +25,13 @@ pub use bindings::uptime::notifier::http::{Encoding, HttpError, Method, Request,
 pub use bindings::uptime::notifier::log::Level;
 pub use bindings::uptime::notifier::secrets::Piece;
 pub use bindings::uptime::notifier::types::{
-    Delivery, Description, Event, Fact, Field, FieldKind, Hash, HeaderPlace, Link, Message, NotifyError,
-    Part, Phase, Place, Problem, Receipt, Retry, Setting, SettingValue, Severity, Value,
+    Delivery, Description, Event, Fact, Field, FieldKind, Hash, HeaderPlace, Instant, Link, Message,
+    NotifyError, Part, Phase, Place, Problem, Receipt, Retry, Setting, SettingValue, Severity, Value,
 };
 pub use host::Host;
+pub use json::Json;
+pub use serde_json;
 pub use settings::Settings;
-pub use {base64, serde, serde_json};
 
 #[doc(hidden)]
 pub mod __export {
@@ -73,5 +74,5 @@ macro_rules! export {
 
 /// The guide's example, compiled as a test.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../../cli/guide/plugins.md")]
 struct Guide;

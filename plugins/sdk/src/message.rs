@@ -1,15 +1,13 @@
 //! A message as text: its words are the host's, here they are put in lines.
 
-use crate::text::utc;
-use crate::{Message, Value};
+use crate::{Instant, Message, Value};
 use std::fmt;
 
 /// As plain text.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) | Self::Address(text) => f.write_str(text),
-            Self::Instant(ms) => f.write_str(&utc(*ms)),
+            Self::Text(text) | Self::Address(text) | Self::Instant(Instant { text, .. }) => f.write_str(text),
         }
     }
 }

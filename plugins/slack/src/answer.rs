@@ -1,7 +1,7 @@
 //! What Slack answers, and what its words mean where the status says less, or nothing (a 200 that is no success).
 
 use uptime_plugin_sdk::json::Scalar;
-use uptime_plugin_sdk::{Delivery, NotifyError, Response, Retry, text, verdict};
+use uptime_plugin_sdk::{NotifyError, Response, Retry, verdict};
 
 /// An answer of either API.
 pub(crate) struct Answer {
@@ -15,23 +15,22 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn of(response: &Response) -> Self {
-        let text_at = |key| response.json_at(&[key]).and_then(Scalar::text);
         Self {
             ok: response.json_at(&["ok"]) == Some(Scalar::Bool(true)),
-            word: text_at("error").map_or_else(|| response.words(), |word| text::line(&word, 100)),
-            ts: text_at("ts"),
+            word: response.words_at("error"),
+            ts: response.text_at("ts"),
         }
     }
 
     /// Why Slack did not take the message.
-    pub(crate) fn refused(self, response: &Response, delivery: &Delivery) -> NotifyError {
-        let message = match verdict::of_status(response, &self.word, None, delivery) {
+    pub(crate) fn refused(self, response: &Response) -> NotifyError {
+        let message = match verdict::of_status(response, &self.word, None) {
             Ok(()) if !is_word(&self.word) => return verdict::not_theirs("Slack", response),
             Ok(()) => format!("Slack said: {}", self.word),
             Err(NotifyError::Permanent(message)) => message,
             Err(error) => return error,
         };
-        let retry = |message| Retry::new(message, verdict::retry_after_ms(response, delivery));
+        let retry = |message| Retry::new(message, response.retry_after_ms);
         match self.word.as_str() {
             "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
                 NotifyError::RateLimited(retry(message))

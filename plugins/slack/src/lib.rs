@@ -77,7 +77,7 @@ impl Notifier for Slack {
         let mut receipt = Receipt::new();
         loop {
             let request = match (webhook, settings.text("bot_token"), draft.channel) {
-                (Some(url), _, _) => Request::post_json(url, &draft.body()),
+                (Some(url), _, _) => Request::post_json(url, draft.body()),
                 (None, Some(token), Some(_)) => to_bot(settings, token, &draft),
                 _ => return Err(NotifyError::Config(Self::validate(settings))),
             };
@@ -86,7 +86,7 @@ impl Notifier for Slack {
             if response.status == 200 && if webhook.is_some() { answer.word == "ok" } else { answer.ok } {
                 return Ok(receipt.remote_id(answer.ts));
             }
-            let Some(note) = draft.mend(&answer) else { return Err(answer.refused(&response, delivery)) };
+            let Some(note) = draft.mend(&answer) else { return Err(answer.refused(&response)) };
             host.log(Level::Warn, note);
             receipt = receipt.detail(note);
         }
@@ -95,7 +95,7 @@ impl Notifier for Slack {
 
 fn to_bot(settings: &Settings, token: &str, draft: &Draft) -> Request {
     let base = settings.text("base_url").unwrap_or(API).trim_end_matches('/');
-    Request::post_json(format!("{base}/chat.postMessage"), &draft.body())
+    Request::post_json(format!("{base}/chat.postMessage"), draft.body())
         .header("authorization", format!("Bearer {token}"))
 }
 

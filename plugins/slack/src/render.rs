@@ -5,9 +5,9 @@
 //! short that they fit even with every character escaped (five for one).
 
 use crate::answer::Answer;
-use uptime_plugin_sdk::serde::Serialize;
-use uptime_plugin_sdk::text::{escape_slack, utc};
-use uptime_plugin_sdk::{Fact, Link, Message, Value};
+use uptime_plugin_sdk::json::{Json, list, object};
+use uptime_plugin_sdk::text::escape_slack;
+use uptime_plugin_sdk::{Fact, Message, Value};
 
 pub(crate) struct Draft<'a> {
     pub(crate) message: &'a Message,
@@ -19,97 +19,55 @@ pub(crate) struct Draft<'a> {
     pub(crate) plain: bool,
 }
 
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-pub(crate) struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    text: String,
-    /// Of `text`, no name, channel or address is made a link.
-    parse: &'static str,
-    link_names: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    blocks: Vec<Section>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    attachments: Vec<Attachment>,
-    unfurl_links: bool,
-    unfurl_media: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thread_ts: Option<&'a str>,
-    /// Shown in the channel too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_broadcast: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-struct Attachment {
-    color: String,
-    fallback: String,
-    blocks: Vec<Section>,
-}
-
-/// The one kind of block that is used.
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", tag = "type", rename = "section")]
-struct Section {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Text>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<Text>,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", tag = "type", rename_all = "snake_case")]
-enum Text {
-    /// `verbatim`: no name, channel or address in it is made a link that is not one yet.
-    Mrkdwn {
-        text: String,
-        verbatim: bool,
-    },
-    PlainText {
-        text: String,
-        emoji: bool,
-    },
-}
-
-impl<'a> Draft<'a> {
-    pub(crate) fn body(&self) -> Body<'a> {
+impl Draft<'_> {
+    pub(crate) fn body(&self) -> Json {
         let message = self.message;
-        let headline = format!("{} {}", message.symbol, escape_slack(&message.headline));
-        let bold = mrkdwn(format!("*{}*", unmarked(&headline)));
-        let mut rest = Vec::new();
-        rest.extend(message.cause.as_ref().map(|cause| Section {
-            text: Some(Text::PlainText { text: cause.clone(), emoji: false }),
-            fields: Vec::new(),
-        }));
-        let page = |link: &Link| labelled(&link.label, &format!("<{}>", escape_slack(&link.address)));
-        let fields: Vec<_> = message.facts.iter().map(field).chain(message.links.iter().map(page)).collect();
-        if !fields.is_empty() {
-            rest.push(Section { text: None, fields: fields.into_iter().take(10).collect() });
-        }
-        let mut body = Body {
-            channel: self.channel,
-            text: escape_slack(&message.glance()),
-            parse: "none",
-            link_names: false,
-            blocks: vec![Section { text: Some(bold), fields: Vec::new() }],
-            attachments: Vec::new(),
-            unfurl_links: false,
-            unfurl_media: false,
-            thread_ts: self.answers,
-            reply_broadcast: self.answers.map(|_| true),
+        let (text, blocks, attachment) = if self.plain {
+            (message.plain(), None, None)
+        } else {
+            let headline = format!("{} {}", message.symbol, escape_slack(&message.headline));
+            let bold = section("text", mrkdwn(format!("*{}*", unmarked(&headline))));
+            (message.glance(), Some(list(&[bold])), self.attachment())
         };
-        if self.plain {
-            (body.text, body.blocks) = (escape_slack(&message.plain()), Vec::new());
-        } else if !rest.is_empty() {
-            body.attachments.push(Attachment {
-                color: format!("#{:06x}", message.colour),
-                fallback: escape_slack(message.cause.as_ref().unwrap_or(&message.headline)),
-                blocks: rest,
-            });
-        }
-        body
+        object(&[
+            ("channel", self.channel.into()),
+            ("text", escape_slack(&text).into()),
+            // Of `text`, no name, channel or address is made a link.
+            ("parse", "none".into()),
+            ("link_names", false.into()),
+            ("blocks", blocks.into()),
+            ("attachments", attachment.map(|attachment| list(&[attachment])).into()),
+            ("unfurl_links", false.into()),
+            ("unfurl_media", false.into()),
+            ("thread_ts", self.answers.into()),
+            // Shown in the channel too.
+            ("reply_broadcast", self.answers.map(|_| true).into()),
+        ])
+    }
+
+    /// All but the headline.
+    fn attachment(&self) -> Option<Json> {
+        let message = self.message;
+        let cause = message.cause.as_ref().map(|cause| {
+            let text = object(&[
+                ("type", "plain_text".into()),
+                ("text", cause.as_str().into()),
+                ("emoji", false.into()),
+            ]);
+            section("text", text)
+        });
+        let pages = message.links.iter();
+        let pages = pages.map(|link| labelled(&link.label, &format!("<{}>", escape_slack(&link.address))));
+        let fields: Vec<Json> = message.facts.iter().map(field).chain(pages).take(10).collect();
+        let fields = (!fields.is_empty()).then(|| section("fields", list(&fields)));
+        let blocks: Vec<Json> = cause.into_iter().chain(fields).collect();
+        (!blocks.is_empty()).then(|| {
+            object(&[
+                ("color", format!("#{:06x}", message.colour).into()),
+                ("fallback", escape_slack(message.cause.as_ref().unwrap_or(&message.headline)).into()),
+                ("blocks", list(&blocks)),
+            ])
+        })
     }
 
     /// Changes what Slack complained of, if that can be done and was not done before; says what.
@@ -133,19 +91,19 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn field(fact: &Fact) -> Text {
+fn field(fact: &Fact) -> Json {
     let value = match &fact.value {
         Value::Text(text) => unmarked(&escape_slack(text)),
         Value::Address(address) => format!("<{}>", escape_slack(address)),
         // Shown in the reader's own zone.
-        Value::Instant(ms) => {
-            format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>", ms / 1_000, utc(*ms))
+        Value::Instant(at) => {
+            format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>", at.ms / 1_000, at.text)
         }
     };
     labelled(&fact.label, &value)
 }
 
-fn labelled(label: &str, value: &str) -> Text {
+fn labelled(label: &str, value: &str) -> Json {
     mrkdwn(format!("*{label}*\n{value}"))
 }
 
@@ -154,6 +112,12 @@ fn unmarked(escaped: &str) -> String {
     escaped.replace('*', "∗").replace('_', "\u{2060}_\u{2060}").replace('~', "∼").replace('`', "ˋ")
 }
 
-fn mrkdwn(text: String) -> Text {
-    Text::Mrkdwn { text, verbatim: true }
+/// The one kind of block that is used.
+fn section(key: &str, value: Json) -> Json {
+    object(&[("type", "section".into()), (key, value)])
+}
+
+/// `verbatim`: no name, channel or address in it is made a link that is not one yet.
+fn mrkdwn(text: String) -> Json {
+    object(&[("type", "mrkdwn".into()), ("text", text.into()), ("verbatim", true.into())])
 }

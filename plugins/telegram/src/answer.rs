@@ -1,12 +1,12 @@
 //! What Telegram answers, and what its refusals mean.
 
 use uptime_plugin_sdk::json::Scalar;
-use uptime_plugin_sdk::{Delivery, NotifyError, Response, text, verdict};
+use uptime_plugin_sdk::{NotifyError, Response, verdict};
 
 /// As far as it is looked at; each part may be missing.
 pub(crate) struct Answer<'a> {
     response: &'a Response,
-    description: Option<String>,
+    description: String,
 }
 
 /// Refusals with a 400 that say that nothing will get through to this chat.
@@ -17,7 +17,7 @@ const FORBIDDEN: &[&str] = &["not enough rights", "have no rights", "chat_write_
 
 impl<'a> Answer<'a> {
     pub(crate) fn of(response: &'a Response) -> Self {
-        Self { response, description: response.json_at(&["description"]).and_then(Scalar::text) }
+        Self { response, description: response.words_at("description") }
     }
 
     /// Whether the message was taken.
@@ -36,16 +36,14 @@ impl<'a> Answer<'a> {
 
     /// Whether the refusal's words are among these.
     pub(crate) fn says(&self, any_of: &[&str]) -> bool {
-        let words = self.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let words = self.description.to_ascii_lowercase();
         any_of.iter().any(|known| words.contains(known))
     }
 
     /// Why Telegram did not take the message.
-    pub(crate) fn refused(&self, delivery: &Delivery) -> NotifyError {
-        let words =
-            self.description.as_ref().map_or_else(|| self.response.words(), |words| text::line(words, 300));
+    pub(crate) fn refused(&self) -> NotifyError {
         let after_ms = verdict::seconds_at(self.response, &["parameters", "retry_after"]);
-        match verdict::of_status(self.response, &words, after_ms, delivery) {
+        match verdict::of_status(self.response, &self.description, after_ms) {
             Err(NotifyError::Permanent(message)) if self.says(GONE) || self.says(NO_TOPIC) => {
                 NotifyError::Gone(message)
             }

@@ -77,7 +77,7 @@ impl Notifier for Telegram {
         };
         let mut receipt = Receipt::new();
         loop {
-            let response = host.send(&Request::post_json(&url, &draft.body()))?;
+            let response = host.send(&Request::post_json(&url, draft.body()))?;
             let answer = Answer::of(&response);
             if answer.is_ok() {
                 let id = answer.integer(&["result", "message_id"]);
@@ -93,7 +93,7 @@ impl Notifier for Telegram {
                     "the topic is gone: sent to the chat itself".into()
                 }
                 Some(render::Mended::Plain) => "the markup was not understood: sent as plain text".into(),
-                None => return Err(answer.refused(delivery)),
+                None => return Err(answer.refused()),
             };
             host.log(Level::Warn, &note);
             receipt = receipt.detail(&note);

@@ -5,7 +5,7 @@
 
 use crate::answer::{Answer, NO_TOPIC};
 use uptime_plugin_sdk::Message;
-use uptime_plugin_sdk::serde::Serialize;
+use uptime_plugin_sdk::json::{Json, object};
 use uptime_plugin_sdk::text::escape_html;
 
 /// One message to one chat.
@@ -30,67 +30,25 @@ pub(crate) enum Mended {
     Plain,
 }
 
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-pub(crate) struct Body<'a> {
-    chat_id: ChatId<'a>,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parse_mode: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_thread_id: Option<i64>,
-    #[serde(skip_serializing_if = "is_off")]
-    disable_notification: bool,
-    #[serde(skip_serializing_if = "is_off")]
-    protect_content: bool,
-    link_preview_options: LinkPreview,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_parameters: Option<Reply>,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde", untagged)]
-enum ChatId<'a> {
-    Number(i64),
-    Name(&'a str),
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-struct LinkPreview {
-    is_disabled: bool,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "uptime_plugin_sdk::serde")]
-struct Reply {
-    message_id: i64,
-    /// The opening may have been deleted.
-    allow_sending_without_reply: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-fn is_off(switch: &bool) -> bool {
-    !switch
-}
-
-impl<'a> Draft<'a> {
-    pub(crate) fn body(&self) -> Body<'a> {
-        Body {
-            chat_id: match self.moved_to.or_else(|| self.chat_id.parse().ok()) {
-                Some(number) => ChatId::Number(number),
-                None => ChatId::Name(self.chat_id),
-            },
-            text: if self.plain { self.message.plain() } else { html(self.message) },
-            parse_mode: (!self.plain).then_some("HTML"),
-            message_thread_id: self.thread_id,
-            disable_notification: self.silent,
-            protect_content: self.protected,
-            link_preview_options: LinkPreview { is_disabled: true },
-            reply_parameters: self
-                .answers
-                .map(|message_id| Reply { message_id, allow_sending_without_reply: true }),
-        }
+impl Draft<'_> {
+    pub(crate) fn body(&self) -> Json {
+        let chat_id = match self.moved_to.or_else(|| self.chat_id.parse().ok()) {
+            Some(number) => number.into(),
+            None => self.chat_id.into(),
+        };
+        // The opening may have been deleted.
+        let reply =
+            |id: i64| object(&[("message_id", id.into()), ("allow_sending_without_reply", true.into())]);
+        object(&[
+            ("chat_id", chat_id),
+            ("text", if self.plain { self.message.plain() } else { html(self.message) }.into()),
+            ("parse_mode", (!self.plain).then_some("HTML").into()),
+            ("message_thread_id", self.thread_id.into()),
+            ("disable_notification", self.silent.then_some(true).into()),
+            ("protect_content", self.protected.then_some(true).into()),
+            ("link_preview_options", object(&[("is_disabled", true.into())])),
+            ("reply_parameters", self.answers.map(reply).into()),
+        ])
     }
 
     /// Changes what Telegram complained of, if that can be done and was not done before.

@@ -51,7 +51,7 @@ function tell(settings, event, delivery) {
     timeoutMs: null,
     signatures: [],
   });
-  if (response.status < 200 || response.status > 299) throw verdict(response, Number(delivery.nowMs));
+  if (response.status < 200 || response.status > 299) throw verdict(response);
   return { remoteId: null, detail: null, replaced: [], pauseMs: null };
 }
 
@@ -67,22 +67,14 @@ function send(request) {
 }
 
 /** What a status that is no success means, and with it what happens next. */
-function verdict({ status, headers }, nowMs) {
+function verdict({ status, retryAfterMs }) {
   const message = `status ${status}`;
-  const retry = { message, afterMs: retryAfterMs(headers, nowMs), progress: null };
+  const retry = { message, afterMs: retryAfterMs ?? null, progress: null };
   if (status === 429) return { tag: "rate-limited", val: retry };
   if ([408, 425, 500, 502, 503, 504].includes(status) || (status >= 520 && status <= 529)) return { tag: "transient", val: retry };
   if (status === 401 || status === 403) return { tag: "unauthorized", val: message };
   if (status === 404 || status === 410) return { tag: "gone", val: message };
   return { tag: "permanent", val: message };
-}
-
-/** The header `retry-after`: seconds, or a date as HTTP writes it. At most a day. */
-function retryAfterMs(headers, nowMs) {
-  const value = headers.find(([name]) => name === "retry-after")?.[1]?.trim() ?? "";
-  const isDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value);
-  const ms = isDate ? Date.parse(value) - nowMs : /^\d+$/.test(value) ? Number(value) * 1_000 : NaN;
-  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), 86_400_000);
 }
 
 /** UTF-8. */

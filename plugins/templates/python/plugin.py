@@ -1,7 +1,6 @@
 """Tells an address of yours, with a POST of JSON. The words are those of the interface (`wit/`)."""
 
 import json
-from email.utils import parsedate_to_datetime
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -10,7 +9,6 @@ from wit_world.imports.types import FieldKind
 
 # The statuses after which another try makes sense.
 PASSING = {408, 425, 500, 502, 503, 504, *range(520, 530)}
-DAY_MS = 86_400_000
 
 
 class Notifier(exports.Notifier):
@@ -51,7 +49,7 @@ class Notifier(exports.Notifier):
             )
         )
         if not 200 <= response.status <= 299:
-            raise Err(verdict(response, delivery.now_ms))
+            raise Err(verdict(response))
         return types.Receipt(None, None, [], None)
 
 
@@ -69,10 +67,10 @@ def send(request: http.Request) -> http.Response:
                 raise Err(types.NotifyError_Transient(types.Retry(other.value, None, None)))
 
 
-def verdict(response: http.Response, now_ms: int) -> types.NotifyError:
+def verdict(response: http.Response) -> types.NotifyError:
     """What a status that is no success means, and with it what happens next."""
     status, text = response.status, f"status {response.status}"
-    retry = types.Retry(text, retry_after_ms(response, now_ms), None)
+    retry = types.Retry(text, response.retry_after_ms, None)
     match status:
         case 429:
             return types.NotifyError_RateLimited(retry)
@@ -84,16 +82,3 @@ def verdict(response: http.Response, now_ms: int) -> types.NotifyError:
             return types.NotifyError_Gone(text)
         case _:
             return types.NotifyError_Permanent(text)
-
-
-def retry_after_ms(response: http.Response, now_ms: int) -> int | None:
-    """The header `retry-after`: seconds, or a date as HTTP writes it. At most a day."""
-    value = next((value.strip() for name, value in response.headers if name == "retry-after"), "")
-    if value.isascii() and value.isdigit():
-        return min(int(value) * 1_000, DAY_MS)
-    try:
-        # `Tue, 14 Apr 2026 …`; other forms have other days.
-        at = parsedate_to_datetime(value) if value[3:4] == "," else None
-    except ValueError:
-        at = None
-    return min(max(int(at.timestamp() * 1_000) - now_ms, 0), DAY_MS) if at else None

@@ -105,7 +105,7 @@ impl Notifier for Webhook {
         if !body.is_empty() {
             request = request.body(body);
         }
-        host.send(&request)?.verdict(delivery)?;
+        host.send(&request)?.verdict()?;
         Ok(Receipt::new())
     }
 }

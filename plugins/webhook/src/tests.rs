@@ -17,26 +17,6 @@ fn sent(settings: &Settings, event: &Event) -> Request {
 }
 
 #[test]
-fn the_body_is_the_contract() {
-    let up = event("up");
-    let request = sent(&settings(vec![]), &up);
-    assert_eq!(String::from_utf8(request.body.expect("a body")).expect("text"), up.json);
-}
-
-#[test]
-fn two_secrets_make_two_signatures_and_none_makes_none() {
-    let two = SettingValue::List(vec!["one".into(), "two".into()]);
-    let request = sent(&settings(vec![("secret", two)]), &event("down"));
-    let keys: Vec<_> = request.signatures.iter().map(|signature| signature.key.as_str()).collect();
-    assert_eq!(keys, ["one", "two"]);
-    let first = &request.signatures[0];
-    assert_eq!((first.header.as_str(), first.prefix.as_str()), ("webhook-signature", "v1,"));
-    let before = format!("{}.1776132866.", delivery(&event("down")).id);
-    assert_eq!(first.before, before.into_bytes());
-    assert!(sent(&settings(vec![]), &event("down")).signatures.is_empty());
-}
-
-#[test]
 fn method_and_headers_are_the_channels() {
     let headers =
         SettingValue::Map(vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "ref".into())]);
@@ -74,25 +54,4 @@ fn what_only_the_plugin_knows_is_validated() {
     );
     assert_eq!(messages[1], "`Webhook-Id` is set by uptime itself");
     assert!(Webhook::validate(&settings(vec![])).is_empty());
-}
-
-#[test]
-fn every_answer_has_its_class() {
-    testing::conformance::<Webhook>(&settings(vec![]), &answer(204, ""));
-}
-
-#[test]
-fn only_a_2xx_is_success() {
-    let down = event("down");
-    for (status, accepted) in
-        [(200, true), (204, true), (302, false), (400, false), (410, false), (500, false)]
-    {
-        let mut host = FakeHost::answering([answer(status, "no")]);
-        let result = Webhook::notify(&settings(vec![]), &down, &delivery(&down), &mut host);
-        assert_eq!(result.is_ok(), accepted, "{status}");
-        assert_eq!(host.sent.len(), 1);
-    }
-    let mut gone = FakeHost::answering([answer(410, "bye\nbye")]);
-    let result = Webhook::notify(&settings(vec![]), &down, &delivery(&down), &mut gone);
-    assert_eq!(result, Err(NotifyError::Gone("status 410: bye bye".into())));
 }

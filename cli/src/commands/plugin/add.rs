@@ -1,5 +1,6 @@
 //! `uptime plugin add`: a component becomes a plugin of this installation, trusted as it is now.
 
+use super::candidate::examine;
 use super::card::Card;
 use super::granted;
 use crate::args::{AddArgs, Global};
@@ -27,7 +28,7 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
     let mut source = PluginSource { limits, allow, ..PluginSource::of_bytes(provisional, bytes.clone()) };
     // Compiles it into the cache, too, so that no worker has to.
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
-    let examined = notifiers.examine(&source.name).await?;
+    let examined = examine(&notifiers, &source.name, bytes.len(), printer).await?;
     source.name = args.name.clone().unwrap_or_else(|| examined.own_name.clone());
     check_name(&source.name)?;
     let before = registry.find(&source.name)?;

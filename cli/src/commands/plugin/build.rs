@@ -25,7 +25,7 @@ pub async fn run(global: &Global, args: &BuildArgs, printer: &Printer) -> Result
     };
     let size = component.len();
     let sha256 = uptime_notifier::sha256(&component);
-    let candidate = Candidate::load(global, dir, component.clone(), generous()?).await?;
+    let candidate = Candidate::load(global, dir, component.clone(), generous()?, printer).await?;
     let description = &candidate.description;
     let problems = description_problems(description);
     if !problems.is_empty() {

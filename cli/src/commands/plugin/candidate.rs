@@ -4,10 +4,11 @@
 use crate::args::Global;
 use crate::config::file;
 use crate::exit::{CommandError, Exit};
+use crate::output::Printer;
 use std::path::Path;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, Limit, LimitChanges};
-use uptime_notifier::{NotifierHost, PluginSource, is_built_in};
+use uptime_notifier::{Examination, NotifierError, NotifierHost, PluginSource, is_built_in};
 
 /// A component on its way to become a plugin.
 pub(super) struct Candidate {
@@ -25,14 +26,16 @@ impl Candidate {
         path: &Path,
         bytes: Vec<u8>,
         mut limits: LimitChanges,
+        printer: &Printer,
     ) -> Result<Self, CommandError> {
         // All that is wrong with it is to be seen, however often it crashes.
         limits.set(Limit::Failures, 0).expect("because it may be switched off");
         let name = std::path::absolute(path).unwrap_or_default();
         let name = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
+        let size = bytes.len();
         let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
         let host = NotifierHost::with_plugins(file::host_options(global), [source])?;
-        let examined = host.examine(&name).await?;
+        let examined = examine(&host, &name, size, printer).await?;
         let description = Description { name: examined.own_name, ..examined.description };
         Ok(Self { host, name, description })
     }
@@ -41,6 +44,24 @@ impl Candidate {
     pub(super) fn asked(&self) -> Vec<HostGrant> {
         self.description.hosts.iter().filter_map(|host| host.parse().ok()).collect()
     }
+}
+
+/// Asks a plugin what it is. A component with a language's runtime in it takes half a minute to compile: it is said.
+pub(super) async fn examine(
+    host: &NotifierHost,
+    name: &str,
+    size: usize,
+    printer: &Printer,
+) -> Result<Examination, NotifierError> {
+    let steps = (size > 1 << 20).then(|| printer.steps());
+    if let Some(steps) = &steps {
+        steps.step(&format!("compiling {} MiB", size.div_ceil(1 << 20)));
+    }
+    let examined = host.examine(name).await;
+    if let Some(steps) = steps {
+        steps.done();
+    }
+    examined
 }
 
 /// What is wrong with what a plugin says of itself, though the host can live with it.

@@ -16,7 +16,6 @@ mod sources {
     include!(concat!(env!("OUT_DIR"), "/sources.rs"));
 }
 
-const CONFORMANCE: &str = include_str!("../../../../plugins/sdk/conformance.json");
 const EVENTS: &str = include_str!("../../../../plugins/sdk/events.json");
 /// The versions that the SDK was tried with. Cargo takes out what a plugin does not need.
 const LOCK: &str = include_str!("../../../../Cargo.lock");
@@ -88,7 +87,6 @@ pub fn run(args: &NewArgs, printer: &Printer) -> Result<Exit, CommandError> {
             // In the repository the interface lies two folders above the SDK, here in it.
             write(&dir.join("sdk/src"), path, &text.replace("\"../../wit/", "\"wit/"), &mut written)?;
         }
-        write(&dir, "sdk/conformance.json", CONFORMANCE, &mut written)?;
         write(&dir, "sdk/events.json", EVENTS, &mut written)?;
         write(&dir, "Cargo.lock", LOCK, &mut written)?;
         write_interface(&dir.join("sdk/wit/notifier/0.1.0"))?;

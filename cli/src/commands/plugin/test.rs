@@ -3,7 +3,6 @@
 //! Three things are looked at: what it says of itself, the requests that it would send for each type of event, and what
 //! it makes of each kind of answer. The first difference ends nothing: an author sees all of them at once.
 
-mod conformance;
 mod golden;
 mod plan;
 
@@ -22,7 +21,7 @@ use uptime_core::notifier::{Description, LimitChanges};
 use uptime_core::rehearsal;
 use uptime_notifier::registry::{RegistryError, read_component};
 use uptime_notifier::rehearsal::{Rehearsed, Reply};
-use uptime_notifier::{Before, Delivery, ResolvedSettings};
+use uptime_notifier::{Before, Delivery, ResolvedSettings, conformance};
 
 /// An event is told so long after it was decided.
 const LATER: SignedDuration = SignedDuration::from_secs(1);
@@ -54,7 +53,7 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
     })?;
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let plan = Plan::read(folder)?;
-    let candidate = Candidate::load(global, &args.file, bytes, plan.limits.clone()).await?;
+    let candidate = Candidate::load(global, &args.file, bytes, plan.limits.clone(), printer).await?;
     let settings = plan.settings(&candidate.description)?;
     let stage = Stage { allow: candidate.asked(), settings, candidate, plan };
 

@@ -3,7 +3,7 @@
 //! The key is the monitor's, not the incident's. What a channel is told of one monitor is in order, so that at most one
 //! thing is open there; and while a monitor flaps, the end of one incident and the beginning of the next are one message.
 
-use crate::event::{Event, EventType, Severity};
+use crate::event::{Event, EventType, Severity, Topic};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -60,22 +60,16 @@ pub fn worst(event: &Event, told: Option<Severity>) -> Severity {
 /// of its own.
 pub fn key(event: &Event, installation: Uuid) -> String {
     let own = event.delivery_id.to_string();
-    let (of, what) = match event.kind {
+    let name = event.monitor.name.as_str();
+    let (of, what) = match event.kind.topic() {
         _ if event.is_digest() => ("digest", own.as_str()),
-        EventType::Test => ("test", own.as_str()),
-        EventType::Certificate => ("certificate", event.monitor.name.as_str()),
-        EventType::QueueBusy => ("queue", event.monitor.name.as_str()),
-        EventType::ChannelBroken => ("channel", event.monitor.name.as_str()),
-        EventType::Blind | EventType::Seeing => ("network", event.monitor.target.as_str()),
-        EventType::Stalled | EventType::Running => ("checks", event.monitor.name.as_str()),
-        EventType::Down
-        | EventType::Up
-        | EventType::Degraded
-        | EventType::Critical
-        | EventType::Reminder
-        | EventType::FlappingStart
-        | EventType::FlappingEnd
-        | EventType::Acknowledged => ("monitor", event.monitor.name.as_str()),
+        Topic::Test => ("test", own.as_str()),
+        Topic::Monitor => ("monitor", name),
+        Topic::Certificate => ("certificate", name),
+        Topic::Network => ("network", event.monitor.target.as_str()),
+        Topic::Checks => ("checks", name),
+        Topic::Queue => ("queue", name),
+        Topic::Channel => ("channel", name),
     };
     let hash = Sha256::new().chain_update(installation).chain_update(of).chain_update([0]).chain_update(what);
     hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut key, byte| {

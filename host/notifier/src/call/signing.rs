@@ -1,9 +1,9 @@
 //! What a guest has done with secrets that it does not see: signatures, encodings, and texts that are kept.
 
 use super::{Call, guest_http, guest_secrets, guest_types};
-use crate::secrets::Piece;
 use base64::Engine as _;
 use guest_http::Encoding;
+use guest_secrets::Piece;
 use guest_types::Hash;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,29 +15,19 @@ use uptime_core::text::printable;
 const SIGNATURES_MOST: usize = 16;
 
 impl guest_secrets::Host for Call {
-    fn hmac(
-        &mut self,
-        hash: Hash,
-        key: Vec<guest_secrets::Piece>,
-        message: Vec<guest_secrets::Piece>,
-    ) -> Result<Vec<u8>, String> {
-        self.charged(|call| call.mac_of(hash, key, message))
+    fn hmac(&mut self, hash: Hash, key: Vec<Piece>, message: Vec<Piece>) -> Result<Vec<u8>, String> {
+        self.charged(|call| call.mac_of(hash, &key, &message))
     }
 
-    fn derive(
-        &mut self,
-        hash: Hash,
-        key: Vec<guest_secrets::Piece>,
-        message: Vec<guest_secrets::Piece>,
-    ) -> Result<String, String> {
+    fn derive(&mut self, hash: Hash, key: Vec<Piece>, message: Vec<Piece>) -> Result<String, String> {
         self.charged(|call| {
-            let derived = call.mac_of(hash, key, message)?;
+            let derived = call.mac_of(hash, &key, &message)?;
             call.references.derive(derived)
         })
     }
 
-    fn base64(&mut self, pieces: Vec<guest_secrets::Piece>) -> Result<String, String> {
-        self.charged(|call| call.references.base64(&plain(pieces)))
+    fn base64(&mut self, pieces: Vec<Piece>) -> Result<String, String> {
+        self.charged(|call| call.references.base64(&pieces))
     }
 
     fn keep(&mut self, name: String, value: String, ttl_s: u32) -> Result<String, String> {
@@ -70,13 +60,9 @@ impl Call {
         done
     }
 
-    fn mac_of(
-        &self,
-        hash: Hash,
-        key: Vec<guest_secrets::Piece>,
-        message: Vec<guest_secrets::Piece>,
-    ) -> Result<Vec<u8>, String> {
-        Ok(mac(hash, &self.references.signed(&plain(key))?, &[&self.references.signed(&plain(message))?]))
+    /// HMAC of the pieces of `message` with those of `key`.
+    fn mac_of(&self, hash: Hash, key: &[Piece], message: &[Piece]) -> Result<Vec<u8>, String> {
+        Ok(mac(hash, &self.references.signed(key)?, &[&self.references.signed(message)?]))
     }
 
     /// The headers with the signatures of `body`, which is as it will be sent.
@@ -128,14 +114,6 @@ impl Call {
         }
         Ok(parsed)
     }
-}
-
-fn plain(pieces: Vec<guest_secrets::Piece>) -> Vec<Piece> {
-    let piece = |piece| match piece {
-        guest_secrets::Piece::Bytes(bytes) => Piece::Bytes(bytes),
-        guest_secrets::Piece::Reference(reference) => Piece::Reference(reference),
-    };
-    pieces.into_iter().map(piece).collect()
 }
 
 fn mac(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {

@@ -5,5 +5,5 @@
 (data (i32.const 1024) "http://127.0.0.1:PPPPP/good")
 (data (i32.const 512) "\00\00\00\00\00\04\00\00\1b\00\00\00")
 (func (export "notify") (param i32) (result i32)
-  (call $http (i32.const 512) (i32.const 262140))
+  (call $http (i32.const 512) (i32.const 262136))
   (i32.const 256))

@@ -8,5 +8,5 @@
   (call $http (i32.const 512) (i32.const 768))
   ;; `denied`, or it crashes.
   (if (i32.ne (i32.load8_u (i32.const 768)) (i32.const 1)) (then (unreachable)))
-  (if (i32.load8_u (i32.const 772)) (then (unreachable)))
+  (if (i32.load8_u (i32.const 776)) (then (unreachable)))
   (i32.const 256))

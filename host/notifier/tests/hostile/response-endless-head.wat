@@ -9,6 +9,6 @@
   (call $http (i32.const 512) (i32.const 768))
   ;; `invalid`, or it crashes.
   (if (i32.ne (i32.load8_u (i32.const 768)) (i32.const 1)) (then (unreachable)))
-  (if (i32.ne (i32.load8_u (i32.const 772)) (i32.const 6)) (then (unreachable)))
-  (call $log (i32.const 2) (i32.load (i32.const 776)) (i32.load (i32.const 780)))
+  (if (i32.ne (i32.load8_u (i32.const 776)) (i32.const 6)) (then (unreachable)))
+  (call $log (i32.const 2) (i32.load (i32.const 780)) (i32.load (i32.const 784)))
   (i32.const 256))

@@ -8,6 +8,6 @@
   (call $http (i32.const 512) (i32.const 768))
   ;; 65,536 bytes, and the word that there was more.
   (if (i32.load8_u (i32.const 768)) (then (unreachable)))
-  (if (i32.ne (i32.load (i32.const 788)) (i32.const 65536)) (then (unreachable)))
-  (if (i32.ne (i32.load8_u (i32.const 792)) (i32.const 1)) (then (unreachable)))
+  (if (i32.ne (i32.load (i32.const 792)) (i32.const 65536)) (then (unreachable)))
+  (if (i32.ne (i32.load8_u (i32.const 796)) (i32.const 1)) (then (unreachable)))
   (i32.const 256))

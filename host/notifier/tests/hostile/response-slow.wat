@@ -8,5 +8,5 @@
 (func (export "notify") (param i32) (result i32)
   (call $http (i32.const 512) (i32.const 768))
   ;; `timeout`, or it crashes.
-  (if (i32.ne (i32.load8_u (i32.const 772)) (i32.const 5)) (then (unreachable)))
+  (if (i32.ne (i32.load8_u (i32.const 776)) (i32.const 5)) (then (unreachable)))
   (i32.const 256))

@@ -19,6 +19,6 @@
   (memory.copy (i32.const 1047) (i32.load offset=16 (i32.load (local.get 0))) (i32.const 38))
   (call $http (i32.const 600) (i32.const 768))
   (if (i32.ne (i32.load8_u (i32.const 768)) (i32.const 1)) (then (unreachable)))
-  (if (i32.ne (i32.load8_u (i32.const 772)) (i32.const 1)) (then (unreachable)))
-  (call $log (i32.const 2) (i32.load (i32.const 776)) (i32.load (i32.const 780)))
+  (if (i32.ne (i32.load8_u (i32.const 776)) (i32.const 1)) (then (unreachable)))
+  (call $log (i32.const 2) (i32.load (i32.const 780)) (i32.load (i32.const 784)))
   (i32.const 256))

@@ -255,8 +255,8 @@ const SENDER: &str = r#"
   (if (i32.load8_u (i32.const 800)) (then
     (i32.store8 (i32.const 256) (i32.const 1))
     (i32.store8 (i32.const 264) (i32.const 5))
-    (i32.store (i32.const 272) (i32.load (i32.const 808)))
-    (i32.store (i32.const 276) (i32.load (i32.const 812)))))
+    (i32.store (i32.const 272) (i32.load (i32.const 812)))
+    (i32.store (i32.const 276) (i32.load (i32.const 816)))))
   (i32.const 256))"#;
 
 /// What becomes of a request to `to`, `key` and `behind` put together: nothing when it was sent.

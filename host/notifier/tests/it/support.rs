@@ -38,7 +38,6 @@ impl Arrived {
 #[derive(Clone)]
 pub(crate) enum Answer {
     Status(u16, Vec<(&'static str, String)>, String),
-    Raw(u16, Vec<(String, String)>, Vec<u8>),
     Hang,
 }
 
@@ -102,11 +101,7 @@ async fn answer(
     });
     let next = script.lock().expect("no panic while it was held").pop_front();
     let (status, headers, body) = match next.unwrap_or(Answer::Status(204, vec![], String::new())) {
-        Answer::Status(status, headers, body) => {
-            let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            (status, headers, Bytes::from(body))
-        }
-        Answer::Raw(status, headers, body) => (status, headers, Bytes::from(body)),
+        Answer::Status(status, headers, body) => (status, headers, Bytes::from(body)),
         Answer::Hang => std::future::pending().await,
     };
     let mut response = hyper::Response::builder().status(status);

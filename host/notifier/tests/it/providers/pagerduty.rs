@@ -74,6 +74,9 @@ async fn every_alert_that_digests_open_is_closed_by_digests() {
             part("monitor 2", 3, EventType::Up, red),
         ],
         vec![part("monitor 1", 18, EventType::FlappingEnd, None), part("monitor 0", 17, EventType::Up, red)],
+        // One is degraded first, and then down.
+        vec![part("monitor 2", 19, EventType::Degraded, None), part("monitor 2", 19, EventType::Down, None)],
+        vec![part("monitor 2", 19, EventType::Up, red), part("monitor 3", 4, EventType::Reminder, red)],
         (3..16).map(|n| part(&format!("monitor {n}"), n + 1, EventType::Up, red)).collect(),
     ];
     for (n, parts) in digests.into_iter().enumerate() {
@@ -89,12 +92,13 @@ async fn every_alert_that_digests_open_is_closed_by_digests() {
         }
     }
     assert!(open.is_empty(), "{open:?}");
-    assert_eq!(opened, 17, "nothing is opened twice");
+    assert_eq!(opened, 18, "nothing is opened twice");
 }
 
 #[tokio::test]
 async fn each_refusal() {
     let wrong = r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}"#;
+    let other = r#"{"status":"invalid event","message":"Event object is invalid","errors":["'payload.summary' is missing"]}"#;
     refusals(
         "pagerduty",
         service,
@@ -105,6 +109,11 @@ async fn each_refusal() {
                 Permanent,
             )
             .broken(),
+            row(
+                status(400, other),
+                "`pagerduty` can't deliver: status 400: Event object is invalid",
+                Permanent,
+            ),
             row(status(429, "{}"), "`pagerduty` was told to slow down: status 429: {}", Transient),
             row(status(500, ""), "`pagerduty` did not deliver: status 500", Transient),
         ],

@@ -85,6 +85,9 @@ async fn what_can_be_mended_is_mended_once() {
         let topic = with(bot(&sink), &[("message_thread_id", ResolvedSetting::Integer(5))]);
         let receipt = tell("telegram", &topic, &sink, &told(EventType::Down), None).await.expect(description);
         assert_eq!(receipt.detail.as_deref(), Some(note));
+        let is_topic = key == "message_thread_id";
+        let without = settings([("message_thread_id", ResolvedSetting::Integer(0))]);
+        assert_eq!(receipt.replaced, if is_topic { without } else { settings([]) });
         let [first, second] = &sink.arrived()[..] else { panic!("two requests") };
         assert!(first.json().get(key).is_some() && second.json().get(key).is_none(), "{description}");
 
@@ -92,7 +95,8 @@ async fn what_can_be_mended_is_mended_once() {
         let topic = with(bot(&sink), &[("message_thread_id", ResolvedSetting::Integer(5))]);
         let error =
             tell("telegram", &topic, &sink, &told(EventType::Down), None).await.expect_err(description);
-        assert_eq!((error.class(), sink.arrived().len()), (Permanent, 2), "{description}");
+        // Nor is there a chat to send it to: the channel is broken until there is.
+        assert_eq!((error.channel_broken(), sink.arrived().len()), (is_topic, 2), "{description}");
     }
 }
 

@@ -1,18 +1,9 @@
 //! A host for tests, which answers from a script and keeps what it was asked; events, deliveries and settings to ask
-//! it with; [`conformance`], which every notifier runs; [`golden`], for whole requests.
-
-mod conformance;
-mod golden;
-
-pub use conformance::{CONFORMANCE, Row, conformance, rows};
-pub use golden::golden;
+//! it with. Whole requests, and each kind of answer, are what `uptime plugin test` looks at.
 
 use crate::{
-    Delivery, Event, Hash, Host, HttpError, Level, NotifyError, Piece, Request, Response, Setting,
-    SettingValue, Settings,
+    Delivery, Event, Hash, Host, HttpError, Level, Piece, Request, Response, Setting, SettingValue, Settings,
 };
-use base64::Engine as _;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use std::collections::{HashMap, VecDeque};
 
@@ -20,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 pub const REQUESTS_MAX: usize = 8;
 
 /// The events that `uptime plugin test` rehearses, as JSON. The program writes them (`host/notifier/src/convert.rs`).
-const EVENTS: &str = include_str!("../../events.json");
+const EVENTS: &str = include_str!("../events.json");
 
 /// One of [`events`].
 #[derive(Clone, Debug, Deserialize)]
@@ -52,7 +43,13 @@ pub fn event(name: &str) -> Event {
 
 /// An answer without headers.
 pub fn answer(status: u16, body: &str) -> Response {
-    Response { status, headers: Vec::new(), body: body.as_bytes().to_vec(), truncated: false }
+    Response {
+        status,
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+        truncated: false,
+        retry_after_ms: None,
+    }
 }
 
 impl Response {
@@ -120,22 +117,17 @@ impl Host for FakeHost {
         self.logged.push((level, line.to_owned()));
     }
 
-    fn hmac(&mut self, hash: Hash, key: &[Piece], message: &[Piece]) -> Result<Vec<u8>, String> {
-        let (key, message) = (joined(key), joined(message));
-        Ok(match hash {
-            Hash::Sha1 => mac::<Hmac<sha1::Sha1>>(&key, &message),
-            Hash::Sha256 => mac::<Hmac<sha2::Sha256>>(&key, &message),
-            Hash::Sha512 => mac::<Hmac<sha2::Sha512>>(&key, &message),
-        })
+    /// What went into it, one behind the other: here nothing is signed, and a secret is its own reference.
+    fn hmac(&mut self, _hash: Hash, key: &[Piece], message: &[Piece]) -> Result<Vec<u8>, String> {
+        Ok(joined(key.iter().chain(message)).into_bytes())
     }
 
-    /// In hexadecimal digits: here a reference is what it stands for.
-    fn derive(&mut self, hash: Hash, key: &[Piece], message: &[Piece]) -> Result<String, String> {
-        Ok(self.hmac(hash, key, message)?.iter().map(|byte| format!("{byte:02x}")).collect())
+    fn derive(&mut self, _hash: Hash, key: &[Piece], message: &[Piece]) -> Result<String, String> {
+        Ok(joined(key.iter().chain(message)))
     }
 
     fn base64(&mut self, pieces: &[Piece]) -> Result<String, String> {
-        Ok(base64::engine::general_purpose::STANDARD.encode(joined(pieces)))
+        Ok(joined(pieces))
     }
 
     fn keep(&mut self, name: &str, value: &str, _ttl_s: u32) -> Result<String, String> {
@@ -148,31 +140,12 @@ impl Host for FakeHost {
     }
 }
 
-/// Here a secret is its own reference.
-fn joined(pieces: &[Piece]) -> Vec<u8> {
-    let bytes = pieces.iter().map(|piece| match piece {
-        Piece::Bytes(bytes) => bytes.as_slice(),
-        Piece::Reference(secret) => secret.as_bytes(),
-    });
-    bytes.collect::<Vec<_>>().concat()
-}
-
-fn mac<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut mac = <M as KeyInit>::new_from_slice(key).expect("a key of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().to_vec()
-}
-
-/// The word for what an error makes of a delivery, as the conformance table has it.
-pub fn class(error: &NotifyError) -> &'static str {
-    match error {
-        NotifyError::Config(_) => "config",
-        NotifyError::Unauthorized(_) => "unauthorized",
-        NotifyError::Gone(_) => "gone",
-        NotifyError::RateLimited(_) => "rate-limited",
-        NotifyError::Transient(_) => "transient",
-        NotifyError::Permanent(_) => "permanent",
-    }
+fn joined<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> String {
+    let text = |piece: &Piece| match piece {
+        Piece::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Piece::Reference(secret) => secret.clone(),
+    };
+    pieces.into_iter().map(text).collect()
 }
 
 /// The first try to tell it, a second after it was decided.

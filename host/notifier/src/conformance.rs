@@ -1,15 +1,13 @@
 //! The conformance table: what every notifier has to make of every kind of answer.
-//!
-//! It is the one that the SDK's native tests run (`plugins/sdk/conformance.json`), here for components of any language.
 
+use crate::rehearsal::{Failure, Reply};
+use crate::{NotifierError, Receipt};
 use base64::Engine as _;
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 use uptime_core::backoff::PROVIDER_MAX;
-use uptime_notifier::rehearsal::{Failure, Reply};
-use uptime_notifier::{NotifierError, Receipt};
 
-const TABLE: &str = include_str!("../../../../../plugins/sdk/conformance.json");
+const TABLE: &str = include_str!("../../../plugins/conformance.json");
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +25,7 @@ pub struct Row {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
-    failure: Option<Word>,
+    failure: Option<Failure>,
     #[serde(default)]
     status: u16,
     #[serde(default)]
@@ -38,18 +36,6 @@ struct Answer {
     body_repeat: Option<(String, usize)>,
     #[serde(default)]
     truncated: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Timeout,
-    Dns,
-    Connect,
-    Tls,
-    Other,
-    Denied,
-    Invalid,
 }
 
 /// A key that is there, even if it says `null`.
@@ -64,16 +50,8 @@ pub fn rows() -> Result<Vec<Row>, String> {
 
 impl Row {
     pub fn reply(&self) -> Result<Reply, String> {
-        if let Some(word) = self.answer.failure {
-            return Ok(Reply::Failure(match word {
-                Word::Timeout => Failure::Timeout,
-                Word::Dns => Failure::Dns,
-                Word::Connect => Failure::Connect,
-                Word::Tls => Failure::Tls,
-                Word::Other => Failure::Other,
-                Word::Denied => Failure::Denied,
-                Word::Invalid => Failure::Invalid,
-            }));
+        if let Some(failure) = self.answer.failure {
+            return Ok(Reply::Failure(failure));
         }
         let body = match (&self.answer.body_base64, &self.answer.body_repeat) {
             (Some(encoded), _) => base64::engine::general_purpose::STANDARD
@@ -123,7 +101,7 @@ fn after(after: Option<Duration>) -> String {
 }
 
 /// The table's word for a result.
-pub fn word(result: &Result<Receipt, NotifierError>) -> &'static str {
+fn word(result: &Result<Receipt, NotifierError>) -> &'static str {
     match result {
         Ok(_) => "accepted",
         Err(NotifierError::Transient { .. }) => "transient",
