@@ -1,9 +1,9 @@
 //! One check over the addresses of its target: over the first that answers, or over each by itself.
 //!
-//! For each by itself the name is looked up once. Then the whole check runs once for each address, all at the same time and within the
-//! one deadline, pinned to its address wherever a hop leads to that name. The target is as well as the worst of
-//! them: down, then inconclusive, then degraded, then up. So an address that this machine has no route to makes it
-//! inconclusive, unless another one is down: that much is certain.
+//! For each by itself the name is looked up once. Then the whole check runs once for each address, all at the same time
+//! and within the one deadline, pinned to its address wherever a hop leads to that name. The target is as well as the
+//! worst of them: down, then inconclusive, then degraded, then up. So an address that this machine has no route to makes
+//! it inconclusive, unless another one is down: that much is certain.
 
 use crate::resolve::{Names, Pin};
 use crate::shared::Shared;

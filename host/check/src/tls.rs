@@ -169,8 +169,8 @@ pub(crate) async fn settle(
     }
 }
 
-/// Judges what the handshake of this hop with `host` showed, beside that it is trusted: new enough, and valid for long enough.
-/// What is only worth telling becomes a warning of the trace.
+/// Judges what the handshake of this hop with `host` showed, beside that it is trusted: new enough, and valid for long
+/// enough. What is only worth telling becomes a warning of the trace.
 pub(crate) fn judge(
     trace: &mut Trace,
     host: &str,

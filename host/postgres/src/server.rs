@@ -183,8 +183,8 @@ fn create_database(socket_dir: &Path) -> Result<(), PostgresError> {
     }
 }
 
-/// Makes the cluster if there is none, and starts its server: `pg_ctl` waits until it takes connections. A start that came
-/// to nothing for a passing reason is no error.
+/// Makes the cluster if there is none, and starts its server: `pg_ctl` waits until it takes connections. A start that
+/// came to nothing for a passing reason is no error.
 fn run_pg_ctl(
     layout: &Layout,
     options: &Options,

@@ -14,8 +14,8 @@ const POSTGRES_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// An `ExtendedRequest` with the message ID 1 and the name of its `StartTLS`.
 const LDAP_REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-/// The steps after which TLS begins. Where the target greets, the greeting is the banner, and is judged as such; where it does
-/// not, the banner is given back. `local` is our side of the connection.
+/// The steps after which TLS begins. Where the target greets, the greeting is the banner, and is judged as such; where it
+/// does not, the banner is given back. `local` is our side of the connection.
 pub(super) fn steps(
     protocol: StartTls,
     local: Option<SocketAddr>,
