@@ -1,8 +1,8 @@
 //! `uptime check`: what to check, how, and what is expected.
 //!
 //! The keys of a monitor are the flags: what a key takes and means is said by the configuration file's reader, whose
-//! reference makes the flags here (`expect.json` is `--expect-json`), and who judges the values. [`NAMED`] has those that
-//! are called otherwise or take another form than the file.
+//! reference makes the flags here (`expect.json` is `--expect-json`), and who judges the values. [`NAMED`] has those
+//! that are called otherwise or take another form than the file.
 
 use super::duration;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -63,8 +63,8 @@ pub enum Form {
     Escaped,
 }
 
-/// Key, flag, letter and form of the flags that are not called as their key. A key of `expect` may stand for that of the
-/// other kinds of checks.
+/// Key, flag, letter and form of the flags that are not called as their key. A key stands for its namesake in `expect`
+/// as well.
 const NAMED: &[(&str, &str, Option<char>, Form)] = &[
     ("latency_below", "expect-latency", None, Form::Value),
     ("degraded_above", "warn-latency", None, Form::Value),

@@ -1,7 +1,7 @@
 //! The queues: their names, and the settings of their workers.
 //!
-//! The file is one layer of settings: flags and the environment come on top of it, the defaults lie below. The layers meet
-//! in [`QueueSettings`].
+//! The file is one layer of settings: flags and the environment come on top of it, the defaults lie below. The layers
+//! meet in [`QueueSettings`].
 
 use crate::backoff::LEASE_RESERVE;
 use crate::duration;
@@ -70,8 +70,8 @@ pub struct QueueSettings {
     pub probe: Vec<Duration>,
 }
 
-/// A `timeout` that is not [`LEASE_RESERVE`] below `retry_after`: a job that is still worked on would be claimed a second
-/// time, or its outcome could not be recorded any more.
+/// A `timeout` that is not [`LEASE_RESERVE`] below `retry_after`: a job that is still worked on would be claimed a
+/// second time, or its outcome could not be recorded any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a `timeout` of `{}` is not {} below the `retry_after` of `{}`",

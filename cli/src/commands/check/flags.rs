@@ -1,8 +1,8 @@
-//! The flags of `uptime check` as keys of a monitor, for the reader of the file. A flag that no target has a use for is a
-//! usage error: who writes it means something by it.
+//! The flags of `uptime check` as keys of a monitor, for the reader of the file. A flag that no target has a use for is
+//! a usage error: who writes it means something by it.
 //!
-//! What only this machine can tell is looked at here: variables that must be there, files that must be right. No message
-//! quotes what may be a secret.
+//! What only this machine can tell is looked at here: variables that must be there, files that must be right. No
+//! message quotes what may be a secret.
 
 use crate::args::{CheckArgs, FLAGS, Flag, For, Form};
 use crate::exit::{CommandError, Exit};
@@ -393,7 +393,8 @@ mod tests {
             ),
             (
                 &[WEB, "--redirects", "0", "--set", "expect.final_url=https://a.example/end"],
-                "`--set expect.final_url` is another place than the target, and `--redirects` is `0`: nothing leads there",
+                "`--set expect.final_url` is another place than the target, and `--redirects` \
+                 is `0`: nothing leads there",
                 "write `--redirects 5`, or leave one of the two out",
             ),
             (
@@ -422,7 +423,8 @@ mod tests {
             ),
             (
                 &["--set", "expect.status=99"],
-                "`--set expect.status` takes a status such as `200`, `\"2xx\"` or `\"200-299\"`, or a list of them, not `99`",
+                "`--set expect.status` takes a status such as `200`, `\"2xx\"` or `\"200-299\"`, \
+                 or a list of them, not `99`",
             ),
             (
                 &["--certificate-days", "7,21"],
@@ -446,7 +448,8 @@ mod tests {
             ),
             (
                 &["--proxy", "ftp://u:secret@p.example"],
-                "`--proxy` takes a proxy such as `http://proxy.example.com:3128` or `socks5://127.0.0.1:1080`, not this",
+                "`--proxy` takes a proxy such as `http://proxy.example.com:3128` or \
+                 `socks5://127.0.0.1:1080`, not this",
             ),
         ] {
             let (said, hint) = refused(&[&[WEB], flags].concat());

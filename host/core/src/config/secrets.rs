@@ -36,7 +36,7 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
                 "Folders of this host, or single files, that channels and monitors in the database may name files of. \
                  Files that stand in this file need no entry.",
                 "files that stand in this file",
-                &List { of: path("an absolute path such as `/run/secrets`", "\"/run/secrets\""), count: 0..=1_000, or_one: false },
+                &List { of: PATH, count: 0..=1_000, or_one: false },
             )
             .unwrap_or_default(),
     })
@@ -72,6 +72,8 @@ pub fn references(settings: &Settings) -> impl Iterator<Item = &SecretRef> {
         Setting::Boolean(_) | Setting::Integer(_) => Vec::new(),
     })
 }
+
+const PATH: Parsed<PathBuf> = path("an absolute path such as `/run/secrets`", "\"/run/secrets\"");
 
 /// Somebody may have written the value where its name belongs: it is not shown.
 const VARIABLE: Parsed<String> = Parsed::new(

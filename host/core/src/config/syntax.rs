@@ -1,8 +1,8 @@
 //! Text that is not TOML.
 //!
-//! TOML's parser says what is wrong in its own words, and nothing else is said until it reads the file: what the readers
-//! of the tables would miss may only be hidden. Since nobody knows then what a line means, it is shown only as far as it
-//! certainly holds no secret.
+//! TOML's parser says what is wrong in its own words, and nothing else is said until it reads the file: what the
+//! readers of the tables would miss may only be hidden. Since nobody knows then what a line means, it is shown only as
+//! far as it certainly holds no secret.
 
 use super::diagnostic::{Lines, Notes};
 use super::reference::reference;

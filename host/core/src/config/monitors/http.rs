@@ -53,8 +53,8 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         ),
         proxy: table.optional(
             "proxy",
-            "Proxy to connect through. When it can't be reached, or wants other credentials (407), the check is inconclusive; any other response \
-             counts as the target's.",
+            "Proxy to connect through. When it can't be reached, or wants other credentials (407), the check is \
+             inconclusive; any other response counts as the target's.",
             "none",
             &Reference { literal: Proxy { socks: true }, secret: false },
         ),

@@ -74,8 +74,8 @@ pub(super) fn tls_version(table: &mut Table<'_, '_>) -> Option<TlsVersion> {
 pub(super) fn certificate_days(table: &mut Table<'_, '_>) -> CertificateDays {
     let days = table.optional(
         "certificate_days",
-        "Degraded when a certificate expires within this many days (`warning`), down within `critical` days. A response without \
-         TLS is down unless this is the default.",
+        "Degraded when a certificate expires within this many days (`warning`), down within `critical` days. A \
+         response without TLS is down unless this is the default.",
         "`14`",
         &Days,
     );
