@@ -138,7 +138,7 @@ fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_alo
     assert!(words.starts_with(&format!("{waiting} were down, {SINGLES} up again. Were down: m")), "{words}");
 }
 
-/// PagerDuty as strict as it can be: what is not open is neither acknowledged nor resolved.
+/// `PagerDuty` as strict as it can be: what is not open is neither acknowledged nor resolved.
 #[derive(Default)]
 struct Pager {
     open: BTreeSet<String>,

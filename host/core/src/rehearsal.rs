@@ -44,10 +44,9 @@ pub fn all() -> Vec<Rehearsed> {
     let mut all: Vec<_> = EventType::ALL.iter().map(|kind| one(kind.as_str(), of_type(*kind))).collect();
     all.push(Rehearsed { attempt: 2, ..one("down-again", of_type(EventType::Down)) });
     all.extend(forms().map(|(name, event, told)| one(name, (event, told))));
-    all.extend(digests().map(|(name, parts)| {
-        let (part, digest) = digest::compose(DELIVERY, parts).expect("because it has parts");
-        Rehearsed { digest, ..one(name, (part.event, part.told)) }
-    }));
+    all.extend(
+        digests().map(|(name, (part, digest))| Rehearsed { digest, ..one(name, (part.event, part.told)) }),
+    );
     all.push(one("strange-texts", (strange(), None)));
     all
 }
@@ -222,7 +221,7 @@ fn forms() -> impl Iterator<Item = (&'static str, Event, Option<Severity>)> {
     .into_iter()
 }
 
-fn digests() -> impl Iterator<Item = (&'static str, Vec<Part>)> {
+fn digests() -> impl Iterator<Item = (&'static str, (Part, Option<Digest>))> {
     let part = |name: &str, number: i64, kind, second| {
         let mut about = incident(Severity::Down);
         (about.monitor.name, about.id) = (name.into(), IncidentId(number));
@@ -243,6 +242,7 @@ fn digests() -> impl Iterator<Item = (&'static str, Vec<Part>)> {
         ("digest-mixed", mixed.to_vec()),
         ("digest-up", many(EventType::Up, LASTED_S).collect()),
     ]
+    .map(|(name, parts)| (name, digest::compose(DELIVERY, parts).expect("because it has parts")))
     .into_iter()
 }
 

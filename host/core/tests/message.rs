@@ -44,7 +44,7 @@ prop_compose! {
 prop_compose! {
     fn event()(
         kind in proptest::sample::select(EventType::ALL),
-        severity in proptest::sample::select(&Severity::ALL[..]),
+        severity in proptest::sample::select(Severity::ALL),
         at in instant(),
         (name, target, group) in (text(), text(), maybe()),
         is_digest in any::<bool>(),

@@ -253,7 +253,7 @@ pub(crate) mod tests {
         let events = rehearsal::all()
             .into_iter()
             .map(|it| json!({ "name": it.name, "event": event(&delivery_of(&it)) }));
-        let made = format!("{:#}\n", serde_json::Value::from_iter(events));
+        let made = format!("{:#}\n", events.collect::<serde_json::Value>());
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/sdk/events.json");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, made).expect("the file is written");

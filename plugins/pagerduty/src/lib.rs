@@ -1,4 +1,4 @@
-//! PagerDuty, by the Events API v2: alerts that open, are acknowledged and close by their key.
+//! `PagerDuty`, by the Events API v2: alerts that open, are acknowledged and close by their key.
 //!
 //! A digest is not one alert but its parts. They are told one after the other, and where a call ends before all are, the next
 //! one goes on behind the last that was. Of a part that begins and ends in the same digest only the end is told.

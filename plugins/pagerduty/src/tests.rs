@@ -26,7 +26,7 @@ fn done(event: &Event) -> Vec<String> {
     actions::of(event).iter().map(Action::mark).collect()
 }
 
-/// PagerDuty, as strict as it can be: what is not open is not acknowledged, and an alert has all that it needs.
+/// `PagerDuty`, as strict as it can be: what is not open is not acknowledged, and an alert has all that it needs.
 #[derive(Default)]
 struct Service {
     open: BTreeSet<String>,

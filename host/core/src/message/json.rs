@@ -18,7 +18,7 @@ pub fn json(event: &Event) -> String {
         incident.started_at = in_ms(incident.started_at);
         incident.ended_at = incident.ended_at.map(in_ms);
     }
-    let whole = serde_json::to_string(&event).expect("because texts, numbers and instants always serialize");
+    let whole = whole(&event);
     if whole.len() <= JSON_MAX {
         return whole;
     }
@@ -27,6 +27,10 @@ pub fn json(event: &Event) -> String {
     // Even with each character six bytes long, as a control character is in JSON, the last is short enough.
     let shorter = short(event.clone(), 1_000).to_string();
     if shorter.len() <= JSON_MAX { shorter } else { short(event, 60).to_string() }
+}
+
+fn whole(event: &Event) -> String {
+    serde_json::to_string(event).expect("because texts, numbers and instants always serialize")
 }
 
 /// With no text longer than `max` characters.

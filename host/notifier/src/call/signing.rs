@@ -119,7 +119,9 @@ impl Call {
 fn mac(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     fn over<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         let mut mac = <M as KeyInit>::new_from_slice(key).expect("because HMAC takes a key of any length");
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().to_vec()
     }
     match hash {

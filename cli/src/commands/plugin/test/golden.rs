@@ -68,12 +68,12 @@ pub(super) fn of_no_event(folder: &Path, update: bool) -> std::io::Result<Vec<Fi
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let known: Vec<String> = rehearsal::all().iter().map(|event| format!("{}.http", event.name)).collect();
+    let known: Vec<&str> = rehearsal::all().iter().map(|event| event.name).collect();
     let mut findings = Vec::new();
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".http") || known.contains(&name) {
+        if name.strip_suffix(".http").is_none_or(|event| known.contains(&event)) {
             continue;
         }
         if update {

@@ -1,4 +1,4 @@
-//! PagerDuty's Events API v2.
+//! The Events API v2 of `PagerDuty`.
 
 use super::{golden_events, refusals, row};
 use crate::support::{self, Sink, delivery, settings, status, text};
