@@ -77,10 +77,11 @@ impl Record {
     ) -> Result<(), Verdict<'_>> {
         let judged = self.material.authorities.verify((own, others), name, ocsp, now, chain);
         match judged {
-            Err(Verdict { error: TlsError::InvalidCertificate(CertificateError::Other(other)), .. })
-                if is_ca_as_leaf(&other) && self.material.pinned.contains(own) =>
+            Err(Verdict { error: TlsError::InvalidCertificate(reason), .. })
+                if (reason == CertificateError::UnknownIssuer || is_ca_as_leaf(&reason))
+                    && self.material.pinned.contains(own) =>
             {
-                // Its dates are looked at before what it may be used for; the name is not.
+                // Its dates are looked at before what it may be used for and who signed it; the name is not.
                 let own = ParsedCertificate::try_from(own)?;
                 Ok(rustls::client::verify_server_name(&own, name)?)
             }
@@ -177,6 +178,6 @@ impl ResolvesClientCert for Record {
 
 /// Whether this is webpki's verdict on the certificate that `openssl req -x509` makes. Its type is not part of rustls' interface;
 /// its name is what there is.
-pub(super) fn is_ca_as_leaf(error: &OtherError) -> bool {
-    format!("{:?}", error.0) == "CaUsedAsEndEntity"
+fn is_ca_as_leaf(reason: &CertificateError) -> bool {
+    matches!(reason, CertificateError::Other(OtherError(error)) if format!("{error:?}") == "CaUsedAsEndEntity")
 }
