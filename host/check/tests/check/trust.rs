@@ -473,6 +473,30 @@ async fn days_that_are_left() {
 }
 
 #[tokio::test]
+async fn the_clock_that_rules() {
+    let authority = Authority::new("trusted");
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let mut soon = params(&["127.0.0.1"]);
+    soon.not_before = (SystemTime::now() - days(10)).into();
+    soon.not_after = (SystemTime::now() + days(10)).into();
+    let target = serving(authority.issue(&soon), rustls::ALL_VERSIONS).await;
+    let checker = authority.checker();
+    let certificate_days = CertificateDays { warning: Some(8), critical: None };
+    for (now, class, warnings) in [
+        (SystemTime::now() - days(20), Some(FailureClass::TlsNotYetValid), 0),
+        (SystemTime::now() + days(5), None, 1),
+        (SystemTime::now() + days(20), Some(FailureClass::TlsExpired), 0),
+        (SystemTime::now(), None, 0),
+    ] {
+        checker.set_clock(now.try_into().expect("an instant"));
+        let asked = TcpSpec { certificate_days, ..spec(&target, TlsSpec::default()) };
+        let report = check(&checker, asked).await;
+        assert_eq!(report.failure.as_ref().map(|failure| failure.class), class, "{report:?}");
+        assert_eq!(report.warnings.len(), warnings, "{report:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_end_that_is_not_announced_is_an_end() {
     let authority = Authority::new("trusted");
     let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
