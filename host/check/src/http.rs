@@ -129,7 +129,7 @@ impl Check<'_> {
             let access = self.shared.access();
             let stream = self.shared.tls.handshake(&tls, &about.host, offers, stream, trace, access).await?;
             let expect = &self.spec.expect;
-            tls::judge(trace, &about.host, expect.tls_version, expect.certificate_days)?;
+            tls::judge(&self.shared.tls, trace, &about.host, expect.tls_version, expect.certificate_days)?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if !http2 && self.spec.versions == HttpVersions::Http2 {
                 let message = format!("`{}` does not offer HTTP/2", about.host);

@@ -73,7 +73,7 @@ pub(crate) async fn run(
                     trace.hop.phases.tls = Some(began.elapsed());
                 }
                 let mut secured = shaken?;
-                tls::judge(trace, &spec.host, spec.tls_version, spec.certificate_days)?;
+                tls::judge(&shared.tls, trace, &spec.host, spec.tls_version, spec.certificate_days)?;
                 if is_silent && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
                     tls::settle(&mut secured, &spec.host, trace).await?;
                 }

@@ -17,7 +17,7 @@ pub(crate) use failure::late_refusal;
 use crate::trace::Trace;
 use authorities::Authorities;
 use failure::Attempt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use material::{Material, Materials};
 use record::Record;
 use rustls::pki_types::ServerName;
@@ -25,6 +25,7 @@ use rustls::{Error as TlsError, ProtocolVersion, RootCertStore};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, ReadBuf};
@@ -38,6 +39,8 @@ use uptime_core::secret::access::Access;
 
 pub(crate) struct Tls {
     materials: Materials,
+    /// How many seconds this machine's clock is behind the one that rules.
+    behind: AtomicI64,
 }
 
 /// The protocols that are offered to be spoken over TLS (ALPN). The target's choice is
@@ -66,12 +69,24 @@ impl Offers {
 impl Tls {
     /// Trusts what this machine trusts.
     pub(crate) fn native() -> Result<Self, TlsError> {
-        Ok(Self { materials: Materials::new(Material::native()?) })
+        Ok(Self { materials: Materials::new(Material::native()?), behind: AtomicI64::new(0) })
     }
 
     pub(crate) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
         let authorities = Authorities::new(roots, &[])?;
-        Ok(Self { materials: Materials::new(Material::with(authorities, "none was given")?) })
+        let materials = Materials::new(Material::with(authorities, "none was given")?);
+        Ok(Self { materials, behind: AtomicI64::new(0) })
+    }
+
+    /// Has certificates judged by another clock, which showed `now` a moment ago. Less than an hour apart they agree.
+    pub(crate) fn set_clock(&self, now: Timestamp) {
+        let behind = now.as_second() - Timestamp::now().as_second();
+        self.behind.store(if behind.abs() < 3600 { 0 } else { behind }, Relaxed);
+    }
+
+    fn now(&self) -> Timestamp {
+        let behind = SignedDuration::from_secs(self.behind.load(Relaxed));
+        Timestamp::now().saturating_add(behind).unwrap_or(Timestamp::MAX)
     }
 
     /// Shakes hands with the target, which must prove that it is `host` (or the `server_name` of `spec`). Writes what
@@ -99,7 +114,7 @@ impl Tls {
             Failure::new(FailureClass::Settings, format!("`{name}` is no name that a certificate could have"))
         })?;
         let mut config = material.config.clone();
-        let record = Arc::new(Record::new(material, host, spec.verify));
+        let record = Arc::new(Record::new(material, host, spec.verify, self.now()));
         config.alpn_protocols = offers.protocols().iter().map(|name| name.as_bytes().to_vec()).collect();
         config.client_auth_cert_resolver = record.clone();
         config.dangerous().set_certificate_verifier(record.clone());
@@ -172,6 +187,7 @@ pub(crate) async fn settle(
 /// Judges what the handshake of this hop with `host` showed, beside that it is trusted: new enough, and valid for long
 /// enough. What is only worth telling becomes a warning of the trace.
 pub(crate) fn judge(
+    by: &Tls,
     trace: &mut Trace,
     host: &str,
     lowest: Option<TlsVersion>,
@@ -185,7 +201,7 @@ pub(crate) fn judge(
         let failure = Failure::new(FailureClass::Assertion, message);
         return Err(failure.with(format!("TLS {lowest}"), format!("TLS {version}")));
     }
-    let warning = days.judge(tls, host, Timestamp::now())?;
+    let warning = days.judge(tls, host, by.now())?;
     trace.warnings.extend(warning);
     Ok(())
 }

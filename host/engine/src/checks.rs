@@ -86,6 +86,9 @@ impl Handler for Checks {
     }
 
     async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<MonitorRow, StoreError>>, StoreError> {
+        if let Some(job) = jobs.last() {
+            self.checker.set_clock(job.claimed_at);
+        }
         let ids: Vec<MonitorId> = jobs.iter().filter_map(|job| job.subject).map(MonitorId).collect();
         let mut monitors = self.store.monitors_by_id(&ids).await?;
         Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))

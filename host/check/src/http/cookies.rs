@@ -1,12 +1,12 @@
 //! The cookies that a check's redirects set (RFC 6265bis), kept for that check alone.
 //!
-//! A cookie goes back to the origin that set it, and to no other: its `Domain` can make it invalid, never wider. Count and
-//! size are bounded as curl bounds them.
+//! A cookie goes back to the host that set it, whatever the port, or to all of its `Domain`. Which domains belong to
+//! registries is not known here, but for those of one label. Count and size are bounded as curl bounds them.
 
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use jiff::civil::DateTime;
-use url::{Host, Origin, Url};
+use url::{Host, Url};
 
 const COUNT_MAX: usize = 150;
 
@@ -23,7 +23,10 @@ pub(super) struct Cookies(Vec<Cookie>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Cookie {
-    origin: Origin,
+    /// The host that set it, or its domain.
+    host: String,
+    host_only: bool,
+    secure: bool,
     path: String,
     name: Vec<u8>,
     value: Vec<u8>,
@@ -43,7 +46,7 @@ impl Cookies {
             match parse(line.as_bytes(), url, now) {
                 Some(Said::Set(cookie)) => {
                     if let Some(known) = self.0.iter_mut().find(|known| known.is(&cookie)) {
-                        known.value = cookie.value;
+                        *known = cookie;
                     } else if self.0.len() < COUNT_MAX {
                         self.0.push(cookie);
                     }
@@ -62,9 +65,7 @@ impl Cookies {
 
     /// The `Cookie` header of a request for `url`, whose own is `own`: of a name that both have, what was set is newer.
     pub(super) fn header(&self, url: &Url, own: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let origin = url.origin();
-        let mut fitting: Vec<&Cookie> =
-            self.0.iter().filter(|cookie| cookie.fits(&origin, url.path())).collect();
+        let mut fitting: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.fits(url)).collect();
         if fitting.is_empty() {
             return own.cloned();
         }
@@ -92,12 +93,18 @@ impl Cookies {
 impl Cookie {
     /// Whether the one replaces the other.
     fn is(&self, other: &Self) -> bool {
-        self.name == other.name && self.path == other.path && self.origin == other.origin
+        self.name == other.name
+            && self.path == other.path
+            && self.host == other.host
+            && self.host_only == other.host_only
     }
 
-    fn fits(&self, origin: &Origin, path: &str) -> bool {
-        let below = path.strip_prefix(self.path.as_str());
-        self.origin == *origin
+    fn fits(&self, url: &Url) -> bool {
+        let below = url.path().strip_prefix(self.path.as_str());
+        let is_here =
+            if self.host_only { url.host_str() == Some(&*self.host) } else { belongs(url, &self.host) };
+        is_here
+            && (!self.secure || is_trustworthy(url))
             && below.is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/'))
     }
 }
@@ -135,7 +142,9 @@ fn parse(line: &[u8], url: &Url, now: DateTime) -> Option<Said> {
     }
     let prefixed =
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
-    let refused = domain.as_deref().is_some_and(|domain| !belongs(url, domain))
+    let host = url.host_str()?;
+    let is_refused = |domain: &str| domain != host && !(domain.contains('.') && belongs(url, domain));
+    let refused = domain.as_deref().is_some_and(is_refused)
         || is_secure && !is_trustworthy(url)
         || prefixed(b"__Secure-") && !is_secure
         || prefixed(b"__Host-") && !(is_secure && domain.is_none() && path.as_deref() == Some("/"));
@@ -147,7 +156,15 @@ fn parse(line: &[u8], url: &Url, now: DateTime) -> Option<Said> {
         let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         if folder.is_empty() { "/".to_owned() } else { folder.to_owned() }
     });
-    let cookie = Cookie { origin: url.origin(), path, name: name.to_vec(), value: value.to_vec() };
+    let domain = domain.filter(|domain| domain.contains('.'));
+    let cookie = Cookie {
+        host_only: domain.is_none(),
+        host: domain.unwrap_or_else(|| host.to_owned()),
+        secure: is_secure,
+        path,
+        name: name.to_vec(),
+        value: value.to_vec(),
+    };
     let has_ended = max_age.map_or(expires.is_some_and(|expires| expires <= now), |lasts| !lasts);
     Some(if has_ended { Said::Unset(cookie) } else { Said::Set(cookie) })
 }
@@ -162,7 +179,7 @@ fn belongs(url: &Url, domain: &str) -> bool {
     }
 }
 
-/// Where a `Secure` cookie may come from: nobody listens on the loopback.
+/// Where a `Secure` cookie may come from and go to: nobody listens on the loopback.
 fn is_trustworthy(url: &Url) -> bool {
     url.scheme() == "https"
         || match url.host() {

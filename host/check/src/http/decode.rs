@@ -31,6 +31,8 @@ const UNKNOWN: &[&str] = &["aes128gcm", "compress", "dcb", "dcz", "exi", "pack20
 const NO_CODING: &str = "`Content-Encoding` names what is no coding, and that is ignored";
 const NO_TRAILER: &str = "the body is gzip without its trailer";
 
+const BROKEN: &str = "it breaks off, or is broken";
+
 const PIECE_BYTES: usize = 32 * 1024;
 
 /// Nobody applies more; each one more is a bomb's fuse.
@@ -73,15 +75,21 @@ impl Coding {
         lacks_trailer: &'a Cell<bool>,
     ) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
-            Self::Gzip => Box::new(Members { member: Some(GzDecoder::new(source)), lacks_trailer }),
-            Self::Deflate => {
+            Self::Gzip | Self::Deflate => {
                 let mut head = Vec::new();
                 (&mut source).take(2).read_to_end(&mut head)?;
+                let is_zlib = is_zlib(&head);
                 // The RFC means zlib's form; half of those who send it mean the bare one, or leave its sum out.
-                if is_zlib(&head) {
+                if is_zlib {
                     head.clear();
                 }
-                Box::new(DeflateDecoder::new(Cursor::new(head).chain(source)))
+                let source = Cursor::new(head).chain(source);
+                // Some call zlib's form gzip.
+                if self == Self::Gzip && !is_zlib {
+                    Box::new(Members { member: Some(GzDecoder::new(source)), lacks_trailer })
+                } else {
+                    Box::new(DeflateDecoder::new(source))
+                }
             }
             Self::Brotli => Box::new(Brotli::new(source, 4096)),
             Self::Zstd => {
@@ -143,7 +151,7 @@ impl<R: BufRead> Read for Frames<R> {
             if self.is_inside && !self.decoder.is_finished() {
                 let decoded =
                     self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
-                decoded.map_err(io::Error::other)?;
+                decoded.map_err(|error| in_words(&error))?;
                 continue;
             }
             if self.source.fill_buf()?.is_empty() {
@@ -158,10 +166,21 @@ impl<R: BufRead> Read for Frames<R> {
                     self.is_inside = false;
                     io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
                 }
-                Err(error) => return Err(io::Error::other(error)),
+                Err(error) => return Err(in_words(&error)),
             }
         }
     }
+}
+
+/// What is wrong with Zstandard, for people.
+fn in_words(error: &FrameDecoderError) -> io::Error {
+    io::Error::other(match error {
+        FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
+            "it does not begin like that"
+        }
+        FrameDecoderError::WindowSizeTooBig { .. } => "it needs a window of more than 8 MiB",
+        _ => BROKEN,
+    })
 }
 
 fn is_bare_end(error: &io::Error) -> bool {
@@ -246,7 +265,9 @@ fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Resu
         // The beginning of a compressed body ends in the middle of something.
         Err(error) if whole => {
             let names: Vec<&str> = codings.iter().map(|coding| coding.as_str()).collect();
-            Err(format!("the body is not {}: {error}", names.join(", ")))
+            // All that the decoder of brotli says.
+            let words = error.to_string().replace("Invalid Data", BROKEN);
+            Err(format!("the body is not {}: {words}", names.join(", ")))
         }
         Ok(()) | Err(_) => Ok(plain),
     }

@@ -7,8 +7,8 @@ use h2::Reason;
 use std::io;
 use uptime_core::check::{Failure, FailureClass};
 
-/// The largest head of an answer; beyond it the answer is not HTTP that anyone could use.
-pub(super) const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// The largest head of an answer, as curl takes it.
+pub(super) const HEAD_MAX_BYTES: usize = 300 * 1024;
 
 /// Whose fault it would be: what the failures of an exchange name.
 pub(super) struct Subject {

@@ -6,6 +6,7 @@
 use crate::redaction::Redaction;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
+use percent_encoding::{CONTROLS, percent_encode};
 use uptime_core::address::{self, AddressClass};
 use uptime_core::check::{Failure, FailureClass};
 use uptime_core::monitor::{HttpSpec, StatusRule};
@@ -19,7 +20,8 @@ use url::Url;
 pub(super) fn location<'a>(spec: &HttpSpec, status: StatusCode, headers: &'a HeaderMap) -> Option<&'a [u8]> {
     let redirects = matches!(
         status,
-        StatusCode::MOVED_PERMANENTLY
+        StatusCode::MULTIPLE_CHOICES
+            | StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
@@ -81,7 +83,9 @@ pub(super) fn target(
     downgrade: bool,
     redaction: &Redaction,
 ) -> Result<Url, Failure> {
-    let text = String::from_utf8_lossy(location);
+    // Bytes that are no text go back as they came.
+    let text = str::from_utf8(location)
+        .map_or_else(|_| percent_encode(location, CONTROLS).into(), std::borrow::Cow::Borrowed);
     let refuse = |why: &str| {
         let to = redaction.theirs(&shown_text(&text));
         Failure::new(FailureClass::Redirect, format!("{} redirects to `{to}`, {why}", uri::shown(from)))
@@ -222,9 +226,7 @@ mod tests {
         assert_eq!(location(&spec, StatusCode::FOUND, &headers), None);
         headers.insert(LOCATION, http::HeaderValue::from_static("/x"));
         assert_eq!(location(&spec, StatusCode::FOUND, &headers), Some(&b"/x"[..]));
-        for status in
-            [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED, StatusCode::MULTIPLE_CHOICES]
-        {
+        for status in [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_MODIFIED] {
             assert_eq!(location(&spec, status, &headers), None, "{status}");
         }
         for (rules, followed) in [

@@ -6,7 +6,8 @@
 //! has given up ends there by itself, and their number at once is bounded.
 //!
 //! "Try again" is its word both for a resolver that is gone and for a zone whose name servers are. Then, and when it
-//! is silent for half of the check's time, the name servers of `/etc/resolv.conf` are asked directly.
+//! is silent for half of the check's time, and when it knows no such name, which it says of `FORMERR` too, the name
+//! servers of `/etc/resolv.conf` are asked directly.
 
 use super::server::{self, Trouble};
 use super::{Asked, Resolver, prefers_v6, trouble, zone};
@@ -29,6 +30,8 @@ const DOMAINS_MAX: usize = 6;
 
 /// The longest that one name server is waited for, whatever `options timeout` says.
 const SERVER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+const NO_SUCH_NAME: &str = "no such name";
 
 /// The weight of an opinion that has addresses.
 const KNOWN: u8 = 3;
@@ -58,7 +61,7 @@ impl Resolver {
             }
         };
         match answer {
-            Err(failure) if is_undecided(&failure) => match opinion.await {
+            Err(failure) if is_undecided(&failure) || is_denied(&failure) => match opinion.await {
                 Some(said) => said,
                 None => Err(decided(failure, host, asked)),
             },
@@ -194,6 +197,11 @@ fn is_undecided(failure: &Failure) -> bool {
     failure.class == FailureClass::Resolver
 }
 
+/// Whether it knows no such name.
+fn is_denied(failure: &Failure) -> bool {
+    failure.class == FailureClass::Dns && failure.message.ends_with(NO_SUCH_NAME)
+}
+
 /// A failure that was left open, with what is known by now.
 fn decided(failure: Failure, host: &str, asked: &Asked) -> Failure {
     if is_undecided(&failure) && asked.works() { trouble::zone_is_silent(host) } else { failure }
@@ -206,7 +214,7 @@ fn failure(host: &str, error: LookupError) -> Failure {
         LookupErrorKind::NoName if !is_taken_everywhere(host) => {
             (FailureClass::Resolver, "this machine's resolver does not ask for such a name".to_owned())
         }
-        LookupErrorKind::NoName => (FailureClass::Dns, "no such name".to_owned()),
+        LookupErrorKind::NoName => (FailureClass::Dns, NO_SUCH_NAME.to_owned()),
         LookupErrorKind::NoData => (FailureClass::Dns, "the name has no address".to_owned()),
         LookupErrorKind::Again => (
             FailureClass::Resolver,

@@ -78,8 +78,8 @@ pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure 
 const OTHERS: [(&str, FailureClass, &str); 5] = [
     (
         "CaUsedAsEndEntity",
-        FailureClass::TlsHandshake,
-        "is an authority's own (`CA:TRUE`), which no server may show",
+        FailureClass::Unsupported,
+        "is an authority's own (`CA:TRUE`), which this program takes from no server",
     ),
     (
         "NameConstraintViolation",
@@ -109,6 +109,7 @@ fn of_other(host: &str, other: &OtherError, chain: &[Read]) -> Failure {
         return self_signed(host);
     }
     match OTHERS.iter().find(|(known, ..)| *known == verdict) {
+        Some((_, FailureClass::Unsupported, words)) => unsupported(host, words),
         Some((_, class, words)) => of_certificate(*class, host, words),
         None => of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {verdict}")),
     }
@@ -268,13 +269,15 @@ impl Attempt<'_> {
                 Failure::new(FailureClass::TlsWrongName, message).with(self.name, "unrecognized_name")
             }
             Alert::ProtocolVersion => old_versions(host),
-            // Of a target that did not get as far as its certificate: nothing that we offer suits it.
+            // Of a target that did not get as far as its certificate: nothing that we offer suits it. Those that speak
+            // older versions alone say `protocol_version`, so its suites may well be those that curl still takes.
             Alert::InsufficientSecurity | Alert::HandshakeFailure if !self.answered => {
                 let message = format!(
-                    "`{host}` refuses all versions and ciphers of TLS that are still safe (or, as some do in these words, the name `{}`)",
+                    "`{host}` offers none of the cipher suites that this program supports (or, as some do in these words, refuses the name `{}`)",
                     self.name
                 );
-                Failure::new(FailureClass::TlsTooOld, message).with("TLS 1.2 or newer", alert_name(alert))
+                Failure::new(FailureClass::Unsupported, message)
+                    .with("a cipher suite in common", alert_name(alert))
             }
             Alert::NoApplicationProtocol => {
                 let message = format!("`{host}` speaks another protocol over TLS than was asked for");

@@ -14,6 +14,8 @@ use std::io;
 use std::path::Path;
 use uptime_core::monitor::{ClientIdentity, TlsSpec};
 use uptime_core::secret::access::Access;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The largest file of certificates. All authorities of a system are a quarter of it.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
@@ -118,7 +120,13 @@ fn certificates(
         Problem::new(key, error.to_string(), hint)
     })?;
     let form = "it has certificates between `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----`";
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    // The names that OpenSSL has for it too, and the mark that editors put before a text.
+    let text = String::from_utf8_lossy(&bytes).replace("\u{feff}", "");
+    let text =
+        text.replace("X509 CERTIFICATE-", "CERTIFICATE-").replace("TRUSTED CERTIFICATE-", "CERTIFICATE-");
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .map(|found| found.map(|certificate| without_notes(&certificate)))
+        .collect();
     match found {
         Ok(found) if found.is_empty() => {
             Err(Problem::new(key, format!("the file `{shown}` has no certificate in PEM form"), form))
@@ -126,6 +134,12 @@ fn certificates(
         Ok(found) => Ok(found),
         Err(error) => Err(Problem::new(key, format!("the file `{shown}` is no PEM file: {error}"), form)),
     }
+}
+
+/// A certificate without what OpenSSL notes behind it in a `TRUSTED CERTIFICATE`.
+fn without_notes(certificate: &CertificateDer<'_>) -> CertificateDer<'static> {
+    let notes = X509Certificate::from_der(certificate).map_or(0, |(notes, _)| notes.len());
+    certificate[..certificate.len() - notes].to_vec().into()
 }
 
 #[cfg(test)]

@@ -1,22 +1,29 @@
 //! The cryptography of a handshake: ring's, and beside it the signatures of the web that ring does not verify.
 //!
-//! Those are ECDSA with SHA-512, and all of P-521. All other handshakes cost what they cost before. aws-lc has them too,
-//! and takes 72 s of CPU to build where the three curves take 28.
+//! Those are ECDSA with SHA-512, and all of P-521, which is a group for the key exchange too. All other handshakes cost
+//! what they cost before. aws-lc has them too, and takes 72 s of CPU to build where the three curves take 28.
 
 use ecdsa::signature::hazmat::PrehashVerifier as _;
 use ecdsa::{Signature, VerifyingKey};
-use rustls::SignatureScheme;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use p521::elliptic_curve::point::AffineCoordinates as _;
+use p521::elliptic_curve::sec1::ToSec1Point as _;
+use rustls::crypto::{
+    ActiveKeyExchange, CryptoProvider, SharedSecret, SupportedKxGroup, WebPkiSupportedAlgorithms, ring,
+};
+use rustls::ffdhe_groups::FfdheGroup;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use rustls::{Error as TlsError, NamedGroup, PeerMisbehaved, SignatureScheme};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use std::sync::{Arc, LazyLock};
 
 /// What all handshakes of this program use.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
-        let ring = ring::default_provider();
-        let signature_verification_algorithms = with_ours(ring.signature_verification_algorithms);
-        Arc::new(CryptoProvider { signature_verification_algorithms, ..ring })
+        let mut provider = ring::default_provider();
+        provider.signature_verification_algorithms = with_ours(provider.signature_verification_algorithms);
+        // The last: the one that nobody chooses who knows another.
+        provider.kx_groups.push(&P521);
+        Arc::new(provider)
     });
     Arc::clone(&PROVIDER)
 }
@@ -76,6 +83,51 @@ fn with_ours(theirs: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     WebPkiSupportedAlgorithms { all: all.leak(), mapping: mapping.leak() }
 }
 
+/// ECDH over the curve P-521. In TLS 1.2 a server may show no certificate of a curve that is not offered as a group.
+#[derive(Debug)]
+struct P521;
+
+struct Exchange {
+    ours: p521::SecretKey,
+    public: Vec<u8>,
+}
+
+impl SupportedKxGroup for P521 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, TlsError> {
+        let mut bytes = [0; 66];
+        provider().secure_random.fill(&mut bytes)?;
+        // It has 521 bits.
+        bytes[0] &= 1;
+        let ours = p521::SecretKey::from_slice(&bytes).map_err(|_| TlsError::FailedToGetRandomBytes)?;
+        let public = ours.public_key().to_sec1_point(false).as_bytes().to_vec();
+        Ok(Box::new(Exchange { ours, public }))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+}
+
+impl ActiveKeyExchange for Exchange {
+    fn complete(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, TlsError> {
+        let theirs = p521::PublicKey::from_sec1_bytes(theirs).map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = theirs.to_projective() * *self.ours.to_nonzero_scalar();
+        Ok(SharedSecret::from(&shared.to_affine().x()[..]))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+}
+
 impl SignatureVerificationAlgorithm for Ecdsa {
     fn verify_signature(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
         let is_good = (self.verify)(key, &(self.digest)(message), signature);
@@ -88,5 +140,24 @@ impl SignatureVerificationAlgorithm for Ecdsa {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         self.signature
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sides_share_a_secret_over_p_521() {
+        let (one, other) = (P521.start().expect("a key"), P521.start().expect("a key"));
+        let (of_one, of_other) = (one.pub_key().to_vec(), other.pub_key().to_vec());
+        let shared = one.complete(&of_other).expect("a point");
+        assert_eq!(shared.secret_bytes().len(), 66);
+        assert_eq!(shared.secret_bytes(), other.complete(&of_one).expect("a point").secret_bytes());
+        let mut beside = of_one.clone();
+        beside[132] ^= 1;
+        for theirs in [&beside[..], &of_one[..132], &[0], &[]] {
+            assert!(P521.start().expect("a key").complete(theirs).is_err(), "{theirs:?}");
+        }
     }
 }

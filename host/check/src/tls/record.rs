@@ -7,6 +7,7 @@ use super::authorities::Verdict;
 use super::certificate::{self, Read};
 use super::failure;
 use super::material::Material;
+use jiff::Timestamp;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -16,6 +17,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, OtherError, SignatureScheme};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use uptime_core::check::{Certificate, Failure};
 
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Record {
     host: String,
     /// Whether a certificate that is not trusted ends the handshake.
     verify: bool,
+    /// When it takes place.
+    now: UnixTime,
     seen: Mutex<Seen>,
     asked_for_ours: AtomicBool,
 }
@@ -39,11 +43,13 @@ pub(super) struct Seen {
 }
 
 impl Record {
-    pub(super) fn new(material: Arc<Material>, host: &str, verify: bool) -> Self {
+    pub(super) fn new(material: Arc<Material>, host: &str, verify: bool, now: Timestamp) -> Self {
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         Self {
             material,
             host: host.to_owned(),
             verify,
+            now: UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
             seen: Mutex::default(),
             asked_for_ours: AtomicBool::new(false),
         }
@@ -77,10 +83,11 @@ impl Record {
     ) -> Result<(), Verdict<'_>> {
         let judged = self.material.authorities.verify((own, others), name, ocsp, now, chain);
         match judged {
-            Err(Verdict { error: TlsError::InvalidCertificate(CertificateError::Other(other)), .. })
-                if is_ca_as_leaf(&other) && self.material.pinned.contains(own) =>
+            Err(Verdict { error: TlsError::InvalidCertificate(reason), .. })
+                if (reason == CertificateError::UnknownIssuer || is_ca_as_leaf(&reason))
+                    && self.material.pinned.contains(own) =>
             {
-                // Its dates are looked at before what it may be used for; the name is not.
+                // Its dates are looked at before what it may be used for and who signed it; the name is not.
                 let own = ParsedCertificate::try_from(own)?;
                 Ok(rustls::client::verify_server_name(&own, name)?)
             }
@@ -117,8 +124,9 @@ impl ServerCertVerifier for Record {
         others: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         ocsp: &[u8],
-        now: UnixTime,
+        _: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
+        let now = self.now;
         let ders: Vec<CertificateDer<'_>> = std::iter::once(own).chain(others).cloned().collect();
         let authorities = &self.material.authorities;
         let mut chain = certificate::chain(&ders, |subject| authorities.has(subject));
@@ -177,6 +185,6 @@ impl ResolvesClientCert for Record {
 
 /// Whether this is webpki's verdict on the certificate that `openssl req -x509` makes. Its type is not part of rustls' interface;
 /// its name is what there is.
-pub(super) fn is_ca_as_leaf(error: &OtherError) -> bool {
-    format!("{:?}", error.0) == "CaUsedAsEndEntity"
+fn is_ca_as_leaf(reason: &CertificateError) -> bool {
+    matches!(reason, CertificateError::Other(OtherError(error)) if format!("{error:?}") == "CaUsedAsEndEntity")
 }

@@ -1,7 +1,10 @@
 //! Cookies that redirects set: they go back to who set them, for as long as the check lasts.
 
+use crate::resolve::hosting;
 use crate::target::{Target, answer};
-use crate::{PATIENT, assert_up, check};
+use crate::tls::{Authority, acceptor, params};
+use crate::{PATIENT, assert_up, check, check_with};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::{CheckSpec, HttpSpec};
 use uptime_core::secret::SecretRef;
@@ -86,7 +89,7 @@ async fn each_rule() {
 }
 
 #[tokio::test]
-async fn it_goes_to_no_other_origin_and_back_to_its_own() {
+async fn it_goes_to_each_port_of_its_host() {
     let other = Target::answering(|request| {
         let back = request.split("back=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
         answer("302 Found", &format!("Set-Cookie: other=2; Path=/\r\nLocation: {back}\r\n"), "")
@@ -112,8 +115,72 @@ async fn it_goes_to_no_other_origin_and_back_to_its_own() {
     let (of_first, of_other) = (first.requests(), other.requests());
     assert_eq!(
         [&of_first[0], &of_other[0], &of_first[1]].map(|request| cookie(request)),
-        ["own=0", "", "first=1"]
+        ["own=0", "first=1", "first=1; other=2"]
     );
+}
+
+#[tokio::test]
+async fn it_goes_to_its_host_or_its_domain() {
+    let server = hosting(&[1]);
+    for (from, set, to, sent) in [
+        ("example.test", "a=1", "example.test", "a=1"),
+        ("example.test", "a=1", "www.example.test", ""),
+        ("example.test", "a=1; Domain=example.test", "www.example.test", "a=1"),
+        ("www.example.test", "a=1; Domain=.Example.test", "api.example.test", "a=1"),
+        ("www.example.test", "a=1; Domain=example.test", "example.test", "a=1"),
+        ("www.example.test", "a=1; Domain=example.test", "badexample.test", ""),
+        ("example.test", "a=1; Domain=www.example.test", "www.example.test", ""),
+        ("example.test", "a=1; Domain=ample.test", "example.test", ""),
+        ("example.test", "a=1; Domain=test", "example.test", ""),
+        ("test", "a=1; Domain=test", "test", "a=1"),
+        ("test", "a=1; Domain=test", "www.test", ""),
+        ("example.test", "a=1; Secure", "example.test", ""),
+    ] {
+        let target = Target::answering(move |request| {
+            let Some(port) = request.split("from=").nth(1).and_then(|rest| rest.split(' ').next()) else {
+                return answer("200 OK", "", "");
+            };
+            let head = format!("Set-Cookie: {set}; Path=/\r\nLocation: http://{to}:{port}/\r\n");
+            answer("302 Found", &head, "")
+        })
+        .await;
+        let port = target.address.port();
+        let url = format!("http://{from}:{port}/?from={port}").parse().expect("a URL");
+        let mut spec = uptime_core::target::http(url);
+        spec.lookup.resolver = Some(server.address());
+        assert_up(&asked(spec).await);
+        assert_eq!(cookie(&target.requests()[1]), sent, "{from}: {set} to {to}");
+    }
+}
+
+#[tokio::test]
+async fn a_secure_one_stays_on_tls() {
+    let authority = Authority::new("trusted");
+    let plain = Target::answering(|_| answer("200 OK", "", "")).await;
+    for (set, host, sent) in [
+        ("a=1; Path=/; Domain=example.test", "www.example.test", "a=1"),
+        ("a=1; Path=/; Domain=example.test; Secure", "www.example.test", ""),
+    ] {
+        let acceptor = acceptor(authority.issue(&params(&["example.test"])), rustls::ALL_VERSIONS);
+        let location = format!("http://{host}:{}/", plain.address.port());
+        let secure = Target::raw(move |stream| {
+            let (acceptor, location) = (acceptor.clone(), location.clone());
+            async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!("Set-Cookie: {set}\r\nLocation: {location}\r\n");
+                let _ = stream.write_all(answer("302 Found", &head, "").as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        })
+        .await;
+        let server = hosting(&[1]);
+        let url = format!("https://example.test:{}/", secure.address.port()).parse().expect("a URL");
+        let mut spec = HttpSpec { downgrade: true, ..uptime_core::target::http(url) };
+        spec.lookup.resolver = Some(server.address());
+        assert_up(&check_with(&authority.checker(), &CheckSpec::Http(spec), PATIENT).await);
+        assert_eq!(plain.requests().last().map(|request| cookie(request)), Some(sent), "{set}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use std::sync::Arc;
+use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 use uptime_check::Checker;
 use uptime_core::check::FailureClass;
@@ -253,6 +254,25 @@ async fn sha_512_and_p_521_are_verified() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn p_521_is_offered_last_for_the_exchange_of_keys() {
+    let (told, mut hellos) = tokio::sync::mpsc::unbounded_channel();
+    let target = Target::raw(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let mut hello = [0; 4096];
+            let length = stream.read(&mut hello).await.expect("a hello");
+            let _ = told.send(hello[..length].to_vec());
+        }
+    })
+    .await;
+    check(&Root::new(Key::p256(1)).checker(), spec(&target, TlsSpec::default())).await;
+    let hello = hellos.recv().await.expect("a hello");
+    // The extension `supported_groups`: X25519, P-256, P-384 and P-521 (RFC 8446, 4.2.7).
+    let groups = [0, 10, 0, 10, 0, 8, 0, 0x1d, 0, 0x17, 0, 0x18, 0, 0x19];
+    assert!(hello.windows(groups.len()).any(|part| part == groups), "{hello:x?}");
 }
 
 #[tokio::test]

@@ -22,9 +22,17 @@ async fn never_reads_a_large_request() {
 }
 
 #[tokio::test]
-async fn a_head_may_have_64_kib() {
-    for (length, up) in [(32 * 1024, true), (100 * 1024, false)] {
-        let header = format!("x-long: {}\r\n", "x".repeat(length));
+async fn a_head_may_have_300_kib() {
+    let long = |length| format!("x-long: {}\r\n", "x".repeat(length));
+    let many = |count| (0..count).map(|nth| format!("{nth:x}:\n")).collect::<Vec<_>>().concat();
+    for (header, up) in [
+        (long(290 * 1024), true),
+        (long(310 * 1024), false),
+        (many(10_000), true),
+        // More than a map of headers has room for.
+        (many(45_000), false),
+    ] {
+        let length = header.len();
         let target = Target::answering(move |_| answer("200 OK", &header, "")).await;
         let report = check(&target.spec("/"), PATIENT).await;
         assert_eq!(report.failure.is_none(), up, "{length}: {:?}", report.failure);
@@ -43,6 +51,11 @@ async fn what_is_not_http() {
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nyes",
             "the answer is not HTTP: it has more than one `Content-Length`",
+        ),
+        ("HTTP/1.1 200 OK\r\n", "the connection was closed before the answer was complete"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n",
+            "the connection was closed before the answer was complete",
         ),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nyes",

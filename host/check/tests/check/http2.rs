@@ -174,7 +174,7 @@ async fn a_head_that_is_too_large() {
     let target = Target::raw(|stream| {
         serve(stream, |_, _, mut respond| {
             let mut response = Response::new(());
-            for n in 0..100 {
+            for n in 0..320 {
                 let name: http::HeaderName = format!("x-{n}").parse().expect("a name");
                 response.headers_mut().insert(name, "x".repeat(1024).parse().expect("a value"));
             }
@@ -183,7 +183,7 @@ async fn a_head_that_is_too_large() {
     })
     .await;
     let report = check(&CheckSpec::Http(spec(&target)), PATIENT).await;
-    let words = "the answer's head is larger than 64 KiB, or breaks the rules of HTTP/2";
+    let words = "the answer's head is larger than 300 KiB, or breaks the rules of HTTP/2";
     let message = format!("GET {}: {words}", target.url("/a"));
     assert_failed(&report, FailureClass::Protocol, &message);
 }

@@ -73,8 +73,14 @@ async fn heads() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nyes", &[]),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 3 bytes\r\n\r\nyes",
-            &["`Content-Length` is a number with something behind it"],
+            &["`Content-Length` is a number with something beside it"],
         ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nyes",
+            &["`Content-Length` is a number with something beside it"],
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 03\r\nContent-Length: 3\r\n\r\nyes", &[]),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nyes", &[]),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n{}", &[]),
     ] {
         // As Latin-1, so that each letter is one byte.
@@ -126,6 +132,7 @@ async fn what_has_no_meaning_or_two_is_not_taken() {
     for (body, why) in [
         ("yes\r\n", "a chunk of its body has no size"),
         ("\r\n3\r\nyes\r\n0\r\n\r\n", "a chunk of its body has no size"),
+        ("0x3\r\nyes\r\n0x0\r\n\r\n", "a chunk of its body has a size that is no size"),
         ("00000000000000003\r\nyes\r\n", "a chunk of its body has a size that is no size"),
         ("2\r\nyes\r\n0\r\n\r\n", "a chunk of its body is longer than it says"),
     ] {
@@ -238,6 +245,7 @@ async fn compressed_bodies_without_their_sums() {
     let zlib = zlib.finish().expect("memory");
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
     deflate.write_all(b"all is well").expect("memory");
+    assert_up(&judged(&encoded("gzip", zlib.clone()).await, contains("is well")).await);
     for bytes in [zlib[..zlib.len() - 4].to_vec(), zlib, deflate.finish().expect("memory")] {
         assert_up(&judged(&encoded("deflate", bytes).await, contains("is well")).await);
     }
@@ -246,6 +254,19 @@ async fn compressed_bodies_without_their_sums() {
         let failure =
             judged(&encoded("gzip", bytes).await, contains("is well")).await.failure.expect("broken");
         assert_eq!(failure.class, FailureClass::Protocol, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_compressed_body_is_told_in_words() {
+    for (coding, words) in [
+        ("gzip", "invalid gzip header"),
+        ("zstd", "it does not begin like that"),
+        ("br", "it breaks off, or is broken"),
+    ] {
+        let target = encoded(coding, b"all is well, and plain text".to_vec()).await;
+        let message = format!("GET {}: the body is not {coding}: {words}", target.url("/"));
+        assert_failed(&judged(&target, contains("is well")).await, FailureClass::Protocol, &message);
     }
 }
 
@@ -357,6 +378,11 @@ async fn the_charset_that_is_declared() {
             markup("<html><META http-equiv=Content-Type content=\"text/html; charset=iso-8859-1\">"),
         ),
         ("text/html", markup("<!doctype html><meta charset=latin1>")),
+        ("text/html", markup("<!-- <meta charset=shift_jis> --><meta charset=latin1>")),
+        ("text/html", markup("<meta name=x content='charset=shift_jis'><meta charset=latin1>")),
+        // Declared by nobody.
+        ("text/html", latin.clone()),
+        ("text/plain", latin.clone()),
         ("text/html", [b"<meta charset=utf-16>", text.as_bytes()].concat()),
         ("application/xml", markup("<?xml version='1.0' encoding='ISO-8859-1'?>")),
     ] {

@@ -202,6 +202,7 @@ async fn the_system() {
     for (root, reply, expected) in [
         (true, DnsReply::Code(2), said(FailureClass::Dns, dead_zone)),
         (false, DnsReply::Code(2), said(FailureClass::Resolver, dead_resolver)),
+        (true, DnsReply::Code(1), said(FailureClass::Dns, "its name servers gave no answer (FORMERR)")),
         (true, DnsReply::Code(3), said(FailureClass::Dns, "no such name")),
         (true, DnsReply::Silence, said(FailureClass::Dns, "its name servers gave no answer")),
         (false, DnsReply::Silence, said(FailureClass::Resolver, dead_resolver)),

@@ -1,8 +1,9 @@
 //! Redirects: how far they are followed, and what goes along.
 
-use crate::target::{Target, answer};
+use crate::target::{Target, answer, read_request};
 use crate::{PATIENT, assert_failed, assert_up, check};
 use std::net::SocketAddr;
+use tokio::io::AsyncWriteExt as _;
 use uptime_core::check::FailureClass;
 use uptime_core::monitor::CheckSpec;
 use uptime_core::secret::SecretRef;
@@ -58,6 +59,27 @@ async fn a_redirect_that_is_expected_is_judged() {
 }
 
 #[tokio::test]
+async fn a_location_is_bytes() {
+    for location in [b"/\xfcber?\xfc".as_slice(), "/\u{fc}ber?\u{fc}".as_bytes()] {
+        let target = Target::raw(move |mut stream| async move {
+            let request = read_request(&mut stream).await;
+            let asked = location.iter().map(|byte| match byte {
+                0x80.. => format!("%{byte:02X}"),
+                byte => char::from(*byte).to_string(),
+            });
+            let answer = if request.starts_with(&format!("GET {} ", asked.collect::<String>())) {
+                answer("200 OK", "", "").into_bytes()
+            } else {
+                [b"HTTP/1.1 302 Found\r\nLocation: ", location, b"\r\n\r\n"].concat()
+            };
+            let _ = stream.write_all(&answer).await;
+        })
+        .await;
+        assert_up(&check(&target.spec("/"), PATIENT).await);
+    }
+}
+
+#[tokio::test]
 async fn each_hop_is_evidence() {
     let target = countdown().await;
     let report = check(&target.spec("/2"), PATIENT).await;
@@ -96,6 +118,7 @@ async fn a_posts_body_goes_along_or_not() {
     for (status, method, body) in [
         ("303 See Other", "GET", false),
         ("302 Found", "GET", false),
+        ("300 Multiple Choices", "POST", true),
         ("308 Permanent Redirect", "POST", true),
     ] {
         let target = Target::answering(move |request| match request.split(' ').nth(1) {

@@ -181,6 +181,25 @@ fn another_checker() -> Checker {
 }
 
 #[tokio::test]
+async fn files_of_authorities_as_others_write_them() {
+    let own = Authority::new("own");
+    let target = serving(own.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
+    let plain = own.issuer.pem();
+    // What OpenSSL notes beside a certificate: an empty list of what it may be used for.
+    let noted = [&own.issuer.der()[..], &[0x30, 0]].concat();
+    for pem in [
+        format!("\u{feff}{plain}"),
+        plain.replace("CERTIFICATE", "X509 CERTIFICATE"),
+        plain.replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
+        encoded(&noted).replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
+    ] {
+        let (_directory, path) = file("ca.pem", &pem);
+        let tls = TlsSpec { ca: Some(path), ..TlsSpec::default() };
+        assert_up(&check(&another_checker(), spec(&target, tls)).await);
+    }
+}
+
+#[tokio::test]
 async fn an_authority_that_ends_soon_is_told_of() {
     let own = Authority::new("own");
     let target = serving(own.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS).await;
@@ -219,8 +238,9 @@ async fn a_certificate_that_is_in_the_file_itself_is_trusted() {
     // What `openssl req -x509` makes, which WebPKI takes from no server.
     let mut authority = params(&["127.0.0.1"]);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    for params in [authority, params(&["127.0.0.1"])] {
-        let certified = self_signed(&params);
+    let issued = Authority::new("another").issue(&params(&["127.0.0.1"]));
+    let as_authority = Authority::new("another").issue(&authority);
+    for certified in [self_signed(&authority), self_signed(&params(&["127.0.0.1"])), issued, as_authority] {
         let pem = pem(&certified);
         let (_directory, path) = file("ca.pem", &pem);
         let target = serving(certified, rustls::ALL_VERSIONS).await;
@@ -231,11 +251,23 @@ async fn a_certificate_that_is_in_the_file_itself_is_trusted() {
         let report = check(&checker, spec(&target, other_name)).await;
         assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::TlsWrongName));
     }
+    let mut expired = params(&["127.0.0.1"]);
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let certified = Authority::new("another").issue(&expired);
+    let (_directory, path) = file("ca.pem", &pem(&certified));
+    let target = serving(certified, rustls::ALL_VERSIONS).await;
+    let report =
+        check(&another_checker(), spec(&target, TlsSpec { ca: Some(path), ..TlsSpec::default() })).await;
+    assert_eq!(report.failure.map(|failure| failure.class), Some(FailureClass::TlsExpired));
 }
 
 pub(crate) fn pem(certified: &Certified) -> String {
+    encoded(&certified.chain[0])
+}
+
+fn encoded(der: &[u8]) -> String {
     use base64::Engine as _;
-    let body = base64::engine::general_purpose::STANDARD.encode(&certified.chain[0]);
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
 }
 
@@ -438,6 +470,30 @@ async fn days_that_are_left() {
     );
     let report = check(&checker, with(Some(30), Some(11))).await;
     assert_failed(&report, FailureClass::Certificate, &warning.message);
+}
+
+#[tokio::test]
+async fn the_clock_that_rules() {
+    let authority = Authority::new("trusted");
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let mut soon = params(&["127.0.0.1"]);
+    soon.not_before = (SystemTime::now() - days(10)).into();
+    soon.not_after = (SystemTime::now() + days(10)).into();
+    let target = serving(authority.issue(&soon), rustls::ALL_VERSIONS).await;
+    let checker = authority.checker();
+    let certificate_days = CertificateDays { warning: Some(8), critical: None };
+    for (now, class, warnings) in [
+        (SystemTime::now() - days(20), Some(FailureClass::TlsNotYetValid), 0),
+        (SystemTime::now() + days(5), None, 1),
+        (SystemTime::now() + days(20), Some(FailureClass::TlsExpired), 0),
+        (SystemTime::now(), None, 0),
+    ] {
+        checker.set_clock(now.try_into().expect("an instant"));
+        let asked = TcpSpec { certificate_days, ..spec(&target, TlsSpec::default()) };
+        let report = check(&checker, asked).await;
+        assert_eq!(report.failure.as_ref().map(|failure| failure.class), class, "{report:?}");
+        assert_eq!(report.warnings.len(), warnings, "{report:?}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const SIZE_MAX_DIGITS: usize = 16;
 
 const BARE_LF: &str = "the lines between the body's chunks end without CR";
 const NO_LENGTH: &str = "its `Content-Length` is no number";
-const ODD_LENGTH: &str = "`Content-Length` is a number with something behind it";
+const ODD_LENGTH: &str = "`Content-Length` is a number with something beside it";
 const ODD_SIZE: &str = "a chunk of the body has a size with something behind it";
 
 /// How the end of a body is known.
@@ -66,21 +66,29 @@ impl Framing {
         if codings.iter().any(|coding| coding != "identity") {
             return Ok(Self::Close);
         }
-        let mut lengths = words(&head.headers, &CONTENT_LENGTH);
         if !head.headers.contains_key(CONTENT_LENGTH) {
             return Ok(Self::Close);
         }
-        lengths.dedup();
-        let [said] = lengths.as_slice() else {
-            return Err(if lengths.is_empty() { NO_LENGTH } else { "it has more than one `Content-Length`" });
-        };
-        let digits = said.bytes().take_while(u8::is_ascii_digit).count();
-        if digits < said.len() {
-            head.deviations.push(ODD_LENGTH);
+        let mut lengths = Vec::new();
+        for said in words(&head.headers, &CONTENT_LENGTH) {
+            let number = said.strip_prefix('+').unwrap_or(&said);
+            let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return Err(NO_LENGTH);
+            }
+            if digits < said.len() && !head.deviations.contains(&ODD_LENGTH) {
+                head.deviations.push(ODD_LENGTH);
+            }
+            lengths.push(number[..digits].parse().ok());
         }
-        // What has no place in a number is more than anybody sends or reads.
-        let length = said[..digits].parse().unwrap_or(u64::MAX);
-        if digits > 0 { Ok(Self::Length(length)) } else { Err(NO_LENGTH) }
+        lengths.dedup();
+        match lengths[..] {
+            [Some(length)] => Ok(Self::Length(length)),
+            // It is beyond all numbers, and says nothing.
+            [None] => Ok(Self::Close),
+            [] => Err(NO_LENGTH),
+            _ => Err("it has more than one `Content-Length`"),
+        }
     }
 
     /// The next bytes of the body in what `came`. `None`: it is over, or more must come first.
@@ -167,9 +175,12 @@ fn split(left: &mut u64, came: &mut BytesMut) -> Option<Bytes> {
 /// The size in the line before a chunk, and what is behind it: extensions that nobody knows.
 fn size(line: &[u8]) -> Result<(u64, &[u8]), &'static str> {
     let (digits, behind) = line.split_at(line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
-    if digits.len() > SIZE_MAX_DIGITS {
+    let size = str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    // Others read the last chunk in `0x3`.
+    if digits.len() > SIZE_MAX_DIGITS
+        || size.is_some() && behind.first().is_some_and(u8::is_ascii_alphanumeric)
+    {
         return Err("a chunk of its body has a size that is no size");
     }
-    let size = str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
     Ok((size.ok_or("a chunk of its body has no size")?, behind))
 }

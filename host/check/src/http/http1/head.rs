@@ -139,7 +139,7 @@ impl Head {
             }
             // The blank is a fold's whose first line was empty.
             if let Ok(value) = HeaderValue::from_bytes(&readable(value.trim_ascii())) {
-                headers.append(name, value);
+                headers.try_append(name, value).map_err(|_| "its head has too many headers")?;
             }
         }
         Ok(Self { version, status, headers, deviations })

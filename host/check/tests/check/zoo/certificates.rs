@@ -162,12 +162,20 @@ async fn certificates_that_are_no_servers() {
     as_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let mut of_a_client = params(&["127.0.0.1"]);
     of_a_client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    for (params, message) in [
-        (as_authority, "is an authority's own (`CA:TRUE`), which no server may show"),
-        (of_a_client, "is not meant for servers (its extended key usage lacks `serverAuth`)"),
+    for (params, class, message) in [
+        (
+            as_authority,
+            FailureClass::Unsupported,
+            "is an authority's own (`CA:TRUE`), which this program takes from no server; `verify = false` checks all the rest",
+        ),
+        (
+            of_a_client,
+            FailureClass::TlsHandshake,
+            "is not meant for servers (its extended key usage lacks `serverAuth`)",
+        ),
     ] {
         let certified = authority.issue(&params);
-        certificate_shows(&authority, certified, FailureClass::TlsHandshake, message, None).await;
+        certificate_shows(&authority, certified, class, message, None).await;
     }
 }
 
@@ -191,17 +199,18 @@ async fn a_client_certificate_is_demanded() {
 async fn tls_that_is_too_old() {
     let authority = Authority::new("trusted");
     let old = "`127.0.0.1` speaks no version of TLS that is still safe";
-    let refuses = "`127.0.0.1` refuses all versions and ciphers of TLS that are still safe (or, as some do in these words, the name `127.0.0.1`)";
-    for (answer, message, got) in [
-        // TLS 1.0 and 1.1, and the alerts `protocol_version`, `handshake_failure` and `insufficient_security`.
-        (server_hello(1), old, "an older one"),
-        (server_hello(2), old, "an older one"),
-        (b"\x15\x03\x01\x00\x02\x02\x46", old, "an older one"),
-        (b"\x15\x03\x03\x00\x02\x02\x28", refuses, "handshake_failure"),
-        (b"\x15\x03\x03\x00\x02\x02\x47", refuses, "insufficient_security"),
+    for answer in [server_hello(1), server_hello(2), b"\x15\x03\x01\x00\x02\x02\x46"] {
+        // TLS 1.0 and 1.1, and the alert `protocol_version`.
+        let report = check(&authority, &answering(answer).await).await;
+        shows(&report, FailureClass::TlsTooOld, old, Some(("TLS 1.2 or newer", "an older one")));
+    }
+    for (answer, got) in [
+        (b"\x15\x03\x03\x00\x02\x02\x28", "handshake_failure"),
+        (b"\x15\x03\x03\x00\x02\x02\x47", "insufficient_security"),
     ] {
         let report = check(&authority, &answering(answer).await).await;
-        shows(&report, FailureClass::TlsTooOld, message, Some(("TLS 1.2 or newer", got)));
+        let message = "`127.0.0.1` offers none of the cipher suites that this program supports (or, as some do in these words, refuses the name `127.0.0.1`)";
+        shows(&report, FailureClass::Unsupported, message, Some(("a cipher suite in common", got)));
     }
 }
 

@@ -72,7 +72,7 @@ async fn endless_headers() {
     ] {
         let target = Target::pouring(head, chunk).await;
         let report = check(&target.spec("/"), PATIENT).await;
-        let message = format!("GET {}: the head of the answer is larger than 64 KiB", target.url("/"));
+        let message = format!("GET {}: the head of the answer is larger than 300 KiB", target.url("/"));
         shows(&report, FailureClass::Protocol, &message, None);
     }
 }
