@@ -7,13 +7,13 @@
 mod safe;
 mod table;
 
-pub use safe::{LogWriter, plain, styled};
+pub use safe::{LogWriter, plain};
 pub use table::Cell;
 
 use crate::args::{Color, Format, Global};
 use crate::exit::{CommandError, Exit};
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -56,8 +56,19 @@ pub fn answer(line: &str) {
     let _ = writeln!(stdout(), "{}", safe::styled(line));
 }
 
+/// The live table on stderr.
+static TABLE: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// From now on lines on stderr go above this table; written over it they would leave a copy of it behind.
+pub fn write_above(table: Option<MultiProgress>) {
+    *TABLE.lock().unwrap_or_else(PoisonError::into_inner) = table;
+}
+
 /// Writes to stderr without ending the line: a question, or what a tool of the user's said.
 pub fn say(text: &str) -> std::io::Result<()> {
+    if let Some(table) = &*TABLE.lock().unwrap_or_else(PoisonError::into_inner) {
+        return table.println(safe::styled(text));
+    }
     let mut stderr = stderr();
     write!(stderr, "{}", safe::styled(text))?;
     stderr.flush()
@@ -137,7 +148,7 @@ impl Printer {
 
     /// A line for the person at the terminal, on stderr.
     pub fn note(&self, line: impl AsRef<str>) {
-        let _ = writeln!(stderr(), "{}", safe::styled(line.as_ref()));
+        let _ = say(&format!("{}\n", line.as_ref()));
     }
 
     pub fn error(&self, error: &CommandError) {

@@ -182,7 +182,7 @@ fn a_cluster_without_its_database_is_left_so_by_who_only_looks() {
 
     let output = run(folder.path(), &["apply"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains("creating the tables of a new database"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("created the tables of a new database"), "{}", stderr(&output));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn an_empty_database_is_none_for_who_only_looks() {
     assert_eq!(installation.database.value(relations), "0");
 
     let applied = installation.command(["apply"]).assert().success();
-    assert!(stderr(applied.get_output()).contains("creating the tables of a new database"));
+    assert!(stderr(applied.get_output()).contains("created the tables of a new database"));
     installation.command(["monitor", "list"]).assert().success();
     // One of an earlier release is not changed by looking at it either.
     installation

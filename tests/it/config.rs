@@ -3,6 +3,7 @@
 //! `invalid/` has the broken files, each with the exact words that `uptime` has for it; `UPDATE_GOLDEN=1` writes
 //! them anew, to be read before they are committed. A new message begins with a new file there.
 
+use crate::installation::Installation;
 use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,6 +135,41 @@ fn files_that_are_not_right_here_are_warned_of_once() {
         ]
     );
     assert_eq!((warnings.len(), said.matches("\nhint: ").count()), (4, 3), "the last is the sum: {said}");
+}
+
+/// "error: has a line brea•••" came of the second, and ended `notification list`, too.
+#[test]
+fn what_is_in_a_secrets_file_is_looked_over() {
+    let installation = Installation::new();
+    let path = installation.file().with_file_name("token");
+    let secret = format!("headers = {{ X-A = {{ file = \"{}\" }} }}", path.display());
+    installation.write(&format!(
+        "[monitors.m]\ntype = \"http\"\nurl = \"https://example.com/\"\n{secret}\n
+         [channels.c]\nnotifier = \"webhook\"\nurl = \"https://example.com/\"\n{secret}\n"
+    ));
+    let control = "has a line break or another control character in it";
+    for (content, code, of_monitor, of_channel) in [
+        ("\u{feff}t0k\n\n", 0, "", ""),
+        ("t0\nk", 78, control, control),
+        ("t0k \n", 0, "has blanks at its end", ""),
+        (" \n", 0, "is empty", ""),
+    ] {
+        fs::write(&path, content).expect("it is written");
+        let output = installation.command(["config", "check"]).output().expect("it runs");
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{content:?}: {said}");
+        let path = path.display();
+        let told = [
+            (of_monitor, format!("`{path}` {of_monitor}")),
+            (of_channel, format!("`headers` (`{path}`): {of_channel}")),
+        ];
+        for (words, line) in told {
+            assert!(words.is_empty() || said.contains(&line), "{content:?}: {said}");
+        }
+        assert_eq!(said.is_empty(), of_monitor.is_empty(), "{content:?}: {said}");
+        assert!(!said.contains("•••"), "{said}");
+        installation.command(["notification", "list"]).assert().success();
+    }
 }
 
 #[test]

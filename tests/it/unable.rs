@@ -3,7 +3,7 @@
 use crate::installation::Installation;
 use crate::listen::{address, get};
 use crate::pipeline::file;
-use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
+use uptime_tests::{HttpTarget, Reply, TestServer, WebhookSink, block_on};
 
 #[test]
 fn a_full_disk_is_an_error_that_names_it_until_there_is_space() {
@@ -63,4 +63,55 @@ fn of_a_database_that_takes_no_writes_the_refusal_is_what_is_said() {
     let log = scheduler.log();
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     assert!(matches!(warnings.as_slice(), [line] if line.contains("the database takes no writes")), "{log}");
+}
+
+/// Each ended all of them for good.
+#[test]
+fn a_database_or_a_table_that_is_gone_for_a_moment_is_waited_for() {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    let installation = Installation::new();
+    installation.apply(&file(&target, &[("ops", &sink)]));
+    let scheduler = installation.start(["schedule", "--every", "200ms"]);
+    let worker = installation.start(["worker", "all", "--listen", "0"]);
+    let address = address(&worker);
+    block_on(target.wait_for_requests(2));
+
+    let (server, name) = (TestServer::shared(), installation.database.name());
+    let ask = |sql: &str| server.query("postgres", &sql.replace('@', name));
+    let take_away = || {
+        ask("ALTER DATABASE @ ALLOW_CONNECTIONS false");
+        ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '@'");
+        ask("ALTER DATABASE @ RENAME TO @_elsewhere");
+    };
+    let bring_back = || {
+        ask("ALTER DATABASE @_elsewhere RENAME TO @");
+        ask("ALTER DATABASE @ ALLOW_CONNECTIONS true");
+    };
+    let hide_table = || drop(installation.database.query("ALTER TABLE jobs RENAME TO elsewhere"));
+    let show_table = || drop(installation.database.query("ALTER TABLE elsewhere RENAME TO jobs"));
+    let outages: [(&dyn Fn(), &dyn Fn(), &str, u16); 2] = [
+        (&take_away, &bring_back, "the database's server does not have that database", 500),
+        (&hide_table, &show_table, "the database's schema is not the one", 200),
+    ];
+    for (told, (begin, end, words, status)) in (1..).zip(outages) {
+        begin();
+        for process in [&scheduler, &worker] {
+            process.wait_for_log(words);
+            let log = process.log();
+            let line = log.lines().find(|line| line.contains(words)).expect("a line");
+            assert!(line.contains("ERROR") && line.contains("hint="), "{line}");
+        }
+        let (unable, why) = get(&address, "/healthz");
+        assert!(unable == "503" && why.contains(words), "{unable} {why}");
+        // Those that begin now are refused.
+        installation.command(["schedule"]).assert().code(78);
+        target.answer(Reply::status(status));
+        end();
+        block_on(sink.wait_for(told));
+        assert_eq!(get(&address, "/healthz"), ("200".into(), "ok\n".into()));
+    }
+    for process in [scheduler, worker] {
+        process.wait_for_log("database back");
+        assert_eq!(process.terminate(), 0);
+    }
 }

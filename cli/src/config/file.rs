@@ -22,6 +22,9 @@ use uptime_core::secret::{Secret, SecretRef};
 use uptime_engine::deliveries::{referenced, resolve_settings};
 use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, ResolvedSettings};
 
+/// A shorter secret is no secret in the midst of words: it would be told by what is missing from them.
+const SHOWN_BYTES: usize = 6;
+
 /// Says on stderr what a file's warnings are.
 pub fn warn(file: Option<&ConfigFile>, printer: &Printer) {
     if let Some(warnings) = file.and_then(|file| file.warnings.as_ref()) {
@@ -147,7 +150,7 @@ async fn read_path(
             diagnostics.extend(missing_files(&reading, config, access));
         }
         for channel in config.channels.iter().filter(|channel| asked.is_described(&channel.notifier)) {
-            match notifier_word(&reading, channel, access, notifiers).await {
+            match notifier_word(&reading, channel, access, notifiers, asks).await {
                 Ok(word) => {
                     diagnostics.extend(word.problems);
                     complaints.extend(word.refused);
@@ -193,6 +196,7 @@ async fn notifier_word(
     channel: &Channel,
     access: &Access,
     notifiers: &NotifierHost,
+    asks: Asks,
 ) -> Result<NotifierWord, NotifierError> {
     let (mut here, mut settings) = (Settings::new(), ResolvedSettings::new());
     for (key, setting) in &channel.settings {
@@ -206,7 +210,7 @@ async fn notifier_word(
     let complaint = |key: Option<&str>, message: &str, hint: Option<&str>| {
         let table = ["channels", channel.name.as_str()];
         let path: Vec<&str> = table.into_iter().chain(key).collect();
-        reading.complaint(&path, &redactor.redact(message), hint)
+        reading.complaint(&path, &redactor.redact_from(message, SHOWN_BYTES), hint)
     };
     let refused = notifiers.refused_addresses(&channel.notifier, &settings, &channel.allow).await?;
     let refused = refused.iter().map(|(key, error)| {
@@ -222,11 +226,24 @@ async fn notifier_word(
     } else {
         Vec::new()
     };
-    let problems = problems.iter().map(|problem| complaint(problem.key.as_deref(), &problem.message, None));
+    let problems = problems.iter().map(|problem| {
+        let key = problem.key.as_deref();
+        let about = here.iter().filter(|(name, _)| key.is_none_or(|key| key == *name));
+        let about: Settings = about.map(|(name, setting)| (name.clone(), setting.clone())).collect();
+        let from = references(&about).find_map(secrets::origin);
+        let message = match (&from, key) {
+            (Some(from), Some(key)) => format!("`{key}` ({from}): {}", problem.message),
+            _ => problem.to_string(),
+        };
+        // Whoever only wants to know something, or works, is not held up by what may be mended at any moment.
+        let passes = from.is_some() && asks == Asks::Nothing;
+        let level = if passes { Level::Warning } else { Level::Error };
+        Diagnostic { level, ..complaint(key, &message, None) }
+    });
     Ok(NotifierWord { problems: problems.collect(), refused })
 }
 
-/// The files that workers would read and that are not right on this machine, each once. Only warnings: the workers may run
+/// The files and variables of workers that are not right on this machine, each once. Only warnings: the workers may run
 /// elsewhere, or as another user.
 fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Diagnostic> {
     let mut said = BTreeSet::new();
@@ -238,21 +255,19 @@ fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Dia
             warnings.push(Diagnostic { level: Level::Warning, ..complaint });
         }
     };
-    let unread = |reference: &SecretRef| match reference {
-        SecretRef::File { .. } => secrets::resolve(reference, access).err(),
-        SecretRef::Literal(_) | SecretRef::Env { .. } => None,
-    };
     for channel in &config.channels {
         for (key, setting) in &channel.settings {
             let one = Settings::from([(key.clone(), setting.clone())]);
-            for error in references(&one).filter_map(unread) {
+            // Its notifier knows what goes into one line.
+            for error in references(&one).filter_map(|reference| secrets::review(reference, false, access)) {
                 warn(["channels", &channel.name, key], &error.to_string(), &error.hint());
             }
         }
     }
     for monitor in &config.monitors {
         for (key, reference) in monitor.check.references() {
-            if let Some(error) = unread(reference) {
+            let in_line = !matches!(key, "send" | "client_key");
+            if let Some(error) = secrets::review(reference, in_line, access) {
                 warn(["monitors", &monitor.name, key], &error.to_string(), &error.hint());
             }
         }

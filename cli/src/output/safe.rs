@@ -71,12 +71,12 @@ pub struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        super::stderr().write_all(styled(&String::from_utf8_lossy(line)).as_bytes())?;
+        super::say(&String::from_utf8_lossy(line))?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        super::stderr().flush()
+        Ok(())
     }
 }
 

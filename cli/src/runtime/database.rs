@@ -129,8 +129,9 @@ async fn open_store(
 ) -> Result<Store, CommandError> {
     match Store::open_existing(url, connections).await {
         Err(StoreError::NoSchema) if absent == Absent::Create => {
-            printer.note(format!("creating the tables of a new database {place}"));
-            Ok(Store::open(url, connections).await?)
+            let store = Store::open(url, connections).await?;
+            printer.note(format!("created the tables of a new database {place}"));
+            Ok(store)
         }
         Err(StoreError::Outdated { .. }) if absent == Absent::Create => {
             Ok(Store::open(url, connections).await?)

@@ -46,6 +46,12 @@ pub enum SecretError {
         /// The variable or the file.
         from: String,
     },
+    /// It can be used, and they may be a slip.
+    #[error("{from} has blanks at its end")]
+    Blanks {
+        /// The variable or the file.
+        from: String,
+    },
     /// A row of the database asks for what this host does not let it use.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -82,7 +88,9 @@ impl SecretError {
             Self::TooLarge { path, .. } => {
                 format!("point to a file with the secret alone instead of `{}`", path.display())
             }
-            Self::Control { .. } => "write the value alone, on one line: `printf %s VALUE > FILE`".into(),
+            Self::Control { .. } | Self::Blanks { .. } => {
+                "write the value alone, on one line: `printf %s VALUE > FILE`".into()
+            }
             Self::Denied(denied) => denied.hint().to_owned(),
         }
     }
@@ -103,8 +111,8 @@ fn is_passing(error: &io::Error) -> bool {
     !lasts.contains(&error.kind())
 }
 
-/// The value that `reference` stands for, in this process, now. A line break at its end is none of it: editors and `echo`
-/// write one.
+/// The value that `reference` stands for, in this process, now. A byte order mark and line breaks at its end, which editors
+/// and `echo` write, are none of it.
 ///
 /// # Errors
 /// [`SecretError`], whose [`hint`](SecretError::hint) says what to set.
@@ -125,29 +133,45 @@ pub fn resolve(reference: &SecretRef, access: &Access) -> Result<Secret, SecretE
 /// [`SecretError`], whose [`hint`](SecretError::hint) says what to set.
 pub fn resolve_line(reference: &SecretRef, access: &Access) -> Result<Secret, SecretError> {
     let secret = resolve(reference, access)?;
-    let from = match reference {
-        // The file's reader has looked at it, and so does whoever sends it.
-        SecretRef::Literal(_) => return Ok(secret),
-        SecretRef::Env { env } => format!("`{env}`"),
-        SecretRef::File { file } => format!("`{}`", file.display()),
-    };
-    if secret.expose().chars().any(|c| c.is_control() && c != '\t') {
-        return Err(SecretError::Control { from });
+    match origin(reference) {
+        Some(from) if !secret.is_line() => Err(SecretError::Control { from }),
+        // What stands in the file its reader has looked at, and so does whoever sends it.
+        _ => Ok(secret),
     }
-    Ok(secret)
+}
+
+/// What is wrong, or looks like a slip, with a value that lives elsewhere: for who looks the file over. What is not set here
+/// may be set where the workers run.
+pub fn review(reference: &SecretRef, in_line: bool, access: &Access) -> Option<SecretError> {
+    let from = origin(reference)?;
+    let value = if in_line { resolve_line(reference, access) } else { resolve(reference, access) };
+    match value {
+        Ok(secret) if secret.expose().ends_with([' ', '\t']) => Some(SecretError::Blanks { from }),
+        Ok(_) | Err(SecretError::NotSet { .. }) => None,
+        Err(error) => Some(error),
+    }
+}
+
+/// The variable or the file that a value is in; `None`: it is written where the reference is.
+pub fn origin(reference: &SecretRef) -> Option<String> {
+    match reference {
+        SecretRef::Literal(_) => None,
+        SecretRef::Env { env } => Some(format!("`{env}`")),
+        SecretRef::File { file } => Some(format!("`{}`", file.display())),
+    }
 }
 
 fn from_variable(name: &str, value: Option<std::ffi::OsString>) -> Result<Secret, SecretError> {
     let value = value.ok_or_else(|| SecretError::NotSet { name: name.to_owned() })?;
     let value = value.into_string().map_err(|_| SecretError::NotText { from: name.to_owned() })?;
-    present(value, name, false)
+    present(&value, name, false)
 }
 
 fn from_file(path: &Path, access: &Access) -> Result<Secret, SecretError> {
     let bytes = read(path, FILE_MAX_BYTES, access)?;
     let from = path.display().to_string();
     let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { from: from.clone() })?;
-    present(text, &from, true)
+    present(&text, &from, true)
 }
 
 /// The content of a regular file that `access` allows, of at most `most` bytes.
@@ -196,16 +220,11 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
     if is_regular(fs::fstat(&file)?) { Ok(file.into()) } else { Err(irregular()) }
 }
 
-/// The value without its last line break. A secret that was meant to be there and is empty is an accident of deployment; it must not become an
+/// The value alone. A secret that was meant to be there and is empty is an accident of deployment; it must not become an
 /// unauthenticated request.
-fn present(mut value: String, from: &str, in_file: bool) -> Result<Secret, SecretError> {
-    if value.ends_with('\n') {
-        value.pop();
-        if value.ends_with('\r') {
-            value.pop();
-        }
-    }
-    if value.is_empty() {
+fn present(value: &str, from: &str, in_file: bool) -> Result<Secret, SecretError> {
+    let value = value.strip_prefix('\u{feff}').unwrap_or(value).trim_end_matches(['\n', '\r']);
+    if value.trim().is_empty() {
         return Err(SecretError::Empty { from: from.to_owned(), in_file });
     }
     Ok(Secret::new(value))
@@ -228,10 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn a_last_newline_is_not_the_secrets() {
-        for (content, secret) in
-            [("word", "word"), ("word\n", "word"), ("word\r\n", "word"), ("two\nlines\n\n", "two\nlines\n")]
-        {
+    fn a_mark_before_it_and_newlines_behind_it_are_not_the_secrets() {
+        for (content, secret) in [
+            ("word", "word"),
+            ("word\n", "word"),
+            ("word\r\n", "word"),
+            ("two\nlines\n\n", "two\nlines"),
+            ("\u{feff}word \r\n\r\n", "word "),
+        ] {
             let (_directory, reference) = file(content.as_bytes());
             assert_eq!(resolved(&reference).expect(content).expose(), secret);
             assert_eq!(from_variable("T", Some(content.into())).expect(content).expose(), secret);
@@ -244,7 +267,7 @@ mod tests {
             ("a b\tc\n", true),
             ("word\r\n", true),
             ("two\nlines", false),
-            ("word\n\n", false),
+            ("word\n\n", true),
             ("\x1b[0m", false),
         ] {
             let (_directory, reference) = file(content.as_bytes());
@@ -255,6 +278,27 @@ mod tests {
             assert!(said.ends_with("has a line break or another control character in it"), "{said}");
             assert!(error.hint().contains("on one line"), "{}", error.hint());
         }
+    }
+
+    #[test]
+    fn who_looks_the_file_over_is_told_of_slips() {
+        for (content, in_line, said) in [
+            ("word", true, ""),
+            ("word \n", true, "has blanks at its end"),
+            (" \n", false, "is empty"),
+            ("t0\nk", true, "has a line break or another control character in it"),
+            ("t0\nk", false, ""),
+        ] {
+            let (_directory, reference) = file(content.as_bytes());
+            let error = review(&reference, in_line, &Access::operator()).map(|error| error.to_string());
+            assert!(
+                error.as_ref().map_or(said.is_empty(), |error| error.ends_with(said)),
+                "{content:?}: {error:?}"
+            );
+            assert_eq!(error.is_some(), !said.is_empty(), "{content:?}");
+        }
+        let elsewhere = SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() };
+        assert!(review(&elsewhere, true, &Access::operator()).is_none());
     }
 
     #[test]
@@ -320,7 +364,9 @@ mod tests {
 
     #[test]
     fn what_can_be_no_secret_is_refused() {
-        for content in [&b""[..], b"\n", b"\xff\xfe", &vec![b'x'; 65 * 1024]] {
+        for content in
+            [&b""[..], b"\n", b" \t\n", "\u{feff}\n".as_bytes(), b"\xff\xfe", &vec![b'x'; 65 * 1024]]
+        {
             let (_directory, reference) = file(content);
             assert!(resolved(&reference).is_err(), "{} bytes", content.len());
         }

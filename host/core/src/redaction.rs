@@ -21,7 +21,7 @@ use view::View;
 const REWRITTEN_MIN: usize = 6;
 /// And one that is longer: a body, which no message has room for.
 const REWRITTEN_MAX: usize = 16 * 1024;
-/// Words of a secret shorter than this are words like any other, and parts of its path shorter than that.
+/// Lines and words of a secret shorter than this are words like any other, and parts of its path shorter than that.
 const WORD_MIN: usize = 6;
 const PART_MIN: usize = 8;
 /// A part at least so long is a secret even when it looks like a word.
@@ -148,8 +148,9 @@ impl Redactor {
             pieces.chain([path]).filter(|part| part.len() >= PART_MIN).for_each(|part| self.hide_whole(part));
         } else {
             let is_scheme = |word: &str| SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word));
-            let words = secret.split_whitespace().filter(|word| word.len() >= WORD_MIN && !is_scheme(word));
-            secret.lines().map(str::trim).chain(words).for_each(|part| self.hide_whole(part));
+            let parts = secret.lines().map(str::trim).chain(secret.split_whitespace());
+            let parts = parts.filter(|part| part.len() >= WORD_MIN && !is_scheme(part));
+            parts.for_each(|part| self.hide_whole(part));
         }
     }
 

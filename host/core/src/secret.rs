@@ -22,6 +22,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether it can go into one line: no control character but tabs.
+    pub fn is_line(&self) -> bool {
+        !self.0.chars().any(|c| c.is_control() && c != '\t')
+    }
 }
 
 impl fmt::Debug for Secret {

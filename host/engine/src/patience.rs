@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
-use uptime_store::StoreError;
+use uptime_store::{Store, StoreError};
 
 /// How long one turn with the database may take.
 const TURN_MAX: Duration = Duration::from_secs(30);
@@ -50,26 +50,30 @@ fn no_answer(limit: Duration) -> StoreError {
 #[derive(Debug)]
 pub(crate) struct Outage {
     by: &'static str,
+    store: Store,
     /// Whether it goes on, and whether it needs somebody.
     told: Option<bool>,
 }
 
 impl Outage {
     /// None, in the loop of this name.
-    pub fn of(by: &'static str) -> Self {
-        Self { by, told: None }
+    pub fn of(by: &'static str, store: Store) -> Self {
+        Self { by, store, told: None }
     }
 
-    /// The database could not do it once more.
-    pub fn goes_on(&mut self, error: &StoreError, observer: &Observer) {
+    /// The database could not do it once more. Gives back an error that is not waited for.
+    pub fn goes_on(&mut self, error: StoreError, observer: &Observer) -> Result<(), StoreError> {
+        if !self.store.may_recover(&error) {
+            return Err(error);
+        }
         let (by, needs_operator) = (self.by, error.needs_operator());
         if error.is_schema_change() {
             info!(queue = by, %error, "statements are prepared anew");
-            return;
+            return Ok(());
         }
         if self.told.is_some_and(|told| told == needs_operator) {
             debug!(queue = by, %error, "database still away");
-            return;
+            return Ok(());
         }
         if needs_operator {
             error!(queue = by, %error, hint = error.hint(), "the database can't work: nothing is checked or told until that is mended, and nothing is lost");
@@ -78,9 +82,11 @@ impl Outage {
         }
         self.told = Some(needs_operator);
         observer(Activity::DatabaseAway { queue: by, reason: error.to_string(), needs_operator });
+        Ok(())
     }
 
     pub fn ends(&mut self, observer: &Observer) {
+        self.store.set_has_worked();
         if self.told.take().is_some() {
             info!(queue = self.by, "database back");
             observer(Activity::DatabaseBack { queue: self.by });

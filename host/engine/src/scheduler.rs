@@ -126,7 +126,7 @@ pub async fn schedule_loop(
     observer: Observer,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut outage = Outage::of("scheduler");
+    let mut outage = Outage::of("scheduler", store.clone());
     let mut upkeep_at: Option<Instant> = None;
     let mut life = Life { store: store.clone(), id: Uuid::new_v4(), said_at: None };
     while !stop.is_cancelled() {
@@ -144,11 +144,10 @@ pub async fn schedule_loop(
                 let idle = (began.elapsed() * IDLE_PER_WORK).min(IDLE_MAX);
                 ahead.min(every).max(idle).max(SLEEP_MIN)
             }
-            Err(error) if error.class() == ErrorClass::Transient => {
-                outage.goes_on(&error, &observer);
+            Err(error) => {
+                outage.goes_on(error, &observer)?;
                 every.clamp(AWAY_MIN, AWAY_MAX)
             }
-            Err(error) => return Err(error),
         };
         if lives && upkeep_at.is_none_or(|at| at.elapsed() >= UPKEEP_EVERY) {
             upkeep_at = Some(Instant::now());

@@ -133,11 +133,10 @@ fn hand_over(
     mut reference: impl FnMut(&Secret) -> String,
 ) -> Result<SettingValue, String> {
     use ResolvedSetting as R;
-    let one_line = |text: &Secret| !text.expose().chars().any(|c| c.is_control() && c != '\t');
     let in_line = match setting {
-        R::Text(text) => field.kind == FieldKind::Text || one_line(text),
-        R::List(texts) => texts.iter().all(one_line),
-        R::Map(map) => map.values().all(one_line),
+        R::Text(text) => field.kind == FieldKind::Text || text.is_line(),
+        R::List(texts) => texts.iter().all(Secret::is_line),
+        R::Map(map) => map.values().all(Secret::is_line),
         R::Boolean(_) | R::Integer(_) => true,
     };
     if !in_line {

@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgListener};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::info;
+use uptime_core::ErrorClass;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations");
@@ -38,6 +40,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) sessions: Sessions,
+    has_worked: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -70,7 +73,22 @@ impl Store {
         if sessions.are_pooled() {
             info!("a pooler stands before the database: polling, for it passes no wake-ups on");
         }
-        Ok(Self { sessions })
+        Ok(Self { sessions, has_worked: Arc::default() })
+    }
+
+    /// Remembers that the database has done the work of this process.
+    pub fn set_has_worked(&self) {
+        self.has_worked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether trying again may mend `error`: also a refusal of a database that has worked before. It may have been renamed,
+    /// or be restored at this moment.
+    pub fn may_recover(&self, error: &StoreError) -> bool {
+        match error.class() {
+            ErrorClass::Transient => true,
+            ErrorClass::Config => self.has_worked.load(Ordering::Relaxed),
+            _ => false,
+        }
     }
 
     /// The newest version of the schema that this binary knows.

@@ -96,7 +96,8 @@ impl StoreError {
 
     /// Whether it stays as it is until somebody mends the server: nobody is to wait for it in silence.
     pub fn needs_operator(&self) -> bool {
-        matches!(self, Self::Refused { refusal: Refusal { effect: Effect::NeedsOperator, .. }, .. })
+        self.class() == ErrorClass::Config
+            || matches!(self, Self::Refused { refusal: Refusal { effect: Effect::NeedsOperator, .. }, .. })
     }
 
     /// Whether the schema was changed under a prepared statement: the next session prepares it anew.

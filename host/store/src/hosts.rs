@@ -5,7 +5,8 @@
 use crate::{Result, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use percent_encoding::percent_decode_str;
+use nix::unistd::{Uid, User};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 use std::collections::BTreeMap;
@@ -171,6 +172,7 @@ fn split(url: &str) -> Result<Vec<(String, String)>> {
             _ => others.push(pair),
         }
     }
+    let user = with_user(user, others.iter().any(|pair| pair.starts_with("user=")));
     // One host with a port of its own, or a name and the ports of the query.
     let of_authority = || listed.split(',').map(str::to_owned).collect::<Vec<_>>();
     let hosts = hosts.unwrap_or_else(of_authority);
@@ -190,10 +192,7 @@ fn split(url: &str) -> Result<Vec<(String, String)>> {
         // A socket's folder, and an address of IPv6 without brackets, are no part of an authority.
         let authority =
             if host.starts_with('/') || (host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_ok()) {
-                in_query = format!(
-                    "host={}",
-                    percent_encoding::utf8_percent_encode(&host, percent_encoding::NON_ALPHANUMERIC)
-                );
+                in_query = format!("host={}", utf8_percent_encode(&host, NON_ALPHANUMERIC));
                 query.push(&in_query);
                 "localhost"
             } else {
@@ -211,6 +210,17 @@ fn split(url: &str) -> Result<Vec<(String, String)>> {
     Ok(hosts.into_iter().enumerate().map(of).collect())
 }
 
+/// The part of a URL before its hosts. Who names no user means the one of the operating system, whom sqlx does not ask for.
+fn with_user(part: &str, is_in_query: bool) -> String {
+    let is_named = !part.is_empty() && !part.starts_with([':', '@']) || is_in_query;
+    if is_named || std::env::var_os("PGUSER").is_some() {
+        return part.to_owned();
+    }
+    let Ok(Some(user)) = User::from_uid(Uid::effective()) else { return part.to_owned() };
+    let name = utf8_percent_encode(&user.name, NON_ALPHANUMERIC);
+    format!("{name}{}", if part.is_empty() { "@" } else { part })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +232,22 @@ mod tests {
             (socket.unwrap_or_else(|| host.options.get_host().to_owned()), host.options.get_port())
         };
         hosts.0.into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn who_names_no_user_is_the_one_of_the_operating_system() {
+        let own = User::from_uid(Uid::effective()).ok().flatten().expect("a user").name;
+        let own = std::env::var("PGUSER").unwrap_or(own);
+        for (url, user) in [
+            ("postgres://h/d", own.as_str()),
+            ("postgres://:p@h/d", &own),
+            ("postgres:///d?host=/run/x,/run/y", &own),
+            ("postgres://u@h/d", "u"),
+            ("postgres://h/d?user=u", "u"),
+        ] {
+            let Hosts(hosts) = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert!(hosts.iter().all(|host| host.options.get_username() == user), "{url}: {hosts:?}");
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ static TABLE: &[Refusal] = &[
     row(&["42501"], Config, Nothing, "the database's role may not do that",
         "connect as the role that owns the tables, or let its owner grant what is missing; `uptime db migrate` as the owner \
          brings the schema up to date"),
-    row(&["3F"], Config, Nothing, "the database's role has no schema for its tables",
+    row(&["3F"], Config, SpoilsSessions, "the database's role has no schema for its tables",
         "let it use and create in one: `GRANT USAGE, CREATE ON SCHEMA public TO …`; look at its `search_path` too"),
     row(&["22P05"], Config, Nothing, "the database's encoding can't hold a text",
         "use a database with `ENCODING 'UTF8'`: `CREATE DATABASE uptime ENCODING 'UTF8' TEMPLATE template0`"),
@@ -108,7 +108,7 @@ static TABLE: &[Refusal] = &[
     row(&["22023", "42704"], Config, Nothing, "the database's server does not know a setting or a type",
         "look at `options` in `DATABASE_URL` and at what `ALTER ROLE … SET` and `ALTER DATABASE … SET` say; `uptime` needs \
          PostgreSQL 13 or newer"),
-    row(&["42P01", "42703", "42883", "42804"], Config, Nothing, "the database's schema is not the one that this `uptime` made",
+    row(&["42P01", "42P10", "42703", "42883", "42804"], Config, SpoilsSessions, "the database's schema is not the one that this `uptime` made",
         "another release of `uptime`, or a person, has changed it: `uptime db status` shows its version; run one release \
          everywhere, and look at the role's `search_path`"),
     row(&["42701", "42710", "42723", "42P06", "42P07"], Config, Nothing, "the database already has something of that name",

@@ -1,8 +1,8 @@
 //! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
 
 use crate::output::{
-    BAD, FAINT, GOOD, ODD, Printer, milliseconds, ms, plain, rfc3339, span, state_style, stderr_is_terminal,
-    styled,
+    BAD, FAINT, GOOD, ODD, Printer, beside, milliseconds, ms, plain, rfc3339, span, state_style,
+    stderr_is_terminal, write_above,
 };
 use anstyle::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -230,11 +230,10 @@ impl Display {
     fn event(&self, text: &str, json: &Value) {
         let now = Timestamp::now();
         match &self.table {
-            Some(table) => {
-                let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            Some(_) => {
                 let time = now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
-                let line = format!("{FAINT}{time}{FAINT:#} {}", text.replace('\t', "  "));
-                drop(table.all.println(styled(&line)));
+                let text = beside(time.len() + 1, &text.replace('\t', "  "));
+                self.printer.note(format!("{FAINT}{time}{FAINT:#} {text}"));
             }
             None if self.printer.is_json() => {
                 let mut json = json.clone();
@@ -304,6 +303,7 @@ impl Row {
 impl Table {
     fn new(name_width: usize) -> Self {
         let all = MultiProgress::new();
+        write_above(Some(all.clone()));
         let summary = all.add(line());
         Self { all, lines: Vec::new(), summary, name_width }
     }
@@ -334,6 +334,7 @@ impl Table {
 
     /// The lines as they were last.
     fn close(&self) -> Vec<String> {
+        write_above(None);
         // A terminal that can't be cleared keeps the table, too.
         let _ = self.all.clear();
         self.lines.iter().map(|line| format!("{}  {}", line.prefix(), line.message())).collect()

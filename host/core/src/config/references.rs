@@ -59,6 +59,9 @@ impl<K: Takes> Takes for Reference<K> {
         }
         self.literal.parse(item, notes)?;
         let value = item.value.as_str().ok_or(Refusal::Type)?;
+        if self.secret && value.trim().is_empty() {
+            return Err(Refusal::Value(format!("`{}` is empty", printable(item.key, 60)), None));
+        }
         if self.secret {
             warn_of_literal(item, notes);
         }

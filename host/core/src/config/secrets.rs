@@ -201,6 +201,24 @@ mod tests {
             let expected = usize::from(!lines.contains("file = ") && !lines.contains("matches"));
             assert_eq!(said.count(), expected, "{lines}: {:?}", reading.diagnostics);
         }
+        for (text, shown) in [
+            ("$SHOP_NAME", "`$SHOP_NAME`"),
+            ("a $SHOP", "`$SHOP`"),
+            ("/a/$ID", ""),
+            ("a$SHOP, $5, $Shop", ""),
+            ("/a?key=$API_KEY", "`$API_KEY`"),
+        ] {
+            let lines = format!("type = \"http\"\nurl = \"https://example.com/\"\nbody = \"{text}\"\n");
+            let of_body = read(&format!("[monitors.m]\nmethod = \"POST\"\n{lines}"), &[]).diagnostics;
+            let of_name =
+                read(&format!("[monitors.\"{text}\"]\n{lines}").replace("body", "group"), &[]).diagnostics;
+            for (found, count) in [(of_body, 1), (of_name, 2)] {
+                let said = found.iter().filter(|found| found.message.contains("not filled in"));
+                let said: Vec<&str> = said.map(|found| found.message.as_str()).collect();
+                assert_eq!(said.len(), if shown.is_empty() { 0 } else { count }, "{text}: {said:?}");
+                assert!(said.iter().all(|said| said.contains(shown)), "{text}: {said:?}");
+            }
+        }
         for host in ["${HOST}", "a.$DOMAIN", "{{ host }}", "$(HOST)"] {
             for lines in [
                 format!("type = \"http\"\nurl = \"https://{host}/health\""),

@@ -6,7 +6,7 @@
 
 use super::diagnostic::Notes;
 use super::key::KeyDoc;
-use super::takes::{Shown, Takes, found, hide_all, read_value, some};
+use super::takes::{Shown, Takes, found, hide_all, placeholder, read_value, some};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -110,6 +110,10 @@ impl<'n, 't> Table<'n, 't> {
                 if let Some(problem) = name_problem(name.get_ref()) {
                     let hint = Some("a name has 1 to 100 characters, and no spaces around them".to_owned());
                     tables.notes.error(name.span(), format!("a name in `[{key}]` {problem}"), hint);
+                }
+                if let Some((place, _)) = placeholder(name.get_ref()) {
+                    let message = format!("a name in `[{key}]` has `{place}` in it, which is not filled in");
+                    tables.notes.warning(name.span(), message, Some("write the name itself".to_owned()));
                 }
                 if let Some(entries) = tables.entries_of(name.get_ref(), item) {
                     all.extend(tables.read(name.get_ref(), item.span(), Some(entries), |table| {

@@ -105,7 +105,9 @@ pub(super) fn read_value<'t, K: Takes>(
     }
     let refusal = match takes.parse(Item { key, in_list, value, at }, notes) {
         Ok(parsed) => {
-            warn_of_placeholder(key, at, takes.hides(), notes);
+            if let Some(text) = value.as_str() {
+                warn_of_placeholder(key, text, at.span(), takes.hides(), notes);
+            }
             return Some(parsed);
         }
         Err(refusal) => refusal,
@@ -149,26 +151,34 @@ fn first_nul(at: &Spanned<DeValue<'_>>) -> Option<Range<usize>> {
     }
 }
 
-/// The name in the first `${NAME}` of a text, or `${NAME:-default}`.
-pub(super) fn placeholder(text: &str) -> Option<&str> {
-    text.split("${").skip(1).find_map(|rest| {
+/// The first place that other programs fill in, as it is written, and its name: `${NAME}`, `${NAME:-default}`, or `$NAME`
+/// as a word or a part of a path.
+pub(super) fn placeholder(text: &str) -> Option<(String, &str)> {
+    let braced = text.split("${").skip(1).find_map(|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
         let is_name = end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit());
         let is_closed = rest[end..].starts_with('}')
             || rest[end..].starts_with([':', '-', '?', '+']) && rest[end..].contains('}');
-        (is_name && is_closed).then_some(&rest[..end])
-    })
+        (is_name && is_closed).then(|| (format!("${{{}}}", &rest[..end]), &rest[..end]))
+    });
+    let bare = || {
+        let mut words = text.split(|c: char| c.is_whitespace() || "/?&=:,".contains(c));
+        words.find_map(|word| {
+            let name = word.strip_prefix('$').filter(|name| name.len() >= 3)?;
+            let is_name = name.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+            (is_name && !name.starts_with(|c: char| c.is_ascii_digit())).then(|| (word.to_owned(), name))
+        })
+    };
+    braced.or_else(bare)
 }
 
 /// Other programs fill in `${NAME}`. Here a text is what it is, and would be sent so.
-fn warn_of_placeholder(key: &str, at: &Spanned<DeValue<'_>>, is_hidden: bool, notes: &mut Notes) {
-    let DeValue::String(text) = at.get_ref() else { return };
-    let Some(name) = placeholder(text) else { return };
+fn warn_of_placeholder(key: &str, text: &str, at: Range<usize>, is_hidden: bool, notes: &mut Notes) {
+    let Some((shown, name)) = placeholder(text) else { return };
     let key = printable(key, 60);
-    let shown = if is_hidden { "${…}".to_owned() } else { format!("${{{name}}}") };
-    let reference = if is_hidden { "NAME" } else { name };
+    let (shown, reference) = if is_hidden { (shown.replace(name, "…"), "NAME") } else { (shown, name) };
     notes.warning(
-        at.span(),
+        at,
         format!("`{key}` has `{shown}` in it, which is not filled in"),
         Some(format!("write the text itself, or the whole value as `{{ env = \"{reference}\" }}` where `{key}` takes that")),
     );

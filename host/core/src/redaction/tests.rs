@@ -197,3 +197,10 @@ fn a_short_secret_is_looked_for_as_it_is_and_escaped() {
     assert_eq!(short.redact_from("connection p:w", 6), "connection p:w");
     assert_eq!(Redactor::new("•••").redact("p:w"), "p:w");
 }
+
+/// "has a line brea•••" was said of the first.
+#[test]
+fn a_short_line_or_word_of_a_secret_is_a_word_like_any_other() {
+    let redactor = redactor(&["t0\nk", "a of s3cret-line"]);
+    assert_eq!(redactor.redact("has a line break: t0\nk, s3cret-line"), "has a line break: •••, •••");
+}

@@ -21,7 +21,6 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use uptime_core::ErrorClass;
 use uptime_core::backoff;
 use uptime_core::liveness::HEARTBEAT_EVERY;
 use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
@@ -99,7 +98,7 @@ impl<H: Handler> Fetcher<H> {
         let heartbeats = Heartbeats::new(handler.queue());
         Self {
             concurrency: usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX).max(1),
-            outage: Outage::of(handler.queue()),
+            outage: Outage::of(handler.queue(), store.clone()),
             store,
             handler,
             options,
@@ -299,12 +298,8 @@ impl<H: Handler> Fetcher<H> {
                 }
                 Ok(())
             }
-            Err(error) if error.class() == ErrorClass::Transient => {
-                self.database_is_away(&error);
-                Ok(())
-            }
-            // An operator has to mend it; what runs still ends in order.
-            Err(error) => Err(error),
+            // Of an error that is not waited for, what runs still ends in order.
+            Err(error) => self.database_is_away(error),
         }
     }
 
@@ -531,7 +526,7 @@ impl<H: Handler> Fetcher<H> {
         self.summary.released += self.running.len();
         self.returned.extend(self.running.drain().map(|(claim, _)| claim));
         while let Err(error) = self.say_goodbye().await {
-            if error.class() != ErrorClass::Transient || tokio::time::Instant::now() >= deadline {
+            if !self.store.may_recover(&error) || tokio::time::Instant::now() >= deadline {
                 let jobs = self.finished.len() + self.done.len() + self.returned.len();
                 warn!(queue, %error, jobs, "could not record what finished or give jobs back; the leases will run out");
                 break;
@@ -549,11 +544,11 @@ impl<H: Handler> Fetcher<H> {
         self.take_back(Ok((turn, ended))).map(|_| ())
     }
 
-    fn database_is_away(&mut self, error: &StoreError) {
+    fn database_is_away(&mut self, error: StoreError) -> Result<(), StoreError> {
         let retry = self.away.map_or(DATABASE_RETRY, |retry| (retry * 2).min(DATABASE_RETRY_MAX));
         self.next_turn_at = Instant::now() + retry;
         self.away = Some(retry);
-        self.outage.goes_on(error, &self.observer);
+        self.outage.goes_on(error, &self.observer)
     }
 
     fn database_is_back(&mut self) {

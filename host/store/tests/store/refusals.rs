@@ -108,8 +108,8 @@ async fn what_a_running_store_is_refused_is_called_by_its_name() {
         ("57P03", Transient, "stopping or starting", "when it runs", false),
         ("25P03", Transient, "idle", "idle_session_timeout", false),
         ("40P01", Transient, "in another's way", "try again", false),
-        ("P0001", Config, "a trigger or a function", "remove it", false),
-        ("42P01", Config, "not the one that this `uptime` made", "db status", false),
+        ("P0001", Config, "a trigger or a function", "remove it", true),
+        ("42P01", Config, "not the one that this `uptime` made", "db status", true),
     ] {
         database.query(&raise(code));
         let refused = store.pause_queue("x").await.expect_err("it is refused");
