@@ -269,15 +269,16 @@ impl Attempt<'_> {
                 Failure::new(FailureClass::TlsWrongName, message).with(self.name, "unrecognized_name")
             }
             Alert::ProtocolVersion => old_versions(host),
-            // Of a target that did not get as far as its certificate: nothing that we offer suits it. Those that speak
-            // older versions alone say `protocol_version`, so its suites may well be those that curl still takes.
+            // Before it showed a certificate. What this program lacks is no outage; but most servers that have nothing for a
+            // name say `handshake_failure` too, and that has to wake somebody.
             Alert::InsufficientSecurity | Alert::HandshakeFailure if !self.answered => {
-                let message = format!(
-                    "`{host}` offers none of the cipher suites that this program supports (or, as some do in these words, refuses the name `{}`)",
-                    self.name
-                );
-                Failure::new(FailureClass::Unsupported, message)
-                    .with("a cipher suite in common", alert_name(alert))
+                let (class, or_name) = match alert {
+                    Alert::InsufficientSecurity => (FailureClass::Unsupported, String::new()),
+                    _ => (FailureClass::TlsHandshake, format!(", or has no certificate for `{}`", self.name)),
+                };
+                let message =
+                    format!("`{host}` accepts none of the cipher suites that this program supports{or_name}");
+                Failure::new(class, message).with("a cipher suite in common", alert_name(alert))
             }
             Alert::NoApplicationProtocol => {
                 let message = format!("`{host}` speaks another protocol over TLS than was asked for");
