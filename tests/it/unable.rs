@@ -65,6 +65,8 @@ fn of_a_database_that_takes_no_writes_the_refusal_is_what_is_said() {
     assert!(matches!(warnings.as_slice(), [line] if line.contains("the database takes no writes")), "{log}");
 }
 
+type Step<'a> = &'a dyn Fn();
+
 /// Each ended all of them for good.
 #[test]
 fn a_database_or_a_table_that_is_gone_for_a_moment_is_waited_for() {
@@ -89,7 +91,7 @@ fn a_database_or_a_table_that_is_gone_for_a_moment_is_waited_for() {
     };
     let hide_table = || drop(installation.database.query("ALTER TABLE jobs RENAME TO elsewhere"));
     let show_table = || drop(installation.database.query("ALTER TABLE elsewhere RENAME TO jobs"));
-    let outages: [(&dyn Fn(), &dyn Fn(), &str, u16); 2] = [
+    let outages: [(Step<'_>, Step<'_>, &str, u16); 2] = [
         (&take_away, &bring_back, "the database's server does not have that database", 500),
         (&hide_table, &show_table, "the database's schema is not the one", 200),
     ];
