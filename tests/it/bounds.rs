@@ -27,7 +27,7 @@ fn make_due(installation: &Installation, like: &str, seconds_ago: u32) {
 #[test]
 fn two_hundred_monitors_are_well_with_sixty_four_descriptors() {
     let target = HttpTarget::start();
-    target.slow(Duration::from_millis(200));
+    target.slow(Duration::from_millis(100));
     let installation = Installation::new();
     installation.apply(&monitors("m", 200, &target));
     make_due(&installation, "m%", 0);

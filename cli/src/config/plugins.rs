@@ -186,16 +186,19 @@ mod tests {
             .collect();
         let expected = [
             "discord built-in 0",
+            "matrix built-in 0",
             "mine file 0",
+            "ntfy built-in 0",
+            "pagerduty built-in 0",
             "slack built-in 1",
             "telegram built-in 0",
             "webhook built-in 0",
         ];
         assert_eq!(shown, expected);
-        let Component::File { path, sha256: None } = &sources[1].component else {
-            panic!("{:?}", sources[1].component)
+        let Component::File { path, sha256: None } = &sources[2].component else {
+            panic!("{:?}", sources[2].component)
         };
         assert_eq!(path, Path::new("/etc/uptime/m.wasm"));
-        assert_eq!(sources[2].limits.iter().count(), 1);
+        assert_eq!(sources[5].limits.iter().count(), 1);
     }
 }

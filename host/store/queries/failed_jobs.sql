@@ -6,7 +6,7 @@ SELECT f.id, f.queue, f.attempts, f.errors, f.created_at, f.failed_at,
             WHEN f.queue = 'notifications' AND f.lane IS NOT NULL
             THEN 'channel ' || coalesce(c.name, f.lane || ' (removed)')
             ELSE 'job ' || f.id END AS subject,
-       n.id AS notification_id, n.event, n.snapshot #>> '{monitor,name}' AS monitor, n.incident_id, n.delivery_id
+       n.id AS notification_id, n.event, coalesce(n.snapshot #>> '{monitor,name}', '') AS monitor, n.incident_id, n.delivery_id
 FROM (SELECT id, queue, subject, lane, attempts, errors, created_at, failed_at FROM failed_jobs
       WHERE ($1::text IS NULL OR queue = $1) AND ($2::bigint[] IS NULL OR id = ANY ($2))
       ORDER BY failed_at DESC, id DESC LIMIT $3) f

@@ -1,5 +1,7 @@
 //! What an HTTP check asks for, and what its answer must be.
 
+mod rules;
+
 use super::{CertificateDays, Conflicts, Lookup, Spec, TlsSpec};
 use crate::duration::as_optional_ms;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};

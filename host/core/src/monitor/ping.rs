@@ -73,7 +73,10 @@ impl Spec for PingSpec {
 
     fn rules(&self, found: &mut Conflicts<'_>) {
         found.of_host(self);
-        found.loss(self);
+        let below = self.loss_below;
+        if let Some(degraded) = self.loss_degraded.filter(|degraded| *degraded >= below) {
+            found.never_degraded(["loss_degraded", "loss_below"], &degraded.to_string(), &below.to_string());
+        }
     }
 }
 
