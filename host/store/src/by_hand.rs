@@ -5,8 +5,8 @@
 //!  queued, failed ─ discard ▶ discarded   its job goes; what a worker has in hand is left to it
 //! ```
 //! A digest's job is its members': what is done to the digest is done to them, and a retry of one is a retry of its digest.
-//! Locks are taken in the order failed jobs, notifications, jobs; so does a worker that records a probe. One that records other
-//! tries holds a job that has no failed one: what it holds is passed over, never waited for.
+//! Locks are taken in the order failed jobs, notifications, jobs. A worker that records tries holds them the other way round:
+//! what it holds is passed over, never waited for.
 
 use crate::failed::Retried;
 use crate::operations::CHUNK;

@@ -170,8 +170,6 @@ impl Store {
                 Some(failure) => failures.push(failure),
             }
         }
-        let probes: Vec<_> = tries().filter(|tried| tried.is_probe).map(|tried| tried.notification).collect();
-        announcements::lock_probes(&mut transaction, &probes).await?;
         let mut ours = HashSet::new();
         if !done.is_empty() {
             ours.extend(crate::queue::complete(&mut transaction, &done).await?);
@@ -198,9 +196,6 @@ impl Store {
         pauses: &[Duration],
     ) -> Result<HashSet<JobId>> {
         let mut transaction = self.sessions.begin().await?;
-        let probed: Vec<_> =
-            untried.iter().filter(|untried| untried.is_probe).map(|untried| untried.notification).collect();
-        announcements::lock_probes(&mut transaction, &probed).await?;
         let (probes, jobs): (Vec<_>, Vec<_>) = untried.iter().partition(|untried| untried.ends_probe());
         let jobs: Vec<JobFailure> = jobs.iter().map(|untried| untried.failure.clone()).collect();
         let mut ours = crate::queue::fail(&mut transaction, &jobs).await?;

@@ -4,8 +4,7 @@
 //! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
 //! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has the order
-//! of that notification's own job. Whoever ends one locks in the order failed jobs, notifications, jobs ([`lock_probes`]), as
-//! operators do.
+//! of that notification's own job.
 
 use super::enqueue;
 use crate::row::{Columns, Field, bind, rows};
@@ -301,20 +300,6 @@ async fn leave_empty_digests(connection: &mut Session, channel: ChannelId) -> Re
          DELETE FROM failed_jobs f USING empty e WHERE f.queue = $2 AND f.subject = e.id",
     );
     bind!(query, channel, NOTIFICATIONS).execute(connection).await?;
-    Ok(())
-}
-
-/// Locks the failed jobs and the notifications that probes were for, before their jobs end: an operator who retries them locks
-/// them in the same order.
-pub(super) async fn lock_probes(connection: &mut Session, probes: &[NotificationId]) -> Result<()> {
-    if probes.is_empty() {
-        return Ok(());
-    }
-    let failed =
-        sqlx::query("SELECT FROM failed_jobs WHERE queue = $1 AND subject = ANY ($2) ORDER BY id FOR UPDATE");
-    bind!(failed, NOTIFICATIONS, probes).execute(&mut *connection).await?;
-    let told = sqlx::query("SELECT FROM notifications WHERE id = ANY ($1) ORDER BY id FOR UPDATE");
-    bind!(told, probes).execute(connection).await?;
     Ok(())
 }
 

@@ -135,31 +135,6 @@ async fn what_is_told_of_a_removed_monitors_incident_has_an_order() {
     assert_eq!(database.value("SELECT order_key = 'incident-1:' || lane FROM jobs"), "t");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_who_retries_what_a_probe_tells_and_its_worker_wait_for_each_other_in_one_order() {
-    let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
-    deliver(&store, away).await;
-    let_probe_go(&database);
-    let (job, due) = claim_in_order(&store).await.remove(0);
-    let mut session = database.session();
-    session.query("BEGIN; SELECT FROM notifications FOR UPDATE").expect("locked");
-    let (worker, operator) = (store.clone(), store.clone());
-    let tried = tried(&job, &due, delivered());
-    let worker =
-        tokio::spawn(
-            async move { worker.record_deliveries(&[&tried], &PAUSES).await.map(|ours| ours.len()) },
-        );
-    until_wait(&database, 1).await;
-    let ids = [due.notification];
-    let operator = tokio::spawn(async move { operator.retry_notifications(&ids, false).await });
-    until_wait(&database, 2).await;
-    session.query("COMMIT").expect("let go");
-    assert_eq!(worker.await.expect("no panic").expect("no deadlock"), 1);
-    let outcomes = operator.await.expect("no panic").expect("no deadlock");
-    assert_eq!(outcomes, [(due.notification, Again::Is("delivered".into()))]);
-}
-
 #[tokio::test]
 async fn the_end_of_an_incident_goes_before_the_next_one_of_its_monitor() {
     let (database, store) = incidents().await;
