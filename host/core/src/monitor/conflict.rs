@@ -89,6 +89,8 @@ impl Conflicts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::{HttpSpec, HttpVersions};
+    use crate::protocol::{HttpVersion, TlsVersion};
     use crate::target;
 
     struct Plain;
@@ -188,7 +190,7 @@ mod tests {
         let tls = |target: &str, redirects| {
             http(target, |http| {
                 http.redirects = redirects;
-                http.expect.tls_version = Some(crate::monitor::TlsVersion::Tls13);
+                http.expect.tls_version = Some(TlsVersion::Tls13);
             })
         };
         assert_eq!(tls(plain, 0), [["expect.tls_version", "url"]]);
