@@ -218,9 +218,14 @@ impl Process {
 
     /// Waits until it has logged `words`.
     pub fn wait_for_log(&self, words: &str) {
+        self.wait_for_line(&[words]);
+    }
+
+    /// Until there is a line with all of these in it.
+    pub fn wait_for_line(&self, parts: &[&str]) {
         let began = Instant::now();
-        while !self.log().contains(words) {
-            assert!(began.elapsed() < DEADLINE, "waited for `{words}` in\n{}", self.log());
+        while !self.log().lines().any(|line| parts.iter().all(|part| line.contains(part))) {
+            assert!(began.elapsed() < DEADLINE, "waited for {parts:?} in\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

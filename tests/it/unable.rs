@@ -98,10 +98,7 @@ fn a_database_or_a_table_that_is_gone_for_a_moment_is_waited_for() {
     for (told, (begin, end, words, status)) in (1..).zip(outages) {
         begin();
         for process in [&scheduler, &worker] {
-            process.wait_for_log(words);
-            let log = process.log();
-            let line = log.lines().find(|line| line.contains(words)).expect("a line");
-            assert!(line.contains("ERROR") && line.contains("hint="), "{line}");
+            process.wait_for_line(&["ERROR the database can't work", words, "hint="]);
         }
         let (unable, why) = get(&address, "/healthz");
         assert!(unable == "503" && why.contains(words), "{unable} {why}");
