@@ -1,7 +1,7 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{PAUSES, enqueue, event, store, stored_channel, until_wait, watch};
+use crate::{PAUSES, enqueue, event, store, stored_channel, watch};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
