@@ -7,6 +7,7 @@
 use crate::installation::Installation;
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 use uptime_tests::{HttpTarget, Reply, Rng, Seed, WebhookSink};
 
@@ -122,12 +123,20 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
     let now = installation.database.value("SELECT now()");
     let unchecked = format!("SELECT count(*) FROM monitor_states WHERE last_check_at < '{now}'");
     installation.wait_for_within(BACK_WITHIN, &unchecked, "0");
-    installation.wait_for_within(
-        BACK_WITHIN,
-        "SELECT concat_ws(' ', count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'failed'),
-                          (SELECT count(*) FROM failed_jobs)) FROM notifications",
-        "0 0 0",
-    );
+    let is_told = || {
+        installation.wait_for_within(
+            BACK_WITHIN,
+            "SELECT concat_ws(' ', count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'failed'),
+                              (SELECT count(*) FROM failed_jobs)) FROM notifications",
+            "0 0 0",
+        );
+    };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(is_told)) {
+        for row in installation.database.query(LEFT).iter().filter_map(|row| row[0].as_deref()) {
+            seed.say(row);
+        }
+        resume_unwind(panic);
+    }
     for row in installation.json(["channel", "list"])["channels"].as_array().expect("a list") {
         assert_eq!(row["outstanding"], 0, "{row}");
         assert_ne!(row["state"], "broken", "{row}");
@@ -153,6 +162,11 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
         }
     }
 }
+
+/// What is known of those that are still to be told.
+const LEFT: &str = "SELECT concat(to_jsonb(n) - 'snapshot', to_jsonb(c) - 'settings', (SELECT jsonb_agg(j) FROM jobs j WHERE j.lane = c.id),
+                                  (SELECT jsonb_agg(f) FROM failed_jobs f WHERE f.lane = c.id))
+                    FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.state IN ('queued', 'failed')";
 
 /// What must not be, each with a query for it. `told`: what the channels took, in the order in which they did.
 const WRONG: [(&str, &str); 4] = [
