@@ -85,19 +85,20 @@ CREATE TABLE jobs (
   queue          text NOT NULL,
   subject        bigint,                -- what it is about (a monitor, a notification); unique while it waits or runs
   lane           bigint,                -- shares a bound with others of its lane (a channel)
-  order_key      text,                  -- jobs of one key run one after the other, by id (an incident and a channel)
+  order_key      text,                  -- jobs of one key run one after the other, by subject (what a channel is told of a monitor)
   payload        jsonb NOT NULL DEFAULT '{}',
   attempts       integer NOT NULL DEFAULT 0,  -- runs that count; a retry begins at 0 again
   claims         integer NOT NULL DEFAULT 0,  -- never taken back: (id, claims) is one worker's claim and no other's, ever
   reserved_until timestamptz,           -- the lease; NULL: waiting. In no index, so that a claim is a HOT update
   available_at   timestamptz NOT NULL DEFAULT now(),
   created_at     timestamptz NOT NULL DEFAULT now(),
-  errors         jsonb                  -- [{"attempt", "at", "error"}], one for each failed attempt
+  errors         jsonb,                 -- [{"attempt", "at", "error"}], one for each failed attempt
+  CHECK (order_key IS NULL OR subject IS NOT NULL)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 CREATE INDEX jobs_ready ON jobs (queue, available_at, id);
 CREATE UNIQUE INDEX jobs_subject ON jobs (queue, subject) WHERE subject IS NOT NULL;
-CREATE INDEX jobs_order ON jobs (order_key, id) WHERE order_key IS NOT NULL;
+CREATE INDEX jobs_order ON jobs (order_key, subject) WHERE order_key IS NOT NULL;
 -- The last one: of two indexes that cost the same, as all do in a table that is believed empty, the planner takes the
 -- younger, and a job is to be found by its id in no other.
 ALTER TABLE jobs ADD PRIMARY KEY (id);
@@ -182,7 +183,7 @@ BEGIN
       AND (j.reserved_until IS NULL OR j.reserved_until < now())
       AND (j.lane IS NULL OR j.lane <> ALL (full_lanes))
       AND (j.order_key IS NULL OR NOT EXISTS (
-        SELECT FROM jobs older WHERE older.order_key = j.order_key AND older.id < j.id))
+        SELECT FROM jobs older WHERE older.order_key = j.order_key AND older.subject < j.subject))
     ORDER BY j.available_at, j.id
     LIMIT ranked_most),
   ranked AS (
@@ -345,7 +346,7 @@ CREATE TABLE notifications (
   channel_id   bigint NOT NULL REFERENCES channels ON DELETE CASCADE,
   incident_id  bigint REFERENCES incidents ON DELETE CASCADE,
   event        text NOT NULL,
-  sequence     integer NOT NULL,        -- counts the events of one type within an incident, for reminders
+  sequence     bigint NOT NULL,         -- tells the events of one type within an incident apart
   snapshot     jsonb NOT NULL,
   state        text NOT NULL CHECK (state IN ('queued', 'paused', 'delivered', 'failed', 'muted', 'discarded')),
   attempts     integer NOT NULL DEFAULT 0,

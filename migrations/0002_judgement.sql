@@ -129,7 +129,7 @@ CREATE FUNCTION ready_in_order(of_queue text, OUT ready bigint, OUT oldest_wait_
 LANGUAGE sql STABLE SET enable_hashagg = off SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
   SELECT count(*), (extract(epoch FROM now() - min(due_at)) * 1000)::bigint FROM (
     SELECT min(available_at) FILTER (WHERE is_due) AS due_at
-    FROM (SELECT id, order_key, available_at, (reserved_until IS NULL OR reserved_until < now()) AND available_at <= now() AS is_due
+    FROM (SELECT subject, order_key, available_at, (reserved_until IS NULL OR reserved_until < now()) AND available_at <= now() AS is_due
           FROM jobs WHERE order_key IS NOT NULL AND queue = of_queue) j
-    GROUP BY order_key HAVING min(id) = min(id) FILTER (WHERE is_due)) turns
+    GROUP BY order_key HAVING min(subject) = min(subject) FILTER (WHERE is_due)) turns
 $$;

@@ -69,7 +69,7 @@ BEGIN
       AND (j.order_key IS NULL OR NOT EXISTS (
         SELECT FROM jobs other WHERE other.order_key = j.order_key AND other.id <> j.id
           AND (other.reserved_until >= now()
-               OR other.payload = '{}' AND CASE WHEN j.payload = '{}' THEN other.id < j.id ELSE other.available_at <= now() END)))
+               OR other.payload = '{}' AND CASE WHEN j.payload = '{}' THEN other.subject < j.subject ELSE other.available_at <= now() END)))
     ORDER BY j.available_at, j.id
     LIMIT ranked_most),
   ranked AS (
@@ -121,7 +121,7 @@ CREATE OR REPLACE FUNCTION ready_in_order(of_queue text, OUT ready bigint, OUT o
 LANGUAGE sql STABLE SET enable_hashagg = off SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
   SELECT count(*), (extract(epoch FROM now() - min(due_at)) * 1000)::bigint FROM (
     SELECT min(available_at) FILTER (WHERE is_due) AS due_at
-    FROM (SELECT id, order_key, available_at, (reserved_until IS NULL OR reserved_until < now()) AND available_at <= now() AS is_due
+    FROM (SELECT subject, order_key, available_at, (reserved_until IS NULL OR reserved_until < now()) AND available_at <= now() AS is_due
           FROM jobs WHERE order_key IS NOT NULL AND queue = of_queue AND payload = '{}') j
-    GROUP BY order_key HAVING min(id) = min(id) FILTER (WHERE is_due)) turns
+    GROUP BY order_key HAVING min(subject) = min(subject) FILTER (WHERE is_due)) turns
 $$;

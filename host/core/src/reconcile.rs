@@ -190,7 +190,10 @@ pub fn plan(notices: &[Notice], occasion: Occasion, probes: u32, pauses: &[Durat
     // A message that fails by itself does not stop those behind it.
     let probe = rest.into_iter().min_by_key(|id| (setbacks(*id), *id));
     let pause = |id| delay(pauses, probes.max(setbacks(id).saturating_sub(1)).saturating_add(1));
-    // As long as a channel fails, the failed list has all that has failed.
-    let drop = if occasion == Occasion::GotThrough { drop } else { Vec::new() };
+    // As long as a channel fails, the failed list has all that has failed; unless nothing is left that could get through.
+    let is_last = occasion == Occasion::Failed
+        && probe.is_none()
+        && notices.iter().all(|notice| notice.progress != Progress::Queued);
+    let drop = if occasion == Occasion::GotThrough || is_last { drop } else { Vec::new() };
     Plan { tell, drop, probe: probe.map(|id| (id, pause(id))) }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_core::reconcile::{Notice, Occasion, Progress, SETBACKS_MOST, plan};
-use uptime_core::review::{Circumstances, objection};
+use uptime_core::review::{Circumstances, OVERTAKEN, objection};
 
 const TRIES: u32 = 3;
 const BACKOFF: u64 = 5;
@@ -323,4 +323,17 @@ fn a_certificate_is_another_matter_than_an_outage() {
     let certificate = Notice { incident: None, ..notice(1, EventType::Certificate, 0, Progress::Failed) };
     let down = notice(2, EventType::Down, 1, Progress::Delivered);
     assert_eq!(plan(&[certificate, down], Occasion::GotThrough, 0, &PAUSES).tell, [NotificationId(1)]);
+}
+
+#[test]
+fn what_failed_after_a_newer_notice_was_told_is_not_left_without_a_probe() {
+    let older = notice(1, EventType::Down, 1, Progress::Failed);
+    let failed = |newer| {
+        let newer = notice(2, EventType::Down, 2, newer);
+        let overtaken =
+            Circumstances { overtaken: newer.progress == Progress::Delivered, ..Circumstances::default() };
+        plan(&[Notice { now: overtaken, ..older.clone() }, newer], Occasion::Failed, 0, &PAUSES)
+    };
+    assert_eq!(failed(Progress::Delivered).drop, [(NotificationId(1), OVERTAKEN)]);
+    assert_eq!(failed(Progress::Queued).probe, Some((NotificationId(1), PAUSES[0])));
 }

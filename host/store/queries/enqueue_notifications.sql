@@ -2,7 +2,7 @@
 -- Notifications, in this order, and a job for each that is not in a digest. A channel that was told to wait gets its jobs when the
 -- wait is over. A second one for the same incident, channel, event and sequence is not made.
 WITH wanted AS (
-  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::jsonb[], $7::bigint[]) WITH ORDINALITY
+  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[], $7::bigint[]) WITH ORDINALITY
     w(delivery_id, channel_id, incident_id, event, sequence, snapshot, digest_id, nth)),
 made AS (
   INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state, digest_id)

@@ -125,7 +125,7 @@ rows! {
         enabled: bool,
         filter: ChannelFilter,
         /// How many of an event it has. An incident may be acknowledged again.
-        sequence: i32,
+        sequence: i64,
     }
 }
 

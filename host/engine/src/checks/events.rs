@@ -23,7 +23,7 @@ struct Telling {
     severity: Severity,
     incident: Option<(IncidentId, EventIncident)>,
     outcome: EventOutcome,
-    sequence: i32,
+    sequence: i64,
 }
 
 /// Tells these notices of a check's monitor; with locations, `seen` is what they say.
@@ -113,21 +113,19 @@ fn telling(
             ((incident, times), row.cause.clone())
         })
     };
-    let of_open = |kind: EventType, severity: Severity, sequence: i32| {
+    let of_open = |kind: EventType, severity: Severity, sequence: i64| {
         let (incident, cause) = about(open?.0)?;
         // What is so now, where this check found it.
         let outcome = trouble(check).map_or(cause, EventOutcome::from);
         Some(Telling { kind, severity, incident: Some(incident), outcome, sequence })
     };
-    // Tells those of one incident apart; seconds of this century fit until 2092.
-    let second = i32::try_from(check.slot_at.as_second() - 1_700_000_000).unwrap_or_default();
+    // A slot is judged once.
+    let slot = check.slot_at.as_microsecond();
     match notice {
         Notice::Opening(Severity::Degraded) => of_open(EventType::Degraded, Severity::Degraded, 0),
         Notice::Opening(_) | Notice::Worse => of_open(EventType::Down, Severity::Down, 0),
         Notice::Critical => of_open(EventType::Critical, Severity::Critical, 0),
-        Notice::Reminder(number) => {
-            of_open(EventType::Reminder, open?.1, i32::try_from(number).unwrap_or(i32::MAX))
-        }
+        Notice::Reminder(number) => of_open(EventType::Reminder, open?.1, i64::from(number)),
         Notice::End(ended) => {
             let (incident, cause) = about(ended)?;
             let incident = Some(incident);
@@ -143,7 +141,7 @@ fn telling(
             let incident = open.and_then(|(open, _)| about(open)).map(|(incident, _)| incident);
             let outcome = EventOutcome::flapping(state.recent.changes(), state.recent.count());
             let kind = EventType::FlappingStart;
-            Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: second })
+            Some(Telling { kind, severity: Severity::Degraded, incident, outcome, sequence: slot })
         }
         Notice::FlappingEnd => {
             let ended = notices.iter().rev().find_map(|notice| match notice {
@@ -156,7 +154,7 @@ fn telling(
             let outcome = EventOutcome::steady(open, why);
             let severity = open.unwrap_or(Severity::Info);
             let incident = incident.map(|(incident, _)| incident);
-            Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: second })
+            Some(Telling { kind: EventType::FlappingEnd, severity, incident, outcome, sequence: slot })
         }
     }
 }

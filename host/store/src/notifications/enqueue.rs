@@ -22,7 +22,7 @@ pub struct Notice {
     pub channel: ChannelId,
     pub event: Event,
     /// Which of the incident's events of this type it is.
-    pub sequence: i32,
+    pub sequence: i64,
 }
 
 struct Locked {
@@ -56,7 +56,7 @@ impl Known {
 /// What there is already of the incidents that a batch is about, and what waits of their monitors.
 #[derive(Default)]
 struct Known {
-    made: HashSet<(ChannelId, IncidentId, String, i32)>,
+    made: HashSet<(ChannelId, IncidentId, String, i64)>,
     /// The incidents' monitors; `None`: it was removed.
     monitors: HashMap<IncidentId, Option<i64>>,
     waiting: HashMap<(ChannelId, Subject), Before>,
@@ -74,7 +74,7 @@ pub(super) async fn insert_all(
     }
     let ids: Vec<i64> = notices.iter().map(|notice| notice.channel.0).collect();
     let mut channels = lock(connection, &ids).await?;
-    let mut known = known(connection, notices).await?;
+    let mut known = known(connection, &ids, notices.iter().map(|notice| &notice.event)).await?;
     let mut ways = Vec::with_capacity(notices.len());
     for notice in notices {
         // It was removed in this moment.
@@ -117,7 +117,13 @@ pub(super) async fn again(
     }
     let mut channels = lock(connection, &[channel.0]).await?;
     let Some(locked) = channels.get_mut(&channel) else { return Ok(()) };
-    let mut way = |event: &Event| locked.way(event, Before::Nothing);
+    let known = known(connection, &[channel.0], notices.iter().filter_map(|(_, event)| *event)).await?;
+    // A newer one that waits already decides the way, or would come first.
+    let mut way = |event: &Event| {
+        let subject = event.incident.as_ref().map(|incident| (channel, known.subject(incident.id)));
+        let waits = subject.and_then(|subject| known.waiting.get(&subject).copied());
+        locked.way(event, waits.unwrap_or(Before::Nothing))
+    };
     let ways: Vec<Way> = notices.iter().map(|(_, event)| event.map_or(Way::Single, &mut way)).collect();
     open_digests(connection, &mut channels).await?;
     let digest = channels.get(&channel).and_then(|channel| channel.digest);
@@ -190,10 +196,13 @@ async fn lock(connection: &mut Session, ids: &[i64]) -> Result<HashMap<ChannelId
     Ok(channels)
 }
 
-async fn known(connection: &mut Session, notices: &[Notice]) -> Result<Known, StoreError> {
+async fn known<'e>(
+    connection: &mut Session,
+    channels: &[i64],
+    events: impl Iterator<Item = &'e Event>,
+) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let incidents: Vec<i64> =
-        notices.iter().filter_map(|notice| Some(notice.event.incident.as_ref()?.id.0)).collect();
+    let incidents: Vec<i64> = events.filter_map(|event| Some(event.incident.as_ref()?.id.0)).collect();
     if incidents.is_empty() {
         return Ok(known);
     }
@@ -201,13 +210,13 @@ async fn known(connection: &mut Session, notices: &[Notice]) -> Result<Known, St
         "SELECT i.id, i.monitor_id, n.channel_id, n.event, n.sequence, n.state = 'queued' AS waits, n.digest_id IS NOT NULL AS in_digest
          FROM incidents i LEFT JOIN notifications n ON n.incident_id = i.id AND n.channel_id = ANY ($2)
          WHERE i.id IN (SELECT unnest($1::bigint[]) UNION
-                        -- What waits of the monitor's last incidents.
+                        -- What waits of the monitor's incidents since a day before.
                         SELECT o.id FROM incidents i JOIN incidents o ON o.monitor_id = i.monitor_id
-                        WHERE i.id = ANY ($1) AND o.id <= i.id AND o.started_at > i.started_at - interval '1 day')
+                        WHERE i.id = ANY ($1) AND o.started_at > i.started_at - interval '1 day')
          ORDER BY n.id",
     )
     .bind(incidents)
-    .bind(notices.iter().map(|notice| notice.channel.0).collect::<Vec<_>>())
+    .bind(channels)
     .fetch_all(connection)
     .await?;
     for row in rows {

@@ -197,6 +197,27 @@ async fn a_probe_that_only_a_newer_worker_can_run_is_put_back() {
 }
 
 #[tokio::test]
+async fn what_is_told_again_goes_the_way_of_what_waits_already_and_before_it() {
+    let (database, store) = incidents().await;
+    database.query(r#"UPDATE channels SET flow = '{"digest_after": 1, "digest_within": 86400000}'"#);
+    tell(&store, EventType::Down, 1, "a").await;
+    tell(&store, EventType::Down, 2, "b").await;
+    database.query("UPDATE jobs SET available_at = now()");
+    assert_eq!(deliver(&store, away).await.len(), 2, "a notice and a digest");
+    database.query(
+        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors WHERE name = 'b'",
+    );
+    database.query("UPDATE channels SET tokens = NULL");
+    tell(&store, EventType::Down, 4, "b").await;
+    database.query("UPDATE jobs SET available_at = now()");
+    deliver(&store, delivered).await;
+    let told = "SELECT string_agg(incident_id::text, ' ' ORDER BY delivered_at) FROM notifications
+                WHERE state = 'delivered' AND incident_id IN (2, 4)";
+    assert_eq!(database.value(told), "2 4");
+}
+
+#[tokio::test]
 async fn no_way_of_sending_again_overtakes() {
     for by_queue in [true, false] {
         let (database, store) = incidents().await;

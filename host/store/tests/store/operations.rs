@@ -49,11 +49,11 @@ async fn sizes_tell_ready_delayed_reserved_and_failed_apart() {
 
     // What waits behind another of its order is not ready: behind one that is, that runs, or that waits for its backoff.
     database.query(
-        "INSERT INTO jobs (queue, order_key, available_at, reserved_until) VALUES
-           ('o', 'a', now() - interval '1 min', NULL), ('o', 'a', now() - interval '2 min', NULL), ('o', 'a', now() + interval '1 h', NULL),
-           ('o', 'b', now(), now() + interval '1 min'), ('o', 'b', now(), NULL),
-           ('o', 'c', now() + interval '1 min', NULL), ('o', 'c', now() - interval '9 min', NULL), ('o', 'c', now(), NULL),
-           ('o', NULL, now(), NULL), ('o', NULL, now(), NULL)",
+        "INSERT INTO jobs (queue, subject, order_key, available_at, reserved_until) VALUES
+           ('o', 1, 'a', now() - interval '1 min', NULL), ('o', 2, 'a', now() - interval '2 min', NULL), ('o', 3, 'a', now() + interval '1 h', NULL),
+           ('o', 4, 'b', now(), now() + interval '1 min'), ('o', 5, 'b', now(), NULL),
+           ('o', 6, 'c', now() + interval '1 min', NULL), ('o', 7, 'c', now() - interval '9 min', NULL), ('o', 8, 'c', now(), NULL),
+           ('o', NULL, NULL, now(), NULL), ('o', NULL, NULL, now(), NULL)",
     );
     let ordered = size(&store, "o").await;
     assert_eq!((ordered.ready, ordered.delayed, ordered.reserved, ordered.size()), (3, 6, 1, 10));

@@ -73,7 +73,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     // Lane 1 has ten jobs, lane 2 two; the jobs of lane 2 have an order.
     database.query(
         "INSERT INTO jobs (queue, lane, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
-         INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x'), ('q', 2, 'x')",
+         INSERT INTO jobs (queue, subject, lane, order_key) VALUES ('q', 2, 2, 'x'), ('q', 1, 2, 'x')",
     );
     let in_lanes = async |load: &[LaneLoad]| {
         let request = ClaimRequest { lanes: Some((4, load)), ..request("q", 100) };
@@ -102,15 +102,15 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), 1);
     // What is sent again is older than what runs: it waits for that to end, and so does a probe.
     database.query(
-        "INSERT INTO jobs (id, queue, lane, order_key) OVERRIDING SYSTEM VALUE VALUES (-1, 'q', 2, 'x');
-         INSERT INTO jobs (queue, lane, order_key, payload) VALUES ('q', 2, 'x', '{\"probe\": true}')",
+        "INSERT INTO jobs (queue, subject, lane, order_key, payload)
+         VALUES ('q', 0, 2, 'x', '{}'), ('q', -1, 2, 'x', '{\"probe\": true}')",
     );
     assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
     database.query("UPDATE jobs SET reserved_until = NULL WHERE order_key = 'x'");
     let next = in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await;
     assert_eq!(
-        next.iter().map(|job| job.claim.id.0).collect::<Vec<_>>(),
-        [-1],
+        next.iter().map(|job| job.subject).collect::<Vec<_>>(),
+        [Some(0)],
         "the oldest, and no probe beside it"
     );
     // A probe that waits holds nobody up, and one that runs does.
@@ -120,7 +120,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         database.query(&format!(
             "DELETE FROM jobs WHERE order_key = 'x' AND payload = '{{}}';
              UPDATE jobs SET available_at = {due}, reserved_until = {lease} WHERE order_key = 'x';
-             INSERT INTO jobs (queue, lane, order_key) VALUES ('q', 2, 'x')"
+             INSERT INTO jobs (queue, subject, lane, order_key) VALUES ('q', 3, 2, 'x')"
         ));
         assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), claimed, "{due}");
     }
