@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 use uptime_core::ErrorClass;
-use uptime_core::config::TimeoutConflict;
+use uptime_core::queue::TimeoutConflict;
 use uptime_engine::deliveries::DeliveryError;
 use uptime_notifier::NotifierError;
 use uptime_notifier::registry::RegistryError;

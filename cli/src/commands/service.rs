@@ -15,7 +15,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use installation::Installation;
 use serde_json::json;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS};
 
 /// What is printed for one kind of supervision.
 #[derive(Debug, Default)]

@@ -21,12 +21,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
 use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
+use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS, names};
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::lateness;
@@ -124,7 +124,7 @@ impl Plan {
         }
         // The file's and the defaults' settings, but for the grace.
         let flags = WorkerArgs { grace: args.grace, ..WorkerArgs::default() };
-        let queues = options(&[MONITOR_CHECKS, NOTIFICATIONS], file, &flags, paused)?;
+        let queues = options(&names(), file, &flags, paused)?;
         let maintenance = file.map(|file| file.config.maintenance.clone());
         let scheduler =
             LoopOptions { every: SCHEDULE_EVERY, horizon: Duration::ZERO, heartbeat: heartbeat(file)? };

@@ -11,8 +11,8 @@ use crate::runtime::service::{Queues, Round, Service};
 use crate::runtime::{listen, signals};
 use std::sync::Arc;
 use tokio::sync::watch;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks};
 use uptime_core::monitor::Location;
+use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks, names};
 use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Observer, lateness};
 use uptime_store::Store;
@@ -28,7 +28,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let (args, queues, location) = match command {
         WorkerCommand::MonitorChecks { worker, place } => (worker, vec![MONITOR_CHECKS], place.location),
         WorkerCommand::Notifications(worker) => (worker, vec![NOTIFICATIONS], None),
-        WorkerCommand::All { worker, place } => (worker, vec![MONITOR_CHECKS, NOTIFICATIONS], place.location),
+        WorkerCommand::All { worker, place } => (worker, names().into(), place.location),
     };
     // Before the database is waited for: whoever took the port already is to be known at once.
     let listener = match args.listen {
@@ -118,8 +118,9 @@ pub fn options(
         probe: None,
     };
     let options_of = |queue: &'static str| {
-        let of_file = file.and_then(|file| file.config.queues.section(queue)).cloned().unwrap_or_default();
-        let settings = QueueSettings::defaults(queue).with(&of_file).with(&flags);
+        let of_file =
+            file.map_or_else(|| QueueSettings::defaults(queue), |file| file.config.queues.settings(queue));
+        let settings = of_file.with(&flags);
         settings.check()?;
         let options = WorkerOptions {
             settings,

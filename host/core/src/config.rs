@@ -35,14 +35,11 @@ pub use plugins::{FirstLook, PluginSection, first_look};
 pub use reference::reference;
 pub use secrets::{SecretsSection, references};
 
-pub use crate::queue::{
-    MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, TimeoutConflict, is_checks,
-};
-
 use crate::channel::Channel;
 use crate::maintenance::Maintenance;
 use crate::monitor::Monitor;
 use crate::notifier::Description;
+use crate::queue::{MONITOR_CHECKS, Queues};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};
 use diagnostic::{Lines, Notes};
@@ -184,7 +181,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let secrets = secrets::read(root);
     let plugins = plugins::read(root);
     let channels = channels::read(root, notifiers);
-    let job_timeout = QueueSettings::defaults(MONITOR_CHECKS).with(&queues.monitor_checks).timeout;
+    let job_timeout = queues.settings(MONITOR_CHECKS).timeout;
     let surroundings = monitors::Surroundings {
         channels: root.names("channels"),
         monitors: root.names("monitors"),

@@ -13,31 +13,74 @@ const SECOND: Duration = Duration::from_secs(1);
 pub const MONITOR_CHECKS: &str = "monitor-checks";
 pub const NOTIFICATIONS: &str = "notifications";
 
+/// A kind of queue. Another one is a row of [`QUEUES`], the handler of its jobs, and its `worker` command.
+#[derive(Debug)]
+pub struct QueueKind {
+    pub name: &'static str,
+    /// What happens to the jobs' subjects when what waits is deleted.
+    pub clearing: &'static str,
+    /// Whether its workers probe what fails.
+    pub has_probes: bool,
+    sleep: Duration,
+    tries: u32,
+    timeout: Duration,
+    concurrency: u32,
+}
+
+pub static QUEUES: [QueueKind; 2] = [
+    QueueKind {
+        name: MONITOR_CHECKS,
+        clearing: "; each monitor is checked again at its next slot",
+        has_probes: false,
+        sleep: SECOND,
+        tries: 1,
+        timeout: Duration::from_secs(30),
+        concurrency: 100,
+    },
+    QueueKind {
+        name: NOTIFICATIONS,
+        clearing: ", which nobody will be told",
+        has_probes: true,
+        sleep: Duration::from_secs(3),
+        tries: 3,
+        timeout: Duration::from_secs(60),
+        concurrency: 32,
+    },
+];
+
+/// The names of all queues, but those of locations.
+pub fn names() -> [&'static str; QUEUES.len()] {
+    QUEUES.each_ref().map(|kind| kind.name)
+}
+
 /// Whether a queue's jobs are checks: of monitors without locations, or of one [location](crate::monitor::Location).
 pub fn is_checks(queue: &str) -> bool {
-    kind(queue) == MONITOR_CHECKS
+    kind(queue).is_some_and(|kind| kind.name == MONITOR_CHECKS)
 }
 
-/// By what a queue's jobs are worked on.
-pub(crate) fn kind(queue: &str) -> &str {
-    queue.split_once(':').map_or(queue, |(kind, _)| kind)
+/// The kind of the queue of this name, a location's too.
+pub fn kind(queue: &str) -> Option<&'static QueueKind> {
+    place(queue).map(|place| &QUEUES[place])
 }
 
-/// What the file says of both queues.
+fn place(queue: &str) -> Option<usize> {
+    let name = queue.split_once(':').map_or(queue, |(kind, _)| kind);
+    QUEUES.iter().position(|kind| kind.name == name)
+}
+
+/// What the file says of each kind of queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Queues {
-    pub monitor_checks: QueueSection,
-    pub notifications: QueueSection,
-}
+pub struct Queues(pub [QueueSection; QUEUES.len()]);
 
 impl Queues {
     /// What the file says of the queue `name`.
     pub fn section(&self, name: &str) -> Option<&QueueSection> {
-        match kind(name) {
-            MONITOR_CHECKS => Some(&self.monitor_checks),
-            NOTIFICATIONS => Some(&self.notifications),
-            _ => None,
-        }
+        place(name).map(|place| &self.0[place])
+    }
+
+    /// What holds for the queue `name`: the file over the defaults.
+    pub fn settings(&self, name: &str) -> QueueSettings {
+        self.section(name).into_iter().fold(QueueSettings::defaults(name), QueueSettings::with)
     }
 }
 
@@ -95,20 +138,15 @@ impl QueueSettings {
     /// What holds for the queue `name` when nobody says anything. A name that is not one of ours gets the
     /// settings of [`NOTIFICATIONS`], the careful ones.
     pub fn defaults(name: &str) -> Self {
-        let notifications = Self {
-            sleep: 3 * SECOND,
-            tries: 3,
-            timeout: 60 * SECOND,
+        let QueueKind { sleep, tries, timeout, concurrency, .. } = *kind(name).unwrap_or(&QUEUES[1]);
+        Self {
+            sleep,
+            tries,
+            timeout,
             backoff: vec![5 * SECOND],
             retry_after: 90 * SECOND,
-            concurrency: 32,
+            concurrency,
             probe: [1, 2, 4, 8, 16, 32, 60].map(Duration::from_mins).into(),
-        };
-        match kind(name) {
-            MONITOR_CHECKS => {
-                Self { sleep: SECOND, tries: 1, timeout: 30 * SECOND, concurrency: 100, ..notifications }
-            }
-            _ => notifications,
         }
     }
 

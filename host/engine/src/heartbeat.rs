@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use uptime_check::Checker;
-use uptime_core::config::NOTIFICATIONS;
 use uptime_core::liveness::Standstill;
 use uptime_core::monitor::CheckSpec;
+use uptime_core::queue::NOTIFICATIONS;
 use uptime_store::{Store, StoreError};
 
 /// From one request to the next at the least.

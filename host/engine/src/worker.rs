@@ -28,8 +28,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uptime_core::config::QueueSettings;
 use uptime_core::id::JobId;
+use uptime_core::queue::QueueSettings;
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{Store, StoreError, Wakeup};
 

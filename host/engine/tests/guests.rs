@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uptime_core::config::QueueSettings;
+use uptime_core::queue::QueueSettings;
 use uptime_core::secret::access::Access;
 use uptime_engine::Observer;
 use uptime_engine::deliveries::Deliveries;

@@ -36,4 +36,4 @@ pub use error::StoreError;
 /// What most of this crate gives.
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-pub use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS};
+pub use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS};

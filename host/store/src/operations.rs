@@ -10,7 +10,7 @@ pub mod vacuum;
 
 use crate::row::{Field, bind, rows};
 use crate::session::{Session, Sessions};
-use crate::{MONITOR_CHECKS, NOTIFICATIONS, Result, Store};
+use crate::{Result, Store};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::liveness::QueueLoad;
@@ -106,7 +106,7 @@ impl Store {
 
 /// The queues that there are in any case.
 fn standard() -> Vec<String> {
-    vec![MONITOR_CHECKS.to_owned(), NOTIFICATIONS.to_owned()]
+    uptime_core::queue::names().map(str::to_owned).into()
 }
 
 /// A transaction that goes through a large table from one chunk to the next: by an ordered index whatever the statistics say,

@@ -6,7 +6,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use serde_json::json;
 use std::time::Duration;
-use uptime_core::config::{NOTIFICATIONS, is_checks};
+use uptime_core::queue::kind;
 use uptime_store::Store;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::control::Cleared;
@@ -27,7 +27,14 @@ pub async fn clear(
     }
     let waiting = (before.ready + before.delayed).unsigned_abs();
     if waiting > 0 {
-        confirm(&format!("this deletes {} waiting in `{queue}`{}", jobs(waiting), consequence(queue)), yes)?;
+        confirm(
+            &format!(
+                "this deletes {} waiting in `{queue}`{}",
+                jobs(waiting),
+                kind(queue).map_or("", |kind| kind.clearing)
+            ),
+            yes,
+        )?;
     }
     let bar = printer.progress("deleting", waiting);
     let (mut cleared, mut position) = (Cleared::default(), None);
@@ -45,14 +52,6 @@ pub async fn clear(
 async fn size(store: &Store, queue: &str) -> Result<QueueSize, CommandError> {
     let sizes = store.queue_sizes(&[queue.to_owned()]).await?;
     sizes.into_iter().next().ok_or_else(|| CommandError::new(Exit::Bug, format!("`{queue}` has no size")))
-}
-
-fn consequence(queue: &str) -> &'static str {
-    match queue {
-        NOTIFICATIONS => ", which nobody will be told",
-        queue if is_checks(queue) => "; each monitor is checked again at its next slot",
-        _ => "",
-    }
 }
 
 fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Printer) {

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uptime_core::ErrorClass;
-use uptime_core::config::{MONITOR_CHECKS, NOTIFICATIONS, is_checks};
 use uptime_core::duration;
 use uptime_core::liveness::{Scheduler, Scheduling, Stall, Standstill};
 use uptime_core::monitor::Location;
+use uptime_core::queue::{MONITOR_CHECKS, is_checks, kind};
 use uptime_core::text::printable;
 use uptime_store::liveness::Liveness;
 use uptime_store::operations::QueueSize;
@@ -395,7 +395,7 @@ fn count(count: i64, style: Style, printer: &Printer) -> Cell {
 fn nobody_works_on(queue: &str) -> String {
     if let Some(location) = Location::of_queue(queue) {
         format!("nobody works on `{queue}`: `uptime worker {MONITOR_CHECKS} --location {location}` does")
-    } else if [MONITOR_CHECKS, NOTIFICATIONS].contains(&queue) {
+    } else if kind(queue).is_some() {
         format!("nobody works on `{queue}`: `uptime worker {queue}` does")
     } else {
         format!("nobody works on `{queue}`, and `uptime` has no worker for it")

@@ -83,7 +83,7 @@ fn instances(processes: &Processes) -> Vec<String> {
 
 fn unit(installation: &Installation, processes: &Processes) -> String {
     let is_worker = processes.is_worker();
-    let is_checks = processes.command.iter().any(|word| word == uptime_core::config::MONITOR_CHECKS);
+    let is_checks = processes.command.iter().any(|word| word == uptime_core::queue::MONITOR_CHECKS);
     let paths = [&installation.binary, &installation.data_dir].into_iter().chain(&installation.config);
     let paths: Vec<&str> = paths.map(String::as_str).collect();
     let below = |folders: &[&str]| {

@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::takes::{Integer, List, Span};
 use crate::duration;
-use crate::queue::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, Queues, kind};
+use crate::queue::{QUEUES, QueueKind, QueueSection, QueueSettings, Queues};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -11,14 +11,11 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn read(queues: &mut Table<'_, '_>) -> Queues {
-    Queues {
-        monitor_checks: queues.table(MONITOR_CHECKS, |table| section(MONITOR_CHECKS, table)),
-        notifications: queues.table(NOTIFICATIONS, |table| section(NOTIFICATIONS, table)),
-    }
+    Queues(QUEUES.each_ref().map(|kind| queues.table(kind.name, |table| section(kind, table))))
 }
 
-fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
-    let defaults = QueueSettings::defaults(name);
+fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
+    let defaults = QueueSettings::defaults(kind.name);
     let long = |duration: Duration| format!("`{}`", duration::format(duration));
     let section = QueueSection {
         sleep: table.optional(
@@ -58,7 +55,7 @@ fn section(name: &str, table: &mut Table<'_, '_>) -> QueueSection {
             &format!("`{}`", defaults.concurrency),
             &Integer(1..=10_000),
         ),
-        probe: if kind(name) == NOTIFICATIONS {
+        probe: if kind.has_probes {
             table.optional(
                 "probe",
                 "Pause before a failing channel is tried again with its oldest notice that is still true; a list says it for \

@@ -3,6 +3,7 @@ use crate::channel::{ChannelFilter, Setting};
 use crate::event::EventType;
 use crate::monitor::{CheckSpec, IpFamily, Policy};
 use crate::notifier::{Field, FieldKind};
+use crate::queue::{NOTIFICATIONS, QueueSection, QueueSettings};
 use crate::target;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -118,9 +119,9 @@ fn the_contracts_example_reads() {
         "#,
     );
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
-    assert_eq!(config.queues.notifications.tries, Some(3));
-    assert_eq!(config.queues.notifications.backoff, Some(vec![Duration::from_secs(5)]));
-    assert_eq!(config.queues.monitor_checks, QueueSection::default());
+    assert_eq!(config.queues.settings(NOTIFICATIONS).tries, 3);
+    assert_eq!(config.queues.settings(NOTIFICATIONS).backoff, [Duration::from_secs(5)]);
+    assert_eq!(config.queues.section(MONITOR_CHECKS), Some(&QueueSection::default()));
     let ops = &config.channels[0];
     assert_eq!((ops.name.as_str(), ops.notifier.as_str(), ops.enabled), ("ops", "telegram", true));
     assert_eq!(ops.settings["bot_token"], Setting::Text(SecretRef::Env { env: "TELEGRAM_BOT_TOKEN".into() }));
