@@ -148,15 +148,6 @@ BEGIN
   RETURN found;
 END $$;
 
--- A claim by a worker of before has no number: never that of the claim before it.
-CREATE OR REPLACE FUNCTION lease_jobs(places tid[], lease_s double precision)
-RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, claims integer, available_at timestamptz, claimed_at timestamptz)
-LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET jit = off AS $$
-  UPDATE jobs j SET reserved_until = now() + make_interval(secs => lease_s), attempts = j.attempts + 1, claims = j.claims + 1, worker = NULL
-  WHERE j.ctid = ANY (places)
-  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.claims, j.available_at, now()
-$$;
-
 -- Claims what was found, for the worker of this number: for `lease_s` seconds, or for a job's own time and `margin_s` where that
 -- is less.
 CREATE OR REPLACE FUNCTION claim_jobs(places tid[], of_worker integer, lease_s double precision, margin_s double precision)
@@ -272,6 +263,12 @@ LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enabl
 $$;
 
 -- ── notifications ───────────────────────────────────────────────────────────────────────────────────────
+
+-- The order in which a channel is told of an incident: that of its monitor, over all incidents; of a removed monitor, the
+-- incident's own. NULL without an incident.
+CREATE OR REPLACE FUNCTION order_of(incident bigint, channel bigint) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || channel FROM incidents i WHERE i.id = incident
+$$;
 
 -- The events by which a channel hears of an incident (`EventType::HEARD_BY`).
 CREATE OR REPLACE FUNCTION announces_incident(event text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

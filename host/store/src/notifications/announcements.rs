@@ -206,10 +206,9 @@ pub(super) async fn reconcile(
     let query = sqlx::query(
         "WITH job AS (
            INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
-           SELECT $1, n.id, c.id, coalesce(f.order_key, i.monitor_id || ':' || c.id), '{\"probe\": true}',
+           SELECT $1, n.id, c.id, coalesce(f.order_key, order_of(n.incident_id, c.id)), '{\"probe\": true}',
                   greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
-           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id
-                LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
+           FROM channels c, notifications n LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
            WHERE c.id = $2 AND n.id = $3::bigint
            ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
          UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",
