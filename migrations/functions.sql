@@ -4,7 +4,7 @@
 -- Workers of the release before go on while the schema rises, and call what is here:
 --   A function whose result or parameters change gets another name, and the old one stays for one release; so does a function
 --   that nothing calls any more. A migration of the release after drops it.
---   A view gets further columns at its end; any other change gives it another name.
+--   A view gets further columns at its end; any other change gives it another name, and any change does so to a trigger.
 --   A body may change as long as those workers can do with what it gives them.
 
 -- ── slots ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +303,9 @@ BEGIN
   WHERE m.digest_id = NEW.id AND m.state = OLD.state;
   RETURN NULL;
 END $$;
-DROP TRIGGER IF EXISTS follow_digest ON notifications;
-CREATE TRIGGER follow_digest AFTER UPDATE OF state ON notifications
-  FOR EACH ROW WHEN (NEW.is_digest AND NEW.state <> OLD.state) EXECUTE FUNCTION follow_digest();
+DO $$ BEGIN
+  CREATE TRIGGER follow_digest AFTER UPDATE OF state ON notifications
+    FOR EACH ROW WHEN (NEW.is_digest AND NEW.state <> OLD.state) EXECUTE FUNCTION follow_digest();
+EXCEPTION WHEN duplicate_object THEN
+  NULL;
+END $$;

@@ -82,7 +82,8 @@ pub enum NotificationCommand {
 }
 
 fn states(of: &'static [NotificationState]) -> impl TypedValueParser<Value = NotificationState> {
-    PossibleValuesParser::new(of.iter().map(|state| state.as_str())).try_map(|word| word.parse())
+    PossibleValuesParser::new(of.iter().map(|state| state.as_str()))
+        .try_map(|word| word.parse::<NotificationState>())
 }
 
 /// A number, or a UUID.

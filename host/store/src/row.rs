@@ -341,7 +341,8 @@ impl Field for ChannelFilter {
     fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
         // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
         json(row, column).or_else(|error| {
-            warn!(channel = String::read(row, "name")?, %error, "a channel's filter can't be read");
+            let channel = String::read(row, "name")?;
+            warn!(channel, %error, "a channel's filter can't be read");
             Ok(Self::default())
         })
     }
