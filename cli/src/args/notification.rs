@@ -3,8 +3,10 @@
 use super::incident::incident_id;
 use super::name;
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
+use uptime_core::notification::NotificationState;
 use uptime_store::by_hand::Name;
 use uuid::Uuid;
 
@@ -16,8 +18,8 @@ pub enum NotificationCommand {
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
         /// Only notifications in this state
-        #[arg(long, value_name = "STATE", value_parser = ["queued", "paused", "delivered", "failed", "muted", "discarded"])]
-        state: Option<String>,
+        #[arg(long, value_name = "STATE", value_parser = states(NotificationState::ALL))]
+        state: Option<NotificationState>,
         /// Only notifications of this incident
         #[arg(long, value_name = "ID", value_parser = incident_id)]
         incident: Option<IncidentId>,
@@ -48,8 +50,8 @@ pub enum NotificationCommand {
         #[arg(long, value_name = "NAME")]
         channel: Option<String>,
         /// With `all`: only those in this state [default: failed]
-        #[arg(long, value_name = "STATE", value_parser = ["failed", "muted"])]
-        state: Option<String>,
+        #[arg(long, value_name = "STATE", value_parser = states(&[NotificationState::Failed, NotificationState::Muted]))]
+        state: Option<NotificationState>,
         /// Print what would be sent again without changing anything
         #[arg(long)]
         dry_run: bool,
@@ -77,6 +79,11 @@ pub enum NotificationCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+fn states(of: &'static [NotificationState]) -> impl TypedValueParser<Value = NotificationState> {
+    PossibleValuesParser::new(of.iter().map(|state| state.as_str()))
+        .try_map(|word| word.parse::<NotificationState>())
 }
 
 /// A number, or a UUID.

@@ -11,6 +11,7 @@ use anstyle::Style;
 use deeds::Deed;
 use serde_json::{Value, json};
 use uptime_core::id::NotificationId;
+use uptime_core::notification::NotificationState;
 use uptime_store::Store;
 use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
@@ -21,13 +22,8 @@ pub async fn run(
 ) -> Result<Exit, CommandError> {
     match command {
         NotificationCommand::List { channel, state, incident, event, limit } => {
-            let filter = NotificationFilter {
-                ids: None,
-                channel: channel.as_deref(),
-                state: state.as_deref(),
-                incident,
-                event: event.map(uptime_core::event::EventType::as_str),
-            };
+            let filter =
+                NotificationFilter { ids: None, channel: channel.as_deref(), state, incident, event };
             list(store, filter, limit, printer).await
         }
         NotificationCommand::Show { id } => show::show(store, id, printer).await,
@@ -37,7 +33,7 @@ pub async fn run(
                 return Err(only_with_all("`--channel` and `--state` go"));
             }
             require_channel(store, channel.as_deref()).await?;
-            let deed = Deed::Retry { state: state.unwrap_or_else(|| "failed".to_owned()) };
+            let deed = Deed::Retry { state: state.unwrap_or(NotificationState::Failed) };
             deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
         }
         NotificationCommand::Discard { ids, channel, by, yes, dry_run } => {
@@ -135,7 +131,7 @@ fn json(notification: &Notification) -> Value {
 
 const COLUMNS: &[Column<Notification>] = &[
     ("id", |one, _| Cell::count(&one.id)),
-    ("state", |one, _| Cell::styled(one.state.as_str(), state_style(&one.state))),
+    ("state", |one, _| Cell::styled(one.state.as_str(), state_style(one.state))),
     ("channel", |one, _| one.channel.as_str().into()),
     ("event", |one, _| one.event.as_str().into()),
     ("monitor", |one, _| one.monitor.clone().unwrap_or_default().into()),
@@ -145,12 +141,12 @@ const COLUMNS: &[Column<Notification>] = &[
     ("error", |one, _| Cell::cause(one.last_error.clone().unwrap_or_default())),
 ];
 
-fn state_style(state: &str) -> Style {
+fn state_style(state: NotificationState) -> Style {
     match state {
-        "delivered" => GOOD,
-        "failed" => BAD,
-        "queued" | "paused" => ODD,
-        _ => FAINT,
+        NotificationState::Delivered => GOOD,
+        NotificationState::Failed => BAD,
+        NotificationState::Queued | NotificationState::Paused => ODD,
+        NotificationState::Muted | NotificationState::Discarded => FAINT,
     }
 }
 

@@ -26,6 +26,7 @@ pub mod liveness;
 pub mod maintenance;
 pub mod message;
 pub mod monitor;
+pub mod notification;
 pub mod notifier;
 pub mod protocol;
 pub mod queue;

@@ -12,9 +12,7 @@ job AS (
   INSERT INTO jobs (id, queue, subject, lane, order_key, claims, available_at)
   OVERRIDING SYSTEM VALUE
   SELECT coalesce(g.id, nextval(pg_get_serial_sequence('jobs', 'id'))), 'notifications', r.id, r.channel_id,
-         coalesce(g.order_key, (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id
-                                FROM incidents i WHERE i.id = r.incident_id)),
-         coalesce(g.claims, 0), greatest(now(), c.paused_until)
+         coalesce(g.order_key, order_of(r.incident_id, r.channel_id)), coalesce(g.claims, 0), greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id LEFT JOIN gone g ON g.subject = r.id
   WHERE r.digest_id IS NULL
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING

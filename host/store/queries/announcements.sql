@@ -11,7 +11,7 @@ later AS (
   JOIN notifications n ON n.channel_id = first.channel_id AND n.id > first.since AND n.state IN ('queued', 'delivered') AND NOT n.is_digest
   WHERE EXISTS (SELECT FROM chosen c WHERE c.channel_id = n.channel_id AND c.about = n.snapshot #>> '{monitor,name}' AND c.id < n.id))
 SELECT n.id, n.channel_id, n.event, n.incident_id, n.state, n.setbacks, coalesce(n.digest_id, n.id) AS carrier, n.snapshot,
-       n.snapshot #>> '{monitor,name}' AS about,
+       coalesce(n.snapshot #>> '{monitor,name}', '') AS about,
        w.ended_at, w.severity, w.end_unseen, w.muted, w.acknowledged, w.opening_told, w.worst_told, w.recovery_due, w.overtaken,
        n.event = 'channel-broken' AND NOT EXISTS (
          SELECT FROM channels c WHERE c.name = n.snapshot #>> '{monitor,name}' AND c.broken_at IS NOT NULL) AS is_over

@@ -1,5 +1,5 @@
 -- Notifications, their channels, and what is true of their incidents now; which ones, the caller says behind it.
-SELECT n.id AS notification_id, n.digest_id AS of_digest, n.is_digest, n.delivery_id, n.snapshot, n.state, n.attempts, n.progress, now() AS now,
+SELECT n.id AS notification_id, n.digest_id AS of_digest, n.is_digest, n.snapshot, n.state = 'failed' AS has_failed, n.attempts, n.progress, now() AS now,
        (SELECT id FROM installation) AS installation,
        c.id, c.name, c.notifier, c.enabled, c.settings, c.learned, coalesce(c.learned_at > now() - interval '10 minutes', false) AS learned_lately,
        c.filter, c.allow, c.limits, c.proxy, c.broken_at, c.broken_reason, c.paused_until, c.delivered_at, c.failing_since,

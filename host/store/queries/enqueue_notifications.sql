@@ -1,4 +1,3 @@
--- What is told of one monitor to one channel has one order, over all its incidents; of a removed one, what is told of an incident.
 -- Notifications, in this order, and a job for each that is not in a digest. A channel that was told to wait gets its jobs when the
 -- wait is over. A second one for the same incident, channel, event and sequence is not made.
 WITH wanted AS (
@@ -12,9 +11,7 @@ made AS (
   RETURNING id, channel_id, incident_id, digest_id),
 job AS (
   INSERT INTO jobs (queue, subject, lane, order_key, available_at)
-  SELECT 'notifications', m.id, m.channel_id,
-         (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || m.channel_id FROM incidents i WHERE i.id = m.incident_id),
-         greatest(c.paused_until, now())
+  SELECT 'notifications', m.id, m.channel_id, order_of(m.incident_id, m.channel_id), greatest(c.paused_until, now())
   FROM made m JOIN channels c ON c.id = m.channel_id WHERE m.digest_id IS NULL ORDER BY m.id
   RETURNING id)
 SELECT CASE WHEN count(*) > 0 THEN pg_notify('uptime_jobs', 'notifications') IS NULL END AS announced FROM job

@@ -10,9 +10,7 @@ renewed AS (
   RETURNING n.id, n.channel_id, n.incident_id),
 job AS (
   INSERT INTO jobs AS j (queue, subject, lane, order_key, available_at)
-  SELECT 'notifications', r.id, r.channel_id,
-         (SELECT coalesce(i.monitor_id::text, 'incident-' || i.id) || ':' || r.channel_id FROM incidents i WHERE i.id = r.incident_id),
-         greatest(now(), c.paused_until)
+  SELECT 'notifications', r.id, r.channel_id, order_of(r.incident_id, r.channel_id), greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id ORDER BY r.id
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL
     DO UPDATE SET payload = '{}', available_at = now() WHERE j.payload ? 'probe' AND j.reserved_until IS NULL

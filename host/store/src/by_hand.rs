@@ -16,7 +16,9 @@ use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
+use uptime_core::notification::NotificationState::{self, Failed, Muted, Queued};
 use uuid::Uuid;
 
 rows! {
@@ -27,15 +29,14 @@ rows! {
         /// Its name for the receiver, the same over all tries.
         pub delivery: DeliveryId = "delivery_id",
         pub channel: String,
-        /// What happened: the event's type.
+        /// What happened: the event's type. As text, for a newer release may have told what this one does not know.
         pub event: String,
         /// What the event is about, by name.
         pub monitor: Option<String>,
         pub message: Option<String>,
         /// The incident, for an event that has one.
         pub incident: Option<IncidentId> = "incident_id",
-        /// `queued`, `paused` (it waits for a channel that its provider told to wait), `delivered`, `failed`, `muted` or `discarded`.
-        pub state: String,
+        pub state: NotificationState,
         pub attempts: u32,
         /// Why the last one that failed did; of one that nobody is told any more, why.
         pub last_error: Option<String>,
@@ -83,9 +84,9 @@ impl Try {
 pub struct NotificationFilter<'a> {
     pub ids: Option<&'a [NotificationId]>,
     pub channel: Option<&'a str>,
-    pub state: Option<&'a str>,
+    pub state: Option<NotificationState>,
     pub incident: Option<IncidentId>,
-    pub event: Option<&'a str>,
+    pub event: Option<EventType>,
 }
 
 /// What people call a notification by.
@@ -102,28 +103,28 @@ pub enum Name {
 pub struct Selection<'a> {
     /// For this channel; `None`: whichever.
     pub channel: Option<&'a str>,
-    pub states: &'a [&'a str],
+    pub states: &'a [NotificationState],
     pub as_of: Timestamp,
 }
 
 /// What became of a notification that was to be tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// As of a failed job.
     Retried(Retried),
     /// It is neither failed nor muted, but in this state.
-    Is(String),
+    Is(NotificationState),
 }
 
 /// What became of a notification that is not wanted any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discarded {
     /// Nobody will be told.
     Done,
     /// A worker has it in hand at this moment.
     Runs,
     /// It is neither queued nor failed, but in this state.
-    Is(String),
+    Is(NotificationState),
 }
 
 impl Store {
@@ -209,7 +210,7 @@ impl Store {
         let failed: HashMap<i64, i64> = lock_failed(&mut transaction, &carriers).await?;
         let mut outcomes = put_back(&mut transaction, &failed).await?;
         let rest: Vec<i64> = carriers.into_iter().filter(|carrier| !outcomes.contains_key(carrier)).collect();
-        let rest = lock_states(&mut transaction, &rest, &["failed", "muted"]).await?;
+        let rest = lock_states(&mut transaction, &rest, &[Failed, Muted]).await?;
         let (superseded, reasons) = notifications::superseded(&mut transaction, &rest).await?;
         let query = sqlx::query_as(include_str!("../queries/retry_notifications.sql"));
         let retried: Vec<(i64, bool)> =
@@ -228,7 +229,7 @@ impl Store {
         let again = |id: &NotificationId| {
             let found = now.get(&id.0)?;
             let retried = outcomes.get(&found.carrier).copied();
-            Some((*id, retried.map_or_else(|| Again::Is(found.state.clone()), Again::Retried)))
+            Some((*id, retried.map_or(Again::Is(found.state), Again::Retried)))
         };
         Ok(ids.iter().filter_map(again).collect())
     }
@@ -245,17 +246,18 @@ impl Store {
         let failed = lock_failed(&mut transaction, ids).await?;
         let before = look_at(&mut transaction, ids).await?;
         let locked: HashSet<i64> =
-            lock_states(&mut transaction, ids, &["queued", "failed"]).await?.into_iter().collect();
+            lock_states(&mut transaction, ids, &[Queued, Failed]).await?.into_iter().collect();
         let running = running(&mut transaction, &before).await?;
         let outcomes: Vec<(NotificationId, Discarded)> = ids
             .iter()
             .filter_map(|id| {
                 let found = before.get(&id.0)?;
-                let is_wanted = matches!(found.state.as_str(), "queued" | "failed");
-                let outcome = match (is_wanted, locked.contains(&id.0)) {
-                    (false, _) => Discarded::Is(found.state.clone()),
-                    (true, true) if !running.contains(&found.carrier) => Discarded::Done,
-                    (true, _) => Discarded::Runs,
+                let outcome = match found.state {
+                    Queued | Failed if !locked.contains(&id.0) || running.contains(&found.carrier) => {
+                        Discarded::Runs
+                    }
+                    Queued | Failed => Discarded::Done,
+                    other => Discarded::Is(other),
                 };
                 Some((*id, outcome))
             })
@@ -278,7 +280,7 @@ async fn end(transaction: Session, dry_run: bool) -> Result<()> {
 rows! {
     struct Found {
         id: i64,
-        state: String,
+        state: NotificationState,
         /// Whose job it is: its digest's, or its own.
         carrier: i64,
     }
@@ -318,7 +320,7 @@ async fn put_back(connection: &mut Session, failed: &HashMap<i64, i64>) -> Resul
 async fn lock_states<T: Param<Sql = i64> + Copy>(
     connection: &mut Session,
     ids: &[T],
-    states: &[&str],
+    states: &[NotificationState],
 ) -> Result<Vec<i64>> {
     let query = sqlx::query_scalar(
         "SELECT id FROM notifications WHERE id = ANY ($1) AND state = ANY ($2) ORDER BY id FOR UPDATE SKIP LOCKED",

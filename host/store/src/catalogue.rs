@@ -233,7 +233,7 @@ async fn set_locations(
     let changed = bind!(set, monitor, names).fetch_all(&mut *connection).await?;
     if anew {
         let wait = sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = $1");
-        wait.bind(monitor).execute(&mut *connection).await?;
+        bind!(wait, monitor).execute(&mut *connection).await?;
     }
     if changed.is_empty() {
         return Ok(false);
@@ -242,7 +242,7 @@ async fn set_locations(
     let forget = sqlx::query(
         "UPDATE monitor_states SET streak = 0, streak_since = NULL, downs = 0, downs_since = NULL WHERE monitor_id = $1",
     );
-    forget.bind(monitor).execute(connection).await?;
+    bind!(forget, monitor).execute(connection).await?;
     Ok(true)
 }
 
@@ -306,7 +306,7 @@ async fn settle_absent(
     };
     let mut settled: Vec<i64> = Vec::new();
     for statement in statements.iter().copied() {
-        settled = sqlx::query_scalar(statement).bind(&ids).fetch_all(&mut *connection).await?;
+        settled = bind!(sqlx::query_scalar(statement), &ids).fetch_all(&mut *connection).await?;
     }
     let is_settled = |(_, row): &(String, Existing)| settled.contains(&row.id);
     let removed = |(name, _)| Change { kind: ChangeKind::Remove, table, name, keys: Vec::new() };

@@ -23,6 +23,9 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
+/// Functions, views and triggers, made anew when the version rises.
+const FUNCTIONS: &str = include_str!("../../../migrations/functions.sql");
+
 /// What a role that may not make tables is told.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -96,6 +99,11 @@ impl Store {
         MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
     }
 
+    /// The oldest.
+    fn first_version() -> i64 {
+        MIGRATIONS.iter().map(|migration| migration.version).min().unwrap_or_default()
+    }
+
     /// The version of the database's schema; 0 when it has none.
     pub async fn version(&self) -> Result<i64> {
         let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
@@ -140,11 +148,20 @@ impl Store {
         Ok(Some(Wakeups { listener, spoiled }))
     }
 
-    /// The schema's version, which is not above this binary's. Asked first, so that a start against an up-to-date database
-    /// is one short query.
+    /// The schema's version, if this binary can use it or bring it up to date; 0 when there is none. Asked first, so that a start
+    /// against an up-to-date database is one short query.
     async fn compare_version(&self) -> Result<i64> {
-        let (found, known) = (self.version().await?, Self::known_version());
-        if found > known { Err(StoreError::Newer { found, known }) } else { Ok(found) }
+        let found = self.version().await?;
+        let is_known = found == 0 || (Self::first_version()..=Self::known_version()).contains(&found);
+        if is_known { Ok(found) } else { Err(Self::unknown_version(found)) }
+    }
+
+    fn unknown_version(found: i64) -> StoreError {
+        if found < Self::first_version() {
+            StoreError::Unreleased { found }
+        } else {
+            StoreError::Newer { found, known: Self::known_version() }
+        }
     }
 
     /// All in one transaction, on a connection of its own: sqlx's migrator names its statements, and a name may stay nowhere.
@@ -154,8 +171,13 @@ impl Store {
         sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('uptime.migrate'))")
             .execute(&mut *transaction)
             .await?;
-        MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
-            MigrateError::VersionMissing(found) => StoreError::Newer { found, known: Self::known_version() },
+        let risen = async {
+            MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+            sqlx::raw_sql(FUNCTIONS).execute(&mut *transaction).await?;
+            Ok(())
+        };
+        risen.await.map_err(|error| match error {
+            MigrateError::VersionMissing(found) => Self::unknown_version(found),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
                 if code(&error) == INSUFFICIENT_PRIVILEGE =>
             {

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// Its schema was made by a newer `uptime`.
     #[error("the database has the schema version {found}, and this `uptime` knows versions up to {known}")]
     Newer { found: i64, known: i64 },
+    /// Its schema was made before the first release.
+    #[error("the database has the schema version {found}, from before the first release of `uptime`")]
+    Unreleased { found: i64 },
     /// It holds nothing of `uptime`.
     #[error("the database has no tables of `uptime`")]
     NoSchema,
@@ -67,6 +70,7 @@ impl StoreError {
             | Self::Tls(_)
             | Self::Encoding(_)
             | Self::Newer { .. }
+            | Self::Unreleased { .. }
             | Self::NoSchema
             | Self::Outdated { .. }
             | Self::MayNotMigrate(_)
@@ -121,6 +125,10 @@ impl StoreError {
                 "run `uptime db migrate` with `DATABASE_URL` set to the role that owns the database"
             }
             Self::Newer { .. } => "install the `uptime` that made it, or a newer one",
+            Self::Unreleased { .. } => {
+                "name an empty database in `DATABASE_URL`, or another `--data-dir`, and run `uptime apply`; this one stays as it is, \
+                 for the `uptime` that made it"
+            }
             Self::Migration(_) => {
                 "restore the database from before the change, or point `DATABASE_URL` to an empty one"
             }

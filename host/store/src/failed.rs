@@ -4,12 +4,11 @@
 //! with a million of them, two operators at once do each job once, and one who breaks off has done whole chunks.
 
 use crate::operations::{CHUNK, begin_by_index};
-use crate::row::{Field, bind, kept_as_json, named, rows};
+use crate::row::{Field, bind, kept_as_json, named, optional, rows};
 use crate::session::Session;
 use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -45,6 +44,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct FailedNotification {
         pub id: NotificationId = "notification_id",
+        /// The event's type, as text: a newer release may have told what this one does not know.
         pub event: String,
         /// The monitor's name, as it was then.
         pub monitor: String,
@@ -55,12 +55,7 @@ rows! {
     }
 }
 
-impl Field for Option<FailedNotification> {
-    fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
-        let is_there = row.try_get::<Option<i64>, _>("notification_id")?;
-        is_there.map(|_| Field::read(row, "")).transpose()
-    }
-}
+optional!(FailedNotification, "notification_id");
 
 /// Which failed jobs. Each condition that is there must hold; none: all.
 #[derive(Clone, Debug, Default)]
@@ -117,8 +112,8 @@ impl Store {
         let query = sqlx::query(include_str!("../queries/failed_jobs.sql"));
         let rows = bind!(query, queue, ids, limit).fetch_all(&self.sessions).await?;
         let job = |row: &PgRow| {
-            let id: i64 = row.try_get("id")?;
-            named::<FailedJob>(row, || format!("failed job {id}"))
+            let id = JobId::read(row, "id")?;
+            named(row, || format!("failed job {id}"))
         };
         rows.iter().map(job).collect()
     }

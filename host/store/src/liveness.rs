@@ -9,11 +9,9 @@
 //! The state is a row for each queue of checks, so for each location. It changes with the notifications in one transaction
 //! under the row's lock, as with [`sight`](crate::sight).
 
-use crate::row::{Field, bind, rows};
+use crate::row::{bind, columns, optional, rows};
 use crate::{Result, Store, sight};
 use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
@@ -43,7 +41,15 @@ pub struct Liveness {
     pub stalls: Vec<Stall>,
 }
 
+columns!(Scheduler { host, pid, is_loop, period = "period_s", seen_at });
+optional!(Scheduler, "host");
+
 rows! {
+    struct Heard {
+        now: Timestamp,
+        scheduler: Option<Scheduler>,
+    }
+
     struct Overdue {
         queue: String,
         name: String,
@@ -81,27 +87,16 @@ impl Store {
     }
 
     pub async fn scheduler_sign_off(&self, id: Uuid) -> Result<()> {
-        sqlx::query("DELETE FROM schedulers WHERE id = $1").bind(id).execute(&self.sessions).await?;
+        bind!(sqlx::query("DELETE FROM schedulers WHERE id = $1"), id).execute(&self.sessions).await?;
         Ok(())
     }
 
     /// Whether checks are scheduled and have results.
     pub async fn liveness(&self) -> Result<Liveness> {
         let query = "SELECT now() AS now, s.host, s.pid, s.is_loop, s.period_s, s.seen_at FROM (SELECT) one LEFT JOIN schedulers s ON true";
-        let rows = sqlx::query(query).fetch_all(&self.sessions).await?;
-        let now = rows.first().map_or(Ok(Timestamp::UNIX_EPOCH), |row| Field::read(row, "now"))?;
-        let scheduler = |row: &PgRow| {
-            let Some(host) = row.try_get("host")? else { return Ok(None) };
-            Ok::<_, sqlx::Error>(Some(Scheduler {
-                host,
-                pid: Field::read(row, "pid")?,
-                is_loop: Field::read(row, "is_loop")?,
-                period: Field::read(row, "period_s")?,
-                seen_at: Field::read(row, "seen_at")?,
-            }))
-        };
-        let schedulers =
-            rows.iter().filter_map(|row| scheduler(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let heard: Vec<Heard> = sqlx::query_as(query).fetch_all(&self.sessions).await?;
+        let now = heard.first().map_or(Timestamp::UNIX_EPOCH, |heard| heard.now);
+        let schedulers: Vec<Scheduler> = heard.into_iter().filter_map(|heard| heard.scheduler).collect();
         Ok(Liveness { now, scheduling: scheduling(&schedulers, now), stalls: self.stalls().await? })
     }
 

@@ -5,11 +5,10 @@
 //! back: it is logged and left out, so that nobody's checks wait for it.
 
 use crate::applied::{Applied, Change, ChangeKind, Source, moved};
-use crate::row::{bind, named, rows, to_json};
+use crate::row::{Field, bind, named, rows, to_json};
 use crate::session::Session;
 use crate::{Result, Store};
 use serde_json::Value;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use std::collections::HashMap;
@@ -88,8 +87,8 @@ const ALL: &str = "SELECT name, spec, source FROM maintenance_windows ORDER BY n
 fn read(rows: &[PgRow]) -> Result<Vec<MaintenanceRow>> {
     let mut windows = Vec::with_capacity(rows.len());
     for row in rows {
-        let name: String = row.try_get("name")?;
-        match named::<MaintenanceRow>(row, || format!("maintenance `{name}`")) {
+        let name = String::read(row, "name")?;
+        match named(row, || format!("maintenance `{name}`")) {
             Ok(window) => windows.push(window),
             Err(error) => {
                 warn!(maintenance = name, %error, "a maintenance window can't be read and holds nothing back");

@@ -32,6 +32,7 @@ use std::time::Duration;
 use uptime_core::channel::Settings;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
+use uptime_core::notification::NotificationState as State;
 use uptime_core::reconcile::Occasion;
 
 #[derive(Clone, Debug)]
@@ -207,7 +208,7 @@ impl Store {
         for untried in untried.iter().filter(|untried| ours.contains(&untried.failure.claim.id)) {
             let Untried { notification, failure, channel, channel_broken, is_hopeless, is_probe } = untried;
             let is_final = untried.ends_probe() || failure.retry_after.is_none();
-            let state = if is_final || *is_probe { "failed" } else { "queued" };
+            let state = if is_final || *is_probe { State::Failed } else { State::Queued };
             let update = sqlx::query("UPDATE notifications SET state = $2, last_error = $3 WHERE id = $1");
             bind!(update, *notification, state, &failure.error).execute(&mut transaction).await?;
             let Some(channel) = channel.filter(|_| is_final) else { continue };
@@ -264,11 +265,11 @@ async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()>
 /// Writes each try down and moves its notification on.
 async fn insert_tries(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
     let state = |tried: &DeliveryTry| match &tried.end {
-        DeliveryEnd::Delivered { .. } => "delivered",
-        DeliveryEnd::Muted { .. } => "muted",
-        _ if tried.is_probe => "failed",
-        DeliveryEnd::Retry { .. } | DeliveryEnd::Waits { .. } => "queued",
-        DeliveryEnd::Failed { .. } => "failed",
+        DeliveryEnd::Delivered { .. } => State::Delivered,
+        DeliveryEnd::Muted { .. } => State::Muted,
+        _ if tried.is_probe => State::Failed,
+        DeliveryEnd::Retry { .. } | DeliveryEnd::Waits { .. } => State::Queued,
+        DeliveryEnd::Failed { .. } => State::Failed,
     };
     let was_made =
         |tried: &DeliveryTry| !matches!(tried.end, DeliveryEnd::Muted { .. } | DeliveryEnd::Waits { .. });

@@ -153,7 +153,7 @@ impl Store {
     /// How long until the next job of `queue` that nobody claimed is due; `None` when there is none.
     pub async fn next_ready_in(&self, queue: &str) -> Result<Option<Duration>> {
         let seconds: Option<f64> =
-            sqlx::query_scalar("SELECT next_job_in($1)").bind(queue).fetch_one(&self.sessions).await?;
+            bind!(sqlx::query_scalar("SELECT next_job_in($1)"), queue).fetch_one(&self.sessions).await?;
         Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 

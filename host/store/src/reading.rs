@@ -1,15 +1,14 @@
 //! What people look at: monitors, incidents.
 
-use crate::row::{Field, bind, named, rows};
+use crate::row::{Field, bind, columns, named, rows};
 use crate::{Result, Store};
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use uptime_core::check::Outcome;
 use uptime_core::event::Severity;
-use uptime_core::id::IncidentId;
+use uptime_core::id::{IncidentId, MonitorId};
 use uptime_core::incident::Mark;
 use uptime_core::judgement::Status;
 use uptime_core::judgement::locations::{self, LocalState};
@@ -115,15 +114,15 @@ impl Store {
         .fetch_all(&self.sessions)
         .await?;
         let summary = |row: &PgRow| {
-            let name: String = row.try_get("name")?;
-            let of_it = locations.remove(&row.try_get("id")?).unwrap_or_default();
+            let name = String::read(row, "name")?;
+            let of_it = locations.remove(&Field::read(row, "id")?).unwrap_or_default();
             with_locations(named(row, || format!("monitor `{name}`"))?, row, of_it)
         };
         rows.iter().map(summary).collect()
     }
 
     /// By the monitors' ids.
-    async fn location_summaries(&self) -> Result<HashMap<i64, Vec<LocationSummary>>> {
+    async fn location_summaries(&self) -> Result<HashMap<MonitorId, Vec<LocationSummary>>> {
         let rows = sqlx::query(
             "SELECT l.monitor_id, l.location, l.awaited_since, l.memory, l.last_check_at, l.last_outcome, l.last_message,
                     s.interval_ms / 1e3::float8 AS interval, s.active, c.paused_at IS NOT NULL AS queue_paused,
@@ -134,10 +133,10 @@ impl Store {
         )
         .fetch_all(&self.sessions)
         .await?;
-        let mut locations: HashMap<i64, Vec<LocationSummary>> = HashMap::new();
+        let mut locations: HashMap<MonitorId, Vec<LocationSummary>> = HashMap::new();
         for row in &rows {
-            let monitor: i64 = row.try_get("monitor_id")?;
-            let summary = named::<LocationSummary>(row, || format!("a location of monitor {monitor}"))?;
+            let monitor = MonitorId::read(row, "monitor_id")?;
+            let summary = named(row, || format!("a location of monitor {monitor}"))?;
             locations.entry(monitor).or_default().push(summary);
         }
         Ok(locations)
@@ -176,16 +175,17 @@ fn with_locations(
     Ok(MonitorSummary { freshness, locations, seen, ..summary })
 }
 
+columns!(Results {
+    interval,
+    enabled = "active",
+    queue_paused,
+    last_at = "last_check_at",
+    awaited_since = "result_awaited_since"
+});
+
 /// Whether what a row tells of a monitor, or of one of its locations, is still true.
 impl Field for Freshness {
     fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
-        let results = Results {
-            interval: Field::read(row, "interval")?,
-            enabled: row.try_get("active")?,
-            queue_paused: row.try_get("queue_paused")?,
-            last_at: Field::read(row, "last_check_at")?,
-            awaited_since: Field::read(row, "result_awaited_since")?,
-        };
-        Ok(liveness::freshness(&results, Field::read(row, "now")?))
+        Ok(liveness::freshness(&Field::read(row, "")?, Field::read(row, "now")?))
     }
 }

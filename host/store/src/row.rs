@@ -15,18 +15,24 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Row, Type};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 use tracing::warn;
-use uptime_core::channel::ChannelFilter;
+use uptime_core::channel::{ChannelFilter, Settings};
 use uptime_core::check::Outcome;
 use uptime_core::dependency::Ancestor;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
+use uptime_core::flow::Flow;
+use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, JobId, MonitorId, NotificationId};
 use uptime_core::incident::{Incident, Mark};
 use uptime_core::judgement::locations::LocalState;
 use uptime_core::judgement::{Recent, State, Status};
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{CheckSpec, Location, Policy};
+use uptime_core::notification::NotificationState;
+use uptime_core::notifier::LimitChanges;
+use uptime_core::secret::SecretRef;
 use uuid::Uuid;
 
 /// A type that one column keeps.
@@ -61,32 +67,49 @@ macro_rules! bind {
     ($query:expr, $($value:expr),+ $(,)?) => { $query$(.bind($crate::row::Param::sql($value)))+ };
 }
 
-/// Reads a type from the columns with its fields' names, or with the names that are given. What stands behind `;` is left
-/// empty.
+/// Reads a type from the columns with its fields' names, or with the names that are given. What stands behind `;` is made of
+/// the whole row, or left empty.
 macro_rules! columns {
-    ($name:ty { $($field:ident $(= $column:literal)?),+ $(; $($later:ident),+)? }) => {
+    ($name:ty { $($field:ident $(= $column:literal)?),+ $(; $($later:ident $(= $made:expr)?),+)? }) => {
         impl $crate::row::Field for $name {
             fn read(row: &::sqlx::postgres::PgRow, _: &str) -> ::sqlx::Result<Self> {
                 Ok(Self {
                     $($field: $crate::row::Field::read(row, $crate::row::columns!(@ $field $($column)?))?,)+
-                    $($($later: Default::default(),)+)?
+                    $($($later: $crate::row::columns!(@@ row $($made)?),)+)?
                 })
             }
         }
     };
     (@ $field:ident) => { stringify!($field) };
     (@ $field:ident $column:literal) => { $column };
+    (@@ $row:ident) => { Default::default() };
+    (@@ $row:ident $made:expr) => {{
+        let made: fn(&::sqlx::postgres::PgRow) -> ::sqlx::Result<_> = $made;
+        made($row)?
+    }};
+}
+
+/// Reads a type that is there where a column is not NULL.
+macro_rules! optional {
+    ($name:ty, $column:literal) => {
+        impl $crate::row::Field for Option<$name> {
+            fn read(row: &::sqlx::postgres::PgRow, _: &str) -> ::sqlx::Result<Self> {
+                let is_there = !::sqlx::ValueRef::is_null(&::sqlx::Row::try_get_raw(row, $column)?);
+                is_there.then(|| $crate::row::Field::read(row, "")).transpose()
+            }
+        }
+    };
 }
 
 /// Declares structs that are rows.
 macro_rules! rows {
     ($($(#[$meta:meta])* $vis:vis struct $name:ident {
         $($(#[$attr:meta])* $of:vis $field:ident: $type:ty $(= $column:literal)?),+
-        $(; $($(#[$late:meta])* $by:vis $later:ident: $kind:ty),+)? $(,)?
+        $(; $($(#[$late:meta])* $by:vis $later:ident: $kind:ty $(= $made:expr)?),+)? $(,)?
     })+) => {$(
         $(#[$meta])*
         $vis struct $name { $($(#[$attr])* $of $field: $type,)+ $($($(#[$late])* $by $later: $kind,)+)? }
-        $crate::row::columns!($name { $($field $(= $column)?),+ $(; $($later),+)? });
+        $crate::row::columns!($name { $($field $(= $column)?),+ $(; $($later $(= $made)?),+)? });
 
         impl ::sqlx::FromRow<'_, ::sqlx::postgres::PgRow> for $name {
             fn from_row(row: &::sqlx::postgres::PgRow) -> ::sqlx::Result<Self> {
@@ -96,7 +119,7 @@ macro_rules! rows {
     )+};
 }
 
-pub(crate) use {bind, columns, rows};
+pub(crate) use {bind, columns, optional, rows};
 
 macro_rules! as_they_are {
     ($($type:ty),+) => {$(
@@ -118,7 +141,7 @@ macro_rules! as_they_are {
     )+};
 }
 
-as_they_are!(bool, i16, i32, i64, f64, String, Uuid, Value, jiff_sqlx::Timestamp);
+as_they_are!(bool, i16, i32, i64, f64, String, Uuid, Value, Vec<u8>, jiff_sqlx::Timestamp);
 
 /// Newtypes, and others that convert from and to what sqlx knows.
 macro_rules! kept_as {
@@ -179,15 +202,21 @@ macro_rules! kept_as_words {
     )+};
 }
 
-kept_as_words!(EventType, Severity, Status, Outcome);
+kept_as_words!(EventType, NotificationState, Severity, Status, Outcome);
 
-impl Kept for Location {
-    type Sql = String;
+macro_rules! kept_as_text {
+    ($($type:ty),+) => {$(
+        impl Kept for $type {
+            type Sql = String;
 
-    fn kept(sql: String) -> Result<Self, BoxDynError> {
-        Ok(sql.parse::<Self>()?)
-    }
+            fn kept(sql: String) -> Result<Self, BoxDynError> {
+                Ok(sql.parse::<Self>()?)
+            }
+        }
+    )+};
 }
+
+kept_as_text!(Location, HostGrant);
 
 macro_rules! kept_as_json {
     ($($type:ty),+ $(,)?) => {$(
@@ -203,7 +232,9 @@ macro_rules! kept_as_json {
 
 pub(crate) use kept_as_json;
 
-kept_as_json!(CheckSpec, Policy, State, Event, Maintenance, BTreeMap<String, String>);
+// A channel's proxy is never NULL.
+kept_as_json!(CheckSpec, Policy, State, Event, Maintenance, Flow, Settings, LimitChanges, Option<SecretRef>);
+kept_as_json!(BTreeMap<String, String>);
 
 impl<T: Kept> Kept for Option<T> {
     type Sql = Option<T::Sql>;
@@ -308,12 +339,12 @@ impl Field for Option<Mark> {
 
 impl Field for ChannelFilter {
     fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
-        let name: String = row.try_get("name")?;
         // It hears all then, and its own deliveries say what is wrong: nobody else's notices and no result wait for it.
-        Ok(row.json(column, || format!("channel `{name}`")).unwrap_or_else(|error| {
-            warn!(channel = name, %error, "a channel's filter can't be read");
-            Self::default()
-        }))
+        json(row, column).or_else(|error| {
+            let channel = String::read(row, "name")?;
+            warn!(channel, %error, "a channel's filter can't be read");
+            Ok(Self::default())
+        })
     }
 }
 
@@ -324,37 +355,26 @@ pub(crate) fn column<'r, R, T>(rows: &'r [R], of: impl FnMut(&'r R) -> T) -> Vec
 
 /// Reads a row that has a name for people.
 pub(crate) fn named<T: Field>(row: &PgRow, name: impl FnOnce() -> String) -> Result<T> {
+    named_by_column(row, |_| name())
+}
+
+/// Reads a row of several things, whose columns say which of them can't be read.
+pub(crate) fn named_by_column<T: Field>(row: &PgRow, name: impl FnOnce(&str) -> String) -> Result<T> {
     T::read(row, "").map_err(|error| match error {
-        sqlx::Error::ColumnDecode { index, source } => unreadable(&index, name(), &*source),
+        sqlx::Error::ColumnDecode { index, source } => unreadable(&index, name(&index), &*source),
         other => other.into(),
     })
 }
 
-/// Reads columns one by one.
-pub(crate) trait Columns {
-    fn instant(&self, column: &'static str) -> Result<Timestamp>;
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>>;
-    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T>;
-    fn count(&self, column: &'static str) -> Result<u32>;
+/// Reads a word, or none where this program does not know it.
+pub(crate) fn known<T: FromStr>(row: &PgRow, column: &str) -> sqlx::Result<Option<T>> {
+    Ok(row.try_get::<Option<&str>, _>(column)?.and_then(|word| word.parse().ok()))
 }
 
-impl Columns for PgRow {
-    fn instant(&self, column: &'static str) -> Result<Timestamp> {
-        Ok(Field::read(self, column)?)
-    }
-
-    fn optional_instant(&self, column: &'static str) -> Result<Option<Timestamp>> {
-        Ok(Field::read(self, column)?)
-    }
-
-    fn json<T: DeserializeOwned>(&self, column: &str, row: impl Fn() -> String) -> Result<T> {
-        let value: Value = self.try_get(column)?;
-        serde_json::from_value(value).map_err(|error| unreadable(column, row(), &error))
-    }
-
-    fn count(&self, column: &'static str) -> Result<u32> {
-        Ok(Field::read(self, column)?)
-    }
+/// Reads what a column keeps as JSON.
+pub(crate) fn json<T: DeserializeOwned>(row: &PgRow, column: &str) -> sqlx::Result<T> {
+    serde_json::from_value(row.try_get(column)?)
+        .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() })
 }
 
 /// A value as JSON, of the row that is to hold it.
@@ -368,14 +388,6 @@ pub(crate) fn to_json<T: serde::Serialize>(
         row: row(),
         reason: error.to_string(),
     })
-}
-
-pub(crate) fn instant(at: Timestamp) -> jiff_sqlx::Timestamp {
-    at.into()
-}
-
-pub(crate) fn optional_instant(at: Option<Timestamp>) -> Option<jiff_sqlx::Timestamp> {
-    at.map(Into::into)
 }
 
 /// In whole microseconds; saturates.

@@ -10,7 +10,6 @@
 use crate::row::{Field, bind, rows};
 use crate::{Result, Store};
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uptime_core::liveness::{DEAD_AFTER, STEADY_WITHIN};
 use uuid::Uuid;
@@ -52,8 +51,8 @@ rows! {
 
 impl Field for Vec<(Uuid, u32)> {
     fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
-        let (ids, pids): (Vec<Uuid>, Vec<i32>) = (row.try_get("ids")?, row.try_get("pids")?);
-        Ok(ids.into_iter().zip(pids.into_iter().map(i32::unsigned_abs)).collect())
+        let (ids, pids): (Vec<Uuid>, Vec<u32>) = (Field::read(row, "ids")?, Field::read(row, "pids")?);
+        Ok(ids.into_iter().zip(pids).collect())
     }
 }
 
@@ -77,7 +76,7 @@ impl Store {
     }
 
     pub async fn sign_off(&self, worker: Uuid) -> Result<()> {
-        sqlx::query("DELETE FROM workers WHERE id = $1").bind(worker).execute(&self.sessions).await?;
+        bind!(sqlx::query("DELETE FROM workers WHERE id = $1"), worker).execute(&self.sessions).await?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
+use uptime_core::notification::NotificationState;
 use uptime_store::Store;
 use uptime_store::by_hand::{Notification, Try};
 use uptime_store::incidents::story::{Entry, Story, What};
@@ -258,13 +259,13 @@ fn checks(what: &What) -> String {
 }
 
 fn notice_text(notice: &Notification) -> String {
-    let tries = match (notice.state.as_str(), notice.attempts) {
-        (_, 0) | ("delivered", 1) => String::new(),
+    let tries = match (notice.state, notice.attempts) {
+        (_, 0) | (NotificationState::Delivered, 1) => String::new(),
         (_, 1) => " after 1 try".into(),
         (_, attempts) => format!(" after {attempts} tries"),
     };
     let digest = notice.digest.map(|digest| format!(", with digest {digest}")).unwrap_or_default();
-    let is_out = matches!(notice.state.as_str(), "muted" | "discarded");
+    let is_out = matches!(notice.state, NotificationState::Muted | NotificationState::Discarded);
     let why = notice.last_error.as_ref().filter(|_| is_out).map(|why| format!(": {why}")).unwrap_or_default();
     format!(
         "{} for {} (notification {}): {}{tries}{digest}{why}",

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tracing::info;
 use uptime_core::id::NotificationId;
+use uptime_core::notification::NotificationState;
 use uptime_store::by_hand::{Again, Discarded, Name, Selection};
 use uptime_store::failed::Retried;
 use uptime_store::{Store, StoreError};
@@ -18,7 +19,7 @@ use uptime_store::{Store, StoreError};
 pub enum Deed {
     Retry {
         /// Of all: those in this state.
-        state: String,
+        state: NotificationState,
     },
     /// Nobody is told of them any more.
     Discard {
@@ -36,7 +37,7 @@ enum Fate {
     /// A worker has it in hand.
     Runs,
     /// It is in a state that the deed is not for.
-    Is(String),
+    Is(NotificationState),
 }
 
 impl Deed {
@@ -62,10 +63,10 @@ impl Deed {
         }
     }
 
-    fn states(&self) -> Vec<&str> {
+    fn states(&self) -> &[NotificationState] {
         match self {
-            Self::Retry { state } => vec![state],
-            Self::Discard { .. } => vec!["queued", "failed"],
+            Self::Retry { state } => std::slice::from_ref(state),
+            Self::Discard { .. } => &[NotificationState::Queued, NotificationState::Failed],
         }
     }
 
@@ -223,8 +224,7 @@ async fn all(
 ) -> Result<Exit, CommandError> {
     // What comes after the question is not what was asked about.
     let as_of = store.instant_before(Duration::ZERO).await?;
-    let states = deed.states();
-    let which = Selection { channel, states: &states, as_of };
+    let which = Selection { channel, states: deed.states(), as_of };
     let total = store.count_notifications(which).await?;
     let by = if dry_run || total == 0 {
         String::new()

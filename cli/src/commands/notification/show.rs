@@ -6,6 +6,7 @@ use crate::output::{FAINT, GOOD, HINT, ODD, Printer, rfc3339};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uptime_core::event::EventType;
+use uptime_core::notification::NotificationState;
 use uptime_store::Store;
 use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
 
@@ -25,11 +26,11 @@ pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, 
     let (terminal, now) = (printer.is_terminal(), store.now().await?);
     let when = |at| printer.instant(at, now);
     if terminal {
-        let style = state_style(&notification.state);
+        let style = state_style(notification.state);
         printer.line(format!("notification {id}: {style}{}{style:#}", notification.state));
     } else {
         printer.fact(0, "id", &id.to_string());
-        printer.fact(0, "state", &notification.state);
+        printer.fact(0, "state", notification.state.as_str());
     }
     for (name, value) in what(&notification, when) {
         printer.fact(WIDTH, name, &value);
@@ -83,7 +84,7 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
         what.push(("members", notification.members.to_string()));
     }
     // Of one that failed its tries say it.
-    let reason = notification.last_error.clone().filter(|_| is_given_up(&notification.state));
+    let reason = notification.last_error.clone().filter(|_| is_given_up(notification.state));
     what.extend(reason.map(|reason| ("reason", reason)));
     what.push(("attempts", notification.attempts.to_string()));
     what.push(("created", when(notification.created_at)));
@@ -122,11 +123,11 @@ fn is_end(event: &str) -> bool {
 }
 
 /// Whether nobody will be told, and nothing went wrong.
-fn is_given_up(state: &str) -> bool {
-    matches!(state, "muted" | "discarded")
+fn is_given_up(state: NotificationState) -> bool {
+    matches!(state, NotificationState::Muted | NotificationState::Discarded)
 }
 
 fn retry_command(notification: &Notification) -> Option<String> {
-    let may = matches!(notification.state.as_str(), "failed" | "muted");
+    let may = matches!(notification.state, NotificationState::Failed | NotificationState::Muted);
     may.then(|| format!("uptime notification retry {}", notification.digest.unwrap_or(notification.id)))
 }

@@ -7,28 +7,40 @@
 //! of that notification's own job.
 
 use super::enqueue;
-use crate::row::{Columns, Field, bind, rows};
+use crate::row::{Field, bind, columns, json, rows};
 use crate::session::Session;
 use crate::{NOTIFICATIONS, Result, Store};
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-use uptime_core::event::Event;
+use uptime_core::event::{Event, EventType};
 use uptime_core::id::{ChannelId, IncidentId, NotificationId};
+use uptime_core::notification::NotificationState;
 use uptime_core::reconcile::{self, Notice, Occasion, Plan, Progress};
 
 /// How many failed notices of a channel are compared at once. What is left comes when those have got through
 /// ([`Store::ensure_probes`]).
 const COMPARED_MOST: i64 = 5_000;
 
-/// A notice, and whose job sends it: its own, or its digest's.
-pub(super) struct Announcement {
-    pub channel: ChannelId,
-    pub notice: Notice,
-    pub carrier: i64,
-    /// What is told; `None` of one that can't be read, which is said where it is delivered.
-    pub event: Option<Event>,
+rows! {
+    /// A notice, and whose job sends it: its own, or its digest's.
+    pub(super) struct Announcement {
+        pub channel: ChannelId = "channel_id",
+        pub notice: Notice,
+        pub carrier: i64;
+        /// What is told; `None` of one that can't be read, which is said where it is delivered.
+        pub event: Option<Event> = |row| Ok(json(row, "snapshot").ok())
+    }
+}
+
+columns!(Notice { id, event, about, incident = "incident_id", setbacks, now, is_over; progress = progress });
+
+fn progress(row: &PgRow) -> sqlx::Result<Progress> {
+    Ok(match NotificationState::read(row, "state")? {
+        NotificationState::Queued => Progress::Queued,
+        NotificationState::Delivered => Progress::Delivered,
+        _ => Progress::Failed,
+    })
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,33 +106,9 @@ pub(super) async fn load(
 ) -> Result<Vec<Announcement>> {
     let query = sqlx::query(include_str!("../../queries/announcements.sql"));
     let rows = bind!(query, channels, ids, COMPARED_MOST).fetch_all(connection).await?;
-    rows.iter().filter_map(|row| announcement(row).transpose()).collect()
-}
-
-/// `None`: of a kind that this version does not know.
-fn announcement(row: &PgRow) -> Result<Option<Announcement>> {
-    let id = NotificationId(row.try_get("id")?);
-    let Ok(event) = row.try_get::<&str, _>("event")?.parse() else { return Ok(None) };
-    let notice = Notice {
-        id,
-        event,
-        about: row.try_get::<Option<_>, _>("about")?.unwrap_or_default(),
-        incident: Field::read(row, "incident_id")?,
-        progress: match row.try_get("state")? {
-            "queued" => Progress::Queued,
-            "delivered" => Progress::Delivered,
-            _ => Progress::Failed,
-        },
-        setbacks: row.count("setbacks")?,
-        now: super::due::circumstances(row)?,
-        is_over: row.try_get("is_over")?,
-    };
-    Ok(Some(Announcement {
-        channel: ChannelId(row.try_get("channel_id")?),
-        notice,
-        carrier: row.try_get("carrier")?,
-        event: row.json("snapshot", || format!("notification {id}")).ok(),
-    }))
+    // Those of a kind that this version does not know are not its business.
+    let known = rows.iter().filter(|row| EventType::read(row, "event").is_ok());
+    known.map(|row| Ok(Field::read(row, "")?)).collect()
 }
 
 fn notices(all: &[Announcement]) -> Vec<Notice> {
@@ -182,18 +170,15 @@ pub(super) async fn reconcile(
     let stays = probe
         .as_ref()
         .is_some_and(|probe| probe.is_running || next.is_some_and(|(carrier, _)| carrier == probe.carrier));
-    let due_at = if let Some(old) = probe.as_ref().filter(|_| !stays) {
+    let mut due_at: Option<jiff_sqlx::Timestamp> = None;
+    if let Some(old) = probe.as_ref().filter(|_| !stays) {
         let query = sqlx::query_scalar(
             "DELETE FROM jobs WHERE queue = $1 AND subject = $2 AND payload ? 'probe'
                AND (reserved_until IS NULL OR reserved_until < now())
              RETURNING available_at",
         );
-        let due_at: Option<jiff_sqlx::Timestamp> =
-            bind!(query, NOTIFICATIONS, old.carrier).fetch_optional(&mut *connection).await?;
-        due_at
-    } else {
-        None
-    };
+        due_at = bind!(query, NOTIFICATIONS, old.carrier).fetch_optional(&mut *connection).await?;
+    }
     drop_notices(connection, channel, &drop).await?;
     let again = u32::from(occasion == Occasion::GotThrough);
     enqueue::again(connection, channel, &tell, again).await?;
@@ -206,10 +191,9 @@ pub(super) async fn reconcile(
     let query = sqlx::query(
         "WITH job AS (
            INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
-           SELECT $1, n.id, c.id, coalesce(f.order_key, i.monitor_id || ':' || c.id), '{\"probe\": true}',
+           SELECT $1, n.id, c.id, coalesce(f.order_key, order_of(n.incident_id, c.id)), '{\"probe\": true}',
                   greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
-           FROM channels c, notifications n LEFT JOIN incidents i ON i.id = n.incident_id
-                LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
+           FROM channels c, notifications n LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id
            WHERE c.id = $2 AND n.id = $3::bigint
            ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING)
          UPDATE channels SET probe_id = $3 WHERE id = $2 AND probe_id IS DISTINCT FROM $3",

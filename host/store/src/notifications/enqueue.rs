@@ -4,11 +4,11 @@
 //! that is open, and the order of what is told of one monitor. Whatever of a monitor still waits for a channel goes one
 //! way, by itself (one order key) or in digests (another), so nothing overtakes what it follows.
 
-use crate::StoreError;
-use crate::row::{Columns, bind, column, instant, optional_instant};
+use crate::Result;
+use crate::row::{self, Field, bind, column, columns, named, optional, rows, to_json};
 use crate::session::Session;
 use jiff::Timestamp;
-use sqlx::Row;
+use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
 use uptime_core::calendar::Hours;
 use uptime_core::event::Event;
@@ -25,19 +25,41 @@ pub struct Notice {
     pub sequence: i64,
 }
 
-struct Locked {
-    flow: Flow,
-    bucket: Option<Bucket>,
-    /// Outside of its hours.
-    is_quiet: bool,
-    /// The digest that takes members.
-    digest: Option<NotificationId>,
-    digest_at: Option<Timestamp>,
-    /// What it was to be told has failed.
-    fails: bool,
-    /// The first of those that need a new one, and how many there are.
-    wants_digest: Option<Event>,
-    now: Timestamp,
+rows! {
+    struct Locked {
+        flow: Flow,
+        bucket: Option<Bucket>,
+        /// The digest that takes members.
+        digest: Option<NotificationId> = "digest_id",
+        digest_at: Option<Timestamp>,
+        /// What it was to be told has failed.
+        fails: bool,
+        now: Timestamp;
+        /// Outside of its hours.
+        is_quiet: bool = is_quiet,
+        /// The first of those that need a new one.
+        wants_digest: Option<Event>
+    }
+
+    /// An incident, and a notification of it, if there is one.
+    struct Made {
+        incident: IncidentId = "id",
+        monitor_id: Option<i64>,
+        channel: Option<ChannelId> = "channel_id",
+        event: Option<String>,
+        sequence: Option<i64>,
+        waits: Option<bool>,
+        in_digest: bool,
+    }
+}
+
+columns!(Bucket { tokens, at = "tokens_at" });
+optional!(Bucket, "tokens");
+
+/// Hours that can't be read here are said to be so where the channel is told something.
+fn is_quiet(row: &PgRow) -> sqlx::Result<bool> {
+    let (hours, now): (Option<Hours>, _) = (row::known(row, "hours")?, Field::read(row, "now")?);
+    Ok(hours.is_some_and(|hours| hours.covers(now).is_none()))
 }
 
 /// What is told in one order: a monitor, or an incident whose monitor was removed.
@@ -65,14 +87,11 @@ struct Known {
 /// Makes a notification of each, in their order, within a transaction of the caller's, and a job of each that is not in a
 /// digest. A second one for the same incident, channel, event and sequence is not made. Locks the channels; whoever has other
 /// locks to take takes them before. Gives the channels that fail.
-pub(super) async fn insert_all(
-    connection: &mut Session,
-    notices: &[Notice],
-) -> Result<Vec<ChannelId>, StoreError> {
+pub(super) async fn insert_all(connection: &mut Session, notices: &[Notice]) -> Result<Vec<ChannelId>> {
     if notices.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = notices.iter().map(|notice| notice.channel.0).collect();
+    let ids = column(notices, |notice| notice.channel);
     let mut channels = lock(connection, &ids).await?;
     let mut known = known(connection, &ids, notices.iter().map(|notice| &notice.event)).await?;
     let mut ways = Vec::with_capacity(notices.len());
@@ -111,13 +130,13 @@ pub(super) async fn again(
     channel: ChannelId,
     notices: &[(NotificationId, Option<&Event>)],
     setbacks: u32,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     if notices.is_empty() {
         return Ok(());
     }
-    let mut channels = lock(connection, &[channel.0]).await?;
+    let mut channels = lock(connection, &[channel]).await?;
     let Some(locked) = channels.get_mut(&channel) else { return Ok(()) };
-    let known = known(connection, &[channel.0], notices.iter().filter_map(|(_, event)| *event)).await?;
+    let known = known(connection, &[channel], notices.iter().filter_map(|(_, event)| *event)).await?;
     // A newer one that waits already decides the way, or would come first.
     let mut way = |event: &Event| {
         let subject = event.incident.as_ref().map(|incident| (channel, known.subject(incident.id)));
@@ -150,45 +169,25 @@ impl Locked {
 }
 
 /// Locks the channels in the order of their ids, so that of two batches none waits for the other in a circle.
-async fn lock(connection: &mut Session, ids: &[i64]) -> Result<HashMap<ChannelId, Locked>, StoreError> {
-    let rows = sqlx::query(
+async fn lock(connection: &mut Session, ids: &[ChannelId]) -> Result<HashMap<ChannelId, Locked>> {
+    let query = sqlx::query(
         "SELECT id, flow, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now,
                 failing_since IS NOT NULL OR probe_id IS NOT NULL AS fails
          FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(ids)
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut channels = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let id = ChannelId(row.try_get("id")?);
-        let tokens: Option<f64> = row.try_get("tokens")?;
-        let bucket = tokens.zip(row.optional_instant("tokens_at")?).map(|(tokens, at)| Bucket { tokens, at });
-        let now = row.instant("now")?;
-        // Hours that can't be read here are said to be so where the channel is told something.
-        let hours: Option<Hours> =
-            row.try_get::<Option<&str>, _>("hours")?.and_then(|hours| hours.parse().ok());
-        let locked = Locked {
-            flow: row.json("flow", || format!("channel {id}"))?,
-            bucket,
-            is_quiet: hours.is_some_and(|hours| hours.covers(now).is_none()),
-            digest: row.try_get::<Option<i64>, _>("digest_id")?.map(NotificationId),
-            digest_at: row.optional_instant("digest_at")?,
-            fails: row.try_get("fails")?,
-            wants_digest: None,
-            now,
-        };
-        channels.insert(id, locked);
-    }
+    );
+    let rows = bind!(query, ids).fetch_all(&mut *connection).await?;
+    let locked = |row: &PgRow| {
+        let id = ChannelId::read(row, "id")?;
+        Ok((id, named(row, || format!("channel {id}"))?))
+    };
+    let mut channels: HashMap<ChannelId, Locked> = rows.iter().map(locked).collect::<Result<_>>()?;
     // An operator may have discarded it. Held until the members are in it, so that they are discarded along with it.
     let open: Vec<i64> = channels.values().filter_map(|channel| Some(channel.digest?.0)).collect();
     if !open.is_empty() {
-        let open: Vec<i64> = sqlx::query_scalar(
+        let query = sqlx::query_scalar(
             "SELECT id FROM notifications WHERE id = ANY ($1) AND state = 'queued' ORDER BY id FOR SHARE",
-        )
-        .bind(open)
-        .fetch_all(connection)
-        .await?;
+        );
+        let open: Vec<i64> = bind!(query, open).fetch_all(connection).await?;
         for channel in channels.values_mut() {
             channel.digest = channel.digest.filter(|digest| open.contains(&digest.0));
         }
@@ -198,15 +197,15 @@ async fn lock(connection: &mut Session, ids: &[i64]) -> Result<HashMap<ChannelId
 
 async fn known<'e>(
     connection: &mut Session,
-    channels: &[i64],
+    channels: &[ChannelId],
     events: impl Iterator<Item = &'e Event>,
-) -> Result<Known, StoreError> {
+) -> Result<Known> {
     let mut known = Known::default();
-    let incidents: Vec<i64> = events.filter_map(|event| Some(event.incident.as_ref()?.id.0)).collect();
+    let incidents: Vec<IncidentId> = events.filter_map(|event| Some(event.incident.as_ref()?.id)).collect();
     if incidents.is_empty() {
         return Ok(known);
     }
-    let rows = sqlx::query(
+    let query = sqlx::query_as(
         "SELECT i.id, i.monitor_id, n.channel_id, n.event, n.sequence, n.state = 'queued' AS waits, n.digest_id IS NOT NULL AS in_digest
          FROM incidents i LEFT JOIN notifications n ON n.incident_id = i.id AND n.channel_id = ANY ($2)
          WHERE i.id IN (SELECT unnest($1::bigint[]) UNION
@@ -214,50 +213,39 @@ async fn known<'e>(
                         SELECT o.id FROM incidents i JOIN incidents o ON o.monitor_id = i.monitor_id
                         WHERE i.id = ANY ($1) AND o.started_at > i.started_at - interval '1 day')
          ORDER BY n.id",
-    )
-    .bind(incidents)
-    .bind(channels)
-    .fetch_all(connection)
-    .await?;
-    for row in rows {
-        let incident = IncidentId(row.try_get("id")?);
-        known.monitors.insert(incident, row.try_get("monitor_id")?);
-        let Some(channel) = row.try_get::<Option<i64>, _>("channel_id")?.map(ChannelId) else { continue };
-        if row.try_get("waits")? {
-            let before = if row.try_get("in_digest")? { Before::InDigest } else { Before::Single };
+    );
+    let rows: Vec<Made> = bind!(query, incidents, channels).fetch_all(connection).await?;
+    for Made { incident, monitor_id, channel, event, sequence, waits, in_digest } in rows {
+        known.monitors.insert(incident, monitor_id);
+        let Some(((channel, event), sequence)) = channel.zip(event).zip(sequence) else { continue };
+        if waits == Some(true) {
+            let before = if in_digest { Before::InDigest } else { Before::Single };
             known.waiting.insert((channel, known.subject(incident)), before);
         }
-        known.made.insert((channel, incident, row.try_get("event")?, row.try_get("sequence")?));
+        known.made.insert((channel, incident, event, sequence));
     }
     Ok(known)
 }
 
 /// Begins a digest for each channel that needs one.
-async fn open_digests(
-    connection: &mut Session,
-    channels: &mut HashMap<ChannelId, Locked>,
-) -> Result<(), StoreError> {
+async fn open_digests(connection: &mut Session, channels: &mut HashMap<ChannelId, Locked>) -> Result<()> {
     let (mut ids, mut snapshots, mut due_at) = (Vec::new(), Vec::new(), Vec::new());
     for (id, channel) in &*channels {
         let Some(first) = &channel.wants_digest else { continue };
         // What it tells is made of its members when it leaves; until then it says what it was begun for.
         let event = Event { delivery_id: DeliveryId(Uuid::now_v7()), ..first.clone() };
-        ids.push(id.0);
+        ids.push(*id);
         snapshots.push(snapshot(&event)?);
-        due_at.push(instant(channel.flow.due_at(channel.now, channel.digest_at)));
+        due_at.push(channel.flow.due_at(channel.now, channel.digest_at));
     }
     if ids.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(include_str!("../../queries/open_digests.sql"))
-        .bind(ids)
-        .bind(snapshots)
-        .bind(due_at)
-        .fetch_all(connection)
-        .await?;
-    for row in rows {
-        if let Some(channel) = channels.get_mut(&ChannelId(row.try_get("channel_id")?)) {
-            channel.digest = Some(NotificationId(row.try_get("id")?));
+    let query = sqlx::query_as(include_str!("../../queries/open_digests.sql"));
+    let opened: Vec<(i64, i64)> = bind!(query, ids, snapshots, due_at).fetch_all(connection).await?;
+    for (id, channel) in opened {
+        if let Some(channel) = channels.get_mut(&ChannelId(channel)) {
+            channel.digest = Some(NotificationId(id));
         }
     }
     Ok(())
@@ -267,49 +255,40 @@ async fn insert(
     connection: &mut Session,
     ways: &[(&Notice, Way)],
     channels: &HashMap<ChannelId, Locked>,
-) -> Result<(), StoreError> {
-    let events = || ways.iter().map(|(notice, _)| &notice.event);
+) -> Result<()> {
     let digest = |(notice, way): &(&Notice, Way)| match way {
         Way::Single => None,
-        Way::Digest => channels.get(&notice.channel).and_then(|channel| Some(channel.digest?.0)),
+        Way::Digest => channels.get(&notice.channel).and_then(|channel| channel.digest),
     };
-    sqlx::query(include_str!("../../queries/enqueue_notifications.sql"))
-        .bind(events().map(|event| event.delivery_id.0).collect::<Vec<_>>())
-        .bind(ways.iter().map(|(notice, _)| notice.channel.0).collect::<Vec<_>>())
-        .bind(events().map(|event| event.incident.as_ref().map(|incident| incident.id.0)).collect::<Vec<_>>())
-        .bind(events().map(|event| event.kind.as_str()).collect::<Vec<_>>())
-        .bind(ways.iter().map(|(notice, _)| notice.sequence).collect::<Vec<_>>())
-        .bind(events().map(snapshot).collect::<Result<Vec<_>, _>>()?)
-        .bind(ways.iter().map(digest).collect::<Vec<_>>())
+    let query = bind!(
+        sqlx::query(include_str!("../../queries/enqueue_notifications.sql")),
+        column(ways, |(notice, _)| notice.event.delivery_id),
+        column(ways, |(notice, _)| notice.channel),
+        column(ways, |(notice, _)| notice.event.incident.as_ref().map(|incident| incident.id)),
+        column(ways, |(notice, _)| notice.event.kind),
+        column(ways, |(notice, _)| notice.sequence),
+        ways.iter().map(|(notice, _)| snapshot(&notice.event)).collect::<Result<Vec<_>>>()?,
+        column(ways, digest),
+    );
+    query.execute(connection).await?;
+    Ok(())
+}
+
+async fn keep_tokens(connection: &mut Session, channels: &HashMap<ChannelId, Locked>) -> Result<()> {
+    let (ids, buckets): (Vec<ChannelId>, Vec<Bucket>) =
+        channels.iter().filter_map(|(id, channel)| Some((*id, channel.bucket?))).unzip();
+    let query = sqlx::query(
+        "UPDATE channels c SET tokens = b.tokens, tokens_at = b.at
+         FROM unnest($1::bigint[], $2::double precision[], $3::timestamptz[]) b(id, tokens, at) WHERE c.id = b.id",
+    );
+    bind!(query, ids, column(&buckets, |bucket| bucket.tokens), column(&buckets, |bucket| bucket.at))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn keep_tokens(
-    connection: &mut Session,
-    channels: &HashMap<ChannelId, Locked>,
-) -> Result<(), StoreError> {
-    let buckets = || channels.iter().map(|(id, channel)| (id, channel.bucket));
-    sqlx::query(
-        "UPDATE channels c SET tokens = b.tokens, tokens_at = b.at
-         FROM unnest($1::bigint[], $2::double precision[], $3::timestamptz[]) b(id, tokens, at)
-         WHERE c.id = b.id AND b.tokens IS NOT NULL",
-    )
-    .bind(buckets().map(|(id, _)| id.0).collect::<Vec<_>>())
-    .bind(buckets().map(|(_, bucket)| bucket.map(|bucket| bucket.tokens)).collect::<Vec<_>>())
-    .bind(buckets().map(|(_, bucket)| optional_instant(bucket.map(|bucket| bucket.at))).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(event).map_err(|error| StoreError::Row {
-        column: "snapshot".into(),
-        row: format!("delivery {}", event.delivery_id),
-        reason: error.to_string(),
-    })
+pub(super) fn snapshot(event: &Event) -> Result<serde_json::Value> {
+    to_json("snapshot", || format!("delivery {}", event.delivery_id), event)
 }
 
 /// Makes a notification without an incident, and its job before all that waits: for what is about the queue itself, or the host.
@@ -319,7 +298,7 @@ pub(crate) async fn enqueue_first(
     channel: ChannelId,
     event: &Event,
     order: Option<&str>,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let query = sqlx::query(include_str!("../../queries/enqueue_notification_first.sql"));
     bind!(query, event.delivery_id, channel, event.kind, snapshot(event)?, order).execute(connection).await?;
     Ok(())

@@ -3,7 +3,6 @@
 
 use crate::row::{Field, rows};
 use crate::{Result, Store};
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::time::Duration;
 
@@ -63,10 +62,10 @@ impl Field for Holder {
     fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
         let text = |column| Ok::<_, sqlx::Error>(Option::read(row, column)?.unwrap_or_default());
         let (name, state): (String, String) = (text("name")?, text("state")?);
-        Ok(match row.try_get(column)? {
+        Ok(match String::read(row, column)?.as_str() {
             "prepared" => Self::Prepared { gid: name },
             "slot" => Self::Slot { name, active: state == "active" },
-            _ => Self::Session { pid: row.try_get("pid")?, application: name, state },
+            _ => Self::Session { pid: Field::read(row, "pid")?, application: name, state },
         })
     }
 }

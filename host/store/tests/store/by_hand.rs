@@ -3,7 +3,9 @@
 use crate::{store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
+use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
+use uptime_core::notification::NotificationState as State;
 use uptime_store::Store;
 use uptime_store::by_hand::{Again, Discarded, Name, NotificationFilter, Selection};
 use uptime_store::failed::Retried;
@@ -81,14 +83,20 @@ async fn a_list_is_every_condition_at_once_the_newest_first() {
     let all = NotificationFilter::default();
     assert_eq!(of(all, 3).await, [4, 3, 2]);
     assert_eq!(of(NotificationFilter { channel: Some("ops"), ..all }, 9).await, [4, 3, 1]);
-    assert_eq!(of(NotificationFilter { channel: Some("ops"), state: Some("failed"), ..all }, 9).await, [4]);
+    assert_eq!(
+        of(NotificationFilter { channel: Some("ops"), state: Some(State::Failed), ..all }, 9).await,
+        [4]
+    );
     assert_eq!(of(NotificationFilter { incident: Some(IncidentId(2)), ..all }, 9).await, [2]);
-    assert_eq!(of(NotificationFilter { event: Some("up"), ..all }, 9).await, [3]);
+    assert_eq!(of(NotificationFilter { event: Some(EventType::Up), ..all }, 9).await, [3]);
     // What waits for a channel that its provider told to wait is shown as that, as long as it lasts.
     let in_state = |state| NotificationFilter { state: Some(state), ..all };
     for (until, paused, queued) in [("1 h", vec![3], vec![]), ("-1 s", vec![], vec![3])] {
         database.query(&format!("UPDATE channels SET paused_until = now() + interval '{until}'"));
-        assert_eq!((of(in_state("paused"), 9).await, of(in_state("queued"), 9).await), (paused, queued));
+        assert_eq!(
+            (of(in_state(State::Paused), 9).await, of(in_state(State::Queued), 9).await),
+            (paused, queued)
+        );
     }
     assert_eq!(database.value("SELECT count(*) FROM notifications WHERE state = 'paused'"), "0");
     let named = [
@@ -108,10 +116,16 @@ async fn what_failed_or_was_muted_gets_another_chance_and_the_rest_stays() {
     // Somebody flushed the failed job of the third.
     database.query("DELETE FROM failed_jobs WHERE subject = 3");
     database.query("UPDATE channels SET paused_until = now() + interval '1 h' WHERE name = 'ops'");
-    let is = |state: &str| Again::Is(state.to_owned());
     assert_eq!(
         retry(&store, &ids(1..=7)).await,
-        [PUT_BACK, PUT_BACK, PUT_BACK, is("delivered"), is("queued"), is("discarded")]
+        [
+            PUT_BACK,
+            PUT_BACK,
+            PUT_BACK,
+            Again::Is(State::Delivered),
+            Again::Is(State::Queued),
+            Again::Is(State::Discarded)
+        ]
     );
     assert_eq!(states(&database), "queued queued queued delivered queued discarded");
     assert_eq!(jobs(&database), "1 2 3 5");
@@ -132,7 +146,11 @@ async fn what_failed_or_was_muted_gets_another_chance_and_the_rest_stays() {
         "true true",
         "a channel that was told to wait waits"
     );
-    assert_eq!(retry(&store, &ids(1..=2)).await, [is("queued"), is("queued")], "once");
+    assert_eq!(
+        retry(&store, &ids(1..=2)).await,
+        [Again::Is(State::Queued), Again::Is(State::Queued)],
+        "once"
+    );
     assert_eq!(jobs(&database), "1 2 3 5");
 }
 
@@ -195,19 +213,13 @@ async fn what_waits_or_failed_is_discarded_with_its_job_and_what_runs_is_left() 
     database.query("UPDATE jobs SET reserved_until = now() - interval '1 min' WHERE subject = 4");
     assert_eq!(
         discard(&store, &ids(1..=5)).await,
-        [
-            Discarded::Done,
-            Discarded::Done,
-            Discarded::Runs,
-            Discarded::Done,
-            Discarded::Is("delivered".into())
-        ]
+        [Discarded::Done, Discarded::Done, Discarded::Runs, Discarded::Done, Discarded::Is(State::Delivered)]
     );
     assert_eq!(states(&database), "discarded discarded queued discarded delivered failed queued");
     assert_eq!(jobs(&database), "3 7 | 6");
     assert_eq!(database.value("SELECT last_error FROM notifications WHERE id = 1"), "discarded by anna");
-    assert_eq!(discard(&store, &ids(1..=1)).await, [Discarded::Is("discarded".into())]);
-    assert_eq!(retry(&store, &ids(1..=1)).await, [Again::Is("discarded".into())]);
+    assert_eq!(discard(&store, &ids(1..=1)).await, [Discarded::Is(State::Discarded)]);
+    assert_eq!(retry(&store, &ids(1..=1)).await, [Again::Is(State::Discarded)]);
 }
 
 #[tokio::test]
@@ -241,7 +253,8 @@ async fn operators_at_once_do_each_once() {
         let as_of = Timestamp::now() + Duration::from_mins(1);
         let (mut done, mut after) = (Vec::new(), None);
         loop {
-            let states: &[&str] = if discards { &["queued", "failed"] } else { &["failed", "muted"] };
+            let states =
+                if discards { &[State::Queued, State::Failed] } else { &[State::Failed, State::Muted] };
             let selection = Selection { channel: Some("ops"), states, as_of };
             let chunk = store.next_notifications(selection, after).await.expect("ids");
             let Some(last) = chunk.last() else { return done };

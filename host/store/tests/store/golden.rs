@@ -1,13 +1,11 @@
-//! What is stored is read for ever: `tests/golden/rows.json` has rows of each table as the program of schema version 3 wrote
-//! them, made of `tests/golden/file.toml` by [`written`]. They are never written again. Rows of a newer form get a file of
-//! their own beside them.
+//! What is stored is read for ever: `tests/golden/rows.json` has rows of each table as the program of schema version 8, the
+//! first that is read for ever, wrote them, made of `tests/golden/file.toml` by [`written`]. They are never written again. Rows
+//! of a newer form get a file of their own beside them.
 
 mod written;
 
-use crate::{claim, request};
+use crate::{claim, request, store};
 use serde_json::{Map, Value};
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_core::channel::Setting;
@@ -23,20 +21,13 @@ use uptime_tests::TestDatabase;
 
 const ROWS: &str = include_str!("../golden/rows.json");
 
-/// The schema that the rows are of.
-const VERSION: i64 = 3;
-
 fn golden() -> Map<String, Value> {
     serde_json::from_str(ROWS).expect("the file is JSON")
 }
 
-/// A database of the old schema with the golden rows, brought up to date.
-async fn upgraded() -> (TestDatabase, Store) {
-    let database = TestDatabase::empty().await;
-    let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
-    let migrations = sqlx::migrate!("../../migrations");
-    migrations.run_to(VERSION, &mut connection).await.expect("the old schema");
-    connection.close().await.expect("closed");
+/// A database with the golden rows.
+async fn stored() -> (TestDatabase, Store) {
+    let (database, store) = store().await;
     for (table, rows) in golden() {
         let columns: Vec<&String> = rows[0].as_object().expect("a row").keys().collect();
         let columns = columns.iter().map(|column| column.as_str()).collect::<Vec<_>>().join(", ");
@@ -52,19 +43,12 @@ async fn upgraded() -> (TestDatabase, Store) {
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1000) FROM {table} HAVING count(*) > 0"
         ));
     }
-    let store = Store::open(&database.url(), 4).await.expect("the store opens");
     (database, store)
 }
 
-/// Keys that stored specs and evidence may have and today's program neither writes nor reads.
-const GONE: [&str; 2] = ["reuse", "reused"];
-
-/// Events that came after the rows were written.
-const SINCE: [EventType; 2] = [EventType::Stalled, EventType::Running];
-
 #[tokio::test]
 async fn stored_monitors_are_what_the_file_says() {
-    let (database, store) = upgraded().await;
+    let (database, store) = stored().await;
     let config = written::config();
     let ids = database.query("SELECT id FROM monitors");
     let ids: Vec<MonitorId> = ids
@@ -93,7 +77,7 @@ async fn stored_monitors_are_what_the_file_says() {
 
 #[tokio::test]
 async fn stored_channels_are_what_the_file_says() {
-    let (_database, store) = upgraded().await;
+    let (_database, store) = stored().await;
     let stored = store.channels().await.expect("channels that can be read");
     let config = written::config();
     assert_eq!(stored.len(), config.channels.len());
@@ -106,13 +90,13 @@ async fn stored_channels_are_what_the_file_says() {
         assert_eq!((&row.name, row.settings), (&channel.name, settings));
         assert_eq!((row.notifier, row.enabled), (channel.notifier.clone(), channel.enabled));
         assert_eq!((row.filter, row.allow), (channel.filter.clone(), channel.allow.clone()));
-        assert_eq!(row.limits, channel.limits);
+        assert_eq!((row.limits, row.proxy), (channel.limits.clone(), channel.proxy.clone()));
     }
 }
 
 #[tokio::test]
 async fn stored_notices_are_delivered() {
-    let (database, store) = upgraded().await;
+    let (database, store) = stored().await;
     let all = store.notifications(NotificationFilter::default(), 1_000).await.expect("notifications");
     let ids: Vec<NotificationId> = all.iter().map(|notification| notification.id).collect();
     let due = store.due_deliveries(&ids).await.expect("a query");
@@ -127,7 +111,7 @@ async fn stored_notices_are_delivered() {
         assert_holds("snapshot", &serde_json::from_str(&stored).expect("JSON"), &snapshot);
         members += due.members.unwrap_or_default().len();
     }
-    assert_eq!(kinds, EventType::ALL.iter().copied().filter(|kind| !SINCE.contains(kind)).collect());
+    assert_eq!(kinds, EventType::ALL.iter().copied().collect());
     assert!(members > 0);
     assert!(store.tries_of(&ids).await.expect("tries").len() > 1);
     let request = ClaimRequest { lanes: Some((100, &[])), ..request(NOTIFICATIONS, 1_000) };
@@ -137,7 +121,7 @@ async fn stored_notices_are_delivered() {
 
 #[tokio::test]
 async fn stored_incidents_and_failed_jobs_are_shown() {
-    let (_database, store) = upgraded().await;
+    let (_database, store) = stored().await;
     let incidents = store.incidents(IncidentFilter::default(), 100).await.expect("incidents");
     assert_eq!(incidents.len(), golden()["incidents"].as_array().expect("rows").len());
     for incident in incidents {
@@ -151,7 +135,7 @@ async fn stored_incidents_and_failed_jobs_are_shown() {
 
 #[tokio::test]
 async fn stored_checks_go_on() {
-    let (database, store) = upgraded().await;
+    let (database, store) = stored().await;
     database.query("UPDATE jobs SET available_at = now(), reserved_until = NULL");
     let mut claims = claim(&store, uptime_store::MONITOR_CHECKS, 100).await;
     claims.extend(claim(&store, "monitor-checks:nyc", 100).await);
@@ -184,17 +168,6 @@ async fn what_is_written_today_has_what_was_written_then() {
         let (then, now) = (steady(then), steady(now.clone()));
         let now = now.as_array().expect("rows");
         for (nth, row) in then.as_array().expect("rows").iter().enumerate() {
-            if ["jobs", "failed_jobs", "notifications", "delivery_attempts"].contains(&table.as_str()) {
-                // Which there are has changed: a notice whose tries are used up is its channel's probe, a job again.
-                let same = |other: &&Value| ["queue", "event"].iter().all(|key| other[key] == row[key]);
-                let other = now.iter().find(same);
-                let known = |key| other.is_none_or(|other| other.get(key).is_some());
-                assert!(
-                    row.as_object().expect("a row").keys().all(known),
-                    "{table}: {row} was, {other:?} is"
-                );
-                continue;
-            }
             let same = |other: &&Value| other["id"] == row["id"];
             let found = if row["id"].is_null() { now.get(nth) } else { now.iter().find(same) };
             assert_holds(&table, row, found.unwrap_or_else(|| panic!("{table} has no {row}")));
@@ -214,7 +187,7 @@ async fn write() {
 fn assert_holds(place: &str, then: &Value, now: &Value) {
     match (then, now) {
         (Value::Object(then), Value::Object(now)) => {
-            for (key, value) in then.iter().filter(|(key, _)| !GONE.contains(&key.as_str())) {
+            for (key, value) in then {
                 let place = format!("{place}.{key}");
                 assert_holds(&place, value, now.get(key).unwrap_or_else(|| panic!("{place} is not there")));
             }

@@ -102,15 +102,6 @@ async fn a_job_that_was_claimed_anew_is_not_taken_from_its_new_worker() {
 }
 
 #[tokio::test]
-async fn a_worker_of_the_release_before_claims_for_itself() {
-    let (database, store) = store().await;
-    two_workers(&database, &store).await;
-    database.query("UPDATE jobs SET reserved_until = now() - interval '1 s'");
-    database.query("SELECT * FROM lease_jobs(find_jobs('q', 1, '-infinity', '{}', '{}'), 90)");
-    assert_eq!(bury(&store, &[Uuid::from_u128(1)]).await, (1, 0));
-}
-
-#[tokio::test]
 async fn a_check_is_leased_for_its_own_time() {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;

@@ -21,15 +21,40 @@ async fn many_at_once_make_one_schema() {
     }
 }
 
-#[tokio::test]
-async fn a_newer_schema_is_refused() {
+/// What is said of a database of this version, by who may change it and who only reads.
+async fn refusals(version: i64) -> [StoreError; 2] {
     let (database, store) = store().await;
     store.close().await;
-    database.query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)",
-    );
-    let refused = Store::open(&database.url(), 2).await.expect_err("it is newer");
-    assert!(matches!(refused, StoreError::Newer { found: 9999, .. }), "{refused:?}");
+    database.query(&format!("UPDATE _sqlx_migrations SET version = {version}"));
+    let tables = "SELECT string_agg(relname, ' ' ORDER BY oid) FROM pg_class";
+    let before = database.value(tables);
+    let refused = [
+        Store::open(&database.url(), 2).await.expect_err("it is refused"),
+        Store::open_existing(&database.url(), 2).await.expect_err("it is refused"),
+    ];
+    assert_eq!(database.value(tables), before, "it stays as it is");
+    refused
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    for refused in refusals(9999).await {
+        assert!(matches!(refused, StoreError::Newer { found: 9999, .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_before_the_first_release_is_refused() {
+    for refused in refusals(7).await {
+        assert!(matches!(refused, StoreError::Unreleased { found: 7 }), "{refused:?}");
+        assert!(refused.hint().contains("`DATABASE_URL`"), "{}", refused.hint());
+    }
+}
+
+#[tokio::test]
+async fn functions_can_be_made_again() {
+    let (database, _store) = store().await;
+    database.query(include_str!("../../../../migrations/functions.sql"));
 }
 
 /// What PostgreSQL has counted, once it is so much: the counters of a connection are sent when it ends, and arrive a little

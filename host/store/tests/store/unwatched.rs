@@ -5,6 +5,7 @@ use crate::results::{begin, record};
 use crate::{channel, file, finished_checks, monitor, store, watch};
 use uptime_core::id::NotificationId;
 use uptime_core::incident::Deed;
+use uptime_core::notification::NotificationState;
 use uptime_store::Store;
 use uptime_store::by_hand::{Again, NotificationFilter};
 use uptime_store::catalogue::{Absent, Applied, Ended};
@@ -138,7 +139,7 @@ async fn what_was_told_outlives_the_monitor_and_the_channel() {
     assert!(due[&ids[0]].is_ok(), "it is told");
     assert_eq!(database.value("SELECT count(*) FROM jobs"), "1", "and nothing else is");
     let again = store.retry_notifications(&ids[2..], false).await.expect("a retry");
-    assert_eq!(again, [(ids[2], Again::Is("discarded".into()))]);
+    assert_eq!(again, [(ids[2], Again::Is(NotificationState::Discarded))]);
 
     assert_eq!(does(&store, id, Deed::Comment, "anna").await, done(&[]));
     assert!(matches!(does(&store, id, Deed::Resolve, "anna").await, Outcome::Refused { .. }));

@@ -19,6 +19,7 @@ use uptime_core::monitor::{HttpVersion, Location, TlsVersion};
 use uptime_core::notifier::{Description, Field, FieldKind};
 use uptime_core::secret::SecretRef;
 use uptime_store::catalogue::{Absent, Wanted};
+use uptime_store::liveness::SchedulerHeartbeat;
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, Notice};
 use uptime_store::queue::{Claim, ClaimRequest, Job, JobFailure};
 use uptime_store::results::{FinishedCheck, Judged, LockedState};
@@ -27,7 +28,7 @@ use uptime_store::{MONITOR_CHECKS, NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 use uuid::Uuid;
 
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 20] = [
     "channels",
     "monitors",
     "monitor_channels",
@@ -45,6 +46,8 @@ const TABLES: [&str; 18] = [
     "queue_controls",
     "queue_throughput",
     "host_sight",
+    "schedulers",
+    "check_stalls",
     "check_results",
 ];
 
@@ -144,6 +147,15 @@ pub(super) async fn rows() -> Map<String, Value> {
     store.heartbeat(&worker).await.expect("it lives");
     store.pause_queue("a-queue").await.expect("paused");
     store.restart_workers("another").await.expect("asked");
+    let scheduler = SchedulerHeartbeat {
+        id: Some(Uuid::from_u128(8)),
+        host: "host".into(),
+        pid: 43,
+        version: "0.0.1",
+        period: Duration::from_secs(5),
+    };
+    store.scheduler_heartbeat(&scheduler).await.expect("it lives");
+    store.tell_stalled(MONITOR_CHECKS, Duration::ZERO, |_, _| None).await.expect("it has stalled");
     store.tell_blind("host", Duration::from_secs(1), |_, _| None).await.expect("it is blind");
     TABLES
         .iter()
@@ -288,9 +300,7 @@ fn echoes() -> CheckReport {
 async fn notices(store: &Store) {
     let channel = stored_channel(store, "plain").await;
     let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    // Of events that came later there are no rows.
-    let kinds = EventType::ALL.iter().filter(|kind| !super::SINCE.contains(kind));
-    for (number, kind) in (1..).zip(kinds) {
+    for (number, kind) in (1..).zip(EventType::ALL) {
         transaction.notify(Notice { channel: channel.id, event: event(*kind, number), sequence: 1 });
     }
     transaction.commit().await.expect("a commit");
