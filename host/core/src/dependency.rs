@@ -5,7 +5,7 @@
 //! which nobody can check holds back nothing for ever.
 
 use crate::duration::elapsed;
-use crate::judgement::Status;
+use crate::judgement::{State, Status};
 use crate::monitor::Policy;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -50,6 +50,11 @@ pub fn verdict(
 }
 
 impl Ancestor {
+    pub fn new(state: &State, policy: &Policy) -> Self {
+        let State { status, downs, downs_since, last_slot_at: looked_at, .. } = *state;
+        Self { status, downs, downs_since, looked_at, policy: policy.clone() }
+    }
+
     fn verdict(&self, started_at: Timestamp, opened_at: Timestamp, now: Timestamp) -> Verdict {
         if self.status == Status::Down {
             return Verdict::ParentDown;

@@ -10,6 +10,7 @@ use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 words! {
     /// What happened, in the order of the documentation.
@@ -153,6 +154,18 @@ impl Event {
         self.incident.as_ref().is_some_and(|incident| incident.released_by.is_some())
     }
 
+    /// That something was found of a monitor, before anybody is told: it has no id yet, and no incident.
+    pub(crate) fn about(
+        kind: EventType,
+        severity: Severity,
+        monitor: EventMonitor,
+        outcome: EventOutcome,
+        at: Timestamp,
+    ) -> Self {
+        let (delivery_id, incident, outcome) = (DeliveryId(Uuid::nil()), None, Some(outcome));
+        Self { kind, delivery_id, at, monitor, incident, outcome, severity }
+    }
+
     /// Of this program itself: about something named `name` of the type `type_`, and no incident.
     fn own(
         kind: EventType,
@@ -164,7 +177,7 @@ impl Event {
     ) -> Self {
         let (name, tags) = (name.to_owned(), BTreeMap::new());
         let monitor = EventMonitor { name, kind: type_.to_owned(), target, group: None, tags };
-        Self { kind, delivery_id, at, monitor, incident: None, outcome: Some(outcome), severity }
+        Self { delivery_id, ..Self::about(kind, severity, monitor, outcome, at) }
     }
 
     /// That a channel can't be delivered to, for the others.

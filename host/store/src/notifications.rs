@@ -19,7 +19,7 @@ mod enqueue;
 pub use announcements::OutstandingCounts;
 pub(crate) use announcements::superseded;
 pub use due::{ChannelRow, DueDelivery, Member};
-pub use enqueue::Notice;
+pub use uptime_core::decision::Notice;
 pub(crate) use enqueue::enqueue_first;
 
 use crate::queue::{Claim, JobFailure};
