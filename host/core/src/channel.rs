@@ -91,10 +91,11 @@ impl ChannelFilter {
         self.events.as_ref().is_none_or(|events| events.contains(&event))
     }
 
-    /// Whether a channel with this filter wants to hear `event` of `monitor`.
-    pub fn wants(&self, event: EventType, severity: Severity, monitor: &EventMonitor) -> bool {
-        self.wants_event(event)
-            && self.severities.as_ref().is_none_or(|severities| severities.contains(&severity))
+    /// Whether a channel with this filter wants to hear `event`.
+    pub fn wants(&self, event: &Event) -> bool {
+        let monitor = &event.monitor;
+        self.wants_event(event.kind)
+            && self.severities.as_ref().is_none_or(|severities| severities.contains(&event.severity))
             && self
                 .groups
                 .as_ref()
@@ -116,7 +117,10 @@ mod tests {
             group: Some("web".into()),
             tags: BTreeMap::from([("team".into(), "a".into())]),
         };
-        let wants = |filter: ChannelFilter, event| filter.wants(event, Severity::Down, &monitor);
+        let outcome = EventOutcome::new("status", "503");
+        let down =
+            Event::about(EventType::Down, Severity::Down, monitor, outcome, jiff::Timestamp::UNIX_EPOCH);
+        let wants = |filter: ChannelFilter, kind| filter.wants(&Event { kind, ..down.clone() });
         let all = ChannelFilter::default;
         assert!(wants(all(), EventType::Down));
         assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));

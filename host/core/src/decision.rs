@@ -14,7 +14,7 @@ use crate::announcement::{Standing, reminder_due};
 use crate::channel::ChannelFilter;
 use crate::check::{CheckReport, Failure, FailureClass};
 use crate::dependency::Ancestor;
-use crate::event::{Event, EventOutcome, Severity};
+use crate::event::{Event, EventMonitor, EventOutcome, Severity};
 use crate::id::{ChannelId, IncidentId, JobId, MonitorId};
 use crate::judgement::locations::{self, LocalState};
 use crate::judgement::{Change, Judgement, Observation, State};
@@ -22,20 +22,17 @@ use crate::maintenance::Maintenance;
 use crate::monitor::{CheckSpec, Location, Policy};
 use crate::queue::Claim;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// A monitor as its checks are run and judged.
 #[derive(Clone, Debug)]
 pub struct Watched {
     pub id: MonitorId,
-    pub name: String,
+    /// What people know of it.
+    pub about: EventMonitor,
     pub check: CheckSpec,
     pub policy: Policy,
-    /// What is checked, for people.
-    pub target: String,
-    pub group: Option<String>,
-    pub tags: BTreeMap<String, String>,
     /// What it is reached through.
     pub parent: Option<MonitorId>,
     /// Whether others are reached through it.
@@ -285,10 +282,10 @@ impl Judged {
             }
             // What an earlier outcome of the batch leaves untold is not known yet.
             let was_behind = needs.channels_of.contains(&monitor.id);
-            if was_behind || outcome.is_behind(&self.known.incidents, self.known.now) {
+            if was_behind || outcome.is_behind() || outcome.is_reminder_due(&self.known) {
                 needs.channels_of.insert(monitor.id);
                 needs.heard_of.extend(outcome.standing.owed.iter().copied().chain(outcome.ended()));
-            } else if outcome.ending.is_empty() {
+            } else if !outcome.may_remind() && outcome.ending.is_empty() {
                 continue;
             }
             needs.windows = true;
@@ -349,7 +346,7 @@ fn ending(check: &FinishedCheck, now: Timestamp) -> Vec<(CertificateLimit, Failu
     let mut found: Vec<(CertificateLimit, Failure)> = Vec::new();
     for hop in &check.report.hops {
         let Some(shown) = &hop.tls else { continue };
-        let host = hop.url.as_deref().unwrap_or(&check.monitor.target);
+        let host = hop.url.as_deref().unwrap_or(&check.monitor.about.target);
         if let (Ok(Some(warning)), Some(certificate), Some(days)) =
             (limits.judge(shown, host, now), shown.first_to_end(), limits.warning)
         {
@@ -374,14 +371,19 @@ impl Outcome {
     }
 
     /// Whether there is something to tell, by this check or still by an earlier one.
-    fn is_behind(&self, incidents: &Incidents, now: Timestamp) -> bool {
-        let Self { standing, state, .. } = self;
-        let wants_reminder =
-            || reminder_due(&self.check.monitor.policy, state.since, now) > standing.reminders;
+    fn is_behind(&self) -> bool {
         self.ended().is_some()
-            || standing.is_behind(self.open().map(|(_, severity)| severity))
-            || state.flapping != standing.flapping_told
-            || (self.open().is_some() && wants_reminder() && !self.is_in_hand(incidents))
+            || self.standing.is_behind(self.open().map(|(_, severity)| severity))
+            || self.state.flapping != self.standing.flapping_told
+    }
+
+    fn may_remind(&self) -> bool {
+        self.open().is_some() && self.check.monitor.policy.remind.is_some()
+    }
+
+    fn is_reminder_due(&self, known: &Known) -> bool {
+        let due = reminder_due(&self.check.monitor.policy, self.state.since, known.now);
+        self.may_remind() && due > self.standing.reminders && !self.is_in_hand(&known.incidents)
     }
 
     /// Whether a person takes care of the open incident, or wants to hear nothing of it.

@@ -165,7 +165,7 @@ impl Checks {
             ended => return ended,
         }
         for check in checks {
-            let (claim, monitor) = (check.claim, check.monitor.name.clone());
+            let (claim, monitor) = (check.claim, check.monitor.about.name.clone());
             match self.record(vec![check]).await {
                 Err(error) if error.is_about_values() => {
                     error!(monitor, job = claim.id.0, %error, "result refused");
@@ -185,7 +185,7 @@ impl Checks {
         let judged = judge(known, checks);
         for check in &judged.lost {
             warn!(
-                monitor = check.monitor.name,
+                monitor = check.monitor.about.name,
                 job = check.claim.id.0,
                 "lease lost, or monitor gone from here: result not written"
             );
@@ -214,7 +214,7 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
 /// What has happened with a check.
 fn activities(outcome: Outcome) -> Vec<Activity> {
     let Outcome { check, is_news, changes, trouble: cause, .. } = outcome;
-    let monitor = check.monitor.name;
+    let monitor = check.monitor.about.name;
     let of_incident = |(incident, change)| match change {
         Change::Opened { severity, started_at, .. } => Some(Activity::Opened {
             monitor: monitor.clone(),

@@ -36,7 +36,7 @@ impl Store {
     /// an error of its own.
     pub async fn monitors_by_id(&self, ids: &[MonitorId]) -> Result<HashMap<MonitorId, Result<Watched>>> {
         let query = sqlx::query(
-            "SELECT id, name, check_spec, policy, target, group_name, tags, parent_id, is_parent
+            "SELECT id, name, check_spec, check_spec->>'type' AS kind, policy, target, group_name, tags, parent_id, is_parent
              FROM monitors WHERE id = ANY ($1) AND enabled",
         );
         let rows = bind!(query, ids).fetch_all(&self.sessions).await?;

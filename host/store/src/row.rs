@@ -306,17 +306,7 @@ columns!(Incident {
 });
 columns!(Ancestor { status, downs, downs_since, looked_at = "last_slot_at", policy });
 columns!(Claim { id, number = "claims", attempts });
-columns!(Watched {
-    id,
-    name,
-    check = "check_spec",
-    policy,
-    target,
-    group = "group_name",
-    tags,
-    parent = "parent_id",
-    is_parent
-});
+columns!(Watched { id, about, check = "check_spec", policy, parent = "parent_id", is_parent });
 columns!(LocalState { location, state = "memory", awaited_since });
 
 /// Who said so and when: `acknowledged` is read from `acknowledged_by`, `acknowledged_at` and `acknowledged_until`.

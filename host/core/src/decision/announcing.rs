@@ -5,9 +5,9 @@ use super::{
     Decisions, Incidents, Judged, Known, Listener, Notice, Outcome, Remembered, Surroundings, Watched,
 };
 use crate::announcement::{self, Facts, Hold};
-use crate::dependency::{self, Ancestor, Verdict};
+use crate::dependency::{Ancestor, Verdict};
 use crate::duration::elapsed;
-use crate::event::{Event, EventType};
+use crate::event::{Event, EventMonitor, EventType};
 use crate::id::{DeliveryId, IncidentId, MonitorId};
 use crate::judgement::Change;
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ impl Announcing<'_> {
         let monitor = outcome.check.monitor.id;
         outcome.standing =
             self.monitors.get(&monitor).map(|known| known.standing.clone()).unwrap_or_default();
-        if outcome.is_behind(&self.incidents, self.now) || !outcome.ending.is_empty() {
+        if outcome.is_behind() || outcome.may_remind() || !outcome.ending.is_empty() {
             self.tell(&mut outcome);
             self.monitors.entry(monitor).or_default().standing = outcome.standing.clone();
         }
@@ -121,7 +121,7 @@ impl Announcing<'_> {
 
     /// The maintenance window that a monitor is in: its name, and when it is over. Of several the one that lasts longest.
     fn maintenance_of(&self, monitor: &Watched) -> Option<(&str, Timestamp)> {
-        let Watched { name, group, tags, .. } = monitor;
+        let EventMonitor { name, group, tags, .. } = &monitor.about;
         let concerning =
             self.around.windows.iter().filter(|(_, window)| window.concerns(name, group.as_deref(), tags));
         concerning
@@ -141,8 +141,7 @@ impl Announcing<'_> {
         for (id, ancestor) in self.around.above.get(&parent).into_iter().flatten() {
             let known = self.monitors.get(id).map(|known| Ancestor::new(&known.state, &ancestor.policy));
             let ancestor = known.as_ref().unwrap_or(ancestor);
-            let verdict =
-                dependency::verdict(std::slice::from_ref(ancestor), started_at, opened_at, self.now);
+            let verdict = ancestor.verdict(started_at, opened_at, self.now);
             undecided.extend((verdict == Verdict::Undecided && ancestor.downs == 0).then_some(*id));
             together = together.max(verdict);
         }
@@ -160,7 +159,9 @@ impl Announcing<'_> {
         // Who hears one that says it all hears nothing beside it.
         let is_said = |channel: &Listener, notice| {
             interested.iter().any(|other| other.id == channel.id)
-                && drafts.iter().any(|(beside, (event, _))| beside.says(notice) && channel.wants(event))
+                && drafts
+                    .iter()
+                    .any(|(beside, (event, _))| beside.says(notice) && channel.filter.wants(event))
         };
         for (notice, (event, sequence)) in &drafts {
             let mut told = interested.clone();
@@ -169,7 +170,7 @@ impl Announcing<'_> {
                 told = self.around.heard_of.get(incident).cloned().unwrap_or_default();
                 told.retain(|channel| channel.filter.wants_event(event.kind));
             } else {
-                told.retain(|channel| channel.wants(event));
+                told.retain(|channel| channel.filter.wants(event));
             }
             for channel in told.iter().filter(|channel| !is_said(channel, *notice)) {
                 self.notify(channel, event, *sequence);
@@ -183,7 +184,8 @@ impl Announcing<'_> {
             if self.around.certificates.insert(limit.clone()) {
                 self.decisions.certificates.push(limit.clone());
                 let event = certificate(&outcome.check.monitor, warning, self.now);
-                for channel in self.channels_of(outcome).iter().filter(|channel| channel.wants(&event)) {
+                for channel in self.channels_of(outcome).iter().filter(|channel| channel.filter.wants(&event))
+                {
                     self.notify(channel, &event, 0);
                 }
             }
@@ -195,7 +197,7 @@ impl Announcing<'_> {
     }
 
     fn notify(&mut self, channel: &Listener, event: &Event, sequence: i64) {
-        let event = Event { delivery_id: (self.new_id)(), ..event.clone() };
+        let event = event.sent_as((self.new_id)());
         if let Some(incident) = event.incident.as_ref().filter(|_| EventType::HEARD_BY.contains(&event.kind))
         {
             let heard = self.around.heard_of.entry(incident.id).or_default();
@@ -210,11 +212,5 @@ impl Announcing<'_> {
 impl Outcome {
     fn recheck_within(&mut self, after: Duration) {
         self.recheck_after = Some(self.recheck_after.map_or(after, |soon| soon.min(after)));
-    }
-}
-
-impl Listener {
-    fn wants(&self, event: &Event) -> bool {
-        self.filter.wants(event.kind, event.severity, &event.monitor)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Incidents, Outcome, Watched};
 use crate::announcement::Notice;
 use crate::check::Failure;
-use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
+use crate::event::{Event, EventIncident, EventOutcome, EventType, Severity};
 use jiff::Timestamp;
 
 /// The event of one of the `notices` of a moment, and its sequence. `None`: its incident is no longer there.
@@ -55,23 +55,11 @@ pub(super) fn draft(
         let acknowledged_by = known.acknowledged_by.clone();
         EventIncident { acknowledged_by, ..EventIncident::new(id, began, known.ended_at, failures) }
     });
-    let event = Event::about(kind, bad, (&check.monitor).into(), said, now);
+    let event = Event::about(kind, bad, check.monitor.about.clone(), said, now);
     Some((Event { incident, ..event }, sequence))
 }
 
 /// That a certificate of the monitor nears its end.
 pub(super) fn certificate(monitor: &Watched, warning: &Failure, now: Timestamp) -> Event {
-    Event::about(EventType::Certificate, Severity::Degraded, monitor.into(), warning.into(), now)
-}
-
-impl From<&Watched> for EventMonitor {
-    fn from(monitor: &Watched) -> Self {
-        Self {
-            name: monitor.name.clone(),
-            kind: monitor.check.kind().to_owned(),
-            target: monitor.target.clone(),
-            group: monitor.group.clone(),
-            tags: monitor.tags.clone(),
-        }
-    }
+    Event::about(EventType::Certificate, Severity::Degraded, monitor.about.clone(), warning.into(), now)
 }

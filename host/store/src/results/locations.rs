@@ -30,11 +30,8 @@ pub(super) async fn read(
 
 /// From now on each location of these monitors is waited for.
 pub(super) async fn await_all(connection: &mut Session, monitors: &[MonitorId]) -> Result<()> {
-    if !monitors.is_empty() {
-        let query =
-            sqlx::query("UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = ANY ($1)");
-        bind!(query, monitors).execute(connection).await?;
-    }
+    let update = "UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = ANY ($1)";
+    write_rows!(connection, update, monitors, |monitor| *monitor);
     Ok(())
 }
 
@@ -43,7 +40,7 @@ pub(super) async fn update(connection: &mut Session, outcomes: &[&Outcome]) -> R
     let mut written = Vec::new();
     for Outcome { check, local, .. } in outcomes {
         let Some(local) = local else { continue };
-        let of = || format!("monitor `{}` in `{}`", check.monitor.name, local.location);
+        let of = || format!("monitor `{}` in `{}`", check.monitor.about.name, local.location);
         written.push((check, local.location.as_str(), to_json("memory", of, &local.state)?));
     }
     write_rows!(
