@@ -1,7 +1,7 @@
 //! A channel: a configured destination, and what it wants to hear.
 
 use crate::calendar::Hours;
-use crate::event::{EventMonitor, EventType, Severity};
+use crate::event::{Event, EventType, Severity};
 use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
@@ -107,6 +107,7 @@ impl ChannelFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{EventMonitor, EventOutcome};
 
     #[test]
     fn each_condition_must_hold() {

@@ -3,7 +3,6 @@
 use crate::deliveries::{claim_in_order, delivered, record, tried};
 use crate::{PAUSES, enqueue, event, store, stored_channel, watch};
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_store::Store;

@@ -3,7 +3,6 @@
 use crate::{LEASE, claim, request, store, watch};
 use std::time::Duration;
 use uptime_core::event::{Event, EventType};
-use uptime_core::id::DeliveryId;
 use uptime_core::liveness::{CHECK_MARGIN, HEARTBEAT_EVERY, Scheduling};
 use uptime_store::liveness::SchedulerHeartbeat;
 use uptime_store::queue::{ClaimRequest, Job};

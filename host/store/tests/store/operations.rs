@@ -3,7 +3,6 @@
 use crate::{claim, event, outage, request, store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::decision::Needs;
 use uptime_core::duration::elapsed;
 use uptime_core::event::{Event, EventType};

@@ -2,7 +2,6 @@
 
 use crate::{event, store, watch};
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::IncidentId;
 use uptime_store::Store;
