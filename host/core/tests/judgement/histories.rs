@@ -428,7 +428,8 @@ impl World {
                     let incident = child.open().map(|open| child.incidents[open]);
                     let by_parent =
                         incident.is_some_and(|child| above.iter().any(|parent| parent.holds(&child, now)));
-                    child.told(now, told, Held { maintenance: self.maintenance, by_parent })?;
+                    let openings = by_parent || !matches!(found, Found::Down | Found::Degraded);
+                    child.told(now, told, Held { maintenance: self.maintenance, openings })?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
