@@ -71,7 +71,7 @@ async fn test(
     now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let event = Event::test(now, DeliveryId(Uuid::now_v7()));
+    let event = Event::test(now).sent_as(DeliveryId(Uuid::now_v7()));
     let began = std::time::Instant::now();
     let told = match Resolved::new(channel, access) {
         Ok(resolved) => {
@@ -130,7 +130,8 @@ async fn preview(
     now: Timestamp,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
-    let (event, resolved) = (Event::test(now, DeliveryId(Uuid::now_v7())), Resolved::new(channel, access)?);
+    let (event, resolved) =
+        (Event::test(now).sent_as(DeliveryId(Uuid::now_v7())), Resolved::new(channel, access)?);
     let delivery = resolved.delivery(&event, installation, now);
     let redactor = Redactor::of("•••", &resolved.hidden);
     let mut requests = notifiers.preview(delivery).await?;

@@ -104,6 +104,15 @@ pub fn announce(standing: Standing, facts: &Facts, policy: &Policy) -> (Standing
     (announcing.standing, announcing.notices)
 }
 
+/// The last reminder that is due at `now` of what is so since `since`; 0: none.
+pub fn reminder_due(policy: &Policy, since: Option<Timestamp>, now: Timestamp) -> u32 {
+    let (Some(every), Some(since)) = (policy.remind, since) else { return 0 };
+    let lasted = elapsed(since, now);
+    // After 1, 3, 7, … times as long: each waits twice as long as the one before.
+    let is_due = |number: &u32| lasted >= every.saturating_mul(2_u32.saturating_pow(*number) - 1);
+    (1..=policy.remind_most).take_while(is_due).last().unwrap_or_default()
+}
+
 struct Announcing {
     standing: Standing,
     notices: Vec<Notice>,
@@ -150,11 +159,7 @@ impl Announcing {
     /// Tells it again when that is due. What fell due while it was held, or in somebody's hands, is one reminder, and none beside
     /// what is told anyway.
     fn reminder(&mut self, facts: &Facts, policy: &Policy) {
-        let (Some(every), Some(since)) = (policy.remind, facts.since) else { return };
-        let lasted = elapsed(since, facts.now);
-        // After 1, 3, 7, … times as long: each waits twice as long as the one before.
-        let is_due = |number: &u32| lasted >= every.saturating_mul(2_u32.saturating_pow(*number) - 1);
-        let due = (1..=policy.remind_most).take_while(is_due).last().unwrap_or_default();
+        let due = reminder_due(policy, facts.since, facts.now);
         if due <= self.standing.reminders || facts.in_hand {
             return;
         }

@@ -1,7 +1,7 @@
 //! A channel: a configured destination, and what it wants to hear.
 
 use crate::calendar::Hours;
-use crate::event::{EventMonitor, EventType, Severity};
+use crate::event::{Event, EventType, Severity};
 use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
@@ -91,10 +91,11 @@ impl ChannelFilter {
         self.events.as_ref().is_none_or(|events| events.contains(&event))
     }
 
-    /// Whether a channel with this filter wants to hear `event` of `monitor`.
-    pub fn wants(&self, event: EventType, severity: Severity, monitor: &EventMonitor) -> bool {
-        self.wants_event(event)
-            && self.severities.as_ref().is_none_or(|severities| severities.contains(&severity))
+    /// Whether a channel with this filter wants to hear `event`.
+    pub fn wants(&self, event: &Event) -> bool {
+        let monitor = &event.monitor;
+        self.wants_event(event.kind)
+            && self.severities.as_ref().is_none_or(|severities| severities.contains(&event.severity))
             && self
                 .groups
                 .as_ref()
@@ -106,6 +107,7 @@ impl ChannelFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{EventMonitor, EventOutcome};
 
     #[test]
     fn each_condition_must_hold() {
@@ -116,7 +118,10 @@ mod tests {
             group: Some("web".into()),
             tags: BTreeMap::from([("team".into(), "a".into())]),
         };
-        let wants = |filter: ChannelFilter, event| filter.wants(event, Severity::Down, &monitor);
+        let outcome = EventOutcome::new("status", "503");
+        let down =
+            Event::about(EventType::Down, Severity::Down, monitor, outcome, jiff::Timestamp::UNIX_EPOCH);
+        let wants = |filter: ChannelFilter, kind| filter.wants(&Event { kind, ..down.clone() });
         let all = ChannelFilter::default;
         assert!(wants(all(), EventType::Down));
         assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));

@@ -5,7 +5,7 @@
 //! which nobody can check holds back nothing for ever.
 
 use crate::duration::elapsed;
-use crate::judgement::Status;
+use crate::judgement::{State, Status};
 use crate::monitor::Policy;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -35,22 +35,14 @@ pub enum Verdict {
 /// Beside what its confirmation takes, how long a parent is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `ancestors` say of an incident that began at `started_at` and was noticed at `opened_at`.
-pub fn verdict(
-    ancestors: &[Ancestor],
-    started_at: Timestamp,
-    opened_at: Timestamp,
-    now: Timestamp,
-) -> Verdict {
-    ancestors
-        .iter()
-        .map(|ancestor| ancestor.verdict(started_at, opened_at, now))
-        .max()
-        .unwrap_or(Verdict::OwnTrouble)
-}
-
 impl Ancestor {
-    fn verdict(&self, started_at: Timestamp, opened_at: Timestamp, now: Timestamp) -> Verdict {
+    pub fn new(state: &State, policy: &Policy) -> Self {
+        let State { status, downs, downs_since, last_slot_at: looked_at, .. } = *state;
+        Self { status, downs, downs_since, looked_at, policy: policy.clone() }
+    }
+
+    /// What it says of an incident that began at `started_at` and was noticed at `opened_at`. Of several, the worst counts.
+    pub fn verdict(&self, started_at: Timestamp, opened_at: Timestamp, now: Timestamp) -> Verdict {
         if self.status == Status::Down {
             return Verdict::ParentDown;
         }
@@ -91,6 +83,12 @@ mod tests {
         Ancestor { status, downs, downs_since, looked_at: looked_at.map(at), policy }
     }
 
+    /// Of an incident that began at 0 and was noticed at 1.
+    fn verdict(ancestors: &[Ancestor], now: i64) -> Verdict {
+        let verdicts = ancestors.iter().map(|ancestor| ancestor.verdict(at(0), at(1), at(now)));
+        verdicts.max().unwrap_or(Verdict::OwnTrouble)
+    }
+
     #[test]
     fn a_child_waits_for_a_parent_in_doubt_and_not_for_ever() {
         let fine = || ancestor(Status::Up, 0, Some(0));
@@ -113,13 +111,13 @@ mod tests {
                 Verdict::ParentDown,
             ),
         ] {
-            assert_eq!(verdict(&ancestors, at(0), at(1), at(now)), verdict_of_them, "{ancestors:?} at {now}");
+            assert_eq!(verdict(&ancestors, now), verdict_of_them, "{ancestors:?} at {now}");
         }
     }
 
     #[test]
     fn a_clock_that_went_back_holds_nothing_back() {
-        let in_doubt = [ancestor(Status::Unknown, 0, None)];
-        assert_eq!(verdict(&in_doubt, at(3_600), at(3_601), at(2)), Verdict::OwnTrouble);
+        let in_doubt = ancestor(Status::Unknown, 0, None);
+        assert_eq!(in_doubt.verdict(at(3_600), at(3_601), at(2)), Verdict::OwnTrouble);
     }
 }

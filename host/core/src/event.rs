@@ -10,6 +10,7 @@ use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 words! {
     /// What happened, in the order of the documentation.
@@ -153,44 +154,49 @@ impl Event {
         self.incident.as_ref().is_some_and(|incident| incident.released_by.is_some())
     }
 
-    /// Of this program itself: about something named `name` of the type `type_`, and no incident.
+    /// About a monitor, and no incident. Nobody has been told it yet: it has no delivery's name ([`sent_as`](Self::sent_as)).
+    pub(crate) fn about(
+        kind: EventType,
+        severity: Severity,
+        monitor: EventMonitor,
+        outcome: EventOutcome,
+        at: Timestamp,
+    ) -> Self {
+        let (delivery_id, incident, outcome) = (DeliveryId(Uuid::nil()), None, Some(outcome));
+        Self { kind, delivery_id, at, monitor, incident, outcome, severity }
+    }
+
+    /// The same, for one notification.
+    #[must_use]
+    pub fn sent_as(&self, delivery_id: DeliveryId) -> Self {
+        Self { delivery_id, ..self.clone() }
+    }
+
+    /// Of this program itself: about something named `name` of the type `type_`.
     fn own(
         kind: EventType,
         severity: Severity,
         (name, type_, target): (&str, &str, String),
         outcome: EventOutcome,
         at: Timestamp,
-        delivery_id: DeliveryId,
     ) -> Self {
         let (name, tags) = (name.to_owned(), BTreeMap::new());
         let monitor = EventMonitor { name, kind: type_.to_owned(), target, group: None, tags };
-        Self { kind, delivery_id, at, monitor, incident: None, outcome: Some(outcome), severity }
+        Self::about(kind, severity, monitor, outcome, at)
     }
 
     /// That a channel can't be delivered to, for the others.
-    pub fn channel_broken(
-        channel: &str,
-        notifier: &str,
-        reason: &str,
-        at: Timestamp,
-        delivery_id: DeliveryId,
-    ) -> Self {
+    pub fn channel_broken(channel: &str, notifier: &str, reason: &str, at: Timestamp) -> Self {
         let (about, outcome) =
             ((channel, "channel", notifier.to_owned()), EventOutcome::new("channel", reason));
-        Self::own(EventType::ChannelBroken, Severity::Down, about, outcome, at, delivery_id)
+        Self::own(EventType::ChannelBroken, Severity::Down, about, outcome, at)
     }
 
     /// That the checks of a queue have stalled, or run again, for the channels that want to hear it.
-    pub fn about_checks(
-        kind: EventType,
-        queue: &str,
-        message: String,
-        at: Timestamp,
-        delivery_id: DeliveryId,
-    ) -> Self {
+    pub fn about_checks(kind: EventType, queue: &str, message: String, at: Timestamp) -> Self {
         let severity = if kind == EventType::Stalled { Severity::Down } else { Severity::Info };
         let outcome = EventOutcome::new(EventType::Stalled.as_str(), message);
-        Self::own(kind, severity, (queue, "queue", queue_command(queue)), outcome, at, delivery_id)
+        Self::own(kind, severity, (queue, "queue", queue_command(queue)), outcome, at)
     }
 
     /// That a queue is over its limit, of which `expected` and `got` tell.
@@ -199,7 +205,6 @@ impl Event {
         (expected, got): (String, String),
         message: String,
         at: Timestamp,
-        delivery_id: DeliveryId,
     ) -> Self {
         let kind = EventType::QueueBusy;
         let outcome = EventOutcome {
@@ -207,28 +212,22 @@ impl Event {
             got: Some(got),
             ..EventOutcome::new(kind.as_str(), message)
         };
-        Self::own(kind, Severity::Degraded, (queue, "queue", queue_command(queue)), outcome, at, delivery_id)
+        Self::own(kind, Severity::Degraded, (queue, "queue", queue_command(queue)), outcome, at)
     }
 
     /// That a host has lost its network, or has it again.
-    pub fn about_network(
-        kind: EventType,
-        host: &str,
-        message: String,
-        at: Timestamp,
-        delivery_id: DeliveryId,
-    ) -> Self {
+    pub fn about_network(kind: EventType, host: &str, message: String, at: Timestamp) -> Self {
         let severity = if kind == EventType::Blind { Severity::Degraded } else { Severity::Info };
         let outcome = EventOutcome::new(FailureClass::Network.as_str(), message);
-        Self::own(kind, severity, ("uptime", "host", host.to_owned()), outcome, at, delivery_id)
+        Self::own(kind, severity, ("uptime", "host", host.to_owned()), outcome, at)
     }
 
     /// That somebody tries a channel.
-    pub fn test(at: Timestamp, delivery_id: DeliveryId) -> Self {
+    pub fn test(at: Timestamp) -> Self {
         let kind = EventType::Test;
         let outcome = EventOutcome::new(kind.as_str(), "This is a test message: nothing is down.");
         let about = ("test", "http", "https://example.com/".to_owned());
-        Self::own(kind, Severity::Info, about, outcome, at, delivery_id)
+        Self::own(kind, Severity::Info, about, outcome, at)
     }
 }
 

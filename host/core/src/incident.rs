@@ -4,7 +4,7 @@
 //! monitor's state, so of two people who come at once exactly one does it, and the other hears who was quicker.
 
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use crate::id::{DeliveryId, IncidentId};
+use crate::id::IncidentId;
 use crate::review::utc;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -120,8 +120,8 @@ impl Deed {
         }
     }
 
-    /// The event, for the one notification that bears this id.
-    pub fn event(self, by: By<'_>, incident: &Incident, now: Timestamp, id: DeliveryId) -> Option<Event> {
+    /// The event; `None`: nothing is told.
+    pub fn event(self, by: By<'_>, incident: &Incident, now: Timestamp) -> Option<Event> {
         let kind = self.event_type()?;
         let ended_at = (kind == EventType::Up).then_some(now);
         let in_charge = incident.acknowledged(now).map(|mark| mark.by.clone());
@@ -141,7 +141,7 @@ impl Deed {
         };
         let class = if kind == EventType::Up { BY_HAND } else { &incident.cause.class };
         let outcome = EventOutcome { class: class.to_owned(), message, ..incident.cause.clone() };
-        let mut event = incident.event(kind, now, ended_at, acknowledged_by, outcome, id);
+        let mut event = incident.event(kind, now, ended_at, acknowledged_by, outcome);
         if let Some(incident) = &mut event.incident {
             incident.released_by = released_by;
         }
@@ -157,7 +157,7 @@ impl Incident {
 
     /// What is told of its end when its monitor is watched no more: that nobody looks; or that it was up again, where that
     /// was seen and held back.
-    pub fn unwatched(&self, now: Timestamp, id: DeliveryId) -> Event {
+    pub fn unwatched(&self, now: Timestamp) -> Event {
         let acknowledged_by = self.acknowledged(now).map(|mark| mark.by.clone());
         let outcome = if self.ended_at.is_some() {
             self.cause.clone()
@@ -167,7 +167,7 @@ impl Incident {
             let message = format!("{name} is no longer watched; it was {was} since {since}: {cause}");
             EventOutcome::new(UNWATCHED, message)
         };
-        self.event(EventType::Up, now, self.ended_at.or(Some(now)), acknowledged_by, outcome, id)
+        self.event(EventType::Up, now, self.ended_at.or(Some(now)), acknowledged_by, outcome)
     }
 
     /// What is told of it at `at`.
@@ -178,20 +178,11 @@ impl Incident {
         ended_at: Option<Timestamp>,
         acknowledged_by: Option<String>,
         outcome: EventOutcome,
-        delivery_id: DeliveryId,
     ) -> Event {
-        Event {
-            kind,
-            delivery_id,
-            at,
-            monitor: self.monitor.clone(),
-            incident: Some(EventIncident {
-                acknowledged_by,
-                ..EventIncident::new(self.id, self.started_at, ended_at, self.failures)
-            }),
-            outcome: Some(outcome),
-            severity: if kind == EventType::Up { self.severity.when_over() } else { self.severity },
-        }
+        let severity = if kind == EventType::Up { self.severity.when_over() } else { self.severity };
+        let incident = EventIncident::new(self.id, self.started_at, ended_at, self.failures);
+        let incident = Some(EventIncident { acknowledged_by, ..incident });
+        Event { incident, ..Event::about(kind, severity, self.monitor.clone(), outcome, at) }
     }
 }
 
@@ -199,7 +190,6 @@ impl Incident {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use uuid::Uuid;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("an instant")
@@ -271,7 +261,7 @@ mod tests {
     #[test]
     fn the_end_of_what_nobody_watches_says_so_and_an_end_that_was_seen_says_that() {
         let tell = |incident: &Incident| {
-            let event = incident.unwatched(at(220), DeliveryId(Uuid::nil()));
+            let event = incident.unwatched(at(220));
             assert_eq!((event.kind, event.severity), (EventType::Up, incident.severity.when_over()));
             let (told, outcome) = (event.incident.expect("an incident"), event.outcome.expect("an outcome"));
             (outcome.class, outcome.message, outcome.got, told.ended_at, told.duration_s)
@@ -293,7 +283,7 @@ mod tests {
         let taken = Incident { acknowledged: Some(mark("bob", None)), ..incident() };
         let tell = |deed: Deed, incident: &Incident, note| {
             let by = By { who: "anna", note };
-            deed.event(by, incident, at(220), DeliveryId(Uuid::nil()))
+            deed.event(by, incident, at(220))
         };
         let event = tell(ACKNOWLEDGE, &incident(), Some("on it")).expect("it is told");
         assert_eq!((event.kind, event.severity), (EventType::Acknowledged, Severity::Down));

@@ -12,6 +12,7 @@ pub mod changes;
 pub mod channel;
 pub mod check;
 pub mod config;
+pub mod decision;
 pub mod dependency;
 pub mod digest;
 pub mod duration;

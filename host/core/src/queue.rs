@@ -5,6 +5,7 @@
 
 use crate::backoff::LEASE_RESERVE;
 use crate::duration;
+use crate::id::JobId;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -12,6 +13,16 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The queues' names, as the file, the command line and the database have them.
 pub const MONITOR_CHECKS: &str = "monitor-checks";
 pub const NOTIFICATIONS: &str = "notifications";
+
+/// What proves that a job is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    pub id: JobId,
+    /// Which of the job's claims it is: no other ever has this number.
+    pub number: u32,
+    /// How many attempts it has had, this one included.
+    pub attempts: u32,
+}
 
 /// A kind of queue. Another one is a row of [`QUEUES`], the handler of its jobs, and its `worker` command.
 #[derive(Debug)]

@@ -40,7 +40,13 @@ pub struct Rehearsed {
 
 /// Each type of event; forms that the type alone does not tell; and one whose texts a stranger wrote to break a message.
 pub fn all() -> Vec<Rehearsed> {
-    let one = |name, (event, told): (Event, _)| Rehearsed { name, event, told, digest: None, attempt: 1 };
+    let one = |name, (event, told): (Event, _)| Rehearsed {
+        name,
+        event: event.sent_as(DELIVERY),
+        told,
+        digest: None,
+        attempt: 1,
+    };
     let mut all: Vec<_> = EventType::ALL.iter().map(|kind| one(kind.as_str(), of_type(*kind))).collect();
     all.push(Rehearsed { attempt: 2, ..one("down-again", of_type(EventType::Down)) });
     all.extend(forms().map(|(name, event, told)| one(name, (event, told))));
@@ -53,7 +59,7 @@ pub fn all() -> Vec<Rehearsed> {
 
 /// The event of this type.
 pub fn event(kind: EventType) -> Event {
-    of_type(kind).0
+    of_type(kind).0.sent_as(DELIVERY)
 }
 
 fn at(second: i64) -> Timestamp {
@@ -90,12 +96,12 @@ const ADA: By<'_> = By { who: "ada", note: Some("the new release, on it") };
 const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
 
 fn done(deed: Deed, incident: &Incident) -> Event {
-    deed.event(ADA, incident, at(90), DELIVERY).expect("because such deeds are told")
+    deed.event(ADA, incident, at(90)).expect("because such deeds are told")
 }
 
 fn told_of(incident: &Incident, kind: EventType, second: i64) -> Event {
     let ended_at = (kind == EventType::Up).then(|| at(LASTED_S));
-    incident.event(kind, at(second), ended_at, None, incident.cause.clone(), DELIVERY)
+    incident.event(kind, at(second), ended_at, None, incident.cause.clone())
 }
 
 /// What an event of this type is, and what its channel was told before.
@@ -127,31 +133,31 @@ fn of_type(kind: EventType) -> (Event, Option<Severity>) {
         EventType::Blind => {
             let words =
                 "none of its witnesses answered: ping://192.0.2.1; no incident opens until one of them does";
-            (Event::about_network(kind, host, words.into(), at(20), DELIVERY), None)
+            (Event::about_network(kind, host, words.into(), at(20)), None)
         }
         EventType::Seeing => {
             let words =
                 "ping://192.0.2.1 answers again after 4m12s; what failed meanwhile is looked at again";
-            (Event::about_network(kind, host, words.into(), at(LASTED_S), DELIVERY), None)
+            (Event::about_network(kind, host, words.into(), at(LASTED_S)), None)
         }
         EventType::Stalled => {
             let words = "2 of 3 monitors have had no result for 3 intervals: shop, mail".into();
-            (Event::about_checks(kind, "monitor-checks", words, at(20), DELIVERY), None)
+            (Event::about_checks(kind, "monitor-checks", words, at(20)), None)
         }
         EventType::Running => {
             let words = "each monitor has results again after 4m12s".into();
-            (Event::about_checks(kind, "monitor-checks", words, at(LASTED_S), DELIVERY), None)
+            (Event::about_checks(kind, "monitor-checks", words, at(LASTED_S)), None)
         }
         EventType::QueueBusy => {
             let counts = ("fewer than 1000 jobs".into(), "1204 jobs".into());
             let words = "the oldest of 1180 ready jobs has waited 12 min; no worker is alive".into();
-            (Event::queue_busy("notifications", counts, words, at(20), DELIVERY), None)
+            (Event::queue_busy("notifications", counts, words, at(20)), None)
         }
         EventType::ChannelBroken => {
             let words = "`slack` found nobody there: status 404: no_service";
-            (Event::channel_broken("ops", "slack", words, at(20), DELIVERY), None)
+            (Event::channel_broken("ops", "slack", words, at(20)), None)
         }
-        EventType::Test => (Event::test(at(20), DELIVERY), None),
+        EventType::Test => (Event::test(at(20)), None),
     }
 }
 
@@ -216,7 +222,7 @@ fn forms() -> impl Iterator<Item = (&'static str, Event, Option<Severity>)> {
         ("up-degraded", told_of(&degraded, EventType::Up, LASTED_S), yellow),
         ("up-all-of-it", looked_at(told_of(&down, EventType::Up, LASTED_S), &over).event, None),
         ("resolved", done(Deed::Resolve, &taken), red),
-        ("unwatched", down.unwatched(at(LASTED_S), DELIVERY), red),
+        ("unwatched", down.unwatched(at(LASTED_S)), red),
     ]
     .into_iter()
 }

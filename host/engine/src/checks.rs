@@ -1,8 +1,5 @@
 //! The queue `monitor-checks`, and those of locations: run a check, judge it, and write all that follows in one transaction.
 
-mod events;
-mod judging;
-
 use crate::hosts::Bounds;
 use crate::sight::{self, Sight};
 use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, for_newer, warn_of_lost_leases};
@@ -12,13 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome, Phases};
+use uptime_core::check::{self, CheckReport, Phases};
+use uptime_core::decision::{FinishedCheck, Outcome, Watched, judge};
 use uptime_core::duration::elapsed;
-use uptime_core::id::{JobId, MonitorId};
+use uptime_core::id::{DeliveryId, JobId, MonitorId};
+use uptime_core::judgement::Change;
 use uptime_core::monitor::Location;
 use uptime_store::queue::{Claim, Job, JobFailure};
-use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{Store, StoreError};
+use uuid::Uuid;
 
 /// How long before its job's deadline a check ends.
 const JUDGED_BEFORE: Duration = Duration::from_millis(250);
@@ -78,14 +77,14 @@ impl Checks {
 }
 
 impl Handler for Checks {
-    type Work = MonitorRow;
-    type Done = (MonitorRow, CheckReport);
+    type Work = Watched;
+    type Done = (Watched, CheckReport);
 
     fn queue(&self) -> &'static str {
         self.queue
     }
 
-    async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<MonitorRow, StoreError>>, StoreError> {
+    async fn load(&self, jobs: &[Job]) -> Result<HashMap<JobId, Result<Watched, StoreError>>, StoreError> {
         if let Some(job) = jobs.last() {
             self.checker.set_clock(job.claimed_at);
         }
@@ -94,16 +93,16 @@ impl Handler for Checks {
         Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))
     }
 
-    async fn place(&self, monitor: &MonitorRow, parking: &Parking) -> Place {
+    async fn place(&self, monitor: &Watched, parking: &Parking) -> Place {
         Place::holding(self.bounds.enter(&monitor.check, parking).await)
     }
 
-    fn time_of(&self, monitor: &MonitorRow) -> Duration {
+    fn time_of(&self, monitor: &Watched) -> Duration {
         let for_witnesses = if self.sight.is_some() { sight::ANSWER_MAX } else { Duration::ZERO };
         monitor.policy.timeout + for_witnesses + JUDGED_BEFORE
     }
 
-    async fn run(&self, _job: &Job, monitor: MonitorRow, within: Duration) -> (MonitorRow, CheckReport) {
+    async fn run(&self, _job: &Job, monitor: Watched, within: Duration) -> (Watched, CheckReport) {
         let began = Instant::now();
         // A target that hangs must be judged, not the job that waited for it.
         let judged_in = within.saturating_sub(JUDGED_BEFORE);
@@ -166,7 +165,7 @@ impl Checks {
             ended => return ended,
         }
         for check in checks {
-            let (claim, monitor) = (check.claim, check.monitor.name.clone());
+            let (claim, monitor) = (check.claim, check.monitor.about.name.clone());
             match self.record(vec![check]).await {
                 Err(error) if error.is_about_values() => {
                     error!(monitor, job = claim.id.0, %error, "result refused");
@@ -179,32 +178,28 @@ impl Checks {
     }
 
     /// The transaction of promise 3.
-    async fn record(&self, mut checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
-        // Parents first: what is found of them decides about their children.
-        checks.sort_by_key(|check| (!check.monitor.is_parent, check.monitor.parent.is_some()));
+    async fn record(&self, checks: Vec<FinishedCheck>) -> Result<(), StoreError> {
         let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
         let monitors: Vec<MonitorId> = checks.iter().map(|check| check.monitor.id).collect();
-        let transaction = self.store.begin_results(&claims, &monitors).await?;
-        let mut batch = judging::Batch::new(transaction);
-        for check in checks {
-            if batch.is_ours(&check) {
-                batch.judge(check).await?;
-            } else {
-                warn!(
-                    monitor = check.monitor.name,
-                    job = check.claim.id.0,
-                    "lease lost, or monitor gone from here: result not written"
-                );
-            }
+        let (mut transaction, known) = self.store.begin_results(&claims, &monitors).await?;
+        let judged = judge(known, checks);
+        for check in &judged.lost {
+            warn!(
+                monitor = check.monitor.about.name,
+                job = check.claim.id.0,
+                "lease lost, or monitor gone from here: result not written"
+            );
         }
-        let followed = batch.commit().await?;
+        let around = transaction.surroundings(judged.needs()).await?;
+        let decisions = judged.announce(around, &mut || DeliveryId(Uuid::now_v7()));
+        transaction.commit(&decisions).await?;
         // Only what was committed has happened.
-        for activity in followed.activities {
+        for activity in decisions.outcomes.into_iter().flat_map(activities) {
             log(&activity);
             (self.observer)(activity);
         }
         // A hint: without it they are looked at when their slots come.
-        if let Err(error) = self.store.check_now(&followed.wake).await {
+        if let Err(error) = self.store.check_now(&decisions.wake).await {
             warn!(%error, "parents and children not woken");
         }
         Ok(())
@@ -216,13 +211,26 @@ fn lateness<D>(finished: &Finished<D>) -> Duration {
     elapsed(finished.job.available_at, finished.started_at)
 }
 
-/// What is wrong, in the check's own words. `None`: nothing, nothing that makes an incident, or the trouble is ours.
-fn trouble(check: &FinishedCheck) -> Option<&Failure> {
-    let of_incidents = |warning: &&Failure| warning.class != FailureClass::Certificate;
-    match &check.report.failure {
-        Some(failure) => Some(failure).filter(|failure| !failure.class.is_ours()),
-        None => check.report.warnings.iter().find(of_incidents),
-    }
+/// What has happened with a check.
+fn activities(outcome: Outcome) -> Vec<Activity> {
+    let Outcome { check, is_news, changes, trouble: cause, .. } = outcome;
+    let monitor = check.monitor.about.name;
+    let of_incident = |(incident, change)| match change {
+        Change::Opened { severity, started_at, .. } => Some(Activity::Opened {
+            monitor: monitor.clone(),
+            incident,
+            severity,
+            started_at,
+            cause: cause.clone(),
+        }),
+        Change::Resolved { started_at, ended_at, .. } => {
+            Some(Activity::Resolved { monitor: monitor.clone(), incident, started_at, ended_at })
+        }
+        _ => None,
+    };
+    let followed: Vec<Activity> = changes.into_iter().filter_map(of_incident).collect();
+    let checked = Activity::Checked { monitor, report: check.report, late: check.late, is_news };
+    std::iter::once(checked).chain(followed).collect()
 }
 
 /// Says in the log what has happened.
@@ -270,7 +278,7 @@ fn log_check(monitor: &str, report: &CheckReport, late: Duration, is_news: bool)
     } else {
         line!(debug);
     }
-    if report.outcome() == Outcome::Inconclusive {
+    if report.outcome() == check::Outcome::Inconclusive {
         let message = trouble.map(|trouble| trouble.message.as_str());
         warn!(monitor, message, "check inconclusive: the fault is ours");
     }

@@ -10,13 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{error, info};
-use uptime_core::channel::ChannelFilter;
 use uptime_core::duration;
 use uptime_core::event::{Event, EventType};
-use uptime_core::id::DeliveryId;
 use uptime_core::liveness::{STALE_LEAST, Stall};
 use uptime_store::{Store, StoreError};
-use uuid::Uuid;
 
 /// From one look to the next.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -77,9 +74,8 @@ async fn tell_stalled(
     observer: &Observer,
 ) -> Result<(), StoreError> {
     let queue = &stall.queue;
-    let event_for =
-        |filter: &ChannelFilter, now| event(filter, EventType::Stalled, queue, why.to_owned(), now);
-    if let Some(channels) = store.tell_stalled(queue, patience, event_for).await? {
+    let event = |now| Event::about_checks(EventType::Stalled, queue, why.to_owned(), now);
+    if let Some(channels) = store.tell_stalled(queue, patience, event).await? {
         error!(queue, why, channels = channels.join(", "), "checks have stalled");
         observer(Activity::Stalled { queue: queue.clone(), why: why.to_owned() });
     }
@@ -87,24 +83,13 @@ async fn tell_stalled(
 }
 
 async fn tell_running(store: &Store, queue: &str, observer: &Observer) -> Result<(), StoreError> {
-    let event_for = |filter: &ChannelFilter, now, lasted: Duration| {
+    let event = |now, lasted| {
         let message = format!("each monitor has results again after {}", duration::format(lasted));
-        event(filter, EventType::Running, queue, message, now)
+        Event::about_checks(EventType::Running, queue, message, now)
     };
-    if let Some((lasted, channels)) = store.tell_running(queue, event_for).await? {
+    if let Some((lasted, channels)) = store.tell_running(queue, event).await? {
         info!(queue, stalled_s = lasted.as_secs(), channels = channels.join(", "), "checks run again");
         observer(Activity::Running { queue: queue.to_owned(), stalled_for: lasted });
     }
     Ok(())
-}
-
-fn event(
-    filter: &ChannelFilter,
-    kind: EventType,
-    queue: &str,
-    message: String,
-    now: Timestamp,
-) -> Option<Event> {
-    let event = Event::about_checks(kind, queue, message, now, DeliveryId(Uuid::now_v7()));
-    filter.wants(kind, event.severity, &event.monitor).then_some(event)
 }

@@ -15,16 +15,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 use uptime_check::Checker;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::check::{CheckReport, Outcome, Testimony};
 use uptime_core::duration;
 use uptime_core::event::{Event, EventType};
-use uptime_core::id::DeliveryId;
 use uptime_core::monitor::CheckSpec;
 use uptime_core::witness;
 use uptime_store::sight::{Blind, BlindMoment};
 use uptime_store::{Store, StoreError};
-use uuid::Uuid;
 
 /// How long a witness has for its answer.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -242,11 +239,11 @@ impl Sight {
         asked_at: Instant,
         words: &str,
     ) -> Result<bool, StoreError> {
-        let event_for = |filter: &ChannelFilter, moment: BlindMoment| {
+        let event = |moment: BlindMoment| {
             let message = format!("{words}; no incident opens until one of them does");
-            self.event(filter, EventType::Blind, moment, message)
+            Event::about_network(EventType::Blind, &self.host, message, moment.now)
         };
-        let said = patience::goodbye(store.tell_blind(&self.host, asked_at.elapsed(), event_for)).await?;
+        let said = patience::goodbye(store.tell_blind(&self.host, asked_at.elapsed(), event)).await?;
         match &said {
             Blind::Told(channels) => {
                 warn!(
@@ -266,14 +263,14 @@ impl Sight {
     async fn say_seeing(&self, store: &Store, observer: &Observer, by: &str) -> Result<(), StoreError> {
         let lasted =
             |moment: BlindMoment| Duration::from_secs(duration::elapsed(moment.since, moment.now).as_secs());
-        let event_for = |filter: &ChannelFilter, moment: BlindMoment| {
+        let event = |moment: BlindMoment| {
             let message = format!(
                 "{by} answers again after {}; what failed meanwhile is looked at again",
                 duration::format(lasted(moment))
             );
-            self.event(filter, EventType::Seeing, moment, message)
+            Event::about_network(EventType::Seeing, &self.host, message, moment.now)
         };
-        let said = patience::goodbye(store.tell_seeing(&self.host, event_for)).await?;
+        let said = patience::goodbye(store.tell_seeing(&self.host, event)).await?;
         if let Some((moment, channels)) = said {
             let blind_for = lasted(moment);
             info!(
@@ -286,16 +283,5 @@ impl Sight {
             observer(Activity::Seeing { host: self.host.clone(), blind_for });
         }
         Ok(())
-    }
-
-    fn event(
-        &self,
-        filter: &ChannelFilter,
-        kind: EventType,
-        moment: BlindMoment,
-        message: String,
-    ) -> Option<Event> {
-        let event = Event::about_network(kind, &self.host, message, moment.now, DeliveryId(Uuid::now_v7()));
-        filter.wants(kind, event.severity, &event.monitor).then_some(event)
     }
 }

@@ -110,9 +110,8 @@ async fn tell(
     by: By<'_>,
     now: Timestamp,
 ) -> Result<Vec<String>> {
-    let Some(kind) = deed.event_type() else { return Ok(Vec::new()) };
-    let event = |id| deed.event(by, incident, now, id);
-    let (notices, told) = notices_of(connection, incident, kind, event).await?;
+    let Some(event) = deed.event(by, incident, now) else { return Ok(Vec::new()) };
+    let (notices, told) = notices_of(connection, incident, &event).await?;
     notifications::enqueue_all(connection, &notices).await?;
     Ok(told)
 }
@@ -133,24 +132,23 @@ rows! {
 async fn notices_of(
     connection: &mut Session,
     incident: &Incident,
-    kind: EventType,
-    event: impl Fn(DeliveryId) -> Option<Event>,
+    event: &Event,
 ) -> Result<(Vec<Notice>, Vec<String>)> {
     // That nobody takes care of it any more is for those who heard that somebody does, and comes between the reminders that
     // count from 1.
-    let is_unacknowledged = kind == EventType::Reminder;
+    let is_unacknowledged = event.kind == EventType::Reminder;
     let (heard, wanted): (&[EventType], _) = if is_unacknowledged {
         (&[EventType::Acknowledged], EventType::Acknowledged)
     } else {
-        (&EventType::HEARD_BY, kind)
+        (&EventType::HEARD_BY, event.kind)
     };
     let query = sqlx::query_as(include_str!("../queries/channels_that_heard.sql"));
     let channels: Vec<Listener> = bind!(query, incident.id, heard, wanted).fetch_all(connection).await?;
     let (mut notices, mut told) = (Vec::new(), Vec::new());
     for channel in channels.into_iter().filter(|channel| channel.filter.wants_event(wanted)) {
         let sequence = if is_unacknowledged { -channel.sequence } else { channel.sequence };
-        let event = event(DeliveryId(Uuid::now_v7()));
-        notices.extend(event.map(|event| Notice { channel: channel.id, event, sequence }));
+        let event = event.sent_as(DeliveryId(Uuid::now_v7()));
+        notices.push(Notice { channel: channel.id, event, sequence });
         if incident.muted.is_none() && channel.enabled {
             told.push(channel.name);
         }

@@ -13,7 +13,6 @@ use crate::row::{bind, columns, optional, rows};
 use crate::{Result, Store, sight};
 use jiff::Timestamp;
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
 use uptime_core::liveness::{
     COUNTED_FOR, Freshness, NAMES, STALE_INTERVALS, STALE_LEAST, Scheduler, Scheduling, Stall, scheduling,
@@ -152,12 +151,12 @@ impl Store {
     }
 
     /// Results of `queue` are overdue. When they have been for as long as `patience`, and that is news, enqueues a notification
-    /// for each enabled channel that `event_for` has an event for, and gives their names.
+    /// for each enabled channel that wants this event, and gives their names.
     pub async fn tell_stalled(
         &self,
         queue: &str,
         patience: Duration,
-        event_for: impl Fn(&ChannelFilter, Timestamp) -> Option<Event>,
+        event: impl FnOnce(Timestamp) -> Event,
     ) -> Result<Option<Vec<String>>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../queries/turn_stalled.sql"));
@@ -166,9 +165,7 @@ impl Store {
             transaction.commit().await?;
             return Ok(None);
         }
-        let order = order(queue);
-        let (told, names) =
-            sight::tell(&mut transaction, Some(&order), None, |filter| event_for(filter, now)).await?;
+        let (told, names) = sight::tell(&mut transaction, Some(&order(queue)), None, &event(now)).await?;
         let query = sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1");
         bind!(query, queue, told).execute(&mut transaction).await?;
         transaction.commit().await?;
@@ -176,12 +173,12 @@ impl Store {
     }
 
     /// The checks of `queue` have results again. When that is news, enqueues a notification for each channel that was told of the
-    /// stall, and that `event_for` has an event for; it is given the instant and how long the stall lasted. Gives that and whom
-    /// it will tell.
+    /// stall, and that wants this event, which is made of the instant and how long the stall lasted. Gives that and whom it will
+    /// tell.
     pub async fn tell_running(
         &self,
         queue: &str,
-        event_for: impl Fn(&ChannelFilter, Timestamp, Duration) -> Option<Event>,
+        event: impl FnOnce(Timestamp, Duration) -> Event,
     ) -> Result<Option<(Duration, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
@@ -195,8 +192,8 @@ impl Store {
             return Ok(None);
         };
         let lasted = Duration::from_secs(uptime_core::duration::elapsed(stalled_at, now).as_secs());
-        let event_for = |filter: &ChannelFilter| event_for(filter, now, lasted);
-        let (_, names) = sight::tell(&mut transaction, Some(&order(queue)), Some(told), event_for).await?;
+        let event = event(now, lasted);
+        let (_, names) = sight::tell(&mut transaction, Some(&order(queue)), Some(told), &event).await?;
         transaction.commit().await?;
         Ok(Some((lasted, names)))
     }

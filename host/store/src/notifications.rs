@@ -19,8 +19,8 @@ mod enqueue;
 pub use announcements::OutstandingCounts;
 pub(crate) use announcements::superseded;
 pub use due::{ChannelRow, DueDelivery, Member};
-pub use enqueue::Notice;
 pub(crate) use enqueue::enqueue_first;
+pub use uptime_core::decision::Notice;
 
 use crate::queue::{Claim, JobFailure};
 use crate::row::{bind, column};

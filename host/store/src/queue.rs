@@ -12,6 +12,8 @@
 //! grows: it survives a release, a failure and a retry by hand. A worker that was away beyond its lease finds that out by an
 //! empty answer.
 
+pub use uptime_core::queue::Claim;
+
 use crate::row::{Field, bind, rows};
 use crate::session::Session;
 use crate::{Result, Store};
@@ -24,16 +26,6 @@ use uptime_core::id::JobId;
 use uptime_core::liveness::CHECK_MARGIN;
 
 rows! {
-    /// What proves that a job is ours.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Claim {
-        pub id: JobId,
-        /// Which of the job's claims it is: no other ever has this number.
-        pub number: u32 = "claims",
-        /// How many attempts it has had, this one included.
-        pub attempts: u32,
-    }
-
     #[derive(Clone, Debug)]
     pub struct Job {
         pub claim: Claim,

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tracing::warn;
 use uptime_core::channel::{ChannelFilter, Settings};
 use uptime_core::check::Outcome;
+use uptime_core::decision::Watched;
 use uptime_core::dependency::Ancestor;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::flow::Flow;
@@ -32,6 +33,7 @@ use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{CheckSpec, Location, Policy};
 use uptime_core::notification::NotificationState;
 use uptime_core::notifier::LimitChanges;
+use uptime_core::queue::Claim;
 use uptime_core::secret::SecretRef;
 use uuid::Uuid;
 
@@ -119,7 +121,17 @@ macro_rules! rows {
     )+};
 }
 
-pub(crate) use {bind, columns, optional, rows};
+/// Runs a statement over rows, of which it takes columns as arrays; not over none.
+macro_rules! write_rows {
+    ($connection:expr, $statement:expr, $rows:expr, $($column:expr),+ $(,)?) => {
+        if !$rows.is_empty() {
+            let query = $crate::row::bind!(sqlx::query($statement), $($crate::row::column($rows, $column)),+);
+            query.execute(&mut *$connection).await?;
+        }
+    };
+}
+
+pub(crate) use {bind, columns, optional, rows, write_rows};
 
 macro_rules! as_they_are {
     ($($type:ty),+) => {$(
@@ -324,6 +336,8 @@ columns!(Incident {
     muted
 });
 columns!(Ancestor { status, downs, downs_since, looked_at = "last_slot_at", policy });
+columns!(Claim { id, number = "claims", attempts });
+columns!(Watched { id, about, check = "check_spec", policy, parent = "parent_id", is_parent });
 columns!(LocalState { location, state = "memory", awaited_since });
 
 /// Who said so and when: `acknowledged` is read from `acknowledged_by`, `acknowledged_at` and `acknowledged_until`.

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
-use uptime_core::id::ChannelId;
+use uptime_core::id::{ChannelId, DeliveryId};
+use uuid::Uuid;
 
 rows! {
     /// When a host was blind, by the database's clock.
@@ -67,12 +68,12 @@ impl Store {
     }
 
     /// `host` is blind: its witnesses were asked so long ago, and none has answered. When that is news, enqueues a
-    /// notification for each enabled channel that `event_for` has an event for.
+    /// notification for each enabled channel that wants this event.
     pub async fn tell_blind(
         &self,
         host: &str,
         asked_ago: Duration,
-        event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
+        event: impl FnOnce(BlindMoment) -> Event,
     ) -> Result<Blind> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../queries/turn_blind.sql"));
@@ -83,20 +84,19 @@ impl Store {
             return Ok(if turned.blind_since.is_some() { Blind::Known } else { Blind::Outdated });
         };
         let moment = BlindMoment { now, since };
-        let (told, names) =
-            tell(&mut transaction, Some(&order(host)), None, |filter| event_for(filter, moment)).await?;
+        let (told, names) = tell(&mut transaction, Some(&order(host)), None, &event(moment)).await?;
         let query = sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1");
         bind!(query, host, told).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Blind::Told(names))
     }
 
-    /// `host` sees. When that is news, enqueues a notification for each channel that was told that it is blind, and that
-    /// `event_for` has an event for. Gives since when it was blind, and whom it will tell; `None`: it was no news.
+    /// `host` sees. When that is news, enqueues a notification for each channel that was told that it is blind, and that wants
+    /// this event. Gives since when it was blind, and whom it will tell; `None`: it was no news.
     pub async fn tell_seeing(
         &self,
         host: &str,
-        event_for: impl Fn(&ChannelFilter, BlindMoment) -> Option<Event>,
+        event: impl FnOnce(BlindMoment) -> Event,
     ) -> Result<Option<(BlindMoment, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
@@ -108,9 +108,7 @@ impl Store {
             transaction.commit().await?;
             return Ok(None);
         };
-        let (_, names) =
-            tell(&mut transaction, Some(&order(host)), Some(told), |filter| event_for(filter, moment))
-                .await?;
+        let (_, names) = tell(&mut transaction, Some(&order(host)), Some(told), &event(moment)).await?;
         transaction.commit().await?;
         Ok(Some((moment, names)))
     }
@@ -121,26 +119,25 @@ fn order(host: &str) -> String {
     format!("sight of {host}")
 }
 
-/// A notification, before all that waits, for each enabled channel that there is an event for; those of one `order` come one after the other. Of an end,
-/// for each of `told`, who heard of the beginning: one that is disabled by now is looked at again when it is delivered. Gives
-/// the channels' ids and names.
+/// A notification, before all that waits, for each enabled channel that wants the event; those of one `order` come one after the
+/// other. Of an end, for each of `told`, who heard of the beginning: one that is disabled by now is looked at again when it is
+/// delivered. Gives the channels' ids and names.
 pub(crate) async fn tell(
     transaction: &mut Session,
     order: Option<&str>,
     told: Option<Vec<i64>>,
-    event_for: impl Fn(&ChannelFilter) -> Option<Event>,
+    event: &Event,
 ) -> Result<(Vec<i64>, Vec<String>)> {
     let query = sqlx::query_as(
         "SELECT id, name, filter FROM channels WHERE CASE WHEN $1::bigint[] IS NULL THEN enabled ELSE id = ANY ($1) END ORDER BY name",
     );
     let channels: Vec<Channel> = bind!(query, told).fetch_all(&mut *transaction).await?;
     let (mut ids, mut names) = (Vec::new(), Vec::new());
-    for channel in channels {
-        if let Some(event) = event_for(&channel.filter) {
-            notifications::enqueue_first(transaction, channel.id, &event, order).await?;
-            ids.push(channel.id.0);
-            names.push(channel.name);
-        }
+    for channel in channels.into_iter().filter(|channel| channel.filter.wants(event)) {
+        let event = event.sent_as(DeliveryId(Uuid::now_v7()));
+        notifications::enqueue_first(transaction, channel.id, &event, order).await?;
+        ids.push(channel.id.0);
+        names.push(channel.name);
     }
     Ok((ids, names))
 }

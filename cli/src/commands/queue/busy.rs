@@ -4,27 +4,21 @@ use crate::output::span;
 use std::time::Duration;
 use uptime_core::duration::elapsed;
 use uptime_core::event::Event;
-use uptime_core::id::DeliveryId;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::{BusyMoment, Told};
 use uptime_store::{Store, StoreError};
-use uuid::Uuid;
 
 /// A queue that stays over its limit is told of again.
 const AGAIN_AFTER: Duration = Duration::from_hours(1);
 
 /// Tells of a queue with `size` or more jobs, unless that was done lately.
 pub async fn tell(store: &Store, size: &QueueSize, max: i64) -> Result<Told, StoreError> {
-    let event_for = |filter: &uptime_core::channel::ChannelFilter, moment| {
-        let event = event(size, max, moment);
-        filter.wants(event.kind, event.severity, &event.monitor).then_some(event)
-    };
-    store.tell_busy(&size.queue, max, AGAIN_AFTER, event_for).await
+    store.tell_busy(&size.queue, max, AGAIN_AFTER, |moment| event(size, max, moment)).await
 }
 
 fn event(size: &QueueSize, max: i64, moment: BusyMoment) -> Event {
     let counts = (format!("fewer than {max} jobs"), format!("{} jobs", size.size()));
-    Event::queue_busy(&size.queue, counts, message(size, moment), moment.now, DeliveryId(Uuid::now_v7()))
+    Event::queue_busy(&size.queue, counts, message(size, moment), moment.now)
 }
 
 /// How long it has been so, and the likeliest cause.

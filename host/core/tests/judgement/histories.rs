@@ -1,5 +1,5 @@
-//! Random histories through the real judgement, announcement and dependency, beside the model. For each step the state, the
-//! incidents and the notices must be the model's; and what was told must keep the promises by itself, whoever computes it.
+//! Random histories through the whole decision about each check, beside the model. For each step the state, the incidents and
+//! the notices must be the model's; and what was told must keep the promises by itself, whoever computes it.
 //!
 //! More of them, or the same again: `UPTIME_HISTORIES=1000000 UPTIME_HISTORIES_SEED=7 cargo test --release -p uptime-core
 //! --test judgement`.
@@ -10,16 +10,24 @@ use crate::{Found, at, report};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestError, TestRng, TestRunner};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::io::Write;
 use std::time::Duration;
-use uptime_core::announcement::{Facts, Hold, Notice, Standing, announce};
-use uptime_core::dependency::{self, Ancestor, Verdict};
-use uptime_core::event::Severity;
-use uptime_core::id::IncidentId;
+use uptime_core::announcement::Standing;
+use uptime_core::channel::ChannelFilter;
+use uptime_core::decision::{
+    self, FinishedCheck, Known, KnownIncident, Listener, Remembered, Surroundings, Watched,
+};
+use uptime_core::dependency::Ancestor;
+use uptime_core::event::{EventType, Severity};
+use uptime_core::id::{ChannelId, DeliveryId, IncidentId, JobId, MonitorId};
 use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::maintenance::{Maintenance, When};
 use uptime_core::monitor::{Policy, Window};
+use uptime_core::queue::Claim;
+use uptime_core::{rehearsal, target};
+use uuid::Uuid;
 
 /// In an ordinary run.
 const HISTORIES: u32 = 120_000;
@@ -181,6 +189,8 @@ struct Monitor {
     state: State,
     standing: Standing,
     incidents: Vec<Incident>,
+    /// The same, as the decisions have them.
+    known: Vec<KnownIncident>,
     model: Model,
     promises: Promises,
 }
@@ -204,6 +214,7 @@ impl Monitor {
             state: State::default(),
             standing: Standing::default(),
             incidents: Vec::new(),
+            known: Vec::new(),
             model: Model::new(rules(policy)),
             promises: Promises::new(policy),
         }
@@ -220,15 +231,14 @@ impl Monitor {
         self.incidents.len().checked_sub(1).filter(|last| self.incidents[*last].ended_at.is_none())
     }
 
-    /// One check, as a worker commits it. Gives the incident that it ended.
-    fn check(&mut self, slot: i64, start: i64, found: Found) -> Result<Option<usize>, TestCaseError> {
+    /// One check, judged.
+    fn check(&mut self, slot: i64, start: i64, found: Found) -> TestCaseResult {
         let report = report(found);
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
         let before = self.state.clone();
         let judged = judge(before.clone(), &self.policy, seen);
         let counts = judged.state != before;
         self.state = judged.state;
-        let mut ended = None;
         for change in &judged.changes {
             match *change {
                 Change::Opened { started_at, .. } => self.incidents.push(Incident {
@@ -239,8 +249,8 @@ impl Monitor {
                     muted: false,
                 }),
                 Change::Resolved { ended_at, .. } => {
-                    ended = self.open();
-                    self.incidents[ended.expect("what ends is open")].ended_at = Some(second(ended_at));
+                    let ended = self.open().expect("what ends is open");
+                    self.incidents[ended].ended_at = Some(second(ended_at));
                 }
                 Change::Worsened { .. }
                 | Change::Escalated { .. }
@@ -260,8 +270,7 @@ impl Monitor {
         };
         let soon = self.model.check(slot, start, level);
         prop_assert_eq!(judged.recheck, soon, "whether a check soon follows");
-        self.compare()?;
-        Ok(ended)
+        self.compare()
     }
 
     fn compare(&self) -> TestCaseResult {
@@ -289,29 +298,24 @@ impl Monitor {
         Ok(())
     }
 
-    /// What is told after a check, as a worker commits it.
-    fn announce(&mut self, now: i64, ended: Option<usize>, hold: Hold, held: Held) -> TestCaseResult {
-        let open = self.open();
-        let id = |incident: usize| IncidentId(i64::try_from(incident).expect("few"));
-        let in_hand = open.is_some_and(|open| {
-            let incident = &self.incidents[open];
-            incident.muted || incident.acknowledged_until.is_some_and(|until| now < until)
-        });
-        let facts = Facts {
-            open: open.map(id).zip(self.state.severity),
-            ended: ended.map(id),
-            since: self.state.since,
-            flapping: self.state.flapping,
-            in_hand,
-            hold,
-            now: at(now),
-        };
-        let (standing, notices) = announce(self.standing.clone(), &facts, &self.policy);
-        self.standing = standing;
-        let told: Vec<model::Notice> = notices.iter().map(|notice| translated(*notice, open)).collect();
-        self.promises.told(&told, held, self.state.flapping, in_hand)?;
+    /// What was told after a check.
+    fn told(&mut self, now: i64, told: Vec<model::Notice>, held: Held) -> TestCaseResult {
+        self.promises.told(&told, held, self.state.flapping, self.is_in_hand(now))?;
         prop_assert_eq!(told, self.model.announce(now, held), "notices");
         Ok(())
+    }
+
+    fn is_in_hand(&self, now: i64) -> bool {
+        self.open().is_some_and(|open| {
+            let incident = &self.incidents[open];
+            incident.muted || incident.acknowledged_until.is_some_and(|until| now < until)
+        })
+    }
+
+    fn remembered(&self, number: usize) -> Remembered {
+        let incident = self.open().map(|open| id(number, open));
+        let (state, standing) = (self.state.clone(), self.standing.clone());
+        Remembered { state, standing, incident, locations: Vec::new() }
     }
 
     /// Somebody says something of the open incident.
@@ -325,6 +329,7 @@ impl Monitor {
             Step::Unmute => real.muted = false,
             Step::Resolve => {
                 real.ended_at = Some(now);
+                self.known[open].ended_at = Some(at(now));
                 self.state = self.state.clone().ended_by_hand();
                 let told = self.standing.told.take().map(|_| model::Notice::End(open));
                 self.standing.reminders = 0;
@@ -338,17 +343,7 @@ impl Monitor {
         Ok(())
     }
 
-    fn as_ancestor(&self) -> Ancestor {
-        Ancestor {
-            status: self.state.status,
-            downs: self.state.downs,
-            downs_since: self.state.downs_since,
-            looked_at: self.state.last_slot_at,
-            policy: self.policy.clone(),
-        }
-    }
-
-    /// The same, said by the model: whether it holds the openings of a child, whose incident it knows.
+    /// Whether it holds the openings of a child, whose incident it knows.
     fn holds(&self, child: &Incident, now: i64) -> bool {
         let looked_at = self.model.looked_at().is_some_and(|at| at >= child.started_at);
         let patience = i64::from(self.policy.confirm) * (3 + 2) + 10;
@@ -359,17 +354,29 @@ impl Monitor {
     }
 }
 
-fn translated(notice: Notice, open: Option<usize>) -> model::Notice {
-    let incident = || open.expect("there is an incident that this is about");
-    match notice {
-        Notice::FlappingStart => model::Notice::FlappingStart,
-        Notice::FlappingEnd => model::Notice::FlappingEnd { open },
-        Notice::End(id) => model::Notice::End(usize::try_from(id.0).expect("an incident of ours")),
-        Notice::Opening(worst) => model::Notice::Opening(incident(), severity(worst)),
-        Notice::Worse => model::Notice::Worse(incident()),
-        Notice::Critical => model::Notice::Critical(incident()),
-        Notice::Reminder(number) => model::Notice::Reminder(incident(), number),
-    }
+/// An incident of a monitor, as the database names it.
+fn id(monitor: usize, incident: usize) -> IncidentId {
+    IncidentId(i64::try_from(1_000 * monitor + incident + 1).expect("few"))
+}
+
+fn watched(number: usize, monitors: usize, policy: &Policy) -> Watched {
+    let monitor = |number: usize| MonitorId(i64::try_from(number).expect("few"));
+    let about = rehearsal::event(EventType::Down).monitor;
+    let check = target::parse("tcp://127.0.0.1:9").expect("a target");
+    let (parent, is_parent) = ((number + 1 < monitors).then(|| monitor(number + 1)), number > 0);
+    Watched { id: monitor(number), about, check, policy: policy.clone(), parent, is_parent }
+}
+
+/// Channels that hear, between them, each notice: of what one of them wants nothing says what something else of it says.
+fn listeners() -> Vec<Listener> {
+    let says_it_all = [EventType::Critical, EventType::FlappingEnd];
+    let others = EventType::ALL.iter().copied().filter(|kind| !says_it_all.contains(kind));
+    let [critical, flapping_end] = says_it_all.map(|kind| vec![kind]);
+    let listener = |number, events| Listener {
+        id: ChannelId(number),
+        filter: ChannelFilter { events: Some(events), ..ChannelFilter::default() },
+    };
+    vec![listener(1, others.collect()), listener(2, critical), listener(3, flapping_end)]
 }
 
 /// A monitor and those above it.
@@ -377,12 +384,14 @@ struct World {
     monitors: Vec<Monitor>,
     now: i64,
     maintenance: bool,
+    /// Who was told of which incident.
+    heard: HashMap<IncidentId, Vec<Listener>>,
 }
 
 impl World {
     fn live_through(history: &History) -> Result<Self, TestCaseError> {
         let monitors = history.policies.iter().map(Monitor::new).collect();
-        let mut world = Self { monitors, now: 0, maintenance: false };
+        let mut world = Self { monitors, now: 0, maintenance: false, heard: HashMap::new() };
         let mut other = history.other.clone();
         for step in &history.steps {
             if matches!(step, Step::Apply) {
@@ -411,9 +420,16 @@ impl World {
             Step::Check { monitor, after, slot_late_by, found } => {
                 self.now += after;
                 let (now, slot) = (self.now, self.now - slot_late_by);
-                let ended = self.monitors[monitor].check(slot, now, found)?;
+                let before = self.monitors[monitor].remembered(monitor);
+                self.monitors[monitor].check(slot, now, found)?;
+                let told = self.decide(monitor, before, slot, found)?;
                 if monitor == 0 {
-                    self.announce(ended)?;
+                    let (child, above) = self.monitors.split_first_mut().expect("there is one");
+                    let incident = child.open().map(|open| child.incidents[open]);
+                    let by_parent =
+                        incident.is_some_and(|child| above.iter().any(|parent| parent.holds(&child, now)));
+                    let openings = by_parent || !matches!(found, Found::Down | Found::Degraded);
+                    child.told(now, told, Held { maintenance: self.maintenance, openings })?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
@@ -421,23 +437,102 @@ impl World {
         Ok(())
     }
 
-    fn announce(&mut self, ended: Option<usize>) -> TestCaseResult {
-        let (now, maintenance) = (self.now, self.maintenance);
-        let (child, above) = self.monitors.split_first_mut().expect("there is one");
-        let incident = child.open().map(|open| child.incidents[open]);
-        let ancestors: Vec<Ancestor> = above.iter().map(Monitor::as_ancestor).collect();
-        let verdict = incident.map_or(Verdict::OwnTrouble, |incident| {
-            dependency::verdict(&ancestors, at(incident.started_at), at(incident.opened_at), at(now))
-        });
-        let by_parent = verdict > Verdict::OwnTrouble;
-        let of_model = incident.is_some_and(|child| above.iter().any(|parent| parent.holds(&child, now)));
-        prop_assert_eq!(by_parent, of_model, "whether a parent holds it: {:?}", ancestors);
-        let hold = match (maintenance, by_parent) {
-            (true, _) => Hold::All,
-            (_, true) => Hold::Openings,
-            _ => Hold::Nothing,
+    /// The whole decision about a check, as a worker comes to it: with no more of what is around it than it asks for. Gives what
+    /// was told.
+    fn decide(
+        &mut self,
+        number: usize,
+        before: Remembered,
+        slot: i64,
+        found: Found,
+    ) -> Result<Vec<model::Notice>, TestCaseError> {
+        let (now, count) = (at(self.now), self.monitors.len());
+        let of = |number: usize| MonitorId(i64::try_from(number).expect("few"));
+        let monitor = &mut self.monitors[number];
+        let in_hand = monitor.is_in_hand(self.now);
+        let incidents = (0..).map(|place| id(number, place)).zip(&monitor.known);
+        let incidents =
+            incidents.map(|(id, known)| (id, KnownIncident { in_hand, ..known.clone() })).collect();
+        let claim = Claim { id: JobId(1), number: 1, attempts: 1 };
+        let check = FinishedCheck {
+            claim,
+            monitor: watched(number, count, &monitor.policy),
+            location: None,
+            slot_at: at(slot),
+            started_at: now,
+            late: Duration::ZERO,
+            report: report(found),
         };
-        child.announce(now, ended, hold, Held { maintenance, by_parent })
+        let monitors = [(of(number), before)].into();
+        let judged =
+            decision::judge(Known { now, ours: [claim.id].into(), monitors, incidents }, vec![check]);
+        let needs = judged.needs();
+        let mut around = Surroundings::default();
+        for (id, changed) in needs.changed {
+            let place = usize::try_from(id.0).expect("an incident of ours") % 1_000 - 1;
+            monitor.known[place] = changed;
+        }
+        for (_, opened) in needs.opened {
+            around.opened.push(id(number, monitor.known.len()));
+            monitor.known.push(opened);
+        }
+        if needs.windows && self.maintenance {
+            let when = When::Once { from: at(-1), until: at(1_000_000) };
+            let (monitors, groups, tags) = (Vec::new(), Vec::new(), BTreeMap::new());
+            around.windows.push(("window".into(), Maintenance { monitors, groups, tags, when }));
+        }
+        around.channels_of = needs.channels_of.into_iter().map(|monitor| (monitor, listeners())).collect();
+        let heard = |id: IncidentId| Some((id, self.heard.get(&id)?.clone()));
+        around.heard_of = needs.heard_of.into_iter().filter_map(heard).collect();
+        for above in needs.above {
+            let from = usize::try_from(above.0).expect("a monitor of ours");
+            let ancestor = |(number, monitor): (usize, &Monitor)| {
+                (of(number), Ancestor::new(&monitor.state, &monitor.policy))
+            };
+            let all = self.monitors.iter().enumerate().skip(from).map(ancestor).collect();
+            around.above.insert(above, all);
+        }
+        let decisions = judged.announce(around, &mut || DeliveryId(Uuid::nil()));
+
+        let monitor = &mut self.monitors[number];
+        let outcome = &decisions.outcomes[0];
+        prop_assert_eq!(&outcome.state, &monitor.state);
+        prop_assert_eq!(outcome.incident, monitor.open().map(|open| id(number, open)));
+        monitor.standing = outcome.standing.clone();
+        let spans: Vec<_> =
+            monitor.incidents.iter().map(|one| (at(one.opened_at), one.ended_at.map(at))).collect();
+        let known: Vec<_> = monitor.known.iter().map(|one| (one.opened_at, one.ended_at)).collect();
+        prop_assert_eq!(known, spans, "incidents");
+        let open = monitor.open();
+        let mut told = Vec::new();
+        for notice in decisions.notices {
+            let about = notice.event.incident.map(|incident| incident.id);
+            let incident =
+                about.map_or(0, |id| usize::try_from(id.0).expect("an incident of ours") % 1_000 - 1);
+            let has_heard = |about: Option<IncidentId>| {
+                let heard = about.and_then(|id| self.heard.get(&id));
+                heard.is_some_and(|heard| heard.iter().any(|listener| listener.id == notice.channel))
+            };
+            told.push(match notice.event.kind {
+                EventType::FlappingStart => model::Notice::FlappingStart,
+                EventType::FlappingEnd => model::Notice::FlappingEnd { open },
+                EventType::Up => model::Notice::End(incident),
+                EventType::Degraded => model::Notice::Opening(incident, model::Severity::Degraded),
+                EventType::Down if has_heard(about) => model::Notice::Worse(incident),
+                EventType::Down => model::Notice::Opening(incident, model::Severity::Down),
+                EventType::Critical => model::Notice::Critical(incident),
+                EventType::Reminder => {
+                    model::Notice::Reminder(incident, notice.sequence.try_into().expect("few"))
+                }
+                other => panic!("nobody is told `{other}`"),
+            });
+            if let Some(id) = about.filter(|_| EventType::HEARD_BY.contains(&notice.event.kind)) {
+                let heard = self.heard.entry(id).or_default();
+                heard.retain(|listener| listener.id != notice.channel);
+                heard.extend(listeners().into_iter().filter(|listener| listener.id == notice.channel));
+            }
+        }
+        Ok(told)
     }
 }
 

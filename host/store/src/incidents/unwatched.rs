@@ -9,7 +9,6 @@ use crate::Result;
 use crate::notifications::enqueue_all;
 use crate::row::bind;
 use crate::session::Session;
-use uptime_core::event::EventType;
 use uptime_core::id::IncidentId;
 
 /// An incident that ended because nobody looks any more.
@@ -34,8 +33,7 @@ pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec
     let (mut ended, mut notices) = (Vec::new(), Vec::new());
     for row in &rows {
         let (incident, now) = read(row)?;
-        let event = |id| Some(incident.unwatched(now, id));
-        let (of_it, told) = notices_of(connection, &incident, EventType::Up, event).await?;
+        let (of_it, told) = notices_of(connection, &incident, &incident.unwatched(now)).await?;
         notices.extend(of_it);
         if incident.ended_at.is_none() {
             ended.push(Ended { incident: incident.id, monitor: incident.monitor.name, told });

@@ -220,8 +220,9 @@ async fn flag_broken(connection: &mut Session, broken: &[(ChannelId, &str)]) -> 
     for listener in listeners {
         for (channel, reason) in worked().filter_map(|channel| Some((channel, reasons.get(&channel.id)?))) {
             let Channel { name, notifier, now, .. } = channel;
-            let event = Event::channel_broken(name, notifier, reason, *now, DeliveryId(Uuid::now_v7()));
-            if listener.filter.wants(event.kind, event.severity, &event.monitor) {
+            let event = Event::channel_broken(name, notifier, reason, *now);
+            if listener.filter.wants(&event) {
+                let event = event.sent_as(DeliveryId(Uuid::now_v7()));
                 notices.push(Notice { channel: listener.id, event, sequence: 0 });
             }
         }

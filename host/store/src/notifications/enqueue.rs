@@ -11,19 +11,11 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use std::collections::{HashMap, HashSet};
 use uptime_core::calendar::Hours;
+use uptime_core::decision::Notice;
 use uptime_core::event::Event;
 use uptime_core::flow::{Before, Bucket, Flow, Way};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
 use uuid::Uuid;
-
-/// Something that a channel is to be told.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    pub channel: ChannelId,
-    pub event: Event,
-    /// Which of the incident's events of this type it is.
-    pub sequence: i64,
-}
 
 rows! {
     struct Locked {

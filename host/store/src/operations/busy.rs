@@ -9,7 +9,6 @@ use crate::row::{bind, column, rows};
 use crate::{Result, Store, sight};
 use jiff::Timestamp;
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::Event;
 
 /// When a queue was found over its limit, by the database's clock.
@@ -41,13 +40,13 @@ pub enum Told {
 
 impl Store {
     /// The queue is at or over `limit`. Unless that was told less than `again_after` ago, enqueues a notification for each
-    /// enabled channel that `event_for` has an event for.
+    /// enabled channel that wants this event.
     pub async fn tell_busy(
         &self,
         queue: &str,
         limit: i64,
         again_after: Duration,
-        event_for: impl Fn(&ChannelFilter, BusyMoment) -> Option<Event>,
+        event: impl FnOnce(BusyMoment) -> Event,
     ) -> Result<Told> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../../queries/over_limit.sql"));
@@ -58,7 +57,7 @@ impl Store {
             return Ok(Told::Already);
         }
         let moment = BusyMoment { now: over.now, since: over.busy_since };
-        let (_, told) = sight::tell(&mut transaction, None, None, |filter| event_for(filter, moment)).await?;
+        let (_, told) = sight::tell(&mut transaction, None, None, &event(moment)).await?;
         if !told.is_empty() {
             let query = sqlx::query(
                 "UPDATE queue_controls SET busy_told_at = now(), busy_limit = $2 WHERE queue = $1",

@@ -1,22 +1,23 @@
 //! The rows of `monitor_states`: read under their locks, written all at once.
 
-use super::{LockedState, Recorded, message};
+use super::message;
 use crate::Result;
-use crate::row::{Field, bind, column, named, us};
+use crate::row::{Field, bind, named, us, write_rows};
 use crate::session::Session;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use uptime_core::announcement::Standing;
+use uptime_core::decision::{Known, Outcome, Remembered};
 use uptime_core::id::MonitorId;
 use uptime_core::judgement::{Failures, State};
 
-/// Locks the states of these monitors, in the order of their ids. Gives them, and the transaction's instant.
+/// Locks the states of these monitors, in the order of their ids. Gives what is known by them, and which are chained.
 pub(super) async fn lock(
     connection: &mut Session,
     monitors: &[MonitorId],
-) -> Result<(HashMap<MonitorId, LockedState>, Timestamp)> {
+) -> Result<(Known, HashSet<MonitorId>)> {
     let query = sqlx::query(
         "SELECT monitor_id, status, since, streak, streak_since, downs, downs_since, recent, flapping, window_recent,
                 window_failed_at, failures, severity, told, owed, flapping_told, reminders, last_slot_at, incident_id,
@@ -24,18 +25,19 @@ pub(super) async fn lock(
          FROM monitor_states WHERE monitor_id = ANY ($1) ORDER BY monitor_id FOR UPDATE",
     );
     let rows = bind!(query, monitors).fetch_all(connection).await?;
-    let mut states = HashMap::with_capacity(rows.len());
-    let mut now = Timestamp::UNIX_EPOCH;
+    let (mut known, mut chained) = (Known::default(), HashSet::new());
     for row in &rows {
-        now = Field::read(row, "now")?;
-        let monitor: i64 = row.try_get("monitor_id")?;
-        let state = named::<LockedState>(row, || format!("the state of monitor {monitor}"))?;
-        states.insert(MonitorId(monitor), state);
+        known.now = Field::read(row, "now")?;
+        let monitor = MonitorId(row.try_get("monitor_id")?);
+        known.monitors.insert(monitor, named(row, || format!("the state of monitor {monitor}"))?);
+        if row.try_get("chained")? {
+            chained.insert(monitor);
+        }
     }
-    Ok((states, now))
+    Ok((known, chained))
 }
 
-impl Field for LockedState {
+impl Field for Remembered {
     fn read(row: &PgRow, _: &str) -> sqlx::Result<Self> {
         let failed_at: Option<_> = Field::read(row, "window_failed_at")?;
         let state = State {
@@ -63,41 +65,42 @@ impl Field for LockedState {
             reminders: Field::read(row, "reminders")?,
         };
         let incident = Field::read(row, "incident_id")?;
-        Ok(Self { state, standing, incident, chained: row.try_get("chained")? })
+        Ok(Self { state, standing, incident, locations: Vec::new() })
     }
 }
 
 /// Writes the states after a batch of checks.
-pub(super) async fn update(connection: &mut Session, recorded: &[Recorded]) -> Result<()> {
+pub(super) async fn update(connection: &mut Session, outcomes: &[&Outcome]) -> Result<()> {
     let failed_at = |state: &State| array(&state.window.failed_at.iter().map(whole_us).collect::<Vec<_>>());
-    let query = bind!(
-        sqlx::query(include_str!("../../queries/update_states.sql")),
-        column(recorded, |one| one.check.monitor.id),
-        column(recorded, |one| one.locked.state.status),
-        column(recorded, |one| one.locked.state.since),
-        column(recorded, |one| one.locked.state.streak),
-        column(recorded, |one| one.locked.state.streak_since),
-        column(recorded, |one| one.locked.state.downs),
-        column(recorded, |one| one.locked.state.downs_since),
-        column(recorded, |one| one.locked.state.recent),
-        column(recorded, |one| one.locked.state.flapping),
-        column(recorded, |one| one.locked.state.window.recent),
-        column(recorded, |one| failed_at(&one.locked.state)),
-        column(recorded, |one| one.locked.state.failures),
-        column(recorded, |one| one.locked.state.severity),
-        column(recorded, |one| one.locked.standing.told),
-        column(recorded, |one| array(&one.locked.standing.owed)),
-        column(recorded, |one| one.locked.standing.flapping_told),
-        column(recorded, |one| one.locked.standing.reminders),
-        column(recorded, |one| one.locked.state.last_slot_at),
-        column(recorded, |one| one.locked.incident),
-        column(recorded, |one| one.check.started_at),
-        column(recorded, |one| one.check.report.outcome()),
-        column(recorded, |one| one.check.report.is_degraded()),
-        column(recorded, |one| one.check.report.latency().map(us)),
-        column(recorded, |one| message(&one.check.report)),
+    write_rows!(
+        connection,
+        include_str!("../../queries/update_states.sql"),
+        outcomes,
+        |one| one.check.monitor.id,
+        |one| one.state.status,
+        |one| one.state.since,
+        |one| one.state.streak,
+        |one| one.state.streak_since,
+        |one| one.state.downs,
+        |one| one.state.downs_since,
+        |one| one.state.recent,
+        |one| one.state.flapping,
+        |one| one.state.window.recent,
+        |one| failed_at(&one.state),
+        |one| one.state.failures,
+        |one| one.state.severity,
+        |one| one.standing.told,
+        |one| array(&one.standing.owed),
+        |one| one.standing.flapping_told,
+        |one| one.standing.reminders,
+        |one| one.state.last_slot_at,
+        |one| one.incident,
+        |one| one.check.started_at,
+        |one| one.check.report.outcome(),
+        |one| one.check.report.is_degraded(),
+        |one| one.check.report.latency().map(us),
+        |one| message(&one.check.report),
     );
-    query.execute(connection).await?;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use crate::deliveries::{claim_in_order, delivered, record, tried};
 use crate::{PAUSES, enqueue, event, store, stored_channel, watch};
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_store::Store;
@@ -117,8 +116,7 @@ async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
 #[tokio::test]
 async fn what_a_host_sees_keeps_its_order_as_a_probe_and_when_it_is_told_again() {
     let (database, store) = incidents().await;
-    let about =
-        |kind| move |_: &ChannelFilter, _| Some(Event { incident: None, ..event(kind, IncidentId(0)) });
+    let about = |kind| move |_| Event { incident: None, ..event(kind, IncidentId(0)) };
     store.tell_blind("h", Duration::ZERO, about(EventType::Blind)).await.expect("told");
     assert_eq!(deliver(&store, away).await, ["blind of a"]);
     let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'sight of h:' || lane";

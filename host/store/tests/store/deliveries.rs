@@ -1,6 +1,6 @@
 //! A delivery's tries, recorded with what follows.
 
-use crate::{PAUSES, event, open_incidents, request, store, stored_channel, watch};
+use crate::{PAUSES, enqueue, event, open_incidents, request, store, stored_channel, watch};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,15 +19,11 @@ async fn opening() -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     open_incidents(&database);
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     for channel in store.channels().await.expect("channels") {
         let notice = |kind| Notice { channel: channel.id, event: event(kind, IncidentId(1)), sequence: 0 };
-        transaction.notify(notice(EventType::Down));
         // The same again is not made.
-        transaction.notify(notice(EventType::Down));
-        transaction.notify(notice(EventType::Up));
+        enqueue(&store, [EventType::Down, EventType::Down, EventType::Up].map(notice)).await;
     }
-    transaction.commit().await.expect("a commit");
     assert_eq!(database.value("SELECT count(*) FROM notifications"), "4");
     (database, store)
 }
@@ -129,12 +125,10 @@ async fn an_incident_that_was_first_heard_of_as_a_reminder_has_a_first_message()
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     open_incidents(&database);
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
     let channel = store.channels().await.expect("channels").remove(0).id;
-    for (sequence, kind) in [(1, EventType::Reminder), (2, EventType::Reminder), (0, EventType::Up)] {
-        transaction.notify(Notice { channel, event: event(kind, IncidentId(1)), sequence });
-    }
-    transaction.commit().await.expect("a commit");
+    let notices = [(1, EventType::Reminder), (2, EventType::Reminder), (0, EventType::Up)];
+    let notice = |(sequence, kind)| Notice { channel, event: event(kind, IncidentId(1)), sequence };
+    enqueue(&store, notices.map(notice)).await;
     let named = |name: &str| DeliveryEnd::Delivered {
         remote_id: Some(name.into()),
         learned: BTreeMap::new(),

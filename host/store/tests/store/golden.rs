@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_core::channel::Setting;
-use uptime_core::event::EventType;
+use uptime_core::decision::{Decisions, Needs};
+use uptime_core::event::{EventMonitor, EventType};
 use uptime_core::id::{IncidentId, JobId, MonitorId, NotificationId};
 use uptime_core::monitor::Location;
 use uptime_core::secret::SecretRef;
@@ -60,10 +61,15 @@ async fn stored_monitors_are_what_the_file_says() {
     assert_eq!(stored.len(), enabled.len());
     for row in stored.into_values() {
         let row = row.expect("a row that can be read");
-        let monitor = enabled.iter().find(|monitor| monitor.name == row.name).expect("it is in the file");
+        let monitor =
+            enabled.iter().find(|monitor| monitor.name == row.about.name).expect("it is in the file");
         assert_eq!(row.check, monitor.check);
-        assert_eq!((row.policy, row.group), (monitor.policy.clone(), monitor.group.clone()));
-        assert_eq!((row.target, row.tags), (monitor.check.target(), monitor.tags.clone()));
+        let EventMonitor { kind, target, group, tags, .. } = row.about;
+        assert_eq!((kind.as_str(), row.policy), (monitor.check.kind(), monitor.policy.clone()));
+        assert_eq!(
+            (target, group, tags),
+            (monitor.check.target(), monitor.group.clone(), monitor.tags.clone())
+        );
         assert_eq!(row.parent.is_some(), monitor.parent.is_some());
     }
     assert_eq!(store.monitor_summaries().await.expect("summaries").len(), config.monitors.len());
@@ -145,15 +151,17 @@ async fn stored_checks_go_on() {
         .map(|row| MonitorId(row[0].as_deref().expect("an id").parse().expect("a number")))
         .collect();
     let claims: Vec<_> = claims.iter().map(|job| job.claim).collect();
-    let mut transaction = store.begin_results(&claims, &monitors).await.expect("states that can be read");
-    let incident = transaction.incident(IncidentId(1)).expect("the open incident");
-    assert_eq!(incident.cause.class, "status");
-    let http = database.value("SELECT id FROM monitors WHERE name = 'http'").parse().expect("a number");
+    let (mut transaction, known) =
+        store.begin_results(&claims, &monitors).await.expect("states that can be read");
+    assert_eq!(known.incidents[&IncidentId(1)].cause.class, "status", "the open incident");
+    let http =
+        MonitorId(database.value("SELECT id FROM monitors WHERE name = 'http'").parse().expect("a number"));
     let fra: Location = "fra".parse().expect("a location");
-    let local = transaction.locations_of(MonitorId(http)).iter().find(|local| local.location == fra);
+    let local = known.monitors[&http].locations.iter().find(|local| local.location == fra);
     assert_eq!(local.expect("it is looked at from there").state, written::state());
-    assert!(!transaction.channels_of(MonitorId(http)).await.expect("channels").is_empty());
-    transaction.commit().await.expect("committed");
+    let needs = Needs { channels_of: [http].into(), ..Needs::default() };
+    assert!(!transaction.surroundings(needs).await.expect("channels").channels_of[&http].is_empty());
+    transaction.commit(&Decisions::default()).await.expect("committed");
     assert!(store.schedule(Duration::ZERO).await.is_ok());
     let failed = database.value("SELECT min(id) FROM failed_jobs").parse().expect("a number");
     assert_eq!(store.failed_jobs_by_id(&[JobId(failed)]).await.expect("a query").len(), 1);

@@ -1,12 +1,12 @@
 //! Each location has its own slots, re-checks and memory; what follows is judged elsewhere.
 
+use crate::results::decide;
 use crate::{claim, down, store, watch};
 use std::time::Duration;
-use uptime_core::judgement::{State, Status};
+use uptime_core::decision::FinishedCheck;
 use uptime_core::monitor::Location;
 use uptime_store::Store;
 use uptime_store::queue::Job;
-use uptime_store::results::{FinishedCheck, Judged, LockedState};
 use uptime_tests::TestDatabase;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -34,24 +34,17 @@ async fn finish(store: &Store, job: &Job, location: &str, recheck_after: Option<
     let check = FinishedCheck {
         claim: job.claim,
         monitor,
-        location: Some(location.clone()),
+        location: Some(location),
         slot_at: job.available_at,
         started_at: job.claimed_at,
         late: Duration::ZERO,
         report: down(),
     };
-    let mut transaction = store.begin_results(&[job.claim], &[id]).await.expect("a transaction");
-    let Some(LockedState { state, standing, incident, .. }) = transaction.state_of(&check) else {
-        return false;
-    };
-    let local = transaction.locations_of(id).iter().find(|local| local.location == location).cloned();
-    let local = local.map(|mut local| {
-        local.state =
-            State { status: Status::Down, last_slot_at: Some(job.available_at), failures: 7, ..local.state };
-        local
-    });
-    transaction.record(check, Judged { state, local, standing, incident, recheck_after });
-    transaction.commit().await.expect("a commit");
+    let (transaction, mut decisions) = decide(store, vec![check]).await;
+    let Some(outcome) = decisions.outcomes.first_mut() else { return false };
+    outcome.local.as_mut().expect("it ran somewhere").state.failures = 7;
+    outcome.recheck_after = recheck_after;
+    transaction.commit(&decisions).await.expect("a commit");
     true
 }
 

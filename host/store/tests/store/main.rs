@@ -25,7 +25,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::check::{CheckReport, Failure, FailureClass, Hop, Phases};
-use uptime_core::event::{Event, EventIncident, EventMonitor, EventType, Severity};
+use uptime_core::decision::{Decisions, FinishedCheck, KnownIncident, Watched};
+use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::flow::Flow;
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
@@ -35,7 +36,6 @@ use uptime_core::target;
 use uptime_store::catalogue::{Absent, Source, Wanted};
 use uptime_store::notifications::{ChannelRow, Notice};
 use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
-use uptime_store::results::{FinishedCheck, MonitorRow};
 use uptime_store::{MONITOR_CHECKS, Store};
 use uptime_tests::TestDatabase;
 use uuid::Uuid;
@@ -126,11 +126,9 @@ fn monitor(name: &str) -> Monitor {
 
 /// Commits notices as a batch of checks does.
 async fn enqueue(store: &Store, notices: impl IntoIterator<Item = Notice>) {
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    for notice in notices {
-        transaction.notify(notice);
-    }
-    transaction.commit().await.expect("a commit");
+    let (transaction, _) = store.begin_results(&[], &[]).await.expect("a transaction");
+    let notices = notices.into_iter().collect();
+    transaction.commit(&Decisions { notices, ..Decisions::default() }).await.expect("a commit");
 }
 
 /// An incident of each monitor.
@@ -141,6 +139,22 @@ fn open_incidents(database: &TestDatabase) {
     );
 }
 
+/// One that begins now.
+fn outage() -> KnownIncident {
+    let now = Timestamp::now();
+    KnownIncident {
+        cause: EventOutcome::new("refused", "refused"),
+        severity: Severity::Down,
+        started_at: now,
+        down_at: None,
+        opened_at: now,
+        ended_at: None,
+        failures: 1,
+        acknowledged_by: None,
+        in_hand: false,
+    }
+}
+
 /// Schedules everything and claims it, as checks that found their targets down.
 async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<FinishedCheck> {
     database.query("UPDATE monitor_states SET next_check_at = now()");
@@ -148,7 +162,7 @@ async fn finished_checks(store: &Store, database: &TestDatabase) -> Vec<Finished
     let mut checks = Vec::new();
     for job in claim(store, MONITOR_CHECKS, 100).await {
         let id = MonitorId(job.subject.expect("a monitor"));
-        let monitor: MonitorRow = store
+        let monitor: Watched = store
             .monitors_by_id(&[id])
             .await
             .expect("a query")

@@ -1,11 +1,11 @@
 //! What operators see of the queues and say to them.
 
-use crate::{claim, event, request, store, watch};
+use crate::{claim, event, outage, request, store, watch};
 use jiff::Timestamp;
 use std::time::Duration;
-use uptime_core::channel::ChannelFilter;
+use uptime_core::decision::Needs;
 use uptime_core::duration::elapsed;
-use uptime_core::event::{Event, EventType, Severity};
+use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, MonitorId};
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::{BusyMoment, Told};
@@ -240,12 +240,11 @@ async fn a_queue_that_two_clear_and_one_works_on_loses_each_job_once() {
 /// What `queue monitor` does when the queue `q` is over its limit; the channel `boss` does not want to hear of it.
 async fn tell(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
     let moment = std::sync::Mutex::new(None);
-    let event_for = |filter: &ChannelFilter, at: BusyMoment| {
+    let busy = |at: BusyMoment| {
         *moment.lock().expect("no panic") = Some(at);
-        let busy = Event { incident: None, ..event(EventType::QueueBusy, IncidentId(0)) };
-        filter.wants(busy.kind, busy.severity, &busy.monitor).then_some(busy)
+        Event { incident: None, ..event(EventType::QueueBusy, IncidentId(0)) }
     };
-    let told = store.tell_busy("q", limit, AGAIN_AFTER, event_for).await.expect("told");
+    let told = store.tell_busy("q", limit, AGAIN_AFTER, busy).await.expect("told");
     (told, moment.into_inner().expect("no panic"))
 }
 
@@ -361,13 +360,10 @@ async fn who_keeps_dead_rows_is_named() {
     watch(&store, &["a"]).await;
     database.query("INSERT INTO jobs (queue) SELECT 'q' FROM generate_series(1, 50)");
     assert_eq!(store.dead_rows().await.expect("a look").oldest, None, "nobody, and not the one who asks");
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    let monitor: i64 = database.value("SELECT id FROM monitors").parse().expect("an id");
-    let cause = crate::down().failure.expect("it is down");
-    transaction
-        .open_incident(MonitorId(monitor), Severity::Down, Timestamp::now(), 1, &cause)
-        .await
-        .expect("it writes");
+    let (mut transaction, _) = store.begin_results(&[], &[]).await.expect("a transaction");
+    let monitor = MonitorId(database.value("SELECT id FROM monitors").parse().expect("an id"));
+    let writes = Needs { opened: vec![(monitor, outage())], ..Needs::default() };
+    transaction.surroundings(writes).await.expect("it writes");
     let oldest = store.dead_rows().await.expect("a look").oldest.expect("there is one");
     let Holder::Session { pid, application, state } = &oldest.holder else { panic!("{oldest:?}") };
     assert_eq!((application.as_str(), state.as_str()), ("uptime", "idle in transaction"));

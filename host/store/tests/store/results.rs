@@ -1,53 +1,41 @@
 //! Promise 3: all of it or nothing, and nothing without the claim.
 
-use crate::{event, finished_checks, store, watch};
-use jiff::Timestamp;
+use crate::{finished_checks, outage, store, watch};
 use std::time::Duration;
-use uptime_core::announcement::Standing;
 use uptime_core::check::{CheckReport, Echoes, Failure, FailureClass, RoundTrips};
-use uptime_core::event::{EventType, Severity};
-use uptime_core::id::MonitorId;
-use uptime_core::judgement::{State, Status};
+use uptime_core::decision::{Decisions, FinishedCheck, Needs, judge};
+use uptime_core::id::{DeliveryId, MonitorId};
+use uptime_core::judgement::Status;
 use uptime_store::Store;
-use uptime_store::notifications::Notice;
 use uptime_store::queue::Claim;
-use uptime_store::results::{FinishedCheck, Judged, LockedState, ResultsTransaction};
+use uptime_store::results::ResultsTransaction;
 use uptime_tests::TestDatabase;
+use uuid::Uuid;
 
 const EVERYTHING: &str = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), (SELECT count(*) FROM incidents),
     (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE queue = 'notifications'),
     (SELECT count(*) FROM jobs WHERE queue = 'monitor-checks'), (SELECT count(*) FROM monitor_states WHERE status = 'down'))";
 
-pub async fn begin(store: &Store, checks: &[FinishedCheck]) -> ResultsTransaction {
+/// Does what a worker does with finished checks, but for the commit. One failure opens an incident.
+pub async fn decide(store: &Store, mut checks: Vec<FinishedCheck>) -> (ResultsTransaction, Decisions) {
+    for check in &mut checks {
+        check.monitor.policy.confirm = 1;
+    }
     let claims: Vec<Claim> = checks.iter().map(|check| check.claim).collect();
     let monitors: Vec<_> = checks.iter().map(|check| check.monitor.id).collect();
-    store.begin_results(&claims, &monitors).await.expect("a transaction")
+    let (mut transaction, known) = store.begin_results(&claims, &monitors).await.expect("a transaction");
+    let judged = judge(known, checks);
+    let around = transaction.surroundings(judged.needs()).await.expect("what the events happen in");
+    (transaction, judged.announce(around, &mut || DeliveryId(Uuid::new_v4())))
 }
 
-/// Records each check as one that opened an incident, told to each channel.
-pub async fn record(transaction: &mut ResultsTransaction, checks: Vec<FinishedCheck>) {
-    for check in checks {
-        let Some(locked) = transaction.state_of(&check) else { continue };
-        let cause = check.report.failure.clone().expect("it is down");
-        let incident = transaction
-            .open_incident(check.monitor.id, Severity::Down, check.started_at, 1, &cause)
-            .await
-            .expect("an incident");
-        for channel in transaction.channels_of(check.monitor.id).await.expect("channels") {
-            let event = event(EventType::Down, incident);
-            transaction.notify(Notice { channel: channel.id, event, sequence: 0 });
-        }
-        let (status, severity) = (Status::Down, Some(Severity::Down));
-        let since = Some(check.started_at);
-        let standing = Standing { told: severity, ..locked.standing };
-        let state = State { status, severity, since, failures: 1, ..locked.state };
-        let judged = Judged { state, local: None, standing, incident: Some(incident), recheck_after: None };
-        transaction.record(check, judged);
-    }
+pub async fn record(store: &Store, checks: Vec<FinishedCheck>) {
+    let (transaction, decisions) = decide(store, checks).await;
+    transaction.commit(&decisions).await.expect("a commit");
 }
 
-fn unmoved(LockedState { state, standing, incident, .. }: LockedState) -> Judged {
-    Judged { state, local: None, standing, incident, recheck_after: None }
+fn up(check: FinishedCheck) -> FinishedCheck {
+    FinishedCheck { report: CheckReport::new(None, Duration::ZERO), ..check }
 }
 
 async fn two_down() -> (TestDatabase, Store, Vec<FinishedCheck>) {
@@ -61,10 +49,9 @@ async fn two_down() -> (TestDatabase, Store, Vec<FinishedCheck>) {
 #[tokio::test]
 async fn a_batch_is_written_whole() {
     let (database, store, checks) = two_down().await;
-    let mut transaction = begin(&store, &checks).await;
-    record(&mut transaction, checks).await;
+    let (transaction, decisions) = decide(&store, checks).await;
     assert_eq!(database.value(EVERYTHING), "0 0 0 0 2 0", "nothing is seen before the commit");
-    transaction.commit().await.expect("a commit");
+    transaction.commit(&decisions).await.expect("a commit");
     assert_eq!(database.value(EVERYTHING), "2 2 4 4 0 2");
 }
 
@@ -75,13 +62,7 @@ async fn trouble_is_kept_with_its_evidence_and_its_absence_without() {
     checks[0].report.failure = None;
     checks[0].report.warnings.push(warning);
     checks[1].report.failure = None;
-    let mut transaction = begin(&store, &checks).await;
-    for check in checks {
-        let locked = transaction.state_of(&check).expect("the lease is ours");
-        let state = State { status: Status::Up, ..locked.state.clone() };
-        transaction.record(check, Judged { state, ..unmoved(locked) });
-    }
-    transaction.commit().await.expect("a commit");
+    record(&store, checks).await;
     let kept = "SELECT string_agg(concat_ws(' ', outcome, degraded, class, evidence->>'expected', evidence->'hops'->0->>'address'), '|'
                 ORDER BY monitor_id) FROM check_results";
     assert_eq!(database.value(kept), "up t certificate 14 days 127.0.0.1|up f");
@@ -119,12 +100,7 @@ async fn the_latency_that_is_kept_of_a_ping_is_its_mean_round_trip() {
         let echoes = Some(Echoes { sent: 3, received: 3, round_trips });
         check.report = CheckReport { echoes, ..CheckReport::new(None, ms(400)) };
     }
-    let mut transaction = begin(&store, &checks).await;
-    for check in checks {
-        let locked = transaction.state_of(&check).expect("the lease is ours");
-        transaction.record(check, unmoved(locked));
-    }
-    transaction.commit().await.expect("a commit");
+    record(&store, checks).await;
     let monitors = store.monitor_summaries().await.expect("monitors");
     let latencies: Vec<_> = monitors.into_iter().map(|monitor| monitor.last_latency).collect();
     assert_eq!(latencies, [Some(ms(2)), None]);
@@ -133,9 +109,7 @@ async fn the_latency_that_is_kept_of_a_ping_is_its_mean_round_trip() {
 #[tokio::test]
 async fn a_batch_without_a_commit_has_not_happened() {
     let (database, store, checks) = two_down().await;
-    let mut transaction = begin(&store, &checks).await;
-    record(&mut transaction, checks).await;
-    drop(transaction);
+    drop(decide(&store, checks).await);
     store.close().await;
     assert_eq!(database.value(EVERYTHING), "0 0 0 0 2 0");
 }
@@ -145,11 +119,11 @@ async fn a_check_whose_lease_was_lost_writes_nothing_and_the_others_do() {
     let (database, store, checks) = two_down().await;
     // Somebody else has claimed the job of the first meanwhile.
     database.query(&format!("UPDATE jobs SET attempts = 2, claims = 2 WHERE id = {}", checks[0].claim.id));
-    let mut transaction = begin(&store, &checks).await;
-    assert!(transaction.state_of(&checks[0]).is_none());
-    assert!(transaction.state_of(&checks[1]).is_some());
-    record(&mut transaction, checks).await;
-    transaction.commit().await.expect("a commit");
+    let other = checks[1].monitor.id;
+    let (transaction, decisions) = decide(&store, checks).await;
+    let decided: Vec<_> = decisions.outcomes.iter().map(|outcome| outcome.check.monitor.id).collect();
+    assert_eq!(decided, [other]);
+    transaction.commit(&decisions).await.expect("a commit");
     assert_eq!(database.value(EVERYTHING), "1 1 2 2 1 1");
 }
 
@@ -157,26 +131,17 @@ async fn a_check_whose_lease_was_lost_writes_nothing_and_the_others_do() {
 async fn a_monitor_that_was_removed_meanwhile_writes_nothing() {
     let (database, store, checks) = two_down().await;
     database.query("DELETE FROM monitors WHERE name = 'a'");
-    let mut transaction = begin(&store, &checks).await;
-    record(&mut transaction, checks).await;
-    transaction.commit().await.expect("a commit");
+    record(&store, checks).await;
     assert_eq!(database.value(EVERYTHING), "1 1 2 2 0 1");
 }
 
 #[tokio::test]
 async fn no_monitor_has_two_open_incidents() {
     let (_database, store, checks) = two_down().await;
-    let mut transaction = begin(&store, &checks).await;
-    let cause = checks[0].report.failure.clone().expect("it is down");
-    let monitor = checks[0].monitor.id;
-    transaction
-        .open_incident(monitor, Severity::Down, Timestamp::UNIX_EPOCH, 1, &cause)
-        .await
-        .expect("the first");
-    transaction
-        .open_incident(monitor, Severity::Down, Timestamp::UNIX_EPOCH, 1, &cause)
-        .await
-        .expect_err("the second");
+    let (mut transaction, _) = store.begin_results(&[], &[]).await.expect("a transaction");
+    let opens = || Needs { opened: vec![(checks[0].monitor.id, outage())], ..Needs::default() };
+    transaction.surroundings(opens()).await.expect("the first");
+    transaction.surroundings(opens()).await.expect_err("the second");
 }
 
 #[tokio::test]
@@ -187,12 +152,11 @@ async fn a_recheck_comes_before_the_next_slot_or_not_at_all() {
         checks[0].monitor.id
     ));
     let far = checks[1].monitor.id;
-    let mut transaction = begin(&store, &checks).await;
-    for check in checks {
-        let judged = unmoved(transaction.state_of(&check).expect("ours"));
-        transaction.record(check, Judged { recheck_after: Some(Duration::from_secs(10)), ..judged });
+    let (transaction, mut decisions) = decide(&store, checks.into_iter().map(up).collect()).await;
+    for outcome in &mut decisions.outcomes {
+        outcome.recheck_after = Some(Duration::from_secs(10));
     }
-    transaction.commit().await.expect("a commit");
+    transaction.commit(&decisions).await.expect("a commit");
     assert_eq!(database.value("SELECT string_agg(subject::text, ',') FROM jobs"), far.to_string());
     assert_eq!(
         database.value("SELECT available_at > now() + interval '5 s' AND available_at <= now() + interval '10 s' FROM jobs"),
@@ -214,10 +178,7 @@ async fn a_chain_goes_on_until_its_end() {
         );
         let job = crate::claim(&store, uptime_store::MONITOR_CHECKS, 1).await.remove(0);
         let check = FinishedCheck { claim: job.claim, ..checks[0].clone() };
-        let mut transaction = begin(&store, std::slice::from_ref(&check)).await;
-        let judged = unmoved(transaction.state_of(&check).expect("ours"));
-        transaction.record(check, judged);
-        transaction.commit().await.expect("a commit");
+        record(&store, vec![up(check)]).await;
         assert_eq!(database.value("SELECT count(*) FROM jobs"), waiting, "chain until {until}");
         assert_eq!(
             database.value("SELECT count(*) FROM jobs j JOIN monitor_states s ON s.monitor_id = j.subject WHERE s.next_check_at <= j.available_at"),
@@ -225,4 +186,24 @@ async fn a_chain_goes_on_until_its_end() {
             "the next slot is behind the one that waits"
         );
     }
+}
+
+#[tokio::test]
+async fn outcomes_of_one_monitor_are_decided_in_order_and_each_sees_the_one_before() {
+    let (database, store, checks) = two_down().await;
+    let a = checks[0].clone();
+    let later = |check: &FinishedCheck, s: i64| FinishedCheck {
+        slot_at: check.slot_at + jiff::SignedDuration::from_secs(s),
+        started_at: check.started_at + jiff::SignedDuration::from_secs(s),
+        ..check.clone()
+    };
+    record(&store, vec![a.clone(), up(later(&a, 1)), later(&a, 2)]).await;
+    let told = "SELECT string_agg(concat_ws(' ', incident_id, event, (snapshot->'incident'->>'ended_at') IS NULL), ', ' ORDER BY n.id)
+                FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE c.name = 'ops'";
+    assert_eq!(database.value(told), "1 down t, 1 up f, 2 down t");
+    let kept = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), status, incident_id, told) FROM monitor_states ORDER BY monitor_id LIMIT 1";
+    assert_eq!(database.value(kept), "3 down 2 down");
+    let events =
+        "SELECT string_agg(concat_ws(' ', incident_id, kind), ', ' ORDER BY id) FROM incident_events";
+    assert_eq!(database.value(events), "1 opened, 1 resolved, 2 opened");
 }

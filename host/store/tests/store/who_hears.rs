@@ -4,6 +4,7 @@ use crate::{
     channel, enqueue, event, file, finished_checks, monitor, open_incidents, store, stored_channel, watch,
 };
 use uptime_core::channel::ChannelFilter;
+use uptime_core::decision::{Needs, Surroundings};
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, MonitorId};
 use uptime_store::Store;
@@ -21,19 +22,22 @@ async fn told(kind: EventType) -> (TestDatabase, Store) {
     (database, store)
 }
 
+async fn surroundings(store: &Store, needs: Needs) -> Surroundings {
+    let (mut transaction, _) = store.begin_results(&[], &[]).await.expect("a transaction");
+    transaction.surroundings(needs).await.expect("what is asked for")
+}
+
 #[tokio::test]
 async fn a_channel_whose_filter_cannot_be_read_hears_all_and_holds_up_nobody() {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     database.query("UPDATE channels SET filter = '{\"events\": 7}' WHERE name = 'ops'");
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    let id: i64 = database.value("SELECT id FROM monitors").parse().expect("an id");
-    let channels = transaction.channels_of(MonitorId(id)).await.expect("channels");
+    let id = MonitorId(database.value("SELECT id FROM monitors").parse().expect("an id"));
+    let mut around = surroundings(&store, Needs { channels_of: [id].into(), ..Needs::default() }).await;
+    let channels = around.channels_of.remove(&id).expect("channels");
     assert_eq!(channels.len(), 2);
-    let monitor = event(EventType::Down, IncidentId(1)).monitor;
     for channel in channels {
-        let severity = uptime_core::event::Severity::Down;
-        assert!(channel.filter.wants(EventType::Down, severity, &monitor), "{channel:?}");
+        assert!(channel.filter.wants(&event(EventType::Down, IncidentId(1))), "{channel:?}");
     }
 }
 
@@ -43,9 +47,9 @@ async fn who_heard_nothing_but_a_reminder_hears_the_end() {
         [(EventType::Reminder, true), (EventType::FlappingEnd, true), (EventType::FlappingStart, false)]
     {
         let (_database, store) = told(kind).await;
-        let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-        let told = transaction.channels_told(IncidentId(1)).await.expect("channels");
-        assert_eq!(told.len(), usize::from(hears), "{kind}");
+        let needs = Needs { heard_of: [IncidentId(1)].into(), ..Needs::default() };
+        let told = surroundings(&store, needs).await.heard_of;
+        assert_eq!(told.get(&IncidentId(1)).map_or(0, Vec::len), usize::from(hears), "{kind}");
     }
 }
 

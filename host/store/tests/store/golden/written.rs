@@ -1,6 +1,6 @@
 //! Rows of each table, written by the program.
 
-use super::super::{claim, file, request, store, stored_channel};
+use super::super::{claim, enqueue, file, outage, request, store, stored_channel};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use uptime_core::check::{
     Certificate, CheckReport, Echoes, Failure, FailureClass, Hop, Phases, RoundTrips, TlsEvidence,
 };
 use uptime_core::config::{self, Config};
+use uptime_core::decision::{Decisions, FinishedCheck, KnownIncident, Needs, Surroundings, judge};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, MonitorId, NotificationId};
 use uptime_core::incident::{By, Deed};
@@ -22,7 +23,7 @@ use uptime_store::catalogue::{Absent, Wanted};
 use uptime_store::liveness::SchedulerHeartbeat;
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, Notice};
 use uptime_store::queue::{Claim, ClaimRequest, Job, JobFailure};
-use uptime_store::results::{FinishedCheck, Judged, LockedState};
+use uptime_store::sight::BlindMoment;
 use uptime_store::workers::Heartbeat;
 use uptime_store::{MONITOR_CHECKS, NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
@@ -109,6 +110,12 @@ pub(super) fn state() -> State {
 
 pub(super) async fn rows() -> Map<String, Value> {
     let (database, store) = store().await;
+    // While there is no channel that could hear of it.
+    let blind =
+        |moment: BlindMoment| Event::about_network(EventType::Blind, "host", "away".into(), moment.now);
+    store.tell_blind("host", Duration::from_secs(1), blind).await.expect("it is blind");
+    let stalled = |now| Event::about_checks(EventType::Stalled, MONITOR_CHECKS, "silent".into(), now);
+    store.tell_stalled(MONITOR_CHECKS, Duration::ZERO, stalled).await.expect("it has stalled");
     let config = config();
     let wanted = Wanted {
         maintenance: Some(&config.maintenance),
@@ -155,8 +162,6 @@ pub(super) async fn rows() -> Map<String, Value> {
         period: Duration::from_secs(5),
     };
     store.scheduler_heartbeat(&scheduler).await.expect("it lives");
-    store.tell_stalled(MONITOR_CHECKS, Duration::ZERO, |_, _| None).await.expect("it has stalled");
-    store.tell_blind("host", Duration::from_secs(1), |_, _| None).await.expect("it is blind");
     TABLES
         .iter()
         .map(|table| {
@@ -207,30 +212,48 @@ async fn record(store: &Store, job: &Job, location: Option<&str>, report: CheckR
         late: Duration::from_millis(1),
         report,
     };
-    let mut transaction = store.begin_results(&[job.claim], &[id]).await.expect("a transaction");
-    let LockedState { standing, mut incident, .. } = transaction.state_of(&check).expect("it is ours");
-    let state = if let Some(failure) = &check.report.failure {
-        let open = transaction.open_incident(id, Severity::Down, at(1), 2, failure).await.expect("opened");
-        transaction.worsen_incident(open, at(2), 3, failure).await.expect("worse");
-        transaction.escalate_incident(open, 7).await.expect("critical");
-        transaction.note_held(open, "maintenance `once`").await.expect("noted");
-        assert!(transaction.is_certificate_news(id, "ab12", 21).await.expect("asked"));
-        if location.is_some() {
-            transaction.resolve_incident(open, at(20), 9).await.expect("over");
-        } else {
-            incident = Some(open);
-        }
-        state()
-    } else {
-        State { status: Status::Up, since: Some(at(1)), last_slot_at: Some(at(10)), ..State::default() }
-    };
-    let local = transaction.locations_of(id).iter().find(|local| Some(&local.location) == location.as_ref());
-    let local = local.cloned().map(|mut local| {
+    let failure = check.report.failure.clone();
+    let (mut transaction, known) = store.begin_results(&[job.claim], &[id]).await.expect("a transaction");
+    let mut decisions =
+        judge(known, vec![check]).announce(Surroundings::default(), &mut || DeliveryId(Uuid::nil()));
+    assert_eq!(decisions.outcomes.len(), 1, "it is ours");
+    let mut state =
+        State { status: Status::Up, since: Some(at(1)), last_slot_at: Some(at(10)), ..State::default() };
+    let mut incident = None;
+    if let Some(failure) = failure {
+        let (ended_at, failures) = if location.is_some() { (Some(at(20)), 9) } else { (None, 7) };
+        let open = KnownIncident {
+            cause: (&failure).into(),
+            severity: Severity::Critical,
+            started_at: at(1),
+            down_at: Some(at(2)),
+            ended_at,
+            failures,
+            ..outage()
+        };
+        let needs = Needs { opened: vec![(id, open)], ..Needs::default() };
+        let open = transaction.surroundings(needs).await.expect("opened").opened[0];
+        let cause = Some(failure.message);
+        let mut happened = vec![
+            ("opened", cause.clone()),
+            ("worsened", cause),
+            ("escalated", None),
+            ("held", Some("maintenance `once`".to_owned())),
+        ];
+        happened.extend(location.is_some().then_some(("resolved", None)));
+        let timeline = happened.into_iter().map(|(word, note)| (open, word, note)).collect();
+        let certificates = vec![(id, "ab12".to_owned(), 21)];
+        decisions =
+            Decisions { timeline, certificates, outcomes: decisions.outcomes, ..Decisions::default() };
+        incident = location.is_none().then_some(open);
+        state = self::state();
+    }
+    let outcome = &mut decisions.outcomes[0];
+    if let Some(local) = &mut outcome.local {
         local.state = state.clone();
-        local
-    });
-    transaction.record(check, Judged { state, local, standing, incident, recheck_after: None });
-    transaction.commit().await.expect("a commit");
+    }
+    (outcome.state, outcome.incident, outcome.recheck_after) = (state, incident, None);
+    transaction.commit(&decisions).await.expect("a commit");
 }
 
 /// HTTP with everything that it can see.
@@ -299,17 +322,15 @@ fn echoes() -> CheckReport {
 /// One notice for each event type.
 async fn notices(store: &Store) {
     let channel = stored_channel(store, "plain").await;
-    let mut transaction = store.begin_results(&[], &[]).await.expect("a transaction");
-    for (number, kind) in (1..).zip(EventType::ALL) {
-        transaction.notify(Notice { channel: channel.id, event: event(*kind, number), sequence: 1 });
-    }
-    transaction.commit().await.expect("a commit");
+    let notice =
+        |(number, kind): (_, &_)| Notice { channel: channel.id, event: event(*kind, number), sequence: 1 };
+    enqueue(store, (1..).zip(EventType::ALL).map(notice)).await;
 }
 
 fn event(kind: EventType, number: u8) -> Event {
     let delivery_id = DeliveryId(Uuid::from_u128(number.into()));
     if kind == EventType::ChannelBroken {
-        return Event::channel_broken("all", "rehearsed", "the chat is gone", at(30), delivery_id);
+        return Event::channel_broken("all", "rehearsed", "the chat is gone", at(30)).sent_as(delivery_id);
     }
     let of_incident = |id| EventIncident::new(IncidentId(id), at(1), None, 7);
     let ended = || EventIncident::new(IncidentId(2), at(1), Some(at(20)), 7);

@@ -1,1 +1,0 @@
-SELECT held_below($1)
