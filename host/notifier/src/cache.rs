@@ -7,7 +7,9 @@
 //! component can't be compiled is kept too, for an hour.
 
 use crate::compile::{CompileError, Compiler, by_child};
-use crate::source::{Proved, read_regular};
+use crate::sandbox;
+use crate::source::read_regular;
+use crate::trust::Proved;
 use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,6 +17,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 use uptime_core::text::printable;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -66,14 +69,18 @@ impl Cache {
         }
         let compiled = match &self.compiler {
             Compiler::Child { program, arguments } if !is_ours => {
-                let target = Target::new(self.directory.as_deref(), &name)?;
-                by_child(program, arguments, &proved.bytes, &target.new).await.map(|()| Some(target))
+                let code = match &self.directory {
+                    Some(directory) => NamedTempFile::new_in(directory),
+                    None => NamedTempFile::new(),
+                };
+                let code = code.map_err(|error| CompileError::Failed(error.to_string()))?;
+                by_child(program, arguments, &proved.bytes, code.path()).await.map(|()| Some(code))
             }
             _ => Ok(None),
         };
         let name_of_refused = name.clone();
         let made = match compiled {
-            Ok(target) => blocking(move || cache.keep(&engine, &name, &proved.bytes, target)).await?,
+            Ok(code) => blocking(move || cache.keep(&engine, &name, &proved.bytes, code)).await?,
             Err(error) => Err(error),
         };
         if let Err(CompileError::Refused(reason)) = &made {
@@ -105,30 +112,23 @@ impl Cache {
         engine: &Engine,
         name: &str,
         bytes: &[u8],
-        compiled: Option<Target>,
+        compiled: Option<NamedTempFile>,
     ) -> Result<Component, CompileError> {
-        let not_kept = |error: &dyn std::fmt::Display| {
-            tracing::warn!(name, error = %error, "a compiled plugin was not kept");
+        let path = self.directory.as_ref().map(|directory| directory.join(name));
+        let (component, kept) = if let Some(code) = compiled {
+            // It is mapped, and stays so when the file gets another name or none.
+            let component = read(engine, code.path())
+                .ok_or_else(|| CompileError::Failed("its code can't be loaded again".into()))?;
+            (component, path.map(|path| put(code, &path)))
+        } else {
+            let component = Component::new(engine, bytes)
+                .map_err(|error| CompileError::Refused(sandbox::one_line(&error)))?;
+            let code = || component.serialize().map_err(io::Error::other);
+            let kept = path.map(|path| write(&path, &code()?));
+            (component, kept)
         };
-        if let Some(target) = compiled {
-            let mut path = target.new.clone();
-            if let Some(directory) = &self.directory {
-                match put(&target.new, &directory.join(name)) {
-                    Ok(()) => path = directory.join(name),
-                    Err(error) => not_kept(&error),
-                }
-            }
-            return read(engine, &path)
-                .ok_or_else(|| CompileError::Failed("its code can't be loaded again".into()));
-        }
-        let component = Component::new(engine, bytes)
-            .map_err(|error| CompileError::Refused(crate::plugin::one_line(&error)))?;
-        if let Some(directory) = &self.directory {
-            let written = component
-                .serialize()
-                .map_err(io::Error::other)
-                .and_then(|code| write(&directory.join(name), &code));
-            written.unwrap_or_else(|error| not_kept(&error));
+        if let Some(Err(error)) = kept {
+            tracing::warn!(name, %error, "a compiled plugin was not kept");
         }
         Ok(component)
     }
@@ -154,37 +154,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| CompileError::Failed(format!("compiling was broken off: {error}")))
-}
-
-/// Where a child writes the code. What lies there goes with this.
-struct Target {
-    new: PathBuf,
-    /// Made for it alone, where there is no cache.
-    folder: Option<PathBuf>,
-}
-
-impl Target {
-    fn new(directory: Option<&Path>, name: &str) -> Result<Self, CompileError> {
-        let mut folder = None;
-        if directory.is_none() {
-            let made = std::env::temp_dir().join(format!("uptime-plugin-{}", uuid::Uuid::new_v4().simple()));
-            private_folder(&made)
-                .map_err(|error| CompileError::Failed(format!("`{}`: {error}", made.display())))?;
-            folder = Some(made);
-        }
-        let within = directory.or(folder.as_deref()).unwrap_or(Path::new("."));
-        Ok(Self { new: temporary(&within.join(name)), folder })
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // Moved away, mapped, or in nobody's way.
-        let _ = fs::remove_file(&self.new);
-        if let Some(folder) = &self.folder {
-            let _ = fs::remove_dir(folder);
-        }
-    }
 }
 
 fn refusal_path(directory: &Path, name: &str) -> PathBuf {
@@ -223,31 +192,16 @@ fn read(engine: &Engine, path: &Path) -> Option<Component> {
 
 /// Writes the file as a whole or not at all.
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = private_file(&temporary).and_then(|mut file| file.write_all(content));
-    let put = written.and_then(|()| put(&temporary, path));
-    if put.is_err() {
-        // It is in nobody's way.
-        let _ = fs::remove_file(&temporary);
-    }
-    put
+    let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    file.write_all(content)?;
+    put(file, path)
 }
 
 /// Gives a whole file its name. On the disk before that: after a power cut there may be no file, but no torn one.
-fn put(whole: &Path, path: &Path) -> io::Result<()> {
-    fs::File::open(whole)?.sync_all()?;
-    fs::rename(whole, path)
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    path.with_extension(format!("{}.new", uuid::Uuid::new_v4().simple()))
-}
-
-/// A new file that is this user's alone.
-#[cfg(unix)]
-pub(crate) fn private_file(path: &Path) -> io::Result<fs::File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+fn put(whole: NamedTempFile, path: &Path) -> io::Result<()> {
+    whole.as_file().sync_all()?;
+    whole.persist(path)?;
+    Ok(())
 }
 
 /// Makes sure that the directory is there and that only this user can write to it.
@@ -266,22 +220,6 @@ fn prepare(directory: &Path) -> io::Result<()> {
         return Err(io::Error::other("others can write to it"));
     }
     Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn private_file(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).create_new(true).open(path)
-}
-
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir(path)
 }
 
 /// Who may write to a directory can't be told here, so nothing is kept.

@@ -8,52 +8,31 @@ mod signing;
 use crate::bindings::uptime::notifier::{
     http as guest_http, log as guest_log, secrets as guest_secrets, types as guest_types,
 };
-use crate::egress::{Denial, Egress, EgressError, Inbound, Outbound, Policy};
+use crate::egress::{Denial, EgressError, HttpBackend, Inbound, Outbound, Policy, RequestPreview};
 use crate::kept::KeptOf;
 use crate::limits::{Limits, Memory};
-use crate::rehearsal::Script;
 use crate::secrets::{Escape, Part, References};
 use crate::wasi::Wasi;
 use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use guest_http::{HttpError, Request, Response};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use uptime_core::duration::elapsed;
 use uptime_core::text::printable;
 use url::Url;
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// A guest that is stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum Halt {
+pub(crate) enum Abort {
     #[error("the CPU budget is used up")]
     Cpu,
     #[error("too many requests")]
     Requests,
-}
-
-pub(crate) enum Outlet {
-    /// The function called has none to send.
-    Closed,
-    Open(Arc<Egress>),
-    /// They are kept and answered with a 200, whose body says `ok`.
-    Captured(Vec<RequestPreview>),
-    /// They are kept, secrets and all, and answered from a script.
-    Scripted(Script),
-}
-
-/// A request as it would be sent, secrets masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestPreview {
-    pub method: String,
-    pub url: String,
-    /// Those that the plugin sets.
-    pub headers: Vec<(String, String)>,
-    /// The body; bytes that are no UTF-8 are replaced.
-    pub body: Option<String>,
 }
 
 pub(crate) struct Call {
@@ -74,7 +53,8 @@ pub(crate) struct Call {
     pub(crate) kept: Option<KeptOf>,
     kept_references: HashMap<String, String>,
     policy: Policy,
-    pub(crate) outlet: Outlet,
+    /// Who answers its requests; `None`: the function that is called can't send.
+    pub(crate) backend: Option<Box<dyn HttpBackend>>,
     /// The last request that the guard stopped.
     pub(crate) denial: Option<Denial>,
     /// The last answer's status.
@@ -82,13 +62,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(
-        notifier: &str,
-        limits: &Limits,
-        references: References,
-        policy: Policy,
-        outlet: Outlet,
-    ) -> Self {
+    pub(crate) fn new(notifier: &str, limits: &Limits, references: References, policy: Policy) -> Self {
         let ticks = limits.cpu.as_millis().div_ceil(Limits::TICK.as_millis());
         Self {
             notifier: notifier.to_owned(),
@@ -101,7 +75,7 @@ impl Call {
             kept: None,
             kept_references: HashMap::new(),
             policy,
-            outlet,
+            backend: None,
             denial: None,
             status: None,
             now: Duration::ZERO,
@@ -111,8 +85,8 @@ impl Call {
     }
 
     /// Takes note that the guest was found running at a tick. Waiting for a provider is at most one of them.
-    pub(crate) fn tick(&mut self) -> Result<(), Halt> {
-        self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Halt::Cpu)?;
+    pub(crate) fn tick(&mut self) -> Result<(), Abort> {
+        self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Abort::Cpu)?;
         Ok(())
     }
 
@@ -198,7 +172,7 @@ impl Call {
             if user.contains(':') {
                 return Err("a user's name for basic authentication can't hold a colon".into());
             }
-            let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
             let mut value =
                 HeaderValue::from_str(&format!("Basic {encoded}")).expect("because base64 is plain ASCII");
             value.set_sensitive(true);
@@ -231,6 +205,7 @@ impl Call {
             body: body.into(),
             timeout: asked.unwrap_or(self.limits.request_timeout).min(self.limits.request_timeout),
             response_body: self.limits.response_body,
+            preview: None,
         })
     }
 
@@ -312,56 +287,37 @@ impl Call {
                 self.denial = Some(Denial { origin, reason: reason_for_people, ..denial });
                 HttpError::Denied(reason)
             }
-            EgressError::Dns(text) => HttpError::Dns(text),
-            EgressError::Connect(text) => HttpError::Connect(text),
-            EgressError::Tls(text) => HttpError::Tls(text),
-            EgressError::Timeout => HttpError::Timeout,
-            EgressError::Other(text) => HttpError::Other(text),
+            EgressError::Http(error) => error,
         }
     }
 }
 
 impl guest_types::Host for Call {}
 
+impl WasiView for Call {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::at(self.now, &self.limits))).view()
+    }
+}
+
 impl guest_http::Host for Call {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
-        if matches!(self.outlet, Outlet::Closed) {
+        let Some(backend) = &self.backend else {
             return Ok(Err(HttpError::Denied("only `notify` can send".into())));
-        }
+        };
         // A plugin that sends without end is stopped rather than answered: it would not listen.
-        self.requests_left = self.requests_left.checked_sub(1).ok_or(Halt::Requests)?;
-        let preview = matches!(self.outlet, Outlet::Captured(_)).then(|| self.preview(&request));
+        self.requests_left = self.requests_left.checked_sub(1).ok_or(Abort::Requests)?;
+        let preview = backend.takes_previews().then(|| self.preview(&request));
         let began = Instant::now();
         let outbound = self.outbound(request);
         self.charge(began);
         let outbound = match outbound {
-            Ok(outbound) => outbound,
+            Ok(outbound) => Outbound { preview, ..outbound },
             Err(reason) => return Ok(Err(HttpError::Invalid(reason))),
         };
         let url = outbound.url.clone();
-        let answer = match (&mut self.outlet, preview) {
-            (Outlet::Captured(captured), Some(preview)) => match self.policy.admit(&outbound.url) {
-                Ok(_) => {
-                    captured.push(preview);
-                    Ok(Inbound {
-                        status: 200,
-                        headers: HeaderMap::new(),
-                        body: b"ok".to_vec(),
-                        truncated: false,
-                    })
-                }
-                Err(denial) => Err(EgressError::Denied(denial)),
-            },
-            (Outlet::Scripted(script), _) => match self.policy.admit(&outbound.url) {
-                Ok(_) => match script.answer(&outbound) {
-                    Ok(inbound) => Ok(inbound),
-                    Err(failure) => return Ok(Err(failure)),
-                },
-                Err(denial) => Err(EgressError::Denied(denial)),
-            },
-            (Outlet::Open(egress), _) => Arc::clone(egress).send(&self.policy, outbound).await,
-            _ => return Ok(Err(HttpError::Denied("only `notify` can send".into()))),
-        };
+        let backend = self.backend.as_mut().expect("because it is there for the whole call");
+        let answer = backend.send(&self.policy, outbound).await;
         Ok(match answer {
             Ok(inbound) => Ok(self.inbound(&url, &inbound)),
             Err(error) => Err(self.failed(error)),

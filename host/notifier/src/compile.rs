@@ -9,6 +9,7 @@
 use crate::sandbox;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -96,7 +97,7 @@ const ORDER_MOST: u64 = 64 << 10;
 /// The child's status for what it refuses.
 const REFUSED: u8 = 1;
 
-/// Has `program` compile `component` into the new file `to`.
+/// Has `program` compile `component` into the empty file `to`.
 pub(crate) async fn by_child(
     program: &Path,
     arguments: &[OsString],
@@ -218,8 +219,9 @@ fn compile(input: &mut dyn BufRead) -> Result<(), String> {
     let mut component = Vec::new();
     input.read_to_end(&mut component).map_err(|error| format!("it can't be read: {error}"))?;
     let compiled = sandbox::engine().and_then(|engine| engine.precompile_component(&component));
-    let code = compiled.map_err(|error| crate::plugin::one_line(&error))?;
-    let written = crate::cache::private_file(&to).and_then(|mut file| file.write_all(&code));
+    let code = compiled.map_err(|error| sandbox::one_line(&error))?;
+    // It is there, and this user's alone.
+    let written = File::options().write(true).open(&to).and_then(|mut file| file.write_all(&code));
     written.map_err(|error| format!("its code can't be written: {error}"))
 }
 

@@ -3,6 +3,7 @@
 use crate::rehearsal::{Failure, Reply};
 use crate::{NotifierError, Receipt};
 use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 use uptime_core::backoff::PROVIDER_MAX;
@@ -54,9 +55,9 @@ impl Row {
             return Ok(Reply::Failure(failure));
         }
         let body = match (&self.answer.body_base64, &self.answer.body_repeat) {
-            (Some(encoded), _) => base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .map_err(|error| format!("`{}`: {error}", self.name))?,
+            (Some(encoded), _) => {
+                BASE64_STANDARD.decode(encoded).map_err(|error| format!("`{}`: {error}", self.name))?
+            }
             (None, Some((text, times))) => text.repeat(*times).into_bytes(),
             (None, None) => self.answer.body.clone().into_bytes(),
         };

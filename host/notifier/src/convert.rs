@@ -2,8 +2,8 @@
 
 use crate::bindings::exports::uptime::notifier::notifier as exported;
 use crate::bindings::uptime::notifier::types as guest;
+use crate::delivery::Delivery;
 use crate::error::{ConfigProblem, NotifierError};
-use crate::host::Delivery;
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::backoff::PROVIDER_MAX;
@@ -66,24 +66,20 @@ fn composed(message: Message) -> guest::Message {
     }
 }
 
+/// A value of one enum as that of another with the same names.
+macro_rules! same {
+    ($value:expr, $from:ty => $to:ty: $($name:ident)+) => {
+        match $value { $(<$from>::$name => <$to>::$name),+ }
+    };
+}
+
 fn phase(event: &Event, told: Option<Severity>) -> guest::Phase {
-    match message::phase(event, told.is_some()) {
-        Phase::Opens => guest::Phase::Opens,
-        Phase::Continues => guest::Phase::Continues,
-        Phase::Taken => guest::Phase::Taken,
-        Phase::Released => guest::Phase::Released,
-        Phase::Ends => guest::Phase::Ends,
-        Phase::Other => guest::Phase::Other,
-    }
+    let phase = message::phase(event, told.is_some());
+    same!(phase, Phase => guest::Phase: Opens Continues Taken Released Ends Other)
 }
 
 fn severity(severity: Severity) -> guest::Severity {
-    match severity {
-        Severity::Info => guest::Severity::Info,
-        Severity::Degraded => guest::Severity::Degraded,
-        Severity::Down => guest::Severity::Down,
-        Severity::Critical => guest::Severity::Critical,
-    }
+    same!(severity, Severity => guest::Severity: Info Degraded Down Critical)
 }
 
 /// This try.
@@ -107,16 +103,7 @@ fn epoch_ms(at: Timestamp) -> u64 {
 }
 
 pub(crate) fn description(description: exported::Description) -> Description {
-    let kind = |kind| match kind {
-        guest::FieldKind::Text => FieldKind::Text,
-        guest::FieldKind::Secret => FieldKind::Secret,
-        guest::FieldKind::Url => FieldKind::Url,
-        guest::FieldKind::Integer => FieldKind::Integer,
-        guest::FieldKind::Boolean => FieldKind::Boolean,
-        guest::FieldKind::Choice => FieldKind::Choice,
-        guest::FieldKind::Map => FieldKind::Map,
-        guest::FieldKind::TextList => FieldKind::TextList,
-    };
+    let kind = |kind| same!(kind, guest::FieldKind => FieldKind: Text Secret Url Integer Boolean Choice Map TextList);
     Description {
         name: description.name,
         version: description.version,
@@ -174,30 +161,22 @@ pub(crate) fn notify_error(
     error: exported::NotifyError,
     said: impl Fn(&str) -> String,
 ) -> NotifierError {
+    use exported::NotifyError as E;
     let notifier = notifier.to_owned();
-    let after = |ms: Option<u64>| ms.map(wait);
+    let retry =
+        |retry: guest::Retry| (said(&retry.message), retry.after_ms.map(wait), progress(retry.progress));
     match error {
-        exported::NotifyError::Config(found) => {
-            NotifierError::Config { notifier, problems: problems(found, said) }
+        E::Config(found) => NotifierError::Config { notifier, problems: problems(found, said) },
+        E::Unauthorized(message) => NotifierError::Unauthorized { notifier, message: said(&message) },
+        E::Gone(message) => NotifierError::Gone { notifier, message: said(&message) },
+        E::Permanent(message) => NotifierError::Permanent { notifier, message: said(&message) },
+        E::RateLimited(asked) => {
+            let (message, after, progress) = retry(asked);
+            NotifierError::RateLimited { notifier, message, after, progress }
         }
-        exported::NotifyError::Unauthorized(message) => {
-            NotifierError::Unauthorized { notifier, message: said(&message) }
-        }
-        exported::NotifyError::Gone(message) => NotifierError::Gone { notifier, message: said(&message) },
-        exported::NotifyError::RateLimited(retry) => NotifierError::RateLimited {
-            notifier,
-            message: said(&retry.message),
-            after: after(retry.after_ms),
-            progress: progress(retry.progress),
-        },
-        exported::NotifyError::Transient(retry) => NotifierError::Transient {
-            notifier,
-            message: said(&retry.message),
-            after: after(retry.after_ms),
-            progress: progress(retry.progress),
-        },
-        exported::NotifyError::Permanent(message) => {
-            NotifierError::Permanent { notifier, message: said(&message) }
+        E::Transient(asked) => {
+            let (message, after, progress) = retry(asked);
+            NotifierError::Transient { notifier, message, after, progress }
         }
     }
 }
@@ -218,7 +197,7 @@ pub(crate) fn wait(ms: u64) -> Duration {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::host::Before;
+    use crate::delivery::Before;
     use crate::settings::ResolvedSettings;
     use serde_json::json;
     use std::sync::LazyLock;

@@ -48,12 +48,8 @@ pub(crate) fn checked(description: Description) -> Result<Description, String> {
             printable(&name, NAME_MAX)
         ));
     }
-    if fields.len() > FIELDS_MAX {
-        return Err(format!("it has {} settings, and {FIELDS_MAX} are the most", fields.len()));
-    }
-    if hosts.len() > HOSTS_MAX {
-        return Err(format!("it asks for {} hosts, and {HOSTS_MAX} are the most", hosts.len()));
-    }
+    at_most(FIELDS_MAX, fields.len(), |count| format!("it has {count} settings"))?;
+    at_most(HOSTS_MAX, hosts.len(), |count| format!("it asks for {count} hosts"))?;
     for (nth, field) in fields.iter().enumerate() {
         check_key(&field.key, &fields[..nth])?;
     }
@@ -67,6 +63,10 @@ pub(crate) fn checked(description: Description) -> Result<Description, String> {
         hosts,
         digests,
     })
+}
+
+fn at_most(most: usize, count: usize, what: impl FnOnce(usize) -> String) -> Result<(), String> {
+    if count > most { Err(format!("{}, and {most} are the most", what(count))) } else { Ok(()) }
 }
 
 /// Whether it is a letter with letters, digits and `joint` behind it, all in lower case.
@@ -104,12 +104,7 @@ fn check_places(field: &Field, fields: &[Field], hosts: &[String]) -> Result<(),
             format!("its setting `{key}` is no secret, and has places for one")
         });
     }
-    if field.places.len() > PLACES_MAX {
-        return Err(format!(
-            "its secret `{key}` goes to {} places, and {PLACES_MAX} are the most",
-            field.places.len()
-        ));
-    }
+    at_most(PLACES_MAX, field.places.len(), |count| format!("its secret `{key}` goes to {count} places"))?;
     let names_a_host = |field: &Field| match field.kind {
         FieldKind::Url => true,
         FieldKind::Secret => field.places.contains(&Place::Address),
@@ -144,12 +139,7 @@ fn checked_field(field: Field) -> Result<Field, String> {
     if kind == FieldKind::Choice && choices.is_empty() {
         return Err(format!("there is nothing to choose from for its setting `{key}`"));
     }
-    if choices.len() > CHOICES_MAX {
-        return Err(format!(
-            "its setting `{key}` is one of {} words, and {CHOICES_MAX} are the most",
-            choices.len()
-        ));
-    }
+    at_most(CHOICES_MAX, choices.len(), |count| format!("its setting `{key}` is one of {count} words"))?;
     // They are compared with what the operator wrote, so they are refused rather than mended.
     if let Some(choice) = choices.iter().find(|choice| **choice != printable(choice, NAME_MAX)) {
         return Err(format!(

@@ -6,11 +6,12 @@
 use crate::bindings::NotifierPlugin;
 use crate::bindings::uptime::notifier::types as guest;
 use crate::cache::{self, Cache};
-use crate::call::{Call, Halt, Outlet, RequestPreview};
+use crate::call::{Abort, Call};
 use crate::compile::{CompileError, Compiler};
 use crate::convert;
+use crate::delivery::{Delivery, Receipt};
 use crate::description;
-use crate::egress::{Denial, Egress, Policy, Proxy};
+use crate::egress::{Denial, DryRun, Egress, HttpBackend, Policy, Proxy, RequestPreview};
 use crate::error::{ConfigProblem, NotifierError};
 use crate::kept::{Kept, KeptOf};
 use crate::limits::Limits;
@@ -25,14 +26,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use uptime_core::duration::elapsed;
-use uptime_core::event::{Event, Severity};
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, LimitChanges};
-use uptime_core::review::Digest;
+use uptime_core::notifier::Description;
 use uptime_core::secret::Secret;
-use uuid::Uuid;
 use wasmtime::component::{HasSelf, Linker, ResourceTableError};
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
@@ -44,65 +42,6 @@ pub struct HostOptions {
     pub limits: Limits,
     /// How plugins are compiled that are not part of the program.
     pub compiler: Compiler,
-}
-
-/// One try to tell one event to one channel.
-#[derive(Clone, Copy, Debug)]
-pub struct Delivery<'a> {
-    pub notifier: &'a str,
-    pub settings: &'a ResolvedSettings,
-    /// The channel's extra egress.
-    pub allow: &'a [HostGrant],
-    /// What the call may use up, over what the plugin may.
-    pub limits: &'a LimitChanges,
-    pub channel: &'a str,
-    /// The IANA name of its time zone.
-    pub time_zone: &'a str,
-    /// Tells this installation's keys from those of others.
-    pub installation: Uuid,
-    pub event: &'a Event,
-    /// Of a digest.
-    pub digest: Option<&'a Digest>,
-    /// What the channel got before.
-    pub before: Before<'a>,
-    /// The instant of this try, by the clock that all hosts share: receivers judge a message's age and signature by it.
-    pub now: Timestamp,
-    /// The first try is 1.
-    pub attempt: u32,
-    /// Values that no text may show, beside the secrets: an operator who keeps an address out of the file wants it
-    /// nowhere else either.
-    pub hidden: &'a [Secret],
-    /// The HTTP proxy that requests go through.
-    pub proxy: Option<&'a Secret>,
-}
-
-/// What a channel got before of the same incident, and what the last try of this message left.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Before<'a> {
-    /// The worst that it was told; `None`: nothing.
-    pub worst: Option<Severity>,
-    /// [`Receipt::remote_id`] of the first message.
-    pub first_remote_id: Option<&'a str>,
-    /// Of the last.
-    pub last_remote_id: Option<&'a str>,
-    /// [`NotifierError::progress`] of the last try.
-    pub progress: Option<&'a [u8]>,
-}
-
-/// The provider has accepted the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// The provider's name for the message.
-    pub remote_id: Option<String>,
-    /// What an operator should know.
-    pub detail: Option<String>,
-    /// The status of the provider's last answer.
-    pub status: Option<u16>,
-    /// Settings that the provider has replaced (a chat that moved), to be used from now on; with 0 or an empty text it refuses
-    /// them. Never secrets or addresses.
-    pub replaced: ResolvedSettings,
-    /// The provider wants no other message from this channel for so long; at most an hour.
-    pub pause: Option<Duration>,
 }
 
 /// All notifiers, ready to be called. Cheap to clone.
@@ -124,7 +63,7 @@ pub(crate) struct Inner {
 /// The functions that a component exports are not those of the interface.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the exported functions have other types")]
-struct Misfit;
+struct WrongSignature;
 
 /// There is no instance of the component.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -148,7 +87,8 @@ impl NotifierHost {
         let engine = sandbox::engine().map_err(|error| host_failed(&error))?;
         let mut linker = Linker::new(&engine);
         NotifierPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)
-            .and_then(|()| wasi::link(&mut linker))
+            // Components that do not import it are not touched by it.
+            .and_then(|()| wasmtime_wasi::p2::add_to_linker_async(&mut linker))
             .map_err(|error| host_failed(&error))?;
         let plugins = PluginSource::built_in()
             .chain(plugins.into_iter().map(Into::into))
@@ -211,7 +151,7 @@ impl NotifierHost {
         }
         let mut references = References::default();
         let given = settings::for_guest(description, settings, &mut references);
-        let call = Call::new(name, &plugin.limits, references, Policy::default(), Outlet::Closed);
+        let call = Call::new(name, &plugin.limits, references, Policy::default());
         let (answer, call) = self
             .inner
             .call(plugin, call, |guest, store| {
@@ -241,20 +181,22 @@ impl NotifierHost {
 
     /// Tells an event to a channel. `Ok`: the provider has accepted it.
     pub async fn notify(&self, delivery: Delivery<'_>) -> Result<Receipt, NotifierError> {
-        let outlet = Outlet::Open(Arc::clone(&self.inner.egress));
-        self.inner.deliver(delivery, outlet).await.0
+        let network = Box::new(Arc::clone(&self.inner.egress));
+        self.inner.deliver(delivery, network, Arc::clone(&self.inner.kept)).await
     }
 
     /// The requests that [`notify`](Self::notify) would send, secrets masked. Nothing is sent: each is answered as if
     /// it had been accepted, so what depends on an answer is not shown.
     pub async fn preview(&self, delivery: Delivery<'_>) -> Result<Vec<RequestPreview>, NotifierError> {
-        let (result, call) = self.inner.deliver(delivery, Outlet::Captured(Vec::new())).await;
-        match (result, call.map(|call| call.outlet)) {
+        let dry_run = DryRun::default();
+        let result = self.inner.deliver(delivery, Box::new(dry_run.clone()), Arc::default()).await;
+        let requests = dry_run.requests();
+        match result {
             // A stopped request is the answer to the question; one that only dislikes the answer it got is not.
-            (Err(error @ NotifierError::EgressDenied { .. }), _) => Err(error),
-            (_, Some(Outlet::Captured(requests))) if !requests.is_empty() => Ok(requests),
-            (Ok(_), _) => Ok(Vec::new()),
-            (Err(error), _) => Err(error),
+            Err(error) if requests.is_empty() || matches!(error, NotifierError::EgressDenied { .. }) => {
+                Err(error)
+            }
+            _ => Ok(requests),
         }
     }
 }
@@ -276,13 +218,7 @@ impl Inner {
             .described
             .get_or_try_init(|| async {
                 plugin.quarantine.admit(&plugin.name, None, Instant::now())?;
-                let call = Call::new(
-                    &plugin.name,
-                    &plugin.limits,
-                    References::default(),
-                    Policy::default(),
-                    Outlet::Closed,
-                );
+                let call = Call::new(&plugin.name, &plugin.limits, References::default(), Policy::default());
                 let (answer, _) = self
                     .call(plugin, call, |guest, store| {
                         Box::pin(async move { guest.uptime_notifier_notifier().call_describe(store).await })
@@ -299,44 +235,35 @@ impl Inner {
             .await
     }
 
-    /// One delivery, and the call's remains where it came to a call.
+    /// One delivery, whose requests `backend` answers.
     pub(crate) async fn deliver(
         &self,
         delivery: Delivery<'_>,
-        outlet: Outlet,
-    ) -> (Result<Receipt, NotifierError>, Option<Call>) {
-        let name = delivery.notifier;
-        let prepared = async {
-            let plugin = self.plugin(name)?;
-            let description = self.description(plugin).await?;
-            let problems = settings::check(description, delivery.settings);
-            if !problems.is_empty() {
-                return Err(NotifierError::Config { notifier: name.to_owned(), problems });
-            }
-            let proxy = delivery.proxy.map(Proxy::parse).transpose().map_err(|message| {
-                let problem = ConfigProblem { key: Some("proxy".into()), message };
-                NotifierError::Config { notifier: name.to_owned(), problems: vec![problem] }
-            })?;
-            plugin.quarantine.admit(name, Some(delivery.channel), Instant::now())?;
-            Ok((plugin, description, proxy))
-        };
-        let (plugin, description, proxy) = match prepared.await {
-            Ok(prepared) => prepared,
-            Err(error) => return (Err(error), None),
-        };
+        backend: Box<dyn HttpBackend>,
+        kept: Arc<Kept>,
+    ) -> Result<Receipt, NotifierError> {
+        let (name, channel) = (delivery.notifier, delivery.channel);
+        let wrong = |problems| NotifierError::Config { notifier: name.to_owned(), problems };
+        let plugin = self.plugin(name)?;
+        let description = self.description(plugin).await?;
+        let problems = settings::check(description, delivery.settings);
+        if !problems.is_empty() {
+            return Err(wrong(problems));
+        }
+        let proxy = delivery.proxy.map(Proxy::parse).transpose();
+        let proxy =
+            proxy.map_err(|message| wrong(vec![ConfigProblem { key: Some("proxy".into()), message }]))?;
+        plugin.quarantine.admit(name, Some(channel), Instant::now())?;
         let policy = Policy { proxy, ..plugin.policy(description, delivery.settings, delivery.allow) };
         let mut references = References::default();
         let given = settings::for_guest(description, delivery.settings, &mut references);
         delivery.hidden.iter().for_each(|value| references.hide(value));
         let (event, this_try) = (convert::event(&delivery), convert::delivery(&delivery));
-        let kept = match outlet {
-            Outlet::Open(_) => Arc::clone(&self.kept),
-            _ => Arc::default(),
-        };
-        let mut call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy, outlet);
+        let mut call = Call::new(name, &plugin.limits.with(delivery.limits), references, policy);
+        call.backend = Some(backend);
         call.now = elapsed(Timestamp::UNIX_EPOCH, delivery.now);
-        call.kept = Some(KeptOf::new(kept, name, delivery.channel));
-        call.whose = Some((delivery.channel.to_owned(), delivery.event.delivery_id.to_string()));
+        call.kept = Some(KeptOf::new(kept, name, channel));
+        call.whose = Some((channel.to_owned(), delivery.event.delivery_id.to_string()));
         let (answer, call) = self
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
@@ -344,8 +271,8 @@ impl Inner {
                 })
             })
             .await;
-        plugin.note(Some(delivery.channel), &answer);
-        (receipt(plugin, description, answer, &call), Some(call))
+        plugin.note(Some(channel), &answer);
+        receipt(plugin, description, answer, &call)
     }
 
     /// Runs one function of a fresh instance within the call's limits.
@@ -367,7 +294,8 @@ impl Inner {
             let instance = ready.guest.instance_pre().instantiate_async(&mut store).await;
             let instance = instance.map_err(|error| error.context(NotStarted))?;
             // Whether its functions have the right types is told here, and not when it was linked.
-            let guest = NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(Misfit))?;
+            let guest =
+                NotifierPlugin::new(&mut store, &instance).map_err(|error| error.context(WrongSignature))?;
             function(&guest, &mut store).await
         })
         .await;
@@ -464,68 +392,58 @@ fn replaced(description: &Description, settings: Vec<guest::Setting>, call: &Cal
 fn broken_off(plugin: &Plugin, call: &Call, error: &wasmtime::Error) -> NotifierError {
     let notifier = plugin.name.clone();
     let limits = &call.limits;
-    if error.is::<Misfit>() {
+    if error.is::<WrongSignature>() {
         let reason = format!("it has functions of other types: {}", error.root_cause());
         return NotifierError::BadComponent { notifier, reason: call.said(&reason, 500) };
     }
-    match error.downcast_ref::<Halt>() {
-        Some(Halt::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
-        Some(Halt::Requests) => {
-            return NotifierError::Limit {
-                notifier,
-                limit: format!("{} requests in a call", limits.requests),
-            };
-        }
+    let overdrawn = |limit: String| NotifierError::Limit { notifier: notifier.clone(), limit };
+    match error.downcast_ref() {
+        Some(Abort::Cpu) => return NotifierError::Cpu { notifier, budget: limits.cpu },
+        Some(Abort::Requests) => return overdrawn(format!("{} requests in a call", limits.requests)),
+        None if call.memory.denied => return NotifierError::Memory { notifier, limit: limits.memory },
         None => {}
-    }
-    if call.memory.denied {
-        return NotifierError::Memory { notifier, limit: limits.memory };
     }
     // wasmtime's own types for these are private.
     let text = format!("{error:#}");
     if let Some((_, too_many)) = text.split_once("resource limit exceeded: ") {
         let memory = &call.memory;
-        let limit = match too_many.split(' ').next() {
+        return overdrawn(match too_many.split(' ').next() {
             Some("memory") => format!("{} memories", memory.memories()),
             Some("table") => format!("{} tables", memory.tables()),
             _ => format!("{} instances", memory.instances()),
-        };
-        return NotifierError::Limit { notifier, limit };
+        });
     }
     if text.contains("fuel allocated for hostcalls has been exhausted") {
-        let limit = format!("{} KiB handed over at once", limits.handed_over / 1024);
-        return NotifierError::Limit { notifier, limit };
+        return overdrawn(format!("{} KiB handed over at once", limits.handed_over / 1024));
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        return NotifierError::Limit { notifier, limit: format!("{} resources at a time", wasi::RESOURCES) };
+        return overdrawn(format!("{} resources at a time", wasi::RESOURCES));
     }
     tracing::warn!(notifier, error = call.said(&text, 2_000), "a plugin crashed");
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return NotifierError::Trap { notifier, message: format!("it ended itself with status {}", exit.0) };
     }
+    let cause = call.said(&error.root_cause().to_string(), 500);
     match error.downcast_ref::<Trap>() {
         Some(trap) => NotifierError::Trap { notifier, message: trap.to_string() },
         // Nothing that it did: there was no memory for it.
         None if error.is::<NotStarted>() => {
-            let cause = call.said(&error.root_cause().to_string(), 500);
             NotifierError::Host(format!("`{notifier}` was not started: {cause}"))
         }
         // Everything else that ends a call is wasmtime's refusal of what the guest handed over.
-        None => {
-            NotifierError::BadReturn { notifier, message: call.said(&error.root_cause().to_string(), 500) }
-        }
+        None => NotifierError::BadReturn { notifier, message: cause },
     }
 }
 
 fn host_failed(error: &wasmtime::Error) -> NotifierError {
-    NotifierError::Host(plugin::one_line(error))
+    NotifierError::Host(sandbox::one_line(error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::convert::tests::delivery_of;
-    use crate::rehearsal::{Failure, Reply, Script, SentRequest};
+    use crate::rehearsal::{Failure, Reply, ScriptedHttp, SentRequest};
     use uptime_core::rehearsal;
 
     /// What a plugin sends for `event`.
@@ -540,20 +458,19 @@ mod tests {
         let mut references = References::default();
         let given = settings::for_guest(description, settings, &mut references);
         let replies = vec![Reply::Failure(Failure::Timeout)];
-        let outlet = Outlet::Scripted(Script { replies, sent: Vec::new() });
+        let script = ScriptedHttp::new(&replies);
         let policy = plugin.policy(description, settings, &[]);
-        let call = Call::new(name, &plugin.limits, references, policy, outlet);
+        let mut call = Call::new(name, &plugin.limits, references, policy);
+        call.backend = Some(Box::new(script.clone()));
         let this_try = convert::delivery(&delivery_of(&rehearsal::all()[0]));
-        let (_, call) = host
-            .inner
+        host.inner
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
                     guest.uptime_notifier_notifier().call_notify(store, &given, &event, &this_try).await
                 })
             })
             .await;
-        let Outlet::Scripted(script) = call.outlet else { unreachable!("it is a script") };
-        script.sent
+        script.sent()
     }
 
     /// Kinds come with new versions of the program: a component that was built before tells them by their message.

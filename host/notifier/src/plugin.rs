@@ -7,6 +7,7 @@ use crate::egress::Policy;
 use crate::error::{AllowedIn, NotifierError};
 use crate::limits::Limits;
 use crate::quarantine::Quarantine;
+use crate::sandbox;
 use crate::settings::{self, ResolvedSettings};
 use crate::source::{COMPONENT_MOST, Origin, PluginSource};
 use std::time::Instant;
@@ -20,22 +21,6 @@ use wasmtime::component::{Component, Linker};
 /// The interface that a plugin exports, and the versions of it that this host speaks.
 const INTERFACE: &str = "uptime:notifier/notifier";
 const VERSIONS: [&str; 1] = ["0.1.0"];
-
-/// The notifiers that are part of the program, as `.ci/plugins` has built them.
-pub(crate) const BUILT_IN: [(&str, &[u8]); 7] = [
-    ("discord", include_bytes!("../../../plugins/built/discord.wasm")),
-    ("matrix", include_bytes!("../../../plugins/built/matrix.wasm")),
-    ("ntfy", include_bytes!("../../../plugins/built/ntfy.wasm")),
-    ("pagerduty", include_bytes!("../../../plugins/built/pagerduty.wasm")),
-    ("slack", include_bytes!("../../../plugins/built/slack.wasm")),
-    ("telegram", include_bytes!("../../../plugins/built/telegram.wasm")),
-    ("webhook", include_bytes!("../../../plugins/built/webhook.wasm")),
-];
-
-/// Whether a plugin of this name is part of the program.
-pub fn is_built_in(name: &str) -> bool {
-    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
-}
 
 /// Makes a component of a core module that bears its interface in a custom section, as wit-bindgen has the compiler
 /// write it. The component is checked as a whole.
@@ -156,10 +141,5 @@ pub(crate) fn link(
         ));
     }
     let guest = linker.instantiate_pre(component).and_then(NotifierPluginPre::new);
-    guest.map(|guest| (guest, version)).map_err(|error| one_line(&error))
-}
-
-/// An error of wasmtime with its causes.
-pub(crate) fn one_line(error: &wasmtime::Error) -> String {
-    uptime_core::text::printable(&format!("{error:#}"), 500)
+    guest.map(|guest| (guest, version)).map_err(|error| sandbox::one_line(&error))
 }

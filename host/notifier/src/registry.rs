@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 use thiserror::Error;
 use uptime_core::ErrorClass;
 use uptime_core::grant::HostGrant;
@@ -147,26 +148,31 @@ impl Registry {
     /// Puts a plugin there, in place of the one of its name.
     pub fn put(&self, name: &str, component: &[u8], grant: &Grant) -> Result<(), RegistryError> {
         debug_assert!(name_problem(name).is_none(), "because a name is a folder");
-        let _turn = self.turn()?;
-        let new = self.folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
-        let put = write(&new, component, grant).and_then(|()| swap_in(&new, &self.folder.join(name)));
-        // What lies there now is the old one, or what did not come about. It is in nobody's way.
-        let _ = fs::remove_dir_all(&new);
-        put.and_then(|()| sync(&self.folder))
-            .map_err(|error| RegistryError::Files { path: self.folder.join(name), error })
+        self.change(name, |path| {
+            let new = new_folder(&self.folder)?;
+            write(new.path(), component, grant)?;
+            // What lies at `new` then, the old one or what did not come about, goes with it.
+            swap_in(new.path(), path)
+        })
     }
 
     pub fn remove(&self, name: &str) -> Result<(), RegistryError> {
-        let _turn = self.turn()?;
-        let gone = self.folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
-        let removed = fs::rename(self.folder.join(name), &gone).and_then(|()| sync(&self.folder));
-        let _ = fs::remove_dir_all(&gone);
-        removed.map_err(|error| RegistryError::Files { path: self.folder.join(name), error })
+        self.change(name, |path| {
+            let gone = new_folder(&self.folder)?;
+            fs::rename(path, gone.path().join(name))
+        })
     }
 
-    /// Waits for its turn to change something, which lasts as long as the answer does. Makes the folder when it is not
-    /// there.
-    fn turn(&self) -> Result<File, RegistryError> {
+    /// Changes the folder of `name`, one process at a time.
+    fn change(&self, name: &str, change: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), RegistryError> {
+        let _lock = self.lock()?;
+        let path = self.folder.join(name);
+        let changed = change(&path).and_then(|()| sync(&self.folder));
+        changed.map_err(|error| RegistryError::Files { path, error })
+    }
+
+    /// Waits until no other process changes something. Makes the folder when it is not there.
+    fn lock(&self) -> Result<File, RegistryError> {
         let files = |error| RegistryError::Files { path: self.folder.clone(), error };
         is_own(&self.folder)?;
         make_private(&self.folder).map_err(files)?;
@@ -184,25 +190,19 @@ impl Registry {
 
 /// A plugin's component and the SHA-256 that is trusted, from its folder.
 pub(crate) fn read(notifier: &str, folder: &Path) -> Result<(Vec<u8>, String), NotifierError> {
-    let unreadable = |error: &RegistryError| NotifierError::Unreadable {
-        notifier: notifier.to_owned(),
-        reason: error.to_string(),
-        hint: error.hint(),
-    };
+    let unreadable = |reason, hint| NotifierError::Unreadable { notifier: notifier.to_owned(), reason, hint };
+    let file =
+        |path: &Path, error: io::Error, hint| unreadable(format!("`{}`: {error}", path.display()), hint);
     for folder in folder.parent().into_iter().chain([folder]) {
-        is_private(folder).map_err(|error| unreadable(&error))?;
+        is_private(folder).map_err(|error| unreadable(error.to_string(), error.hint()))?;
     }
-    let trusted = grant(folder).map_err(|error| NotifierError::Unreadable {
-        notifier: notifier.to_owned(),
-        reason: format!("`{}`: {error}", folder.join(GRANT).display()),
-        hint: format!("`uptime plugin trust {notifier}` writes it anew, with nothing granted"),
+    let trusted = grant(folder).map_err(|error| {
+        let hint = format!("`uptime plugin trust {notifier}` writes it anew, with nothing granted");
+        file(&folder.join(GRANT), error, hint)
     })?;
     let path = folder.join(COMPONENT);
-    let component = source::read(&path).map_err(|error| NotifierError::Unreadable {
-        notifier: notifier.to_owned(),
-        reason: format!("`{}`: {error}", path.display()),
-        hint: "`uptime plugin add FILE` brings it in anew".into(),
-    })?;
+    let component = source::read(&path)
+        .map_err(|error| file(&path, error, "`uptime plugin add FILE` brings it in anew".into()))?;
     Ok((component, trusted.sha256))
 }
 
@@ -212,9 +212,17 @@ fn grant(folder: &Path) -> io::Result<Grant> {
     toml::from_str(&text).map_err(|error| io::Error::other(error.message().to_owned()))
 }
 
-/// Writes both files of a plugin into a new folder, and onto the disk.
+/// A new folder that is this user's alone. It goes with the answer, whatever lies there then.
+fn new_folder(within: &Path) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    // No plugin has such a name.
+    builder.prefix(".").tempdir_in(within)
+}
+
+/// Writes both files of a plugin into its folder, and onto the disk.
 fn write(folder: &Path, component: &[u8], grant: &Grant) -> io::Result<()> {
-    make_private(folder)?;
     let grant = toml::to_string(grant).map_err(io::Error::other)?;
     for (name, content) in [(COMPONENT, component), (GRANT, (PREFACE.to_owned() + &grant).as_bytes())] {
         let mut file = File::create_new(folder.join(name))?;

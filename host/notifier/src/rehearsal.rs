@@ -5,12 +5,13 @@
 //! have gone out, values in their places, so the settings of a rehearsal have to be made up ones.
 
 use crate::bindings::uptime::notifier::http::HttpError;
-use crate::call::Outlet;
-use crate::egress::{Inbound, Outbound};
+use crate::delivery::{Delivery, Receipt};
+use crate::egress::{Answer, EgressError, HttpBackend, Inbound, Outbound, Policy};
 use crate::error::NotifierError;
-use crate::host::{Delivery, NotifierHost, Receipt};
+use crate::host::NotifierHost;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -57,36 +58,48 @@ pub struct Rehearsed {
 impl NotifierHost {
     /// Runs a delivery without a network: requests are answered with `replies`, one each, the last of them from then on.
     pub async fn rehearse(&self, delivery: Delivery<'_>, replies: &[Reply]) -> Rehearsed {
-        let script = Script { replies: replies.to_vec(), sent: Vec::new() };
-        let (result, call) = self.inner.deliver(delivery, Outlet::Scripted(script)).await;
-        let sent = match call.map(|call| call.outlet) {
-            Some(Outlet::Scripted(script)) => script.sent,
-            _ => Vec::new(),
-        };
-        Rehearsed { sent, result }
+        let script = ScriptedHttp::new(replies);
+        let result = self.inner.deliver(delivery, Box::new(script.clone()), Arc::default()).await;
+        Rehearsed { sent: script.sent(), result }
     }
 }
 
 /// The provider of a rehearsal.
-pub(crate) struct Script {
-    pub(crate) replies: Vec<Reply>,
-    pub(crate) sent: Vec<SentRequest>,
+#[derive(Clone)]
+pub(crate) struct ScriptedHttp {
+    replies: Vec<Reply>,
+    sent: Arc<Mutex<Vec<SentRequest>>>,
 }
 
-impl Script {
-    pub(crate) fn answer(&mut self, outbound: &Outbound) -> Result<Inbound, HttpError> {
-        let reply = self.replies.get(self.sent.len()).or(self.replies.last()).cloned();
-        let limit = outbound.response_body;
-        self.sent.push(sent(outbound));
+impl ScriptedHttp {
+    pub(crate) fn new(replies: &[Reply]) -> Self {
+        Self { replies: replies.to_vec(), sent: Arc::default() }
+    }
+
+    pub(crate) fn sent(&self) -> Vec<SentRequest> {
+        std::mem::take(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn answer(&self, request: &Outbound) -> Result<Inbound, HttpError> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = self.replies.get(sent.len()).or(self.replies.last()).cloned();
+        sent.push(self::sent(request));
         match reply {
             Some(Reply::Answer { status, headers, mut body, truncated }) => {
-                let truncated = truncated || body.len() > limit;
-                body.truncate(limit);
+                let truncated = truncated || body.len() > request.response_body;
+                body.truncate(request.response_body);
                 Ok(Inbound { status, headers: header_map(&headers), body, truncated })
             }
             Some(Reply::Failure(failure)) => Err(failure.into()),
             None => Err(HttpError::Connect("the script has no answer".into())),
         }
+    }
+}
+
+impl HttpBackend for ScriptedHttp {
+    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> Answer<'a> {
+        let admitted = policy.admit(&request.url).map_err(EgressError::Denied);
+        Box::pin(std::future::ready(admitted.and_then(|_| Ok(self.answer(&request)?))))
     }
 }
 

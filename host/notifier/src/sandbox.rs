@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
+use uptime_core::text::printable;
 use wasmtime::{Config, Engine, EngineWeak, Store, UpdateDeadline};
 
 /// An engine for components that are not trusted.
@@ -100,4 +101,9 @@ fn tick(engine: &EngineWeak, running: &AtomicUsize) {
             std::thread::sleep(Limits::TICK);
         }
     }
+}
+
+/// An error of wasmtime with its causes.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    printable(&format!("{error:#}"), 500)
 }

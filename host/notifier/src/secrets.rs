@@ -11,6 +11,8 @@
 
 use crate::bindings::uptime::notifier::secrets::Piece;
 use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::borrow::Cow;
 use uptime_core::grant::HostGrant;
@@ -294,13 +296,13 @@ impl References {
             bindings.extend(entry.bindings.iter().cloned());
             Ok(entry.value.expose().as_bytes().to_vec())
         })?;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let encoded = BASE64_STANDARD.encode(bytes);
         Ok(self.insert(&Secret::new(encoded), bindings, None))
     }
 
     /// Whether there is a reference in `bytes`.
     pub(crate) fn occurs_in(&self, bytes: &[u8]) -> bool {
-        self.entries.iter().any(|entry| find(bytes, entry.reference.as_bytes()).is_some())
+        self.entries.iter().any(|entry| memmem::find(bytes, entry.reference.as_bytes()).is_some())
     }
 
     /// Refuses a reference where none can be.
@@ -336,8 +338,8 @@ impl References {
             is_cut
                 || count(&lower, reference) != as_it_is
                 || count(&decoded, reference) != as_it_is
-                || find(&lower, hex(reference).as_bytes()).is_some()
-                || inside_base64(reference).any(|written| find(&standard, &written).is_some())
+                || memmem::find(&lower, hex(reference).as_bytes()).is_some()
+                || inside_base64(reference).any(|written| memmem::find(&standard, &written).is_some())
         };
         match self.entries.iter().find(|entry| text.len() >= PIECE && is_encoded(entry)) {
             Some(entry) => Err(format!(
@@ -372,7 +374,7 @@ impl References {
         self.refuse_encoded(&body)?;
         self.entries.iter().try_fold(body, |body, entry| {
             let reference = entry.reference.as_bytes();
-            if find(&body, reference).is_none() {
+            if memmem::find(&body, reference).is_none() {
                 return Ok(body);
             }
             if entry.key.is_some() {
@@ -457,7 +459,7 @@ impl References {
 /// The bytes that a secret signs with; the reason when it is none to sign with.
 pub(crate) fn signing_key(secret: &str) -> Result<Vec<u8>, String> {
     let Some(encoded) = secret.strip_prefix("whsec_") else { return Ok(secret.as_bytes().to_vec()) };
-    let key = base64::engine::general_purpose::STANDARD
+    let key = BASE64_STANDARD
         .decode(encoded)
         .map_err(|_| "a secret that begins with `whsec_` has to go on in base64")?;
     // What Standard Webhooks asks of a key.
@@ -476,31 +478,13 @@ pub(crate) fn signing_key(secret: &str) -> Result<Vec<u8>, String> {
 fn inside_base64(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     (0..3_usize).map(move |before| {
         let padded = [&[0; 2][..before], value].concat();
-        let digits = base64::engine::general_purpose::STANDARD.encode(&padded);
+        let digits = BASE64_STANDARD.encode(&padded);
         digits.as_bytes()[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_vec()
     })
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let (&first, rest) = needle.split_first()?;
-    let mut from = 0;
-    while let Some(offset) = haystack[from..].iter().position(|byte| *byte == first) {
-        let at = from + offset;
-        if haystack[at + 1..].starts_with(rest) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
 fn count(haystack: &[u8], needle: &[u8]) -> usize {
-    let (mut rest, mut times) = (haystack, 0);
-    while let Some(at) = find(rest, needle) {
-        times += 1;
-        rest = &rest[at + needle.len()..];
-    }
-    times
+    memmem::find_iter(haystack, needle).count()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -513,14 +497,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 fn replace(haystack: &[u8], needle: &[u8], with: &[u8]) -> Vec<u8> {
-    let mut replaced = Vec::with_capacity(haystack.len());
-    let mut rest = haystack;
-    while let Some(at) = find(rest, needle) {
-        replaced.extend_from_slice(&rest[..at]);
+    let (mut replaced, mut from) = (Vec::with_capacity(haystack.len()), 0);
+    for at in memmem::find_iter(haystack, needle) {
+        replaced.extend_from_slice(&haystack[from..at]);
         replaced.extend_from_slice(with);
-        rest = &rest[at + needle.len()..];
+        from = at + needle.len();
     }
-    replaced.extend_from_slice(rest);
+    replaced.extend_from_slice(&haystack[from..]);
     replaced
 }
 

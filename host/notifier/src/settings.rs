@@ -83,14 +83,17 @@ fn unfit(field: &Field, setting: &ResolvedSetting) -> Option<String> {
     let only = |place: &Place| !field.places.is_empty() && field.places.iter().all(|one| one == place);
     texts.iter().map(Secret::expose).find_map(|text| {
         if only(&Place::Address) {
-            let is_address = Url::parse(text).is_ok_and(|url| HostGrant::origin_of(&url).is_some());
-            (!is_address).then(|| NO_ADDRESS.to_owned())
+            (!is_address(text)).then(|| NO_ADDRESS.to_owned())
         } else if only(&Place::Signature) && !text.is_empty() {
             secrets::signing_key(text).err()
         } else {
             None
         }
     })
+}
+
+fn is_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| HostGrant::origin_of(&url).is_some())
 }
 
 const NO_ADDRESS: &str = "takes an address such as `https://example.com/path`";
@@ -144,53 +147,46 @@ fn hand_over(
             "has a line break or another control character in it; write the value alone, on one line".into(),
         );
     }
-    let mut value = |text: &Secret| match field.kind {
+    let kind = field.kind;
+    let mut value = |text: &Secret| match kind {
         FieldKind::Secret | FieldKind::Map => reference(text),
         _ => text.expose().to_owned(),
     };
-    match (field.kind, setting) {
-        (FieldKind::Text | FieldKind::Secret, R::Text(text)) => Ok(SettingValue::Text(value(text))),
-        (FieldKind::Text | FieldKind::Secret, R::Integer(number)) => {
-            Ok(SettingValue::Text(value(&Secret::new(number.to_string()))))
-        }
-        (FieldKind::TextList, R::Text(text)) => Ok(SettingValue::List(vec![value(text)])),
-        (FieldKind::TextList, R::Integer(number)) => Ok(SettingValue::List(vec![number.to_string()])),
+    let is_one = |text: &Secret| match kind {
+        FieldKind::Url => is_address(text.expose()),
+        FieldKind::Choice => field.choices.iter().any(|choice| choice == text.expose()),
+        _ => matches!(kind, FieldKind::Text | FieldKind::Secret),
+    };
+    let given = match (kind, setting) {
+        (FieldKind::Integer, R::Integer(number)) => Some(SettingValue::Integer(*number)),
+        (FieldKind::Integer, R::Text(text)) => text.expose().trim().parse().ok().map(SettingValue::Integer),
+        (FieldKind::Boolean, R::Boolean(switch)) => Some(SettingValue::Boolean(*switch)),
+        (FieldKind::Boolean, R::Text(text)) => text.expose().trim().parse().ok().map(SettingValue::Boolean),
+        (FieldKind::TextList, R::Text(text)) => Some(SettingValue::List(vec![value(text)])),
+        (FieldKind::TextList, R::Integer(number)) => Some(SettingValue::List(vec![number.to_string()])),
         (FieldKind::TextList | FieldKind::Secret, R::List(texts)) => {
             let filled = texts.iter().filter(|text| !text.expose().is_empty());
-            Ok(SettingValue::List(filled.map(value).collect()))
+            Some(SettingValue::List(filled.map(value).collect()))
         }
-        (FieldKind::Text, _) => Err("takes one text".into()),
-        (FieldKind::TextList, _) => Err("takes a text, or a list of them".into()),
-        (FieldKind::Secret, _) => Err("takes a text, best as `{ env = \"NAME\" }`, or a list of them".into()),
-        (FieldKind::Url, R::Text(text)) => match Url::parse(text.expose()) {
-            Ok(url) if HostGrant::origin_of(&url).is_some() => {
-                Ok(SettingValue::Text(text.expose().to_owned()))
-            }
-            _ => Err(NO_ADDRESS.into()),
-        },
-        (FieldKind::Url, _) => Err("takes an address".into()),
-        (FieldKind::Integer, R::Integer(number)) => Ok(SettingValue::Integer(*number)),
-        (FieldKind::Integer, R::Text(text)) => {
-            text.expose().trim().parse().map(SettingValue::Integer).map_err(|_| "takes a whole number".into())
-        }
-        (FieldKind::Integer, _) => Err("takes a whole number".into()),
-        (FieldKind::Boolean, R::Boolean(switch)) => Ok(SettingValue::Boolean(*switch)),
-        (FieldKind::Boolean, R::Text(text)) => text
-            .expose()
-            .trim()
-            .parse()
-            .map(SettingValue::Boolean)
-            .map_err(|_| "takes `true` or `false`".into()),
-        (FieldKind::Boolean, _) => Err("takes `true` or `false`".into()),
-        (FieldKind::Choice, R::Text(text)) if field.choices.iter().any(|choice| choice == text.expose()) => {
-            Ok(SettingValue::Text(text.expose().to_owned()))
-        }
-        (FieldKind::Choice, _) => Err(format!("takes one of `{}`", field.choices.join("`, `"))),
         (FieldKind::Map, R::Map(map)) => {
-            Ok(SettingValue::Map(map.iter().map(|(key, text)| (key.clone(), value(text))).collect()))
+            Some(SettingValue::Map(map.iter().map(|(key, text)| (key.clone(), value(text))).collect()))
         }
-        (FieldKind::Map, _) => Err("takes a table of texts".into()),
-    }
+        (FieldKind::Text | FieldKind::Secret, R::Integer(number)) => {
+            Some(SettingValue::Text(value(&Secret::new(number.to_string()))))
+        }
+        (_, R::Text(text)) if is_one(text) => Some(SettingValue::Text(value(text))),
+        _ => None,
+    };
+    given.ok_or_else(|| match kind {
+        FieldKind::Text => "takes one text".into(),
+        FieldKind::TextList => "takes a text, or a list of them".into(),
+        FieldKind::Secret => "takes a text, best as `{ env = \"NAME\" }`, or a list of them".into(),
+        FieldKind::Url => NO_ADDRESS.into(),
+        FieldKind::Integer => "takes a whole number".into(),
+        FieldKind::Boolean => "takes `true` or `false`".into(),
+        FieldKind::Choice => format!("takes one of `{}`", field.choices.join("`, `")),
+        FieldKind::Map => "takes a table of texts".into(),
+    })
 }
 
 #[cfg(test)]

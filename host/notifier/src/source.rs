@@ -1,15 +1,8 @@
-//! Where a plugin comes from, and whether its component is the one that is trusted.
-//!
-//! Trust is a SHA-256 that an operator has granted. A component is read and proved when the plugin is first used, and
-//! what is compiled is exactly the bytes that were proved. A plugin that can't be used says why at each call; the others
-//! know nothing of it.
+//! Where a plugin comes from: the program, a data directory, the configuration file.
 
-use crate::error::NotifierError;
-use crate::plugin::BUILT_IN;
-use crate::registry;
+use crate::secrets::hex;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,6 +11,22 @@ use uptime_core::notifier::{Description, LimitChanges};
 
 /// The largest component that is read and compiled: one with a whole Python in it has 20 to 40 MiB.
 pub(crate) const COMPONENT_MOST: u64 = 64 << 20;
+
+/// The notifiers that are part of the program, as `.ci/plugins` has built them.
+const BUILT_IN: [(&str, &[u8]); 7] = [
+    ("discord", include_bytes!("../../../plugins/built/discord.wasm")),
+    ("matrix", include_bytes!("../../../plugins/built/matrix.wasm")),
+    ("ntfy", include_bytes!("../../../plugins/built/ntfy.wasm")),
+    ("pagerduty", include_bytes!("../../../plugins/built/pagerduty.wasm")),
+    ("slack", include_bytes!("../../../plugins/built/slack.wasm")),
+    ("telegram", include_bytes!("../../../plugins/built/telegram.wasm")),
+    ("webhook", include_bytes!("../../../plugins/built/webhook.wasm")),
+];
+
+/// Whether a plugin of this name is part of the program.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -110,58 +119,9 @@ pub struct Examination {
     pub size: usize,
 }
 
-/// A component that is the trusted one.
-pub(crate) struct Proved {
-    pub(crate) bytes: Cow<'static, [u8]>,
-    pub(crate) sha256: String,
-}
-
-impl Component {
-    /// Reads it and proves that it is trusted. Blocks.
-    pub(crate) fn load(&self, notifier: &str) -> Result<Proved, NotifierError> {
-        match self {
-            Self::Bytes(bytes) => Ok(Proved { sha256: sha256(bytes), bytes: bytes.clone() }),
-            Self::File { path, sha256: trusted } => {
-                let bytes = read(path).map_err(|error| NotifierError::Unreadable {
-                    notifier: notifier.to_owned(),
-                    reason: format!("`{}`: {error}", path.display()),
-                    hint: format!("`file` in `[plugins.{notifier}]` names its component"),
-                })?;
-                prove(notifier, bytes, trusted.clone(), Origin::File)
-            }
-            Self::Installed(folder) => {
-                let attempt = || {
-                    let (bytes, trusted) = registry::read(notifier, folder)?;
-                    prove(notifier, bytes, Some(trusted), Origin::Installed)
-                };
-                // A plugin is replaced as a whole, and whoever read across that moment reads once more.
-                attempt().or_else(|_| attempt())
-            }
-        }
-    }
-}
-
-fn prove(
-    notifier: &str,
-    bytes: Vec<u8>,
-    trusted: Option<String>,
-    origin: Origin,
-) -> Result<Proved, NotifierError> {
-    let found = sha256(&bytes);
-    if trusted.as_ref() == Some(&found) {
-        return Ok(Proved { bytes: bytes.into(), sha256: found });
-    }
-    Err(NotifierError::Untrusted { notifier: notifier.to_owned(), found, trusted, origin })
-}
-
 /// The SHA-256 of `bytes` in small hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string can't fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hex(&Sha256::digest(bytes))
 }
 
 /// Reads a component, unless it is too large to be one.

@@ -6,12 +6,11 @@
 //! and stderr becomes log lines, within the plugin's limits. The context is made at the first use, so that a plugin
 //! without WASI pays nothing.
 
-use crate::call::Call;
 use crate::limits::Limits;
 use std::time::Duration;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView};
 
 /// Streams, pollables and the like that a guest may hold at a time. Each is memory of the host.
 pub(crate) const RESOURCES: usize = 256;
@@ -26,7 +25,7 @@ pub(crate) struct Wasi {
 }
 
 impl Wasi {
-    fn at(now: Duration, limits: &Limits) -> Self {
+    pub(crate) fn at(now: Duration, limits: &Limits) -> Self {
         let lines = usize::try_from(limits.log_lines).unwrap_or(usize::MAX);
         let written = MemoryOutputPipe::new(lines.saturating_mul(limits.log_line_chars));
         let mut resources = ResourceTable::new();
@@ -44,22 +43,14 @@ impl Wasi {
         Self { context, resources, written }
     }
 
+    pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.context, table: &mut self.resources }
+    }
+
     /// What the guest wrote to stdout and stderr.
     pub(crate) fn written(&self) -> String {
         String::from_utf8_lossy(&self.written.contents()).into_owned()
     }
-}
-
-impl WasiView for Call {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::at(self.now, &self.limits)));
-        WasiCtxView { ctx: &mut wasi.context, table: &mut wasi.resources }
-    }
-}
-
-/// Makes WASI preview 2 known to the linker. Components that do not import it are not touched by it.
-pub(crate) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)
 }
 
 /// A clock that stands still.

@@ -2,6 +2,7 @@
 
 use super::{Call, guest_http, guest_secrets, guest_types};
 use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use guest_http::Encoding;
 use guest_secrets::Piece;
 use guest_types::Hash;
@@ -87,7 +88,7 @@ impl Call {
             let mac = mac(hash, &key, &[&before, body]);
             let encoded = match encoding {
                 Encoding::Hex => crate::secrets::hex(&mac),
-                Encoding::Base64 => base64::engine::general_purpose::STANDARD.encode(mac),
+                Encoding::Base64 => BASE64_STANDARD.encode(mac),
             };
             match signed.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, value)) => *value = format!("{value} {prefix}{encoded}"),

@@ -25,7 +25,7 @@ const HERE: &str = "https://x.example";
 fn call() -> (Call, String) {
     let mut references = References::default();
     let reference = references.add(&Secret::new("a\"b&cdefgh"), anywhere());
-    (Call::new("test", &Limits::default(), references, Policy::default(), Outlet::Closed), reference)
+    (Call::new("test", &Limits::default(), references, Policy::default()), reference)
 }
 
 fn here() -> Url {
@@ -152,7 +152,7 @@ fn the_time_of_the_hosts_functions_is_on_the_guests_bill() {
     call.charge(began);
     assert!(call.ticks_left <= before - 3, "{} of {before}", call.ticks_left);
     call.charge(Instant::now().checked_sub(Limits::TICK * 1_000).expect("and longer"));
-    assert_eq!((call.ticks_left, call.tick()), (0, Err(Halt::Cpu)));
+    assert_eq!((call.ticks_left, call.tick()), (0, Err(Abort::Cpu)));
 }
 
 #[test]

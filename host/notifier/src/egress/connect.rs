@@ -1,6 +1,5 @@
 //! Connections to addresses that the guard has passed.
 
-use super::EgressError;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to the first of `addresses` that takes one.
-pub(super) async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, EgressError> {
+pub(super) async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     let mut failure = String::from("there is no address");
     for address in addresses {
         match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
@@ -27,29 +26,24 @@ pub(super) async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, EgressErr
             Err(_) => failure = format!("no connection to {address} within {} s", CONNECT_TIMEOUT.as_secs()),
         }
     }
-    Err(EgressError::Connect(failure))
+    Err(failure)
 }
 
 /// TLS over `stream`, verified for the URL's host.
 pub(super) async fn tls(
-    config: Arc<rustls::ClientConfig>,
+    config: &Arc<rustls::ClientConfig>,
     url: &Url,
     stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, EgressError> {
-    let name = match url.host() {
-        Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::V4(address)),
-        Some(url::Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::V6(address)),
-        Some(url::Host::Domain(host)) => ServerName::try_from(host.to_owned())
-            .map_err(|_| EgressError::Tls(format!("`{host}` is no name that a certificate can bear")))?,
-        None => return Err(EgressError::Tls("the address has no host".into())),
-    };
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
-        EgressError::Tls(format!("no TLS with `{}`: {error}", url.host_str().unwrap_or_default()))
-    })
+) -> Result<TlsStream<TcpStream>, String> {
+    let host = url.host_str().unwrap_or_default();
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+        .map_err(|_| format!("`{host}` is no name that a certificate can bear"))?;
+    let connected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+    connected.map_err(|error| format!("no TLS with `{host}`: {error}"))
 }
 
 /// TLS that trusts what the machine trusts.
-pub(super) async fn native_tls() -> Result<Arc<rustls::ClientConfig>, EgressError> {
+pub(super) async fn native_tls() -> Result<Arc<rustls::ClientConfig>, String> {
     tokio::task::spawn_blocking(|| {
         let mut roots = rustls::RootCertStore::empty();
         let (_, unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -57,22 +51,20 @@ pub(super) async fn native_tls() -> Result<Arc<rustls::ClientConfig>, EgressErro
             tracing::debug!(unusable, "certificates of this machine that can't be used");
         }
         if roots.is_empty() {
-            return Err(EgressError::Tls(
-                "this machine has no trusted certificates (package `ca-certificates`)".into(),
-            ));
+            return Err("this machine has no trusted certificates (package `ca-certificates`)".into());
         }
         client_config(roots)
     })
     .await
-    .map_err(|error| EgressError::Tls(format!("the certificates were not loaded: {error}")))?
+    .map_err(|error| format!("the certificates were not loaded: {error}"))?
 }
 
 /// TLS that trusts `roots`, with no session kept from one plugin's call to another's.
-pub(super) fn client_config(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>, EgressError> {
+pub(super) fn client_config(roots: rustls::RootCertStore) -> Result<Arc<rustls::ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| EgressError::Tls(error.to_string()))?
+        .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -4,7 +4,6 @@
 //! channel's `allow` opens its origin whatever it is, plain HTTP and inner networks too. Nothing opens link-local and
 //! metadata addresses.
 
-use super::EgressError;
 use super::proxy::Proxy;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use uptime_core::address::classify;
@@ -89,9 +88,9 @@ fn is_localhost(name: &str) -> bool {
 
 impl Admission {
     /// Whether each of the addresses that a name server has for it may be connected to.
-    pub(crate) fn admit_all(&self, addresses: &[SocketAddr]) -> Result<(), EgressError> {
+    pub(crate) fn admit_all(&self, addresses: &[SocketAddr]) -> Result<(), Denial> {
         // A literal has been admitted already, so what is refused here is an answer.
-        let refused = |denial| EgressError::Denied(Denial { by_answer: true, ..denial });
+        let refused = |denial| Denial { by_answer: true, ..denial };
         addresses.iter().try_for_each(|address| self.admit_address(address.ip()).map_err(refused))
     }
 
@@ -157,55 +156,51 @@ mod tests {
 
     #[test]
     fn a_granted_literal_is_judged_in_every_disguise() {
-        for url in [
-            "https://127.0.0.1/",
-            "https://localhost/",
-            "https://any.LOCALHOST./",
-            "https://2130706433/",
-            "https://0x7f.1/",
-            "https://0177.0.0.1/",
-            "https://127.1/",
-            "https://[::1]/",
-            "https://[::ffff:127.0.0.1]/",
-            "https://[64:ff9b::7f00:1]/",
-            "https://[2002:7f00:1::]/",
-            "https://10.0.0.1/",
-            "https://100.64.0.1/",
-            "https://[fd00::1]/",
+        for (class, literals) in [
+            (
+                "loopback",
+                "127.0.0.1 localhost any.LOCALHOST. l%6fcalhost 2130706433 0x7f000001 0x7f.1 0x7F.0.0.0x1 0177.0.0.1 \
+                 017700000001 127.1 127.0.1 127.000.000.001 127.0.0.1. %31%32%37.0.0.1 127。0。0。1 ①②⑦.⓪.⓪.① [::1] \
+                 [::ffff:127.0.0.1] [::ffff:7f00:1] [0:0:0:0:0:ffff:7f00:0001] [::127.0.0.1] [::ffff:0:127.0.0.1] \
+                 [64:ff9b::127.0.0.1] [64:ff9b::7f00:1] [2002:7f00:1::]",
+            ),
+            (
+                "private",
+                // The last but one is the prefix for translation inside a network (RFC 8215).
+                "10.0.0.1 0xa000001 172.31.255.255 192.168.1 [::ffff:10.0.0.1] [::10.0.0.1] [64:ff9b::10.0.0.1] \
+                 [64:ff9b:1::5db8:d70e] [2002:a00:1::]",
+            ),
+            // The first is Teredo.
+            ("reserved", "[2001:0:4136:e378:8000:63bf:3fff:fdd2] 240.0.0.1"),
+            ("carrier-grade NAT", "100.64.0.1"),
+            ("unique-local", "[fd00::1] [fec0::1]"),
+            ("documentation", "198.18.0.1"),
         ] {
-            let url = Url::parse(url).expect(url);
-            let origin = HostGrant::origin_of(&url).expect("an origin");
-            let denial = Policy { granted: vec![origin.clone()], ..Policy::default() }
-                .admit(&url)
-                .expect_err("not public");
-            assert!(denial.reason.ends_with("has to be allowed explicitly"), "{url}: {}", denial.reason);
-            assert!(Policy { allowed: vec![origin], ..Policy::default() }.admit(&url).is_ok(), "{url}");
+            for literal in literals.split(' ') {
+                let url = Url::parse(&format!("https://{literal}/")).expect(literal);
+                let origin = HostGrant::origin_of(&url).expect("an origin");
+                let granted = Policy { granted: vec![origin.clone()], ..Policy::default() };
+                let reason = granted.admit(&url).expect_err("not public").reason;
+                let expected = format!("is a {class} address and has to be allowed explicitly");
+                assert!(reason.ends_with(&expected), "{literal}: {reason}");
+                assert!(
+                    Policy { allowed: vec![origin], ..Policy::default() }.admit(&url).is_ok(),
+                    "{literal}"
+                );
+            }
         }
     }
 
     #[test]
     fn no_grant_opens_metadata() {
-        for url in [
-            "http://169.254.169.254/latest/meta-data/",
-            "http://2852039166/",
-            "http://0xa9fea9fe/",
-            "http://0251.0376.0251.0376/",
-            "http://[::ffff:169.254.169.254]/",
-            "http://[64:ff9b::a9fe:a9fe]/",
-            "http://[2002:a9fe:a9fe::]/",
-            "http://[fd00:ec2::254]/",
-            "http://[fe80::1]/",
-            "http://0.0.0.0/",
-            "http://0/",
-            "http://[::]/",
-            "http://224.0.0.1/",
-            "http://255.255.255.255/",
-            "http://100.100.100.200/",
-        ] {
-            let url = Url::parse(url).expect(url);
+        let literals = "169.254.169.254 2852039166 0xa9fea9fe 0251.0376.0251.0376 169.254.43518 [::ffff:169.254.169.254] \
+                        [::169.254.169.254] [64:ff9b::a9fe:a9fe] [2002:a9fe:a9fe::] [fd00:ec2::254] [fe80::1] 0.0.0.0 0 [::] \
+                        224.0.0.1 255.255.255.255 100.100.100.200";
+        for literal in literals.split(' ') {
+            let url = Url::parse(&format!("http://{literal}/latest/meta-data/")).expect(literal);
             let allowed = vec![HostGrant::origin_of(&url).expect("an origin")];
-            let denial = Policy { allowed, ..Policy::default() }.admit(&url).expect_err("never");
-            assert!(denial.reason.ends_with("which is never open to a plugin"), "{url}: {}", denial.reason);
+            let reason = Policy { allowed, ..Policy::default() }.admit(&url).expect_err("never").reason;
+            assert!(reason.ends_with("which is never open to a plugin"), "{literal}: {reason}");
         }
     }
 }

@@ -4,13 +4,11 @@
 //! and metadata addresses. What may be asked of it is judged as if there were none: grants and literal addresses first, and
 //! what the host's name means here, where it means anything. Over HTTPS the final host proves who it is, through the proxy.
 
-use super::policy::Admission;
-use super::{EgressError, Resolve, connect};
+use super::{Resolve, connect};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use uptime_core::address::classify;
@@ -20,10 +18,6 @@ use url::{Position, Url};
 
 /// The largest head of an answer to CONNECT.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-
-/// How long this host's own name server is asked for a name that the proxy will look up: where only a proxy leads outside it may
-/// never answer.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
@@ -58,42 +52,34 @@ impl Proxy {
         self.login.as_ref()
     }
 
-    pub(super) async fn reach(&self, resolver: &impl Resolve) -> Result<TcpStream, EgressError> {
-        let addresses = super::addresses(resolver, &self.url).await.map_err(|error| match error {
-            EgressError::Dns(text) => self.trouble(&text),
-            error => error,
-        })?;
+    pub(super) async fn reach(&self, resolver: &impl Resolve) -> Result<TcpStream, String> {
+        let addresses = super::addresses(resolver, &self.url).await.map_err(|why| self.failed(&why))?;
         if let Some(never) = addresses.iter().find(|address| classify(address.ip()).never_allowed()) {
             return Err(
-                self.trouble(&format!("`{}` is an address that is never open to a plugin", never.ip()))
+                self.failed(&format!("`{}` is an address that is never open to a plugin", never.ip()))
             );
         }
-        connect::tcp(&addresses).await.map_err(|error| match error {
-            EgressError::Connect(text) => self.trouble(&text),
-            error => error,
-        })
+        connect::tcp(&addresses).await.map_err(|why| self.failed(&why))
     }
 
     /// Has the proxy connect to the host of `url`.
-    pub(super) async fn tunnel(&self, mut stream: TcpStream, url: &Url) -> Result<TcpStream, EgressError> {
+    pub(super) async fn tunnel(&self, mut stream: TcpStream, url: &Url) -> Result<TcpStream, String> {
         let host = &url[Position::BeforeHost..Position::AfterHost];
         let target = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+        let failed = |why: &dyn std::fmt::Display| self.failed(&format!("CONNECT {target}: {why}"));
         let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
         if let Some(login) = &self.login {
-            head.extend_from_slice(b"Proxy-Authorization: ");
-            head.extend_from_slice(login.as_bytes());
-            head.extend_from_slice(b"\r\n");
+            head.extend([b"Proxy-Authorization: ".as_slice(), login.as_bytes(), b"\r\n"].concat());
         }
         head.extend_from_slice(b"\r\n");
-        let broken = |error: std::io::Error| self.trouble(&format!("CONNECT {target}: {error}"));
-        stream.write_all(&head).await.map_err(broken)?;
+        stream.write_all(&head).await.map_err(|error| failed(&error))?;
         // Byte by byte, so that nothing is taken of what comes behind the head: that is the final host's.
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"\n\n") {
             if answer.len() >= HEAD_MAX_BYTES {
-                return Err(self.trouble(&format!("CONNECT {target}: its answer has no end")));
+                return Err(failed(&"its answer has no end"));
             }
-            answer.push(stream.read_u8().await.map_err(broken)?);
+            answer.push(stream.read_u8().await.map_err(|error| failed(&error))?);
         }
         let status = std::str::from_utf8(&answer).ok().and_then(|head| {
             let (version, rest) = head.split_once(' ')?;
@@ -101,31 +87,17 @@ impl Proxy {
         });
         match status {
             Some(200..=299) => Ok(stream),
-            Some(status) => Err(self.trouble(&format!("CONNECT {target}: it answered {status}"))),
-            None => Err(self.trouble(&format!("CONNECT {target}: its answer is no HTTP"))),
+            Some(status) => Err(failed(&format!("it answered {status}"))),
+            None => Err(failed(&"its answer is no HTTP")),
         }
     }
 
     /// Whether an answer is the proxy's own, where it was asked to fetch an address.
-    pub(super) fn judge(&self, status: u16) -> Result<(), EgressError> {
-        if status == 407 { Err(self.trouble("it answered 407 and wants other credentials")) } else { Ok(()) }
+    pub(super) fn judge(&self, status: u16) -> Result<(), String> {
+        if status == 407 { Err(self.failed("it answered 407 and wants other credentials")) } else { Ok(()) }
     }
 
-    fn trouble(&self, words: &str) -> EgressError {
-        let shown = &self.url[Position::BeforeScheme..Position::AfterPort];
-        EgressError::Connect(format!("the proxy `{shown}`: {words}"))
-    }
-}
-
-/// Judges what the host of `url` means here. What this host can't look up is left to the proxy.
-pub(super) async fn judge_host(
-    resolver: &impl Resolve,
-    url: &Url,
-    admission: &Admission,
-) -> Result<(), EgressError> {
-    let here = tokio::time::timeout(LOOKUP_TIMEOUT, super::addresses(resolver, url)).await;
-    match here {
-        Ok(Ok(addresses)) => admission.admit_all(&addresses),
-        Ok(Err(_)) | Err(_) => Ok(()),
+    fn failed(&self, why: &str) -> String {
+        format!("the proxy `{}`: {why}", &self.url[Position::BeforeScheme..Position::AfterPort])
     }
 }

@@ -37,6 +37,7 @@ fn get(url: &str) -> Outbound {
         body: Bytes::new(),
         timeout: Duration::from_secs(5),
         response_body: 1_000,
+        preview: None,
     }
 }
 
@@ -143,7 +144,7 @@ async fn what_is_no_http_is_an_error() {
     let url = format!("http://127.0.0.1:{port}/");
     let error = egress(&[], None).send(&allowed(&url), get(&url)).await.expect_err("no answer");
     assert!(
-        matches!(&error, EgressError::Other(text) if text.starts_with("the exchange broke: ")),
+        matches!(&error, EgressError::Http(HttpError::Other(text)) if text.starts_with("the exchange broke: ")),
         "{error:?}"
     );
 }
@@ -188,7 +189,7 @@ async fn certificates_are_verified() {
         .await
         .expect_err("wrong name");
     assert!(
-        matches!(&error, EgressError::Tls(text) if text.starts_with("no TLS with `other.example`: ")),
+        matches!(&error, EgressError::Http(HttpError::Tls(text)) if text.starts_with("no TLS with `other.example`: ")),
         "{error:?}"
     );
 
@@ -197,7 +198,7 @@ async fn certificates_are_verified() {
         .send(&allowed(&url), get(&url))
         .await
         .expect_err("untrusted");
-    assert!(matches!(error, EgressError::Tls(_)), "{error:?}");
+    assert!(matches!(error, EgressError::Http(HttpError::Tls(_))), "{error:?}");
 }
 
 /// An HTTP proxy to this machine's ports, whatever the host is called; it writes down what it is asked for.
@@ -264,7 +265,7 @@ async fn a_proxy_is_the_way_to_what_is_granted() {
     // Whoever answers behind it proves who it is.
     let other = format!("https://other.example:{port}/");
     let stranger = egress(&[&[]], Some(trusting)).send(&through(allowed(&other), &way), get(&other)).await;
-    assert!(matches!(stranger, Err(EgressError::Tls(_))), "{stranger:?}");
+    assert!(matches!(stranger, Err(EgressError::Http(HttpError::Tls(_)))), "{stranger:?}");
 }
 
 #[tokio::test]
@@ -295,7 +296,7 @@ async fn a_proxy_in_the_way_is_said_without_its_login() {
     for url in ["http://hooks.example/", "https://hooks.example/"] {
         let way = format!("me:wr0ng@{address}");
         let error = egress(&[&[]], None).send(&through(allowed(url), &way), get(url)).await.expect_err("407");
-        let EgressError::Connect(text) = error else { panic!("{error:?}") };
+        let EgressError::Http(HttpError::Connect(text)) = error else { panic!("{error:?}") };
         assert!(
             text.starts_with(&format!("the proxy `http://{address}`: ")) && text.contains("407"),
             "{text}"
@@ -306,7 +307,7 @@ async fn a_proxy_in_the_way_is_said_without_its_login() {
     let metadata =
         egress(&[&[]], None).send(&through(allowed(url), "u:pw@169.254.169.254:1"), get(url)).await;
     for failed in [gone, metadata] {
-        let Err(EgressError::Connect(text)) = failed else { panic!("{failed:?}") };
+        let Err(EgressError::Http(HttpError::Connect(text))) = failed else { panic!("{failed:?}") };
         assert!(text.starts_with("the proxy `http://") && !text.contains("pw"), "{text}");
     }
     for wrong in ["socks5://h:1", "https://h", "h:3128", "http://h:1/x"] {

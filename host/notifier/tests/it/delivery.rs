@@ -1,17 +1,16 @@
 //! The built-in plugins through the host to a sink on loopback: what arrives, what is signed, what stays secret.
 
+use crate::hostile::case::{NAME, build};
 use crate::log::Log;
-use crate::support::{Answer, Sink, component, delivery, event, host, settings, status, text};
+use crate::support::{Answer, Sink, delivery, event, host, settings, status, text};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
 use uptime_core::secret::Secret;
-use uptime_notifier::{
-    Before, ConfigProblem, Delivery, HostOptions, Limits, NotifierError, NotifierHost, ResolvedSetting,
-};
+use uptime_notifier::{ConfigProblem, HostOptions, Limits, NotifierError, NotifierHost, ResolvedSetting};
 
 const CANARY: &str = "canary-4f1d\"9b";
 
@@ -58,107 +57,65 @@ async fn the_webhook_arrives_signed_and_is_the_contract() {
 }
 
 #[tokio::test]
-async fn telegram_discord_and_slack_arrive_with_their_secrets_in_place() {
+async fn each_plugins_message_arrives_with_its_secrets_in_place() {
     let host = host(Limits::default(), []);
     let event = event(EventType::Down);
-
-    let sink = Sink::start([status(200, r#"{"ok":true,"result":{"message_id":815}}"#)]).await;
-    let telegram = settings([
-        ("bot_token", text("123:AB-c_d")),
-        ("chat_id", ResolvedSetting::Integer(-42)),
-        ("base_url", text(sink.url(""))),
-    ]);
-    let receipt =
-        host.notify(delivery("telegram", &telegram, &sink.grant(), &event)).await.expect("delivered");
-    assert_eq!((receipt.remote_id.as_deref(), receipt.status), (Some("815"), Some(200)));
-    let arrived = sink.arrived().remove(0);
-    assert_eq!(arrived.path, "/bot123:AB-c_d/sendMessage");
-    assert_eq!(arrived.json()["chat_id"], -42);
-
-    let sink = Sink::start([status(200, r#"{"id":"99"}"#)]).await;
+    let room = "/_matrix/client/v3/rooms/%21a%3Am.example/send/m.room.message/";
+    let room = format!("{room}{}", event.delivery_id);
+    let base = |sink: &Sink| text(sink.url("/"));
+    let sink = Sink::start([
+        status(200, r#"{"id":"99"}"#),
+        status(200, r#"{"event_id":"$1"}"#),
+        status(200, r#"{"id":"sPs71M8A2T"}"#),
+        status(202, r#"{"status":"success","dedup_key":"x"}"#),
+        status(200, "ok"),
+        status(200, r#"{"ok":true,"ts":"1.2"}"#),
+        status(200, r#"{"ok":true,"result":{"message_id":815}}"#),
+    ])
+    .await;
     let discord =
         settings([("webhook_url", text(sink.url("/api/webhooks/1/tok?x=y"))), ("thread_id", text("5"))]);
-    let receipt = host.notify(delivery("discord", &discord, &sink.grant(), &event)).await.expect("delivered");
-    assert_eq!(receipt.remote_id.as_deref(), Some("99"));
-    assert_eq!(sink.arrived()[0].path, "/api/webhooks/1/tok?x=y&wait=true&thread_id=5");
-
-    let sink = Sink::start([status(200, "ok"), status(200, r#"{"ok":true,"ts":"1.2"}"#)]).await;
-    let slack = settings([("webhook_url", text(sink.url("/services/T/B/x")))]);
-    host.notify(delivery("slack", &slack, &sink.grant(), &event)).await.expect("delivered");
-    assert_eq!(sink.arrived()[0].path, "/services/T/B/x");
+    let matrix = settings([
+        ("homeserver", base(&sink)),
+        ("access_token", text("syt_1")),
+        ("room", text("!a:m.example")),
+    ]);
+    let ntfy = settings([("topic", text("t0p\"ic")), ("token", text("tk_1")), ("server", base(&sink))]);
+    let pagerduty = settings([("routing_key", text("r0uting\"key")), ("base_url", base(&sink))]);
+    let hook = settings([("webhook_url", text(sink.url("/services/T/B/x")))]);
     let bot = settings([
         ("bot_token", text("xoxb-1")),
         ("channel", text("C1")),
-        ("base_url", text(sink.url("/api"))),
+        ("base_url", text(sink.url("/api/"))),
     ]);
-    let (grant, before) = (sink.grant(), Before { first_remote_id: Some("0.9"), ..Before::default() });
-    let answer = Delivery { before, ..delivery("slack", &bot, &grant, &event) };
-    assert_eq!(host.notify(answer).await.expect("delivered").remote_id.as_deref(), Some("1.2"));
-    let arrived = sink.arrived().pop().expect("a request");
-    assert_eq!(
-        (arrived.path.as_str(), arrived.headers["authorization"].as_str()),
-        ("/api/chat.postMessage", "Bearer xoxb-1")
-    );
-    assert_eq!(arrived.json()["thread_ts"], "0.9");
-}
-
-#[tokio::test]
-async fn a_chat_that_moved_is_reported_as_a_new_setting() {
-    let host = host(Limits::default(), []);
-    let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#;
-    let sink =
-        Sink::start([status(400, moved), status(200, r#"{"ok":true,"result":{"message_id":1}}"#)]).await;
-    let telegram =
-        settings([("bot_token", text("1:x")), ("chat_id", text("-42")), ("base_url", text(sink.url("")))]);
-    let receipt = host
-        .notify(delivery("telegram", &telegram, &sink.grant(), &event(EventType::Down)))
-        .await
-        .expect("delivered");
-    assert_eq!(receipt.replaced, settings([("chat_id", text("-1001234567890"))]));
-    assert_eq!(sink.arrived()[1].json()["chat_id"], -1_001_234_567_890_i64);
-}
-
-#[tokio::test]
-async fn each_answer_has_its_error() {
-    let host = host(Limits::default(), []);
-    let after = |seconds: &str| vec![("retry-after", seconds.to_owned())];
-    let sink = Sink::start([
-        status(503, "busy"),
-        Answer::Status(429, after("7"), "slow down".into()),
-        Answer::Status(429, after("999999"), String::new()),
-        status(401, ""),
-        status(410, ""),
-        status(400, "what?"),
-        Answer::Status(302, vec![("location", "http://example.com/".into())], String::new()),
-    ])
-    .await;
-    let webhook = settings([("url", text(sink.url("/")))]);
-    for (message, class, retry_after, broken) in [
-        ("`webhook` did not deliver: status 503: busy", ErrorClass::Transient, None, false),
-        ("`webhook` was told to slow down: status 429: slow down", ErrorClass::Transient, Some(7), false),
-        ("`webhook` was told to slow down: status 429", ErrorClass::Transient, Some(3_600), false),
-        ("`webhook` was refused: status 401", ErrorClass::Permanent, None, true),
-        ("`webhook` found nobody there: status 410", ErrorClass::Permanent, None, true),
-        ("`webhook` can't deliver: status 400: what?", ErrorClass::Permanent, None, false),
+    let telegram = settings([
+        ("bot_token", text("123:AB-c_d")),
+        ("chat_id", ResolvedSetting::Integer(-42)),
+        ("base_url", base(&sink)),
+    ]);
+    for (notifier, given, path, authorization, (key, value), remote_id) in [
         (
-            "`webhook` can't deliver: status 302 (redirects are not followed)",
-            ErrorClass::Permanent,
+            "discord",
+            discord,
+            "/api/webhooks/1/tok?x=y&wait=true&thread_id=5",
             None,
-            false,
+            ("tts", json!(null)),
+            Some("99"),
         ),
+        ("matrix", matrix, &room, Some("Bearer syt_1"), ("msgtype", json!("m.text")), Some("$1")),
+        ("ntfy", ntfy, "/", Some("Bearer tk_1"), ("topic", json!("t0p\"ic")), Some("sPs71M8A2T")),
+        ("pagerduty", pagerduty, "/v2/enqueue", None, ("routing_key", json!("r0uting\"key")), None),
+        ("slack", hook, "/services/T/B/x", None, ("channel", json!(null)), None),
+        ("slack", bot, "/api/chat.postMessage", Some("Bearer xoxb-1"), ("channel", json!("C1")), Some("1.2")),
+        ("telegram", telegram, "/bot123:AB-c_d/sendMessage", None, ("chat_id", json!(-42)), Some("815")),
     ] {
-        let error = host
-            .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Down)))
-            .await
-            .expect_err(message);
-        assert_eq!(error.to_string(), message);
-        assert_eq!(
-            (error.class(), error.retry_after(), error.channel_broken()),
-            (class, retry_after.map(Duration::from_secs), broken),
-            "{message}"
-        );
+        let grant = sink.grant();
+        let receipt = host.notify(delivery(notifier, &given, &grant, &event)).await.expect(notifier);
+        let arrived = sink.arrived().pop().expect("a request");
+        assert_eq!((arrived.path.as_str(), arrived.json()[key].clone()), (path, value), "{notifier}");
+        assert_eq!(arrived.headers.get("authorization").map(String::as_str), authorization, "{notifier}");
+        assert_eq!(receipt.remote_id.as_deref(), remote_id, "{notifier}");
     }
-    assert_eq!(sink.arrived().len(), 7);
 }
 
 #[tokio::test]
@@ -281,45 +238,34 @@ async fn a_preview_shows_the_request_and_no_secret() {
 }
 
 /// A guest that logs the value of its first setting 100 times, sends it nowhere, and has one field: a secret `key`.
-const TELLTALE: &str = r#"(module
-  (import "uptime:notifier/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-  (memory (export "memory") 4)
-  (global $free (mut i32) (i32.const 65536))
-  (data (i32.const 16) "telltale")
-  (data (i32.const 32) "key")
-  (data (i32.const 64) "\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\10\00\00\00\08\00\00\00\80\00\00\00\01\00\00\00")
-  (data (i32.const 128) "\20\00\00\00\03\00\00\00\20\00\00\00\03\00\00\00\01\00\00\00")
-  ;; Its one place: to sign with.
-  (data (i32.const 168) "\c8\00\00\00\01\00\00\00")
-  (data (i32.const 200) "\05")
-  (func (export "cabi_realloc") (param i32 i32 i32) (param $new i32) (result i32) (local $at i32)
-    (local.set $at (global.get $free))
-    (global.set $free (i32.and (i32.add (i32.add (local.get $at) (local.get $new)) (i32.const 7)) (i32.const -8)))
-    (local.get $at))
-  (func (export "uptime:notifier/notifier@0.1.0#describe") (result i32) (i32.const 64))
-  (func (export "uptime:notifier/notifier@0.1.0#validate") (param i32 i32) (result i32) (i32.const 256))
-  (func (export "uptime:notifier/notifier@0.1.0#notify") (param $in i32) (result i32) (local $setting i32) (local $n i32)
-    (local.set $setting (i32.load (local.get $in)))
-    (loop
-      (call $log (i32.const 1) (i32.load (i32.add (local.get $setting) (i32.const 16))) (i32.load (i32.add (local.get $setting) (i32.const 20))))
-      (local.set $n (i32.add (local.get $n) (i32.const 1)))
-      (br_if 0 (i32.lt_u (local.get $n) (i32.const 100))))
-    ;; The receipt's remote id is the value, and its detail its first ten characters, which no mask knows.
-    (i32.store8 (i32.const 264) (i32.const 1))
-    (i32.store (i32.const 268) (i32.load (i32.add (local.get $setting) (i32.const 16))))
-    (i32.store (i32.const 272) (i32.load (i32.add (local.get $setting) (i32.const 20))))
-    (i32.store8 (i32.const 276) (i32.const 1))
-    (i32.store (i32.const 280) (i32.load (i32.add (local.get $setting) (i32.const 16))))
-    (i32.store (i32.const 284) (i32.const 10))
-    (i32.const 256)))"#;
+const TELLTALE: &str = r#"
+(data (i32.const 88) "\80\00\00\00\01\00\00\00")
+(data (i32.const 32) "key")
+(data (i32.const 128) "\20\00\00\00\03\00\00\00\20\00\00\00\03\00\00\00\01\00\00\00")
+;; Its one place: to sign with.
+(data (i32.const 168) "\c8\00\00\00\01\00\00\00")
+(data (i32.const 200) "\05")
+(func (export "notify") (param $in i32) (result i32) (local $setting i32) (local $n i32)
+  (local.set $setting (i32.load (local.get $in)))
+  (loop
+    (call $log (i32.const 1) (i32.load (i32.add (local.get $setting) (i32.const 16))) (i32.load (i32.add (local.get $setting) (i32.const 20))))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (br_if 0 (i32.lt_u (local.get $n) (i32.const 100))))
+  ;; The receipt's remote id is the value, and its detail its first ten characters, which no mask knows.
+  (i32.store8 (i32.const 264) (i32.const 1))
+  (i32.store (i32.const 268) (i32.load (i32.add (local.get $setting) (i32.const 16))))
+  (i32.store (i32.const 272) (i32.load (i32.add (local.get $setting) (i32.const 20))))
+  (i32.store8 (i32.const 276) (i32.const 1))
+  (i32.store (i32.const 280) (i32.load (i32.add (local.get $setting) (i32.const 16))))
+  (i32.store (i32.const 284) (i32.const 10))
+  (i32.const 256))"#;
 
 #[tokio::test]
 async fn a_plugin_that_tells_its_settings_tells_no_secret() {
     let (log, _guard) = Log::capture();
-    let host = host(Limits::default(), [("telltale".to_owned(), component(TELLTALE, "0.1.0"))]);
+    let host = host(Limits::default(), [(NAME.to_owned(), build(TELLTALE, "telltale"))]);
     let given = settings([("key", text(CANARY))]);
-    let receipt =
-        host.notify(delivery("telltale", &given, &[], &event(EventType::Test))).await.expect("a receipt");
+    let receipt = host.notify(delivery(NAME, &given, &[], &event(EventType::Test))).await.expect("a receipt");
     assert_eq!(receipt.remote_id.as_deref(), Some("•••"));
     let seen = receipt.detail.expect("what the guest saw");
     assert!(seen.starts_with("secret") && !CANARY.starts_with(&seen), "{seen}");

@@ -68,99 +68,26 @@ async fn plain_http_takes_an_explicit_allowance_of_that_origin() {
     forbidden.nobody_came();
 }
 
+/// Every writing of an address is a matter of the guard's own tests; here are some on their whole way.
 #[tokio::test]
-async fn loopback_in_every_disguise_takes_an_explicit_allowance() {
+async fn inner_addresses_take_an_explicit_allowance_and_metadata_is_never_open() {
     let host = host(Limits::default(), []);
     let forbidden = Forbidden::new();
     let port = forbidden.port();
-    for written in [
-        "127.0.0.1",
-        "2130706433",
-        "0x7f000001",
-        "0x7f.1",
-        "0177.0.0.1",
-        "127.1",
-        "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]",
-        "[::127.0.0.1]",
-        "[64:ff9b::127.0.0.1]",
-        "[64:ff9b::7f00:1]",
-        "[2002:7f00:1::]",
-        "[::ffff:0:127.0.0.1]",
-        "[0:0:0:0:0:ffff:7f00:0001]",
-        "0x7F.0.0.0x1",
-        "017700000001",
-        "127.0.1",
-        "127.000.000.001",
-        "127.0.0.1.",
-        "%31%32%37.0.0.1",
-        "127。0。0。1",
-        "Localhost",
-        "l%6fcalhost",
-        "[::1]",
-        "localhost",
-        "LOCALHOST",
-        "①②⑦.⓪.⓪.①",
-    ] {
+    for written in
+        ["127.0.0.1", "0x7f.1", "[::ffff:127.0.0.1]", "l%6fcalhost", "LOCALHOST", "[::1]", "①②⑦.⓪.⓪.①"]
+    {
         let reason = denied(&host, &format!("https://{written}:{port}/"), &[]).await;
-        assert!(
-            reason.ends_with("is a loopback address and has to be allowed explicitly"),
-            "{written}: {reason}"
-        );
+        let expected = "is a loopback address and has to be allowed explicitly";
+        assert!(reason.ends_with(expected), "{written}: {reason}");
     }
-    forbidden.nobody_came();
-}
-
-#[tokio::test]
-async fn other_inner_addresses_take_one_too() {
-    let host = host(Limits::default(), []);
-    for (written, class) in [
-        ("10.0.0.1", "private"),
-        ("0xa000001", "private"),
-        ("172.31.255.255", "private"),
-        ("192.168.1", "private"),
-        ("[::ffff:10.0.0.1]", "private"),
-        ("[::10.0.0.1]", "private"),
-        ("[64:ff9b::10.0.0.1]", "private"),
-        // The prefix for translation inside a network (RFC 8215).
-        ("[64:ff9b:1::5db8:d70e]", "private"),
-        ("[2002:a00:1::]", "private"),
-        // Teredo.
-        ("[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "reserved"),
-        ("100.64.0.1", "carrier-grade NAT"),
-        ("[fd00::1]", "unique-local"),
-        ("[fec0::1]", "unique-local"),
-        ("198.18.0.1", "documentation"),
-        ("240.0.0.1", "reserved"),
-    ] {
-        let reason = denied(&host, &format!("https://{written}/"), &[]).await;
-        assert!(
-            reason.ends_with(&format!("is a {class} address and has to be allowed explicitly")),
-            "{written}: {reason}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn metadata_and_link_local_are_never_open() {
-    let host = host(Limits::default(), []);
-    for origin in [
-        "http://169.254.169.254",
-        "http://2852039166",
-        "http://0xa9fea9fe",
-        "http://0251.0376.0251.0376",
-        "http://169.254.43518",
-        "http://[::ffff:169.254.169.254]",
-        "http://[::169.254.169.254]",
-        "http://[64:ff9b::a9fe:a9fe]",
-        "http://[2002:a9fe:a9fe::]",
-        "http://[fe80::1]",
-        "http://[fd00:ec2::254]",
-        "http://0.0.0.0:9",
-    ] {
+    let reason = denied(&host, "https://192.168.1/", &[]).await;
+    assert!(reason.ends_with("is a private address and has to be allowed explicitly"), "{reason}");
+    for origin in ["http://169.254.169.254", "http://2852039166", "http://[fe80::1]", "http://0.0.0.0:9"] {
         let reason = denied(&host, &format!("{origin}/latest/meta-data/"), &[origin]).await;
         assert!(reason.ends_with("which is never open to a plugin"), "{origin}: {reason}");
     }
+    forbidden.nobody_came();
 }
 
 #[tokio::test]

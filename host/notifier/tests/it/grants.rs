@@ -1,6 +1,7 @@
 //! What a plugin gets is the operator's word: hosts, and limits for it and for a channel.
 
-use crate::support::{Sink, component, delivery, event, settings, text};
+use crate::hostile::case::{NAME, build};
+use crate::support::{Sink, delivery, event, settings, text};
 use std::path::Path;
 use uptime_core::event::EventType;
 use uptime_core::notifier::{Limit, LimitChanges};
@@ -69,35 +70,22 @@ async fn an_operators_grant_opens_plain_http_and_inner_networks_and_never_metada
 }
 
 /// Its `notify` needs 32 MiB, its `describe` hardly any.
-fn hungry() -> Vec<u8> {
-    let wat = r#"(module
-      (memory (export "memory") 4)
-      (global $free (mut i32) (i32.const 65536))
-      (data (i32.const 16) "hungry")
-      (data (i32.const 64) "\10\00\00\00\06\00\00\00\10\00\00\00\06\00\00\00\10\00\00\00\06\00\00\00")
-      (func (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
-        (local.set $size (global.get $free))
-        (global.set $free (i32.and (i32.add (i32.add (global.get $free) (local.get $new)) (i32.const 7)) (i32.const -8)))
-        (local.get $size))
-      (func (export "uptime:notifier/notifier@0.1.0#describe") (result i32) (i32.const 64))
-      (func (export "uptime:notifier/notifier@0.1.0#validate") (param i32 i32) (result i32) (i32.const 256))
-      (func (export "uptime:notifier/notifier@0.1.0#notify") (param i32) (result i32)
-        (if (i32.eq (memory.grow (i32.const 512)) (i32.const -1)) (then (unreachable)))
-        (i32.const 256)))"#;
-    component(wat, "0.1.0")
-}
+const HUNGRY: &str = r#"(func (export "notify") (param i32) (result i32)
+  (if (i32.eq (memory.grow (i32.const 512)) (i32.const -1)) (then (unreachable)))
+  (i32.const 256))"#;
 
 #[tokio::test]
 async fn limits_are_moved_for_a_plugin_and_for_a_channel() {
     let (nothing, down) = (settings([]), event(EventType::Down));
     let tell = async |of_plugin: LimitChanges, of_channel: LimitChanges| {
-        let source = PluginSource { limits: of_plugin, ..PluginSource::of_bytes("hungry", hungry()) };
-        let delivery = Delivery { limits: &of_channel, ..delivery("hungry", &nothing, &[], &down) };
+        let source =
+            PluginSource { limits: of_plugin, ..PluginSource::of_bytes(NAME, build(HUNGRY, "hungry")) };
+        let delivery = Delivery { limits: &of_channel, ..delivery(NAME, &nothing, &[], &down) };
         host(source).notify(delivery).await.map_err(|error| error.to_string())
     };
     let (none, memory) = (LimitChanges::default, |mib: u64| limits(Limit::Memory, mib << 20));
     let refused =
-        |mib: u64| Err(format!("the plugin `hungry` wanted more than its {} KiB of memory", mib << 10));
+        |mib: u64| Err(format!("the plugin `hostile` wanted more than its {} KiB of memory", mib << 10));
     assert_eq!(tell(none(), none()).await, refused(16));
     assert_eq!(tell(memory(64), none()).await, Ok(Receipt::default()));
     assert_eq!(tell(none(), memory(64)).await, Ok(Receipt::default()));

@@ -219,9 +219,5 @@ pub(crate) fn component(wat: &str, version: &str) -> Vec<u8> {
         wit_component::StringEncoding::UTF8,
     )
     .expect("metadata");
-    wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .and_then(|mut encoder| encoder.encode())
-        .expect("a component")
+    uptime_notifier::componentize(&module).expect("a component")
 }

@@ -3,8 +3,8 @@
 //! The guest here is a component that asks WASI for everything it could give: variables, arguments, folders, sockets,
 //! names, both clocks and randomness. It puts what it got into its receipt, a letter each.
 
+use crate::log::Log;
 use crate::support::{delivery, event, host, settings};
-use std::sync::{Arc, Mutex};
 use uptime_core::event::EventType;
 use uptime_notifier::rehearsal::Reply;
 use uptime_notifier::{Delivery, Limits, NotifierError};
@@ -162,31 +162,13 @@ fn guest(wat: &str) -> Vec<u8> {
     uptime_notifier::componentize(&module).expect("a component")
 }
 
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic while it was held").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 fn accepted() -> Reply {
     Reply::Answer { status: 200, headers: vec![], body: vec![], truncated: false }
 }
 
 #[tokio::test]
 async fn the_machine_that_a_guest_sees_is_empty() {
-    let logged = Logged::default();
-    let writer = logged.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let (log, _guard) = Log::capture();
     let host = host(Limits::default(), [("probe".to_owned(), guest(GUEST))]);
     let (event, settings) = (event(EventType::Down), settings([]));
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("an instant");
@@ -197,8 +179,7 @@ async fn the_machine_that_a_guest_sees_is_empty() {
     // delivery's instant on both clocks.
     assert_eq!(receipt.detail.as_deref(), Some("000022yy"));
 
-    let logged =
-        String::from_utf8(logged.0.lock().expect("no panic while it was held").clone()).expect("text");
+    let logged = log.text();
     assert!(logged.contains("a line") && logged.contains("[31mred"), "{logged}");
     assert!(!logged.contains('\u{1b}'), "{logged}");
 }

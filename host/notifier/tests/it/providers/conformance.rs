@@ -1,6 +1,6 @@
 //! The table of answers that every notifier must get right (`plugins/conformance.json`), for those of the program.
 
-use super::{host, told};
+use super::{HOST, told};
 use crate::support::{self, settings, text};
 use jiff::SignedDuration;
 use uptime_core::event::EventType;
@@ -11,10 +11,9 @@ async fn conform(notifier: &str, settings: ResolvedSettings, url: &str) {
     // The instant that the table's dates are told from.
     let now = event.at + SignedDuration::from_secs(1);
     let delivery = Delivery { now, ..support::delivery(notifier, &settings, &[], &event) };
-    let host = host();
     let mut differing = Vec::new();
     for row in conformance::rows().expect("the table") {
-        let rehearsed = host.rehearse(delivery, &[row.reply().expect("an answer")]).await;
+        let rehearsed = HOST.rehearse(delivery, &[row.reply().expect("an answer")]).await;
         assert_eq!(rehearsed.sent[0].url, url);
         let difference = row.difference(&row.expect, &rehearsed.result);
         differing.extend(difference.map(|difference| format!("{}: {difference}", row.name)));

@@ -1,5 +1,5 @@
-//! The built-in plugins, each against a scripted server on loopback: what it sends for every event, held against
-//! golden files, and what it makes of each answer that its provider is known to give.
+//! The built-in plugins, each against a script that speaks for its provider: what it sends for every event, held against
+//! golden files, and what it makes of the answers that its provider is known to give. Nothing is sent: `delivery` does that.
 
 mod conformance;
 mod discord;
@@ -10,41 +10,62 @@ mod slack;
 mod telegram;
 mod webhook;
 
-use crate::support::{self, Answer, Arrived, Sink};
+use crate::support;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
-use uptime_core::ErrorClass;
+use uptime_core::ErrorClass::{Permanent, Transient};
 use uptime_core::event::{Event, EventType};
 use uptime_core::rehearsal;
-use uptime_notifier::{Before, Delivery, Limits, NotifierError, NotifierHost, Receipt, ResolvedSettings};
+use uptime_notifier::rehearsal::{Rehearsed, Reply, SentRequest};
+use uptime_notifier::{Before, Delivery, Limits, NotifierHost, ResolvedSettings};
 
-/// A host with the plugins that are part of the program.
-fn host() -> NotifierHost {
-    support::host(Limits::default(), [])
-}
+/// The plugins that are part of the program.
+static HOST: LazyLock<NotifierHost> = LazyLock::new(|| support::host(Limits::default(), []));
 
 /// What is told.
 fn told(kind: EventType) -> Event {
     rehearsal::event(kind)
 }
 
+fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+    reply_with(status, &[], body)
+}
+
+fn reply_with(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Reply::Answer { status, headers, body: body.into(), truncated: false }
+}
+
+/// Tells an event as an answer to `opening`, and is answered with `replies`.
 async fn tell(
     notifier: &str,
     settings: &ResolvedSettings,
-    sink: &Sink,
     event: &Event,
     opening: Option<&str>,
-) -> Result<Receipt, NotifierError> {
-    let allow = sink.grant();
+    replies: &[Reply],
+) -> Rehearsed {
     let before = Before { first_remote_id: opening, last_remote_id: opening, ..Before::default() };
-    host().notify(Delivery { before, ..support::delivery(notifier, settings, &allow, event) }).await
+    let delivery = Delivery { before, ..support::delivery(notifier, settings, &[], event) };
+    HOST.rehearse(delivery, replies).await
+}
+
+fn body(sent: &SentRequest) -> Value {
+    serde_json::from_slice(&sent.body).expect("JSON")
+}
+
+/// The address without its origin.
+fn path(sent: &SentRequest) -> &str {
+    let (_, rest) = sent.url.split_once("://").expect("an address");
+    &rest[rest.find('/').expect("a path")..]
 }
 
 /// Holds a request against `tests/golden/PATH.json`. With the environment variable `UPDATE_GOLDEN` the file is written
 /// instead.
-fn golden(path: &str, arrived: &Arrived) {
-    golden_value(path, &readable(arrived));
+fn golden(path: &str, sent: &SentRequest) {
+    golden_value(path, &readable(sent));
 }
 
 fn golden_value(path: &str, value: &Value) {
@@ -64,77 +85,57 @@ fn golden_value(path: &str, value: &Value) {
 }
 
 /// A request without what differs from run to run.
-fn readable(arrived: &Arrived) -> Value {
-    let mut headers = arrived.headers.clone();
-    for name in ["host", "content-length", "connection", "webhook-timestamp", "webhook-signature"] {
+fn readable(sent: &SentRequest) -> Value {
+    let headers = sent.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    let mut headers: BTreeMap<&str, String> = headers.collect();
+    for name in ["webhook-timestamp", "webhook-signature"] {
         headers.remove(name);
     }
     if let Some(agent) = headers.get_mut("user-agent") {
         *agent = agent.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     }
-    let body = serde_json::from_slice(&arrived.body)
-        .unwrap_or_else(|_| json!(String::from_utf8_lossy(&arrived.body)));
-    json!({ "method": arrived.method, "path": arrived.path, "headers": headers, "body": body })
+    let body =
+        serde_json::from_slice(&sent.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&sent.body)));
+    json!({ "method": sent.method, "path": path(sent), "headers": headers, "body": body })
 }
 
 /// Tells every event that is rehearsed, and holds the requests against one golden file.
-async fn golden_events(notifier: &str, settings: impl Fn(&Sink) -> ResolvedSettings, accepted: &str) {
+async fn golden_events(notifier: &str, settings: &ResolvedSettings, accepted: Reply) {
     let mut requests = serde_json::Map::new();
     for it in rehearsal::all() {
-        let sink = Sink::start(vec![support::status(200, accepted); 8]).await;
-        let (given, allow) = (settings(&sink), sink.grant());
         let delivery = Delivery {
             digest: it.digest.as_ref(),
             before: Before { worst: it.told, ..Before::default() },
             attempt: it.attempt,
-            ..support::delivery(notifier, &given, &allow, &it.event)
+            ..support::delivery(notifier, settings, &[], &it.event)
         };
-        host().notify(delivery).await.expect("accepted");
-        let arrived: Vec<Value> = sink.arrived().iter().map(readable).collect();
-        let shown = if arrived.len() == 1 { arrived[0].clone() } else { Value::Array(arrived) };
+        let rehearsed = HOST.rehearse(delivery, std::slice::from_ref(&accepted)).await;
+        rehearsed.result.expect("accepted");
+        let mut sent: Vec<Value> = rehearsed.sent.iter().map(readable).collect();
+        let shown = if sent.len() == 1 { sent.remove(0) } else { Value::Array(sent) };
         requests.insert(it.name.to_owned(), shown);
     }
     golden_value(&format!("{notifier}/events"), &Value::Object(requests));
 }
 
-/// An answer and what it must be told as.
-struct Row {
-    answer: Answer,
-    message: &'static str,
-    class: ErrorClass,
-    retry_after: Option<Duration>,
-    broken: bool,
-}
-
-fn row(answer: Answer, message: &'static str, class: ErrorClass) -> Row {
-    Row { answer, message, class, retry_after: None, broken: false }
-}
-
-impl Row {
-    fn after_ms(mut self, ms: u64) -> Self {
-        self.retry_after = Some(Duration::from_millis(ms));
-        self
-    }
-
-    fn broken(mut self) -> Self {
-        self.broken = true;
-        self
-    }
-}
+/// An answer, the words of the error that it becomes, and when the next try is wanted, in milliseconds.
+type Row = (Reply, &'static str, Option<u64>);
 
 /// Tells an event for each row, and each is one request.
-async fn refusals(notifier: &str, settings: impl Fn(&Sink) -> ResolvedSettings, rows: Vec<Row>) {
-    for row in rows {
-        let sink = Sink::start([row.answer]).await;
-        let error = tell(notifier, &settings(&sink), &sink, &told(EventType::Down), None)
-            .await
-            .expect_err(row.message);
-        assert_eq!(error.to_string(), row.message);
+async fn refusals(notifier: &str, settings: &ResolvedSettings, rows: impl IntoIterator<Item = Row>) {
+    for (reply, words, after_ms) in rows {
+        let rehearsed = tell(notifier, settings, &told(EventType::Down), None, &[reply]).await;
+        let error = rehearsed.result.expect_err(words);
+        assert_eq!(error.to_string(), format!("`{notifier}` {words}"));
+        let (class, broken) = match words.split(": ").next() {
+            Some("was refused" | "found nobody there") => (Permanent, true),
+            Some("was told to slow down" | "did not deliver") => (Transient, false),
+            _ => (Permanent, false),
+        };
         assert_eq!(
-            (error.class(), error.retry_after(), error.channel_broken(), sink.arrived().len()),
-            (row.class, row.retry_after, row.broken, 1),
-            "{}",
-            row.message
+            (error.class(), error.retry_after(), error.channel_broken(), rehearsed.sent.len()),
+            (class, after_ms.map(Duration::from_millis), broken, 1),
+            "{words}"
         );
     }
 }

@@ -1,25 +1,24 @@
 //! The Events API v2 of `PagerDuty`.
 
-use super::{golden_events, refusals, row};
-use crate::support::{self, Sink, delivery, settings, status, text};
+use super::{HOST, body, golden_events, refusals, reply};
+use crate::support::{delivery, settings, text};
 use std::collections::BTreeMap;
-use uptime_core::ErrorClass::{Permanent, Transient};
 use uptime_core::digest;
-use uptime_core::event::{Event, EventType, Severity};
+use uptime_core::event::{EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::rehearsal;
 use uptime_core::review::Part;
-use uptime_notifier::{Before, Delivery, Limits, ResolvedSettings};
+use uptime_notifier::{Before, Delivery, ResolvedSettings};
 
 const ACCEPTED: &str = r#"{"status":"success","message":"Event processed","dedup_key":"x"}"#;
 
-fn service(sink: &Sink) -> ResolvedSettings {
-    settings([("routing_key", text("r0uting\"key")), ("base_url", text(sink.url("")))])
+fn service() -> ResolvedSettings {
+    settings([("routing_key", text("r0uting\"key"))])
 }
 
 #[tokio::test]
 async fn every_event() {
-    golden_events("pagerduty", service, ACCEPTED).await;
+    golden_events("pagerduty", &service(), reply(202, ACCEPTED)).await;
 }
 
 /// A notice of the monitor `name`; incidents have numbers of their own.
@@ -34,17 +33,15 @@ fn part(name: &str, number: i64, kind: EventType, told: Option<Severity>) -> Par
 async fn told(delivery_id: u128, parts: Vec<Part>) -> Vec<serde_json::Value> {
     let delivery_id = DeliveryId(uuid::Uuid::from_u128(delivery_id));
     let (part, digest) = digest::compose(delivery_id, parts).expect("parts");
-    let (event, host): (Event, _) = (part.event, support::host(Limits::default(), []));
+    let given = service();
     let (mut bodies, mut progress): (Vec<_>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
-        let sink = Sink::start(vec![status(202, ACCEPTED); 8]).await;
-        let (given, allow) = (service(&sink), sink.grant());
         let before = Before { worst: part.told, progress: progress.as_deref(), ..Before::default() };
-        let try_ =
-            Delivery { digest: digest.as_ref(), before, ..delivery("pagerduty", &given, &allow, &event) };
-        let result = host.notify(try_).await;
-        bodies.extend(sink.arrived().iter().map(support::Arrived::json));
-        match result {
+        let try_ = delivery("pagerduty", &given, &[], &part.event);
+        let try_ = Delivery { digest: digest.as_ref(), before, ..try_ };
+        let told = HOST.rehearse(try_, &[reply(202, ACCEPTED)]).await;
+        bodies.extend(told.sent.iter().map(body));
+        match told.result {
             Ok(_) => return bodies,
             Err(error) => {
                 assert!(error.to_string().ends_with("alerts are told so far"), "{error}");
@@ -99,24 +96,11 @@ async fn every_alert_that_digests_open_is_closed_by_digests() {
 async fn each_refusal() {
     let wrong = r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}"#;
     let other = r#"{"status":"invalid event","message":"Event object is invalid","errors":["'payload.summary' is missing"]}"#;
-    refusals(
-        "pagerduty",
-        service,
-        vec![
-            row(
-                status(400, wrong),
-                "`pagerduty` was refused: status 400: Event object is invalid",
-                Permanent,
-            )
-            .broken(),
-            row(
-                status(400, other),
-                "`pagerduty` can't deliver: status 400: Event object is invalid",
-                Permanent,
-            ),
-            row(status(429, "{}"), "`pagerduty` was told to slow down: status 429: {}", Transient),
-            row(status(500, ""), "`pagerduty` did not deliver: status 500", Transient),
-        ],
-    )
-    .await;
+    let rows = [
+        (reply(400, wrong), "was refused: status 400: Event object is invalid", None),
+        (reply(400, other), "can't deliver: status 400: Event object is invalid", None),
+        (reply(429, "{}"), "was told to slow down: status 429: {}", None),
+        (reply(500, ""), "did not deliver: status 500", None),
+    ];
+    refusals("pagerduty", &service(), rows).await;
 }
