@@ -224,9 +224,7 @@ impl Monitor {
     fn check(&mut self, slot: i64, start: i64, found: Found) -> Result<Option<usize>, TestCaseError> {
         let report = report(found);
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
-        let before = self.state.clone();
-        let judged = judge(before.clone(), &self.policy, seen);
-        let counts = judged.state != before;
+        let judged = judge(self.state.clone(), &self.policy, seen);
         self.state = judged.state;
         let mut ended = None;
         for change in &judged.changes {
@@ -249,9 +247,6 @@ impl Monitor {
             }
         }
         self.promises.changed(&judged.changes)?;
-        if counts {
-            self.promises.judged(slot, start, found, self.state.status)?;
-        }
         let level = match found {
             Found::Inconclusive => None,
             Found::Up | Found::CertificateEnds => Some(Level::Up),
