@@ -31,7 +31,7 @@ async fn installation(singles: u32) -> (TestDatabase, Store) {
 }
 
 /// Commits notices as a batch of checks does.
-async fn tell(store: &Store, notices: Vec<(i64, EventType, i32)>) {
+async fn tell(store: &Store, notices: Vec<(i64, EventType, i64)>) {
     let notice = |(incident, kind, sequence)| {
         let event = event(kind, IncidentId(incident));
         Notice { channel: ChannelId(1), event, sequence }
@@ -98,7 +98,7 @@ async fn a_digest_that_is_discarded_takes_no_more_members() {
 }
 
 /// The next thing that there is to tell of an incident.
-fn next_of(told: i32) -> (EventType, i32) {
+fn next_of(told: i64) -> (EventType, i64) {
     match told {
         0 => (EventType::Down, 0),
         1 => (EventType::Critical, 0),
@@ -113,7 +113,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
     let mut rng = seed.rng();
     for _ in 0..6 {
         let (database, store) = installation(rng.u32(1..4)).await;
-        let mut told: HashMap<i64, i32> = HashMap::new();
+        let mut told: HashMap<i64, i64> = HashMap::new();
         // What arrived, in order: notifications that are no digests.
         let mut arrived: Vec<NotificationId> = Vec::new();
         for step in 0.. {
