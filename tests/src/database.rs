@@ -20,20 +20,7 @@ impl TestDatabase {
     /// A copy of the template `key`, on the shared server. The first call with a key makes the template: it gives
     /// `prepare` the URL of an empty database, to run migrations on or to fill.
     pub async fn from_template(key: &str, prepare: impl AsyncFnOnce(String)) -> Self {
-        Self::from_template_on(TestServer::shared_async().await, key, prepare).await
-    }
-
-    /// As [`empty`](Self::empty), on a server of the test's own.
-    pub async fn empty_on(server: &Arc<TestServer>) -> Self {
-        Self::create(server, "template0".into()).await
-    }
-
-    /// As [`from_template`](Self::from_template), on a server of the test's own.
-    pub async fn from_template_on(
-        server: &Arc<TestServer>,
-        key: &str,
-        prepare: impl AsyncFnOnce(String),
-    ) -> Self {
+        let server = TestServer::shared_async().await;
         let cell = Arc::clone(lock(&server.templates).entry(key.to_owned()).or_default());
         let make = async || {
             let template = unique("template");
@@ -42,15 +29,17 @@ impl TestDatabase {
             // A template may have no sessions; pools close theirs when they like.
             run(server, format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", quoted(&template))).await;
             let name = template.replace('\'', "''");
-            run(
-                server,
-                format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
-            )
-            .await;
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+            run(server, format!("{end} '{name}'")).await;
             template
         };
         let template = cell.get_or_init(make).await.clone();
         Self::create(server, template).await
+    }
+
+    /// As [`empty`](Self::empty), on a server of the test's own.
+    pub async fn empty_on(server: &Arc<TestServer>) -> Self {
+        Self::create(server, "template0".into()).await
     }
 
     async fn create(server: &Arc<TestServer>, template: String) -> Self {

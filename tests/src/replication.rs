@@ -70,17 +70,23 @@ impl ReplicationServer {
 
     /// Kills it: what is in the middle of something has no answer.
     pub fn kill(&mut self) {
-        self.run("pg_ctl", &["stop", "-m", "immediate", "-D", &self.data()]);
-        if let Some(watchdog) = self.watchdog.take() {
-            reap(watchdog);
-        }
+        self.end("immediate");
     }
 
     /// Stops it as an operator does: its standbys have everything.
     pub fn stop(&mut self) {
-        self.run("pg_ctl", &["stop", "-m", "fast", "-D", &self.data()]);
-        if let Some(watchdog) = self.watchdog.take() {
-            reap(watchdog);
+        self.end("fast");
+    }
+
+    fn end(&mut self, mode: &str) {
+        self.run("pg_ctl", &["stop", "-m", mode, "-D", &self.data()]);
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            drop(watchdog.stdin.take());
+            let _ = watchdog.wait();
         }
     }
 
@@ -171,25 +177,15 @@ impl ReplicationServer {
     fn run(&self, name: &str, args: &[&str]) {
         let output = command(name).args(args).output().unwrap_or_else(|error| panic!("{name}: {error}"));
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert!(
-            output.status.success(),
-            "{name} {args:?}: {}\n{log}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name} {args:?}: {errors}\n{log}");
     }
 }
 
 impl Drop for ReplicationServer {
     fn drop(&mut self) {
-        if let Some(watchdog) = self.watchdog.take() {
-            reap(watchdog);
-        }
+        self.reap();
     }
-}
-
-fn reap(mut watchdog: Child) {
-    drop(watchdog.stdin.take());
-    let _ = watchdog.wait();
 }
 
 /// The user and group of the servers; `None`: our own.

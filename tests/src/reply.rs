@@ -3,17 +3,15 @@
 
 use crate::listening::Serve;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
-use hyper::body::{Body, Frame, Incoming};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -28,20 +26,12 @@ pub struct Reply {
     body: Bytes,
     delay: Duration,
     held: bool,
-    stalls: bool,
 }
 
 impl Reply {
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a test names a status that there is");
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            delay: Duration::ZERO,
-            held: false,
-            stalls: false,
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new(), delay: Duration::ZERO, held: false }
     }
 
     pub fn ok() -> Self {
@@ -78,13 +68,6 @@ impl Reply {
     #[must_use]
     pub fn held(mut self) -> Self {
         self.held = true;
-        self
-    }
-
-    /// The head and the body come, and the body's end never does.
-    #[must_use]
-    pub fn stalling(mut self) -> Self {
-        self.stalls = true;
         self
     }
 }
@@ -182,7 +165,7 @@ impl Script {
         counted.wait_for(|now| *now >= count).await.expect("because this script holds the sender");
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<BoxBody<Bytes, Infallible>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let body = match Limited::new(body, BODY_MAX).collect().await {
             Ok(body) => body.to_bytes(),
@@ -223,36 +206,13 @@ impl Serve for Script {
     }
 }
 
-fn reply(reply: &Reply) -> Response<BoxBody<Bytes, Infallible>> {
-    let body = if reply.stalls {
-        Stalling(Some(reply.body.clone())).boxed()
-    } else {
-        Full::new(reply.body.clone()).boxed()
-    };
-    let mut response = Response::new(body);
+fn reply(reply: &Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body.clone()));
     *response.status_mut() = reply.status;
     for (name, value) in &reply.headers {
         response.headers_mut().append(name, value.clone());
     }
     response
-}
-
-/// A body that begins and does not end.
-struct Stalling(Option<Bytes>);
-
-impl Body for Stalling {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.0.take().filter(|bytes| !bytes.is_empty()) {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None => Poll::Pending,
-        }
-    }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

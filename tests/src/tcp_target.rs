@@ -1,32 +1,18 @@
 //! A TCP service to be watched.
 
-use crate::deadline::{DEADLINE, within};
 use crate::listening::{Listening, Serve, bound, reserve};
-use crate::reply::lock;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 
-/// A TCP server on loopback: up with a greeting, silent, or closed.
-pub struct TcpTarget {
-    listening: Listening<Greeter>,
-    greeter: Arc<Greeter>,
-}
+/// A TCP server on loopback: it accepts and says nothing, or is closed.
+pub struct TcpTarget(Listening<Silent>);
 
-struct Greeter {
-    greeting: Mutex<Vec<u8>>,
-    count: watch::Sender<usize>,
-}
+struct Silent;
 
-impl Serve for Greeter {
+impl Serve for Silent {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
-        let greeting = lock(&self.greeting).clone();
-        self.count.send_modify(|count| *count += 1);
-        if stream.write_all(&greeting).await.is_err() {
-            return;
-        }
         // Held until the client goes.
         let mut ignored = [0; 1_024];
         while stream.read(&mut ignored).await.is_ok_and(|length| length > 0) {}
@@ -34,20 +20,14 @@ impl Serve for Greeter {
 }
 
 impl TcpTarget {
-    /// A target on 127.0.0.1 that accepts and says nothing.
+    /// A target on 127.0.0.1.
     pub fn start() -> Self {
-        Self::start_on(Ipv4Addr::LOCALHOST.into())
-    }
-
-    /// A target on another address of this machine.
-    pub fn start_on(ip: IpAddr) -> Self {
-        let greeter = Arc::new(Greeter { greeting: Mutex::default(), count: watch::Sender::new(0) });
         let _context = crate::runtime().enter();
-        Self { listening: Listening::start(ip, Arc::clone(&greeter)), greeter }
+        Self(Listening::start(Ipv4Addr::LOCALHOST.into(), Arc::new(Silent)))
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.listening.address()
+        self.0.address()
     }
 
     /// As the command line takes it: `tcp://127.0.0.1:…`.
@@ -55,37 +35,9 @@ impl TcpTarget {
         format!("tcp://{}", self.address())
     }
 
-    /// Accepts, and says `greeting` to each connection.
-    pub fn greet(&self, greeting: impl Into<Vec<u8>>) {
-        *lock(&self.greeter.greeting) = greeting.into();
-        self.listening.open();
-    }
-
-    /// Accepts, and says nothing.
-    pub fn silent(&self) {
-        self.greet([]);
-    }
-
     /// Refuses connections, and cuts those that are there.
     pub fn close(&self) {
-        self.listening.close();
-    }
-
-    pub fn connections(&self) -> usize {
-        *self.greeter.count.borrow()
-    }
-
-    /// Returns when `total` connections have been accepted since the start.
-    ///
-    /// # Panics
-    /// After [`DEADLINE`].
-    pub async fn wait_for_connections(&self, total: usize) {
-        let mut count = self.greeter.count.subscribe();
-        within(DEADLINE, count.wait_for(|now| *now >= total), || {
-            format!("{total} connections at {}; there were {}", self.url(), self.connections())
-        })
-        .await
-        .expect("because the greeter holds the sender");
+        self.0.close();
     }
 }
 

@@ -125,12 +125,9 @@ mod tests {
     use std::time::Duration;
     use uptime_core::check::Hop;
 
-    fn report(
-        last: u8,
-        failure: Option<FailureClass>,
-        warnings: usize,
-        total_ms: u64,
-    ) -> (IpAddr, CheckReport) {
+    type Reported = (IpAddr, CheckReport);
+
+    fn report(last: u8, failure: Option<FailureClass>, warnings: usize, total_ms: u64) -> Reported {
         let address = IpAddr::from([192, 0, 2, last]);
         let told = |class| Failure::new(class, format!("{last} failed")).with("yes", "no");
         let report = CheckReport {
@@ -147,22 +144,13 @@ mod tests {
         let degraded = |n| report(n, None, 1, 1);
         let down = |n| report(n, Some(FailureClass::Refused), 0, 1);
         let ours = |n| report(n, Some(FailureClass::Network), 0, 1);
+        let second = "1 of 3 addresses (192.0.2.2): 2 failed";
         for (reports, class, message, judged) in [
             (vec![up(1, 5), up(2, 9), up(3, 1)], None, None, 2),
             (vec![up(1, 5)], None, None, 1),
             (vec![down(1)], Some(FailureClass::Refused), Some("1 failed"), 1),
-            (
-                vec![up(1, 5), degraded(2), up(3, 9)],
-                Some(FailureClass::Latency),
-                Some("1 of 3 addresses (192.0.2.2): 2 failed"),
-                2,
-            ),
-            (
-                vec![degraded(1), ours(2), up(3, 1)],
-                Some(FailureClass::Network),
-                Some("1 of 3 addresses (192.0.2.2): 2 failed"),
-                2,
-            ),
+            (vec![up(1, 5), degraded(2), up(3, 9)], Some(FailureClass::Latency), Some(second), 2),
+            (vec![degraded(1), ours(2), up(3, 1)], Some(FailureClass::Network), Some(second), 2),
             (
                 vec![ours(1), down(2), up(3, 1), down(4)],
                 Some(FailureClass::Refused),
@@ -176,11 +164,8 @@ mod tests {
             assert_eq!(trouble.map(|trouble| trouble.class), class, "{report:?}");
             assert_eq!(trouble.map(|trouble| trouble.message.as_str()), message);
             assert!(trouble.is_none_or(|trouble| trouble.expected.as_deref() == Some("yes")));
-            assert_eq!(
-                report.address(),
-                Some(IpAddr::from([192, 0, 2, judged])),
-                "the judged one is the last"
-            );
+            let last = Some(IpAddr::from([192, 0, 2, judged]));
+            assert_eq!(report.address(), last, "the judged one is the last: {message:?}");
             let mut told: Vec<_> = report.hops.iter().filter_map(|hop| hop.address).collect();
             told.sort();
             assert_eq!(told, addresses, "every address is evidence");

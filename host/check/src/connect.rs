@@ -95,33 +95,7 @@ mod tests {
     use super::*;
     use crate::trace::Deadline;
     use std::time::Duration;
-    use tokio::net::TcpListener;
-
-    async fn up() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        (listener, address)
-    }
-
-    /// A port that nobody listens on: it was free a moment ago and is held without listening.
-    fn refused() -> (socket2::Socket, SocketAddr) {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-        let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
-        (socket, address)
-    }
-
-    /// A port whose queue of connections is full: the kernel drops what else comes.
-    async fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
-        let (socket, address) = refused();
-        socket.listen(0).expect("it listens");
-        let mut queued = Vec::new();
-        while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
-            queued.push(connected.expect("it queues or drops"));
-        }
-        (socket, queued, address)
-    }
+    use uptime_tests::{DeafTarget, TcpTarget};
 
     async fn connect_within(
         addresses: &[SocketAddr],
@@ -134,23 +108,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_black_hole_does_not_eat_the_deadline() {
-        let (_listener, up) = up().await;
-        let (_socket, _queued, black_hole) = black_hole().await;
+        let (up, black_hole) = (TcpTarget::start(), DeafTarget::start());
         let limit = Duration::from_millis(900);
-        let (connected, trace) = connect_within(&[black_hole, black_hole, up], limit).await;
-        assert_eq!(connected.expect("the third takes it").peer_addr().expect("a peer"), up);
-        assert!(
-            trace.hop.phases.connect.is_some_and(|took| took > limit / 4 && took < limit * 3 / 4),
-            "{:?}",
-            trace.hop.phases
-        );
+        let addresses = [black_hole.address(), black_hole.address(), up.address()];
+        let (connected, trace) = connect_within(&addresses, limit).await;
+        assert_eq!(connected.expect("the third takes it").peer_addr().expect("a peer"), up.address());
+        let took = trace.hop.phases.connect.expect("it took time");
+        assert!(took > limit / 4 && took < limit * 3 / 4, "{took:?}");
     }
 
     #[tokio::test]
     async fn an_address_that_refuses_is_passed_over() {
-        let (_listener, up) = up().await;
-        let (_socket, refused) = refused();
-        let (connected, _) = connect_within(&[refused, up], Duration::from_secs(5)).await;
+        let (up, refused) = (TcpTarget::start(), DeafTarget::refusing());
+        let addresses = [refused.address(), up.address()];
+        let (connected, _) = connect_within(&addresses, Duration::from_secs(5)).await;
         connected.expect("the second takes it");
     }
 

@@ -193,33 +193,33 @@ mod tests {
 
     #[test]
     fn a_reply_is_read_with_and_without_its_ip_header() {
-        let expected = Answer::Reply { echo: ECHO, payload: b"payload" };
-        assert_eq!(parse(Version::V4, &reply(b"payload")), Some(expected));
-        for words in [5, 15] {
-            let packet = with_v4_header(words, &reply(b"payload"));
-            assert_eq!(parse(Version::V4, &packet), Some(Answer::Reply { echo: ECHO, payload: b"payload" }));
-        }
         let mut six = request(Version::V6, ECHO, b"payload");
         six[0] = 129;
-        assert_eq!(parse(Version::V6, &six), Some(Answer::Reply { echo: ECHO, payload: b"payload" }));
+        for (version, packet) in [
+            (Version::V4, reply(b"payload")),
+            (Version::V4, with_v4_header(5, &reply(b"payload"))),
+            (Version::V4, with_v4_header(15, &reply(b"payload"))),
+            (Version::V6, six),
+        ] {
+            let expected = Answer::Reply { echo: ECHO, payload: b"payload" };
+            assert_eq!(parse(version, &packet), Some(expected), "{packet:?}");
+        }
+    }
+
+    /// Errors about an echo, of each version, as a raw socket sees them.
+    fn undeliverable() -> [(Version, Vec<u8>); 2] {
+        let sent = with_v4_header(6, &request(Version::V4, ECHO, b"")[..8]);
+        let four = with_v4_header(5, &answer(3, 1, &[&[0; 4], sent.as_slice()].concat()));
+        let sent = with_v6_header(&request(Version::V6, ECHO, b""));
+        [(Version::V4, four), (Version::V6, answer(1, 0, &[&[0; 4], sent.as_slice()].concat()))]
     }
 
     #[test]
     fn what_can_not_be_delivered_names_the_echo() {
-        let sent = with_v4_header(6, &request(Version::V4, ECHO, b"")[..8]);
-        let packet = with_v4_header(5, &answer(3, 1, &[&[0; 4], sent.as_slice()].concat()));
-        let destination = [192, 0, 2, 7].into();
-        assert_eq!(
-            parse(Version::V4, &packet),
-            Some(Answer::Undeliverable { echo: ECHO, destination, reason: "host unreachable" })
-        );
-        let sent = with_v6_header(&request(Version::V6, ECHO, b""));
-        let packet = answer(1, 0, &[&[0; 4], sent.as_slice()].concat());
-        let destination = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 7).into();
-        assert_eq!(
-            parse(Version::V6, &packet),
-            Some(Answer::Undeliverable { echo: ECHO, destination, reason: "no route" })
-        );
+        let [four, six] = undeliverable();
+        let at = |destination, reason| Some(Answer::Undeliverable { echo: ECHO, destination, reason });
+        assert_eq!(parse(four.0, &four.1), at([192, 0, 2, 7].into(), "host unreachable"));
+        assert_eq!(parse(six.0, &six.1), at(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 7).into(), "no route"));
     }
 
     #[test]
@@ -240,15 +240,8 @@ mod tests {
 
     #[test]
     fn no_length_is_too_short() {
-        let sent = with_v4_header(5, &request(Version::V4, ECHO, b"")[..8]);
-        let undeliverable = with_v4_header(5, &answer(3, 1, &[&[0; 4], sent.as_slice()].concat()));
-        let sent = with_v6_header(&request(Version::V6, ECHO, b""));
-        let undeliverable_v6 = answer(1, 0, &[&[0; 4], sent.as_slice()].concat());
-        for (version, whole) in [
-            (Version::V4, with_v4_header(5, &reply(b""))),
-            (Version::V4, undeliverable),
-            (Version::V6, undeliverable_v6),
-        ] {
+        let [four, six] = undeliverable();
+        for (version, whole) in [(Version::V4, with_v4_header(5, &reply(b""))), four, six] {
             assert!(parse(version, &whole).is_some());
             for length in 0..whole.len() {
                 assert_eq!(parse(version, &whole[..length]), None, "{length} bytes of {version:?}");

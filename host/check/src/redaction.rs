@@ -72,34 +72,11 @@ mod tests {
     use std::time::Duration;
     use uptime_core::check::{FailureClass, Hop};
 
-    fn redaction(secrets: &[&str]) -> Redaction {
-        let mut redaction = Redaction::default();
-        for secret in secrets {
-            redaction.secret(secret);
-        }
-        redaction
-    }
-
-    #[test]
-    fn a_secret_is_found_in_each_form() {
-        let redaction = redaction(&["Bearer sk/very+se cret", "é%41\u{1f511}x"]);
-        for (text, shown) in [
-            ("no: Bearer sk/very+se cret!", "no: …!"),
-            ("Bearer%20sk%2Fvery%2bse%20cret", "…"),
-            ("a=Bearer+sk%2Fvery%2Bse+cret&b", "a=…&b"),
-            ("/login/%73k%2Fvery+se", "/login/…"),
-            ("é%41\u{1f511}x and %C3%A9%2541\u{1f511}%78", "… and …"),
-            ("sk/very se", "sk/very se"),
-            ("100% of 50%2, a+b %", "100% of 50%2, a+b %"),
-            ("", ""),
-        ] {
-            assert_eq!(redaction.theirs(text), shown, "{text}");
-        }
-    }
-
     #[test]
     fn what_is_short_is_taken_out_of_a_targets_words_alone() {
-        let redaction = redaction(&["on", "s3cret-word"]);
+        let mut redaction = Redaction::default();
+        redaction.secret("on");
+        redaction.secret("s3cret-word");
         let failure = Failure::new(FailureClass::Protocol, "connection s3cret-word")
             .with("on s3cret-word", "on s3cret-word")
             .with_excerpt("on s3cret-word", 0);

@@ -262,14 +262,10 @@ mod tests {
         let found = names(&resolver, IpFamily::Any).resolve("::1", 80, &mut trace).await.expect("a literal");
         assert_eq!(found, [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))]);
         assert_eq!(trace.hop.phases.dns, None);
-        let failure = names(&resolver, IpFamily::V4)
-            .resolve("::1", 80, &mut trace)
-            .await
-            .expect_err("the wrong family");
-        assert_eq!(
-            (failure.class, failure.message.as_str()),
-            (FailureClass::Dns, "`::1` has no IPv4 address")
-        );
+        let four = names(&resolver, IpFamily::V4);
+        let failure = four.resolve("::1", 80, &mut trace).await.expect_err("the wrong family");
+        let said = (failure.class, failure.message.as_str());
+        assert_eq!(said, (FailureClass::Dns, "`::1` has no IPv4 address"));
     }
 
     #[tokio::test]

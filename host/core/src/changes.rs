@@ -153,15 +153,13 @@ mod tests {
                 "verify true → false",
             ]
         );
-        assert_eq!(
-            lines("policy", &json!({ "interval": 30_000 }), &json!({ "interval": 90_000 })),
-            ["interval 30s → 1m30s"]
-        );
-        assert_eq!(
-            lines("tags", &json!({ "team": "web" }), &json!({ "team": "shop" })),
-            ["tags.team web → shop"]
-        );
-        assert_eq!(lines("group", &json!(null), &json!("shop")), ["group – → shop"]);
+        for (column, old, new, line) in [
+            ("policy", json!({ "interval": 30_000 }), json!({ "interval": 90_000 }), "interval 30s → 1m30s"),
+            ("tags", json!({ "team": "web" }), json!({ "team": "shop" }), "tags.team web → shop"),
+            ("group", json!(null), json!("shop"), "group – → shop"),
+        ] {
+            assert_eq!(lines(column, &old, &new), [line]);
+        }
     }
 
     #[test]

@@ -107,44 +107,31 @@ impl ChannelFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventMonitor, EventOutcome};
 
     #[test]
     fn each_condition_must_hold() {
-        let monitor = EventMonitor {
-            name: "shop".into(),
-            kind: "http".into(),
-            target: "https://example.com/".into(),
-            group: Some("web".into()),
-            tags: BTreeMap::from([("team".into(), "a".into())]),
-        };
-        let outcome = EventOutcome::new("status", "503");
-        let down =
-            Event::about(EventType::Down, Severity::Down, monitor, outcome, jiff::Timestamp::UNIX_EPOCH);
-        let wants = |filter: ChannelFilter, kind| filter.wants(&Event { kind, ..down.clone() });
+        let down = crate::rehearsal::event(EventType::Down);
         let all = ChannelFilter::default;
-        assert!(wants(all(), EventType::Down));
-        assert!(!wants(ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, EventType::Down));
-        assert!(wants(ChannelFilter { groups: Some(vec!["web".into()]), ..all() }, EventType::Down));
-        assert!(!wants(ChannelFilter { groups: Some(vec!["db".into()]), ..all() }, EventType::Down));
-        let severities = |severities: &[Severity]| Some(severities.to_vec());
-        assert!(wants(ChannelFilter { severities: severities(&[Severity::Down]), ..all() }, EventType::Down));
-        assert!(!wants(
-            ChannelFilter { severities: severities(&[Severity::Critical]), ..all() },
-            EventType::Down
-        ));
-        assert!(
-            ChannelFilter { severities: severities(&[Severity::Critical]), ..all() }
-                .wants_event(EventType::Up)
-        );
-        assert!(!wants(
-            ChannelFilter { tags: BTreeMap::from([("team".into(), "b".into())]), ..all() },
-            EventType::Up
-        ));
-        assert!(!wants(
-            ChannelFilter { tags: BTreeMap::from([("zone".into(), "a".into())]), ..all() },
-            EventType::Up
-        ));
+        let group = |group: &str| ChannelFilter { groups: Some(vec![group.into()]), ..all() };
+        let severity = |severity| ChannelFilter { severities: Some(vec![severity]), ..all() };
+        let tag = |key: &str, value: &str| ChannelFilter {
+            tags: BTreeMap::from([(key.into(), value.into())]),
+            ..all()
+        };
+        for (filter, wanted) in [
+            (all(), true),
+            (ChannelFilter { events: Some(vec![EventType::Up]), ..all() }, false),
+            (group("web"), true),
+            (group("db"), false),
+            (severity(Severity::Down), true),
+            (severity(Severity::Critical), false),
+            (tag("team", "a"), true),
+            (tag("team", "b"), false),
+            (tag("zone", "a"), false),
+        ] {
+            assert_eq!(filter.wants(&down), wanted, "{filter:?}");
+        }
+        assert!(severity(Severity::Critical).wants_event(EventType::Up));
     }
 
     #[test]

@@ -339,10 +339,7 @@ mod tests {
             assert_eq!(serde_json::to_value(event).expect("a unit variant serializes"), event.as_str());
             assert_eq!(event.as_str().parse(), Ok(*event));
         }
-        let unknown = "dwn
-"
-        .parse::<Severity>()
-        .expect_err("no such word");
+        let unknown = "dwn\n".parse::<Severity>().expect_err("no such word");
         assert_eq!(unknown, "there is no severity `dwn `; there are info, degraded, down, critical");
     }
 }

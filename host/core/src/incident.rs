@@ -189,36 +189,14 @@ impl Incident {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("an instant")
     }
 
     fn incident() -> Incident {
-        Incident {
-            id: IncidentId(7),
-            monitor: EventMonitor {
-                name: "shop".into(),
-                kind: "http".into(),
-                target: "https://example.com/".into(),
-                group: None,
-                tags: BTreeMap::new(),
-            },
-            cause: EventOutcome {
-                class: "status".into(),
-                expected: Some("2xx".into()),
-                got: Some("503".into()),
-                message: "answered 503".into(),
-            },
-            severity: Severity::Down,
-            started_at: at(100),
-            ended_at: None,
-            resolved_by: None,
-            failures: 4,
-            acknowledged: None,
-            muted: None,
-        }
+        let cause = EventOutcome { got: Some("503".into()), ..EventOutcome::new("status", "answered 503") };
+        Incident { cause, started_at: at(100), failures: 4, ..crate::rehearsal::incident(Severity::Down) }
     }
 
     fn mark(by: &str, until: Option<i64>) -> Mark {
@@ -285,35 +263,39 @@ mod tests {
             let by = By { who: "anna", note };
             deed.event(by, incident, at(220))
         };
-        let event = tell(ACKNOWLEDGE, &incident(), Some("on it")).expect("it is told");
-        assert_eq!((event.kind, event.severity), (EventType::Acknowledged, Severity::Down));
-        let told = event.incident.expect("an incident");
-        assert_eq!((told.acknowledged_by.as_deref(), told.ended_at), (Some("anna"), None));
-        assert_eq!(event.outcome.expect("a cause").message, "answered 503; anna says: on it");
-
-        let event = tell(Deed::Resolve, &taken, None).expect("it is told");
-        assert_eq!((event.kind, event.severity), (EventType::Up, Severity::Info));
-        let told = event.incident.expect("an incident");
-        assert_eq!(told.acknowledged_by.as_deref(), Some("bob"));
-        assert_eq!((told.ended_at, told.duration_s, told.failures), (Some(at(220)), Some(120), 4));
-        let cause = event.outcome.expect("a cause");
+        let told = |deed, incident: &Incident, note| {
+            let event = tell(deed, incident, note).expect("it is told");
+            let (kept, cause) = (event.incident.expect("an incident"), event.outcome.expect("a cause"));
+            assert_eq!((kept.failures, kept.duration_s), (4, kept.ended_at.map(|_| 120)));
+            assert_eq!(cause.got.as_deref(), Some("503"));
+            let by_hand = cause.class == BY_HAND;
+            (event.kind, event.severity, kept.acknowledged_by, kept.ended_at, by_hand, cause.message)
+        };
+        let (anna, bob, ended) = (Some("anna".to_owned()), Some("bob".to_owned()), Some(at(220)));
+        let is = |words: &str| words.to_owned();
         assert_eq!(
-            (cause.class.as_str(), cause.message.as_str(), cause.got.as_deref()),
-            (BY_HAND, "resolved by anna, and no check has seen it up; it was: answered 503", Some("503"))
+            told(ACKNOWLEDGE, &incident(), Some("on it")),
+            (
+                EventType::Acknowledged,
+                Severity::Down,
+                anna,
+                None,
+                false,
+                is("answered 503; anna says: on it")
+            )
         );
-        let event = tell(Deed::Unacknowledge, &taken, Some("off to bed")).expect("it is told");
-        assert_eq!((event.kind, event.severity), (EventType::Reminder, Severity::Down));
-        let told = event.incident.expect("an incident");
-        assert_eq!((told.acknowledged_by, told.ended_at), (None, None));
+        let words = is("answered 503; bob takes care of it no more; anna says: off to bed");
         assert_eq!(
-            event.outcome.expect("a cause").message,
-            "answered 503; bob takes care of it no more; anna says: off to bed"
+            told(Deed::Unacknowledge, &taken, Some("off to bed")),
+            (EventType::Reminder, Severity::Down, None, None, false, words)
         );
-        let event = tell(Deed::Resolve, &taken, Some("a false alarm")).expect("it is told");
-        assert_eq!(
-            event.outcome.expect("a cause").message,
-            "resolved by anna, and no check has seen it up; anna says: a false alarm; it was: answered 503"
-        );
+        for (note, says) in [(None, ""), (Some("a false alarm"), "; anna says: a false alarm")] {
+            let words = format!("resolved by anna, and no check has seen it up{says}; it was: answered 503");
+            assert_eq!(
+                told(Deed::Resolve, &taken, note),
+                (EventType::Up, Severity::Info, bob.clone(), ended, true, words)
+            );
+        }
 
         let degraded = Incident { severity: Severity::Degraded, ..incident() };
         for deed in [ACKNOWLEDGE, Deed::Resolve] {

@@ -71,7 +71,7 @@ fn failure() -> Failure {
     Failure::new(FailureClass::Status, message).with("2xx", "503")
 }
 
-fn incident(severity: Severity) -> Incident {
+pub(crate) fn incident(severity: Severity) -> Incident {
     Incident {
         id: IncidentId(7),
         monitor: EventMonitor {

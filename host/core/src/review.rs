@@ -144,9 +144,8 @@ pub fn utc(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventMonitor, EventOutcome};
-    use crate::id::{DeliveryId, IncidentId};
-    use std::collections::BTreeMap;
+    use crate::event::EventOutcome;
+    use crate::id::IncidentId;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).expect("an instant")
@@ -154,26 +153,9 @@ mod tests {
 
     fn event(kind: EventType) -> Event {
         let ended_at = (kind == EventType::Up).then(|| at(252));
-        Event {
-            kind,
-            delivery_id: DeliveryId(uuid::Uuid::nil()),
-            at: at(252),
-            monitor: EventMonitor {
-                name: "shop".into(),
-                kind: "http".into(),
-                target: "https://shop.example.com/".into(),
-                group: None,
-                tags: BTreeMap::new(),
-            },
-            incident: Some(EventIncident::new(IncidentId(1), at(0), ended_at, 3)),
-            outcome: Some(EventOutcome {
-                class: "status".into(),
-                expected: Some("2xx".into()),
-                got: Some("503".into()),
-                message: "the status is 503".into(),
-            }),
-            severity: Severity::Down,
-        }
+        let incident = Some(EventIncident::new(IncidentId(1), at(0), ended_at, 3));
+        let outcome = Some(EventOutcome::new("status", "the status is 503"));
+        Event { kind, at: at(252), incident, outcome, ..crate::rehearsal::event(EventType::Down) }
     }
 
     fn is_muted(kind: EventType, now: Circumstances) -> bool {
@@ -205,19 +187,17 @@ mod tests {
         for kind in [EventType::Down, EventType::Degraded, EventType::Critical] {
             assert!(is_muted(kind, Circumstances { recovery_due: true, ..over }), "{kind}");
             // To a channel that wants no recoveries it is told with its end.
-            let Review::Tell(Part { event, is_all_of_it, .. }) = review(event(kind), &over) else {
-                panic!("{kind} is lost")
+            let tell = |now| match review(event(kind), &now) {
+                Review::Tell(part) => part,
+                Review::Mute(_) => panic!("{kind} is lost"),
             };
+            let Part { event, is_all_of_it, .. } = tell(over);
             let incident = event.incident.expect("an incident");
             assert_eq!((incident.ended_at, incident.duration_s), (Some(at(252)), Some(252)));
             assert!(is_all_of_it);
             assert_eq!(event.outcome.expect("an outcome").message, "the status is 503");
-            let unseen = Circumstances { end_unseen: true, ..over };
-            let Review::Tell(Part { event, .. }) = review(self::event(kind), &unseen) else {
-                panic!("{kind} is lost")
-            };
-            let words = "no check has seen it up; it was: the status is 503";
-            assert_eq!(event.outcome.expect("an outcome").message, words);
+            let unseen = tell(Circumstances { end_unseen: true, ..over }).event.outcome.expect("an outcome");
+            assert_eq!(unseen.message, "no check has seen it up; it was: the status is 503");
         }
     }
 
@@ -229,12 +209,8 @@ mod tests {
             Review::Tell(part) => part.event.outcome.map(|outcome| outcome.message),
             Review::Mute(_) => None,
         };
-        assert_eq!(
-            message(over).as_deref(),
-            Some(
-                "down from 2023-11-14 22:13:20 UTC to 2023-11-14 22:17:32 UTC (told only now): the status is 503"
-            )
-        );
+        let when = "down from 2023-11-14 22:13:20 UTC to 2023-11-14 22:17:32 UTC (told only now)";
+        assert_eq!(message(over), Some(format!("{when}: the status is 503")));
         let told = Circumstances { opening_told: true, ..over };
         assert_eq!(message(told).as_deref(), Some("the status is 503"));
         let degraded = Circumstances { severity: Some(Severity::Degraded), ..over };

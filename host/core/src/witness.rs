@@ -60,22 +60,13 @@ mod tests {
 
     #[test]
     fn only_what_had_no_answer_is_explained_by_a_dead_network() {
-        for (class, explained) in [
-            (FailureClass::Dns, true),
-            (FailureClass::Unreachable, true),
-            (FailureClass::ConnectTimeout, true),
-            (FailureClass::TlsTimeout, true),
-            (FailureClass::FirstByteTimeout, true),
-            (FailureClass::BodyTimeout, true),
-            (FailureClass::Loss, true),
-            (FailureClass::Refused, false),
-            (FailureClass::TlsExpired, false),
-            (FailureClass::Protocol, false),
-            (FailureClass::Status, false),
-            (FailureClass::Latency, false),
-            (FailureClass::Resources, false),
-        ] {
-            assert_eq!(is_explained_by_blindness(&report(Some(class))), explained, "{class:?}");
+        use FailureClass as C;
+        let silent = [C::Dns, C::Unreachable, C::ConnectTimeout, C::TlsTimeout, C::FirstByteTimeout];
+        for class in silent.into_iter().chain([C::BodyTimeout, C::Loss]) {
+            assert!(is_explained_by_blindness(&report(Some(class))), "{class:?}");
+        }
+        for class in [C::Refused, C::TlsExpired, C::Protocol, C::Status, C::Latency, C::Resources] {
+            assert!(!is_explained_by_blindness(&report(Some(class))), "{class:?}");
         }
         assert!(!is_explained_by_blindness(&report(None)));
         let mut some_lost = report(Some(FailureClass::Loss));
@@ -86,23 +77,19 @@ mod tests {
 
     #[test]
     fn a_witness_need_not_be_well_to_prove_the_network() {
-        for (class, testimony_of_it) in [
-            (None, Testimony::Answered),
-            (Some(FailureClass::Refused), Testimony::Answered),
-            (Some(FailureClass::TlsUnknownIssuer), Testimony::Answered),
-            (Some(FailureClass::FirstByteTimeout), Testimony::Answered),
-            (Some(FailureClass::Status), Testimony::Answered),
-            (Some(FailureClass::ConnectTimeout), Testimony::Silent),
-            (Some(FailureClass::Unreachable), Testimony::Silent),
-            (Some(FailureClass::Dns), Testimony::Silent),
-            (Some(FailureClass::Resolver), Testimony::Silent),
-            (Some(FailureClass::Network), Testimony::Silent),
-            (Some(FailureClass::Loss), Testimony::Silent),
-            (Some(FailureClass::Permission), Testimony::NotAsked),
-            (Some(FailureClass::Resources), Testimony::NotAsked),
+        use FailureClass as C;
+        let answered = [C::Refused, C::TlsUnknownIssuer, C::FirstByteTimeout, C::Status];
+        let silent = [C::ConnectTimeout, C::Unreachable, C::Dns, C::Resolver, C::Network, C::Loss];
+        for (classes, expected) in [
+            (&answered[..], Testimony::Answered),
+            (&silent, Testimony::Silent),
+            (&[C::Permission, C::Resources], Testimony::NotAsked),
         ] {
-            assert_eq!(testimony(&report(class)), testimony_of_it, "{class:?}");
+            for class in classes {
+                assert_eq!(testimony(&report(Some(*class))), expected, "{class:?}");
+            }
         }
+        assert_eq!(testimony(&report(None)), Testimony::Answered);
     }
 
     #[test]

@@ -43,27 +43,29 @@ impl Trap {
         fs::set_permissions(trap.treasure(""), Permissions::from_mode(0o700)).expect("chmod");
         // A server's log that is too long, a pid file that names a living process, a cluster: what root would touch.
         fs::write(trap.treasure("server.log"), "root's line\n".repeat(500_000)).expect("written");
-        fs::write(trap.treasure("server.log.1"), "root's").expect("written");
-        fs::write(trap.treasure("postmaster.pid"), "1\nroot's\n").expect("written");
-        fs::write(trap.treasure("pg_hba.conf"), "root's").expect("written");
-        fs::write(trap.treasure("PG_VERSION"), "15\n").expect("written");
-        fs::write(trap.treasure("start.lock"), "root's").expect("written");
-        fs::create_dir(trap.treasure("run")).expect("a folder");
-        fs::create_dir(trap.treasure("cluster")).expect("a folder");
-        for (name, text) in [("PG_VERSION", "15\n"), ("postmaster.pid", "1\nroot's\n")] {
-            fs::write(trap.treasure("cluster").join(name), text).expect("written");
+        for folder in ["run", "cluster"] {
+            fs::create_dir(trap.treasure(folder)).expect("a folder");
+        }
+        for (name, text) in [
+            ("server.log.1", "root's"),
+            ("pg_hba.conf", "root's"),
+            ("start.lock", "root's"),
+            ("postmaster.pid", "1\nroot's\n"),
+            ("cluster/postmaster.pid", "1\nroot's\n"),
+            ("PG_VERSION", "15\n"),
+            ("cluster/PG_VERSION", "15\n"),
+        ] {
+            fs::write(trap.treasure(name), text).expect("written");
         }
         trap.before = trap.look();
-        fs::create_dir(trap.place.data_dir()).expect("a folder");
-        trap.give(&trap.place.data_dir());
+        trap.make(&trap.place.data_dir());
         Some(trap)
     }
 
     /// With the folder `postgres` in it, as the hostile user's own `uptime` makes it.
     fn with_folder() -> Option<Self> {
         let trap = Self::new()?;
-        fs::create_dir(trap.place.base()).expect("a folder");
-        trap.give(&trap.place.base());
+        trap.make(&trap.place.base());
         Some(trap)
     }
 
@@ -73,6 +75,19 @@ impl Trap {
 
     fn give(&self, path: &Path) {
         lchown(path, Some(self.uid), Some(self.gid)).expect("root may give anything away");
+    }
+
+    /// A folder of the hostile user's.
+    fn make(&self, path: &Path) {
+        fs::create_dir(path).expect("a folder");
+        self.give(path);
+    }
+
+    /// A log of theirs that is long enough to be cut.
+    fn fill_log(&self) {
+        let log = self.place.base().join("server.log");
+        fs::write(&log, "theirs\n".repeat(1 << 20)).expect("written");
+        self.give(&log);
     }
 
     /// A link of the hostile user's to something in root's folder.
@@ -167,16 +182,13 @@ fn a_log_that_is_a_link_is_not_cut() {
 #[test]
 fn the_end_of_a_log_goes_nowhere_else() {
     let Some(trap) = Trap::with_folder() else { return };
-    let log = trap.place.base().join("server.log");
-    fs::write(&log, "theirs\n".repeat(1 << 20)).expect("written");
-    trap.give(&log);
     for target in ["server.log.1", "new"] {
+        trap.fill_log();
         trap.link("data/postgres/server.log.1", target);
         if let Ok(lease) = trap.visit() {
             lease.release().expect("released");
         }
         let _ = fs::remove_file(trap.place.base().join("server.log.1"));
-        fs::write(&log, "theirs\n".repeat(1 << 20)).expect("written");
     }
     trap.is_untouched();
 }
@@ -194,11 +206,9 @@ fn the_log_that_was_cut_is_its_owners_alone() {
 #[test]
 fn a_pid_file_or_a_cluster_that_is_a_link_is_not_written_to() {
     let Some(trap) = Trap::with_folder() else { return };
-    fs::create_dir(trap.place.base().join("cluster")).expect("a folder");
+    trap.make(&trap.place.base().join("cluster"));
     fs::write(trap.place.base().join("cluster/PG_VERSION"), "15\n").expect("written");
-    for path in ["cluster", "cluster/PG_VERSION"] {
-        trap.give(&trap.place.base().join(path));
-    }
+    trap.give(&trap.place.base().join("cluster/PG_VERSION"));
     trap.link("data/postgres/cluster/postmaster.pid", "postmaster.pid");
     trap.visit().expect_err("that is no server's");
     trap.is_untouched();
@@ -254,8 +264,7 @@ fn a_directory_below_another_users_folder_is_refused() {
     // Nor may a third user stand between the directory and its owner's folder.
     chown(&below, Some(THIRD), Some(THIRD)).expect("root may give anything away");
     options.data_dir = below.join("theirs");
-    fs::create_dir(&options.data_dir).expect("a folder");
-    trap.give(&options.data_dir);
+    trap.make(&options.data_dir);
     let error = acquire(&options, &|_| ()).expect_err("in two users' hands");
     assert!(error.to_string().contains(&format!("belongs to `{THIRD}`, not to `{HOSTILE}`")), "{error}");
 
@@ -275,9 +284,8 @@ fn a_directory_below_another_users_folder_is_refused() {
 #[test]
 fn a_pipe_in_place_of_a_file_holds_nobody_up() {
     let Some(trap) = Trap::with_folder() else { return };
-    fs::create_dir(trap.place.base().join("cluster")).expect("a folder");
-    trap.give(&trap.place.base().join("cluster"));
     for path in ["cluster/PG_VERSION", "cluster/postmaster.pid", "server.log", "start.lock"] {
+        trap.make(&trap.place.base().join("cluster"));
         let pipe = trap.place.base().join(path);
         let _ = fs::remove_file(&pipe);
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
@@ -285,8 +293,6 @@ fn a_pipe_in_place_of_a_file_holds_nobody_up() {
         trap.visit().expect_err("a pipe");
         fs::remove_file(pipe).expect("removed");
         fs::remove_dir_all(trap.place.base().join("cluster")).expect("removed");
-        fs::create_dir(trap.place.base().join("cluster")).expect("a folder");
-        trap.give(&trap.place.base().join("cluster"));
     }
 }
 
@@ -295,9 +301,7 @@ fn a_pipe_in_place_of_a_file_holds_nobody_up() {
 fn a_race_leads_root_nowhere() {
     let Some(trap) = Trap::with_folder() else { return };
     trap.link("data/link", "");
-    let log = trap.place.base().join("server.log");
-    fs::write(&log, "theirs\n".repeat(1 << 20)).expect("written");
-    trap.give(&log);
+    trap.fill_log();
     let [folder, link] = ["postgres", "link"].map(|name| trap.place.data_dir().join(name));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -60,18 +60,14 @@ impl User {
 #[ignore = "is run by the other tests, as another process"]
 fn a_process_that_holds_a_lease() {
     let Some(data_dir) = std::env::var_os(DATA_DIR) else { return };
-    let lease = acquire(&place::options(data_dir), &|_| ()).expect("a lease");
-    let ServerState::Running { pid, .. } = status(lease_dir().as_ref()).expect("a status").server else {
+    let lease = acquire(&place::options(&data_dir), &|_| ()).expect("a lease");
+    let ServerState::Running { pid, .. } = status(data_dir.as_ref()).expect("a status").server else {
         panic!("a lease without a server");
     };
     println!("leased {pid}");
     std::io::stdout().flush().expect("stdout takes a line");
     std::io::stdin().read_to_end(&mut Vec::new()).expect("stdin ends");
     lease.release().expect("it is released");
-}
-
-fn lease_dir() -> std::ffi::OsString {
-    std::env::var_os(DATA_DIR).expect("the caller looked")
 }
 
 #[test]
@@ -115,10 +111,8 @@ fn the_server_is_durable_unless_told_otherwise() {
     assert_eq!(place::query(&lease, durable), "ononon");
     lease.release().expect("released");
     let lease = acquire(&place.options().set("work_mem", "5MB"), &|_| ()).expect("a lease");
-    assert_eq!(
-        place::query(&lease, "SELECT current_setting('fsync') || current_setting('work_mem')"),
-        "off5MB"
-    );
+    let quick = "SELECT current_setting('fsync') || current_setting('work_mem')";
+    assert_eq!(place::query(&lease, quick), "off5MB");
     lease.release().expect("released");
 }
 
@@ -233,13 +227,12 @@ fn the_server_has_a_session_of_its_own_and_nothing_of_ours() {
     assert_ne!(postmaster.session, ours.session);
     assert_eq!(postmaster.terminal, 0);
     assert_eq!(postmaster.uid, place.server_uid());
-    let environment = fs::read(format!("/proc/{}/environ", place.postmaster()));
     // Readable for root and for its own user alone, and one of them runs this.
-    if let Ok(environment) = environment {
+    let of_server = |name: &str| format!("/proc/{}/{name}", place.postmaster());
+    if let Ok(environment) = fs::read(of_server("environ")) {
         assert!(!String::from_utf8_lossy(&environment).contains("CARGO"));
     }
-    let open = fs::read_link(format!("/proc/{}/fd/0", place.postmaster()));
-    if let Ok(stdin) = open {
+    if let Ok(stdin) = fs::read_link(of_server("fd/0")) {
         assert_eq!(stdin, std::path::Path::new("/dev/null"));
     }
     lease.release().expect("released");

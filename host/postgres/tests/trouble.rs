@@ -41,32 +41,30 @@ fn nothing_installed_says_what_to_type() {
 }
 
 #[test]
-fn a_cluster_of_another_version_is_left_alone() {
+fn a_directory_of_something_else_is_left_alone() {
     let place = Place::new();
     let cluster = place.base().join("cluster");
-    fs::create_dir_all(&cluster).expect("directories");
-    fs::write(cluster.join("PG_VERSION"), "13\n").expect("a file");
     let mut options = place.options();
-    options.search = Some(vec![fake_binaries(&place, "16.1"), fake_binaries(&place, "14.9")]);
-    let error = acquire(&options, &|_| ()).expect_err("another version");
-    let expected = format!("the database in `{}` needs PostgreSQL 13; found: 14, 16", cluster.display());
-    assert_eq!(error.to_string(), expected);
-    assert!(hint(&error).contains("install PostgreSQL 13"));
-    assert_eq!(fs::read_dir(&cluster).expect("it is there").count(), 1);
-}
-
-#[test]
-fn a_directory_that_is_no_cluster_is_left_alone() {
-    let place = Place::new();
-    let cluster = place.base().join("cluster");
-    fs::create_dir_all(&cluster).expect("directories");
-    fs::write(cluster.join("letters.txt"), "dear").expect("a file");
-    let error = acquire(&place.options(), &|_| ()).expect_err("no cluster");
-    assert_eq!(
-        error.to_string(),
-        format!("`{}` is not empty and is no PostgreSQL cluster", cluster.display())
-    );
-    assert_eq!(fs::read_dir(&cluster).expect("it is there").count(), 1);
+    let other_versions = Some(vec![fake_binaries(&place, "16.1"), fake_binaries(&place, "14.9")]);
+    for (file, content, search, message, way_out) in [
+        (
+            "PG_VERSION",
+            "13\n",
+            other_versions,
+            "the database in `{}` needs PostgreSQL 13; found: 14, 16",
+            "install PostgreSQL 13",
+        ),
+        ("letters.txt", "dear", None, "`{}` is not empty and is no PostgreSQL cluster", ""),
+    ] {
+        fs::create_dir_all(&cluster).expect("directories");
+        fs::write(cluster.join(file), content).expect("a file");
+        options.search = search;
+        let error = acquire(&options, &|_| ()).expect_err(message);
+        assert_eq!(error.to_string(), message.replace("{}", &cluster.display().to_string()));
+        assert!(error.hint().unwrap_or_default().contains(way_out), "{message}");
+        assert_eq!(fs::read_dir(&cluster).expect("it is there").count(), 1, "{file}");
+        fs::remove_dir_all(&cluster).expect("removed");
+    }
 }
 
 #[test]
@@ -97,10 +95,8 @@ fn a_long_path_gets_a_short_socket_directory() {
     // Where anybody may enter, no socket is trusted.
     fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("chmod");
     let error = acquire(&options, &|_| ()).expect_err("an open directory");
-    assert_eq!(
-        error.to_string(),
-        format!("`{}` can't hold the server's socket: others may enter it", directory.display())
-    );
+    let closed = format!("`{}` can't hold the server's socket: others may enter it", directory.display());
+    assert_eq!(error.to_string(), closed);
     fs::remove_dir_all(&directory).expect("removed");
 }
 
@@ -115,12 +111,8 @@ fn psql_takes_the_url() {
         .env("PGSSLMODE", "verify-full")
         .output()
         .expect("psql runs");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "uptime uptime\n",
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let [said, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert_eq!(said, "uptime uptime\n", "{errors}");
     lease.release().expect("released");
 }
 
@@ -180,11 +172,8 @@ fn a_long_log_is_cut_under_the_running_server() {
     let kept = fs::read_to_string(place.base().join("server.log.1")).expect("it is there");
     assert_eq!(kept.len(), 1 << 20);
     assert!(kept.ends_with("the last line\n"));
-    lease
-        .session("uptime")
-        .expect("a session")
-        .query("SELECT nonsense")
-        .expect_err("an error that is logged");
+    let mut session = lease.session("uptime").expect("a session");
+    session.query("SELECT nonsense").expect_err("an error that is logged");
     assert!(fs::read_to_string(&log).expect("it is there").contains("nonsense"));
     lease.release().expect("released");
 }
@@ -229,12 +218,14 @@ fn a_stale_pid_file_is_not_believed() {
     starts_beside(&place, "a zombie");
     other.wait().expect("reaped");
 
-    stale_pid_file(&place, &other.id().to_string());
-    starts_beside(&place, "a dead process");
-    stale_pid_file(&place, "");
-    starts_beside(&place, "an empty file");
-    stale_pid_file(&place, "\u{0}\u{0}\u{0}");
-    starts_beside(&place, "a file of zeros");
+    for (line, what) in [
+        (other.id().to_string().as_str(), "a dead process"),
+        ("", "an empty file"),
+        ("\u{0}\u{0}\u{0}", "a file of zeros"),
+    ] {
+        stale_pid_file(&place, line);
+        starts_beside(&place, what);
+    }
 }
 
 #[test]

@@ -322,26 +322,27 @@ mod tests {
         encoder.finish().expect("memory")
     }
 
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
     #[test]
     fn each_coding() {
+        let text = b"hello hello hello\n";
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-        zlib.write_all(b"hello hello hello\n").expect("memory");
+        zlib.write_all(text).expect("memory");
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
-        deflate.write_all(b"hello hello hello\n").expect("memory");
+        deflate.write_all(text).expect("memory");
         // As `brotli` and `zstd` make them.
         let brotli = b"\x8b\x08\x80hello hello hello\n\x03";
-        let zstd = ruzstd::encoding::compress_to_vec(
-            &b"hello hello hello\n"[..],
-            ruzstd::encoding::CompressionLevel::Fastest,
-        );
         for (coding, bytes) in [
-            (Coding::Gzip, gzip(b"hello hello hello\n")),
+            (Coding::Gzip, gzip(text)),
             (Coding::Deflate, zlib.finish().expect("memory")),
             (Coding::Deflate, deflate.finish().expect("memory")),
             (Coding::Brotli, brotli.to_vec()),
-            (Coding::Zstd, zstd),
+            (Coding::Zstd, zstd(text)),
         ] {
-            assert_eq!(all(&bytes, &[coding]).as_deref(), Ok(&b"hello hello hello\n"[..]), "{coding:?}");
+            assert_eq!(all(&bytes, &[coding]).as_deref(), Ok(&text[..]), "{coding:?}");
             let broken = all(&bytes[..bytes.len() / 2], &[coding]).expect_err("it breaks off");
             assert!(broken.starts_with("the body is not "), "{broken}");
         }
@@ -366,9 +367,6 @@ mod tests {
 
     #[test]
     fn what_is_in_several_parts_is_whole() {
-        let zstd = |bytes: &[u8]| {
-            ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
-        };
         // A frame to be skipped, of three bytes (RFC 8878, 3.1.2).
         let skipped = b"\x50\x2a\x4d\x18\x03\0\0\0any".to_vec();
         for (coding, parts) in [

@@ -277,10 +277,8 @@ mod tests {
         {
             let failure = Proxy::parse(text, &mut Redaction::default()).err().expect(text);
             assert_eq!(failure.class, FailureClass::Settings);
-            assert!(
-                failure.message.starts_with("`proxy` ") && failure.message.contains("hint: "),
-                "{failure:?}"
-            );
+            let message = &failure.message;
+            assert!(message.starts_with("`proxy` ") && message.contains("hint: "), "{text}: {message}");
             assert!(!failure.message.contains("s3cret"), "{failure:?}");
         }
     }

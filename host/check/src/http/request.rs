@@ -492,11 +492,15 @@ mod tests {
 
     #[test]
     fn a_port_is_another_origin() {
-        let mut request = request("http://a.example/", &[("X-Api-Key", literal("k"))]).expect("a request");
-        request
-            .redirect(StatusCode::FOUND, b"http://a.example:8080/", AddressClass::Public)
-            .expect("it may be followed");
-        assert!(!sent(&request).iter().any(|(name, _)| name == "x-api-key"));
+        let key = [("X-Api-Key", literal("k"))];
+        let mut request = request("http://user:word@a.example/", &key).expect("a request");
+        let ours = |request: &Request| {
+            sent(request).iter().filter(|(name, _)| name == "x-api-key" || name == "authorization").count()
+        };
+        assert_eq!(ours(&request), 2);
+        let elsewhere = request.redirect(StatusCode::FOUND, b"http://a.example:8080/", AddressClass::Public);
+        elsewhere.expect("it may be followed");
+        assert_eq!(ours(&request), 0);
     }
 
     #[test]

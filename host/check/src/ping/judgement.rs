@@ -144,56 +144,38 @@ mod tests {
     fn loss_and_round_trips_are_judged_by_their_limits() {
         const ALL: &[Option<u64>] = &[Some(10), Some(30)];
         const SOME: &[Option<u64>] = &[Some(10), None, Some(10), Some(10)];
+        const SLOW: Option<FailureClass> = Some(FailureClass::Latency);
+        const LOST: Option<FailureClass> = Some(FailureClass::Loss);
         let table: [Row; 16] = [
             (ALL, |_| {}, None, ""),
             (SOME, |_| {}, None, ""),
-            (&[None, None, None], |_| {}, Some(FailureClass::Loss), "3 of 3 echoes did not come back"),
-            (SOME, |spec| spec.loss_below = 25, Some(FailureClass::Loss), "1 of 4 echoes did not come back"),
+            (&[], |_| {}, None, ""),
+            (&[None, None, None], |_| {}, LOST, "3 of 3 echoes did not come back"),
+            (SOME, |spec| spec.loss_below = 25, LOST, "1 of 4 echoes did not come back"),
             (SOME, |spec| spec.loss_below = 26, None, ""),
             (ALL, |spec| spec.loss_below = 0, None, ""),
-            (
-                ALL,
-                |spec| spec.latency_below = Some(ms(20)),
-                Some(FailureClass::Latency),
-                "the mean round trip was 20.0ms",
-            ),
+            (ALL, |spec| spec.latency_below = Some(ms(20)), SLOW, "the mean round trip was 20.0ms"),
             (ALL, |spec| spec.latency_below = Some(ms(21)), None, ""),
-            (
-                ALL,
-                |spec| spec.min_below = Some(ms(10)),
-                Some(FailureClass::Latency),
-                "the shortest round trip was 10.0ms",
-            ),
+            (ALL, |spec| spec.min_below = Some(ms(10)), SLOW, "the shortest round trip was 10.0ms"),
             (ALL, |spec| spec.min_below = Some(ms(11)), None, ""),
-            (
-                ALL,
-                |spec| spec.max_below = Some(ms(30)),
-                Some(FailureClass::Latency),
-                "the longest round trip was 30.0ms",
-            ),
+            (ALL, |spec| spec.max_below = Some(ms(30)), SLOW, "the longest round trip was 30.0ms"),
             (ALL, |spec| spec.max_below = Some(ms(31)), None, ""),
-            (
-                ALL,
-                |spec| spec.jitter_below = Some(ms(20)),
-                Some(FailureClass::Latency),
-                "the jitter was 20.0ms",
-            ),
+            (ALL, |spec| spec.jitter_below = Some(ms(20)), SLOW, "the jitter was 20.0ms"),
             (ALL, |spec| spec.jitter_below = Some(ms(21)), None, ""),
             // The loss comes before the round trips of the rest.
             (
                 SOME,
                 |spec| (spec.loss_below, spec.min_below) = (1, Some(ms(1))),
-                Some(FailureClass::Loss),
+                LOST,
                 "1 of 4 echoes did not come back",
             ),
-            (&[], |_| {}, None, ""),
         ];
         for (round_trips, change, class, words) in table {
             let spec = spec(change);
             let failure = judge(&spec, ADDRESS, &answers(round_trips)).err();
             let message = failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or_default();
             assert_eq!(failure.as_ref().map(|failure| failure.class), class, "{spec:?}");
-            assert_eq!(message.strip_prefix("pinging 192.0.2.1: ").unwrap_or_default(), words);
+            assert_eq!(message.strip_prefix("pinging 192.0.2.1: ").unwrap_or_default(), words, "{spec:?}");
         }
         let failure = judge(&spec(|_| {}), ADDRESS, &answers(&[None])).expect_err("nothing came back");
         assert_eq!(failure.expected.as_deref(), Some("a loss below 100 %"));

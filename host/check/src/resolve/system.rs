@@ -308,6 +308,15 @@ mod tests {
 
     const PATIENT: Duration = Duration::from_secs(10);
 
+    fn record() -> DnsRecord {
+        DnsRecord::Address("db.lan".into(), IpAddr::from([192, 0, 2, 7]))
+    }
+
+    /// What is found with [`record`].
+    fn found() -> Option<Result<Vec<SocketAddr>, Failure>> {
+        Some(Ok(vec![SocketAddr::from(([192, 0, 2, 7], 0))]))
+    }
+
     fn server(root: DnsReply, reply: DnsReply) -> NameServer {
         NameServer::start(move |question| match (question.name.as_str(), question.kind) {
             (".", _) => root.clone(),
@@ -320,12 +329,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_machines_own_name_servers_say_whose_fault_it_is() {
-        let record = DnsRecord::Address("db.lan".into(), IpAddr::from([192, 0, 2, 7]));
-        let found = Some(Ok(vec![SocketAddr::from(([192, 0, 2, 7], 0))]));
         let dns =
             |words: &str| Some(Err(Failure::new(FailureClass::Dns, format!("looking up `db`: {words}"))));
         for (root, reply, expected) in [
-            (DnsReply::root(), DnsReply::Records(vec![record]), found),
+            (DnsReply::root(), DnsReply::Records(vec![record()]), found()),
             (DnsReply::root(), DnsReply::Code(3), dns("no such name")),
             (DnsReply::root(), DnsReply::Code(2), dns("its name servers gave no answer (SERVFAIL)")),
             (DnsReply::Code(2), DnsReply::Code(2), None),
@@ -342,8 +349,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_one_that_knows_is_believed() {
-        let record = DnsRecord::Address("db.lan".into(), IpAddr::from([192, 0, 2, 7]));
-        let knows = server(DnsReply::root(), DnsReply::Records(vec![record]));
+        let knows = server(DnsReply::root(), DnsReply::Records(vec![record()]));
         let port = knows.address().port();
         // The same port on another address of this machine: one that fails, and none at all on the third.
         let at = SocketAddr::from(([127, 0, 0, 2], port));
@@ -353,7 +359,7 @@ mod tests {
         });
         let resolv_conf = "nameserver nonsense\nnameserver 127.0.0.3\nnameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch lan\n";
         let (said, _) = opinion(port, resolv_conf, PATIENT).await;
-        assert_eq!(said, Some(Ok(vec![SocketAddr::from(([192, 0, 2, 7], 0))])));
+        assert_eq!(said, found());
         // The fourth is not asked.
         let resolv_conf = "nameserver 127.0.0.3\nnameserver 127.0.0.4\nnameserver 127.0.0.5\n\
             nameserver 127.0.0.1\nsearch lan\n";
@@ -362,14 +368,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_name_server_does_not_hold_back_the_other_one() {
-        let record = DnsRecord::Address("db.lan".into(), IpAddr::from([192, 0, 2, 7]));
-        let knows = server(DnsReply::root(), DnsReply::Records(vec![record]));
+        let knows = server(DnsReply::root(), DnsReply::Records(vec![record()]));
         let port = knows.address().port();
         let _dead = NameServer::start_at(SocketAddr::from(([127, 0, 0, 2], port)), |_| DnsReply::Silence);
         let began = Instant::now();
         let resolv_conf = "nameserver 127.0.0.2\nnameserver 127.0.0.1\nsearch lan\n";
         let (said, _) = opinion(port, resolv_conf, Duration::from_secs(4)).await;
-        assert_eq!(said, Some(Ok(vec![SocketAddr::from(([192, 0, 2, 7], 0))])));
+        assert_eq!(said, found());
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 

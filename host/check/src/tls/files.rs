@@ -148,11 +148,10 @@ mod tests {
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use uptime_core::secret::SecretRef;
 
+    /// Each with its key, and message and hint in one.
     fn said(spec: &TlsSpec) -> Vec<(&'static str, String)> {
-        problems(spec, &Access::operator())
-            .into_iter()
-            .map(|problem| (problem.key, problem.message))
-            .collect()
+        let problems = problems(spec, &Access::operator()).into_iter();
+        problems.map(|problem| (problem.key, format!("{}; {}", problem.message, problem.hint))).collect()
     }
 
     #[test]
@@ -177,25 +176,34 @@ mod tests {
         // Whoever runs the checks may have it.
         assert_eq!(said(&spec(&pem, SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() })), []);
 
-        let of_key = |key: &str| said(&spec(&pem, literal(key)));
-        let mixed = format!("the key is not that of the certificate in `{}`", pem.display());
-        assert_eq!(of_key(&other.serialize_pem()), [("client_key", mixed)]);
-        assert_eq!(of_key("secret"), [("client_key", "it is no key in PEM form".to_owned())]);
+        let begins = |found: Vec<(&str, String)>, key: &str, begin: &str| {
+            assert!(
+                matches!(&found[..], [(of, said)] if *of == key && said.starts_with(begin)),
+                "{begin}: {found:?}"
+            );
+        };
+        let mixed = format!(
+            "the key is not that of the certificate in `{}`; name the two that belong together",
+            pem.display()
+        );
         let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----\n";
-        assert_eq!(of_key(locked), [("client_key", "the key has a passphrase".to_owned())]);
-
+        for (key, begin) in [
+            (other.serialize_pem().as_str(), mixed.as_str()),
+            ("secret", "it is no key in PEM form; "),
+            (locked, "the key has a passphrase; "),
+        ] {
+            begins(said(&spec(&pem, literal(key))), "client_key", begin);
+        }
         let broken = file("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        let none = "has no certificate in PEM form; it has certificates between `-----BEGIN CERTIFICATE-----` and \
+                    `-----END CERTIFICATE-----`";
         for (path, problem) in [
-            (folder.path().to_owned(), "can't be read: it is not a regular file"),
-            (file("text.pem", "text"), "has no certificate in PEM form"),
+            (folder.path().to_owned(), "can't be read: it is not a regular file; "),
+            (file("text.pem", "text"), none),
             (broken, "has a certificate that can't be read: "),
         ] {
             let found = said(&spec(&path, literal(&key.serialize_pem())));
-            let begins = format!("the file `{}` {problem}", path.display());
-            assert!(
-                matches!(found.as_slice(), [("ca", message)] if message.starts_with(&begins)),
-                "{found:?}"
-            );
+            begins(found, "ca", &format!("the file `{}` {problem}", path.display()));
         }
     }
 }

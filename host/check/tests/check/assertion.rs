@@ -1,18 +1,30 @@
 //! What an answer may be expected to be, beyond its status, and who asks for it.
 
-use crate::target::{Target, answer, read_request};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use crate::target::{Target, answer, header, read_request};
+use crate::{PATIENT, ask, ask_briefly, assert_failed, assert_up, shows};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uptime_core::check::{CheckReport, Failure, FailureClass};
-use uptime_core::monitor::{Auth, CertificateDays, CheckSpec, HttpExpect, HttpSpec, TlsVersion};
+use uptime_core::monitor::{Auth, CertificateDays, HttpExpect, HttpSpec, TlsVersion};
 use uptime_core::secret::SecretRef;
 
 pub(crate) async fn judged(target: &Target, expect: HttpExpect) -> CheckReport {
-    check(&CheckSpec::Http(HttpSpec { expect, ..target.http("/") }), PATIENT).await
+    ask(HttpSpec { expect, ..target.http("/") }).await
+}
+
+pub(crate) fn contains(text: &str) -> HttpExpect {
+    HttpExpect { body_contains: vec![text.into()], ..HttpExpect::default() }
+}
+
+pub(crate) fn size_below(limit: u64) -> HttpExpect {
+    HttpExpect { size_below: Some(limit), ..HttpExpect::default() }
+}
+
+pub(crate) fn json(condition: &str) -> HttpExpect {
+    HttpExpect { json: vec![condition.parse().expect("a condition")], ..HttpExpect::default() }
 }
 
 fn failure(report: CheckReport) -> Failure {
@@ -28,10 +40,10 @@ async fn patterns_match_the_body() {
         ..HttpExpect::default()
     };
     assert_up(&judged(&target, with("status: (ok|fine)>")).await);
-    let report = judged(&target, with("^status")).await;
     let message = format!("the body of GET {} does not match `^status`", target.url("/"));
-    assert_failed(&report, FailureClass::Assertion, &message);
-    assert_eq!(failure(report).expected.as_deref(), Some("matches `^status`"));
+    let report = judged(&target, with("^status")).await;
+    let failed = assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(failed.expected.as_deref(), Some("matches `^status`"));
     // What must not be there is what the excerpt is about.
     let expect = HttpExpect { body_not_contains: vec!["status".into()], ..HttpExpect::default() };
     let failure = failure(judged(&target, expect).await);
@@ -43,8 +55,7 @@ async fn patterns_match_the_body() {
 #[tokio::test]
 async fn json_and_headers() {
     let target = Target::answering(|request| {
-        let token = request.split("X-Token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-        let body = format!(r#"{{"status": "degraded", "token": "{}"}}"#, token.unwrap_or_default());
+        let body = format!(r#"{{"status": "degraded", "token": "{}"}}"#, header(request, "X-Token"));
         answer("200 OK", "X-Queue: 7\r\n", &body)
     })
     .await;
@@ -52,58 +63,46 @@ async fn json_and_headers() {
     spec.headers.insert("X-Token".into(), SecretRef::Literal("s3cret".into()));
     spec.expect.json = vec!["$.status == \"degraded\"".parse().expect("a condition")];
     spec.expect.headers = vec!["x-queue < 10".parse().expect("a condition")];
-    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    assert_up(&ask(spec.clone()).await);
 
     let mut other = spec.clone();
     other.expect.json = vec!["$.token == \"x\"".parse().expect("a condition")];
-    let failed = failure(check(&CheckSpec::Http(other), PATIENT).await);
+    let failed = failure(ask(other).await);
     assert_eq!(failed.class, FailureClass::Assertion);
     assert!(failed.excerpt.as_ref().is_some_and(|excerpt| excerpt.contains("degraded")), "{failed:?}");
     assert!(!format!("{failed:?}").contains("s3cret"), "{failed:?}");
 
     spec.expect.headers = vec!["X-Queue > 10".parse().expect("a condition")];
-    let failed = failure(check(&CheckSpec::Http(spec), PATIENT).await);
+    let failed = failure(ask(spec).await);
     let message = format!("the headers of GET {} do not fit `X-Queue > 10`", target.url("/"));
     assert_eq!((failed.class, failed.message), (FailureClass::Assertion, message));
     assert!(failed.got.is_some_and(|got| got.contains('7')));
 
     let target = Target::answering(|_| answer("200 OK", "", "<html>")).await;
-    let expect =
-        HttpExpect { json: vec!["$.a exists".parse().expect("a condition")], ..HttpExpect::default() };
-    let failed = failure(judged(&target, expect).await);
+    let failed = failure(judged(&target, json("$.a exists")).await);
     assert!(failed.message.contains("is not JSON: "), "{}", failed.message);
     assert_eq!(failed.got.as_deref(), Some("<html>"));
 }
 
 #[tokio::test]
 async fn a_size_is_announced_or_counted() {
-    let below = |limit| HttpExpect { size_below: Some(limit), ..HttpExpect::default() };
     let target = Target::answering(|_| answer("200 OK", "", "12345")).await;
-    assert_up(&judged(&target, below(6)).await);
-    let failed = failure(judged(&target, below(5)).await);
-    assert_eq!(
-        (failed.class, failed.expected.as_deref()),
-        (FailureClass::Assertion, Some("fewer than 5 bytes"))
-    );
+    assert_up(&judged(&target, size_below(6)).await);
+    let message = format!("the body of GET {} is too large", target.url("/"));
+    let words = Some(("fewer than 5 bytes", "at least 5 bytes"));
+    shows(&judged(&target, size_below(5)).await, FailureClass::Assertion, &message, words);
     // Nothing of it need come.
     let target = Target::answering(|_| "HTTP/1.1 200 OK\r\ncontent-length: 10737418240\r\n\r\n".into()).await;
-    let failed = failure(judged(&target, below(1 << 30)).await);
+    let failed = failure(judged(&target, size_below(1 << 30)).await);
     assert_eq!(failed.got.as_deref(), Some("at least 10737418240 bytes"));
     let target = Target::pouring("HTTP/1.1 200 OK\r\n\r\n", vec![b'x'; 64 * 1024]).await;
-    let failed = failure(judged(&target, below(3 << 20)).await);
+    let failed = failure(judged(&target, size_below(3 << 20)).await);
     assert_eq!(failed.got.as_deref(), Some("at least 3145728 bytes"), "beyond what is kept of a body");
 }
 
 #[tokio::test]
 async fn where_the_redirects_lead() {
-    let target = Target::answering(|request| {
-        if request.starts_with("GET / ") {
-            answer("302 Found", "location: /login?next=1\r\n", "")
-        } else {
-            answer("200 OK", "", "")
-        }
-    })
-    .await;
+    let target = Target::moved("302 Found", "location: /login?next=1\r\n".into()).await;
     for (path, got) in [
         ("/login?next=1", None),
         ("/login?next=2", Some("the same with another query".to_owned())),
@@ -156,12 +155,10 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_compressed_body_is_judged_in_its_plain_form() {
-    let contains = |text: &str| HttpExpect { body_contains: vec![text.into()], ..HttpExpect::default() };
     let target = encoded("gzip", gzip(b"all is well")).await;
     assert_up(&judged(&target, contains("is well")).await);
-    let limit = |size| HttpExpect { size_below: Some(size), ..HttpExpect::default() };
-    assert_up(&judged(&target, limit(12)).await);
-    assert_eq!(failure(judged(&target, limit(11)).await).got.as_deref(), Some("at least 11 bytes"));
+    assert_up(&judged(&target, size_below(12)).await);
+    assert_eq!(failure(judged(&target, size_below(11)).await).got.as_deref(), Some("at least 11 bytes"));
 
     let target = encoded("gzip", b"all is well".to_vec()).await;
     let failed = failure(judged(&target, contains("is well")).await);
@@ -178,12 +175,16 @@ async fn a_compressed_body_is_judged_in_its_plain_form() {
 #[tokio::test]
 async fn compression_is_asked_for_when_wanted() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
-    for (compression, asked) in [(true, true), (false, false)] {
+    for compression in [true, false] {
         let spec = HttpSpec { compression, ..target.http("/") };
-        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        assert_up(&ask(spec).await);
         let requests = target.requests();
         let request = requests.last().expect("it was asked");
-        assert_eq!(request.contains("\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"), asked, "{request}");
+        assert_eq!(
+            request.contains("\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"),
+            compression,
+            "{request}"
+        );
     }
 }
 
@@ -205,7 +206,7 @@ async fn who_asks() {
         spec.auth = auth;
         spec.headers =
             header.map(|header| ("Authorization".to_owned(), literal(header))).into_iter().collect();
-        assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+        assert_up(&ask(spec).await);
         let requests = target.requests();
         let request = requests.last().expect("it was asked");
         assert!(request.contains(&format!("\r\nAuthorization: {expected}\r\n")), "{request}");
@@ -215,19 +216,24 @@ async fn who_asks() {
 #[tokio::test]
 async fn a_token_that_comes_back_is_not_shown_and_one_that_is_missing_is_ours() {
     let target = Target::answering(|request| answer("200 OK", "", request)).await;
-    let mut spec = target.http("/");
+    let mut spec = HttpSpec { expect: contains("not there"), ..target.http("/") };
+    let mut with_header = spec.clone();
+    with_header.headers.insert("Authorization".into(), SecretRef::Literal("t0ken".into()));
     spec.auth = Some(Auth::Bearer { token: SecretRef::Literal("t0ken".into()) });
-    spec.expect.body_contains.push("not there".into());
-    let failed = failure(check(&CheckSpec::Http(spec.clone()), PATIENT).await);
-    assert!(
-        failed.excerpt.as_ref().is_some_and(|text| text.contains("Authorization: Bearer …")),
-        "{failed:?}"
-    );
-    assert!(!format!("{failed:?}").contains("t0ken"), "{failed:?}");
-
+    for (spec, shown) in [(with_header, "Authorization: …"), (spec.clone(), "Authorization: Bearer …")] {
+        let failed = failure(ask(spec).await);
+        assert!(
+            [&failed.got, &failed.excerpt]
+                .iter()
+                .all(|text| text.as_ref().is_some_and(|text| text.contains(shown))),
+            "{failed:?}"
+        );
+        assert!(!format!("{failed:?}").contains("t0ken"), "{failed:?}");
+    }
     spec.auth = Some(Auth::Bearer { token: SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() } });
-    let failed = failure(check(&CheckSpec::Http(spec), PATIENT).await);
-    assert_eq!(failed.class, FailureClass::Settings);
+    let sent = target.requests().len();
+    let failed = failure(ask(spec).await);
+    assert_eq!((failed.class, target.requests().len()), (FailureClass::Settings, sent), "nothing is sent");
     assert!(failed.message.starts_with("the token of `auth` has no value: "), "{}", failed.message);
 }
 
@@ -235,8 +241,7 @@ async fn a_token_that_comes_back_is_not_shown_and_one_that_is_missing_is_ours() 
 async fn large_json_is_judged_and_larger_json_is_too_large() {
     let of = async |objects: usize| {
         let target = encoded("gzip", gzip(format!("[{}0]", r#"{"":0},"#.repeat(objects)).as_bytes())).await;
-        let json = vec!["$[0] == 1".parse().expect("a condition")];
-        failure(judged(&target, HttpExpect { json, ..HttpExpect::default() }).await).message
+        failure(judged(&target, json("$[0] == 1")).await).message
     };
     // Seven bytes each: beyond 64 KiB it is judged elsewhere.
     let large = of(20_000).await;
@@ -249,9 +254,9 @@ async fn large_json_is_judged_and_larger_json_is_too_large() {
 async fn an_answer_in_the_clear_has_no_version_of_tls_and_no_certificate() {
     let target = Target::answering(|_| answer("200 OK", "", "ok")).await;
     let mut spec = target.http("/");
-    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    assert_up(&ask(spec.clone()).await);
     spec.expect.certificate_days = CertificateDays { warning: None, critical: None };
-    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    assert_up(&ask(spec.clone()).await);
     let asked = [
         (Some(TlsVersion::Tls12), CertificateDays::default(), "TLS 1.2 or newer", "no TLS"),
         (None, CertificateDays { warning: Some(21), critical: None }, "a certificate", "plain HTTP"),
@@ -259,18 +264,15 @@ async fn an_answer_in_the_clear_has_no_version_of_tls_and_no_certificate() {
     ];
     for (tls_version, certificate_days, expected, got) in asked {
         (spec.expect.tls_version, spec.expect.certificate_days) = (tls_version, certificate_days);
-        let failure = failure(check(&CheckSpec::Http(spec.clone()), PATIENT).await);
-        assert_eq!(failure.class, FailureClass::Assertion);
-        assert_eq!(failure.message, format!("GET {} was answered without TLS", target.url("/")));
-        assert_eq!((failure.expected.as_deref(), failure.got.as_deref()), (Some(expected), Some(got)));
+        let message = format!("GET {} was answered without TLS", target.url("/"));
+        shows(&ask(spec.clone()).await, FailureClass::Assertion, &message, Some((expected, got)));
     }
 }
 
 #[tokio::test]
 async fn a_secret_in_a_location_is_shown_nowhere() {
     let target = Target::answering(|request| {
-        let token = request.split("X-Token: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-        let token = token.unwrap_or_default().replace('/', "%2F");
+        let token = header(request, "X-Token").replace('/', "%2F");
         let path = request.split(' ').nth(1).unwrap_or_default();
         answer("302 Found", &format!("location: {}{token}/\r\n", path.replace("//", "/")), "")
     })
@@ -278,7 +280,7 @@ async fn a_secret_in_a_location_is_shown_nowhere() {
     let mut spec = target.http("/");
     spec.headers.insert("X-Token".into(), SecretRef::Literal("s3/cret-word".into()));
     spec.redirects = 2;
-    let report = check(&CheckSpec::Http(spec.clone()), PATIENT).await;
+    let report = ask(spec.clone()).await;
     let failed = report.failure.as_ref().expect("it does not end");
     assert_eq!(failed.class, FailureClass::Redirect);
     assert!(failed.message.contains("redirects again, to `/…/…/…/`, after 2"), "{}", failed.message);
@@ -297,7 +299,7 @@ async fn a_secret_in_a_location_is_shown_nowhere() {
     })
     .await;
     spec.url = target.url("/");
-    let report = check(&CheckSpec::Http(spec), SHORT).await;
+    let report = ask_briefly(spec).await;
     let message = format!("GET http://{}/…: connected, and no answer within 400ms", target.address);
     assert_failed(&report, FailureClass::FirstByteTimeout, &message);
 }
@@ -311,8 +313,7 @@ async fn a_compressed_body_that_is_larger_than_anybody_reads() {
         state.to_be_bytes()[0]
     });
     let target = encoded("gzip", gzip(&noise.take(11 << 20).collect::<Vec<_>>())).await;
-    let failed =
-        failure(judged(&target, HttpExpect { size_below: Some(50 << 20), ..HttpExpect::default() }).await);
-    assert_eq!(failed.message, format!("the body of GET {} is too large", target.url("/")));
-    assert_eq!(failed.got.as_deref(), Some("more than 10485760 bytes in compressed form"));
+    let message = format!("the body of GET {} is too large", target.url("/"));
+    let words = Some(("fewer than 52428800 bytes", "more than 10485760 bytes in compressed form"));
+    shows(&judged(&target, size_below(50 << 20)).await, FailureClass::Assertion, &message, words);
 }

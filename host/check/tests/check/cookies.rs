@@ -1,21 +1,15 @@
 //! Cookies that redirects set: they go back to who set them, for as long as the check lasts.
 
 use crate::resolve::hosting;
-use crate::target::{Target, answer};
-use crate::tls::{Authority, acceptor, params};
-use crate::{PATIENT, assert_up, check, check_with};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use uptime_core::check::{CheckReport, FailureClass};
+use crate::target::{Target, answer, header, parameter};
+use crate::tls::{Authority, acceptor, answering_by, params};
+use crate::{PATIENT, ask, assert_up, check_with};
+use uptime_core::check::FailureClass;
 use uptime_core::monitor::{CheckSpec, HttpSpec};
 use uptime_core::secret::SecretRef;
 
-/// The value of the `Cookie` header in a request.
 fn cookie(request: &str) -> &str {
-    request.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default()
-}
-
-async fn asked(spec: HttpSpec) -> CheckReport {
-    check(&CheckSpec::Http(spec), PATIENT).await
+    header(request, "Cookie")
 }
 
 #[tokio::test]
@@ -26,14 +20,12 @@ async fn a_redirect_to_itself_that_sets_one() {
         _ => answer("200 OK", "", "yes"),
     })
     .await;
-    let report = asked(target.http("/")).await;
+    let report = ask(target.http("/")).await;
     assert_up(&report);
-    assert_eq!(
-        target.requests().iter().map(|request| cookie(request)).collect::<Vec<_>>(),
-        ["", "seen=1", "seen=2"]
-    );
+    let requests = target.requests();
+    assert_eq!(requests.iter().map(|request| cookie(request)).collect::<Vec<_>>(), ["", "seen=1", "seen=2"]);
     // The next check knows nothing of it.
-    assert_up(&asked(target.http("/")).await);
+    assert_up(&ask(target.http("/")).await);
     assert_eq!(cookie(&target.requests()[3]), "");
 }
 
@@ -41,7 +33,7 @@ async fn a_redirect_to_itself_that_sets_one() {
 async fn one_that_changes_nothing_is_a_loop() {
     let redirect = answer("302 Found", "Set-Cookie: seen=1\r\nLocation: /\r\n", "");
     let target = Target::answering(move |_| redirect.clone()).await;
-    let failure = asked(target.http("/")).await.failure.expect("a loop");
+    let failure = ask(target.http("/")).await.failure.expect("a loop");
     assert_eq!(failure.message, format!("GET {} redirects to itself: a loop", target.url("/")));
     assert_eq!(target.requests().len(), 2);
 }
@@ -82,7 +74,7 @@ async fn each_rule() {
             _ => answer("200 OK", "", ""),
         })
         .await;
-        assert_up(&asked(target.http("/in/first")).await);
+        assert_up(&ask(target.http("/in/first")).await);
         let requests = target.requests();
         assert_eq!((cookie(&requests[1]), cookie(&requests[2])), (second, out), "{set:?}");
     }
@@ -91,7 +83,7 @@ async fn each_rule() {
 #[tokio::test]
 async fn it_goes_to_each_port_of_its_host() {
     let other = Target::answering(|request| {
-        let back = request.split("back=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        let back = parameter(request, "back").unwrap_or_default();
         answer("302 Found", &format!("Set-Cookie: other=2; Path=/\r\nLocation: {back}\r\n"), "")
     })
     .await;
@@ -100,23 +92,17 @@ async fn it_goes_to_each_port_of_its_host() {
         if request.starts_with("GET /landed ") {
             return answer("200 OK", "", "");
         }
-        let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
-        let location = format!("{there}?back=http://{host}/landed");
-        answer(
-            "302 Found",
-            &format!("Set-Cookie: first=1; Path=/; Domain=127.0.0.1\r\nLocation: {location}\r\n"),
-            "",
-        )
+        let back = format!("http://{}/landed", header(request, "Host"));
+        let set = "Set-Cookie: first=1; Path=/; Domain=127.0.0.1";
+        answer("302 Found", &format!("{set}\r\nLocation: {there}?back={back}\r\n"), "")
     })
     .await;
     let mut spec = first.http("/");
     spec.headers.insert("Cookie".into(), SecretRef::Literal("own=0".into()));
-    assert_up(&asked(spec).await);
+    assert_up(&ask(spec).await);
     let (of_first, of_other) = (first.requests(), other.requests());
-    assert_eq!(
-        [&of_first[0], &of_other[0], &of_first[1]].map(|request| cookie(request)),
-        ["own=0", "first=1", "first=1; other=2"]
-    );
+    let sent = [&of_first[0], &of_other[0], &of_first[1]].map(|request| cookie(request));
+    assert_eq!(sent, ["own=0", "first=1", "first=1; other=2"]);
 }
 
 #[tokio::test]
@@ -137,9 +123,7 @@ async fn it_goes_to_its_host_or_its_domain() {
         ("example.test", "a=1; Secure", "example.test", ""),
     ] {
         let target = Target::answering(move |request| {
-            let Some(port) = request.split("from=").nth(1).and_then(|rest| rest.split(' ').next()) else {
-                return answer("200 OK", "", "");
-            };
+            let Some(port) = parameter(request, "from") else { return answer("200 OK", "", "") };
             let head = format!("Set-Cookie: {set}; Path=/\r\nLocation: http://{to}:{port}/\r\n");
             answer("302 Found", &head, "")
         })
@@ -148,7 +132,7 @@ async fn it_goes_to_its_host_or_its_domain() {
         let url = format!("http://{from}:{port}/?from={port}").parse().expect("a URL");
         let mut spec = uptime_core::target::http(url);
         spec.lookup.resolver = Some(server.address());
-        assert_up(&asked(spec).await);
+        assert_up(&ask(spec).await);
         assert_eq!(cookie(&target.requests()[1]), sent, "{from}: {set} to {to}");
     }
 }
@@ -162,18 +146,8 @@ async fn a_secure_one_stays_on_tls() {
         ("a=1; Path=/; Domain=example.test; Secure", "www.example.test", ""),
     ] {
         let acceptor = acceptor(authority.issue(&params(&["example.test"])), rustls::ALL_VERSIONS);
-        let location = format!("http://{host}:{}/", plain.address.port());
-        let secure = Target::raw(move |stream| {
-            let (acceptor, location) = (acceptor.clone(), location.clone());
-            async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let _ = stream.read(&mut [0; 4096]).await;
-                let head = format!("Set-Cookie: {set}\r\nLocation: {location}\r\n");
-                let _ = stream.write_all(answer("302 Found", &head, "").as_bytes()).await;
-                let _ = stream.shutdown().await;
-            }
-        })
-        .await;
+        let head = format!("Set-Cookie: {set}\r\nLocation: http://{host}:{}/\r\n", plain.address.port());
+        let secure = answering_by(acceptor, answer("302 Found", &head, "")).await;
         let server = hosting(&[1]);
         let url = format!("https://example.test:{}/", secure.address.port()).parse().expect("a URL");
         let mut spec = HttpSpec { downgrade: true, ..uptime_core::target::http(url) };
@@ -185,16 +159,12 @@ async fn a_secure_one_stays_on_tls() {
 
 #[tokio::test]
 async fn it_stands_beside_the_operators_own() {
-    let target = Target::answering(|request| {
-        if request.starts_with("GET /next ") {
-            return answer("200 OK", "", "");
-        }
-        answer("302 Found", "Set-Cookie: session=new-session; Path=/\r\nLocation: /next\r\n", "")
-    })
-    .await;
+    let target =
+        Target::moved("302 Found", "Set-Cookie: session=new-session; Path=/\r\nLocation: /next\r\n".into())
+            .await;
     let mut spec = target.http("/");
     spec.headers.insert("Cookie".into(), SecretRef::Literal("lang=en; session=old".into()));
-    assert_up(&asked(spec).await);
+    assert_up(&ask(spec).await);
     assert_eq!(cookie(&target.requests()[1]), "lang=en; session=new-session");
 }
 
@@ -203,14 +173,8 @@ async fn many_and_large_ones_are_bounded() {
     let small = (0..300).map(|nth| format!("Set-Cookie: c{nth}={}; Path=/\r\n", "x".repeat(60)));
     let large = format!("Set-Cookie: large={}; Path=/\r\n", "x".repeat(5000));
     let lines = small.chain([large]).collect::<Vec<_>>().concat();
-    let target = Target::answering(move |request| {
-        if request.starts_with("GET /next ") {
-            return answer("200 OK", "", "");
-        }
-        answer("302 Found", &format!("{lines}Location: /next\r\n"), "")
-    })
-    .await;
-    assert_up(&asked(target.http("/")).await);
+    let target = Target::moved("302 Found", format!("{lines}Location: /next\r\n")).await;
+    assert_up(&ask(target.http("/")).await);
     let requests = target.requests();
     let sent = cookie(&requests[1]);
     assert!(sent.len() <= 8190 && !sent.contains("large"), "{} bytes", sent.len());
@@ -227,7 +191,7 @@ async fn a_session_that_comes_back_is_not_shown() {
     let mut spec = target.http("/");
     spec.expect.headers = vec!["X-Seen == \"other\"".parse().expect("a condition")];
     spec.expect.status = vec!["500".parse().expect("a rule")];
-    let failure = asked(spec).await.failure.expect("another value");
+    let failure = ask(spec).await.failure.expect("another value");
     assert_eq!(failure.class, FailureClass::Assertion);
     assert!(!format!("{failure:?}").contains("s3ssion-1"), "{failure:?}");
 }

@@ -8,10 +8,9 @@ use crate::trust::{check, spec};
 use crate::{assert_failed, assert_up};
 use ecdsa::signature::hazmat::PrehashSigner as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, PublicKeyData};
-use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
+use rustls::{RootCertStore, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
@@ -219,11 +218,8 @@ async fn serving(
     version: &'static SupportedProtocolVersion,
 ) -> Target {
     let certified = CertifiedKey::new(vec![certificate], Arc::new(server));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .expect("versions")
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    let resolver = Arc::new(SingleCertAndKey::from(certified));
+    let config = crate::tls::server(&[version]).with_no_client_auth().with_cert_resolver(resolver);
     serving_by(TlsAcceptor::from(Arc::new(config))).await
 }
 
@@ -279,28 +275,12 @@ async fn p_521_is_offered_last_for_the_exchange_of_keys() {
 async fn a_signature_that_does_not_fit_is_refused() {
     let (root, other) = (Root::new(Key::p521(1)), Root::new(Key::p521(2)));
     let key = Key::p521(3);
+    let unsigned = "the certificate of `127.0.0.1` is not signed by `CN=root`, whose name it bears";
+    let unproven = "`127.0.0.1` does not prove that it has the key of its certificate";
     for (issuer, scheme, signer, class, message) in [
-        (
-            &other,
-            SHA512,
-            key.clone(),
-            FailureClass::TlsUnknownIssuer,
-            "the certificate of `127.0.0.1` is not signed by `CN=root`, whose name it bears",
-        ),
-        (
-            &root,
-            SHA512,
-            Key::p521(4),
-            FailureClass::TlsHandshake,
-            "`127.0.0.1` does not prove that it has the key of its certificate",
-        ),
-        (
-            &root,
-            SHA256,
-            Key::p521(4),
-            FailureClass::TlsHandshake,
-            "`127.0.0.1` does not prove that it has the key of its certificate",
-        ),
+        (&other, SHA512, key.clone(), FailureClass::TlsUnknownIssuer, unsigned),
+        (&root, SHA512, Key::p521(4), FailureClass::TlsHandshake, unproven),
+        (&root, SHA256, Key::p521(4), FailureClass::TlsHandshake, unproven),
     ] {
         let certificate = issuer.issue(&params(&["127.0.0.1"]), &key);
         let server = Server { key: signer, scheme };

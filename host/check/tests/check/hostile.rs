@@ -1,23 +1,17 @@
 //! Targets that talk nonsense, and what hangs or pours in other ways than those of the zoo.
 
 use crate::target::{Target, answer, read_request};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
-use std::future::pending;
+use crate::{ask, ask_briefly, assert_failed, assert_up, check};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use uptime_core::check::FailureClass;
-use uptime_core::monitor::CheckSpec;
 
 #[tokio::test]
 async fn never_reads_a_large_request() {
-    let target = Target::raw(|stream| async move {
-        let _open = stream;
-        pending::<()>().await;
-    })
-    .await;
+    let target = Target::hanging().await;
     let mut spec = target.http("/");
     (spec.method, spec.body) = ("POST".into(), Some("x".repeat(32 * 1024 * 1024)));
-    let report = check(&CheckSpec::Http(spec), SHORT).await;
+    let report = ask_briefly(spec).await;
     assert_eq!(report.failure.expect("no answer").class, FailureClass::FirstByteTimeout);
 }
 
@@ -34,38 +28,40 @@ async fn a_head_may_have_300_kib() {
     ] {
         let length = header.len();
         let target = Target::answering(move |_| answer("200 OK", &header, "")).await;
-        let report = check(&target.spec("/"), PATIENT).await;
-        assert_eq!(report.failure.is_none(), up, "{length}: {:?}", report.failure);
+        let report = ask(target.http("/")).await;
+        if up {
+            assert_eq!(report.failure, None, "{length}");
+        } else {
+            let message = format!("GET {}: the head of the answer is larger than 300 KiB", target.url("/"));
+            assert_failed(&report, FailureClass::Protocol, &message);
+        }
     }
 }
 
 #[tokio::test]
 async fn what_is_not_http() {
+    // How it begins that breaks off is in the zoo.
     for (answer, message) in [
-        ("SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: it does not begin with `HTTP/`"),
-        ("220 smtp.example ESMTP\r\n", "the answer is not HTTP: it does not begin with `HTTP/`"),
-        ("HTTP/1.1 2000 OK\r\n\r\n", "the answer is not HTTP: its status is no number of three digits"),
-        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "the answer is not HTTP: a line of its head has no colon"),
-        ("HTTP/1.1 200 OK\r\nx-nul: a\u{0}b\r\n\r\n", "the answer is not HTTP: its head has a NUL byte"),
-        ("HTTP/3.0 200 OK\r\n\r\n", "the answer is not HTTP: its version is not known here"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "it does not begin with `HTTP/`"),
+        ("220 smtp.example ESMTP\r\n", "it does not begin with `HTTP/`"),
+        ("\u{0}\u{1}\u{2}", "it does not begin with `HTTP/`"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "its status is no number of three digits"),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "a line of its head has no colon"),
+        ("HTTP/1.1 200 OK\r\nx-nul: a\u{0}b\r\n\r\n", "its head has a NUL byte"),
+        ("HTTP/3.0 200 OK\r\n\r\n", "its version is not known here"),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nyes",
-            "the answer is not HTTP: it has more than one `Content-Length`",
+            "it has more than one `Content-Length`",
         ),
-        ("HTTP/1.1 200 OK\r\n", "the connection was closed before the answer was complete"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n",
-            "the connection was closed before the answer was complete",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nyes",
-            "the answer is not HTTP: its `Content-Length` is no number",
-        ),
-        ("\u{0}\u{1}\u{2}", "the answer is not HTTP: it does not begin with `HTTP/`"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nyes", "its `Content-Length` is no number"),
     ] {
         let target = Target::answering(move |_| answer.to_owned()).await;
-        let report = check(&target.spec("/"), PATIENT).await;
-        assert_failed(&report, FailureClass::Protocol, &format!("GET {}: {message}", target.url("/")));
+        let report = ask(target.http("/")).await;
+        assert_failed(
+            &report,
+            FailureClass::Protocol,
+            &format!("GET {}: the answer is not HTTP: {message}", target.url("/")),
+        );
     }
 }
 
@@ -77,7 +73,7 @@ async fn an_answer_before_the_request_and_more_after_it() {
     })
     .await;
     // What comes of it may differ with the order of arrival; it must end, and not be ours.
-    let report = check(&target.spec("/"), PATIENT).await;
+    let report = ask(target.http("/")).await;
     assert!(report.failure.is_none_or(|failure| failure.class == FailureClass::Protocol));
 }
 
@@ -85,7 +81,7 @@ async fn an_answer_before_the_request_and_more_after_it() {
 async fn no_timeout_is_too_short_or_too_long() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     // Timers have a grain of a millisecond, in which the loopback may well answer.
-    check(&target.spec("/"), Duration::ZERO).await;
-    let report = check(&target.spec("/"), Duration::MAX / 4).await;
+    check(&target.parsed("http"), Duration::ZERO).await;
+    let report = check(&target.parsed("http"), Duration::MAX / 4).await;
     assert_up(&report);
 }

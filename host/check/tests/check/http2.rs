@@ -1,19 +1,17 @@
 //! HTTP/2: agreed on over TLS or known before, and what a target can do wrong with it.
 
 use crate::target::{Target, answer};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use crate::tls::{params, private, self_signed, server};
+use crate::{ask, ask_briefly, assert_failed, assert_up};
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::SendResponse;
 use http::{Request, Response};
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use uptime_core::check::FailureClass;
-use uptime_core::monitor::{CheckSpec, HttpSpec, HttpVersion, HttpVersions};
+use uptime_core::monitor::{HttpSpec, HttpVersion, HttpVersions};
 use uptime_core::secret::SecretRef;
 use url::Url;
 
@@ -40,6 +38,15 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Answers each request in HTTP/2 that was known before.
+async fn answering(answer: impl Fn(SendResponse<Bytes>) + Clone + Send + 'static) -> Target {
+    Target::raw(move |stream| {
+        let answer = answer.clone();
+        async move { serve(stream, move |_, _, respond| answer(respond)).await }
+    })
+    .await
+}
+
 fn say(mut respond: SendResponse<Bytes>, body: &'static str) {
     let mut stream = respond.send_response(Response::new(()), body.is_empty()).expect("an open stream");
     if !body.is_empty() {
@@ -53,32 +60,22 @@ fn spec(target: &Target) -> HttpSpec {
 
 /// A server's side of TLS that offers `protocols`, with a certificate that nobody trusts.
 pub(crate) fn acceptor(protocols: &[&str]) -> TlsAcceptor {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("a certificate");
+    let made = self_signed(&params(&["127.0.0.1"]));
+    let config = server(rustls::ALL_VERSIONS).with_no_client_auth();
+    let mut config = config.with_single_cert(made.chain, private(&made.key)).expect("a certificate");
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
 
 /// Speaks HTTP/2 or HTTP/1.1 over TLS, as agreed.
 async fn over_tls(protocols: &[&str]) -> Target {
-    let acceptor = acceptor(protocols);
-    Target::raw(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                return serve(stream, |_, _, respond| say(respond, "over h2")).await;
-            }
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer("200 OK", "", "over 1.1").as_bytes()).await;
-            let _ = stream.shutdown().await;
+    Target::over_tls(acceptor(protocols), |mut stream| async move {
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            return serve(stream, |_, _, respond| say(respond, "over h2")).await;
         }
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(answer("200 OK", "", "over 1.1").as_bytes()).await;
+        let _ = stream.shutdown().await;
     })
     .await
 }
@@ -111,7 +108,7 @@ async fn known_before() {
     spec.headers.insert("Host".into(), SecretRef::Literal("inner.example".into()));
     spec.expect.body_contains.push("hello".into());
     spec.expect.http_version = vec![HttpVersion::Http2];
-    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let report = ask(spec).await;
     assert_up(&report);
     assert_eq!(report.hops[0].http_version, Some(HttpVersion::Http2));
     let phases = report.phases();
@@ -134,7 +131,7 @@ async fn agreed_over_tls() {
         let target = over_tls(offered).await;
         let mut spec = https(&target, versions);
         spec.expect.body_contains.push(text.into());
-        let report = check(&CheckSpec::Http(spec), PATIENT).await;
+        let report = ask(spec).await;
         assert_up(&report);
         assert_eq!(report.hops[0].http_version, Some(version), "{offered:?} {versions:?}");
     }
@@ -143,7 +140,7 @@ async fn agreed_over_tls() {
 #[tokio::test]
 async fn a_version_that_is_not_spoken() {
     let target = over_tls(&[]).await;
-    let report = check(&CheckSpec::Http(https(&target, HttpVersions::Http2)), PATIENT).await;
+    let report = ask(https(&target, HttpVersions::Http2)).await;
     assert_failed(&report, FailureClass::Protocol, "`127.0.0.1` does not offer HTTP/2");
 
     let target = Target::raw(|mut stream| async move {
@@ -152,7 +149,7 @@ async fn a_version_that_is_not_spoken() {
         let _ = stream.read(&mut [0; 4096]).await;
     })
     .await;
-    let report = check(&CheckSpec::Http(spec(&target)), PATIENT).await;
+    let report = ask(spec(&target)).await;
     let failure = report.failure.expect("that is no HTTP/2");
     assert_eq!(failure.class, FailureClass::Protocol);
     assert!(failure.message.contains("the answer is not HTTP/2"), "{}", failure.message);
@@ -163,26 +160,24 @@ async fn a_version_that_is_not_expected() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     let mut spec = target.http("/");
     spec.expect.http_version = vec![HttpVersion::Http2];
-    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let report = ask(spec).await;
     let message = format!("GET {} was answered in HTTP/1.1", target.url("/"));
-    assert_failed(&report, FailureClass::Assertion, &message);
-    assert_eq!(report.failure.expect("asserted").expected.as_deref(), Some("HTTP/2"));
+    let failure = assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(failure.expected.as_deref(), Some("HTTP/2"));
 }
 
 #[tokio::test]
 async fn a_head_that_is_too_large() {
-    let target = Target::raw(|stream| {
-        serve(stream, |_, _, mut respond| {
-            let mut response = Response::new(());
-            for n in 0..320 {
-                let name: http::HeaderName = format!("x-{n}").parse().expect("a name");
-                response.headers_mut().insert(name, "x".repeat(1024).parse().expect("a value"));
-            }
-            let _ = respond.send_response(response, true);
-        })
+    let target = answering(|mut respond| {
+        let mut response = Response::new(());
+        for n in 0..320 {
+            let name: http::HeaderName = format!("x-{n}").parse().expect("a name");
+            response.headers_mut().insert(name, "x".repeat(1024).parse().expect("a value"));
+        }
+        let _ = respond.send_response(response, true);
     })
     .await;
-    let report = check(&CheckSpec::Http(spec(&target)), PATIENT).await;
+    let report = ask(spec(&target)).await;
     let words = "the answer's head is larger than 300 KiB, or breaks the rules of HTTP/2";
     let message = format!("GET {}: {words}", target.url("/a"));
     assert_failed(&report, FailureClass::Protocol, &message);
@@ -190,10 +185,8 @@ async fn a_head_that_is_too_large() {
 
 #[tokio::test]
 async fn broken_off() {
-    let target =
-        Target::raw(|stream| serve(stream, |_, _, mut respond| respond.send_reset(Reason::INTERNAL_ERROR)))
-            .await;
-    let report = check(&CheckSpec::Http(spec(&target)), PATIENT).await;
+    let target = answering(|mut respond| respond.send_reset(Reason::INTERNAL_ERROR)).await;
+    let report = ask(spec(&target)).await;
     let message = format!("GET {}: the target broke the answer off (INTERNAL_ERROR)", target.url("/a"));
     assert_failed(&report, FailureClass::Protocol, &message);
 }
@@ -201,19 +194,13 @@ async fn broken_off() {
 #[tokio::test]
 async fn no_answer_and_half_an_answer() {
     for (begins, class) in [(false, FailureClass::FirstByteTimeout), (true, FailureClass::BodyTimeout)] {
-        let target = Target::raw(move |stream| {
-            let held = Mutex::new(Vec::new());
-            async move {
-                serve(stream, |_, _, mut respond| {
-                    let stream =
-                        begins.then(|| respond.send_response(Response::new(()), false).expect("open"));
-                    held.lock().expect("no panic under it").push((respond, stream));
-                })
-                .await;
-            }
+        let held = Arc::new(Mutex::new(Vec::new()));
+        let target = answering(move |mut respond| {
+            let stream = begins.then(|| respond.send_response(Response::new(()), false).expect("open"));
+            held.lock().expect("no panic under it").push((respond, stream));
         })
         .await;
-        let report = check(&CheckSpec::Http(spec(&target)), SHORT).await;
+        let report = ask_briefly(spec(&target)).await;
         assert_eq!(report.failure.expect("it does not end").class, class);
     }
 }
@@ -221,17 +208,15 @@ async fn no_answer_and_half_an_answer() {
 #[tokio::test]
 async fn a_body_is_read_beyond_the_first_window_and_not_without_end() {
     for (length, needle_is_read) in [(1024 * 1024 - 6, true), (8 * 1024 * 1024, false)] {
-        let target = Target::raw(move |stream| {
-            serve(stream, move |_, _, mut respond| {
-                let mut stream = respond.send_response(Response::new(()), false).expect("an open stream");
-                let body = [vec![b'x'; length], b"needle".to_vec()].concat();
-                stream.send_data(body.into(), true).expect("an open stream");
-            })
+        let target = answering(move |mut respond| {
+            let mut stream = respond.send_response(Response::new(()), false).expect("an open stream");
+            let body = [vec![b'x'; length], b"needle".to_vec()].concat();
+            stream.send_data(body.into(), true).expect("an open stream");
         })
         .await;
         let mut spec = spec(&target);
         spec.expect.body_contains.push("needle".into());
-        let report = check(&CheckSpec::Http(spec), PATIENT).await;
+        let report = ask(spec).await;
         assert_eq!(report.failure.is_none(), needle_is_read, "{:?}", report.failure);
     }
 }

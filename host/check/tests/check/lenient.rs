@@ -1,10 +1,10 @@
 //! Answers that depart from the standard and are taken all the same, because curl and browsers take them: each is up, its
 //! body is judged, and the evidence says how it departs.
 
-use crate::assertion::{encoded, gzip, judged};
+use crate::assertion::{contains, encoded, gzip, json, judged, size_below};
 use crate::target::{Target, read_request};
-use crate::tls::{Authority, acceptor, params};
-use crate::{PATIENT, assert_failed, assert_up, check, check_with};
+use crate::tls::{Authority, acceptor};
+use crate::{PATIENT, ask, assert_failed, assert_up, check_with};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, ZlibEncoder};
 use std::io::Write as _;
@@ -12,10 +12,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::{CheckSpec, HttpExpect, HttpSpec};
 use uptime_core::secret::SecretRef;
-
-fn contains(text: &str) -> HttpExpect {
-    HttpExpect { body_contains: vec![text.into()], ..HttpExpect::default() }
-}
 
 /// Sends these bytes to each request, and closes; `reset`: by a reset.
 async fn sending(bytes: impl Into<Vec<u8>>, reset: bool) -> Target {
@@ -33,6 +29,16 @@ async fn sending(bytes: impl Into<Vec<u8>>, reset: bool) -> Target {
     .await
 }
 
+/// As Latin-1, in which each letter is one byte.
+fn latin(text: &str) -> Vec<u8> {
+    text.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect()
+}
+
+/// A body of this type, to the end of the connection.
+fn typed(content_type: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n").as_bytes(), body].concat()
+}
+
 fn deviations(report: &CheckReport) -> Vec<&str> {
     report.hops.iter().flat_map(|hop| &hop.deviations).map(AsRef::as_ref).collect()
 }
@@ -41,50 +47,45 @@ fn deviations(report: &CheckReport) -> Vec<&str> {
 async fn heads() {
     let many = format!("HTTP/1.1 200 OK\r\n{}{{}}", "Set-Cookie: part=x; Path=/\r\n".repeat(2000));
     let nameless = format!("HTTP/1.1 200 OK\n{}{{}}", ":\n".repeat(30_000));
+    let folded = &["a header goes over several lines"][..];
+    let control = &["a header's value has a control byte"][..];
+    let odd_name = &["a header has a name that can't be one, and is ignored"][..];
+    let number = &["`Content-Length` is a number with something beside it"][..];
+    let no_cr = "the lines of its head end without CR";
+    let no_name = "a header has no name, and is ignored";
+    // `{}`: a length of 3, the end of the head, and `yes`.
     for (head, expected) in [
-        (
-            nameless.as_str(),
-            &["the lines of its head end without CR", "a header has no name, and is ignored"][..],
-        ),
-        ("HTTP/1.1 200\r\n{}", &[]),
-        ("HTTP/1.1  200  OK\r\n{}", &[]),
+        (nameless.as_str(), &[no_cr, no_name][..]),
+        ("1.1 200\r\n{}", &[]),
+        ("1.1  200  OK\r\n{}", &[]),
         ("http/1.1 200 OK\r\n{}", &[]),
-        ("HTTP/1.1 200 K\u{f6}ln\u{1}\r\n{}", &[]),
+        ("1.1 200 K\u{f6}ln\u{1}\r\n{}", &[]),
         ("\r\nHTTP/1.1 200 OK\r\n{}", &[]),
-        (
-            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{}",
-            &[],
-        ),
+        ("1.1 103 Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{}", &[]),
         (&many, &[]),
-        ("HTTP/2 200\r\n{}", &["the answer calls itself HTTP/2 on a connection that speaks HTTP/1.1"]),
+        ("2 200\r\n{}", &["the answer calls itself HTTP/2 on a connection that speaks HTTP/1.1"]),
         ("ICY 200 OK\r\n{}", &["the answer begins with `ICY`"]),
-        ("HTTP/1.1 200 OK\nContent-Length: 3\n\nyes", &["the lines of its head end without CR"]),
-        ("HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\n   c\r\n{}", &["a header goes over several lines"]),
-        ("HTTP/1.1 200 OK\r\nContent-Length:\r\n 3\r\n\r\nyes", &["a header goes over several lines"]),
-        ("HTTP/1.1 200 OK\r\nContent-Length \t: 3\r\n\r\nyes", &["a header has a blank before its colon"]),
-        ("HTTP/1.1 200 OK\r\nX: a\u{1}b\r\n{}", &["a header's value has a control byte"]),
-        ("HTTP/1.1 200 OK\r\nX: a\rb\r\n{}", &["a header's value has a control byte"]),
-        ("HTTP/1.1 200 OK\r\nSet-Cookie: a=\u{1}\r\n{}", &["a header's value has a control byte"]),
-        ("HTTP/1.1 200 OK\r\nX: K\u{f6}ln\r\n{}", &[]),
-        ("HTTP/1.1 200 OK\r\n: x\r\n{}", &["a header has no name, and is ignored"]),
-        ("HTTP/1.1 200 OK\r\nX Y: z\r\n{}", &["a header has a name that can't be one, and is ignored"]),
-        ("HTTP/1.1 200 OK\r\nX\u{f6}: z\r\n{}", &["a header has a name that can't be one, and is ignored"]),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{}", &[]),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nyes", &[]),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 3 bytes\r\n\r\nyes",
-            &["`Content-Length` is a number with something beside it"],
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nyes",
-            &["`Content-Length` is a number with something beside it"],
-        ),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 03\r\nContent-Length: 3\r\n\r\nyes", &[]),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nyes", &[]),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n{}", &[]),
+        ("1.1 200 OK\nContent-Length: 3\n\nyes", &[no_cr]),
+        ("1.1 200 OK\r\nX: a\r\n\tb\r\n   c\r\n{}", folded),
+        ("1.1 200 OK\r\nContent-Length:\r\n 3\r\n\r\nyes", folded),
+        ("1.1 200 OK\r\nContent-Length \t: 3\r\n\r\nyes", &["a header has a blank before its colon"]),
+        ("1.1 200 OK\r\nX: a\u{1}b\r\n{}", control),
+        ("1.1 200 OK\r\nX: a\rb\r\n{}", control),
+        ("1.1 200 OK\r\nSet-Cookie: a=\u{1}\r\n{}", control),
+        ("1.1 200 OK\r\nX: K\u{f6}ln\r\n{}", &[]),
+        ("1.1 200 OK\r\n: x\r\n{}", &[no_name]),
+        ("1.1 200 OK\r\nX Y: z\r\n{}", odd_name),
+        ("1.1 200 OK\r\nX\u{f6}: z\r\n{}", odd_name),
+        ("1.1 200 OK\r\nContent-Length: 3\r\n{}", &[]),
+        ("1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nyes", &[]),
+        ("1.1 200 OK\r\nContent-Length: 3 bytes\r\n\r\nyes", number),
+        ("1.1 200 OK\r\nContent-Length: +3\r\n\r\nyes", number),
+        ("1.1 200 OK\r\nContent-Length: 03\r\nContent-Length: 3\r\n\r\nyes", &[]),
+        ("1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nyes", &[]),
+        ("1.1 200 OK\r\nTransfer-Encoding: identity\r\n{}", &[]),
     ] {
-        // As Latin-1, so that each letter is one byte.
-        let bytes: Vec<u8> = head.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
+        let http = if head.starts_with(|first: char| first.is_ascii_digit()) { "HTTP/" } else { "" };
+        let bytes = latin(&format!("{http}{head}"));
         let text = bytes.strip_suffix(b"{}").map(|head| [head, b"Content-Length: 3\r\n\r\nyes"].concat());
         let report = judged(&sending(text.unwrap_or(bytes), false).await, contains("yes")).await;
         assert_eq!(report.failure, None, "{head}");
@@ -138,7 +139,7 @@ async fn what_has_no_meaning_or_two_is_not_taken() {
     ] {
         let target =
             sending(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}"), false).await;
-        let failure = check(&target.spec("/"), PATIENT).await.failure.expect(body);
+        let failure = ask(target.http("/")).await.failure.expect(body);
         let begin = format!("GET {}: the answer is not HTTP: {why}", target.url("/"));
         assert!(
             failure.class == FailureClass::Protocol && failure.message.starts_with(&begin),
@@ -156,7 +157,7 @@ async fn endless_lines_between_chunks() {
             "GET {}: the answer is not HTTP: the lines between the chunks of its body are too long (after 0 bytes of the body)",
             target.url("/")
         );
-        assert_failed(&check(&target.spec("/"), PATIENT).await, FailureClass::Protocol, &message);
+        assert_failed(&ask(target.http("/")).await, FailureClass::Protocol, &message);
     }
 }
 
@@ -174,7 +175,7 @@ async fn a_body_that_ends_with_a_reset() {
     ] {
         let target = sending(answer, true).await;
         let message = format!("GET {}: connection reset {more}", target.url("/"));
-        assert_failed(&check(&target.spec("/"), PATIENT).await, FailureClass::Protocol, &message);
+        assert_failed(&ask(target.http("/")).await, FailureClass::Protocol, &message);
     }
 }
 
@@ -190,20 +191,16 @@ async fn tls_that_ends_without_a_farewell() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nyes", None),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n", None),
     ] {
-        let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
-        let target = Target::raw(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.flush().await;
-                // The connection below is closed, and TLS is not told.
-                let _ = stream.get_mut().0.shutdown().await;
-            }
+        let acceptor = acceptor(authority.local(), rustls::ALL_VERSIONS);
+        let target = Target::over_tls(acceptor, move |mut stream| async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.flush().await;
+            // The connection below is closed, and TLS is not told.
+            let _ = stream.get_mut().0.shutdown().await;
         })
         .await;
-        let mut spec = uptime_core::target::parse(&format!("https://{}/", target.address)).expect("a target");
+        let mut spec = target.parsed("https");
         if let CheckSpec::Http(http) = &mut spec {
             http.expect = contains("yes");
         }
@@ -287,13 +284,7 @@ async fn a_body_that_is_encoded_for_the_connection() {
 
 #[tokio::test]
 async fn an_empty_body_that_calls_itself_gzip() {
-    assert_up(
-        &judged(
-            &encoded("gzip", Vec::new()).await,
-            HttpExpect { size_below: Some(1), ..HttpExpect::default() },
-        )
-        .await,
-    );
+    assert_up(&judged(&encoded("gzip", Vec::new()).await, size_below(1)).await);
 }
 
 #[tokio::test]
@@ -307,7 +298,7 @@ async fn an_answer_before_all_of_the_request_was_taken() {
     .await;
     let mut spec = HttpSpec { method: "POST".into(), body: Some("x".repeat(1 << 20)), ..target.http("/") };
     spec.expect = HttpExpect { status: vec!["413".parse().expect("a rule")], ..contains("yes") };
-    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_up(&ask(spec).await);
 }
 
 #[tokio::test]
@@ -318,9 +309,9 @@ async fn names_are_sent_as_everybody_writes_them_or_as_the_operator_does() {
     for name in ["SOAPAction", "x-small", "HOST"] {
         spec.headers.insert(name.into(), SecretRef::Literal("one.example".into()));
     }
-    assert_up(&check(&CheckSpec::Http(spec.clone()), PATIENT).await);
+    assert_up(&ask(spec.clone()).await);
     (spec.body, spec.headers) = (None, [].into());
-    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_up(&ask(spec).await);
     let names = |request: &str| -> Vec<String> {
         let lines = request.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.map(|(name, _)| name.to_owned()).collect()
@@ -328,32 +319,17 @@ async fn names_are_sent_as_everybody_writes_them_or_as_the_operator_does() {
     let requests = target.requests();
     let mut first = names(&requests[0]);
     first.sort();
-    let expected = [
-        "Accept",
-        "Accept-Encoding",
-        "Connection",
-        "Content-Length",
-        "HOST",
-        "SOAPAction",
-        "User-Agent",
-        "x-small",
-    ];
-    assert_eq!(first, expected);
-    assert_eq!(
-        names(&requests[1]),
-        ["Host", "User-Agent", "Accept", "Accept-Encoding", "Connection", "Content-Length"]
-    );
+    let ours = "Accept Accept-Encoding Connection Content-Length HOST SOAPAction User-Agent x-small";
+    assert_eq!(first.join(" "), ours);
+    let names = names(&requests[1]).join(" ");
+    assert_eq!(names, "Host User-Agent Accept Accept-Encoding Connection Content-Length");
     assert!(requests[1].contains("\r\nContent-Length: 0\r\n"), "{}", requests[1]);
 }
 
 #[tokio::test]
 async fn the_charset_that_is_declared() {
-    let with = |charset: &str, body: Vec<u8>| {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {charset}\r\n\r\n");
-        [head.into_bytes(), body].concat()
-    };
     let text = "alles in Ordnung f\u{fc}r K\u{f6}ln";
-    let latin: Vec<u8> = text.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
+    let latin = latin(text);
     let wide = |mark: bool, big: bool| -> Vec<u8> {
         let units = mark.then_some(0xfeff).into_iter().chain(text.encode_utf16());
         units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
@@ -386,7 +362,7 @@ async fn the_charset_that_is_declared() {
         ("text/html", [b"<meta charset=utf-16>", text.as_bytes()].concat()),
         ("application/xml", markup("<?xml version='1.0' encoding='ISO-8859-1'?>")),
     ] {
-        let target = sending(with(charset, body), false).await;
+        let target = sending(typed(charset, &body), false).await;
         let expect = HttpExpect {
             body_matches: vec!["f\u{fc}r K.ln$".parse().expect("a pattern")],
             ..contains("K\u{f6}ln")
@@ -400,41 +376,29 @@ async fn the_charset_that_is_declared() {
 
 #[tokio::test]
 async fn json_behind_a_mark_or_in_another_charset() {
-    let json = "{\"place\": \"K\u{f6}ln\"}";
-    let latin: Vec<u8> = json.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
-    let wide: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let text = "{\"place\": \"K\u{f6}ln\"}";
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     // Its bytes are UTF-8, too, which is no JSON.
     let wide_ascii = "{\"place\": \"K\\u00f6ln\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (charset, body) in [
-        ("application/json", [b"\xef\xbb\xbf", json.as_bytes()].concat()),
-        ("application/json; charset=iso-8859-1", latin),
-        ("application/json; charset=iso-8859-1", json.into()),
+        ("application/json", [b"\xef\xbb\xbf", text.as_bytes()].concat()),
+        ("application/json; charset=iso-8859-1", latin(text)),
+        ("application/json; charset=iso-8859-1", text.into()),
         ("application/json; charset=utf-16le", wide.clone()),
         ("application/json; charset=utf-16le", wide_ascii),
         ("application/json", [vec![0xff, 0xfe], wide].concat()),
     ] {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {charset}\r\n\r\n");
-        let target = sending([head.into_bytes(), body].concat(), false).await;
-        let json = vec!["$.place == \"K\u{f6}ln\"".parse().expect("a condition")];
-        assert_eq!(
-            judged(&target, HttpExpect { json, ..HttpExpect::default() }).await.failure,
-            None,
-            "{charset}"
-        );
+        let target = sending(typed(charset, &body), false).await;
+        assert_eq!(judged(&target, json("$.place == \"K\u{f6}ln\"")).await.failure, None, "{charset}");
     }
 }
 
 #[tokio::test]
 async fn a_secret_in_another_charset_is_not_shown() {
-    let target = Target::raw(|mut stream| async move {
-        read_request(&mut stream).await;
-        let body: Vec<u8> = "no: s3cret-w\u{f6}rd".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-16\r\n\r\n";
-        let _ = stream.write_all(&[&head[..], &body].concat()).await;
-    })
-    .await;
+    let body: Vec<u8> = "no: s3cret-w\u{f6}rd".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let target = sending(typed("text/plain; charset=utf-16", &body), false).await;
     let mut spec = HttpSpec { expect: contains("yes"), ..target.http("/") };
     spec.headers.insert("X-Token".into(), SecretRef::Literal("s3cret-w\u{f6}rd".into()));
-    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let report = ask(spec).await;
     assert_eq!(report.failure.expect("it lacks `yes`").got.as_deref(), Some("no: \u{2026}"));
 }

@@ -27,8 +27,8 @@ mod zoo;
 
 use std::time::{Duration, Instant};
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, FailureClass, Outcome};
-use uptime_core::monitor::CheckSpec;
+use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
+use uptime_core::monitor::{CheckSpec, HttpSpec};
 use uptime_core::secret::access::Access;
 
 /// Enough for everything that answers.
@@ -54,17 +54,35 @@ async fn check(spec: &CheckSpec, timeout: Duration) -> CheckReport {
     check_with(&checker, spec, timeout).await
 }
 
+async fn ask(spec: HttpSpec) -> CheckReport {
+    check(&CheckSpec::Http(spec), PATIENT).await
+}
+
+/// [`ask`] of a target that does not answer.
+async fn ask_briefly(spec: HttpSpec) -> CheckReport {
+    check(&CheckSpec::Http(spec), SHORT).await
+}
+
 #[track_caller]
 fn assert_up(report: &CheckReport) {
     assert_eq!(report.failure, None, "{report:?}");
     assert_eq!(report.outcome(), Outcome::Up);
 }
 
-/// Asserts class and message of a failure.
+/// Asserts class and message of a failure, and gives it.
 #[track_caller]
-fn assert_failed(report: &CheckReport, class: FailureClass, message: &str) {
-    let failure = report.failure.as_ref().expect("a failure");
+fn assert_failed<'a>(report: &'a CheckReport, class: FailureClass, message: &str) -> &'a Failure {
+    let failure = report.failure.as_ref().unwrap_or_else(|| panic!("no failure, but not: {message}"));
     assert_eq!((failure.class, failure.message.as_str()), (class, message), "{report:?}");
     let outcome = if class.is_ours() { Outcome::Inconclusive } else { Outcome::Down };
     assert_eq!(report.outcome(), outcome);
+    failure
+}
+
+/// Asserts all that a failure says, what it expected and got among it.
+#[track_caller]
+fn shows(report: &CheckReport, class: FailureClass, message: &str, words: Option<(&str, &str)>) {
+    let Failure { expected, got, .. } = assert_failed(report, class, message);
+    assert_eq!(expected.as_deref().zip(got.as_deref()), words, "{report:?}");
+    assert_eq!(expected.is_some(), got.is_some(), "one without the other: {report:?}");
 }

@@ -35,14 +35,24 @@ pub(crate) fn run_inside(name: &str, script: &str) {
         echo 50 > /proc/sys/net/ipv4/neigh/probe0/retrans_time_ms
         echo 50 > /proc/sys/net/ipv6/neigh/probe0/retrans_time_ms";
     let run = format!("exec timeout 60 \"$PROGRAM\" --exact {name} --ignored --nocapture");
-    let output = unshare(&format!("{prepare}\n{script}\n{run}")).output().expect("it starts");
+    assert_passes(&mut unshare(&format!("{prepare}\n{script}\n{run}")));
+}
+
+/// Runs this program with one test.
+pub(crate) fn assert_passes(test: &mut Command) {
+    let output = test.output().expect("it starts");
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 fn ping(host: &str) -> CheckSpec {
-    CheckSpec::Ping(PingSpec { spacing: Duration::from_millis(20), ..uptime_core::target::ping(host.into()) })
+    pings(host, 3, 20, 100)
+}
+
+fn pings(host: &str, count: u8, spacing_ms: u64, loss_below: u8) -> CheckSpec {
+    let spacing = Duration::from_millis(spacing_ms);
+    CheckSpec::Ping(PingSpec { count, spacing, loss_below, ..uptime_core::target::ping(host.into()) })
 }
 
 #[test]
@@ -65,12 +75,7 @@ async fn the_unreachable() {
         let checker = checker.clone();
         others.spawn(async move {
             let host = if index % 2 == 0 { "127.0.0.1" } else { "::1" };
-            let spec = CheckSpec::Ping(PingSpec {
-                count: 20,
-                spacing: Duration::from_millis(25),
-                loss_below: 1,
-                ..uptime_core::target::ping(host.into())
-            });
+            let spec = pings(host, 20, 25, 1);
             check_with(&checker, &spec, PATIENT).await
         });
     }
@@ -115,25 +120,16 @@ fn no_target_is_blamed_for_what_the_echoes_to_others_meet() {
 #[ignore = "run in a namespace by the test above"]
 async fn errors_without_end() {
     let checker = Checker::new().expect("a checker");
-    let spec = |host: &str, count, spacing_ms| {
-        let spacing = Duration::from_millis(spacing_ms);
-        CheckSpec::Ping(PingSpec {
-            count,
-            spacing,
-            loss_below: 1,
-            ..uptime_core::target::ping(host.to_owned())
-        })
-    };
     let mut dead = tokio::task::JoinSet::new();
     for index in 0..60 {
         let checker = checker.clone();
-        let spec = spec(&format!("10.10.0.{index}"), 200, 1);
+        let spec = pings(&format!("10.10.0.{index}"), 200, 1, 1);
         dead.spawn(async move { check_with(&checker, &spec, PATIENT).await });
     }
     let mut alive = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let checker = checker.clone();
-        let spec = spec("127.0.0.1", 200, 1);
+        let spec = pings("127.0.0.1", 200, 1, 1);
         alive.spawn(async move { check_with(&checker, &spec, PATIENT).await });
     }
     for report in alive.join_all().await {

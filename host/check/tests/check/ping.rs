@@ -28,35 +28,27 @@ async fn may_ping() -> bool {
 
 #[tokio::test]
 async fn the_loopback_answers() {
-    if !may_ping().await {
-        return;
-    }
+    let true = may_ping().await else { return };
     for host in ["127.0.0.1", "::1", "127.1.2.3", "localhost"] {
         let report = check(&CheckSpec::Ping(ping(host, 3)), PATIENT).await;
         assert_up(&report);
         assert!(report.phases().first_byte.is_some_and(|mean| mean < Duration::from_secs(1)), "{report:?}");
         // Two gaps of 200 ms between three echoes, and no wait after the last.
-        assert!(
-            report.total >= Duration::from_millis(400) && report.total < Duration::from_secs(2),
-            "{report:?}"
-        );
+        let total = report.total.as_millis();
+        assert!((400..2000).contains(&total), "{report:?}");
     }
 }
 
 #[tokio::test]
 async fn a_short_timeout_still_sends_all_echoes() {
-    if !may_ping().await {
-        return;
-    }
+    let true = may_ping().await else { return };
     let report = check(&CheckSpec::Ping(PingSpec { loss_below: 1, ..ping("127.0.0.1", 20) }), SHORT).await;
     assert_up(&report);
 }
 
 #[tokio::test]
 async fn nobody_takes_anothers_echoes() {
-    if !may_ping().await {
-        return;
-    }
+    let true = may_ping().await else { return };
     // Two checkers are as two processes: each has a socket of its own, and a raw one sees all echoes.
     let checkers = [Checker::new().expect("a checker"), Checker::new().expect("a checker")];
     let mut checks = tokio::task::JoinSet::new();
@@ -73,9 +65,7 @@ async fn nobody_takes_anothers_echoes() {
 
 #[tokio::test]
 async fn the_evidence_tells_what_became_of_each_echo() {
-    if !may_ping().await {
-        return;
-    }
+    let true = may_ping().await else { return };
     for size in [24, 56, 1472] {
         let spec = PingSpec { size, spacing: Duration::from_millis(10), ..ping("127.0.0.1", 4) };
         let report = check(&CheckSpec::Ping(spec), PATIENT).await;
@@ -91,9 +81,7 @@ async fn the_evidence_tells_what_became_of_each_echo() {
 
 #[tokio::test]
 async fn every_address_is_pinged() {
-    if !may_ping().await {
-        return;
-    }
+    let true = may_ping().await else { return };
     let server = hosting(&[1, 2]);
     let lookup = Lookup { ip: IpFamily::All, resolver: Some(server.address()) };
     let report = check(&CheckSpec::Ping(PingSpec { lookup, ..ping("host.example", 2) }), PATIENT).await;

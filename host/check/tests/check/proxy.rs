@@ -1,16 +1,18 @@
 //! Checks through a proxy: what is asked of it, and whose fault it is when it fails.
 
 use crate::http2::acceptor;
-use crate::target::{Target, answer, black_hole, read_request, refusing};
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
+use crate::target::{Target, answer, read_request};
+use crate::tls::serving_by;
+use crate::{ask, ask_briefly, assert_failed, assert_up};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 use uptime_core::check::FailureClass;
-use uptime_core::monitor::{CheckSpec, HttpSpec};
+use uptime_core::monitor::HttpSpec;
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
+use uptime_tests::DeafTarget;
 use url::Url;
 
 fn through(url: &str, proxy: &str) -> HttpSpec {
@@ -20,24 +22,9 @@ fn through(url: &str, proxy: &str) -> HttpSpec {
     spec
 }
 
-/// Serves `ok` over TLS.
-async fn secure() -> Target {
-    let acceptor = acceptor(&["http/1.1"]);
-    Target::raw(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn https_goes_through_connect() {
-    let target = secure().await;
+    let target = serving_by(acceptor(&["http/1.1"])).await;
     let address = target.address;
     let seen = Arc::new(Mutex::new(String::new()));
     let told = Arc::clone(&seen);
@@ -53,7 +40,7 @@ async fn https_goes_through_connect() {
     })
     .await;
     let spec = through("https://name.invalid/x", &format!("http://user:p%40ss@{}", proxy.address));
-    let report = check(&CheckSpec::Http(spec), PATIENT).await;
+    let report = ask(spec).await;
     assert_up(&report);
     assert_eq!(report.address(), Some(proxy.address.ip()));
     assert!(report.phases().connect.is_some() && report.phases().tls.is_some(), "{report:?}");
@@ -67,7 +54,7 @@ async fn plain_http_is_asked_for_by_its_url() {
     let proxy = Target::answering(|_| answer("200 OK", "", "fetched")).await;
     let mut spec = through("http://name.invalid/x?y", &format!("http://user:word@{}", proxy.address));
     spec.expect.body_contains.push("fetched".into());
-    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_up(&ask(spec).await);
     let request = &proxy.requests()[0];
     assert!(request.starts_with("GET http://name.invalid/x?y HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("\r\nHost: name.invalid\r\n"), "{request}");
@@ -77,11 +64,7 @@ async fn plain_http_is_asked_for_by_its_url() {
 #[tokio::test]
 async fn whose_fault_it_is() {
     for (status, class, words) in [
-        (
-            "407 Proxy Authentication Required",
-            FailureClass::Proxy,
-            ": CONNECT name.invalid:443: it answered 407",
-        ),
+        ("407 Proxy Auth", FailureClass::Proxy, ": CONNECT name.invalid:443: it answered 407"),
         ("403 Forbidden", FailureClass::Proxy, ": CONNECT name.invalid:443: it answered 403"),
         ("502 Bad Gateway", FailureClass::Unreachable, " can't connect to name.invalid:443: 502 Bad Gateway"),
         ("504 Gateway Timeout", FailureClass::Unreachable, " can't connect to name.invalid:443: 504"),
@@ -89,63 +72,57 @@ async fn whose_fault_it_is() {
         let proxy = Target::answering(move |_| answer(status, "", "")).await;
         let shown = format!("http://{}", proxy.address);
         let spec = through("https://name.invalid/", &format!("http://u:s3cret@{}", proxy.address));
-        let failure = check(&CheckSpec::Http(spec), PATIENT).await.failure.expect(status);
+        let failure = ask(spec).await.failure.expect(status);
         assert_eq!(failure.class, class, "{}", failure.message);
         assert!(failure.message.starts_with(&format!("the proxy `{shown}`{words}")), "{}", failure.message);
     }
     let proxy = Target::answering(|_| answer("407 Proxy Authentication Required", "", "")).await;
     let spec = through("http://name.invalid/", &format!("http://{}", proxy.address));
-    assert_eq!(check(&CheckSpec::Http(spec), PATIENT).await.failure.expect("407").class, FailureClass::Proxy);
+    assert_eq!(ask(spec).await.failure.expect("407").class, FailureClass::Proxy);
 }
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there_is_ours() {
-    let (_socket, address) = refusing();
-    let spec = CheckSpec::Http(through("http://127.0.0.1:1/", &format!("http://{address}")));
+    let mut proxy = DeafTarget::refusing();
+    let address = proxy.address();
+    let through = |scheme| through("http://127.0.0.1:1/", &format!("{scheme}://{address}"));
     let message = format!("the proxy `http://{address}`: connecting to {address}: connection refused");
-    assert_failed(&check(&spec, PATIENT).await, FailureClass::Proxy, &message);
-
-    let (_socket, _queued, address) = black_hole().await;
-    let spec = CheckSpec::Http(through("http://127.0.0.1:1/", &format!("socks5://{address}")));
+    assert_failed(&ask(through("http")).await, FailureClass::Proxy, &message);
+    proxy.deafen();
     let message = format!("the proxy `socks5://{address}`: connecting to {address}: no answer within 400ms");
-    assert_failed(&check(&spec, SHORT).await, FailureClass::Proxy, &message);
+    assert_failed(&ask_briefly(through("socks5")).await, FailureClass::Proxy, &message);
 }
 
 #[tokio::test]
-async fn a_proxy_that_gets_no_answer_from_the_target() {
-    let proxy = Target::raw(|mut stream| async move {
-        read_request(&mut stream).await;
-        pending::<()>().await;
-    })
-    .await;
-    let shown = format!("http://{}", proxy.address);
-    let spec = CheckSpec::Http(through("https://name.invalid/", &shown));
-    let message = format!("the proxy `{shown}` did not connect to name.invalid:443 within 400ms");
-    assert_failed(&check(&spec, SHORT).await, FailureClass::ConnectTimeout, &message);
-}
-
-#[tokio::test]
-async fn a_socks_proxy_that_says_nothing_is_ours() {
-    let proxy = Target::raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 64]).await;
-        pending::<()>().await;
-    })
-    .await;
-    let shown = format!("socks5://{}", proxy.address);
-    let spec = CheckSpec::Http(through("http://name.invalid/", &shown));
-    let message = format!("the proxy `{shown}` was connected to, and said nothing within 400ms");
-    assert_failed(&check(&spec, SHORT).await, FailureClass::Proxy, &message);
-    // One that has agreed to speak waits for the target.
-    let proxy = Target::raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 64]).await;
-        let _ = stream.write_all(&[5, 0]).await;
-        pending::<()>().await;
-    })
-    .await;
-    let shown = format!("socks5://{}", proxy.address);
-    let spec = CheckSpec::Http(through("http://name.invalid/", &shown));
-    let message = format!("the proxy `{shown}` did not connect to name.invalid:80 within 400ms");
-    assert_failed(&check(&spec, SHORT).await, FailureClass::ConnectTimeout, &message);
+async fn a_proxy_that_falls_silent() {
+    // A SOCKS proxy that has agreed to speak waits for the target, as one of HTTP does that has read what is wanted.
+    for (proxy, url, says, class, words) in [
+        (
+            "http",
+            "https",
+            &[][..],
+            FailureClass::ConnectTimeout,
+            "did not connect to name.invalid:443 within",
+        ),
+        ("socks5", "http", &[], FailureClass::Proxy, "was connected to, and said nothing within"),
+        (
+            "socks5",
+            "http",
+            &[5, 0],
+            FailureClass::ConnectTimeout,
+            "did not connect to name.invalid:80 within",
+        ),
+    ] {
+        let target = Target::raw(move |mut stream| async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(says).await;
+            pending::<()>().await;
+        })
+        .await;
+        let shown = format!("{proxy}://{}", target.address);
+        let report = ask_briefly(through(&format!("{url}://name.invalid/"), &shown)).await;
+        assert_failed(&report, class, &format!("the proxy `{shown}` {words} 400ms"));
+    }
 }
 
 #[tokio::test]
@@ -154,7 +131,7 @@ async fn a_proxys_own_error_for_plain_http_is_as_the_targets() {
         let proxy = Target::answering(move |_| answer(status, "", "")).await;
         let spec = through("http://name.invalid/", &format!("http://{}", proxy.address));
         let message = format!("GET http://name.invalid/ answered {status}");
-        assert_failed(&check(&CheckSpec::Http(spec), PATIENT).await, FailureClass::Status, &message);
+        assert_failed(&ask(spec).await, FailureClass::Status, &message);
     }
 }
 
@@ -190,7 +167,7 @@ async fn socks5_connects_by_name() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     let proxy = socks5(0, Some(target.address), Arc::clone(&told)).await;
     let spec = through("http://name.invalid/", &format!("socks5://{}", proxy.address));
-    assert_up(&check(&CheckSpec::Http(spec), PATIENT).await);
+    assert_up(&ask(spec).await);
     assert_eq!(told.lock().expect("no panic under it")[..], *b"name.invalid\x00\x50");
     assert!(target.requests()[0].starts_with("GET / HTTP/1.1\r\nHost: name.invalid\r\n"));
 }
@@ -206,7 +183,7 @@ async fn socks5_says_whose_fault_it_is() {
     ] {
         let proxy = socks5(reply, None, Arc::default()).await;
         let spec = through("http://name.invalid/", &format!("socks5://{}", proxy.address));
-        let failure = check(&CheckSpec::Http(spec), PATIENT).await.failure.expect("refused");
+        let failure = ask(spec).await.failure.expect("refused");
         assert_eq!(failure.class, class, "{reply}: {}", failure.message);
     }
 }
@@ -215,7 +192,7 @@ async fn socks5_says_whose_fault_it_is() {
 async fn a_redirect_does_not_send_the_proxy_where_only_it_can_go() {
     let proxy = Target::answering(|_| answer("302 Found", "location: http://169.254.169.254/\r\n", "")).await;
     let spec = through("http://name.invalid/", &format!("http://{}", proxy.address));
-    let failure = check(&CheckSpec::Http(spec), PATIENT).await.failure.expect("refused");
+    let failure = ask(spec).await.failure.expect("refused");
     assert_eq!(failure.class, FailureClass::Redirect, "{}", failure.message);
     assert_eq!(proxy.requests().len(), 1);
 }

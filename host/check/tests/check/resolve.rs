@@ -1,12 +1,12 @@
 //! A monitor's own name server: what it says, and what its failures mean.
 
 use crate::target::Target;
-use crate::{PATIENT, SHORT, assert_failed, assert_up, check};
-use std::future::pending;
+use crate::{PATIENT, SHORT, ask, assert_failed, assert_up, check, shows};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 use uptime_core::check::{CheckReport, FailureClass};
 use uptime_core::monitor::{CheckSpec, IpFamily, Lookup, TcpSpec};
-use uptime_tests::{DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind};
+use uptime_tests::{DeafTarget, DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -16,10 +16,6 @@ pub(crate) fn tcp(host: &str, port: u16, ip: IpFamily, resolver: SocketAddr) -> 
         lookup: Lookup { ip, resolver: Some(resolver) },
         ..uptime_core::target::tcp(host.into(), port)
     })
-}
-
-async fn up() -> Target {
-    Target::raw(|_stream| pending()).await
 }
 
 /// A name server that works, and says `reply` to whatever is not about the root.
@@ -45,6 +41,12 @@ async fn check_at(server: &NameServer, target: &Target, ip: IpFamily) -> CheckRe
     check(&tcp("shop.example", target.address.port(), ip, server.address()), PATIENT).await
 }
 
+/// Asserts what is said of the name `shop.example`, which has no target, when `server` is asked for it.
+async fn says(server: &NameServer, timeout: Duration, class: FailureClass, words: &str) {
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), timeout).await;
+    shows(&report, class, &format!("looking up `shop.example`: {words}"), None);
+}
+
 /// The check of a name that has no target, asked of `server`.
 async fn check_name(server: &NameServer, ip: IpFamily) -> CheckReport {
     check(&tcp("shop.example", 1, ip, server.address()), PATIENT).await
@@ -52,7 +54,7 @@ async fn check_name(server: &NameServer, ip: IpFamily) -> CheckReport {
 
 #[tokio::test]
 async fn the_named_server_alone_is_asked() {
-    let target = up().await;
+    let target = Target::hanging().await;
     // Not what `/etc/hosts` has for it.
     let server = working(|question| DnsReply::address(question, LOOPBACK));
     for host in ["shop.example", "localhost", "shop.example."] {
@@ -68,7 +70,7 @@ async fn the_named_server_alone_is_asked() {
 
 #[tokio::test]
 async fn one_family_asks_one_question() {
-    let target = up().await;
+    let target = Target::hanging().await;
     let server = working(|question| DnsReply::address(question, LOOPBACK));
     assert_up(&check_at(&server, &target, IpFamily::V4).await);
     assert_eq!(server.asked().iter().map(|question| question.kind).collect::<Vec<_>>(), [RecordKind::A]);
@@ -79,8 +81,7 @@ async fn one_family_asks_one_question() {
 #[tokio::test]
 async fn a_name_that_is_not_there() {
     let server = working(|_| DnsReply::Code(3));
-    let report = check_name(&server, IpFamily::Any).await;
-    assert_failed(&report, FailureClass::Dns, "looking up `shop.example`: no such name");
+    says(&server, PATIENT, FailureClass::Dns, "no such name").await;
     let server = working(|_| DnsReply::Records(Vec::new()));
     let report = check_name(&server, IpFamily::Any).await;
     assert_failed(&report, FailureClass::Dns, "`shop.example` has no address");
@@ -106,7 +107,7 @@ pub(crate) const ODD_NAMES: [&str; 8] = [
 
 #[tokio::test]
 async fn a_name_is_labels_of_bytes() {
-    let target = up().await;
+    let target = Target::hanging().await;
     let server = working(|question| DnsReply::address(question, LOOPBACK));
     let dead = NameServer::start(|_| DnsReply::Code(2));
     for host in ODD_NAMES {
@@ -119,69 +120,48 @@ async fn a_name_is_labels_of_bytes() {
     assert_up(&check(&tcp(&long, target.address.port(), IpFamily::V4, server.address()), PATIENT).await);
 }
 
+/// Whose fault it is decides who is woken: a resolver that knows the root works, and the zone is dead.
 #[tokio::test]
-async fn a_dead_zone_is_the_targets() {
+async fn a_dead_zone_is_the_targets_and_a_dead_resolver_ours() {
     for (code, word) in [(2, "SERVFAIL"), (5, "REFUSED"), (4, "NOTIMP")] {
         let server = working(move |_| DnsReply::Code(code));
-        let report = check_name(&server, IpFamily::Any).await;
-        let message = format!("looking up `shop.example`: its name servers gave no answer ({word})");
-        assert_failed(&report, FailureClass::Dns, &message);
-    }
-    // A resolver that waits for them as long as the check does, and knows the root.
-    let server = working(|_| DnsReply::Silence);
-    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
-    let message = "looking up `shop.example`: its name servers gave no answer within 400ms";
-    assert_failed(&report, FailureClass::Dns, message);
-}
-
-#[tokio::test]
-async fn a_dead_resolver_is_ours() {
-    for (code, word) in [(2, "SERVFAIL"), (5, "REFUSED")] {
+        says(&server, PATIENT, FailureClass::Dns, &format!("its name servers gave no answer ({word})")).await;
         let server = NameServer::start(move |_| DnsReply::Code(code));
-        let report = check_name(&server, IpFamily::Any).await;
-        let message = format!(
-            "looking up `shop.example`: {} answered {word} to this and to the question for the root",
-            server.address()
-        );
-        assert_failed(&report, FailureClass::Resolver, &message);
+        let both = "to this and to the question for the root";
+        let words = format!("{} answered {word} {both}", server.address());
+        says(&server, PATIENT, FailureClass::Resolver, &words).await;
     }
+    // A resolver that waits for the zone's servers as long as the check does, and one that says nothing at all.
+    let server = working(|_| DnsReply::Silence);
+    says(&server, SHORT, FailureClass::Dns, "its name servers gave no answer within 400ms").await;
     let server = NameServer::start(|_| DnsReply::Silence);
-    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
-    let message = format!("looking up `shop.example`: {} gave no answer within 400ms", server.address());
-    assert_failed(&report, FailureClass::Resolver, &message);
-    let (_socket, refusing) = {
-        // Bound for TCP alone: for UDP the port is closed.
-        let (socket, address) = crate::target::refusing();
-        (socket, address)
-    };
-    let report = check(&tcp("shop.example", 1, IpFamily::Any, refusing), PATIENT).await;
-    let message = format!("looking up `shop.example`: asking {refusing}: connection refused");
-    assert_failed(&report, FailureClass::Resolver, &message);
+    let words = format!("{} gave no answer within 400ms", server.address());
+    says(&server, SHORT, FailureClass::Resolver, &words).await;
+    // Bound for TCP alone: for UDP the port is closed.
+    let target = DeafTarget::refusing();
+    let report = check(&tcp("shop.example", 1, IpFamily::Any, target.address()), PATIENT).await;
+    let message = format!("looking up `shop.example`: asking {}: connection refused", target.address());
+    shows(&report, FailureClass::Resolver, &message, None);
 }
 
 #[tokio::test]
 async fn garbage_is_no_verdict() {
     let server = working(|_| DnsReply::Garbage(b"\x81\x80nonsense".to_vec()));
-    let report = check_name(&server, IpFamily::Any).await;
-    let message = format!("looking up `shop.example`: {} answered what is not DNS", server.address());
-    assert_failed(&report, FailureClass::Resolver, &message);
-    let server =
-        working(|_| DnsReply::WrongQuestion(vec![DnsRecord::Address("shop.example".into(), LOOPBACK)]));
-    let report = check_name(&server, IpFamily::Any).await;
-    let message = format!("looking up `shop.example`: {} answered another question", server.address());
-    assert_failed(&report, FailureClass::Resolver, &message);
+    let words = format!("{} answered what is not DNS", server.address());
+    says(&server, PATIENT, FailureClass::Resolver, &words).await;
+    let record = || vec![DnsRecord::Address("shop.example".into(), LOOPBACK)];
+    let server = working(move |_| DnsReply::WrongQuestion(record()));
+    let words = format!("{} answered another question", server.address());
+    says(&server, PATIENT, FailureClass::Resolver, &words).await;
     // Somebody else's answer is passed over, and the right one is waited for.
-    let server = NameServer::start(|question| {
-        DnsReply::WrongId(vec![DnsRecord::Address(question.name.clone(), LOOPBACK)])
-    });
-    let report = check(&tcp("shop.example", 1, IpFamily::Any, server.address()), SHORT).await;
-    let message = format!("looking up `shop.example`: {} gave no answer within 400ms", server.address());
-    assert_failed(&report, FailureClass::Resolver, &message);
+    let server = NameServer::start(move |_| DnsReply::WrongId(record()));
+    let words = format!("{} gave no answer within 400ms", server.address());
+    says(&server, SHORT, FailureClass::Resolver, &words).await;
 }
 
 #[tokio::test]
 async fn a_lost_question_is_asked_again() {
-    let target = up().await;
+    let target = Target::hanging().await;
     let lost = std::sync::atomic::AtomicBool::new(false);
     let server = working(move |question| {
         if question.kind == RecordKind::A && !lost.swap(true, std::sync::atomic::Ordering::Relaxed) {
@@ -196,7 +176,7 @@ async fn a_lost_question_is_asked_again() {
 
 #[tokio::test]
 async fn a_late_answer_does_not_wait_for_the_question_about_the_root() {
-    let target = up().await;
+    let target = Target::hanging().await;
     // Silent for more than half of the time, and always about the root.
     let questions = std::sync::atomic::AtomicU32::new(0);
     let server = NameServer::start(move |question| match question.name.as_str() {
@@ -212,7 +192,7 @@ async fn a_late_answer_does_not_wait_for_the_question_about_the_root() {
 
 #[tokio::test]
 async fn what_is_too_long_comes_over_tcp() {
-    let target = up().await;
+    let target = Target::hanging().await;
     let server = working(|question| match DnsReply::address(question, LOOPBACK) {
         DnsReply::Records(records) => DnsReply::OverTcpAlone(records),
         reply => reply,
@@ -226,7 +206,7 @@ async fn names_are_followed_and_circles_end() {
     fn cname(from: &str, to: &str) -> DnsRecord {
         DnsRecord::Cname(from.into(), to.into())
     }
-    let target = up().await;
+    let target = Target::hanging().await;
     // The first answer holds two steps, the third name is asked for by itself.
     let server = working(|question| match (question.name.as_str(), question.kind) {
         ("shop.example", _) => DnsReply::Records(vec![
@@ -241,8 +221,7 @@ async fn names_are_followed_and_circles_end() {
         "shop.example" => DnsReply::Records(vec![cname("shop.example", "b.example")]),
         _ => DnsReply::Records(vec![cname("b.example", "shop.example")]),
     });
-    let report = check_name(&server, IpFamily::Any).await;
-    assert_failed(&report, FailureClass::Dns, "looking up `shop.example`: its names lead in a circle");
+    says(&server, PATIENT, FailureClass::Dns, "its names lead in a circle").await;
     let server =
         working(|question| DnsReply::Records(vec![cname(&question.name, &format!("x.{}", question.name))]));
     let report = check_name(&server, IpFamily::V4).await;
@@ -253,7 +232,7 @@ async fn names_are_followed_and_circles_end() {
 
 #[tokio::test]
 async fn one_version_is_enough_unless_all_are_wanted() {
-    let target = up().await;
+    let target = Target::hanging().await;
     for aaaa in [DnsReply::Silence, DnsReply::Code(2), DnsReply::Code(3)] {
         let said = aaaa.clone();
         let server = working(move |question| match question.kind {
@@ -274,7 +253,7 @@ async fn one_version_is_enough_unless_all_are_wanted() {
 #[tokio::test]
 async fn every_address_is_checked_by_itself() {
     // One port on three addresses: two take connections, one refuses.
-    let target = up().await;
+    let target = Target::hanging().await;
     let port = target.address.port();
     let server = hosting(&[1, 2, 3]);
     let spec = tcp("shop.example", port, IpFamily::All, server.address());
@@ -298,6 +277,15 @@ async fn every_address_is_checked_by_itself() {
 async fn every_address_of_both_versions() {
     let Ok(six) = tokio::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
     let port = six.local_addr().expect("an address").port();
+    // Of one version alone, whatever is wanted finds it, or says that the other is not there.
+    let server = working(|question| DnsReply::address(question, Ipv6Addr::LOCALHOST.into()));
+    let report = check_name(&server, IpFamily::V4).await;
+    shows(&report, FailureClass::Dns, "`shop.example` has no IPv4 address", None);
+    for ip in [IpFamily::Any, IpFamily::V6, IpFamily::All] {
+        let report = check(&tcp("shop.example", port, ip, server.address()), PATIENT).await;
+        assert_up(&report);
+        assert_eq!(report.address(), Some(Ipv6Addr::LOCALHOST.into()), "{ip:?}");
+    }
     let server = working(|question| match question.kind {
         RecordKind::Aaaa => DnsReply::address(question, Ipv6Addr::LOCALHOST.into()),
         _ => DnsReply::address(question, LOOPBACK),
@@ -311,20 +299,13 @@ async fn every_address_of_both_versions() {
 #[tokio::test]
 async fn every_address_of_a_site_through_its_redirects() {
     // Both hops lead to the same name, so both stay on the address: only 127.0.0.1 listens.
-    let target = Target::answering(|request| {
-        if request.starts_with("GET /end ") {
-            crate::target::answer("200 OK", "", "ok")
-        } else {
-            crate::target::answer("302 Found", "location: /end\r\n", "")
-        }
-    })
-    .await;
+    let target = Target::moved("302 Found", "location: /end\r\n".into()).await;
     let server = hosting(&[1, 2]);
     let port = target.address.port();
-    let url = format!("http://shop.example:{port}/start").parse().expect("a URL");
+    let url = format!("http://shop.example:{port}/").parse().expect("a URL");
     let mut http = uptime_core::target::http(url);
     http.lookup = Lookup { ip: IpFamily::All, resolver: Some(server.address()) };
-    let report = check(&CheckSpec::Http(http), PATIENT).await;
+    let report = ask(http).await;
     let message = format!("1 of 2 addresses (127.0.0.2): connecting to 127.0.0.2:{port}: connection refused");
     assert_failed(&report, FailureClass::Refused, &message);
     let of_the_good_one = report.hops.iter().filter(|hop| hop.address == Some(LOOPBACK));

@@ -1,14 +1,15 @@
 //! STARTTLS: each protocol's way to TLS, and what may go wrong on it.
 
 use crate::target::Target;
-use crate::tls::{Authority, acceptor, params};
+use crate::tls::{Authority, acceptor};
 use crate::{PATIENT, SHORT, assert_failed, assert_up, check_with};
 use std::future::pending;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use uptime_core::check::{CheckReport, FailureClass};
-use uptime_core::monitor::{CheckSpec, ExpectedBytes, StartTls, TcpSpec, TlsSpec};
+use uptime_core::monitor::StartTls::{self, Ftp, Imap, Ldap, Pop3, Postgres, Smtp};
+use uptime_core::monitor::{CheckSpec, ExpectedBytes, TcpSpec, TlsSpec};
 
 /// What a target hears, to the letter, and what it says then.
 type Script = &'static [(&'static [u8], &'static [u8])];
@@ -27,6 +28,11 @@ const LDAP: Script = &[(
     b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00",
 )];
 const POSTGRES: Script = &[(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"S")];
+
+/// The script up to an answer that is another one.
+fn changed(script: Script, at: usize, says: &'static [u8]) -> Script {
+    [&script[..at], &[(script[at].0, says)]].concat().leak()
+}
 
 /// Follows the script, and then speaks TLS and greets over it, or waits.
 async fn following(script: Script, tls: Option<TlsAcceptor>) -> Target {
@@ -63,14 +69,14 @@ async fn check(authority: &Authority, spec: TcpSpec, timeout: Duration) -> Check
 async fn each_protocol_goes_over_to_tls() {
     let authority = Authority::new("trusted");
     for (protocol, script, banner) in [
-        (StartTls::Smtp, SMTP, Some("ESMTP")),
-        (StartTls::Imap, IMAP, Some("IMAP4rev1 ready")),
-        (StartTls::Pop3, POP3, Some("+OK")),
-        (StartTls::Ftp, FTP, Some("welcome")),
-        (StartTls::Ldap, LDAP, None),
-        (StartTls::Postgres, POSTGRES, None),
+        (Smtp, SMTP, Some("ESMTP")),
+        (Imap, IMAP, Some("IMAP4rev1 ready")),
+        (Pop3, POP3, Some("+OK")),
+        (Ftp, FTP, Some("welcome")),
+        (Ldap, LDAP, None),
+        (Postgres, POSTGRES, None),
     ] {
-        let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
+        let acceptor = acceptor(authority.local(), rustls::ALL_VERSIONS);
         let target = following(script, Some(acceptor)).await;
         let banner = banner.map(|banner| ExpectedBytes::Text(banner.into()));
         let expect = Some(ExpectedBytes::Text("over TLS".into()));
@@ -86,102 +92,76 @@ async fn each_protocol_goes_over_to_tls() {
 async fn refusals_are_told_in_the_targets_own_words() {
     let authority = Authority::new("trusted");
     let ldap_refusal = b"\x30\x14\x02\x01\x01\x78\x0f\x0a\x01\x02\x04\x00\x04\x08no TLS !";
-    for (protocol, script, words, expected, got) in [
+    for (protocol, script, at, says, words, expected, got) in [
         (
-            StartTls::Smtp,
-            &[(&b""[..], &b"554 5.7.1 no service for you\r\n"[..])][..],
+            Smtp,
+            SMTP,
+            0,
+            &b"554 5.7.1 no service\r\n"[..],
             "the greeting is not `220`",
             "220",
-            "554 5.7.1 no service for you",
+            "554 5.7.1 no service",
         ),
         (
-            StartTls::Smtp,
-            &[SMTP[0], (SMTP[1].0, b"250-mx.example\r\n250 SIZE 1000\r\n")],
+            Smtp,
+            SMTP,
+            1,
+            b"250-mx.example\r\n250 SIZE 1000\r\n",
             "it does not offer `STARTTLS`",
             "`STARTTLS` among its extensions",
             "250-mx.example  250 SIZE 1000",
         ),
+        (Smtp, SMTP, 2, b"454 no TLS\r\n", "it refuses `STARTTLS`", "220", "454 no TLS"),
+        (Imap, IMAP, 1, b"a1 BAD command\r\n", "it refuses `STARTTLS`", "a1 OK", "a1 BAD command"),
+        (Imap, IMAP, 0, b"* BYE too many\r\n", "the greeting is not `* OK`", "* OK", "* BYE too many"),
+        (Pop3, POP3, 1, b"-ERR no\r\n", "it refuses `STLS`", "+OK", "-ERR no"),
+        (Ftp, FTP, 1, b"530 log in first\r\n", "it refuses `AUTH TLS`", "234", "530 log in first"),
+        (Ldap, LDAP, 0, ldap_refusal, "it refuses StartTLS", "success (0)", "result 2: no TLS !"),
+        (Ldap, LDAP, 0, b"220 hello\r\n", "its answer is not LDAP", "", ""),
+        (Postgres, POSTGRES, 0, b"N", "it refuses TLS (its `ssl` is off)", "S", "N"),
         (
-            StartTls::Smtp,
-            &[SMTP[0], SMTP[1], (SMTP[2].0, b"454 TLS not available\r\n")],
-            "it refuses `STARTTLS`",
-            "220",
-            "454 TLS not available",
-        ),
-        (
-            StartTls::Imap,
-            &[IMAP[0], (IMAP[1].0, b"a1 BAD unknown command\r\n")],
-            "it refuses `STARTTLS`",
-            "a1 OK",
-            "a1 BAD unknown command",
-        ),
-        (
-            StartTls::Imap,
-            &[(b"", b"* BYE too many connections\r\n")],
-            "the greeting is not `* OK`",
-            "* OK",
-            "* BYE too many connections",
-        ),
-        (StartTls::Pop3, &[POP3[0], (POP3[1].0, b"-ERR no\r\n")], "it refuses `STLS`", "+OK", "-ERR no"),
-        (
-            StartTls::Ftp,
-            &[FTP[0], (FTP[1].0, b"530 log in first\r\n")],
-            "it refuses `AUTH TLS`",
-            "234",
-            "530 log in first",
-        ),
-        (
-            StartTls::Ldap,
-            &[(LDAP[0].0, ldap_refusal)],
-            "it refuses StartTLS",
-            "success (0)",
-            "result 2: no TLS !",
-        ),
-        (StartTls::Ldap, &[(LDAP[0].0, b"220 hello\r\n")], "its answer is not LDAP", "", ""),
-        (StartTls::Postgres, &[(POSTGRES[0].0, b"N")], "it refuses TLS (its `ssl` is off)", "S", "N"),
-        (
-            StartTls::Postgres,
-            &[(POSTGRES[0].0, b"E\x00\x00\x00\x10SFATAL\x00\x00")],
+            Postgres,
+            POSTGRES,
+            0,
+            b"E\x00\x00\x00\x10SFATAL\x00\x00",
             "its answer to `SSLRequest` is not PostgreSQL's",
             "S",
             "E    SFATAL  ",
         ),
     ] {
-        let script: Script = script.to_vec().leak();
+        let script = changed(script, at, says);
         let target = following(script, None).await;
         let report = check(&authority, spec(&target, protocol), PATIENT).await;
-        assert_failed(&report, FailureClass::Protocol, &format!("`{}`: {words}", target.address));
-        let failure = report.failure.expect("asserted above");
+        let message = format!("`{}`: {words}", target.address);
+        let failure = assert_failed(&report, FailureClass::Protocol, &message).clone();
         let said = (failure.expected.unwrap_or_default(), failure.got.unwrap_or_default());
-        assert_eq!(
-            (said.0.as_str(), said.1.replace('\u{10}', " ").as_str()),
-            (expected, got),
-            "{protocol:?}"
-        );
+        let said = (said.0.as_str(), &*said.1.replace('\u{10}', " "));
+        assert_eq!(said, (expected, got), "{protocol:?}");
     }
 }
 
 #[tokio::test]
 async fn words_between_agreement_and_tls_are_a_failure() {
     let authority = Authority::new("trusted");
-    for (protocol, script) in [
-        (StartTls::Smtp, &[SMTP[0], SMTP[1], (SMTP[2].0, b"220 go\r\n250 injected\r\n")][..]),
-        (StartTls::Imap, &[IMAP[0], (IMAP[1].0, b"a1 OK go\r\n* injected\r\n")]),
-        (StartTls::Pop3, &[POP3[0], (POP3[1].0, b"+OK go\r\ninjected\r\n")]),
-        (StartTls::Ftp, &[FTP[0], (FTP[1].0, b"234 go\r\ninjected\r\n")]),
-        (StartTls::Postgres, &[(POSTGRES[0].0, b"Sinjected\r\n")]),
+    for (protocol, script, at, says) in [
+        (Smtp, SMTP, 2, &b"220 go\r\n250 injected\r\n"[..]),
+        (Imap, IMAP, 1, b"a1 OK go\r\n* injected\r\n"),
+        (Pop3, POP3, 1, b"+OK go\r\ninjected\r\n"),
+        (Ftp, FTP, 1, b"234 go\r\ninjected\r\n"),
+        (Postgres, POSTGRES, 0, b"Sinjected\r\n"),
     ] {
-        let script: Script = script.to_vec().leak();
-        let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), rustls::ALL_VERSIONS);
-        let target = following(script, Some(acceptor)).await;
+        let acceptor = acceptor(authority.local(), rustls::ALL_VERSIONS);
+        let target = following(changed(script, at, says), Some(acceptor)).await;
         let report = check(&authority, spec(&target, protocol), PATIENT).await;
         let message = format!(
             "`{}`: words came in the clear after the agreement on TLS: somebody may be in between",
             target.address
         );
-        assert_failed(&report, FailureClass::Protocol, &message);
-        let got = report.failure.and_then(|failure| failure.got).expect("the words");
-        assert!(got.contains("injected"), "{protocol:?}: {got}");
+        let failure = assert_failed(&report, FailureClass::Protocol, &message);
+        assert!(
+            failure.got.as_ref().is_some_and(|got| got.contains("injected")),
+            "{protocol:?}: {failure:?}"
+        );
     }
 }
 
@@ -189,11 +169,11 @@ async fn words_between_agreement_and_tls_are_a_failure() {
 async fn each_wait_is_told_by_its_name() {
     let authority = Authority::new("trusted");
     for (protocol, script, what) in [
-        (StartTls::Smtp, &[][..], "the greeting"),
-        (StartTls::Smtp, &SMTP[..1], "the answer to `EHLO`"),
-        (StartTls::Smtp, &SMTP[..2], "the answer to the request for TLS"),
-        (StartTls::Ldap, &[], "the answer to StartTLS"),
-        (StartTls::Postgres, &[], "the answer to `SSLRequest`"),
+        (Smtp, &[][..], "the greeting"),
+        (Smtp, &SMTP[..1], "the answer to `EHLO`"),
+        (Smtp, &SMTP[..2], "the answer to the request for TLS"),
+        (Ldap, &[], "the answer to StartTLS"),
+        (Postgres, &[], "the answer to `SSLRequest`"),
     ] {
         let target = following(script, None).await;
         let report = check(&authority, spec(&target, protocol), SHORT).await;
@@ -201,7 +181,7 @@ async fn each_wait_is_told_by_its_name() {
         assert_failed(&report, FailureClass::FirstByteTimeout, &message);
     }
     let target = following(SMTP, None).await;
-    let report = check(&authority, spec(&target, StartTls::Smtp), SHORT).await;
+    let report = check(&authority, spec(&target, Smtp), SHORT).await;
     let message = "the TLS handshake with `127.0.0.1` did not end within 400ms";
     assert_failed(&report, FailureClass::TlsTimeout, message);
 }
@@ -212,7 +192,7 @@ async fn an_answer_without_end() {
     let target =
         Target::raw(|mut stream| async move { while stream.write_all(b"220-more\r\n").await.is_ok() {} })
             .await;
-    let report = check(&authority, spec(&target, StartTls::Smtp), PATIENT).await;
+    let report = check(&authority, spec(&target, Smtp), PATIENT).await;
     let message = format!("`{}`: the greeting has no end within 16 KiB", target.address);
     assert_failed(&report, FailureClass::Protocol, &message);
 }
@@ -222,7 +202,7 @@ async fn the_greeting_is_the_banner() {
     let authority = Authority::new("trusted");
     let target = following(SMTP, None).await;
     let banner = Some(ExpectedBytes::Text("another.example".into()));
-    let report = check(&authority, TcpSpec { banner, ..spec(&target, StartTls::Smtp) }, PATIENT).await;
+    let report = check(&authority, TcpSpec { banner, ..spec(&target, Smtp) }, PATIENT).await;
     let message = format!("`{}`: the banner is not the expected one", target.address);
     assert_failed(&report, FailureClass::Assertion, &message);
 }

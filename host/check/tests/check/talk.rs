@@ -56,17 +56,11 @@ async fn what_is_expected_comes() {
         assert!(phases.first_byte.is_some() && phases.transfer.is_some(), "{phases:?}");
     }
     // Without `send`, what came with the banner counts for `expect`.
-    assert_up(
-        &run(TcpSpec { banner: Some(text("hel")), expect: Some(text("hello")), ..spec(&target) }).await,
-    );
+    let asked = TcpSpec { banner: Some(text("hel")), expect: Some(text("hello")), ..spec(&target) };
+    assert_up(&run(asked).await);
     // What is sent may be bytes.
-    let report = run(TcpSpec {
-        send: Some(Bytes::Hex("50494e47".into())),
-        expect: Some(text("PONG")),
-        ..spec(&target)
-    })
-    .await;
-    assert_up(&report);
+    let send = Some(Bytes::Hex("50494e47".into()));
+    assert_up(&run(TcpSpec { send, expect: Some(text("PONG")), ..spec(&target) }).await);
 }
 
 #[tokio::test]
@@ -79,8 +73,7 @@ async fn something_else_comes() {
         "`{address}`: the answer did not come within 400ms, but {} bytes of something else",
         b"hello\r\n-ERR unknown command `PONG`\r\n".len()
     );
-    assert_failed(&report, FailureClass::BodyTimeout, &message);
-    let failure = report.failure.expect("asserted above");
+    let failure = assert_failed(&report, FailureClass::BodyTimeout, &message);
     assert_eq!(failure.expected.as_deref(), Some("contains `+PONG`"));
     for said in [&failure.got, &failure.excerpt] {
         let is_answer = |said: &str| said.ends_with("-ERR unknown command `PONG`");
@@ -117,8 +110,8 @@ async fn the_connection_is_closed_instead() {
     let report = run(TcpSpec { banner: Some(text("220 ")), ..spec(&target) }).await;
     let message =
         format!("`{}`: the connection was closed after something else than the banner", target.address);
-    assert_failed(&report, FailureClass::Assertion, &message);
-    assert_eq!(report.failure.and_then(|failure| failure.got).as_deref(), Some("554 go [31m away"));
+    let failure = assert_failed(&report, FailureClass::Assertion, &message);
+    assert_eq!(failure.got.as_deref(), Some("554 go [31m away"));
 }
 
 #[tokio::test]
@@ -150,9 +143,6 @@ async fn a_secret_that_is_missing_is_ours() {
     let report = run(TcpSpec { send: said, ..spec(&target) }).await;
     let failure = report.failure.expect("it is not set");
     assert_eq!(failure.class, FailureClass::Settings);
-    assert!(
-        failure
-            .message
-            .starts_with("`send`: the environment variable `UPTIME_TEST_NO_SUCH_WORDS` is not set")
-    );
+    let begin = "`send`: the environment variable `UPTIME_TEST_NO_SUCH_WORDS` is not set";
+    assert!(failure.message.starts_with(begin), "{failure:?}");
 }

@@ -1,11 +1,13 @@
 //! Targets: a listener on the loopback that does to each connection what the test says.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use uptime_core::monitor::{CheckSpec, HttpSpec};
 use url::Url;
 
@@ -68,6 +70,41 @@ impl Target {
         Self { requests, ..target }
     }
 
+    /// Answers with `status` and these headers where `/` is asked for, and elsewhere with nothing but 200.
+    pub(crate) async fn moved(status: &'static str, headers: String) -> Self {
+        Self::answering(move |request| match request.split(' ').nth(1) {
+            Some("/") => answer(status, &headers, ""),
+            _ => answer("200 OK", "", "ok"),
+        })
+        .await
+    }
+
+    /// Takes a connection and nothing more: it neither reads nor answers.
+    pub(crate) async fn hanging() -> Self {
+        Self::raw(|stream| async move {
+            let _open = stream;
+            pending::<()>().await;
+        })
+        .await
+    }
+
+    /// Does `serve` over the TLS of `acceptor`; a handshake that fails is the end.
+    pub(crate) async fn over_tls<F, S>(acceptor: TlsAcceptor, serve: F) -> Self
+    where
+        F: Fn(TlsStream<TcpStream>) -> S + Clone + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        Self::raw(move |stream| {
+            let (acceptor, serve) = (acceptor.clone(), serve.clone());
+            async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
+                }
+            }
+        })
+        .await
+    }
+
     /// Reads a request, then writes `chunk` again and again until the other side has enough.
     pub(crate) async fn pouring(head: &'static str, chunk: Vec<u8>) -> Self {
         let chunk = Arc::new(chunk);
@@ -94,8 +131,9 @@ impl Target {
         uptime_core::target::http(self.url(path))
     }
 
-    pub(crate) fn spec(&self, path: &str) -> CheckSpec {
-        CheckSpec::Http(self.http(path))
+    /// What the command line would check with this scheme.
+    pub(crate) fn parsed(&self, scheme: &str) -> CheckSpec {
+        uptime_core::target::parse(&format!("{scheme}://{}", self.address)).expect("a target")
     }
 }
 
@@ -126,22 +164,13 @@ pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// A local port that refuses connections as long as the value lives.
-pub(crate) fn refusing() -> (socket2::Socket, SocketAddr) {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
-    (socket, address)
+/// The value of a header in a request; without one, nothing.
+pub(crate) fn header<'a>(request: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(": ");
+    request.lines().find_map(value).unwrap_or_default()
 }
 
-/// A local port that never answers a connection attempt: its queue is full, and the kernel drops what else comes.
-pub(crate) async fn black_hole() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
-    let (socket, address) = refusing();
-    socket.listen(0).expect("it listens");
-    let mut queued = Vec::new();
-    let a_while = std::time::Duration::from_millis(100);
-    while let Ok(connected) = tokio::time::timeout(a_while, TcpStream::connect(address)).await {
-        queued.push(connected.expect("it queues or drops"));
-    }
-    (socket, queued, address)
+/// What comes behind `key=` in what a request asks for.
+pub(crate) fn parameter<'a>(request: &'a str, key: &str) -> Option<&'a str> {
+    request.split_once(&format!("{key}="))?.1.split(' ').next()
 }

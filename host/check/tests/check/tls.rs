@@ -5,16 +5,16 @@ use crate::{PATIENT, assert_up, check_with};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    ConfigBuilder, HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion, WantsVerifier,
+};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, FailureClass};
-use uptime_core::monitor::CheckSpec;
+use uptime_core::check::FailureClass;
 use uptime_core::secret::access::Access;
-use uptime_core::target;
 
 /// An authority that the checker trusts.
 pub(crate) struct Authority {
@@ -42,6 +42,11 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Certified { chain: vec![certificate.der().clone()], key }
     }
+
+    /// A certificate of 127.0.0.1.
+    pub(crate) fn local(&self) -> Certified {
+        self.issue(&params(&["127.0.0.1"]))
+    }
 }
 
 pub(crate) struct Certified {
@@ -59,15 +64,22 @@ pub(crate) fn self_signed(params: &CertificateParams) -> Certified {
     Certified { chain: vec![certificate.der().clone()], key }
 }
 
+/// The beginning of a server's settings.
+pub(crate) fn server(
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    server.with_protocol_versions(versions).expect("versions")
+}
+
+pub(crate) fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()))
+}
+
 pub(crate) fn acceptor(certified: Certified, versions: &[&'static SupportedProtocolVersion]) -> TlsAcceptor {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(versions)
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(certified.chain, key)
-        .expect("a certificate");
-    TlsAcceptor::from(Arc::new(config))
+    let key = private(&certified.key);
+    let config = server(versions).with_no_client_auth().with_single_cert(certified.chain, key);
+    TlsAcceptor::from(Arc::new(config.expect("a certificate")))
 }
 
 /// Serves `ok` over TLS with this certificate.
@@ -77,46 +89,30 @@ pub(crate) async fn serving(certified: Certified, versions: &[&'static Supported
 
 /// Serves `ok` over the TLS of `acceptor`.
 pub(crate) async fn serving_by(acceptor: TlsAcceptor) -> Target {
-    Target::raw(move |stream| {
-        let acceptor = acceptor.clone();
+    answering_by(acceptor, answer("200 OK", "", "ok")).await
+}
+
+/// Answers with `text` over the TLS of `acceptor`.
+pub(crate) async fn answering_by(acceptor: TlsAcceptor, text: String) -> Target {
+    Target::over_tls(acceptor, move |mut stream| {
+        let text = text.clone();
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
+            let _ = stream.write_all(text.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     })
     .await
 }
 
-async fn check(checker: &Checker, target: &Target) -> CheckReport {
-    check_with(checker, &spec(target), PATIENT).await
-}
-
-fn spec(target: &Target) -> CheckSpec {
-    target::parse(&format!("https://{}/", target.address)).expect("a target")
-}
-
-#[tokio::test]
-async fn a_trusted_certificate_is_up_in_both_versions() {
-    let authority = Authority::new("trusted");
-    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
-        let target = serving(authority.issue(&params(&["127.0.0.1"])), versions).await;
-        let report = check(&authority.checker(), &target).await;
-        assert_up(&report);
-        assert!(report.phases().tls.is_some_and(|took| !took.is_zero()), "{report:?}");
-    }
-}
-
 #[tokio::test]
 async fn every_handshake_shows_the_certificate() {
     let authority = Authority::new("trusted");
     let (told, mut kinds) = mpsc::unbounded_channel();
-    let acceptor = acceptor(authority.issue(&params(&["127.0.0.1"])), &[&rustls::version::TLS13]);
-    let target = Target::raw(move |stream| {
-        let (acceptor, told) = (acceptor.clone(), told.clone());
+    let acceptor = acceptor(authority.local(), &[&rustls::version::TLS13]);
+    let target = Target::over_tls(acceptor, move |mut stream| {
+        let told = told.clone();
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
             let _ = told.send(stream.get_ref().1.handshake_kind());
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(answer("200 OK", "", "ok").as_bytes()).await;
@@ -125,7 +121,7 @@ async fn every_handshake_shows_the_certificate() {
     .await;
     let checker = authority.checker();
     for _ in 0..3 {
-        assert_up(&check(&checker, &target).await);
+        assert_up(&check_with(&checker, &target.parsed("https"), PATIENT).await);
         assert_eq!(kinds.recv().await, Some(Some(HandshakeKind::Full)));
     }
 }
@@ -134,7 +130,7 @@ async fn every_handshake_shows_the_certificate() {
 async fn without_any_root_it_is_ours() {
     let target = Target::answering(|_| answer("200 OK", "", "")).await;
     let checker = Checker::with_roots(RootCertStore::empty()).expect("a checker");
-    let report = check(&checker, &target).await;
+    let report = check_with(&checker, &target.parsed("https"), PATIENT).await;
     let failure = report.failure.expect("nothing is trusted");
     assert_eq!(failure.class, FailureClass::Settings);
     assert!(failure.message.contains("ca-certificates"), "{}", failure.message);

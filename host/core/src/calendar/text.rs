@@ -224,9 +224,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_the_way_out() {
+        let days_first = "write them after the days, such as `mon-fri 08:00-18:00`";
+        let of_a_day = "write hours and minutes from `00:00` to `24:00`";
+        let berlin = "did you mean `Europe/Berlin`?";
         for (text, message, hint) in [
-            ("", "there are no times", "write them after the days, such as `mon-fri 08:00-18:00`"),
-            ("mon-fri", "there are no times", "write them after the days, such as `mon-fri 08:00-18:00`"),
+            ("", "there are no times", days_first),
+            ("mon-fri", "there are no times", days_first),
             (
                 "mon-fri 08:00",
                 "`08:00` is one time and not two",
@@ -237,8 +240,8 @@ mod tests {
                 "`8-18` puts days of the week and of the month together",
                 "write times between them; a time has minutes, such as `08:00-18:00`",
             ),
-            ("08:00-25:00", "`25:00` is no time of a day", "write hours and minutes from `00:00` to `24:00`"),
-            ("08:60-18:00", "`08:60` is no time of a day", "write hours and minutes from `00:00` to `24:00`"),
+            ("08:00-25:00", "`25:00` is no time of a day", of_a_day),
+            ("08:60-18:00", "`08:60` is no time of a day", of_a_day),
             ("24:00-06:00", "a day ends at `24:00`, and nothing begins then", "write `00:00`"),
             ("mon-fry 08:00-18:00", "`fry` is no day", "did you mean `fri`?"),
             (
@@ -252,12 +255,8 @@ mod tests {
                 "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`",
             ),
             ("7-1 08:00-18:00", "`7-1` goes backwards", "write `1-7`"),
-            (
-                "08:00-18:00 Europe/Berlim",
-                "there is no time zone `Europe/Berlim`",
-                "did you mean `Europe/Berlin`?",
-            ),
-            ("08:00-18:00 Berlin", "there is no time zone `Berlin`", "did you mean `Europe/Berlin`?"),
+            ("08:00-18:00 Europe/Berlim", "there is no time zone `Europe/Berlim`", berlin),
+            ("08:00-18:00 Berlin", "there is no time zone `Berlin`", berlin),
             (
                 "08:00-18:00 UTC mon",
                 "`mon` comes after the time zone `UTC`",

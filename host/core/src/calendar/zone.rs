@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn an_unknown_zone_is_refused_with_the_nearest() {
+        let iana = "write a name of the IANA database such as `Europe/Berlin`, or `UTC`";
         for (wrong, hint) in [
-            ("Europe/Berlim", "did you mean `Europe/Berlin`?"),
             ("Berlin", "did you mean `Europe/Berlin`?"),
             ("lord howe", "did you mean `Australia/Lord_Howe`?"),
-            ("+02:00", "write a name of the IANA database such as `Europe/Berlin`, or `UTC`"),
-            ("Etc/Unknown", "write a name of the IANA database such as `Europe/Berlin`, or `UTC`"),
+            ("+02:00", iana),
+            ("Etc/Unknown", iana),
         ] {
             assert_eq!(wrong.parse::<Zone>().map_err(|error| error.hint), Err(hint.to_owned()), "{wrong}");
         }

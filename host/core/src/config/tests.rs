@@ -6,68 +6,47 @@ use crate::notifier::{Field, FieldKind};
 use crate::queue::{NOTIFICATIONS, QueueSection, QueueSettings};
 use crate::target;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 mod times;
 
-fn notifiers() -> Vec<Description> {
-    use FieldKind::{Boolean, Choice, Integer, Map, Secret, Text, Url};
-    let description = |name: &str, fields: &[(&str, FieldKind, bool)]| Description {
+/// A plugin with these fields, each with whether it is required.
+pub(super) fn description(name: &str, fields: &[(&str, FieldKind, bool)]) -> Description {
+    let field = |(key, kind, required): &(&str, FieldKind, bool)| {
+        let choices: &[&str] = if *kind == FieldKind::Choice { &["POST", "PUT"] } else { &[] };
+        let choices = choices.iter().map(ToString::to_string).collect();
+        let (key, help) = ((*key).to_owned(), format!("the {key}"));
+        Field { key, help, kind: *kind, required: *required, default: None, choices, places: Vec::new() }
+    };
+    Description {
         name: name.into(),
         version: "1.0.0".into(),
         summary: "For tests.".into(),
-        fields: fields
-            .iter()
-            .map(|(key, kind, required)| Field {
-                key: (*key).into(),
-                help: format!("the {key}"),
-                kind: *kind,
-                required: *required,
-                default: None,
-                choices: if *kind == FieldKind::Choice {
-                    vec!["POST".into(), "PUT".into()]
-                } else {
-                    Vec::new()
-                },
-                places: Vec::new(),
-            })
-            .collect(),
+        fields: fields.iter().map(field).collect(),
         hosts: Vec::new(),
         digests: true,
-    };
+    }
+}
+
+fn notifiers() -> Vec<Description> {
+    use FieldKind::{Boolean, Choice, Integer, Map, Secret, Text, Url};
+    let discord = [("webhook_url", Secret, true), ("thread_id", Text, false), ("username", Text, false)];
+    let slack = [("webhook_url", Secret), ("bot_token", Secret), ("channel", Text), ("base_url", Url)];
+    let telegram = [
+        ("bot_token", Secret, true),
+        ("chat_id", Text, true),
+        ("message_thread_id", Integer, false),
+        ("silent", Boolean, false),
+        ("base_url", Url, false),
+    ];
+    let webhook =
+        [("url", Url, true), ("method", Choice, false), ("headers", Map, false), ("secret", Secret, false)];
     vec![
-        description(
-            "discord",
-            &[("webhook_url", Secret, true), ("thread_id", Text, false), ("username", Text, false)],
-        ),
-        description(
-            "slack",
-            &[
-                ("webhook_url", Secret, false),
-                ("bot_token", Secret, false),
-                ("channel", Text, false),
-                ("base_url", Url, false),
-            ],
-        ),
-        description(
-            "telegram",
-            &[
-                ("bot_token", Secret, true),
-                ("chat_id", Text, true),
-                ("message_thread_id", Integer, false),
-                ("silent", Boolean, false),
-                ("base_url", Url, false),
-            ],
-        ),
-        description(
-            "webhook",
-            &[
-                ("url", Url, true),
-                ("method", Choice, false),
-                ("headers", Map, false),
-                ("secret", Secret, false),
-            ],
-        ),
+        description("discord", &discord),
+        description("slack", &slack.map(|(key, kind)| (key, kind, false))),
+        description("telegram", &telegram),
+        description("webhook", &webhook),
     ]
 }
 
@@ -131,16 +110,10 @@ fn the_contracts_example_reads() {
     assert_eq!(ops.filter, ChannelFilter { events, ..ChannelFilter::default() });
     let shop = &config.monitors[0];
     assert_eq!(shop.policy, Policy { interval: Duration::from_secs(30), ..Policy::default() });
-    assert_eq!(
-        (shop.channels.as_slice(), shop.group.as_deref()),
-        (["ops".to_owned()].as_slice(), Some("shop"))
-    );
+    assert_eq!((shop.channels.join(" ").as_str(), shop.group.as_deref()), ("ops", Some("shop")));
     let CheckSpec::Http(http) = &shop.check else { panic!("an http check") };
-    let status: Vec<String> = http.expect.status.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        (status, http.expect.body_contains.as_slice()),
-        (vec!["2xx".into(), "304".into()], ["ok".to_owned()].as_slice())
-    );
+    assert_eq!(http.expect.status.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2xx", "304"]);
+    assert_eq!(http.expect.body_contains, ["ok"]);
     assert_eq!(http.expect.latency_below, Some(Duration::from_secs(2)));
 }
 
@@ -178,21 +151,14 @@ fn each_setting_takes_its_form() {
     assert_eq!(hook.settings["method"], Setting::Text(SecretRef::Literal("PUT".into())));
     assert_eq!(hook.settings["secret"], Setting::List(vec![env("NEW"), env("OLD")]));
     let Setting::Map(headers) = &hook.settings["headers"] else { panic!("a map") };
-    assert_eq!(
-        (&headers["Authorization"], &headers["X-Team"]),
-        (&env("AUTH"), &SecretRef::Literal("web".into()))
-    );
-    assert_eq!(hook.filter.groups, Some(vec!["a".into()]));
-    assert_eq!(hook.filter.tags["team"], "web");
-    assert_eq!(
-        hook.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["http://127.0.0.1:9000", "https://*.example.com"]
-    );
+    assert_eq!(headers["Authorization"], env("AUTH"));
+    assert_eq!(headers["X-Team"], SecretRef::Literal("web".into()));
+    assert_eq!((&hook.filter.groups, hook.filter.tags["team"].as_str()), (&Some(vec!["a".into()]), "web"));
+    let allow: Vec<String> = hook.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allow, ["http://127.0.0.1:9000", "https://*.example.com"]);
     let tele = &config.channels[1];
-    assert_eq!(
-        (&tele.settings["message_thread_id"], &tele.settings["silent"]),
-        (&Setting::Integer(-7), &Setting::Boolean(true))
-    );
+    assert_eq!(tele.settings["message_thread_id"], Setting::Integer(-7));
+    assert_eq!(tele.settings["silent"], Setting::Boolean(true));
 }
 
 #[test]
@@ -243,23 +209,18 @@ fn hosts_are_kept_in_one_form() {
 #[test]
 fn limits_are_inside() {
     let monitor = |keys: &str| format!("[monitors.m]\ntype = 'ping'\nhost = 'a.example'\n{keys}");
-    for keys in
-        ["interval = '1s'", "interval = '7d'", "count = 1", "count = 20", "confirm = 100", "loss_below = 1"]
-    {
-        valid(&monitor(keys));
-    }
-    for keys in [
-        "interval = '999ms'",
-        "interval = '7d1ms'",
-        "count = 0",
-        "count = 21",
-        "confirm = 101",
-        "loss_below = 0",
+    for (key, inside, outside) in [
+        ("interval", "'1s' '7d'", "'999ms' '7d1ms'"),
+        ("count", "1 20 0x10 0b1 1_0 +5", "0 21"),
+        ("confirm", "1 100", "0 101"),
+        ("loss_below", "1 100", "0 101"),
     ] {
-        assert_eq!(messages(&monitor(keys)).len(), 1, "{keys}");
-    }
-    for number in ["0x10", "0b1", "1_0", "+5"] {
-        valid(&monitor(&format!("count = {number}")));
+        for value in inside.split(' ') {
+            valid(&monitor(&format!("{key} = {value}")));
+        }
+        for value in outside.split(' ') {
+            assert_eq!(messages(&monitor(&format!("{key} = {value}"))).len(), 1, "{key} = {value}");
+        }
     }
 }
 
@@ -308,19 +269,12 @@ fn a_plugins_complaint_gets_the_place_of_its_key() {
     assert_eq!(at(&["channels", "ops", "chat_id"]), Some("'x'"));
     assert_eq!(at(&["channels", "ops"]), Some("[channels.ops]"));
     assert_eq!((at(&["channels", "ops", "url"]), at(&["channels", "b"]), at(&[])), (None, None, None));
-    let complaint = reading.complaint(
-        &["channels", "ops", "bot_token"],
-        "the token has\nno colon",
-        Some("ask @BotFather"),
-    );
-    assert_eq!(
-        (complaint.line, complaint.column, complaint.message.as_str()),
-        (3, 13, "the token has no colon")
-    );
-    assert_eq!(
-        complaint.masked.iter().map(|mask| &text[mask.clone()]).collect::<Vec<_>>(),
-        ["'never-shown'"]
-    );
+    let token = ["channels", "ops", "bot_token"];
+    let complaint = reading.complaint(&token, "the token has\nno colon", Some("ask @BotFather"));
+    assert_eq!((complaint.line, complaint.column), (3, 13));
+    assert_eq!(complaint.message, "the token has no colon");
+    let masked: Vec<&str> = complaint.masked.iter().map(|mask| &text[mask.clone()]).collect();
+    assert_eq!(masked, ["'never-shown'"]);
     assert_eq!(reading.complaint(&["channels", "ops", "url"], "missing", None).line, 1);
 }
 
@@ -343,82 +297,75 @@ fn the_starters_examples_read_and_say_the_defaults() {
     let config = valid(&uncommented.join("\n"));
     assert_eq!((config.monitors.len(), config.channels.len()), (4, 4));
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
-    assert_eq!(
-        (config.checks.witnesses.len(), config.checks.per_host),
-        (2, ChecksSection::default().per_host)
-    );
+    assert_eq!(config.checks.witnesses.len(), 2);
+    assert_eq!(config.checks.per_host, ChecksSection::default().per_host);
+    let QueueSection { backoff, retry_after, .. } = &config.queues.notifications;
+    assert!(backoff.is_some() && retry_after.is_some());
     for name in [MONITOR_CHECKS, NOTIFICATIONS] {
         let section = config.queues.section(name).expect("one of the two");
-        assert!(section.tries.is_some() && section.concurrency.is_some());
+        assert!(section.sleep.is_some() && section.tries.is_some(), "{name}");
+        assert!(section.timeout.is_some() && section.concurrency.is_some(), "{name}");
         assert_eq!(QueueSettings::defaults(name).with(section), QueueSettings::defaults(name));
     }
 }
 
 #[test]
 fn the_reference_is_what_is_read() {
-    let keys = |table: &str, when: Option<&str>| -> Vec<String> {
-        let docs = reference(&notifiers()).into_iter();
-        docs.filter(|doc| doc.table == table && doc.when.as_deref() == when).map(|doc| doc.key).collect()
-    };
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let queue = ["sleep", "tries", "timeout", "backoff", "retry_after", "concurrency"];
-    assert_eq!(keys("database", None), ["url"]);
-    assert_eq!(keys("checks", None), ["witnesses", "per_host"]);
-    assert_eq!(keys("secrets", None), ["allow_env", "allow_files"]);
-    assert_eq!(keys("queues.monitor-checks", None), queue);
-    assert_eq!(keys("queues.notifications", None), [&queue[..], &["probe"]].concat());
-    assert_eq!(
-        keys("channels.NAME", None),
-        words("notifier enabled events severities hours groups tags allow proxy digest_after digest_within")
-    );
-    let of_windows = "monitors groups tags hours from until timezone";
-    assert_eq!(keys("maintenance.NAME", None), words(of_windows));
-    assert_eq!(keys("channels.NAME", Some("notifier = \"webhook\"")), ["url", "method", "headers", "secret"]);
-    assert_eq!(
-        keys("monitors.NAME", None),
-        words(
-            "type enabled interval timeout confirm retry_interval recover window critical_failures \
-             critical_after remind remind_most flapping locations down_in channels parent group tags ip \
-             resolver"
-        )
-    );
+    let mut read = BTreeMap::<String, Vec<String>>::new();
+    for doc in reference(&notifiers()) {
+        assert!(doc.doc.starts_with(char::is_uppercase) && doc.doc.ends_with('.'), "{doc:?}");
+        let table = doc.when.as_ref().map_or(doc.table.clone(), |when| format!("{} with {when}", doc.table));
+        read.entry(table).or_default().push(doc.key);
+    }
+    let queue = "sleep tries timeout backoff retry_after concurrency";
     let tls = "verify ca client_certificate client_key server_name";
-    let of = |kind: &str| keys("monitors.NAME", Some(&format!("type = \"{kind}\"")));
-    assert_eq!(
-        of("http"),
-        words(&format!(
-            "url method headers body auth http_version compression redirects downgrade redirect_to_private proxy {tls}"
-        ))
-    );
-    assert_eq!(
-        keys("monitors.NAME.expect", Some("type = \"http\"")),
-        words(
-            "status body_contains body_not_contains body_matches json headers size_below final_url \
-             http_version tls_version certificate_days latency_below degraded_above"
-        )
-    );
-    assert_eq!(
-        of("tcp"),
-        words(&format!(
-            "host port tls starttls {tls} banner send expect tls_version certificate_days latency_below \
-             degraded_above"
-        ))
-    );
-    assert_eq!(
-        of("ping"),
-        words(
-            "host count spacing size loss_below loss_degraded latency_below degraded_above min_below \
-             max_below jitter_below"
-        )
-    );
+    let http =
+        "url method headers body auth http_version compression redirects downgrade redirect_to_private proxy";
+    for (table, keys) in [
+        ("database", "url".to_owned()),
+        ("checks", "witnesses per_host".to_owned()),
+        ("secrets", "allow_env allow_files".to_owned()),
+        ("queues.monitor-checks", queue.to_owned()),
+        ("queues.notifications", format!("{queue} probe")),
+        (
+            "channels.NAME",
+            "notifier enabled events severities hours groups tags allow proxy digest_after digest_within".to_owned(),
+        ),
+        ("maintenance.NAME", "monitors groups tags hours from until timezone".to_owned()),
+        ("channels.NAME with notifier = \"webhook\"", "url method headers secret".to_owned()),
+        (
+            "monitors.NAME",
+            "type enabled interval timeout confirm retry_interval recover window critical_failures critical_after \
+             remind remind_most flapping locations down_in channels parent group tags ip resolver"
+                .to_owned(),
+        ),
+        ("monitors.NAME with type = \"http\"", format!("{http} {tls}")),
+        (
+            "monitors.NAME.expect with type = \"http\"",
+            "status body_contains body_not_contains body_matches json headers size_below final_url http_version \
+             tls_version certificate_days latency_below degraded_above"
+                .to_owned(),
+        ),
+        (
+            "monitors.NAME with type = \"tcp\"",
+            format!(
+                "host port tls starttls {tls} banner send expect tls_version certificate_days latency_below degraded_above"
+            ),
+        ),
+        (
+            "monitors.NAME with type = \"ping\"",
+            "host count spacing size loss_below loss_degraded latency_below degraded_above min_below max_below \
+             jitter_below"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(read[table].join(" "), keys, "{table}");
+    }
     let interval = reference(&[]).into_iter().find(|doc| doc.key == "interval").expect("a key");
     assert_eq!(
         (interval.takes.as_str(), interval.default.as_deref()),
         ("a duration such as `30s`, from 1s to 7d", Some("`1m`"))
     );
-    for doc in reference(&notifiers()) {
-        assert!(doc.doc.starts_with(char::is_uppercase) && doc.doc.ends_with('.'), "{doc:?}");
-    }
 }
 
 #[test]
@@ -428,13 +375,14 @@ fn a_check_ends_before_its_job_does() {
             "[queues.monitor-checks]\ntimeout = '{job}'\n[monitors.m]\ntype = 'ping'\nhost = 'h'\n{check}"
         )
     };
-    assert_eq!(messages(&file("11s", "")), [""; 0]);
-    assert_eq!(
-        messages(&file("10s", "")),
-        ["3:1 a check may take `10s` and its job on `monitor-checks` only `10s`"]
-    );
-    assert_eq!(messages(&file("10s", "timeout = '9s'")), [""; 0]);
-    assert_eq!(messages(&file("10s", "timeout = '20s'"))[0].split(' ').next(), Some("6:11"));
+    for (job, check, said) in [
+        ("11s", "", ""),
+        ("10s", "timeout = '9s'", ""),
+        ("10s", "", "3:1 a check may take `10s` and its job on `monitor-checks` only `10s`"),
+        ("10s", "timeout = '20s'", "6:11 a check may take `20s` and its job on `monitor-checks` only `10s`"),
+    ] {
+        assert_eq!(messages(&file(job, check)).join("; "), said, "{job} {check}");
+    }
 }
 
 /// A secret that is written where it should, where it should not, and in text that is not TOML.
@@ -461,20 +409,31 @@ fn secrets_are_in_no_message_and_masked_in_every_line() {
         "[monitors.m]\ntype = 'http'\nurl = 'https://u:NEVER@'",
         "[monitors.m]\ntype = 'tcp'\nhost = 'https://u:NEVER@h'\nport = 1",
         "[channels.c]\nnotifier = 'slack'\nallow = ['https://u:NEVER@h']",
+        "M\nauth = 'NEVER'",
+        "M\nauth = { user = 'u', password = 'NEVER' }",
+        "M\nauth = { user = 'u', pasword = 'NEVER' }",
+        "M\nauth = { bearer = 1, token = 'NEVER' }",
+        "M\nauth = { user = 'u:NEVER', password = { env = 'A' } }",
+        "M\nclient_key = 'NEVER'",
+        "M\nproxy = 'ftp://u:NEVER@p.example'",
+        "M\nproxy = 'http://u:NEVER@p.example'",
+        "M\nproxy = { url = 'http://u:NEVER@p.example' }",
+        "M\nwebhok_url = 'NEVER'",
+        "M\ntokn = [\"NEVER\", { a = 'NEVER' }]",
+        "M\npasword = 5273849",
+        "M\nauth = { bearr = 'NEVER' }",
     ] {
+        let text = &text.replace("M\n", "[monitors.m]\ntype = 'http'\nurl = 'https://a.example/'\n");
         let reading = read(text, &notifiers());
         assert!(!reading.diagnostics.is_empty(), "{text}");
         for diagnostic in &reading.diagnostics {
             let lines = Lines::new(text);
             let range = lines.range(diagnostic.line - 1);
             let masked = |at: usize| diagnostic.masked.iter().any(|mask| mask.contains(&at));
-            let shown: String = text[range.clone()]
-                .char_indices()
-                .filter(|(at, _)| !masked(range.start + at))
-                .map(|(_, c)| c)
-                .collect();
+            let line = text[range.clone()].char_indices().filter(|(at, _)| !masked(range.start + at));
+            let shown: String = line.map(|(_, c)| c).collect();
             let hint = diagnostic.hint.as_deref().unwrap_or_default();
-            assert!(!shown.contains("NEVER"), "{text}\n{shown}");
+            assert!(!shown.contains("NEVER") && !shown.contains("5273849"), "{text}\n{shown}");
             assert!(!diagnostic.message.contains("NEVER") && !hint.contains("NEVER"), "{diagnostic:?}");
         }
     }
@@ -488,57 +447,12 @@ fn a_file_that_is_too_long_is_refused() {
 
 /// Pieces that make half of the random files almost right.
 fn piece() -> impl Strategy<Value = String> {
-    let words = [
-        "[channels.c]\n",
-        "[monitors.m]\n",
-        "[[monitors]]\n",
-        "[queues.notifications]\n",
-        "[database]\n",
-        "[monitors.m.expect]\n",
-        "type = ",
-        "url = ",
-        "notifier = ",
-        "bot_token = ",
-        "headers = ",
-        "channels = ",
-        "status = ",
-        "secret = ",
-        "timeout = ",
-        "\"http\"",
-        "\"webhook\"",
-        "'telegram'",
-        "'https://u:p@ä.example/'",
-        "\"30s\"",
-        "5",
-        "-1",
-        "1.5",
-        "true",
-        "1979-05-27",
-        "[",
-        "]",
-        "{ ",
-        " }",
-        ", ",
-        "=",
-        ".",
-        "\n",
-        "\r\n",
-        "\"",
-        "'",
-        "\"\"\"",
-        "\\",
-        "#",
-        "\u{feff}",
-        "ä",
-        "💥",
-        "\0",
-        "\u{85}",
-        "{ env = \"NAME\" }",
-        "a = 1",
-        "99999999999999999999",
-        "key",
-    ];
-    prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,8}"]
+    let words = "[channels.c]\n|[monitors.m]\n|[[monitors]]\n|[queues.notifications]\n|[database]\n|\
+        [monitors.m.expect]\n|type = |url = |notifier = |bot_token = |headers = |channels = |\
+        status = |secret = |timeout = |\"http\"|\"webhook\"|'telegram'|'https://u:p@ä.example/'|\
+        \"30s\"|5|-1|1.5|true|1979-05-27|[|]|{ | }|, |=|.|\n|\r\n|\"|'|\"\"\"|\\|#|\u{feff}|ä|💥|\
+        \0|\u{85}|{ env = \"NAME\" }|a = 1|99999999999999999999|key";
+    prop_oneof![4 => prop::sample::select(words.split('|').collect::<Vec<_>>()).prop_map(str::to_owned), 1 => "\\PC{0,8}"]
 }
 
 proptest! {

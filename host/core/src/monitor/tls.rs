@@ -144,22 +144,17 @@ mod tests {
     #[test]
     fn days_are_whole_and_the_first_end_counts() {
         let limits = CertificateDays { warning: Some(14), critical: Some(2) };
+        let (two, fourteen) = ("at least 2 days left", "at least 14 days left");
         for (ends, told) in [
             (&[("2026-12-08T12:00:00Z", true)][..], None),
-            (
-                &[("2026-12-08T11:59:59Z", true)],
-                Some((false, "ends in 13 days", "at least 14 days left", "13 days left")),
-            ),
+            (&[("2026-12-08T11:59:59Z", true)], Some((false, "ends in 13 days", fourteen, "13 days left"))),
             // The root that was sent along may end.
             (&[("2027-12-08T12:00:00Z", true), ("2020-01-01T00:00:00Z", false)], None),
             (
                 &[("2027-12-08T12:00:00Z", true), ("2026-11-26T11:00:00Z", true)],
-                Some((true, "ends in 1 day", "at least 2 days left", "1 day left")),
+                Some((true, "ends in 1 day", two, "1 day left")),
             ),
-            (
-                &[("2026-11-24T12:00:01Z", true)],
-                Some((true, "ends within a day", "at least 2 days left", "0 days left")),
-            ),
+            (&[("2026-11-24T12:00:01Z", true)], Some((true, "ends within a day", two, "0 days left"))),
         ] {
             let verdict = limits.judge(&shown(ends), "h", now());
             let (failure, is_critical) = match verdict {
@@ -172,10 +167,8 @@ mod tests {
             };
             let failure = failure.expect(words);
             assert_eq!((failure.class, is_critical), (FailureClass::Certificate, critical), "{failure:?}");
-            assert!(
-                failure.message.starts_with(&format!("the certificate of `h` (`CN=a`) {words}, on ")),
-                "{failure:?}"
-            );
+            let begin = format!("the certificate of `h` (`CN=a`) {words}, on ");
+            assert!(failure.message.starts_with(&begin), "{failure:?}");
             assert_eq!((failure.expected.as_deref(), failure.got.as_deref()), (Some(expected), Some(got)));
         }
     }

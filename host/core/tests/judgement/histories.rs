@@ -235,9 +235,7 @@ impl Monitor {
     fn check(&mut self, slot: i64, start: i64, found: Found) -> TestCaseResult {
         let report = report(found);
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
-        let before = self.state.clone();
-        let judged = judge(before.clone(), &self.policy, seen);
-        let counts = judged.state != before;
+        let judged = judge(self.state.clone(), &self.policy, seen);
         self.state = judged.state;
         for change in &judged.changes {
             match *change {
@@ -259,9 +257,6 @@ impl Monitor {
             }
         }
         self.promises.changed(&judged.changes)?;
-        if counts {
-            self.promises.judged(slot, start, found, self.state.status)?;
-        }
         let level = match found {
             Found::Inconclusive => None,
             Found::Up | Found::CertificateEnds => Some(Level::Up),

@@ -13,6 +13,10 @@ const INTERVAL_S: i64 = 10;
 /// A location that was silent for longer counts no more.
 const SILENCE_S: i64 = 5 * INTERVAL_S;
 
+fn every_ten_seconds() -> Policy {
+    Policy { interval: Duration::from_secs(10), ..Policy::default() }
+}
+
 /// A monitor, as seen from its locations.
 struct World {
     policy: Policy,
@@ -22,6 +26,25 @@ struct World {
 }
 
 impl World {
+    /// Locations that look every ten seconds, each of which has found it up.
+    fn up(locations: usize, confirm: u32) -> Self {
+        let mut world = Self::new(locations, Policy { confirm, ..every_ten_seconds() });
+        world.check_in_all(|_| Found::Up);
+        assert_eq!(world.state.status, Status::Up);
+        world
+    }
+
+    /// A check from each of them, now.
+    fn check_in_all(&mut self, found: impl Fn(usize) -> Found) -> Vec<Change> {
+        (0..self.locations.len()).flat_map(|location| self.check(location, found(location))).collect()
+    }
+
+    /// A check that is due at this second.
+    fn check_at(&mut self, second: i64, location: usize, found: Found) -> Vec<Change> {
+        self.now = second;
+        self.check(location, found)
+    }
+
     fn new(locations: usize, policy: Policy) -> Self {
         let local = |name: usize| LocalState {
             location: format!("l{name}").parse().expect("a location"),
@@ -102,12 +125,11 @@ fn histories() -> impl Strategy<Value = (World, Vec<(i64, usize, Found)>)> {
     (1..=4_usize, 1..=3_u32, 1..=3_u32, prop::option::of(1..=4_u32)).prop_flat_map(
         |(count, confirm, recover, down_in)| {
             let policy = Policy {
-                interval: Duration::from_secs(10),
                 confirm,
                 recover,
                 critical_failures: Some(6),
                 down_in: down_in.map(|down_in| down_in.min(u32::try_from(count).unwrap_or(1))),
-                ..Policy::default()
+                ..every_ten_seconds()
             };
             steps(count).prop_map(move |steps| (World::new(count, policy.clone()), steps))
         },
@@ -116,12 +138,8 @@ fn histories() -> impl Strategy<Value = (World, Vec<(i64, usize, Found)>)> {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Policy { confirm, recover, down_in, .. } = &self.policy;
-        write!(
-            f,
-            "{} locations, confirm {confirm}, recover {recover}, down_in {down_in:?}",
-            self.locations.len()
-        )
+        let (Policy { confirm, recover, down_in, .. }, count) = (&self.policy, self.locations.len());
+        write!(f, "{count} locations, confirm {confirm}, recover {recover}, down_in {down_in:?}")
     }
 }
 
@@ -172,12 +190,8 @@ proptest! {
 
 #[test]
 fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 2, recover: 2, ..Policy::default() };
-    let mut world = World::new(3, policy);
-    for location in 0..3 {
-        assert_eq!(world.check(location, Found::Up), []);
-    }
-    assert_eq!(world.state.status, Status::Up);
+    let mut world = World::up(3, 2);
+    world.policy.recover = 2;
     let mut changes = Vec::new();
     for (second, location, found) in [
         (10, 0, Found::Down),
@@ -190,136 +204,94 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
         (41, 1, Found::Up),
         (51, 1, Found::Up),
     ] {
-        world.now = second;
-        changes.extend(world.check(location, found).into_iter().map(|change| (second, change)));
+        changes.extend(world.check_at(second, location, found).into_iter().map(|change| (second, change)));
         if second == 31 {
             let words = in_words(&world.policy, &world.locations, at(31));
             assert_eq!(words, "down in l0, l1; up in l2");
         }
     }
-    assert_eq!(
-        changes,
-        [
-            (31, Change::Opened { severity: Severity::Down, started_at: at(21), failures: 3 }),
-            (51, Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 }),
-        ]
-    );
+    let opened = Change::Opened { severity: Severity::Down, started_at: at(21), failures: 3 };
+    let resolved = Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 };
+    assert_eq!(changes, [(31, opened), (51, resolved)]);
 }
 
 #[test]
 fn the_last_location_decides_alone_when_the_others_are_silent() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
-    let mut world = World::new(3, policy);
-    for location in 0..3 {
-        world.check(location, Found::Up);
-    }
+    let mut world = World::up(3, 1);
     for second in [10, 20, 30, 40, 50] {
-        world.now = second;
-        assert_eq!(world.check(0, Found::Down), [], "two others were up {second} s ago");
+        assert_eq!(world.check_at(second, 0, Found::Down), [], "two others were up {second} s ago");
     }
     // What says nothing about the target opens nothing, whoever is silent by now.
-    world.now = 59;
-    assert_eq!(world.check(0, Found::Inconclusive), []);
-    world.now = 60;
-    let changes = world.check(0, Found::Down);
+    assert_eq!(world.check_at(59, 0, Found::Inconclusive), []);
+    let changes = world.check_at(60, 0, Found::Down);
     assert!(matches!(changes.as_slice(), [Change::Opened { .. }]), "{changes:?}");
     assert_eq!(in_words(&world.policy, &world.locations, at(60)), "down in l0; nothing from l1, l2");
 }
 
 #[test]
 fn after_a_silence_of_all_each_is_waited_for() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
-    let mut world = World::new(3, policy);
-    for location in 0..3 {
-        world.check(location, if location == 0 { Found::Down } else { Found::Up });
-    }
+    let mut world = World::new(3, Policy { confirm: 1, ..every_ten_seconds() });
+    world.check_in_all(|location| if location == 0 { Found::Down } else { Found::Up });
     assert_eq!(world.state.status, Status::Up);
-    // The first to be heard again is the one that sees it down.
-    for (second, location, found) in [(500, 0, Found::Down), (510, 0, Found::Down), (510, 1, Found::Up)] {
-        world.now = second;
-        assert_eq!(world.check(location, found), [], "{second} s");
+    // The first to be heard again is the one that sees it down. The third is waited for as long as any, and then the two
+    // that are left decide: one of two is no majority of three.
+    for (second, location, found) in [
+        (500, 0, Found::Down),
+        (510, 0, Found::Down),
+        (510, 1, Found::Up),
+        (560, 1, Found::Up),
+        (560, 0, Found::Down),
+        (570, 1, Found::Up),
+    ] {
+        assert_eq!(world.check_at(second, location, found), [], "{second} s, {location}");
     }
-    // The third is waited for as long as any, and then the two that are left decide.
-    world.now = 560;
-    world.check(1, Found::Up);
-    assert!(matches!(world.check(0, Found::Down).as_slice(), []), "one of two is no majority of three");
-    world.now = 570;
-    assert_eq!(world.check(1, Found::Up), []);
 }
 
 #[test]
 fn who_saw_an_outage_and_fell_silent_has_not_seen_its_end() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
-    let mut world = World::new(3, policy);
-    for second in (0..=100).step_by(10) {
-        world.now = second;
-        let mut changes = Vec::new();
-        for (location, found) in [(0, Found::Down), (1, Found::Down), (2, Found::Up)] {
-            if location != 1 || second == 0 {
-                changes.extend(world.check(location, found));
-            }
-        }
-        assert_eq!(changes.len(), usize::from(second == 0), "{second} s: {changes:?}");
+    let mut world = World::new(3, Policy { confirm: 1, ..every_ten_seconds() });
+    let found = |location| if location == 2 { Found::Up } else { Found::Down };
+    assert_eq!(world.check_in_all(found).len(), 1);
+    for (second, location) in (10..=100).step_by(10).flat_map(|second| [(second, 0), (second, 2)]) {
+        assert_eq!(world.check_at(second, location, found(location)), [], "{second} s");
     }
-    world.now = 110;
-    assert!(
-        matches!(world.check(0, Found::Up).as_slice(), [Change::Resolved { .. }]),
-        "nobody sees it any more"
-    );
+    let changes = world.check_at(110, 0, Found::Up);
+    assert!(matches!(changes[..], [Change::Resolved { .. }]), "nobody sees it any more: {changes:?}");
 }
 
 #[test]
 fn a_check_that_found_nothing_opens_nothing() {
-    let policy =
-        Policy { interval: Duration::from_secs(10), confirm: 1, down_in: Some(3), ..Policy::default() };
-    let mut world = World::new(3, policy);
-    for location in 0..3 {
-        world.check(location, if location == 2 { Found::Up } else { Found::Down });
-    }
+    let mut world = World::new(3, Policy { confirm: 1, down_in: Some(3), ..every_ten_seconds() });
+    world.check_in_all(|location| if location == 2 { Found::Up } else { Found::Down });
     assert_eq!(world.state.status, Status::Up);
     world.policy.down_in = Some(2);
-    world.now = 10;
-    assert_eq!(world.check(2, Found::Up), []);
+    assert_eq!(world.check_at(10, 2, Found::Up), []);
     assert!(matches!(world.check(0, Found::Down).as_slice(), [Change::Opened { .. }]));
 }
 
 #[test]
 fn each_slot_counts_once_for_flapping_and_a_change_at_once() {
-    let policy = Policy { interval: Duration::from_secs(10), confirm: 1, ..Policy::default() };
-    let mut world = World::new(2, policy);
+    let mut world = World::new(2, Policy { confirm: 1, ..every_ten_seconds() });
+    let counts = |world: &World| (world.state.recent.count(), world.state.recent.changes());
     for slot in 0..6 {
         world.now = slot * INTERVAL_S;
-        world.check(0, Found::Up);
-        world.check(1, Found::Up);
+        world.check_in_all(|_| Found::Up);
     }
     // The first said nothing yet: until the other had one, too, it could have been anything.
-    assert_eq!((world.state.recent.count(), world.state.recent.changes()), (6, 0));
+    assert_eq!(counts(&world), (6, 0));
     world.now = 6 * INTERVAL_S;
-    world.check(0, Found::Down);
-    world.check(1, Found::Down);
-    assert_eq!(
-        (world.state.recent.count(), world.state.recent.changes()),
-        (8, 1),
-        "up, then down, in one slot"
-    );
+    world.check_in_all(|_| Found::Down);
+    assert_eq!(counts(&world), (8, 1), "up, then down, in one slot");
 }
 
 #[test]
 fn an_outage_is_critical_once_by_the_failures_of_one_location() {
-    let policy = Policy {
-        interval: Duration::from_secs(10),
-        confirm: 1,
-        critical_failures: Some(3),
-        ..Policy::default()
-    };
-    let mut world = World::new(2, policy);
+    let mut world = World::up(2, 1);
+    world.policy.critical_failures = Some(3);
     let mut changes = Vec::new();
-    for slot in 0..6 {
-        world.now = slot * INTERVAL_S;
-        for location in 0..2 {
-            let found = if slot == 0 { Found::Up } else { Found::Down };
-            changes.extend(world.check(location, found).into_iter().map(|change| (slot, location, change)));
-        }
+    for (slot, location) in (1..6).flat_map(|slot| [(slot, 0), (slot, 1)]) {
+        let found = world.check_at(slot * INTERVAL_S, location, Found::Down);
+        changes.extend(found.into_iter().map(|change| (slot, location, change)));
     }
     let opened = Change::Opened { severity: Severity::Down, started_at: at(10), failures: 1 };
     assert_eq!(changes, [(1, 1, opened), (3, 0, Change::Escalated { failures: 3 })]);
@@ -328,29 +300,19 @@ fn an_outage_is_critical_once_by_the_failures_of_one_location() {
 
 #[test]
 fn a_slot_is_looked_at_when_enough_have_looked_to_call_it_up() {
-    let mut world = World::new(3, Policy { interval: Duration::from_secs(10), ..Policy::default() });
-    for location in 0..3 {
-        world.check(location, Found::Up);
-    }
-    world.now = 10;
+    let mut world = World::up(3, Policy::default().confirm);
     // Children that wait for this monitor's verdict are not told that it is well by one of three.
     for (location, looked_at) in [(0, 0), (1, 10), (2, 10)] {
-        world.check(location, Found::Up);
+        world.check_at(10, location, Found::Up);
         assert_eq!(world.state.last_slot_at, Some(at(looked_at)), "after {location}");
     }
 }
 
 #[test]
 fn one_in_doubt_is_a_doubt_for_children_and_one_that_is_down_is_none() {
-    let mut world =
-        World::new(3, Policy { interval: Duration::from_secs(10), confirm: 2, ..Policy::default() });
-    for location in 0..3 {
-        world.check(location, Found::Up);
-    }
-    world.now = 10;
-    world.check(0, Found::Down);
+    let mut world = World::up(3, 2);
+    world.check_at(10, 0, Found::Down);
     assert_eq!((world.state.downs, world.state.downs_since), (1, Some(at(10))));
-    world.now = 20;
-    world.check(0, Found::Down);
+    world.check_at(20, 0, Found::Down);
     assert_eq!((world.state.status, world.state.downs), (Status::Up, 0));
 }

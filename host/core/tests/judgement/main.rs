@@ -11,7 +11,7 @@ use uptime_core::announcement::{Facts, Hold, Standing, announce};
 use uptime_core::check::{CheckReport, Failure, FailureClass};
 use uptime_core::event::Severity;
 use uptime_core::id::IncidentId;
-use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::judgement::{Change, Judgement, Observation, State, Status, judge};
 use uptime_core::monitor::{Policy, Window};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +65,7 @@ fn a_streak_that_decides_nothing_asks_for_a_re_check() {
         (14, Found::Degraded, true, Status::Up),
         (15, Found::Degraded, false, Status::Degraded),
     ] {
-        let report = report(found);
-        let judged =
-            judge(state, &policy, Observation { slot_at: at(slot), started_at: at(slot), report: &report });
+        let judged = judge_at(state, &policy, slot, slot, found);
         assert_eq!((judged.recheck, judged.state.status), (recheck, status), "slot {slot}");
         state = judged.state;
         if slot == 8 {
@@ -76,13 +74,17 @@ fn a_streak_that_decides_nothing_asks_for_a_re_check() {
     }
 }
 
+/// The judgement of what a check at this slot and start, in seconds, found.
+fn judge_at(state: State, policy: &Policy, slot: i64, start: i64, found: Found) -> Judgement {
+    let report = report(found);
+    judge(state, policy, Observation { slot_at: at(slot), started_at: at(start), report: &report })
+}
+
 /// Judges outcomes at these slots and starts, in seconds, and says whether an incident is open.
 fn is_down_after(policy: &Policy, checks: &[(i64, i64, Found)]) -> bool {
     let mut state = State::default();
     for (slot, start, found) in checks {
-        let report = report(*found);
-        let seen = Observation { slot_at: at(*slot), started_at: at(*start), report: &report };
-        state = judge(state, policy, seen).state;
+        state = judge_at(state, policy, *slot, *start, *found).state;
     }
     state.status == Status::Down
 }
@@ -111,11 +113,9 @@ fn a_clock_that_went_back_makes_nothing_last_long() {
         remind: Some(Duration::from_mins(10)),
         ..Policy::default()
     };
-    let report = report(Found::Down);
-    let seen = |second| Observation { slot_at: at(second), started_at: at(second), report: &report };
-    let opened = judge(State::default(), &policy, seen(3_600));
+    let opened = judge_at(State::default(), &policy, 3_600, 3_600, Found::Down);
     assert!(matches!(opened.changes[..], [Change::Opened { .. }]), "{opened:?}");
-    let later = judge(opened.state, &policy, seen(5));
+    let later = judge_at(opened.state, &policy, 5, 5, Found::Down);
     assert_eq!(later.changes, [], "five seconds are no quarter of an hour");
     let facts = Facts {
         now: at(5),
@@ -138,9 +138,7 @@ fn a_window_that_was_taken_away_and_given_again_begins_anew() {
     for (slot, policy, found) in
         [(0, &with, Found::Down), (1, &without, Found::Up), (2, &with, Found::Up), (3, &with, Found::Down)]
     {
-        let report = report(found);
-        let seen = Observation { slot_at: at(slot), started_at: at(slot), report: &report };
-        state = judge(state, policy, seen).state;
+        state = judge_at(state, policy, slot, slot, found).state;
     }
     assert_eq!(state.status, Status::Up, "the first failure is of another time");
 }

@@ -66,6 +66,25 @@ pub enum Notice {
     Reminder(usize, u32),
 }
 
+/// The severities that were told of an incident, in order.
+pub fn told_of(told: &[Notice], incident: usize) -> impl Iterator<Item = Severity> {
+    told.iter().filter_map(move |notice| match *notice {
+        Notice::Opening(of, severity) if of == incident => Some(severity),
+        Notice::Worse(of) if of == incident => Some(Severity::Down),
+        Notice::Critical(of) if of == incident => Some(Severity::Critical),
+        _ => None,
+    })
+}
+
+/// Whether the last that was told of flapping is that it began.
+pub fn flaps(told: &[Notice]) -> Option<bool> {
+    told.iter().rev().find_map(|notice| match notice {
+        Notice::FlappingStart => Some(true),
+        Notice::FlappingEnd { .. } => Some(false),
+        _ => None,
+    })
+}
+
 /// What keeps notices back, beside flapping.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
@@ -245,17 +264,6 @@ impl Model {
         self.flapping = self.rules.flapping && if self.flapping { percent >= 25 } else { percent >= 30 };
     }
 
-    /// The worst that was told of an incident.
-    fn told_of(&self, incident: usize) -> Option<Severity> {
-        let told = self.told.iter().filter_map(|notice| match *notice {
-            Notice::Opening(of, severity) if of == incident => Some(severity),
-            Notice::Worse(of) if of == incident => Some(Severity::Down),
-            Notice::Critical(of) if of == incident => Some(Severity::Critical),
-            _ => None,
-        });
-        told.max()
-    }
-
     /// Whether nothing is known of it, or its last failures in a row decide nothing yet.
     pub fn is_in_doubt(&self) -> bool {
         self.status().is_none() || !self.undecided_downs().is_empty()
@@ -282,11 +290,7 @@ impl Model {
 
     pub fn announce(&mut self, now: i64, held: Held) -> Vec<Notice> {
         let before = self.told.len();
-        let flaps = self.told.iter().rev().find_map(|notice| match notice {
-            Notice::FlappingStart => Some(true),
-            Notice::FlappingEnd { .. } => Some(false),
-            _ => None,
-        });
+        let flaps = flaps(&self.told);
         let open = self.open();
         // That it is steady again tells of what is open as well, so it waits with that.
         let waits = held.maintenance || held.openings && !self.flapping && open.is_some();
@@ -296,7 +300,10 @@ impl Model {
         if !held.maintenance && !self.flapping {
             for ended in 0..self.incidents.len() {
                 let is_over = self.incidents[ended].ended_at.is_some();
-                if is_over && self.told_of(ended).is_some() && !self.told.contains(&Notice::End(ended)) {
+                if is_over
+                    && told_of(&self.told, ended).max().is_some()
+                    && !self.told.contains(&Notice::End(ended))
+                {
                     self.told.push(Notice::End(ended));
                 }
             }
@@ -311,13 +318,13 @@ impl Model {
         let incident = self.incidents[open];
         let cared_for = incident.muted || incident.acknowledged_until.is_some_and(|until| now < until);
         let basis = incident.severity.min(Severity::Down);
-        match self.told_of(open) {
+        match told_of(&self.told, open).max() {
             None => self.told.push(Notice::Opening(open, basis)),
             Some(told) if told < basis => self.told.push(Notice::Worse(open)),
             Some(_) => {}
         }
         if incident.severity == Severity::Critical
-            && self.told_of(open) < Some(Severity::Critical)
+            && told_of(&self.told, open).max() < Some(Severity::Critical)
             && !cared_for
         {
             self.told.push(Notice::Critical(open));
@@ -342,7 +349,7 @@ impl Model {
         self.incidents[open].ended_at = Some(now);
         self.anew = self.seen.len();
         self.unknown = true;
-        let end = self.told_of(open).map(|_| Notice::End(open));
+        let end = told_of(&self.told, open).max().map(|_| Notice::End(open));
         self.told.extend(end);
         end
     }

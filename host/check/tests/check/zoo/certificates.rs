@@ -1,16 +1,17 @@
 //! Every fault of a certificate or a handshake, and who it is that must act.
 
-use super::{Words, shows};
 use crate::target::Target;
-use crate::tls::{Authority, Certified, acceptor, params, self_signed, serving, serving_by};
-use crate::trust::{answering, asking, intermediate, issued_by, server_hello};
-use crate::{PATIENT, assert_up, check_with};
-use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
+use crate::tls::{Authority, Certified, acceptor, params, private, self_signed, server, serving, serving_by};
+use crate::trust::{self, answering, asking, evidence, intermediate, issued_by, server_hello};
+use crate::{PATIENT, assert_up, check_with, shows};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, NameConstraints,
+    date_time_ymd,
+};
+use rustls::ALL_VERSIONS;
 use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ResolvesServerCertUsingSni;
 use rustls::sign::CertifiedKey;
-use rustls::{ALL_VERSIONS, ServerConfig};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
@@ -30,152 +31,110 @@ async fn check_named(authority: &Authority, target: &Target, name: Option<&str>)
     check_with(&authority.checker(), &CheckSpec::Http(spec), PATIENT).await
 }
 
-/// Asserts what is said of a server on 127.0.0.1 with this certificate.
+/// Asserts what is said of a server on 127.0.0.1 with this certificate: with `verify = false` it is told, and no failure.
 async fn certificate_shows(
     authority: &Authority,
     certified: Certified,
     class: FailureClass,
     message: &str,
-    words: Words<'_>,
+    got: Option<(&str, &str)>,
 ) {
-    let report = check(authority, &serving(certified, ALL_VERSIONS).await).await;
+    let target = serving(certified, ALL_VERSIONS).await;
+    let report = check(authority, &target).await;
+    // The moment that would have been right is not known beforehand.
+    let failure = report.failure.as_ref().expect(message);
+    let today = format!("valid on {}", &jiff::Timestamp::now().to_string()[..4]);
+    let moment = failure.expected.as_deref().filter(|expected| expected.starts_with(&today));
+    let words =
+        got.map(|(expected, got)| (if expected == NOW { moment.expect(message) } else { expected }, got));
     shows(&report, class, &format!("the certificate of `127.0.0.1` {message}"), words);
     assert!(report.phases().tls.is_some() && report.status_code().is_none(), "{report:?}");
+    let unverified = TlsSpec { verify: false, ..TlsSpec::default() };
+    let told = trust::check(&authority.checker(), trust::spec(&target, unverified)).await;
+    assert_up(&told);
+    let distrust = evidence(&told).distrust.as_ref().expect(message);
+    assert_eq!((distrust.class, &distrust.message), (class, &failure.message));
 }
 
-/// A moment that is not known beforehand, cut out of `expected`: the test's own clock.
-#[track_caller]
-fn expected_today(report: &CheckReport) -> String {
-    let failure = report.failure.as_ref().expect("a failure");
-    let expected = failure.expected.clone().expect("what would have been right");
-    let today = jiff::Timestamp::now().to_string();
-    assert!(expected.starts_with(&format!("valid on {}", &today[..4])), "{expected}");
-    expected
-}
+/// Stands for what is valid on the test's own day.
+const NOW: &str = "now";
 
 #[tokio::test]
-async fn expired_and_not_yet_valid() {
-    let authority = Authority::new("trusted");
-    for (from, to, class, message, got) in [
-        (
-            2019,
-            2020,
-            FailureClass::TlsExpired,
-            "expired on 2020-01-01T00:00:00Z",
-            "valid until 2020-01-01T00:00:00Z",
-        ),
-        (
-            4000,
-            4001,
-            FailureClass::TlsNotYetValid,
-            "is not valid before 4000-01-01T00:00:00Z",
-            "valid from 4000-01-01T00:00:00Z",
-        ),
-    ] {
-        let mut params = params(&["127.0.0.1"]);
-        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
-        let report = check(&authority, &serving(authority.issue(&params), ALL_VERSIONS).await).await;
-        let expected = expected_today(&report);
-        let message = format!("the certificate of `127.0.0.1` {message}");
-        shows(&report, class, &message, Some((&expected, got)));
-    }
-}
-
-#[tokio::test]
-async fn for_another_name_or_none() {
-    let authority = Authority::new("trusted");
-    certificate_shows(
-        &authority,
-        authority.issue(&params(&["other.example", "127.0.0.2"])),
-        FailureClass::TlsWrongName,
-        "is for another name",
-        Some(("127.0.0.1", "other.example, 127.0.0.2")),
-    )
-    .await;
-    certificate_shows(
-        &authority,
-        authority.issue(&params(&[])),
-        FailureClass::TlsWrongName,
-        "is for no name at all (a common name alone has not counted for years)",
-        Some(("127.0.0.1", "no name")),
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn self_signed_certificates() {
-    let authority = Authority::new("trusted");
-    let mut as_authority = params(&["127.0.0.1"]);
-    as_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    for params in [params(&["127.0.0.1"]), as_authority] {
-        certificate_shows(
-            &authority,
-            self_signed(&params),
-            FailureClass::TlsSelfSigned,
-            "is self-signed, and not trusted here",
-            None,
-        )
-        .await;
-    }
-}
-
-#[tokio::test]
-async fn issuers_that_are_not_trusted() {
+async fn what_is_wrong_with_a_certificate() {
+    use FailureClass as C;
     let (authority, another) = (Authority::new("trusted"), Authority::new("another"));
+    let local = |change: fn(&mut CertificateParams)| {
+        let mut params = params(&["127.0.0.1"]);
+        change(&mut params);
+        params
+    };
+    let as_authority = || local(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let of_years = |change| authority.issue(&local(change));
+    let expired = of_years(|params| params.not_after = date_time_ymd(2020, 1, 1));
+    let early = of_years(|params| params.not_before = date_time_ymd(4000, 1, 1));
+    let of_a_client =
+        of_years(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    let mut whole = another.local();
+    whole.chain.push(another.issuer.der().clone());
+    let mut without = issued_by(&intermediate(&authority, |_| {}), &params(&["127.0.0.1"]));
+    without.chain.truncate(1);
+    let over = intermediate(&authority, |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let over = issued_by(&over, &params(&["127.0.0.1"]));
+    let constrained = intermediate(&authority, |params| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("b.example".into())];
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    });
+    let constrained = issued_by(&constrained, &params(&["a.example", "127.0.0.1"]));
+    let whole_way = issued_by(&intermediate(&authority, |_| {}), &params(&["127.0.0.1"]));
+    assert_up(&check(&authority, &serving(whole_way, ALL_VERSIONS).await).await);
+    let others = authority.issue(&params(&["other.example", "127.0.0.2"]));
+    // As when an authority was made anew under its old name.
+    let renamed = Authority::new("trusted").local();
+    let until = Some((NOW, "valid until 2020-01-01T00:00:00Z"));
     let missing =
         "which is not trusted here and was not sent along: probably an intermediate certificate is missing";
-    let mut whole = another.issue(&params(&["127.0.0.1"]));
-    whole.chain.push(another.issuer.der().clone());
-    let between = intermediate(&authority, |_| {});
-    let mut without = issued_by(&between, &params(&["127.0.0.1"]));
-    without.chain.truncate(1);
-    for (certified, message) in [
-        (another.issue(&params(&["127.0.0.1"])), format!("comes from `CN=another`, {missing}")),
-        (whole, "comes from `CN=another`, an authority that is not trusted here".to_owned()),
-        (without, format!("comes from `CN=between`, {missing}")),
-        // As when an authority was made anew under its old name.
+    for (certified, class, message, words) in [
+        (expired, C::TlsExpired, "expired on 2020-01-01T00:00:00Z", until),
         (
-            Authority::new("trusted").issue(&params(&["127.0.0.1"])),
-            "is not signed by `CN=trusted`, whose name it bears".to_owned(),
+            early,
+            C::TlsNotYetValid,
+            "is not valid before 4000-01-01T00:00:00Z",
+            Some((NOW, "valid from 4000-01-01T00:00:00Z")),
         ),
-    ] {
-        certificate_shows(&authority, certified, FailureClass::TlsUnknownIssuer, &message, None).await;
-    }
-}
-
-#[tokio::test]
-async fn an_intermediate_that_expired() {
-    let authority = Authority::new("trusted");
-    let expired = intermediate(&authority, |params| params.not_after = date_time_ymd(2020, 1, 1));
-    let target = serving(issued_by(&expired, &params(&["127.0.0.1"])), ALL_VERSIONS).await;
-    let report = check(&authority, &target).await;
-    let expected = expected_today(&report);
-    let message =
-        "the certificate of `127.0.0.1` comes from `CN=between`, whose own expired on 2020-01-01T00:00:00Z";
-    shows(&report, FailureClass::TlsExpired, message, Some((&expected, "valid until 2020-01-01T00:00:00Z")));
-}
-
-#[tokio::test]
-async fn certificates_that_are_no_servers() {
-    let authority = Authority::new("trusted");
-    let mut as_authority = params(&["127.0.0.1"]);
-    as_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let mut of_a_client = params(&["127.0.0.1"]);
-    of_a_client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    for (params, class, message) in [
+        (over, C::TlsExpired, "comes from `CN=between`, whose own expired on 2020-01-01T00:00:00Z", until),
+        (others, C::TlsWrongName, "is for another name", Some(("127.0.0.1", "other.example, 127.0.0.2"))),
         (
-            as_authority,
-            FailureClass::Unsupported,
+            authority.issue(&params(&[])),
+            C::TlsWrongName,
+            "is for no name at all (a common name alone has not counted for years)",
+            Some(("127.0.0.1", "no name")),
+        ),
+        (self_signed(&local(|_| {})), C::TlsSelfSigned, "is self-signed, and not trusted here", None),
+        (self_signed(&as_authority()), C::TlsSelfSigned, "is self-signed, and not trusted here", None),
+        (another.local(), C::TlsUnknownIssuer, &format!("comes from `CN=another`, {missing}"), None),
+        (whole, C::TlsUnknownIssuer, "comes from `CN=another`, an authority that is not trusted here", None),
+        (without, C::TlsUnknownIssuer, &format!("comes from `CN=between`, {missing}"), None),
+        (renamed, C::TlsUnknownIssuer, "is not signed by `CN=trusted`, whose name it bears", None),
+        (
+            authority.issue(&as_authority()),
+            C::Unsupported,
             "is an authority's own (`CA:TRUE`), which this program takes from no server; `verify = false` checks all the rest",
+            None,
+        ),
+        (
+            constrained,
+            C::TlsHandshake,
+            "is for a name that its authority may not vouch for (name constraints)",
+            None,
         ),
         (
             of_a_client,
-            FailureClass::TlsHandshake,
+            C::TlsHandshake,
             "is not meant for servers (its extended key usage lacks `serverAuth`)",
+            None,
         ),
     ] {
-        let certified = authority.issue(&params);
-        certificate_shows(&authority, certified, class, message, None).await;
+        certificate_shows(&authority, certified, class, message, words).await;
     }
 }
 
@@ -185,7 +144,7 @@ async fn a_client_certificate_is_demanded() {
     for (versions, doing) in
         [(&[&rustls::version::TLS13], "GET https://{}/: "), (&[&rustls::version::TLS12], "")]
     {
-        let target = asking(authority.issue(&params(&["127.0.0.1"])), &clients, versions).await;
+        let target = asking(authority.local(), &clients, versions).await;
         let report = check(&authority, &target).await;
         let message = format!(
             "{}`127.0.0.1` wants a client certificate (`certificate_required`): set `client_certificate` and `client_key`",
@@ -236,21 +195,17 @@ async fn speaks_no_tls() {
 
 /// A server of names that refuses whoever does not ask for the one that it has.
 async fn by_name_alone(certified: Certified, name: &str) -> Target {
-    let provider = Arc::new(ring::default_provider());
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.key.serialize_der()));
-    let certified = CertifiedKey::from_der(certified.chain, key, &provider).expect("a certificate");
+    let key = private(&certified.key);
+    let certified = CertifiedKey::from_der(certified.chain, key, &ring::default_provider());
     let mut names = ResolvesServerCertUsingSni::new();
-    names.add(name, certified).expect("a name");
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(names));
+    names.add(name, certified.expect("a certificate")).expect("a name");
+    let config = server(ALL_VERSIONS).with_no_client_auth().with_cert_resolver(Arc::new(names));
     serving_by(TlsAcceptor::from(Arc::new(config))).await
 }
 
 #[tokio::test]
 async fn a_host_that_is_there_by_its_name_alone() {
+    use FailureClass as C;
     let authority = Authority::new("trusted");
     let target = by_name_alone(authority.issue(&params(&["shop.example"])), "shop.example").await;
     assert_up(&check_named(&authority, &target, Some("shop.example")).await);
@@ -262,17 +217,26 @@ async fn a_host_that_is_there_by_its_name_alone() {
         shows(&report, FailureClass::TlsHandshake, &message, Some(("a certificate", "access_denied")));
     }
     // One that refuses by `internal_error`, one in the words of RFC 6066, and one for a reason of another kind.
-    let report = check(&authority, &answering(b"\x15\x03\x03\x00\x02\x02\x50").await).await;
-    let message = "`127.0.0.1` ended the TLS handshake before it showed a certificate: perhaps it has none for `127.0.0.1`";
-    shows(&report, FailureClass::TlsHandshake, message, Some(("a certificate", "internal_error")));
-    let target = answering(b"\x15\x03\x03\x00\x02\x02\x70").await;
-    let report = check(&authority, &target).await;
-    let message = "`127.0.0.1` says that it has no certificate for `127.0.0.1`";
-    let words = ("127.0.0.1", "unrecognized_name");
-    shows(&report, FailureClass::TlsWrongName, message, Some(words));
-    let report = check(&authority, &answering(b"\x15\x03\x03\x00\x02\x02\x32").await).await;
-    let message = "`127.0.0.1` ended the TLS handshake: `decode_error`";
-    shows(&report, FailureClass::TlsHandshake, message, None);
+    let perhaps =
+        "ended the TLS handshake before it showed a certificate: perhaps it has none for `127.0.0.1`";
+    for (alert, class, said, words) in [
+        (
+            b"\x15\x03\x03\x00\x02\x02\x50",
+            C::TlsHandshake,
+            perhaps,
+            Some(("a certificate", "internal_error")),
+        ),
+        (
+            b"\x15\x03\x03\x00\x02\x02\x70",
+            C::TlsWrongName,
+            "says that it has no certificate for `127.0.0.1`",
+            Some(("127.0.0.1", "unrecognized_name")),
+        ),
+        (b"\x15\x03\x03\x00\x02\x02\x32", C::TlsHandshake, "ended the TLS handshake: `decode_error`", None),
+    ] {
+        let report = check(&authority, &answering(alert).await).await;
+        shows(&report, class, &format!("`127.0.0.1` {said}"), words);
+    }
 }
 
 #[tokio::test]

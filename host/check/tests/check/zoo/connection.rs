@@ -1,14 +1,13 @@
 //! Targets that don't take a connection, or take it and are gone.
 
-use super::shows;
-use crate::target::{Target, black_hole, refusing};
-use crate::{PATIENT, SHORT, assert_up, check};
-use std::future::pending;
+use crate::target::Target;
+use crate::{PATIENT, SHORT, ask, ask_briefly, assert_up, check, shows};
 use tokio::io::AsyncReadExt as _;
 use uptime_core::check::FailureClass;
 use uptime_core::monitor::{Bytes, CheckSpec, ExpectedBytes, TcpSpec};
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
+use uptime_tests::DeafTarget;
 
 fn tcp(target: &Target) -> TcpSpec {
     target::tcp("127.0.0.1".into(), target.address.port())
@@ -16,7 +15,8 @@ fn tcp(target: &Target) -> TcpSpec {
 
 #[tokio::test]
 async fn never_accepts() {
-    let (_socket, _queued, address) = black_hole().await;
+    let target = DeafTarget::start();
+    let address = target.address();
     for scheme in ["http", "https", "tcp"] {
         let spec = target::parse(&format!("{scheme}://{address}")).expect("a target");
         let report = check(&spec, SHORT).await;
@@ -29,53 +29,48 @@ async fn never_accepts() {
 
 #[tokio::test]
 async fn refuses() {
-    let (_socket, address) = refusing();
+    let target = DeafTarget::refusing();
+    let address = target.address();
     for scheme in ["http", "https", "tcp"] {
         let spec = target::parse(&format!("{scheme}://{address}")).expect("a target");
-        let report = check(&spec, PATIENT).await;
         let message = format!("connecting to {address}: connection refused");
-        shows(&report, FailureClass::Refused, &message, None);
+        shows(&check(&spec, PATIENT).await, FailureClass::Refused, &message, None);
     }
 }
 
 #[tokio::test]
 async fn accepts_and_hangs() {
-    let target = half_open().await;
-    let report = check(&target.spec("/"), SHORT).await;
+    let target = Target::hanging().await;
+    let report = ask_briefly(target.http("/")).await;
     let message = format!("GET {}: connected, and no answer within 400ms", target.url("/"));
     shows(&report, FailureClass::FirstByteTimeout, &message, None);
     assert_eq!(report.phases().transfer, None);
 
-    let report =
-        check(&target::parse(&format!("https://{}/", target.address)).expect("a target"), SHORT).await;
+    let report = check(&target.parsed("https"), SHORT).await;
     let message = "the TLS handshake with `127.0.0.1` did not end within 400ms";
     shows(&report, FailureClass::TlsTimeout, message, None);
 }
 
-#[tokio::test]
-async fn resets() {
-    let target = Target::raw(|mut stream| async move {
+pub(super) async fn resetting() -> Target {
+    Target::raw(|mut stream| async move {
         let _ = stream.read(&mut [0; 1]).await;
         stream.set_zero_linger().expect("an open socket");
-    })
-    .await;
-    let report = check(&target.spec("/"), PATIENT).await;
-    let message = format!("GET {}: connection reset", target.url("/"));
-    shows(&report, FailureClass::Protocol, &message, None);
-}
-
-/// A peer that took the connection and vanished: it neither reads nor answers, and nothing says that it is gone.
-async fn half_open() -> Target {
-    Target::raw(|stream| async move {
-        let _open = stream;
-        pending::<()>().await;
     })
     .await
 }
 
 #[tokio::test]
+async fn resets() {
+    let target = resetting().await;
+    let report = ask(target.http("/")).await;
+    let message = format!("GET {}: connection reset", target.url("/"));
+    shows(&report, FailureClass::Protocol, &message, None);
+}
+
+#[tokio::test]
 async fn half_open_connections_are_seen_by_what_does_not_come() {
-    let target = half_open().await;
+    // A peer that took the connection and vanished, and nothing says that it is gone.
+    let target = Target::hanging().await;
     let address = target.address;
     // Nothing more can be seen of it by one that neither says nor wants to hear anything.
     assert_up(&check(&CheckSpec::Tcp(tcp(&target)), SHORT).await);

@@ -1,8 +1,7 @@
 //! A ping into a black hole: a neighbour that takes every packet and answers none.
 
-use super::shows;
 use crate::namespace::run_inside;
-use crate::{PATIENT, check};
+use crate::{PATIENT, check, shows};
 use std::time::Duration;
 use uptime_core::check::FailureClass;
 use uptime_core::monitor::{CheckSpec, PingSpec};

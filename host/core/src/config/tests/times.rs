@@ -65,11 +65,8 @@ fn the_policy_has_what_decides_an_incident_and_what_is_told() {
         flapping = false
         "#,
     );
-    assert_eq!(
-        (config.monitors[0].parent.as_deref(), &config.monitors[0].policy),
-        (None, &Policy::default())
-    );
-    let shop = &config.monitors[1];
+    let [router, shop] = &config.monitors[..] else { panic!("{:?}", config.monitors) };
+    assert_eq!((router.parent.as_deref(), &router.policy), (None, &Policy::default()));
     let expected = Policy {
         window: Some(Window { failures: 3, of: 5 }),
         critical_failures: None,
@@ -109,57 +106,43 @@ fn complaint(text: &str) -> (String, String) {
     (first.message.clone(), first.hint.clone().unwrap_or_default())
 }
 
+/// The keys of a window (` ; ` is a line's end in the file, and `-` no key at all), what is said of them, and the way out.
+const NO_TIME: &str = r#"
+-
+    a window has `hours`, or `from` and `until`, and `hours` is missing
+    add `hours = "sun 02:00-04:00"`
+from = "2026-12-01T22:00"
+    a window has `hours`, or `from` and `until`, and `until` is missing
+    add `until = "2026-12-02T06:00"`
+hours = "sun 02:00-04:00" ; from = "2026-12-01T22:00"
+    a window has `hours`, or `from` and `until`, and here are both
+    make two windows of it, or leave the one out
+hours = "sun 02:00-04:00" ; timezone = "Europe/Berlin"
+    `timezone` says nothing beside `hours`, which end with their own
+    write it at the end of `hours`
+from = "2026-12-01T22:00" ; until = "2026-12-01T21:00"
+    `until` is not after `from`
+    write a later one
+from = "2026-12-01T22:00" ; until = "2026-12-01T23:00Z"
+    one of `from` and `until` has an offset, and the other has none
+    write an offset in both, or in neither
+from = "2026-12-01T22:00" ; until = "2026-12-01T23:00" ; timezone = "Berlin"
+    there is no time zone `Berlin`
+    did you mean `Europe/Berlin`?
+from = 02:00:00 ; until = "2026-12-01T23:00"
+    `from` takes a date and a time such as `2026-12-01T22:00`, not a date
+    for a window that recurs, write `hours = "02:00-04:00"`
+hours = "first 02:00-04:00"
+    in `hours`, `first` is no day
+    write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`
+"#;
+
 #[test]
 fn windows_that_say_no_time_are_refused() {
-    for (text, message, hint) in [
-        (
-            "",
-            "a window has `hours`, or `from` and `until`, and `hours` is missing",
-            "add `hours = \"sun 02:00-04:00\"`",
-        ),
-        (
-            "from = \"2026-12-01T22:00\"",
-            "a window has `hours`, or `from` and `until`, and `until` is missing",
-            "add `until = \"2026-12-02T06:00\"`",
-        ),
-        (
-            "hours = \"sun 02:00-04:00\"\nfrom = \"2026-12-01T22:00\"",
-            "a window has `hours`, or `from` and `until`, and here are both",
-            "make two windows of it, or leave the one out",
-        ),
-        (
-            "hours = \"sun 02:00-04:00\"\ntimezone = \"Europe/Berlin\"",
-            "`timezone` says nothing beside `hours`, which end with their own",
-            "write it at the end of `hours`",
-        ),
-        (
-            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T21:00\"",
-            "`until` is not after `from`",
-            "write a later one",
-        ),
-        (
-            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00Z\"",
-            "one of `from` and `until` has an offset, and the other has none",
-            "write an offset in both, or in neither",
-        ),
-        (
-            "from = \"2026-12-01T22:00\"\nuntil = \"2026-12-01T23:00\"\ntimezone = \"Berlin\"",
-            "there is no time zone `Berlin`",
-            "did you mean `Europe/Berlin`?",
-        ),
-        (
-            "from = 02:00:00\nuntil = \"2026-12-01T23:00\"",
-            "`from` takes a date and a time such as `2026-12-01T22:00`, not a date",
-            "for a window that recurs, write `hours = \"02:00-04:00\"`",
-        ),
-        (
-            "hours = \"first 02:00-04:00\"",
-            "in `hours`, `first` is no day",
-            "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`",
-        ),
-    ] {
-        let found = complaint(&format!("[maintenance.x]\n{text}\n"));
-        assert_eq!(found, (message.to_owned(), hint.to_owned()), "{text}");
+    for case in NO_TIME.trim().split("\n").collect::<Vec<_>>().chunks(3) {
+        let [keys, message, hint] = case else { panic!("{case:?}") };
+        let found = complaint(&format!("[maintenance.x]\n{}\n", keys.trim_matches('-').replace(" ; ", "\n")));
+        assert_eq!(found, (message.trim().to_owned(), hint.trim().to_owned()), "{keys}");
     }
 }
 
@@ -173,10 +156,7 @@ fn each_circle_of_parents_is_reported_once() {
     let text = [("z", "b"), ("b", "c"), ("c", "d"), ("d", "b"), ("e", "e"), ("f", "z")]
         .map(|(name, parent)| monitor(name, parent))
         .concat();
-    let messages: Vec<String> =
-        read(&text, &notifiers()).diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect();
-    assert_eq!(
-        messages,
-        ["`b` is reached through itself: through `c`, through `d`, through `b`", "`e` is its own parent"]
-    );
+    let found = read(&text, &notifiers()).diagnostics.into_iter();
+    let circle = "`b` is reached through itself: through `c`, through `d`, through `b`";
+    assert_eq!(found.map(|found| found.message).collect::<Vec<_>>(), [circle, "`e` is its own parent"]);
 }
