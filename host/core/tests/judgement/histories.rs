@@ -439,8 +439,8 @@ impl World {
                         open.is_some_and(|(opened_at, since)| parent.holds(opened_at, since, now))
                     };
                     let by_parent = above.iter().any(holds);
-                    let openings = by_parent || !matches!(found, Found::Down | Found::Degraded);
-                    child.told(now, told, Held { maintenance: self.maintenance, openings })?;
+                    let by_parent = by_parent || !matches!(found, Found::Down | Found::Degraded);
+                    child.told(now, told, Held { maintenance: self.maintenance, by_parent })?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
