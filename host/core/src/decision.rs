@@ -405,9 +405,18 @@ impl Outcome {
             Change::Opened { severity, started_at, failures } => {
                 let cause = EventOutcome::from(&cause());
                 let note = Some(cause.message.clone());
-                let (opened_at, down_at, ended_at, acknowledged_by, in_hand) = (now, None, None, None, false);
-                #[rustfmt::skip]
-                incidents.insert(id, KnownIncident { cause, severity, started_at, down_at, opened_at, ended_at, failures, acknowledged_by, in_hand });
+                let opened = KnownIncident {
+                    cause,
+                    severity,
+                    started_at,
+                    down_at: None,
+                    opened_at: now,
+                    ended_at: None,
+                    failures,
+                    acknowledged_by: None,
+                    in_hand: false,
+                };
+                incidents.insert(id, opened);
                 Some(("opened", note))
             }
             Change::Worsened { started_at, failures } => {

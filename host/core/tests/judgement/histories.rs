@@ -185,6 +185,7 @@ struct Incident {
 
 /// A monitor, with what the database keeps of it, beside its model.
 struct Monitor {
+    watched: Watched,
     policy: Policy,
     state: State,
     standing: Standing,
@@ -208,8 +209,9 @@ fn severity(severity: Severity) -> model::Severity {
 }
 
 impl Monitor {
-    fn new(policy: &Policy) -> Self {
+    fn new(watched: Watched, policy: &Policy) -> Self {
         Self {
+            watched,
             policy: policy.clone(),
             state: State::default(),
             standing: Standing::default(),
@@ -338,14 +340,14 @@ impl Monitor {
         Ok(())
     }
 
-    /// Whether it holds the openings of a child, whose incident it knows.
-    fn holds(&self, child: &Incident, now: i64) -> bool {
-        let looked_at = self.model.looked_at().is_some_and(|at| at >= child.started_at);
+    /// Whether it holds the openings of a child, whose incident was noticed then and has been so bad since.
+    fn holds(&self, opened_at: i64, since: i64, now: i64) -> bool {
+        let looked_at = self.model.looked_at().is_some_and(|at| at >= since);
         let patience = i64::from(self.policy.confirm) * (3 + 2) + 10;
         let doubted = self.model.doubted_since().filter(|doubted| *doubted <= now);
         self.model.status() == Some(Level::Down)
             || (self.model.is_in_doubt() || !looked_at)
-                && now - doubted.unwrap_or(child.opened_at).max(child.opened_at) < patience
+                && now - doubted.unwrap_or(opened_at).max(opened_at) < patience
     }
 }
 
@@ -354,12 +356,12 @@ fn id(monitor: usize, incident: usize) -> IncidentId {
     IncidentId(i64::try_from(1_000 * monitor + incident + 1).expect("few"))
 }
 
-fn watched(number: usize, monitors: usize, policy: &Policy) -> Watched {
+fn watched(number: usize, monitors: usize) -> Watched {
     let monitor = |number: usize| MonitorId(i64::try_from(number).expect("few"));
     let about = rehearsal::event(EventType::Down).monitor;
     let check = target::parse("tcp://127.0.0.1:9").expect("a target");
     let (parent, is_parent) = ((number + 1 < monitors).then(|| monitor(number + 1)), number > 0);
-    Watched { id: monitor(number), about, check, policy: policy.clone(), parent, is_parent }
+    Watched { id: monitor(number), about, check, policy: Policy::default(), parent, is_parent }
 }
 
 /// Channels that hear, between them, each notice: of what one of them wants nothing says what something else of it says.
@@ -379,14 +381,19 @@ struct World {
     monitors: Vec<Monitor>,
     now: i64,
     maintenance: bool,
+    listeners: Vec<Listener>,
     /// Who was told of which incident.
     heard: HashMap<IncidentId, Vec<Listener>>,
 }
 
 impl World {
     fn live_through(history: &History) -> Result<Self, TestCaseError> {
-        let monitors = history.policies.iter().map(Monitor::new).collect();
-        let mut world = Self { monitors, now: 0, maintenance: false, heard: HashMap::new() };
+        let count = history.policies.len();
+        let monitors = history.policies.iter().enumerate();
+        let monitors =
+            monitors.map(|(number, policy)| Monitor::new(watched(number, count), policy)).collect();
+        let mut world =
+            Self { monitors, now: 0, maintenance: false, listeners: listeners(), heard: HashMap::new() };
         let mut other = history.other.clone();
         for step in &history.steps {
             if matches!(step, Step::Apply) {
@@ -420,11 +427,15 @@ impl World {
                 let told = self.decide(monitor, before, slot, found)?;
                 if monitor == 0 {
                     let (child, above) = self.monitors.split_first_mut().expect("there is one");
-                    let incident = child.open().map(|open| child.incidents[open]);
-                    let by_parent =
-                        incident.is_some_and(|child| above.iter().any(|parent| parent.holds(&child, now)));
-                    let openings = by_parent || !matches!(found, Found::Down | Found::Degraded);
-                    child.told(now, told, Held { maintenance: self.maintenance, openings })?;
+                    let open = child
+                        .open()
+                        .map(|open| (child.incidents[open].opened_at, child.model.incidents[open].since));
+                    let holds = |parent: &Monitor| {
+                        open.is_some_and(|(opened_at, since)| parent.holds(opened_at, since, now))
+                    };
+                    let by_parent = above.iter().any(holds);
+                    let by_parent = by_parent || !matches!(found, Found::Down | Found::Degraded);
+                    child.told(now, told, Held { maintenance: self.maintenance, by_parent })?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
@@ -441,7 +452,7 @@ impl World {
         slot: i64,
         found: Found,
     ) -> Result<Vec<model::Notice>, TestCaseError> {
-        let (now, count) = (at(self.now), self.monitors.len());
+        let now = at(self.now);
         let of = |number: usize| MonitorId(i64::try_from(number).expect("few"));
         let monitor = &mut self.monitors[number];
         let in_hand = monitor.is_in_hand(self.now);
@@ -451,7 +462,7 @@ impl World {
         let claim = Claim { id: JobId(1), number: 1, attempts: 1 };
         let check = FinishedCheck {
             claim,
-            monitor: watched(number, count, &monitor.policy),
+            monitor: Watched { policy: monitor.policy.clone(), ..monitor.watched.clone() },
             location: None,
             slot_at: at(slot),
             started_at: now,
@@ -476,7 +487,8 @@ impl World {
             let (monitors, groups, tags) = (Vec::new(), Vec::new(), BTreeMap::new());
             around.windows.push(("window".into(), Maintenance { monitors, groups, tags, when }));
         }
-        around.channels_of = needs.channels_of.into_iter().map(|monitor| (monitor, listeners())).collect();
+        around.channels_of =
+            needs.channels_of.into_iter().map(|monitor| (monitor, self.listeners.clone())).collect();
         let heard = |id: IncidentId| Some((id, self.heard.get(&id)?.clone()));
         around.heard_of = needs.heard_of.into_iter().filter_map(heard).collect();
         for above in needs.above {
@@ -524,7 +536,7 @@ impl World {
             if let Some(id) = about.filter(|_| EventType::HEARD_BY.contains(&notice.event.kind)) {
                 let heard = self.heard.entry(id).or_default();
                 heard.retain(|listener| listener.id != notice.channel);
-                heard.extend(listeners().into_iter().filter(|listener| listener.id == notice.channel));
+                heard.extend(self.listeners.iter().filter(|listener| listener.id == notice.channel).cloned());
             }
         }
         Ok(told)

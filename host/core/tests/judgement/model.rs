@@ -89,8 +89,8 @@ pub fn flaps(told: &[Notice]) -> Option<bool> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
     pub maintenance: bool,
-    /// That it got worse, or is steady and not up: what is above it is down or in doubt, or the check found nothing of it.
-    pub openings: bool,
+    /// Or by its own check, which found nothing of it: that it got worse is not told.
+    pub by_parent: bool,
 }
 
 #[derive(Debug)]
@@ -293,7 +293,7 @@ impl Model {
         let flaps = flaps(&self.told);
         let open = self.open();
         // That it is steady again tells of what is open as well, so it waits with that.
-        let waits = held.maintenance || held.openings && !self.flapping && open.is_some();
+        let waits = held.maintenance || held.by_parent && !self.flapping && open.is_some();
         if !waits && self.flapping != (flaps == Some(true)) {
             self.told.push(if self.flapping { Notice::FlappingStart } else { Notice::FlappingEnd { open } });
         }
@@ -307,7 +307,7 @@ impl Model {
                     self.told.push(Notice::End(ended));
                 }
             }
-            if let Some(open) = open.filter(|_| !held.openings) {
+            if let Some(open) = open.filter(|_| !held.by_parent) {
                 self.announce_open(open, now, before);
             }
         }

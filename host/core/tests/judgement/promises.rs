@@ -135,7 +135,7 @@ impl Promises {
                 Notice::FlappingStart => prop_assert_ne!(flaps, Some(true), "told to flap twice"),
                 Notice::FlappingEnd { open } => {
                     prop_assert_eq!(flaps, Some(true), "told to be steady twice");
-                    prop_assert!(open.is_none() || !held.openings, "told of what is held");
+                    prop_assert!(open.is_none() || !held.by_parent, "told of what is held");
                 }
                 Notice::End(incident) => {
                     prop_assert!(!self.severities(incident).is_empty(), "the end of what nobody knows");
@@ -146,7 +146,7 @@ impl Promises {
                     }
                 }
                 Notice::Opening(incident, _) => {
-                    prop_assert!(!held.openings, "told of what is held");
+                    prop_assert!(!held.by_parent, "told of what is held");
                     prop_assert_eq!(incident + 1, self.incidents, "told of what is over");
                     prop_assert!(self.severities(incident).is_empty(), "an opening is told twice");
                     if self.open == Some(event::Severity::Critical) {
@@ -154,7 +154,7 @@ impl Promises {
                     }
                 }
                 Notice::Worse(incident) | Notice::Critical(incident) => {
-                    prop_assert!(!held.openings, "told of what is held");
+                    prop_assert!(!held.by_parent, "told of what is held");
                     let worst = self.severities(incident).into_iter().max();
                     let is_critical = matches!(notice, Notice::Critical(_));
                     let now = if is_critical { Severity::Critical } else { Severity::Down };
@@ -166,7 +166,7 @@ impl Promises {
                 }
                 Notice::Reminder(incident, number) => {
                     prop_assert_eq!(notices.len(), 1, "a reminder comes alone");
-                    prop_assert!(!held.openings && !in_hand, "a reminder that nobody wants");
+                    prop_assert!(!held.by_parent && !in_hand, "a reminder that nobody wants");
                     prop_assert!(!self.severities(incident).is_empty(), "a reminder of what nobody knows");
                     prop_assert!(number <= self.policy.remind_most && self.policy.remind.is_some());
                     let later = number..=self.policy.remind_most;
