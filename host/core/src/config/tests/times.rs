@@ -139,7 +139,7 @@ hours = "first 02:00-04:00"
 
 #[test]
 fn windows_that_say_no_time_are_refused() {
-    for case in NO_TIME.trim().split("\n").collect::<Vec<_>>().chunks(3) {
+    for case in NO_TIME.trim().split('\n').collect::<Vec<_>>().chunks(3) {
         let [keys, message, hint] = case else { panic!("{case:?}") };
         let found = complaint(&format!("[maintenance.x]\n{}\n", keys.trim_matches('-').replace(" ; ", "\n")));
         assert_eq!(found, (message.trim().to_owned(), hint.trim().to_owned()), "{keys}");
