@@ -4,6 +4,9 @@
 //! the check once for each): their silence is down. Without both this machine's name servers are asked, whose own trouble
 //! is ours.
 
+#[cfg(test)]
+mod tests;
+
 use crate::resolve::{
     Answer, Names, Question, ask, follow, mnemonic, name, of_name, shown, text, unanswered,
 };

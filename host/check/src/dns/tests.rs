@@ -1,10 +1,10 @@
 //! Checks that ask a zone's own name servers, or this machine's: on a port that the tests choose.
 
+use crate::addresses;
 use crate::resolve::Resolver;
 use crate::shared::Shared;
 use crate::tls::Tls;
 use crate::trace::Deadline;
-use crate::addresses;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,9 @@ impl Zone {
         let resolver = NameServer::start(|question| match question.name.as_str() {
             "." => DnsReply::root(),
             "shop.example" => DnsReply::Records(
-                ["ns1.host.example", "NS2.host.example"].map(|ns| DnsRecord::Ns("shop.example".into(), ns.into())).into(),
+                ["ns1.host.example", "NS2.host.example"]
+                    .map(|ns| DnsRecord::Ns("shop.example".into(), ns.into()))
+                    .into(),
             ),
             "ns1.host.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 1])),
             "ns2.host.example" => DnsReply::address(question, IpAddr::from([127, 0, 0, 2])),
@@ -107,13 +109,17 @@ async fn a_stale_name_server_is_found() {
     let zone = Zone::start(says("new"), says("old"));
     let port = zone.first.address().port();
     let report = zone.check("shop.example", expecting("new")).await;
-    let message = format!("1 of 2 addresses (127.0.0.2): TXT of `shop.example`: 127.0.0.2:{port} lacks `new`");
+    let message =
+        format!("1 of 2 addresses (127.0.0.2): TXT of `shop.example`: 127.0.0.2:{port} lacks `new`");
     assert_eq!(failed(&report), (FailureClass::Assertion, message.as_str()));
     // Also when nobody says which of the two is right.
     let report = zone.check("shop.example", DnsExpect::default()).await;
     let (class, message) = failed(&report);
     assert_eq!(class, FailureClass::Assertion);
-    assert!(message.contains("the zone's name servers differ: ") && message.contains(" answers `old`"), "{message}");
+    assert!(
+        message.contains("the zone's name servers differ: ") && message.contains(" answers `old`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -196,5 +202,8 @@ async fn a_dead_name_server_of_ours_is_nobodys_outage() {
     // It works, and waits for the zone's name servers.
     let waits = working(|_| DnsReply::Silence);
     let report = own(&[&waits], DnsExpect::default(), Duration::from_secs(1)).await;
-    assert_eq!(failed(&report), (FailureClass::Dns, "looking up `shop.example`: its name servers gave no answer"));
+    assert_eq!(
+        failed(&report),
+        (FailureClass::Dns, "looking up `shop.example`: its name servers gave no answer")
+    );
 }
