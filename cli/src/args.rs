@@ -23,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use uptime_core::monitor::Location;
+use uptime_core::target::forms;
 
 /// Watches services and tells people when they go down and come back.
 #[derive(Debug, Parser)]
@@ -170,8 +171,7 @@ impl Command {
 
 #[derive(Debug, ClapArgs)]
 pub struct UpArgs {
-    /// Targets to watch in addition to the file's monitors: `https://…`, `tcp://host:port`, `ping://host`
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", help = format!("Targets to watch in addition to the file's monitors, such as {}", forms()))]
     pub targets: Vec<String>,
     /// Channel or webhook URL to notify about the targets [default: all channels of the file]
     #[arg(long, value_name = "URL_OR_CHANNEL")]

@@ -2,7 +2,7 @@
 
 use assert_cmd::Command;
 use std::time::{Duration, Instant};
-use uptime_tests::{DeafTarget, HttpTarget, Reply, TcpTarget};
+use uptime_tests::{DeafTarget, DnsRecord, DnsReply, HttpTarget, NameServer, Reply, TcpTarget};
 
 fn check(targets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
@@ -53,8 +53,38 @@ fn what_is_no_target_is_a_usage_error_with_a_way_out() {
     assert_eq!(
         said,
         "error: `example.com` has no scheme\n\
-         hint: write `https://example.com`, or `tcp://` or `ping://` in front\n"
+         hint: write `https://example.com`, or `tcp://`, `ping://` or `dns://` in front\n"
     );
+}
+
+#[test]
+fn a_name_server_is_asked_over_udp_and_then_over_tcp() {
+    let server = NameServer::start(|question| {
+        let data = b"\x04v=sp\x06f1 all".to_vec();
+        DnsReply::OverTcpAlone(vec![DnsRecord::Data {
+            name: question.name.clone(),
+            kind: 16,
+            ttl_s: 300,
+            data,
+        }])
+    });
+    let resolver = format!("resolver={}", server.address());
+    let target = ["dns://_spf.shop.example?type=TXT", "--set", &resolver];
+    let (text, code) = said(check(&target).args(["--expect-answers", "v=spf1 all", "--json"]));
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let found = &answer["checks"][0];
+    assert_eq!((code, found["type"].as_str(), found["target"].as_str()), (0, Some("dns"), Some(target[0])));
+    assert_eq!(
+        found["dns"],
+        serde_json::json!({
+            "rcode": "NOERROR", "answers": ["v=spf1 all"], "ttl_s": 300, "authoritative": false,
+            "authenticated": false, "over_tcp": true,
+        })
+    );
+    assert!(found["phases"]["first_byte_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{text}");
+    let (text, code) = said(check(&target).args(["--expect-rcode", "NXDOMAIN", "--nagios"]));
+    let why = format!("DNS CRITICAL - TXT of `_spf.shop.example`: {} answered NOERROR", server.address());
+    assert!(code == 2 && text.starts_with(&why), "{text}");
 }
 
 /// What was written to stdout, and the exit code.

@@ -29,7 +29,7 @@ pub use database::TestDatabase;
 pub use deadline::{DEADLINE, within};
 pub use fastrand::Rng;
 pub use http_target::HttpTarget;
-pub use name_server::{DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind};
+pub use name_server::{DnsQuestion, DnsRecord, DnsReply, NameServer, RecordKind, dns_name};
 pub use postgres::TestServer;
 pub use relay::Relay;
 pub use replication::ReplicationServer;

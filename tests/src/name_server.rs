@@ -33,12 +33,25 @@ pub enum DnsRecord {
     Cname(String, String),
     /// The zone is served by that name.
     Ns(String, String),
+    /// Any other, with its type's number.
+    Data {
+        name: String,
+        kind: u16,
+        ttl_s: u32,
+        data: Vec<u8>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DnsReply {
     /// These records; none of them: the name is there, and what is asked for is not.
     Records(Vec<DnsRecord>),
+    /// These records, from the server's own data (flag AA).
+    Authoritative(Vec<DnsRecord>),
+    /// These records, which the server has validated (flag AD).
+    Validated(Vec<DnsRecord>),
+    /// No records, and the zone that says so.
+    NoneIn(String),
     /// No records, and this code: 2 is SERVFAIL, 3 NXDOMAIN, 5 REFUSED.
     Code(u8),
     Silence,
@@ -167,13 +180,16 @@ async fn serve_tcp(mut stream: TcpStream, script: Arc<Script>) {
 
 /// The bytes that answer `message`; `None` for silence, and for what is no question.
 fn answer(message: &[u8], over_tcp: bool, script: &Arc<Script>) -> Option<Vec<u8>> {
-    const TRUNCATED: u8 = 2;
+    const AUTHORITATIVE: u16 = 0x400;
+    const TRUNCATED: u16 = 0x200;
+    const VALIDATED: u16 = 0x20;
     let id = *message.first_chunk::<2>()?;
     let (question, bytes) = question(message, over_tcp)?;
-    let answer = |id: [u8; 2], bytes: &[u8], flags: u8, code: u8, records: &[DnsRecord]| {
+    let answer = |id: [u8; 2], bytes: &[u8], flags: u16, records: &[DnsRecord]| {
         let count = u8::try_from(records.len()).expect("a test's answer is short");
         // An answer, recursion wanted and available; one question.
-        let mut answer = vec![id[0], id[1], 0x81 | flags, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
+        let [high, low] = (0x8180 | flags).to_be_bytes();
+        let mut answer = vec![id[0], id[1], high, low, 0, 1, 0, count, 0, 0, 0, 0];
         answer.extend_from_slice(bytes);
         for record in records {
             write_record(record, &mut answer);
@@ -181,16 +197,24 @@ fn answer(message: &[u8], over_tcp: bool, script: &Arc<Script>) -> Option<Vec<u8
         Some(answer)
     };
     match script(&question) {
-        DnsReply::Records(records) => answer(id, bytes, 0, 0, &records),
-        DnsReply::OverTcpAlone(records) if over_tcp => answer(id, bytes, 0, 0, &records),
-        DnsReply::OverTcpAlone(_) => answer(id, bytes, TRUNCATED, 0, &[]),
-        DnsReply::Code(code) => answer(id, bytes, 0, code, &[]),
-        DnsReply::WrongId(records) => answer([id[0], id[1] ^ 1], bytes, 0, 0, &records),
+        DnsReply::Records(records) => answer(id, bytes, 0, &records),
+        DnsReply::Authoritative(records) => answer(id, bytes, AUTHORITATIVE, &records),
+        DnsReply::Validated(records) => answer(id, bytes, VALIDATED, &records),
+        DnsReply::NoneIn(zone) => {
+            let data = [dns_name("ns.example"), dns_name("root.example"), vec![0; 20]].concat();
+            let soa = DnsRecord::Data { name: zone, kind: 6, ttl_s: 60, data };
+            let mut answer = answer(id, bytes, 0, &[soa])?;
+            // It stands in the authority section.
+            answer.swap(7, 9);
+            Some(answer)
+        }
+        DnsReply::OverTcpAlone(records) if over_tcp => answer(id, bytes, 0, &records),
+        DnsReply::OverTcpAlone(_) => answer(id, bytes, TRUNCATED, &[]),
+        DnsReply::Code(code) => answer(id, bytes, code.into(), &[]),
+        DnsReply::WrongId(records) => answer([id[0], id[1] ^ 1], bytes, 0, &records),
         DnsReply::WrongQuestion(records) => {
-            let mut other = Vec::new();
-            write_name("another.example", &mut other);
-            other.extend_from_slice(&bytes[bytes.len() - 4..]);
-            answer(id, &other, 0, 0, &records)
+            let other = [&dns_name("another.example"), &bytes[bytes.len() - 4..]].concat();
+            answer(id, &other, 0, &records)
         }
         DnsReply::Garbage(garbage) => Some([&id, garbage.as_slice()].concat()),
         DnsReply::Silence => None,
@@ -222,26 +246,30 @@ fn question(message: &[u8], over_tcp: bool) -> Option<(DnsQuestion, &[u8])> {
 }
 
 fn write_record(record: &DnsRecord, message: &mut Vec<u8>) {
-    let (name, kind, value) = match record {
-        DnsRecord::Address(name, IpAddr::V4(address)) => (name, 1, address.octets().to_vec()),
-        DnsRecord::Address(name, IpAddr::V6(address)) => (name, 28, Ipv6Addr::octets(address).to_vec()),
-        DnsRecord::Cname(name, of) | DnsRecord::Ns(name, of) => {
-            let mut value = Vec::new();
-            write_name(of, &mut value);
-            (name, if matches!(record, DnsRecord::Cname(..)) { 5 } else { 2 }, value)
-        }
+    let (name, kind, ttl_s, value) = match record {
+        DnsRecord::Address(name, IpAddr::V4(address)) => (name, 1, 60, address.octets().to_vec()),
+        DnsRecord::Address(name, IpAddr::V6(address)) => (name, 28, 60, Ipv6Addr::octets(address).to_vec()),
+        DnsRecord::Cname(name, of) => (name, 5, 60, dns_name(of)),
+        DnsRecord::Ns(name, of) => (name, 2, 60, dns_name(of)),
+        DnsRecord::Data { name, kind, ttl_s, data } => (name, *kind, *ttl_s, data.clone()),
     };
-    write_name(name, message);
-    let length = u8::try_from(value.len()).expect("a test's names are short");
-    // The class of the Internet, and a minute to live.
-    message.extend_from_slice(&[0, kind, 0, 1, 0, 0, 0, 60, 0, length]);
+    let length = u16::try_from(value.len()).expect("a test's record is short");
+    message.extend(dns_name(name));
+    message.extend(kind.to_be_bytes());
+    // The class of the Internet.
+    message.extend([0, 1]);
+    message.extend(ttl_s.to_be_bytes());
+    message.extend(length.to_be_bytes());
     message.extend(value);
 }
 
-fn write_name(name: &str, message: &mut Vec<u8>) {
+/// A name as messages have it.
+pub fn dns_name(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
     for label in name.split('.').filter(|label| !label.is_empty()) {
-        message.push(u8::try_from(label.len()).expect("a label is short"));
-        message.extend_from_slice(label.as_bytes());
+        bytes.push(u8::try_from(label.len()).expect("a label is short"));
+        bytes.extend_from_slice(label.as_bytes());
     }
-    message.push(0);
+    bytes.push(0);
+    bytes
 }

@@ -11,6 +11,8 @@ use std::ffi::OsStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 use uptime_core::config::{self, KeyDoc, Typed};
+use uptime_core::monitor::CheckSpec;
+use uptime_core::target::{forms, schemes};
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Conditions are `PATH OPERATOR VALUE` and `NAME OPERATOR VALUE`, such as \
@@ -18,8 +20,7 @@ use uptime_core::config::{self, KeyDoc, Typed};
     absent, ==, !=, <, <=, >, >=, contains, =~.\n\nWhat is written on a command line, others of this machine can see: \
     keep secrets in variables (--header-env, --bearer-env, …).")]
 pub struct CheckArgs {
-    /// `https://…`, `tcp://host:port`, `ping://host`, or the name of a monitor of the file
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(required = true, value_name = "TARGET", help = format!("{}, or the name of a monitor of the file", forms()))]
     pub targets: Vec<String>,
     /// Number of checks, one line each, with a summary
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -114,36 +115,32 @@ const EITHER: [[&str; 2]; 3] = [["password-env", "bearer-env"], ["proxy", "proxy
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     All,
-    Http,
     /// `https`, perhaps after a redirect, and TCP with TLS.
     Tls,
-    Tcp,
-    Ping,
+    /// One type of check.
+    Only(&'static str),
 }
 
 impl For {
-    fn heading(self) -> &'static str {
+    fn heading(self) -> String {
         match self {
-            Self::All => "For all targets",
-            Self::Http => "For http",
-            Self::Tls => "For https, and tcp with --tls or --starttls",
-            Self::Tcp => "For tcp",
-            Self::Ping => "For ping",
+            Self::All => "For all targets".into(),
+            Self::Tls => "For https, and tcp with --tls or --starttls".into(),
+            Self::Only(kind) => format!("For {kind}"),
         }
     }
 
-    pub fn words(self) -> &'static str {
+    pub fn words(self) -> String {
         match self {
-            Self::All => "any target",
-            Self::Http => "`http://` and `https://`",
-            Self::Tcp => "`tcp://`",
-            Self::Tls => "`https://`, and for `tcp://` with `--tls` or `--starttls`",
-            Self::Ping => "`ping://`",
+            Self::All => "any target".into(),
+            Self::Tls => "`https://`, and for `tcp://` with `--tls` or `--starttls`".into(),
+            Self::Only(kind) => {
+                let schemes = schemes(kind).iter().map(|scheme| format!("`{scheme}://`"));
+                schemes.collect::<Vec<_>>().join(" and ")
+            }
         }
     }
 }
-
-const KINDS: [&str; 3] = ["http", "tcp", "ping"];
 
 #[derive(Debug)]
 pub struct Flag {
@@ -153,31 +150,30 @@ pub struct Flag {
     letter: Option<char>,
     pub form: Form,
     help: String,
+    heading: String,
     /// What stands for the value; empty: the flag is alone.
     value: String,
     pub typed: Typed,
-    /// The key for each of [`KINDS`] that has it.
-    keys: [Option<String>; 3],
+    /// The key of each type of check that has it.
+    keys: Vec<(&'static str, String)>,
 }
 
 impl Flag {
     pub fn key(&self, kind: &str) -> Option<&str> {
-        self.keys.iter().zip(KINDS).find(|(_, each)| *each == kind).and_then(|(key, _)| key.as_deref())
+        self.keys.iter().find(|(each, _)| *each == kind).map(|(_, key)| key.as_str())
     }
 
     pub fn whom(&self) -> For {
-        match self.keys.each_ref().map(Option::is_some) {
-            [true, false, false] => For::Http,
-            [true, true, false] => For::Tls,
-            [false, true, false] => For::Tcp,
-            [false, false, true] => For::Ping,
+        match self.keys.as_slice() {
+            [(kind, _)] => For::Only(*kind),
+            [("http", _), ("tcp", _)] => For::Tls,
             _ => For::All,
         }
     }
 
     fn arg(&'static self) -> Arg {
         let arg = Arg::new(self.id.as_str()).long(self.long.as_str()).short(self.letter).help(&self.help);
-        let arg = arg.help_heading(self.whom().heading());
+        let arg = arg.help_heading(self.heading.as_str());
         if self.value.is_empty() {
             return arg.action(ArgAction::SetTrue);
         }
@@ -193,21 +189,26 @@ pub static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     let mut flags: Vec<Flag> = Vec::new();
     for doc in config::reference(&[]) {
         let Some(path) = path(&doc) else { continue };
-        let has_key = KINDS.map(|kind| {
-            let is_of = doc.when.as_ref().is_none_or(|when| *when == format!("type = \"{kind}\""));
-            is_of.then(|| path.clone())
-        });
+        let is_of = |kind: &str| doc.when.as_ref().is_none_or(|when| *when == format!("type = \"{kind}\""));
+        let kinds = CheckSpec::TYPES.iter().filter(|kind| is_of(kind));
+        let has_key: Vec<_> = kinds.map(|kind| (*kind, path.clone())).collect();
         for (long, letter, form) in flags_of(&path) {
             if let Some(flag) = flags.iter_mut().find(|flag| flag.long == long) {
-                for (key, more) in flag.keys.iter_mut().zip(has_key.clone()) {
-                    *key = key.take().or(more);
+                for (kind, key) in has_key.clone() {
+                    if flag.key(kind).is_none() {
+                        flag.keys.push((kind, key));
+                    }
                 }
                 continue;
             }
             let (id, help, value) = (format!("key.{long}"), help(&doc, form), value(&doc.typed, form));
             let (typed, keys) = (doc.typed.clone(), has_key.clone());
-            flags.push(Flag { id, long, letter, form, help, value, typed, keys });
+            let heading = String::new();
+            flags.push(Flag { id, long, letter, form, help, heading, value, typed, keys });
         }
+    }
+    for flag in &mut flags {
+        flag.heading = flag.whom().heading();
     }
     flags
 });

@@ -9,6 +9,7 @@ pub const ALL: &[(&str, &[&str])] = &[
         &[
             "uptime check https://example.com tcp://db.example.com:5432 ping://192.0.2.1",
             "uptime check https://example.com --expect-json \"$.status == 'ok'\" --timeout 5s",
+            "uptime check 'dns://example.com?type=MX' --expect-answers '10 mail.example.com' --authoritative",
             "uptime check shop --nagios",
         ],
     ),

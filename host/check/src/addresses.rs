@@ -3,26 +3,42 @@
 //! For each by itself the name is looked up once. Then the whole check runs once for each address, all at the same time
 //! and within the one deadline, pinned to its address wherever a hop leads to that name. The target is as well as the
 //! worst of them: down, then inconclusive, then degraded, then up. So an address that this machine has no route to makes
-//! it inconclusive, unless another one is down: that much is certain.
+//! it inconclusive, unless another one is down: that much is certain. Of a DNS check the addresses are those of the
+//! zone's name servers.
 
 use crate::resolve::{Names, Pin};
 use crate::shared::Shared;
 use crate::trace::{Deadline, Trace};
-use crate::{http, ping, tcp};
+use crate::{dns, http, ping, tcp};
 use futures_util::future::join_all;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 use tokio::time::timeout_at;
 use uptime_core::check::{CheckReport, Failure, FailureClass, Outcome};
 use uptime_core::monitor::{CheckSpec, IpFamily};
 
 /// Runs a check: over each of the target's addresses where `spec` asks for it, else over the first that answers.
 pub(crate) async fn run(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
-    // Through a proxy there are no addresses of ours to choose from: the proxy finds them.
-    let proxied = matches!(spec, CheckSpec::Http(http) if http.proxy.is_some());
-    if spec.lookup().ip == IpFamily::All && !proxied {
-        return over_each(shared, spec, deadline).await;
+    let names = Names::new(&shared.resolver, spec.lookup());
+    let mut trace = Trace::new(deadline);
+    let found = match spec {
+        CheckSpec::Dns(dns) if dns.authoritative => {
+            timeout_at(deadline.at, Box::pin(dns::servers(&names, dns, &mut trace))).await
+        }
+        _ if spec.lookup().ip == IpFamily::All && spec.connects_to_host() => {
+            timeout_at(deadline.at, names.resolve(spec.host(), 0, &mut trace)).await
+        }
+        _ => return over(shared, spec, deadline, &names).await,
+    };
+    let found = match found.unwrap_or_else(|_| Err(trace.cut_off())) {
+        Ok(found) => found,
+        Err(failure) => return trace.into_report(Some(failure)),
+    };
+    let mut report = over_each(shared, spec, deadline, found, trace.hop.phases.dns).await;
+    if let CheckSpec::Dns(dns) = spec {
+        dns::compare(dns, &mut report);
     }
-    over(shared, spec, deadline, &Names::new(&shared.resolver, spec.lookup())).await
+    report
 }
 
 /// The check, over the addresses that `names` gives.
@@ -37,6 +53,7 @@ async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &Nam
         CheckSpec::Tcp(tcp) => {
             timeout_at(deadline.at, Box::pin(tcp::run(shared, names, tcp, &mut trace))).await
         }
+        CheckSpec::Dns(dns) => timeout_at(deadline.at, Box::pin(dns::run(names, dns, &mut trace))).await,
         // What came back by the deadline counts, so this one must not be cut off from outside.
         CheckSpec::Ping(ping) => ping::run(&shared.pinger, names, ping, &mut trace).await,
     };
@@ -44,18 +61,16 @@ async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &Nam
     trace.into_report(failure)
 }
 
-async fn over_each(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
-    let host = spec.host().to_owned();
-    let mut trace = Trace::new(deadline);
-    let names = Names::new(&shared.resolver, spec.lookup());
-    let found = timeout_at(deadline.at, names.resolve(&host, 0, &mut trace)).await;
-    let found = match found.unwrap_or_else(|_| Err(trace.cut_off())) {
-        Ok(found) => found,
-        Err(failure) => return trace.into_report(Some(failure)),
-    };
-    let took = trace.hop.phases.dns;
+/// The check over each of the addresses that were found, which `took` so long.
+async fn over_each(
+    shared: &Shared,
+    spec: &CheckSpec,
+    deadline: Deadline,
+    found: Vec<SocketAddr>,
+    took: Option<Duration>,
+) -> CheckReport {
     let checks = found.into_iter().enumerate().map(|(index, address)| {
-        let pin = Pin { host: host.clone(), address, took };
+        let pin = Pin { host: spec.host().to_owned(), address, took };
         let names = Names::new(&shared.resolver, spec.lookup()).pinned(pin);
         async move {
             // The first has the descriptors of a check, the others wait until there is room for them.
@@ -100,7 +115,7 @@ fn worst_of(mut reports: Vec<(IpAddr, CheckReport)>) -> CheckReport {
     };
     let Some(decisive) = decisive else {
         let failure = Failure::new(FailureClass::Dns, "there was no address to check");
-        return CheckReport::new(Some(failure), std::time::Duration::ZERO);
+        return CheckReport::new(Some(failure), Duration::ZERO);
     };
     let affected = as_bad().map(|index| reports[index].0.to_string()).collect::<Vec<_>>();
     let of_how_many = format!("{} of {count} addresses ({}): ", affected.len(), affected.join(", "));
@@ -122,7 +137,6 @@ fn worst_of(mut reports: Vec<(IpAddr, CheckReport)>) -> CheckReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use uptime_core::check::Hop;
 
     type Reported = (IpAddr, CheckReport);

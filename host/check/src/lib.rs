@@ -7,6 +7,7 @@
 mod addresses;
 mod cache;
 mod connect;
+mod dns;
 mod errno;
 #[cfg(fuzzing)]
 pub mod fuzzing;

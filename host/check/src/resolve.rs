@@ -6,12 +6,16 @@
 //! the root's name servers: when it knows them it works, and the trouble lies behind it.
 
 mod question;
+mod records;
 mod server;
 mod system;
 mod trouble;
 pub(crate) mod zone;
 
-pub(crate) use trouble::shown;
+pub(crate) use question::{Answer, Question, ask};
+pub(crate) use records::text;
+pub(crate) use server::{follow, mnemonic, name};
+pub(crate) use trouble::{of_name, shown, unanswered};
 
 use crate::errno;
 use crate::trace::{Deadline, Trace};
@@ -58,6 +62,11 @@ impl<'check> Names<'check> {
     /// The same, with one name decided.
     pub(crate) fn pinned(self, pin: Pin) -> Self {
         Self { pin: Some(pin), ..self }
+    }
+
+    /// The one address that was decided.
+    pub(crate) fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
     }
 
     /// The addresses of `host` (a name, or an address without brackets) that the monitor wants, with `port`; at
@@ -152,7 +161,7 @@ impl Resolver {
     }
 
     /// The same, which takes the machine's name servers from another file, and asks them at another port.
-    fn with_resolv_conf(resolv_conf: PathBuf, server_port: u16, further: Arc<Semaphore>) -> Self {
+    pub(crate) fn with_resolv_conf(resolv_conf: PathBuf, server_port: u16, further: Arc<Semaphore>) -> Self {
         let lookups = Arc::new(Semaphore::new(LOOKUPS_AT_ONCE));
         Self { lookups, further, resolv_conf, server_port, worked_at: Mutex::default() }
     }

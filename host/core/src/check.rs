@@ -7,7 +7,7 @@ mod class;
 mod evidence;
 
 pub use class::{FailureClass, Testimony};
-pub use evidence::{Certificate, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
+pub use evidence::{Certificate, DnsEvidence, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
 
 use crate::duration::as_ms;
 use crate::text::printable;

@@ -239,7 +239,7 @@ fn queue_command(queue: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventMonitor {
     pub name: String,
-    /// `http`, `tcp` or `ping`.
+    /// One of `CheckSpec::TYPES`.
     #[serde(rename = "type")]
     pub kind: String,
     pub target: String,

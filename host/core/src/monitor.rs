@@ -1,6 +1,7 @@
 //! A monitor: a thing watched, how it is checked, and by which policy it is judged.
 
 mod conflict;
+mod dns;
 mod http;
 mod location;
 mod ping;
@@ -10,6 +11,7 @@ mod tls;
 
 pub use crate::protocol::{HttpVersion, TlsVersion};
 pub use conflict::{Conflict, Conflicts, Words};
+pub use dns::{AnswersMatch, DnsExpect, DnsSpec, Rcode, RecordType};
 pub use http::{Auth, HttpExpect, HttpSpec, HttpVersions, StatusRule};
 pub use location::{Location, NoLocation};
 pub use ping::PingSpec;
@@ -120,29 +122,61 @@ impl Default for Policy {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum CheckSpec {
+/// The types of checks: each with its settings and its word in the file and the database.
+macro_rules! check_types {
+    ($($(#[$doc:meta])* $type:ident($spec:ty) = $word:literal),+ $(,)?) => {
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum CheckSpec { $($(#[$doc])* #[serde(rename = $word)] $type($spec)),+ }
+
+        impl CheckSpec {
+            /// The words of all types.
+            pub const TYPES: &'static [&'static str] = &[$($word),+];
+
+            /// One of [`CheckSpec::TYPES`].
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$type(_) => $word),+ }
+            }
+        }
+
+        impl Deref for CheckSpec {
+            type Target = dyn Spec;
+
+            fn deref(&self) -> &Self::Target {
+                match self { $(Self::$type(spec) => spec),+ }
+            }
+        }
+    };
+}
+
+check_types! {
     /// A request, and what its answer must be.
-    Http(HttpSpec),
+    Http(HttpSpec) = "http",
     /// A connection that must come about.
-    Tcp(TcpSpec),
+    Tcp(TcpSpec) = "tcp",
     /// Echoes that must come back.
-    Ping(PingSpec),
+    Ping(PingSpec) = "ping",
+    /// A question to name servers, and what they must answer.
+    Dns(DnsSpec) = "dns",
 }
 
 /// What every type of check says of itself.
 pub trait Spec {
-    /// `http`, `tcp` or `ping`.
-    fn kind(&self) -> &'static str;
-
     /// A name or an address, IPv6 without brackets.
     fn host(&self) -> &str;
 
     fn lookup(&self) -> Lookup;
 
-    /// What is checked, for people: the URL without userinfo and query, `tcp://host:port`, `ping://host`.
+    /// What is checked, for people: as a target of the command line, without what may be a secret.
     fn target(&self) -> String;
+
+    /// The keys of the file that name the target.
+    fn place(&self) -> Vec<(&'static str, toml::Value)>;
+
+    /// Whether the check connects to the addresses of its host.
+    fn connects_to_host(&self) -> bool {
+        true
+    }
 
     /// The check's duration above which the target is degraded, and the one from which on it is down.
     fn latency(&self) -> [Option<Duration>; 2];
@@ -164,18 +198,6 @@ pub trait Spec {
 
     /// Looks for settings that contradict each other.
     fn rules(&self, found: &mut Conflicts<'_>);
-}
-
-impl Deref for CheckSpec {
-    type Target = dyn Spec;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Http(http) => http,
-            Self::Tcp(tcp) => tcp,
-            Self::Ping(ping) => ping,
-        }
-    }
 }
 
 /// How a name becomes the addresses that are used.
@@ -212,7 +234,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_a_target_again() {
-        for text in ["https://[::1]/", "tcp://[::1]:22", "ping://[fe80::1]", "ping://example.com"] {
+        for text in [
+            "https://[::1]/",
+            "tcp://[::1]:22",
+            "ping://[fe80::1]",
+            "ping://example.com",
+            "dns://[::1]?type=PTR",
+        ] {
             let shown = crate::target::parse(text).expect(text).target();
             assert_eq!(crate::target::parse(&shown).expect("what was shown").target(), text);
         }

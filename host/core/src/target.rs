@@ -1,9 +1,11 @@
-//! Targets as the command line takes them: `https://…`, `tcp://host:port`, `ping://host`.
+//! Targets as the command line takes them: each type of check has its own form of URL ([`forms`]).
 
-use crate::monitor::request::{NOT_FILLED_IN, has_placeholder};
+use crate::monitor::request::has_placeholder;
 use crate::monitor::{
-    CertificateDays, CheckSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, TcpSpec, TlsSpec,
+    CertificateDays, CheckSpec, DnsExpect, DnsSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec,
+    RecordType, TcpSpec, TlsSpec,
 };
+use crate::text::alternatives;
 use crate::uri;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +38,8 @@ pub enum TargetError {
         /// What was given, as [`shown`] has it.
         target: String,
         problem: &'static str,
+        /// An example.
+        form: &'static str,
     },
 }
 
@@ -43,14 +47,52 @@ impl TargetError {
     pub fn hint(&self) -> String {
         match self {
             Self::NoScheme { target } => {
-                format!("write `https://{target}`, or `tcp://` or `ping://` in front")
+                let others: Vec<String> = FORMS[1..].iter().map(|form| format!("{}://", form.kind)).collect();
+                let others = alternatives(others.iter().map(String::as_str));
+                format!("write `https://{target}`, or {others} in front")
             }
-            Self::NotAUrl { .. } | Self::Scheme { .. } => {
-                "write `https://example.com/health`, `tcp://example.com:5432` or `ping://example.com`".into()
-            }
-            Self::Part { .. } => "`tcp://` takes a host and a port, `ping://` a host alone".into(),
+            Self::NotAUrl { .. } | Self::Scheme { .. } => format!("write {}", forms()),
+            Self::Part { form, .. } => format!("write it like `{form}`"),
         }
     }
+}
+
+/// How the target of a type of check is written.
+struct Form {
+    kind: &'static str,
+    schemes: &'static [&'static str],
+    example: &'static str,
+    /// Says of a URL that names no such target what it has or lacks.
+    read: fn(&Url) -> Result<CheckSpec, &'static str>,
+}
+
+/// The first is the web's; of the others the type is the scheme.
+const FORMS: [Form; 4] = [
+    Form::new("http", &["http", "https"], "https://example.com/health", http_target),
+    Form::new("tcp", &["tcp"], "tcp://example.com:5432", tcp_target),
+    Form::new("ping", &["ping"], "ping://example.com", ping_target),
+    Form::new("dns", &["dns"], "dns://example.com?type=MX", dns_target),
+];
+
+impl Form {
+    const fn new(
+        kind: &'static str,
+        schemes: &'static [&'static str],
+        example: &'static str,
+        read: fn(&Url) -> Result<CheckSpec, &'static str>,
+    ) -> Self {
+        Self { kind, schemes, example, read }
+    }
+}
+
+/// An example of a target of each type of check.
+pub fn forms() -> String {
+    alternatives(FORMS.iter().map(|form| form.example))
+}
+
+/// The schemes of the targets that a type of check has.
+pub fn schemes(kind: &str) -> &'static [&'static str] {
+    FORMS.iter().find(|form| form.kind == kind).map_or(&[], |form| form.schemes)
 }
 
 /// Parses a target into a check with the defaults of its kind.
@@ -64,39 +106,76 @@ pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
     }
     let url = Url::parse(target.trim())
         .map_err(|error| TargetError::NotAUrl { target: shown(), reason: error.to_string() })?;
-    let part = |problem| TargetError::Part { target: shown(), problem };
-    match url.scheme() {
-        "http" | "https" if url.host_str().is_some_and(has_placeholder) => {
-            Err(TargetError::NotAUrl { target: shown(), reason: NOT_FILLED_IN.into() })
+    let Some(form) = FORMS.iter().find(|form| form.schemes.contains(&url.scheme())) else {
+        return Err(TargetError::Scheme { target: shown(), scheme: url.scheme().into() });
+    };
+    (form.read)(&url).map_err(|problem| TargetError::Part { target: shown(), problem, form: form.example })
+}
+
+fn http_target(url: &Url) -> Result<CheckSpec, &'static str> {
+    match url.port() {
+        _ if url.host_str().is_some_and(has_placeholder) => {
+            Err("has a placeholder in its host, and nothing is filled in")
         }
-        "http" | "https" if url.port() == Some(0) => Err(part("has the port 0")),
-        "http" | "https" => Ok(CheckSpec::Http(http(url))),
-        scheme @ ("tcp" | "ping") => {
-            let host = uri::host(&url).to_owned();
-            if host.is_empty() {
-                return Err(part("names no host"));
-            }
-            if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-                return Err(part("has a path, which its kind of check has no use for"));
-            }
-            if !url.username().is_empty() || url.password().is_some() {
-                return Err(part("has a user, which its kind of check has no use for"));
-            }
-            match (scheme, url.port()) {
-                ("tcp", Some(0)) => Err(part("has the port 0")),
-                ("tcp", Some(port)) => Ok(CheckSpec::Tcp(tcp(host, port))),
-                ("tcp", None) => Err(part("names no port")),
-                (_, None) => Ok(CheckSpec::Ping(ping(host))),
-                (_, Some(_)) => Err(part("has a port, and a ping has none")),
-            }
+        Some(0) => Err("has the port 0"),
+        _ => Ok(CheckSpec::Http(http(url.clone()))),
+    }
+}
+
+fn tcp_target(url: &Url) -> Result<CheckSpec, &'static str> {
+    let host = host_alone(url)?;
+    match url.port() {
+        Some(0) => Err("has the port 0"),
+        Some(port) => Ok(CheckSpec::Tcp(tcp(host, port))),
+        None => Err("names no port"),
+    }
+}
+
+fn ping_target(url: &Url) -> Result<CheckSpec, &'static str> {
+    let host = host_alone(url)?;
+    if url.port().is_some() {
+        return Err("has a port, and a ping has none");
+    }
+    Ok(CheckSpec::Ping(ping(host)))
+}
+
+fn dns_target(url: &Url) -> Result<CheckSpec, &'static str> {
+    let mut bare = url.clone();
+    bare.set_query(None);
+    let host = host_alone(&bare)?;
+    if url.port().is_some() {
+        return Err("has a port; a name server is named by the key `resolver`");
+    }
+    let record = match url.query() {
+        None => None,
+        Some(query) => {
+            let word =
+                query.strip_prefix("type=").ok_or("has a query that is not `?type=` and a record's type")?;
+            Some(word.to_uppercase().parse().map_err(|_| "asks for a type of records that no check knows")?)
         }
-        scheme => Err(TargetError::Scheme { target: shown(), scheme: scheme.into() }),
+    };
+    Ok(CheckSpec::Dns(dns(host, record)))
+}
+
+/// The host of a URL that has, but for a port, nothing else.
+fn host_alone(url: &Url) -> Result<String, &'static str> {
+    match url {
+        _ if uri::host(url).is_empty() => Err("names no host"),
+        _ if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() => {
+            Err("has a path, which its kind of check has no use for")
+        }
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("has a user, which its kind of check has no use for")
+        }
+        _ => Ok(uri::host(url).to_owned()),
     }
 }
 
 /// What somebody gave as a target, for people: without userinfo, query and fragment, which may hold a secret.
 pub fn shown(target: &str) -> String {
-    let before = target.split(['?', '#']).next().unwrap_or_default();
+    // The type of records is no secret.
+    let ends: &[char] = if target.starts_with("dns://") { &['#'] } else { &['?', '#'] };
+    let before = target.split(ends).next().unwrap_or_default();
     let (scheme, rest) = match before.find("://") {
         Some(at) => before.split_at(at + "://".len()),
         None => ("", before),
@@ -162,6 +241,18 @@ pub fn ping(host: String) -> PingSpec {
     }
 }
 
+/// Those records of a name, of which there must be one; of an address those of its name for `PTR`.
+pub fn dns(host: String, record: Option<RecordType>) -> DnsSpec {
+    let usual = if host.parse::<IpAddr>().is_ok() { RecordType::Ptr } else { RecordType::A };
+    DnsSpec {
+        host,
+        record: record.unwrap_or(usual),
+        authoritative: false,
+        lookup: Lookup::default(),
+        expect: DnsExpect::default(),
+    }
+}
+
 /// A name server's address, perhaps with a port; 53 when it says none.
 pub fn name_server(text: &str) -> Option<SocketAddr> {
     let text = text.trim();
@@ -182,9 +273,21 @@ mod tests {
             ("tcp://db.internal:5432", "tcp", "tcp://db.internal:5432"),
             ("tcp://[::1]:22", "tcp", "tcp://[::1]:22"),
             ("ping://192.0.2.1", "ping", "ping://192.0.2.1"),
+            ("dns://example.com", "dns", "dns://example.com?type=A"),
+            ("dns://_dmarc.example.com?type=txt", "dns", "dns://_dmarc.example.com?type=TXT"),
+            ("dns://[2001:db8::1]", "dns", "dns://[2001:db8::1]?type=PTR"),
         ] {
             let spec = parse(text).expect(text);
             assert_eq!((spec.kind(), spec.target().as_str()), (kind, target));
+        }
+    }
+
+    #[test]
+    fn each_type_has_its_form() {
+        let kinds: Vec<&str> = FORMS.iter().map(|form| form.kind).collect();
+        assert_eq!(kinds, CheckSpec::TYPES);
+        for form in FORMS {
+            assert_eq!(parse(form.example).expect(form.example).kind(), form.kind);
         }
     }
 
@@ -213,6 +316,7 @@ mod tests {
             ("https://u@x:word@[::1]:8080/a@b", "https://[::1]:8080/a@b"),
             ("user:word@example.com/?token=1", "example.com/"),
             ("tcp://db.internal:5432", "tcp://db.internal:5432"),
+            ("dns://user:word@a.example?type=MX#x", "dns://a.example?type=MX"),
         ] {
             assert_eq!(shown(text), shown_as, "{text}");
         }
@@ -237,9 +341,12 @@ mod tests {
             ),
             ("ping://example.com:7", "`ping://example.com:7` has a port, and a ping has none"),
             ("ping://", "`ping://` names no host"),
+            ("dns://a?x=1", "`dns://a?x=1` has a query that is not `?type=` and a record's type"),
+            ("dns://a?type=ANY", "`dns://a?type=ANY` asks for a type of records that no check knows"),
+            ("dns://a:53", "`dns://a:53` has a port; a name server is named by the key `resolver`"),
             (
                 "https://$HOST/a?token=1",
-                "`https://$HOST/a` is no target: nothing is filled in: write the host itself",
+                "`https://$HOST/a` has a placeholder in its host, and nothing is filled in",
             ),
             ("https://", "`https://` is no target: empty host"),
         ] {

@@ -19,7 +19,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq)]
     pub struct MonitorSummary {
         pub name: String,
-        /// `http`, `tcp` or `ping`.
+        /// One of `CheckSpec::TYPES`.
         pub kind: String,
         pub target: String,
         pub state: Status = "status",

@@ -8,7 +8,7 @@ use crate::output::{Cell, Column, FAINT, Printer, beside, milliseconds, ms, rfc3
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
-use uptime_core::check::{Echoes, Failure, Hop, Phases, TlsEvidence};
+use uptime_core::check::{DnsEvidence, Echoes, Failure, Hop, Phases, TlsEvidence};
 use uptime_core::text::printable;
 
 /// Writes what was found, in the form that was asked for.
@@ -55,6 +55,7 @@ pub(super) fn evidence(checked: &Checked) -> Vec<String> {
         words.extend(hop.status_code.map(|status| status.to_string()));
         words.extend(hop.http_version.map(|version| format!("HTTP/{version}")));
         words.extend(hop.tls.as_ref().map(tls_words));
+        words.extend(hop.dns.as_ref().map(dns_words));
     }
     words.extend(days_left(checked).map(|days| format!("certificate {}", left(days))));
     words.extend(
@@ -82,8 +83,21 @@ fn tls_words(tls: &TlsEvidence) -> String {
     if tls.distrust.is_some() { format!("{version} not trusted") } else { version }
 }
 
+fn dns_words(dns: &DnsEvidence) -> String {
+    let records = match dns.answers.len() {
+        1 => "1 record".into(),
+        count => format!("{count} records"),
+    };
+    let ttl = dns.ttl_s.map(|ttl| format!("TTL {ttl} s"));
+    let flag = |name: &str, is_set: bool| is_set.then(|| name.to_owned());
+    let flags = [flag("AA", dns.authoritative), flag("AD", dns.authenticated), flag("TCP", dns.over_tcp)];
+    let words: Vec<String> =
+        [dns.rcode.clone(), records].into_iter().chain(ttl).chain(flags.into_iter().flatten()).collect();
+    words.join(", ")
+}
+
 fn named(checked: &Checked, phases: Phases) -> String {
-    let round_trip = checked.subject.spec.kind() == "ping";
+    let round_trip = checked.report.echoes.is_some();
     let named = [
         ("dns", phases.dns),
         ("connect", phases.connect),
@@ -159,6 +173,9 @@ fn block(checked: &Checked) -> Vec<String> {
             say("certificate", &format!("{}, by {}, until {end}", certificate.subject, certificate.issuer));
         }
     }
+    for record in report.hops.last().and_then(|hop| hop.dns.as_ref()).iter().flat_map(|dns| &dns.answers) {
+        say("record", record);
+    }
     for deviation in report.hops.iter().flat_map(|hop| &hop.deviations) {
         say("deviation", deviation);
     }
@@ -185,6 +202,7 @@ fn hop_words(checked: &Checked, hop: &Hop) -> String {
     words.extend(hop.url.clone());
     words.extend(hop.address.map(|address| address.to_string()));
     words.extend(hop.tls.as_ref().map(tls_words));
+    words.extend(hop.dns.as_ref().map(dns_words));
     let phases = named(checked, hop.phases);
     words.extend((!phases.is_empty()).then(|| format!("{phases} ms")));
     words.join(", ")
@@ -214,6 +232,7 @@ pub(super) fn json(checked: &Checked) -> Value {
         "total_ms": milliseconds(report.total),
         "phases": phases_json(report.phases()),
         "tls": last.and_then(|hop| hop.tls.as_ref()).map(|tls| tls_json(tls, checked.at)),
+        "dns": last.and_then(|hop| hop.dns.as_ref()),
         "hops": report.hops.iter().map(|hop| json!({
             "url": hop.url,
             "address": hop.address,
@@ -221,6 +240,7 @@ pub(super) fn json(checked: &Checked) -> Value {
             "http_version": hop.http_version,
             "deviations": hop.deviations,
             "tls": hop.tls.as_ref().map(|tls| tls_json(tls, checked.at)),
+            "dns": hop.dns,
             "phases": phases_json(hop.phases),
         })).collect::<Vec<_>>(),
         "echoes": report.echoes.map(|echoes| {

@@ -348,6 +348,18 @@ mod tests {
             &["ping://192.0.2.1", "--pings", "9", "--expect-loss", "50", "--expect-jitter", "5ms"],
             "type = 'ping'\nhost = '192.0.2.1'\ncount = 9\nloss_below = 50\njitter_below = '5ms'",
         );
+        said(
+            &[
+                "dns://a.example?type=MX",
+                "--expect-answers",
+                "1 b.example",
+                "--expect-answers",
+                "2 c.example",
+                "--authoritative",
+            ],
+            "type = 'dns'\nhost = 'a.example'\nrecord = 'MX'\nauthoritative = true\n\
+             expect = { answers = ['1 b.example', '2 c.example'] }",
+        );
     }
 
     #[test]
@@ -471,6 +483,7 @@ mod tests {
             ("--tls", None, "tcp://a:1", "https://a/"),
             ("--certificate-days", Some("3"), "https://a/", "tcp://a:1"),
             ("--send", Some("x"), "tcp://a:1", "ping://a"),
+            ("--record", Some("NS"), "dns://a", "ping://a"),
         ] {
             let line = |target| [vec![target, flag], value.into_iter().collect()].concat();
             assert!(read_line(&line(with)).is_ok(), "{flag} {with}");

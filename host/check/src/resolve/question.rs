@@ -26,7 +26,7 @@ const DATAGRAM_MAX_BYTES: usize = 4096;
 const TRUNCATED: u8 = 2;
 
 #[derive(Debug)]
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     Io(io::Error),
     /// The answer is too long for UDP, and over TCP there is none.
     Tcp(io::Error),
@@ -34,19 +34,43 @@ pub(super) enum Unanswered {
     Garbage(&'static str),
 }
 
-/// Asks `server` for the `kind` of records of `name`.
-pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType) -> Result<Message, Unanswered> {
-    let query = Query::query(name.clone(), kind);
+/// What is asked: for the `kind` of records of `name`.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'n> {
+    pub(crate) name: &'n Name,
+    pub(crate) kind: RecordType,
+    /// Whether the server may ask others.
+    pub(crate) recursive: bool,
+    /// Whether it shall say if it has validated the answer (RFC 6840, 5.7).
+    pub(crate) validated: bool,
+}
+
+impl<'n> Question<'n> {
+    /// A question that a resolver answers.
+    pub(crate) fn new(name: &'n Name, kind: RecordType) -> Self {
+        Self { name, kind, recursive: true, validated: false }
+    }
+}
+
+/// What came, and whether UDP was too small for it.
+pub(crate) struct Answer {
+    pub(crate) message: Message,
+    pub(crate) over_tcp: bool,
+}
+
+pub(crate) async fn ask(server: SocketAddr, question: Question<'_>) -> Result<Answer, Unanswered> {
+    let query = Query::query(question.name.clone(), question.kind);
     let mut message = Message::query();
     message.add_query(query.clone());
-    message.metadata.recursion_desired = true;
+    message.metadata.recursion_desired = question.recursive;
+    message.metadata.authentic_data = question.validated;
     let id = message.metadata.id;
     // Only a name that is too long can't be written, and such a name can't be made.
     let bytes = message.to_vec().map_err(|_| Unanswered::Garbage("the question can't be written"))?;
     let answer = over_udp(server, &bytes, id, &query).await?;
     match answer {
-        Some(answer) => Ok(answer),
-        None => over_tcp(server, &bytes, id, &query).await,
+        Some(message) => Ok(Answer { message, over_tcp: false }),
+        None => Ok(Answer { message: over_tcp(server, &bytes, id, &query).await?, over_tcp: true }),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The addresses that one name server gives for a name, A and AAAA at once, along its CNAMEs.
 
-use super::question::{Unanswered, ask};
+use super::question::{Answer, Question, Unanswered, ask};
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ const OTHER_VERSION_WAIT: Duration = Duration::from_millis(500);
 
 /// Why a server gives no addresses for a name.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     NotAName,
     NoSuchName,
     /// The names lead back to one that was there before.
@@ -99,7 +99,10 @@ fn in_order(a: Vec<IpAddr>, aaaa: Vec<IpAddr>, v6_first: bool) -> Vec<IpAddr> {
 }
 
 /// The labels of `host` as they stand: any bytes (RFC 2181, 11), of which what a host's name should look like is no part.
-fn name(host: &str) -> Result<Name, Trouble> {
+pub(crate) fn name(host: &str) -> Result<Name, Trouble> {
+    if host == "." {
+        return Ok(Name::root());
+    }
     let labels = host.strip_suffix('.').unwrap_or(host).split('.').map(str::as_bytes);
     // A name with a NUL can't be asked of this machine's resolver, so none can.
     if host.contains('\0') {
@@ -112,14 +115,14 @@ fn name(host: &str) -> Result<Name, Trouble> {
 async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
     let mut names = vec![name.clone()];
     while let Some(name) = names.last().cloned() {
-        let answer = ask(server, &name, kind).await.map_err(Trouble::Unanswered)?;
+        let answer = ask(server, Question::new(&name, kind)).await.map_err(Trouble::Unanswered)?.message;
         match answer.metadata.response_code {
             ResponseCode::NoError => {}
             ResponseCode::NXDomain => return Err(Trouble::NoSuchName),
             code => return Err(Trouble::Code(code)),
         }
         let known = names.len();
-        let found = follow(&answer, &mut names)?;
+        let found: Vec<IpAddr> = follow(&answer, &mut names, kind)?.iter().filter_map(address).collect();
         if !found.is_empty() || names.len() == known {
             return Ok(found);
         }
@@ -127,20 +130,28 @@ async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
     Ok(Vec::new())
 }
 
-/// The addresses of the last of `names` in `answer`, or of the one that its CNAMEs lead to, which is then the last.
-fn follow(answer: &Message, names: &mut Vec<Name>) -> Found {
+fn address(record: &&Record) -> Option<IpAddr> {
+    match record.data {
+        RData::A(address) => Some(address.0.into()),
+        RData::AAAA(address) => Some(address.0.into()),
+        _ => None,
+    }
+}
+
+/// The records of the last of `names` in `answer`, or of the name that its CNAMEs lead to, which is then the last.
+pub(crate) fn follow<'a>(
+    answer: &'a Message,
+    names: &mut Vec<Name>,
+    kind: RecordType,
+) -> Result<Vec<&'a Record>, Trouble> {
     loop {
         let Some(name) = names.last() else { return Ok(Vec::new()) };
-        let mut next = None;
-        let mut found = Vec::new();
-        for record in answer.answers.iter().filter(|record| record.name == *name) {
-            match &record.data {
-                RData::A(address) => found.push(IpAddr::V4(address.0)),
-                RData::AAAA(address) => found.push(IpAddr::V6(address.0)),
-                RData::CNAME(of) => next = Some(of.0.clone()),
-                _ => {}
-            }
-        }
+        let of_name = || answer.answers.iter().filter(|record| record.name == *name);
+        let found: Vec<&Record> = of_name().filter(|record| record.record_type() == kind).collect();
+        let next = of_name().find_map(|record| match &record.data {
+            RData::CNAME(of) => Some(of.0.clone()),
+            _ => None,
+        });
         match next {
             Some(next) if found.is_empty() => {
                 if names.contains(&next) {
@@ -158,15 +169,17 @@ fn follow(answer: &Message, names: &mut Vec<Name>) -> Found {
 
 /// Whether `server` knows the root's name servers: then it works, and has a way to the world's.
 pub(super) async fn knows_the_root(server: SocketAddr) -> bool {
-    let answer = ask(server, &Name::root(), RecordType::NS).await;
-    answer.is_ok_and(|answer| {
-        answer.metadata.response_code == ResponseCode::NoError && !answer.answers.is_empty()
+    let answer = ask(server, Question::new(&Name::root(), RecordType::NS)).await;
+    answer.is_ok_and(|Answer { message, .. }| {
+        message.metadata.response_code == ResponseCode::NoError && !message.answers.is_empty()
     })
 }
 
 /// The name of a code, as name servers' own logs have it.
-pub(super) fn mnemonic(code: ResponseCode) -> String {
+pub(crate) fn mnemonic(code: ResponseCode) -> String {
     match code {
+        ResponseCode::NoError => "NOERROR".into(),
+        ResponseCode::NXDomain => "NXDOMAIN".into(),
         ResponseCode::FormErr => "FORMERR".into(),
         ResponseCode::ServFail => "SERVFAIL".into(),
         ResponseCode::NotImp => "NOTIMP".into(),

@@ -90,6 +90,15 @@ impl Resolver {
         }
     }
 
+    /// What this machine is set to, and its name servers; `None`: that can't be read.
+    pub(super) async fn name_servers(&self) -> Option<(Config, Vec<SocketAddr>)> {
+        // A line that is no good is passed over, as the C library does.
+        let (config, _) = Config::parse_with_errors(&tokio::fs::read(&self.resolv_conf).await.ok()?);
+        let servers = config.nameservers.iter().filter_map(|ip| server_address(ip, self.server_port));
+        let servers = servers.take(SERVERS_MAX).collect();
+        Some((config, servers))
+    }
+
     /// What the name servers of this machine say, asked directly and at once; `None`: nothing that decides. That one
     /// of them works, and is silent about this name alone, is left in `asked`.
     pub(super) async fn second_opinion(
@@ -98,18 +107,11 @@ impl Resolver {
         deadline: Deadline,
         asked: &Asked,
     ) -> Option<Result<Vec<SocketAddr>, Failure>> {
-        // A line that is no good is passed over, as the C library does.
-        let (config, _) = Config::parse_with_errors(&tokio::fs::read(&self.resolv_conf).await.ok()?);
+        let (config, servers) = self.name_servers().await?;
         let names = candidates(host, &config);
         // What is left of the time is for two questions, and for the connection after them.
         let wait = Duration::from_secs(config.timeout.into()).clamp(Duration::from_secs(1), SERVER_WAIT_MAX);
         let wait = wait.min(deadline.left() / 3);
-        let servers: Vec<SocketAddr> = config
-            .nameservers
-            .iter()
-            .filter_map(|ip| server_address(ip, self.server_port))
-            .take(SERVERS_MAX)
-            .collect();
         // Each is asked two questions at once.
         let sockets = u32::try_from(2 * servers.len()).unwrap_or(u32::MAX);
         let _room = self.further.acquire_many(sockets).await.ok()?;

@@ -13,7 +13,7 @@ pub(crate) fn shown(server: SocketAddr) -> String {
 }
 
 /// A trouble that is the target's own, whoever was asked.
-pub(super) fn of_name(host: &str, trouble: &Trouble) -> Failure {
+pub(crate) fn of_name(host: &str, trouble: &Trouble) -> Failure {
     let words = match trouble {
         Trouble::NotAName => "it is no name that can be looked up",
         Trouble::Circle => "its names lead in a circle",
@@ -43,9 +43,12 @@ pub(super) fn failure(host: &str, server: SocketAddr, trouble: &Trouble, works: 
             FailureClass::Resolver,
             format!("{who} answered {} to this and to the question for the root", mnemonic(*code)),
         ),
-        Trouble::Unanswered(Unanswered::Io(error)) => return unreachable(host, server, "", error),
-        Trouble::Unanswered(Unanswered::Tcp(error)) => return unreachable(host, server, " over TCP", error),
-        Trouble::Unanswered(Unanswered::Garbage(words)) => (FailureClass::Resolver, format!("{who} {words}")),
+        Trouble::Unanswered(why) => {
+            // Whatever became of the question, it was not the target that was asked.
+            let failure = unanswered(&format!("looking up `{host}`"), server, why);
+            let class = if failure.class.is_ours() { failure.class } else { FailureClass::Resolver };
+            return Failure { class, ..failure };
+        }
         Trouble::NotAName | Trouble::NoSuchName | Trouble::Circle | Trouble::TooLong => {
             return of_name(host, trouble);
         }
@@ -53,9 +56,15 @@ pub(super) fn failure(host: &str, server: SocketAddr, trouble: &Trouble, works: 
     Failure::new(class, format!("looking up `{host}`: {words}"))
 }
 
-fn unreachable(host: &str, server: SocketAddr, how: &str, error: &std::io::Error) -> Failure {
-    let doing = format!("looking up `{host}`: asking {}{how}", shown(server));
-    let failure = errno::failure(&doing, error, server.ip());
-    // Whatever became of the question, it was not the target that was asked.
-    Failure { class: if failure.class.is_ours() { failure.class } else { FailureClass::Resolver }, ..failure }
+/// The failure of `doing`, if `server` itself is the target.
+pub(crate) fn unanswered(doing: &str, server: SocketAddr, why: &Unanswered) -> Failure {
+    let who = shown(server);
+    let (how, error) = match why {
+        Unanswered::Io(error) => ("", error),
+        Unanswered::Tcp(error) => (" over TCP", error),
+        Unanswered::Garbage(words) => {
+            return Failure::new(FailureClass::Protocol, format!("{doing}: {who} {words}"));
+        }
+    };
+    errno::failure(&format!("{doing}: asking {who}{how}"), error, server.ip())
 }

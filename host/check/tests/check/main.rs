@@ -4,6 +4,7 @@
 mod assertion;
 mod cookies;
 mod curves;
+mod dns;
 mod hostile;
 mod http;
 mod http2;

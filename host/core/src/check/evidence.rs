@@ -14,13 +14,13 @@ pub struct Phases {
     pub dns: Option<Duration>,
     pub connect: Option<Duration>,
     pub tls: Option<Duration>,
-    /// From the request's last byte to the answer's first; for ping the mean round trip.
+    /// From the request's last byte to the answer's first; for ping the mean round trip, for DNS the whole answer.
     pub first_byte: Option<Duration>,
     /// From the answer's first byte to its last.
     pub transfer: Option<Duration>,
 }
 
-/// One connection of a check: HTTP has one for each redirect, the others have one in all.
+/// One connection of a check: HTTP has one for each redirect, DNS one for each name server, the others have one in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// HTTP's URL, for people: without userinfo, query and fragment.
@@ -39,7 +39,26 @@ pub struct Hop {
     pub deviations: Vec<Cow<'static, str>>,
     #[serde(default)]
     pub tls: Option<TlsEvidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsEvidence>,
     pub phases: Phases,
+}
+
+/// What a name server answered to a DNS check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsEvidence {
+    /// As [`Rcode`](crate::monitor::Rcode) has it; others as `code N`.
+    pub rcode: String,
+    /// The data of the records, in order.
+    pub answers: Vec<String>,
+    /// The shortest time to live, in seconds.
+    pub ttl_s: Option<u32>,
+    /// The flag AA: from the zone's own data.
+    pub authoritative: bool,
+    /// The flag AD: validated by the resolver.
+    pub authenticated: bool,
+    /// UDP was too small for it.
+    pub over_tcp: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! `[monitors.NAME]`: what is watched, how, and who is told.
 
+mod dns;
 mod http;
 mod locations;
 mod parents;
@@ -38,14 +39,15 @@ pub(super) struct Surroundings {
     pub(super) job_timeout: Duration,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Http,
-    Tcp,
-    Ping,
-}
+type Reader = fn(&mut Table<'_, '_>, &Frame) -> Option<CheckSpec>;
 
-const KINDS: [(&str, Kind); 3] = [("http", Kind::Http), ("tcp", Kind::Tcp), ("ping", Kind::Ping)];
+/// The keys of each type of check.
+const READERS: [(&str, Reader); 4] = [
+    ("http", |table, frame| http::read(table, frame).map(CheckSpec::Http)),
+    ("tcp", |table, frame| tcp::read(table, frame).map(CheckSpec::Tcp)),
+    ("ping", |table, frame| ping::read(table, frame).map(CheckSpec::Ping)),
+    ("dns", |table, frame| dns::read(table, frame).map(CheckSpec::Dns)),
+];
 
 pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Monitor> {
     let mut parents = parents::Parents::default();
@@ -86,8 +88,8 @@ fn monitor(
     let frame = Frame { lookup: lookup(table), timeout: policy.timeout };
     let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
-        for (word, other) in KINDS.into_iter().filter(|(_, other)| Some(*other) != kind) {
-            table.elsewhere(&format!("type = \"{word}\""), |table| drop(self::check(other, table, &frame)));
+        for (other, _) in READERS.iter().filter(|(other, _)| Some(*other) != kind) {
+            table.elsewhere(&format!("type = \"{other}\""), |table| drop(self::check(other, table, &frame)));
         }
         if kind.is_none() && !table.is_reference() {
             table.accept_elsewhere();
@@ -97,8 +99,8 @@ fn monitor(
     Some(Monitor { name, enabled, check: check??, policy, channels, locations, parent, group, tags })
 }
 
-fn kind(table: &mut Table<'_, '_>) -> Option<Kind> {
-    table.required("type", "The kind of check.", &Choice::new(KINDS))
+fn kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
+    table.required("type", "The kind of check.", &Choice::new(READERS.map(|(word, _)| (word, word))))
 }
 
 /// The check alone of a monitor, and its deadline.
@@ -140,12 +142,9 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
     channels
 }
 
-fn check(kind: Kind, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSpec> {
-    let spec = match kind {
-        Kind::Http => CheckSpec::Http(http::read(table, frame)?),
-        Kind::Tcp => CheckSpec::Tcp(tcp::read(table, frame)?),
-        Kind::Ping => CheckSpec::Ping(ping::read(table, frame)?),
-    };
+fn check(kind: &str, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSpec> {
+    let (_, read) = READERS.iter().find(|(word, _)| *word == kind)?;
+    let spec = read(table, frame)?;
     for Conflict { keys: [key, _], message, hint } in spec.conflicts(table.notes) {
         table.complain(key, message, &hint);
     }
@@ -167,7 +166,8 @@ fn lookup(table: &mut Table<'_, '_>) -> Lookup {
     );
     let resolver = table.optional(
         "resolver",
-        "Recursive name server to ask; one that serves only its own zones has no answer for other names.",
+        "Recursive name server to ask; one that serves only its own zones has no answer for other names. A `dns` \
+         check without `authoritative` checks it.",
         "this machine's own resolver",
         &RESOLVER,
     );

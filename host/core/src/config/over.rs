@@ -4,7 +4,7 @@
 //! it; only the reader's words differ, which name the flag ([`Flags`]). What the file would be warned of is not said.
 
 use super::diagnostic::{Diagnostic, Level, Lines, Notes};
-use super::key::{Flags, Given, quoted, written};
+use super::key::{Flags, Given, written};
 use super::monitors;
 use super::table::Table;
 use crate::monitor::{CheckSpec, Words};
@@ -52,12 +52,8 @@ impl Words for Notes {
 
 /// The file that would have a monitor `target` with this check and nothing else said.
 pub fn file_of(target: &CheckSpec) -> String {
-    let place = match target {
-        CheckSpec::Http(http) => format!("url = {}", quoted(http.url.as_str())),
-        CheckSpec::Tcp(tcp) => format!("host = {}\nport = {}", quoted(&tcp.host), tcp.port),
-        CheckSpec::Ping(ping) => format!("host = {}", quoted(&ping.host)),
-    };
-    format!("[monitors.target]\ntype = \"{}\"\n{place}\n", target.kind())
+    let place = target.place().into_iter().map(|(key, value)| format!("{key} = {value}\n"));
+    format!("[monitors.target]\ntype = \"{}\"\n{}", target.kind(), place.collect::<String>())
 }
 
 /// The check of the monitor `name` of `file`, which has no errors, with what was `given` over it, and its deadline.

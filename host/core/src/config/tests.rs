@@ -231,7 +231,7 @@ fn errors_come_in_the_files_order_and_all_at_once() {
     assert_eq!(
         messages(text),
         [
-            "2:8 `type` takes one of `http`, `tcp` or `ping`, not `x`",
+            "2:8 `type` takes one of `http`, `tcp`, `ping` or `dns`, not `x`",
             "3:1 `[channels.c]` has no `notifier`",
             "5:1 `[monitors.a]` has no `host`",
             "7:8 `port` takes a port from 1 to 65535, not `0`",
@@ -295,7 +295,7 @@ fn the_starters_examples_read_and_say_the_defaults() {
     let uncommented: Vec<&str> =
         STARTER.lines().map(|line| line.strip_prefix("# ").filter(example).unwrap_or(line)).collect();
     let config = valid(&uncommented.join("\n"));
-    assert_eq!((config.monitors.len(), config.channels.len()), (4, 4));
+    assert_eq!((config.monitors.len(), config.channels.len()), (5, 4));
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
     assert_eq!(config.checks.witnesses.len(), 2);
     assert_eq!(config.checks.per_host, ChecksSection::default().per_host);
@@ -357,6 +357,11 @@ fn the_reference_is_what_is_read() {
             "host count spacing size loss_below loss_degraded latency_below degraded_above min_below max_below \
              jitter_below"
                 .to_owned(),
+        ),
+        ("monitors.NAME with type = \"dns\"", "host record authoritative".to_owned()),
+        (
+            "monitors.NAME.expect with type = \"dns\"",
+            "rcode answers answers_match ad ttl_above latency_below degraded_above".to_owned(),
         ),
     ] {
         assert_eq!(read[table].join(" "), keys, "{table}");

@@ -133,6 +133,7 @@ mod tests {
                 CheckSpec::Http(http) => http.lookup.ip = ip,
                 CheckSpec::Tcp(tcp) => tcp.lookup.ip = ip,
                 CheckSpec::Ping(ping) => ping.lookup.ip = ip,
+                CheckSpec::Dns(dns) => dns.lookup.ip = ip,
             }
             let keys: Vec<&str> = spec.conflicts(&Plain).iter().map(|conflict| conflict.keys[0]).collect();
             assert_eq!(keys, if is_conflict { vec!["ip"] } else { vec![] }, "{target} {ip:?}");

@@ -58,10 +58,6 @@ pub struct HttpSpec {
 }
 
 impl Spec for HttpSpec {
-    fn kind(&self) -> &'static str {
-        "http"
-    }
-
     fn host(&self) -> &str {
         uri::host(&self.url)
     }
@@ -72,6 +68,14 @@ impl Spec for HttpSpec {
 
     fn target(&self) -> String {
         uri::shown(&self.url)
+    }
+
+    fn place(&self) -> Vec<(&'static str, toml::Value)> {
+        vec![("url", self.url.as_str().into())]
+    }
+
+    fn connects_to_host(&self) -> bool {
+        self.proxy.is_none()
     }
 
     fn latency(&self) -> [Option<Duration>; 2] {

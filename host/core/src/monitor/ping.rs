@@ -51,10 +51,6 @@ impl PingSpec {
 }
 
 impl Spec for PingSpec {
-    fn kind(&self) -> &'static str {
-        "ping"
-    }
-
     fn host(&self) -> &str {
         &self.host
     }
@@ -65,6 +61,10 @@ impl Spec for PingSpec {
 
     fn target(&self) -> String {
         format!("ping://{}", bracketed(&self.host))
+    }
+
+    fn place(&self) -> Vec<(&'static str, toml::Value)> {
+        vec![("host", self.host.as_str().into())]
     }
 
     fn latency(&self) -> [Option<Duration>; 2] {

@@ -49,10 +49,6 @@ pub struct TcpSpec {
 }
 
 impl Spec for TcpSpec {
-    fn kind(&self) -> &'static str {
-        "tcp"
-    }
-
     fn host(&self) -> &str {
         &self.host
     }
@@ -63,6 +59,10 @@ impl Spec for TcpSpec {
 
     fn target(&self) -> String {
         format!("tcp://{}:{}", bracketed(&self.host), self.port)
+    }
+
+    fn place(&self) -> Vec<(&'static str, toml::Value)> {
+        vec![("host", self.host.as_str().into()), ("port", i64::from(self.port).into())]
     }
 
     fn latency(&self) -> [Option<Duration>; 2] {

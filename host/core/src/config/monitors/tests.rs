@@ -2,8 +2,9 @@
 
 use crate::config::{Level, read};
 use crate::monitor::{
-    Auth, Bytes, CertificateDays, CheckSpec, ClientIdentity, ExpectedBytes, HttpSpec, HttpVersion,
-    HttpVersions, IpFamily, PingSpec, StartTls, TcpSpec, TlsSpec, TlsVersion,
+    AnswersMatch, Auth, Bytes, CertificateDays, CheckSpec, ClientIdentity, DnsExpect, DnsSpec, ExpectedBytes,
+    HttpSpec, HttpVersion, HttpVersions, IpFamily, Lookup, PingSpec, Rcode, RecordType, StartTls, TcpSpec,
+    TlsSpec, TlsVersion,
 };
 use crate::notifier::Description;
 use crate::secret::SecretRef;
@@ -34,6 +35,13 @@ fn tcp(text: &str) -> TcpSpec {
 fn ping(text: &str) -> PingSpec {
     match check(&format!("type = \"ping\"\nhost = \"a.example\"\n{text}")) {
         CheckSpec::Ping(spec) => spec,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dns(text: &str) -> DnsSpec {
+    match check(&format!("type = \"dns\"\n{text}")) {
+        CheckSpec::Dns(spec) => spec,
         other => panic!("{other:?}"),
     }
 }
@@ -283,4 +291,76 @@ fn keys_that_contradict_each_other_are_named_both_and_others_are_let_alone() {
         let message = lines.next_if(|line| line.starts_with(' ')).map(str::trim);
         assert_eq!(said(&format!("{start}{}", keys.replace(" ; ", "\n"))), Vec::from_iter(message), "{case}");
     }
+}
+
+#[test]
+fn each_key_of_dns_reads() {
+    let spec = dns(r#"
+        host = "Shop.example."
+        record = "MX"
+        authoritative = true
+        ip = "4"
+        resolver = "192.0.2.53"
+        [monitors.a.expect]
+        rcode = "NOERROR"
+        answers = ["10 Mail.shop.example.", "20 mail.other.example"]
+        answers_match = "exact"
+        ttl_above = "5m"
+        latency_below = "2s"
+        degraded_above = "1s"
+        "#);
+    let answers = ["10 mail.shop.example", "20 mail.other.example"].map(str::to_owned);
+    let expect = DnsExpect {
+        rcode: Rcode::NoError,
+        answers: Some(answers.into()),
+        answers_match: AnswersMatch::Exact,
+        ad: false,
+        ttl_above: Some(ms(300_000)),
+        latency_below: Some(ms(2_000)),
+        degraded_above: Some(ms(1_000)),
+    };
+    let lookup = Lookup { ip: IpFamily::V4, resolver: "192.0.2.53:53".parse().ok() };
+    let host = "shop.example.".to_owned();
+    assert_eq!(spec, DnsSpec { host, record: RecordType::Mx, authoritative: true, lookup, expect });
+    assert_eq!(dns("host = '_dmarc.a.example'").record, RecordType::A);
+    assert_eq!(dns("host = '2001:db8::1'").record, RecordType::Ptr);
+    let spec = dns("host = '_dmarc.a.example'\nrecord = 'TXT'\nexpect = { answers = [], ad = true }");
+    assert_eq!((spec.expect.answers, spec.expect.ad), (Some(Vec::new()), true));
+    for (keys, message) in [
+        ("record = 'A'\nexpect = { answers = 'a.example' }", "error: `a.example` is no data of a record `A`"),
+        ("ip = '4'", "warning: `ip` has no use: without `authoritative = true` no name server is looked up"),
+        (
+            "authoritative = true\nexpect = { ad = true }",
+            "error: `ad` asks for a validated answer, and with `authoritative` nobody validates it",
+        ),
+        (
+            "expect = { answers = '192.0.2.1', rcode = 'NXDOMAIN' }",
+            "error: `rcode` is `NXDOMAIN`, with which none of `answers` comes",
+        ),
+    ] {
+        assert_eq!(said(&format!("type = 'dns'\nhost = 'a.example'\n{keys}")), [message], "{keys}");
+    }
+    let message = "error: `record` is `MX`, and `host` is an address, which has only `PTR`";
+    assert_eq!(said("type = 'dns'\nhost = '192.0.2.1'\nrecord = 'MX'"), [message]);
+}
+
+/// What was stored is read for ever.
+#[test]
+fn a_stored_dns_check_is_what_the_file_says() {
+    let least = dns("host = 'a.example'");
+    let stored = r#"{"type":"dns","host":"a.example","record":"A"}"#;
+    assert_eq!(serde_json::from_str::<CheckSpec>(stored).expect("it reads"), CheckSpec::Dns(least));
+    let full = dns(
+        "host = 'a.example'\nrecord = 'SRV'\nauthoritative = true\nip = '6'\nresolver = '192.0.2.53'\n\
+         expect = { answers = '1 2 3 b.example', answers_match = 'any', ttl_above = '1m', latency_below = '2s' }",
+    );
+    let stored = serde_json::json!({
+        "type": "dns", "host": "a.example", "record": "SRV", "authoritative": true,
+        "lookup": { "ip": "6", "resolver": "192.0.2.53:53" },
+        "expect": {
+            "rcode": "NOERROR", "answers": ["1 2 3 b.example"], "answers_match": "any", "ad": false,
+            "ttl_above": 60_000, "latency_below": 2_000, "degraded_above": null,
+        },
+    });
+    assert_eq!(serde_json::to_value(CheckSpec::Dns(full)).expect("it is stored"), stored);
 }

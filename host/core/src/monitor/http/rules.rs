@@ -1,14 +1,13 @@
 //! Settings of an HTTP check that contradict each other.
 
 use super::{HttpExpect, HttpSpec, HttpVersion, HttpVersions};
-use crate::monitor::Conflicts;
+use crate::monitor::{Conflicts, Spec as _};
 
 impl Conflicts<'_> {
     pub(super) fn of_http(&mut self, spec: &HttpSpec) {
         let expect = &spec.expect;
         self.latency(["expect.degraded_above", "expect.latency_below"], spec);
-        // A proxy is what connects to the target.
-        if spec.proxy.is_none() {
+        if spec.connects_to_host() {
             self.family("url", spec);
         }
         if let Some(key) = asserts_body(expect).filter(|_| spec.method == "HEAD") {
