@@ -238,6 +238,7 @@ impl Monitor {
         let report = report(found);
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
         let judged = judge(self.state.clone(), &self.policy, seen);
+        let counts = judged.state != self.state;
         self.state = judged.state;
         for change in &judged.changes {
             match *change {
@@ -259,6 +260,9 @@ impl Monitor {
             }
         }
         self.promises.changed(&judged.changes)?;
+        if counts {
+            self.promises.judged(slot, start, found, self.state.status)?;
+        }
         let level = match found {
             Found::Inconclusive => None,
             Found::Up | Found::CertificateEnds => Some(Level::Up),

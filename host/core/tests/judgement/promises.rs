@@ -1,21 +1,28 @@
-//! What must hold of every history, said without the model: what alternates, and that whoever was told of a beginning is
-//! told of its end, once. Thresholds are the model's: its status is that of each step.
+//! What must hold of every history, said without the model: thresholds, what alternates, and that whoever was told of a
+//! beginning is told of its end, once.
 
+use crate::Found;
 use crate::model::{Held, Notice, Severity, flaps, told_of};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use std::collections::BTreeMap;
 use uptime_core::event;
-use uptime_core::judgement::Change;
+use uptime_core::judgement::{Change, Status};
 use uptime_core::monitor::Policy;
 
-/// All that became of one monitor's checks, and was told.
+/// All that was found out, became of it, and was told, of one monitor.
 pub struct Promises {
     policy: Policy,
     /// It was another one before: then nothing is exact, for what was nearly enough may be enough and more.
     was_another: bool,
+    last_slot: Option<i64>,
+    /// Since the last silence, or end by hand.
+    counted: Vec<Found>,
     /// Of the open incident.
     open: Option<event::Severity>,
+    status: Status,
+    /// Since the last silence: whether it was down.
+    downs: Vec<bool>,
     flapping: bool,
     told: Vec<Notice>,
     incidents: usize,
@@ -44,7 +51,11 @@ impl Promises {
         Self {
             policy: policy.clone(),
             was_another: false,
+            last_slot: None,
+            counted: Vec::new(),
             open: None,
+            status: Status::Unknown,
+            downs: Vec::new(),
             flapping: false,
             told: Vec::new(),
             incidents: 0,
@@ -110,6 +121,59 @@ impl Promises {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// After so many of a kind in a row it is so, whatever was before.
+    pub fn judged(&mut self, slot: i64, start: i64, found: Found, status: Status) -> TestCaseResult {
+        let silence = 5 * i64::try_from(self.policy.interval.as_secs()).expect("few");
+        if self.last_slot.is_some_and(|last| last <= start && slot - last > silence) {
+            self.counted.clear();
+            self.downs.clear();
+        }
+        self.downs.push(found == Found::Down);
+        self.is_steady_or_flaps()?;
+        self.last_slot = Some(slot);
+        self.counted.push(found);
+        let (confirm, recover) = (self.policy.confirm as usize, self.policy.recover as usize);
+        let row =
+            |such: fn(Found) -> bool| self.counted.iter().rev().take_while(|found| such(**found)).count();
+        let (downs, degraded) = (row(|found| found == Found::Down), row(|found| found == Found::Degraded));
+        let (ups, not_down) = (row(is_up), row(|found| found != Found::Down));
+        prop_assert!(downs < confirm || status == Status::Down, "{} downs, and it is {:?}", downs, status);
+        // The first of them may have been needed to end an outage.
+        let late = degraded >= confirm + recover - 1;
+        prop_assert!(
+            self.was_another || !late || status == Status::Degraded,
+            "{} degraded, and it is {:?}",
+            degraded,
+            status
+        );
+        prop_assert!(not_down < recover || status != Status::Down, "{} not down, and it is down", not_down);
+        prop_assert!(ups < recover || status == Status::Up, "{} ups, and it is {:?}", ups, status);
+        // And not before.
+        let was = std::mem::replace(&mut self.status, status);
+        match (was, status) {
+            _ if self.was_another => {}
+            (Status::Down, Status::Up | Status::Degraded) => prop_assert_eq!(not_down, recover),
+            (Status::Degraded, Status::Up) => prop_assert_eq!(ups, recover),
+            (_, Status::Down) if was != Status::Down && self.policy.window.is_none() => {
+                prop_assert_eq!(downs, confirm);
+            }
+            (Status::Up | Status::Unknown, Status::Degraded) => {
+                prop_assert!(row(|found| !is_up(found)) >= confirm && found == Found::Degraded);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Six changes in the last twenty begin it, fewer than five end it, and nothing else does.
+    fn is_steady_or_flaps(&self) -> TestCaseResult {
+        let last: Vec<bool> = self.downs.iter().rev().take(21).copied().collect();
+        let changes = last.windows(2).filter(|two| two[0] != two[1]).count();
+        prop_assert!(changes < 6 || self.flapping || !self.policy.flapping, "{} changes and steady", changes);
+        prop_assert!(changes >= 5 || !self.flapping, "{} changes and it flaps", changes);
         Ok(())
     }
 
@@ -184,6 +248,8 @@ impl Promises {
 
     pub fn ended_by_hand(&mut self, told: Option<Notice>) -> TestCaseResult {
         prop_assert!(self.open.take().is_some(), "what is not open ended");
+        self.counted.clear();
+        self.status = Status::Unknown;
         self.count("ended by hand");
         self.told.extend(told);
         Ok(())
@@ -217,4 +283,8 @@ impl Promises {
         }
         Ok(())
     }
+}
+
+fn is_up(found: Found) -> bool {
+    matches!(found, Found::Up | Found::CertificateEnds)
 }
