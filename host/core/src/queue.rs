@@ -54,7 +54,7 @@ pub static QUEUES: [QueueKind; 2] = [
         has_probes: true,
         sleep: Duration::from_secs(3),
         tries: 3,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         concurrency: 32,
     },
 ];

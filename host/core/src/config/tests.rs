@@ -299,8 +299,8 @@ fn the_starters_examples_read_and_say_the_defaults() {
     assert_eq!(config.database.url, Some(SecretRef::Env { env: "DATABASE_URL".into() }));
     assert_eq!(config.checks.witnesses.len(), 2);
     assert_eq!(config.checks.per_host, ChecksSection::default().per_host);
-    let QueueSection { backoff, retry_after, .. } = &config.queues.notifications;
-    assert!(backoff.is_some() && retry_after.is_some());
+    let notifications = config.queues.section(NOTIFICATIONS).expect("one of the two");
+    assert!(notifications.backoff.is_some() && notifications.retry_after.is_some());
     for name in [MONITOR_CHECKS, NOTIFICATIONS] {
         let section = config.queues.section(name).expect("one of the two");
         assert!(section.sleep.is_some() && section.tries.is_some(), "{name}");

@@ -72,13 +72,12 @@ fn answers(table: &mut Table<'_, '_>, record: RecordType) -> Option<Vec<String>>
     )?;
     let mut whole = Vec::with_capacity(answers.len());
     for (text, span) in answers {
-        match record.answer(&text) {
-            Some(answer) => whole.push(answer),
-            None => {
-                let message = format!("`{}` is no data of a record `{record}`", printable(&text, 60));
-                table.notes.error(span, message, Some(format!("write it like `{}`", record.example())));
-            }
-        }
+        let Some(answer) = record.answer(&text) else {
+            let message = format!("`{}` is no data of a record `{record}`", printable(&text, 60));
+            table.notes.error(span, message, Some(format!("write it like `{}`", record.example())));
+            continue;
+        };
+        whole.push(answer);
     }
     Some(whole)
 }
