@@ -36,22 +36,19 @@ pub(crate) async fn run(names: &Names<'_>, spec: &DnsSpec, trace: &mut Trace) ->
     };
     let pin = names.pin();
     trace.hop.phases.dns = pin.and_then(|pin| pin.took);
-    let (server, answer) = match pin.map(|pin| pin.address).or(spec.lookup.resolver) {
-        Some(server) => {
-            trace.hop.address = Some(server.ip());
-            let began = waiting(trace, FailureClass::ConnectTimeout, format!("{what}: {}", shown(server)));
-            let answer = ask(server, question).await;
-            trace.hop.phases.first_byte = Some(began.elapsed());
-            (server, answer.map_err(|why| unanswered(&what, server, &why))?)
-        }
-        None => {
-            let resolver = "this machine's name servers";
-            let began = waiting(trace, FailureClass::Resolver, format!("{what}: {resolver}"));
-            let (server, answer) = names.ask(question, trace.deadline).await?;
-            trace.hop.phases.first_byte = Some(began.elapsed());
-            trace.hop.address = Some(server.ip());
-            (server, answer)
-        }
+    let (server, answer) = if let Some(server) = pin.map(|pin| pin.address).or(spec.lookup.resolver) {
+        trace.hop.address = Some(server.ip());
+        let began = waiting(trace, FailureClass::ConnectTimeout, format!("{what}: {}", shown(server)));
+        let answer = ask(server, question).await;
+        trace.hop.phases.first_byte = Some(began.elapsed());
+        (server, answer.map_err(|why| unanswered(&what, server, &why))?)
+    } else {
+        let resolver = "this machine's name servers";
+        let began = waiting(trace, FailureClass::Resolver, format!("{what}: {resolver}"));
+        let (server, answer) = names.ask(question, trace.deadline).await?;
+        trace.hop.phases.first_byte = Some(began.elapsed());
+        trace.hop.address = Some(server.ip());
+        (server, answer)
     };
     judge(spec, name, server, &answer, trace).map_err(|fault| Failure {
         message: Failure::new(fault.class, format!("{what}: {}", fault.message)).message,
@@ -122,7 +119,7 @@ fn judge(
     let mut names = vec![name];
     let records = follow(&answer.message, &mut names, kind(spec)).map_err(|why| of_name(&spec.host, &why));
     let of_kind = records.as_deref().unwrap_or_default();
-    let mut found: Vec<String> = of_kind.iter().filter_map(data).collect();
+    let mut found: Vec<String> = of_kind.iter().filter_map(|record| data(record)).collect();
     found.sort_unstable();
     let rcode = mnemonic(flags.response_code);
     let ttl = of_kind.iter().map(|record| record.ttl).min();
@@ -200,7 +197,7 @@ fn judge_records(spec: &DnsSpec, who: &str, found: &[String], alias: Option<&Nam
 }
 
 /// A record's data, as it is compared ([`uptime_core::monitor::RecordType::answer`]).
-fn data(record: &&Record) -> Option<String> {
+fn data(record: &Record) -> Option<String> {
     Some(match &record.data {
         RData::A(address) => address.0.to_string(),
         RData::AAAA(address) => address.0.to_string(),

@@ -122,7 +122,8 @@ async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
             code => return Err(Trouble::Code(code)),
         }
         let known = names.len();
-        let found: Vec<IpAddr> = follow(&answer, &mut names, kind)?.iter().filter_map(address).collect();
+        let records = follow(&answer, &mut names, kind)?;
+        let found: Vec<IpAddr> = records.iter().filter_map(|record| address(record)).collect();
         if !found.is_empty() || names.len() == known {
             return Ok(found);
         }
@@ -130,7 +131,7 @@ async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
     Ok(Vec::new())
 }
 
-fn address(record: &&Record) -> Option<IpAddr> {
+fn address(record: &Record) -> Option<IpAddr> {
     match record.data {
         RData::A(address) => Some(address.0.into()),
         RData::AAAA(address) => Some(address.0.into()),
