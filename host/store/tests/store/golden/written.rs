@@ -371,7 +371,6 @@ async fn deliveries(store: &Store) {
     let learned = BTreeMap::from([("text".into(), Setting::Text(SecretRef::Literal("moved".into())))]);
     let mut ends = vec![
         DeliveryEnd::Delivered { remote_id: Some("message 7".into()), learned, pause: None },
-        DeliveryEnd::Failed { error: "no such chat".into(), channel_broken: true },
         DeliveryEnd::Retry {
             after: Duration::from_hours(1),
             error: "502".into(),
@@ -381,6 +380,8 @@ async fn deliveries(store: &Store) {
         },
         DeliveryEnd::Muted { reason: "nobody wants it any more" },
         DeliveryEnd::Waits { for_so_long: Duration::from_hours(1), reason: "outside of its hours".into() },
+        // The last: what is delivered after it has it told again.
+        DeliveryEnd::Failed { error: "no such chat".into(), channel_broken: true },
     ];
     let jobs = store.claim(&request).await.expect("jobs");
     assert_eq!(jobs.len(), ends.len());
