@@ -209,7 +209,8 @@ async fn the_silence_and_the_noise_of_a_named_server_are_its_own() {
     let server = answering(|_| DnsReply::Garbage(b"\x81\x80nonsense".to_vec()));
     let message = format!("A of `shop.example`: {} answered what is not DNS", server.address());
     assert_failed(&check(&spec(server.address()), PATIENT).await, FailureClass::Protocol, &message);
-    let (_socket, closed) = crate::target::refusing();
+    let nobody = uptime_tests::DeafTarget::refusing();
+    let closed = nobody.address();
     let message = format!("A of `shop.example`: asking {closed}: connection refused");
     assert_failed(&check(&spec(closed), PATIENT).await, FailureClass::Refused, &message);
 }

@@ -20,7 +20,7 @@ pub(super) async fn read(
         "SELECT monitor_id, location, awaited_since, memory FROM monitor_locations WHERE monitor_id = ANY ($1)
          ORDER BY monitor_id, location",
     );
-    for row in bind!(query, Vec::from_iter(monitors.keys().copied())).fetch_all(connection).await? {
+    for row in bind!(query, monitors.keys().copied().collect::<Vec<_>>()).fetch_all(connection).await? {
         let (monitor, location): (i64, String) = (row.try_get("monitor_id")?, row.try_get("location")?);
         let local = named::<LocalState>(&row, || format!("monitor {monitor} in `{location}`"))?;
         monitors.entry(MonitorId(monitor)).or_default().locations.push(local);
