@@ -463,7 +463,9 @@ mod tests {
         let mut call = Call::new(name, &plugin.limits, references, policy);
         call.backend = Some(Box::new(script.clone()));
         let this_try = convert::delivery(&delivery_of(&rehearsal::all()[0]));
-        host.inner
+        // What it comes to after nobody answered is not looked at here.
+        let _ended = host
+            .inner
             .call(plugin, call, |guest, store| {
                 Box::pin(async move {
                     guest.uptime_notifier_notifier().call_notify(store, &given, &event, &this_try).await
