@@ -203,10 +203,11 @@ async fn what_is_told_again_goes_the_way_of_what_waits_already_and_before_it() {
     database.query("UPDATE jobs SET available_at = now()");
     assert_eq!(deliver(&store, away).await.len(), 2, "a notice and a digest");
     database.query(
-        "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
-         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors WHERE name = 'b'",
+        "UPDATE incidents SET ended_at = now() WHERE id = 2;
+         INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors WHERE name = 'b';
+         UPDATE channels SET tokens = NULL",
     );
-    database.query("UPDATE channels SET tokens = NULL");
     tell(&store, EventType::Down, 4, "b").await;
     database.query("UPDATE jobs SET available_at = now()");
     deliver(&store, delivered).await;
