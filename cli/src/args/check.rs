@@ -165,7 +165,7 @@ impl Flag {
 
     pub fn whom(&self) -> For {
         match self.keys.as_slice() {
-            [(kind, _)] => For::Only(*kind),
+            [(kind, _)] => For::Only(kind),
             [("http", _), ("tcp", _)] => For::Tls,
             _ => For::All,
         }

@@ -71,7 +71,7 @@ impl Deed {
     }
 
     /// Why one that is in another state is left.
-    fn left(&self, fate: Fate) -> Option<String> {
+    fn left(&self, fate: &Fate) -> Option<String> {
         let only = match self {
             Self::Retry { .. } => "only what failed or was muted can be tried again",
             Self::Discard { .. } => "only what is queued or failed can be discarded",
@@ -183,7 +183,7 @@ async fn named(
                 format!("{would}dropped: {why}")
             }
             other => {
-                let why = deed.left(other).unwrap_or_default();
+                let why = deed.left(&other).unwrap_or_default();
                 left.push((id, why.clone()));
                 why
             }

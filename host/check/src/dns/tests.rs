@@ -41,6 +41,7 @@ fn text(question: &DnsQuestion, text: &str) -> DnsRecord {
 /// The zone `shop.example` with two name servers, on 127.0.0.1 and 127.0.0.2, and the resolver that knows them.
 struct Zone {
     first: NameServer,
+    /// Answers as long as the zone lives.
     _second: NameServer,
     resolver: NameServer,
 }
@@ -51,7 +52,7 @@ impl Zone {
         second: impl Fn(&DnsQuestion) -> DnsReply + Send + Sync + 'static,
     ) -> Self {
         let first = NameServer::start(first);
-        let _second = NameServer::start_at(([127, 0, 0, 2], first.address().port()).into(), second);
+        let second = NameServer::start_at(([127, 0, 0, 2], first.address().port()).into(), second);
         let resolver = NameServer::start(|question| match question.name.as_str() {
             "." => DnsReply::root(),
             "shop.example" => DnsReply::Records(
@@ -65,7 +66,7 @@ impl Zone {
             name if name.ends_with(".shop.example") => DnsReply::Code(3),
             _ => DnsReply::Code(2),
         });
-        Self { first, _second, resolver }
+        Self { first, _second: second, resolver }
     }
 
     fn spec(&self, host: &str, expect: DnsExpect) -> DnsSpec {
@@ -157,10 +158,10 @@ async fn a_resolver_that_does_not_find_the_zone_is_ours_unless_the_zone_is_dead(
 
 /// The check by this machine's own name servers.
 async fn own(servers: &[&NameServer], expect: DnsExpect, timeout: Duration) -> CheckReport {
-    let lines: String =
-        servers.iter().map(|server| format!("nameserver {}\n", server.address().ip())).collect();
+    let lines: Vec<_> =
+        servers.iter().map(|server| format!("nameserver {}", server.address().ip())).collect();
     let port = servers.first().map_or(1, |server| server.address().port());
-    let (_file, shared) = shared(&lines, port);
+    let (_file, shared) = shared(&lines.join("\n"), port);
     let spec = uptime_core::target::dns("shop.example".into(), Some(RecordType::Txt));
     run(&shared, DnsSpec { expect, ..spec }, timeout).await
 }
