@@ -80,7 +80,8 @@ impl<'a> Story<'a> {
             Act::Acknowledge | Act::Resolve => {
                 let open = database.query(&format!(
                     "SELECT i.id FROM incidents i JOIN monitors m ON m.id = i.monitor_id
-                     WHERE m.name = '{monitor}' AND ended_at IS NULL"
+                     WHERE m.name = '{monitor}' AND ended_at IS NULL AND ({} OR acknowledged_at IS NULL)",
+                    act == Act::Resolve
                 ));
                 let Some(id) = open.first().and_then(|row| row[0].clone()) else { return };
                 let word = if act == Act::Resolve { "resolve" } else { "ack" };
