@@ -80,24 +80,24 @@ END $$;
 --   nothing runs beside another, for what is sent again may be older than what is under way;
 --   a probe (a payload) that waits holds nobody up.
 -- Only the first `ranked_most` ready jobs of lanes with room are ranked, so that a long backlog costs no more than a short one.
-CREATE OR REPLACE FUNCTION find_jobs_in_lanes(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
+CREATE OR REPLACE FUNCTION find_jobs_by_key(of_queue text, most bigint, per_key bigint, busy_keys bigint[], busy_running bigint[],
                                               ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
 LANGUAGE plpgsql SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   chosen bigint[];
   -- Few, however many are busy: each ready job is held against each of them.
-  full_lanes bigint[] := ARRAY(SELECT busy.lane FROM unnest(busy_lanes, busy_running) busy(lane, running) WHERE busy.running >= per_lane);
+  full_keys bigint[] := ARRAY(SELECT busy.concurrency_key FROM unnest(busy_keys, busy_running) busy(concurrency_key, running) WHERE busy.running >= per_key);
 BEGIN
   PERFORM complete_jobs(done_ids, done_claims);
   IF queue_is_paused(of_queue) THEN
     RETURN '{}';
   END IF;
   WITH ready AS MATERIALIZED (
-    SELECT j.id, j.lane, j.available_at FROM jobs j
+    SELECT j.id, j.concurrency_key, j.available_at FROM jobs j
     WHERE j.queue = of_queue AND j.available_at <= now()
       AND (j.reserved_until IS NULL OR j.reserved_until < now())
-      AND (j.lane IS NULL OR j.lane <> ALL (full_lanes))
+      AND (j.concurrency_key IS NULL OR j.concurrency_key <> ALL (full_keys))
       AND (j.order_key IS NULL OR NOT EXISTS (
         SELECT FROM jobs other WHERE other.order_key = j.order_key AND other.id <> j.id
           AND (other.reserved_until >= now()
@@ -105,11 +105,11 @@ BEGIN
     ORDER BY j.available_at, j.id
     LIMIT ranked_most),
   ranked AS (
-    SELECT r.id, r.lane, r.available_at,
-           coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.lane ORDER BY r.available_at, r.id) AS place
-    FROM ready r LEFT JOIN unnest(busy_lanes, busy_running) busy(lane, running) ON busy.lane = r.lane)
+    SELECT r.id, r.concurrency_key, r.available_at,
+           coalesce(busy.running, 0) + row_number() OVER (PARTITION BY r.concurrency_key ORDER BY r.available_at, r.id) AS place
+    FROM ready r LEFT JOIN unnest(busy_keys, busy_running) busy(concurrency_key, running) ON busy.concurrency_key = r.concurrency_key)
   SELECT array_agg(r.id ORDER BY r.available_at, r.id) INTO chosen
-  FROM ranked r WHERE r.place <= per_lane OR r.lane IS NULL;
+  FROM ranked r WHERE r.place <= per_key OR r.concurrency_key IS NULL;
   RETURN ARRAY(SELECT found.place FROM unnest(chosen) c(id),
                  -- Looked at again once the row is locked: it may have been claimed, or its channel paused, since.
                  LATERAL (SELECT j.ctid AS place FROM jobs j
@@ -120,7 +120,7 @@ END $$;
 
 -- As `find_jobs_in_lanes`, but a channel that is paused or fails has one job in hand, in all processes together, until one
 -- gets through: its row is locked while one is chosen, and a channel whose row somebody else holds is left to them.
-CREATE OR REPLACE FUNCTION find_jobs_of_channels(of_queue text, most bigint, per_lane bigint, busy_lanes bigint[], busy_running bigint[],
+CREATE OR REPLACE FUNCTION find_jobs_of_channels(of_queue text, most bigint, per_key bigint, busy_keys bigint[], busy_running bigint[],
                                       ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
@@ -130,7 +130,7 @@ DECLARE
   found tid[];
 BEGIN
   IF in_trouble = '{}' THEN
-    RETURN find_jobs_in_lanes(of_queue, most, per_lane, busy_lanes, busy_running, ranked_most, done_ids, done_claims);
+    RETURN find_jobs_by_key(of_queue, most, per_key, busy_keys, busy_running, ranked_most, done_ids, done_claims);
   END IF;
   PERFORM complete_jobs(done_ids, done_claims);
   on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (in_trouble) FOR NO KEY UPDATE SKIP LOCKED);
@@ -138,27 +138,27 @@ BEGIN
   on_trial := ARRAY(SELECT c.id FROM channels c WHERE c.id = ANY (on_trial)
                       AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = c.trial_job AND j.reserved_until >= now()));
   -- One on trial counts as busy but for one place, and the others as busy.
-  SELECT array_agg(busy.lane), array_agg(busy.running) INTO busy_lanes, busy_running
-  FROM (SELECT b.lane, max(b.running) AS running
-        FROM (SELECT * FROM unnest(busy_lanes, busy_running) UNION ALL
-              SELECT t.id, per_lane - (t.id = ANY (on_trial))::integer FROM unnest(in_trouble) t(id)) b(lane, running)
-        GROUP BY b.lane) busy;
-  found := find_jobs_in_lanes(of_queue, most, per_lane, busy_lanes, busy_running, ranked_most, '{}', '{}');
-  UPDATE channels c SET trial_job = j.id FROM jobs j WHERE j.ctid = ANY (found) AND c.id = j.lane AND c.id = ANY (on_trial);
+  SELECT array_agg(busy.concurrency_key), array_agg(busy.running) INTO busy_keys, busy_running
+  FROM (SELECT b.concurrency_key, max(b.running) AS running
+        FROM (SELECT * FROM unnest(busy_keys, busy_running) UNION ALL
+              SELECT t.id, per_key - (t.id = ANY (on_trial))::integer FROM unnest(in_trouble) t(id)) b(concurrency_key, running)
+        GROUP BY b.concurrency_key) busy;
+  found := find_jobs_by_key(of_queue, most, per_key, busy_keys, busy_running, ranked_most, '{}', '{}');
+  UPDATE channels c SET trial_job = j.id FROM jobs j WHERE j.ctid = ANY (found) AND c.id = j.concurrency_key AND c.id = ANY (on_trial);
   RETURN found;
 END $$;
 
 -- Claims what was found, for the worker of this number: for `lease_s` seconds, or for a job's own time and `margin_s` where that
 -- is less.
 CREATE OR REPLACE FUNCTION claim_jobs(places tid[], of_worker integer, lease_s double precision, margin_s double precision)
-RETURNS TABLE (id bigint, subject bigint, lane bigint, payload jsonb, attempts integer, claims integer, available_at timestamptz,
+RETURNS TABLE (id bigint, subject bigint, concurrency_key bigint, payload jsonb, attempts integer, claims integer, available_at timestamptz,
                claimed_at timestamptz, lease_ms double precision)
 LANGUAGE sql SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off SET jit = off AS $$
   UPDATE jobs j
   SET reserved_until = now() + least(lease_s, j.timeout_ms / 1000.0 + margin_s) * interval '1 second',
       attempts = j.attempts + 1, claims = j.claims + 1, worker = of_worker
   WHERE j.ctid = ANY (places)
-  RETURNING j.id, j.subject, j.lane, j.payload, j.attempts, j.claims, j.available_at, now(),
+  RETURNING j.id, j.subject, j.concurrency_key, j.payload, j.attempts, j.claims, j.available_at, now(),
             1000 * least(lease_s, j.timeout_ms / 1000.0 + margin_s)
 $$;
 
@@ -185,18 +185,18 @@ $$;
 -- Workers that are dead: those of `known` (somebody saw that their process is gone), and those that gave no heartbeat for
 -- `missed_s`, if the worker `judge` has been heard steadily for as long itself. Their rows go, and their jobs are free. Gives how many
 -- workers there were, and how many jobs.
-CREATE OR REPLACE FUNCTION bury_workers(judge uuid, known uuid[], missed_s double precision, OUT dead bigint, OUT freed bigint)
+CREATE OR REPLACE FUNCTION remove_workers(judge uuid, known uuid[], missed_s double precision, OUT dead bigint, OUT freed bigint)
 LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
   numbers integer[];
 BEGIN
-  WITH buried AS (
+  WITH removed AS (
     DELETE FROM workers w
     WHERE w.id = ANY (known)
        OR (w.seen_at < now() - make_interval(secs => missed_s)
            AND EXISTS (SELECT FROM workers j WHERE j.id = judge AND j.steady_since <= now() - make_interval(secs => missed_s)))
     RETURNING w.number)
-  SELECT array_agg(b.number), count(*) INTO numbers, dead FROM buried b;
+  SELECT array_agg(b.number), count(*) INTO numbers, dead FROM removed b;
   freed := 0;
   IF numbers IS NULL THEN
     RETURN;
@@ -247,7 +247,7 @@ BEGIN
   RETURN made;
 END $$;
 
--- The monitors below one, at any distance, whose incident got worse than was told. From the open incidents upwards, and by
+-- The monitors below one, at any distance, whose incident got worse than was announced. From the open incidents upwards, and by
 -- indexes alone: it is asked with every good check of a parent, and monitors are many where open incidents are few.
 CREATE OR REPLACE FUNCTION held_below(parent bigint) RETURNS SETOF bigint
 LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -255,7 +255,7 @@ LANGUAGE sql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enabl
     SELECT i.monitor_id, m.parent_id, 1
     FROM incidents i JOIN monitors m ON m.id = i.monitor_id JOIN monitor_states s ON s.monitor_id = i.monitor_id
     WHERE i.ended_at IS NULL AND m.parent_id IS NOT NULL AND s.active
-      AND (s.told IS NULL OR (s.told = 'degraded' AND s.severity <> 'degraded'))
+      AND (s.announced_severity IS NULL OR (s.announced_severity = 'degraded' AND s.severity <> 'degraded'))
     UNION ALL
     SELECT a.monitor_id, m.parent_id, a.distance + 1
     FROM above a JOIN monitors m ON m.id = a.ancestor_id WHERE m.parent_id IS NOT NULL AND a.distance < 20)
@@ -280,19 +280,19 @@ CREATE OR REPLACE VIEW notification_circumstances AS
 SELECT n.id, i.ended_at, i.severity, coalesce(i.unwatched OR i.resolved_by IS NOT NULL, false) AS end_unseen,
        coalesce(i.muted_at IS NOT NULL, false) AS muted,
        coalesce(i.acknowledged_at IS NOT NULL AND (i.acknowledged_until IS NULL OR i.acknowledged_until > now()), false) AS acknowledged,
-       told.worst IS NOT NULL AS opening_told,
+       announced.worst IS NOT NULL AS opening_told,
        EXISTS (SELECT FROM notifications o
                WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.event = 'up'
                  AND o.state IN ('queued', 'delivered')) AS recovery_due,
        EXISTS (SELECT FROM notifications o JOIN incidents other ON other.id = o.incident_id
                WHERE o.channel_id = n.channel_id AND o.id > n.id AND o.state = 'delivered'
                  AND other.monitor_id = i.monitor_id) AS overtaken,
-       (ARRAY['info', 'degraded', 'down', 'critical'])[told.worst] AS worst_told
+       (ARRAY['info', 'degraded', 'down', 'critical'])[announced.worst] AS worst_told
 FROM notifications n LEFT JOIN incidents i ON i.id = n.incident_id,
      LATERAL (SELECT max(coalesce(array_position(ARRAY['info', 'degraded', 'down', 'critical'], o.snapshot ->> 'severity'), 1)) AS worst
               FROM notifications o
               WHERE o.incident_id = n.incident_id AND o.channel_id = n.channel_id AND o.state = 'delivered'
-                AND announces_incident(o.event)) told;
+                AND announces_incident(o.event)) announced;
 
 -- Whatever becomes of a digest, by whomever (a delivery, the failed list, an operator), becomes of the members that are in the
 -- state that it was in. One that was muted or discarded by itself stays that.

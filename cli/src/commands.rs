@@ -22,7 +22,7 @@ use crate::config::file;
 use crate::config::locate;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::runtime::database::{Absent, Database};
+use crate::runtime::database::{Database, MissingDatabase};
 use uptime_core::text::{did_you_mean, printable};
 use uptime_store::Store;
 
@@ -75,7 +75,7 @@ async fn ask<T>(
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
     let choice = file::database(global, file.as_ref())?;
-    let database = Database::open(choice, Absent::Refuse, 2, printer, true).await?;
+    let database = Database::open(choice, MissingDatabase::Refuse, 2, printer, true).await?;
     let answer = what(&database.store).await;
     database.close().await;
     answer

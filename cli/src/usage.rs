@@ -9,7 +9,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _};
 use std::process::ExitCode;
 
 /// What people type who come from elsewhere, and what it is here.
-const ELSEWHERE: &[(&str, &str)] = &[
+const FOREIGN_COMMANDS: &[(&str, &str)] = &[
     ("queue work", "uptime worker all"),
     ("queue listen", "uptime worker all"),
     ("schedule run", "uptime schedule"),
@@ -68,7 +68,7 @@ fn refuse(mut error: clap::Error, mut command: Command) -> ExitCode {
         error.insert(ContextKind::Usage, ContextValue::StyledStr(named.clone().render_usage()));
     }
     let _ = error.print();
-    if let Some(hint) = elsewhere(error.kind(), &named, rest) {
+    if let Some(hint) = foreign_command(error.kind(), &named, rest) {
         let _ = output::say(&format!("{}\n", output::hint_line(&hint)));
     }
     if as_plugin {
@@ -92,7 +92,7 @@ fn named<'w>(command: &Command, words: &'w [String]) -> (Command, &'w [String]) 
     (named.clone(), rest)
 }
 
-fn elsewhere(kind: ErrorKind, named: &Command, rest: &[String]) -> Option<String> {
+fn foreign_command(kind: ErrorKind, named: &Command, rest: &[String]) -> Option<String> {
     if !matches!(kind, ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
         return None;
     }
@@ -100,7 +100,7 @@ fn elsewhere(kind: ErrorKind, named: &Command, rest: &[String]) -> Option<String
     let path = named.get_bin_name().unwrap_or_default().strip_prefix("uptime").unwrap_or_default();
     let typed = format!("{path} {first}").replace(':', " ");
     let typed = typed.trim();
-    if let Some((_, here)) = ELSEWHERE.iter().find(|(there, _)| *there == typed) {
+    if let Some((_, here)) = FOREIGN_COMMANDS.iter().find(|(there, _)| *there == typed) {
         return Some(format!("here it is `{here}`"));
     }
     let whole = command();
@@ -126,7 +126,7 @@ mod tests {
         command.build();
         let error = command.clone().try_get_matches_from(["uptime".to_owned()].iter().chain(&words)).err()?;
         let (named, rest) = named(&command, &words);
-        elsewhere(error.kind(), &named, rest)
+        foreign_command(error.kind(), &named, rest)
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn whatever_is_named_is_there() {
-        for (_, here) in ELSEWHERE {
+        for (_, here) in FOREIGN_COMMANDS {
             for named in here.split('`').filter(|part| part.starts_with("uptime")) {
                 let words = named.split(' ').map(|word| word.replace("NAME", "ops"));
                 let read = command().try_get_matches_from(words);

@@ -16,7 +16,7 @@ use model::{Level, Rules};
 use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use story::{Act, Story};
+use story::{Act, Timeline};
 use uptime_tests::{DEADLINE, HttpTarget, Reply, Rng, Seed, WebhookSink};
 
 /// Monitors by themselves, whose slots lie a little behind: silences, and slots that are not the newest, come as the script wants.
@@ -223,7 +223,7 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
         "UPDATE monitor_states SET next_check_at = now();
          CREATE TABLE script AS SELECT now() - interval '50 seconds' AS first",
     );
-    let mut story = Story::new(&installation, &text);
+    let mut story = Timeline::new(&installation, &text);
     let mut workers = Workers::start(&installation);
     let mut refused = 0;
     let until = Instant::now() + duration;

@@ -16,7 +16,7 @@ pub fn with_an_incident(ops: &WebhookSink, boss: &WebhookSink) -> Installation {
     installation.database.query(
         r#"INSERT INTO incidents (monitor_id, severity, class, cause, expected, got, started_at, opened_at, failures)
            SELECT id, 'down', 'status', 'the status is 503', '2xx', '503', '2026-01-01T00:00:00Z', '2026-01-01T00:00:21Z', 3 FROM monitors;
-           UPDATE monitor_states SET status = 'down', since = '2026-01-01T00:00:00Z', failures = 5, incident_id = 1, severity = 'down', told = 'down',
+           UPDATE monitor_states SET status = 'down', since = '2026-01-01T00:00:00Z', failures = 5, incident_id = 1, severity = 'down', announced_severity = 'down',
              next_check_at = now() + interval '1 h';
            INSERT INTO incident_events (incident_id, at, kind) VALUES (1, '2026-01-01T00:00:21Z', 'opened');
            INSERT INTO check_results (monitor_id, slot_at, started_at, outcome, degraded, class, message, total_us, late_us)
@@ -38,7 +38,7 @@ pub fn with_an_incident(ops: &WebhookSink, boss: &WebhookSink) -> Installation {
              (1, 1, '2026-01-01T00:00:22Z', 12, 'delivered', 200, 'ok'),
              (2, 1, '2026-01-01T00:00:22Z', 5, 'transient', 500, 'out of order'),
              (2, 2, '2026-01-01T00:00:27Z', 6, 'transient', NULL, 'no connection');
-           INSERT INTO failed_jobs (id, queue, subject, lane, order_key, payload, attempts, claims, errors, created_at)
+           INSERT INTO failed_jobs (id, queue, subject, concurrency_key, order_key, payload, attempts, claims, errors, created_at)
            SELECT 1000, 'notifications', 2, channel_id, '1:' || channel_id, '{}', 2, 2, '[]', created_at FROM notifications WHERE id = 2"#,
     );
     installation

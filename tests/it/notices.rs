@@ -54,7 +54,7 @@ pub fn enqueue(notices: &[Notice]) -> String {
            FROM (VALUES {rows}) v(nth, delivery_id, channel, incident_id, sequence) JOIN channels c ON c.name = v.channel
            ORDER BY v.nth
            RETURNING id, channel_id, incident_id)
-         INSERT INTO jobs (queue, subject, lane, order_key)
+         INSERT INTO jobs (queue, subject, concurrency_key, order_key)
          SELECT 'notifications', id, channel_id, incident_id::text || ':' || channel_id::text FROM told ORDER BY id;
          SELECT pg_notify('uptime_jobs', 'notifications')"
     )

@@ -164,8 +164,8 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
 }
 
 /// What is known of those that are still to be told.
-const LEFT: &str = "SELECT concat(to_jsonb(n) - 'snapshot', to_jsonb(c) - 'settings', (SELECT jsonb_agg(j) FROM jobs j WHERE j.lane = c.id),
-                                  (SELECT jsonb_agg(f) FROM failed_jobs f WHERE f.lane = c.id))
+const LEFT: &str = "SELECT concat(to_jsonb(n) - 'snapshot', to_jsonb(c) - 'settings', (SELECT jsonb_agg(j) FROM jobs j WHERE j.concurrency_key = c.id),
+                                  (SELECT jsonb_agg(f) FROM failed_jobs f WHERE f.concurrency_key = c.id))
                     FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.state IN ('queued', 'failed')";
 
 /// What must not be, each with a query for it. `told`: what the channels took, in the order in which they did.

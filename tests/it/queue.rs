@@ -49,7 +49,7 @@ fn backlog(installation: &Installation, count: usize) {
                     'incident', NULL, 'outcome', NULL, 'severity', 'down'), 'queued'
            FROM (SELECT gen_random_uuid() AS id, c.id AS channel_id FROM channels c, generate_series(1, {count}) WHERE name = 'ops') x
            RETURNING id, channel_id)
-         INSERT INTO jobs (queue, subject, lane, available_at)
+         INSERT INTO jobs (queue, subject, concurrency_key, available_at)
          SELECT 'notifications', id, channel_id, now() - interval '1 h' FROM n"
     ));
 }

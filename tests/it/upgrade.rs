@@ -70,7 +70,7 @@ fn what_a_newer_release_wrote_is_left_to_it() {
              'type', 'of-a-newer', 'delivery_id', gen_random_uuid(), 'at', now(), 'severity', 'info',
              'monitor', '{\"name\": \"x\", \"type\": \"tcp\", \"target\": \"x:1\", \"group\": null, \"tags\": {}}'::jsonb), 'queued'
            FROM channels RETURNING id, channel_id)
-         INSERT INTO jobs (queue, subject, lane) SELECT 'notifications', id, channel_id FROM made",
+         INSERT INTO jobs (queue, subject, concurrency_key) SELECT 'notifications', id, channel_id FROM made",
     );
     let _scheduler = installation.start(["schedule", "--every", "200ms"]);
     let worker = installation.start(["worker", "all"]);

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
 use uptime_core::notification::NotificationState;
-use uptime_store::by_hand::Name;
+use uptime_store::by_operator::Name;
 use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]

@@ -8,21 +8,22 @@ use crate::output::{BAD, GOOD, ODD, Printer};
 use crate::runtime::database::{self, Database};
 use serde_json::json;
 use uptime_core::changes::KeyChange;
-use uptime_store::catalogue::{Absent, Applied, Change, ChangeKind, Ended, Source, Wanted};
+use uptime_store::apply::{Applied, AppliedChange, ChangeKind, DesiredState, Ended, Removal, Source};
 
 pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
     let file = file::require(global, &notifiers).await?;
     file::warn(Some(&file), printer);
-    let absent = if args.dry_run { database::Absent::Refuse } else { database::Absent::Create };
+    let removal =
+        if args.dry_run { database::MissingDatabase::Refuse } else { database::MissingDatabase::Create };
     let choice = file::database(global, Some(&file))?;
-    let database = Database::open(choice, absent, 2, printer, true).await?;
-    let wanted = Wanted {
+    let database = Database::open(choice, removal, 2, printer, true).await?;
+    let wanted = DesiredState {
         source: Source::File,
         channels: &file.config.channels,
         monitors: &file.config.monitors,
         maintenance: Some(&file.config.maintenance),
-        absent: if args.prune { Absent::Remove } else { Absent::Keep },
+        removal: if args.prune { Removal::Remove } else { Removal::Keep },
     };
     let outcome = apply(&database, wanted, args, printer).await;
     database.close().await;
@@ -31,13 +32,13 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
 
 async fn apply(
     database: &Database,
-    wanted: Wanted<'_>,
+    wanted: DesiredState<'_>,
     args: &ApplyArgs,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     if args.prune && !args.dry_run {
         let planned = database.store.apply(wanted, true).await?;
-        let gone: Vec<&Change> =
+        let gone: Vec<&AppliedChange> =
             planned.changes.iter().filter(|change| change.kind == ChangeKind::Remove).collect();
         if !gone.is_empty() {
             let names: Vec<String> =
@@ -71,7 +72,7 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         let ended: Vec<_> = applied
             .ended
             .iter()
-            .map(|ended| json!({ "id": ended.incident, "monitor": ended.monitor, "told": ended.told }))
+            .map(|ended| json!({ "id": ended.incident, "monitor": ended.monitor, "told": ended.channels_told }))
             .collect();
         printer.json(&json!({
             "schema_version": 1, "dry_run": dry_run, "changes": changes, "unwanted": applied.unwanted, "ended": ended,
@@ -81,7 +82,7 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
     for change in &applied.changes {
         let (sign, style) = match change.kind {
             ChangeKind::Add => ('+', GOOD),
-            ChangeKind::Change => ('~', ODD),
+            ChangeKind::AppliedChange => ('~', ODD),
             ChangeKind::Remove => ('-', BAD),
         };
         printer.line(format!("{style}{sign} {} {}{style:#}", change.table, change.name));
@@ -95,13 +96,15 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
     } else if dry_run {
         printer.note("nothing was changed: this was a dry run");
     }
-    for Ended { incident, monitor, told } in &applied.ended {
-        let told = if told.is_empty() {
+    for Ended { incident, monitor, channels_told } in &applied.ended {
+        let channels_told = if channels_told.is_empty() {
             "nobody will be told".into()
         } else {
-            format!("will be told: {}", told.join(", "))
+            format!("will be told: {}", channels_told.join(", "))
         };
-        printer.note(format!("incident {incident} of {monitor} ends, which is no longer watched; {told}"));
+        printer.note(format!(
+            "incident {incident} of {monitor} ends, which is no longer watched; {channels_told}"
+        ));
     }
     if !applied.unwanted.is_empty() {
         printer
@@ -113,7 +116,7 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
 fn word(kind: ChangeKind) -> &'static str {
     match kind {
         ChangeKind::Add => "add",
-        ChangeKind::Change => "change",
+        ChangeKind::AppliedChange => "change",
         ChangeKind::Remove => "remove",
     }
 }

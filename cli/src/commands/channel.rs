@@ -46,7 +46,8 @@ async fn with(
         ChannelCommand::Test { name, dry_run } => {
             let channel = channels.iter().find(|channel| channel.name == name).ok_or_else(|| {
                 let known: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-                let is_in_file = plugins::look(global).channels.iter().any(|(channel, _)| *channel == name);
+                let is_in_file =
+                    plugins::outline(global).channels.iter().any(|(channel, _)| *channel == name);
                 let not_applied = "it is in the file, and not yet in the database: `uptime apply`".to_owned();
                 unknown("channel", &name, if is_in_file { not_applied } else { hint_of_known(&name, &known) })
             })?;

@@ -3,19 +3,19 @@
 //! All targets of a round are checked at once. What is found goes one of three ways: an answer for people and programs
 //! (`display`), repeated with a summary (`repeat`), or the line of a Nagios plugin (`nagios`).
 
+mod check_target;
 mod display;
 mod flags;
 mod nagios;
 mod repeat;
-mod subject;
 
 use crate::args::{CheckArgs, Global};
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use crate::runtime::descriptors;
+use check_target::CheckTarget;
+pub use check_target::monitors_of_file;
 use std::sync::Arc;
-use subject::Subject;
-pub use subject::monitors_of_file;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use uptime_check::Checker;
@@ -32,16 +32,16 @@ pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result
         );
     }
     if args.count.is_some() || args.interval.is_some() {
-        let subjects = shared(subject::subjects(global, args)?);
-        return repeat::run(args, &Bench::new()?, &subjects, printer).await;
+        let subjects = shared(check_target::subjects(global, args)?);
+        return repeat::run(args, &Runner::new()?, &subjects, printer).await;
     }
-    let subjects = shared(subject::subjects(global, args)?);
+    let subjects = shared(check_target::subjects(global, args)?);
     let steps = printer.is_terminal().then(|| printer.steps());
     if let Some(steps) = &steps {
         steps.step("checking");
     }
     let (mut outcomes, mut entries) = (Vec::new(), Vec::new());
-    for running in Bench::new()?.begin(&subjects) {
+    for running in Runner::new()?.begin(&subjects) {
         let checked = ended(running).await?;
         outcomes.push(checked.report.outcome());
         if printer.streams() { display::list(printer, &[checked]) } else { entries.push(checked) }
@@ -56,9 +56,9 @@ pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result
 }
 
 async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
-    let subjects = shared(subject::subjects(global, args)?);
+    let subjects = shared(check_target::subjects(global, args)?);
     let mut all = Vec::with_capacity(subjects.len());
-    for running in Bench::new()?.begin(&subjects) {
+    for running in Runner::new()?.begin(&subjects) {
         all.push(ended(running).await?);
     }
     Ok(all)
@@ -66,22 +66,22 @@ async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>, Command
 
 /// A subject and what was found.
 struct Checked {
-    subject: Arc<Subject>,
+    subject: Arc<CheckTarget>,
     report: CheckReport,
     at: jiff::Timestamp,
 }
 
-fn shared(subjects: Vec<Subject>) -> Vec<Arc<Subject>> {
+fn shared(subjects: Vec<CheckTarget>) -> Vec<Arc<CheckTarget>> {
     subjects.into_iter().map(Arc::new).collect()
 }
 
 /// What checks run on: the engine, and as much room as there are descriptors for.
-struct Bench {
+struct Runner {
     checker: Checker,
     room: Arc<Semaphore>,
 }
 
-impl Bench {
+impl Runner {
     fn new() -> Result<Self, CommandError> {
         let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
         // What is checked stands on the command line or in the operator's own file.
@@ -91,8 +91,8 @@ impl Bench {
 
     /// Begins all at once: together they take as long as the slowest. What there is no room for yet waits for it, and its
     /// time begins when it does.
-    fn begin(&self, subjects: &[Arc<Subject>]) -> Vec<JoinHandle<Checked>> {
-        let begin = |subject: &Arc<Subject>| {
+    fn begin(&self, subjects: &[Arc<CheckTarget>]) -> Vec<JoinHandle<Checked>> {
+        let begin = |subject: &Arc<CheckTarget>| {
             let (checker, room, subject) =
                 (self.checker.clone(), Arc::clone(&self.room), Arc::clone(subject));
             tokio::spawn(async move {

@@ -4,7 +4,7 @@ use crate::args::{DbCommand, Global};
 use crate::config::file::{self, DatabaseChoice};
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::runtime::database::{Absent, Database, no_database};
+use crate::runtime::database::{Database, MissingDatabase, no_database};
 use serde_json::json;
 use uptime_postgres::ServerState;
 use uptime_store::Store;
@@ -15,7 +15,7 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
     let choice = file::database(global, file.as_ref())?;
     match command {
         DbCommand::Migrate => {
-            let database = Database::open(choice, Absent::Create, 2, printer, false).await?;
+            let database = Database::open(choice, MissingDatabase::Create, 2, printer, false).await?;
             let version = database.store.version().await;
             database.close().await;
             let version = version?;
@@ -49,7 +49,7 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
     let version = match &choice {
         DatabaseChoice::Embedded(_) if state != "running" => None,
         _ => {
-            let database = Database::open(choice, Absent::Refuse, 1, printer, true).await?;
+            let database = Database::open(choice, MissingDatabase::Refuse, 1, printer, true).await?;
             let version = database.store.version().await;
             database.close().await;
             Some(version?)

@@ -1,7 +1,7 @@
 //! `uptime incident`: what went down, when it was back, and what people do about it. A file for each kind of question.
 
-mod deeds;
-mod story;
+mod actions;
+mod timeline;
 
 use crate::args::IncidentCommand;
 use crate::commands::require;
@@ -11,27 +11,27 @@ use crate::who::who;
 use anstyle::Style;
 use serde_json::{Value, json};
 use uptime_core::duration::elapsed;
-use uptime_core::incident::Deed;
+use uptime_core::incident::IncidentAction;
 use uptime_store::Store;
-use uptime_store::reading::{IncidentFilter, IncidentSummary};
+use uptime_store::summaries::{IncidentFilter, IncidentSummary};
 
 pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let (ids, deed, by, note) = match command {
+    let (ids, action, by, note) = match command {
         IncidentCommand::List { open, monitor, limit } => {
             let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
             return list(store, filter, limit, printer).await;
         }
-        IncidentCommand::Show { id } => return story::show(store, id, printer).await,
+        IncidentCommand::Show { id } => return timeline::show(store, id, printer).await,
         IncidentCommand::Ack { which, lasting, until_recovery: _, by } => {
-            (which.ids, Deed::Acknowledge { lasting }, by.by, by.note)
+            (which.ids, IncidentAction::Acknowledge { lasting }, by.by, by.note)
         }
-        IncidentCommand::Unack(act) => (act.which.ids, Deed::Unacknowledge, act.by.by, act.by.note),
-        IncidentCommand::Mute(act) => (act.which.ids, Deed::Mute, act.by.by, act.by.note),
-        IncidentCommand::Unmute(act) => (act.which.ids, Deed::Unmute, act.by.by, act.by.note),
-        IncidentCommand::Resolve(act) => (act.which.ids, Deed::Resolve, act.by.by, act.by.note),
-        IncidentCommand::Comment { id, text, by } => (vec![id], Deed::Comment, by, Some(text)),
+        IncidentCommand::Unack(act) => (act.which.ids, IncidentAction::Unacknowledge, act.by.by, act.by.note),
+        IncidentCommand::Mute(act) => (act.which.ids, IncidentAction::Mute, act.by.by, act.by.note),
+        IncidentCommand::Unmute(act) => (act.which.ids, IncidentAction::Unmute, act.by.by, act.by.note),
+        IncidentCommand::Resolve(act) => (act.which.ids, IncidentAction::Resolve, act.by.by, act.by.note),
+        IncidentCommand::Comment { id, text, by } => (vec![id], IncidentAction::Comment, by, Some(text)),
     };
-    deeds::run(store, ids, deed, &who(by)?, note.as_deref(), printer).await
+    actions::run(store, ids, action, &who(by)?, note.as_deref(), printer).await
 }
 
 async fn list(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uptime_core::liveness::{Freshness, STALE_INTERVALS};
 use uptime_store::maintenance::MaintenanceRow;
-use uptime_store::reading::{LocationSummary, MonitorSummary};
+use uptime_store::summaries::{LocationSummary, MonitorSummary};
 
 pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
     let MonitorCommand::List = command;

@@ -1,19 +1,19 @@
 //! `uptime notification`: who was told what, and another try or none. A file for each kind of question.
 
-mod deeds;
+mod actions;
 mod show;
 
 use crate::args::{NotificationCommand, notification_name};
 use crate::commands::require;
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, counted, rfc3339};
+use actions::NotificationAction;
 use anstyle::Style;
-use deeds::Deed;
 use serde_json::{Value, json};
 use uptime_core::id::NotificationId;
 use uptime_core::notification::NotificationState;
 use uptime_store::Store;
-use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
+use uptime_store::by_operator::{Name, Notification, NotificationFilter, Try};
 
 pub async fn run(
     store: &Store,
@@ -28,41 +28,41 @@ pub async fn run(
         }
         NotificationCommand::Show { id } => show::show(store, id, printer).await,
         NotificationCommand::Retry { ids, channel, state, dry_run } => {
-            let asked = Asked::parse(&ids)?;
-            if matches!(asked, Asked::Named(_)) && (channel.is_some() || state.is_some()) {
+            let asked = Requested::parse(&ids)?;
+            if matches!(asked, Requested::Named(_)) && (channel.is_some() || state.is_some()) {
                 return Err(only_with_all("`--channel` and `--state` go"));
             }
             require_channel(store, channel.as_deref()).await?;
-            let deed = Deed::Retry { state: state.unwrap_or(NotificationState::Failed) };
-            deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
+            let action = NotificationAction::Retry { state: state.unwrap_or(NotificationState::Failed) };
+            actions::run(store, &action, (asked, channel.as_deref()), dry_run, printer).await
         }
         NotificationCommand::Discard { ids, channel, by, yes, dry_run } => {
             require_channel(store, channel.as_deref()).await?;
-            let asked = Asked::parse(&ids)?;
+            let asked = Requested::parse(&ids)?;
             match (&asked, &channel) {
-                (Asked::Named(_), Some(_)) => return Err(only_with_all("`--channel` goes")),
-                (Asked::All, None) => {
+                (Requested::Named(_), Some(_)) => return Err(only_with_all("`--channel` goes")),
+                (Requested::All, None) => {
                     let error =
                         CommandError::new(Exit::Usage, "`all` is not enough to discard notifications");
                     return Err(
                         error.hint("name their channel: `uptime notification discard all --channel NAME`")
                     );
                 }
-                (Asked::Named(_), None) | (Asked::All, Some(_)) => {}
+                (Requested::Named(_), None) | (Requested::All, Some(_)) => {}
             }
-            let deed = Deed::Discard { by, yes };
-            deeds::run(store, &deed, (asked, channel.as_deref()), dry_run, printer).await
+            let action = NotificationAction::Discard { by, yes };
+            actions::run(store, &action, (asked, channel.as_deref()), dry_run, printer).await
         }
     }
 }
 
 /// Which notifications the words of the command line mean.
-enum Asked {
+enum Requested {
     All,
     Named(Vec<Name>),
 }
 
-impl Asked {
+impl Requested {
     fn parse(words: &[String]) -> Result<Self, CommandError> {
         if words == ["all"] {
             return Ok(Self::All);

@@ -2,12 +2,12 @@
 
 mod add;
 mod build;
-mod candidate;
-mod card;
 mod inspect;
 mod list;
+mod loaded;
 mod new;
 mod remove;
+mod report;
 mod test;
 mod trust;
 

@@ -20,7 +20,7 @@ pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Res
     require_known(store, named(&command)).await?;
     match command {
         QueueCommand::Monitor { queues, max, max_wait, no_event, watch } => {
-            let asked = monitor::Asked { queues, max, max_wait, tells: !no_event };
+            let asked = monitor::MonitorOptions { queues, max, max_wait, tells: !no_event };
             match watch {
                 None => monitor::once(store, &asked, printer).await,
                 Some(every) => monitor::watch(store, &asked, every, printer).await,
@@ -29,7 +29,7 @@ pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Res
         QueueCommand::Failed { ids, queue, limit } if ids.is_empty() => {
             failed::list(store, queue.as_deref(), limit, printer).await
         }
-        QueueCommand::Failed { ids, .. } => failed::tell(store, &ids, printer).await,
+        QueueCommand::Failed { ids, .. } => failed::show(store, &ids, printer).await,
         QueueCommand::Retry { ids, queue, range } => {
             retry::retry(store, &retry::selection(&ids, queue, range.as_deref())?, printer).await
         }

@@ -4,7 +4,7 @@ use crate::args::{Global, ScheduleArgs};
 use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Column, Printer, rfc3339};
-use crate::runtime::database::{Absent, Database};
+use crate::runtime::database::{Database, MissingDatabase};
 use crate::runtime::descriptors::checker;
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::service::{Round, Service};
@@ -39,8 +39,8 @@ async fn once(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result
     let file = file::read(global, &file::notifiers(global)?).await?;
     let choice = file::database(global, file.as_ref())?;
     let heartbeat = heartbeat(file.as_ref())?;
-    let absent = if args.dry_run { Absent::Refuse } else { Absent::Create };
-    let database = Database::open(choice, absent, 2, printer, true).await?;
+    let missing = if args.dry_run { MissingDatabase::Refuse } else { MissingDatabase::Create };
+    let database = Database::open(choice, missing, 2, printer, true).await?;
     let horizon = args.horizon.unwrap_or(CRON_MINUTE);
     let outcome = if args.dry_run {
         dry_run(&database, horizon, printer).await
@@ -65,7 +65,7 @@ async fn again_and_again(
     let plan = |file: Option<&ConfigFile>| Ok(LoopOptions { every, horizon, heartbeat: heartbeat(file)? });
     let planned = plan(service.file.as_ref())?;
     let heartbeats = Heartbeats::new(&[SCHEDULE], &service.stop);
-    let database = Database::open(choice, Absent::Create, 2, printer, true).await?;
+    let database = Database::open(choice, MissingDatabase::Create, 2, printer, true).await?;
     let begin = async |options: &LoopOptions, _: &_| {
         let scheduler = Some(options.clone());
         Ok(Round { queues: Vec::new(), scheduler, observer: Arc::new(|_| ()), finish: || () })

@@ -21,18 +21,18 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
-use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
 use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS, names};
+use uptime_core::route::DigestPolicy;
 use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::lateness;
 use uptime_engine::scheduler::{LoopOptions, SCHEDULE};
 use uptime_store::Store;
-use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::apply::{DesiredState, Removal, Source};
 use url::Url;
 
 /// Connections: two workers, their listeners, the scheduler, deliveries side by side.
@@ -64,7 +64,8 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
         printer.note(format!("configuration: {}", file.path.display()));
     }
     let choice = file::database(global, service.file.as_ref())?;
-    let database = Database::open(choice, database::Absent::Create, CONNECTIONS, printer, false).await?;
+    let database =
+        Database::open(choice, database::MissingDatabase::Create, CONNECTIONS, printer, false).await?;
     if let Some(run_for) = args.run_for {
         let stop = service.stop.clone();
         tokio::spawn(async move {
@@ -77,7 +78,7 @@ pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exi
     if sole.is_none() {
         printer.note("another `uptime up` runs on this database: what it watches is watched on");
     }
-    let earlier = if sole.is_some() { Absent::Disable } else { Absent::Keep };
+    let earlier = if sole.is_some() { Removal::Disable } else { Removal::Keep };
     let begin = async |plan: &Plan, stop: &CancellationToken| {
         plan.apply(&database.store, earlier).await?;
         let display = Arc::new(Display::new(database.store.monitor_summaries().await?, printer));
@@ -133,12 +134,12 @@ impl Plan {
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
     /// rests, or goes on: `earlier`.
-    async fn apply(&self, store: &Store, earlier: Absent) -> Result<(), CommandError> {
-        for (source, (channels, monitors), maintenance, absent) in [
-            (Source::File, &self.of_file, self.maintenance.as_deref(), Absent::Keep),
+    async fn apply(&self, store: &Store, earlier: Removal) -> Result<(), CommandError> {
+        for (source, (channels, monitors), maintenance, removal) in [
+            (Source::File, &self.of_file, self.maintenance.as_deref(), Removal::Keep),
             (Source::CommandLine, &self.of_command_line, None, earlier),
         ] {
-            store.apply(Wanted { source, channels, monitors, maintenance, absent }, false).await?;
+            store.apply(DesiredState { source, channels, monitors, maintenance, removal }, false).await?;
         }
         Ok(())
     }
@@ -225,7 +226,7 @@ fn webhook(text: &str) -> Result<Channel, CommandError> {
         enabled: true,
         settings: BTreeMap::from([("url".to_owned(), Setting::Text(SecretRef::Literal(url.into())))]),
         filter: ChannelFilter::default(),
-        flow: Flow::default(),
+        digest_policy: DigestPolicy::default(),
         allow: vec![grant],
         limits: LimitChanges::default(),
         proxy: None,

@@ -4,7 +4,7 @@ use crate::args::{Global, WorkerArgs, WorkerCommand};
 use crate::config::file::{self, ConfigFile};
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
-use crate::runtime::database::{Absent, Database};
+use crate::runtime::database::{Database, MissingDatabase};
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::service::{Queues, Round, Service};
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
     let planned = plan(service.file.as_ref())?;
     let heartbeats = Heartbeats::new(&names, &service.stop);
     let choice = file::database(global, service.file.as_ref())?;
-    let database = Database::open(choice, Absent::Create, CONNECTIONS, printer, true).await?;
+    let database = Database::open(choice, MissingDatabase::Create, CONNECTIONS, printer, true).await?;
     let place = location.as_ref().map(Location::as_str);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -136,14 +136,14 @@ async fn read_path(
 ) -> Result<ConfigFile, CommandError> {
     let text = locate::text(path, global)?;
     info!(file = %std::path::absolute(path).unwrap_or_default().display(), "configuration file");
-    let look = config::first_look(&text);
-    let mut asked = plugins::ask(notifiers, &look).await?;
+    let outline = config::config_outline(&text);
+    let mut asked = plugins::ask(notifiers, &outline).await?;
     if asks == Asks::Nothing {
-        asked.miss(&look);
+        asked.miss(&outline);
     }
     let reading = config::read(&text, asked.notifiers());
     let mut diagnostics = reading.diagnostics.clone();
-    let mut complaints = plugins::complaints(&reading, &look, notifiers, &asked);
+    let mut complaints = plugins::complaints(&reading, &outline, notifiers, &asked);
     let file_access = reading.config.as_ref().map(|config| config.access(path.to_owned()));
     if let Some((config, access)) = reading.config.as_ref().zip(file_access.as_ref()) {
         if asks == Asks::Working {
@@ -259,7 +259,9 @@ fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Dia
         for (key, setting) in &channel.settings {
             let one = Settings::from([(key.clone(), setting.clone())]);
             // Its notifier knows what goes into one line.
-            for error in references(&one).filter_map(|reference| secrets::review(reference, false, access)) {
+            for error in
+                references(&one).filter_map(|reference| secrets::check_sources(reference, false, access))
+            {
                 warn(["channels", &channel.name, key], &error.to_string(), &error.hint());
             }
         }
@@ -267,7 +269,7 @@ fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Dia
     for monitor in &config.monitors {
         for (key, reference) in monitor.check.references() {
             let in_line = !matches!(key, "send" | "client_key");
-            if let Some(error) = secrets::review(reference, in_line, access) {
+            if let Some(error) = secrets::check_sources(reference, in_line, access) {
                 warn(["monitors", &monitor.name, key], &error.to_string(), &error.hint());
             }
         }

@@ -9,7 +9,7 @@ use crate::args::Global;
 use crate::exit::CommandError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use uptime_core::config::{Diagnostic, FirstLook, Notifiers, PluginSection, Reading, first_look};
+use uptime_core::config::{ConfigOutline, Diagnostic, Notifiers, PluginSection, Reading, config_outline};
 use uptime_core::notifier::Description;
 use uptime_notifier::registry::{Installed, Registry, RegistryError};
 use uptime_notifier::{Component, NotifierError, NotifierHost, Origin, PluginSource, is_built_in};
@@ -19,9 +19,9 @@ pub fn registry(global: &Global) -> Result<Registry, CommandError> {
 }
 
 /// What the file says of plugins and channels, as far as it can be read; nothing where there is none.
-pub fn look(global: &Global) -> FirstLook {
+pub fn outline(global: &Global) -> ConfigOutline {
     let text = locate::find(global).and_then(|path| locate::text(&path, global).ok());
-    text.map(|text| first_look(&text)).unwrap_or_default()
+    text.map(|text| config_outline(&text)).unwrap_or_default()
 }
 
 /// The plugins of this process. One that can't be read keeps no other from being there.
@@ -32,7 +32,7 @@ pub fn sources(global: &Global) -> Vec<PluginSource> {
         Vec::new()
     });
     let folder = locate::find(global).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
-    combine(&added, &look(global).plugins, &folder)
+    combine(&added, &outline(global).plugins, &folder)
 }
 
 /// The file's word over the added plugins and the built-in ones. `folder` is the file's.
@@ -68,7 +68,7 @@ fn combine(added: &[Installed], sections: &[PluginSection], folder: &Path) -> Ve
 
 /// What the plugins have said of themselves.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct PluginAnswers {
     described: Vec<Description>,
     /// The names of the others, sorted.
     silent: Vec<String>,
@@ -76,14 +76,14 @@ pub struct Asked {
     failed: BTreeMap<String, NotifierError>,
 }
 
-impl Asked {
+impl PluginAnswers {
     pub fn notifiers(&self) -> Notifiers<'_> {
         Notifiers { described: &self.described, silent: &self.silent }
     }
 
     /// Takes the plugins that channels name and that are not there for such that can't be asked.
-    pub fn miss(&mut self, look: &FirstLook) {
-        for (_, notifier) in &look.channels {
+    pub fn miss(&mut self, outline: &ConfigOutline) {
+        for (_, notifier) in &outline.channels {
             if !self.is_described(notifier) && !self.silent.contains(notifier) {
                 let known = self.described.iter().map(|description| description.name.clone()).collect();
                 let error = NotifierError::Unknown { name: notifier.clone(), known };
@@ -100,9 +100,9 @@ impl Asked {
 }
 
 /// Asks the plugins that are built in and those that the file uses or brings along.
-pub async fn ask(notifiers: &NotifierHost, look: &FirstLook) -> Result<Asked, CommandError> {
-    let used: BTreeSet<&str> = look.channels.iter().map(|(_, notifier)| notifier.as_str()).collect();
-    let mut asked = Asked::default();
+pub async fn ask(notifiers: &NotifierHost, outline: &ConfigOutline) -> Result<PluginAnswers, CommandError> {
+    let used: BTreeSet<&str> = outline.channels.iter().map(|(_, notifier)| notifier.as_str()).collect();
+    let mut asked = PluginAnswers::default();
     for source in notifiers.sources() {
         let name = source.name.as_str();
         if source.origin == Origin::Installed && !used.contains(name) {
@@ -124,13 +124,13 @@ pub async fn ask(notifiers: &NotifierHost, look: &FirstLook) -> Result<Asked, Co
 /// What is wrong with the plugins that the file brings along, speaks of, or uses, each at its place.
 pub fn complaints(
     reading: &Reading,
-    look: &FirstLook,
+    outline: &ConfigOutline,
     notifiers: &NotifierHost,
-    asked: &Asked,
+    asked: &PluginAnswers,
 ) -> Vec<Diagnostic> {
     let of_file =
         |name: &str| notifiers.sources().any(|source| source.name == name && source.origin == Origin::File);
-    let sections = look.plugins.iter().filter_map(|section| {
+    let sections = outline.plugins.iter().filter_map(|section| {
         let name = section.name.as_str();
         let table = |key| ["plugins", name, key];
         if section.file.is_some() && is_built_in(name) {
@@ -157,7 +157,7 @@ pub fn complaints(
         );
         Some(reading.complaint(&["plugins", name], &message, Some(&hint)))
     });
-    let channels = look.channels.iter().filter(|(_, notifier)| !of_file(notifier));
+    let channels = outline.channels.iter().filter(|(_, notifier)| !of_file(notifier));
     let channels = channels.filter_map(|(channel, notifier)| {
         Some(complaint_of_channel(reading, channel, asked.failed.get(notifier)?))
     });
@@ -179,7 +179,7 @@ mod tests {
         let text = "[plugins.telegram]\nfile = \"t.wasm\"\n\
                     [plugins.slack]\nlimits = { requests = 3 }\nallow = [\"http://127.0.0.1:9\"]\n\
                     [plugins.mine]\nfile = \"m.wasm\"\n[plugins.nobody]\nallow = []\n";
-        let sources = combine(&[], &first_look(text).plugins, Path::new("/etc/uptime"));
+        let sources = combine(&[], &config_outline(text).plugins, Path::new("/etc/uptime"));
         let shown: Vec<_> = sources
             .iter()
             .map(|source| format!("{} {} {}", source.name, source.origin.as_str(), source.allow.len()))

@@ -16,7 +16,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 
 /// What a command does where there is no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absent {
+pub enum MissingDatabase {
     /// Makes one, and says so. Brings the schema up to date.
     Create,
     /// Ends: an empty one would be no answer.
@@ -41,7 +41,7 @@ impl Database {
     /// Opens it, and starts our own if that is the choice.
     pub async fn open(
         choice: DatabaseChoice,
-        absent: Absent,
+        missing: MissingDatabase,
         connections: u32,
         printer: &Printer,
         quiet: bool,
@@ -49,7 +49,7 @@ impl Database {
         let data_dir = match choice {
             DatabaseChoice::Url(url) => {
                 let place = "where `DATABASE_URL` or `[database] url` leads";
-                let store = open_store(url.expose(), absent, place, connections, printer).await?;
+                let store = open_store(url.expose(), missing, place, connections, printer).await?;
                 return Ok(Self { store, connections, embedded: None });
             }
             DatabaseChoice::Embedded(data_dir) => data_dir,
@@ -58,7 +58,7 @@ impl Database {
         let steps = (!quiet).then(|| printer.steps());
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
         let starting = tokio::task::spawn_blocking(move || {
-            let options = Options { create: absent == Absent::Create, ..Options::new(data_dir) };
+            let options = Options { create: missing == MissingDatabase::Create, ..Options::new(data_dir) };
             // Nobody listens any more only when the command is over.
             uptime_postgres::acquire(&options, &|progress| {
                 let _ = tell.send(progress);
@@ -78,7 +78,7 @@ impl Database {
         };
         let url = lease.url();
         let embedded = Embedded { lease: Arc::new(Mutex::new(Some(lease))) };
-        match open_store(&url, absent, &place, connections, printer).await {
+        match open_store(&url, missing, &place, connections, printer).await {
             Ok(store) => Ok(Self { store, connections, embedded: Some(embedded) }),
             Err(error) => {
                 embedded.release().await;
@@ -122,18 +122,18 @@ impl Database {
 
 async fn open_store(
     url: &str,
-    absent: Absent,
+    missing: MissingDatabase,
     place: &str,
     connections: u32,
     printer: &Printer,
 ) -> Result<Store, CommandError> {
     match Store::open_existing(url, connections).await {
-        Err(StoreError::NoSchema) if absent == Absent::Create => {
+        Err(StoreError::NoSchema) if missing == MissingDatabase::Create => {
             let store = Store::open(url, connections).await?;
             printer.note(format!("created the tables of a new database {place}"));
             Ok(store)
         }
-        Err(StoreError::Outdated { .. }) if absent == Absent::Create => {
+        Err(StoreError::Outdated { .. }) if missing == MissingDatabase::Create => {
             Ok(Store::open(url, connections).await?)
         }
         Err(StoreError::NoSchema) => Err(no_database(place)),

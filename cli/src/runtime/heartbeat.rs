@@ -42,7 +42,7 @@ impl Heartbeats {
             let stopped = stop.clone();
             tokio::spawn(async move {
                 stopped.cancelled().await;
-                tell(&[NotifyState::Stopping, NotifyState::Status("stopping: what runs may end")]);
+                notify(&[NotifyState::Stopping, NotifyState::Status("stopping: what runs may end")]);
             });
         }
         let timeout = systemd.then(sd_notify::watchdog_enabled).flatten();
@@ -57,8 +57,8 @@ impl Heartbeats {
             // Sent from here: the kernel keeps hundreds of such messages for a systemd that is busy.
             let word = heartbeats.lock().count(&activity, Instant::now()).filter(|_| heartbeats.systemd);
             match word {
-                Some(Word::Ready) => tell(&[NotifyState::Ready, NotifyState::Status("running")]),
-                Some(Word::Alive) => tell(&[NotifyState::Watchdog]),
+                Some(Word::Ready) => notify(&[NotifyState::Ready, NotifyState::Status("running")]),
+                Some(Word::Alive) => notify(&[NotifyState::Watchdog]),
                 None => {}
             }
             observer(activity);
@@ -72,7 +72,7 @@ impl Heartbeats {
             return;
         }
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
             Err(error) => warn!(%error, "systemd is not told of the reload: there is no clock"),
         }
     }
@@ -190,7 +190,7 @@ impl Loops {
 }
 
 /// What can't be told is told to the log: systemd will act on the silence, and somebody will ask why.
-fn tell(words: &[NotifyState<'_>]) {
+fn notify(words: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(words) {
         warn!(%error, "systemd can't be told how this process is");
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uptime_engine::hosts::Bounds;
 use uptime_engine::liveness::Stalls;
-use uptime_engine::sight::Sight;
+use uptime_engine::own_network::NetworkProbe;
 use uptime_engine::{Activity, Observer};
 use uptime_store::notifications::DeliveryEnd;
 
@@ -55,7 +55,7 @@ struct Now {
 #[derive(Default)]
 struct Sources {
     bounds: Option<Arc<Bounds>>,
-    sight: Option<Arc<Sight>>,
+    own_network: Option<Arc<NetworkProbe>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,8 +154,8 @@ impl Metrics {
     }
 
     /// Where a round's checks say what is true at this moment.
-    pub fn look_at(&self, bounds: Arc<Bounds>, sight: Option<Arc<Sight>>) {
-        *lock(&self.sources) = Sources { bounds: Some(bounds), sight };
+    pub fn look_at(&self, bounds: Arc<Bounds>, own_network: Option<Arc<NetworkProbe>>) {
+        *lock(&self.sources) = Sources { bounds: Some(bounds), own_network };
     }
 
     fn count(&self, activity: &Activity) {
@@ -178,9 +178,9 @@ impl Metrics {
                 };
                 self.deliveries.get_or_create(&OfDeliveries { event: event.as_str(), end }).inc();
             }
-            Activity::Settled { queue, settled, in_hand } => {
+            Activity::Settled { queue, settled, running } => {
                 self.jobs.get_or_create(&OfQueue { queue }).inc_by(*settled);
-                self.now.running.get_or_create(&OfQueue { queue }).set(number(*in_hand));
+                self.now.running.get_or_create(&OfQueue { queue }).set(number(*running));
             }
             Activity::FallingBehind { .. } => {
                 self.now.behind.set(1);
@@ -205,7 +205,7 @@ impl Metrics {
                     .get_or_create(&WaitingOn { on: "descriptors" })
                     .set(value(&load.waiting_for_descriptors));
             }
-            blind.set(sources.sight.as_ref().is_some_and(|sight| sight.is_blind()).into());
+            blind.set(sources.own_network.as_ref().is_some_and(|own_network| own_network.is_blind()).into());
         }
         stalled.set(self.stalls.first().is_some().into());
         descriptors_open.set(number(descriptors::open().unwrap_or_default()));

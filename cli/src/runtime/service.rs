@@ -20,8 +20,8 @@ use uptime_core::secret::access::Access;
 use uptime_engine::checks::Checks;
 use uptime_engine::deliveries::Deliveries;
 use uptime_engine::hosts::Bounds;
+use uptime_engine::own_network::NetworkProbe;
 use uptime_engine::scheduler::{LoopOptions, schedule_loop};
-use uptime_engine::sight::Sight;
 use uptime_engine::worker::{self, WorkerOptions, host_name};
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
@@ -224,9 +224,9 @@ impl Crew {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let ended = if is_checks(queue) {
             let QueueSettings { tries, backoff, .. } = options.settings.clone();
-            let (checker, sight) = (
+            let (checker, own_network) = (
                 descriptors::checker(self.access.clone())?,
-                Sight::new(host_name(), self.checks.witnesses.clone()).map(Arc::new),
+                NetworkProbe::new(host_name(), self.checks.witnesses.clone()).map(Arc::new),
             );
             // What can't run is left to others, and waits in the queue.
             let slots = &mut options.settings.concurrency;
@@ -234,25 +234,25 @@ impl Crew {
             let per_host = usize::try_from(self.checks.per_host).unwrap_or(usize::MAX);
             let bounds = Arc::new(Bounds::new(per_host, self.at_once));
             if let Some(metrics) = &self.metrics {
-                metrics.look_at(Arc::clone(&bounds), sight.clone());
+                metrics.look_at(Arc::clone(&bounds), own_network.clone());
             }
             let handler = Checks::new(
                 queue,
                 store.clone(),
                 checker.clone(),
                 bounds,
-                sight.clone(),
+                own_network.clone(),
                 Arc::clone(&observer),
                 tries,
                 backoff,
             );
             let working = worker::run(store.clone(), Arc::new(handler), options, Arc::clone(&observer), stop);
-            match sight {
+            match own_network {
                 None => working.await,
                 // Also while it winds down: what still runs may have to ask.
-                Some(sight) => tokio::select! {
+                Some(own_network) => tokio::select! {
                     ended = working => ended,
-                    never = sight.watch(&store, &checker, &observer) => match never {},
+                    never = own_network.watch(&store, &checker, &observer) => match never {},
                 },
             }
         } else {

@@ -6,7 +6,7 @@
 //! it inconclusive, unless another one is down: that much is certain. Of a DNS check the addresses are those of the
 //! zone's name servers.
 
-use crate::resolve::{Names, Pin};
+use crate::resolve::{HostLookup, Pin};
 use crate::shared::Shared;
 use crate::trace::{Deadline, Trace};
 use crate::{dns, http, ping, tcp};
@@ -19,7 +19,7 @@ use uptime_core::monitor::{CheckSpec, IpFamily};
 
 /// Runs a check: over each of the target's addresses where `spec` asks for it, else over the first that answers.
 pub(crate) async fn run(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -> CheckReport {
-    let names = Names::new(&shared.resolver, spec.lookup());
+    let names = HostLookup::new(&shared.resolver, spec.lookup());
     let mut trace = Trace::new(deadline);
     let found = match spec {
         CheckSpec::Dns(dns) if dns.authoritative => {
@@ -42,7 +42,7 @@ pub(crate) async fn run(shared: &Shared, spec: &CheckSpec, deadline: Deadline) -
 }
 
 /// The check, over the addresses that `names` gives.
-async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &Names<'_>) -> CheckReport {
+async fn over(shared: &Shared, spec: &CheckSpec, deadline: Deadline, names: &HostLookup<'_>) -> CheckReport {
     let mut trace = Trace::new(deadline);
     // The steps write down where they are, so that one timer can bound them all and still say what it cut off.
     // Boxed, for a check is moved several times before it runs, and would be as large as the largest of them.
@@ -71,7 +71,7 @@ async fn over_each(
 ) -> CheckReport {
     let checks = found.into_iter().enumerate().map(|(index, address)| {
         let pin = Pin { host: spec.host().to_owned(), address, took };
-        let names = Names::new(&shared.resolver, spec.lookup()).pinned(pin);
+        let names = HostLookup::new(&shared.resolver, spec.lookup()).pinned(pin);
         async move {
             // The first has the descriptors of a check, the others wait until there is room for them.
             let mut room = None;

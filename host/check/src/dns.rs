@@ -8,7 +8,7 @@
 mod tests;
 
 use crate::resolve::{
-    Answer, Names, Question, ask, follow, mnemonic, name, of_name, shown, text, unanswered,
+    DnsAnswer, HostLookup, Question, ask, follow_names, mnemonic, name, of_name, shown, text, unanswered,
 };
 use crate::trace::Trace;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -25,7 +25,7 @@ use uptime_core::text::printable;
 const RECORDS_KEPT: usize = 50;
 const RECORD_CHARS: usize = 1_000;
 
-pub(crate) async fn run(names: &Names<'_>, spec: &DnsSpec, trace: &mut Trace) -> Result<(), Failure> {
+pub(crate) async fn run(names: &HostLookup<'_>, spec: &DnsSpec, trace: &mut Trace) -> Result<(), Failure> {
     let name = asked(spec)?;
     let kind = kind(spec);
     let what = format!("{} of `{}`", spec.record, spec.host);
@@ -67,7 +67,7 @@ fn waiting(trace: &mut Trace, class: FailureClass, whom: String) -> Instant {
 
 /// The addresses of the zone's own name servers.
 pub(crate) async fn servers(
-    names: &Names<'_>,
+    names: &HostLookup<'_>,
     spec: &DnsSpec,
     trace: &mut Trace,
 ) -> Result<Vec<SocketAddr>, Failure> {
@@ -99,7 +99,7 @@ pub(crate) fn compare(spec: &DnsSpec, report: &mut CheckReport) {
 fn asked(spec: &DnsSpec) -> Result<Name, Failure> {
     match spec.host.parse::<IpAddr>() {
         Ok(address) => Ok(address.into()),
-        Err(_) => name(&spec.host).map_err(|trouble| of_name(&spec.host, &trouble)),
+        Err(_) => name(&spec.host).map_err(|dns_error| of_name(&spec.host, &dns_error)),
     }
 }
 
@@ -112,12 +112,13 @@ fn judge(
     spec: &DnsSpec,
     name: Name,
     server: SocketAddr,
-    answer: &Answer,
+    answer: &DnsAnswer,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     let (who, flags) = (shown(server), &answer.message.metadata);
     let mut names = vec![name];
-    let records = follow(&answer.message, &mut names, kind(spec)).map_err(|why| of_name(&spec.host, &why));
+    let records =
+        follow_names(&answer.message, &mut names, kind(spec)).map_err(|why| of_name(&spec.host, &why));
     let of_kind = records.as_deref().unwrap_or_default();
     let mut found: Vec<String> = of_kind.iter().filter_map(|record| data(record)).collect();
     found.sort_unstable();

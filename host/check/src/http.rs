@@ -17,13 +17,13 @@ mod request;
 mod wire;
 
 use crate::connect::connect;
-use crate::resolve::Names;
+use crate::resolve::HostLookup;
 use crate::shared::Shared;
-use crate::tls::{self, Offers};
+use crate::tls::{self, Alpn};
 use crate::trace::Trace;
-use decode::{COMPRESSED_MAX_BYTES, Codings, Plain, Wanted};
-use exchange::{Answer, Body, Connection};
-use fault::Subject;
+use decode::{BodyLimits, COMPRESSED_MAX_BYTES, Codings, Plain};
+use exchange::{Body, Connection, TargetResponse};
+use fault::RequestContext;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use judge::Judge;
@@ -46,7 +46,7 @@ const LARGE_BODY_BYTES: usize = 64 * 1024;
 
 pub(super) async fn run(
     shared: &Shared,
-    names: &Names<'_>,
+    names: &HostLookup<'_>,
     spec: &HttpSpec,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
@@ -75,14 +75,14 @@ pub(super) async fn run(
 /// One check: what its hops have in common.
 struct Check<'a> {
     shared: &'a Shared,
-    names: &'a Names<'a>,
+    names: &'a HostLookup<'a>,
     spec: &'a HttpSpec,
     proxy: Option<Proxy>,
 }
 
 impl Check<'_> {
     /// Sends one request and waits for the head of its answer.
-    async fn send(&self, request: &Request, trace: &mut Trace) -> Result<Answer, Failure> {
+    async fn send(&self, request: &Request, trace: &mut Trace) -> Result<TargetResponse, Failure> {
         let about = request.subject();
         let connection = self.open(request, &about, trace).await?;
         let form = if connection.is_http2() {
@@ -115,15 +115,15 @@ impl Check<'_> {
     async fn open(
         &self,
         request: &Request,
-        about: &Subject,
+        about: &RequestContext,
         trace: &mut Trace,
     ) -> Result<Connection, Failure> {
         let stream = self.reach(request, trace).await?;
         let (stream, http2) = if request.is_https() {
             let offers = match self.spec.versions {
-                HttpVersions::Auto => Offers::Http2Or1,
-                HttpVersions::Http1 => Offers::Http1,
-                HttpVersions::Http2 => Offers::Http2,
+                HttpVersions::Auto => Alpn::Http2Or1,
+                HttpVersions::Http1 => Alpn::Http1,
+                HttpVersions::Http2 => Alpn::Http2,
             };
             let tls = tls_for(request, &self.spec.tls);
             let access = self.shared.access();
@@ -179,7 +179,7 @@ impl Check<'_> {
     async fn conclude(
         &self,
         request: &Request,
-        mut answer: Answer,
+        mut answer: TargetResponse,
         trace: &mut Trace,
     ) -> Result<(), Failure> {
         let judge = Judge { expect: &self.spec.expect, request, patterns: &self.shared.patterns };
@@ -237,7 +237,7 @@ impl Check<'_> {
     async fn read(
         &self,
         judge: &Judge<'_>,
-        answer: &mut Answer,
+        answer: &mut TargetResponse,
         request: &Request,
         trace: &mut Trace,
     ) -> Result<Option<Plain>, Failure> {
@@ -271,7 +271,7 @@ impl Check<'_> {
                 let got = format!("more than {} bytes in compressed form", body.length);
                 return Err(judge.too_large(limit, &got));
             }
-            let wanted = Wanted { keep, count, until: trace.deadline.at };
+            let wanted = BodyLimits { keep, count, until: trace.deadline.at };
             decode::decode(body, codings, wanted, &about).await?
         };
         trace.hop.body_bytes = Some(plain.length);
@@ -292,7 +292,7 @@ fn note(trace: &mut Trace, deviations: &[&'static str]) {
 
 /// How TLS is spoken with the origin of `request`. One that the operator did not name is not told who we are.
 fn tls_for<'s>(request: &Request, spec: &'s TlsSpec) -> Cow<'s, TlsSpec> {
-    if request.is_elsewhere() && (spec.client.is_some() || spec.server_name.is_some()) {
+    if request.has_left_origin() && (spec.client.is_some() || spec.server_name.is_some()) {
         return Cow::Owned(TlsSpec { client: None, server_name: None, ..spec.clone() });
     }
     Cow::Borrowed(spec)

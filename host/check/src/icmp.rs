@@ -23,7 +23,7 @@ pub(crate) struct Echo {
 
 /// An answer to an echo of somebody on this machine.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer<'packet> {
+pub(crate) enum EchoAnswer<'packet> {
     /// The target sent it back.
     Reply { echo: Echo, payload: &'packet [u8] },
     /// A host on the way, or the target's, says that it can't be delivered.
@@ -54,7 +54,7 @@ pub(crate) fn request(version: Version, echo: Echo, payload: &[u8]) -> Vec<u8> {
 
 /// What a received packet says, if it is an answer to an echo. `packet` may begin with its IPv4 header, as raw
 /// sockets give it, or without, as datagram sockets do.
-pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
+pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<EchoAnswer<'_>> {
     let message = match version {
         // No ICMP type begins with a 4, so the first half-byte tells whether an IP header is there.
         Version::V4 if packet.first()? >> 4 == 4 => after_v4_header(packet)?,
@@ -67,7 +67,7 @@ pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
     let (kind, code) = (*message.first()?, *message.get(1)?);
     let rest = message.get(HEADER_BYTES..)?;
     if (kind, code) == (reply_kind(version), 0) {
-        return Some(Answer::Reply { echo: echo(message)?, payload: rest });
+        return Some(EchoAnswer::Reply { echo: echo(message)?, payload: rest });
     }
     let reason = reason(version, kind, code)?;
     // What follows is the beginning of the packet that it is about.
@@ -78,7 +78,7 @@ pub(crate) fn parse(version: Version, packet: &[u8]) -> Option<Answer<'_>> {
         Version::V6 => (rest.get(6) == Some(&58), IpAddr::from(*bytes::<16>(rest, 24)?), rest.get(40..)?),
     };
     let echo = requested(version, sent).filter(|_| is_icmp)?;
-    Some(Answer::Undeliverable { echo, destination, reason })
+    Some(EchoAnswer::Undeliverable { echo, destination, reason })
 }
 
 fn bytes<const N: usize>(packet: &[u8], at: usize) -> Option<&[u8; N]> {
@@ -201,7 +201,7 @@ mod tests {
             (Version::V4, with_v4_header(15, &reply(b"payload"))),
             (Version::V6, six),
         ] {
-            let expected = Answer::Reply { echo: ECHO, payload: b"payload" };
+            let expected = EchoAnswer::Reply { echo: ECHO, payload: b"payload" };
             assert_eq!(parse(version, &packet), Some(expected), "{packet:?}");
         }
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_can_not_be_delivered_names_the_echo() {
         let [four, six] = undeliverable();
-        let at = |destination, reason| Some(Answer::Undeliverable { echo: ECHO, destination, reason });
+        let at = |destination, reason| Some(EchoAnswer::Undeliverable { echo: ECHO, destination, reason });
         assert_eq!(parse(four.0, &four.1), at([192, 0, 2, 7].into(), "host unreachable"));
         assert_eq!(parse(six.0, &six.1), at(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 7).into(), "no route"));
     }

@@ -7,10 +7,10 @@ mod port;
 
 use crate::errno;
 use crate::icmp::Version;
-use crate::resolve::Names;
+use crate::resolve::HostLookup;
 use crate::trace::Trace;
 use judgement::{Answers, judge};
-use port::{Arrival, Port};
+use port::{EchoEvent, EchoSocket};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -25,7 +25,7 @@ const STRAGGLER: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(
     pinger: &Pinger,
-    names: &Names<'_>,
+    names: &HostLookup<'_>,
     spec: &PingSpec,
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>, Elapsed> {
@@ -54,8 +54,8 @@ pub(crate) async fn run(
 }
 
 pub(crate) struct Pinger {
-    v4: OnceCell<Port>,
-    v6: OnceCell<Port>,
+    v4: OnceCell<EchoSocket>,
+    v6: OnceCell<EchoSocket>,
 }
 
 impl Pinger {
@@ -67,11 +67,11 @@ impl Pinger {
     async fn ping(&self, target: SocketAddr, spec: &PingSpec, deadline: Instant) -> Result<Answers, Failure> {
         let port = match target.ip() {
             // Not kept when it fails: a permission that is given later counts from then on.
-            IpAddr::V4(_) => self.v4.get_or_try_init(|| async { Port::open(Version::V4) }).await?,
-            IpAddr::V6(_) => self.v6.get_or_try_init(|| async { Port::open(Version::V6) }).await?,
+            IpAddr::V4(_) => self.v4.get_or_try_init(|| async { EchoSocket::open(Version::V4) }).await?,
+            IpAddr::V6(_) => self.v6.get_or_try_init(|| async { EchoSocket::open(Version::V6) }).await?,
         };
         let count = usize::from(spec.count.max(1));
-        let (sender, mut arrivals) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let mut claims = port.claims();
         let mut answers = Answers::default();
         // However many they are and however far apart they shall be, half of the time is for the last one.
@@ -80,7 +80,7 @@ impl Pinger {
         let mut last_sent = Instant::now();
         for place in 0..count {
             if place > 0 {
-                collect(&mut answers, &mut arrivals, |_| Some(last_sent + spacing)).await;
+                collect(&mut answers, &mut events, |_| Some(last_sent + spacing)).await;
             }
             last_sent = Instant::now();
             let send = port.send(target, place, spec.size.into(), &sender, &mut claims);
@@ -103,7 +103,7 @@ impl Pinger {
                 Err(_) => break,
             }
         }
-        collect(&mut answers, &mut arrivals, |answers| {
+        collect(&mut answers, &mut events, |answers| {
             if answers.open() == 0 {
                 return None;
             }
@@ -118,19 +118,19 @@ impl Pinger {
 /// Takes answers until the instant that `until` gives, looked at again after each; `None`: until now.
 async fn collect(
     answers: &mut Answers,
-    arrivals: &mut UnboundedReceiver<Arrival>,
+    events: &mut UnboundedReceiver<EchoEvent>,
     until: impl Fn(&Answers) -> Option<Instant>,
 ) {
     while let Some(until) = until(answers)
-        && let Ok(Some(arrival)) = timeout_at(until, arrivals.recv()).await
+        && let Ok(Some(event)) = timeout_at(until, events.recv()).await
     {
-        match arrival {
-            Arrival::Reply(place, took) => {
+        match event {
+            EchoEvent::Reply(place, took) => {
                 if let Some(round_trip) = answers.round_trips.get_mut(place) {
                     *round_trip = Some(took);
                 }
             }
-            Arrival::Undeliverable(from, reason) => {
+            EchoEvent::Undeliverable(from, reason) => {
                 answers.undelivered += 1;
                 answers.undeliverable = Some((from, reason.to_owned()));
             }

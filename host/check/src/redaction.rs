@@ -2,7 +2,7 @@
 //!
 //! A target may give back what it was sent: in its body, in a header, in the place that it redirects to; whole or in part,
 //! in whatever writing ([`Redactor`]). All that a report says goes through [`Redaction::report`] when the check has ended.
-//! What is cut before goes through [`Redaction::theirs`] before it is cut, for a part of a secret is not known as one.
+//! What is cut before goes through [`Redaction::redact_target_text`] before it is cut, for a part of a secret is not known as one.
 
 use uptime_core::check::{CheckReport, Failure};
 use uptime_core::redaction::Redactor;
@@ -34,12 +34,12 @@ impl Redaction {
     }
 
     /// A target's words without any of it.
-    pub(crate) fn theirs(&self, text: &str) -> String {
+    pub(crate) fn redact_target_text(&self, text: &str) -> String {
         self.0.redact(text)
     }
 
     /// Words that are ours as well, without all of it that is long.
-    pub(crate) fn ours(&self, text: &str) -> String {
+    pub(crate) fn redact_own_text(&self, text: &str) -> String {
         self.0.redact_from(text, LONG_BYTES)
     }
 
@@ -52,16 +52,16 @@ impl Redaction {
             self.failure(failure);
         }
         for hop in &mut report.hops {
-            hop.url = hop.url.take().map(|url| self.ours(&url));
+            hop.url = hop.url.take().map(|url| self.redact_own_text(&url));
         }
     }
 
     fn failure(&self, failure: &mut Failure) {
         let Failure { message, expected, got, excerpt, .. } = failure;
-        *message = self.ours(message);
-        *expected = expected.take().map(|expected| self.ours(&expected));
-        for theirs in [got, excerpt] {
-            *theirs = theirs.take().map(|text| self.theirs(&text));
+        *message = self.redact_own_text(message);
+        *expected = expected.take().map(|expected| self.redact_own_text(&expected));
+        for redact_target_text in [got, excerpt] {
+            *redact_target_text = redact_target_text.take().map(|text| self.redact_target_text(&text));
         }
     }
 }

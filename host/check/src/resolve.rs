@@ -5,17 +5,17 @@
 //! answer, are the target's; a resolver that is gone is ours. A resolver that gives no answer for a name is asked for
 //! the root's name servers: when it knows them it works, and the trouble lies behind it.
 
+mod dns_error;
 mod question;
 mod records;
 mod server;
 mod system;
-mod trouble;
 pub(crate) mod zone;
 
-pub(crate) use question::{Answer, Question, ask};
+pub(crate) use dns_error::{of_name, shown, unanswered};
+pub(crate) use question::{DnsAnswer, Question, ask};
 pub(crate) use records::text;
-pub(crate) use server::{follow, mnemonic, name};
-pub(crate) use trouble::{of_name, shown, unanswered};
+pub(crate) use server::{follow_names, mnemonic, name};
 
 use crate::errno;
 use crate::trace::{Deadline, Trace};
@@ -40,7 +40,7 @@ const ADDRESSES_MAX: usize = 8;
 const WORKS_FOR: Duration = Duration::from_secs(5);
 
 /// How the names of one check become addresses: as its monitor wants it, with one name perhaps decided already.
-pub(crate) struct Names<'check> {
+pub(crate) struct HostLookup<'check> {
     resolver: &'check Resolver,
     lookup: Lookup,
     pin: Option<Pin>,
@@ -54,7 +54,7 @@ pub(crate) struct Pin {
     pub(crate) took: Option<Duration>,
 }
 
-impl<'check> Names<'check> {
+impl<'check> HostLookup<'check> {
     pub(crate) fn new(resolver: &'check Resolver, lookup: Lookup) -> Self {
         Self { resolver, lookup, pin: None }
     }
@@ -86,7 +86,7 @@ impl<'check> Names<'check> {
         let found = if let Some(address) = zone::parse(host) {
             vec![address]
         } else {
-            let asked = Arc::new(Asked::new(self.lookup.resolver));
+            let asked = Arc::new(ResolverHealth::new(self.lookup.resolver));
             let since = trace.enter({
                 let (host, asked) = (host.to_owned(), Arc::clone(&asked));
                 move |waited, phases, limit| {
@@ -111,12 +111,12 @@ impl<'check> Names<'check> {
 
 /// Who was asked for a name, and whether it works. Kept apart from the lookup, so that it is still there when the
 /// deadline has ended it.
-struct Asked {
+struct ResolverHealth {
     server: Option<SocketAddr>,
     works: AtomicBool,
 }
 
-impl Asked {
+impl ResolverHealth {
     fn new(server: Option<SocketAddr>) -> Self {
         Self { server, works: AtomicBool::new(false) }
     }
@@ -173,7 +173,7 @@ impl Resolver {
         host: &str,
         family: IpFamily,
         deadline: Deadline,
-        asked: &Asked,
+        asked: &ResolverHealth,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let lookup = server::addresses(server, host, family, prefers_v6());
         tokio::pin!(lookup);
@@ -196,11 +196,11 @@ impl Resolver {
         };
         match said {
             Ok(found) => Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect()),
-            Err(trouble) => {
-                let undecided = matches!(trouble, server::Trouble::Code(_));
+            Err(dns_error) => {
+                let undecided = matches!(dns_error, server::DnsError::Code(_));
                 // The question must end in time for its answer to count.
                 let works = undecided && self.works(server, deadline.left() / 2).await;
-                Err(trouble::failure(host, server, &trouble, works))
+                Err(dns_error::failure(host, server, &dns_error, works))
             }
         }
     }
@@ -256,8 +256,8 @@ fn select(host: &str, found: &[SocketAddr], port: u16, family: IpFamily) -> Resu
 mod tests {
     use super::*;
 
-    fn names(resolver: &Resolver, ip: IpFamily) -> Names<'_> {
-        Names::new(resolver, Lookup { ip, resolver: None })
+    fn names(resolver: &Resolver, ip: IpFamily) -> HostLookup<'_> {
+        HostLookup::new(resolver, Lookup { ip, resolver: None })
     }
 
     fn trace() -> Trace {
@@ -285,7 +285,7 @@ mod tests {
             address: SocketAddr::from(([192, 0, 2, 1], 0)),
             took: Some(Duration::from_millis(3)),
         };
-        let names = Names::new(&resolver, Lookup::default()).pinned(pin);
+        let names = HostLookup::new(&resolver, Lookup::default()).pinned(pin);
         let mut trace = trace();
         let found = names.resolve("localhost", 80, &mut trace).await.expect("it is pinned");
         assert_eq!(found, [SocketAddr::from(([192, 0, 2, 1], 80))]);

@@ -142,7 +142,7 @@ pub fn resolve_line(reference: &SecretRef, access: &Access) -> Result<Secret, Se
 
 /// What is wrong, or looks like a slip, with a value that lives elsewhere: for who looks the file over. What is not set here
 /// may be set where the workers run.
-pub fn review(reference: &SecretRef, in_line: bool, access: &Access) -> Option<SecretError> {
+pub fn check_sources(reference: &SecretRef, in_line: bool, access: &Access) -> Option<SecretError> {
     let from = origin(reference)?;
     let value = if in_line { resolve_line(reference, access) } else { resolve(reference, access) };
     match value {
@@ -290,7 +290,8 @@ mod tests {
             ("t0\nk", false, ""),
         ] {
             let (_directory, reference) = file(content.as_bytes());
-            let error = review(&reference, in_line, &Access::operator()).map(|error| error.to_string());
+            let error =
+                check_sources(&reference, in_line, &Access::operator()).map(|error| error.to_string());
             assert!(
                 error.as_ref().map_or(said.is_empty(), |error| error.ends_with(said)),
                 "{content:?}: {error:?}"
@@ -298,7 +299,7 @@ mod tests {
             assert_eq!(error.is_some(), !said.is_empty(), "{content:?}");
         }
         let elsewhere = SecretRef::Env { env: "UPTIME_TEST_NO_SUCH_VARIABLE".into() };
-        assert!(review(&elsewhere, true, &Access::operator()).is_none());
+        assert!(check_sources(&elsewhere, true, &Access::operator()).is_none());
     }
 
     #[test]

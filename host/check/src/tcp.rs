@@ -12,10 +12,10 @@ mod starttls;
 
 use crate::connect::connect;
 use crate::redaction::Redaction;
-use crate::resolve::Names;
+use crate::resolve::HostLookup;
 use crate::secrets;
 use crate::shared::Shared;
-use crate::tls::{self, Offers};
+use crate::tls::{self, Alpn};
 use crate::trace::Trace;
 use dialogue::{Dialogue, Expect, Step};
 use expected::Expected;
@@ -29,7 +29,7 @@ use uptime_core::uri::bracketed;
 
 pub(crate) async fn run(
     shared: &Shared,
-    names: &Names<'_>,
+    names: &HostLookup<'_>,
     spec: &TcpSpec,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
@@ -67,12 +67,13 @@ pub(crate) async fn run(
                 dialogue.refuse_the_rest()?;
                 // It is spoken once.
                 let Either::Left(plain) = stream else { break };
-                let (offers, access) = (Offers::Nothing, shared.access());
-                let shaken = shared.tls.handshake(settings, &spec.host, offers, plain, trace, access).await;
+                let (offers, access) = (Alpn::Nothing, shared.access());
+                let handshake_result =
+                    shared.tls.handshake(settings, &spec.host, offers, plain, trace, access).await;
                 if spec.starttls.is_some() {
                     trace.hop.phases.tls = Some(began.elapsed());
                 }
-                let mut secured = shaken?;
+                let mut secured = handshake_result?;
                 tls::judge(&shared.tls, trace, &spec.host, spec.tls_version, spec.certificate_days)?;
                 if is_silent && trace.hop.tls.as_ref().is_some_and(|tls| tls.asks_for_client) {
                     tls::settle(&mut secured, &spec.host, trace).await?;

@@ -18,8 +18,8 @@ use crate::trace::Trace;
 use authorities::Authorities;
 use failure::Attempt;
 use jiff::{SignedDuration, Timestamp};
-use material::{Material, Materials};
-use record::Record;
+use material::{Materials, TlsSettings};
+use record::RecordingVerifier;
 use rustls::pki_types::ServerName;
 use rustls::{Error as TlsError, ProtocolVersion, RootCertStore};
 use std::future::poll_fn;
@@ -46,7 +46,7 @@ pub(crate) struct Tls {
 /// The protocols that are offered to be spoken over TLS (ALPN). The target's choice is
 /// `stream.get_ref().1.alpn_protocol()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offers {
+pub(crate) enum Alpn {
     /// None: whatever the port is for.
     Nothing,
     Http1,
@@ -55,7 +55,7 @@ pub(crate) enum Offers {
     Http2Or1,
 }
 
-impl Offers {
+impl Alpn {
     fn protocols(self) -> &'static [&'static str] {
         match self {
             Self::Nothing => &[],
@@ -69,12 +69,12 @@ impl Offers {
 impl Tls {
     /// Trusts what this machine trusts.
     pub(crate) fn native() -> Result<Self, TlsError> {
-        Ok(Self { materials: Materials::new(Material::native()?), behind: AtomicI64::new(0) })
+        Ok(Self { materials: Materials::new(TlsSettings::native()?), behind: AtomicI64::new(0) })
     }
 
     pub(crate) fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
         let authorities = Authorities::new(roots, &[])?;
-        let materials = Materials::new(Material::with(authorities, "none was given")?);
+        let materials = Materials::new(TlsSettings::with(authorities, "none was given")?);
         Ok(Self { materials, behind: AtomicI64::new(0) })
     }
 
@@ -95,7 +95,7 @@ impl Tls {
         &self,
         spec: &TlsSpec,
         host: &str,
-        offers: Offers,
+        offers: Alpn,
         stream: TcpStream,
         trace: &mut Trace,
         access: &Access,
@@ -114,7 +114,7 @@ impl Tls {
             Failure::new(FailureClass::Settings, format!("`{name}` is no name that a certificate could have"))
         })?;
         let mut config = material.config.clone();
-        let record = Arc::new(Record::new(material, host, spec.verify, self.now()));
+        let record = Arc::new(RecordingVerifier::new(material, host, spec.verify, self.now()));
         config.alpn_protocols = offers.protocols().iter().map(|name| name.as_bytes().to_vec()).collect();
         config.client_auth_cert_resolver = record.clone();
         config.dangerous().set_certificate_verifier(record.clone());
@@ -124,23 +124,23 @@ impl Tls {
             let message = format!("the TLS handshake with `{asked}` did not end within {limit}");
             Failure::new(FailureClass::TlsTimeout, message)
         });
-        let shaken = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
+        let handshake_result = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
         trace.hop.phases.tls = Some(since.elapsed());
         let seen = record.take();
-        let version = shaken.as_ref().ok().and_then(version);
+        let version = handshake_result.as_ref().ok().and_then(version);
         let answered = !seen.chain.is_empty();
         if answered || version.is_some() {
-            let (distrust, chain, authority) = (seen.distrust.clone(), seen.chain, seen.authority);
+            let (trust_failure, chain, authority) = (seen.trust_failure.clone(), seen.chain, seen.authority);
             trace.hop.tls = Some(TlsEvidence {
                 version,
-                distrust,
+                trust_failure,
                 chain,
                 authority,
                 asks_for_client: record.asked_for_ours(),
             });
         }
-        shaken.map_err(|error| match seen.distrust {
-            Some(distrust) if spec.verify => distrust,
+        handshake_result.map_err(|error| match seen.trust_failure {
+            Some(trust_failure) if spec.verify => trust_failure,
             _ => Attempt {
                 host,
                 name,

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 /// What holds a monitor's notices back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
+pub enum Suppression {
     #[default]
     Nothing,
     /// That it got worse is not told; that it is over is.
@@ -23,20 +23,21 @@ pub enum Hold {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Announced {
     /// Of the open incident: the worst severity that was told; `None`: nothing yet.
-    pub told: Option<Severity>,
+    pub announced_severity: Option<Severity>,
     /// Incidents that ended, whose opening was told and whose end was not yet.
-    pub owed: Vec<IncidentId>,
-    pub flapping_told: bool,
+    pub unannounced_ends: Vec<IncidentId>,
+    pub flapping_announced: bool,
     /// How often the open incident was told again.
     pub reminders: u32,
 }
 
-impl Standing {
+impl Announced {
     /// Whether a check of the monitor could have something to tell that an earlier one held back.
     pub fn is_behind(&self, open: Option<Severity>) -> bool {
-        open.is_some_and(|severity| self.told < Some(severity)) || !self.owed.is_empty()
+        open.is_some_and(|severity| self.announced_severity < Some(severity))
+            || !self.unannounced_ends.is_empty()
     }
 }
 
@@ -51,9 +52,9 @@ pub struct Facts {
     /// Whether it goes up and down too often to tell each.
     pub flapping: bool,
     /// Whether a person takes care of the open incident, or wants to hear nothing of it.
-    pub in_hand: bool,
+    pub is_handled: bool,
     /// What else holds notices back.
-    pub hold: Hold,
+    pub suppression: Suppression,
     pub now: Timestamp,
 }
 
@@ -86,22 +87,22 @@ impl Notice {
 }
 
 /// What is told now, in order. Whom one of them is not for may be told another that [says](Notice::says) less.
-pub fn announce(standing: Standing, facts: &Facts, policy: &Policy) -> (Standing, Vec<Notice>) {
-    let mut announcing = Announcing { standing, notices: Vec::new() };
+pub fn announce(announced: Announced, facts: &Facts, policy: &Policy) -> (Announced, Vec<Notice>) {
+    let mut announcing = Announcing { announced, notices: Vec::new() };
     announcing.ended(facts.ended);
     announcing.flapping(facts);
-    let hold = if facts.flapping { Hold::All } else { facts.hold };
-    if hold < Hold::All {
-        let owed = std::mem::take(&mut announcing.standing.owed);
-        announcing.notices.extend(owed.into_iter().map(Notice::End));
+    let suppression = if facts.flapping { Suppression::All } else { facts.suppression };
+    if suppression < Suppression::All {
+        let unannounced_ends = std::mem::take(&mut announcing.announced.unannounced_ends);
+        announcing.notices.extend(unannounced_ends.into_iter().map(Notice::End));
     }
     if let Some((_, severity)) = facts.open
-        && hold == Hold::Nothing
+        && suppression == Suppression::Nothing
     {
-        announcing.severity(severity, facts.in_hand);
+        announcing.severity(severity, facts.is_handled);
         announcing.reminder(facts, policy);
     }
-    (announcing.standing, announcing.notices)
+    (announcing.announced, announcing.notices)
 }
 
 /// The last reminder that is due at `now` of what is so since `since`; 0: none.
@@ -114,44 +115,45 @@ pub fn reminder_due(policy: &Policy, since: Option<Timestamp>, now: Timestamp) -
 }
 
 struct Announcing {
-    standing: Standing,
+    announced: Announced,
     notices: Vec<Notice>,
 }
 
 impl Announcing {
     fn ended(&mut self, ended: Option<IncidentId>) {
         let Some(ended) = ended else { return };
-        if self.standing.told.take().is_some() {
-            self.standing.owed.push(ended);
+        if self.announced.announced_severity.take().is_some() {
+            self.announced.unannounced_ends.push(ended);
         }
-        self.standing.reminders = 0;
+        self.announced.reminders = 0;
     }
 
     fn flapping(&mut self, facts: &Facts) {
         // That it is steady again also tells of the incident that is open then, so it waits while that is held. Who heard that
         // it is steady and down would else never hear of its end.
         let tells_of_incident = !facts.flapping && facts.open.is_some();
-        let is_held = facts.hold == Hold::All || facts.hold == Hold::Openings && tells_of_incident;
-        if is_held || facts.flapping == self.standing.flapping_told {
+        let is_held = facts.suppression == Suppression::All
+            || facts.suppression == Suppression::Openings && tells_of_incident;
+        if is_held || facts.flapping == self.announced.flapping_announced {
             return;
         }
-        self.standing.flapping_told = facts.flapping;
+        self.announced.flapping_announced = facts.flapping;
         self.notices.push(if facts.flapping { Notice::FlappingStart } else { Notice::FlappingEnd });
     }
 
-    fn severity(&mut self, severity: Severity, in_hand: bool) {
-        let told = self.standing.told;
+    fn severity(&mut self, severity: Severity, is_handled: bool) {
+        let announced_severity = self.announced.announced_severity;
         let mut tell = |severity: Severity, notice| {
-            self.standing.told = Some(severity);
+            self.announced.announced_severity = Some(severity);
             self.notices.push(notice);
         };
-        if told.is_none() {
+        if announced_severity.is_none() {
             let opening = severity.min(Severity::Down);
             tell(opening, Notice::Opening(opening));
-        } else if told < Some(Severity::Down) && severity >= Severity::Down {
+        } else if announced_severity < Some(Severity::Down) && severity >= Severity::Down {
             tell(Severity::Down, Notice::Worse);
         }
-        if told < Some(Severity::Critical) && severity == Severity::Critical && !in_hand {
+        if announced_severity < Some(Severity::Critical) && severity == Severity::Critical && !is_handled {
             tell(Severity::Critical, Notice::Critical);
         }
     }
@@ -160,10 +162,10 @@ impl Announcing {
     /// what is told anyway.
     fn reminder(&mut self, facts: &Facts, policy: &Policy) {
         let due = reminder_due(policy, facts.since, facts.now);
-        if due <= self.standing.reminders || facts.in_hand {
+        if due <= self.announced.reminders || facts.is_handled {
             return;
         }
-        self.standing.reminders = due;
+        self.announced.reminders = due;
         if self.notices.is_empty() {
             self.notices.push(Notice::Reminder(due));
         }

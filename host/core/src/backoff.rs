@@ -36,13 +36,13 @@ pub fn deadline(timeout: Duration, lease_left: Duration) -> Option<Duration> {
 }
 
 /// How long a job that may run for `within` may wait for its place before, when `lease_left` is left: as long as it could then
-/// still run to its end. Not less than [`PATIENCE_LEAST`], or a job that is given back would be claimed and given back
+/// still run to its end. Not less than [`QUEUE_DEADLINE_LEAST`], or a job that is given back would be claimed and given back
 /// without an end; that comes out of the reserve.
-pub fn patience(within: Duration, lease_left: Duration) -> Duration {
-    lease_left.saturating_sub(LEASE_RESERVE + within).max(PATIENCE_LEAST)
+pub fn queue_deadline(within: Duration, lease_left: Duration) -> Duration {
+    lease_left.saturating_sub(LEASE_RESERVE + within).max(QUEUE_DEADLINE_LEAST)
 }
 
-pub const PATIENCE_LEAST: Duration = Duration::from_secs(1);
+pub const QUEUE_DEADLINE_LEAST: Duration = Duration::from_secs(1);
 
 /// Whether a job that was claimed for the `attempts`th time may run; 0 tries are unlimited.
 pub fn may_run(attempts: u32, tries: u32) -> bool {
@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn what_waited_can_still_run_to_its_end() {
-        assert_eq!(patience(s(30), s(90)), s(55));
-        assert_eq!(deadline(s(30), s(90).saturating_sub(patience(s(30), s(90)))), Some(s(30)));
-        assert_eq!(patience(s(30), s(20)), PATIENCE_LEAST);
+        assert_eq!(queue_deadline(s(30), s(90)), s(55));
+        assert_eq!(deadline(s(30), s(90).saturating_sub(queue_deadline(s(30), s(90)))), Some(s(30)));
+        assert_eq!(queue_deadline(s(30), s(20)), QUEUE_DEADLINE_LEAST);
     }
 
     #[test]

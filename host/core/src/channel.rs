@@ -2,9 +2,9 @@
 
 use crate::calendar::Hours;
 use crate::event::{Event, EventType, Severity};
-use crate::flow::Flow;
 use crate::grant::HostGrant;
 use crate::notifier::LimitChanges;
+use crate::route::DigestPolicy;
 use crate::secret::SecretRef;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Channel {
     pub settings: Settings,
     pub filter: ChannelFilter,
     /// How many messages it gets one by one.
-    pub flow: Flow,
+    pub digest_policy: DigestPolicy,
     /// Egress beyond what the notifier asks for.
     pub allow: Vec<HostGrant>,
     /// What a call for it may use up, over what its notifier may.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn each_condition_must_hold() {
-        let down = crate::rehearsal::event(EventType::Down);
+        let down = crate::samples::event(EventType::Down);
         let all = ChannelFilter::default;
         let group = |group: &str| ChannelFilter { groups: Some(vec![group.into()]), ..all() };
         let severity = |severity| ChannelFilter { severities: Some(vec![severity]), ..all() };

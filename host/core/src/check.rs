@@ -6,7 +6,7 @@
 mod class;
 mod evidence;
 
-pub use class::{FailureClass, Testimony};
+pub use class::{FailureClass, ProbeResult};
 pub use evidence::{Certificate, DnsEvidence, Echoes, Hop, Phases, RoundTrips, TlsEvidence};
 
 use crate::duration::as_ms;

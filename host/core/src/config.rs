@@ -11,6 +11,7 @@ mod checks;
 mod diagnostic;
 mod heartbeat;
 mod key;
+mod kinds;
 mod limits;
 mod maintenance;
 mod monitors;
@@ -23,7 +24,6 @@ mod references;
 mod secrets;
 mod syntax;
 mod table;
-mod takes;
 mod values;
 
 pub use checks::ChecksSection;
@@ -31,7 +31,7 @@ pub use diagnostic::{Diagnostic, Level};
 pub use heartbeat::HeartbeatSection;
 pub use key::{Given, KeyDoc, Typed, quoted};
 pub use over::{file_of, read_over};
-pub use plugins::{FirstLook, PluginSection, first_look};
+pub use plugins::{ConfigOutline, PluginSection, config_outline};
 pub use reference::reference;
 pub use secrets::{SecretsSection, references};
 
@@ -42,7 +42,7 @@ use crate::notifier::Description;
 use crate::queue::{MONITOR_CHECKS, Queues};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};
-use diagnostic::{Lines, Notes};
+use diagnostic::{Diagnostics, Lines};
 use references::Reference;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -148,7 +148,7 @@ impl<'n, const N: usize> From<&'n [Description; N]> for Notifiers<'n> {
 /// Reads a file. `notifiers` are those that a channel may name.
 pub fn read<'n>(text: &str, notifiers: impl Into<Notifiers<'n>>) -> Reading {
     let notifiers = notifiers.into();
-    let mut notes = Notes::default();
+    let mut notes = Diagnostics::default();
     let mut config = None;
     if text.len() > TEXT_MOST {
         let message = format!("the file has {} bytes, and {TEXT_MOST} are the most", text.len());

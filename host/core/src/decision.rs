@@ -10,14 +10,14 @@
 mod announcing;
 mod drafting;
 
-use crate::announcement::{Standing, reminder_due};
+use crate::announcement::{Announced, reminder_due};
 use crate::channel::ChannelFilter;
 use crate::check::{CheckReport, Failure, FailureClass};
 use crate::dependency::Ancestor;
 use crate::event::{Event, EventMonitor, EventOutcome, Severity};
 use crate::id::{ChannelId, IncidentId, JobId, MonitorId};
 use crate::judgement::locations::{self, LocalState};
-use crate::judgement::{Change, Judgement, Observation, State};
+use crate::judgement::{Judgement, Observation, State, StateChange};
 use crate::maintenance::Maintenance;
 use crate::monitor::{CheckSpec, Location, Policy};
 use crate::queue::Claim;
@@ -60,7 +60,7 @@ pub struct FinishedCheck {
 pub struct Remembered {
     pub state: State,
     /// What was told of it.
-    pub standing: Standing,
+    pub announced: Announced,
     /// The one that is open.
     pub incident: Option<IncidentId>,
     pub locations: Vec<LocalState>,
@@ -93,7 +93,7 @@ pub struct KnownIncident {
     /// Who takes care of it, as long as that holds.
     pub acknowledged_by: Option<String>,
     /// Whether a person takes care of it, or wants to hear nothing of it.
-    pub in_hand: bool,
+    pub is_handled: bool,
 }
 
 type Incidents = HashMap<IncidentId, KnownIncident>;
@@ -117,11 +117,11 @@ pub struct Outcome {
     /// And what is remembered of where the check ran, for a monitor with locations.
     pub local: Option<LocalState>,
     /// What was told of it by now.
-    pub standing: Standing,
+    pub announced: Announced,
     /// The one that is open.
     pub incident: Option<IncidentId>,
     /// New incidents have numbers below zero, until the database names them.
-    pub changes: Vec<(IncidentId, Change)>,
+    pub changes: Vec<(IncidentId, StateChange)>,
     /// What makes an incident, in the check's own words. `None`: nothing, or the trouble is ours.
     pub trouble: Option<Failure>,
     /// How soon to look again, when that is wanted before the next slot.
@@ -228,16 +228,16 @@ impl Judged {
     fn judge(&mut self, check: FinishedCheck) {
         let now = self.known.now;
         let remembered = self.known.monitors.entry(check.monitor.id).or_default();
-        let Remembered { state: before, standing, incident, locations } = remembered;
+        let Remembered { state: before, announced, incident, locations } = remembered;
         let policy = &check.monitor.policy;
-        if locations::await_all(policy, locations, now) {
+        if locations::restart_waiting(policy, locations, now) {
             self.awaited.push(check.monitor.id);
         }
         let (Judgement { state, recheck, changes }, local) = together(before, &check, locations, now);
         let seen = local.as_ref().map(|_| locations::in_words(policy, locations, now));
         let streak = |state: &State| (state.status, state.streak > 0);
         let mut outcome = Outcome {
-            standing: standing.clone(),
+            announced: announced.clone(),
             incident: *incident,
             changes: Vec::new(),
             trouble: trouble(&check.report, seen.as_deref()),
@@ -250,13 +250,13 @@ impl Judged {
             seen,
         };
         for change in changes {
-            if let Change::Opened { .. } = change {
+            if let StateChange::Opened { .. } = change {
                 self.opened += 1;
                 outcome.incident = Some(IncidentId(-self.opened));
             }
             // Of an incident that is no longer there, nothing can be said.
             outcome.changes.extend(outcome.incident.map(|incident| (incident, change)));
-            if let Change::Resolved { .. } = change {
+            if let StateChange::Resolved { .. } = change {
                 outcome.incident = None;
             }
         }
@@ -284,7 +284,9 @@ impl Judged {
             let was_behind = needs.channels_of.contains(&monitor.id);
             if was_behind || outcome.is_behind() || outcome.is_reminder_due(&self.known) {
                 needs.channels_of.insert(monitor.id);
-                needs.heard_of.extend(outcome.standing.owed.iter().copied().chain(outcome.ended()));
+                needs
+                    .heard_of
+                    .extend(outcome.announced.unannounced_ends.iter().copied().chain(outcome.ended()));
             } else if !outcome.may_remind() && outcome.ending.is_empty() {
                 continue;
             }
@@ -361,7 +363,8 @@ fn ending(check: &FinishedCheck, now: Timestamp) -> Vec<(CertificateLimit, Failu
 
 impl Outcome {
     fn ended(&self) -> Option<IncidentId> {
-        let ended = |(id, change): &(_, Change)| matches!(change, Change::Resolved { .. }).then_some(*id);
+        let ended =
+            |(id, change): &(_, StateChange)| matches!(change, StateChange::Resolved { .. }).then_some(*id);
         self.changes.iter().rev().find_map(ended)
     }
 
@@ -373,8 +376,8 @@ impl Outcome {
     /// Whether there is something to tell, by this check or still by an earlier one.
     fn is_behind(&self) -> bool {
         self.ended().is_some()
-            || self.standing.is_behind(self.open().map(|(_, severity)| severity))
-            || self.state.flapping != self.standing.flapping_told
+            || self.announced.is_behind(self.open().map(|(_, severity)| severity))
+            || self.state.flapping != self.announced.flapping_announced
     }
 
     fn may_remind(&self) -> bool {
@@ -383,26 +386,26 @@ impl Outcome {
 
     fn is_reminder_due(&self, known: &Known) -> bool {
         let due = reminder_due(&self.check.monitor.policy, self.state.since, known.now);
-        self.may_remind() && due > self.standing.reminders && !self.is_in_hand(&known.incidents)
+        self.may_remind() && due > self.announced.reminders && !self.is_in_hand(&known.incidents)
     }
 
     /// Whether a person takes care of the open incident, or wants to hear nothing of it.
     fn is_in_hand(&self, incidents: &Incidents) -> bool {
-        self.open().and_then(|(id, _)| incidents.get(&id)).is_some_and(|incident| incident.in_hand)
+        self.open().and_then(|(id, _)| incidents.get(&id)).is_some_and(|incident| incident.is_handled)
     }
 
     /// Makes an incident what the judgement says. Gives the word for it and a note, where something has happened.
     fn change(
         &self,
         id: IncidentId,
-        change: Change,
+        change: StateChange,
         incidents: &mut Incidents,
         now: Timestamp,
     ) -> Option<(&'static str, Option<String>)> {
         let unknown = || Failure::new(FailureClass::Protocol, "unknown");
         let cause = || self.trouble.clone().unwrap_or_else(unknown);
         match change {
-            Change::Opened { severity, started_at, failures } => {
+            StateChange::Opened { severity, started_at, failures } => {
                 let cause = EventOutcome::from(&cause());
                 let note = Some(cause.message.clone());
                 let opened = KnownIncident {
@@ -414,29 +417,29 @@ impl Outcome {
                     ended_at: None,
                     failures,
                     acknowledged_by: None,
-                    in_hand: false,
+                    is_handled: false,
                 };
                 incidents.insert(id, opened);
                 Some(("opened", note))
             }
-            Change::Worsened { started_at, failures } => {
+            StateChange::Worsened { started_at, failures } => {
                 let incident = incidents.get_mut(&id)?;
                 (incident.severity, incident.cause) = (Severity::Down, (&cause()).into());
                 (incident.down_at, incident.failures) = (Some(started_at), failures);
                 Some(("worsened", Some(incident.cause.message.clone())))
             }
-            Change::Escalated { failures } => {
+            StateChange::Escalated { failures } => {
                 let incident = incidents.get_mut(&id)?;
                 (incident.severity, incident.failures) = (Severity::Critical, failures);
                 Some(("escalated", None))
             }
-            Change::Resolved { ended_at, failures, .. } => {
+            StateChange::Resolved { ended_at, failures, .. } => {
                 // One that a person has ended stays as that left it.
                 let incident = incidents.get_mut(&id).filter(|incident| incident.ended_at.is_none())?;
                 (incident.ended_at, incident.failures) = (Some(ended_at), failures);
                 Some(("resolved", None))
             }
-            Change::FlappingBegan | Change::FlappingEnded => None,
+            StateChange::FlappingBegan | StateChange::FlappingEnded => None,
         }
     }
 }

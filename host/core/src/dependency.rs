@@ -33,7 +33,7 @@ pub enum Verdict {
 }
 
 /// Beside what its confirmation takes, how long a parent is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PARENT_WAIT: Duration = Duration::from_secs(10);
 
 impl Ancestor {
     pub fn new(state: &State, policy: &Policy) -> Self {
@@ -47,7 +47,7 @@ impl Ancestor {
             return Verdict::ParentDown;
         }
         let Policy { confirm, retry_interval, timeout, .. } = &self.policy;
-        let patience = (*retry_interval + *timeout).saturating_mul(*confirm).saturating_add(PATIENCE);
+        let parent_wait = (*retry_interval + *timeout).saturating_mul(*confirm).saturating_add(PARENT_WAIT);
         let is_well = matches!(self.status, Status::Up | Status::Degraded) && self.downs == 0;
         let is_decided = is_well && self.looked_at.is_some_and(|looked_at| looked_at >= started_at);
         // What began to be in doubt only now has its time from now.
@@ -56,7 +56,7 @@ impl Ancestor {
         let from =
             doubted.filter(|doubted| *doubted <= now).map_or(opened_at, |doubted| doubted.max(opened_at));
         // So was an opening that lies ahead, and nothing is held back for as long as that takes.
-        if is_decided || opened_at > now || elapsed(from, now) >= patience {
+        if is_decided || opened_at > now || elapsed(from, now) >= parent_wait {
             Verdict::OwnTrouble
         } else {
             Verdict::Undecided

@@ -7,8 +7,8 @@
 
 use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
-use crate::incident::{BY_HAND, UNWATCHED};
-use crate::review::{Digest, Part, span, utc};
+use crate::incident::{BY_OPERATOR, UNWATCHED};
+use crate::recheck::{Digest, Part, span, utc};
 use crate::text::cut;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -21,15 +21,15 @@ const MORE: &str = "`uptime incident list --open`";
 
 /// What there is to say of one monitor, the worst first: the order in which they are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum Summary {
     Critical,
     Down,
     Degraded,
     Flapping,
     Certificate,
-    InHand,
+    Handled,
     Other,
-    ByHand,
+    ByOperator,
     Unwatched,
     WasDown,
     WasDegraded,
@@ -38,13 +38,13 @@ enum Standing {
     Steady,
 }
 
-impl Standing {
+impl Summary {
     fn of(event: &Event, is_all_of_it: bool) -> Self {
         let ended = event.incident.as_ref().is_some_and(|incident| incident.ended_at.is_some());
         let is_degraded = event.severity == Severity::Degraded;
         let is_end_of = |class| event.outcome.as_ref().is_some_and(|outcome| outcome.class == class);
         match event.kind {
-            EventType::Up if is_end_of(BY_HAND) => Self::ByHand,
+            EventType::Up if is_end_of(BY_OPERATOR) => Self::ByOperator,
             EventType::Up if is_end_of(UNWATCHED) => Self::Unwatched,
             _ if ended && is_all_of_it && is_degraded => Self::WasDegraded,
             _ if ended && is_all_of_it => Self::WasDown,
@@ -54,7 +54,7 @@ impl Standing {
             EventType::Critical => Self::Critical,
             EventType::FlappingStart => Self::Flapping,
             EventType::Certificate => Self::Certificate,
-            EventType::Acknowledged => Self::InHand,
+            EventType::Acknowledged => Self::Handled,
             EventType::Down | EventType::Degraded | EventType::Reminder | EventType::FlappingEnd => {
                 if is_degraded {
                     Self::Degraded
@@ -72,7 +72,7 @@ impl Standing {
         }
     }
 
-    fn words(self, many: bool) -> &'static str {
+    fn describe(self, many: bool) -> &'static str {
         match self {
             Self::Critical => "critical",
             Self::Down => "down",
@@ -80,10 +80,10 @@ impl Standing {
             Self::Flapping => "flapping",
             Self::Certificate if many => "certificates end soon",
             Self::Certificate => "certificate ends soon",
-            Self::InHand => "taken care of",
+            Self::Handled => "taken care of",
             Self::Other if many => "other events",
             Self::Other => "other event",
-            Self::ByHand => "resolved by hand",
+            Self::ByOperator => "resolved by hand",
             Self::Unwatched => "no longer watched",
             Self::WasDown if many => "were down",
             Self::WasDown => "was down",
@@ -97,16 +97,16 @@ impl Standing {
 
     /// Whether somebody has to look.
     fn opens(self) -> bool {
-        self < Self::ByHand
+        self < Self::ByOperator
     }
 
     /// Whether the event's kind says the same of all of them.
     fn is_kind(self) -> bool {
         !matches!(
             self,
-            Self::InHand
+            Self::Handled
                 | Self::Other
-                | Self::ByHand
+                | Self::ByOperator
                 | Self::Unwatched
                 | Self::WasDown
                 | Self::WasDegraded
@@ -116,10 +116,10 @@ impl Standing {
 }
 
 /// What there is to say of one monitor.
-struct Item {
+struct MonitorSummary {
     /// The last.
     part: Part,
-    standing: Standing,
+    summary: Summary,
     /// The last of each incident that it had before, in the order in which they were told.
     before: Vec<Event>,
 }
@@ -133,14 +133,13 @@ pub fn compose(delivery_id: DeliveryId, mut parts: Vec<Part>) -> Option<(Part, O
     if items.len() == 1 {
         return items.pop().map(|item| (alone(item, delivery_id), None));
     }
-    let worst = items.iter().min_by_key(|item| (item.standing, item.part.event.kind))?;
-    let (standing, mut kind, mut severity) =
-        (worst.standing, worst.part.event.kind, worst.part.event.severity);
-    if !standing.opens() {
+    let worst = items.iter().min_by_key(|item| (item.summary, item.part.event.kind))?;
+    let (summary, mut kind, mut severity) = (worst.summary, worst.part.event.kind, worst.part.event.severity);
+    if !summary.opens() {
         (kind, severity) = (EventType::Up, Severity::Info);
     }
-    let are_alike = items.iter().all(|item| item.standing == standing);
-    if are_alike && standing == Standing::Steady {
+    let are_alike = items.iter().all(|item| item.summary == summary);
+    if are_alike && summary == Summary::Steady {
         kind = EventType::FlappingEnd;
     }
     let all: HashSet<&str> = items.iter().map(|item| item.part.event.monitor.name.as_str()).collect();
@@ -148,9 +147,9 @@ pub fn compose(delivery_id: DeliveryId, mut parts: Vec<Part>) -> Option<(Part, O
         1 => items[0].part.event.monitor.name.clone(),
         count => format!("{count} monitors"),
     };
-    let got = match (are_alike, standing.is_kind()) {
+    let got = match (are_alike, summary.is_kind()) {
         (true, true) if all.len() > 1 => None,
-        (true, _) => Some(format!("all {}", standing.words(true))),
+        (true, _) => Some(format!("all {}", summary.describe(true))),
         (false, _) => Some(counts(&items)),
     };
     let (counts, names) = (counts(&items), names(&items));
@@ -170,7 +169,7 @@ pub fn compose(delivery_id: DeliveryId, mut parts: Vec<Part>) -> Option<(Part, O
         outcome: Some(EventOutcome { got, ..EventOutcome::new(Event::DIGEST, format!("{counts}. {names}")) }),
         severity,
     };
-    Some((Part { event, is_all_of_it: false, told: None }, Some(Digest { names, parts })))
+    Some((Part { event, is_all_of_it: false, announced: None }, Some(Digest { names, parts })))
 }
 
 /// What one of them tells of an incident, the channel knows when it reads those behind it.
@@ -178,28 +177,28 @@ fn carry_on(parts: &mut [Part]) {
     let mut worst: HashMap<IncidentId, Severity> = HashMap::new();
     for part in parts {
         let Some(incident) = &part.event.incident else { continue };
-        part.told = part.told.max(worst.get(&incident.id).copied());
+        part.announced = part.announced.max(worst.get(&incident.id).copied());
         if EventType::HEARD_BY.contains(&part.event.kind) {
-            worst.insert(incident.id, part.event.severity.max(part.told.unwrap_or(Severity::Info)));
+            worst.insert(incident.id, part.event.severity.max(part.announced.unwrap_or(Severity::Info)));
         }
     }
 }
 
 /// What there is to say of each monitor in the end, and of each certificate.
-fn by_monitor(parts: &[Part]) -> Vec<Item> {
+fn by_monitor(parts: &[Part]) -> Vec<MonitorSummary> {
     let mut places: HashMap<&str, usize> = HashMap::new();
-    let mut items: Vec<Item> = Vec::new();
+    let mut items: Vec<MonitorSummary> = Vec::new();
     for part in parts {
-        let standing = Standing::of(&part.event, part.is_all_of_it);
-        let place = (standing != Standing::Certificate)
+        let summary = Summary::of(&part.event, part.is_all_of_it);
+        let place = (summary != Summary::Certificate)
             .then(|| *places.entry(&part.event.monitor.name).or_insert(items.len()))
             .filter(|place| *place < items.len());
         let part = part.clone();
         match place.and_then(|place| items.get_mut(place)) {
-            None => items.push(Item { part, standing, before: Vec::new() }),
+            None => items.push(MonitorSummary { part, summary, before: Vec::new() }),
             Some(item) => {
                 item.before.push(std::mem::replace(&mut item.part, part).event);
-                item.standing = standing;
+                item.summary = summary;
             }
         }
     }
@@ -210,7 +209,7 @@ fn by_monitor(parts: &[Part]) -> Vec<Item> {
 }
 
 /// Of what was said before leaves the last of each other incident.
-fn only_ended(item: &mut Item) {
+fn only_ended(item: &mut MonitorSummary) {
     let id = |event: &Event| event.incident.as_ref().map(|incident| incident.id);
     let mut known: HashSet<_> = id(&item.part.event).into_iter().collect();
     let mut kept: Vec<Event> = std::mem::take(&mut item.before)
@@ -223,7 +222,7 @@ fn only_ended(item: &mut Item) {
 }
 
 /// One alone: what it is, and what was before it.
-fn alone(item: Item, delivery_id: DeliveryId) -> Part {
+fn alone(item: MonitorSummary, delivery_id: DeliveryId) -> Part {
     let before = before(&item);
     let mut part = item.part;
     part.event.delivery_id = delivery_id;
@@ -234,34 +233,34 @@ fn alone(item: Item, delivery_id: DeliveryId) -> Part {
     part
 }
 
-fn counts(items: &[Item]) -> String {
-    let counts: Vec<String> = by_standing(items)
+fn counts(items: &[MonitorSummary]) -> String {
+    let counts: Vec<String> = by_summary(items)
         .iter()
-        .map(|(standing, items)| format!("{} {}", items.len(), standing.words(items.len() > 1)))
+        .map(|(summary, items)| format!("{} {}", items.len(), summary.describe(items.len() > 1)))
         .collect();
     counts.join(", ")
 }
 
-fn by_standing(items: &[Item]) -> BTreeMap<Standing, Vec<&Item>> {
-    let mut all: BTreeMap<Standing, Vec<&Item>> = BTreeMap::new();
+fn by_summary(items: &[MonitorSummary]) -> BTreeMap<Summary, Vec<&MonitorSummary>> {
+    let mut all: BTreeMap<Summary, Vec<&MonitorSummary>> = BTreeMap::new();
     for item in items {
-        all.entry(item.standing).or_default().push(item);
+        all.entry(item.summary).or_default().push(item);
     }
     all
 }
 
 /// As many names as there is room for.
-fn names(items: &[Item]) -> String {
+fn names(items: &[MonitorSummary]) -> String {
     let mut text = String::new();
     let room = NAMES_MOST - format!("; and {} more: {MORE}", items.len()).chars().count();
     let mut length = 0;
     let mut named = 0;
-    'all: for (standing, items) in by_standing(items) {
-        let words = standing.words(items.len() > 1);
+    'all: for (summary, items) in by_summary(items) {
+        let describe = summary.describe(items.len() > 1);
         for (nth, item) in items.iter().enumerate() {
             let lead = match (nth, named) {
-                (0, 0) => capital(&format!("{words}: ")),
-                (0, _) => format!("; {words}: "),
+                (0, 0) => capital(&format!("{describe}: ")),
+                (0, _) => format!("; {describe}: "),
                 _ => ", ".to_owned(),
             };
             let piece = lead + &named_in(item);
@@ -281,13 +280,13 @@ fn names(items: &[Item]) -> String {
     text
 }
 
-fn named_in(item: &Item) -> String {
+fn named_in(item: &MonitorSummary) -> String {
     let name = cut(&item.part.event.monitor.name, 60);
-    let why = match (item.standing, &item.part.event.incident, &item.part.event.outcome) {
-        (Standing::WasDown | Standing::WasDegraded, Some(incident), _) => Some(span(incident)),
-        (Standing::InHand, Some(incident), _) => incident.acknowledged_by.as_deref().map(|by| cut(by, 60)),
-        (Standing::ByHand, _, Some(outcome)) => Some(cut(&outcome.message, 160)),
-        (standing, _, Some(outcome)) if standing.opens() => Some(cut(&outcome.message, 80)),
+    let why = match (item.summary, &item.part.event.incident, &item.part.event.outcome) {
+        (Summary::WasDown | Summary::WasDegraded, Some(incident), _) => Some(span(incident)),
+        (Summary::Handled, Some(incident), _) => incident.acknowledged_by.as_deref().map(|by| cut(by, 60)),
+        (Summary::ByOperator, _, Some(outcome)) => Some(cut(&outcome.message, 160)),
+        (summary, _, Some(outcome)) if summary.opens() => Some(cut(&outcome.message, 80)),
         _ => None,
     };
     let said: Vec<String> = why.filter(|why| !why.is_empty()).into_iter().chain(before(item)).collect();
@@ -295,7 +294,7 @@ fn named_in(item: &Item) -> String {
 }
 
 /// What the monitor had before it became what it is.
-fn before(item: &Item) -> Option<String> {
+fn before(item: &MonitorSummary) -> Option<String> {
     let incidents = || item.before.iter().filter_map(|event| Some((event, event.incident.as_ref()?)));
     let (event, first) = incidents().next()?;
     if item.before.len() > 1 {
@@ -310,12 +309,12 @@ fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn common_group(items: &[Item]) -> Option<String> {
+fn common_group(items: &[MonitorSummary]) -> Option<String> {
     let group = items.first()?.part.event.monitor.group.clone()?;
     items.iter().all(|item| item.part.event.monitor.group.as_ref() == Some(&group)).then_some(group)
 }
 
-fn common_tags(items: &[Item]) -> BTreeMap<String, String> {
+fn common_tags(items: &[MonitorSummary]) -> BTreeMap<String, String> {
     let mut tags = items.first().map(|item| item.part.event.monitor.tags.clone()).unwrap_or_default();
     tags.retain(|key, value| items.iter().all(|item| item.part.event.monitor.tags.get(key) == Some(value)));
     tags
@@ -343,11 +342,11 @@ mod tests {
             incident: Some(EventIncident::new(IncidentId(incident), at(0), is_up.then(|| at(60)), 3)),
             outcome: Some(EventOutcome::new("status", "503")),
             severity: if is_up { Severity::Info } else { Severity::Down },
-            ..crate::rehearsal::event(EventType::Down)
+            ..crate::samples::event(EventType::Down)
         };
         event.monitor.name = name.into();
         event.monitor.tags.insert("name".into(), name.into());
-        Part { event, is_all_of_it: false, told: None }
+        Part { event, is_all_of_it: false, announced: None }
     }
 
     fn composed(parts: Vec<Part>) -> Event {
@@ -385,9 +384,9 @@ mod tests {
         // What was degraded was not down, and what a person ended was not seen up.
         let ended = || with_severity(shop(Up, 1), Severity::Degraded);
         let whole = Part { is_all_of_it: true, ..ended() };
-        let (mut by_hand, mut in_hand) = (shop(Up, 1), shop(Acknowledged, 1));
-        by_hand.event.outcome = Some(EventOutcome::new(BY_HAND, "resolved by ada"));
-        in_hand.event.incident.as_mut().expect("an incident").acknowledged_by = Some("ada".into());
+        let (mut by_operator, mut is_handled) = (shop(Up, 1), shop(Acknowledged, 1));
+        by_operator.event.outcome = Some(EventOutcome::new(BY_OPERATOR, "resolved by ada"));
+        is_handled.event.incident.as_mut().expect("an incident").acknowledged_by = Some("ada".into());
         for (parts, said) in [
             (vec![shop(Up, 1), shop(Down, 2)], "2 down. Down: shop (503; before that down WHEN), mail (503)"),
             (vec![shop(Down, 1), shop(Up, 1)], "1 down, 1 up again. MAIL; up again: shop"),
@@ -403,8 +402,8 @@ mod tests {
             ),
             (vec![ended()], "1 down, 1 no longer degraded. MAIL; no longer degraded: shop"),
             (vec![whole], "1 down, 1 was degraded. MAIL; was degraded: shop (WHEN)"),
-            (vec![by_hand], "1 down, 1 resolved by hand. MAIL; resolved by hand: shop (resolved by ada)"),
-            (vec![in_hand], "1 down, 1 taken care of. MAIL; taken care of: shop (ada)"),
+            (vec![by_operator], "1 down, 1 resolved by hand. MAIL; resolved by hand: shop (resolved by ada)"),
+            (vec![is_handled], "1 down, 1 taken care of. MAIL; taken care of: shop (ada)"),
         ] {
             assert_eq!(of_shop(parts), said.replace("MAIL", "Down: mail (503)").replace("WHEN", WHEN));
         }
@@ -491,8 +490,8 @@ mod tests {
             gone
         };
         let digest = composed(vec![gone("shop", 1), part(EventType::Up, "blog", 2)]);
-        let words = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
-        assert_eq!((digest.kind, message(&digest)), (EventType::Up, words));
+        let describe = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
+        assert_eq!((digest.kind, message(&digest)), (EventType::Up, describe));
         let digest = composed(vec![gone("shop", 1), gone("blog", 2)]);
         assert_eq!(got(&digest), Some("all no longer watched"), "or a message would say that they are up");
     }
@@ -530,11 +529,11 @@ mod tests {
     fn its_parts_are_all_of_it_and_each_knows_what_is_told_before_it() {
         let down = part(EventType::Down, "shop", 1);
         let taken = part(EventType::Acknowledged, "shop", 1);
-        let worse = Part { told: Some(Severity::Degraded), ..part(EventType::Down, "mail", 2) };
+        let worse = Part { announced: Some(Severity::Degraded), ..part(EventType::Down, "mail", 2) };
         let critical = with_severity(part(EventType::Critical, "mail", 2), Severity::Critical);
         let (_, digest) = compose(id(), vec![down, taken, worse, critical]).expect("a digest");
         let parts = digest.expect("two monitors").parts.into_iter();
-        let known: Vec<_> = parts.map(|part| (part.event.kind, part.told)).collect();
+        let known: Vec<_> = parts.map(|part| (part.event.kind, part.announced)).collect();
         assert_eq!(
             known,
             [

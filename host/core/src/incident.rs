@@ -5,7 +5,7 @@
 
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::IncidentId;
-use crate::review::utc;
+use crate::recheck::utc;
 use jiff::Timestamp;
 use std::time::Duration;
 use thiserror::Error;
@@ -13,10 +13,10 @@ use thiserror::Error;
 /// The class in what is told when an incident ends because nobody looks any more.
 pub const UNWATCHED: &str = "unwatched";
 /// The class of the outcome that a recovery by hand bears: no check has seen the monitor up.
-pub const BY_HAND: &str = "resolved";
+pub const BY_OPERATOR: &str = "resolved";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum IncidentAction {
     /// Takes care of it: no reminder and no `critical` for so long, or until it ends.
     Acknowledge {
         /// `None`: until it ends.
@@ -66,7 +66,7 @@ pub struct Incident {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum ActionRefused {
     #[error("has ended{}", .by.as_ref().map(|by| format!(": {by} resolved it")).unwrap_or_default())]
     Ended {
         /// Who ended it; `None`: a check did.
@@ -82,7 +82,7 @@ pub enum Refusal {
     NotMuted,
 }
 
-impl Deed {
+impl IncidentAction {
     /// The word for what has happened then, in the database, in JSON and for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,15 +96,17 @@ impl Deed {
     }
 
     /// Whether it can be done to `incident` at `now`. A comment always can.
-    pub fn permit(self, incident: &Incident, now: Timestamp) -> Result<(), Refusal> {
+    pub fn permit(self, incident: &Incident, now: Timestamp) -> Result<(), ActionRefused> {
         if self != Self::Comment && incident.ended_at.is_some() {
-            return Err(Refusal::Ended { by: incident.resolved_by.clone() });
+            return Err(ActionRefused::Ended { by: incident.resolved_by.clone() });
         }
         match (self, incident.acknowledged(now), &incident.muted) {
-            (Self::Acknowledge { .. }, Some(mark), _) => Err(Refusal::Acknowledged { by: mark.by.clone() }),
-            (Self::Unacknowledge, None, _) => Err(Refusal::NotAcknowledged),
-            (Self::Mute, _, Some(mark)) => Err(Refusal::Muted { by: mark.by.clone() }),
-            (Self::Unmute, _, None) => Err(Refusal::NotMuted),
+            (Self::Acknowledge { .. }, Some(mark), _) => {
+                Err(ActionRefused::Acknowledged { by: mark.by.clone() })
+            }
+            (Self::Unacknowledge, None, _) => Err(ActionRefused::NotAcknowledged),
+            (Self::Mute, _, Some(mark)) => Err(ActionRefused::Muted { by: mark.by.clone() }),
+            (Self::Unmute, _, None) => Err(ActionRefused::NotMuted),
             _ => Ok(()),
         }
     }
@@ -139,7 +141,7 @@ impl Deed {
             }
             (_, _) => (Some(who.to_owned()), None, format!("{cause}{says}")),
         };
-        let class = if kind == EventType::Up { BY_HAND } else { &incident.cause.class };
+        let class = if kind == EventType::Up { BY_OPERATOR } else { &incident.cause.class };
         let outcome = EventOutcome { class: class.to_owned(), message, ..incident.cause.clone() };
         let mut event = incident.event(kind, now, ended_at, acknowledged_by, outcome);
         if let Some(incident) = &mut event.incident {
@@ -196,21 +198,28 @@ mod tests {
 
     fn incident() -> Incident {
         let cause = EventOutcome { got: Some("503".into()), ..EventOutcome::new("status", "answered 503") };
-        Incident { cause, started_at: at(100), failures: 4, ..crate::rehearsal::incident(Severity::Down) }
+        Incident { cause, started_at: at(100), failures: 4, ..crate::samples::incident(Severity::Down) }
     }
 
     fn mark(by: &str, until: Option<i64>) -> Mark {
         Mark { by: by.into(), at: at(150), until: until.map(at) }
     }
 
-    const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
+    const ACKNOWLEDGE: IncidentAction = IncidentAction::Acknowledge { lasting: None };
 
     #[test]
     fn what_makes_no_sense_is_refused_with_who_was_quicker() {
-        let all = [ACKNOWLEDGE, Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Resolve, Deed::Comment];
+        let all = [
+            ACKNOWLEDGE,
+            IncidentAction::Unacknowledge,
+            IncidentAction::Mute,
+            IncidentAction::Unmute,
+            IncidentAction::Resolve,
+            IncidentAction::Comment,
+        ];
         let refusals = |incident: &Incident| -> Vec<String> {
             all.iter()
-                .filter_map(|deed| deed.permit(incident, at(200)).err())
+                .filter_map(|action| action.permit(incident, at(200)).err())
                 .map(|refusal| refusal.to_string())
                 .collect()
         };
@@ -231,9 +240,12 @@ mod tests {
     fn an_acknowledgement_holds_up_to_its_instant_and_no_longer() {
         let taken = Incident { acknowledged: Some(mark("bob", Some(200))), ..incident() };
         assert!(ACKNOWLEDGE.permit(&taken, at(199)).is_err());
-        assert_eq!(Deed::Unacknowledge.permit(&taken, at(199)), Ok(()));
+        assert_eq!(IncidentAction::Unacknowledge.permit(&taken, at(199)), Ok(()));
         assert_eq!(ACKNOWLEDGE.permit(&taken, at(200)), Ok(()));
-        assert_eq!(Deed::Unacknowledge.permit(&taken, at(200)), Err(Refusal::NotAcknowledged));
+        assert_eq!(
+            IncidentAction::Unacknowledge.permit(&taken, at(200)),
+            Err(ActionRefused::NotAcknowledged)
+        );
     }
 
     #[test]
@@ -259,17 +271,17 @@ mod tests {
     #[test]
     fn an_acknowledgement_and_an_end_are_told_and_the_rest_is_not() {
         let taken = Incident { acknowledged: Some(mark("bob", None)), ..incident() };
-        let tell = |deed: Deed, incident: &Incident, note| {
+        let tell = |action: IncidentAction, incident: &Incident, note| {
             let by = By { who: "anna", note };
-            deed.event(by, incident, at(220))
+            action.event(by, incident, at(220))
         };
-        let told = |deed, incident: &Incident, note| {
-            let event = tell(deed, incident, note).expect("it is told");
+        let told = |action, incident: &Incident, note| {
+            let event = tell(action, incident, note).expect("it is told");
             let (kept, cause) = (event.incident.expect("an incident"), event.outcome.expect("a cause"));
             assert_eq!((kept.failures, kept.duration_s), (4, kept.ended_at.map(|_| 120)));
             assert_eq!(cause.got.as_deref(), Some("503"));
-            let by_hand = cause.class == BY_HAND;
-            (event.kind, event.severity, kept.acknowledged_by, kept.ended_at, by_hand, cause.message)
+            let by_operator = cause.class == BY_OPERATOR;
+            (event.kind, event.severity, kept.acknowledged_by, kept.ended_at, by_operator, cause.message)
         };
         let (anna, bob, ended) = (Some("anna".to_owned()), Some("bob".to_owned()), Some(at(220)));
         let is = |words: &str| words.to_owned();
@@ -286,24 +298,24 @@ mod tests {
         );
         let words = is("answered 503; bob takes care of it no more; anna says: off to bed");
         assert_eq!(
-            told(Deed::Unacknowledge, &taken, Some("off to bed")),
+            told(IncidentAction::Unacknowledge, &taken, Some("off to bed")),
             (EventType::Reminder, Severity::Down, None, None, false, words)
         );
         for (note, says) in [(None, ""), (Some("a false alarm"), "; anna says: a false alarm")] {
             let words = format!("resolved by anna, and no check has seen it up{says}; it was: answered 503");
             assert_eq!(
-                told(Deed::Resolve, &taken, note),
+                told(IncidentAction::Resolve, &taken, note),
                 (EventType::Up, Severity::Info, bob.clone(), ended, true, words)
             );
         }
 
         let degraded = Incident { severity: Severity::Degraded, ..incident() };
-        for deed in [ACKNOWLEDGE, Deed::Resolve] {
-            let event = tell(deed, &degraded, None).expect("it is told");
+        for action in [ACKNOWLEDGE, IncidentAction::Resolve] {
+            let event = tell(action, &degraded, None).expect("it is told");
             assert_eq!(event.severity, Severity::Degraded, "a message can say what it was");
         }
-        for deed in [Deed::Mute, Deed::Unmute, Deed::Comment] {
-            assert_eq!(tell(deed, &taken, Some("why")), None);
+        for action in [IncidentAction::Mute, IncidentAction::Unmute, IncidentAction::Comment] {
+            assert_eq!(tell(action, &taken, Some("why")), None);
         }
     }
 }

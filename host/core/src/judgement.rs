@@ -36,7 +36,7 @@ pub struct Observation<'a> {
 
 /// What an outcome changed, beyond the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StateChange {
     /// An incident, from its first failure.
     Opened {
         /// Only [`Severity::Degraded`] or [`Severity::Down`].
@@ -70,7 +70,7 @@ pub enum Change {
 pub struct Judgement {
     pub state: State,
     /// What people may have to be told, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<StateChange>,
     /// Whether the outcome began or continued a streak that decides nothing yet, so that the next look should
     /// come after `retry_interval`, not after `interval`.
     pub recheck: bool,
@@ -103,7 +103,7 @@ pub fn judge(state: State, policy: &Policy, seen: Observation<'_>) -> Judgement 
     // "In a row" has an end: what failed before a long silence says nothing about now.
     let silence = last_slot_at.map(|last| elapsed(last, seen.slot_at)).unwrap_or_default();
     let mut state =
-        if silence > policy.interval.saturating_mul(STREAK_GAP) { state.forgetful() } else { state };
+        if silence > policy.interval.saturating_mul(STREAK_GAP) { state.without_streaks() } else { state };
     state.last_slot_at = Some(seen.slot_at);
     state.recent.push(level == Level::Down);
     if policy.window.is_some() {
@@ -140,7 +140,7 @@ struct Judging<'p> {
     state: State,
     policy: &'p Policy,
     at: Timestamp,
-    changes: Vec<Change>,
+    changes: Vec<StateChange>,
 }
 
 impl Judging<'_> {
@@ -209,14 +209,14 @@ impl Judging<'_> {
 
     fn open(&mut self, severity: Severity, started_at: Timestamp, failures: u32) {
         let status = if severity == Severity::Down { Status::Down } else { Status::Degraded };
-        self.state.be(status, severity, started_at, failures);
-        self.changes.push(Change::Opened { severity, started_at, failures });
+        self.state.enter(status, severity, started_at, failures);
+        self.changes.push(StateChange::Opened { severity, started_at, failures });
         self.escalate();
     }
 
     fn worsen(&mut self, started_at: Timestamp, failures: u32) {
-        self.state.be(Status::Down, Severity::Down, started_at, failures);
-        self.changes.push(Change::Worsened { started_at, failures });
+        self.state.enter(Status::Down, Severity::Down, started_at, failures);
+        self.changes.push(StateChange::Worsened { started_at, failures });
         self.escalate();
     }
 
@@ -226,7 +226,7 @@ impl Judging<'_> {
         let is_long = self.policy.critical_failures.is_some_and(|most| *failures >= most.max(1))
             || self.policy.critical_after.is_some_and(|most| lasted >= most);
         if *severity == Some(Severity::Down) && is_long {
-            self.changes.push(Change::Escalated { failures: *failures });
+            self.changes.push(StateChange::Escalated { failures: *failures });
             self.state.severity = Some(Severity::Critical);
         }
     }
@@ -243,7 +243,7 @@ impl Judging<'_> {
 
     fn resolve(&mut self, ended_at: Timestamp) {
         let (started_at, failures) = (self.state.since.unwrap_or(ended_at), self.state.failures);
-        self.changes.push(Change::Resolved { started_at, ended_at, failures });
+        self.changes.push(StateChange::Resolved { started_at, ended_at, failures });
         self.state.window = Failures::default();
         self.be_up(ended_at);
     }
@@ -261,7 +261,7 @@ impl Judging<'_> {
             self.policy.flapping && changes >= if self.state.flapping { STEADY_BELOW } else { FLAPPING_FROM };
         if flaps != self.state.flapping {
             self.state.flapping = flaps;
-            self.changes.push(if flaps { Change::FlappingBegan } else { Change::FlappingEnded });
+            self.changes.push(if flaps { StateChange::FlappingBegan } else { StateChange::FlappingEnded });
         }
     }
 }

@@ -16,7 +16,7 @@ pub use words::{cause, subject};
 
 use crate::duration::{elapsed, in_words};
 use crate::event::{Event, EventType, Severity};
-use crate::review::Digest;
+use crate::recheck::Digest;
 use crate::text::{inert, is_web_address, printable};
 use jiff::Timestamp;
 use std::time::Duration;

@@ -17,7 +17,7 @@
 use crate::backoff::delay;
 use crate::event::{EventType, Topic};
 use crate::id::{IncidentId, NotificationId};
-use crate::review::{Circumstances, OVERTAKEN, objection};
+use crate::recheck::{IncidentNow, OVERTAKEN, objection};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub struct Notice {
     /// How often it failed by itself: the provider refused this message, or it was sent again because the channel works.
     pub setbacks: u32,
     /// What is true of its incident and its channel now.
-    pub now: Circumstances,
+    pub now: IncidentNow,
     /// What it reports is over, and no other notice will say so.
     pub is_over: bool,
 }
@@ -95,7 +95,7 @@ pub fn superseded(notice: &Notice, others: &[Notice]) -> Option<&'static str> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outstanding {
     /// To be told, the oldest first: at most one for each incident.
-    pub tell: Vec<NotificationId>,
+    pub announce: Vec<NotificationId>,
     /// Not to be told any more, each with the reason. What is in neither rests: its incident is muted, or it was sent
     /// in vain too often.
     pub drop: Vec<(NotificationId, &'static str)>,
@@ -124,11 +124,11 @@ pub fn outstanding(notices: &[Notice]) -> Outstanding {
         let is_news = group.iter().any(|notice| notice.incident.is_some() && !notice.now.opening_told);
         let announcement = if is_news { newest(&Notice::announces) } else { None };
         let Some(chosen) = announcement.or_else(|| newest(&|_| true)) else { continue };
-        outstanding.tell.push(chosen);
+        outstanding.announce.push(chosen);
         let others = group.iter().map(|notice| notice.id).filter(|id| *id != chosen);
         outstanding.drop.extend(others.map(|id| (id, REPLACED)));
     }
-    outstanding.tell.sort_unstable();
+    outstanding.announce.sort_unstable();
     outstanding.drop.sort_unstable();
     outstanding
 }
@@ -146,7 +146,7 @@ fn objection_of(notice: &Notice, notices: &[Notice]) -> Option<&'static str> {
             && other.setbacks < SETBACKS_MOST
     };
     let recovery_due = notice.now.recovery_due || notices.iter().any(|other| ends(&other));
-    objection(notice.event, &Circumstances { recovery_due, ..notice.now })
+    objection(notice.event, &IncidentNow { recovery_due, ..notice.now })
 }
 
 /// On which occasion a channel is reconciled.
@@ -164,7 +164,7 @@ pub enum Occasion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// To be queued again, in this order.
-    pub tell: Vec<NotificationId>,
+    pub announce: Vec<NotificationId>,
     /// Not to be told any more.
     pub drop: Vec<(NotificationId, &'static str)>,
     /// To be sent again alone, after so long: whether the channel works again is found out by it.
@@ -173,7 +173,7 @@ pub struct Plan {
 
 /// What to do for a channel that has had so many `probes` since it fails; `pauses`: before each probe, the last one repeats.
 pub fn plan(notices: &[Notice], occasion: Occasion, probes: u32, pauses: &[Duration]) -> Plan {
-    let Outstanding { tell, drop } = outstanding(notices);
+    let Outstanding { announce, drop } = outstanding(notices);
     let notice = |id: NotificationId| notices.iter().find(|notice| notice.id == id);
     let setbacks = |id: NotificationId| notice(id).map_or(0, |notice| notice.setbacks);
     let goes_before_a_newer = |id| {
@@ -181,7 +181,7 @@ pub fn plan(notices: &[Notice], occasion: Occasion, probes: u32, pauses: &[Durat
             |notice: &Notice, other: &Notice| notice.precedes(other) && other.progress == Progress::Queued;
         notice(id).is_some_and(|notice| notices.iter().any(|other| is_newer(notice, other)))
     };
-    let (tell, rest): (Vec<_>, Vec<_>) = tell.into_iter().partition(|id| match occasion {
+    let (announce, rest): (Vec<_>, Vec<_>) = announce.into_iter().partition(|id| match occasion {
         // What failed by itself does not fail less because another got through.
         Occasion::GotThrough => setbacks(*id) == 0,
         Occasion::Enqueued => goes_before_a_newer(*id),
@@ -195,5 +195,5 @@ pub fn plan(notices: &[Notice], occasion: Occasion, probes: u32, pauses: &[Durat
         && probe.is_none()
         && notices.iter().all(|notice| notice.progress != Progress::Queued);
     let drop = if occasion == Occasion::GotThrough || is_last { drop } else { Vec::new() };
-    Plan { tell, drop, probe: probe.map(|id| (id, pause(id))) }
+    Plan { announce, drop, probe: probe.map(|id| (id, pause(id))) }
 }

@@ -4,7 +4,7 @@
 //! answered here: which failures a dead network of ours could explain ([`is_explained_by_blindness`]), what a witness's
 //! own report proves ([`testimony`]), and which answer is recent enough for which failure ([`asked_after`]).
 
-use crate::check::{CheckReport, Failure, FailureClass, Testimony};
+use crate::check::{CheckReport, Failure, FailureClass, ProbeResult};
 use std::time::{Duration, Instant};
 
 /// Whether the check would have failed so if our own network had been away. Those that had an answer of any kind, be it a
@@ -17,10 +17,10 @@ pub fn is_explained_by_blindness(report: &CheckReport) -> bool {
 }
 
 /// What a witness's report proves. It need not be well: whoever refuses, or has an expired certificate, has answered.
-pub fn testimony(report: &CheckReport) -> Testimony {
+pub fn testimony(report: &CheckReport) -> ProbeResult {
     match &report.failure {
-        None => Testimony::Answered,
-        Some(failure) if failure.class == FailureClass::Loss && no_echo_came(report) => Testimony::Silent,
+        None => ProbeResult::Answered,
+        Some(failure) if failure.class == FailureClass::Loss && no_echo_came(report) => ProbeResult::Silent,
         Some(failure) => failure.class.testimony(),
     }
 }
@@ -72,7 +72,7 @@ mod tests {
         let mut some_lost = report(Some(FailureClass::Loss));
         some_lost.echoes = Some(Echoes { sent: 3, received: 1, round_trips: None });
         assert!(!is_explained_by_blindness(&some_lost), "some came back");
-        assert_eq!(testimony(&some_lost), Testimony::Answered);
+        assert_eq!(testimony(&some_lost), ProbeResult::Answered);
     }
 
     #[test]
@@ -81,15 +81,15 @@ mod tests {
         let answered = [C::Refused, C::TlsUnknownIssuer, C::FirstByteTimeout, C::Status];
         let silent = [C::ConnectTimeout, C::Unreachable, C::Dns, C::Resolver, C::Network, C::Loss];
         for (classes, expected) in [
-            (&answered[..], Testimony::Answered),
-            (&silent, Testimony::Silent),
-            (&[C::Permission, C::Resources], Testimony::NotAsked),
+            (&answered[..], ProbeResult::Answered),
+            (&silent, ProbeResult::Silent),
+            (&[C::Permission, C::Resources], ProbeResult::NotAsked),
         ] {
             for class in classes {
                 assert_eq!(testimony(&report(Some(*class))), expected, "{class:?}");
             }
         }
-        assert_eq!(testimony(&report(None)), Testimony::Answered);
+        assert_eq!(testimony(&report(None)), ProbeResult::Answered);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::message::{self, Message, Value};
-use uptime_core::rehearsal;
-use uptime_core::review::Digest;
+use uptime_core::recheck::Digest;
+use uptime_core::samples;
 use uuid::Uuid;
 
 /// Texts that are longer than anything, or full of what is made inert, or of what must not be there.
@@ -116,14 +116,14 @@ proptest! {
         prop_assert!(message::subject(&event).chars().count() <= 150);
         prop_assert!(message::cause(&event).unwrap_or_default().chars().count() <= 600);
         prop_assert!(message::json(&event).len() <= message::JSON_MAX);
-        prop_assert_eq!(message::key(&event, rehearsal::INSTALLATION).len(), 32);
+        prop_assert_eq!(message::key(&event, samples::INSTALLATION).len(), 32);
     }
 }
 
 #[test]
 fn the_longest_of_all_is_close_to_what_is_promised() {
     let long = |times| "word ".repeat(times);
-    let mut event = rehearsal::event(EventType::Reminder);
+    let mut event = samples::event(EventType::Reminder);
     event.monitor = EventMonitor {
         name: long(100),
         kind: "http".into(),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, NotificationId};
+use uptime_core::recheck::{IncidentNow, OVERTAKEN, objection};
 use uptime_core::reconcile::{Notice, Occasion, Progress, SETBACKS_MOST, plan};
-use uptime_core::review::{Circumstances, OVERTAKEN, objection};
 
 const TRIES: u32 = 3;
 const BACKOFF: u64 = 5;
@@ -19,7 +19,7 @@ const PAUSES: [Duration; 4] =
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// A monitor goes down, gets critical or is up again, whichever fits.
-    Turn(usize),
+    StateChange(usize),
     Escalate(usize),
     Acknowledge(usize),
     Mute(usize),
@@ -51,7 +51,7 @@ struct World {
     /// `None`: nobody is told of it any more.
     notices: Vec<(Notice, Option<Progress>)>,
     jobs: Vec<Job>,
-    told: Vec<usize>,
+    announced_severity: Vec<usize>,
     fails: bool,
     probes: u32,
 }
@@ -61,7 +61,7 @@ impl World {
         format!("monitor {monitor}")
     }
 
-    fn tell(&mut self, event: EventType, incident: usize) {
+    fn announce(&mut self, event: EventType, incident: usize) {
         let id = self.notices.len();
         let notice = Notice {
             id: NotificationId(i64::try_from(id).expect("few")),
@@ -70,7 +70,7 @@ impl World {
             incident: Some(IncidentId(i64::try_from(incident).expect("few"))),
             progress: Progress::Queued,
             setbacks: 0,
-            now: Circumstances::default(),
+            now: IncidentNow::default(),
             is_over: false,
         };
         self.notices.push((notice, Some(Progress::Queued)));
@@ -84,13 +84,13 @@ impl World {
         usize::try_from(self.notices[notice].0.incident.expect("one").0).expect("few")
     }
 
-    fn circumstances(&self, notice: usize) -> Circumstances {
+    fn circumstances(&self, notice: usize) -> IncidentNow {
         let incident = self.incident_of(notice);
         let (about, row) = (self.notices[notice].0.about.clone(), &self.incidents[incident]);
         let of_it = |other: usize| self.incident_of(other) == incident;
         let is = |other: usize, progress| self.notices[other].1 == Some(progress);
         let all = || 0..self.notices.len();
-        Circumstances {
+        IncidentNow {
             ended_at: row.ended.then_some(jiff::Timestamp::UNIX_EPOCH),
             muted: row.muted,
             acknowledged: row.acknowledged && !row.ended,
@@ -107,7 +107,7 @@ impl World {
             overtaken: all().any(|other| {
                 other > notice && is(other, Progress::Delivered) && self.notices[other].0.about == about
             }),
-            ..Circumstances::default()
+            ..IncidentNow::default()
         }
     }
 
@@ -128,7 +128,7 @@ impl World {
             self.notices[index(id)].1 = None;
             self.jobs.retain(|job| job.notice != index(id));
         }
-        for id in plan.tell {
+        for id in plan.announce {
             self.notices[index(id)].0.setbacks += u32::from(occasion == Occasion::GotThrough);
             self.notices[index(id)].1 = Some(Progress::Queued);
             self.jobs.retain(|job| job.notice != index(id));
@@ -172,7 +172,7 @@ impl World {
             }
         } else if self.works {
             self.notices[id].1 = Some(Progress::Delivered);
-            self.told.push(id);
+            self.announced_severity.push(id);
             (self.fails, self.probes) = (false, 0);
             self.reconcile(Occasion::GotThrough);
             return;
@@ -190,10 +190,10 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Channel => self.works = !self.works,
-            Step::Turn(monitor) => {
+            Step::StateChange(monitor) => {
                 if let Some(incident) = self.open.remove(&monitor) {
                     self.incidents[incident].ended = true;
-                    self.tell(EventType::Up, incident);
+                    self.announce(EventType::Up, incident);
                 } else {
                     self.incidents.push(Incident {
                         monitor,
@@ -202,7 +202,7 @@ impl World {
                         muted: false,
                     });
                     self.open.insert(monitor, self.incidents.len() - 1);
-                    self.tell(EventType::Down, self.incidents.len() - 1);
+                    self.announce(EventType::Down, self.incidents.len() - 1);
                 }
             }
             Step::Escalate(monitor) => {
@@ -213,13 +213,13 @@ impl World {
                 };
                 let is_new = !self.notices.iter().any(|(notice, _)| is(notice, EventType::Critical));
                 if is_new && !self.incidents[incident].acknowledged {
-                    self.tell(EventType::Critical, incident);
+                    self.announce(EventType::Critical, incident);
                 }
             }
             Step::Acknowledge(monitor) => {
                 let Some(&incident) = self.open.get(&monitor) else { return };
                 if !std::mem::replace(&mut self.incidents[incident].acknowledged, true) {
-                    self.tell(EventType::Acknowledged, incident);
+                    self.announce(EventType::Acknowledged, incident);
                 }
             }
             Step::Mute(monitor) => {
@@ -231,18 +231,24 @@ impl World {
     }
 
     fn check(&self) {
-        let told_of = |incident: usize| self.told.iter().filter(move |id| self.incident_of(**id) == incident);
-        assert_eq!(self.told.iter().collect::<HashSet<_>>().len(), self.told.len(), "one was told twice");
-        for (place, id) in self.told.iter().enumerate() {
+        let told_of = |incident: usize| {
+            self.announced_severity.iter().filter(move |id| self.incident_of(**id) == incident)
+        };
+        assert_eq!(
+            self.announced_severity.iter().collect::<HashSet<_>>().len(),
+            self.announced_severity.len(),
+            "one was told twice"
+        );
+        for (place, id) in self.announced_severity.iter().enumerate() {
             let about = &self.notices[*id].0.about;
-            let later = self.told[place..]
+            let later = self.announced_severity[place..]
                 .iter()
                 .find(|later| *later < id && self.notices[**later].0.about == *about);
             assert_eq!(later, None, "it was told after {id}, which is newer");
         }
         for (incident, row) in self.incidents.iter().enumerate().filter(|(_, row)| !row.muted) {
             let last = told_of(incident).next_back().map(|id| self.notices[*id].0.event);
-            let overtaken = self.told.iter().any(|id| {
+            let overtaken = self.announced_severity.iter().any(|id| {
                 self.incident_of(*id) > incident && self.notices[*id].0.about == Self::name(row.monitor)
             });
             match last {
@@ -266,7 +272,7 @@ impl World {
 
 fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
     let step = prop_oneof![
-        6 => (0..3_usize).prop_map(Step::Turn),
+        6 => (0..3_usize).prop_map(Step::StateChange),
         2 => (0..3_usize).prop_map(Step::Escalate),
         1 => (0..3_usize).prop_map(Step::Acknowledge),
         1 => (0..3_usize).prop_map(Step::Mute),
@@ -300,7 +306,7 @@ fn notice(id: i64, event: EventType, incident: i64, progress: Progress) -> Notic
         incident: Some(IncidentId(incident)),
         progress,
         setbacks: 0,
-        now: Circumstances::default(),
+        now: IncidentNow::default(),
         is_over: false,
     }
 }
@@ -312,8 +318,8 @@ fn a_message_that_fails_by_itself_holds_up_no_other_and_is_given_up_in_the_end()
     let plan = |setbacks, occasion| plan(&[failing(setbacks), other.clone()], occasion, 0, &PAUSES);
     assert_eq!(plan(0, Occasion::Failed).probe, Some((NotificationId(1), PAUSES[0])));
     assert_eq!(plan(1, Occasion::Failed).probe, Some((NotificationId(2), PAUSES[0])));
-    assert_eq!(plan(0, Occasion::GotThrough).tell, [NotificationId(1), NotificationId(2)]);
-    assert_eq!(plan(2, Occasion::GotThrough).tell, [NotificationId(2)]);
+    assert_eq!(plan(0, Occasion::GotThrough).announce, [NotificationId(1), NotificationId(2)]);
+    assert_eq!(plan(2, Occasion::GotThrough).announce, [NotificationId(2)]);
     assert_eq!(plan(2, Occasion::GotThrough).probe, Some((NotificationId(1), PAUSES[1])));
     assert_eq!(plan(SETBACKS_MOST, Occasion::GotThrough).probe, None);
 }
@@ -322,7 +328,7 @@ fn a_message_that_fails_by_itself_holds_up_no_other_and_is_given_up_in_the_end()
 fn a_certificate_is_another_matter_than_an_outage() {
     let certificate = Notice { incident: None, ..notice(1, EventType::Certificate, 0, Progress::Failed) };
     let down = notice(2, EventType::Down, 1, Progress::Delivered);
-    assert_eq!(plan(&[certificate, down], Occasion::GotThrough, 0, &PAUSES).tell, [NotificationId(1)]);
+    assert_eq!(plan(&[certificate, down], Occasion::GotThrough, 0, &PAUSES).announce, [NotificationId(1)]);
 }
 
 #[test]
@@ -331,7 +337,7 @@ fn what_failed_after_a_newer_notice_was_told_is_not_left_without_a_probe() {
     let failed = |newer| {
         let newer = notice(2, EventType::Down, 2, newer);
         let overtaken =
-            Circumstances { overtaken: newer.progress == Progress::Delivered, ..Circumstances::default() };
+            IncidentNow { overtaken: newer.progress == Progress::Delivered, ..IncidentNow::default() };
         plan(&[Notice { now: overtaken, ..older.clone() }, newer], Occasion::Failed, 0, &PAUSES)
     };
     assert_eq!(failed(Progress::Delivered).drop, [(NotificationId(1), OVERTAKEN)]);

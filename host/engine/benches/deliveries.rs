@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::event::EventType;
 use uptime_core::queue::QueueSettings;
-use uptime_core::rehearsal;
+use uptime_core::samples;
 use uptime_core::secret::access::Access;
 use uptime_engine::Observer;
 use uptime_engine::deliveries::Deliveries;
@@ -128,7 +128,7 @@ async fn measure(url: &str, options: &Options, sink: ServerProcess) -> Result<St
 
 /// Makes the channels and a notification and its job for each delivery.
 async fn fill(database: &mut PgConnection, options: &Options, origin: &str) -> Result<(), Failure> {
-    let event = rehearsal::event(EventType::Down);
+    let event = samples::event(EventType::Down);
     sqlx::query(
         "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, source)
          SELECT 'sink-' || n, 'webhook', true, jsonb_build_object('url', $2 || '/'), '{}', ARRAY[$2], 'file'
@@ -144,7 +144,7 @@ async fn fill(database: &mut PgConnection, options: &Options, origin: &str) -> R
                SELECT id, c_id, 'down', 0, jsonb_set($2, '{delivery_id}', to_jsonb(id)), 'queued'
                FROM (SELECT gen_random_uuid() AS id, c.id AS c_id FROM generate_series(1, $1) s JOIN c ON c.nth = s % c.all) d
                RETURNING id, channel_id)
-         INSERT INTO jobs (queue, subject, lane) SELECT 'notifications', id, channel_id FROM n",
+         INSERT INTO jobs (queue, subject, concurrency_key) SELECT 'notifications', id, channel_id FROM n",
     )
     .bind(i64::from(options.deliveries))
     .bind(serde_json::to_value(&event)?)

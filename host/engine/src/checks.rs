@@ -1,8 +1,8 @@
 //! The queue `monitor-checks`, and those of locations: run a check, judge it, and write all that follows in one transaction.
 
 use crate::hosts::Bounds;
-use crate::sight::{self, Sight};
-use crate::worker::{End, Finished, Handler, Parking, Place, by_subject, for_newer, warn_of_lost_leases};
+use crate::own_network::{self, NetworkProbe};
+use crate::worker::{End, Finished, Handler, Permit, Slots, by_subject, for_newer, warn_of_lost_leases};
 use crate::{Activity, Observer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use uptime_core::check::{self, CheckReport, Phases};
 use uptime_core::decision::{FinishedCheck, Outcome, Watched, judge};
 use uptime_core::duration::elapsed;
 use uptime_core::id::{DeliveryId, JobId, MonitorId};
-use uptime_core::judgement::Change;
+use uptime_core::judgement::StateChange;
 use uptime_core::monitor::Location;
 use uptime_store::queue::{Claim, Job, JobFailure};
 use uptime_store::{Store, StoreError};
@@ -30,14 +30,14 @@ pub struct Checks {
     checker: Checker,
     bounds: Arc<Bounds>,
     /// Whom to ask whether a failure is the target's.
-    sight: Option<Arc<Sight>>,
+    own_network: Option<Arc<NetworkProbe>>,
     observer: Observer,
     tries: u32,
     backoff: Vec<Duration>,
 }
 
 impl Checks {
-    /// A handler for a worker on `queue` with these tries and backoff. Each failure is believed, unless there is a `sight`,
+    /// A handler for a worker on `queue` with these tries and backoff. Each failure is believed, unless there is a `own_network`,
     /// which then has to be [watched](Sight::watch) beside the worker.
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own, and there is one caller")]
     pub fn new(
@@ -45,18 +45,18 @@ impl Checks {
         store: Store,
         checker: Checker,
         bounds: Arc<Bounds>,
-        sight: Option<Arc<Sight>>,
+        own_network: Option<Arc<NetworkProbe>>,
         observer: Observer,
         tries: u32,
         backoff: Vec<Duration>,
     ) -> Self {
         let location = Location::of_queue(queue);
-        Self { queue, location, store, checker, bounds, sight, observer, tries, backoff }
+        Self { queue, location, store, checker, bounds, own_network, observer, tries, backoff }
     }
 
     /// How much of a job's time is left for the witnesses.
     fn kept_for_witnesses(&self, within: Duration) -> Duration {
-        if self.sight.is_some() { sight::ANSWER_MAX.min(within / 3) } else { Duration::ZERO }
+        if self.own_network.is_some() { own_network::ANSWER_MAX.min(within / 3) } else { Duration::ZERO }
     }
 
     /// The job's failure, for an end without a report.
@@ -93,12 +93,12 @@ impl Handler for Checks {
         Ok(by_subject(jobs, |subject| monitors.remove(&MonitorId(subject))))
     }
 
-    async fn place(&self, monitor: &Watched, parking: &Parking) -> Place {
-        Place::holding(self.bounds.enter(&monitor.check, parking).await)
+    async fn place(&self, monitor: &Watched, slots: &Slots) -> Permit {
+        Permit::holding(self.bounds.enter(&monitor.check, slots).await)
     }
 
     fn time_of(&self, monitor: &Watched) -> Duration {
-        let for_witnesses = if self.sight.is_some() { sight::ANSWER_MAX } else { Duration::ZERO };
+        let for_witnesses = if self.own_network.is_some() { own_network::ANSWER_MAX } else { Duration::ZERO };
         monitor.policy.timeout + for_witnesses + JUDGED_BEFORE
     }
 
@@ -108,8 +108,8 @@ impl Handler for Checks {
         let judged_in = within.saturating_sub(JUDGED_BEFORE);
         let limit = monitor.policy.timeout.min(judged_in.saturating_sub(self.kept_for_witnesses(within)));
         let report = self.checker.check(&monitor.check, limit).await;
-        let report = match &self.sight {
-            Some(sight) => sight.confirm(report, began, began + judged_in).await,
+        let report = match &self.own_network {
+            Some(own_network) => own_network.confirm(report, began, began + judged_in).await,
             None => report,
         };
         (monitor, report)
@@ -216,14 +216,14 @@ fn activities(outcome: Outcome) -> Vec<Activity> {
     let Outcome { check, is_news, changes, trouble: cause, .. } = outcome;
     let monitor = check.monitor.about.name;
     let of_incident = |(incident, change)| match change {
-        Change::Opened { severity, started_at, .. } => Some(Activity::Opened {
+        StateChange::Opened { severity, started_at, .. } => Some(Activity::Opened {
             monitor: monitor.clone(),
             incident,
             severity,
             started_at,
             cause: cause.clone(),
         }),
-        Change::Resolved { started_at, ended_at, .. } => {
+        StateChange::Resolved { started_at, ended_at, .. } => {
             Some(Activity::Resolved { monitor: monitor.clone(), incident, started_at, ended_at })
         }
         _ => None,

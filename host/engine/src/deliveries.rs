@@ -20,11 +20,11 @@ use uptime_core::duration::elapsed;
 use uptime_core::event::{Event, Severity};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 use uptime_core::queue::QueueSettings;
-use uptime_core::review::{Digest, Part, Review, review};
+use uptime_core::recheck::{Digest, Part, Recheck, recheck_before_send};
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
 use uptime_notifier::{
-    Before, Delivery, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings,
+    Delivery, Earlier, NotifierError, NotifierHost, Receipt, ResolvedSetting, ResolvedSettings,
 };
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, DueDelivery, Untried};
 use uptime_store::queue::{Claim, Job, JobFailure};
@@ -36,7 +36,7 @@ const PER_CHANNEL: usize = 4;
 
 /// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
 /// which uses up no try.
-const PATIENCE: Duration = Duration::from_hours(24);
+const PROVIDER_WAIT_MAX: Duration = Duration::from_hours(24);
 
 /// From a try that got further to the next.
 const GOES_ON_AFTER: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ pub enum Told {
 pub struct Message {
     event: Event,
     /// The worst that the channel was told of it before.
-    told: Option<Severity>,
+    announced: Option<Severity>,
     digest: Option<Digest>,
     /// Members of a digest that it leaves out, and why.
     muted: Vec<(NotificationId, &'static str)>,
@@ -85,22 +85,22 @@ pub struct Message {
 /// Looks at a delivery again: at it, or at each member of a digest. The reason, when nobody wants it any more.
 fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
     let Some(members) = &due.members else {
-        return match review(due.event.clone(), &due.circumstances) {
-            Review::Tell(Part { event, told, .. }) => {
-                Ok(Message { event, told, digest: None, muted: Vec::new() })
+        return match recheck_before_send(due.event.clone(), &due.circumstances) {
+            Recheck::Tell(Part { event, announced, .. }) => {
+                Ok(Message { event, announced, digest: None, muted: Vec::new() })
             }
-            Review::Mute(reason) => Err(reason),
+            Recheck::Mute(reason) => Err(reason),
         };
     };
     let (mut parts, mut muted) = (Vec::new(), Vec::new());
     for member in members {
-        match review(member.event.clone(), &member.circumstances) {
-            Review::Tell(part) => parts.push(part),
-            Review::Mute(reason) => muted.push((member.notification, reason)),
+        match recheck_before_send(member.event.clone(), &member.circumstances) {
+            Recheck::Tell(part) => parts.push(part),
+            Recheck::Mute(reason) => muted.push((member.notification, reason)),
         }
     }
     match digest::compose(due.event.delivery_id, parts) {
-        Some((Part { event, told, .. }, digest)) => Ok(Message { event, told, digest, muted }),
+        Some((Part { event, announced, .. }, digest)) => Ok(Message { event, announced, digest, muted }),
         None => Err(muted.first().map_or("nothing in it is to be told any more", |(_, reason)| reason)),
     }
 }
@@ -118,10 +118,10 @@ impl Deliveries {
         Ok(Self { store, notifiers, access, observer, tries, backoff, probe, guests: Guests::start()? })
     }
 
-    async fn tell(&self, due: &DueDelivery, message: &Message) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&self, due: &DueDelivery, message: &Message) -> Result<Receipt, DeliveryError> {
         let resolved = Resolved::new(&due.channel, &self.access)?;
-        let before = Before {
-            worst: message.told,
+        let before = Earlier {
+            worst: message.announced,
             first_remote_id: due.first_remote_id.as_deref(),
             last_remote_id: due.last_remote_id.as_deref(),
             progress: due.progress.as_deref(),
@@ -158,8 +158,8 @@ impl Deliveries {
         let waits = is_blind
             || got_further
             || failure.is_denied_here()
-            || notifier.is_some_and(NotifierError::asks_for_patience);
-        let patient = age < PATIENCE && waits;
+            || notifier.is_some_and(NotifierError::waits_for_provider);
+        let patient = age < PROVIDER_WAIT_MAX && waits;
         if failure.class() == ErrorClass::Transient && (patient || self.may_retry(attempts)) {
             let provider = notifier.and_then(NotifierError::retry_after);
             let after = if got_further {
@@ -206,7 +206,7 @@ impl Deliveries {
             outcome,
             end,
             progress: None,
-            told: None,
+            sent_event: None,
             muted: Vec::new(),
         };
         let End::Done(done) = &finished.end else { return None };
@@ -239,7 +239,8 @@ impl Deliveries {
                     }
                 };
                 // Only what was told: the next try makes its words anew.
-                let told = (result.is_ok() && message.event != due.event).then(|| message.event.clone());
+                let sent_event =
+                    (result.is_ok() && message.event != due.event).then(|| message.event.clone());
                 let tried = DeliveryTry {
                     status: result.as_ref().ok().and_then(|receipt| receipt.status),
                     message: match result {
@@ -251,7 +252,7 @@ impl Deliveries {
                         .err()
                         .and_then(DeliveryError::notifier)
                         .and_then(|error| error.progress().map(<[u8]>::to_vec)),
-                    told,
+                    sent_event,
                     muted: message.muted.clone(),
                     ..tried(due, outcome, end)
                 };
@@ -266,7 +267,7 @@ impl Deliveries {
         match self.record_together(tries).await {
             Err(error) if error.is_about_values() => {
                 for tried in tries {
-                    self.record_or_bury(tried).await?;
+                    self.record_or_fail(tried).await?;
                 }
                 Ok(())
             }
@@ -275,7 +276,7 @@ impl Deliveries {
     }
 
     /// Records one try; one that the database refuses for what it holds ends in the failed list.
-    async fn record_or_bury(&self, tried: &(&DueDelivery, DeliveryTry)) -> Result<(), StoreError> {
+    async fn record_or_fail(&self, tried: &(&DueDelivery, DeliveryTry)) -> Result<(), StoreError> {
         match self.record_together(std::slice::from_ref(tried)).await {
             Err(error) if error.is_about_values() => {
                 let claim = tried.1.claim;
@@ -315,8 +316,8 @@ impl Deliveries {
             log_delivery(due, tried);
             (self.observer)(Activity::Delivery {
                 channel: due.channel.name.clone(),
-                monitor: tried.told.as_ref().unwrap_or(&due.event).monitor.name.clone(),
-                event: tried.told.as_ref().unwrap_or(&due.event).kind,
+                monitor: tried.sent_event.as_ref().unwrap_or(&due.event).monitor.name.clone(),
+                event: tried.sent_event.as_ref().unwrap_or(&due.event).kind,
                 end: tried.end.clone(),
             });
         }
@@ -332,7 +333,7 @@ impl Handler for Deliveries {
         NOTIFICATIONS
     }
 
-    fn per_lane(&self) -> Option<usize> {
+    fn per_key(&self) -> Option<usize> {
         Some(PER_CHANNEL)
     }
 
@@ -373,7 +374,7 @@ impl Handler for Deliveries {
             let until = hours.next_begin(due.now);
             return Told::TooEarly { due, until };
         }
-        let result = self.tell(&due, &message).await;
+        let result = self.deliver(&due, &message).await;
         Told::Tried { due, message, result }
     }
 
@@ -391,7 +392,8 @@ impl Handler for Deliveries {
                 warn!(job = claim.id.0, attempts = claim.attempts, error, "delivery not tried to its end");
                 let notification = NotificationId(finished.job.subject.unwrap_or_default());
                 let counts = finished.end.counts();
-                let (channel, is_probe) = (finished.job.lane.map(ChannelId), finished.job.is_probe());
+                let (channel, is_probe) =
+                    (finished.job.concurrency_key.map(ChannelId), finished.job.is_probe());
                 // One that hangs to the end of all its tries hangs for every message, and so does one that failed before.
                 let hangs = matches!(finished.end, End::TimedOut(_)) && (is_probe || retry_after.is_none());
                 let failure = match finished.end {
@@ -439,9 +441,9 @@ fn learned(replaced: &ResolvedSettings) -> Settings {
 
 /// The one line that a delivery leaves. An error is for a person, a retry heals itself.
 fn log_delivery(due: &DueDelivery, tried: &DeliveryTry) {
-    let told = tried.told.as_ref().unwrap_or(&due.event);
-    let (channel, event) = (due.channel.name.as_str(), told.kind.as_str());
-    let (monitor, delivery_id) = (told.monitor.name.as_str(), told.delivery_id.to_string());
+    let announced = tried.sent_event.as_ref().unwrap_or(&due.event);
+    let (channel, event) = (due.channel.name.as_str(), announced.kind.as_str());
+    let (monitor, delivery_id) = (announced.monitor.name.as_str(), announced.delivery_id.to_string());
     let took_ms = tried.took.as_secs_f64() * 1e3;
     match &tried.end {
         DeliveryEnd::Delivered { .. } => {

@@ -3,7 +3,7 @@
 //!
 //! It never holds the scheduler up, and its URL, whose path is a password, is never shown.
 
-use crate::patience;
+use crate::db_timeout;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Heartbeat {
 
     /// Sends it, unless checks have no results or notifications do not go out.
     pub async fn send(&self, store: &Store) {
-        let trouble = match patience::goodbye(silence(store)).await {
+        let trouble = match db_timeout::goodbye(silence(store)).await {
             Ok(None) => {
                 let report = self.checker.check(&self.spec, TIMEOUT).await;
                 // The message may name the address.

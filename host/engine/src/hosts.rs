@@ -1,11 +1,11 @@
 //! How many checks go to one host at once, and how many there are in all.
 //!
 //! A host is its name or address as the monitor has it. A job whose host is full waits for it in the order of arrival, and
-//! gives its slot of the worker to others meanwhile (it is [parked](Parking)), so a slow host with hundreds of monitors takes
+//! gives its slot of the worker to others meanwhile (it is [yielded](Parking)), so a slow host with hundreds of monitors takes
 //! no more than its share. A job whose host has room waits for descriptors, if those are short. Both are lateness, never the
 //! target's latency: the check has not begun.
 
-use crate::worker::Parking;
+use crate::worker::Slots;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,7 @@ impl Bounds {
     }
 
     /// Waits until a check of `spec` may begin. It may run for as long as the answer is kept.
-    pub(crate) async fn enter(self: &Arc<Self>, spec: &CheckSpec, parking: &Parking) -> Running {
+    pub(crate) async fn enter(self: &Arc<Self>, spec: &CheckSpec, slots: &Slots) -> Running {
         let host = host_of(spec);
         let semaphore = self.host(&host);
         // From here on somebody cleans up after it, wherever the wait is broken off.
@@ -54,7 +54,7 @@ impl Bounds {
             drop(semaphore);
             Some(permit)
         } else {
-            let (_parked, _waits) = (parking.park(), Counted::one(&self.load.waiting_for_host));
+            let (_yielded, _waits) = (slots.yield_slot(), Counted::one(&self.load.waiting_for_host));
             semaphore.acquire_owned().await.ok()
         };
         let at_once = if let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() {
@@ -156,18 +156,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_host_parks_its_own_jobs_and_nobody_elses() {
-        let (bounds, parking) = (Arc::new(Bounds::new(2, 10)), Parking::default());
+        let (bounds, slots) = (Arc::new(Bounds::new(2, 10)), Slots::default());
         let (slow, other) = (spec("tcp://192.0.2.1:1"), spec("tcp://192.0.2.2:1"));
-        let first = bounds.enter(&slow, &parking).await;
-        let second = bounds.enter(&spec("ping://192.0.2.1"), &parking).await;
-        let mut third = Box::pin(bounds.enter(&slow, &parking));
+        let first = bounds.enter(&slow, &slots).await;
+        let second = bounds.enter(&spec("ping://192.0.2.1"), &slots).await;
+        let mut third = Box::pin(bounds.enter(&slow, &slots));
         assert!((&mut third).now_or_never().is_none());
-        assert_eq!((parking.parked(), bounds.load().waiting_for_host.load(Ordering::Relaxed)), (1, 1));
-        let elsewhere = bounds.enter(&other, &parking).now_or_never();
+        assert_eq!((slots.yielded(), bounds.load().waiting_for_host.load(Ordering::Relaxed)), (1, 1));
+        let elsewhere = bounds.enter(&other, &slots).now_or_never();
         assert!(elsewhere.is_some(), "another host has room");
         drop(first);
         let third = third.now_or_never();
-        assert!(third.is_some() && parking.parked() == 0);
+        assert!(third.is_some() && slots.yielded() == 0);
         assert_eq!(bounds.load().running.load(Ordering::Relaxed), 3);
         drop((second, third, elsewhere));
         assert!(bounds.lock().is_empty(), "nothing is remembered of a host where nobody is");
@@ -176,13 +176,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_lacks_descriptors_waits_and_a_wait_that_is_broken_off_leaves_nothing() {
-        let (bounds, parking) = (Arc::new(Bounds::new(2, 1)), Parking::default());
-        let _first = bounds.enter(&spec("tcp://192.0.2.1:1"), &parking).await;
+        let (bounds, slots) = (Arc::new(Bounds::new(2, 1)), Slots::default());
+        let _first = bounds.enter(&spec("tcp://192.0.2.1:1"), &slots).await;
         let other = spec("tcp://192.0.2.2:1");
-        let mut second = Box::pin(bounds.enter(&other, &parking));
+        let mut second = Box::pin(bounds.enter(&other, &slots));
         assert!((&mut second).now_or_never().is_none());
         assert_eq!(bounds.load().waiting_for_descriptors.load(Ordering::Relaxed), 1);
-        assert_eq!(parking.parked(), 0, "it keeps its slot: no other could run in it");
+        assert_eq!(slots.yielded(), 0, "it keeps its slot: no other could run in it");
         drop(second);
         assert_eq!(bounds.load().waiting_for_descriptors.load(Ordering::Relaxed), 0);
         assert_eq!(bounds.lock().len(), 1);

@@ -55,14 +55,15 @@ impl Lateness {
     }
 
     pub fn checked(&mut self, late: Duration, now: Instant) -> Option<Pace> {
-        let change = if now.saturating_duration_since(self.since) >= WINDOW { self.turn(now) } else { None };
+        let change =
+            if now.saturating_duration_since(self.since) >= WINDOW { self.next_window(now) } else { None };
         self.window.checks += 1;
         self.window.late += u64::from(late > LATE);
         self.window.worst = self.window.worst.max(late);
         change
     }
 
-    fn turn(&mut self, now: Instant) -> Option<Pace> {
+    fn next_window(&mut self, now: Instant) -> Option<Pace> {
         self.since = now;
         let window = std::mem::take(&mut self.window);
         if !window.is_late() {

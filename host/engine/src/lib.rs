@@ -4,15 +4,15 @@
 //! happened goes to the log, and to an [`Observer`] for whoever shows it.
 
 pub mod checks;
+mod db_timeout;
 pub mod deliveries;
 mod guests;
 pub mod heartbeat;
 pub mod hosts;
 pub mod lateness;
 pub mod liveness;
-mod patience;
+pub mod own_network;
 pub mod scheduler;
-pub mod sight;
 pub mod worker;
 
 use jiff::Timestamp;
@@ -94,7 +94,7 @@ pub enum Activity {
         /// Jobs that were settled in it.
         settled: u64,
         /// Jobs that it has in hand.
-        in_hand: usize,
+        running: usize,
     },
     /// A loop turned: it is not stuck. Comes every few seconds, more seldom while the database does not answer.
     Turned {

@@ -3,7 +3,7 @@
 //! Each process looks every few seconds whether a stall was told, for its `/healthz`. One of all looks whether there is one,
 //! and tells the channels: the scan is paid for once.
 
-use crate::{Activity, Observer, patience};
+use crate::{Activity, Observer, db_timeout};
 use jiff::Timestamp;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,56 +38,56 @@ impl Stalls {
     /// Looks again and again. A database that is away is waited for: that it is is said elsewhere.
     pub async fn watch(&self, store: &Store, observer: &Observer) -> Infallible {
         loop {
-            let _ = patience::goodbye(self.look(store, observer)).await;
+            let _ = db_timeout::goodbye(self.check_once(store, observer)).await;
             sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn look(&self, store: &Store, observer: &Observer) -> Result<(), StoreError> {
+    async fn check_once(&self, store: &Store, observer: &Observer) -> Result<(), StoreError> {
         // Half of it: whoever looked last may come a little earlier than the last time.
         if let Some(steady) = store.may_look_for_stalls(LOOK_EVERY / 2, LOOK_LATE).await? {
             // After a time without looks checks get the time to come in.
-            let patience = STALE_LEAST.saturating_sub(steady);
+            let queue_deadline = STALE_LEAST.saturating_sub(steady);
             let liveness = store.liveness().await?;
             for stall in &liveness.stalls {
                 let why = stall.in_words(&liveness.scheduling, liveness.now);
-                tell_stalled(store, stall, &why, patience, observer).await?;
+                enqueue_stalled(store, stall, &why, queue_deadline, observer).await?;
             }
             let overdue: Vec<&str> = liveness.stalls.iter().map(|stall| stall.queue.as_str()).collect();
             store.forget_overdue(&overdue).await?;
-            for (queue, _) in store.told_stalls().await? {
+            for (queue, _) in store.announced_stalls().await? {
                 if !overdue.contains(&queue.as_str()) {
-                    tell_running(store, &queue, observer).await?;
+                    enqueue_running(store, &queue, observer).await?;
                 }
             }
         }
-        self.set(store.told_stalls().await?);
+        self.set(store.announced_stalls().await?);
         Ok(())
     }
 }
 
-async fn tell_stalled(
+async fn enqueue_stalled(
     store: &Store,
     stall: &Stall,
     why: &str,
-    patience: Duration,
+    queue_deadline: Duration,
     observer: &Observer,
 ) -> Result<(), StoreError> {
     let queue = &stall.queue;
     let event = |now| Event::about_checks(EventType::Stalled, queue, why.to_owned(), now);
-    if let Some(channels) = store.tell_stalled(queue, patience, event).await? {
+    if let Some(channels) = store.enqueue_stalled(queue, queue_deadline, event).await? {
         error!(queue, why, channels = channels.join(", "), "checks have stalled");
         observer(Activity::Stalled { queue: queue.clone(), why: why.to_owned() });
     }
     Ok(())
 }
 
-async fn tell_running(store: &Store, queue: &str, observer: &Observer) -> Result<(), StoreError> {
+async fn enqueue_running(store: &Store, queue: &str, observer: &Observer) -> Result<(), StoreError> {
     let event = |now, lasted| {
         let message = format!("each monitor has results again after {}", duration::format(lasted));
         Event::about_checks(EventType::Running, queue, message, now)
     };
-    if let Some((lasted, channels)) = store.tell_running(queue, event).await? {
+    if let Some((lasted, channels)) = store.enqueue_running(queue, event).await? {
         info!(queue, stalled_s = lasted.as_secs(), channels = channels.join(", "), "checks run again");
         observer(Activity::Running { queue: queue.to_owned(), stalled_for: lasted });
     }

@@ -1,7 +1,7 @@
 //! The scheduler: once for cron, or as a loop that sleeps until the next slot.
 
+use crate::db_timeout::{self, Outage};
 use crate::heartbeat::Heartbeat;
-use crate::patience::{self, Outage};
 use crate::worker::host_name;
 use crate::{Activity, Observer};
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ async fn said(store: &Store, id: Option<Uuid>, period: Duration) {
         version: env!("CARGO_PKG_VERSION"),
         period,
     };
-    if let Err(error) = patience::goodbye(store.scheduler_heartbeat(&beat)).await {
+    if let Err(error) = db_timeout::goodbye(store.scheduler_heartbeat(&beat)).await {
         debug!(%error, "scheduler's heartbeat not recorded");
     }
 }
@@ -132,7 +132,7 @@ pub async fn schedule_loop(
     while !stop.is_cancelled() {
         let began = Instant::now();
         let mut lives = false;
-        let sleep = match patience::turn(turn(&store, horizon), &stop).await {
+        let sleep = match db_timeout::round_trip(round_trip(&store, horizon), &stop).await {
             Ok((scheduled, next)) => {
                 outage.ends(&observer);
                 debug!(due = scheduled.due, enqueued = scheduled.enqueued, "scheduled");
@@ -155,12 +155,12 @@ pub async fn schedule_loop(
                 upkeep(&store).await;
                 Ok(())
             };
-            let _ = patience::turn(upkeep, &stop).await;
+            let _ = db_timeout::round_trip(upkeep, &stop).await;
         }
         rest(sleep, lives.then_some(&mut life), &observer, &stop).await;
     }
     // Whoever was stopped in order is not dead.
-    let _ = patience::goodbye(store.scheduler_sign_off(life.id)).await;
+    let _ = db_timeout::goodbye(store.scheduler_sign_off(life.id)).await;
     Ok(())
 }
 
@@ -199,7 +199,7 @@ async fn rest(sleep: Duration, mut life: Option<&mut Life>, observer: &Observer,
     }
 }
 
-async fn turn(store: &Store, horizon: Duration) -> Result<(Scheduled, Option<Duration>), StoreError> {
+async fn round_trip(store: &Store, horizon: Duration) -> Result<(Scheduled, Option<Duration>), StoreError> {
     let scheduled = passes(store, horizon).await?;
     Ok((scheduled, store.next_slot_in().await?))
 }

@@ -12,13 +12,13 @@
 mod fetcher;
 mod heartbeats;
 mod neighbours;
-mod parking;
-mod turn;
+mod round_trip;
+mod slots;
 
 use crate::Observer;
 use fetcher::Fetcher;
 use jiff::Timestamp;
-pub use parking::{Parked, Parking, Place};
+pub use slots::{Permit, Slots, Yielded};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
@@ -48,7 +48,7 @@ pub trait Handler: Send + Sync + 'static {
     fn queue(&self) -> &'static str;
 
     /// For a queue with lanes and an order: how many jobs of a lane may run at once in this process.
-    fn per_lane(&self) -> Option<usize> {
+    fn per_key(&self) -> Option<usize> {
         None
     }
 
@@ -62,8 +62,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Waits until a job may begin, and gives what it holds while it runs. The wait is no part of the job: it is lateness, and
     /// `within` begins after it. One that lasts too long, or until the worker stops, is broken off, and the job given back
     /// as if nobody had claimed it.
-    fn place(&self, _work: &Self::Work, _parking: &Parking) -> impl Future<Output = Place> + Send {
-        std::future::ready(Place::default())
+    fn place(&self, _work: &Self::Work, _slots: &Slots) -> impl Future<Output = Permit> + Send {
+        std::future::ready(Permit::default())
     }
 
     /// Where the jobs run; `None`: where the worker does.

@@ -66,7 +66,7 @@ async fn eight_that_compute_delay_neither_the_process_nor_the_good_channel() {
          SELECT d.id, c.id, 'test', 0, jsonb_build_object('type', 'test', 'delivery_id', d.id, 'at', '2024-01-01T00:00:00Z',
            'monitor', '{{\"name\": \"m\", \"type\": \"http\", \"target\": \"\", \"tags\": {{}}}}'::jsonb, 'severity', 'info'), 'queued'
          FROM channels c, LATERAL (SELECT gen_random_uuid() AS id WHERE c.id > 0) d;
-         INSERT INTO jobs (queue, subject, lane) SELECT 'notifications', id, channel_id FROM notifications ORDER BY channel_id",
+         INSERT INTO jobs (queue, subject, concurrency_key) SELECT 'notifications', id, channel_id FROM notifications ORDER BY channel_id",
         looping.join(", "),
         sink.url(),
         sink.origin(),

@@ -68,13 +68,13 @@ impl Handler for Scripted {
     }
 }
 
-struct Place {
+struct Permit {
     database: Arc<TestDatabase>,
     store: Store,
     handler: Arc<Scripted>,
 }
 
-impl Place {
+impl Permit {
     async fn with_jobs(payloads: &[&str]) -> Self {
         let database = TestDatabase::from_template("store", async |url| {
             Store::open(&url, 2).await.expect("the schema is made").close().await;
@@ -127,7 +127,7 @@ fn until_empty() -> WorkerOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_and_a_timeout_end_their_own_job_alone() {
-    let place = Place::with_jobs(&["panic", "hang", "nothing", "nothing"]).await;
+    let place = Permit::with_jobs(&["panic", "hang", "nothing", "nothing"]).await;
     let summary = place.work(until_empty()).await;
     assert_eq!((summary.settled, summary.released), (4, 0));
     assert_eq!(place.left(), "0");
@@ -139,7 +139,7 @@ async fn a_panic_and_a_timeout_end_their_own_job_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_jobs_are_in_hand_than_there_are_slots() {
-    let place = Place::with_jobs(&["nothing"; 200]).await;
+    let place = Permit::with_jobs(&["nothing"; 200]).await;
     let options = until_empty();
     let settings = QueueSettings { concurrency: 7, ..options.settings.clone() };
     let summary = place.work(WorkerOptions { settings, ..options }).await;
@@ -151,7 +151,7 @@ async fn no_more_jobs_are_in_hand_than_there_are_slots() {
 #[tokio::test(flavor = "multi_thread")]
 async fn empty_is_what_is_empty_from_its_front_on() {
     // With one slot each claim is a full one, and the next begins where it began.
-    let place = Place::with_jobs(&["nothing", "nothing", "enqueue an old one"]).await;
+    let place = Permit::with_jobs(&["nothing", "nothing", "enqueue an old one"]).await;
     let options = until_empty();
     let settings = QueueSettings { concurrency: 1, ..options.settings.clone() };
     place.work(WorkerOptions { settings, ..options }).await;
@@ -160,7 +160,7 @@ async fn empty_is_what_is_empty_from_its_front_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_after_so_many_jobs() {
-    let place = Place::with_jobs(&["nothing"; 10]).await;
+    let place = Permit::with_jobs(&["nothing"; 10]).await;
     let summary = place.work(WorkerOptions { max_jobs: Some(3), ..until_empty() }).await;
     assert_eq!((summary.settled, place.left().as_str()), (3, "7"));
     assert_eq!(place.database.value("SELECT count(*) FROM jobs WHERE attempts > 0"), "0");
@@ -168,7 +168,7 @@ async fn it_ends_after_so_many_jobs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_by_itself_when_it_holds_too_much_memory() {
-    let place = Place::with_jobs(&[]).await;
+    let place = Permit::with_jobs(&[]).await;
     let began = std::time::Instant::now();
     place.work(WorkerOptions { max_memory: Some(1), stop_when_empty: false, ..until_empty() }).await;
     assert!(began.elapsed().as_secs() < 20);
@@ -177,7 +177,7 @@ async fn it_ends_by_itself_when_it_holds_too_much_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_gives_nothing_until_it_goes_on() {
-    let place = Place::with_jobs(&["nothing"; 3]).await;
+    let place = Permit::with_jobs(&["nothing"; 3]).await;
     place.store.pause_queue(QUEUE).await.expect("paused");
     assert_eq!(place.work(until_empty()).await.settled, 0);
     assert_eq!(place.left(), "3");
@@ -188,7 +188,7 @@ async fn a_paused_queue_gives_nothing_until_it_goes_on() {
 /// Its sleep is from one look for jobs to the next; a sign of life comes in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_wake_up() {
-    let place = Place::with_jobs(&[]).await;
+    let place = Permit::with_jobs(&[]).await;
     let options = WorkerOptions { stop_when_empty: false, ..until_empty() };
     let settings = QueueSettings { sleep: Duration::from_hours(1), ..options.settings.clone() };
     let asking = async {
@@ -207,7 +207,7 @@ async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_reaches_those_that_work_and_none_that_begin_afterwards() {
-    let place = Place::with_jobs(&["nothing"]).await;
+    let place = Permit::with_jobs(&["nothing"]).await;
     let endless = WorkerOptions { stop_when_empty: false, ..until_empty() };
     let asking = async {
         within(

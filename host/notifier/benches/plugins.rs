@@ -18,10 +18,10 @@ use std::path::Path;
 use std::time::Instant;
 use uptime_core::event::EventType;
 use uptime_core::notifier::LimitChanges;
-use uptime_core::rehearsal;
+use uptime_core::samples;
 use uptime_core::secret::Secret;
 use uptime_notifier::{
-    Before, Delivery, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
+    Delivery, Earlier, HostOptions, NotifierError, NotifierHost, ResolvedSetting, ResolvedSettings,
 };
 
 const PLUGIN: &str = "webhook";
@@ -44,17 +44,17 @@ async fn main() -> Result<(), NotifierError> {
     let host = host(Some(cache.path()))?;
     let url = ResolvedSetting::Text(Secret::new("https://hooks.example/x"));
     let settings = ResolvedSettings::from([("url".to_owned(), url)]);
-    let event = rehearsal::event(EventType::Down);
+    let event = samples::event(EventType::Down);
     let delivery = Delivery {
         notifier: PLUGIN,
         settings: &settings,
         allow: &[],
         channel: "ops",
         time_zone: "UTC",
-        installation: rehearsal::INSTALLATION,
+        installation: samples::INSTALLATION,
         event: &event,
         digest: None,
-        before: Before::default(),
+        before: Earlier::default(),
         now: event.at,
         attempt: 1,
         limits: &LimitChanges::default(),

@@ -1,6 +1,6 @@
 //! The conformance table: what every notifier has to make of every kind of answer.
 
-use crate::rehearsal::{Failure, Reply};
+use crate::scripted::{Failure, Reply};
 use crate::{NotifierError, Receipt};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,7 +14,7 @@ const TABLE: &str = include_str!("../../../plugins/conformance.json");
 #[serde(deny_unknown_fields)]
 pub struct Row {
     pub name: String,
-    answer: Answer,
+    answer: FixtureAnswer,
     /// The word of what a plugin has to make of it.
     pub expect: String,
     /// After how long it has to want another try; `Some(None)`: it must not say. `None`: whatever.
@@ -25,7 +25,7 @@ pub struct Row {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+struct FixtureAnswer {
     failure: Option<Failure>,
     #[serde(default)]
     status: u16,
@@ -61,7 +61,7 @@ impl Row {
             (None, Some((text, times))) => text.repeat(*times).into_bytes(),
             (None, None) => self.answer.body.clone().into_bytes(),
         };
-        Ok(Reply::Answer {
+        Ok(Reply::Response {
             status: self.answer.status,
             headers: self.answer.headers.clone(),
             body,

@@ -10,7 +10,7 @@ use uptime_core::backoff::PROVIDER_MAX;
 use uptime_core::event::{Event, Severity};
 use uptime_core::message::{self, Message, Phase, Value};
 use uptime_core::notifier::{Description, Field, FieldKind, Place};
-use uptime_core::review::{Part, utc};
+use uptime_core::recheck::{Part, utc};
 use uuid::Uuid;
 
 /// The most notices of a digest that a plugin gets.
@@ -38,9 +38,9 @@ fn part(part: &Part, installation: Uuid) -> guest::Part {
     let event = &part.event;
     guest::Part {
         key: message::key(event, installation),
-        phase: phase(event, part.told),
+        phase: phase(event, part.announced),
         severity: severity(event.severity),
-        worst: severity(message::worst(event, part.told)),
+        worst: severity(message::worst(event, part.announced)),
         subject: message::subject(event),
         cause: message::cause(event).unwrap_or_default(),
     }
@@ -73,8 +73,8 @@ macro_rules! same {
     };
 }
 
-fn phase(event: &Event, told: Option<Severity>) -> guest::Phase {
-    let phase = message::phase(event, told.is_some());
+fn phase(event: &Event, announced: Option<Severity>) -> guest::Phase {
+    let phase = message::phase(event, announced.is_some());
     same!(phase, Phase => guest::Phase: Opens Continues Taken Released Ends Other)
 }
 
@@ -197,17 +197,17 @@ pub(crate) fn wait(ms: u64) -> Duration {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::delivery::Before;
+    use crate::delivery::Earlier;
     use crate::settings::ResolvedSettings;
     use serde_json::json;
     use std::sync::LazyLock;
     use uptime_core::notifier::LimitChanges;
-    use uptime_core::rehearsal;
+    use uptime_core::samples;
 
     static LIMITS: LazyLock<LimitChanges> = LazyLock::new(LimitChanges::default);
     static SETTINGS: ResolvedSettings = ResolvedSettings::new();
 
-    pub(crate) fn delivery_of(it: &rehearsal::Rehearsed) -> Delivery<'_> {
+    pub(crate) fn delivery_of(it: &samples::Sample) -> Delivery<'_> {
         Delivery {
             notifier: "any",
             settings: &SETTINGS,
@@ -215,10 +215,10 @@ pub(crate) mod tests {
             limits: &LIMITS,
             channel: "ops",
             time_zone: "UTC",
-            installation: rehearsal::INSTALLATION,
+            installation: samples::INSTALLATION,
             event: &it.event,
             digest: it.digest.as_ref(),
-            before: Before { worst: it.told, ..Before::default() },
+            before: Earlier { worst: it.announced, ..Earlier::default() },
             now: it.event.at,
             attempt: it.attempt,
             hidden: &[],
@@ -229,7 +229,7 @@ pub(crate) mod tests {
     /// What the SDK's tests, and those of every author, get: each event as a plugin gets it.
     #[test]
     fn the_sdks_events_are_those_that_the_program_makes() {
-        let events = rehearsal::all()
+        let events = samples::all()
             .into_iter()
             .map(|it| json!({ "name": it.name, "event": event(&delivery_of(&it)) }));
         let made = format!("{:#}\n", events.collect::<serde_json::Value>());
@@ -248,12 +248,12 @@ pub(crate) mod tests {
     #[test]
     fn a_digest_has_at_most_so_many_parts() {
         let part = Part {
-            event: rehearsal::event(uptime_core::event::EventType::Down),
+            event: samples::event(uptime_core::event::EventType::Down),
             is_all_of_it: false,
-            told: None,
+            announced: None,
         };
-        let digest = uptime_core::review::Digest { names: String::new(), parts: vec![part; PARTS_MOST + 1] };
-        let it = rehearsal::all().remove(0);
+        let digest = uptime_core::recheck::Digest { names: String::new(), parts: vec![part; PARTS_MOST + 1] };
+        let it = samples::all().remove(0);
         let found = event(&Delivery { digest: Some(&digest), ..delivery_of(&it) });
         assert_eq!(found.parts.len(), PARTS_MOST);
         assert_eq!(found.parts[0].key, found.key);

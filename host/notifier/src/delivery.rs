@@ -6,7 +6,7 @@ use std::time::Duration;
 use uptime_core::event::{Event, Severity};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::LimitChanges;
-use uptime_core::review::Digest;
+use uptime_core::recheck::Digest;
 use uptime_core::secret::Secret;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ pub struct Delivery<'a> {
     /// Of a digest.
     pub digest: Option<&'a Digest>,
     /// What the channel got before.
-    pub before: Before<'a>,
+    pub before: Earlier<'a>,
     /// The instant of this try, by the clock that all hosts share: receivers judge a message's age and signature by it.
     pub now: Timestamp,
     /// The first try is 1.
@@ -42,7 +42,7 @@ pub struct Delivery<'a> {
 
 /// What a channel got before of the same incident, and what the last try of this message left.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Before<'a> {
+pub struct Earlier<'a> {
     /// The worst that it was told; `None`: nothing.
     pub worst: Option<Severity>,
     /// [`Receipt::remote_id`] of the first message.

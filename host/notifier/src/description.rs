@@ -229,8 +229,8 @@ mod tests {
     /// The hostile components show the other rules at work; here are the edges of them.
     #[test]
     fn what_can_not_be_believed_is_refused() {
-        type Change = fn(&mut Description);
-        let refused: [(Change, &str); 18] = [
+        type Edit = fn(&mut Description);
+        let refused: [(Edit, &str); 18] = [
             (|it| it.name = "a".repeat(41), "a name is lower-case"),
             (|it| it.name = "2a".into(), "a name is lower-case"),
             (|it| it.name = "Webhook".into(), "a name is lower-case"),

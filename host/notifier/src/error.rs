@@ -168,7 +168,7 @@ impl NotifierError {
     }
 
     /// Whether the whole channel has to wait, through no fault of this message: that uses up no try.
-    pub fn asks_for_patience(&self) -> bool {
+    pub fn waits_for_provider(&self) -> bool {
         matches!(self, Self::RateLimited { .. } | Self::Quarantined { .. })
     }
 

@@ -13,13 +13,13 @@ use crate::delivery::{Delivery, Receipt};
 use crate::description;
 use crate::egress::{Denial, DryRun, Egress, HttpBackend, Policy, Proxy, RequestPreview};
 use crate::error::{ConfigProblem, NotifierError};
-use crate::kept::{Kept, KeptOf};
+use crate::kept::{KeptOf, KeptTexts};
 use crate::limits::Limits;
 use crate::plugin::{self, Described, Plugin, Ready};
 use crate::sandbox::{self, Ticker};
 use crate::secrets::References;
 use crate::settings::{self, ResolvedSetting, ResolvedSettings};
-use crate::source::{Examination, Origin, PluginSource};
+use crate::source::{Inspection, Origin, PluginSource};
 use crate::wasi;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     plugins: BTreeMap<String, Plugin>,
     cache: Arc<Cache>,
     egress: Arc<Egress>,
-    kept: Arc<Kept>,
+    kept: Arc<KeptTexts>,
     ticker: Ticker,
 }
 
@@ -120,11 +120,11 @@ impl NotifierHost {
     }
 
     /// What a plugin is, and what it says of itself.
-    pub async fn examine(&self, name: &str) -> Result<Examination, NotifierError> {
+    pub async fn inspect(&self, name: &str) -> Result<Inspection, NotifierError> {
         let plugin = self.inner.plugin(name)?;
         let described = self.inner.described(plugin).await?;
         let ready = self.inner.ready(plugin).await?;
-        Ok(Examination {
+        Ok(Inspection {
             own_name: described.own_name.clone(),
             description: described.description.clone(),
             interface: ready.interface.clone(),
@@ -240,7 +240,7 @@ impl Inner {
         &self,
         delivery: Delivery<'_>,
         backend: Box<dyn HttpBackend>,
-        kept: Arc<Kept>,
+        kept: Arc<KeptTexts>,
     ) -> Result<Receipt, NotifierError> {
         let (name, channel) = (delivery.notifier, delivery.channel);
         let wrong = |problems| NotifierError::Config { notifier: name.to_owned(), problems };
@@ -324,7 +324,7 @@ impl Inner {
                 };
                 let (name, source) = (plugin.name.clone(), plugin.source.component.clone());
                 let proved = cache::blocking(move || source.load(&name)).await.map_err(failed)??;
-                plugin::look(&proved.bytes).map_err(bad)?;
+                plugin::recognise(&proved.bytes).map_err(bad)?;
                 let (sha256, size) = (proved.sha256.clone(), proved.bytes.len());
                 let is_ours = plugin.source.origin == Origin::BuiltIn;
                 let component = self.cache.load(&self.engine, proved, is_ours).await.map_err(failed)?;
@@ -443,8 +443,8 @@ fn host_failed(error: &wasmtime::Error) -> NotifierError {
 mod tests {
     use super::*;
     use crate::convert::tests::delivery_of;
-    use crate::rehearsal::{Failure, Reply, ScriptedHttp, SentRequest};
-    use uptime_core::rehearsal;
+    use crate::scripted::{Failure, Reply, ScriptedHttp, SentRequest};
+    use uptime_core::samples;
 
     /// What a plugin sends for `event`.
     async fn sent(
@@ -462,7 +462,7 @@ mod tests {
         let policy = plugin.policy(description, settings, &[]);
         let mut call = Call::new(name, &plugin.limits, references, policy);
         call.backend = Some(Box::new(script.clone()));
-        let this_try = convert::delivery(&delivery_of(&rehearsal::all()[0]));
+        let this_try = convert::delivery(&delivery_of(&samples::all()[0]));
         // What it comes to after nobody answered is not looked at here.
         let _ended = host
             .inner
@@ -479,7 +479,7 @@ mod tests {
     #[tokio::test]
     async fn a_kind_that_no_component_knows_is_told_as_any_other() {
         let host = NotifierHost::new(HostOptions::default()).expect("a host");
-        let it = &rehearsal::all()[0];
+        let it = &samples::all()[0];
         let known = convert::event(&delivery_of(it));
         let unknown = guest::Event { kind: "made-up".into(), ..known.clone() };
         for (notifier, settings) in [
@@ -497,9 +497,9 @@ mod tests {
             let setting =
                 |(key, value): &(&str, &str)| ((*key).to_owned(), ResolvedSetting::Text(Secret::new(*value)));
             let settings: ResolvedSettings = settings.iter().map(setting).collect();
-            let told = sent(&host, notifier, &settings, unknown.clone()).await;
-            assert!(!told.is_empty(), "{notifier}");
-            assert_eq!(told, sent(&host, notifier, &settings, known.clone()).await, "{notifier}");
+            let announced = sent(&host, notifier, &settings, unknown.clone()).await;
+            assert!(!announced.is_empty(), "{notifier}");
+            assert_eq!(announced, sent(&host, notifier, &settings, known.clone()).await, "{notifier}");
         }
     }
 }

@@ -22,17 +22,17 @@ type Texts = HashMap<String, (Secret, Instant)>;
 
 /// All that is kept, by plugin and channel.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<HashMap<(String, String), Texts>>);
+pub(crate) struct KeptTexts(Mutex<HashMap<(String, String), Texts>>);
 
 /// What one channel of a plugin keeps.
 #[derive(Clone)]
 pub(crate) struct KeptOf {
-    all: Arc<Kept>,
+    all: Arc<KeptTexts>,
     whose: (String, String),
 }
 
 impl KeptOf {
-    pub(crate) fn new(all: Arc<Kept>, notifier: &str, channel: &str) -> Self {
+    pub(crate) fn new(all: Arc<KeptTexts>, notifier: &str, channel: &str) -> Self {
         Self { all, whose: (notifier.to_owned(), channel.to_owned()) }
     }
 
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_channel_has_its_own_for_so_long_and_not_too_many() {
-        let all = Arc::new(Kept::default());
+        let all = Arc::new(KeptTexts::default());
         let now = Instant::now();
         let (ops, boss) =
             (KeptOf::new(Arc::clone(&all), "a", "ops"), KeptOf::new(Arc::clone(&all), "a", "boss"));

@@ -6,7 +6,7 @@ use crate::call::Call;
 use crate::egress::Policy;
 use crate::error::{AllowedIn, NotifierError};
 use crate::limits::Limits;
-use crate::quarantine::Quarantine;
+use crate::quarantine::CircuitBreaker;
 use crate::sandbox;
 use crate::settings::{self, ResolvedSettings};
 use crate::source::{COMPONENT_MOST, Origin, PluginSource};
@@ -40,7 +40,7 @@ pub(crate) struct Plugin {
     pub(crate) described: OnceCell<Described>,
     /// One permit a call.
     pub(crate) slots: Semaphore,
-    pub(crate) quarantine: Quarantine,
+    pub(crate) quarantine: CircuitBreaker,
 }
 
 pub(crate) struct Ready {
@@ -67,7 +67,7 @@ impl Plugin {
             slots: Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             source,
             limits,
-            quarantine: Quarantine::default(),
+            quarantine: CircuitBreaker::default(),
             ready: OnceCell::new(),
             described: OnceCell::new(),
         }
@@ -111,7 +111,7 @@ impl Plugin {
 }
 
 /// What a file is by its size and its first bytes, when that is no component: wasmtime's words for it are long.
-pub(crate) fn look(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn recognise(bytes: &[u8]) -> Result<(), String> {
     match bytes {
         _ if bytes.len() as u64 > COMPONENT_MOST => {
             Err(format!("it is larger than {} MiB", COMPONENT_MOST >> 20))

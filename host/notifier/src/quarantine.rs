@@ -23,23 +23,23 @@ const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// How long the others wait for the one call on probation, whose end may never be heard of.
-const PROBATION: Duration = Duration::from_mins(2);
+const HALF_OPEN: Duration = Duration::from_mins(2);
 
 /// The failures of one plugin by channel, those of no channel among them. There is none of who has succeeded last.
 #[derive(Debug, Default)]
-pub(crate) struct Quarantine(Mutex<HashMap<Option<String>, Record>>);
+pub(crate) struct CircuitBreaker(Mutex<HashMap<Option<String>, BreakerState>>);
 
 #[derive(Debug, Default)]
-struct Record {
+struct BreakerState {
     /// Since the last success.
     failures: u32,
     /// The current or the last quarantine, until when and how long it is.
-    sentence: Option<(Instant, Duration)>,
+    open_until: Option<(Instant, Duration)>,
     /// Until when the others wait for the call that is on probation.
-    probation: Option<Instant>,
+    half_open: Option<Instant>,
 }
 
-impl Quarantine {
+impl CircuitBreaker {
     /// Whether the plugin may be called now. On probation it is one call at a time: each that fails is a message lost.
     pub(crate) fn admit(
         &self,
@@ -52,13 +52,13 @@ impl Quarantine {
             return Ok(());
         }
         let Some(record) = records.get_mut(&channel.map(str::to_owned)) else { return Ok(()) };
-        let Some((until, _)) = record.sentence else { return Ok(()) };
+        let Some((until, _)) = record.open_until else { return Ok(()) };
         let left = if now < until {
             until - now
-        } else if let Some(probation) = record.probation.filter(|probation| now < *probation) {
-            probation - now
+        } else if let Some(half_open) = record.half_open.filter(|half_open| now < *half_open) {
+            half_open - now
         } else {
-            record.probation = Some(now + PROBATION);
+            record.half_open = Some(now + HALF_OPEN);
             return Ok(());
         };
         Err(NotifierError::Quarantined { notifier: notifier.to_owned(), failures: record.failures, left })
@@ -71,22 +71,22 @@ impl Quarantine {
             if records.is_empty() {
                 return;
             }
-            let forgiven = records.remove(&channel.map(str::to_owned));
-            if forgiven.and_then(|record| record.sentence).is_some_and(|(until, _)| until <= now) {
+            let closed = records.remove(&channel.map(str::to_owned));
+            if closed.and_then(|record| record.open_until).is_some_and(|(until, _)| until <= now) {
                 tracing::info!(notifier, channel, "a plugin works again and is out of quarantine");
             }
             return;
         }
         let record = records.entry(channel.map(str::to_owned)).or_default();
         record.failures = record.failures.saturating_add(1);
-        record.probation = None;
+        record.half_open = None;
         // Calls that were under way when it began change nothing.
-        let quarantined = record.sentence.is_some_and(|(until, _)| now < until);
+        let quarantined = record.open_until.is_some_and(|(until, _)| now < until);
         if most == 0 || record.failures < most || quarantined {
             return;
         }
-        let length = record.sentence.map_or(SHORTEST, |(_, length)| (length * 2).min(LONGEST));
-        record.sentence = Some((now + length, length));
+        let length = record.open_until.map_or(SHORTEST, |(_, length)| (length * 2).min(LONGEST));
+        record.open_until = Some((now + length, length));
         tracing::error!(
             notifier,
             channel,
@@ -104,7 +104,7 @@ mod tests {
     const MOST: u32 = 3;
     const HERE: Option<&str> = Some("ops");
 
-    fn left(quarantine: &Quarantine, now: Instant) -> Option<Duration> {
+    fn left(quarantine: &CircuitBreaker, now: Instant) -> Option<Duration> {
         match quarantine.admit("x", HERE, now) {
             Ok(()) => None,
             Err(NotifierError::Quarantined { left, .. }) => Some(left),
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    fn fail(quarantine: &Quarantine, times: u32, now: Instant) {
+    fn fail(quarantine: &CircuitBreaker, times: u32, now: Instant) {
         for _ in 0..times {
             quarantine.note("x", HERE, MOST, true, now);
         }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn one_channels_failures_are_its_own() {
-        let quarantine = Quarantine::default();
+        let quarantine = CircuitBreaker::default();
         let now = Instant::now();
         fail(&quarantine, MOST, now);
         assert!(left(&quarantine, now).is_some());
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_lead_to_longer_and_longer_quarantine() {
-        let quarantine = Quarantine::default();
+        let quarantine = CircuitBreaker::default();
         let mut now = Instant::now();
         fail(&quarantine, MOST - 1, now);
         assert_eq!(left(&quarantine, now), None);
@@ -145,24 +145,24 @@ mod tests {
             assert_eq!(left(&quarantine, now), Some(Duration::from_mins(minutes)));
             now += Duration::from_mins(minutes);
             assert_eq!(left(&quarantine, now), None, "one more chance");
-            assert_eq!(left(&quarantine, now), Some(PROBATION), "for one call");
+            assert_eq!(left(&quarantine, now), Some(HALF_OPEN), "for one call");
         }
     }
 
     #[test]
     fn a_call_on_probation_that_is_not_heard_of_again_keeps_nobody_for_ever() {
-        let quarantine = Quarantine::default();
+        let quarantine = CircuitBreaker::default();
         let now = Instant::now();
         fail(&quarantine, MOST, now);
         let over = now + SHORTEST;
         assert_eq!(left(&quarantine, over), None);
-        assert_eq!(left(&quarantine, over + PROBATION / 2), Some(PROBATION / 2));
-        assert_eq!(left(&quarantine, over + PROBATION), None);
+        assert_eq!(left(&quarantine, over + HALF_OPEN / 2), Some(HALF_OPEN / 2));
+        assert_eq!(left(&quarantine, over + HALF_OPEN), None);
     }
 
     #[test]
     fn a_success_forgives_everything() {
-        let quarantine = Quarantine::default();
+        let quarantine = CircuitBreaker::default();
         let now = Instant::now();
         fail(&quarantine, MOST - 1, now);
         quarantine.note("x", HERE, MOST, false, now);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn it_can_be_switched_off() {
-        let quarantine = Quarantine::default();
+        let quarantine = CircuitBreaker::default();
         for _ in 0..100 {
             quarantine.note("x", HERE, 0, true, Instant::now());
         }

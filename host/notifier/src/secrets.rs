@@ -132,7 +132,7 @@ impl Binding {
     }
 }
 
-struct Entry {
+struct SecretEntry {
     reference: String,
     value: Secret,
     mask: String,
@@ -142,7 +142,7 @@ struct Entry {
     key: Option<Vec<u8>>,
 }
 
-impl Entry {
+impl SecretEntry {
     /// Whether the value may go to the host of `url`, anywhere.
     fn goes_to(&self, url: &Url) -> bool {
         let goes = |place: &Place, host: &Option<HostGrant>| match place {
@@ -185,7 +185,7 @@ const AMONG_BYTES: &str = "a reference stands among other bytes; it is a piece o
 
 /// The secrets of one call and the references that stand for them.
 pub(crate) struct References {
-    entries: Vec<Entry>,
+    entries: Vec<SecretEntry>,
     /// What the plugin knows, and people may not see.
     hidden: Redactor,
     /// What people may not see: that, and the secrets.
@@ -226,7 +226,7 @@ impl References {
         if value.expose().len() >= MASKED_MIN {
             self.from_people.hide(value.expose());
         }
-        self.entries.push(Entry { reference: known, value, mask, bindings, key });
+        self.entries.push(SecretEntry { reference: known, value, mask, bindings, key });
         reference
     }
 
@@ -238,7 +238,7 @@ impl References {
         }
     }
 
-    fn entry(&self, reference: &str) -> Option<&Entry> {
+    fn entry(&self, reference: &str) -> Option<&SecretEntry> {
         self.entries.iter().find(|entry| entry.reference == reference)
     }
 
@@ -328,7 +328,7 @@ impl References {
                 other => *other,
             })
             .collect();
-        let is_encoded = |entry: &Entry| {
+        let is_encoded = |entry: &SecretEntry| {
             let reference = entry.reference.as_bytes();
             let as_it_is = count(text, reference);
             // A piece of it that is no part of a whole one.
@@ -440,7 +440,7 @@ impl References {
     /// `cut` off so many are taken away that none of a value's beginning is left, whatever they are.
     pub(crate) fn clear(&self, url: &Url, bytes: &[u8], cut: bool) -> Vec<u8> {
         let mut redactor = Redactor::new(MASK);
-        let sent = |entry: &&Entry| entry.value.expose().len() >= CLEARED_MIN && entry.goes_to(url);
+        let sent = |entry: &&SecretEntry| entry.value.expose().len() >= CLEARED_MIN && entry.goes_to(url);
         self.entries.iter().filter(sent).for_each(|entry| redactor.hide(entry.value.expose()));
         if cut { redactor.redact_cut(bytes) } else { redactor.redact_for_program(bytes) }
     }

@@ -106,7 +106,7 @@ impl From<(String, Vec<u8>)> for PluginSource {
 
 /// What a plugin is, and what it says of itself.
 #[derive(Clone, Debug)]
-pub struct Examination {
+pub struct Inspection {
     /// The name that it gives itself.
     pub own_name: String,
     /// With the name that it goes by.

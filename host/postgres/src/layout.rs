@@ -6,7 +6,7 @@
 
 use crate::account::Account;
 use crate::error::PostgresError;
-use crate::owner::Place;
+use crate::owner::DataDirectory;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -31,12 +31,12 @@ pub(crate) struct Layout {
 impl Layout {
     /// What there is, with nothing made; `None`: nothing.
     pub(crate) fn of(data_dir: &Path) -> Result<Option<Self>, PostgresError> {
-        let place = Place::find(data_dir)?;
+        let place = DataDirectory::find(data_dir)?;
         if place.has_folder() { Self::enter(&place).map(Some) } else { Ok(None) }
     }
 
     pub(crate) fn create(data_dir: &Path) -> Result<Self, PostgresError> {
-        Self::enter(&Place::create(data_dir)?)
+        Self::enter(&DataDirectory::create(data_dir)?)
     }
 
     #[cfg(test)]
@@ -44,7 +44,7 @@ impl Layout {
         Self { base: base.into(), account }
     }
 
-    fn enter(place: &Place) -> Result<Self, PostgresError> {
+    fn enter(place: &DataDirectory) -> Result<Self, PostgresError> {
         Ok(Self { account: place.enter()?, base: place.folder() })
     }
 

@@ -22,10 +22,10 @@ pub use error::{OLDEST_MAJOR, PostgresError};
 pub use session::{Row, Session};
 
 use layout::Layout;
-use lock::{Patience, StartLock, UsersLock};
-use owner::Place;
+use lock::{Deadline, StartLock, UsersLock};
+use owner::DataDirectory;
 use postmaster::PidFile;
-use server::Seen;
+use server::Probe;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,33 +120,33 @@ pub enum Released {
 /// Makes the data directory, so that the server's account can pass through it. For a caller that puts other things
 /// there before the first [`acquire`], which does it too. A directory that is there is left as it is.
 pub fn create_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
-    Place::create(data_dir).map(drop)
+    DataDirectory::create(data_dir).map(drop)
 }
 
 /// Whether the data directory is there and nobody but this process's user and root can put anything into it, so that
 /// what this user has put there may be believed.
 pub fn is_closed(data_dir: &Path) -> bool {
-    Place::find(data_dir).is_ok_and(|place| place.is_closed())
+    DataDirectory::find(data_dir).is_ok_and(|place| place.is_closed())
 }
 
 /// Makes sure that the server runs, and registers this call as one of its users.
 ///
 /// Several calls in one process are several users.
 pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Lease, PostgresError> {
-    let patience = Patience::new(options.timeout);
+    let deadline = Deadline::new(options.timeout);
     let layout = if options.create {
         Layout::create(&options.data_dir)?
     } else {
         Layout::of(&options.data_dir)?.ok_or_else(|| PostgresError::no_database(&options.data_dir))?
     };
     let (users, socket_dir) = layout.act(on_progress, |on_progress| {
-        let start = StartLock::take(&layout, patience, || on_progress(Progress::WaitingForOther))?;
+        let start = StartLock::take(&layout, deadline, || on_progress(Progress::WaitingForOther))?;
         // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
         let users = UsersLock::join(&layout)?;
-        match server::ensure(&layout, options, &start, patience, None, on_progress) {
+        match server::ensure(&layout, options, &start, deadline, None, on_progress) {
             // A server that was started in vain does not stay.
             Err(missing @ PostgresError::NoDatabase { .. }) => {
-                leave(&layout, users, &start, patience)?;
+                leave(&layout, users, &start, deadline)?;
                 Err(missing)
             }
             ready => Ok((users, ready?)),
@@ -174,22 +174,22 @@ impl Lease {
     /// Starts the server again if it has died meanwhile. The URL stays what it was, unless another process has
     /// started it with a short socket path of its own choice.
     pub fn ensure_running(&mut self, on_progress: &dyn Fn(Progress)) -> Result<(), PostgresError> {
-        let patience = Patience::new(self.options.timeout);
+        let deadline = Deadline::new(self.options.timeout);
         self.socket_dir = self.layout.act(on_progress, |on_progress| {
-            let start = StartLock::take(&self.layout, patience, || on_progress(Progress::WaitingForOther))?;
+            let start = StartLock::take(&self.layout, deadline, || on_progress(Progress::WaitingForOther))?;
             let prefer = Some(self.socket_dir.as_path());
-            server::ensure(&self.layout, &self.options, &start, patience, prefer, on_progress)
+            server::ensure(&self.layout, &self.options, &start, deadline, prefer, on_progress)
         })?;
         Ok(())
     }
 
     /// Lets go of the server. The last user stops it, and waits until it is down.
     pub fn release(self) -> Result<Released, PostgresError> {
-        let patience = Patience::new(self.options.timeout);
+        let deadline = Deadline::new(self.options.timeout);
         let Self { layout, users, .. } = self;
         layout.act(&|()| (), |_| {
-            let start = StartLock::take(&layout, patience, || ())?;
-            leave(&layout, users, &start, patience)
+            let start = StartLock::take(&layout, deadline, || ())?;
+            leave(&layout, users, &start, deadline)
         })
     }
 }
@@ -198,12 +198,12 @@ fn leave(
     layout: &Layout,
     users: UsersLock,
     start: &StartLock,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<Released, PostgresError> {
     if !users.leave_as_last()? {
         return Ok(Released::StillUsed);
     }
-    server::stop(layout, start, patience)?;
+    server::stop(layout, start, deadline)?;
     Ok(Released::Stopped)
 }
 
@@ -235,9 +235,9 @@ pub enum ServerState {
 /// Looks at a data directory and changes nothing.
 pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
     if let Some(layout) = Layout::of(data_dir)? {
-        return layout.act(&|()| (), |_| look(&layout));
+        return layout.act(&|()| (), |_| status_of(&layout));
     }
-    let folder = Place::find(data_dir)?.folder();
+    let folder = DataDirectory::find(data_dir)?.folder();
     Ok(Status {
         cluster: folder.join("cluster"),
         version: None,
@@ -247,7 +247,7 @@ pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
     })
 }
 
-fn look(layout: &Layout) -> Result<Status, PostgresError> {
+fn status_of(layout: &Layout) -> Result<Status, PostgresError> {
     let mut status = Status {
         cluster: layout.cluster(),
         version: cluster::version(layout)?,
@@ -259,7 +259,7 @@ fn look(layout: &Layout) -> Result<Status, PostgresError> {
         return Ok(status);
     }
     // The users can be counted only while nobody comes or goes. To join a running server takes milliseconds.
-    let _start = match StartLock::take(layout, Patience::new(Duration::from_secs(1)), || ()) {
+    let _start = match StartLock::take(layout, Deadline::new(Duration::from_secs(1)), || ()) {
         Ok(start) => start,
         Err(PostgresError::Busy { .. }) => {
             status.server = ServerState::Changing;
@@ -270,12 +270,12 @@ fn look(layout: &Layout) -> Result<Status, PostgresError> {
     };
     status.in_use = UsersLock::is_held(layout)?;
     let pid_file = PidFile::read(&layout.cluster())?;
-    if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(layout).ours()) {
-        status.server = match server::look(layout, pid_file.as_ref())? {
-            Seen::Ready(dir) | Seen::WithoutDatabase(dir) => {
+    if let Some(pid) = pid_file.as_ref().and_then(|file| file.owner(layout).own_pid()) {
+        status.server = match server::probe(layout, pid_file.as_ref())? {
+            Probe::Ready(dir) | Probe::WithoutDatabase(dir) => {
                 ServerState::Running { pid, url: session::url(&dir, DATABASE) }
             }
-            Seen::NotYet(_) | Seen::Silent | Seen::Absent => ServerState::Changing,
+            Probe::NotYet(_) | Probe::Unresponsive | Probe::Removal => ServerState::Changing,
         };
     }
     Ok(status)
@@ -285,16 +285,16 @@ fn look(layout: &Layout) -> Result<Status, PostgresError> {
 ///
 /// While processes use it, only `force` stops it: they lose their connections then.
 pub fn stop(data_dir: &Path, force: bool) -> Result<bool, PostgresError> {
-    let patience = Patience::new(Duration::from_mins(2));
+    let deadline = Deadline::new(Duration::from_mins(2));
     let Some(layout) = Layout::of(data_dir)? else { return Ok(false) };
     layout.act(&|()| (), |_| {
         if !layout.exists() {
             return Ok(false);
         }
-        let start = StartLock::take(&layout, patience, || ())?;
+        let start = StartLock::take(&layout, deadline, || ())?;
         if !force && UsersLock::is_held(&layout)? {
             return Err(PostgresError::InUse { cluster: layout.cluster() });
         }
-        server::stop(&layout, &start, patience)
+        server::stop(&layout, &start, deadline)
     })
 }

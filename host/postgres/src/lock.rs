@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 /// How long one call waits, in all.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Deadline {
     whole: Duration,
     until: Instant,
 }
 
-impl Patience {
+impl Deadline {
     pub(crate) fn new(whole: Duration) -> Self {
         Self { whole, until: Instant::now() + whole }
     }
@@ -43,7 +43,7 @@ impl StartLock {
     /// Waits for it. `on_wait` is called once, if it is another's now.
     pub(crate) fn take(
         layout: &Layout,
-        patience: Patience,
+        deadline: Deadline,
         on_wait: impl FnOnce(),
     ) -> Result<Self, PostgresError> {
         let mut on_wait = Some(on_wait);
@@ -54,8 +54,8 @@ impl StartLock {
             if let Some(on_wait) = on_wait.take() {
                 on_wait();
             }
-            if patience.is_over() {
-                return Err(PostgresError::Busy { directory: layout.base(), seconds: patience.seconds() });
+            if deadline.is_over() {
+                return Err(PostgresError::Busy { directory: layout.base(), seconds: deadline.seconds() });
             }
             // `flock` knows no deadline, so it is asked again.
             thread::sleep(Duration::from_millis(10));

@@ -25,7 +25,7 @@ const LINKS_MAX: u32 = 40;
 
 /// A data directory, be it there or not.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct DataDirectory {
     /// Without links: every process must come to the same name for the same directory.
     path: PathBuf,
     /// For root: the user in whose hands it is; `None`: root's alone, or the caller is not root.
@@ -34,10 +34,10 @@ pub(crate) struct Place {
     metadata: Option<Metadata>,
 }
 
-impl Place {
+impl DataDirectory {
     pub(crate) fn find(data_dir: &Path) -> Result<Self, PostgresError> {
         let absolute = std::path::absolute(data_dir).map_err(PostgresError::io("find", data_dir))?;
-        let found = Self::look(&absolute)?;
+        let found = Self::resolve(&absolute)?;
         let reason = match found.path.to_str() {
             None => "its name is not UTF-8",
             Some(text) if text.chars().any(char::is_control) => "its name has a control character",
@@ -46,7 +46,7 @@ impl Place {
         Err(PostgresError::Path { path: found.path, reason })
     }
 
-    fn look(absolute: &Path) -> Result<Self, PostgresError> {
+    fn resolve(absolute: &Path) -> Result<Self, PostgresError> {
         if Account::is_root() {
             return walk(absolute);
         }
@@ -99,7 +99,7 @@ impl Place {
     pub(crate) fn enter(&self) -> Result<Account, PostgresError> {
         let account = self.account()?;
         if account.is_lent
-            && let Some(directory) = barrier(&self.path, &account)
+            && let Some(directory) = blocking_dir(&self.path, &account)
         {
             return Err(PostgresError::Unreachable { user: account.name, directory });
         }
@@ -159,10 +159,10 @@ impl Place {
 
 /// Root's way to a directory, name by name. Once it passes the hands of a user, what they change meanwhile leads nowhere
 /// but to where they could go themselves, for all that follows is done as that user.
-fn walk(absolute: &Path) -> Result<Place, PostgresError> {
-    let look = |path: &Path| fs::symlink_metadata(path);
+fn walk(absolute: &Path) -> Result<DataDirectory, PostgresError> {
+    let resolve = |path: &Path| fs::symlink_metadata(path);
     // Who owns `/` is root, or is called otherwise in a user namespace.
-    let mut metadata = look(Path::new("/")).map_err(PostgresError::io("open", "/"))?;
+    let mut metadata = resolve(Path::new("/")).map_err(PostgresError::io("open", "/"))?;
     let root = metadata.uid();
     let mut ahead: VecDeque<OsString> = absolute.iter().map(OsStr::to_owned).collect();
     let (mut path, mut user, mut links) = (PathBuf::from("/"), None, 0);
@@ -172,12 +172,12 @@ fn walk(absolute: &Path) -> Result<Place, PostgresError> {
             return Err(PostgresError::Open { directory: path });
         }
         let next = if name == ".." { path.parent().unwrap_or(&path).to_owned() } else { path.join(&name) };
-        let found = match look(&next) {
+        let found = match resolve(&next) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 path = next;
                 path.extend(ahead);
-                return Ok(Place { path, user, metadata: None });
+                return Ok(DataDirectory { path, user, metadata: None });
             }
             Err(error) => return Err(PostgresError::io("open", next)(error)),
         };
@@ -202,12 +202,12 @@ fn walk(absolute: &Path) -> Result<Place, PostgresError> {
     }
     match user {
         Some(user) if user != metadata.uid() => Err(other_owner(&path, metadata.uid(), user)),
-        user => Ok(Place { path, user, metadata: Some(metadata) }),
+        user => Ok(DataDirectory { path, user, metadata: Some(metadata) }),
     }
 }
 
 /// The first directory on the way to `path` that `account` can't pass, going by the permission bits.
-fn barrier(path: &Path, account: &Account) -> Option<PathBuf> {
+fn blocking_dir(path: &Path, account: &Account) -> Option<PathBuf> {
     let mut way: Vec<&Path> = path.ancestors().collect();
     way.reverse();
     let closed = |dir: &&&Path| {
@@ -252,8 +252,8 @@ mod tests {
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("chmod");
         fs::set_permissions(place.path().join("a"), Permissions::from_mode(0o755)).expect("chmod");
         fs::set_permissions(&inner, Permissions::from_mode(0o755)).expect("chmod");
-        assert_eq!(barrier(&inner, &stranger), None);
+        assert_eq!(blocking_dir(&inner, &stranger), None);
         fs::set_permissions(place.path().join("a"), Permissions::from_mode(0o750)).expect("chmod");
-        assert_eq!(barrier(&inner, &stranger), Some(place.path().join("a")));
+        assert_eq!(blocking_dir(&inner, &stranger), Some(place.path().join("a")));
     }
 }

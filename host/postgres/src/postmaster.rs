@@ -41,7 +41,7 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
-    pub(crate) fn ours(self) -> Option<u32> {
+    pub(crate) fn own_pid(self) -> Option<u32> {
         match self {
             Self::Ours(pid) => Some(pid),
             _ => None,
@@ -84,7 +84,7 @@ impl PidFile {
 
     /// Puts a process id that can't be alive in place of a foreign one. Everything else stays, so that PostgreSQL
     /// still looks for orphaned backends, which it could not if the file were gone.
-    pub(crate) fn disown(&self, cluster: &Path) -> Result<(), PostgresError> {
+    pub(crate) fn neutralise(&self, cluster: &Path) -> Result<(), PostgresError> {
         let path = path(cluster);
         let write = || {
             let mut options = OpenOptions::new();

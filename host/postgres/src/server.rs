@@ -7,7 +7,7 @@ use crate::binaries::Binaries;
 use crate::cluster;
 use crate::error::PostgresError;
 use crate::layout::{self, Layout};
-use crate::lock::{Patience, StartLock};
+use crate::lock::{Deadline, StartLock};
 use crate::postmaster::{self, Owner, PidFile};
 use crate::session::Session;
 use crate::{DATABASE, Options, Progress};
@@ -49,7 +49,7 @@ pub(crate) fn ensure(
     layout: &Layout,
     options: &Options,
     start: &StartLock,
-    patience: Patience,
+    deadline: Deadline,
     prefer: Option<&Path>,
     on_progress: &dyn Fn(Progress),
 ) -> Result<PathBuf, PostgresError> {
@@ -57,49 +57,49 @@ pub(crate) fn ensure(
     cut_log(layout);
     loop {
         let pid_file = PidFile::read(&layout.cluster())?;
-        match look(layout, pid_file.as_ref())? {
-            Seen::Ready(socket_dir) => return Ok(socket_dir),
-            Seen::WithoutDatabase(_) if !options.create => {
+        match probe(layout, pid_file.as_ref())? {
+            Probe::Ready(socket_dir) => return Ok(socket_dir),
+            Probe::WithoutDatabase(_) if !options.create => {
                 return Err(PostgresError::no_database(&options.data_dir));
             }
-            Seen::WithoutDatabase(socket_dir) => {
+            Probe::WithoutDatabase(socket_dir) => {
                 create_database(&socket_dir)?;
                 return Ok(socket_dir);
             }
             // Whoever started it is gone.
-            Seen::NotYet(words) => {
+            Probe::NotYet(words) => {
                 if !std::mem::replace(&mut waiting, true) {
                     recovering = tells_of_recovery(&words, &tail(&layout.log(), 0));
                     on_progress(if recovering { Progress::Recovering } else { Progress::Starting });
                 }
                 lost_since = None;
             }
-            Seen::Silent => lost_since = None,
-            Seen::Absent => {
+            Probe::Unresponsive => lost_since = None,
+            Probe::Removal => {
                 let owner = pid_file.as_ref().map_or(Owner::Dead, |file| file.owner(layout));
-                if let Some(pid) = owner.ours() {
+                if let Some(pid) = owner.own_pid() {
                     let since = *lost_since.get_or_insert_with(Instant::now);
                     if pid_file.is_some_and(|file| file.is_ready) && since.elapsed() > LOST_SOCKET_AFTER {
                         tracing::warn!(pid, "the database server's socket is lost: starting it anew");
-                        stop_process(layout, pid, patience)?;
+                        stop_process(layout, pid, deadline)?;
                     }
                 } else {
                     clear_pid_file(layout, owner, pid_file.as_ref())?;
-                    run_pg_ctl(layout, options, start, patience, prefer, on_progress)?;
+                    run_pg_ctl(layout, options, start, deadline, prefer, on_progress)?;
                     lost_since = None;
                 }
             }
         }
         // What was started at the last moment is looked at once more.
-        if std::mem::replace(&mut is_last, patience.is_over()) {
-            return Err(start_timeout(layout, patience, recovering));
+        if std::mem::replace(&mut is_last, deadline.is_over()) {
+            return Err(start_timeout(layout, deadline, recovering));
         }
         thread::sleep(POLL);
     }
 }
 
-fn start_timeout(layout: &Layout, patience: Patience, recovering: bool) -> PostgresError {
-    let (seconds, tail, log) = (patience.seconds(), tail(&layout.log(), 0), layout.log());
+fn start_timeout(layout: &Layout, deadline: Deadline, recovering: bool) -> PostgresError {
+    let (seconds, tail, log) = (deadline.seconds(), tail(&layout.log(), 0), layout.log());
     PostgresError::StartTimeout { seconds, recovering, tail, log }
 }
 
@@ -108,7 +108,7 @@ fn clear_pid_file(layout: &Layout, owner: Owner, pid_file: Option<&PidFile>) -> 
     match (owner, pid_file) {
         (Owner::Foreign(pid), Some(file)) => {
             tracing::warn!(pid, "the database server's pid file names another program: it is not believed");
-            file.disown(&layout.cluster())
+            file.neutralise(&layout.cluster())
         }
         (Owner::Unreadable, Some(_)) => PidFile::remove(&layout.cluster()),
         _ => Ok(()),
@@ -116,16 +116,16 @@ fn clear_pid_file(layout: &Layout, owner: Owner, pid_file: Option<&PidFile>) -> 
 }
 
 /// Stops the server if it runs; whether it did.
-pub(crate) fn stop(layout: &Layout, _start: &StartLock, patience: Patience) -> Result<bool, PostgresError> {
+pub(crate) fn stop(layout: &Layout, _start: &StartLock, deadline: Deadline) -> Result<bool, PostgresError> {
     let pid_file = PidFile::read(&layout.cluster())?;
     let owner = pid_file.map(|file| file.owner(layout));
-    let Some(pid) = owner.and_then(Owner::ours) else { return Ok(false) };
-    stop_process(layout, pid, patience)?;
+    let Some(pid) = owner.and_then(Owner::own_pid) else { return Ok(false) };
+    stop_process(layout, pid, deadline)?;
     Ok(true)
 }
 
 /// What knocking at the socket shows.
-pub(crate) enum Seen {
+pub(crate) enum Probe {
     /// A server that lets us in, through the socket in this directory.
     Ready(PathBuf),
     /// A server that would, and does not have our database.
@@ -133,30 +133,30 @@ pub(crate) enum Seen {
     /// A server that starts, recovers or stops, in its words.
     NotYet(String),
     /// Somebody listens and does not speak, as on a machine that has too much to do.
-    Silent,
-    Absent,
+    Unresponsive,
+    Removal,
 }
 
-pub(crate) fn look(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Seen, PostgresError> {
+pub(crate) fn probe(layout: &Layout, pid_file: Option<&PidFile>) -> Result<Probe, PostgresError> {
     let Some(socket_dir) = pid_file.and_then(|file| file.socket_dir.as_deref()) else {
-        return Ok(Seen::Absent);
+        return Ok(Probe::Removal);
     };
     if fs::symlink_metadata(socket_dir).is_err() {
-        return Ok(Seen::Absent);
+        return Ok(Probe::Removal);
     }
     // A socket is believed only where no other user could have put it.
     layout::check_private(socket_dir, layout.account.uid)?;
     match Session::open(socket_dir, DATABASE) {
-        Ok(_) => Ok(Seen::Ready(socket_dir.to_owned())),
+        Ok(_) => Ok(Probe::Ready(socket_dir.to_owned())),
         Err(PostgresError::Io { source, .. }) => match source.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(Seen::Absent),
-            _ => Ok(Seen::Silent),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(Probe::Removal),
+            _ => Ok(Probe::Unresponsive),
         },
         Err(PostgresError::Refused { code, message }) => match code.as_str() {
-            "57P03" => Ok(Seen::NotYet(message)),
+            "57P03" => Ok(Probe::NotYet(message)),
             // Its connections are used up: it runs.
-            "53300" => Ok(Seen::Ready(socket_dir.to_owned())),
-            "3D000" => Ok(Seen::WithoutDatabase(socket_dir.to_owned())),
+            "53300" => Ok(Probe::Ready(socket_dir.to_owned())),
+            "3D000" => Ok(Probe::WithoutDatabase(socket_dir.to_owned())),
             _ => Err(PostgresError::Refused { code, message }),
         },
         Err(error) => Err(error),
@@ -189,7 +189,7 @@ fn run_pg_ctl(
     layout: &Layout,
     options: &Options,
     start: &StartLock,
-    patience: Patience,
+    deadline: Deadline,
     prefer: Option<&Path>,
     on_progress: &dyn Fn(Progress),
 ) -> Result<(), PostgresError> {
@@ -212,7 +212,7 @@ fn run_pg_ctl(
     let mut pg_ctl = layout.account.command(&program);
     // `PGDATA`, because pg_ctl puts a `-D` of its own between double quotes into a shell's command.
     pg_ctl.env("PGDATA", layout.cluster()).args(["start", "--silent", "--wait", "--timeout"]);
-    pg_ctl.arg((patience.rest().as_secs() + 1).to_string());
+    pg_ctl.arg((deadline.rest().as_secs() + 1).to_string());
     pg_ctl.arg("-o").arg(server_arguments(layout, options, binaries.major, &socket_dir));
     pg_ctl.stdin(start.as_stdin()?).stdout(log).stderr(both).process_group(0);
     let (mut pg_ctl, since) = (pg_ctl.spawn().map_err(PostgresError::io("run", program))?, Instant::now());
@@ -233,7 +233,7 @@ fn run_pg_ctl(
     if status.success() {
         Ok(())
     } else if tail.contains("did not start in time") {
-        Err(start_timeout(layout, patience, recovering))
+        Err(start_timeout(layout, deadline, recovering))
     } else if tail.contains("is still in use") || tail.contains("already exists") {
         // A killed postmaster's backends may be on their way out; another's start may be on its way up.
         thread::sleep(Duration::from_millis(100));
@@ -259,10 +259,11 @@ fn server_arguments(layout: &Layout, options: &Options, major: u32, socket_dir: 
     // After a crash: one call instead of a thousand, 0.1 s against up to 5 s on a busy disk.
     let recovery = ("recovery_init_sync_method", "syncfs");
     let recovery = (cfg!(target_os = "linux") && major >= 14).then_some(&recovery);
-    let ours = SETTINGS.iter().chain(recovery).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let own_pid =
+        SETTINGS.iter().chain(recovery).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut text = format!("-D {}", shell_quote(&layout.cluster().display().to_string()));
-    for (name, value) in ours.chain(options.settings.iter().cloned()).chain(fixed) {
+    for (name, value) in own_pid.chain(options.settings.iter().cloned()).chain(fixed) {
         text.push_str(" -c ");
         text.push_str(&shell_quote(&format!("{name}={value}")));
     }
@@ -284,15 +285,15 @@ fn write_access_files(layout: &Layout) -> Result<(), PostgresError> {
 }
 
 /// Fast shutdown: sessions are ended, everything is written. At the end of the patience, an immediate one.
-fn stop_process(layout: &Layout, pid: u32, patience: Patience) -> Result<(), PostgresError> {
+fn stop_process(layout: &Layout, pid: u32, deadline: Deadline) -> Result<(), PostgresError> {
     // The file goes a moment before the process does.
     let is_running = || postmaster::serves(pid, layout);
     let kill = |signal| postmaster::signal(pid, signal).map_err(PostgresError::io("stop", layout.cluster()));
     kill(Signal::INT)?;
     while is_running() {
-        if patience.is_over() {
+        if deadline.is_over() {
             kill(Signal::QUIT)?;
-            return Err(PostgresError::StopTimeout { pid, seconds: patience.seconds() });
+            return Err(PostgresError::StopTimeout { pid, seconds: deadline.seconds() });
         }
         thread::sleep(Duration::from_millis(5));
     }

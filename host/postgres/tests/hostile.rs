@@ -5,7 +5,7 @@
 
 mod place;
 
-use place::Place;
+use place::DataDirectory;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -22,7 +22,7 @@ const THIRD: u32 = 64_998;
 
 /// A data directory of the hostile user, and a folder of root's that they may not even enter.
 struct Trap {
-    place: Place,
+    place: DataDirectory,
     uid: u32,
     gid: u32,
     /// What root's folder had in it at first.
@@ -36,7 +36,7 @@ impl Trap {
             eprintln!("SKIPPED: only root can be led astray, and this test does not run as root");
             return None;
         }
-        let place = Place::new();
+        let place = DataDirectory::new();
         let (uid, gid) = (id("-u"), id("-g"));
         let mut trap = Self { place, uid, gid, before: Vec::new() };
         fs::create_dir(trap.treasure("")).expect("a folder");
@@ -195,7 +195,7 @@ fn the_end_of_a_log_goes_nowhere_else() {
 
 #[test]
 fn the_log_that_was_cut_is_its_owners_alone() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     acquire(&place.options(), &|_| ()).expect("a lease").release().expect("released");
     fs::write(place.base().join("server.log"), "line\n".repeat(1 << 20)).expect("written");
     acquire(&place.options(), &|_| ()).expect("a lease").release().expect("released");
@@ -332,7 +332,7 @@ fn roots_own_folder_goes_over_to_the_servers_account() {
     if Trap::new().is_none() {
         return;
     }
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let account = place.server_uid();
     chown(place.base(), Some(0), Some(0)).expect("given");

@@ -7,7 +7,7 @@
 
 mod place;
 
-use place::{Place, Placement};
+use place::{DataDirectory, Placement};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -24,7 +24,7 @@ struct User {
 }
 
 impl User {
-    fn spawn(place: &Place) -> Self {
+    fn spawn(place: &DataDirectory) -> Self {
         let this = std::env::current_exe().expect("this binary has a path");
         let mut command = Command::new(this);
         command.args(["--ignored", "--exact", "a_process_that_holds_a_lease", "--nocapture"]);
@@ -72,7 +72,7 @@ fn a_process_that_holds_a_lease() {
 
 #[test]
 fn a_cold_start_makes_a_cluster_and_the_last_one_out_stops_it() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let seen = Mutex::new(Vec::new());
     let clock = Instant::now();
     let lease = acquire(&place.options(), &|progress| seen.lock().expect("no panic").push(progress))
@@ -105,7 +105,7 @@ fn a_cold_start_makes_a_cluster_and_the_last_one_out_stops_it() {
 
 #[test]
 fn the_server_is_durable_unless_told_otherwise() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&uptime_postgres::Options::new(place.data_dir()), &|_| ()).expect("a lease");
     let durable = "SELECT current_setting('fsync') || current_setting('synchronous_commit') || current_setting('full_page_writes')";
     assert_eq!(place::query(&lease, durable), "ononon");
@@ -118,7 +118,7 @@ fn the_server_is_durable_unless_told_otherwise() {
 
 #[test]
 fn processes_that_come_at_once_share_one_server_and_the_last_stops_it() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut users: Vec<User> = (0..4).map(|_| User::spawn(&place)).collect();
     let pids: Vec<u32> = users.iter_mut().map(User::wait).collect();
     assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
@@ -131,7 +131,7 @@ fn processes_that_come_at_once_share_one_server_and_the_last_stops_it() {
 
 #[test]
 fn a_killed_user_counts_no_more() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut killed = User::spawn(&place);
     let pid = killed.wait();
     let mut other = User::spawn(&place);
@@ -144,7 +144,7 @@ fn a_killed_user_counts_no_more() {
 
 #[test]
 fn the_server_of_killed_users_is_found_and_used() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut user = User::spawn(&place);
     let pid = user.wait();
     user.kill();
@@ -158,7 +158,7 @@ fn the_server_of_killed_users_is_found_and_used() {
 
 #[test]
 fn a_killed_postmaster_is_started_again_with_all_that_was_committed() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut lease = acquire(&place.options(), &|_| ()).expect("a lease");
     place::query(&lease, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
     place.kill_postmaster();
@@ -177,7 +177,7 @@ fn a_killed_postmaster_is_started_again_with_all_that_was_committed() {
 
 #[test]
 fn a_starter_killed_in_the_middle_of_initdb_or_of_the_start_harms_nobody() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     // Killed where it happens to be: while it makes the cluster, between, and while it starts the server.
     for stage in ["cluster.new.", "cluster", "cluster/postmaster.pid"] {
         let user = User::spawn(&place);
@@ -193,7 +193,7 @@ fn a_starter_killed_in_the_middle_of_initdb_or_of_the_start_harms_nobody() {
 
 #[test]
 fn a_killed_initdb_leaves_no_cluster() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let user = User::spawn(&place);
     let unfinished = place.wait_for_file("cluster.new.");
     place.kill_initdb(&unfinished);
@@ -206,7 +206,7 @@ fn a_killed_initdb_leaves_no_cluster() {
 
 #[test]
 fn stop_spares_users_unless_it_is_forced() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     assert!(!stop(&place.data_dir(), false).expect("nothing to stop"));
     assert_eq!(fs::read_dir(place.root()).expect("it is there").count(), 0, "looking made something");
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
@@ -219,7 +219,7 @@ fn stop_spares_users_unless_it_is_forced() {
 
 #[test]
 fn the_server_has_a_session_of_its_own_and_nothing_of_ours() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let postmaster = Placement::of(place.postmaster());
     let ours = Placement::of(std::process::id());

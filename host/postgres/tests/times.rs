@@ -4,7 +4,7 @@
 
 mod place;
 
-use place::Place;
+use place::DataDirectory;
 use std::time::{Duration, Instant};
 use uptime_postgres::{Options, acquire};
 
@@ -19,7 +19,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 fn cold_start_warm_acquire_and_stop() {
     println!("{:>10} {:>10} {:>10} {:>10} {:>10}", "new", "join", "stop", "start", "recover");
     for _ in 0..5 {
-        let place = Place::new();
+        let place = DataDirectory::new();
         let options = Options::new(place.data_dir());
         let (new, lease) = timed(|| acquire(&options, &|_| ()).expect("a lease"));
         let (join, second) = timed(|| acquire(&options, &|_| ()).expect("a lease"));

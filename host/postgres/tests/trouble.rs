@@ -3,7 +3,7 @@
 
 mod place;
 
-use place::Place;
+use place::DataDirectory;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use uptime_postgres::{Options, PostgresError, Released, ServerState, acquire, status};
 
 /// A folder with programs that say that they are PostgreSQL of some version.
-fn fake_binaries(place: &Place, version: &str) -> PathBuf {
+fn fake_binaries(place: &DataDirectory, version: &str) -> PathBuf {
     let dir = place.root().join(format!("fake-{version}"));
     fs::create_dir(&dir).expect("a directory");
     for name in ["postgres", "initdb", "pg_ctl"] {
@@ -29,7 +29,7 @@ fn hint(error: &PostgresError) -> String {
 
 #[test]
 fn nothing_installed_says_what_to_type() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut options = place.options();
     for search in [vec![], vec![place.root().join("nowhere")], vec![fake_binaries(&place, "12.22")]] {
         options.search = Some(search);
@@ -42,7 +42,7 @@ fn nothing_installed_says_what_to_type() {
 
 #[test]
 fn a_directory_of_something_else_is_left_alone() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let cluster = place.base().join("cluster");
     let mut options = place.options();
     let other_versions = Some(vec![fake_binaries(&place, "16.1"), fake_binaries(&place, "14.9")]);
@@ -69,7 +69,7 @@ fn a_directory_of_something_else_is_left_alone() {
 
 #[test]
 fn a_long_path_gets_a_short_socket_directory() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut options = place.options();
     options.data_dir = place.data_dir().join("it's a \"long\" $(path), isn't it? ".repeat(4));
     let lease = acquire(&options, &|_| ()).expect("a lease");
@@ -102,7 +102,7 @@ fn a_long_path_gets_a_short_socket_directory() {
 
 #[test]
 fn psql_takes_the_url() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let output = Command::new("psql")
         .arg(lease.url())
@@ -118,7 +118,7 @@ fn psql_takes_the_url() {
 
 #[test]
 fn a_lost_database_is_made_again() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     lease.session("postgres").expect("a session").query("DROP DATABASE uptime").expect("dropped");
     let second = acquire(&place.options(), &|_| ()).expect("a lease");
@@ -129,7 +129,7 @@ fn a_lost_database_is_made_again() {
 
 #[test]
 fn without_create_nothing_is_made_and_nothing_is_left_running() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let options = Options { create: false, ..place.options() };
     let fails = || {
         let error = acquire(&options, &|_| ()).expect_err("there is no database");
@@ -149,7 +149,7 @@ fn without_create_nothing_is_made_and_nothing_is_left_running() {
 
 #[test]
 fn a_server_that_does_not_start_shows_its_log() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     acquire(&place.options(), &|_| ()).expect("a lease").release().expect("released");
     let error =
         acquire(&place.options().set("shared_buffers", "nonsense"), &|_| ()).expect_err("a broken setting");
@@ -161,7 +161,7 @@ fn a_server_that_does_not_start_shows_its_log() {
 
 #[test]
 fn a_long_log_is_cut_under_the_running_server() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let log = place.base().join("server.log");
     let line = "x".repeat(1 << 20);
@@ -179,7 +179,7 @@ fn a_long_log_is_cut_under_the_running_server() {
 }
 
 /// Leaves a pid file with `first_line` beside a cluster that is whole.
-fn stale_pid_file(place: &Place, first_line: &str) {
+fn stale_pid_file(place: &DataDirectory, first_line: &str) {
     let lease = acquire(&place.options(), &|_| ()).expect("a lease");
     let path = place.base().join("cluster/postmaster.pid");
     let text = fs::read_to_string(&path).expect("a server runs");
@@ -190,7 +190,7 @@ fn stale_pid_file(place: &Place, first_line: &str) {
         .expect("written");
 }
 
-fn starts_beside(place: &Place, what: &str) {
+fn starts_beside(place: &DataDirectory, what: &str) {
     let lease = acquire(&place.options(), &|_| ()).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(place::query(&lease, "SELECT 1"), "1");
     assert_eq!(lease.release().expect("released"), Released::Stopped);
@@ -198,7 +198,7 @@ fn starts_beside(place: &Place, what: &str) {
 
 #[test]
 fn a_stale_pid_file_is_not_believed() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     // A program of the server's own user: for one of another, PostgreSQL itself would not look twice.
     let mut sleep = Command::new("sleep");
     std::os::unix::process::CommandExt::uid(sleep.arg("600"), {
@@ -230,7 +230,7 @@ fn a_stale_pid_file_is_not_believed() {
 
 #[test]
 fn root_is_told_which_directory_keeps_the_server_out() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     if fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).ok() != Some(0) {
         return;
     }
@@ -248,7 +248,7 @@ fn root_is_told_which_directory_keeps_the_server_out() {
 
 #[test]
 fn a_path_that_no_url_can_say_is_refused() {
-    let place = Place::new();
+    let place = DataDirectory::new();
     let mut options = place.options();
     options.data_dir = place.root().join("two\nlines");
     let error = acquire(&options, &|_| ()).expect_err("a control character");

@@ -9,7 +9,7 @@ renewed AS (
   FROM chosen c WHERE n.id = c.id
   RETURNING n.id, n.channel_id, n.incident_id, n.digest_id),
 job AS (
-  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs (queue, subject, concurrency_key, order_key, available_at)
   SELECT 'notifications', r.id, r.channel_id, coalesce(g.order_key, order_of(r.incident_id, r.channel_id)),
          greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id LEFT JOIN gone g ON g.subject = r.id

@@ -5,7 +5,7 @@ WITH notification AS (
   VALUES ($1, $2, $3, 0, $4, 'queued')
   RETURNING id),
 job AS (
-  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs (queue, subject, concurrency_key, order_key, available_at)
   SELECT 'notifications', n.id, $2, $5 || ':' || $2::text,
          greatest(c.paused_until,
                   least(now(), (SELECT min(available_at) - interval '1 microsecond' FROM jobs

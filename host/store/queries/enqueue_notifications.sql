@@ -10,7 +10,7 @@ made AS (
   ON CONFLICT (incident_id, channel_id, event, sequence) DO NOTHING
   RETURNING id, channel_id, incident_id, digest_id),
 job AS (
-  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs (queue, subject, concurrency_key, order_key, available_at)
   SELECT 'notifications', m.id, m.channel_id, order_of(m.incident_id, m.channel_id), greatest(c.paused_until, now())
   FROM made m JOIN channels c ON c.id = m.channel_id WHERE m.digest_id IS NULL ORDER BY m.id
   RETURNING id)

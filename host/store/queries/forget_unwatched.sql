@@ -5,9 +5,9 @@ WITH forgotten AS (
   FROM monitors m WHERE m.id = l.monitor_id AND (NOT m.enabled OR m.id = ANY ($1)) AND l.memory ? 'status')
 UPDATE monitor_states s
 SET status = 'unknown', since = NULL, streak = 0, streak_since = NULL, downs = 0, downs_since = NULL, failures = 0, recent = 1,
-    flapping = false, window_recent = 1, window_failed_at = NULL, incident_id = NULL, severity = NULL, told = NULL, owed = NULL,
-    flapping_told = false, reminders = 0
+    flapping = false, window_recent = 1, window_failed_at = NULL, incident_id = NULL, severity = NULL, announced_severity = NULL, unannounced_ends = NULL,
+    flapping_announced = false, reminders = 0
 FROM monitors m
 WHERE m.id = s.monitor_id AND (NOT m.enabled OR m.id = ANY ($1))
   AND (s.status <> 'unknown' OR s.streak > 0 OR s.downs > 0 OR s.recent <> 1 OR s.window_recent <> 1 OR s.flapping
-       OR s.flapping_told OR s.incident_id IS NOT NULL OR s.owed IS NOT NULL)
+       OR s.flapping_announced OR s.incident_id IS NOT NULL OR s.unannounced_ends IS NOT NULL)

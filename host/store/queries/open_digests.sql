@@ -7,7 +7,7 @@ made AS (
   RETURNING id, channel_id),
 job AS (
   -- One digest of a channel goes out after the other.
-  INSERT INTO jobs (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs (queue, subject, concurrency_key, order_key, available_at)
   SELECT 'notifications', m.id, m.channel_id, 'digest:' || m.channel_id::text, greatest(c.paused_until, w.due_at)
   FROM made m JOIN wanted w ON w.channel_id = m.channel_id JOIN channels c ON c.id = m.channel_id),
 opened AS (

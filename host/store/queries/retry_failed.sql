@@ -10,9 +10,9 @@ superseded AS (
   WHERE c.queue = 'notifications' AND n.id = c.subject
   RETURNING n.id),
 put_back AS (
-  INSERT INTO jobs AS j (id, queue, subject, lane, order_key, payload, claims, created_at)
+  INSERT INTO jobs AS j (id, queue, subject, concurrency_key, order_key, payload, claims, created_at)
   OVERRIDING SYSTEM VALUE
-  SELECT id, queue, subject, lane, order_key, payload, claims, created_at FROM chosen
+  SELECT id, queue, subject, concurrency_key, order_key, payload, claims, created_at FROM chosen
   WHERE queue <> 'notifications' OR subject IS NULL OR subject NOT IN (SELECT id FROM superseded)
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL
     DO UPDATE SET payload = '{}', available_at = now() WHERE j.payload ? 'probe' AND j.reserved_until IS NULL

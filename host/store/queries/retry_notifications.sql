@@ -9,7 +9,7 @@ renewed AS (
   WHERE n.id = ANY ($1) AND n.id <> ALL ($2)
   RETURNING n.id, n.channel_id, n.incident_id),
 job AS (
-  INSERT INTO jobs AS j (queue, subject, lane, order_key, available_at)
+  INSERT INTO jobs AS j (queue, subject, concurrency_key, order_key, available_at)
   SELECT 'notifications', r.id, r.channel_id, order_of(r.incident_id, r.channel_id), greatest(now(), c.paused_until)
   FROM renewed r JOIN channels c ON c.id = r.channel_id ORDER BY r.id
   ON CONFLICT (queue, subject) WHERE subject IS NOT NULL

@@ -21,7 +21,7 @@ impl Source {
 
 /// What was done, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct AppliedChange {
     pub kind: ChangeKind,
     /// `channel`, `monitor` or `maintenance`.
     pub table: &'static str,
@@ -34,7 +34,7 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     Add,
-    Change,
+    AppliedChange,
     /// It goes, or is disabled.
     Remove,
 }
@@ -42,7 +42,7 @@ pub enum ChangeKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Each change, channels first, by name.
-    pub changes: Vec<Change>,
+    pub changes: Vec<AppliedChange>,
     /// Names of this source that are in the database and not wanted, and were kept.
     pub unwanted: Vec<String>,
     /// Incidents that ended with it: their monitors are not watched any more.

@@ -122,13 +122,13 @@ impl Store {
     }
 
     /// Becomes the only one of its kind in this database, as long as the answer is kept; `None` when there is one already.
-    pub async fn sole(&self, kind: &str) -> Result<Option<Sole>> {
+    pub async fn sole(&self, kind: &str) -> Result<Option<ExclusiveLock>> {
         let mut transaction = self.sessions.begin().await?;
         // It says nothing for as long as it holds the lock.
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut transaction).await?;
         let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('uptime.' || $1))");
         let taken: bool = bind!(lock, kind).fetch_one(&mut transaction).await?;
-        Ok(taken.then_some(Sole { _transaction: transaction }))
+        Ok(taken.then_some(ExclusiveLock { _transaction: transaction }))
     }
 
     /// Says goodbye to the database. One that does not answer is left as it is.
@@ -195,7 +195,7 @@ impl Store {
 
 /// Being the only one of a kind. Ends with the transaction that holds it.
 #[derive(Debug)]
-pub struct Sole {
+pub struct ExclusiveLock {
     _transaction: Session,
 }
 

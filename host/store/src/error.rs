@@ -1,7 +1,7 @@
 //! Why the database could not do what was asked. The only place that looks into sqlx's errors; what each of the server's
 //! refusals means is in the table of [`refusal`](crate::refusal).
 
-use crate::refusal::{Effect, Refusal};
+use crate::refusal::{Effect, ServerRefusal};
 use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 use uptime_core::ErrorClass;
@@ -43,7 +43,7 @@ pub enum StoreError {
     #[error("the database's schema can't be brought up to date: {0}")]
     Migration(String),
     #[error("{}: {}", .refusal.words, said(.source))]
-    Refused { refusal: &'static Refusal, source: sqlx::Error },
+    Refused { refusal: &'static ServerRefusal, source: sqlx::Error },
     /// A row holds what this program never wrote.
     #[error("`{column}` of {row} can't be read: {reason}")]
     Row {
@@ -101,7 +101,10 @@ impl StoreError {
     /// Whether it stays as it is until somebody mends the server: nobody is to wait for it in silence.
     pub fn needs_operator(&self) -> bool {
         self.class() == ErrorClass::Config
-            || matches!(self, Self::Refused { refusal: Refusal { effect: Effect::NeedsOperator, .. }, .. })
+            || matches!(
+                self,
+                Self::Refused { refusal: ServerRefusal { effect: Effect::NeedsOperator, .. }, .. }
+            )
     }
 
     /// Whether the schema was changed under a prepared statement: the next session prepares it anew.
@@ -141,7 +144,7 @@ impl StoreError {
 
 /// Whether another session would have fared better.
 pub(crate) fn spoils_sessions(error: &sqlx::Error) -> bool {
-    Refusal::of(&code(error), routine(error)).effect == Effect::SpoilsSessions
+    ServerRefusal::of(&code(error), routine(error)).effect == Effect::SpoilsSessions
 }
 
 /// Whether the way to the server broke, or the server is going down.
@@ -195,7 +198,9 @@ impl From<sqlx::Error> for StoreError {
                 Self::Unreachable(error.to_string())
             }
             sqlx::Error::ColumnDecode { index, source } => unreadable(&index, "a row".into(), &*source),
-            other => Self::Refused { refusal: Refusal::of(&code(&other), routine(&other)), source: other },
+            other => {
+                Self::Refused { refusal: ServerRefusal::of(&code(&other), routine(&other)), source: other }
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ const HOSTS_MOST: usize = 16;
 pub(crate) struct Hosts(Vec<Host>);
 
 #[derive(Clone, Debug)]
-pub(crate) struct Way {
+pub(crate) struct Endpoint {
     pub options: PgConnectOptions,
     /// Whether a pooler stands before it.
     pub pooled: bool,
@@ -66,7 +66,7 @@ impl Hosts {
 
     /// The way to the first of them that answers and takes writes: one that is away holds up nobody. A single one is taken as
     /// it is: who only reads can do so from a standby.
-    pub async fn find(&self) -> Result<Way> {
+    pub async fn find(&self) -> Result<Endpoint> {
         if let [host] = self.0.as_slice() {
             return host.ask().await;
         }
@@ -76,7 +76,7 @@ impl Hosts {
         while let Some((nth, answer)) = asked.next().await {
             let name = &self.0[nth].name;
             let reason = match answer {
-                Ok(way) if way.takes_writes => return Ok(way),
+                Ok(endpoint) if endpoint.takes_writes => return Ok(endpoint),
                 Ok(_) => format!("`{name}` is a standby, or read-only"),
                 Err(error) => {
                     let reason = format!("`{name}`: {error}");
@@ -93,7 +93,7 @@ impl Hosts {
 }
 
 impl Host {
-    async fn ask(&self) -> Result<Way> {
+    async fn ask(&self) -> Result<Endpoint> {
         let no_answer = |_| StoreError::Unreachable(format!("no answer within {} s", ANSWER_MAX.as_secs()));
         timeout(ANSWER_MAX, reach(&self.options)).await.map_err(no_answer)?
     }
@@ -101,7 +101,7 @@ impl Host {
 
 /// The way to a server. A pooler keeps what a client says of a session to itself, or refuses to hear it; a server that we
 /// reach directly knows it afterwards.
-async fn reach(options: &PgConnectOptions) -> Result<Way> {
+async fn reach(options: &PgConnectOptions) -> Result<Endpoint> {
     let direct = options.clone().options(DIRECT);
     let mut connection = match PgConnection::connect_with(&direct).await {
         Ok(connection) => connection,
@@ -121,7 +121,7 @@ async fn reach(options: &PgConnectOptions) -> Result<Way> {
     }
     let pooled = heard.is_none_or(|heard| heard != "yes");
     let options = if pooled { options.clone() } else { direct };
-    Ok(Way { options, pooled, takes_writes: read_only == "off" })
+    Ok(Endpoint { options, pooled, takes_writes: read_only == "off" })
 }
 
 /// "Unsupported startup parameter" is a violation of the protocol to some poolers and a feature that is not there to others.

@@ -1,11 +1,11 @@
-//! What people do with incidents, and an incident's whole story ([`story`]).
+//! What people do with incidents, and an incident's whole story ([`timeline`]).
 //!
 //! A deed is one transaction under the lock of the monitor's state, taken before the incident's like everybody does: so no
 //! check judges beside it, and of two people exactly one does it. What it changes, what is kept of it (`incident_events`) and
 //! what is told of it commit together. Whether it makes sense, and what is told, are the domain's to say
 //! ([`uptime_core::incident`]). What becomes of the incidents of monitors that are watched no more is in `unwatched`.
 
-pub mod story;
+pub mod timeline;
 pub mod unwatched;
 
 use crate::notifications::{self, Notice};
@@ -18,7 +18,7 @@ use sqlx::postgres::PgRow;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId};
-use uptime_core::incident::{By, Deed, Incident, Refusal};
+use uptime_core::incident::{ActionRefused, By, Incident, IncidentAction};
 use uuid::Uuid;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,35 +26,40 @@ pub enum Outcome {
     Done {
         monitor: String,
         /// These channels will be told, by name.
-        told: Vec<String>,
+        channels_told: Vec<String>,
     },
     /// It makes no sense, and nothing was changed.
     Refused {
         monitor: String,
-        refusal: Refusal,
+        refusal: ActionRefused,
     },
     Unknown,
 }
 
 impl Store {
     /// Does something to an incident, if that makes sense, and enqueues what is told of it.
-    pub async fn do_to_incident(&self, id: IncidentId, deed: Deed, by: By<'_>) -> Result<Outcome> {
+    pub async fn do_to_incident(
+        &self,
+        id: IncidentId,
+        action: IncidentAction,
+        by: By<'_>,
+    ) -> Result<Outcome> {
         let mut transaction = self.sessions.begin().await?;
         let Some((incident, now)) = lock(&mut transaction, id).await? else {
             transaction.commit().await?;
             return Ok(Outcome::Unknown);
         };
-        if let Err(refusal) = deed.permit(&incident, now) {
+        if let Err(refusal) = action.permit(&incident, now) {
             // Said at once: the row's lock is not to wait for a rollback.
             transaction.commit().await?;
             return Ok(Outcome::Refused { monitor: incident.monitor.name, refusal });
         }
-        change(&mut transaction, id, deed, by.who).await?;
+        change(&mut transaction, id, action, by.who).await?;
         let event = "INSERT INTO incident_events (incident_id, kind, who, note) VALUES ($1, $2, $3, $4)";
-        bind!(sqlx::query(event), id, deed.as_str(), by.who, by.note).execute(&mut transaction).await?;
-        let told = tell(&mut transaction, &incident, deed, by, now).await?;
+        bind!(sqlx::query(event), id, action.as_str(), by.who, by.note).execute(&mut transaction).await?;
+        let channels_told = enqueue_notices(&mut transaction, &incident, action, by, now).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done { monitor: incident.monitor.name, told })
+        Ok(Outcome::Done { monitor: incident.monitor.name, channels_told })
     }
 }
 
@@ -70,9 +75,9 @@ async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incide
 }
 
 /// Writes what the deed changes in the incident and, for its end, in what the judgement remembers.
-async fn change(connection: &mut Session, id: IncidentId, deed: Deed, who: &str) -> Result<()> {
-    let change = match deed {
-        Deed::Acknowledge { lasting } => bind!(
+async fn change(connection: &mut Session, id: IncidentId, action: IncidentAction, who: &str) -> Result<()> {
+    let change = match action {
+        IncidentAction::Acknowledge { lasting } => bind!(
             sqlx::query(
                 "UPDATE incidents SET acknowledged_at = now(), acknowledged_by = $2,
                         acknowledged_until = now() + make_interval(secs => $3)
@@ -82,20 +87,22 @@ async fn change(connection: &mut Session, id: IncidentId, deed: Deed, who: &str)
             who,
             lasting
         ),
-        Deed::Unacknowledge => bind!(
+        IncidentAction::Unacknowledge => bind!(
             sqlx::query(
                 "UPDATE incidents SET acknowledged_at = NULL, acknowledged_by = NULL, acknowledged_until = NULL WHERE id = $1",
             ),
             id
         ),
-        Deed::Mute => {
+        IncidentAction::Mute => {
             bind!(sqlx::query("UPDATE incidents SET muted_at = now(), muted_by = $2 WHERE id = $1"), id, who)
         }
-        Deed::Unmute => {
+        IncidentAction::Unmute => {
             bind!(sqlx::query("UPDATE incidents SET muted_at = NULL, muted_by = NULL WHERE id = $1"), id)
         }
-        Deed::Resolve => bind!(sqlx::query(include_str!("../queries/resolve_by_hand.sql")), id, who),
-        Deed::Comment => return Ok(()),
+        IncidentAction::Resolve => {
+            bind!(sqlx::query(include_str!("../queries/resolve_by_operator.sql")), id, who)
+        }
+        IncidentAction::Comment => return Ok(()),
     };
     change.execute(connection).await?;
     Ok(())
@@ -103,17 +110,17 @@ async fn change(connection: &mut Session, id: IncidentId, deed: Deed, who: &str)
 
 /// Enqueues what is told of the deed, for each channel that has heard of the incident and wants such events. Of a muted
 /// incident nothing will be told: that is looked at again at delivery, and kept there.
-async fn tell(
+async fn enqueue_notices(
     connection: &mut Session,
     incident: &Incident,
-    deed: Deed,
+    action: IncidentAction,
     by: By<'_>,
     now: Timestamp,
 ) -> Result<Vec<String>> {
-    let Some(event) = deed.event(by, incident, now) else { return Ok(Vec::new()) };
-    let (notices, told) = notices_of(connection, incident, &event).await?;
+    let Some(event) = action.event(by, incident, now) else { return Ok(Vec::new()) };
+    let (notices, channels_told) = notices_of(connection, incident, &event).await?;
     notifications::enqueue_all(connection, &notices).await?;
-    Ok(told)
+    Ok(channels_told)
 }
 
 rows! {
@@ -144,17 +151,17 @@ async fn notices_of(
     };
     let query = sqlx::query_as(include_str!("../queries/channels_that_heard.sql"));
     let channels: Vec<Listener> = bind!(query, incident.id, heard, wanted).fetch_all(connection).await?;
-    let (mut notices, mut told) = (Vec::new(), Vec::new());
+    let (mut notices, mut channels_told) = (Vec::new(), Vec::new());
     for channel in channels.into_iter().filter(|channel| channel.filter.wants_event(wanted)) {
         let sequence = if is_unacknowledged { -channel.sequence } else { channel.sequence };
         let event = event.sent_as(DeliveryId(Uuid::now_v7()));
         notices.push(Notice { channel: channel.id, event, sequence });
         if incident.muted.is_none() && channel.enabled {
-            told.push(channel.name);
+            channels_told.push(channel.name);
         }
     }
-    told.sort_unstable();
-    Ok((notices, told))
+    channels_told.sort_unstable();
+    Ok((notices, channels_told))
 }
 
 /// An incident, and the transaction's instant.

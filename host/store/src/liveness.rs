@@ -7,10 +7,10 @@
 //!      ◀─────────── tell_running: a `running` to each of those channels ───────────────────────────────────────┘
 //! ```
 //! The state is a row for each queue of checks, so for each location. It changes with the notifications in one transaction
-//! under the row's lock, as with [`sight`](crate::sight).
+//! under the row's lock, as with [`own_network`](crate::sight).
 
 use crate::row::{bind, columns, optional, rows};
-use crate::{Result, Store, sight};
+use crate::{Result, Store, own_network};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::event::Event;
@@ -44,7 +44,7 @@ columns!(Scheduler { host, pid, is_loop, period = "period_s", seen_at });
 optional!(Scheduler, "host");
 
 rows! {
-    struct Heard {
+    struct SchedulerSeen {
         now: Timestamp,
         scheduler: Option<Scheduler>,
     }
@@ -67,7 +67,7 @@ rows! {
     struct Runs {
         now: Timestamp,
         stalled_at: Timestamp,
-        told: Vec<i64>,
+        channels_told: Vec<i64>,
     }
 }
 
@@ -93,7 +93,7 @@ impl Store {
     /// Whether checks are scheduled and have results.
     pub async fn liveness(&self) -> Result<Liveness> {
         let query = "SELECT now() AS now, s.host, s.pid, s.is_loop, s.period_s, s.seen_at FROM (SELECT) one LEFT JOIN schedulers s ON true";
-        let heard: Vec<Heard> = sqlx::query_as(query).fetch_all(&self.sessions).await?;
+        let heard: Vec<SchedulerSeen> = sqlx::query_as(query).fetch_all(&self.sessions).await?;
         let now = heard.first().map_or(Timestamp::UNIX_EPOCH, |heard| heard.now);
         let schedulers: Vec<Scheduler> = heard.into_iter().filter_map(|heard| heard.scheduler).collect();
         Ok(Liveness { now, scheduling: scheduling(&schedulers, now), stalls: self.stalls().await? })
@@ -143,31 +143,32 @@ impl Store {
     }
 
     /// The queues of checks that were said to have stalled, and since when.
-    pub async fn told_stalls(&self) -> Result<Vec<(String, Timestamp)>> {
+    pub async fn announced_stalls(&self) -> Result<Vec<(String, Timestamp)>> {
         let query = "SELECT queue, stalled_at FROM check_stalls WHERE stalled_at IS NOT NULL";
         let stalls: Vec<(String, jiff_sqlx::Timestamp)> =
             sqlx::query_as(query).fetch_all(&self.sessions).await?;
         Ok(stalls.into_iter().map(|(queue, at)| (queue, at.to_jiff())).collect())
     }
 
-    /// Results of `queue` are overdue. When they have been for as long as `patience`, and that is news, enqueues a notification
+    /// Results of `queue` are overdue. When they have been for as long as `again_after`, and that is news, enqueues a notification
     /// for each enabled channel that wants this event, and gives their names.
-    pub async fn tell_stalled(
+    pub async fn enqueue_stalled(
         &self,
         queue: &str,
-        patience: Duration,
+        again_after: Duration,
         event: impl FnOnce(Timestamp) -> Event,
     ) -> Result<Option<Vec<String>>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../queries/turn_stalled.sql"));
-        let Stalled { news, now } = bind!(query, queue, patience).fetch_one(&mut transaction).await?;
+        let Stalled { news, now } = bind!(query, queue, again_after).fetch_one(&mut transaction).await?;
         if !news {
             transaction.commit().await?;
             return Ok(None);
         }
-        let (told, names) = sight::tell(&mut transaction, Some(&order(queue)), None, &event(now)).await?;
-        let query = sqlx::query("UPDATE check_stalls SET told = $2 WHERE queue = $1");
-        bind!(query, queue, told).execute(&mut transaction).await?;
+        let (channels_told, names) =
+            own_network::enqueue_notices(&mut transaction, Some(&order(queue)), None, &event(now)).await?;
+        let query = sqlx::query("UPDATE check_stalls SET channels_told = $2 WHERE queue = $1");
+        bind!(query, queue, channels_told).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Some(names))
     }
@@ -175,25 +176,27 @@ impl Store {
     /// The checks of `queue` have results again. When that is news, enqueues a notification for each channel that was told of the
     /// stall, and that wants this event, which is made of the instant and how long the stall lasted. Gives that and whom it will
     /// tell.
-    pub async fn tell_running(
+    pub async fn enqueue_running(
         &self,
         queue: &str,
         event: impl FnOnce(Timestamp, Duration) -> Event,
     ) -> Result<Option<(Duration, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
-            "WITH was AS (SELECT queue, stalled_at, told FROM check_stalls WHERE queue = $1 AND stalled_at IS NOT NULL FOR UPDATE)
-             UPDATE check_stalls s SET overdue_since = NULL, stalled_at = NULL, told = '{}' FROM was
-             WHERE s.queue = was.queue RETURNING was.stalled_at, was.told, now() AS now",
+            "WITH was AS (SELECT queue, stalled_at, channels_told FROM check_stalls WHERE queue = $1 AND stalled_at IS NOT NULL FOR UPDATE)
+             UPDATE check_stalls s SET overdue_since = NULL, stalled_at = NULL, channels_told = '{}' FROM was
+             WHERE s.queue = was.queue RETURNING was.stalled_at, was.channels_told, now() AS now",
         );
         let runs: Option<Runs> = bind!(query, queue).fetch_optional(&mut transaction).await?;
-        let Some(Runs { now, stalled_at, told }) = runs else {
+        let Some(Runs { now, stalled_at, channels_told }) = runs else {
             transaction.commit().await?;
             return Ok(None);
         };
         let lasted = Duration::from_secs(uptime_core::duration::elapsed(stalled_at, now).as_secs());
         let event = event(now, lasted);
-        let (_, names) = sight::tell(&mut transaction, Some(&order(queue)), Some(told), &event).await?;
+        let (_, names) =
+            own_network::enqueue_notices(&mut transaction, Some(&order(queue)), Some(channels_told), &event)
+                .await?;
         transaction.commit().await?;
         Ok(Some((lasted, names)))
     }

@@ -4,7 +4,7 @@
 //! single one here. A window that can't be read, such as one of a zone that this machine does not have, holds nothing
 //! back: it is logged and left out, so that nobody's checks wait for it.
 
-use crate::applied::{Applied, Change, ChangeKind, Source, moved};
+use crate::applied::{Applied, AppliedChange, ChangeKind, Source, moved};
 use crate::row::{Field, bind, named, rows, to_json};
 use crate::session::Session;
 use crate::{Result, Store};
@@ -113,16 +113,17 @@ pub(crate) async fn apply(
         let (kind, keys) = match existing.remove(name) {
             None => (ChangeKind::Add, Vec::new()),
             Some((before, of)) if before == spec && of == source.as_str() => continue,
-            Some((before, of)) => {
-                (ChangeKind::Change, [changes("maintenance", &before, &spec), moved(&of, source)].concat())
-            }
+            Some((before, of)) => (
+                ChangeKind::AppliedChange,
+                [changes("maintenance", &before, &spec), moved(&of, source)].concat(),
+            ),
         };
         let query = sqlx::query(
             "INSERT INTO maintenance_windows (name, spec, source) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET spec = EXCLUDED.spec, source = EXCLUDED.source, updated_at = now()",
         );
         bind!(query, name, spec, source.as_str()).execute(&mut *connection).await?;
-        applied.changes.push(Change { kind, table: "maintenance", name: name.clone(), keys });
+        applied.changes.push(AppliedChange { kind, table: "maintenance", name: name.clone(), keys });
     }
     let mut gone: Vec<String> =
         existing.into_iter().filter(|(_, (_, of))| of == source.as_str()).map(|(name, _)| name).collect();
@@ -130,7 +131,8 @@ pub(crate) async fn apply(
     // It has no history to keep, and one that nobody sees in the file any more would go on silencing people.
     let query = sqlx::query("DELETE FROM maintenance_windows WHERE name = ANY ($1)");
     query.bind(&gone).execute(connection).await?;
-    let removed = |name| Change { kind: ChangeKind::Remove, table: "maintenance", name, keys: Vec::new() };
+    let removed =
+        |name| AppliedChange { kind: ChangeKind::Remove, table: "maintenance", name, keys: Vec::new() };
     applied.changes.extend(gone.into_iter().map(removed));
     Ok(())
 }

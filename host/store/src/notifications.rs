@@ -123,7 +123,7 @@ pub struct DeliveryTry {
     /// What it left to the next try.
     pub progress: Option<Vec<u8>>,
     /// What was told, where that is not what the notification says.
-    pub told: Option<Event>,
+    pub sent_event: Option<Event>,
     /// Members of a digest that it left out, and why.
     pub muted: Vec<(NotificationId, &'static str)>,
 }
@@ -239,7 +239,7 @@ pub(crate) async fn enqueue_all(connection: &mut Session, notices: &[Notice]) ->
 /// Keeps what was told where that is not what the notification said, and takes out of a digest what it left out: before the
 /// digest's own state changes, which the others follow.
 async fn rewrite(connection: &mut Session, tries: &[&DeliveryTry]) -> Result<()> {
-    let retold = tries.iter().filter_map(|tried| Some((tried.notification, tried.told.as_ref()?)));
+    let retold = tries.iter().filter_map(|tried| Some((tried.notification, tried.sent_event.as_ref()?)));
     let (ids, events): (Vec<NotificationId>, Vec<&Event>) = retold.unzip();
     if !ids.is_empty() {
         let query = sqlx::query(

@@ -32,7 +32,7 @@ rows! {
         /// What it is about: a row's id of the table that its queue is for.
         pub subject: Option<i64>,
         /// Whom it shares a bound with.
-        pub lane: Option<i64>,
+        pub concurrency_key: Option<i64>,
         /// Whatever else its queue needs; an error when it can't be read, which is this job's alone.
         pub payload: Result<serde_json::Value, String>,
         /// The instant that it was due.
@@ -59,8 +59,8 @@ impl Job {
 
 /// How many of a lane are running in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneLoad {
-    pub lane: i64,
+pub struct KeyLoad {
+    pub concurrency_key: i64,
     pub running: usize,
 }
 
@@ -76,7 +76,7 @@ pub struct ClaimRequest<'a> {
     /// For so long, or for a job's own timeout and [`CHECK_MARGIN`] where that is less.
     pub lease: Duration,
     /// For a queue with lanes and order: how many of a lane may run at once in this process, and how many do.
-    pub lanes: Option<(usize, &'a [LaneLoad])>,
+    pub keys: Option<(usize, &'a [KeyLoad])>,
     /// For a queue without: where in the order of due instants it begins.
     pub from: ClaimFrom,
 }
@@ -108,12 +108,12 @@ impl Store {
         let ClaimRequest { queue, worker, lease, .. } = *request;
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let (done, numbers) = columns(request.done);
-        let found = if let Some((per_lane, load)) = request.lanes {
-            let lanes: Vec<i64> = load.iter().map(|load| load.lane).collect();
+        let found = if let Some((per_key, load)) = request.keys {
+            let keys: Vec<i64> = load.iter().map(|load| load.concurrency_key).collect();
             let running: Vec<usize> = load.iter().map(|load| load.running).collect();
             let ranked = limit.saturating_mul(RANKED_PER_JOB).clamp(RANKED_FEWEST, RANKED_MOST).max(limit);
             let claim =
-                bind!(sqlx::query_as(CLAIM_IN_LANES), queue, limit, done, numbers, per_lane, lanes, running);
+                bind!(sqlx::query_as(CLAIM_BY_KEY), queue, limit, done, numbers, per_key, keys, running);
             bind!(claim, ranked, worker, lease, CHECK_MARGIN).fetch_all(&self.sessions).await
         } else {
             let (since, last) = match request.from {
@@ -184,7 +184,7 @@ impl Store {
 macro_rules! claim {
     ($found:literal) => {
         concat!(
-            "SELECT id, subject, lane, payload, attempts, claims, available_at, claimed_at, lease_ms / 1e3 AS lease FROM claim_jobs(",
+            "SELECT id, subject, concurrency_key, payload, attempts, claims, available_at, claimed_at, lease_ms / 1e3 AS lease FROM claim_jobs(",
             $found,
             ")"
         )
@@ -193,7 +193,7 @@ macro_rules! claim {
 
 const CLAIM: &str =
     claim!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
-const CLAIM_IN_LANES: &str = claim!("find_jobs_of_channels($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
+const CLAIM_BY_KEY: &str = claim!("find_jobs_of_channels($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
 
 /// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
 /// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this
@@ -229,9 +229,9 @@ pub(crate) async fn fail(connection: &mut Session, failures: &[JobFailure]) -> R
     }
     if !never.is_empty() {
         let (ids, numbers, errors, counts) = parts(&never);
-        let query = sqlx::query_scalar(include_str!("../queries/bury.sql"));
-        let buried: Vec<i64> = bind!(query, ids, numbers, errors, counts).fetch_all(connection).await?;
-        ours.extend(buried);
+        let query = sqlx::query_scalar(include_str!("../queries/move_to_failed.sql"));
+        let removed: Vec<i64> = bind!(query, ids, numbers, errors, counts).fetch_all(connection).await?;
+        ours.extend(removed);
     }
     Ok(ours.into_iter().map(JobId).collect())
 }

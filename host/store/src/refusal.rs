@@ -7,7 +7,7 @@ use uptime_core::ErrorClass::{self, Bug, Config, Transient};
 pub(crate) const BUG: &str = "this is a bug in `uptime`: please report it with this message";
 
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ServerRefusal {
     /// A code, or what several begin with.
     codes: &'static [&'static str],
     pub(crate) class: ErrorClass,
@@ -37,17 +37,17 @@ const fn row(
     effect: Effect,
     words: &'static str,
     hint: &'static str,
-) -> Refusal {
-    Refusal { codes, class, effect, words, hint }
+) -> ServerRefusal {
+    ServerRefusal { codes, class, effect, words, hint }
 }
 
 /// The function of the server that finds a prepared statement's columns changed. Its code, "feature not supported", has many
 /// meanings.
 const CHANGED_COLUMNS: &str = "RevalidateCachedQuery";
 
-static OTHER: Refusal = row(&[], Bug, Nothing, "the database refused a statement", BUG);
+static OTHER: ServerRefusal = row(&[], Bug, Nothing, "the database refused a statement", BUG);
 
-static CHANGED: Refusal = row(
+static CHANGED: ServerRefusal = row(
     &["0A000"],
     Transient,
     SpoilsSessions,
@@ -57,7 +57,7 @@ static CHANGED: Refusal = row(
 
 /// The longest code that fits decides.
 #[rustfmt::skip]
-static TABLE: &[Refusal] = &[
+static TABLE: &[ServerRefusal] = &[
     // ── it can't just now ────────────────────────────────────────────────────────────────────────────────
     row(&["53100"], Transient, NeedsOperator, "the database's disk is full",
         "free space on the disk of the database's server: its data directory, `pg_wal` and temporary files; replication slots \
@@ -117,7 +117,7 @@ static TABLE: &[Refusal] = &[
         "somebody has added it to `uptime`'s tables: remove it, or mend it"),
 ];
 
-impl Refusal {
+impl ServerRefusal {
     pub(crate) fn is_schema_change(&self) -> bool {
         std::ptr::eq(self, &raw const CHANGED)
     }
@@ -145,9 +145,9 @@ mod tests {
         for (number, refusal) in TABLE.iter().enumerate() {
             assert!(refusal.class != Bug && refusal.hint != BUG, "{refusal:?}");
             for code in refusal.codes {
-                assert!(std::ptr::eq(Refusal::of(code, None), refusal), "{code} has another meaning");
+                assert!(std::ptr::eq(ServerRefusal::of(code, None), refusal), "{code} has another meaning");
             }
-            let is_other = |other: &Refusal| (other.words, other.hint) != (refusal.words, refusal.hint);
+            let is_other = |other: &ServerRefusal| (other.words, other.hint) != (refusal.words, refusal.hint);
             assert!(TABLE[..number].iter().all(is_other), "{}", refusal.words);
         }
     }
@@ -169,7 +169,7 @@ mod tests {
             ("22003", None, Bug, Nothing),
             ("", None, Bug, Nothing),
         ] {
-            let refusal = Refusal::of(code, routine);
+            let refusal = ServerRefusal::of(code, routine);
             assert_eq!((refusal.class, refusal.effect), (class, effect), "{code}: {refusal:?}");
         }
     }

@@ -6,10 +6,10 @@
 //! commit, nothing has happened, and the leases decide when the checks run again.
 
 mod incidents;
+mod insert;
 mod locations;
 mod states;
 mod surroundings;
-mod writing;
 
 use crate::notifications;
 use crate::queue::Claim;
@@ -88,12 +88,12 @@ impl ResultsTransaction {
         let Decisions { outcomes, awaited, timeline, certificates, notices, .. } = decisions;
         let connection = &mut self.transaction;
         let latest = latest(outcomes);
-        locations::await_all(connection, awaited).await?;
-        writing::insert_events(connection, timeline, certificates).await?;
-        writing::insert_results(connection, outcomes).await?;
+        locations::restart_waiting(connection, awaited).await?;
+        insert::insert_events(connection, timeline, certificates).await?;
+        insert::insert_results(connection, outcomes).await?;
         states::update(connection, &latest).await?;
         locations::update(connection, &latest).await?;
-        writing::follow_up(connection, &latest, &self.chained).await?;
+        insert::follow_up(connection, &latest, &self.chained).await?;
         // Last: it locks the channels.
         notifications::enqueue_all(connection, notices).await?;
         self.transaction.commit().await

@@ -1,6 +1,6 @@
 //! Between rows and the domain's types.
 //!
-//! A type says once which column keeps it ([`Kept`], [`Param`]). [`rows!`] declares a struct that is read from the
+//! A type says once which column keeps it ([`ColumnValue`], [`Param`]). [`rows!`] declares a struct that is read from the
 //! columns with its fields' names, [`columns!`] reads one of the domain's in the same way, and [`bind!`] gives a
 //! statement its parameters. sqlx's derive would need an attribute at each optional id, instant and word of
 //! `uptime-core`, which does not know sqlx.
@@ -23,7 +23,6 @@ use uptime_core::check::Outcome;
 use uptime_core::decision::Watched;
 use uptime_core::dependency::Ancestor;
 use uptime_core::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::flow::Flow;
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, JobId, MonitorId, NotificationId};
 use uptime_core::incident::{Incident, Mark};
@@ -34,11 +33,12 @@ use uptime_core::monitor::{CheckSpec, Location, Policy};
 use uptime_core::notification::NotificationState;
 use uptime_core::notifier::LimitChanges;
 use uptime_core::queue::Claim;
+use uptime_core::route::DigestPolicy;
 use uptime_core::secret::SecretRef;
 use uuid::Uuid;
 
 /// A type that one column keeps.
-pub(crate) trait Kept: Sized {
+pub(crate) trait ColumnValue: Sized {
     /// The column's type, for sqlx.
     type Sql: for<'r> Decode<'r, Postgres> + Type<Postgres>;
 
@@ -57,7 +57,7 @@ pub(crate) trait Field: Sized {
     fn read(row: &PgRow, column: &str) -> sqlx::Result<Self>;
 }
 
-impl<T: Kept> Field for T {
+impl<T: ColumnValue> Field for T {
     fn read(row: &PgRow, column: &str) -> sqlx::Result<Self> {
         let read = T::kept(row.try_get(column)?);
         read.map_err(|source| sqlx::Error::ColumnDecode { index: column.to_owned(), source })
@@ -135,7 +135,7 @@ pub(crate) use {bind, columns, optional, rows, write_rows};
 
 macro_rules! as_they_are {
     ($($type:ty),+) => {$(
-        impl Kept for $type {
+        impl ColumnValue for $type {
             type Sql = Self;
 
             fn kept(sql: Self) -> Result<Self, BoxDynError> {
@@ -158,7 +158,7 @@ as_they_are!(bool, i16, i32, i64, f64, String, Uuid, Value, Vec<u8>, jiff_sqlx::
 /// Newtypes, and others that convert from and to what sqlx knows.
 macro_rules! kept_as {
     ($($type:ty: $sql:ty, $kept:expr, $param:expr;)+) => {$(
-        impl Kept for $type {
+        impl ColumnValue for $type {
             type Sql = $sql;
 
             fn kept(sql: $sql) -> Result<Self, BoxDynError> {
@@ -196,7 +196,7 @@ kept_as! {
 
 macro_rules! kept_as_words {
     ($($type:ty),+ $(,)?) => {$(
-        impl Kept for $type {
+        impl ColumnValue for $type {
             type Sql = String;
 
             fn kept(sql: String) -> Result<Self, BoxDynError> {
@@ -218,7 +218,7 @@ kept_as_words!(EventType, NotificationState, Severity, Status, Outcome);
 
 macro_rules! kept_as_text {
     ($($type:ty),+) => {$(
-        impl Kept for $type {
+        impl ColumnValue for $type {
             type Sql = String;
 
             fn kept(sql: String) -> Result<Self, BoxDynError> {
@@ -232,7 +232,7 @@ kept_as_text!(Location, HostGrant);
 
 macro_rules! kept_as_json {
     ($($type:ty),+ $(,)?) => {$(
-        impl $crate::row::Kept for $type {
+        impl $crate::row::ColumnValue for $type {
             type Sql = ::serde_json::Value;
 
             fn kept(sql: ::serde_json::Value) -> Result<Self, ::sqlx::error::BoxDynError> {
@@ -245,10 +245,20 @@ macro_rules! kept_as_json {
 pub(crate) use kept_as_json;
 
 // A channel's proxy is never NULL.
-kept_as_json!(CheckSpec, Policy, State, Event, Maintenance, Flow, Settings, LimitChanges, Option<SecretRef>);
+kept_as_json!(
+    CheckSpec,
+    Policy,
+    State,
+    Event,
+    Maintenance,
+    DigestPolicy,
+    Settings,
+    LimitChanges,
+    Option<SecretRef>
+);
 kept_as_json!(BTreeMap<String, String>);
 
-impl<T: Kept> Kept for Option<T> {
+impl<T: ColumnValue> ColumnValue for Option<T> {
     type Sql = Option<T::Sql>;
 
     fn kept(sql: Self::Sql) -> Result<Self, BoxDynError> {
@@ -256,7 +266,7 @@ impl<T: Kept> Kept for Option<T> {
     }
 }
 
-impl<T: Kept> Kept for Vec<T>
+impl<T: ColumnValue> ColumnValue for Vec<T>
 where
     Vec<T::Sql>: for<'r> Decode<'r, Postgres> + Type<Postgres>,
 {

@@ -37,11 +37,11 @@ pub(crate) struct Sessions {
     pool: PgPool,
     /// Whether a pooler stands between.
     pooled: bool,
-    fate: Arc<Fate>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Fate {
+struct Shared {
     hosts: Hosts,
     /// Sessions that began before this are closed: their server takes no writes any more, or their statements are of another
     /// schema.
@@ -55,7 +55,7 @@ struct Fate {
 pub(crate) struct Session {
     transaction: Transaction<'static, Postgres>,
     pooled: bool,
-    fate: Arc<Fate>,
+    shared: Arc<Shared>,
 }
 
 /// A statement without a name: parsed anew each time, gone with its transaction.
@@ -68,14 +68,14 @@ impl Sessions {
     /// patience ends.
     pub async fn open(url: &str, connections: u32) -> Result<Self> {
         let hosts: Hosts = url.parse()?;
-        let way = hosts.find().await?;
-        let fate = Arc::new(Fate {
+        let endpoint = hosts.find().await?;
+        let shared = Arc::new(Shared {
             hosts,
             spoiled: watch::Sender::new(None),
             is_lost: AtomicBool::new(false),
             searching: Mutex::new(()),
         });
-        let of_pool = Arc::clone(&fate);
+        let of_pool = Arc::clone(&shared);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_MAX)
@@ -83,8 +83,8 @@ impl Sessions {
                 let spoiled_for = of_pool.spoiled.borrow().map(|at| at.elapsed());
                 Box::pin(async move { Ok(spoiled_for.is_none_or(|since| session.age < since)) })
             })
-            .connect_lazy_with(way.options);
-        Ok(Self { pool, pooled: way.pooled, fate })
+            .connect_lazy_with(endpoint.options);
+        Ok(Self { pool, pooled: endpoint.pooled, shared })
     }
 
     pub fn are_pooled(&self) -> bool {
@@ -98,13 +98,13 @@ impl Sessions {
 
     /// Changes when the sessions of before are of no more use.
     pub fn spoiled(&self) -> watch::Receiver<Option<Instant>> {
-        self.fate.spoiled.subscribe()
+        self.shared.spoiled.subscribe()
     }
 
     pub async fn begin(&self) -> Result<Session, sqlx::Error> {
         self.find_primary().await?;
         let transaction = self.noted(self.pool.begin_with(BEGIN).await)?;
-        Ok(Session { transaction, pooled: self.pooled, fate: Arc::clone(&self.fate) })
+        Ok(Session { transaction, pooled: self.pooled, shared: Arc::clone(&self.shared) })
     }
 
     pub async fn listener(&self) -> Result<PgListener, sqlx::Error> {
@@ -114,20 +114,20 @@ impl Sessions {
 
     /// `result`, with what its error says of the sessions taken to heart.
     pub fn noted<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        result.inspect_err(move |error| self.fate.note(error))
+        result.inspect_err(move |error| self.shared.note(error))
     }
 
     /// Of several hosts, leads the pool to the one that takes writes, when the last one was lost.
     async fn find_primary(&self) -> Result<(), sqlx::Error> {
-        let Fate { hosts, spoiled, is_lost, searching } = &*self.fate;
+        let Shared { hosts, spoiled, is_lost, searching } = &*self.shared;
         if !hosts.are_several() || !is_lost.load(Ordering::Acquire) {
             return Ok(());
         }
         let _one_at_a_time = searching.lock().await;
         if is_lost.load(Ordering::Acquire) {
             let found = hosts.find().await;
-            let way = found.map_err(|error| sqlx::Error::Io(io::Error::other(error.to_string())))?;
-            self.pool.set_connect_options(way.options);
+            let endpoint = found.map_err(|error| sqlx::Error::Io(io::Error::other(error.to_string())))?;
+            self.pool.set_connect_options(endpoint.options);
             spoiled.send_replace(Some(Instant::now()));
             is_lost.store(false, Ordering::Release);
         }
@@ -135,7 +135,7 @@ impl Sessions {
     }
 }
 
-impl Fate {
+impl Shared {
     fn note(&self, error: &sqlx::Error) {
         if crate::error::spoils_sessions(error) {
             self.spoiled.send_replace(Some(Instant::now()));
@@ -148,8 +148,8 @@ impl Fate {
 
 impl Session {
     pub async fn commit(self) -> Result<()> {
-        let fate = self.fate;
-        Ok(self.transaction.commit().await.inspect_err(|error| fate.note(error))?)
+        let shared = self.shared;
+        Ok(self.transaction.commit().await.inspect_err(|error| shared.note(error))?)
     }
 
     pub async fn rollback(self) -> Result<()> {
@@ -193,7 +193,7 @@ impl<'s> Executor<'s> for &'s Sessions {
             transaction.commit().await?;
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)).boxed())
         };
-        stream::once(all).try_flatten().inspect_err(move |error| self.fate.note(error)).boxed()
+        stream::once(all).try_flatten().inspect_err(move |error| self.shared.note(error)).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -211,7 +211,7 @@ impl<'s> Executor<'s> for &'s Sessions {
             transaction.commit().await?;
             Ok(row)
         }
-        .inspect_err(move |error| self.fate.note(error))
+        .inspect_err(move |error| self.shared.note(error))
         .boxed()
     }
 
@@ -242,10 +242,10 @@ impl<'s> Executor<'s> for &'s mut Session {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let Session { transaction, pooled, fate } = self;
+        let Session { transaction, pooled, shared } = self;
         let steps =
             if *pooled { transaction.fetch_many(Unnamed(query)) } else { transaction.fetch_many(query) };
-        steps.inspect_err(move |error| fate.note(error)).boxed()
+        steps.inspect_err(move |error| shared.note(error)).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -253,13 +253,13 @@ impl<'s> Executor<'s> for &'s mut Session {
         's: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let Session { transaction, pooled, fate } = self;
+        let Session { transaction, pooled, shared } = self;
         let row = if *pooled {
             transaction.fetch_optional(Unnamed(query))
         } else {
             transaction.fetch_optional(query)
         };
-        row.inspect_err(move |error| fate.note(error)).boxed()
+        row.inspect_err(move |error| shared.note(error)).boxed()
     }
 
     fn prepare_with<'e>(

@@ -70,8 +70,8 @@ impl Store {
 
     /// Forgets workers that are dead and frees their jobs: those of `gone`, whose processes are, and whoever has missed
     /// three heartbeats, if `judge` missed none for as long. Gives how many workers and jobs.
-    pub async fn bury_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64)> {
-        let query = sqlx::query_as("SELECT dead, freed FROM bury_workers($1, $2, $3)");
+    pub async fn remove_workers(&self, judge: Uuid, gone: &[Uuid]) -> Result<(i64, i64)> {
+        let query = sqlx::query_as("SELECT dead, freed FROM remove_workers($1, $2, $3)");
         Ok(bind!(query, judge, gone, DEAD_AFTER).fetch_one(&self.sessions).await?)
     }
 

@@ -15,7 +15,7 @@ const EVENTS: &str = include_str!("../events.json");
 
 /// One of [`events`].
 #[derive(Clone, Debug, Deserialize)]
-pub struct Rehearsed {
+pub struct Sample {
     /// The event's type, or the word for its form.
     pub name: String,
     /// The event.
@@ -28,7 +28,7 @@ pub struct Rehearsed {
 ///
 /// # Panics
 /// When the file is not what the program wrote.
-pub fn events() -> Vec<Rehearsed> {
+pub fn events() -> Vec<Sample> {
     serde_json::from_str(EVENTS).expect("events of this interface")
 }
 
@@ -37,7 +37,7 @@ pub fn events() -> Vec<Rehearsed> {
 /// # Panics
 /// When there is none.
 pub fn event(name: &str) -> Event {
-    let found = events().into_iter().find(|rehearsed| rehearsed.name == name);
+    let found = events().into_iter().find(|sample| sample.name == name);
     found.unwrap_or_else(|| panic!("there is no event `{name}`")).event
 }
 

@@ -53,7 +53,7 @@ enum Happened {
     Done(Act),
 }
 
-pub struct Story<'a> {
+pub struct Timeline<'a> {
     installation: &'a Installation,
     /// The file without maintenance.
     text: String,
@@ -62,7 +62,7 @@ pub struct Story<'a> {
     acts: Vec<(i64, String, Act)>,
 }
 
-impl<'a> Story<'a> {
+impl<'a> Timeline<'a> {
     pub fn new(installation: &'a Installation, text: &str) -> Self {
         Self { installation, text: text.to_owned(), maintenance: false, acts: Vec::new() }
     }

@@ -17,7 +17,7 @@ fn with_failures() -> Installation {
            INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state)
            SELECT '018cc251-f400-7000-8000-000000000000', c.id, i.id, 'down', 0, '{"monitor": {"name": "shop"}}', 'failed'
            FROM channels c, incidents i WHERE c.name = 'ops';
-           INSERT INTO failed_jobs (id, queue, subject, lane, payload, attempts, errors, created_at, failed_at)
+           INSERT INTO failed_jobs (id, queue, subject, concurrency_key, payload, attempts, errors, created_at, failed_at)
            SELECT 1, 'monitor-checks', id, NULL, '{}'::jsonb, 1,
              '[{"attempt": 1, "at": "2026-01-01T00:00:30Z", "error": "did not end within 30s"}]'::jsonb,
              timestamptz '2026-01-01T00:00:00Z', timestamptz '2026-01-01T00:00:30Z' FROM monitors

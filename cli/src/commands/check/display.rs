@@ -80,7 +80,7 @@ fn left(days: i64) -> String {
 
 fn tls_words(tls: &TlsEvidence) -> String {
     let version = tls.version.map_or_else(|| "TLS".to_owned(), |version| format!("TLS {version}"));
-    if tls.distrust.is_some() { format!("{version} not trusted") } else { version }
+    if tls.trust_failure.is_some() { format!("{version} not trusted") } else { version }
 }
 
 fn dns_words(dns: &DnsEvidence) -> String {
@@ -162,10 +162,10 @@ fn block(checked: &Checked) -> Vec<String> {
                 say("took ms", &phases);
             }
         }
-        if let Some(distrust) = last.tls.as_ref().and_then(|tls| tls.distrust.as_ref()) {
+        if let Some(trust_failure) = last.tls.as_ref().and_then(|tls| tls.trust_failure.as_ref()) {
             // When it is the failure itself it has been said.
-            if report.failure.as_ref() != Some(distrust) {
-                say("not trusted", &distrust.message);
+            if report.failure.as_ref() != Some(trust_failure) {
+                say("not trusted", &trust_failure.message);
             }
         }
         if let Some(certificate) = last.tls.as_ref().and_then(TlsEvidence::first_to_end) {
@@ -284,8 +284,8 @@ fn phases_json(phases: Phases) -> Value {
 fn tls_json(tls: &TlsEvidence, at: Timestamp) -> Value {
     json!({
         "version": tls.version,
-        "trusted": tls.distrust.is_none(),
-        "distrust": tls.distrust.as_ref().map(failure_json),
+        "trusted": tls.trust_failure.is_none(),
+        "distrust": tls.trust_failure.as_ref().map(failure_json),
         "days_left": tls.first_to_end().map(|certificate| days(at, certificate.not_after)),
         "chain": tls.chain.iter().map(|certificate| json!({
             "subject": certificate.subject,

@@ -2,7 +2,7 @@
 //!
 //! The exit code is that of the worst check: somebody who watches for a minute wants to know of the one that failed.
 
-use super::{Bench, Checked, Subject, display, ended, exit};
+use super::{CheckTarget, Checked, Runner, display, ended, exit};
 use crate::args::CheckArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output::{FAINT, Printer, milliseconds, ms, rfc3339, state_style};
@@ -19,8 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     args: &CheckArgs,
-    bench: &Bench,
-    subjects: &[Arc<Subject>],
+    runner: &Runner,
+    subjects: &[Arc<CheckTarget>],
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let whole = printer.is_json() && !printer.streams();
@@ -33,7 +33,7 @@ pub(super) async fn run(
     }
     let interval = args.interval.unwrap_or(INTERVAL);
     let stop = signals::stop()?;
-    let mut tallies: Vec<Tally> = subjects.iter().map(|_| Tally::default()).collect();
+    let mut tallies: Vec<Counts> = subjects.iter().map(|_| Counts::default()).collect();
     let (mut kept, mut outcomes) = (Vec::new(), Vec::new());
     let mut round = 0;
     let mut due = Instant::now();
@@ -48,14 +48,14 @@ pub(super) async fn run(
         // A round that took longer than the interval moves those after it.
         due = (due + interval).max(Instant::now());
         round += 1;
-        for (running, tally) in bench.begin(subjects).into_iter().zip(&mut tallies) {
+        for (running, counts) in runner.begin(subjects).into_iter().zip(&mut tallies) {
             let abort = running.abort_handle();
             let checked = tokio::select! {
                 // A check that is cut off says nothing of its target, and is not counted.
                 () = stop.cancelled() => { abort.abort(); continue; }
                 checked = ended(running) => checked?,
             };
-            tally.add(&checked);
+            counts.add(&checked);
             outcomes.push(checked.report.outcome());
             outcomes.sort_unstable_by_key(|outcome| *outcome as u8);
             outcomes.dedup();
@@ -69,14 +69,14 @@ pub(super) async fn run(
         }
     }
     let summary: Vec<Value> =
-        subjects.iter().zip(&tallies).map(|(subject, tally)| tally.json(&subject.shown)).collect();
+        subjects.iter().zip(&tallies).map(|(subject, counts)| counts.json(&subject.shown)).collect();
     if whole {
         printer.json(&json!({ "schema_version": 1, "checks": kept, "summary": summary }));
     } else if printer.streams() {
         printer.json(&json!({ "schema_version": 1, "summary": summary }));
     } else {
-        for (subject, tally) in subjects.iter().zip(&tallies) {
-            let text = tally.text(&subject.shown);
+        for (subject, counts) in subjects.iter().zip(&tallies) {
+            let text = counts.text(&subject.shown);
             // A pipe has lines of data alone.
             if printer.is_terminal() { printer.line(text) } else { printer.note(text) }
         }
@@ -101,7 +101,7 @@ fn line(checked: &Checked, printer: &Printer) -> String {
 
 /// What came of all checks of one target.
 #[derive(Debug, Default)]
-struct Tally {
+struct Counts {
     checks: u64,
     up: u64,
     degraded: u64,
@@ -110,7 +110,7 @@ struct Tally {
     times: Option<(Duration, Duration, Duration)>,
 }
 
-impl Tally {
+impl Counts {
     fn add(&mut self, checked: &Checked) {
         let report = &checked.report;
         self.checks += 1;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uptime_core::event::EventType;
 use uptime_core::notification::NotificationState;
 use uptime_store::Store;
-use uptime_store::by_hand::{Name, Notification, NotificationFilter, Try};
+use uptime_store::by_operator::{Name, Notification, NotificationFilter, Try};
 
 pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, CommandError> {
     let Some(id) = store.notifications_named(&[name]).await?.remove(&name) else {
@@ -36,7 +36,7 @@ pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, 
         printer.fact(WIDTH, name, &value);
     }
     for tried in &tries {
-        if terminal { story(tried, when, printer) } else { printer.line(columns(tried)) }
+        if terminal { details(tried, when, printer) } else { printer.line(columns(tried)) }
     }
     if let Some(command) = retry_command(&notification) {
         printer.fact(WIDTH, "retry", &if terminal { format!("{HINT}{command}{HINT:#}") } else { command });
@@ -94,7 +94,7 @@ fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<
 }
 
 /// A try, for a person.
-fn story(tried: &Try, when: impl Fn(Timestamp) -> String, printer: &Printer) {
+fn details(tried: &Try, when: impl Fn(Timestamp) -> String, printer: &Printer) {
     let style = if tried.outcome == "delivered" { GOOD } else { ODD };
     let (name, came) = if tried.was_made() {
         (format!("try {}", tried.attempt), came_of(tried))

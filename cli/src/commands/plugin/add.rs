@@ -1,8 +1,8 @@
 //! `uptime plugin add`: a component becomes a plugin of this installation, trusted as it is now.
 
-use super::candidate::examine;
-use super::card::Card;
 use super::granted;
+use super::loaded::inspect;
+use super::report::PluginReport;
 use crate::args::{AddArgs, Global};
 use crate::config::{file, plugins};
 use crate::confirm::confirm;
@@ -10,7 +10,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
 use jiff::Timestamp;
 use serde_json::json;
-use uptime_core::config::FirstLook;
+use uptime_core::config::ConfigOutline;
 use uptime_core::notifier::name_problem;
 use uptime_core::text::printable;
 use uptime_notifier::registry::{Grant, Installed, read_component};
@@ -28,36 +28,42 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
     let mut source = PluginSource { limits, allow, ..PluginSource::of_bytes(provisional, bytes.clone()) };
     // Compiles it into the cache, too, so that no worker has to.
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
-    let examined = examine(&notifiers, &source.name, bytes.len(), printer).await?;
-    source.name = args.name.clone().unwrap_or_else(|| examined.own_name.clone());
+    let inspected = inspect(&notifiers, &source.name, bytes.len(), printer).await?;
+    source.name = args.name.clone().unwrap_or_else(|| inspected.own_name.clone());
     check_name(&source.name)?;
     let before = registry.find(&source.name)?;
     let kept = before.as_ref().and_then(|before| before.grant.as_ref());
     (source.allow, source.limits) =
         granted(kept.map(|grant| (grant.allow.as_slice(), &grant.limits)), &args.grants)?;
-    let look = plugins::look(global);
+    let outline = plugins::outline(global);
     let grant = Grant {
-        sha256: examined.sha256.clone(),
+        sha256: inspected.sha256.clone(),
         source: file_name,
         granted_at: Timestamp::now(),
         allow: source.allow.clone(),
         limits: source.limits.clone(),
     };
     let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
-    let channels = look.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
-    let card = Card { channels, grant: Some(grant.clone()), examined: Ok(examined), unproved: None, source };
+    let channels = outline.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+    let report = PluginReport {
+        channels,
+        grant: Some(grant.clone()),
+        inspected: Ok(inspected),
+        unproved: None,
+        source,
+    };
     if let Some(before) = &before {
         let old = old_card(global, before).await?;
-        confirm(&replaces(&old, &card), args.yes)?;
+        confirm(&replaces(&old, &report), args.yes)?;
     }
-    let name = card.source.name.as_str();
+    let name = report.source.name.as_str();
     registry.put(name, &bytes, &grant)?;
     if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "replaced": before.is_some(), "plugin": card.json() }));
+        printer.json(&json!({ "schema_version": 1, "replaced": before.is_some(), "plugin": report.json() }));
     } else {
-        card.print(printer);
+        report.print(printer);
     }
-    say_next(&card, &look, before.is_some(), printer);
+    say_next(&report, &outline, before.is_some(), printer);
     Ok(Exit::Ok)
 }
 
@@ -81,19 +87,19 @@ fn check_name(name: &str) -> Result<(), CommandError> {
 }
 
 /// The plugin that is there, looked at.
-async fn old_card(global: &Global, before: &Installed) -> Result<Card, CommandError> {
+async fn old_card(global: &Global, before: &Installed) -> Result<PluginReport, CommandError> {
     let source = before.source();
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
-    Ok(Card::of(source, before.grant.clone(), &notifiers, &FirstLook::default()).await)
+    Ok(PluginReport::of(source, before.grant.clone(), &notifiers, &ConfigOutline::default()).await)
 }
 
 /// What replacing `old` by `new` changes.
-fn replaces(old: &Card, new: &Card) -> String {
-    let version = |card: &Card| match card.version() {
+fn replaces(old: &PluginReport, new: &PluginReport) -> String {
+    let version = |report: &PluginReport| match report.version() {
         version if version.is_empty() => "of an unknown version".to_owned(),
         version => version,
     };
-    let sha256 = |card: &Card| card.sha256().map_or("unknown", |sha256| &sha256[..12]).to_owned();
+    let sha256 = |report: &PluginReport| report.sha256().map_or("unknown", |sha256| &sha256[..12]).to_owned();
     let asked_before = old.hosts();
     let more: Vec<String> = new
         .hosts()
@@ -124,20 +130,20 @@ fn replaces(old: &Card, new: &Card) -> String {
 }
 
 /// What the operator does next, or should know.
-fn say_next(card: &Card, look: &FirstLook, replaced: bool, printer: &Printer) {
-    let name = card.source.name.as_str();
-    if look.plugins.iter().any(|section| section.name == name && section.file.is_some()) {
+fn say_next(report: &PluginReport, outline: &ConfigOutline, replaced: bool, printer: &Printer) {
+    let name = report.source.name.as_str();
+    if outline.plugins.iter().any(|section| section.name == name && section.file.is_some()) {
         printer.warning(format!("the file brings a `{name}` of its own, which comes before this one"));
     }
     let ungranted: Vec<String> =
-        card.hosts().into_iter().filter(|(_, granted)| !granted).map(|(host, _)| host).collect();
+        report.hosts().into_iter().filter(|(_, granted)| !granted).map(|(host, _)| host).collect();
     if !ungranted.is_empty() {
         let allow: Vec<String> = ungranted.iter().map(|host| format!("--allow '{host}'")).collect();
         printer.warning(format!("`{name}` asks for {}, which it was not granted", ungranted.join(", ")));
         printer.note(format!("hint: `uptime plugin trust {name} {}` grants it", allow.join(" ")));
     }
-    debug_assert!(card.source.origin == Origin::Installed);
-    card.remains_possible().into_iter().for_each(|line| printer.note(line));
+    debug_assert!(report.source.origin == Origin::Installed);
+    report.remains_possible().into_iter().for_each(|line| printer.note(line));
     if replaced {
         printer.note(format!(
             "`{name}` is replaced. Workers that run take it after SIGHUP, or `uptime queue restart`"

@@ -7,7 +7,7 @@ mod javascript;
 mod python;
 mod rust;
 
-use super::candidate::{Candidate, description_problems, unreadable};
+use super::loaded::{LoadedPlugin, description_problems, unreadable};
 use crate::args::{BuildArgs, Global};
 use crate::exit::{CommandError, Exit};
 use crate::output::{GOOD, Printer, say};
@@ -25,8 +25,8 @@ pub async fn run(global: &Global, args: &BuildArgs, printer: &Printer) -> Result
     };
     let size = component.len();
     let sha256 = uptime_notifier::sha256(&component);
-    let candidate = Candidate::load(global, dir, component.clone(), generous()?, printer).await?;
-    let description = &candidate.description;
+    let loaded = LoadedPlugin::load(global, dir, component.clone(), generous()?, printer).await?;
+    let description = &loaded.description;
     let problems = description_problems(description);
     if !problems.is_empty() {
         return Err(CommandError::new(

@@ -1,6 +1,6 @@
 //! `uptime plugin list`: what there is, and how it is.
 
-use super::card::Card;
+use super::report::PluginReport;
 use crate::args::Global;
 use crate::config::{file, plugins};
 use crate::exit::{CommandError, Exit};
@@ -13,36 +13,38 @@ const SHORT: usize = 12;
 
 pub async fn run(global: &Global, printer: &Printer) -> Result<Exit, CommandError> {
     let notifiers = file::notifiers(global)?;
-    let look = plugins::look(global);
+    let outline = plugins::outline(global);
     let added = plugins::registry(global).and_then(|registry| Ok(registry.installed()?)).unwrap_or_default();
     let mut cards = Vec::new();
     for source in notifiers.sources() {
         let grant =
             added.iter().find(|added| added.name == source.name).and_then(|added| added.grant.clone());
-        cards.push(Card::of(source.clone(), grant, &notifiers, &look).await);
+        cards.push(PluginReport::of(source.clone(), grant, &notifiers, &outline).await);
     }
-    printer.list("plugins", COLUMNS, &cards, Card::json);
+    printer.list("plugins", COLUMNS, &cards, PluginReport::json);
     Ok(Exit::Ok)
 }
 
-const COLUMNS: &[Column<Card>] = &[
-    ("name", |card, _| card.source.name.as_str().into()),
-    ("version", |card, _| card.version().into()),
-    ("origin", |card, _| card.source.origin.as_str().into()),
-    ("state", |card, _| {
-        let (state, style) = card.state();
+const COLUMNS: &[Column<PluginReport>] = &[
+    ("name", |report, _| report.source.name.as_str().into()),
+    ("version", |report, _| report.version().into()),
+    ("origin", |report, _| report.source.origin.as_str().into()),
+    ("state", |report, _| {
+        let (state, style) = report.state();
         Cell::styled(state, style)
     }),
-    ("sha256", |card, _| {
-        let sha256 = card.sha256().map(|sha256| sha256[..SHORT].to_owned()).unwrap_or_default();
+    ("sha256", |report, _| {
+        let sha256 = report.sha256().map(|sha256| sha256[..SHORT].to_owned()).unwrap_or_default();
         Cell::styled(sha256, Style::new()).spare()
     }),
-    ("hosts", |card, _| hosts(card).join(", ").into()),
-    ("channels", |card, _| printable(&card.channels.join(", "), 300).into()),
-    ("why", |card, _| Cell::cut(card.examined.as_ref().err().map(ToString::to_string).unwrap_or_default())),
+    ("hosts", |report, _| hosts(report).join(", ").into()),
+    ("channels", |report, _| printable(&report.channels.join(", "), 300).into()),
+    ("why", |report, _| {
+        Cell::cut(report.inspected.as_ref().err().map(ToString::to_string).unwrap_or_default())
+    }),
 ];
 
-fn hosts(card: &Card) -> Vec<String> {
+fn hosts(report: &PluginReport) -> Vec<String> {
     let shown = |(host, granted)| if granted { host } else { format!("{host} (not granted)") };
-    card.hosts().into_iter().map(shown).collect()
+    report.hosts().into_iter().map(shown).collect()
 }

@@ -13,9 +13,9 @@ pub fn run(global: &Global, args: &RemoveArgs, printer: &Printer) -> Result<Exit
     let registry = plugins::registry(global)?;
     let installed = added(&registry, &args.name)?;
     let name = installed.name.as_str();
-    let look = plugins::look(global);
-    let is_of_file = look.plugins.iter().any(|section| section.name == name && section.file.is_some());
-    let users: Vec<String> = look
+    let outline = plugins::outline(global);
+    let is_of_file = outline.plugins.iter().any(|section| section.name == name && section.file.is_some());
+    let users: Vec<String> = outline
         .channels
         .iter()
         .filter(|(_, notifier)| notifier == name && !is_of_file)

@@ -7,7 +7,7 @@ mod golden;
 mod plan;
 
 use super::build::allow;
-use super::candidate::{Candidate, description_problems, unreadable};
+use super::loaded::{LoadedPlugin, description_problems, unreadable};
 use crate::args::{Global, TestArgs};
 use crate::exit::{CommandError, Exit};
 use crate::output::{BAD, FAINT, GOOD, ODD, Printer, plain};
@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, LimitChanges};
-use uptime_core::rehearsal;
+use uptime_core::samples;
 use uptime_notifier::registry::{RegistryError, read_component};
-use uptime_notifier::rehearsal::{Rehearsed, Reply};
-use uptime_notifier::{Before, Delivery, ResolvedSettings, conformance};
+use uptime_notifier::scripted::{Reply, Sample};
+use uptime_notifier::{Delivery, Earlier, ResolvedSettings, conformance};
 
 /// An event is told so long after it was decided.
 const LATER: SignedDuration = SignedDuration::from_secs(1);
@@ -53,18 +53,18 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
     })?;
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let plan = Plan::read(folder)?;
-    let candidate = Candidate::load(global, &args.file, bytes, plan.limits.clone(), printer).await?;
-    let settings = plan.settings(&candidate.description)?;
-    let stage = Stage { allow: candidate.asked(), settings, candidate, plan };
+    let loaded = LoadedPlugin::load(global, &args.file, bytes, plan.limits.clone(), printer).await?;
+    let settings = plan.settings(&loaded.description)?;
+    let dry_run = DryRun { allow: loaded.asked(), settings, loaded, plan };
 
-    let problems = description_problems(&stage.candidate.description);
-    stage.settings_are_good().await?;
+    let problems = description_problems(&dry_run.loaded.description);
+    dry_run.settings_are_good().await?;
     let golden = args.golden.clone().unwrap_or_else(|| folder.join("golden"));
-    let requests = stage.requests(&golden, args.update).await?;
-    let answers = stage.answers().await?;
+    let requests = dry_run.requests(&golden, args.update).await?;
+    let answers = dry_run.answers().await?;
 
     let wrong = problems.len() + requests.iter().chain(&answers).filter(|finding| !finding.is_well()).count();
-    let description = &stage.candidate.description;
+    let description = &dry_run.loaded.description;
     if printer.is_json() {
         printer.json(&json!({
             "schema_version": 1,
@@ -94,40 +94,40 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
         if requests.iter().any(|finding| matches!(finding.state, "new" | "differs")) {
             printer.hint("where the requests are as they should be: `--update` writes them");
         } else if wrong == 0 {
-            printer.note(format!("Next: `uptime plugin add {}{}`", args.file.display(), stage.grants()));
+            printer.note(format!("Next: `uptime plugin add {}{}`", args.file.display(), dry_run.grants()));
         }
     }
     Ok(if wrong == 0 { Exit::Ok } else { Exit::No })
 }
 
 /// A component with all that it needs to play.
-struct Stage {
-    candidate: Candidate,
+struct DryRun {
+    loaded: LoadedPlugin,
     plan: Plan,
     settings: ResolvedSettings,
     /// Here it gets what it asks for.
     allow: Vec<HostGrant>,
 }
 
-impl Stage {
+impl DryRun {
     /// What to grant it when it is added.
     fn grants(&self) -> String {
         let limits = self.plan.limits.iter();
         let limits =
             limits.map(|(limit, value)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value)));
-        allow(&self.candidate.description) + &limits.collect::<String>()
+        allow(&self.loaded.description) + &limits.collect::<String>()
     }
 
-    async fn play(&self, it: &rehearsal::Rehearsed, reply: Reply) -> Rehearsed {
-        let before = Before { worst: it.told, ..Before::default() };
+    async fn play(&self, it: &samples::Sample, reply: Reply) -> Sample {
+        let before = Earlier { worst: it.announced, ..Earlier::default() };
         let delivery = Delivery {
-            notifier: &self.candidate.name,
+            notifier: &self.loaded.name,
             settings: &self.settings,
             allow: &self.allow,
             limits: &LimitChanges::default(),
             channel: "ops",
             time_zone: "UTC",
-            installation: rehearsal::INSTALLATION,
+            installation: samples::INSTALLATION,
             event: &it.event,
             digest: it.digest.as_ref(),
             before,
@@ -136,12 +136,12 @@ impl Stage {
             hidden: &[],
             proxy: None,
         };
-        self.candidate.host.rehearse(delivery, &[reply]).await
+        self.loaded.host.run_scripted(delivery, &[reply]).await
     }
 
     /// Settings that the plugin refuses would make a failure of everything else.
     async fn settings_are_good(&self) -> Result<(), CommandError> {
-        let problems = self.candidate.host.validate(&self.candidate.name, &self.settings).await?;
+        let problems = self.loaded.host.validate(&self.loaded.name, &self.settings).await?;
         if problems.is_empty() {
             return Ok(());
         }
@@ -156,9 +156,9 @@ impl Stage {
     /// Each event that is rehearsed.
     async fn requests(&self, golden: &Path, update: bool) -> Result<Vec<Finding>, CommandError> {
         let mut findings = Vec::new();
-        for event in rehearsal::all() {
+        for event in samples::all() {
             let name = event.name;
-            let Rehearsed { sent, result } = self.play(&event, self.plan.accepted()).await;
+            let Sample { sent, result } = self.play(&event, self.plan.accepted()).await;
             let finding = |state, lines| Finding { name: name.to_owned(), state, lines };
             if let Err(error) = result {
                 findings.push(finding("failed", vec![error.to_string()]));
@@ -204,7 +204,7 @@ impl Stage {
                 .hint(format!("the words are {}", conformance::WORDS.join(", "))));
             }
         }
-        let all = rehearsal::all();
+        let all = samples::all();
         let event = &all[0];
         let accepted = self.play(event, self.plan.accepted()).await.result;
         let mut findings = vec![Finding {

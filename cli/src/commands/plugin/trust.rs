@@ -1,6 +1,6 @@
 //! `uptime plugin trust`: what lies there now is trusted, and perhaps granted more.
 
-use super::card::Card;
+use super::report::PluginReport;
 use super::{added, granted};
 use crate::args::{Global, TrustArgs};
 use crate::config::{file, plugins};
@@ -30,8 +30,8 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
     let component = Component::Bytes(bytes.clone().into());
     let source = PluginSource { component, allow, limits, ..installed.source() };
     let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
-    let card = Card::of(source, Some(grant.clone()), &notifiers, &plugins::look(global)).await;
-    card.examined()?;
+    let report = PluginReport::of(source, Some(grant.clone()), &notifiers, &plugins::outline(global)).await;
+    report.inspected()?;
     let trusted = before.map(|grant| grant.sha256.as_str());
     let is_same = trusted == Some(found.as_str());
     if !is_same {
@@ -39,7 +39,7 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
             Some(trusted) => format!("in place of {trusted}"),
             None => "and what it was granted can't be read and is gone".to_owned(),
         };
-        let version = card.version();
+        let version = report.version();
         confirm(
             &format!("this trusts `{}` {version} as it is now, {found}, {instead}", args.name),
             args.yes,
@@ -51,9 +51,9 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
         registry.put(&args.name, &bytes, &grant)?;
     }
     if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "changed": changed, "plugin": card.json() }));
+        printer.json(&json!({ "schema_version": 1, "changed": changed, "plugin": report.json() }));
     } else {
-        card.print(printer);
+        report.print(printer);
     }
     let name = &args.name;
     printer.note(if changed {

@@ -12,8 +12,8 @@ use uptime_store::{Store, StoreError};
 const AGAIN_AFTER: Duration = Duration::from_hours(1);
 
 /// Tells of a queue with `size` or more jobs, unless that was done lately.
-pub async fn tell(store: &Store, size: &QueueSize, max: i64) -> Result<Told, StoreError> {
-    store.tell_busy(&size.queue, max, AGAIN_AFTER, |moment| event(size, max, moment)).await
+pub async fn announce(store: &Store, size: &QueueSize, max: i64) -> Result<Told, StoreError> {
+    store.enqueue_busy(&size.queue, max, AGAIN_AFTER, |moment| event(size, max, moment)).await
 }
 
 fn event(size: &QueueSize, max: i64, moment: BusyMoment) -> Event {

@@ -42,7 +42,7 @@ pub async fn list(
     Ok(Exit::Ok)
 }
 
-pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn show(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
         let counts = store.outstanding().await?;
@@ -53,7 +53,7 @@ pub async fn tell(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exi
             if nth > 0 {
                 printer.line("");
             }
-            story(job, now, printer);
+            details(job, now, printer);
         }
     }
     let missing: Vec<&JobId> = ids.iter().filter(|id| jobs.iter().all(|job| job.id != **id)).collect();
@@ -112,7 +112,7 @@ fn what(job: &FailedJob) -> Vec<(&'static str, String)> {
     what
 }
 
-fn story(job: &FailedJob, now: Timestamp, printer: &Printer) {
+fn details(job: &FailedJob, now: Timestamp, printer: &Printer) {
     let (terminal, retry) = (printer.is_terminal(), retry_command(job));
     let when = |at| {
         let at_faint = format!("{} {FAINT}{}{FAINT:#}", ago(at, now), rfc3339(at));

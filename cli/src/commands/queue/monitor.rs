@@ -33,7 +33,7 @@ const SNAPSHOT_FAR_BEHIND: i32 = 1_000;
 /// Who watches rests so many times as long as a look took: ten million rows are not counted every other second.
 const RESTS: u32 = 9;
 
-pub struct Asked {
+pub struct MonitorOptions {
     pub queues: Vec<String>,
     /// The limit of jobs, itself over it.
     pub max: i64,
@@ -43,33 +43,33 @@ pub struct Asked {
     pub tells: bool,
 }
 
-struct Look {
+struct QueueSnapshot {
     at: Timestamp,
     sizes: Vec<QueueSize>,
     dead: DeadRows,
     liveness: Liveness,
     /// For each queue over the limit what came of it, if channels are to be told.
-    told: Vec<(String, Told)>,
+    announced: Vec<(String, Told)>,
     max: i64,
     max_wait: Duration,
 }
 
 /// One look; exit 1 when a queue is over its limit or stands still, or when checks are not scheduled or have no results.
-pub async fn once(store: &Store, asked: &Asked, printer: &Printer) -> Result<Exit, CommandError> {
-    let look = Look::take(store, asked).await?;
-    look.print(printer, None);
+pub async fn once(store: &Store, options: &MonitorOptions, printer: &Printer) -> Result<Exit, CommandError> {
+    let snapshot = QueueSnapshot::take(store, options).await?;
+    snapshot.print(printer, None);
     if printer.is_terminal() && !printer.is_json() {
-        for note in look.notes(printer) {
+        for note in snapshot.notes(printer) {
             printer.note(note);
         }
     }
-    Ok(if look.is_well() { Exit::Ok } else { Exit::No })
+    Ok(if snapshot.is_well() { Exit::Ok } else { Exit::No })
 }
 
 /// A look every so often, until a signal, or until nobody reads any more: in place where a person sees it, one after the other elsewhere.
 pub async fn watch(
     store: &Store,
-    asked: &Asked,
+    options: &MonitorOptions,
     every: Duration,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
@@ -80,15 +80,15 @@ pub async fn watch(
     let mut last = Vec::new();
     while printer.is_read() {
         let began = Instant::now();
-        let Some(looked) = unless_stopped(&stop, Look::take(store, asked)).await else { break };
+        let Some(looked) = unless_stopped(&stop, QueueSnapshot::take(store, options)).await else { break };
         // One that failed cost the database nothing.
         let rest = if looked.is_ok() { every.max(began.elapsed() * RESTS) } else { every };
         match (looked, &mut live) {
-            (Ok(look), Some(live)) => {
-                last = look.lines(printer);
+            (Ok(snapshot), Some(live)) => {
+                last = snapshot.lines(printer);
                 live.draw(&with(&last, footer("")))?;
             }
-            (Ok(look), None) => look.print(printer, Some(look.at)),
+            (Ok(snapshot), None) => snapshot.print(printer, Some(snapshot.at)),
             // The next look has another try: somebody who watches wants to see it come back.
             (Err(error), Some(live)) if error.class() == ErrorClass::Transient => {
                 live.draw(&with(&last, footer(&format!("  {BAD}{error}{BAD:#}"))))?;
@@ -125,12 +125,12 @@ fn is_over(size: &QueueSize, max: i64) -> bool {
     size.size() >= max
 }
 
-impl Look {
-    async fn take(store: &Store, asked: &Asked) -> Result<Self, StoreError> {
-        let mut sizes = store.queue_sizes(&asked.queues).await?;
+impl QueueSnapshot {
+    async fn take(store: &Store, options: &MonitorOptions) -> Result<Self, StoreError> {
+        let mut sizes = store.queue_sizes(&options.queues).await?;
         let dead = store.dead_rows().await?;
         let liveness = store.liveness().await?;
-        if asked.queues.is_empty() {
+        if options.queues.is_empty() {
             // Of a queue that has stalled there may be nothing to count.
             let is_missing = |stall: &&Stall| sizes.iter().all(|size| size.queue != stall.queue);
             let missing: Vec<String> =
@@ -139,11 +139,11 @@ impl Look {
                 sizes.extend(store.queue_sizes(&missing).await?);
             }
         }
-        let mut told = Vec::new();
-        if asked.tells {
-            let (over, below): (Vec<_>, Vec<_>) = sizes.iter().partition(|size| is_over(size, asked.max));
+        let mut announced = Vec::new();
+        if options.tells {
+            let (over, below): (Vec<_>, Vec<_>) = sizes.iter().partition(|size| is_over(size, options.max));
             for size in over {
-                told.push((size.queue.clone(), busy::tell(store, size, asked.max).await?));
+                announced.push((size.queue.clone(), busy::announce(store, size, options.max).await?));
             }
             store.forget_busy(&below).await?;
         }
@@ -152,9 +152,9 @@ impl Look {
             sizes,
             dead,
             liveness,
-            told,
-            max: asked.max,
-            max_wait: asked.max_wait,
+            announced,
+            max: options.max,
+            max_wait: options.max_wait,
         })
     }
 
@@ -190,7 +190,7 @@ impl Look {
         }
         let mut columns = columns().to_vec();
         if at.is_some() {
-            columns.insert(0, ("at", |row, _| rfc3339(row.look.at).into()));
+            columns.insert(0, ("at", |row, _| rfc3339(row.snapshot.at).into()));
         }
         printer.list("queues", &columns, &self.rows().collect::<Vec<_>>(), |row| {
             let mut json = self.json(at);
@@ -206,7 +206,7 @@ impl Look {
     }
 
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.sizes.iter().map(|size| Row { look: self, size })
+        self.sizes.iter().map(|size| Row { snapshot: self, size })
     }
 
     /// What is no queue's alone.
@@ -301,7 +301,7 @@ impl Look {
 
     /// Who is told that a queue is over its limit.
     fn told_of(&self, queue: &str) -> String {
-        match self.told.iter().find(|(name, _)| name == queue) {
+        match self.announced.iter().find(|(name, _)| name == queue) {
             Some((_, Told::Channels(channels))) => format!("; told to {}", channels.join(", ")),
             Some((_, Told::Already)) => "; that was told within the last hour".into(),
             Some((_, Told::Nobody)) => "; no channel wants to hear of it".into(),
@@ -334,26 +334,26 @@ impl Look {
 
 /// A queue, as a look found it.
 struct Row<'a> {
-    look: &'a Look,
+    snapshot: &'a QueueSnapshot,
     size: &'a QueueSize,
 }
 
 impl Row<'_> {
     fn json(&self) -> Value {
-        let Self { look, size } = self;
-        let standstill = look.standstill(size);
+        let Self { snapshot, size } = self;
+        let standstill = snapshot.standstill(size);
         json!({
             "queue": size.queue, "ready": size.ready, "delayed": size.delayed, "reserved": size.reserved,
             "failed": size.failed, "oldest_wait_ms": size.oldest_wait_ms, "per_second": tenths(size.per_second),
-            "over_max": is_over(size, look.max), "waits_too_long": matches!(standstill, Some(Standstill::Waits(_))),
+            "over_max": is_over(size, snapshot.max), "waits_too_long": matches!(standstill, Some(Standstill::Waits(_))),
             "idle": standstill == Some(Standstill::Idle), "workers": size.workers,
             "paused_workers": size.paused_workers, "paused": size.paused_at.is_some(),
-            "stale_monitors": look.stall(&size.queue).map_or(0, |stall| stall.stale),
+            "stale_monitors": snapshot.stall(&size.queue).map_or(0, |stall| stall.stale),
         })
     }
 
     fn state(&self, printer: &Printer) -> Cell {
-        let states = self.look.states(self.size);
+        let states = self.snapshot.states(self.size);
         let style = match states.first() {
             None => GOOD,
             Some(&"paused") => ODD,
@@ -368,7 +368,7 @@ impl Row<'_> {
 fn columns<'a>() -> [Column<Row<'a>>; 9] {
     [
         ("queue", |row, _| {
-            let style = if is_over(row.size, row.look.max) { BAD } else { Style::new() };
+            let style = if is_over(row.size, row.snapshot.max) { BAD } else { Style::new() };
             Cell::styled(row.size.queue.as_str(), style)
         }),
         ("ready", |row, printer| count(row.size.ready, Style::new(), printer)),

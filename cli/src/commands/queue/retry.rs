@@ -66,14 +66,14 @@ pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Resul
         ENDS.iter().zip(counts).for_each(|((_, key, _), count)| answer[key] = count.into());
         printer.object(answer);
     } else if !lines {
-        printer.line(sentence(&counts));
+        printer.line(summary(&counts));
     } else if counts.iter().sum::<u64>() == 0 && missing.is_empty() {
         printer.note("no failed jobs");
     }
     if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
 }
 
-fn sentence(counts: &[u64]) -> String {
+fn summary(counts: &[u64]) -> String {
     let parts = ENDS.iter().zip(counts).filter_map(|((_, _, why), count)| match why {
         None => Some(format!("{} put back", jobs(*count))),
         Some(why) => (*count > 0).then(|| format!("{} dropped: {why}", jobs(*count))),

@@ -17,7 +17,7 @@ use uptime_core::duration::elapsed;
 use uptime_core::text::printable;
 use uptime_engine::Activity;
 use uptime_store::notifications::DeliveryEnd;
-use uptime_store::reading::MonitorSummary;
+use uptime_store::summaries::MonitorSummary;
 
 /// The most columns that a monitor's name takes in the live table.
 const NAME_MAX: usize = 48;
@@ -100,7 +100,7 @@ impl Display {
                     "event": word, "monitor": monitor, "incident_id": incident, "cause": why,
                     "started_at": rfc3339(*started_at),
                 });
-                self.tell(BAD, word, monitor, why, &json);
+                self.print_change(BAD, word, monitor, why, &json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
@@ -124,7 +124,7 @@ impl Display {
                 self.event("keeping up again", &json!({ "event": "keeping-up" }));
             }
             Activity::Blind { host, why } => {
-                self.tell(
+                self.print_change(
                     ODD,
                     "blind",
                     host,
@@ -136,7 +136,7 @@ impl Display {
                 self.over("seeing", host, "blind", *blind_for, json!({ "event": "seeing", "host": host }));
             }
             Activity::Stalled { queue, why } => {
-                self.tell(
+                self.print_change(
                     BAD,
                     "stalled",
                     queue,
@@ -151,7 +151,7 @@ impl Display {
             Activity::DatabaseAway { queue, reason, needs_operator } => {
                 let style = if *needs_operator { BAD } else { ODD };
                 let json = json!({ "event": "database-away", "queue": queue, "reason": reason });
-                self.tell(style, "database away", queue, reason, &json);
+                self.print_change(style, "database away", queue, reason, &json);
             }
             Activity::DatabaseBack { queue } => {
                 let json = json!({ "event": "database-back", "queue": queue });
@@ -161,14 +161,14 @@ impl Display {
     }
 
     /// That something is so now.
-    fn tell(&self, style: Style, word: &str, of: &str, why: &str, json: &Value) {
+    fn print_change(&self, style: Style, word: &str, of: &str, why: &str, json: &Value) {
         self.event(&format!("{style}{word}{style:#}\t{of}\t{why}"), json);
     }
 
     /// That something is over, and how long it lasted.
     fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, mut json: Value) {
         json["duration_s"] = lasted.as_secs().into();
-        self.tell(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), &json);
+        self.print_change(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), &json);
     }
 
     /// Says that the end was asked for, and what it waits for.

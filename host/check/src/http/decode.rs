@@ -5,7 +5,7 @@
 //! the rest is counted. Codings are those of RFC 9110, 8.4.1, with `br` (RFC 7932) and `zstd` (RFC 8878).
 
 use super::exchange::Body;
-use super::fault::Subject;
+use super::fault::RequestContext;
 use super::http1::words;
 use brotli_decompressor::Decompressor as Brotli;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
@@ -233,7 +233,7 @@ pub(super) struct Plain {
 
 /// How far somebody wants to see a body.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct BodyLimits {
     /// How many of its first bytes are kept.
     pub(super) keep: usize,
     /// How far the bytes are counted.
@@ -246,8 +246,8 @@ pub(super) struct Wanted {
 pub(super) async fn decode(
     body: Body,
     codings: Vec<Coding>,
-    wanted: Wanted,
-    about: &Subject,
+    wanted: BodyLimits,
+    about: &RequestContext,
 ) -> Result<Plain, Failure> {
     let whole = !body.cut;
     let decoded = tokio::task::spawn_blocking(move || unpack(&body.kept, whole, &codings, wanted)).await;
@@ -255,7 +255,7 @@ pub(super) async fn decode(
     decoded.map_err(|words| about.failure(FailureClass::Protocol, &words))
 }
 
-fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Result<Plain, String> {
+fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: BodyLimits) -> Result<Plain, String> {
     let mut plain = Plain { bytes: Vec::new(), length: 0, cut: !whole, deviation: None };
     // A body of no bytes is no gzip, and is sent as such by those who compress by a filter.
     if bytes.is_empty() {
@@ -273,7 +273,7 @@ fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: Wanted) -> Resu
     }
 }
 
-fn read_through(bytes: &[u8], codings: &[Coding], wanted: Wanted, plain: &mut Plain) -> io::Result<()> {
+fn read_through(bytes: &[u8], codings: &[Coding], wanted: BodyLimits, plain: &mut Plain) -> io::Result<()> {
     let lacks_trailer = Cell::new(false);
     let mut source: Box<dyn Read + '_> = Box::new(bytes);
     for coding in codings.iter().rev() {
@@ -311,9 +311,9 @@ mod tests {
         Ok(plain.bytes)
     }
 
-    fn wanted(bytes: usize) -> Wanted {
+    fn wanted(bytes: usize) -> BodyLimits {
         let until = Instant::now() + std::time::Duration::from_mins(1);
-        Wanted { keep: bytes, count: bytes as u64, until }
+        BodyLimits { keep: bytes, count: bytes as u64, until }
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -387,14 +387,14 @@ mod tests {
         let zeros = 50 * 1024 * 1024;
         let bomb = gzip(&vec![0; zeros]);
         assert!(bomb.len() < 100 * 1024);
-        let of = |keep, count| unpack(&bomb, true, &[Coding::Gzip], Wanted { keep, count, ..wanted(0) });
+        let of = |keep, count| unpack(&bomb, true, &[Coding::Gzip], BodyLimits { keep, count, ..wanted(0) });
         for (keep, count, length) in
             [(1000, 1000, 1000), (1000, 60 << 20, zeros as u64), (0, 20 << 20, 20 << 20)]
         {
             let plain = of(keep, count).expect("gzip");
             assert_eq!((plain.bytes.len(), plain.length, plain.cut), (keep, length, true));
         }
-        let late = Wanted { until: Instant::now(), ..wanted(usize::MAX) };
+        let late = BodyLimits { until: Instant::now(), ..wanted(usize::MAX) };
         let plain = unpack(&bomb, true, &[Coding::Gzip], late).expect("gzip");
         assert!(plain.cut && plain.length <= PIECE_BYTES as u64, "nobody waits for the rest");
         let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();

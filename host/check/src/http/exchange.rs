@@ -5,9 +5,9 @@
 //! bounded: the head by [`HEAD_MAX_BYTES`](super::fault::HEAD_MAX_BYTES), the body by the reader's limit, and HTTP/2's
 //! windows by h2.
 
-use super::fault::{self, HEAD_MAX_BYTES, Subject};
+use super::fault::{self, HEAD_MAX_BYTES, RequestContext};
 use super::http1::{Head, Http1};
-use super::wire::{Marks, Wire};
+use super::wire::{IoTimestamps, Wire};
 use crate::connect::Stream;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -26,7 +26,7 @@ type Http2 = h2::client::Connection<Wire<Stream>, Bytes>;
 /// A connection that takes one request.
 pub(super) struct Connection {
     protocol: Protocol,
-    pub(super) marks: Arc<Marks>,
+    pub(super) marks: Arc<IoTimestamps>,
 }
 
 enum Protocol {
@@ -39,7 +39,7 @@ enum Protocol {
 }
 
 /// An answer whose head is here and whose body may still be on its way.
-pub(super) struct Answer {
+pub(super) struct TargetResponse {
     pub(super) status: StatusCode,
     pub(super) version: HttpVersion,
     pub(super) headers: HeaderMap,
@@ -58,8 +58,8 @@ pub(super) struct Body {
 
 impl Connection {
     /// Begins to speak over `stream`, HTTP/2 when `http2`. `about` is what a failure names.
-    pub(super) async fn over(stream: Stream, http2: bool, about: &Subject) -> Result<Self, Failure> {
-        let marks = Arc::new(Marks::new());
+    pub(super) async fn over(stream: Stream, http2: bool, about: &RequestContext) -> Result<Self, Failure> {
+        let marks = Arc::new(IoTimestamps::new());
         let protocol = if http2 {
             let (sender, connection) = h2::client::Builder::new()
                 .enable_push(false)
@@ -82,20 +82,24 @@ impl Connection {
     }
 
     /// Sends `request` and waits for the head of its answer.
-    pub(super) async fn ask(mut self, request: Request<Bytes>, about: &Subject) -> Result<Answer, Failure> {
+    pub(super) async fn ask(
+        mut self,
+        request: Request<Bytes>,
+        about: &RequestContext,
+    ) -> Result<TargetResponse, Failure> {
         match &mut self.protocol {
             Protocol::Http1(http1) => {
                 let head = http1.ask(&request, HEAD_MAX_BYTES).await;
                 let Head { status, version, headers, .. } =
                     head.map_err(|trouble| fault::http1(about, &trouble))?;
-                Ok(Answer { status, version, headers, stream: None, connection: self })
+                Ok(TargetResponse { status, version, headers, stream: None, connection: self })
             }
             Protocol::Http2 { sender, connection } => {
                 let answer = ask_http2(sender, connection, request, &self.marks).await;
                 let (head, body) = answer.map_err(|error| fault::http2(about, &error))?.into_parts();
                 let (status, version) = (head.status, HttpVersion::Http2);
                 let (headers, stream) = (head.headers, Some(body));
-                Ok(Answer { status, version, headers, stream, connection: self })
+                Ok(TargetResponse { status, version, headers, stream, connection: self })
             }
         }
     }
@@ -105,7 +109,7 @@ async fn ask_http2(
     sender: &mut h2::client::SendRequest<Bytes>,
     connection: &mut Option<Http2>,
     request: Request<Bytes>,
-    marks: &Marks,
+    marks: &IoTimestamps,
 ) -> Result<http::Response<h2::RecvStream>, h2::Error> {
     let (head, body) = request.into_parts();
     drive(connection, poll_fn(|cx| sender.poll_ready(cx))).await?;
@@ -121,7 +125,7 @@ async fn ask_http2(
     Ok(response)
 }
 
-impl Answer {
+impl TargetResponse {
     /// How it departs from the standard, as far as it was read.
     pub(super) fn deviations(&self) -> &[&'static str] {
         match &self.connection.protocol {
@@ -130,7 +134,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn marks(&self) -> &Marks {
+    pub(super) fn marks(&self) -> &IoTimestamps {
         &self.connection.marks
     }
 
@@ -139,7 +143,7 @@ impl Answer {
         &mut self,
         max: u64,
         keep: usize,
-        about: &Subject,
+        about: &RequestContext,
     ) -> Result<Body, Failure> {
         let mut body = Body { kept: Vec::new(), length: 0, cut: false };
         while let Some(bytes) = self.chunk(about).await {
@@ -164,7 +168,7 @@ impl Answer {
     }
 
     /// The next bytes of the body; `None`: there are no more.
-    async fn chunk(&mut self, about: &Subject) -> Option<Result<Bytes, Failure>> {
+    async fn chunk(&mut self, about: &RequestContext) -> Option<Result<Bytes, Failure>> {
         match (&mut self.connection.protocol, &mut self.stream) {
             (Protocol::Http1(http1), _) => {
                 http1.chunk().await.map_err(|trouble| fault::http1(about, &trouble)).transpose()

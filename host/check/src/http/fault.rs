@@ -1,6 +1,6 @@
 //! What a broken exchange says about the target, in words and by its class.
 
-use super::http1::Trouble;
+use super::http1::ReadError;
 use crate::errno;
 use crate::tls::late_refusal;
 use h2::Reason;
@@ -11,13 +11,13 @@ use uptime_core::check::{Failure, FailureClass};
 pub(super) const HEAD_MAX_BYTES: usize = 300 * 1024;
 
 /// Whose fault it would be: what the failures of an exchange name.
-pub(super) struct Subject {
+pub(super) struct RequestContext {
     /// The request, as `GET https://example.com/`.
     pub(super) shown: String,
     pub(super) host: String,
 }
 
-impl Subject {
+impl RequestContext {
     pub(super) fn failure(&self, class: FailureClass, words: &str) -> Failure {
         Failure::new(class, format!("{}: {words}", self.shown))
     }
@@ -29,21 +29,21 @@ pub(super) fn unusable(message: String) -> Failure {
 }
 
 /// The failure of a request over HTTP/1.1.
-pub(super) fn http1(about: &Subject, trouble: &Trouble) -> Failure {
+pub(super) fn http1(about: &RequestContext, trouble: &ReadError) -> Failure {
     let (class, words) = match trouble {
-        Trouble::TooLarge => {
+        ReadError::TooLarge => {
             let words = format!("the head of the answer is larger than {} KiB", HEAD_MAX_BYTES / 1024);
             (FailureClass::Protocol, words)
         }
-        Trouble::Malformed(why) => (FailureClass::Protocol, format!("the answer is not HTTP: {why}")),
-        Trouble::Closed => closed_early(),
-        Trouble::Io(cause) => broken(about, cause),
+        ReadError::Malformed(why) => (FailureClass::Protocol, format!("the answer is not HTTP: {why}")),
+        ReadError::Closed => closed_early(),
+        ReadError::Io(cause) => broken(about, cause),
     };
     about.failure(class, &words)
 }
 
 /// The failure of a request over HTTP/2.
-pub(super) fn http2(about: &Subject, error: &h2::Error) -> Failure {
+pub(super) fn http2(about: &RequestContext, error: &h2::Error) -> Failure {
     let reason = error.reason().map(|reason| format!("{reason:?}")).unwrap_or_default();
     let (class, words) = if let Some(cause) = error.get_io() {
         broken(about, cause)
@@ -66,7 +66,7 @@ fn closed_early() -> (FailureClass, String) {
     (FailureClass::Protocol, "the connection was closed before the answer was complete".to_owned())
 }
 
-fn broken(about: &Subject, cause: &io::Error) -> (FailureClass, String) {
+fn broken(about: &RequestContext, cause: &io::Error) -> (FailureClass, String) {
     if matches!(cause.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) {
         return closed_early();
     }

@@ -25,7 +25,7 @@ const NO_CLOSE_NOTIFY: &str =
 const RESET: &str = "the end of the body is a reset of the connection";
 
 /// Why there is no answer, or not all of it.
-pub(super) enum Trouble {
+pub(super) enum ReadError {
     TooLarge,
     /// It is not HTTP, and this is why.
     Malformed(&'static str),
@@ -34,7 +34,7 @@ pub(super) enum Trouble {
     Io(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -70,49 +70,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 
     /// Sends `request` and waits for the head of its answer. Interim answers are read over; they and the head have at
     /// most `head_max` bytes.
-    pub(super) async fn ask(&mut self, request: &Request<Bytes>, head_max: usize) -> Result<Head, Trouble> {
+    pub(super) async fn ask(&mut self, request: &Request<Bytes>, head_max: usize) -> Result<Head, ReadError> {
         self.unsent = head::written(request);
         let mut room = head_max;
         let mut head = loop {
             let length = self.read_head(&mut room).await?;
-            let head = Head::parse(&self.came.split_to(length)).map_err(Trouble::Malformed)?;
+            let head = Head::parse(&self.came.split_to(length)).map_err(ReadError::Malformed)?;
             if !head.is_interim() {
                 break head;
             }
         };
-        self.framing = Framing::of(&mut head, request.method()).map_err(Trouble::Malformed)?;
+        self.framing = Framing::of(&mut head, request.method()).map_err(ReadError::Malformed)?;
         self.deviations.clone_from(&head.deviations);
         Ok(head)
     }
 
     /// Waits until a whole head is here: its length, which is taken from `room`.
-    async fn read_head(&mut self, room: &mut usize) -> Result<usize, Trouble> {
+    async fn read_head(&mut self, room: &mut usize) -> Result<usize, ReadError> {
         let mut looked = 0;
         loop {
             // Some begin with an empty line (RFC 9112, 2.2).
             let empty = self.came.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if looked == 0 {
                 self.came.advance(empty);
-                *room = room.checked_sub(empty).ok_or(Trouble::TooLarge)?;
+                *room = room.checked_sub(empty).ok_or(ReadError::TooLarge)?;
             }
-            let end = head::end(&self.came, &mut looked).map_err(Trouble::Malformed)?;
+            let end = head::end(&self.came, &mut looked).map_err(ReadError::Malformed)?;
             if end.unwrap_or(self.came.len()) > *room {
-                return Err(Trouble::TooLarge);
+                return Err(ReadError::TooLarge);
             }
             if let Some(end) = end {
                 *room -= end;
                 return Ok(end);
             }
             if self.fill().await? == 0 {
-                return Err(self.unsendable.take().map_or(Trouble::Closed, Trouble::Io));
+                return Err(self.unsendable.take().map_or(ReadError::Closed, ReadError::Io));
             }
         }
     }
 
     /// The next bytes of the answer's body; `None`: there are no more.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Trouble> {
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
-            if let Some(bytes) = self.framing.take(&mut self.came).map_err(Trouble::Malformed)? {
+            if let Some(bytes) = self.framing.take(&mut self.came).map_err(ReadError::Malformed)? {
                 self.has_body = true;
                 return Ok(Some(bytes));
             }
@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     }
 
     /// Nothing more comes. That is the end of a body whose length nobody has said.
-    fn ended(&mut self, how: io::Result<usize>) -> Result<(), Trouble> {
+    fn ended(&mut self, how: io::Result<usize>) -> Result<(), ReadError> {
         if self.framing == Framing::Close {
             self.framing = Framing::Length(0);
             match how.as_ref().map_err(io::Error::kind) {
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
                 Err(_) => {}
             }
         }
-        Err(how.map_or_else(Trouble::Io, |_| Trouble::Closed))
+        Err(how.map_or_else(ReadError::Io, |_| ReadError::Closed))
     }
 
     /// How the answer departs from the standard, as far as it is known by now.
@@ -193,15 +193,15 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     /// What is read of `answer` when it comes in pieces of so many bytes.
-    async fn read(answer: &[u8], piece: usize) -> Result<(u16, Vec<u8>, Vec<&'static str>), Trouble> {
+    async fn read(answer: &[u8], piece: usize) -> Result<(u16, Vec<u8>, Vec<&'static str>), ReadError> {
         // No more is under way than one piece.
-        let (ours, mut theirs) = tokio::io::duplex(piece);
+        let (ours, mut redact_target_text) = tokio::io::duplex(piece);
         let mut http1 = Http1::over(ours);
         let serve = async move {
             for piece in answer.chunks(piece) {
-                let _ = theirs.write_all(piece).await;
+                let _ = redact_target_text.write_all(piece).await;
             }
-            drop(theirs);
+            drop(redact_target_text);
             std::future::pending().await
         };
         let ask = async {
@@ -251,7 +251,7 @@ mod tests {
             format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(200)),
         ] {
             for piece in [1, 100, answer.len()] {
-                assert!(matches!(read(answer.as_bytes(), piece).await, Err(Trouble::TooLarge)), "{answer}");
+                assert!(matches!(read(answer.as_bytes(), piece).await, Err(ReadError::TooLarge)), "{answer}");
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::charset;
 use super::decode::Plain;
-use super::exchange::Answer;
+use super::exchange::TargetResponse;
 use super::request::Request;
 use crate::shared::Patterns;
 use http::HeaderMap;
@@ -45,14 +45,14 @@ impl Judge<'_> {
     }
 
     /// All that can be said before the body is there.
-    pub(super) fn head(&self, answer: &Answer) -> Result<(), Failure> {
+    pub(super) fn head(&self, answer: &TargetResponse) -> Result<(), Failure> {
         self.status(answer)?;
         self.version(answer)?;
         self.place()?;
         self.headers(&answer.headers)
     }
 
-    fn status(&self, answer: &Answer) -> Result<(), Failure> {
+    fn status(&self, answer: &TargetResponse) -> Result<(), Failure> {
         let status = answer.status;
         if self.expect.status.iter().any(|rule| rule.matches(status.as_u16())) {
             return Ok(());
@@ -62,7 +62,7 @@ impl Judge<'_> {
         Err(Failure::new(FailureClass::Status, message).with(join(&self.expect.status), status.as_str()))
     }
 
-    fn version(&self, answer: &Answer) -> Result<(), Failure> {
+    fn version(&self, answer: &TargetResponse) -> Result<(), Failure> {
         let expected = &self.expect.http_version;
         let version = answer.version;
         if expected.is_empty() || expected.contains(&version) {
@@ -184,7 +184,7 @@ impl Judge<'_> {
                         self.request.shown(),
                         mismatch.expected
                     );
-                    let text = self.request.redaction().theirs(body.words);
+                    let text = self.request.redaction().redact_target_text(body.words);
                     self.mismatch(message, &mismatch).with_excerpt(&text, 0)
                 },
             )?;
@@ -195,7 +195,7 @@ impl Judge<'_> {
     /// The failure of a body, with its text around `needle`.
     fn about(&self, body: &Text<'_>, is: &str, expected: String, needle: &str) -> Failure {
         // Before it is cut: a part of a secret is not known as one.
-        let text = self.request.redaction().theirs(body.words);
+        let text = self.request.redaction().redact_target_text(body.words);
         let around = text.find(needle).unwrap_or(0);
         let message = format!("{} of {} {is}", body.what, self.request.shown());
         let failure = assertion(message).with_excerpt(&text, around);
@@ -205,7 +205,8 @@ impl Judge<'_> {
     }
 
     fn mismatch(&self, message: String, mismatch: &Mismatch) -> Failure {
-        assertion(message).with(&mismatch.expected, self.request.redaction().theirs(&mismatch.got))
+        assertion(message)
+            .with(&mismatch.expected, self.request.redaction().redact_target_text(&mismatch.got))
     }
 }
 

@@ -5,11 +5,11 @@
 
 use super::auth;
 use super::fault::unusable;
-use super::http1::{Http1, Trouble};
-use super::wire::{Marks, Wire};
+use super::http1::{Http1, ReadError};
+use super::wire::{IoTimestamps, Wire};
 use crate::connect::connect;
 use crate::redaction::Redaction;
-use crate::resolve::Names;
+use crate::resolve::HostLookup;
 use crate::secrets;
 use crate::trace::Trace;
 use bytes::Bytes;
@@ -112,7 +112,11 @@ impl Proxy {
     }
 
     /// Connects to the proxy itself.
-    pub(super) async fn reach(&self, names: &Names<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
+    pub(super) async fn reach(
+        &self,
+        names: &HostLookup<'_>,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Failure> {
         trace.on_the_way_to(Some(self.shown()));
         let reached = match names.resolve(&self.host, self.port, trace).await {
             Ok(addresses) => connect(&addresses, trace).await,
@@ -135,7 +139,7 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<TcpStream, Failure> {
         let target = format!("{}:{port}", bracketed(host));
-        let (proxy, to, marks) = (self.shown(), target.clone(), Arc::new(Marks::new()));
+        let (proxy, to, marks) = (self.shown(), target.clone(), Arc::new(IoTimestamps::new()));
         // One of HTTP has nothing to say before it has connected.
         let speaks = matches!(self.kind, Kind::Socks5 { .. }).then(|| Arc::clone(&marks));
         let since = trace.enter(move |waited, phases, limit| {
@@ -175,12 +179,12 @@ impl Proxy {
         let mut http1 = Http1::over(stream);
         let head = http1.ask(&request, HEAD_MAX_BYTES).await.map_err(|trouble| {
             let why = match trouble {
-                Trouble::TooLarge => {
+                ReadError::TooLarge => {
                     format!("the head of its answer is larger than {} KiB", HEAD_MAX_BYTES / 1024)
                 }
-                Trouble::Malformed(why) => format!("its answer is not HTTP: {why}"),
-                Trouble::Closed => "it closed the connection before it answered".to_owned(),
-                Trouble::Io(error) => error.to_string(),
+                ReadError::Malformed(why) => format!("its answer is not HTTP: {why}"),
+                ReadError::Closed => "it closed the connection before it answered".to_owned(),
+                ReadError::Io(error) => error.to_string(),
             };
             self.refused(&format!("CONNECT {target}: {why}"))
         })?;

@@ -87,7 +87,7 @@ pub(super) fn target(
     let text = str::from_utf8(location)
         .map_or_else(|_| percent_encode(location, CONTROLS).into(), std::borrow::Cow::Borrowed);
     let refuse = |why: &str| {
-        let to = redaction.theirs(&shown_text(&text));
+        let to = redaction.redact_target_text(&shown_text(&text));
         Failure::new(FailureClass::Redirect, format!("{} redirects to `{to}`, {why}", uri::shown(from)))
     };
     let mut url = from.join(&text).map_err(|_| refuse("which is no URL"))?;
@@ -123,7 +123,7 @@ pub(super) fn method(status: StatusCode, method: &Method) -> (Method, bool) {
 
 /// The failure of a chain that does not end.
 pub(super) fn too_many(shown: &str, allowed: u8, location: &[u8], redaction: &Redaction) -> Failure {
-    let location = redaction.theirs(&shown_text(&String::from_utf8_lossy(location)));
+    let location = redaction.redact_target_text(&shown_text(&String::from_utf8_lossy(location)));
     let message = format!("{shown} redirects again, to `{location}`, after {allowed} redirects");
     Failure::new(FailureClass::Redirect, message).with(format!("at most {allowed} redirects"), "one more")
 }

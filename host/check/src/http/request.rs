@@ -4,7 +4,7 @@
 //! not come back. Only headers that say nothing about us travel on.
 
 use super::cookies::Cookies;
-use super::fault::{Subject, unusable};
+use super::fault::{RequestContext, unusable};
 use super::http1::Spelling;
 use super::redirect::{self, Chain};
 use super::{auth, decode};
@@ -182,7 +182,7 @@ impl Request {
     }
 
     /// Whether a redirect has led to an origin that the operator did not name.
-    pub(super) fn is_elsewhere(&self) -> bool {
+    pub(super) fn has_left_origin(&self) -> bool {
         self.url.origin() != self.origin
     }
 
@@ -194,7 +194,7 @@ impl Request {
             return Ok(addresses);
         };
         addresses.retain(is_open);
-        if self.is_elsewhere() || addresses.is_empty() {
+        if self.has_left_origin() || addresses.is_empty() {
             return Err(self.closed(&closed.to_string(), address::classify(closed)));
         }
         Ok(addresses)
@@ -212,7 +212,7 @@ impl Request {
     /// Whether it may go to a place of this kind. The first request may go anywhere: the operator named it.
     fn may_go_to(&self, place: AddressClass) -> bool {
         match self.led_from {
-            Some(from) if self.is_elsewhere() => from.may_redirect_to(place, self.to_private),
+            Some(from) if self.has_left_origin() => from.may_redirect_to(place, self.to_private),
             Some(from) => self.to_private || place.reach() >= from.reach(),
             None => true,
         }
@@ -270,8 +270,8 @@ impl Request {
     }
 
     /// What a failure of its exchange names.
-    pub(super) fn subject(&self) -> Subject {
-        Subject { shown: self.shown(), host: self.host() }
+    pub(super) fn subject(&self) -> RequestContext {
+        RequestContext { shown: self.shown(), host: self.host() }
     }
 
     /// The URL without userinfo.
@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(sent(&request), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(request.for_wire(&Form::Direct).expect("a request").uri(), "/a?b=c");
         assert_eq!(request.shown(), "GET http://[::1]:8080/a");
-        assert_eq!(request.redaction().theirs("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
+        assert_eq!(request.redaction().redact_target_text("Basic dXNAZXI6cDp3, p:w"), "Basic …, …");
     }
 
     #[test]
@@ -451,10 +451,10 @@ mod tests {
         let headers = [("X-Auth", literal("Bearer sk-very-secret")), ("Host", literal("inner.example"))];
         let request =
             request("http://a.example/status?key=query-secret&of=status", &headers).expect("a request");
-        let theirs = |text: &str| request.redaction().theirs(text);
-        assert_eq!(theirs("invalid: sk-very-secret, query-secret"), "invalid: …, …");
-        assert_eq!(theirs("Bearer sk-very-secret"), "…");
-        assert_eq!(theirs("inner.example/status"), "inner.example/status", "neither is a secret");
+        let redact_target_text = |text: &str| request.redaction().redact_target_text(text);
+        assert_eq!(redact_target_text("invalid: sk-very-secret, query-secret"), "invalid: …, …");
+        assert_eq!(redact_target_text("Bearer sk-very-secret"), "…");
+        assert_eq!(redact_target_text("inner.example/status"), "inner.example/status", "neither is a secret");
     }
 
     #[test]
@@ -468,7 +468,7 @@ mod tests {
             spec.body = Some(body.to_owned());
             let request =
                 Request::first(&spec, &Access::operator()).unwrap_or_else(|failure| panic!("{failure:?}"));
-            assert_eq!(request.redaction().theirs(said), shown, "{body}");
+            assert_eq!(request.redaction().redact_target_text(said), shown, "{body}");
         }
     }
 

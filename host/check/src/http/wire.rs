@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uptime_core::check::{Failure, FailureClass, Phases};
 
 /// When a request's last and its answer's first bytes went over the connection.
-pub(super) struct Marks {
+pub(super) struct IoTimestamps {
     since: Instant,
     /// Nanoseconds after `since`; 0: not yet.
     sent: AtomicU64,
@@ -23,7 +23,7 @@ pub(super) struct Marks {
     body_bytes: AtomicU64,
 }
 
-impl Marks {
+impl IoTimestamps {
     pub(super) fn new() -> Self {
         Self {
             since: Instant::now(),
@@ -83,7 +83,7 @@ impl Marks {
 /// A connection that marks when bytes go over it.
 pub(super) struct Wire<S> {
     pub(super) stream: S,
-    pub(super) marks: Arc<Marks>,
+    pub(super) marks: Arc<IoTimestamps>,
     /// With HTTP/2 also bytes that belong to no request go over it, so there the exchange marks for itself.
     pub(super) is_marking: bool,
 }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_marks_divide_the_time_between_request_and_end() {
-        let marks = Marks::new();
+        let marks = IoTimestamps::new();
         let mut phases = Phases::default();
         marks.sent.store(10, Relaxed);
         marks.complete(&mut phases);

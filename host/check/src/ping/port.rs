@@ -11,7 +11,7 @@ mod error_queue;
 mod filter;
 
 use crate::errno;
-use crate::icmp::{self, Answer, Echo, Version};
+use crate::icmp::{self, Echo, EchoAnswer, Version};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -28,7 +28,7 @@ use uptime_core::check::{Failure, FailureClass};
 use uuid::Uuid;
 
 /// The part of a payload that makes an echo ours: 16 bytes of the socket's, 8 of the echo's.
-const SEAL_BYTES: usize = 24;
+const ECHO_ID_BYTES: usize = 24;
 
 /// As much as the system gives: the answers to thousands of echoes may arrive at once.
 const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
@@ -46,7 +46,7 @@ const BUFFER_WAIT: Duration = Duration::from_millis(1);
 const READ_AT_ONCE: u8 = 64;
 
 /// What the reader has for a check.
-pub(super) enum Arrival {
+pub(super) enum EchoEvent {
     /// The echo of this place in the order of sending came back after this time.
     Reply(usize, Duration),
     /// One can't be delivered, says this host, for this reason.
@@ -54,35 +54,35 @@ pub(super) enum Arrival {
 }
 
 /// An echo on its way.
-struct Waiter {
+struct PendingEcho {
     /// What its payload must bring back.
     token: u64,
     /// Its place among the echoes of its check.
     place: usize,
     sent_at: Instant,
-    arrivals: UnboundedSender<Arrival>,
+    events: UnboundedSender<EchoEvent>,
 }
 
 /// By target and sequence.
-type Waiters = Mutex<HashMap<(IpAddr, u16), Waiter>>;
+type PendingEchoes = Mutex<HashMap<(IpAddr, u16), PendingEcho>>;
 
-fn lock(waiters: &Waiters) -> MutexGuard<'_, HashMap<(IpAddr, u16), Waiter>> {
+fn lock(pending: &PendingEchoes) -> MutexGuard<'_, HashMap<(IpAddr, u16), PendingEcho>> {
     // Every change is one insertion or removal, so a panic elsewhere leaves the map whole.
-    waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The echoes that a check waits for; given up with it.
 pub(super) struct Claims<'port> {
-    waiters: &'port Waiters,
+    pending: &'port PendingEchoes,
     keys: Vec<((IpAddr, u16), u64)>,
 }
 
 impl Drop for Claims<'_> {
     fn drop(&mut self) {
-        let mut waiters = lock(self.waiters);
+        let mut pending = lock(self.pending);
         for (key, token) in &self.keys {
-            if waiters.get(key).is_some_and(|waiter| waiter.token == *token) {
-                waiters.remove(key);
+            if pending.get(key).is_some_and(|pending| pending.token == *token) {
+                pending.remove(key);
             }
         }
     }
@@ -90,18 +90,18 @@ impl Drop for Claims<'_> {
 
 /// What makes an echo ours, the same for all echoes of a socket.
 #[derive(Clone, Copy)]
-struct Seal {
+struct EchoId {
     ident: u16,
     /// Random; another process may have the same identifier.
     nonce: [u8; 16],
 }
 
-impl Seal {
+impl EchoId {
     /// The payload of an echo: the nonce, then the token, which no other echo of the socket has, then zeros.
     fn payload(self, token: u64, bytes: usize) -> Vec<u8> {
-        let mut payload = vec![0; bytes.max(SEAL_BYTES)];
+        let mut payload = vec![0; bytes.max(ECHO_ID_BYTES)];
         payload[..16].copy_from_slice(&self.nonce);
-        payload[16..SEAL_BYTES].copy_from_slice(&token.to_be_bytes());
+        payload[16..ECHO_ID_BYTES].copy_from_slice(&token.to_be_bytes());
         payload
     }
 
@@ -113,62 +113,62 @@ impl Seal {
 }
 
 /// One socket and the task that reads it.
-pub(super) struct Port {
+pub(super) struct EchoSocket {
     version: Version,
     socket: Arc<UdpSocket>,
     /// Whether a send can fail by what became of an echo to somebody else.
     shares_errors: bool,
-    seal: Seal,
+    echo_id: EchoId,
     /// Counts the echoes; its low bits are the sequence.
     next: AtomicU64,
-    waiters: Arc<Waiters>,
+    pending: Arc<PendingEchoes>,
     reader: JoinHandle<()>,
 }
 
-impl Drop for Port {
+impl Drop for EchoSocket {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
-impl Port {
+impl EchoSocket {
     pub(super) fn open(version: Version) -> Result<Self, Failure> {
         let nonce = Uuid::new_v4().into_bytes();
         let ours = u16::from_be_bytes([nonce[0], nonce[1]]);
         let (socket, kernels_ident) = open_socket(version, ours)?;
-        let seal = Seal { ident: kernels_ident.unwrap_or(ours), nonce };
+        let echo_id = EchoId { ident: kernels_ident.unwrap_or(ours), nonce };
         // Linux's datagram socket alone has what other echoes met as an error of its own.
         let shares_errors = kernels_ident.is_some();
         let socket = Arc::new(socket);
-        let waiters = Arc::new(Waiters::default());
-        let reader = Reader { version, socket: Arc::clone(&socket), seal, waiters: Arc::clone(&waiters) };
+        let pending = Arc::new(PendingEchoes::default());
+        let reader = Reader { version, socket: Arc::clone(&socket), echo_id, pending: Arc::clone(&pending) };
         let reader = tokio::spawn(reader.run());
-        Ok(Self { version, socket, shares_errors, seal, next: AtomicU64::new(0), waiters, reader })
+        Ok(Self { version, socket, shares_errors, echo_id, next: AtomicU64::new(0), pending, reader })
     }
 
     /// What a check waits for on this socket: nothing yet.
     pub(super) fn claims(&self) -> Claims<'_> {
-        Claims { waiters: &self.waiters, keys: Vec::new() }
+        Claims { pending: &self.pending, keys: Vec::new() }
     }
 
     /// Sends one echo with `bytes` of payload, the one of this `place` among those of its check; its answer goes to
-    /// `arrivals`. Tries until it is sent or its own way ends: the caller bounds it.
+    /// `events`. Tries until it is sent or its own way ends: the caller bounds it.
     pub(super) async fn send(
         &self,
         target: SocketAddr,
         place: usize,
         bytes: usize,
-        arrivals: &UnboundedSender<Arrival>,
+        events: &UnboundedSender<EchoEvent>,
         claims: &mut Claims<'_>,
     ) -> io::Result<()> {
         let token = self.next.fetch_add(1, Relaxed);
         let [.., high, low] = token.to_be_bytes();
-        let echo = Echo { ident: self.seal.ident, sequence: u16::from_be_bytes([high, low]) };
-        let message = icmp::request(self.version, echo, &self.seal.payload(token, bytes));
+        let echo = Echo { ident: self.echo_id.ident, sequence: u16::from_be_bytes([high, low]) };
+        let message = icmp::request(self.version, echo, &self.echo_id.payload(token, bytes));
         let key = (target.ip(), echo.sequence);
-        let waiter = Waiter { token, place, sent_at: Instant::now(), arrivals: arrivals.clone() };
+        let pending = PendingEcho { token, place, sent_at: Instant::now(), events: events.clone() };
         // Whoever waited under this key for 65,536 echoes has lost his.
-        lock(&self.waiters).insert(key, waiter);
+        lock(&self.pending).insert(key, pending);
         claims.keys.push((key, token));
         let mut failed = 0;
         loop {
@@ -194,8 +194,8 @@ impl Port {
 struct Reader {
     version: Version,
     socket: Arc<UdpSocket>,
-    seal: Seal,
-    waiters: Arc<Waiters>,
+    echo_id: EchoId,
+    pending: Arc<PendingEchoes>,
 }
 
 impl Reader {
@@ -225,13 +225,13 @@ impl Reader {
     fn hand_over(&self, packet: &[u8], from: IpAddr) {
         let now = Instant::now();
         match icmp::parse(self.version, packet) {
-            Some(Answer::Reply { echo, payload }) => {
-                let Some(token) = self.seal.token(echo, payload) else { return };
-                arrive(&self.waiters, (from, echo.sequence), Some(token), |waiter| {
-                    Arrival::Reply(waiter.place, now.saturating_duration_since(waiter.sent_at))
+            Some(EchoAnswer::Reply { echo, payload }) => {
+                let Some(token) = self.echo_id.token(echo, payload) else { return };
+                arrive(&self.pending, (from, echo.sequence), Some(token), |pending| {
+                    EchoEvent::Reply(pending.place, now.saturating_duration_since(pending.sent_at))
                 });
             }
-            Some(Answer::Undeliverable { echo, destination, reason }) => {
+            Some(EchoAnswer::Undeliverable { echo, destination, reason }) => {
                 self.undeliverable(echo, destination, from, reason);
             }
             None => {}
@@ -239,9 +239,9 @@ impl Reader {
     }
 
     fn undeliverable(&self, echo: Echo, destination: IpAddr, from: IpAddr, reason: &'static str) {
-        if echo.ident == self.seal.ident {
+        if echo.ident == self.echo_id.ident {
             let key = (destination, echo.sequence);
-            arrive(&self.waiters, key, None, |_| Arrival::Undeliverable(from, reason));
+            arrive(&self.pending, key, None, |_| EchoEvent::Undeliverable(from, reason));
         }
     }
 
@@ -267,13 +267,18 @@ impl Reader {
 
 /// Gives the waiter of `key` what arrived. A message about an undeliverable echo quotes too little of it to have a
 /// token; a reply must have the right one.
-fn arrive(waiters: &Waiters, key: (IpAddr, u16), token: Option<u64>, arrival: impl Fn(&Waiter) -> Arrival) {
-    let mut waiters = lock(waiters);
-    if waiters.get(&key).is_some_and(|waiter| token.is_none_or(|token| waiter.token == token))
-        && let Some(waiter) = waiters.remove(&key)
+fn arrive(
+    pending: &PendingEchoes,
+    key: (IpAddr, u16),
+    token: Option<u64>,
+    event: impl Fn(&PendingEcho) -> EchoEvent,
+) {
+    let mut pending = lock(pending);
+    if pending.get(&key).is_some_and(|pending| token.is_none_or(|token| pending.token == token))
+        && let Some(pending) = pending.remove(&key)
     {
         // The check may be over; then nobody wants to know.
-        let _ = waiter.arrivals.send(arrival(&waiter));
+        let _ = pending.events.send(event(&pending));
     }
 }
 
@@ -326,19 +331,26 @@ mod tests {
     use super::*;
     use tokio::sync::mpsc::unbounded_channel;
 
-    const SEAL: Seal = Seal { ident: 7, nonce: *b"sixteen bytes of" };
+    const ECHO_ID: EchoId = EchoId { ident: 7, nonce: *b"sixteen bytes of" };
 
     #[test]
     fn only_our_echoes_have_a_token() {
         let echo = Echo { ident: 7, sequence: 1 };
-        let payload = SEAL.payload(0x0102_0304_0506_0708, 56);
-        assert_eq!(SEAL.token(echo, &payload), Some(0x0102_0304_0506_0708));
-        assert_eq!(SEAL.token(Echo { ident: 8, ..echo }, &payload), None, "another identifier");
-        let stranger = Seal { nonce: *b"another process'", ..SEAL };
-        assert_eq!(SEAL.token(echo, &stranger.payload(1, 56)), None, "another process with our identifier");
-        assert_eq!((payload.len(), SEAL.payload(1, 0).len(), SEAL.payload(1, 1472).len()), (56, 24, 1472));
-        for length in 0..SEAL_BYTES {
-            assert_eq!(SEAL.token(echo, &payload[..length]), None, "cut to {length} bytes");
+        let payload = ECHO_ID.payload(0x0102_0304_0506_0708, 56);
+        assert_eq!(ECHO_ID.token(echo, &payload), Some(0x0102_0304_0506_0708));
+        assert_eq!(ECHO_ID.token(Echo { ident: 8, ..echo }, &payload), None, "another identifier");
+        let stranger = EchoId { nonce: *b"another process'", ..ECHO_ID };
+        assert_eq!(
+            ECHO_ID.token(echo, &stranger.payload(1, 56)),
+            None,
+            "another process with our identifier"
+        );
+        assert_eq!(
+            (payload.len(), ECHO_ID.payload(1, 0).len(), ECHO_ID.payload(1, 1472).len()),
+            (56, 24, 1472)
+        );
+        for length in 0..ECHO_ID_BYTES {
+            assert_eq!(ECHO_ID.token(echo, &payload[..length]), None, "cut to {length} bytes");
         }
     }
 
@@ -359,41 +371,45 @@ mod tests {
             let mut packet = [0; PACKET_MAX_BYTES];
             let (length, _) = socket.recv_from(&mut packet).await.expect("its own comes back");
             let first = icmp::parse(version, &packet[..length]);
-            assert_eq!(first, Some(Answer::Reply { echo: Echo { ident: 7, sequence: 1 }, payload: b"x" }));
+            assert_eq!(
+                first,
+                Some(EchoAnswer::Reply { echo: Echo { ident: 7, sequence: 1 }, payload: b"x" })
+            );
         }
     }
 
     #[test]
     fn a_reply_must_be_to_the_echo_that_waits() {
-        let (arrivals, mut arrived) = unbounded_channel();
+        let (events, mut arrived) = unbounded_channel();
         let (target, stranger) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let waiters = Waiters::default();
-        lock(&waiters).insert((target, 1), Waiter { token: 5, place: 0, sent_at: Instant::now(), arrivals });
-        let reply = |_: &Waiter| Arrival::Reply(0, Duration::ZERO);
-        arrive(&waiters, (stranger, 1), Some(5), reply);
-        arrive(&waiters, (target, 2), Some(5), reply);
+        let pending = PendingEchoes::default();
+        lock(&pending)
+            .insert((target, 1), PendingEcho { token: 5, place: 0, sent_at: Instant::now(), events });
+        let reply = |_: &PendingEcho| EchoEvent::Reply(0, Duration::ZERO);
+        arrive(&pending, (stranger, 1), Some(5), reply);
+        arrive(&pending, (target, 2), Some(5), reply);
         // An echo of 65,536 echoes ago.
-        arrive(&waiters, (target, 1), Some(4), reply);
+        arrive(&pending, (target, 1), Some(4), reply);
         assert!(arrived.try_recv().is_err());
-        arrive(&waiters, (target, 1), Some(5), reply);
+        arrive(&pending, (target, 1), Some(5), reply);
         assert!(arrived.try_recv().is_ok());
-        arrive(&waiters, (target, 1), Some(5), reply);
+        arrive(&pending, (target, 1), Some(5), reply);
         assert!(arrived.try_recv().is_err(), "a duplicate counts once");
     }
 
     #[test]
     fn what_is_given_up_is_not_waited_for() {
         let key = (IpAddr::from([127, 0, 0, 1]), 1);
-        let waiters = Waiters::default();
+        let pending = PendingEchoes::default();
         let wait = |token| {
-            let (arrivals, _) = unbounded_channel();
-            lock(&waiters).insert(key, Waiter { token, place: 0, sent_at: Instant::now(), arrivals });
-            Claims { waiters: &waiters, keys: vec![(key, token)] }
+            let (events, _) = unbounded_channel();
+            lock(&pending).insert(key, PendingEcho { token, place: 0, sent_at: Instant::now(), events });
+            Claims { pending: &pending, keys: vec![(key, token)] }
         };
         let (first, second) = (wait(1), wait(2));
         drop(first);
-        assert_eq!(lock(&waiters).len(), 1, "the key has a new owner");
+        assert_eq!(lock(&pending).len(), 1, "the key has a new owner");
         drop(second);
-        assert!(lock(&waiters).is_empty());
+        assert!(lock(&pending).is_empty());
     }
 }

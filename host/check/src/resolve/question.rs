@@ -26,7 +26,7 @@ const DATAGRAM_MAX_BYTES: usize = 4096;
 const TRUNCATED: u8 = 2;
 
 #[derive(Debug)]
-pub(crate) enum Unanswered {
+pub(crate) enum QueryError {
     Io(io::Error),
     /// The answer is too long for UDP, and over TCP there is none.
     Tcp(io::Error),
@@ -53,12 +53,12 @@ impl<'n> Question<'n> {
 }
 
 /// What came, and whether UDP was too small for it.
-pub(crate) struct Answer {
+pub(crate) struct DnsAnswer {
     pub(crate) message: Message,
     pub(crate) over_tcp: bool,
 }
 
-pub(crate) async fn ask(server: SocketAddr, question: Question<'_>) -> Result<Answer, Unanswered> {
+pub(crate) async fn ask(server: SocketAddr, question: Question<'_>) -> Result<DnsAnswer, QueryError> {
     let query = Query::query(question.name.clone(), question.kind);
     let mut message = Message::query();
     message.add_query(query.clone());
@@ -66,11 +66,11 @@ pub(crate) async fn ask(server: SocketAddr, question: Question<'_>) -> Result<An
     message.metadata.authentic_data = question.validated;
     let id = message.metadata.id;
     // Only a name that is too long can't be written, and such a name can't be made.
-    let bytes = message.to_vec().map_err(|_| Unanswered::Garbage("the question can't be written"))?;
+    let bytes = message.to_vec().map_err(|_| QueryError::Garbage("the question can't be written"))?;
     let answer = over_udp(server, &bytes, id, &query).await?;
     match answer {
-        Some(message) => Ok(Answer { message, over_tcp: false }),
-        None => Ok(Answer { message: over_tcp(server, &bytes, id, &query).await?, over_tcp: true }),
+        Some(message) => Ok(DnsAnswer { message, over_tcp: false }),
+        None => Ok(DnsAnswer { message: over_tcp(server, &bytes, id, &query).await?, over_tcp: true }),
     }
 }
 
@@ -80,20 +80,20 @@ async fn over_udp(
     bytes: &[u8],
     id: u16,
     query: &Query,
-) -> Result<Option<Message>, Unanswered> {
+) -> Result<Option<Message>, QueryError> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(any).await.map_err(Unanswered::Io)?;
-    socket.connect(server).await.map_err(Unanswered::Io)?;
+    let socket = UdpSocket::bind(any).await.map_err(QueryError::Io)?;
+    socket.connect(server).await.map_err(QueryError::Io)?;
     let mut buffer = vec![0; DATAGRAM_MAX_BYTES];
     let mut resend_after = RESEND_AFTER;
     loop {
-        socket.send(bytes).await.map_err(Unanswered::Io)?;
+        socket.send(bytes).await.map_err(QueryError::Io)?;
         let answer = async {
             loop {
-                let length = socket.recv(&mut buffer).await.map_err(Unanswered::Io)?;
+                let length = socket.recv(&mut buffer).await.map_err(QueryError::Io)?;
                 let datagram = &buffer[..length];
                 if !bears(datagram, id) {
                     continue;
@@ -111,7 +111,7 @@ async fn over_udp(
     }
 }
 
-async fn over_tcp(server: SocketAddr, bytes: &[u8], id: u16, query: &Query) -> Result<Message, Unanswered> {
+async fn over_tcp(server: SocketAddr, bytes: &[u8], id: u16, query: &Query) -> Result<Message, QueryError> {
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
         // As everywhere here: no port is left in `TIME_WAIT`.
@@ -122,9 +122,9 @@ async fn over_tcp(server: SocketAddr, bytes: &[u8], id: u16, query: &Query) -> R
         stream.read_exact(&mut answer).await?;
         Ok(answer)
     };
-    let answer = exchange.await.map_err(Unanswered::Tcp)?;
+    let answer = exchange.await.map_err(QueryError::Tcp)?;
     if !bears(&answer, id) {
-        return Err(Unanswered::Garbage("answered another question"));
+        return Err(QueryError::Garbage("answered another question"));
     }
     read(&answer, query)
 }
@@ -133,14 +133,14 @@ fn bears(message: &[u8], id: u16) -> bool {
     message.first_chunk::<2>() == Some(&id.to_be_bytes())
 }
 
-fn read(bytes: &[u8], query: &Query) -> Result<Message, Unanswered> {
-    let message = Message::from_vec(bytes).map_err(|_| Unanswered::Garbage("answered what is not DNS"))?;
+fn read(bytes: &[u8], query: &Query) -> Result<Message, QueryError> {
+    let message = Message::from_vec(bytes).map_err(|_| QueryError::Garbage("answered what is not DNS"))?;
     // A server that refuses need not repeat the question.
     let refused = message.queries.is_empty() && message.metadata.response_code != ResponseCode::NoError;
     if message.metadata.message_type != MessageType::Response
         || !(refused || message.queries == std::slice::from_ref(query))
     {
-        return Err(Unanswered::Garbage("answered another question"));
+        return Err(QueryError::Garbage("answered another question"));
     }
     Ok(message)
 }

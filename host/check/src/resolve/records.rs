@@ -1,9 +1,9 @@
 //! Records of any type as resolvers have them, and the name servers of a zone. Here a resolver is a means: its own
 //! trouble is ours.
 
-use super::question::{Answer, Question, ask};
-use super::server::Trouble;
-use super::{Names, shown, trouble};
+use super::question::{DnsAnswer, Question, ask};
+use super::server::DnsError;
+use super::{HostLookup, dns_error, shown};
 use crate::trace::{Deadline, Trace};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -15,7 +15,7 @@ use uptime_core::monitor::IpFamily;
 /// How many name servers of a zone are asked.
 const ZONE_SERVERS_MAX: usize = 16;
 
-impl Names<'_> {
+impl HostLookup<'_> {
     /// What the monitor's resolver answers, or the first of this machine's name servers that has an answer, and which one
     /// that is. A code other than "here it is" and "there is none" counts when the server knows the root's name servers:
     /// then the trouble lies behind it.
@@ -23,7 +23,7 @@ impl Names<'_> {
         &self,
         question: Question<'_>,
         deadline: Deadline,
-    ) -> Result<(SocketAddr, Answer), Failure> {
+    ) -> Result<(SocketAddr, DnsAnswer), Failure> {
         let servers = match self.lookup.resolver {
             Some(server) => vec![server],
             None => self.resolver.name_servers().await.map(|(_, servers)| servers).unwrap_or_default(),
@@ -40,9 +40,9 @@ impl Names<'_> {
                 Ok(Ok(answer)) => match answer.message.metadata.response_code {
                     ResponseCode::NoError | ResponseCode::NXDomain => return Ok((*server, answer)),
                     _ if self.resolver.works(*server, wait).await => Ok((*server, answer)),
-                    code => Err(trouble::failure(&host, *server, &Trouble::Code(code), false)),
+                    code => Err(dns_error::failure(&host, *server, &DnsError::Code(code), false)),
                 },
-                Ok(Err(why)) => Err(trouble::failure(&host, *server, &Trouble::Unanswered(why), false)),
+                Ok(Err(why)) => Err(dns_error::failure(&host, *server, &DnsError::QueryError(why), false)),
                 Err(_) => {
                     silent = Some(*server);
                     Err(ours(&format!("{} gave no answer", shown(*server))))
@@ -56,7 +56,7 @@ impl Names<'_> {
             && failure.class.is_ours()
             && self.resolver.works(server, deadline.left() / 2).await
         {
-            said = Err(trouble::zone_is_silent(&host));
+            said = Err(dns_error::zone_is_silent(&host));
         }
         said
     }
@@ -93,11 +93,11 @@ impl Names<'_> {
     async fn servers_of_zone(&self, name: &Name, deadline: Deadline) -> Result<Vec<Name>, Failure> {
         let mut zone = name.clone();
         loop {
-            let (_, Answer { message, .. }) =
+            let (_, DnsAnswer { message, .. }) =
                 self.ask(Question::new(&zone, RecordType::NS), deadline).await?;
             let code = message.metadata.response_code;
             if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-                return Err(trouble::zone_fails(&text(name), code));
+                return Err(dns_error::zone_fails(&text(name), code));
             }
             let of_zone = message.answers.iter().filter(|record| record.name == zone);
             let servers = of_zone.filter_map(|record| match &record.data {

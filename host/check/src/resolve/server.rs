@@ -1,6 +1,6 @@
 //! The addresses that one name server gives for a name, A and AAAA at once, along its CNAMEs.
 
-use super::question::{Answer, Question, Unanswered, ask};
+use super::question::{DnsAnswer, QueryError, Question, ask};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ const OTHER_VERSION_WAIT: Duration = Duration::from_millis(500);
 
 /// Why a server gives no addresses for a name.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum DnsError {
     NotAName,
     NoSuchName,
     /// The names lead back to one that was there before.
@@ -27,7 +27,7 @@ pub(crate) enum Trouble {
     /// Another code than "here it is" and "there is none".
     Code(ResponseCode),
     /// There is no answer that could be read.
-    Unanswered(Unanswered),
+    QueryError(QueryError),
 }
 
 /// Those of its addresses of the wanted versions that `host` has; none is an answer as well.
@@ -36,7 +36,7 @@ pub(super) async fn addresses(
     host: &str,
     family: IpFamily,
     v6_first: bool,
-) -> Result<Vec<IpAddr>, Trouble> {
+) -> Result<Vec<IpAddr>, DnsError> {
     let name = name(host)?;
     let a = of_kind(server, &name, RecordType::A);
     let aaaa = of_kind(server, &name, RecordType::AAAA);
@@ -45,7 +45,7 @@ pub(super) async fn addresses(
         IpFamily::V6 => aaaa.await,
         IpFamily::All => {
             let (a, aaaa) = tokio::join!(a, aaaa);
-            every(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
+            all_addresses(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
         }
         IpFamily::Any => {
             tokio::pin!(a, aaaa);
@@ -64,10 +64,10 @@ pub(super) async fn addresses(
     }
 }
 
-type Found = Result<Vec<IpAddr>, Trouble>;
+type AddressResult = Result<Vec<IpAddr>, DnsError>;
 
 /// What the other version has: waited for only a little when `one` has something.
-async fn other(one: &Found, other: impl Future<Output = Found>) -> Found {
+async fn other(one: &AddressResult, other: impl Future<Output = AddressResult>) -> AddressResult {
     if one.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
         return timeout(OTHER_VERSION_WAIT, other).await.unwrap_or_else(|_| Ok(Vec::new()));
     }
@@ -76,21 +76,21 @@ async fn other(one: &Found, other: impl Future<Output = Found>) -> Found {
 
 /// Both versions when nothing may be missing. A server that denies the name for the one version and knows it for the
 /// other is an old fault (RFC 4074, 4.2): it has no such address.
-fn every(a: Found, aaaa: Found) -> Result<(Vec<IpAddr>, Vec<IpAddr>), Trouble> {
+fn all_addresses(a: AddressResult, aaaa: AddressResult) -> Result<(Vec<IpAddr>, Vec<IpAddr>), DnsError> {
     match (a, aaaa) {
         (Ok(a), Ok(aaaa)) => Ok((a, aaaa)),
-        (Ok(a), Err(Trouble::NoSuchName)) if !a.is_empty() => Ok((a, Vec::new())),
-        (Err(Trouble::NoSuchName), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
-        (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+        (Ok(a), Err(DnsError::NoSuchName)) if !a.is_empty() => Ok((a, Vec::new())),
+        (Err(DnsError::NoSuchName), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
+        (Err(dns_error), _) | (_, Err(dns_error)) => Err(dns_error),
     }
 }
 
 /// Both versions when one that has something is enough.
-fn whatever(a: Found, aaaa: Found) -> Result<(Vec<IpAddr>, Vec<IpAddr>), Trouble> {
+fn whatever(a: AddressResult, aaaa: AddressResult) -> Result<(Vec<IpAddr>, Vec<IpAddr>), DnsError> {
     match (a, aaaa) {
         (Ok(a), Err(_)) if !a.is_empty() => Ok((a, Vec::new())),
         (Err(_), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
-        (a, aaaa) => every(a, aaaa),
+        (a, aaaa) => all_addresses(a, aaaa),
     }
 }
 
@@ -99,30 +99,30 @@ fn in_order(a: Vec<IpAddr>, aaaa: Vec<IpAddr>, v6_first: bool) -> Vec<IpAddr> {
 }
 
 /// The labels of `host` as they stand: any bytes (RFC 2181, 11), of which what a host's name should look like is no part.
-pub(crate) fn name(host: &str) -> Result<Name, Trouble> {
+pub(crate) fn name(host: &str) -> Result<Name, DnsError> {
     if host == "." {
         return Ok(Name::root());
     }
     let labels = host.strip_suffix('.').unwrap_or(host).split('.').map(str::as_bytes);
     // A name with a NUL can't be asked of this machine's resolver, so none can.
     if host.contains('\0') {
-        return Err(Trouble::NotAName);
+        return Err(DnsError::NotAName);
     }
-    Name::from_labels(labels).map_err(|_| Trouble::NotAName)
+    Name::from_labels(labels).map_err(|_| DnsError::NotAName)
 }
 
 /// The addresses of one version, asking on where the answer leads to a name and stops there.
-async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> Found {
+async fn of_kind(server: SocketAddr, name: &Name, kind: RecordType) -> AddressResult {
     let mut names = vec![name.clone()];
     while let Some(name) = names.last().cloned() {
-        let answer = ask(server, Question::new(&name, kind)).await.map_err(Trouble::Unanswered)?.message;
+        let answer = ask(server, Question::new(&name, kind)).await.map_err(DnsError::QueryError)?.message;
         match answer.metadata.response_code {
             ResponseCode::NoError => {}
-            ResponseCode::NXDomain => return Err(Trouble::NoSuchName),
-            code => return Err(Trouble::Code(code)),
+            ResponseCode::NXDomain => return Err(DnsError::NoSuchName),
+            code => return Err(DnsError::Code(code)),
         }
         let known = names.len();
-        let records = follow(&answer, &mut names, kind)?;
+        let records = follow_names(&answer, &mut names, kind)?;
         let found: Vec<IpAddr> = records.iter().filter_map(|record| address(record)).collect();
         if !found.is_empty() || names.len() == known {
             return Ok(found);
@@ -140,11 +140,11 @@ fn address(record: &Record) -> Option<IpAddr> {
 }
 
 /// The records of the last of `names` in `answer`, or of the name that its CNAMEs lead to, which is then the last.
-pub(crate) fn follow<'a>(
+pub(crate) fn follow_names<'a>(
     answer: &'a Message,
     names: &mut Vec<Name>,
     kind: RecordType,
-) -> Result<Vec<&'a Record>, Trouble> {
+) -> Result<Vec<&'a Record>, DnsError> {
     loop {
         let Some(name) = names.last() else { return Ok(Vec::new()) };
         let of_name = || answer.answers.iter().filter(|record| record.name == *name);
@@ -156,10 +156,10 @@ pub(crate) fn follow<'a>(
         match next {
             Some(next) if found.is_empty() => {
                 if names.contains(&next) {
-                    return Err(Trouble::Circle);
+                    return Err(DnsError::Circle);
                 }
                 if names.len() == NAMES_MAX {
-                    return Err(Trouble::TooLong);
+                    return Err(DnsError::TooLong);
                 }
                 names.push(next);
             }
@@ -171,7 +171,7 @@ pub(crate) fn follow<'a>(
 /// Whether `server` knows the root's name servers: then it works, and has a way to the world's.
 pub(super) async fn knows_the_root(server: SocketAddr) -> bool {
     let answer = ask(server, Question::new(&Name::root(), RecordType::NS)).await;
-    answer.is_ok_and(|Answer { message, .. }| {
+    answer.is_ok_and(|DnsAnswer { message, .. }| {
         message.metadata.response_code == ResponseCode::NoError && !message.answers.is_empty()
     })
 }

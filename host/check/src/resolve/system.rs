@@ -9,8 +9,8 @@
 //! is silent for half of the check's time, and when it knows no such name, which it says of `FORMERR` too, the name
 //! servers of `/etc/resolv.conf` are asked directly.
 
-use super::server::{self, Trouble};
-use super::{Asked, Resolver, prefers_v6, trouble, zone};
+use super::server::{self, DnsError};
+use super::{Resolver, ResolverHealth, dns_error, prefers_v6, zone};
 use crate::trace::Deadline;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use futures_util::StreamExt as _;
@@ -42,7 +42,7 @@ impl Resolver {
         &self,
         host: &str,
         deadline: Deadline,
-        asked: &Asked,
+        asked: &ResolverHealth,
     ) -> Result<Vec<SocketAddr>, Failure> {
         let lookup = self.getaddrinfo(host);
         let opinion = self.second_opinion(host, deadline, asked);
@@ -105,7 +105,7 @@ impl Resolver {
         &self,
         host: &str,
         deadline: Deadline,
-        asked: &Asked,
+        asked: &ResolverHealth,
     ) -> Option<Result<Vec<SocketAddr>, Failure>> {
         let (config, servers) = self.name_servers().await?;
         let names = candidates(host, &config);
@@ -120,11 +120,11 @@ impl Resolver {
             async move {
                 let said = timeout(wait, first_known(server, names)).await;
                 match said {
-                    Ok(Err(Trouble::Code(code))) if self.works(server, wait).await => {
-                        (1, Some(Err(trouble::zone_fails(host, code))))
+                    Ok(Err(DnsError::Code(code))) if self.works(server, wait).await => {
+                        (1, Some(Err(dns_error::zone_fails(host, code))))
                     }
-                    Ok(Err(Trouble::Code(_) | Trouble::Unanswered(_))) => (0, None),
-                    Ok(Err(trouble)) => (2, Some(Err(trouble::of_name(host, &trouble)))),
+                    Ok(Err(DnsError::Code(_) | DnsError::QueryError(_))) => (0, None),
+                    Ok(Err(dns_error)) => (2, Some(Err(dns_error::of_name(host, &dns_error)))),
                     Ok(Ok(found)) => {
                         let weight = if found.is_empty() { 2 } else { KNOWN };
                         let found = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
@@ -155,13 +155,13 @@ impl Resolver {
 }
 
 /// The addresses of the first of `names` that `server` knows.
-async fn first_known(server: SocketAddr, names: &[String]) -> Result<Vec<IpAddr>, Trouble> {
-    let mut said = Err(Trouble::NotAName);
+async fn first_known(server: SocketAddr, names: &[String]) -> Result<Vec<IpAddr>, DnsError> {
+    let mut said = Err(DnsError::NotAName);
     for name in names {
         said = server::addresses(server, name, IpFamily::Any, prefers_v6()).await;
         match &said {
             Ok(found) if found.is_empty() => {}
-            Err(Trouble::NoSuchName | Trouble::NotAName) => {}
+            Err(DnsError::NoSuchName | DnsError::NotAName) => {}
             _ => break,
         }
     }
@@ -205,8 +205,8 @@ fn is_denied(failure: &Failure) -> bool {
 }
 
 /// A failure that was left open, with what is known by now.
-fn decided(failure: Failure, host: &str, asked: &Asked) -> Failure {
-    if is_undecided(&failure) && asked.works() { trouble::zone_is_silent(host) } else { failure }
+fn decided(failure: Failure, host: &str, asked: &ResolverHealth) -> Failure {
+    if is_undecided(&failure) && asked.works() { dns_error::zone_is_silent(host) } else { failure }
 }
 
 fn failure(host: &str, error: LookupError) -> Failure {
@@ -298,13 +298,13 @@ mod tests {
     async fn opinion(
         server_port: u16,
         resolv_conf: &str,
-        patience: Duration,
-    ) -> (Option<Result<Vec<SocketAddr>, Failure>>, Asked) {
+        asked_within: Duration,
+    ) -> (Option<Result<Vec<SocketAddr>, Failure>>, ResolverHealth) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), resolv_conf).expect("it is written");
         let resolver = Resolver::with_resolv_conf(file.path().into(), server_port, room());
-        let asked = Asked::new(None);
-        let said = resolver.second_opinion("db", Deadline::within(patience), &asked).await;
+        let asked = ResolverHealth::new(None);
+        let said = resolver.second_opinion("db", Deadline::within(asked_within), &asked).await;
         (said, asked)
     }
 
@@ -341,9 +341,9 @@ mod tests {
             (DnsReply::Silence, DnsReply::Code(2), None),
         ] {
             let server = server(root, reply);
-            let patience = Duration::from_secs(2);
+            let asked_within = Duration::from_secs(2);
             let (said, asked) =
-                opinion(server.address().port(), "nameserver 127.0.0.1\nsearch lan\n", patience).await;
+                opinion(server.address().port(), "nameserver 127.0.0.1\nsearch lan\n", asked_within).await;
             assert_eq!(said, expected);
             assert!(!asked.works());
         }
@@ -391,7 +391,7 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         }
         let failure = Failure::new(FailureClass::Resolver, "left open");
-        let asked = Asked::new(None);
+        let asked = ResolverHealth::new(None);
         assert_eq!(decided(failure.clone(), "db", &asked), failure);
         asked.set_works();
         assert_eq!(decided(failure, "db", &asked).class, FailureClass::Dns);
@@ -403,7 +403,7 @@ mod tests {
             assert_eq!(opinion(1, resolv_conf, PATIENT).await.0, None);
         }
         let resolver = Resolver::with_resolv_conf("/nonexistent/resolv.conf".into(), 1, room());
-        let asked = Asked::new(None);
+        let asked = ResolverHealth::new(None);
         assert_eq!(resolver.second_opinion("db", Deadline::within(PATIENT), &asked).await, None);
     }
 }

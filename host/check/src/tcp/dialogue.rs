@@ -230,17 +230,17 @@ struct ReadProgress {
     expected: String,
     redaction: Redaction,
     since: Instant,
-    read: Mutex<Read>,
+    read: Mutex<ReadBytes>,
 }
 
 #[derive(Default)]
-struct Read {
+struct ReadBytes {
     bytes: Vec<u8>,
     first_byte: Option<Duration>,
 }
 
 impl ReadProgress {
-    fn read(&self) -> MutexGuard<'_, Read> {
+    fn read(&self) -> MutexGuard<'_, ReadBytes> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -281,7 +281,7 @@ impl ReadProgress {
 
     fn shown(&self) -> String {
         // Before it is cut: a part of a secret is not known as one.
-        self.redaction.theirs(String::from_utf8_lossy(&self.read().bytes).trim())
+        self.redaction.redact_target_text(String::from_utf8_lossy(&self.read().bytes).trim())
     }
 }
 

@@ -24,35 +24,35 @@ pub(super) fn steps(
     let steps = match protocol {
         StartTls::Smtp => vec![
             greeting("220", reply, banner),
-            say(format!("EHLO {}\r\n", address_literal(local))),
+            send(format!("EHLO {}\r\n", address_literal(local))),
             Step::Expect(Expect::answer("the answer to `EHLO`", "250", reply, offers)),
-            say("STARTTLS\r\n"),
+            send("STARTTLS\r\n"),
             agreement("`STARTTLS`", "220", reply),
         ],
         StartTls::Imap => vec![
             greeting("* OK", line, banner),
-            say("a1 STARTTLS\r\n"),
+            send("a1 STARTTLS\r\n"),
             agreement("`STARTTLS`", "a1 OK", tagged),
         ],
         StartTls::Pop3 => {
-            vec![greeting("+OK", line, banner), say("STLS\r\n"), agreement("`STLS`", "+OK", line)]
+            vec![greeting("+OK", line, banner), send("STLS\r\n"), agreement("`STLS`", "+OK", line)]
         }
         StartTls::Ftp => {
-            vec![greeting("220", reply, banner), say("AUTH TLS\r\n"), agreement("`AUTH TLS`", "234", reply)]
+            vec![greeting("220", reply, banner), send("AUTH TLS\r\n"), agreement("`AUTH TLS`", "234", reply)]
         }
         StartTls::Ldap => {
             let answer = Expect::answer("the answer to StartTLS", "success", ldap_message, ldap_verdict);
-            return (vec![say(LDAP_REQUEST), Step::Expect(answer)], banner);
+            return (vec![send(LDAP_REQUEST), Step::Expect(answer)], banner);
         }
         StartTls::Postgres => {
             let answer = Expect::answer("the answer to `SSLRequest`", "S", postgres_end, postgres_verdict);
-            return (vec![say(POSTGRES_REQUEST), Step::Expect(answer)], banner);
+            return (vec![send(POSTGRES_REQUEST), Step::Expect(answer)], banner);
         }
     };
     (steps, None)
 }
 
-fn say(words: impl AsRef<[u8]>) -> Step<'static> {
+fn send(words: impl AsRef<[u8]>) -> Step<'static> {
     Step::Send(words.as_ref().to_vec())
 }
 

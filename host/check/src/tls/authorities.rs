@@ -3,7 +3,7 @@
 //! webpki knows an authority by its name and its key. OpenSSL, Go and browsers also refuse what it vouches for once its
 //! own certificate is over, and so does this.
 
-use super::certificate::{self, Read};
+use super::certificate::{self, CertificateInfo};
 use super::provider::provider;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(super) struct Authorities {
     store: Arc<RootCertStore>,
     /// The certificates of the store's authorities, in its order. Empty where their names and keys are all that is known.
-    known: Vec<Option<Read>>,
+    known: Vec<Option<CertificateInfo>>,
     /// `None` without any authority: nothing can be verified.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Authorities {
 pub(super) struct Verdict<'a> {
     pub(super) error: TlsError,
     /// The authority that it comes from, when the fault is there.
-    pub(super) authority: Option<&'a Read>,
+    pub(super) authority: Option<&'a CertificateInfo>,
 }
 
 impl From<TlsError> for Verdict<'_> {
@@ -61,7 +61,7 @@ impl Authorities {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-        chain: &[Read],
+        chain: &[CertificateInfo],
     ) -> Result<(), Verdict<'_>> {
         let verify =
             |by: &WebPkiServerVerifier| by.verify_server_cert(own, others, name, ocsp, now).map(drop);
@@ -82,21 +82,22 @@ impl Authorities {
     }
 
     /// The authority that vouches for a chain that is trusted; of several of its name the one that ends last.
-    pub(super) fn voucher(&self, chain: &[Read], now: UnixTime) -> Option<&Read> {
+    pub(super) fn voucher(&self, chain: &[CertificateInfo], now: UnixTime) -> Option<&CertificateInfo> {
         let valid = self.above(chain).filter(|authority| fault_in_time(authority, now).is_none());
         valid.max_by_key(|authority| authority.certificate.not_after)
     }
 
     /// Those who may have signed one of the certificates that count.
-    fn above(&self, chain: &[Read]) -> impl Iterator<Item = &Read> {
+    fn above(&self, chain: &[CertificateInfo]) -> impl Iterator<Item = &CertificateInfo> {
         self.known.iter().flatten().filter(|authority| {
             chain.iter().any(|read| read.certificate.counts && read.is_issued_by(authority))
         })
     }
 
     fn verifier_of_the_valid(&self, now: UnixTime) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
-        let is_valid =
-            |known: &Option<Read>| known.as_ref().is_none_or(|read| fault_in_time(read, now).is_none());
+        let is_valid = |known: &Option<CertificateInfo>| {
+            known.as_ref().is_none_or(|read| fault_in_time(read, now).is_none())
+        };
         let valid = self.store.roots.iter().zip(&self.known).filter(|(_, known)| is_valid(known));
         verifier(&Arc::new(RootCertStore { roots: valid.map(|(root, _)| root.clone()).collect() }))
     }
@@ -113,7 +114,7 @@ fn verifier(store: &Arc<RootCertStore>) -> Result<Option<Arc<WebPkiServerVerifie
 }
 
 /// What is wrong with a certificate at the instant `now`, in webpki's words.
-fn fault_in_time(read: &Read, now: UnixTime) -> Option<CertificateError> {
+fn fault_in_time(read: &CertificateInfo, now: UnixTime) -> Option<CertificateError> {
     let [begin, end] = [read.certificate.not_before, read.certificate.not_after].map(|instant| {
         UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(instant.as_second()).unwrap_or(0)))
     });

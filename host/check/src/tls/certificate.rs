@@ -28,7 +28,7 @@ const NAME_MAX: usize = 200;
 
 /// A certificate, and what explains a verdict on it.
 #[derive(Clone, Debug)]
-pub(super) struct Read {
+pub(super) struct CertificateInfo {
     pub(super) certificate: Certificate,
     /// The names of its owner and its issuer in DER, which are what links a chain.
     subject: Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) struct Read {
     pub(super) rsa_bits: Option<usize>,
 }
 
-impl Read {
+impl CertificateInfo {
     /// Whether it names itself as its issuer.
     pub(super) fn is_self_issued(&self) -> bool {
         self.subject == self.issuer
@@ -53,15 +53,15 @@ impl Read {
 
 /// Reads a chain as it came, the target's own certificate first. `is_root` knows the trusted authorities by their
 /// subject in DER.
-pub(super) fn chain(ders: &[CertificateDer<'_>], is_root: impl Fn(&[u8]) -> bool) -> Vec<Read> {
-    let mut chain: Vec<Read> = ders.iter().take(CHAIN_MAX).filter_map(read).collect();
+pub(super) fn chain(ders: &[CertificateDer<'_>], is_root: impl Fn(&[u8]) -> bool) -> Vec<CertificateInfo> {
+    let mut chain: Vec<CertificateInfo> = ders.iter().take(CHAIN_MAX).filter_map(read).collect();
     mark_those_that_count(&mut chain, is_root);
     chain
 }
 
 /// Follows the issuers from the target's own certificate to a trusted one, or as far as the chain goes. An issuer that was
 /// signed anew may be there twice; the one that ends last is the one that a verifier takes when the other is over.
-fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
+fn mark_those_that_count(chain: &mut [CertificateInfo], is_root: impl Fn(&[u8]) -> bool) {
     let mut next = (!chain.is_empty()).then_some(0);
     while let Some(index) = next {
         chain[index].certificate.counts = true;
@@ -69,14 +69,14 @@ fn mark_those_that_count(chain: &mut [Read], is_root: impl Fn(&[u8]) -> bool) {
         next = if is_root(issuer) || chain[index].is_self_issued() {
             None
         } else {
-            let named = |other: &&Read| !other.certificate.counts && other.subject == *issuer;
+            let named = |other: &&CertificateInfo| !other.certificate.counts && other.subject == *issuer;
             let last_to_end = chain.iter().filter(named).map(|other| other.certificate.not_after).max();
             chain.iter().position(|other| named(&other) && Some(other.certificate.not_after) == last_to_end)
         };
     }
 }
 
-pub(super) fn read(der: &CertificateDer<'_>) -> Option<Read> {
+pub(super) fn read(der: &CertificateDer<'_>) -> Option<CertificateInfo> {
     let (_, parsed) = X509Certificate::from_der(der).ok()?;
     let validity = parsed.validity();
     let rsa_bits = match parsed.public_key().parsed() {
@@ -86,7 +86,7 @@ pub(super) fn read(der: &CertificateDer<'_>) -> Option<Read> {
     let algorithm = &parsed.signature_algorithm.algorithm;
     let signed_with =
         oid2sn(algorithm, oid_registry()).map_or_else(|_| algorithm.to_id_string(), str::to_owned);
-    Some(Read {
+    Some(CertificateInfo {
         certificate: Certificate {
             subject: distinguished_name(parsed.subject()),
             issuer: distinguished_name(parsed.issuer()),

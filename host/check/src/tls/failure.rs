@@ -2,7 +2,7 @@
 //!
 //! Each text says what to look at, in the words of those who run servers; the class is what rules and filters see.
 
-use super::certificate::Read;
+use super::certificate::CertificateInfo;
 use crate::errno;
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
@@ -11,7 +11,7 @@ use std::io;
 use uptime_core::check::{Certificate, Failure, FailureClass};
 
 /// Why the certificate of `host` is not trusted. `chain` is what the target showed.
-pub(super) fn distrust(host: &str, error: &TlsError, chain: &[Read]) -> Failure {
+pub(super) fn trust_failure(host: &str, error: &TlsError, chain: &[CertificateInfo]) -> Failure {
     let TlsError::InvalidCertificate(reason) = error else {
         return of_certificate(FailureClass::TlsHandshake, host, &format!("is not acceptable: {error}"));
     };
@@ -103,9 +103,9 @@ const OTHERS: [(&str, FailureClass, &str); 5] = [
     ),
 ];
 
-fn of_other(host: &str, other: &OtherError, chain: &[Read]) -> Failure {
+fn of_other(host: &str, other: &OtherError, chain: &[CertificateInfo]) -> Failure {
     let verdict = format!("{:?}", other.0);
-    if verdict == OTHERS[0].0 && chain.first().is_some_and(Read::is_self_issued) {
+    if verdict == OTHERS[0].0 && chain.first().is_some_and(CertificateInfo::is_self_issued) {
         return self_signed(host);
     }
     match OTHERS.iter().find(|(known, ..)| *known == verdict) {
@@ -124,7 +124,7 @@ fn self_signed(host: &str) -> Failure {
 }
 
 /// The end of the way from the target's certificate up tells what is wrong with it.
-fn unknown_issuer(host: &str, chain: &[Read]) -> Failure {
+fn unknown_issuer(host: &str, chain: &[CertificateInfo]) -> Failure {
     let failed = |words: &str| of_certificate(FailureClass::TlsUnknownIssuer, host, words);
     let Some(own) = chain.first() else {
         return failed("is from an issuer that is not trusted here");
@@ -148,7 +148,11 @@ fn unknown_issuer(host: &str, chain: &[Read]) -> Failure {
 }
 
 /// Says of a fault in time whether it is the target's own certificate or one above.
-fn whose(chain: &[Read], is_it: impl Fn(&Certificate) -> bool, words: impl Fn(&str) -> String) -> String {
+fn whose(
+    chain: &[CertificateInfo],
+    is_it: impl Fn(&Certificate) -> bool,
+    words: impl Fn(&str) -> String,
+) -> String {
     match chain.iter().map(|read| &read.certificate).position(is_it) {
         Some(index) if index > 0 => {
             let subject = &chain[index].certificate.subject;
@@ -158,8 +162,8 @@ fn whose(chain: &[Read], is_it: impl Fn(&Certificate) -> bool, words: impl Fn(&s
     }
 }
 
-fn algorithm(host: &str, chain: &[Read]) -> Failure {
-    let is_broken = |read: &&Read| {
+fn algorithm(host: &str, chain: &[CertificateInfo]) -> Failure {
+    let is_broken = |read: &&CertificateInfo| {
         let name = read.signed_with.to_ascii_lowercase();
         ["sha1", "md5", "md2"].iter().any(|broken| name.contains(broken))
     };
@@ -188,7 +192,7 @@ const RSA_BITS_MIN: usize = 2048;
 const RSA_BITS_MAX: usize = 8192;
 
 /// The failure of a signature by an RSA key that is not taken, whatever it signed.
-fn odd_rsa(host: &str, read: &Read) -> Option<Failure> {
+fn odd_rsa(host: &str, read: &CertificateInfo) -> Option<Failure> {
     let bits = read.rsa_bits?;
     if bits > RSA_BITS_MAX {
         return Some(unsupported(
@@ -203,7 +207,7 @@ fn odd_rsa(host: &str, read: &Read) -> Option<Failure> {
 }
 
 /// Why the target did not prove that it has the key of its certificate.
-pub(super) fn unproven(host: &str, error: &TlsError, own: Option<&Read>) -> Failure {
+pub(super) fn signature_failure(host: &str, error: &TlsError, own: Option<&CertificateInfo>) -> Failure {
     if let Some(failure) = own.and_then(|own| odd_rsa(host, own)) {
         return failure;
     }
@@ -212,7 +216,7 @@ pub(super) fn unproven(host: &str, error: &TlsError, own: Option<&Read>) -> Fail
             let message = format!("`{host}` does not prove that it has the key of its certificate");
             Failure::new(FailureClass::TlsHandshake, message)
         }
-        TlsError::InvalidCertificate(_) => distrust(host, error, own.map_or(&[], std::slice::from_ref)),
+        TlsError::InvalidCertificate(_) => trust_failure(host, error, own.map_or(&[], std::slice::from_ref)),
         error => {
             let message = format!("`{host}` does not prove that it has the key of its certificate: {error}");
             Failure::new(FailureClass::TlsHandshake, message)

@@ -22,7 +22,7 @@ use uptime_core::secret::access::Access;
 
 /// All that handshakes with the same files share.
 #[derive(Debug)]
-pub(super) struct Material {
+pub(super) struct TlsSettings {
     /// Without verifier and identity: they are each handshake's own.
     pub(super) config: ClientConfig,
     pub(super) authorities: Arc<Authorities>,
@@ -32,7 +32,7 @@ pub(super) struct Material {
     pub(super) no_roots: Option<String>,
 }
 
-impl Material {
+impl TlsSettings {
     /// With `authorities` and no identity; `no_roots` says why there may be none.
     pub(super) fn with(authorities: Authorities, no_roots: &str) -> Result<Self, TlsError> {
         let mut config = ClientConfig::builder_with_provider(provider())
@@ -119,13 +119,13 @@ impl Settings {
 type Stamp = (SystemTime, u64, u64);
 
 pub(super) struct Materials {
-    native: Arc<Material>,
+    native: Arc<TlsSettings>,
     /// Beside the stamps of the files that each was read from.
-    read: Cache<Settings, (Vec<Option<Stamp>>, Arc<Material>)>,
+    read: Cache<Settings, (Vec<Option<Stamp>>, Arc<TlsSettings>)>,
 }
 
 impl Materials {
-    pub(super) fn new(native: Material) -> Self {
+    pub(super) fn new(native: TlsSettings) -> Self {
         Self { native: Arc::new(native), read: Cache::default() }
     }
 
@@ -133,14 +133,14 @@ impl Materials {
     ///
     /// # Errors
     /// A failure of ours (`settings`) that names the file and the way out.
-    pub(super) fn of(&self, spec: &TlsSpec, access: &Access) -> Result<Arc<Material>, Failure> {
+    pub(super) fn of(&self, spec: &TlsSpec, access: &Access) -> Result<Arc<TlsSettings>, Failure> {
         if spec.ca.is_none() && spec.client.is_none() {
             return Ok(Arc::clone(&self.native));
         }
         let settings = Settings { ca: spec.ca.clone(), client: spec.client.clone() };
         // Taken before the files are read: one that is replaced meanwhile is read again at the next check.
         let stamps = settings.stamps();
-        let make = || Ok((stamps.clone(), Arc::new(Material::read(&self.native, &settings, access)?)));
+        let make = || Ok((stamps.clone(), Arc::new(TlsSettings::read(&self.native, &settings, access)?)));
         let (_, material) = self.read.get(&settings, |(kept, _)| *kept == stamps, make)?;
         Ok(material)
     }

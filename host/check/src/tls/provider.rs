@@ -69,10 +69,10 @@ static SCHEMES: [(SignatureScheme, &[Algorithm]); 3] = [
     (SignatureScheme::ECDSA_NISTP521_SHA512, &[&P521_SHA512, &P384_SHA512, &P256_SHA512]),
 ];
 
-/// `theirs`, which are preferred, and ours. Called once: the lists must live for ever.
-fn with_ours(theirs: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
-    let mut all = theirs.all.to_vec();
-    let mut mapping = theirs.mapping.to_vec();
+/// `redact_target_text`, which are preferred, and ours. Called once: the lists must live for ever.
+fn with_ours(redact_target_text: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
+    let mut all = redact_target_text.all.to_vec();
+    let mut mapping = redact_target_text.mapping.to_vec();
     for (scheme, ours) in SCHEMES {
         all.extend(ours);
         match mapping.iter_mut().find(|(known, _)| *known == scheme) {
@@ -113,9 +113,10 @@ impl SupportedKxGroup for P521 {
 }
 
 impl ActiveKeyExchange for Exchange {
-    fn complete(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, TlsError> {
-        let theirs = p521::PublicKey::from_sec1_bytes(theirs).map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
-        let shared = theirs.to_projective() * *self.ours.to_nonzero_scalar();
+    fn complete(self: Box<Self>, redact_target_text: &[u8]) -> Result<SharedSecret, TlsError> {
+        let redact_target_text = p521::PublicKey::from_sec1_bytes(redact_target_text)
+            .map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = redact_target_text.to_projective() * *self.ours.to_nonzero_scalar();
         Ok(SharedSecret::from(&shared.to_affine().x()[..]))
     }
 
@@ -156,8 +157,11 @@ mod tests {
         assert_eq!(shared.secret_bytes(), other.complete(&of_one).expect("a point").secret_bytes());
         let mut beside = of_one.clone();
         beside[132] ^= 1;
-        for theirs in [&beside[..], &of_one[..132], &[0], &[]] {
-            assert!(P521.start().expect("a key").complete(theirs).is_err(), "{theirs:?}");
+        for redact_target_text in [&beside[..], &of_one[..132], &[0], &[]] {
+            assert!(
+                P521.start().expect("a key").complete(redact_target_text).is_err(),
+                "{redact_target_text:?}"
+            );
         }
     }
 }

@@ -4,9 +4,9 @@
 //! record of its own, so that checks at once don't mix; a record costs two allocations.
 
 use super::authorities::Verdict;
-use super::certificate::{self, Read};
+use super::certificate::{self, CertificateInfo};
 use super::failure;
-use super::material::Material;
+use super::material::TlsSettings;
 use jiff::Timestamp;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -21,8 +21,8 @@ use std::time::Duration;
 use uptime_core::check::{Certificate, Failure};
 
 #[derive(Debug)]
-pub(super) struct Record {
-    material: Arc<Material>,
+pub(super) struct RecordingVerifier {
+    material: Arc<TlsSettings>,
     /// The target's host, for the words of a verdict.
     host: String,
     /// Whether a certificate that is not trusted ends the handshake.
@@ -39,11 +39,11 @@ pub(super) struct Seen {
     pub(super) chain: Vec<Certificate>,
     /// Who vouches for it, where that is known.
     pub(super) authority: Option<Certificate>,
-    pub(super) distrust: Option<Failure>,
+    pub(super) trust_failure: Option<Failure>,
 }
 
-impl Record {
-    pub(super) fn new(material: Arc<Material>, host: &str, verify: bool, now: Timestamp) -> Self {
+impl RecordingVerifier {
+    pub(super) fn new(material: Arc<TlsSettings>, host: &str, verify: bool, now: Timestamp) -> Self {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         Self {
             material,
@@ -79,7 +79,7 @@ impl Record {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-        chain: &[Read],
+        chain: &[CertificateInfo],
     ) -> Result<(), Verdict<'_>> {
         let judged = self.material.authorities.verify((own, others), name, ocsp, now, chain);
         match judged {
@@ -96,8 +96,8 @@ impl Record {
     }
 
     /// Writes a verdict down. The first stays; what follows from a fault is no other fault.
-    fn note(&self, error: &TlsError, chain: &[Read]) {
-        self.seen().distrust.get_or_insert_with(|| failure::distrust(&self.host, error, chain));
+    fn note(&self, error: &TlsError, chain: &[CertificateInfo]) {
+        self.seen().trust_failure.get_or_insert_with(|| failure::trust_failure(&self.host, error, chain));
     }
 
     /// The verdict on the target's proof that it has the certificate's key.
@@ -108,7 +108,9 @@ impl Record {
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let Err(error) = proof else { return proof };
         let chain = certificate::chain(std::slice::from_ref(certificate), |_| false);
-        self.seen().distrust.get_or_insert_with(|| failure::unproven(&self.host, &error, chain.first()));
+        self.seen()
+            .trust_failure
+            .get_or_insert_with(|| failure::signature_failure(&self.host, &error, chain.first()));
         if self.verify { Err(error) } else { Ok(HandshakeSignatureValid::assertion()) }
     }
 
@@ -117,7 +119,7 @@ impl Record {
     }
 }
 
-impl ServerCertVerifier for Record {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         own: &CertificateDer<'_>,
@@ -171,7 +173,7 @@ impl ServerCertVerifier for Record {
     }
 }
 
-impl ResolvesClientCert for Record {
+impl ResolvesClientCert for RecordingVerifier {
     fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked_for_ours.store(true, Relaxed);
         // Whatever authorities it names: that it refuses ours is for the target to say, in its words.

@@ -246,7 +246,11 @@ async fn sha_512_and_p_521_are_verified() {
                 let tls = TlsSpec { verify, ..TlsSpec::default() };
                 let report = check(&checker, spec(&target, tls)).await;
                 assert_up(&report);
-                assert_eq!(report.hops[0].tls.as_ref().map(|tls| &tls.distrust), Some(&None), "{scheme:?}");
+                assert_eq!(
+                    report.hops[0].tls.as_ref().map(|tls| &tls.trust_failure),
+                    Some(&None),
+                    "{scheme:?}"
+                );
             }
         }
     }
@@ -276,11 +280,11 @@ async fn a_signature_that_does_not_fit_is_refused() {
     let (root, other) = (Root::new(Key::p521(1)), Root::new(Key::p521(2)));
     let key = Key::p521(3);
     let unsigned = "the certificate of `127.0.0.1` is not signed by `CN=root`, whose name it bears";
-    let unproven = "`127.0.0.1` does not prove that it has the key of its certificate";
+    let signature_failure = "`127.0.0.1` does not prove that it has the key of its certificate";
     for (issuer, scheme, signer, class, message) in [
         (&other, SHA512, key.clone(), FailureClass::TlsUnknownIssuer, unsigned),
-        (&root, SHA512, Key::p521(4), FailureClass::TlsHandshake, unproven),
-        (&root, SHA256, Key::p521(4), FailureClass::TlsHandshake, unproven),
+        (&root, SHA512, Key::p521(4), FailureClass::TlsHandshake, signature_failure),
+        (&root, SHA256, Key::p521(4), FailureClass::TlsHandshake, signature_failure),
     ] {
         let certificate = issuer.issue(&params(&["127.0.0.1"]), &key);
         let server = Server { key: signer, scheme };

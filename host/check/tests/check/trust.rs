@@ -57,7 +57,10 @@ async fn what_a_target_shows_is_evidence() {
     let report = check(&authority.checker(), spec(&target, TlsSpec::default())).await;
     assert_up(&report);
     let tls = evidence(&report);
-    assert_eq!((tls.version, &tls.distrust, tls.asks_for_client), (Some(TlsVersion::Tls13), &None, false));
+    assert_eq!(
+        (tls.version, &tls.trust_failure, tls.asks_for_client),
+        (Some(TlsVersion::Tls13), &None, false)
+    );
     let [own, root] = &tls.chain[..] else { panic!("{tls:?}") };
     assert_eq!((own.subject.as_str(), own.issuer.as_str()), ("CN=rcgen self signed cert", "CN=trusted"));
     assert_eq!(own.names, ["127.0.0.1", "a.example"]);
@@ -131,9 +134,13 @@ async fn an_authority_whose_own_certificate_is_over() {
         for verify in [true, false] {
             let tls = TlsSpec { ca: Some(path.clone()), verify, ..TlsSpec::default() };
             let report = check(&another_checker(), spec(&target, tls)).await;
-            let distrust = evidence(&report).distrust.clone();
-            assert_eq!(distrust.as_ref().map(|found| (found.class, found.message.clone())), failure, "{pem}");
-            assert_eq!(report.failure, distrust.filter(|_| verify), "{report:?}");
+            let trust_failure = evidence(&report).trust_failure.clone();
+            assert_eq!(
+                trust_failure.as_ref().map(|found| (found.class, found.message.clone())),
+                failure,
+                "{pem}"
+            );
+            assert_eq!(report.failure, trust_failure.filter(|_| verify), "{report:?}");
         }
     }
 }

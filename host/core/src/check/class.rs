@@ -4,7 +4,7 @@ use crate::words::words;
 
 /// What the report of a witness, a target that is asked whether our network is there, proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Testimony {
+pub enum ProbeResult {
     /// Packets came back: the network is there.
     Answered,
     Silent,
@@ -17,7 +17,7 @@ struct Group {
     is_ours: bool,
     /// A check would fail so, too, if our own network were away.
     explained_by_blindness: bool,
-    testimony: Testimony,
+    testimony: ProbeResult,
 }
 
 macro_rules! classes {
@@ -35,7 +35,7 @@ macro_rules! classes {
 }
 
 classes! {
-    Group { is_ours: false, explained_by_blindness: true, testimony: Testimony::Silent } => {
+    Group { is_ours: false, explained_by_blindness: true, testimony: ProbeResult::Silent } => {
         /// The name does not exist, or its server says so. A router or a cache without the world behind it may say so, too.
         Dns = "dns",
         /// A router, ours or of the target's network, said that the way there ends.
@@ -43,7 +43,7 @@ classes! {
         ConnectTimeout = "connect_timeout",
     }
     // These have a connection behind them.
-    Group { is_ours: false, explained_by_blindness: true, testimony: Testimony::Answered } => {
+    Group { is_ours: false, explained_by_blindness: true, testimony: ProbeResult::Answered } => {
         /// The handshake did not end in time.
         TlsTimeout = "tls_timeout",
         /// The request was sent and no answer began.
@@ -53,7 +53,7 @@ classes! {
         /// Not enough echoes came back; where none did, it counts as silence.
         Loss = "loss",
     }
-    Group { is_ours: false, explained_by_blindness: false, testimony: Testimony::Answered } => {
+    Group { is_ours: false, explained_by_blindness: false, testimony: ProbeResult::Answered } => {
         Refused = "refused",
         TlsUnknownIssuer = "tls_unknown_issuer",
         /// The certificate is its own issuer, and is not trusted.
@@ -79,17 +79,17 @@ classes! {
         Latency = "latency",
     }
     // No incident in any case; but whoever reads the log wants to know that all of it is one thing.
-    Group { is_ours: true, explained_by_blindness: true, testimony: Testimony::Silent } => {
+    Group { is_ours: true, explained_by_blindness: true, testimony: ProbeResult::Silent } => {
         /// There is no way to any network.
         Network = "network",
         /// The resolver of this machine does not answer.
         Resolver = "resolver",
     }
-    Group { is_ours: true, explained_by_blindness: true, testimony: Testimony::NotAsked } => {
+    Group { is_ours: true, explained_by_blindness: true, testimony: ProbeResult::NotAsked } => {
         /// The proxy that the check goes through does not let it.
         Proxy = "proxy",
     }
-    Group { is_ours: true, explained_by_blindness: false, testimony: Testimony::NotAsked } => {
+    Group { is_ours: true, explained_by_blindness: false, testimony: ProbeResult::NotAsked } => {
         /// This process may not do that.
         Permission = "permission",
         /// No descriptors, memory or ports are left.
@@ -98,7 +98,7 @@ classes! {
         Settings = "settings",
     }
     // It was heard, and not understood.
-    Group { is_ours: true, explained_by_blindness: false, testimony: Testimony::Answered } => {
+    Group { is_ours: true, explained_by_blindness: false, testimony: ProbeResult::Answered } => {
         /// The target uses what others can verify and this program can't.
         Unsupported = "unsupported",
     }
@@ -115,7 +115,7 @@ impl FailureClass {
         self.group().explained_by_blindness
     }
 
-    pub(crate) fn testimony(self) -> Testimony {
+    pub(crate) fn testimony(self) -> ProbeResult {
         self.group().testimony
     }
 }

@@ -65,7 +65,8 @@ pub struct DnsEvidence {
 pub struct TlsEvidence {
     pub version: Option<TlsVersion>,
     /// Why the certificate is not trusted; `None`: it is. With `verify = false` this is all that becomes of it.
-    pub distrust: Option<Failure>,
+    #[serde(rename = "distrust")]
+    pub trust_failure: Option<Failure>,
     /// The target's certificates as they came, its own first.
     pub chain: Vec<Certificate>,
     /// The authority that vouches for them, where they are trusted and its certificate is known.

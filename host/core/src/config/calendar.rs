@@ -1,7 +1,7 @@
 //! What keys of times take: hours as a text, a date and a time or an instant, time zones.
 
+use super::kinds::ValueError;
 use super::parsed::Parsed;
-use super::takes::Refusal;
 use crate::calendar::{Hours, NotHours, UnknownZone, Zone};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -13,7 +13,7 @@ pub(super) const HOURS: Parsed<Hours> = Parsed::new(
     "\"mon-fri 08:00-18:00 Europe/Berlin\"",
     |text, item, _| {
         text.parse().map_err(|wrong: NotHours| {
-            Refusal::Value(format!("in `{}`, {}", item.key, wrong.message), Some(wrong.hint))
+            ValueError::Value(format!("in `{}`, {}", item.key, wrong.message), Some(wrong.hint))
         })
     },
 )
@@ -26,18 +26,18 @@ pub(super) const ZONE: Parsed<Zone> = Parsed::new(
     "the name of a time zone such as `Europe/Berlin`",
     "\"Europe/Berlin\"",
     |text, _, _| {
-        text.parse().map_err(|error: UnknownZone| Refusal::Value(error.to_string(), Some(error.hint)))
+        text.parse().map_err(|error: UnknownZone| ValueError::Value(error.to_string(), Some(error.hint)))
     },
 );
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum PointInTime {
     /// When the clock reads so.
     Reading(DateTime),
     Instant(Timestamp),
 }
 
-pub(super) const MOMENT: Parsed<Moment> = Parsed::new(
+pub(super) const MOMENT: Parsed<PointInTime> = Parsed::new(
     "TIME",
     "a date and a time such as `2026-12-01T22:00`",
     "\"2026-12-01T22:00\"",
@@ -46,14 +46,14 @@ pub(super) const MOMENT: Parsed<Moment> = Parsed::new(
 .within("perhaps with an offset, such as `+01:00` or `Z`")
 .or_number();
 
-fn moment(text: &str) -> Result<Moment, Refusal> {
+fn moment(text: &str) -> Result<PointInTime, ValueError> {
     if !text.contains('-') && text.contains(':') {
         let hint = "for a window that recurs, write `hours = \"02:00-04:00\"`";
-        return Err(Refusal::Form(Some(hint.into())));
+        return Err(ValueError::Form(Some(hint.into())));
     }
     if text.contains('[') || text.contains('/') {
-        return Err(Refusal::Form(Some("the time zone is a key of its own, `timezone`".into())));
+        return Err(ValueError::Form(Some("the time zone is a key of its own, `timezone`".into())));
     }
-    let instant = text.parse().map(Moment::Instant);
-    instant.or_else(|_| text.parse().map(Moment::Reading)).map_err(|_| Refusal::Form(None))
+    let instant = text.parse().map(PointInTime::Instant);
+    instant.or_else(|_| text.parse().map(PointInTime::Reading)).map_err(|_| ValueError::Form(None))
 }

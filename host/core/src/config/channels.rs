@@ -5,16 +5,16 @@
 use super::Notifiers;
 use super::calendar::HOURS;
 use super::key::quoted;
+use super::kinds::{At, Boolean, Choice, Integer, List, Span, Text, ValueKind};
 use super::limits::{self, Whose};
 use super::monitors::Proxy;
 use super::references::{Headers, Map, Reference};
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, Integer, List, Span, Takes, Text};
 use super::values::{Address, GRANT, NotifierName};
 use crate::channel::{Channel, ChannelFilter, Setting, Settings};
 use crate::event::{EventType, Severity};
-use crate::flow::Flow;
 use crate::notifier::{Description, Field, FieldKind};
+use crate::route::DigestPolicy;
 use crate::secret::SecretRef;
 use crate::text::printable;
 use std::ops::Range;
@@ -24,16 +24,16 @@ use std::time::Duration;
 const EXACT: i64 = (1 << 53) - 1;
 
 /// A channel, and where the groups are that it names.
-pub(super) struct Found {
+pub(super) struct ReadChannel {
     pub(super) channel: Channel,
     pub(super) groups: Vec<(String, Range<usize>)>,
 }
 
-pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<Found> {
+pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<ReadChannel> {
     root.tables("channels", |name, table| channel(name, table, notifiers))
 }
 
-fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Option<Found> {
+fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Option<ReadChannel> {
     let described = notifiers.described.iter().map(|notifier| notifier.name.as_str());
     let names = described.chain(notifiers.silent.iter().map(String::as_str)).collect();
     let notifier = table.required("notifier", "The plugin that delivers.", &NotifierName(names));
@@ -88,7 +88,7 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         &Reference { literal: Proxy { socks: false }, secret: false },
     );
     let known = notifiers.described.iter().find(|known| Some(&known.name) == notifier.as_ref());
-    let flow = flow(table, known);
+    let digest_policy = digest_policy(table, known);
     let limits = limits::read(table, Whose::Channel);
     let settings = settings(table, notifier.as_deref(), notifiers);
     let groups = groups.unwrap_or_default();
@@ -102,8 +102,8 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
     };
     let (name, allow) = (name.to_owned(), allow.unwrap_or_default());
     let channel =
-        Channel { name, notifier: notifier?, enabled, settings, filter, flow, allow, limits, proxy };
-    Some(Found { channel, groups })
+        Channel { name, notifier: notifier?, enabled, settings, filter, digest_policy, allow, limits, proxy };
+    Some(ReadChannel { channel, groups })
 }
 
 /// What follows an incident's beginning is told to those alone who heard of that.
@@ -113,7 +113,7 @@ fn refuse_ends_alone(events: &[EventType], table: &mut Table<'_, '_>) {
     if !events.iter().any(|event| EventType::HEARD_BY.contains(event)) {
         let message =
             format!("`{word}` in `events` is never told: it goes to those who heard of the incident");
-        table.complain(
+        table.error_at(
             "events",
             message,
             &format!("write `events = [\"down\", \"{word}\"]`, or leave `{word}` out"),
@@ -122,8 +122,8 @@ fn refuse_ends_alone(events: &[EventType], table: &mut Table<'_, '_>) {
 }
 
 /// The bound of a channel. A notifier that takes no digests has none.
-fn flow(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> Flow {
-    let defaults = Flow::default();
+fn digest_policy(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> DigestPolicy {
+    let defaults = DigestPolicy::default();
     let alone = notifier.filter(|notifier| !notifier.digests);
     let digest_after = table.or(
         "digest_after",
@@ -134,9 +134,9 @@ fn flow(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> Flow {
     );
     if let Some(notifier) = alone.filter(|_| digest_after > 0) {
         let message = format!("`{}` takes each message by itself", notifier.name);
-        table.complain("digest_after", message, "leave it out, or write `digest_after = 0`");
+        table.error_at("digest_after", message, "leave it out, or write `digest_after = 0`");
     }
-    Flow {
+    DigestPolicy {
         digest_after,
         digest_within: table.or(
             "digest_within",
@@ -161,7 +161,7 @@ fn settings(table: &mut Table<'_, '_>, notifier: Option<&str>, notifiers: Notifi
     } else if table.is_reference() || table.has_unknown() {
         let others = |description: &&Description| Some(description.name.as_str()) != notifier;
         for description in notifiers.described.iter().filter(others) {
-            table.elsewhere(&format!("notifier = {}", quoted(&description.name)), |table| {
+            table.keys_of_other_types(&format!("notifier = {}", quoted(&description.name)), |table| {
                 for field in &description.fields {
                     setting(table, field);
                 }
@@ -209,8 +209,8 @@ fn setting(table: &mut Table<'_, '_>, field: &Field) -> Option<Setting> {
     }
 }
 
-fn own<K: Takes>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<K::Value> {
-    let doc = if table.is_reference() { sentence(&field.help) } else { String::new() };
+fn own<K: ValueKind>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<K::Value> {
+    let doc = if table.is_reference() { as_sentence(&field.help) } else { String::new() };
     if field.required {
         table.required(&field.key, &doc, takes)
     } else {
@@ -223,7 +223,7 @@ fn own<K: Takes>(table: &mut Table<'_, '_>, field: &Field, takes: &K) -> Option<
 }
 
 /// `text` with a capital letter and a full stop, as the rest of the reference.
-fn sentence(text: &str) -> String {
+fn as_sentence(text: &str) -> String {
     let mut chars = text.trim().trim_end_matches('.').chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     printable(&format!("{first}{}.", chars.as_str()), 300)

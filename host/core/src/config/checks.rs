@@ -1,9 +1,9 @@
 //! `[checks]`: what holds for the checks of all monitors together.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
+use super::kinds::{Integer, List, RawValue, ValueError, ValueKind};
 use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{Integer, Item, List, Refusal, Takes};
 use super::values::has_user;
 use crate::address::{self, AddressClass};
 use crate::monitor::CheckSpec;
@@ -51,15 +51,15 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
 const TARGET: Parsed<CheckSpec> =
     Parsed::new("TARGET", "a target such as `tcp://192.0.2.1:443`", "\"tcp://192.0.2.1:443\"", witness);
 
-fn witness(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<CheckSpec, Refusal> {
+fn witness(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<CheckSpec, ValueError> {
     if has_user(text) {
         // Nobody logs in at a witness, and a password must not be shown.
         notes.secret(item.span());
-        let message = format!("`{}` takes {}, without a user", item.key, TARGET.words());
-        return Err(Refusal::Value(message, Some("leave out what comes before the `@`".into())));
+        let message = format!("`{}` takes {}, without a user", item.key, TARGET.describe());
+        return Err(ValueError::Value(message, Some("leave out what comes before the `@`".into())));
     }
     let spec = target::parse(text).map_err(|error| {
-        Refusal::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
+        ValueError::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
     })?;
     if stays_here(&spec) {
         let shown = printable(&target::shown(text), 80);

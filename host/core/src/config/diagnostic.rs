@@ -1,6 +1,6 @@
 //! What is wrong with a file, and where.
 //!
-//! While a file is read, everything worth saying is noted in [`Notes`]; at the end the notes become
+//! While a file is read, everything worth saying is noted in [`Diagnostics`]; at the end the notes become
 //! [`Diagnostic`]s in the file's order. A diagnostic knows which bytes of its line are secret, so that whoever
 //! shows the line can leave them out. Messages never quote a secret.
 
@@ -36,8 +36,8 @@ pub struct Diagnostic {
 
 /// What the readers of the tables have to say.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    drafts: Vec<Draft>,
+pub(super) struct Diagnostics {
+    drafts: Vec<Unplaced>,
     secrets: Vec<Range<usize>>,
     /// What keys are called, when they come from the command line.
     pub(super) flags: Option<Flags>,
@@ -46,14 +46,14 @@ pub(super) struct Notes {
 }
 
 #[derive(Debug)]
-struct Draft {
+struct Unplaced {
     level: Level,
     message: String,
     hint: Option<String>,
     span: Range<usize>,
 }
 
-impl Notes {
+impl Diagnostics {
     pub(super) fn error(&mut self, span: Range<usize>, message: String, hint: Option<String>) {
         self.add(Level::Error, span, message, hint);
     }
@@ -70,7 +70,7 @@ impl Notes {
     }
 
     fn add(&mut self, level: Level, span: Range<usize>, message: String, hint: Option<String>) {
-        self.drafts.push(Draft { level, message, hint, span });
+        self.drafts.push(Unplaced { level, message, hint, span });
     }
 
     /// The diagnostics in the file's order, and what [`Lines::diagnose`] needs to make another.
@@ -79,7 +79,7 @@ impl Notes {
         let secrets = merged(self.secrets);
         self.drafts.sort_by_key(|draft| (draft.span.start, draft.span.end));
         let diagnose =
-            |Draft { level, message, hint, span }| lines.diagnose(level, message, hint, span, &secrets);
+            |Unplaced { level, message, hint, span }| lines.diagnose(level, message, hint, span, &secrets);
         (self.drafts.into_iter().map(diagnose).collect(), secrets)
     }
 }

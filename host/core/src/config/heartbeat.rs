@@ -1,11 +1,11 @@
 //! `[heartbeat]`: an outside service that notices when this installation falls silent.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::written;
+use super::kinds::{RawValue, ValueError, ValueKind};
 use super::parsed::Parsed;
 use super::references::Reference;
 use super::table::Table;
-use super::takes::{Item, Refusal, Takes};
 use crate::secret::SecretRef;
 use url::Url;
 
@@ -35,11 +35,11 @@ const WEB_URL: Parsed<String> = Parsed::new(
     web_url,
 );
 
-fn web_url(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+fn web_url(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
     notes.secret(item.span());
     if Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
         return Ok(text.to_owned());
     }
     let right = written(item.key, &WEB_URL.example());
-    Err(Refusal::without_value(item, &WEB_URL, Some(format!("write `{right}`"))))
+    Err(ValueError::without_value(item, &WEB_URL, Some(format!("write `{right}`"))))
 }

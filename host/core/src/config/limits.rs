@@ -1,9 +1,9 @@
 //! `limits = { … }`: what the calls of a plugin may use up, for the plugin or for one channel.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::quoted;
+use super::kinds::{Integer, RawValue, Span, ValueError, ValueKind, within};
 use super::table::Table;
-use super::takes::{Integer, Item, Refusal, Span, Takes, within};
 use crate::notifier::{Limit, LimitChanges, Measure};
 use crate::size;
 use std::ops::RangeInclusive;
@@ -53,10 +53,10 @@ fn one(table: &mut Table<'_, '_>, limit: Limit, whose: Whose) -> Option<u64> {
 
 struct Size(RangeInclusive<u64>);
 
-impl Takes for Size {
+impl ValueKind for Size {
     type Value = u64;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a size such as `64 MiB`".into()
     }
 
@@ -68,7 +68,7 @@ impl Takes for Size {
         quoted(&size::format(*self.0.end()))
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         // `64` and `64 MB` can only mean one thing where bytes make no sense.
         let text = match wrong {
             DeValue::Integer(number) => number.as_str(),
@@ -79,9 +79,9 @@ impl Takes for Size {
         self.0.contains(&bytes).then(|| quoted(&size::format(bytes)))
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<u64, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
-        let value = size::parse(text).map_err(|_| Refusal::Form(None))?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<u64, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
+        let value = size::parse(text).map_err(|_| ValueError::Form(None))?;
         within(item, value, &self.0, "size", size::format)
     }
 }

@@ -1,8 +1,8 @@
 //! `[maintenance.NAME]`: when nobody is to be told, and of which monitors.
 
-use super::calendar::{HOURS, MOMENT, Moment, ZONE};
+use super::calendar::{HOURS, MOMENT, PointInTime, ZONE};
+use super::kinds::{At, List, Text};
 use super::table::Table;
-use super::takes::{At, List, Text};
 use crate::calendar::{Zone, span};
 use crate::maintenance::{Maintenance, When};
 use crate::text::{did_you_mean_or_all, printable};
@@ -10,18 +10,18 @@ use std::collections::BTreeSet;
 use std::ops;
 
 /// A window, and where the groups are that it names.
-pub(super) struct Found {
+pub(super) struct ReadWindow {
     pub(super) name: String,
     pub(super) window: Maintenance,
     pub(super) groups: Vec<(String, ops::Range<usize>)>,
 }
 
 /// Reads `[maintenance]`. `monitors` are the names of those that there are.
-pub(super) fn read(root: &mut Table<'_, '_>, monitors: &BTreeSet<String>) -> Vec<Found> {
+pub(super) fn read(root: &mut Table<'_, '_>, monitors: &BTreeSet<String>) -> Vec<ReadWindow> {
     root.tables("maintenance", |name, table| window(name, table, monitors))
 }
 
-fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Option<Found> {
+fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Option<ReadWindow> {
     let named = table.optional(
         "monitors",
         "The monitors that it is for, by name; `groups` and `tags` add others.",
@@ -57,7 +57,7 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
         tags: tags.unwrap_or_default(),
         when: when?,
     };
-    Some(Found { name: name.to_owned(), window, groups })
+    Some(ReadWindow { name: name.to_owned(), window, groups })
 }
 
 fn when(table: &mut Table<'_, '_>) -> Option<When> {
@@ -72,13 +72,13 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
         (true, false, false) => {
             if zoned {
                 let message = "`timezone` says nothing beside `hours`, which end with their own".to_owned();
-                table.advise("timezone", message, "write it at the end of `hours`");
+                table.warning_at("timezone", message, "write it at the end of `hours`");
             }
             hours.map(When::Hours)
         }
         (true, ..) => {
             let message = "a window has `hours`, or `from` and `until`, and here are both".to_owned();
-            table.complain("hours", message, "make two windows of it, or leave the one out");
+            table.error_at("hours", message, "make two windows of it, or leave the one out");
             None
         }
         // What was refused has been reported.
@@ -96,25 +96,32 @@ fn missing(table: &mut Table<'_, '_>, key: &str, example: &str) -> Option<When> 
     None
 }
 
-fn once(table: &mut Table<'_, '_>, from: Moment, until: Moment, zone: Option<Zone>) -> Option<When> {
+fn once(
+    table: &mut Table<'_, '_>,
+    from: PointInTime,
+    until: PointInTime,
+    zone: Option<Zone>,
+) -> Option<When> {
     let instants = match (from, until) {
-        (Moment::Reading(from), Moment::Reading(until)) => span(&zone.unwrap_or_default(), from, until),
-        (Moment::Instant(from), Moment::Instant(until)) => {
+        (PointInTime::Reading(from), PointInTime::Reading(until)) => {
+            span(&zone.unwrap_or_default(), from, until)
+        }
+        (PointInTime::Instant(from), PointInTime::Instant(until)) => {
             if zone.is_some() {
                 let message = "`timezone` says nothing here: `from` and `until` have offsets".to_owned();
-                table.advise("timezone", message, "leave it out");
+                table.warning_at("timezone", message, "leave it out");
             }
             Some((from, until)).filter(|(from, until)| from < until)
         }
         _ => {
             let message = "one of `from` and `until` has an offset, and the other has none".to_owned();
             let hint = "write an offset in both, or in neither";
-            table.complain("until", message, hint);
+            table.error_at("until", message, hint);
             return None;
         }
     };
     let Some((from, until)) = instants else {
-        table.complain("until", "`until` is not after `from`".into(), "write a later one");
+        table.error_at("until", "`until` is not after `from`".into(), "write a later one");
         return None;
     };
     Some(When::Once { from, until })

@@ -13,9 +13,9 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use super::kinds::{At, Boolean, Choice, List, Span, Text};
 use super::references::Map;
 use super::table::Table;
-use super::takes::{At, Boolean, Choice, List, Span, Text};
 use crate::duration;
 use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor};
 use crate::text::{did_you_mean_or_all, printable};
@@ -89,10 +89,12 @@ fn monitor(
     let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
         for (other, _) in READERS.iter().filter(|(other, _)| Some(*other) != kind) {
-            table.elsewhere(&format!("type = \"{other}\""), |table| drop(self::check(other, table, &frame)));
+            table.keys_of_other_types(&format!("type = \"{other}\""), |table| {
+                drop(self::check(other, table, &frame))
+            });
         }
         if kind.is_none() && !table.is_reference() {
-            table.accept_elsewhere();
+            table.accept_keys_of_other_types();
         }
     }
     let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
@@ -146,7 +148,7 @@ fn check(kind: &str, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSp
     let (_, read) = READERS.iter().find(|(word, _)| *word == kind)?;
     let spec = read(table, frame)?;
     for Conflict { keys: [key, _], message, hint } in spec.conflicts(table.notes) {
-        table.complain(key, message, &hint);
+        table.error_at(key, message, &hint);
     }
     Some(spec)
 }
@@ -188,7 +190,7 @@ fn limit(table: &mut Table<'_, '_>, frame: &Frame, key: &str, doc: &str, absent:
     let limit = table.optional(key, doc, absent, &Span(MILLISECOND..=CHECK_MOST));
     if let Some(limit) = limit.filter(|limit| *limit >= frame.timeout) {
         let (limit, timeout) = (duration::format(limit), duration::format(frame.timeout));
-        table.advise(
+        table.warning_at(
             key,
             format!("`{key}` is `{limit}`, and `timeout`, `{timeout}`, ends the check before"),
             "make it shorter than `timeout`, or leave it out",

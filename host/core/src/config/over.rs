@@ -3,7 +3,7 @@
 //! A flag is a key with another name. What was typed is TOML by now, is put into the table of the monitor and read with
 //! it; only the reader's words differ, which name the flag ([`Flags`]). What the file would be warned of is not said.
 
-use super::diagnostic::{Diagnostic, Level, Lines, Notes};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, Lines};
 use super::key::{Flags, Given, written};
 use super::monitors;
 use super::table::Table;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-impl Notes {
+impl Diagnostics {
     /// A key as messages call it.
     pub(super) fn called(&self, table: &[String], key: &str) -> String {
         let given = self.flags.as_ref().and_then(|flags| {
@@ -24,7 +24,7 @@ impl Notes {
     }
 }
 
-impl Words for Notes {
+impl Words for Diagnostics {
     fn name(&self, key: &str) -> String {
         let alone = key.trim_start_matches("expect.");
         match &self.flags {
@@ -82,7 +82,7 @@ pub fn read_over(
             put(&mut entries, &given.key, value, given.adds);
         }
     }
-    let mut notes = Notes::default();
+    let mut notes = Diagnostics::default();
     notes.flags = Some(Flags { known, given: given.to_vec() });
     let read = monitors::read_check(&mut Table::root(&mut notes, &entries));
     let (diagnostics, _) = notes.conclude(&text);

@@ -1,8 +1,8 @@
 //! Kinds of values that are written as a text: what each is called, an example, and how it is parsed.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::Typed;
-use super::takes::{Item, Refusal, Takes};
+use super::kinds::{RawValue, ValueError, ValueKind};
 use toml::de::DeValue;
 
 /// A kind of values that are written as a text.
@@ -11,9 +11,9 @@ pub(super) struct Parsed<T> {
     limits: &'static str,
     example: &'static str,
     value: &'static str,
-    hides: bool,
+    is_secret: bool,
     takes_numbers: bool,
-    parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
+    parse: fn(&str, RawValue<'_>, &mut Diagnostics) -> Result<T, ValueError>,
 }
 
 impl<T> Parsed<T> {
@@ -22,9 +22,9 @@ impl<T> Parsed<T> {
         value: &'static str,
         what: &'static str,
         example: &'static str,
-        parse: fn(&str, Item<'_>, &mut Notes) -> Result<T, Refusal>,
+        parse: fn(&str, RawValue<'_>, &mut Diagnostics) -> Result<T, ValueError>,
     ) -> Self {
-        Self { what, limits: "", example, value, hides: false, takes_numbers: false, parse }
+        Self { what, limits: "", example, value, is_secret: false, takes_numbers: false, parse }
     }
 
     /// What holds beyond `what`.
@@ -33,7 +33,7 @@ impl<T> Parsed<T> {
     }
 
     pub(super) const fn hidden(self) -> Self {
-        Self { hides: true, ..self }
+        Self { is_secret: true, ..self }
     }
 
     /// Numbers and dates are taken as they are written.
@@ -42,10 +42,10 @@ impl<T> Parsed<T> {
     }
 }
 
-impl<T> Takes for Parsed<T> {
+impl<T> ValueKind for Parsed<T> {
     type Value = T;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         self.what.into()
     }
 
@@ -57,20 +57,20 @@ impl<T> Takes for Parsed<T> {
         self.example.into()
     }
 
-    fn hides(&self) -> bool {
-        self.hides
+    fn is_secret(&self) -> bool {
+        self.is_secret
     }
 
     fn typed(&self) -> Typed {
         Typed { value: self.value, commas: self.takes_numbers, ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<T, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<T, ValueError> {
         match item.value {
             DeValue::String(text) => (self.parse)(text, item, notes),
             DeValue::Integer(number) if self.takes_numbers => (self.parse)(&number.to_string(), item, notes),
             DeValue::Datetime(date) if self.takes_numbers => (self.parse)(&date.to_string(), item, notes),
-            _ => Err(Refusal::Type),
+            _ => Err(ValueError::Type),
         }
     }
 }

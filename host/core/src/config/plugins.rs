@@ -2,13 +2,13 @@
 //!
 //! A plugin of the file is trusted by the SHA-256 beside its path. Without a path the table is about a plugin that is
 //! there anyway, built in or added with `uptime plugin add`. Since a channel's keys are its plugin's word, this table
-//! is also read alone, before all else ([`first_look`]). Nothing here opens a file.
+//! is also read alone, before all else ([`config_outline`]). Nothing here opens a file.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
+use super::kinds::{List, Text, ValueError};
 use super::limits::{self, Whose};
 use super::parsed::Parsed;
 use super::table::Table;
-use super::takes::{List, Refusal, Text};
 use super::values::GRANT;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};
@@ -32,26 +32,26 @@ pub struct PluginSection {
 
 /// What has to be known of a file before it can be read: which plugins it brings along, and which it uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FirstLook {
+pub struct ConfigOutline {
     pub plugins: Vec<PluginSection>,
     /// Each channel with the notifier that it names.
     pub channels: Vec<(String, String)>,
 }
 
 /// Looks at a text as far as it can be read. What is wrong with it is [`read`](super::read)'s to say.
-pub fn first_look(text: &str) -> FirstLook {
+pub fn config_outline(text: &str) -> ConfigOutline {
     if text.len() > super::TEXT_MOST {
-        return FirstLook::default();
+        return ConfigOutline::default();
     }
     let (root, _) = DeTable::parse_recoverable(text);
-    let mut notes = Notes::default();
+    let mut notes = Diagnostics::default();
     let plugins = read(&mut Table::root(&mut notes, root.get_ref()));
     let channels = root.get_ref().get("channels").and_then(|channels| channels.get_ref().as_table());
     let channels = channels.into_iter().flatten().filter_map(|(name, channel)| {
         let notifier = channel.get_ref().as_table()?.get("notifier")?.get_ref().as_str()?;
         Some((name.get_ref().clone().into_owned(), notifier.to_owned()))
     });
-    FirstLook { plugins, channels: channels.collect() }
+    ConfigOutline { plugins, channels: channels.collect() }
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>) -> Vec<PluginSection> {
@@ -97,7 +97,7 @@ const SHA256: Parsed<String> =
         if text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(text.to_ascii_lowercase());
         }
-        Err(Refusal::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
+        Err(ValueError::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
     });
 
 #[cfg(test)]
@@ -109,12 +109,12 @@ mod tests {
         let text = "[plugins.hello]\nfile = \"a.wasm\"\nsha256 = \"abc\"\nallow = [\"https://a.example\"]\n\
                     [plugins.Wrong]\nfile = \"b.wasm\"\n[plugins.webhook]\nlimits = { requests = 3, cpu = \"9h\" }\n\
                     [channels.ops]\nnotifier = \"hello\"\nurl = \n[channels.odd]\nnotifier = 7\n";
-        let look = first_look(text);
+        let look = config_outline(text);
         let names: Vec<&str> = look.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
         assert_eq!(names, ["hello", "webhook"]);
         assert_eq!((&look.plugins[0].sha256, look.plugins[0].allow.as_ref().map(Vec::len)), (&None, Some(1)));
         assert_eq!(look.plugins[1].limits.iter().count(), 1, "what is out of bounds is not there");
         assert_eq!(look.channels, [("ops".to_owned(), "hello".to_owned())]);
-        assert_eq!(first_look("no TOML at all"), FirstLook::default());
+        assert_eq!(config_outline("no TOML at all"), ConfigOutline::default());
     }
 }

@@ -1,7 +1,7 @@
 //! `[queues.NAME]`: what the file says of a queue's workers.
 
+use super::kinds::{Integer, List, Span};
 use super::table::Table;
-use super::takes::{Integer, List, Span};
 use crate::duration;
 use crate::queue::{QUEUES, QueueKind, QueueSection, QueueSettings, Queues};
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! There is no list of keys besides the readers: they run over a file that has nothing in it and write down what
 //! they would have taken. `uptime config schema` prints it.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::KeyDoc;
 use super::read_file;
 use super::table::Table;
@@ -11,7 +11,7 @@ use crate::notifier::Description;
 
 /// Each key of the file, in the file's order; those of channels also for each of `notifiers`.
 pub fn reference(notifiers: &[Description]) -> Vec<KeyDoc> {
-    let mut notes = Notes::default();
+    let mut notes = Diagnostics::default();
     notes.docs = Some(Vec::new());
     read_file(&mut Table::unread(&mut notes), notifiers.into());
     notes.docs.unwrap_or_default()

@@ -2,10 +2,10 @@
 //!
 //! A value that is written where only its place should be (`{ env = "the token itself" }`) is treated as a secret.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::Typed;
+use super::kinds::{RawValue, ValueError, ValueKind, hide_all, read_value};
 use super::parsed::Parsed;
-use super::takes::{Item, Refusal, Takes, hide_all, read_value};
 use crate::monitor::request::{self, HEADER_MOST, HeaderName};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};
@@ -22,14 +22,14 @@ pub(super) struct Reference<K> {
     pub(super) secret: bool,
 }
 
-impl<K: Takes> Takes for Reference<K> {
+impl<K: ValueKind> ValueKind for Reference<K> {
     type Value = SecretRef;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         if self.secret {
             "a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
         } else {
-            format!("{}, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`", self.literal.words())
+            format!("{}, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`", self.literal.describe())
         }
     }
 
@@ -41,11 +41,11 @@ impl<K: Takes> Takes for Reference<K> {
         if self.secret { "{ env = \"NAME\" }".into() } else { self.literal.example() }
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
-        self.literal.repaired(wrong)
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
+        self.literal.suggestion(wrong)
     }
 
-    fn hides(&self) -> bool {
+    fn is_secret(&self) -> bool {
         self.secret
     }
 
@@ -53,14 +53,14 @@ impl<K: Takes> Takes for Reference<K> {
         self.literal.typed()
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<SecretRef, ValueError> {
         if let DeValue::Table(table) = item.value {
-            return elsewhere(item, table, notes);
+            return external_reference(item, table, notes);
         }
         self.literal.parse(item, notes)?;
-        let value = item.value.as_str().ok_or(Refusal::Type)?;
+        let value = item.value.as_str().ok_or(ValueError::Type)?;
         if self.secret && value.trim().is_empty() {
-            return Err(Refusal::Value(format!("`{}` is empty", printable(item.key, 60)), None));
+            return Err(ValueError::Value(format!("`{}` is empty", printable(item.key, 60)), None));
         }
         if self.secret {
             warn_of_literal(item, notes);
@@ -74,11 +74,15 @@ pub(super) const FROM_THE_ROOT: &str =
     "write it from the root on, such as `/etc/uptime/…`: workers start in other folders";
 
 /// `{ env = "NAME" }` or `{ file = "path" }`. Whatever else is there could be the value itself, and is not shown.
-fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<SecretRef, Refusal> {
+fn external_reference(
+    item: RawValue<'_>,
+    table: &DeTable<'_>,
+    notes: &mut Diagnostics,
+) -> Result<SecretRef, ValueError> {
     let key = printable(item.key, 60);
     let refuse = |problem: &str, hint: Option<&str>| {
         let forms = || format!("write `{key} = {{ env = \"NAME\" }}` or `{key} = {{ file = \"path\" }}`");
-        Err(Refusal::Value(format!("`{key}` {problem}"), Some(hint.map_or_else(forms, str::to_owned))))
+        Err(ValueError::Value(format!("`{key}` {problem}"), Some(hint.map_or_else(forms, str::to_owned))))
     };
     let mut entries = table.iter();
     let (Some((kind, at)), None) = (entries.next(), entries.next()) else {
@@ -108,12 +112,12 @@ fn elsewhere(item: Item<'_>, table: &DeTable<'_>, notes: &mut Notes) -> Result<S
                 format!("unknown key `{}` in `{key}`", printable(other, 60)),
                 Some(hint),
             );
-            Err(Refusal::Reported)
+            Err(ValueError::Reported)
         }
     }
 }
 
-fn warn_of_literal(item: Item<'_>, notes: &mut Notes) {
+fn warn_of_literal(item: RawValue<'_>, notes: &mut Diagnostics) {
     let key = printable(item.key, 60);
     let name: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
@@ -142,10 +146,10 @@ pub(super) struct Map<K> {
 
 const MAP_MOST: usize = 50;
 
-impl<K: Takes> Takes for Map<K> {
+impl<K: ValueKind> ValueKind for Map<K> {
     type Value = BTreeMap<String, K::Value>;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         format!("a table such as `{}`", self.example)
     }
 
@@ -157,15 +161,15 @@ impl<K: Takes> Takes for Map<K> {
         self.example.into()
     }
 
-    fn hides(&self) -> bool {
-        self.of.hides()
+    fn is_secret(&self) -> bool {
+        self.of.is_secret()
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
-        let table = item.value.as_table().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
+        let table = item.value.as_table().ok_or(ValueError::Type)?;
         if table.len() > MAP_MOST {
             let message = format!("`{}` has {} keys, and {MAP_MOST} are the most", item.key, table.len());
-            return Err(Refusal::Value(message, None));
+            return Err(ValueError::Value(message, None));
         }
         let mut values = BTreeMap::new();
         let mut whole = true;
@@ -183,7 +187,7 @@ impl<K: Takes> Takes for Map<K> {
                 None => whole = false,
             }
         }
-        whole.then_some(values).ok_or(Refusal::Reported)
+        whole.then_some(values).ok_or(ValueError::Reported)
     }
 }
 
@@ -193,10 +197,10 @@ pub(super) struct Headers;
 /// Headers whose value is a secret.
 const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
 
-impl Takes for Headers {
+impl ValueKind for Headers {
     type Value = BTreeMap<String, SecretRef>;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         format!("a table such as `{}`", self.example())
     }
 
@@ -210,15 +214,15 @@ impl Takes for Headers {
         "{ Authorization = { env = \"NAME\" } }".into()
     }
 
-    fn hides(&self) -> bool {
+    fn is_secret(&self) -> bool {
         true
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
-        let table = item.value.as_table().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
+        let table = item.value.as_table().ok_or(ValueError::Type)?;
         if table.len() > MAP_MOST {
             let message = format!("`{}` has {} headers, and {MAP_MOST} are the most", item.key, table.len());
-            return Err(Refusal::Value(message, None));
+            return Err(ValueError::Value(message, None));
         }
         let mut headers: BTreeMap<String, SecretRef> = BTreeMap::new();
         let mut seen = BTreeSet::new();
@@ -251,7 +255,7 @@ impl Takes for Headers {
                 None => whole = false,
             }
         }
-        whole.then_some(headers).ok_or(Refusal::Reported)
+        whole.then_some(headers).ok_or(ValueError::Reported)
     }
 }
 
@@ -261,6 +265,6 @@ const HEADER_VALUE: Parsed<String> = Parsed::new("VALUE", "a text", "\"…\"", |
         return Ok(text.to_owned());
     }
     let message = format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
-    Err(Refusal::Value(message, Some("a header's value is one line".into())))
+    Err(ValueError::Value(message, Some("a header's value is one line".into())))
 })
 .hidden();

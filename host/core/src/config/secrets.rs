@@ -1,11 +1,11 @@
 //! `[secrets]`: what the rows of the database may refer to on this host, beyond what stands in the file itself.
 
 use super::Config;
+use super::kinds::{List, ValueError};
 use super::monitors::path;
 use super::parsed::Parsed;
 use super::references::is_variable;
 use super::table::Table;
-use super::takes::{List, Refusal};
 use crate::channel::{Setting, Settings};
 use crate::secret::SecretRef;
 use crate::secret::access::Access;
@@ -80,7 +80,7 @@ const VARIABLE: Parsed<String> = Parsed::new(
     "VARIABLE",
     "the name of an environment variable such as `TELEGRAM_BOT_TOKEN`",
     "\"TELEGRAM_BOT_TOKEN\"",
-    |name, _, _| if is_variable(name) { Ok(name.to_owned()) } else { Err(Refusal::Form(None)) },
+    |name, _, _| if is_variable(name) { Ok(name.to_owned()) } else { Err(ValueError::Form(None)) },
 )
 .hidden();
 

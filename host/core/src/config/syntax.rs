@@ -4,7 +4,7 @@
 //! readers of the tables would miss may only be hidden. Since nobody knows then what a line means, it is shown only as
 //! far as it certainly holds no secret.
 
-use super::diagnostic::{Lines, Notes};
+use super::diagnostic::{Diagnostics, Lines};
 use super::reference::reference;
 use crate::notifier::{Description, FieldKind};
 use crate::text::printable;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::Error;
 
 /// Notes the errors, of each line the first.
-pub(super) fn report(text: &str, errors: Vec<Error>, notifiers: &[Description], notes: &mut Notes) {
+pub(super) fn report(text: &str, errors: Vec<Error>, notifiers: &[Description], notes: &mut Diagnostics) {
     let (lines, known) = (Lines::new(text), known_keys(notifiers));
     let mut seen = BTreeSet::new();
     for error in errors {

@@ -2,11 +2,11 @@
 //!
 //! The reader is the schema: a key exists because a reader asks for it, with its documentation, what it takes and
 //! what its absence means. What was not asked for is unknown. A table can be read without being there
-//! ([`Table::elsewhere`], the reference): then each key is asked for and none is found or missed.
+//! ([`Table::keys_of_other_types`], the reference): then each key is asked for and none is found or missed.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::KeyDoc;
-use super::takes::{Shown, Takes, found, hide_all, placeholder, read_value, some};
+use super::kinds::{Described, ValueKind, found, hide_all, placeholder, read_value, some};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 /// What a reader sees of a table.
 pub(super) struct Table<'n, 't> {
-    pub(super) notes: &'n mut Notes,
+    pub(super) notes: &'n mut Diagnostics,
     /// `None`: the table is not there.
     entries: Option<&'t DeTable<'t>>,
     /// Where to point when something is missing.
@@ -25,31 +25,31 @@ pub(super) struct Table<'n, 't> {
     when: Option<String>,
     asked: Vec<String>,
     /// Keys that would be right if something else in the table were different: key, and what.
-    elsewhere: Vec<(String, String)>,
+    keys_of_other_types: Vec<(String, String)>,
     any_key: bool,
 }
 
 impl<'n, 't> Table<'n, 't> {
-    pub(super) fn root(notes: &'n mut Notes, entries: &'t DeTable<'t>) -> Self {
+    pub(super) fn root(notes: &'n mut Diagnostics, entries: &'t DeTable<'t>) -> Self {
         Self::new(notes, Some(entries), 0..0, Vec::new())
     }
 
     /// No file at all, for the reference.
-    pub(super) fn unread(notes: &'n mut Notes) -> Self {
+    pub(super) fn unread(notes: &'n mut Diagnostics) -> Self {
         Self::new(notes, None, 0..0, Vec::new())
     }
 
     fn new(
-        notes: &'n mut Notes,
+        notes: &'n mut Diagnostics,
         entries: Option<&'t DeTable<'t>>,
         span: Range<usize>,
         path: Vec<String>,
     ) -> Self {
-        let (asked, elsewhere) = (Vec::new(), Vec::new());
-        Self { notes, entries, span, path, when: None, asked, elsewhere, any_key: false }
+        let (asked, keys_of_other_types) = (Vec::new(), Vec::new());
+        Self { notes, entries, span, path, when: None, asked, keys_of_other_types, any_key: false }
     }
 
-    pub(super) fn required<K: Takes>(&mut self, key: &str, doc: &str, takes: &K) -> Option<K::Value> {
+    pub(super) fn required<K: ValueKind>(&mut self, key: &str, doc: &str, takes: &K) -> Option<K::Value> {
         self.ask(key, doc, None, takes);
         if self.entries.is_some_and(|entries| !entries.contains_key(key)) {
             let hint = format!("add `{key} = {}`", takes.example());
@@ -59,7 +59,7 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// A key that may be absent, and what that means.
-    pub(super) fn optional<K: Takes>(
+    pub(super) fn optional<K: ValueKind>(
         &mut self,
         key: &str,
         doc: &str,
@@ -71,11 +71,17 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// One or some, all of which are meant; none when it is absent.
-    pub(super) fn all<K: Takes>(&mut self, key: &str, doc: &str, of: K) -> Vec<K::Value> {
+    pub(super) fn all<K: ValueKind>(&mut self, key: &str, doc: &str, of: K) -> Vec<K::Value> {
         self.optional(key, doc, "none", &some(of)).unwrap_or_default()
     }
 
-    pub(super) fn or<K: Shown>(&mut self, key: &str, doc: &str, default: K::Value, takes: &K) -> K::Value {
+    pub(super) fn or<K: Described>(
+        &mut self,
+        key: &str,
+        doc: &str,
+        default: K::Value,
+        takes: &K,
+    ) -> K::Value {
         if self.notes.docs.is_some() {
             let shown = format!("`{}`", takes.show(&default));
             self.ask(key, doc, Some(&shown), takes);
@@ -142,14 +148,14 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// An error about what a key of the file says, which by itself is right.
-    pub(super) fn complain(&mut self, key: &str, message: String, hint: &str) {
+    pub(super) fn error_at(&mut self, key: &str, message: String, hint: &str) {
         if let Some(span) = self.span_of(key) {
             self.notes.error(span, message, Some(hint.to_owned()));
         }
     }
 
     /// A warning about what a key of the file says, which by itself is right.
-    pub(super) fn advise(&mut self, key: &str, message: String, hint: &str) {
+    pub(super) fn warning_at(&mut self, key: &str, message: String, hint: &str) {
         if let Some(span) = self.span_of(key) {
             self.notes.warning(span, message, Some(hint.to_owned()));
         }
@@ -180,26 +186,26 @@ impl<'n, 't> Table<'n, 't> {
 
     /// Keys that this table would have if it were `when`: they are written into the reference, and a hint names
     /// them when they are found here.
-    pub(super) fn elsewhere(&mut self, when: &str, read: impl FnOnce(&mut Self)) {
+    pub(super) fn keys_of_other_types(&mut self, when: &str, read: impl FnOnce(&mut Self)) {
         let (entries, asked) = (self.entries.take(), std::mem::take(&mut self.asked));
         self.when = Some(when.to_owned());
         read(self);
         self.when = None;
         self.entries = entries;
         let keys = std::mem::replace(&mut self.asked, asked);
-        self.elsewhere.extend(keys.into_iter().map(|key| (key, when.to_owned())));
+        self.keys_of_other_types.extend(keys.into_iter().map(|key| (key, when.to_owned())));
     }
 
     /// Takes those keys without a word: which of them is right can't be told.
-    pub(super) fn accept_elsewhere(&mut self) {
-        self.asked.extend(self.elsewhere.drain(..).map(|(key, _)| key));
+    pub(super) fn accept_keys_of_other_types(&mut self) {
+        self.asked.extend(self.keys_of_other_types.drain(..).map(|(key, _)| key));
     }
 
     fn knows(&self, key: &str) -> bool {
         self.any_key || self.asked.iter().any(|asked| asked == key)
     }
 
-    fn ask<K: Takes>(&mut self, key: &str, doc: &str, default: Option<&str>, takes: &K) {
+    fn ask<K: ValueKind>(&mut self, key: &str, doc: &str, default: Option<&str>, takes: &K) {
         self.asked.push(key.to_owned());
         if let Some(docs) = &mut self.notes.docs {
             let limits = takes.limits().map(|limits| format!(", {limits}")).unwrap_or_default();
@@ -207,7 +213,7 @@ impl<'n, 't> Table<'n, 't> {
                 table: self.path.join("."),
                 when: self.when.clone(),
                 key: key.to_owned(),
-                takes: format!("{}{limits}", takes.words()),
+                takes: format!("{}{limits}", takes.describe()),
                 default: default.map(str::to_owned),
                 doc: doc.to_owned(),
                 typed: takes.typed(),
@@ -215,7 +221,7 @@ impl<'n, 't> Table<'n, 't> {
         }
     }
 
-    fn value<K: Takes>(&mut self, key: &str, takes: &K) -> Option<K::Value> {
+    fn value<K: ValueKind>(&mut self, key: &str, takes: &K) -> Option<K::Value> {
         let at = self.entries?.get(key)?;
         let called = self.notes.called(&self.path, key);
         read_value(&called, false, at, takes, self.notes)
@@ -263,7 +269,11 @@ impl<'n, 't> Table<'n, 't> {
             }
             // It may be the slip of a secret's key.
             hide_all(value, self.notes);
-            let hint = match self.elsewhere.iter().find(|(elsewhere, _)| elsewhere == key.get_ref()) {
+            let hint = match self
+                .keys_of_other_types
+                .iter()
+                .find(|(keys_of_other_types, _)| keys_of_other_types == key.get_ref())
+            {
                 Some((key, when)) => format!("`{key}` is a key of `{when}`"),
                 None => did_you_mean_or_all(key.get_ref(), self.asked.iter().map(String::as_str)),
             };

@@ -1,9 +1,9 @@
 //! What keys of this domain take: URLs, hosts, ports, statuses, grants.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::{Typed, quoted, written};
+use super::kinds::{RawValue, ValueError, ValueKind};
 use super::parsed::Parsed;
-use super::takes::{Item, Refusal, Takes};
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
 use crate::text::{alternatives, did_you_mean_or_all, printable};
@@ -51,10 +51,10 @@ impl Address {
     }
 }
 
-impl Takes for Address {
+impl ValueKind for Address {
     type Value = Url;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a URL such as `https://example.com/health`".into()
     }
 
@@ -66,17 +66,17 @@ impl Takes for Address {
         Typed { value: "URL", ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Url, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Url, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
         if has_user(text) {
             notes.secret(item.span());
-            let url = Self::check(text).map_err(|hint| Refusal::without_value(item, self, hint))?;
+            let url = Self::check(text).map_err(|hint| ValueError::without_value(item, self, hint))?;
             if url.password().is_some() {
                 warn_of_password(item, self.better, notes);
             }
             return Ok(url);
         }
-        Self::check(text).map_err(Refusal::Form)
+        Self::check(text).map_err(ValueError::Form)
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn has_user(text: &str) -> bool {
 }
 
 /// Warns of a password in a URL; `better` is what to write instead.
-pub(super) fn warn_of_password(item: Item<'_>, better: &str, notes: &mut Notes) {
+pub(super) fn warn_of_password(item: RawValue<'_>, better: &str, notes: &mut Diagnostics) {
     let message = format!("`{}` has a password in it", item.key);
     notes.warning(item.span(), message, Some(format!("move it to the environment: `{better}`")));
 }
@@ -96,45 +96,45 @@ pub(super) fn warn_of_password(item: Item<'_>, better: &str, notes: &mut Notes) 
 pub(super) const HOSTNAME: Parsed<String> =
     Parsed::new("NAME", "a host such as `db.example.com` or `192.0.2.1`", "\"db.example.com\"", hostname);
 
-fn hostname(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+fn hostname(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
     if let Some((_, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             notes.secret(item.span());
-            let message = format!("`{}` takes {}, not a URL", item.key, HOSTNAME.words());
-            return Err(Refusal::Value(message, None));
+            let message = format!("`{}` takes {}, not a URL", item.key, HOSTNAME.describe());
+            return Err(ValueError::Value(message, None));
         }
         let host = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
-        return Err(Refusal::Form(
+        return Err(ValueError::Form(
             host.map(|host| format!("write the host alone: `{}`", printable(&host, 80))),
         ));
     }
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     if let Some(bare) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok()) {
-        return Err(Refusal::Form(Some(format!("write the address without brackets: `{bare}`"))));
+        return Err(ValueError::Form(Some(format!("write the address without brackets: `{bare}`"))));
     }
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Ok(address.to_string());
     }
     if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
         let right = written(item.key, &printable(&quoted(host), 80));
-        return Err(Refusal::Form(Some(format!("write `{right}`; the port `{port}` is no part of it"))));
+        return Err(ValueError::Form(Some(format!("write `{right}`; the port `{port}` is no part of it"))));
     }
     if request::has_placeholder(text) {
-        return Err(Refusal::Form(Some(request::NOT_FILLED_IN.into())));
+        return Err(ValueError::Form(Some(request::NOT_FILLED_IN.into())));
     }
     match Host::parse(text) {
         Ok(host) if text.len() <= 253 => Ok(host.to_string()),
-        _ => Err(Refusal::Form(None)),
+        _ => Err(ValueError::Form(None)),
     }
 }
 
 pub(super) struct Port;
 
-impl Takes for Port {
+impl ValueKind for Port {
     type Value = u16;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a port".into()
     }
 
@@ -146,21 +146,21 @@ impl Takes for Port {
         "5432".into()
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         wrong.as_str()?.trim().parse::<u16>().ok().filter(|port| *port > 0).map(|port| port.to_string())
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<u16, Refusal> {
-        let number = item.value.as_integer().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<u16, ValueError> {
+        let number = item.value.as_integer().ok_or(ValueError::Type)?;
         let port = u16::from_str_radix(number.as_str(), number.radix()).ok().filter(|port| *port > 0);
-        port.ok_or(Refusal::Form(None))
+        port.ok_or(ValueError::Form(None))
     }
 }
 
 /// `200`, `2xx` or `200-299`.
 pub(super) const STATUS: Parsed<StatusRule> =
     Parsed::new("STATUS", "a status such as `200`, `\"2xx\"` or `\"200-299\"`", "\"2xx\"", |text, _, _| {
-        text.parse().map_err(|_| Refusal::Form(Some("a status is from 100 to 599".into())))
+        text.parse().map_err(|_| ValueError::Form(Some("a status is from 100 to 599".into())))
     })
     .or_number();
 
@@ -172,21 +172,21 @@ pub(super) const GRANT: Parsed<HostGrant> = Parsed::new(
     grant,
 );
 
-fn grant(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<HostGrant, Refusal> {
+fn grant(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<HostGrant, ValueError> {
     if text.contains('@') {
         notes.secret(item.span());
-        return Err(Refusal::Value(
-            format!("`{}` takes {}, not credentials", item.key, GRANT.words()),
+        return Err(ValueError::Value(
+            format!("`{}` takes {}, not credentials", item.key, GRANT.describe()),
             Some("write the scheme, the host and the port alone".into()),
         ));
     }
     let grant: HostGrant = text.parse().map_err(|_| {
-        Refusal::Form(Some(
+        ValueError::Form(Some(
             "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host".into(),
         ))
     })?;
     match grant.never_opens() {
-        Some(class) => Err(Refusal::Value(
+        Some(class) => Err(ValueError::Value(
             format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key),
             Some("take it out".into()),
         )),
@@ -201,12 +201,12 @@ pub(super) const DATABASE_URL: Parsed<String> = Parsed::new(
     database_url,
 );
 
-fn database_url(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
+fn database_url(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
     notes.secret(item.span());
     let right = written(item.key, &DATABASE_URL.example());
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
     let Some(url) = url else {
-        return Err(Refusal::without_value(item, &DATABASE_URL, Some(format!("write `{right}`"))));
+        return Err(ValueError::without_value(item, &DATABASE_URL, Some(format!("write `{right}`"))));
     };
     if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
         warn_of_password(item, &right, notes);
@@ -217,10 +217,10 @@ fn database_url(text: &str, item: Item<'_>, notes: &mut Notes) -> Result<String,
 /// The name of a notifier, one of those that are there.
 pub(super) struct NotifierName<'n>(pub(super) Vec<&'n str>);
 
-impl Takes for NotifierName<'_> {
+impl ValueKind for NotifierName<'_> {
     type Value = String;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "the name of a notifier".into()
     }
 
@@ -232,12 +232,12 @@ impl Takes for NotifierName<'_> {
         quoted(self.0.first().unwrap_or(&"webhook"))
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let name = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<String, ValueError> {
+        let name = item.value.as_str().ok_or(ValueError::Type)?;
         if self.0.contains(&name) {
             return Ok(name.to_owned());
         }
         let message = format!("there is no notifier `{}`", printable(name, 60));
-        Err(Refusal::Value(message, Some(did_you_mean_or_all(name, self.0.iter().copied()))))
+        Err(ValueError::Value(message, Some(did_you_mean_or_all(name, self.0.iter().copied()))))
     }
 }

@@ -4,12 +4,12 @@ use super::drafting::{certificate, draft};
 use super::{
     Decisions, Incidents, Judged, Known, Listener, Notice, Outcome, Remembered, Surroundings, Watched,
 };
-use crate::announcement::{self, Facts, Hold};
+use crate::announcement::{self, Facts, Suppression};
 use crate::dependency::{Ancestor, Verdict};
 use crate::duration::elapsed;
 use crate::event::{Event, EventMonitor, EventType};
 use crate::id::{DeliveryId, IncidentId, MonitorId};
-use crate::judgement::Change;
+use crate::judgement::StateChange;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,63 +51,72 @@ impl Announcing<'_> {
             self.decisions.timeline.extend(happened.map(|(word, note)| (*incident, word, note)));
         }
         let monitor = outcome.check.monitor.id;
-        outcome.standing =
-            self.monitors.get(&monitor).map(|known| known.standing.clone()).unwrap_or_default();
+        outcome.announced =
+            self.monitors.get(&monitor).map(|known| known.announced.clone()).unwrap_or_default();
         if outcome.is_behind() || outcome.may_remind() || !outcome.ending.is_empty() {
-            self.tell(&mut outcome);
-            self.monitors.entry(monitor).or_default().standing = outcome.standing.clone();
+            self.draft_notices(&mut outcome);
+            self.monitors.entry(monitor).or_default().announced = outcome.announced.clone();
         }
         self.decisions.outcomes.push(outcome);
     }
 
     /// Tells what is to be told.
-    fn tell(&mut self, outcome: &mut Outcome) {
-        let (mut hold, why) = self.held(outcome);
+    fn draft_notices(&mut self, outcome: &mut Outcome) {
+        let (mut suppression, why) = self.held(outcome);
         if outcome.trouble.is_none() {
             // That it is down is no news at a moment when it answers, or when we can't tell.
-            hold = hold.max(Hold::Openings);
+            suppression = suppression.max(Suppression::Openings);
         }
         let (open, ended, flapping) = (outcome.open(), outcome.ended(), outcome.state.flapping);
-        if hold == Hold::Nothing && !flapping {
-            self.tell_certificates(outcome);
+        if suppression == Suppression::Nothing && !flapping {
+            self.draft_certificates(outcome);
         }
-        let in_hand = outcome.is_in_hand(&self.incidents);
-        let facts = Facts { open, ended, since: outcome.state.since, flapping, in_hand, hold, now: self.now };
-        let standing = std::mem::take(&mut outcome.standing);
-        let (standing, notices) = announcement::announce(standing, &facts, &outcome.check.monitor.policy);
+        let is_handled = outcome.is_in_hand(&self.incidents);
+        let facts = Facts {
+            open,
+            ended,
+            since: outcome.state.since,
+            flapping,
+            is_handled,
+            suppression,
+            now: self.now,
+        };
+        let announced = std::mem::take(&mut outcome.announced);
+        let (announced, notices) = announcement::announce(announced, &facts, &outcome.check.monitor.policy);
         let why = match why {
             _ if flapping => "it goes up and down too often".to_owned(),
-            None if in_hand => "somebody takes care of it".to_owned(),
+            None if is_handled => "somebody takes care of it".to_owned(),
             why => why.unwrap_or_else(|| "nobody is told yet".to_owned()),
         };
-        let is_told = standing.told == open.map(|(_, severity)| severity);
-        let is_worse = |(_, change): &_| matches!(change, Change::Opened { .. } | Change::Escalated { .. });
+        let is_told = announced.announced_severity == open.map(|(_, severity)| severity);
+        let is_worse =
+            |(_, change): &_| matches!(change, StateChange::Opened { .. } | StateChange::Escalated { .. });
         let held_open = outcome.incident.filter(|_| outcome.changes.iter().any(is_worse) && !is_told);
-        let held_end = ended.filter(|ended| standing.owed.contains(ended));
+        let held_end = ended.filter(|ended| announced.unannounced_ends.contains(ended));
         for incident in held_open.into_iter().chain(held_end) {
             self.decisions.timeline.push((incident, "held", Some(why.clone())));
         }
-        outcome.standing = standing;
+        outcome.announced = announced;
         self.send(outcome, &notices);
     }
 
     /// What holds a monitor's notices back, and in words for the incident's timeline. Has it looked at again when that may be
     /// over.
-    fn held(&mut self, outcome: &mut Outcome) -> (Hold, Option<String>) {
+    fn held(&mut self, outcome: &mut Outcome) -> (Suppression, Option<String>) {
         let monitor = &outcome.check.monitor;
         if let Some((name, until)) = self.maintenance_of(monitor) {
             let why = format!("the maintenance `{name}` lasts until {until:.0}");
             outcome.recheck_within(elapsed(self.now, until));
-            return (Hold::All, Some(why));
+            return (Suppression::All, Some(why));
         }
         let (Some(parent), Some((incident, _))) = (monitor.parent, outcome.open()) else {
-            return (Hold::Nothing, None);
+            return (Suppression::Nothing, None);
         };
         let opened_at = self.incidents.get(&incident).map_or(self.now, |incident| incident.opened_at);
         let (verdict, undecided) =
             self.verdict_of(parent, outcome.state.since.unwrap_or(opened_at), opened_at);
         let why = match verdict {
-            Verdict::OwnTrouble => return (Hold::Nothing, None),
+            Verdict::OwnTrouble => return (Suppression::Nothing, None),
             Verdict::Undecided => {
                 let retry = monitor.policy.retry_interval;
                 outcome.recheck_within(retry);
@@ -116,7 +125,7 @@ impl Announcing<'_> {
             }
             Verdict::ParentDown => "what it is reached through is down",
         };
-        (Hold::Openings, Some(why.to_owned()))
+        (Suppression::Openings, Some(why.to_owned()))
     }
 
     /// The maintenance window that a monitor is in: its name, and when it is over. Of several the one that lasts longest.
@@ -164,22 +173,22 @@ impl Announcing<'_> {
                     .any(|(beside, (event, _))| beside.says(notice) && channel.filter.wants(event))
         };
         for (notice, (event, sequence)) in &drafts {
-            let mut told = interested.clone();
+            let mut announced_severity = interested.clone();
             // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are by now.
             if let announcement::Notice::End(incident) = notice {
-                told = self.around.heard_of.get(incident).cloned().unwrap_or_default();
-                told.retain(|channel| channel.filter.wants_event(event.kind));
+                announced_severity = self.around.heard_of.get(incident).cloned().unwrap_or_default();
+                announced_severity.retain(|channel| channel.filter.wants_event(event.kind));
             } else {
-                told.retain(|channel| channel.filter.wants(event));
+                announced_severity.retain(|channel| channel.filter.wants(event));
             }
-            for channel in told.iter().filter(|channel| !is_said(channel, *notice)) {
+            for channel in announced_severity.iter().filter(|channel| !is_said(channel, *notice)) {
                 self.notify(channel, event, *sequence);
             }
         }
     }
 
     /// Tells of each certificate once, for each limit that it comes under.
-    fn tell_certificates(&mut self, outcome: &Outcome) {
+    fn draft_certificates(&mut self, outcome: &Outcome) {
         for (limit, warning) in &outcome.ending {
             if self.around.certificates.insert(limit.clone()) {
                 self.decisions.certificates.push(limit.clone());

@@ -44,7 +44,7 @@ impl HeaderCondition {
     pub fn judge_with(&self, lines: &[&str], regexes: Regexes<'_>) -> Result<(), Mismatch> {
         let fits = |line: &&str| self.test.holds(&self.subject(line), regexes);
         let holds = match &self.test {
-            Test::Absent => lines.is_empty(),
+            Test::Removal => lines.is_empty(),
             test if test.is_negative() => !lines.is_empty() && lines.iter().all(fits),
             _ => lines.iter().any(fits),
         };

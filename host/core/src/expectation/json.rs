@@ -52,8 +52,8 @@ impl JsonCondition {
         let wrong = match &self.test {
             Test::Exists if nodes.is_empty() => None,
             Test::Exists => return Ok(()),
-            Test::Absent if nodes.is_empty() => return Ok(()),
-            Test::Absent => Some(0),
+            Test::Removal if nodes.is_empty() => return Ok(()),
+            Test::Removal => Some(0),
             _ if nodes.is_empty() => None,
             test => {
                 let fits =

@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Test {
     Exists,
-    Absent,
+    Removal,
     Compare(Comparison, Literal),
     Contains(Literal),
     Matches(Pattern),
@@ -74,7 +74,7 @@ impl Test {
                 Err(format!("nothing comes after `{word}`, and there is `{}`", rest.trim()))
             }
             "exists" => Ok(Self::Exists),
-            "absent" => Ok(Self::Absent),
+            "absent" => Ok(Self::Removal),
             "contains" => literal(word, rest).map(Self::Contains),
             _ if text.starts_with('=') => Err("`=` is no operator: write `==`".into()),
             _ if text.is_empty() => Err(format!("there is no operator: write one of {OPERATORS}")),
@@ -95,7 +95,7 @@ impl Test {
     pub(super) fn literal(&self) -> Option<&Literal> {
         match self {
             Self::Compare(_, literal) | Self::Contains(literal) => Some(literal),
-            Self::Exists | Self::Absent | Self::Matches(_) => None,
+            Self::Exists | Self::Removal | Self::Matches(_) => None,
         }
     }
 
@@ -103,7 +103,7 @@ impl Test {
     pub(super) fn holds(&self, subject: &Value, regexes: Regexes<'_>) -> bool {
         match self {
             Self::Exists => true,
-            Self::Absent => false,
+            Self::Removal => false,
             Self::Compare(comparison, literal) => comparison.holds(subject, &literal.value),
             Self::Contains(literal) => match subject {
                 Value::String(text) => literal.as_text().is_some_and(|part| text.contains(part)),
@@ -121,7 +121,7 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exists => f.write_str("exists"),
-            Self::Absent => f.write_str("absent"),
+            Self::Removal => f.write_str("absent"),
             Self::Compare(comparison, literal) => write!(f, "{} {literal}", comparison.as_str()),
             Self::Contains(literal) => write!(f, "contains {literal}"),
             Self::Matches(pattern) => write!(f, "=~ {}", Literal::of_text(pattern.as_str())),

@@ -8,7 +8,7 @@
 //!   last one decides alone, rather than nobody. But while one still sees an outage, another that saw it and fell silent has not
 //!   seen its end.
 //! - One that is waited for ([`LocalState::awaited_since`]), or has confirmed nothing yet, counts as either: while it could turn
-//!   the balance, all stays as it is. After a silence of the monitor itself all are waited for ([`await_all`]).
+//!   the balance, all stays as it is. After a silence of the monitor itself all are waited for ([`restart_waiting`]).
 //! - A check that found nothing wrong opens nothing, and one that says nothing about the target moves nothing.
 
 use super::{Judgement, Judging, Level, Observation, STREAK_GAP, State, Status, level};
@@ -37,7 +37,7 @@ pub fn local(policy: &Policy) -> Policy {
 
 /// After a silence of the monitor itself nobody is to be blamed for his: each location is waited for from now on. To be asked
 /// before a check is judged; says whether it was so.
-pub fn await_all(policy: &Policy, locations: &mut [LocalState], now: Timestamp) -> bool {
+pub fn restart_waiting(policy: &Policy, locations: &mut [LocalState], now: Timestamp) -> bool {
     let newest = locations.iter().filter_map(|local| local.state.last_slot_at).max();
     let was_silent = newest.is_some_and(|newest| !is_fresh(newest, policy, now));
     if was_silent {
@@ -68,17 +68,17 @@ pub fn judge_together(
     });
     let Some(together) = together.filter(|_| found.is_some()) else {
         let mut state = state;
-        balance.doubt(&mut state);
+        balance.set_doubt(&mut state);
         return Judgement { state, changes: Vec::new(), recheck: false };
     };
     let silence = last_slot_at.map(|last| elapsed(last, seen.slot_at)).unwrap_or_default();
-    let mut state = if silence > longest_silence(policy) { state.forgetful() } else { state };
+    let mut state = if silence > longest_silence(policy) { state.without_streaks() } else { state };
     state.last_slot_at = last_slot_at.max(looked_at);
     state.recent.push(together == Level::Down);
     let mut judging = Judging { state, policy, at: seen.started_at, changes: Vec::new() };
-    judging.follow(together, &balance);
+    judging.apply_level(together, &balance);
     judging.flapping();
-    balance.doubt(&mut judging.state);
+    balance.set_doubt(&mut judging.state);
     Judgement { state: judging.state, changes: judging.changes, recheck: false }
 }
 
@@ -89,12 +89,12 @@ pub fn in_words(policy: &Policy, locations: &[LocalState], now: Timestamp) -> St
             .map(|words| (words, Vec::new()))
             .into();
     for local in locations {
-        let group = match (standing(local, policy, now), local.state.status) {
-            (Standing::Silent, _) => 4,
-            (Standing::Undecided, _) => 3,
-            (Standing::Decided, Status::Down) => 0,
-            (Standing::Decided, Status::Degraded) => 1,
-            (Standing::Decided, Status::Up | Status::Unknown) => 2,
+        let group = match (vote(local, policy, now), local.state.status) {
+            (Vote::Silent, _) => 4,
+            (Vote::Undecided, _) => 3,
+            (Vote::Decided, Status::Down) => 0,
+            (Vote::Decided, Status::Degraded) => 1,
+            (Vote::Decided, Status::Up | Status::Unknown) => 2,
         };
         groups[group].1.push(local.location.as_str());
     }
@@ -120,7 +120,7 @@ fn is_at(status: Status, level: Level) -> bool {
 
 /// What a location's word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Vote {
     Decided,
     Undecided,
     Silent,
@@ -131,14 +131,14 @@ fn is_fresh(at: Timestamp, policy: &Policy, now: Timestamp) -> bool {
     elapsed(at, now) <= longest_silence(policy)
 }
 
-fn standing(local: &LocalState, policy: &Policy, now: Timestamp) -> Standing {
+fn vote(local: &LocalState, policy: &Policy, now: Timestamp) -> Vote {
     let is_heard = local.state.last_slot_at.is_some_and(|last| is_fresh(last, policy, now));
     if is_heard && local.state.status != Status::Unknown {
-        Standing::Decided
+        Vote::Decided
     } else if is_heard || is_fresh(local.awaited_since, policy, now) {
-        Standing::Undecided
+        Vote::Undecided
     } else {
-        Standing::Silent
+        Vote::Silent
     }
 }
 
@@ -152,22 +152,21 @@ struct Balance<'l> {
 
 impl<'l> Balance<'l> {
     fn of(policy: &Policy, locations: &'l [LocalState], status: Status, now: Timestamp) -> Self {
-        let of = |wanted: Standing| {
-            let those = locations.iter().filter(move |local| standing(local, policy, now) == wanted);
+        let of = |wanted: Vote| {
+            let those = locations.iter().filter(move |local| vote(local, policy, now) == wanted);
             those.map(|local| &local.state)
         };
-        let decided: Vec<&State> = of(Standing::Decided).collect();
+        let decided: Vec<&State> = of(Vote::Decided).collect();
         let goes_on = is_down(status) && decided.iter().any(|state| is_down(state.status));
         let saw_it = |state: &&State| goes_on && is_down(state.status);
-        let undecided: Vec<&State> =
-            of(Standing::Undecided).chain(of(Standing::Silent).filter(saw_it)).collect();
+        let undecided: Vec<&State> = of(Vote::Undecided).chain(of(Vote::Silent).filter(saw_it)).collect();
         let down_in = policy.down_in.unwrap_or_else(|| majority(locations.len())).max(1);
         let down_in = usize::try_from(down_in).unwrap_or(usize::MAX);
         Self { needed: down_in.min(decided.len() + undecided.len()), decided, undecided }
     }
 
     /// So many of them are enough to say that it is not down.
-    fn enough(&self) -> usize {
+    fn quorum_up(&self) -> usize {
         self.decided.len() + self.undecided.len() + 1 - self.needed
     }
 
@@ -176,7 +175,7 @@ impl<'l> Balance<'l> {
         let all = self.decided.iter().chain(&self.undecided);
         let mut slots: Vec<Timestamp> = all.filter_map(|state| state.last_slot_at).collect();
         slots.sort_unstable();
-        slots.len().checked_sub(self.enough()).map(|place| slots[place])
+        slots.len().checked_sub(self.quorum_up()).map(|place| slots[place])
     }
 
     fn count(&self, is: impl Fn(Status) -> bool) -> usize {
@@ -200,11 +199,11 @@ impl<'l> Balance<'l> {
     }
 
     /// Since when enough of them are `so`.
-    fn since(&self, enough: usize, so: impl Fn(Status) -> bool) -> Option<Timestamp> {
+    fn since(&self, quorum_up: usize, so: impl Fn(Status) -> bool) -> Option<Timestamp> {
         let mut since: Vec<Timestamp> =
             self.decided.iter().filter(|state| so(state.status)).filter_map(|state| state.since).collect();
         since.sort_unstable();
-        since.get(enough.checked_sub(1)?).copied()
+        since.get(quorum_up.checked_sub(1)?).copied()
     }
 
     /// The most failures in a row in one of them.
@@ -218,7 +217,7 @@ impl<'l> Balance<'l> {
     }
 
     /// While it is not down, failures that decide nothing yet are a doubt for those that are reached through it.
-    fn doubt(&self, state: &mut State) {
+    fn set_doubt(&self, state: &mut State) {
         let doubts = || self.decided.iter().filter(|local| local.downs > 0);
         state.end_downs();
         if state.status != Status::Down {
@@ -237,14 +236,14 @@ fn is_troubled(status: Status) -> bool {
 }
 
 impl Judging<'_> {
-    fn follow(&mut self, level: Level, balance: &Balance<'_>) {
+    fn apply_level(&mut self, level: Level, balance: &Balance<'_>) {
         let failures = balance.failures().max(1);
         let down_since = || balance.since(balance.needed, is_down).unwrap_or(self.at);
         let troubled_since = || balance.since(balance.needed, is_troubled).unwrap_or(self.at);
         // Fewer than `needed` fail from when so many don't.
-        let enough = balance.enough();
-        let not_down_since = || balance.since(enough, |status| !is_down(status));
-        let well_since = || balance.since(enough, |status| !is_troubled(status));
+        let quorum_up = balance.quorum_up();
+        let not_down_since = || balance.since(quorum_up, |status| !is_down(status));
+        let well_since = || balance.since(quorum_up, |status| !is_troubled(status));
         match (self.state.status, level) {
             (Status::Unknown | Status::Up, Level::Up) => {
                 let since = self.state.since.or_else(well_since).unwrap_or(self.at);

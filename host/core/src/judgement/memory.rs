@@ -55,7 +55,7 @@ pub struct State {
 impl State {
     /// After a person ended the incident: only a fresh confirmation opens another one.
     #[must_use]
-    pub fn ended_by_hand(self) -> Self {
+    pub fn ended_by_operator(self) -> Self {
         Self {
             recent: self.recent,
             flapping: self.flapping,
@@ -65,14 +65,14 @@ impl State {
     }
 
     /// Without what happened in a row.
-    pub(super) fn forgetful(mut self) -> Self {
+    pub(super) fn without_streaks(mut self) -> Self {
         self.end_streak();
         self.end_downs();
         (self.window, self.recent) = (Failures::default(), Recent::default());
         self
     }
 
-    pub(super) fn be(&mut self, status: Status, severity: Severity, since: Timestamp, failures: u32) {
+    pub(super) fn enter(&mut self, status: Status, severity: Severity, since: Timestamp, failures: u32) {
         self.end_streak();
         self.end_downs();
         (self.status, self.severity) = (status, Some(severity));

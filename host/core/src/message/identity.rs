@@ -52,8 +52,8 @@ pub fn phase(event: &Event, is_told: bool) -> Phase {
 }
 
 /// The worst that a channel was told of the subject, with this event.
-pub fn worst(event: &Event, told: Option<Severity>) -> Severity {
-    event.severity.max(told.unwrap_or(Severity::Info))
+pub fn worst(event: &Event, announced: Option<Severity>) -> Severity {
+    event.severity.max(announced.unwrap_or(Severity::Info))
 }
 
 /// The same from opening to end, of each installation another: 32 hexadecimal digits. What has no end, and a digest, has one

@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::EventOutcome;
-use crate::rehearsal;
+use crate::samples;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -9,12 +9,12 @@ fn composed(event: &Event) -> Message {
 }
 
 fn event(kind: EventType) -> Event {
-    rehearsal::event(kind)
+    samples::event(kind)
 }
 
 /// Each rehearsed event by its name.
-fn all() -> HashMap<&'static str, rehearsal::Rehearsed> {
-    rehearsal::all().into_iter().map(|rehearsed| (rehearsed.name, rehearsed)).collect()
+fn all() -> HashMap<&'static str, samples::Sample> {
+    samples::all().into_iter().map(|samples| (samples.name, samples)).collect()
 }
 
 const GREEN: u32 = 0x002e_a043;
@@ -67,8 +67,8 @@ fn the_headline_says_it_all() {
         let message = compose(&it.event, it.digest.as_ref(), "ops", it.event.at);
         assert_eq!(format!("{} {}", message.symbol, message.headline), headline, "{name}");
         assert_eq!(message.colour, colour, "{name}");
-        assert_eq!(super::phase(&it.event, it.told.is_some()), phase, "{name}");
-        assert_eq!(super::worst(&it.event, it.told), worst, "{name}");
+        assert_eq!(super::phase(&it.event, it.announced.is_some()), phase, "{name}");
+        assert_eq!(super::worst(&it.event, it.announced), worst, "{name}");
     }
 }
 
@@ -83,7 +83,7 @@ fn what_a_channel_hears_first_opens() {
 
 #[test]
 fn a_key_pairs_an_opening_with_its_end_and_is_no_other_installations() {
-    let key = |event: &Event| key(event, rehearsal::INSTALLATION);
+    let key = |event: &Event| key(event, samples::INSTALLATION);
     let of = |kind| key(&event(kind));
     let down = of(EventType::Down);
     let of_monitors = [
@@ -116,7 +116,7 @@ fn a_key_pairs_an_opening_with_its_end_and_is_no_other_installations() {
 /// Keys are at providers, where they open and close for years: they stay.
 #[test]
 fn keys_are_the_same_for_ever() {
-    let key = |kind| key(&event(kind), rehearsal::INSTALLATION);
+    let key = |kind| key(&event(kind), samples::INSTALLATION);
     assert_eq!(key(EventType::Down), "0f07bec34b25d8ab3b84c4f788b3c856");
     assert_eq!(key(EventType::Blind), "e9add1413b406ecedaa866e24b9f80ab");
 }
@@ -135,8 +135,8 @@ fn the_cause_tells_what_was_expected_once() {
     assert_eq!(cause(&down), "503 is not 2xx");
     message(&mut down, "");
     assert_eq!(cause(&down), "expected 2xx, got 503");
-    let by_hand = &all()["resolved"].event;
-    assert!(cause(by_hand).starts_with("resolved by ada, and no check"), "{}", cause(by_hand));
+    let by_operator = &all()["resolved"].event;
+    assert!(cause(by_operator).starts_with("resolved by ada, and no check"), "{}", cause(by_operator));
 }
 
 #[test]

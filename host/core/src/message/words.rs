@@ -3,7 +3,7 @@
 use super::{CAUSE_MAX, HEADLINE_MAX};
 use crate::duration::{elapsed_s, in_words};
 use crate::event::{Event, EventType, Severity};
-use crate::incident::{BY_HAND, UNWATCHED};
+use crate::incident::{BY_OPERATOR, UNWATCHED};
 use crate::text::{cut, inert};
 
 const DEGRADED: &str = "DEGRADED";
@@ -93,7 +93,7 @@ fn how(event: &Event) -> Option<&'static str> {
 /// How an incident ended that no check has seen end.
 fn unseen_end(event: &Event) -> Option<&'static str> {
     match event.outcome.as_ref().filter(|_| event.kind == EventType::Up)?.class.as_str() {
-        BY_HAND => Some("RESOLVED by hand"),
+        BY_OPERATOR => Some("RESOLVED by hand"),
         UNWATCHED => Some("NO LONGER WATCHED"),
         _ => None,
     }

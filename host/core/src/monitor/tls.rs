@@ -80,7 +80,7 @@ impl CertificateDays {
     pub fn judge(self, shown: &TlsEvidence, host: &str, now: Timestamp) -> Result<Option<Failure>, Failure> {
         let Some(first) = shown.first_to_end() else { return Ok(None) };
         let (end, subject) = (first.not_after, &first.subject);
-        if end < now && shown.distrust.is_none() {
+        if end < now && shown.trust_failure.is_none() {
             let message = format!("the certificate of `{host}` (`{subject}`) expired on {end}");
             let failure = Failure::new(FailureClass::TlsExpired, message);
             return Err(
@@ -138,7 +138,7 @@ mod tests {
             counts: *counts,
         };
         let chain = ends.iter().map(certificate).collect();
-        TlsEvidence { version: None, distrust: None, chain, authority: None, asks_for_client: false }
+        TlsEvidence { version: None, trust_failure: None, chain, authority: None, asks_for_client: false }
     }
 
     #[test]
@@ -181,8 +181,8 @@ mod tests {
         assert_eq!(failure.class, FailureClass::TlsExpired);
         assert_eq!(failure.message, "the certificate of `h` (`CN=a`) expired on 2026-11-24T11:59:59Z");
         // What was not trusted to begin with, and went on, is told by its verdict alone.
-        let distrust = Some(Failure::new(FailureClass::TlsExpired, "expired"));
-        assert_eq!(none.judge(&TlsEvidence { distrust, ..expired }, "h", now()), Ok(None));
+        let trust_failure = Some(Failure::new(FailureClass::TlsExpired, "expired"));
+        assert_eq!(none.judge(&TlsEvidence { trust_failure, ..expired }, "h", now()), Ok(None));
         assert_eq!(none.judge(&shown(&[]), "h", now()), Ok(None));
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::model::{self, Held, Level, Model, Rules};
 use crate::promises::Promises;
-use crate::{Found, at, report};
+use crate::{Finding, at, report};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestError, TestRng, TestRunner};
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::io::Write;
 use std::time::Duration;
-use uptime_core::announcement::Standing;
+use uptime_core::announcement::Announced;
 use uptime_core::channel::ChannelFilter;
 use uptime_core::decision::{
     self, FinishedCheck, Known, KnownIncident, Listener, Remembered, Surroundings, Watched,
@@ -22,11 +22,11 @@ use uptime_core::decision::{
 use uptime_core::dependency::Ancestor;
 use uptime_core::event::{EventType, Severity};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, JobId, MonitorId};
-use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::judgement::{Observation, State, StateChange, Status, judge};
 use uptime_core::maintenance::{Maintenance, When};
 use uptime_core::monitor::{Policy, Window};
 use uptime_core::queue::Claim;
-use uptime_core::{rehearsal, target};
+use uptime_core::{samples, target};
 use uuid::Uuid;
 
 /// In an ordinary run.
@@ -41,7 +41,7 @@ enum Step {
         monitor: usize,
         after: i64,
         slot_late_by: i64,
-        found: Found,
+        found: Finding,
     },
     Acknowledge {
         for_s: i64,
@@ -61,7 +61,7 @@ struct History {
     policies: Vec<Policy>,
     steps: Vec<Step>,
     /// What is found for good in the end.
-    at_last: Found,
+    at_last: Finding,
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -95,18 +95,18 @@ fn policy() -> impl Strategy<Value = Policy> {
 /// How a history goes: how likely what was found is found again, and else how likely it is what, in percent.
 type Temper = (u8, u8, u8);
 
-fn found((stays, down, degraded): Temper, last: Found, luck: (u8, u8)) -> Found {
+fn found((stays, down, degraded): Temper, last: Finding, luck: (u8, u8)) -> Finding {
     match luck {
-        (_, 0..4) => Found::Inconclusive,
-        (_, 4..7) => Found::CertificateEnds,
+        (_, 0..4) => Finding::Inconclusive,
+        (_, 4..7) => Finding::CertificateEnds,
         (again, _) if again < stays => last,
-        (_, which) if which < down => Found::Down,
-        (_, which) if which < down.saturating_add(degraded) => Found::Degraded,
-        _ => Found::Up,
+        (_, which) if which < down => Finding::Down,
+        (_, which) if which < down.saturating_add(degraded) => Finding::Degraded,
+        _ => Finding::Up,
     }
 }
 
-fn step(temper: Temper, monitors: usize, last: &mut [Found; 3], dice: [u8; 5]) -> Step {
+fn step(temper: Temper, monitors: usize, last: &mut [Finding; 3], dice: [u8; 5]) -> Step {
     let [kind, which, when, late, luck] = dice;
     let monitor = match which {
         0..70 => 0,
@@ -129,7 +129,7 @@ fn step(temper: Temper, monitors: usize, last: &mut [Found; 3], dice: [u8; 5]) -
     match kind {
         0..86 => {
             let found = found(temper, last[monitor], (luck, (kind % 10) * 10 + which % 10));
-            if found != Found::Inconclusive {
+            if found != Finding::Inconclusive {
                 last[monitor] = found;
             }
             Step::Check { monitor, after, slot_late_by: slot_late_by.min(60), found }
@@ -151,9 +151,9 @@ fn history() -> impl Strategy<Value = History> {
     let policies = prop::collection::vec(policy(), 1..=3);
     (policies, policy(), temper, prop::collection::vec(dice, 0..90), any::<bool>()).prop_map(
         |(policies, other, temper, dice, up)| {
-            let mut last = [Found::Up; 3];
+            let mut last = [Finding::Up; 3];
             let steps = dice.into_iter().map(|dice| step(temper, policies.len(), &mut last, dice)).collect();
-            History { other, policies, steps, at_last: if up { Found::Up } else { Found::Down } }
+            History { other, policies, steps, at_last: if up { Finding::Up } else { Finding::Down } }
         },
     )
 }
@@ -188,7 +188,7 @@ struct Monitor {
     watched: Watched,
     policy: Policy,
     state: State,
-    standing: Standing,
+    announced: Announced,
     incidents: Vec<Incident>,
     /// The same, as the decisions have them.
     known: Vec<KnownIncident>,
@@ -214,7 +214,7 @@ impl Monitor {
             watched,
             policy: policy.clone(),
             state: State::default(),
-            standing: Standing::default(),
+            announced: Announced::default(),
             incidents: Vec::new(),
             known: Vec::new(),
             model: Model::new(rules(policy)),
@@ -234,7 +234,7 @@ impl Monitor {
     }
 
     /// One check, judged.
-    fn check(&mut self, slot: i64, start: i64, found: Found) -> TestCaseResult {
+    fn check(&mut self, slot: i64, start: i64, found: Finding) -> TestCaseResult {
         let report = report(found);
         let seen = Observation { slot_at: at(slot), started_at: at(start), report: &report };
         let judged = judge(self.state.clone(), &self.policy, seen);
@@ -242,21 +242,21 @@ impl Monitor {
         self.state = judged.state;
         for change in &judged.changes {
             match *change {
-                Change::Opened { started_at, .. } => self.incidents.push(Incident {
+                StateChange::Opened { started_at, .. } => self.incidents.push(Incident {
                     started_at: second(started_at),
                     opened_at: start,
                     ended_at: None,
                     acknowledged_until: None,
                     muted: false,
                 }),
-                Change::Resolved { ended_at, .. } => {
+                StateChange::Resolved { ended_at, .. } => {
                     let ended = self.open().expect("what ends is open");
                     self.incidents[ended].ended_at = Some(second(ended_at));
                 }
-                Change::Worsened { .. }
-                | Change::Escalated { .. }
-                | Change::FlappingBegan
-                | Change::FlappingEnded => {}
+                StateChange::Worsened { .. }
+                | StateChange::Escalated { .. }
+                | StateChange::FlappingBegan
+                | StateChange::FlappingEnded => {}
             }
         }
         self.promises.changed(&judged.changes)?;
@@ -264,10 +264,10 @@ impl Monitor {
             self.promises.judged(slot, start, found, self.state.status)?;
         }
         let level = match found {
-            Found::Inconclusive => None,
-            Found::Up | Found::CertificateEnds => Some(Level::Up),
-            Found::Degraded => Some(Level::Degraded),
-            Found::Down => Some(Level::Down),
+            Finding::Inconclusive => None,
+            Finding::Up | Finding::CertificateEnds => Some(Level::Up),
+            Finding::Degraded => Some(Level::Degraded),
+            Finding::Down => Some(Level::Down),
         };
         let soon = self.model.check(slot, start, level);
         prop_assert_eq!(judged.recheck, soon, "whether a check soon follows");
@@ -300,9 +300,19 @@ impl Monitor {
     }
 
     /// What was told after a check.
-    fn told(&mut self, now: i64, told: Vec<model::Notice>, held: Held) -> TestCaseResult {
-        self.promises.told(&told, held, self.state.flapping, self.is_in_hand(now))?;
-        prop_assert_eq!(told, self.model.announce(now, held), "notices");
+    fn announced_severity(
+        &mut self,
+        now: i64,
+        announced_severity: Vec<model::Notice>,
+        held: Held,
+    ) -> TestCaseResult {
+        self.promises.announced_severity(
+            &announced_severity,
+            held,
+            self.state.flapping,
+            self.is_in_hand(now),
+        )?;
+        prop_assert_eq!(announced_severity, self.model.announce(now, held), "notices");
         Ok(())
     }
 
@@ -315,8 +325,8 @@ impl Monitor {
 
     fn remembered(&self, number: usize) -> Remembered {
         let incident = self.open().map(|open| id(number, open));
-        let (state, standing) = (self.state.clone(), self.standing.clone());
-        Remembered { state, standing, incident, locations: Vec::new() }
+        let (state, announced) = (self.state.clone(), self.announced.clone());
+        Remembered { state, announced, incident, locations: Vec::new() }
     }
 
     /// Somebody says something of the open incident.
@@ -331,11 +341,16 @@ impl Monitor {
             Step::Resolve => {
                 real.ended_at = Some(now);
                 self.known[open].ended_at = Some(at(now));
-                self.state = self.state.clone().ended_by_hand();
-                let told = self.standing.told.take().map(|_| model::Notice::End(open));
-                self.standing.reminders = 0;
-                prop_assert_eq!(told, self.model.resolve(now), "what is told of an end by hand");
-                self.promises.ended_by_hand(told)?;
+                self.state = self.state.clone().ended_by_operator();
+                let announced_severity =
+                    self.announced.announced_severity.take().map(|_| model::Notice::End(open));
+                self.announced.reminders = 0;
+                prop_assert_eq!(
+                    announced_severity,
+                    self.model.resolve(now),
+                    "what is told of an end by hand"
+                );
+                self.promises.ended_by_operator(announced_severity)?;
                 return self.compare();
             }
             Step::Check { .. } | Step::Maintenance(_) | Step::Apply => {}
@@ -362,7 +377,7 @@ fn id(monitor: usize, incident: usize) -> IncidentId {
 
 fn watched(number: usize, monitors: usize) -> Watched {
     let monitor = |number: usize| MonitorId(i64::try_from(number).expect("few"));
-    let about = rehearsal::event(EventType::Down).monitor;
+    let about = samples::event(EventType::Down).monitor;
     let check = target::parse("tcp://127.0.0.1:9").expect("a target");
     let (parent, is_parent) = ((number + 1 < monitors).then(|| monitor(number + 1)), number > 0);
     Watched { id: monitor(number), about, check, policy: Policy::default(), parent, is_parent }
@@ -409,13 +424,16 @@ impl World {
         world.step(Step::Maintenance(false))?;
         for _ in 0..30 {
             for monitor in (0..world.monitors.len()).rev() {
-                let found = if monitor == 0 { history.at_last } else { Found::Up };
+                let found = if monitor == 0 { history.at_last } else { Finding::Up };
                 world.step(Step::Check { monitor, after: 3, slot_late_by: 0, found })?;
             }
         }
-        let Monitor { standing, state, promises, .. } = &mut world.monitors[0];
-        prop_assert!(standing.owed.is_empty() && !standing.flapping_told, "{standing:?} in the end");
-        prop_assert_eq!(standing.told.is_some(), state.status == Status::Down, "{:?}", state);
+        let Monitor { announced, state, promises, .. } = &mut world.monitors[0];
+        prop_assert!(
+            announced.unannounced_ends.is_empty() && !announced.flapping_announced,
+            "{announced:?} in the end"
+        );
+        prop_assert_eq!(announced.announced_severity.is_some(), state.status == Status::Down, "{:?}", state);
         promises.in_the_end()?;
         Ok(world)
     }
@@ -428,7 +446,7 @@ impl World {
                 let (now, slot) = (self.now, self.now - slot_late_by);
                 let before = self.monitors[monitor].remembered(monitor);
                 self.monitors[monitor].check(slot, now, found)?;
-                let told = self.decide(monitor, before, slot, found)?;
+                let announced_severity = self.decide(monitor, before, slot, found)?;
                 if monitor == 0 {
                     let (child, above) = self.monitors.split_first_mut().expect("there is one");
                     let open = child
@@ -438,8 +456,12 @@ impl World {
                         open.is_some_and(|(opened_at, since)| parent.holds(opened_at, since, now))
                     };
                     let by_parent = above.iter().any(holds);
-                    let by_parent = by_parent || !matches!(found, Found::Down | Found::Degraded);
-                    child.told(now, told, Held { maintenance: self.maintenance, by_parent })?;
+                    let by_parent = by_parent || !matches!(found, Finding::Down | Finding::Degraded);
+                    child.announced_severity(
+                        now,
+                        announced_severity,
+                        Held { maintenance: self.maintenance, by_parent },
+                    )?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
@@ -454,15 +476,15 @@ impl World {
         number: usize,
         before: Remembered,
         slot: i64,
-        found: Found,
+        found: Finding,
     ) -> Result<Vec<model::Notice>, TestCaseError> {
         let now = at(self.now);
         let of = |number: usize| MonitorId(i64::try_from(number).expect("few"));
         let monitor = &mut self.monitors[number];
-        let in_hand = monitor.is_in_hand(self.now);
+        let is_handled = monitor.is_in_hand(self.now);
         let incidents = (0..).map(|place| id(number, place)).zip(&monitor.known);
         let incidents =
-            incidents.map(|(id, known)| (id, KnownIncident { in_hand, ..known.clone() })).collect();
+            incidents.map(|(id, known)| (id, KnownIncident { is_handled, ..known.clone() })).collect();
         let claim = Claim { id: JobId(1), number: 1, attempts: 1 };
         let check = FinishedCheck {
             claim,
@@ -509,13 +531,13 @@ impl World {
         let outcome = &decisions.outcomes[0];
         prop_assert_eq!(&outcome.state, &monitor.state);
         prop_assert_eq!(outcome.incident, monitor.open().map(|open| id(number, open)));
-        monitor.standing = outcome.standing.clone();
+        monitor.announced = outcome.announced.clone();
         let spans: Vec<_> =
             monitor.incidents.iter().map(|one| (at(one.opened_at), one.ended_at.map(at))).collect();
         let known: Vec<_> = monitor.known.iter().map(|one| (one.opened_at, one.ended_at)).collect();
         prop_assert_eq!(known, spans, "incidents");
         let open = monitor.open();
-        let mut told = Vec::new();
+        let mut announced_severity = Vec::new();
         for notice in decisions.notices {
             let about = notice.event.incident.map(|incident| incident.id);
             let incident =
@@ -524,7 +546,7 @@ impl World {
                 let heard = about.and_then(|id| self.heard.get(&id));
                 heard.is_some_and(|heard| heard.iter().any(|listener| listener.id == notice.channel))
             };
-            told.push(match notice.event.kind {
+            announced_severity.push(match notice.event.kind {
                 EventType::FlappingStart => model::Notice::FlappingStart,
                 EventType::FlappingEnd => model::Notice::FlappingEnd { open },
                 EventType::Up => model::Notice::End(incident),
@@ -543,7 +565,7 @@ impl World {
                 heard.extend(self.listeners.iter().filter(|listener| listener.id == notice.channel).cloned());
             }
         }
-        Ok(told)
+        Ok(announced_severity)
     }
 }
 

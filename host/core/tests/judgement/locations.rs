@@ -1,12 +1,14 @@
 //! Several locations judge a monitor together: random histories beside the definitions, word by word.
 
-use crate::{Found, at, report};
+use crate::{Finding, at, report};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::time::Duration;
 use uptime_core::event::Severity;
-use uptime_core::judgement::locations::{LocalState, await_all, in_words, judge_together, local, majority};
-use uptime_core::judgement::{Change, Observation, State, Status, judge};
+use uptime_core::judgement::locations::{
+    LocalState, in_words, judge_together, local, majority, restart_waiting,
+};
+use uptime_core::judgement::{Observation, State, StateChange, Status, judge};
 use uptime_core::monitor::Policy;
 
 const INTERVAL_S: i64 = 10;
@@ -29,18 +31,18 @@ impl World {
     /// Locations that look every ten seconds, each of which has found it up.
     fn up(locations: usize, confirm: u32) -> Self {
         let mut world = Self::new(locations, Policy { confirm, ..every_ten_seconds() });
-        world.check_in_all(|_| Found::Up);
+        world.check_in_all(|_| Finding::Up);
         assert_eq!(world.state.status, Status::Up);
         world
     }
 
     /// A check from each of them, now.
-    fn check_in_all(&mut self, found: impl Fn(usize) -> Found) -> Vec<Change> {
+    fn check_in_all(&mut self, found: impl Fn(usize) -> Finding) -> Vec<StateChange> {
         (0..self.locations.len()).flat_map(|location| self.check(location, found(location))).collect()
     }
 
     /// A check that is due at this second.
-    fn check_at(&mut self, second: i64, location: usize, found: Found) -> Vec<Change> {
+    fn check_at(&mut self, second: i64, location: usize, found: Finding) -> Vec<StateChange> {
         self.now = second;
         self.check(location, found)
     }
@@ -55,11 +57,11 @@ impl World {
     }
 
     /// A check of the slot that is now, from one of them.
-    fn check(&mut self, location: usize, found: Found) -> Vec<Change> {
+    fn check(&mut self, location: usize, found: Finding) -> Vec<StateChange> {
         let (slot_at, started_at) = (at(self.now - self.now % INTERVAL_S), at(self.now));
         let report = report(found);
         let seen = Observation { slot_at, started_at, report: &report };
-        await_all(&self.policy, &mut self.locations, started_at);
+        restart_waiting(&self.policy, &mut self.locations, started_at);
         let here = &mut self.locations[location];
         here.state = judge(here.state.clone(), &local(&self.policy), seen).state;
         let judged = judge_together(self.state.clone(), &self.policy, &self.locations, seen, started_at);
@@ -112,16 +114,16 @@ impl World {
     }
 }
 
-fn found() -> impl Strategy<Value = Found> {
-    prop_oneof![5 => Just(Found::Up), 5 => Just(Found::Down), 2 => Just(Found::Degraded), 1 => Just(Found::Inconclusive)]
+fn found() -> impl Strategy<Value = Finding> {
+    prop_oneof![5 => Just(Finding::Up), 5 => Just(Finding::Down), 2 => Just(Finding::Degraded), 1 => Just(Finding::Inconclusive)]
 }
 
-fn steps(locations: usize) -> impl Strategy<Value = Vec<(i64, usize, Found)>> {
+fn steps(locations: usize) -> impl Strategy<Value = Vec<(i64, usize, Finding)>> {
     let gap = prop_oneof![8 => 0..12_i64, 2 => 12..40_i64, 1 => 40..120_i64];
     prop::collection::vec((gap, 0..locations, found()), 1..80)
 }
 
-fn histories() -> impl Strategy<Value = (World, Vec<(i64, usize, Found)>)> {
+fn histories() -> impl Strategy<Value = (World, Vec<(i64, usize, Finding)>)> {
     (1..=4_usize, 1..=3_u32, 1..=3_u32, prop::option::of(1..=4_u32)).prop_flat_map(
         |(count, confirm, recover, down_in)| {
             let policy = Policy {
@@ -156,31 +158,31 @@ proptest! {
             let opens = |status| status != Status::Up && status != before.status;
             match (world.status(before.status), found) {
                 (None, _) => prop_assert_eq!(world.state.status, before.status, "nothing is known"),
-                (_, Found::Inconclusive) => prop_assert_eq!(world.state.status, before.status, "nothing is said"),
-                (Some(status), Found::Up) if opens(status) => prop_assert_eq!(world.state.status, before.status),
+                (_, Finding::Inconclusive) => prop_assert_eq!(world.state.status, before.status, "nothing is said"),
+                (Some(status), Finding::Up) if opens(status) => prop_assert_eq!(world.state.status, before.status),
                 (Some(status), _) => prop_assert_eq!(world.state.status, status),
             }
             for change in changes {
                 match change {
-                    Change::Opened { severity, started_at, failures } => {
+                    StateChange::Opened { severity, started_at, failures } => {
                         prop_assert!(open.is_none() && failures >= 1 && started_at <= at(world.now));
                         open = Some((severity, started_at));
                     }
-                    Change::Worsened { started_at, .. } => {
+                    StateChange::Worsened { started_at, .. } => {
                         prop_assert!(matches!(open, Some((Severity::Degraded, _))));
                         open = Some((Severity::Down, started_at));
                     }
-                    Change::Escalated { failures } => {
+                    StateChange::Escalated { failures } => {
                         let (severity, since) = open.expect("an incident");
                         prop_assert!(severity == Severity::Down && failures >= 6);
                         open = Some((Severity::Critical, since));
                     }
-                    Change::Resolved { started_at, ended_at, .. } => {
+                    StateChange::Resolved { started_at, ended_at, .. } => {
                         let (_, since) = open.take().expect("an incident");
                         prop_assert_eq!(started_at, since);
                         prop_assert!(started_at <= ended_at && ended_at <= at(world.now));
                     }
-                    Change::FlappingBegan | Change::FlappingEnded => {}
+                    StateChange::FlappingBegan | StateChange::FlappingEnded => {}
                 }
             }
             prop_assert_eq!(open.map(|(severity, _)| severity), world.state.severity);
@@ -194,15 +196,15 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
     world.policy.recover = 2;
     let mut changes = Vec::new();
     for (second, location, found) in [
-        (10, 0, Found::Down),
-        (11, 1, Found::Up),
-        (20, 0, Found::Down),
-        (21, 1, Found::Down),
-        (22, 2, Found::Up),
-        (30, 0, Found::Down),
-        (31, 1, Found::Down),
-        (41, 1, Found::Up),
-        (51, 1, Found::Up),
+        (10, 0, Finding::Down),
+        (11, 1, Finding::Up),
+        (20, 0, Finding::Down),
+        (21, 1, Finding::Down),
+        (22, 2, Finding::Up),
+        (30, 0, Finding::Down),
+        (31, 1, Finding::Down),
+        (41, 1, Finding::Up),
+        (51, 1, Finding::Up),
     ] {
         changes.extend(world.check_at(second, location, found).into_iter().map(|change| (second, change)));
         if second == 31 {
@@ -210,8 +212,8 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
             assert_eq!(words, "down in l0, l1; up in l2");
         }
     }
-    let opened = Change::Opened { severity: Severity::Down, started_at: at(21), failures: 3 };
-    let resolved = Change::Resolved { started_at: at(21), ended_at: at(41), failures: 3 };
+    let opened = StateChange::Opened { severity: Severity::Down, started_at: at(21), failures: 3 };
+    let resolved = StateChange::Resolved { started_at: at(21), ended_at: at(41), failures: 3 };
     assert_eq!(changes, [(31, opened), (51, resolved)]);
 }
 
@@ -219,29 +221,29 @@ fn an_outage_begins_with_the_kth_location_and_ends_with_its_first_success() {
 fn the_last_location_decides_alone_when_the_others_are_silent() {
     let mut world = World::up(3, 1);
     for second in [10, 20, 30, 40, 50] {
-        assert_eq!(world.check_at(second, 0, Found::Down), [], "two others were up {second} s ago");
+        assert_eq!(world.check_at(second, 0, Finding::Down), [], "two others were up {second} s ago");
     }
     // What says nothing about the target opens nothing, whoever is silent by now.
-    assert_eq!(world.check_at(59, 0, Found::Inconclusive), []);
-    let changes = world.check_at(60, 0, Found::Down);
-    assert!(matches!(changes.as_slice(), [Change::Opened { .. }]), "{changes:?}");
+    assert_eq!(world.check_at(59, 0, Finding::Inconclusive), []);
+    let changes = world.check_at(60, 0, Finding::Down);
+    assert!(matches!(changes.as_slice(), [StateChange::Opened { .. }]), "{changes:?}");
     assert_eq!(in_words(&world.policy, &world.locations, at(60)), "down in l0; nothing from l1, l2");
 }
 
 #[test]
 fn after_a_silence_of_all_each_is_waited_for() {
     let mut world = World::new(3, Policy { confirm: 1, ..every_ten_seconds() });
-    world.check_in_all(|location| if location == 0 { Found::Down } else { Found::Up });
+    world.check_in_all(|location| if location == 0 { Finding::Down } else { Finding::Up });
     assert_eq!(world.state.status, Status::Up);
     // The first to be heard again is the one that sees it down. The third is waited for as long as any, and then the two
     // that are left decide: one of two is no majority of three.
     for (second, location, found) in [
-        (500, 0, Found::Down),
-        (510, 0, Found::Down),
-        (510, 1, Found::Up),
-        (560, 1, Found::Up),
-        (560, 0, Found::Down),
-        (570, 1, Found::Up),
+        (500, 0, Finding::Down),
+        (510, 0, Finding::Down),
+        (510, 1, Finding::Up),
+        (560, 1, Finding::Up),
+        (560, 0, Finding::Down),
+        (570, 1, Finding::Up),
     ] {
         assert_eq!(world.check_at(second, location, found), [], "{second} s, {location}");
     }
@@ -250,23 +252,23 @@ fn after_a_silence_of_all_each_is_waited_for() {
 #[test]
 fn who_saw_an_outage_and_fell_silent_has_not_seen_its_end() {
     let mut world = World::new(3, Policy { confirm: 1, ..every_ten_seconds() });
-    let found = |location| if location == 2 { Found::Up } else { Found::Down };
+    let found = |location| if location == 2 { Finding::Up } else { Finding::Down };
     assert_eq!(world.check_in_all(found).len(), 1);
     for (second, location) in (10..=100).step_by(10).flat_map(|second| [(second, 0), (second, 2)]) {
         assert_eq!(world.check_at(second, location, found(location)), [], "{second} s");
     }
-    let changes = world.check_at(110, 0, Found::Up);
-    assert!(matches!(changes[..], [Change::Resolved { .. }]), "nobody sees it any more: {changes:?}");
+    let changes = world.check_at(110, 0, Finding::Up);
+    assert!(matches!(changes[..], [StateChange::Resolved { .. }]), "nobody sees it any more: {changes:?}");
 }
 
 #[test]
 fn a_check_that_found_nothing_opens_nothing() {
     let mut world = World::new(3, Policy { confirm: 1, down_in: Some(3), ..every_ten_seconds() });
-    world.check_in_all(|location| if location == 2 { Found::Up } else { Found::Down });
+    world.check_in_all(|location| if location == 2 { Finding::Up } else { Finding::Down });
     assert_eq!(world.state.status, Status::Up);
     world.policy.down_in = Some(2);
-    assert_eq!(world.check_at(10, 2, Found::Up), []);
-    assert!(matches!(world.check(0, Found::Down).as_slice(), [Change::Opened { .. }]));
+    assert_eq!(world.check_at(10, 2, Finding::Up), []);
+    assert!(matches!(world.check(0, Finding::Down).as_slice(), [StateChange::Opened { .. }]));
 }
 
 #[test]
@@ -275,12 +277,12 @@ fn each_slot_counts_once_for_flapping_and_a_change_at_once() {
     let counts = |world: &World| (world.state.recent.count(), world.state.recent.changes());
     for slot in 0..6 {
         world.now = slot * INTERVAL_S;
-        world.check_in_all(|_| Found::Up);
+        world.check_in_all(|_| Finding::Up);
     }
     // The first said nothing yet: until the other had one, too, it could have been anything.
     assert_eq!(counts(&world), (6, 0));
     world.now = 6 * INTERVAL_S;
-    world.check_in_all(|_| Found::Down);
+    world.check_in_all(|_| Finding::Down);
     assert_eq!(counts(&world), (8, 1), "up, then down, in one slot");
 }
 
@@ -290,11 +292,11 @@ fn an_outage_is_critical_once_by_the_failures_of_one_location() {
     world.policy.critical_failures = Some(3);
     let mut changes = Vec::new();
     for (slot, location) in (1..6).flat_map(|slot| [(slot, 0), (slot, 1)]) {
-        let found = world.check_at(slot * INTERVAL_S, location, Found::Down);
+        let found = world.check_at(slot * INTERVAL_S, location, Finding::Down);
         changes.extend(found.into_iter().map(|change| (slot, location, change)));
     }
-    let opened = Change::Opened { severity: Severity::Down, started_at: at(10), failures: 1 };
-    assert_eq!(changes, [(1, 1, opened), (3, 0, Change::Escalated { failures: 3 })]);
+    let opened = StateChange::Opened { severity: Severity::Down, started_at: at(10), failures: 1 };
+    assert_eq!(changes, [(1, 1, opened), (3, 0, StateChange::Escalated { failures: 3 })]);
     assert_eq!(world.state.failures, 5);
 }
 
@@ -303,7 +305,7 @@ fn a_slot_is_looked_at_when_enough_have_looked_to_call_it_up() {
     let mut world = World::up(3, Policy::default().confirm);
     // Children that wait for this monitor's verdict are not told that it is well by one of three.
     for (location, looked_at) in [(0, 0), (1, 10), (2, 10)] {
-        world.check_at(10, location, Found::Up);
+        world.check_at(10, location, Finding::Up);
         assert_eq!(world.state.last_slot_at, Some(at(looked_at)), "after {location}");
     }
 }
@@ -311,8 +313,8 @@ fn a_slot_is_looked_at_when_enough_have_looked_to_call_it_up() {
 #[test]
 fn one_in_doubt_is_a_doubt_for_children_and_one_that_is_down_is_none() {
     let mut world = World::up(3, 2);
-    world.check_at(10, 0, Found::Down);
+    world.check_at(10, 0, Finding::Down);
     assert_eq!((world.state.downs, world.state.downs_since), (1, Some(at(10))));
-    world.check_at(20, 0, Found::Down);
+    world.check_at(20, 0, Finding::Down);
     assert_eq!((world.state.status, world.state.downs), (Status::Up, 0));
 }

@@ -1,13 +1,13 @@
 //! What must hold of every history, said without the model: thresholds, what alternates, and that whoever was told of a
 //! beginning is told of its end, once.
 
-use crate::Found;
+use crate::Finding;
 use crate::model::{Held, Notice, Severity, flaps, told_of};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use std::collections::BTreeMap;
 use uptime_core::event;
-use uptime_core::judgement::{Change, Status};
+use uptime_core::judgement::{StateChange, Status};
 use uptime_core::monitor::Policy;
 
 /// All that was found out, became of it, and was told, of one monitor.
@@ -17,14 +17,14 @@ pub struct Promises {
     was_another: bool,
     last_slot: Option<i64>,
     /// Since the last silence, or end by hand.
-    counted: Vec<Found>,
+    counted: Vec<Finding>,
     /// Of the open incident.
     open: Option<event::Severity>,
     status: Status,
     /// Since the last silence: whether it was down.
     downs: Vec<bool>,
     flapping: bool,
-    told: Vec<Notice>,
+    announced_severity: Vec<Notice>,
     incidents: usize,
     tally: BTreeMap<&'static str, u64>,
 }
@@ -57,7 +57,7 @@ impl Promises {
             status: Status::Unknown,
             downs: Vec::new(),
             flapping: false,
-            told: Vec::new(),
+            announced_severity: Vec::new(),
             incidents: 0,
             tally: BTreeMap::new(),
         }
@@ -78,10 +78,10 @@ impl Promises {
     }
 
     /// Opened and resolved alternate; it worsens and escalates at most once between them.
-    pub fn changed(&mut self, changes: &[Change]) -> TestCaseResult {
+    pub fn changed(&mut self, changes: &[StateChange]) -> TestCaseResult {
         for change in changes {
             match *change {
-                Change::Opened { severity, failures, .. } => {
+                StateChange::Opened { severity, failures, .. } => {
                     prop_assert_eq!(self.open, None, "an incident is open twice");
                     self.open = Some(severity);
                     self.incidents += 1;
@@ -95,27 +95,27 @@ impl Promises {
                         self.count("opened in the window");
                     }
                 }
-                Change::Worsened { .. } => {
+                StateChange::Worsened { .. } => {
                     prop_assert_eq!(self.open, Some(event::Severity::Degraded));
                     self.open = Some(event::Severity::Down);
                     self.count("worsened");
                 }
-                Change::Escalated { .. } => {
+                StateChange::Escalated { .. } => {
                     prop_assert_eq!(self.open, Some(event::Severity::Down));
                     self.open = Some(event::Severity::Critical);
                     self.count("escalated");
                 }
-                Change::Resolved { started_at, ended_at, .. } => {
+                StateChange::Resolved { started_at, ended_at, .. } => {
                     prop_assert!(self.open.take().is_some(), "what is not open ended");
                     prop_assert!(started_at <= ended_at, "it ended before it began");
                     self.count("resolved");
                 }
-                Change::FlappingBegan => {
+                StateChange::FlappingBegan => {
                     prop_assert!(self.policy.flapping && !self.flapping);
                     self.flapping = true;
                     self.count("flapping begun");
                 }
-                Change::FlappingEnded => {
+                StateChange::FlappingEnded => {
                     prop_assert!(self.flapping);
                     self.flapping = false;
                 }
@@ -125,21 +125,22 @@ impl Promises {
     }
 
     /// After so many of a kind in a row it is so, whatever was before.
-    pub fn judged(&mut self, slot: i64, start: i64, found: Found, status: Status) -> TestCaseResult {
+    pub fn judged(&mut self, slot: i64, start: i64, found: Finding, status: Status) -> TestCaseResult {
         let silence = 5 * i64::try_from(self.policy.interval.as_secs()).expect("few");
         if self.last_slot.is_some_and(|last| last <= start && slot - last > silence) {
             self.counted.clear();
             self.downs.clear();
         }
-        self.downs.push(found == Found::Down);
+        self.downs.push(found == Finding::Down);
         self.is_steady_or_flaps()?;
         self.last_slot = Some(slot);
         self.counted.push(found);
         let (confirm, recover) = (self.policy.confirm as usize, self.policy.recover as usize);
         let row =
-            |such: fn(Found) -> bool| self.counted.iter().rev().take_while(|found| such(**found)).count();
-        let (downs, degraded) = (row(|found| found == Found::Down), row(|found| found == Found::Degraded));
-        let (ups, not_down) = (row(is_up), row(|found| found != Found::Down));
+            |such: fn(Finding) -> bool| self.counted.iter().rev().take_while(|found| such(**found)).count();
+        let (downs, degraded) =
+            (row(|found| found == Finding::Down), row(|found| found == Finding::Degraded));
+        let (ups, not_down) = (row(is_up), row(|found| found != Finding::Down));
         prop_assert!(downs < confirm || status == Status::Down, "{} downs, and it is {:?}", downs, status);
         // The first of them may have been needed to end an outage.
         let late = degraded >= confirm + recover - 1;
@@ -161,7 +162,7 @@ impl Promises {
                 prop_assert_eq!(downs, confirm);
             }
             (Status::Up | Status::Unknown, Status::Degraded) => {
-                prop_assert!(row(|found| !is_up(found)) >= confirm && found == Found::Degraded);
+                prop_assert!(row(|found| !is_up(found)) >= confirm && found == Finding::Degraded);
             }
             _ => {}
         }
@@ -178,23 +179,29 @@ impl Promises {
     }
 
     fn was_told(&self, notice: Notice) -> bool {
-        self.told.contains(&notice)
+        self.announced_severity.contains(&notice)
     }
 
     /// The severities that were told of an incident, in order.
     fn severities(&self, incident: usize) -> Vec<Severity> {
-        told_of(&self.told, incident).collect()
+        told_of(&self.announced_severity, incident).collect()
     }
 
     /// Nothing that is held is told, and nothing is told twice or out of turn.
-    pub fn told(&mut self, notices: &[Notice], held: Held, flapping: bool, in_hand: bool) -> TestCaseResult {
+    pub fn announced_severity(
+        &mut self,
+        notices: &[Notice],
+        held: Held,
+        flapping: bool,
+        is_handled: bool,
+    ) -> TestCaseResult {
         prop_assert!(!held.maintenance || notices.is_empty(), "told during maintenance: {:?}", notices);
         prop_assert!(
             !flapping || notices.iter().all(|notice| *notice == Notice::FlappingStart),
             "told while it flaps: {notices:?}"
         );
         for notice in notices {
-            let flaps = flaps(&self.told);
+            let flaps = flaps(&self.announced_severity);
             match *notice {
                 Notice::FlappingStart => prop_assert_ne!(flaps, Some(true), "told to flap twice"),
                 Notice::FlappingEnd { open } => {
@@ -223,14 +230,14 @@ impl Promises {
                     let is_critical = matches!(notice, Notice::Critical(_));
                     let now = if is_critical { Severity::Critical } else { Severity::Down };
                     prop_assert!(worst.is_some_and(|worst| worst < now), "{:?} after {:?}", notice, worst);
-                    prop_assert!(!is_critical || !in_hand, "critical, and somebody takes care");
+                    prop_assert!(!is_critical || !is_handled, "critical, and somebody takes care");
                     if is_critical {
                         self.count("critical told");
                     }
                 }
                 Notice::Reminder(incident, number) => {
                     prop_assert_eq!(notices.len(), 1, "a reminder comes alone");
-                    prop_assert!(!held.by_parent && !in_hand, "a reminder that nobody wants");
+                    prop_assert!(!held.by_parent && !is_handled, "a reminder that nobody wants");
                     prop_assert!(!self.severities(incident).is_empty(), "a reminder of what nobody knows");
                     prop_assert!(number <= self.policy.remind_most && self.policy.remind.is_some());
                     let later = number..=self.policy.remind_most;
@@ -241,17 +248,17 @@ impl Promises {
                     self.count("reminders");
                 }
             }
-            self.told.push(*notice);
+            self.announced_severity.push(*notice);
         }
         Ok(())
     }
 
-    pub fn ended_by_hand(&mut self, told: Option<Notice>) -> TestCaseResult {
+    pub fn ended_by_operator(&mut self, announced_severity: Option<Notice>) -> TestCaseResult {
         prop_assert!(self.open.take().is_some(), "what is not open ended");
         self.counted.clear();
         self.status = Status::Unknown;
         self.count("ended by hand");
-        self.told.extend(told);
+        self.announced_severity.extend(announced_severity);
         Ok(())
     }
 
@@ -259,24 +266,30 @@ impl Promises {
     /// that is over.
     pub fn in_the_end(&mut self) -> TestCaseResult {
         for incident in 0..self.incidents {
-            let (told, is_open) =
+            let (announced_severity, is_open) =
                 (self.severities(incident), incident + 1 == self.incidents && self.open.is_some());
-            prop_assert!(told.is_sorted() && told.len() <= 3, "{:?} was told of {}", told, incident);
-            if told.is_empty() {
+            prop_assert!(
+                announced_severity.is_sorted() && announced_severity.len() <= 3,
+                "{:?} was told of {}",
+                announced_severity,
+                incident
+            );
+            if announced_severity.is_empty() {
                 self.count("never told");
             }
-            let ends = self.told.iter().filter(|notice| **notice == Notice::End(incident)).count();
+            let ends =
+                self.announced_severity.iter().filter(|notice| **notice == Notice::End(incident)).count();
             prop_assert_eq!(
                 ends,
-                usize::from(!told.is_empty() && !is_open),
+                usize::from(!announced_severity.is_empty() && !is_open),
                 "ends of {}: {:?}",
                 incident,
-                self.told
+                self.announced_severity
             );
-            prop_assert!(!is_open || !told.is_empty(), "an incident is open and nobody knows");
+            prop_assert!(!is_open || !announced_severity.is_empty(), "an incident is open and nobody knows");
         }
         // Whoever heard that it is steady and down hears that it is over.
-        for notice in &self.told {
+        for notice in &self.announced_severity {
             if let Notice::FlappingEnd { open: Some(incident) } = notice {
                 prop_assert!(!self.severities(*incident).is_empty(), "steady and down, and then silence");
             }
@@ -285,6 +298,6 @@ impl Promises {
     }
 }
 
-fn is_up(found: Found) -> bool {
-    matches!(found, Found::Up | Found::CertificateEnds)
+fn is_up(found: Finding) -> bool {
+    matches!(found, Finding::Up | Finding::CertificateEnds)
 }

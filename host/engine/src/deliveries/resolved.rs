@@ -8,7 +8,7 @@ use uptime_core::event::Event;
 use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
 use uptime_core::text::printable;
-use uptime_notifier::{Before, Delivery, NotifierError, ResolvedSetting, ResolvedSettings};
+use uptime_notifier::{Delivery, Earlier, NotifierError, ResolvedSetting, ResolvedSettings};
 use uptime_store::notifications::ChannelRow;
 use uuid::Uuid;
 
@@ -163,7 +163,7 @@ impl<'a> Resolved<'a> {
             installation,
             event,
             digest: None,
-            before: Before::default(),
+            before: Earlier::default(),
             now,
             attempt: 1,
             hidden: &self.hidden,

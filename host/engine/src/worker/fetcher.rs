@@ -5,10 +5,10 @@
 //! Heartbeats go their own way: a turn that takes long does not make the worker look dead. The first one comes before the first
 //! turn, because it brings the number that claims bear.
 
-use super::heartbeats::{Heard, Heartbeats, Load};
-use super::turn::{Claimed, FRONT_EVERY, LowWater, Turn, Wish};
-use super::{End, Finished, Handler, Parking, Wakes, WorkerOptions, WorkerSummary};
-use crate::patience::{self, Outage};
+use super::heartbeats::{HeartbeatEnd, Heartbeats, Load};
+use super::round_trip::{ClaimPlan, ClaimedBatch, FRONT_EVERY, LowWater, RoundTrip};
+use super::{End, Finished, Handler, Slots, Wakes, WorkerOptions, WorkerSummary};
+use crate::db_timeout::{self, Outage};
 use crate::{Activity, Observer};
 use futures_util::FutureExt;
 use jiff::SignedDuration;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uptime_core::backoff;
 use uptime_core::liveness::HEARTBEAT_EVERY;
-use uptime_store::queue::{Claim, ClaimFrom, Job, LaneLoad};
+use uptime_store::queue::{Claim, ClaimFrom, Job, KeyLoad};
 use uptime_store::workers::Orders;
 use uptime_store::{Store, StoreError};
 
@@ -49,7 +49,7 @@ pub(super) struct Fetcher<H: Handler> {
     running: HashMap<Claim, Option<i64>>,
     tasks: JoinSet<Finished<H::Done>>,
     /// Which of them wait for their place.
-    parking: Arc<Parking>,
+    slots: Arc<Slots>,
     /// Ended, and not settled.
     finished: Vec<Finished<H::Done>>,
     /// Settled, and only to be ended yet.
@@ -57,11 +57,11 @@ pub(super) struct Fetcher<H: Handler> {
     /// Claimed, and not to be run by us after all.
     returned: Vec<Claim>,
     /// The turn that is under way.
-    turn: Option<JoinHandle<Turned<H>>>,
+    round_trip: Option<JoinHandle<RoundTripEnd<H>>>,
     /// When the next one begins at the latest.
-    next_turn_at: Instant,
+    next_round_trip_at: Instant,
     /// Something happened that the turn under way may have missed.
-    look: bool,
+    recheck: bool,
     /// Jobs claimed so far, for `max_jobs`.
     taken: u64,
     low_water: LowWater,
@@ -75,19 +75,19 @@ pub(super) struct Fetcher<H: Handler> {
     summary: WorkerSummary,
 }
 
-type Turned<H> = (Turn<H>, Result<Option<Claimed<<H as Handler>::Work>>, StoreError>);
+type RoundTripEnd<H> = (RoundTrip<H>, Result<Option<ClaimedBatch<<H as Handler>::Work>>, StoreError>);
 
 /// How long a job may wait for its place, and then run.
 struct Limits {
-    patience: Duration,
+    queue_deadline: Duration,
     within: Duration,
 }
 
-enum Woken<H: Handler> {
+enum Wake<H: Handler> {
     Finished(Option<Result<Finished<H::Done>, JoinError>>),
-    Turned(Result<Turned<H>, JoinError>),
-    Heard(Heard),
-    Look,
+    RoundTripEnd(Result<RoundTripEnd<H>, JoinError>),
+    HeartbeatEnd(HeartbeatEnd),
+    Recheck,
     Control,
     Later,
     Stop,
@@ -106,13 +106,13 @@ impl<H: Handler> Fetcher<H> {
             began: Instant::now(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
-            parking: Arc::default(),
+            slots: Arc::default(),
             finished: Vec::new(),
             done: Vec::new(),
             returned: Vec::new(),
-            turn: None,
-            next_turn_at: Instant::now(),
-            look: true,
+            round_trip: None,
+            next_round_trip_at: Instant::now(),
+            recheck: true,
             taken: 0,
             low_water: LowWater::default(),
             heartbeats,
@@ -129,9 +129,9 @@ impl<H: Handler> Fetcher<H> {
         stop: CancellationToken,
     ) -> Result<WorkerSummary, StoreError> {
         // Ends with the worker, whatever ends it: a turn that is under way then has only so long.
-        let turns = stop.child_token();
-        let ended = self.work(wakes, &stop, &turns).await;
-        turns.cancel();
+        let round_trips = stop.child_token();
+        let ended = self.work(wakes, &stop, &round_trips).await;
+        round_trips.cancel();
         self.wind_down().await;
         ended.map(|()| self.summary)
     }
@@ -140,7 +140,7 @@ impl<H: Handler> Fetcher<H> {
         &mut self,
         wakes: &Wakes,
         stop: &CancellationToken,
-        turns: &CancellationToken,
+        round_trips: &CancellationToken,
     ) -> Result<(), StoreError> {
         loop {
             (self.observer)(Activity::Turned { by: self.handler.queue() });
@@ -150,61 +150,61 @@ impl<H: Handler> Fetcher<H> {
             }
             self.beat_when_due();
             // While the database is away a turn begins only when it is time to try again.
-            if self.turn.is_none()
+            if self.round_trip.is_none()
                 && !self.heartbeats.is_first_under_way()
-                && (self.next_turn_at <= Instant::now() || (self.look && self.away.is_none()))
+                && (self.next_round_trip_at <= Instant::now() || (self.recheck && self.away.is_none()))
             {
-                self.begin_turn(turns);
+                self.begin_round_trip(round_trips);
             }
             match self.wait(wakes, stop).await {
-                Woken::Finished(finished) => self.collect(finished),
-                Woken::Turned(turned) => self.end_turn(turned, turns)?,
-                Woken::Heard(heard) => {
+                Wake::Finished(finished) => self.collect(finished),
+                Wake::RoundTripEnd(turned) => self.end_round_trip(turned, round_trips)?,
+                Wake::HeartbeatEnd(heard) => {
                     if let Some(orders) = self.heartbeats.end(heard) {
                         self.obey(&orders);
                     }
                 }
-                Woken::Look => self.look = true,
-                Woken::Control => {
+                Wake::Recheck => self.recheck = true,
+                Wake::Control => {
                     self.heartbeats.hurry();
-                    self.look = true;
+                    self.recheck = true;
                 }
-                Woken::Later => {}
-                Woken::Stop => return Ok(()),
+                Wake::Later => {}
+                Wake::Stop => return Ok(()),
             }
         }
     }
 
-    async fn wait(&mut self, wakes: &Wakes, stop: &CancellationToken) -> Woken<H> {
+    async fn wait(&mut self, wakes: &Wakes, stop: &CancellationToken) -> Wake<H> {
         let mut until = Instant::now() + self.heartbeats.due_in().unwrap_or(HEARTBEAT_EVERY);
-        if self.turn.is_none() && !self.heartbeats.is_first_under_way() {
-            until = until.min(self.next_turn_at);
+        if self.round_trip.is_none() && !self.heartbeats.is_first_under_way() {
+            until = until.min(self.next_round_trip_at);
         }
         if let Some(max) = self.options.max_time {
             until = until.min(self.began + max);
         }
-        let turn = async {
-            match &mut self.turn {
-                Some(turn) => turn.await,
+        let round_trip = async {
+            match &mut self.round_trip {
+                Some(round_trip) => round_trip.await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            () = stop.cancelled() => Woken::Stop,
-            turned = turn => {
-                self.turn = None;
-                Woken::Turned(turned)
+            () = stop.cancelled() => Wake::Stop,
+            turned = round_trip => {
+                self.round_trip = None;
+                Wake::RoundTripEnd(turned)
             }
-            heard = self.heartbeats.heard() => Woken::Heard(heard),
-            finished = self.tasks.join_next(), if !self.tasks.is_empty() => Woken::Finished(finished),
-            () = wakes.control.notified() => Woken::Control,
-            () = wakes.jobs.notified() => Woken::Look,
+            heard = self.heartbeats.heard() => Wake::HeartbeatEnd(heard),
+            finished = self.tasks.join_next(), if !self.tasks.is_empty() => Wake::Finished(finished),
+            () = wakes.control.notified() => Wake::Control,
+            () = wakes.jobs.notified() => Wake::Recheck,
             // Its slot is free.
-            () = self.parking.came.notified() => Woken::Look,
+            () = self.slots.came.notified() => Wake::Recheck,
             // Others are to know, too.
-            Ok(()) = self.options.paused.changed() => Woken::Control,
-            () = sleep_until(until.into()) => Woken::Later,
+            Ok(()) = self.options.paused.changed() => Wake::Control,
+            () = sleep_until(until.into()) => Wake::Later,
         }
     }
 
@@ -215,82 +215,84 @@ impl<H: Handler> Fetcher<H> {
         }
     }
 
-    fn begin_turn(&mut self, turns: &CancellationToken) {
-        self.look = false;
-        self.next_turn_at = Instant::now() + self.options.settings.sleep;
-        let wish = self.wish();
-        let turn = self.turn_of(wish);
-        let turns = turns.clone();
-        self.turn = Some(tokio::spawn(async move {
-            let mut turn = turn;
-            let ended = patience::turn(turn.run(), &turns).await;
-            (turn, ended)
+    fn begin_round_trip(&mut self, round_trips: &CancellationToken) {
+        self.recheck = false;
+        self.next_round_trip_at = Instant::now() + self.options.settings.sleep;
+        let claim_plan = self.claim_plan();
+        let round_trip = self.round_trip_of(claim_plan);
+        let round_trips = round_trips.clone();
+        self.round_trip = Some(tokio::spawn(async move {
+            let mut round_trip = round_trip;
+            let ended = db_timeout::round_trip(round_trip.run(), &round_trips).await;
+            (round_trip, ended)
         }));
     }
 
-    fn turn_of(&mut self, wish: Option<Wish>) -> Turn<H> {
-        Turn {
+    fn round_trip_of(&mut self, claim_plan: Option<ClaimPlan>) -> RoundTrip<H> {
+        RoundTrip {
             store: self.store.clone(),
             handler: Arc::clone(&self.handler),
             finished: std::mem::take(&mut self.finished),
             done: std::mem::take(&mut self.done),
             returned: std::mem::take(&mut self.returned),
-            wish,
+            claim_plan,
             settled: 0,
         }
     }
 
     fn free(&self) -> usize {
-        let in_hand = self.running.len();
-        let in_slots = in_hand.saturating_sub(self.parking.parked());
-        let room = (self.concurrency * (1 + PER_SLOT)).saturating_sub(in_hand);
+        let running = self.running.len();
+        let in_slots = running.saturating_sub(self.slots.yielded());
+        let room = (self.concurrency * (1 + PER_SLOT)).saturating_sub(running);
         self.concurrency.saturating_sub(in_slots).min(room)
     }
 
     /// Of a queue with lanes: how many jobs of a lane may be in hand, and how many more are claimed now. A quarter of the slots, and
     /// as many as [`PER_SLOT`] says beyond them, is for lanes that have none in hand: one that hangs takes none from others.
-    fn share(&self, per_lane: usize) -> (usize, usize) {
-        let in_hand = self.running.len();
-        let shared = (self.concurrency - self.concurrency / 4).saturating_sub(in_hand);
-        let firsts = (self.concurrency * PER_SLOT).saturating_sub(in_hand);
-        if shared > 0 { (per_lane, shared) } else { (1, firsts) }
+    fn share(&self, per_key: usize) -> (usize, usize) {
+        let running = self.running.len();
+        let shared = (self.concurrency - self.concurrency / 4).saturating_sub(running);
+        let firsts = (self.concurrency * PER_SLOT).saturating_sub(running);
+        if shared > 0 { (per_key, shared) } else { (1, firsts) }
     }
 
     fn room(&self) -> usize {
-        self.handler.per_lane().map_or_else(|| self.free(), |per_lane| self.share(per_lane).1)
+        self.handler.per_key().map_or_else(|| self.free(), |per_key| self.share(per_key).1)
     }
 
-    fn wish(&mut self) -> Option<Wish> {
+    fn claim_plan(&mut self) -> Option<ClaimPlan> {
         let free = self.room().min(BATCH);
         let left = self.options.max_jobs.map_or(u64::MAX, |max| max.saturating_sub(self.taken));
         let limit = free.min(usize::try_from(left).unwrap_or(usize::MAX));
         if limit == 0 || *self.options.paused.borrow_and_update() {
             return None;
         }
-        let lanes = self.handler.per_lane().map(|per_lane| {
+        let keys = self.handler.per_key().map(|per_key| {
             let mut load: HashMap<i64, usize> = HashMap::new();
-            for lane in self.running.values().copied().flatten() {
-                *load.entry(lane).or_default() += 1;
+            for concurrency_key in self.running.values().copied().flatten() {
+                *load.entry(concurrency_key).or_default() += 1;
             }
             (
-                self.share(per_lane).0,
-                load.into_iter().map(|(lane, running)| LaneLoad { lane, running }).collect(),
+                self.share(per_key).0,
+                load.into_iter()
+                    .map(|(concurrency_key, running)| KeyLoad { concurrency_key, running })
+                    .collect(),
             )
         });
         let (worker, lease) = (self.heartbeats.number(), self.options.settings.retry_after);
-        Some(Wish { limit, worker, lease, lanes, from: self.low_water.from() })
+        Some(ClaimPlan { limit, worker, lease, keys, from: self.low_water.from() })
     }
 
-    fn end_turn(
+    fn end_round_trip(
         &mut self,
-        turned: Result<Turned<H>, JoinError>,
-        turns: &CancellationToken,
+        turned: Result<RoundTripEnd<H>, JoinError>,
+        round_trips: &CancellationToken,
     ) -> Result<(), StoreError> {
         match self.take_back(turned) {
             Ok(claimed) => {
                 self.database_is_back();
                 if let Some(claimed) = claimed {
-                    self.take(claimed, turns);
+                    self.take(claimed, round_trips);
                 }
                 let nothing_left = self.options.max_jobs.is_some_and(|max| self.taken >= max);
                 if nothing_left && self.is_idle() {
@@ -306,9 +308,9 @@ impl<H: Handler> Fetcher<H> {
     /// Takes back what a turn could not settle.
     fn take_back(
         &mut self,
-        turned: Result<Turned<H>, JoinError>,
-    ) -> Result<Option<Claimed<H::Work>>, StoreError> {
-        let (turn, ended) = match turned {
+        turned: Result<RoundTripEnd<H>, JoinError>,
+    ) -> Result<Option<ClaimedBatch<H::Work>>, StoreError> {
+        let (round_trip, ended) = match turned {
             Ok(turned) => turned,
             Err(error) => {
                 // A bug in a handler. What it was to settle has gone with it, and comes back when its lease runs out.
@@ -316,15 +318,15 @@ impl<H: Handler> Fetcher<H> {
                 return Ok(None);
             }
         };
-        self.finished.extend(turn.finished);
-        self.done.extend(turn.done);
-        self.returned.extend(turn.returned);
-        self.summary.settled += turn.settled;
-        self.heartbeats.count(turn.settled);
+        self.finished.extend(round_trip.finished);
+        self.done.extend(round_trip.done);
+        self.returned.extend(round_trip.returned);
+        self.summary.settled += round_trip.settled;
+        self.heartbeats.count(round_trip.settled);
         (self.observer)(Activity::Settled {
             queue: self.handler.queue(),
-            settled: turn.settled,
-            in_hand: self.running.len(),
+            settled: round_trip.settled,
+            running: self.running.len(),
         });
         ended
     }
@@ -349,15 +351,15 @@ impl<H: Handler> Fetcher<H> {
     }
 
     /// Begins the next turn when there may be more, then the jobs.
-    fn take(&mut self, claimed: Claimed<H::Work>, turns: &CancellationToken) {
-        let Claimed { asked_at, limit, from, ref jobs, next_in, .. } = claimed;
+    fn take(&mut self, claimed: ClaimedBatch<H::Work>, round_trips: &CancellationToken) {
+        let ClaimedBatch { asked_at, limit, from, ref jobs, next_in, .. } = claimed;
         let count = jobs.len();
         self.taken += count as u64;
-        let has_lanes = self.handler.per_lane().is_some();
-        if !has_lanes {
+        let has_keys = self.handler.per_key().is_some();
+        if !has_keys {
             self.low_water.claimed(&claimed);
         }
-        let Claimed { jobs, mut work, .. } = claimed;
+        let ClaimedBatch { jobs, mut work, .. } = claimed;
         let mut to_run = Vec::with_capacity(count);
         for job in jobs {
             let work = work.remove(&job.claim.id);
@@ -366,21 +368,21 @@ impl<H: Handler> Fetcher<H> {
             }
         }
         // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
-        let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_lanes);
+        let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_keys);
         if may_be_more && self.room() > 0 && !self.ends {
             // Beside the jobs, not after them.
-            self.begin_turn(turns);
+            self.begin_round_trip(round_trips);
         } else if count == 0 && self.options.stop_when_empty && self.is_idle() {
             // Empty is what is empty from its front on.
             self.ends |= from == ClaimFrom::Front;
-            self.look = !self.ends;
+            self.recheck = !self.ends;
             self.low_water = LowWater::default();
         } else {
             // What the claim may have passed over, because it did not begin at the front, is looked for soon.
             let overlooked = (from != ClaimFrom::Front).then_some(FRONT_EVERY);
             let soonest = next_in.into_iter().chain(overlooked).min().unwrap_or(Duration::MAX);
-            self.next_turn_at =
-                self.next_turn_at.min(Instant::now() + soonest.min(self.options.settings.sleep));
+            self.next_round_trip_at =
+                self.next_round_trip_at.min(Instant::now() + soonest.min(self.options.settings.sleep));
         }
         for (job, work, limits) in to_run {
             self.spawn(job, work, limits, asked_at);
@@ -417,27 +419,27 @@ impl<H: Handler> Fetcher<H> {
                 let Some(within) = backoff::deadline(timeout, left) else {
                     // The claim took so long that the outcome could not be recorded any more.
                     self.returned.push(job.claim);
-                    self.look = true;
+                    self.recheck = true;
                     return None;
                 };
-                self.running.insert(job.claim, job.lane);
-                let patience = backoff::patience(within, left);
-                return Some((job, work, Limits { patience, within }));
+                self.running.insert(job.claim, job.concurrency_key);
+                let queue_deadline = backoff::queue_deadline(within, left);
+                return Some((job, work, Limits { queue_deadline, within }));
             }
         };
         let started_at = job.claimed_at;
         self.finished.push(Finished { job, started_at, took: Duration::ZERO, end });
-        self.look = true;
+        self.recheck = true;
         None
     }
 
-    fn spawn(&mut self, job: Job, work: H::Work, Limits { patience, within }: Limits, asked: Instant) {
-        let (handler, parking) = (Arc::clone(&self.handler), Arc::clone(&self.parking));
+    fn spawn(&mut self, job: Job, work: H::Work, Limits { queue_deadline, within }: Limits, asked: Instant) {
+        let (handler, slots) = (Arc::clone(&self.handler), Arc::clone(&self.slots));
         let run = async move {
             let place = tokio::select! {
                 biased;
-                () = parking.closed.cancelled() => None,
-                place = timeout(patience, handler.place(&work, &parking)) => place.ok(),
+                () = slots.closed.cancelled() => None,
+                place = timeout(queue_deadline, handler.place(&work, &slots)) => place.ok(),
             };
             let began = Instant::now();
             let started_at = SignedDuration::try_from(began.saturating_duration_since(asked))
@@ -484,7 +486,7 @@ impl<H: Handler> Fetcher<H> {
                 } else {
                     self.finished.push(finished);
                 }
-                self.look = true;
+                self.recheck = true;
             }
             next = self.tasks.try_join_next();
         }
@@ -494,9 +496,9 @@ impl<H: Handler> Fetcher<H> {
     async fn wind_down(&mut self) {
         let queue = self.handler.queue();
         let deadline = tokio::time::Instant::now() + self.options.grace;
-        self.parking.closed.cancel();
-        if let Some(turn) = self.turn.take()
-            && let Ok(Some(claimed)) = self.take_back(turn.await)
+        self.slots.closed.cancel();
+        if let Some(round_trip) = self.round_trip.take()
+            && let Ok(Some(claimed)) = self.take_back(round_trip.await)
         {
             // Claimed just when we were to stop: nobody has begun them.
             self.summary.released += claimed.jobs.len();
@@ -539,14 +541,14 @@ impl<H: Handler> Fetcher<H> {
 
     /// A turn that claims nothing.
     async fn say_goodbye(&mut self) -> Result<(), StoreError> {
-        let mut turn = self.turn_of(None);
-        let ended = patience::goodbye(turn.run()).await;
-        self.take_back(Ok((turn, ended))).map(|_| ())
+        let mut round_trip = self.round_trip_of(None);
+        let ended = db_timeout::goodbye(round_trip.run()).await;
+        self.take_back(Ok((round_trip, ended))).map(|_| ())
     }
 
     fn database_is_away(&mut self, error: StoreError) -> Result<(), StoreError> {
         let retry = self.away.map_or(DATABASE_RETRY, |retry| (retry * 2).min(DATABASE_RETRY_MAX));
-        self.next_turn_at = Instant::now() + retry;
+        self.next_round_trip_at = Instant::now() + retry;
         self.away = Some(retry);
         self.outage.goes_on(error, &self.observer)
     }

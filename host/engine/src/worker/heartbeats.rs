@@ -2,7 +2,7 @@
 //! make the worker look dead. Whoever sees that others are dead frees their jobs.
 
 use super::neighbours;
-use crate::patience;
+use crate::db_timeout;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinHandle};
@@ -12,7 +12,7 @@ use uptime_store::workers::{Heartbeat, Orders};
 use uptime_store::{Store, StoreError};
 use uuid::Uuid;
 
-pub(super) type Heard = Result<Result<Orders, StoreError>, JoinError>;
+pub(super) type HeartbeatEnd = Result<Result<Orders, StoreError>, JoinError>;
 
 /// Who a worker is, as the database knows it, and the heartbeat that is under way.
 pub(super) struct Heartbeats {
@@ -81,11 +81,11 @@ impl Heartbeats {
         self.began_at = Some(Instant::now());
         let (store, beat) = (store.clone(), self.heartbeat(load));
         let finished = beat.finished;
-        let sent = tokio::spawn(patience::goodbye(async move {
+        let sent = tokio::spawn(db_timeout::goodbye(async move {
             let orders = store.heartbeat(&beat).await?;
             let gone = neighbours::gone(&orders.neighbours);
             if orders.missing || !gone.is_empty() {
-                let (dead, freed) = store.bury_workers(beat.worker, &gone).await?;
+                let (dead, freed) = store.remove_workers(beat.worker, &gone).await?;
                 if dead > 0 {
                     warn!(
                         queue = beat.queue,
@@ -99,7 +99,7 @@ impl Heartbeats {
     }
 
     /// Waits for the answer to the one that is under way.
-    pub async fn heard(&mut self) -> Heard {
+    pub async fn heard(&mut self) -> HeartbeatEnd {
         match &mut self.under_way {
             Some((sent, _)) => sent.await,
             None => std::future::pending().await,
@@ -107,7 +107,7 @@ impl Heartbeats {
     }
 
     /// Ends the one that is under way. What it could not say is said with the next: nobody's job waits for it.
-    pub fn end(&mut self, heard: Heard) -> Option<Orders> {
+    pub fn end(&mut self, heard: HeartbeatEnd) -> Option<Orders> {
         let told = self.under_way.take().map_or(0, |(_, finished)| finished);
         let orders = heard.ok()?.ok()?;
         self.finished = self.finished.saturating_sub(told);
@@ -124,9 +124,9 @@ impl Heartbeats {
         }
         if self.number.is_some() {
             let last = self.heartbeat(Load { running: 0, paused: false });
-            let _ = patience::goodbye(store.heartbeat(&last)).await;
+            let _ = db_timeout::goodbye(store.heartbeat(&last)).await;
         }
-        let _ = patience::goodbye(store.sign_off(self.id)).await;
+        let _ = db_timeout::goodbye(store.sign_off(self.id)).await;
     }
 
     fn heartbeat(&self, load: Load) -> Heartbeat {

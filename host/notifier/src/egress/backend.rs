@@ -1,11 +1,11 @@
-//! Who answers a plugin's requests: the network, a dry run, or the script of a [rehearsal](crate::rehearsal).
+//! Who answers a plugin's requests: the network, a dry run, or the script of a [samples](crate::rehearsal).
 
 use super::{Egress, EgressError, Inbound, Outbound, Policy};
 use http::HeaderMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Inbound, EgressError>> + Send + 'a>>;
+pub(crate) type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<Inbound, EgressError>> + Send + 'a>>;
 
 pub(crate) trait HttpBackend: Send + Sync {
     /// Whether its requests come with previews.
@@ -14,11 +14,11 @@ pub(crate) trait HttpBackend: Send + Sync {
     }
 
     /// Answers a request, if `policy` lets it go.
-    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> Answer<'a>;
+    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> ResponseFuture<'a>;
 }
 
 impl HttpBackend for Arc<Egress> {
-    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> Answer<'a> {
+    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> ResponseFuture<'a> {
         Box::pin(Egress::send(self, policy, request))
     }
 }
@@ -49,7 +49,7 @@ impl HttpBackend for DryRun {
         true
     }
 
-    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> Answer<'a> {
+    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> ResponseFuture<'a> {
         let answer = policy.admit(&request.url).map_err(EgressError::Denied).map(|_| {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(request.preview);
             Inbound { status: 200, headers: HeaderMap::new(), body: b"ok".to_vec(), truncated: false }

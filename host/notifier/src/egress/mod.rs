@@ -11,7 +11,7 @@ mod policy;
 mod proxy;
 
 pub use backend::RequestPreview;
-pub(crate) use backend::{Answer, DryRun, HttpBackend};
+pub(crate) use backend::{DryRun, HttpBackend, ResponseFuture};
 pub(crate) use policy::{Denial, Policy};
 pub(crate) use proxy::Proxy;
 

@@ -95,9 +95,9 @@ async fn limits_are_moved_for_a_plugin_and_for_a_channel() {
 #[tokio::test]
 async fn the_name_that_an_operator_gave_holds() {
     let host = host(PluginSource::of_bytes("mine", built("webhook")));
-    let examined = host.examine("mine").await.expect("it is one");
-    assert_eq!((examined.own_name.as_str(), examined.description.name.as_str()), ("webhook", "mine"));
-    assert_eq!((examined.sha256, examined.interface.as_str()), (sha256(&built("webhook")), "0.1.0"));
+    let inspected = host.inspect("mine").await.expect("it is one");
+    assert_eq!((inspected.own_name.as_str(), inspected.description.name.as_str()), ("webhook", "mine"));
+    assert_eq!((inspected.sha256, inspected.interface.as_str()), (sha256(&built("webhook")), "0.1.0"));
     assert_eq!(host.describe("webhook").await.expect("the built-in one").name, "webhook");
 }
 

@@ -47,7 +47,7 @@ async fn each_ends_in_its_error_within_its_limits_and_harms_nobody() {
     let good = settings([("url", text(sink.url("/")))]);
     let grant = sink.grant();
     let cache = tempfile::tempdir().expect("a folder");
-    let mut told = 0;
+    let mut announced = 0;
     for case in &cases {
         let host =
             host_with_cache(cache.path(), case.limits.clone(), [(NAME.to_owned(), case.bytes.clone())]);
@@ -67,10 +67,10 @@ async fn each_ends_in_its_error_within_its_limits_and_harms_nobody() {
             let event = event(EventType::Down);
             let receipt = host.notify(delivery("webhook", &good, &grant, &event)).await;
             assert_eq!(receipt.expect("a good plugin still works").status, Some(204), "{}", case.name);
-            told += 1;
+            announced += 1;
         }
     }
-    assert_eq!(sink.arrived().len(), told);
+    assert_eq!(sink.arrived().len(), announced);
 }
 
 /// Native code that somebody has put where a compiled plugin lies: it does not run. What this user alone can write is
@@ -265,7 +265,7 @@ async fn a_plugin_that_fails_again_and_again_is_left_alone() {
     }
     let error = tell().await.expect_err("left alone");
     assert_eq!(
-        (error.class(), error.asks_for_patience(), error.channel_broken()),
+        (error.class(), error.waits_for_provider(), error.channel_broken()),
         (ErrorClass::Transient, true, false),
         "{error}"
     );

@@ -62,16 +62,16 @@ async fn a_plugin_of_each_version_works_for_ever() {
     for file in expected {
         let component = fs::read(fixtures.join(&file)).expect("a component");
         let host = host(Limits::default(), [("old".to_owned(), component)]);
-        let found = host.examine("old").await.expect("it says what it is");
+        let found = host.inspect("old").await.expect("it says what it is");
         assert_eq!(format!("interface-{}.wasm", found.interface), file);
         let sink = Sink::start([]).await;
         let to = settings([("url", text(sink.url("/")))]);
         for kind in EventType::ALL {
-            let told = event(*kind);
-            host.notify(delivery("old", &to, &sink.grant(), &told)).await.expect("delivered");
+            let announced = event(*kind);
+            host.notify(delivery("old", &to, &sink.grant(), &announced)).await.expect("delivered");
             let arrived = sink.arrived().pop().expect("a request").json();
             assert_eq!(arrived["type"], kind.as_str(), "{file}");
-            assert_eq!(arrived["monitor"]["name"], told.monitor.name.as_str(), "{file}");
+            assert_eq!(arrived["monitor"]["name"], announced.monitor.name.as_str(), "{file}");
         }
     }
 }

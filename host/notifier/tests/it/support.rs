@@ -14,10 +14,10 @@ use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, Event
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{DeliveryId, IncidentId};
 use uptime_core::notifier::LimitChanges;
-use uptime_core::rehearsal;
+use uptime_core::samples;
 use uptime_core::secret::Secret;
 use uptime_notifier::{
-    Before, Delivery, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings,
+    Delivery, Earlier, HostOptions, Limits, NotifierHost, ResolvedSetting, ResolvedSettings,
 };
 
 #[derive(Clone, Debug)]
@@ -167,10 +167,10 @@ pub(crate) fn delivery<'a>(
         limits: &UNCHANGED,
         channel: "ops",
         time_zone: "UTC",
-        installation: rehearsal::INSTALLATION,
+        installation: samples::INSTALLATION,
         event,
         digest: None,
-        before: Before::default(),
+        before: Earlier::default(),
         now: event.at,
         attempt: 1,
         hidden: &[],

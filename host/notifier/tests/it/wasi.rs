@@ -6,7 +6,7 @@
 use crate::log::Log;
 use crate::support::{delivery, event, host, settings};
 use uptime_core::event::EventType;
-use uptime_notifier::rehearsal::Reply;
+use uptime_notifier::scripted::Reply;
 use uptime_notifier::{Delivery, Limits, NotifierError};
 use wit_parser::Resolve;
 
@@ -163,7 +163,7 @@ fn guest(wat: &str) -> Vec<u8> {
 }
 
 fn accepted() -> Reply {
-    Reply::Answer { status: 200, headers: vec![], body: vec![], truncated: false }
+    Reply::Response { status: 200, headers: vec![], body: vec![], truncated: false }
 }
 
 #[tokio::test]
@@ -173,8 +173,8 @@ async fn the_machine_that_a_guest_sees_is_empty() {
     let (event, settings) = (event(EventType::Down), settings([]));
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("an instant");
     let delivery = Delivery { now, ..delivery("probe", &settings, &[], &event) };
-    let told = host.rehearse(delivery, &[accepted()]).await;
-    let receipt = told.result.expect("it says what it saw");
+    let announced = host.run_scripted(delivery, &[accepted()]).await;
+    let receipt = announced.result.expect("it says what it saw");
     // No variable, no argument, no folder it runs in, none opened; both sockets denied (`access-denied` is 1); the
     // delivery's instant on both clocks.
     assert_eq!(receipt.detail.as_deref(), Some("000022yy"));
@@ -193,8 +193,8 @@ async fn resources_have_an_end() {
     );
     let host = host(Limits::default(), [("probe".to_owned(), guest(&hoarder))]);
     let (event, settings) = (event(EventType::Down), settings([]));
-    let told = host.rehearse(delivery("probe", &settings, &[], &event), &[accepted()]).await;
-    let error = told.result.expect_err("there is an end");
+    let announced = host.run_scripted(delivery("probe", &settings, &[], &event), &[accepted()]).await;
+    let error = announced.result.expect_err("there is an end");
     // Not `Cpu`: it was the table that was full, long before.
     assert!(
         matches!(&error, NotifierError::Limit { limit, .. } if limit == "256 resources at a time"),

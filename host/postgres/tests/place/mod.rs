@@ -13,9 +13,9 @@ use uptime_postgres::{Lease, Options};
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A directory that the server's account can reach. Its server is stopped when the test ends, however it ends.
-pub(crate) struct Place(TempDir);
+pub(crate) struct DataDirectory(TempDir);
 
-impl Place {
+impl DataDirectory {
     pub(crate) fn new() -> Self {
         let place = TempDir::with_prefix("uptime-pg-").expect("a directory");
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("chmod");
@@ -91,7 +91,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for DataDirectory {
     fn drop(&mut self) {
         let _ = uptime_postgres::stop(&self.data_dir(), true);
     }

@@ -17,7 +17,7 @@ pub struct Ended {
     pub incident: IncidentId,
     pub monitor: String,
     /// These channels will be told, by name.
-    pub told: Vec<String>,
+    pub channels_told: Vec<String>,
 }
 
 /// Ends the incidents of all monitors that are disabled, and of those that are about to be removed. Gives those that were open.
@@ -25,7 +25,7 @@ pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec
     let watched_no_more = sqlx::query(concat!(
         include_str!("../../queries/incidents_in_hand.sql"),
         "WHERE i.id IN (SELECT o.id FROM incidents o WHERE o.ended_at IS NULL
-                        UNION SELECT unnest(held.owed) FROM monitor_states held WHERE held.owed IS NOT NULL)
+                        UNION SELECT unnest(held.unannounced_ends) FROM monitor_states held WHERE held.unannounced_ends IS NOT NULL)
            AND (NOT m.enabled OR m.id = ANY ($1))
          ORDER BY i.id FOR UPDATE OF i"
     ));
@@ -33,15 +33,15 @@ pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec
     let (mut ended, mut notices) = (Vec::new(), Vec::new());
     for row in &rows {
         let (incident, now) = read(row)?;
-        let (of_it, told) = notices_of(connection, &incident, &incident.unwatched(now)).await?;
+        let (of_it, channels_told) = notices_of(connection, &incident, &incident.unwatched(now)).await?;
         notices.extend(of_it);
         if incident.ended_at.is_none() {
-            ended.push(Ended { incident: incident.id, monitor: incident.monitor.name, told });
+            ended.push(Ended { incident: incident.id, monitor: incident.monitor.name, channels_told });
         }
     }
     let incidents: Vec<IncidentId> = ended.iter().map(|ended| ended.incident).collect();
-    let lose_sight = sqlx::query(include_str!("../../queries/lose_sight.sql"));
-    bind!(lose_sight, incidents, removed).execute(&mut *connection).await?;
+    let end_watch = sqlx::query(include_str!("../../queries/lose_sight.sql"));
+    bind!(end_watch, incidents, removed).execute(&mut *connection).await?;
     let forget = sqlx::query(include_str!("../../queries/forget_unwatched.sql"));
     bind!(forget, removed).execute(&mut *connection).await?;
     enqueue_all(connection, &notices).await?;

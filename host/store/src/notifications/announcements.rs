@@ -66,8 +66,8 @@ impl Store {
         let mut counts = OutstandingCounts::default();
         for channel in channels {
             let all = load(&mut transaction, &[channel], &[]).await?;
-            let tell = reconcile::outstanding(&notices(&all)).tell;
-            for one in all.iter().filter(|one| tell.contains(&one.notice.id)) {
+            let announce = reconcile::outstanding(&notices(&all)).announce;
+            for one in all.iter().filter(|one| announce.contains(&one.notice.id)) {
                 *counts.by_channel.entry(one.channel).or_default() += 1;
                 *counts.by_notification.entry(NotificationId(one.carrier)).or_default() += 1;
                 if let Some(incident) = one.notice.incident {
@@ -87,7 +87,7 @@ impl Store {
             "SELECT c.id FROM channels c
              WHERE c.enabled
                AND EXISTS (SELECT FROM notifications n WHERE n.channel_id = c.id AND n.state = 'failed')
-               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.lane = c.id)
+               AND NOT EXISTS (SELECT FROM jobs j WHERE j.queue = $1 AND j.concurrency_key = c.id)
              ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED",
         );
         let channels: Vec<i64> = bind!(query, NOTIFICATIONS).fetch_all(&mut transaction).await?;
@@ -160,9 +160,10 @@ pub(super) async fn reconcile(
     let free = lock_free(connection, &all, probe.as_ref()).await?;
     let carrier = |id: NotificationId| all.iter().find(|one| one.notice.id == id).map(|one| one.carrier);
     let is_free = |id: &NotificationId| carrier(*id).is_some_and(|carrier| free.contains(&carrier));
-    let Plan { tell, drop, probe: next } = plan;
-    let is_told = |one: &&Announcement| tell.contains(&one.notice.id) && is_free(&one.notice.id);
-    let tell: Vec<_> = all.iter().filter(is_told).map(|one| (one.notice.id, one.event.as_ref())).collect();
+    let Plan { announce, drop, probe: next } = plan;
+    let is_told = |one: &&Announcement| announce.contains(&one.notice.id) && is_free(&one.notice.id);
+    let announce: Vec<_> =
+        all.iter().filter(is_told).map(|one| (one.notice.id, one.event.as_ref())).collect();
     let drop: Vec<_> = drop.into_iter().filter(|(id, _)| is_free(id)).collect();
     let next = next.filter(|(id, _)| is_free(id)).and_then(|(id, pause)| Some((carrier(id)?, pause)));
 
@@ -181,7 +182,7 @@ pub(super) async fn reconcile(
     }
     drop_notices(connection, channel, &drop).await?;
     let again = u32::from(occasion == Occasion::GotThrough);
-    enqueue::again(connection, channel, &tell, again).await?;
+    enqueue::again(connection, channel, &announce, again).await?;
     leave_empty_digests(connection, channel).await?;
     if stays {
         return Ok(());
@@ -190,7 +191,7 @@ pub(super) async fn reconcile(
     let next = next.filter(|_| due_at.is_some() || occasion != Occasion::Enqueued);
     let query = sqlx::query(
         "WITH job AS (
-           INSERT INTO jobs (queue, subject, lane, order_key, payload, available_at)
+           INSERT INTO jobs (queue, subject, concurrency_key, order_key, payload, available_at)
            SELECT $1, n.id, c.id, coalesce(f.order_key, order_of(n.incident_id, c.id)), '{\"probe\": true}',
                   greatest(coalesce($5, now() + make_interval(secs => $4)), c.paused_until)
            FROM channels c, notifications n LEFT JOIN failed_jobs f ON f.queue = $1 AND f.subject = n.id

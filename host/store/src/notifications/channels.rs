@@ -254,7 +254,7 @@ async fn pause_channel(connection: &mut Session, channel: ChannelId, pause: Dura
            UPDATE channels SET paused_until = greatest(paused_until, now() + make_interval(secs => $2))
            WHERE id = $1 RETURNING id, paused_until)
          UPDATE jobs j SET available_at = greatest(j.available_at, p.paused_until)
-         FROM paused p WHERE j.queue = $3 AND j.lane = p.id AND j.reserved_until IS NULL",
+         FROM paused p WHERE j.queue = $3 AND j.concurrency_key = p.id AND j.reserved_until IS NULL",
     );
     bind!(query, channel, pause, NOTIFICATIONS).execute(connection).await?;
     Ok(())

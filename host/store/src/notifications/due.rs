@@ -14,7 +14,7 @@ use uptime_core::event::Event;
 use uptime_core::grant::HostGrant;
 use uptime_core::id::{ChannelId, NotificationId};
 use uptime_core::notifier::LimitChanges;
-use uptime_core::review::Circumstances;
+use uptime_core::recheck::IncidentNow;
 use uptime_core::secret::SecretRef;
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ rows! {
         /// What to tell. Of a digest: what it was to tell when it was begun, or told last.
         pub event: Event = "snapshot",
         /// What is true of its incident now.
-        pub circumstances: Circumstances,
+        pub circumstances: IncidentNow,
         /// This look, by the database's clock.
         pub now: Timestamp,
         pub channel: ChannelRow,
@@ -85,11 +85,11 @@ rows! {
         pub notification: NotificationId = "notification_id",
         pub event: Event = "snapshot",
         /// What is true of its incident now.
-        pub circumstances: Circumstances,
+        pub circumstances: IncidentNow,
     }
 }
 
-columns!(Circumstances {
+columns!(IncidentNow {
     ended_at,
     muted,
     acknowledged,

@@ -13,14 +13,14 @@ use std::collections::{HashMap, HashSet};
 use uptime_core::calendar::Hours;
 use uptime_core::decision::Notice;
 use uptime_core::event::Event;
-use uptime_core::flow::{Before, Bucket, Flow, Way};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, NotificationId};
+use uptime_core::route::{DigestPolicy, Pending, Route, TokenBucket};
 use uuid::Uuid;
 
 rows! {
     struct Locked {
-        flow: Flow,
-        bucket: Option<Bucket>,
+        digest_policy: DigestPolicy,
+        bucket: Option<TokenBucket>,
         /// The digest that takes members.
         digest: Option<NotificationId> = "digest_id",
         digest_at: Option<Timestamp>,
@@ -45,8 +45,8 @@ rows! {
     }
 }
 
-columns!(Bucket { tokens, at = "tokens_at" });
-optional!(Bucket, "tokens");
+columns!(TokenBucket { tokens, at = "tokens_at" });
+optional!(TokenBucket, "tokens");
 
 /// Hours that can't be read here are said to be so where the channel is told something.
 fn is_quiet(row: &PgRow) -> sqlx::Result<bool> {
@@ -73,7 +73,7 @@ struct Known {
     made: HashSet<(ChannelId, IncidentId, String, i64)>,
     /// The incidents' monitors; `None`: it was removed.
     monitors: HashMap<IncidentId, Option<i64>>,
-    waiting: HashMap<(ChannelId, Subject), Before>,
+    waiting: HashMap<(ChannelId, Subject), Pending>,
 }
 
 /// Makes a notification of each, in their order, within a transaction of the caller's, and a job of each that is not in a
@@ -99,12 +99,12 @@ pub(super) async fn insert_all(connection: &mut Session, notices: &[Notice]) -> 
         }
         let subject = incident.map(|incident| (notice.channel, known.subject(incident)));
         let waiting = subject.and_then(|subject| known.waiting.get(&subject).copied());
-        let way = channel.way(&notice.event, waiting.unwrap_or(Before::Nothing));
+        let route = channel.route(&notice.event, waiting.unwrap_or(Pending::Nothing));
         if let Some(subject) = subject {
-            let waits = if way == Way::Digest { Before::InDigest } else { Before::Single };
+            let waits = if route == Route::Digest { Pending::InDigest } else { Pending::Single };
             known.waiting.insert(subject, waits);
         }
-        ways.push((notice, way));
+        ways.push((notice, route));
     }
     open_digests(connection, &mut channels).await?;
     insert(connection, &ways, &channels).await?;
@@ -130,15 +130,15 @@ pub(super) async fn again(
     let Some(locked) = channels.get_mut(&channel) else { return Ok(()) };
     let known = known(connection, &[channel], notices.iter().filter_map(|(_, event)| *event)).await?;
     // A newer one that waits already decides the way, or would come first.
-    let mut way = |event: &Event| {
+    let mut route = |event: &Event| {
         let subject = event.incident.as_ref().map(|incident| (channel, known.subject(incident.id)));
         let waits = subject.and_then(|subject| known.waiting.get(&subject).copied());
-        locked.way(event, waits.unwrap_or(Before::Nothing))
+        locked.route(event, waits.unwrap_or(Pending::Nothing))
     };
-    let ways: Vec<Way> = notices.iter().map(|(_, event)| event.map_or(Way::Single, &mut way)).collect();
+    let ways: Vec<Route> = notices.iter().map(|(_, event)| event.map_or(Route::Single, &mut route)).collect();
     open_digests(connection, &mut channels).await?;
     let digest = channels.get(&channel).and_then(|channel| channel.digest);
-    let digests = column(&ways, |way| if *way == Way::Digest { digest } else { None });
+    let digests = column(&ways, |route| if *route == Route::Digest { digest } else { None });
     let query = sqlx::query(include_str!("../../queries/announce_again.sql"));
     bind!(query, column(notices, |(id, _)| *id), digests, setbacks).execute(&mut *connection).await?;
     keep_tokens(connection, &channels).await
@@ -146,17 +146,18 @@ pub(super) async fn again(
 
 impl Locked {
     /// How a notice goes. Takes a token, where it needs one.
-    fn way(&mut self, event: &Event, before: Before) -> Way {
+    fn route(&mut self, event: &Event, pending: Pending) -> Route {
         // What waits for the channel's hours goes out together when they begin: a night fills any bucket.
-        let bucket = if self.is_quiet { Some(Bucket { tokens: 0.0, at: self.now }) } else { self.bucket };
-        let (way, bucket) = self.flow.way(event.kind, before, bucket, self.now);
+        let bucket =
+            if self.is_quiet { Some(TokenBucket { tokens: 0.0, at: self.now }) } else { self.bucket };
+        let (route, bucket) = self.digest_policy.route(event.kind, pending, bucket, self.now);
         if !self.is_quiet {
             self.bucket = bucket;
         }
-        if way == Way::Digest && self.digest.is_none() && self.wants_digest.is_none() {
+        if route == Route::Digest && self.digest.is_none() && self.wants_digest.is_none() {
             self.wants_digest = Some(event.clone());
         }
-        way
+        route
     }
 }
 
@@ -211,8 +212,8 @@ async fn known<'e>(
         known.monitors.insert(incident, monitor_id);
         let Some(((channel, event), sequence)) = channel.zip(event).zip(sequence) else { continue };
         if waits == Some(true) {
-            let before = if in_digest { Before::InDigest } else { Before::Single };
-            known.waiting.insert((channel, known.subject(incident)), before);
+            let pending = if in_digest { Pending::InDigest } else { Pending::Single };
+            known.waiting.insert((channel, known.subject(incident)), pending);
         }
         known.made.insert((channel, incident, event, sequence));
     }
@@ -228,7 +229,7 @@ async fn open_digests(connection: &mut Session, channels: &mut HashMap<ChannelId
         let event = Event { delivery_id: DeliveryId(Uuid::now_v7()), ..first.clone() };
         ids.push(*id);
         snapshots.push(snapshot(&event)?);
-        due_at.push(channel.flow.due_at(channel.now, channel.digest_at));
+        due_at.push(channel.digest_policy.due_at(channel.now, channel.digest_at));
     }
     if ids.is_empty() {
         return Ok(());
@@ -245,12 +246,12 @@ async fn open_digests(connection: &mut Session, channels: &mut HashMap<ChannelId
 
 async fn insert(
     connection: &mut Session,
-    ways: &[(&Notice, Way)],
+    ways: &[(&Notice, Route)],
     channels: &HashMap<ChannelId, Locked>,
 ) -> Result<()> {
-    let digest = |(notice, way): &(&Notice, Way)| match way {
-        Way::Single => None,
-        Way::Digest => channels.get(&notice.channel).and_then(|channel| channel.digest),
+    let digest = |(notice, route): &(&Notice, Route)| match route {
+        Route::Single => None,
+        Route::Digest => channels.get(&notice.channel).and_then(|channel| channel.digest),
     };
     let query = bind!(
         sqlx::query(include_str!("../../queries/enqueue_notifications.sql")),
@@ -267,7 +268,7 @@ async fn insert(
 }
 
 async fn keep_tokens(connection: &mut Session, channels: &HashMap<ChannelId, Locked>) -> Result<()> {
-    let (ids, buckets): (Vec<ChannelId>, Vec<Bucket>) =
+    let (ids, buckets): (Vec<ChannelId>, Vec<TokenBucket>) =
         channels.iter().filter_map(|(id, channel)| Some((*id, channel.bucket?))).unzip();
     let query = sqlx::query(
         "UPDATE channels c SET tokens = b.tokens, tokens_at = b.at

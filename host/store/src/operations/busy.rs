@@ -6,7 +6,7 @@
 
 use super::QueueSize;
 use crate::row::{bind, column, rows};
-use crate::{Result, Store, sight};
+use crate::{Result, Store, own_network};
 use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::event::Event;
@@ -41,7 +41,7 @@ pub enum Told {
 impl Store {
     /// The queue is at or over `limit`. Unless that was told less than `again_after` ago, enqueues a notification for each
     /// enabled channel that wants this event.
-    pub async fn tell_busy(
+    pub async fn enqueue_busy(
         &self,
         queue: &str,
         limit: i64,
@@ -57,7 +57,7 @@ impl Store {
             return Ok(Told::Already);
         }
         let moment = BusyMoment { now: over.now, since: over.busy_since };
-        let (_, told) = sight::tell(&mut transaction, None, None, &event(moment)).await?;
+        let (_, told) = own_network::enqueue_notices(&mut transaction, None, None, &event(moment)).await?;
         if !told.is_empty() {
             let query = sqlx::query(
                 "UPDATE queue_controls SET busy_told_at = now(), busy_limit = $2 WHERE queue = $1",

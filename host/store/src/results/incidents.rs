@@ -16,7 +16,7 @@ columns!(KnownIncident {
     ended_at,
     failures,
     acknowledged_by,
-    in_hand
+    is_handled
 });
 
 rows! {
@@ -31,7 +31,8 @@ pub(super) async fn read(
     connection: &mut Session,
     monitors: &HashMap<MonitorId, Remembered>,
 ) -> Result<HashMap<IncidentId, KnownIncident>> {
-    let of_it = |known: &Remembered| known.incident.into_iter().chain(known.standing.owed.clone());
+    let of_it =
+        |known: &Remembered| known.incident.into_iter().chain(known.announced.unannounced_ends.clone());
     let ids: Vec<IncidentId> = monitors.values().flat_map(of_it).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());

@@ -29,7 +29,7 @@ pub(super) async fn read(
 }
 
 /// From now on each location of these monitors is waited for.
-pub(super) async fn await_all(connection: &mut Session, monitors: &[MonitorId]) -> Result<()> {
+pub(super) async fn restart_waiting(connection: &mut Session, monitors: &[MonitorId]) -> Result<()> {
     let update = "UPDATE monitor_locations SET awaited_since = now() WHERE monitor_id = ANY ($1)";
     write_rows!(connection, update, monitors, |monitor| *monitor);
     Ok(())

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::HashSet;
-use uptime_core::announcement::Standing;
+use uptime_core::announcement::Announced;
 use uptime_core::decision::{Known, Outcome, Remembered};
 use uptime_core::id::MonitorId;
 use uptime_core::judgement::{Failures, State};
@@ -20,7 +20,7 @@ pub(super) async fn lock(
 ) -> Result<(Known, HashSet<MonitorId>)> {
     let query = sqlx::query(
         "SELECT monitor_id, status, since, streak, streak_since, downs, downs_since, recent, flapping, window_recent,
-                window_failed_at, failures, severity, told, owed, flapping_told, reminders, last_slot_at, incident_id,
+                window_failed_at, failures, severity, announced_severity, unannounced_ends, flapping_announced, reminders, last_slot_at, incident_id,
                 chain_until IS NOT NULL AS chained, now() AS now
          FROM monitor_states WHERE monitor_id = ANY ($1) ORDER BY monitor_id FOR UPDATE",
     );
@@ -57,15 +57,15 @@ impl Field for Remembered {
             flapping: Field::read(row, "flapping")?,
             last_slot_at: Field::read(row, "last_slot_at")?,
         };
-        let owed: Option<_> = Field::read(row, "owed")?;
-        let standing = Standing {
-            told: Field::read(row, "told")?,
-            owed: owed.unwrap_or_default(),
-            flapping_told: Field::read(row, "flapping_told")?,
+        let unannounced_ends: Option<_> = Field::read(row, "unannounced_ends")?;
+        let announced = Announced {
+            announced_severity: Field::read(row, "announced_severity")?,
+            unannounced_ends: unannounced_ends.unwrap_or_default(),
+            flapping_announced: Field::read(row, "flapping_announced")?,
             reminders: Field::read(row, "reminders")?,
         };
         let incident = Field::read(row, "incident_id")?;
-        Ok(Self { state, standing, incident, locations: Vec::new() })
+        Ok(Self { state, announced, incident, locations: Vec::new() })
     }
 }
 
@@ -89,10 +89,10 @@ pub(super) async fn update(connection: &mut Session, outcomes: &[&Outcome]) -> R
         |one| failed_at(&one.state),
         |one| one.state.failures,
         |one| one.state.severity,
-        |one| one.standing.told,
-        |one| array(&one.standing.owed),
-        |one| one.standing.flapping_told,
-        |one| one.standing.reminders,
+        |one| one.announced.announced_severity,
+        |one| array(&one.announced.unannounced_ends),
+        |one| one.announced.flapping_announced,
+        |one| one.announced.reminders,
         |one| one.state.last_slot_at,
         |one| one.incident,
         |one| one.check.started_at,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, NotificationId};
 use uptime_store::Store;
-use uptime_store::by_hand::Again;
+use uptime_store::by_operator::Again;
 use uptime_store::failed::{Retried, Selection};
 use uptime_store::notifications::{DeliveryEnd, Notice, Untried};
 use uptime_store::queue::JobFailure;
@@ -117,9 +117,9 @@ async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
 async fn what_a_host_sees_keeps_its_order_as_a_probe_and_when_it_is_told_again() {
     let (database, store) = incidents().await;
     let about = |kind| move |_| Event { incident: None, ..event(kind, IncidentId(0)) };
-    store.tell_blind("h", Duration::ZERO, about(EventType::Blind)).await.expect("told");
+    store.enqueue_blind("h", Duration::ZERO, about(EventType::Blind)).await.expect("told");
     assert_eq!(deliver(&store, away).await, ["blind of a"]);
-    let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'sight of h:' || lane";
+    let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'sight of h:' || concurrency_key";
     assert_eq!(database.value(in_order), "1 t");
     store.channel_delivered(stored_channel(&store, "ops").await.id).await.expect("noted");
     assert_eq!(database.value(in_order), "1 f");
@@ -130,7 +130,7 @@ async fn what_is_told_of_a_removed_monitors_incident_has_an_order() {
     let (database, store) = incidents().await;
     database.query("UPDATE incidents SET monitor_id = NULL WHERE id = 1");
     tell(&store, EventType::Up, 1, "a").await;
-    assert_eq!(database.value("SELECT order_key = 'incident-1:' || lane FROM jobs"), "t");
+    assert_eq!(database.value("SELECT order_key = 'incident-1:' || concurrency_key FROM jobs"), "t");
 }
 
 #[tokio::test]

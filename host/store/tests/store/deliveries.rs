@@ -29,7 +29,7 @@ async fn opening() -> (TestDatabase, Store) {
 }
 
 pub(crate) async fn claim_in_order(store: &Store) -> Vec<(Job, DueDelivery)> {
-    let request = ClaimRequest { lanes: Some((4, &[])), ..request(NOTIFICATIONS, 10) };
+    let request = ClaimRequest { keys: Some((4, &[])), ..request(NOTIFICATIONS, 10) };
     let jobs = store.claim(&request).await.expect("a claim");
     let ids: Vec<_> = jobs.iter().filter_map(|job| job.subject).map(NotificationId).collect();
     let mut due = store.due_deliveries(&ids).await.expect("a query");
@@ -55,7 +55,7 @@ pub(crate) fn tried(job: &Job, due: &DueDelivery, end: DeliveryEnd) -> DeliveryT
         outcome: "delivered",
         end,
         progress: None,
-        told: None,
+        sent_event: None,
         muted: Vec::new(),
     }
 }
@@ -172,7 +172,7 @@ async fn a_provider_that_asks_for_patience_pauses_its_channel_alone() {
     let paused = |comparison: &str| {
         database.value(&format!(
             "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND available_at > now() + interval '50 s'
-             AND lane {comparison} {}",
+             AND concurrency_key {comparison} {}",
             due.channel.id
         ))
     };
@@ -324,7 +324,7 @@ async fn what_came_of_a_notice_is_kept_when_its_monitor_is_removed_while_it_is_s
 #[tokio::test]
 async fn a_channel_that_breaks_is_told_through_the_others_once() {
     let (database, store) = opening().await;
-    let told = || {
+    let sent_event = || {
         database.value(
             "SELECT string_agg(c.name || ' hears of ' || (n.snapshot #>> '{monitor,name}'), ', ' ORDER BY n.id)
              FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE n.event = 'channel-broken'",
@@ -335,7 +335,7 @@ async fn a_channel_that_breaks_is_told_through_the_others_once() {
     let [(ops, of_ops), (boss, of_boss)] = &claimed[..] else { panic!("{claimed:?}") };
     let gone = || DeliveryEnd::Failed { error: "404".into(), channel_broken: true };
     assert!(record(&store, &tried(ops, of_ops, gone())).await);
-    assert_eq!(told(), "boss hears of ops");
+    assert_eq!(sent_event(), "boss hears of ops");
 
     // Its next failure is no news, and neither is that of the one which is to tell it: to whom, if the other is broken?
     assert!(record(&store, &tried(boss, of_boss, gone())).await);
@@ -348,7 +348,7 @@ async fn a_channel_that_breaks_is_told_through_the_others_once() {
             assert!(record(&store, &tried(&job, &due, gone())).await);
         }
     }
-    assert_eq!(told(), "boss hears of ops", "nothing goes round");
+    assert_eq!(sent_event(), "boss hears of ops", "nothing goes round");
     assert_eq!(database.value("SELECT count(*) FROM channels WHERE broken_at IS NOT NULL"), "2");
 
     // One works again and breaks again: that is news, also where no try came to its end.

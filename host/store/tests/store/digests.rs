@@ -6,8 +6,8 @@ use crate::{PAUSES, enqueue, event, store, watch};
 use std::collections::HashMap;
 use std::time::Duration;
 use uptime_core::event::EventType;
-use uptime_core::flow::Flow;
 use uptime_core::id::{ChannelId, IncidentId, NotificationId};
+use uptime_core::route::DigestPolicy;
 use uptime_store::Store;
 use uptime_store::failed::Selection;
 use uptime_store::notifications::{DeliveryEnd, DueDelivery, Notice};
@@ -20,12 +20,12 @@ async fn installation(singles: u32) -> (TestDatabase, Store) {
     let (database, store) = store().await;
     let names: Vec<String> = (0..INCIDENTS).map(|n| format!("m{n}")).collect();
     watch(&store, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let flow = Flow { digest_after: singles, digest_within: Duration::from_hours(24) };
-    let flow = serde_json::to_string(&flow).expect("a flow serializes");
+    let digest_policy = DigestPolicy { digest_after: singles, digest_within: Duration::from_hours(24) };
+    let digest_policy = serde_json::to_string(&digest_policy).expect("a flow serializes");
     database.query(&format!(
         "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
          SELECT id, 'down', 'status', '503', now(), 1 FROM monitors ORDER BY id;
-         UPDATE channels SET flow = '{flow}'"
+         UPDATE channels SET flow = '{digest_policy}'"
     ));
     (database, store)
 }

@@ -187,7 +187,7 @@ async fn what_it_was_about_is_named_even_when_it_is_gone() {
         "INSERT INTO notifications (delivery_id, channel_id, event, sequence, snapshot, state)
          SELECT '00000000-0000-0000-0000-000000000001', id, 'down', 0, '{\"monitor\": {\"name\": \"a\"}}', 'failed'
          FROM channels WHERE name = 'ops';
-         INSERT INTO failed_jobs (id, queue, subject, lane, payload, attempts, errors, created_at, failed_at)
+         INSERT INTO failed_jobs (id, queue, subject, concurrency_key, payload, attempts, errors, created_at, failed_at)
          SELECT 1, 'monitor-checks', m.id, NULL, '{}'::jsonb, 1, '[]'::jsonb, now(), now() FROM monitors m WHERE name = 'a'
          UNION ALL
          SELECT 2, 'notifications', n.id, n.channel_id, '{}', 3, '[]', now(), now() FROM notifications n

@@ -14,9 +14,9 @@ use uptime_core::event::{EventMonitor, EventType};
 use uptime_core::id::{IncidentId, JobId, MonitorId, NotificationId};
 use uptime_core::monitor::Location;
 use uptime_core::secret::SecretRef;
-use uptime_store::by_hand::NotificationFilter;
+use uptime_store::by_operator::NotificationFilter;
 use uptime_store::queue::ClaimRequest;
-use uptime_store::reading::IncidentFilter;
+use uptime_store::summaries::IncidentFilter;
 use uptime_store::{NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
 
@@ -122,7 +122,7 @@ async fn stored_notices_are_delivered() {
     assert_eq!(kinds, EventType::ALL.iter().copied().collect());
     assert!(members > 0);
     assert!(store.tries_of(&ids).await.expect("tries").len() > 1);
-    let request = ClaimRequest { lanes: Some((100, &[])), ..request(NOTIFICATIONS, 1_000) };
+    let request = ClaimRequest { keys: Some((100, &[])), ..request(NOTIFICATIONS, 1_000) };
     database.query("UPDATE jobs SET available_at = now(), reserved_until = NULL");
     assert!(!store.claim(&request).await.expect("jobs").is_empty());
 }
@@ -133,8 +133,8 @@ async fn stored_incidents_and_failed_jobs_are_shown() {
     let incidents = store.incidents(IncidentFilter::default(), 100).await.expect("incidents");
     assert_eq!(incidents.len(), golden()["incidents"].as_array().expect("rows").len());
     for incident in incidents {
-        let story = store.incident_story(incident.id).await.expect("a story").expect("it is there");
-        assert!(!story.entries.is_empty(), "{story:?}");
+        let timeline = store.incident_timeline(incident.id).await.expect("a story").expect("it is there");
+        assert!(!timeline.entries.is_empty(), "{timeline:?}");
     }
     let failed = store.failed_jobs(None, 100).await.expect("failed jobs");
     assert!(failed.len() > 1 && failed.iter().all(|job| !job.errors.is_empty()), "{failed:?}");

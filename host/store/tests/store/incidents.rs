@@ -3,14 +3,14 @@
 use crate::{store, until_wait, watch};
 use std::time::Duration;
 use uptime_core::id::IncidentId;
-use uptime_core::incident::{By, Deed, Refusal};
+use uptime_core::incident::{ActionRefused, By, IncidentAction};
 use uptime_store::Store;
 use uptime_store::incidents::Outcome;
-use uptime_store::incidents::story::What;
-use uptime_store::reading::IncidentFilter;
+use uptime_store::incidents::timeline::What;
+use uptime_store::summaries::IncidentFilter;
 use uptime_tests::TestDatabase;
 
-const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
+const ACKNOWLEDGE: IncidentAction = IncidentAction::Acknowledge { lasting: None };
 
 /// An incident of `a` that is 2 minutes old and was told to `ops` (delivered) and `boss` (waits), and not to `late`.
 pub async fn incident() -> (TestDatabase, Store, IncidentId) {
@@ -24,13 +24,13 @@ pub async fn incident() -> (TestDatabase, Store, IncidentId) {
          SELECT id, 'down', 'status', 'answered 503', '2xx', '503', now() - interval '2 min', now() - interval '1 min', 3 FROM monitors;
          UPDATE monitor_states SET status = 'down', since = now() - interval '2 min', streak = 1, streak_since = now(), failures = 7,
            last_slot_at = now(), incident_id = (SELECT id FROM incidents), downs = 2, downs_since = now(), recent = 21,
-           window_recent = 13, window_failed_at = ARRAY[now()], severity = 'down', told = 'down', reminders = 2;
+           window_recent = 13, window_failed_at = ARRAY[now()], severity = 'down', announced_severity = 'down', reminders = 2;
          INSERT INTO incident_events (incident_id, at, kind) SELECT id, opened_at, 'opened' FROM incidents;
          INSERT INTO notifications (delivery_id, channel_id, incident_id, event, sequence, snapshot, state, created_at)
          SELECT gen_random_uuid(), c.id, i.id, CASE c.name WHEN 'ops' THEN 'degraded' ELSE 'down' END, 0, '{\"monitor\": {\"name\": \"a\"}}',
            CASE c.name WHEN 'ops' THEN 'delivered' ELSE 'queued' END, i.opened_at
          FROM channels c, incidents i WHERE c.name <> 'late' ORDER BY c.name;
-         INSERT INTO jobs (queue, subject, lane, order_key)
+         INSERT INTO jobs (queue, subject, concurrency_key, order_key)
          SELECT 'notifications', id, channel_id, (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id
          FROM notifications WHERE state = 'queued'",
     );
@@ -38,15 +38,18 @@ pub async fn incident() -> (TestDatabase, Store, IncidentId) {
     (database, store, IncidentId(id))
 }
 
-pub async fn does(store: &Store, id: IncidentId, deed: Deed, who: &str) -> Outcome {
-    store.do_to_incident(id, deed, By { who, note: Some("because") }).await.expect("a deed")
+pub async fn does(store: &Store, id: IncidentId, action: IncidentAction, who: &str) -> Outcome {
+    store.do_to_incident(id, action, By { who, note: Some("because") }).await.expect("a deed")
 }
 
-pub fn done(told: &[&str]) -> Outcome {
-    Outcome::Done { monitor: "a".into(), told: told.iter().map(|name| (*name).to_owned()).collect() }
+pub fn done(channels_told: &[&str]) -> Outcome {
+    Outcome::Done {
+        monitor: "a".into(),
+        channels_told: channels_told.iter().map(|name| (*name).to_owned()).collect(),
+    }
 }
 
-fn refused(refusal: Refusal) -> Outcome {
+fn refused(refusal: ActionRefused) -> Outcome {
     Outcome::Refused { monitor: "a".into(), refusal }
 }
 
@@ -68,7 +71,7 @@ pub fn events(database: &TestDatabase) -> String {
 async fn an_acknowledgement_is_told_to_those_who_were_told_of_the_incident_each_time() {
     let (database, store, id) = incident().await;
     assert_eq!(does(&store, id, ACKNOWLEDGE, "anna").await, done(&["boss", "ops"]));
-    let taken = Refusal::Acknowledged { by: "anna".into() };
+    let taken = ActionRefused::Acknowledged { by: "anna".into() };
     assert_eq!(does(&store, id, ACKNOWLEDGE, "bob").await, refused(taken.clone()));
     assert_eq!(does(&store, id, ACKNOWLEDGE, "anna").await, refused(taken));
     let acknowledged = "SELECT concat_ws(' ', acknowledged_by, acknowledged_at = now(), acknowledged_until IS NULL) FROM incidents";
@@ -77,8 +80,11 @@ async fn an_acknowledgement_is_told_to_those_who_were_told_of_the_incident_each_
     database.query(
         "UPDATE channels SET filter = '{\"events\": [\"down\", \"acknowledged\"]}' WHERE name = 'boss'",
     );
-    assert_eq!(does(&store, id, Deed::Unacknowledge, "bob").await, done(&["boss", "ops"]));
-    assert_eq!(does(&store, id, Deed::Unacknowledge, "bob").await, refused(Refusal::NotAcknowledged));
+    assert_eq!(does(&store, id, IncidentAction::Unacknowledge, "bob").await, done(&["boss", "ops"]));
+    assert_eq!(
+        does(&store, id, IncidentAction::Unacknowledge, "bob").await,
+        refused(ActionRefused::NotAcknowledged)
+    );
     assert_eq!(database.value(acknowledged), "t");
     assert_eq!(does(&store, id, ACKNOWLEDGE, "bob").await, done(&["boss", "ops"]));
     assert_eq!(
@@ -104,13 +110,13 @@ async fn an_acknowledgement_is_told_to_those_who_were_told_of_the_incident_each_
 #[tokio::test]
 async fn an_acknowledgement_with_an_end_holds_until_then() {
     let (database, store, id) = incident().await;
-    let for_an_hour = Deed::Acknowledge { lasting: Some(Duration::from_hours(1)) };
+    let for_an_hour = IncidentAction::Acknowledge { lasting: Some(Duration::from_hours(1)) };
     assert_eq!(does(&store, id, for_an_hour, "anna").await, done(&["boss", "ops"]));
     assert_eq!(
         database.value("SELECT acknowledged_until - acknowledged_at = interval '1 h' FROM incidents"),
         "t"
     );
-    let by = |incidents: Vec<uptime_store::reading::IncidentSummary>| {
+    let by = |incidents: Vec<uptime_store::summaries::IncidentSummary>| {
         incidents[0].acknowledged.as_ref().map(|mark| mark.by.clone())
     };
     let all = IncidentFilter::default();
@@ -125,7 +131,11 @@ async fn an_acknowledgement_with_an_end_holds_until_then() {
 async fn an_end_by_hand_begins_the_judgement_anew_and_is_told_to_those_who_were_told() {
     let (database, store, id) = incident().await;
     database.query("UPDATE channels SET filter = '{\"events\": [\"down\"]}' WHERE name = 'boss'");
-    assert_eq!(does(&store, id, Deed::Resolve, "anna").await, done(&["ops"]), "boss wants no such events");
+    assert_eq!(
+        does(&store, id, IncidentAction::Resolve, "anna").await,
+        done(&["ops"]),
+        "boss wants no such events"
+    );
     assert_eq!(notices(&database), "ops up 0");
     assert_eq!(
         database.value("SELECT concat_ws(' ', ended_at = resolved_at, ended_at > started_at, resolved_by, failures) FROM incidents"),
@@ -133,7 +143,7 @@ async fn an_end_by_hand_begins_the_judgement_anew_and_is_told_to_those_who_were_
     );
     assert_eq!(
         database.value("SELECT concat_ws(' ', status, since, streak, streak_since, failures, incident_id, downs, downs_since, window_recent,
-                        window_failed_at, severity, told, reminders, recent, last_slot_at IS NOT NULL) FROM monitor_states"),
+                        window_failed_at, severity, announced_severity, reminders, recent, last_slot_at IS NOT NULL) FROM monitor_states"),
         "unknown 0 0 0 1 0 21 t",
         "and the flapping history and the last slot stay"
     );
@@ -147,29 +157,38 @@ async fn an_end_by_hand_begins_the_judgement_anew_and_is_told_to_those_who_were_
         "delivered,queued",
         "nothing is dropped"
     );
-    let ended = refused(Refusal::Ended { by: Some("anna".into()) });
-    for deed in [ACKNOWLEDGE, Deed::Unacknowledge, Deed::Mute, Deed::Unmute, Deed::Resolve] {
-        assert_eq!(does(&store, id, deed, "bob").await, ended, "{deed:?}");
+    let ended = refused(ActionRefused::Ended { by: Some("anna".into()) });
+    for action in [
+        ACKNOWLEDGE,
+        IncidentAction::Unacknowledge,
+        IncidentAction::Mute,
+        IncidentAction::Unmute,
+        IncidentAction::Resolve,
+    ] {
+        assert_eq!(does(&store, id, action, "bob").await, ended, "{action:?}");
     }
-    assert_eq!(does(&store, id, Deed::Comment, "bob").await, done(&[]));
+    assert_eq!(does(&store, id, IncidentAction::Comment, "bob").await, done(&[]));
     assert_eq!(events(&database), "resolved anna because, commented bob because");
-    assert_eq!(does(&store, IncidentId(id.0 + 1), Deed::Comment, "bob").await, Outcome::Unknown);
+    assert_eq!(does(&store, IncidentId(id.0 + 1), IncidentAction::Comment, "bob").await, Outcome::Unknown);
 }
 
 #[tokio::test]
 async fn of_a_muted_incident_nobody_will_be_told() {
     let (database, store, id) = incident().await;
-    assert_eq!(does(&store, id, Deed::Unmute, "anna").await, refused(Refusal::NotMuted));
-    assert_eq!(does(&store, id, Deed::Mute, "anna").await, done(&[]));
-    assert_eq!(does(&store, id, Deed::Mute, "bob").await, refused(Refusal::Muted { by: "anna".into() }));
+    assert_eq!(does(&store, id, IncidentAction::Unmute, "anna").await, refused(ActionRefused::NotMuted));
+    assert_eq!(does(&store, id, IncidentAction::Mute, "anna").await, done(&[]));
+    assert_eq!(
+        does(&store, id, IncidentAction::Mute, "bob").await,
+        refused(ActionRefused::Muted { by: "anna".into() })
+    );
     assert_eq!(
         database.value("SELECT concat_ws(' ', muted_by, muted_at IS NOT NULL) FROM incidents"),
         "anna t"
     );
     assert_eq!(does(&store, id, ACKNOWLEDGE, "bob").await, done(&[]), "enqueued, and muted at delivery");
-    assert_eq!(does(&store, id, Deed::Unmute, "bob").await, done(&[]));
+    assert_eq!(does(&store, id, IncidentAction::Unmute, "bob").await, done(&[]));
     assert_eq!(database.value("SELECT concat(muted_by, muted_at) FROM incidents"), "");
-    assert_eq!(does(&store, id, Deed::Resolve, "bob").await, done(&["boss", "ops"]));
+    assert_eq!(does(&store, id, IncidentAction::Resolve, "bob").await, done(&["boss", "ops"]));
 }
 
 /// Both wait for the state's lock, then go on together.
@@ -177,15 +196,15 @@ async fn at_once(
     database: &TestDatabase,
     store: &Store,
     id: IncidentId,
-    deeds: [(Deed, &'static str); 2],
+    actions: [(IncidentAction, &'static str); 2],
 ) -> Vec<Outcome> {
     let mut session = database.session();
     session.query("BEGIN; SELECT FROM monitor_states FOR UPDATE").expect("locked");
-    let people: Vec<_> = deeds
+    let people: Vec<_> = actions
         .into_iter()
-        .map(|(deed, who)| {
+        .map(|(action, who)| {
             let store = store.clone();
-            tokio::spawn(async move { does(&store, id, deed, who).await })
+            tokio::spawn(async move { does(&store, id, action, who).await })
         })
         .collect();
     until_wait(database, 2).await;
@@ -199,33 +218,39 @@ async fn at_once(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_people_at_once_one_does_it_and_the_other_hears_so() {
-    for deed in [ACKNOWLEDGE, Deed::Mute, Deed::Resolve] {
+    for action in [ACKNOWLEDGE, IncidentAction::Mute, IncidentAction::Resolve] {
         let (database, store, id) = incident().await;
-        let outcomes = at_once(&database, &store, id, [(deed, "anna"), (deed, "bob")]).await;
-        let refusal = |by: &str| match deed {
-            Deed::Resolve => Refusal::Ended { by: Some(by.into()) },
-            Deed::Mute => Refusal::Muted { by: by.into() },
-            _ => Refusal::Acknowledged { by: by.into() },
+        let outcomes = at_once(&database, &store, id, [(action, "anna"), (action, "bob")]).await;
+        let refusal = |by: &str| match action {
+            IncidentAction::Resolve => ActionRefused::Ended { by: Some(by.into()) },
+            IncidentAction::Mute => ActionRefused::Muted { by: by.into() },
+            _ => ActionRefused::Acknowledged { by: by.into() },
         };
         let first = usize::from(matches!(outcomes[0], Outcome::Refused { .. }));
         let quicker = ["anna", "bob"][first];
-        assert!(matches!(outcomes[first], Outcome::Done { .. }), "{deed:?}: {outcomes:?}");
-        assert_eq!(outcomes[1 - first], refused(refusal(quicker)), "{deed:?}");
-        let word = deed.as_str();
+        assert!(matches!(outcomes[first], Outcome::Done { .. }), "{action:?}: {outcomes:?}");
+        assert_eq!(outcomes[1 - first], refused(refusal(quicker)), "{action:?}");
+        let word = action.as_str();
         assert_eq!(events(&database), format!("{word} {quicker} because"));
-        let told = database.value("SELECT count(*) FROM notifications WHERE event IN ('acknowledged', 'up')");
-        assert_eq!(told, if deed == Deed::Mute { "0" } else { "2" }, "{deed:?}: each channel once");
+        let channels_told =
+            database.value("SELECT count(*) FROM notifications WHERE event IN ('acknowledged', 'up')");
+        assert_eq!(
+            channels_told,
+            if action == IncidentAction::Mute { "0" } else { "2" },
+            "{action:?}: each channel once"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_after_the_end_is_refused() {
     let (database, store, id) = incident().await;
-    let outcomes = at_once(&database, &store, id, [(Deed::Resolve, "anna"), (ACKNOWLEDGE, "bob")]).await;
+    let outcomes =
+        at_once(&database, &store, id, [(IncidentAction::Resolve, "anna"), (ACKNOWLEDGE, "bob")]).await;
     assert!(matches!(outcomes[0], Outcome::Done { .. }), "an end is never refused here: {outcomes:?}");
     let bob = &outcomes[1];
     let before = matches!(bob, Outcome::Done { .. });
-    assert!(before || *bob == refused(Refusal::Ended { by: Some("anna".into()) }), "{bob:?}");
+    assert!(before || *bob == refused(ActionRefused::Ended { by: Some("anna".into()) }), "{bob:?}");
     let order =
         if before { "acknowledged bob because, resolved anna because" } else { "resolved anna because" };
     assert_eq!(events(&database), order);
@@ -248,10 +273,10 @@ async fn a_story_has_all_that_happened_in_order() {
          SELECT n.id, a, i.opened_at + a * interval '1 s', 12, CASE a WHEN 1 THEN 'transient' ELSE 'delivered' END, 500, 'words'
          FROM notifications n, incidents i, generate_series(1, 2) a WHERE n.state = 'delivered'",
     );
-    does(&store, id, Deed::Comment, "anna").await;
-    does(&store, id, Deed::Resolve, "bob").await;
-    let story = store.incident_story(id).await.expect("a query").expect("a story");
-    let lines: Vec<String> = story
+    does(&store, id, IncidentAction::Comment, "anna").await;
+    does(&store, id, IncidentAction::Resolve, "bob").await;
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    let lines: Vec<String> = timeline
         .entries
         .iter()
         .map(|entry| match &entry.what {
@@ -284,12 +309,12 @@ async fn a_story_has_all_that_happened_in_order() {
             "boss up queued",
         ]
     );
-    assert_eq!(story.checks_left_out, 0);
-    assert_eq!(store.incident_story(IncidentId(id.0 + 1)).await.expect("a query"), None);
+    assert_eq!(timeline.checks_left_out, 0);
+    assert_eq!(store.incident_timeline(IncidentId(id.0 + 1)).await.expect("a query"), None);
     // Of an incident from before its events were kept.
     database.query("DELETE FROM incident_events");
-    let story = store.incident_story(id).await.expect("a query").expect("a story");
-    let kinds = story.entries.iter().filter_map(|entry| match &entry.what {
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    let kinds = timeline.entries.iter().filter_map(|entry| match &entry.what {
         What::Event { kind, who, .. } => Some((kind.as_str(), who.as_deref())),
         _ => None,
     });

@@ -42,8 +42,8 @@ async fn two_workers(database: &TestDatabase, store: &Store) -> Job {
     claim_as(store, first.number).await.remove(0)
 }
 
-async fn bury(store: &Store, gone: &[Uuid]) -> (i64, i64) {
-    store.bury_workers(Uuid::from_u128(2), gone).await.expect("a query")
+async fn move_to_failed(store: &Store, gone: &[Uuid]) -> (i64, i64) {
+    store.remove_workers(Uuid::from_u128(2), gone).await.expect("a query")
 }
 
 #[tokio::test]
@@ -52,11 +52,11 @@ async fn the_jobs_of_a_worker_that_missed_three_heartbeats_are_free() {
     let job = two_workers(&database, &store).await;
     database.query("UPDATE workers SET seen_at = now() - interval '14 s' WHERE pid = 1");
     assert!(!store.heartbeat(&beat(2)).await.expect("heard").missing);
-    assert_eq!(bury(&store, &[]).await, (0, 0), "it missed two");
+    assert_eq!(move_to_failed(&store, &[]).await, (0, 0), "it missed two");
     database.query("UPDATE workers SET seen_at = now() - interval '15 s' WHERE pid = 1");
     assert!(store.heartbeat(&beat(2)).await.expect("heard").missing);
-    assert_eq!(bury(&store, &[]).await, (1, 1));
-    assert_eq!(bury(&store, &[]).await, (0, 0), "once");
+    assert_eq!(move_to_failed(&store, &[]).await, (1, 1));
+    assert_eq!(move_to_failed(&store, &[]).await, (0, 0), "once");
 
     let again = claim(&store, "q", 9).await;
     assert_eq!((again.len(), again[0].claim.id, again[0].claim.attempts), (1, job.claim.id, 2));
@@ -64,7 +64,7 @@ async fn the_jobs_of_a_worker_that_missed_three_heartbeats_are_free() {
     // It lives after all: with a new number, and what others claimed meanwhile is theirs.
     store.heartbeat(&beat(1)).await.expect("heard");
     assert_eq!(database.value("SELECT count(*) FROM workers"), "2");
-    assert_eq!(bury(&store, &[Uuid::from_u128(1)]).await, (1, 0));
+    assert_eq!(move_to_failed(&store, &[Uuid::from_u128(1)]).await, (1, 0));
     assert_eq!(store.complete(&[again[0].claim]).await.expect("a query").len(), 1);
 }
 
@@ -75,16 +75,16 @@ async fn whoever_was_late_itself_declares_nobody_dead() {
     // The database was away for both.
     database.query("UPDATE workers SET seen_at = now() - interval '20 s'");
     store.heartbeat(&beat(2)).await.expect("heard");
-    assert_eq!(bury(&store, &[]).await, (0, 0), "the other may be about to say that it lives");
+    assert_eq!(move_to_failed(&store, &[]).await, (0, 0), "the other may be about to say that it lives");
     database.query("UPDATE workers SET steady_since = now() - interval '15 s' WHERE pid = 2");
-    assert_eq!(bury(&store, &[]).await, (1, 1));
+    assert_eq!(move_to_failed(&store, &[]).await, (1, 1));
 }
 
 #[tokio::test]
 async fn the_jobs_of_a_process_that_is_gone_are_free_at_once() {
     let (database, store) = store().await;
     let job = two_workers(&database, &store).await;
-    assert_eq!(bury(&store, &[Uuid::from_u128(1)]).await, (1, 1));
+    assert_eq!(move_to_failed(&store, &[Uuid::from_u128(1)]).await, (1, 1));
     assert_eq!(claim(&store, "q", 9).await[0].claim.id, job.claim.id);
 }
 
@@ -96,7 +96,7 @@ async fn a_job_that_was_claimed_anew_is_not_taken_from_its_new_worker() {
     database.query("UPDATE jobs SET reserved_until = now() - interval '1 s'");
     let number = store.heartbeat(&beat(2)).await.expect("heard").number;
     assert_eq!(claim_as(&store, number).await.len(), 1);
-    assert_eq!(bury(&store, &[Uuid::from_u128(1)]).await, (1, 0));
+    assert_eq!(move_to_failed(&store, &[Uuid::from_u128(1)]).await, (1, 0));
     assert!(claim(&store, "q", 9).await.is_empty());
 }
 
@@ -208,15 +208,16 @@ async fn a_location_without_results_is_stale_by_itself() {
     assert!(matches!(listed.locations[0].freshness, uptime_core::liveness::Freshness::Stale(_)));
 }
 
-async fn stalled(store: &Store, patience: Duration) -> Option<Vec<String>> {
-    let told = store
-        .tell_stalled("q", patience, |now| Event::about_checks(EventType::Stalled, "q", "words".into(), now));
+async fn stalled(store: &Store, again_after: Duration) -> Option<Vec<String>> {
+    let told = store.enqueue_stalled("q", again_after, |now| {
+        Event::about_checks(EventType::Stalled, "q", "words".into(), now)
+    });
     told.await.expect("a query")
 }
 
 async fn running(store: &Store) -> Option<Vec<String>> {
-    let told =
-        store.tell_running("q", |now, _| Event::about_checks(EventType::Running, "q", "words".into(), now));
+    let told = store
+        .enqueue_running("q", |now, _| Event::about_checks(EventType::Running, "q", "words".into(), now));
     told.await.expect("a query").map(|(_, channels)| channels)
 }
 
@@ -238,7 +239,7 @@ async fn a_stall_is_told_once_and_its_end_to_those_who_heard_of_it() {
     database.query("UPDATE check_stalls SET overdue_since = overdue_since - interval '1 s'");
     assert_eq!(stalled(&store, minute).await, Some(vec!["ops".into()]));
     assert_eq!(stalled(&store, Duration::ZERO).await, None, "once");
-    assert_eq!(store.told_stalls().await.expect("a query").len(), 1);
+    assert_eq!(store.announced_stalls().await.expect("a query").len(), 1);
     assert_eq!(running(&store).await, Some(vec!["ops".into()]), "boss did not hear of it");
     assert_eq!(running(&store).await, None);
     assert_eq!(stalled(&store, Duration::ZERO).await, Some(vec!["ops".into()]));

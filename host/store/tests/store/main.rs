@@ -1,7 +1,7 @@
 //! The store on a real PostgreSQL, a database per test.
 
 mod announcements;
-mod by_hand;
+mod by_operator;
 mod deliveries;
 mod digests;
 mod failed;
@@ -11,12 +11,12 @@ mod liveness;
 mod locations;
 mod maintenance;
 mod operations;
+mod own_network;
 mod queue;
 mod refusals;
 mod results;
 mod schedule;
 mod schema;
-mod sight;
 mod unwatched;
 mod who_hears;
 
@@ -27,13 +27,13 @@ use uptime_core::channel::{Channel, ChannelFilter, Setting};
 use uptime_core::check::{CheckReport, Failure, FailureClass, Hop, Phases};
 use uptime_core::decision::{Decisions, FinishedCheck, KnownIncident, Watched};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
-use uptime_core::flow::Flow;
 use uptime_core::id::{DeliveryId, IncidentId, MonitorId};
 use uptime_core::monitor::{Monitor, Policy};
 use uptime_core::notifier::LimitChanges;
+use uptime_core::route::DigestPolicy;
 use uptime_core::secret::SecretRef;
 use uptime_core::target;
-use uptime_store::catalogue::{Absent, Source, Wanted};
+use uptime_store::apply::{DesiredState, Removal, Source};
 use uptime_store::notifications::{ChannelRow, Notice};
 use uptime_store::queue::{ClaimFrom, ClaimRequest, Job};
 use uptime_store::{MONITOR_CHECKS, Store};
@@ -69,7 +69,7 @@ async fn until_wait(database: &TestDatabase, sessions: usize) {
 
 /// For jobs of a queue without lanes, in nobody's name.
 fn request(queue: &str, limit: usize) -> ClaimRequest<'_> {
-    ClaimRequest { queue, done: &[], limit, worker: None, lease: LEASE, lanes: None, from: ClaimFrom::Front }
+    ClaimRequest { queue, done: &[], limit, worker: None, lease: LEASE, keys: None, from: ClaimFrom::Front }
 }
 
 async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
@@ -77,15 +77,15 @@ async fn claim(store: &Store, queue: &str, limit: usize) -> Vec<Job> {
 }
 
 /// What a file with these channels and monitors says.
-fn file<'w>(channels: &'w [Channel], monitors: &'w [Monitor], absent: Absent) -> Wanted<'w> {
-    Wanted { source: Source::File, channels, monitors, maintenance: None, absent }
+fn file<'w>(channels: &'w [Channel], monitors: &'w [Monitor], removal: Removal) -> DesiredState<'w> {
+    DesiredState { source: Source::File, channels, monitors, maintenance: None, removal }
 }
 
 /// Monitors `a`, `b`, … with the channels `ops` and `boss`, applied.
 async fn watch(store: &Store, names: &[&str]) {
     let channels = ["ops", "boss"].map(channel);
     let monitors: Vec<Monitor> = names.iter().map(|name| monitor(name)).collect();
-    store.apply(file(&channels, &monitors, Absent::Keep), false).await.expect("applied");
+    store.apply(file(&channels, &monitors, Removal::Keep), false).await.expect("applied");
 }
 
 fn channel(name: &str) -> Channel {
@@ -98,7 +98,7 @@ fn channel(name: &str) -> Channel {
             Setting::Text(SecretRef::Literal("https://example.com/".into())),
         )]),
         filter: ChannelFilter::default(),
-        flow: Flow::default(),
+        digest_policy: DigestPolicy::default(),
         allow: Vec::new(),
         limits: LimitChanges::default(),
         proxy: None,
@@ -151,7 +151,7 @@ fn outage() -> KnownIncident {
         ended_at: None,
         failures: 1,
         acknowledged_by: None,
-        in_hand: false,
+        is_handled: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uptime_core::maintenance::{Maintenance, When};
 use uptime_core::monitor::Monitor;
 use uptime_store::Store;
-use uptime_store::catalogue::{Absent, Applied, ChangeKind, Wanted};
+use uptime_store::apply::{Applied, ChangeKind, DesiredState, Removal};
 use uptime_store::maintenance::Said;
 
 fn window(hours: &str) -> Maintenance {
@@ -17,16 +17,16 @@ async fn apply(
     store: &Store,
     monitors: &[Monitor],
     windows: &[(String, Maintenance)],
-    absent: Absent,
+    removal: Removal,
 ) -> Applied {
-    let wanted = Wanted { maintenance: Some(windows), ..file(&[], monitors, absent) };
+    let wanted = DesiredState { maintenance: Some(windows), ..file(&[], monitors, removal) };
     store.apply(wanted, false).await.expect("it is applied")
 }
 
 fn said(applied: &Applied) -> Vec<String> {
     let sign = |kind| match kind {
         ChangeKind::Add => '+',
-        ChangeKind::Change => '~',
+        ChangeKind::AppliedChange => '~',
         ChangeKind::Remove => '-',
     };
     let changes = applied.changes.iter();
@@ -36,15 +36,15 @@ fn said(applied: &Applied) -> Vec<String> {
 #[tokio::test]
 async fn the_files_windows_are_the_files() {
     let (_database, store) = store().await;
-    let by_hand = window("mon 01:00-02:00 UTC");
-    assert_eq!(store.add_maintenance("by hand", &by_hand).await.expect("it is added"), Said::Done);
-    assert_eq!(store.add_maintenance("by hand", &by_hand).await.expect("again"), Said::Replaced);
+    let by_operator = window("mon 01:00-02:00 UTC");
+    assert_eq!(store.add_maintenance("by hand", &by_operator).await.expect("it is added"), Said::Done);
+    assert_eq!(store.add_maintenance("by hand", &by_operator).await.expect("again"), Said::Replaced);
     let of_file = |hours: &str| vec![("of the file".to_owned(), window(hours))];
     let night = of_file("sun 02:00-04:00 Europe/Berlin");
-    assert_eq!(said(&apply(&store, &[], &night, Absent::Keep).await), ["+ maintenance of the file"]);
-    assert_eq!(apply(&store, &[], &night, Absent::Keep).await, Applied::default());
+    assert_eq!(said(&apply(&store, &[], &night, Removal::Keep).await), ["+ maintenance of the file"]);
+    assert_eq!(apply(&store, &[], &night, Removal::Keep).await, Applied::default());
     let later = of_file("sun 03:00-05:00 Europe/Berlin");
-    let changed = apply(&store, &[], &later, Absent::Keep).await;
+    let changed = apply(&store, &[], &later, Removal::Keep).await;
     assert_eq!(
         (said(&changed), changed.changes[0].keys[0].key.as_str()),
         (vec!["~ maintenance of the file".into()], "hours")
@@ -52,14 +52,14 @@ async fn the_files_windows_are_the_files() {
     let kept: Vec<_> = store.maintenance_windows().await.expect("they are read");
     let kept: Vec<_> =
         kept.iter().map(|row| (row.name.as_str(), row.source.as_str(), row.window.clone())).collect();
-    assert_eq!(kept, [("by hand", "command-line", by_hand), ("of the file", "file", later[0].1.clone())]);
+    assert_eq!(kept, [("by hand", "command-line", by_operator), ("of the file", "file", later[0].1.clone())]);
 
     assert_eq!(
         store.add_maintenance("of the file", &window("mon 01:00-02:00")).await.expect("asked"),
         Said::OfTheFile
     );
     assert_eq!(store.remove_maintenance("of the file").await.expect("asked"), Said::OfTheFile);
-    assert_eq!(said(&apply(&store, &[], &[], Absent::Keep).await), ["- maintenance of the file"]);
+    assert_eq!(said(&apply(&store, &[], &[], Removal::Keep).await), ["- maintenance of the file"]);
     assert_eq!(store.remove_maintenance("by hand").await.expect("it goes"), Said::Done);
     assert_eq!(store.remove_maintenance("by hand").await.expect("asked"), Said::NotThere);
     assert_eq!(store.maintenance_windows().await.expect("they are read"), []);
@@ -85,11 +85,11 @@ async fn a_parent_is_found_by_its_name_whatever_comes_first() {
     let of = "SELECT string_agg(m.name || ':' || coalesce(p.name, '-'), ' ' ORDER BY m.name)
               FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id WHERE m.name <> 'aside'";
     let first = [monitor("child", Some("router")), monitor("router", None)];
-    apply(&store, &first, &[], Absent::Keep).await;
+    apply(&store, &first, &[], Removal::Keep).await;
     assert_eq!(database.value(of), "child:router router:-");
-    assert_eq!(said(&apply(&store, &first, &[], Absent::Keep).await), Vec::<String>::new());
+    assert_eq!(said(&apply(&store, &first, &[], Removal::Keep).await), Vec::<String>::new());
     let turned = [monitor("child", None), monitor("router", Some("child"))];
-    let changed = apply(&store, &turned, &[], Absent::Keep).await;
+    let changed = apply(&store, &turned, &[], Removal::Keep).await;
     assert_eq!(said(&changed), ["~ monitor child", "~ monitor router"]);
     assert_eq!(changed.changes[0].keys[0].key, "parent");
     assert_eq!(database.value(of), "child:- router:child");

@@ -95,22 +95,22 @@ async fn a_queue_is_known_by_its_jobs_its_failures_its_workers_and_its_pause() {
 #[tokio::test]
 async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     let (database, store) = store().await;
-    database.query("INSERT INTO jobs (queue, lane) VALUES ('q', 1), ('r', 1)");
+    database.query("INSERT INTO jobs (queue, concurrency_key) VALUES ('q', 1), ('r', 1)");
     let mut wakeups = store.wakeups().await.expect("a listener").expect("no pooler");
-    let in_lanes = async || {
-        let request = ClaimRequest { lanes: Some((4, &[])), ..request("q", 9) };
+    let by_concurrency_key = async || {
+        let request = ClaimRequest { keys: Some((4, &[])), ..request("q", 9) };
         store.claim(&request).await.expect("a claim").len()
     };
     assert!(store.pause_queue("q").await.expect("paused"));
     let since = size(&store, "q").await.paused_at;
     assert!(!store.pause_queue("q").await.expect("paused"), "it was so already");
     assert_eq!(size(&store, "q").await.paused_at, since, "since when, too");
-    assert_eq!((claim(&store, "q", 9).await.len(), in_lanes().await), (0, 0));
+    assert_eq!((claim(&store, "q", 9).await.len(), by_concurrency_key().await), (0, 0));
     assert_eq!(claim(&store, "r", 9).await.len(), 1, "the others go on");
 
     assert!(store.resume_queue("q").await.expect("resumed"));
     assert!(!store.resume_queue("q").await.expect("resumed"), "it goes on already");
-    assert_eq!(in_lanes().await, 1);
+    assert_eq!(by_concurrency_key().await, 1);
     let mut heard = Vec::new();
     for _ in 0..3 {
         heard.push(within(DEADLINE, wakeups.next(), || format!("more than {heard:?}")).await.expect("heard"));
@@ -190,7 +190,7 @@ async fn notifications_that_are_cleared_say_so() {
         database.query(&format!(
             "WITH n AS (INSERT INTO notifications (delivery_id, channel_id, event, sequence, snapshot, state)
                         SELECT gen_random_uuid(), id, 'down', 0, '{{}}', '{state}' FROM channels RETURNING id, channel_id)
-             INSERT INTO jobs (queue, subject, lane) SELECT 'notifications', id, channel_id FROM n"
+             INSERT INTO jobs (queue, subject, concurrency_key) SELECT 'notifications', id, channel_id FROM n"
         ));
     }
     // One is in delivery, and another queue has jobs about the same numbers.
@@ -244,7 +244,7 @@ async fn tell(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
         *moment.lock().expect("no panic") = Some(at);
         Event { incident: None, ..event(EventType::QueueBusy, IncidentId(0)) }
     };
-    let told = store.tell_busy("q", limit, AGAIN_AFTER, busy).await.expect("told");
+    let told = store.enqueue_busy("q", limit, AGAIN_AFTER, busy).await.expect("told");
     (told, moment.into_inner().expect("no panic"))
 }
 
@@ -265,7 +265,7 @@ async fn a_busy_queue_is_told_once_again_after_an_hour_and_anew_when_it_was_belo
     assert_eq!(tell(&store, 5).await.0, Told::Already);
     assert_eq!(
         database.value(
-            "SELECT concat_ws(' ', c.name, n.event, n.state, j.queue, j.lane = c.id, j.order_key IS NULL, n.incident_id IS NULL)
+            "SELECT concat_ws(' ', c.name, n.event, n.state, j.queue, j.concurrency_key = c.id, j.order_key IS NULL, n.incident_id IS NULL)
              FROM notifications n JOIN channels c ON c.id = n.channel_id JOIN jobs j ON j.subject = n.id"
         ),
         "ops queue-busy queued notifications t t t"
@@ -338,17 +338,20 @@ async fn it_goes_before_the_backlog_that_it_is_about_but_not_before_a_provider_a
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     database.query(
-        "INSERT INTO jobs (queue, lane, available_at) SELECT 'notifications', 0, now() - interval '1 h' FROM generate_series(1, 9)",
+        "INSERT INTO jobs (queue, concurrency_key, available_at) SELECT 'notifications', 0, now() - interval '1 h' FROM generate_series(1, 9)",
     );
     database.query("UPDATE channels SET paused_until = now() + interval '5 min' WHERE name = 'boss'");
     assert_eq!(tell(&store, 5).await.0, Told::Channels(vec!["boss".into(), "ops".into()]));
-    let request = ClaimRequest { lanes: Some((1, &[])), ..request(NOTIFICATIONS, 1) };
+    let request = ClaimRequest { keys: Some((1, &[])), ..request(NOTIFICATIONS, 1) };
     let first = store.claim(&request).await.expect("a claim").remove(0);
-    let lane = database.value("SELECT id FROM channels WHERE name = 'ops'");
-    assert_eq!(first.lane.map(|lane| lane.to_string()), Some(lane));
+    let concurrency_key = database.value("SELECT id FROM channels WHERE name = 'ops'");
+    assert_eq!(
+        first.concurrency_key.map(|concurrency_key| concurrency_key.to_string()),
+        Some(concurrency_key)
+    );
     assert_eq!(
         database.value(
-            "SELECT count(*) FROM jobs j JOIN channels c ON c.id = j.lane AND c.name = 'boss' AND j.available_at = c.paused_until"
+            "SELECT count(*) FROM jobs j JOIN channels c ON c.id = j.concurrency_key AND c.name = 'boss' AND j.available_at = c.paused_until"
         ),
         "1"
     );

@@ -4,7 +4,7 @@ use crate::{claim, request, store};
 use std::collections::HashSet;
 use std::time::Duration;
 use uptime_store::failed::Selection;
-use uptime_store::queue::{ClaimRequest, JobFailure, LaneLoad};
+use uptime_store::queue::{ClaimRequest, JobFailure, KeyLoad};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_job_is_claimed_once_by_many_at_once() {
@@ -72,23 +72,36 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     let (database, store) = store().await;
     // Lane 1 has ten jobs, lane 2 two; the jobs of lane 2 have an order.
     database.query(
-        "INSERT INTO jobs (queue, lane, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
-         INSERT INTO jobs (queue, subject, lane, order_key) VALUES ('q', 2, 2, 'x'), ('q', 1, 2, 'x')",
+        "INSERT INTO jobs (queue, concurrency_key, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
+         INSERT INTO jobs (queue, subject, concurrency_key, order_key) VALUES ('q', 2, 2, 'x'), ('q', 1, 2, 'x')",
     );
-    let in_lanes = async |load: &[LaneLoad]| {
-        let request = ClaimRequest { lanes: Some((4, load)), ..request("q", 100) };
+    let by_concurrency_key = async |load: &[KeyLoad]| {
+        let request = ClaimRequest { keys: Some((4, load)), ..request("q", 100) };
         store.claim(&request).await.expect("a claim")
     };
-    let first = in_lanes(&[]).await;
-    let of_lane = |lane| first.iter().filter(|job| job.lane == Some(lane)).count();
-    assert_eq!((of_lane(1), of_lane(2)), (4, 1), "four of a lane, and one of an order");
-    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }, LaneLoad { lane: 2, running: 1 }]).await.is_empty());
+    let first = by_concurrency_key(&[]).await;
+    let of_key =
+        |concurrency_key| first.iter().filter(|job| job.concurrency_key == Some(concurrency_key)).count();
+    assert_eq!((of_key(1), of_key(2)), (4, 1), "four of a lane, and one of an order");
+    assert!(
+        by_concurrency_key(&[
+            KeyLoad { concurrency_key: 1, running: 4 },
+            KeyLoad { concurrency_key: 2, running: 1 }
+        ])
+        .await
+        .is_empty()
+    );
     assert_eq!(
-        in_lanes(&[LaneLoad { lane: 1, running: 1 }, LaneLoad { lane: 2, running: 1 }]).await.len(),
+        by_concurrency_key(&[
+            KeyLoad { concurrency_key: 1, running: 1 },
+            KeyLoad { concurrency_key: 2, running: 1 }
+        ])
+        .await
+        .len(),
         3
     );
 
-    let ordered = first.iter().find(|job| job.lane == Some(2)).expect("one of lane 2");
+    let ordered = first.iter().find(|job| job.concurrency_key == Some(2)).expect("one of lane 2");
     // A failure that will be tried again still comes first.
     let again = JobFailure {
         claim: ordered.claim,
@@ -97,17 +110,17 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         error: "no".into(),
     };
     store.fail(&[again]).await.expect("a query");
-    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
+    assert!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
     database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");
-    assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), 1);
+    assert_eq!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(), 1);
     // What is sent again is older than what runs: it waits for that to end, and so does a probe.
     database.query(
-        "INSERT INTO jobs (queue, subject, lane, order_key, payload)
+        "INSERT INTO jobs (queue, subject, concurrency_key, order_key, payload)
          VALUES ('q', 0, 2, 'x', '{}'), ('q', -1, 2, 'x', '{\"probe\": true}')",
     );
-    assert!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.is_empty());
+    assert!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
     database.query("UPDATE jobs SET reserved_until = NULL WHERE order_key = 'x'");
-    let next = in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await;
+    let next = by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await;
     assert_eq!(
         next.iter().map(|job| job.subject).collect::<Vec<_>>(),
         [Some(0)],
@@ -120,9 +133,13 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         database.query(&format!(
             "DELETE FROM jobs WHERE order_key = 'x' AND payload = '{{}}';
              UPDATE jobs SET available_at = {due}, reserved_until = {lease} WHERE order_key = 'x';
-             INSERT INTO jobs (queue, subject, lane, order_key) VALUES ('q', 3, 2, 'x')"
+             INSERT INTO jobs (queue, subject, concurrency_key, order_key) VALUES ('q', 3, 2, 'x')"
         ));
-        assert_eq!(in_lanes(&[LaneLoad { lane: 1, running: 4 }]).await.len(), claimed, "{due}");
+        assert_eq!(
+            by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(),
+            claimed,
+            "{due}"
+        );
     }
 }
 
@@ -143,16 +160,16 @@ async fn an_old_claim_never_fits_again() {
     database.query("INSERT INTO jobs (queue) VALUES ('q')");
     let asleep = claim(&store, "q", 1).await.remove(0);
     database.query("UPDATE jobs SET reserved_until = now() - interval '1 second'");
-    let buried = claim(&store, "q", 1).await.remove(0);
+    let removed = claim(&store, "q", 1).await.remove(0);
     let failure = |claim, retry_after| JobFailure { claim, retry_after, counts: true, error: "no".into() };
-    assert_eq!(store.fail(&[failure(buried.claim, None)]).await.expect("a query").len(), 1);
+    assert_eq!(store.fail(&[failure(removed.claim, None)]).await.expect("a query").len(), 1);
     store.retry_failed(&Selection::default(), None).await.expect("a retry");
     let released = claim(&store, "q", 1).await.remove(0);
     assert_eq!(released.claim.attempts, asleep.claim.attempts, "it begins anew");
     store.release(&[released.claim]).await.expect("a query");
     let held = claim(&store, "q", 1).await.remove(0);
 
-    for old in [asleep.claim, buried.claim, released.claim] {
+    for old in [asleep.claim, removed.claim, released.claim] {
         assert!(store.complete(&[old]).await.expect("a query").is_empty(), "{old:?}");
         assert!(store.fail(&[failure(old, None)]).await.expect("a query").is_empty(), "{old:?}");
         assert!(

@@ -201,7 +201,7 @@ async fn outcomes_of_one_monitor_are_decided_in_order_and_each_sees_the_one_befo
     let told = "SELECT string_agg(concat_ws(' ', incident_id, event, (snapshot->'incident'->>'ended_at') IS NULL), ', ' ORDER BY n.id)
                 FROM notifications n JOIN channels c ON c.id = n.channel_id WHERE c.name = 'ops'";
     assert_eq!(database.value(told), "1 down t, 1 up f, 2 down t");
-    let kept = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), status, incident_id, told) FROM monitor_states ORDER BY monitor_id LIMIT 1";
+    let kept = "SELECT concat_ws(' ', (SELECT count(*) FROM check_results), status, incident_id, announced_severity) FROM monitor_states ORDER BY monitor_id LIMIT 1";
     assert_eq!(database.value(kept), "3 down 2 down");
     let events =
         "SELECT string_agg(concat_ws(' ', incident_id, kind), ', ' ORDER BY id) FROM incident_events";

@@ -97,13 +97,15 @@ const STATISTICS: [&str; 4] = [
 async fn a_turn_reads_no_more_of_a_sudden_backlog_than_it_takes() {
     for statistics in STATISTICS {
         let (database, store) = store().await;
-        database.query("INSERT INTO jobs (queue, lane) SELECT 'q', n % 7 FROM generate_series(1, 20000) n");
+        database.query(
+            "INSERT INTO jobs (queue, concurrency_key) SELECT 'q', n % 7 FROM generate_series(1, 20000) n",
+        );
         database.query(&format!(
             "UPDATE pg_class SET {statistics} WHERE oid = 'jobs'::regclass
              OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'jobs'::regclass)"
         ));
-        let turn = async |done: &[Claim], lanes| {
-            let request = ClaimRequest { done, lanes, ..request("q", 10) };
+        let turn = async |done: &[Claim], keys| {
+            let request = ClaimRequest { done, keys, ..request("q", 10) };
             let jobs = store.claim(&request).await.expect("a claim");
             assert_eq!(jobs.len(), 10);
             jobs.into_iter().map(|job| job.claim).collect::<Vec<_>>()

@@ -4,25 +4,25 @@ use crate::incidents::{does, done, events, incident, notices};
 use crate::results::record;
 use crate::{channel, file, finished_checks, monitor, store, watch};
 use uptime_core::id::NotificationId;
-use uptime_core::incident::Deed;
+use uptime_core::incident::IncidentAction;
 use uptime_core::notification::NotificationState;
 use uptime_store::Store;
-use uptime_store::by_hand::{Again, NotificationFilter};
-use uptime_store::catalogue::{Absent, Applied, Ended};
+use uptime_store::apply::{Applied, Ended, Removal};
+use uptime_store::by_operator::{Again, NotificationFilter};
 use uptime_store::incidents::Outcome;
-use uptime_store::reading::IncidentFilter;
+use uptime_store::summaries::IncidentFilter;
 use uptime_tests::{Seed, TestDatabase};
 
 /// Makes the database what a file with these says.
-async fn apply(store: &Store, monitors: &[(&str, bool)], channels: &[&str], absent: Absent) -> Applied {
-    try_apply(store, monitors, channels, absent, false).await.expect("applied")
+async fn apply(store: &Store, monitors: &[(&str, bool)], channels: &[&str], removal: Removal) -> Applied {
+    try_apply(store, monitors, channels, removal, false).await.expect("applied")
 }
 
 async fn try_apply(
     store: &Store,
     monitors: &[(&str, bool)],
     channels: &[&str],
-    absent: Absent,
+    removal: Removal,
     dry_run: bool,
 ) -> Result<Applied, uptime_store::StoreError> {
     let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
@@ -35,7 +35,7 @@ async fn try_apply(
             monitor
         })
         .collect();
-    store.apply(file(&channels, &monitors, absent), dry_run).await
+    store.apply(file(&channels, &monitors, removal), dry_run).await
 }
 
 const BOTH: &[&str] = &["ops", "boss"];
@@ -43,7 +43,7 @@ const BOTH: &[&str] = &["ops", "boss"];
 fn state(database: &TestDatabase) -> String {
     database.value(
         "SELECT concat_ws(' ', active, status, since, streak, streak_since, downs, downs_since, recent, flapping, window_recent,
-                window_failed_at, failures, incident_id, severity, told, owed, flapping_told, reminders, last_slot_at IS NOT NULL)
+                window_failed_at, failures, incident_id, severity, announced_severity, unannounced_ends, flapping_announced, reminders, last_slot_at IS NOT NULL)
          FROM monitor_states",
     )
 }
@@ -59,9 +59,9 @@ fn end(database: &TestDatabase) -> String {
 #[tokio::test]
 async fn of_a_disabled_monitor_those_who_were_told_hear_once_that_nobody_looks_any_more() {
     let (database, store, id) = incident().await;
-    let applied = apply(&store, &[("a", false)], BOTH, Absent::Keep).await;
-    let told = ["boss", "ops"].map(str::to_owned).to_vec();
-    assert_eq!(applied.ended, [Ended { incident: id, monitor: "a".into(), told }]);
+    let applied = apply(&store, &[("a", false)], BOTH, Removal::Keep).await;
+    let channels_told = ["boss", "ops"].map(str::to_owned).to_vec();
+    assert_eq!(applied.ended, [Ended { incident: id, monitor: "a".into(), channels_told }]);
     assert_eq!(notices(&database), "boss up 0, ops up 0", "and not who was not told of it");
     assert_eq!(end(&database), "t t 7");
     assert_eq!(events(&database), "unwatched the monitor was disabled");
@@ -71,11 +71,11 @@ async fn of_a_disabled_monitor_those_who_were_told_hear_once_that_nobody_looks_a
                         FROM notifications WHERE event = 'up'"),
         "t"
     );
-    let order = "SELECT count(DISTINCT order_key) FROM jobs WHERE lane = (SELECT id FROM channels WHERE name = 'boss')";
+    let order = "SELECT count(DISTINCT order_key) FROM jobs WHERE concurrency_key = (SELECT id FROM channels WHERE name = 'boss')";
     assert_eq!(database.value(order), "1", "behind the opening");
 
     for enabled in [false, true, false] {
-        let again = apply(&store, &[("a", enabled)], BOTH, Absent::Keep).await;
+        let again = apply(&store, &[("a", enabled)], BOTH, Removal::Keep).await;
         assert_eq!(again.ended, []);
     }
     assert_eq!(notices(&database), "boss up 0, ops up 0");
@@ -91,14 +91,15 @@ async fn what_nobody_was_told_of_ends_in_silence_and_an_end_that_was_held_back_i
     database.query(
         "UPDATE incidents SET ended_at = now(), resolved_at = now();
          INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures) SELECT id, 'down', 'status', 'again', now(), 3 FROM monitors;
-         UPDATE monitor_states SET incident_id = (SELECT max(id) FROM incidents), told = NULL, owed = ARRAY[(SELECT min(id) FROM incidents)]",
+         UPDATE monitor_states SET incident_id = (SELECT max(id) FROM incidents), announced_severity = NULL, unannounced_ends = ARRAY[(SELECT min(id) FROM incidents)]",
     );
-    let applied = apply(&store, &[("a", false)], BOTH, Absent::Disable).await;
-    let ended = applied.ended.iter().map(|ended| (ended.incident.0, ended.told.len())).collect::<Vec<_>>();
+    let applied = apply(&store, &[("a", false)], BOTH, Removal::Disable).await;
+    let ended =
+        applied.ended.iter().map(|ended| (ended.incident.0, ended.channels_told.len())).collect::<Vec<_>>();
     assert_eq!(ended, [(id.0 + 1, 0)]);
     assert_eq!(notices(&database), "boss up 0, ops up 0");
-    let told = "SELECT string_agg(DISTINCT concat_ws(' ', incident_id, snapshot->'outcome'->>'message'), ',') FROM notifications WHERE event = 'up'";
-    assert_eq!(database.value(told), format!("{id} answered 503"));
+    let channels_told = "SELECT string_agg(DISTINCT concat_ws(' ', incident_id, snapshot->'outcome'->>'message'), ',') FROM notifications WHERE event = 'up'";
+    assert_eq!(database.value(channels_told), format!("{id} answered 503"));
     assert_eq!(
         database.value("SELECT string_agg(unwatched::text, ' ' ORDER BY id) FROM incidents"),
         "false true"
@@ -109,8 +110,8 @@ async fn what_nobody_was_told_of_ends_in_silence_and_an_end_that_was_held_back_i
 #[tokio::test]
 async fn what_was_told_outlives_the_monitor_and_the_channel() {
     let (database, store, id) = incident().await;
-    let applied = apply(&store, &[], &["ops"], Absent::Remove).await;
-    let ended = Ended { incident: id, monitor: "a".into(), told: vec!["ops".into()] };
+    let applied = apply(&store, &[], &["ops"], Removal::Remove).await;
+    let ended = Ended { incident: id, monitor: "a".into(), channels_told: vec!["ops".into()] };
     assert_eq!(applied.ended, [ended], "boss is no more");
     assert_eq!(events(&database), "unwatched the monitor was removed");
     assert_eq!(end(&database), "t t 7");
@@ -119,8 +120,8 @@ async fn what_was_told_outlives_the_monitor_and_the_channel() {
     let listed = listed.expect("a list");
     assert_eq!((listed[0].monitor.as_str(), listed[0].target.as_str()), ("a", "tcp://127.0.0.1:9"));
     assert_eq!(store.monitor_names().await.expect("names"), ["a"]);
-    let story = store.incident_story(id).await.expect("a query").expect("a story");
-    assert_eq!(story.incident.id, id);
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    assert_eq!(timeline.incident.id, id);
     let found = store.notifications(NotificationFilter::default(), 9).await.expect("a list");
     let shown: Vec<_> = found
         .iter()
@@ -141,8 +142,8 @@ async fn what_was_told_outlives_the_monitor_and_the_channel() {
     let again = store.retry_notifications(&ids[2..], false).await.expect("a retry");
     assert_eq!(again, [(ids[2], Again::Is(NotificationState::Discarded))]);
 
-    assert_eq!(does(&store, id, Deed::Comment, "anna").await, done(&[]));
-    assert!(matches!(does(&store, id, Deed::Resolve, "anna").await, Outcome::Refused { .. }));
+    assert_eq!(does(&store, id, IncidentAction::Comment, "anna").await, done(&[]));
+    assert!(matches!(does(&store, id, IncidentAction::Resolve, "anna").await, Outcome::Refused { .. }));
 
     // Whoever has its name later has neither its incidents nor its notices.
     watch(&store, &["a"]).await;
@@ -159,14 +160,14 @@ async fn what_can_not_be_told_has_not_happened() {
     };
     let before = everything();
     database.query("ALTER TABLE notifications ADD CONSTRAINT broken CHECK (event <> 'up')");
-    for (monitors, absent) in [(&[("a", false)][..], Absent::Keep), (&[][..], Absent::Remove)] {
-        try_apply(&store, monitors, BOTH, absent, false).await.expect_err("the last step fails");
+    for (monitors, removal) in [(&[("a", false)][..], Removal::Keep), (&[][..], Removal::Remove)] {
+        try_apply(&store, monitors, BOTH, removal, false).await.expect_err("the last step fails");
         assert_eq!(everything(), before);
     }
     database.query("ALTER TABLE notifications DROP CONSTRAINT broken");
-    let planned = try_apply(&store, &[("a", false)], BOTH, Absent::Keep, true).await.expect("a dry run");
+    let planned = try_apply(&store, &[("a", false)], BOTH, Removal::Keep, true).await.expect("a dry run");
     assert_eq!(everything(), before);
-    assert_eq!(apply(&store, &[("a", false)], BOTH, Absent::Keep).await, planned, "as it was said");
+    assert_eq!(apply(&store, &[("a", false)], BOTH, Removal::Keep).await, planned, "as it was said");
     assert_ne!(everything(), before);
 }
 
@@ -181,15 +182,15 @@ async fn no_incident_is_open_of_what_nobody_watches() {
     for _ in 0..40 {
         let checks = finished_checks(&store, &database).await;
         let mut monitors: Vec<(&str, bool)> = names.iter().map(|name| (*name, rng.bool())).collect();
-        let absent = [Absent::Keep, Absent::Disable, Absent::Remove][rng.usize(..3)];
+        let removal = [Removal::Keep, Removal::Disable, Removal::Remove][rng.usize(..3)];
         monitors.truncate(rng.usize(1..=3));
         let applies_first = rng.bool();
         if applies_first {
-            apply(&store, &monitors, BOTH, absent).await;
+            apply(&store, &monitors, BOTH, removal).await;
         }
         record(&store, checks).await;
         if !applies_first {
-            apply(&store, &monitors, BOTH, absent).await;
+            apply(&store, &monitors, BOTH, removal).await;
         }
         let open =
             "SELECT count(*) FROM incidents i LEFT JOIN monitors m ON m.id = i.monitor_id AND m.enabled

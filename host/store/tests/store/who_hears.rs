@@ -8,7 +8,7 @@ use uptime_core::decision::{Needs, Surroundings};
 use uptime_core::event::EventType;
 use uptime_core::id::{IncidentId, MonitorId};
 use uptime_store::Store;
-use uptime_store::catalogue::Absent;
+use uptime_store::apply::Removal;
 use uptime_store::notifications::Notice;
 use uptime_tests::TestDatabase;
 
@@ -64,7 +64,7 @@ async fn changed_hours_reach_what_waits_for_the_old_ones() {
     ops.filter =
         ChannelFilter { hours: Some("mon-sun 00:00-24:00 UTC".parse().expect("hours")), ..ops.filter };
     let (channels, monitors) = ([ops, channel("boss")], [monitor("a")]);
-    store.apply(file(&channels, &monitors, Absent::Keep), false).await.expect("applied");
+    store.apply(file(&channels, &monitors, Removal::Keep), false).await.expect("applied");
     assert_eq!(database.value(waits), "0");
 }
 

@@ -6,8 +6,8 @@
 use super::Finding;
 use std::fmt::Write as _;
 use std::path::Path;
-use uptime_core::rehearsal;
-use uptime_notifier::rehearsal::SentRequest;
+use uptime_core::samples;
+use uptime_notifier::scripted::SentRequest;
 
 /// Lines around a difference that are shown with it.
 const AROUND: usize = 2;
@@ -68,7 +68,7 @@ pub(super) fn of_no_event(folder: &Path, update: bool) -> std::io::Result<Vec<Fi
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let known: Vec<&str> = rehearsal::all().iter().map(|event| event.name).collect();
+    let known: Vec<&str> = samples::all().iter().map(|event| event.name).collect();
     let mut findings = Vec::new();
     for entry in entries {
         let entry = entry?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use uptime_core::notifier::{Description, Field, FieldKind, LimitChanges, Place};
 use uptime_core::secret::Secret;
-use uptime_notifier::rehearsal::Reply;
+use uptime_notifier::scripted::Reply;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings, read_regular};
 
 pub const FILE: &str = "plugin-test.toml";
@@ -95,7 +95,7 @@ impl Plan {
 
     /// The answer by which the provider says that it has the message.
     pub fn accepted(&self) -> Reply {
-        Reply::Answer {
+        Reply::Response {
             status: self.accepted.status,
             headers: self.accepted.headers.clone().into_iter().collect(),
             body: self.accepted.body.clone().into_bytes(),

@@ -32,13 +32,13 @@ pub(super) enum Framing {
 /// Where a reader of chunks is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunks {
-    place: Place,
+    place: ChunkState,
     lines: usize,
     deviation: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ChunkState {
     Size,
     /// In a chunk, with so many bytes yet to come.
     Within(u64),
@@ -60,7 +60,7 @@ impl Framing {
         }
         let codings = words(&head.headers, &TRANSFER_ENCODING);
         if codings.iter().any(|coding| coding == "chunked") {
-            return Ok(Self::Chunked(Chunks { place: Place::Size, lines: 0, deviation: None }));
+            return Ok(Self::Chunked(Chunks { place: ChunkState::Size, lines: 0, deviation: None }));
         }
         // With another coding nobody knows how many bytes are sent.
         if codings.iter().any(|coding| coding != "identity") {
@@ -103,7 +103,7 @@ impl Framing {
     pub(super) fn is_over(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.place == Place::End,
+            Self::Chunked(chunks) => chunks.place == ChunkState::End,
             Self::Close => false,
         }
     }
@@ -121,27 +121,27 @@ impl Chunks {
     fn take(&mut self, came: &mut BytesMut) -> Result<Option<Bytes>, &'static str> {
         loop {
             match &mut self.place {
-                Place::Size => {
+                ChunkState::Size => {
                     let Some(line) = self.line(came)? else { return Ok(None) };
                     let (size, behind) = size(&line)?;
                     if !behind.trim_ascii_start().is_empty() && !behind.trim_ascii_start().starts_with(b";") {
                         self.deviation = Some(ODD_SIZE);
                     }
-                    self.place = if size == 0 { Place::Trailers } else { Place::Within(size) };
+                    self.place = if size == 0 { ChunkState::Trailers } else { ChunkState::Within(size) };
                 }
-                Place::Within(0) => self.place = Place::Behind,
-                Place::Within(left) => return Ok(split(left, came)),
-                Place::Behind => match self.line(came)? {
+                ChunkState::Within(0) => self.place = ChunkState::Behind,
+                ChunkState::Within(left) => return Ok(split(left, came)),
+                ChunkState::Behind => match self.line(came)? {
                     None => return Ok(None),
-                    Some(line) if line.is_empty() => self.place = Place::Size,
+                    Some(line) if line.is_empty() => self.place = ChunkState::Size,
                     Some(_) => return Err("a chunk of its body is longer than it says"),
                 },
-                Place::Trailers => match self.line(came)? {
+                ChunkState::Trailers => match self.line(came)? {
                     None => return Ok(None),
-                    Some(line) if line.is_empty() => self.place = Place::End,
+                    Some(line) if line.is_empty() => self.place = ChunkState::End,
                     Some(_) => self.lines += SIZE_MAX_DIGITS,
                 },
-                Place::End => return Ok(None),
+                ChunkState::End => return Ok(None),
             }
         }
     }

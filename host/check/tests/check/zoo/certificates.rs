@@ -52,8 +52,8 @@ async fn certificate_shows(
     let unverified = TlsSpec { verify: false, ..TlsSpec::default() };
     let told = trust::check(&authority.checker(), trust::spec(&target, unverified)).await;
     assert_up(&told);
-    let distrust = evidence(&told).distrust.as_ref().expect(message);
-    assert_eq!((distrust.class, &distrust.message), (class, &failure.message));
+    let trust_failure = evidence(&told).trust_failure.as_ref().expect(message);
+    assert_eq!((trust_failure.class, &trust_failure.message), (class, &failure.message));
 }
 
 /// Stands for what is valid on the test's own day.

@@ -1,7 +1,7 @@
 //! The keys of `type = "dns"`.
 
+use super::super::kinds::{At, Boolean, Choice, List, Span, Text};
 use super::super::table::Table;
-use super::super::takes::{At, Boolean, Choice, List, Span, Text};
 use super::super::values::HOSTNAME;
 use super::{DAY, Frame, SECOND, degraded_above, latency_below};
 use crate::monitor::{AnswersMatch, DnsExpect, DnsSpec, Rcode, RecordType};
@@ -26,7 +26,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<DnsSpec> 
     );
     let expect = table.table("expect", |table| expect(table, frame, dns.record));
     if !authoritative {
-        table.advise(
+        table.warning_at(
             "ip",
             "`ip` has no use: without `authoritative = true` no name server is looked up".into(),
             "leave it out",

@@ -1,8 +1,8 @@
 //! The keys of `type = "http"`.
 
+use super::super::kinds::{Boolean, Choice, Integer, List, Text, some};
 use super::super::references::{Headers, Reference};
 use super::super::table::Table;
-use super::super::takes::{Boolean, Choice, Integer, List, Text, some};
 use super::super::values::{Address, STATUS};
 use super::tls::{self, certificate_days, tls_version};
 use super::values::{Credentials, HEADER_CONDITION, JSON_CONDITION, Proxy, REGEX, SIZE};
@@ -75,7 +75,7 @@ const REDIRECTS: u8 = 5;
 fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
     if spec.url.scheme() == "http" && spec.redirects == 0 {
         for key in tls::KEYS {
-            table.advise(
+            table.warning_at(
                 key,
                 format!("`{key}` has no use: `url` is plain `http`, and with `redirects = 0` it stays so"),
                 "write `https://` in `url`, or leave the key out",
@@ -84,7 +84,7 @@ fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
     }
     if spec.redirects == 0 {
         for key in ["downgrade", "redirect_to_private"] {
-            table.advise(
+            table.warning_at(
                 key,
                 format!("`{key}` has no use: with `redirects = 0` no redirect is followed"),
                 "leave one of the two out",
@@ -93,7 +93,7 @@ fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
     }
     if spec.proxy.is_some() {
         for key in ["ip", "resolver"] {
-            table.advise(
+            table.warning_at(
                 key,
                 format!("`{key}` has no use: with `proxy` it is the proxy that looks up the name"),
                 "leave one of the two out",
@@ -102,14 +102,14 @@ fn useless(table: &mut Table<'_, '_>, spec: &HttpSpec) {
     }
     let in_header = has_authorization(&spec.headers);
     if spec.auth.is_some() && in_header {
-        table.advise(
+        table.warning_at(
             "auth",
             "`auth` has no use: the header `Authorization` in `headers` wins over it".into(),
             "leave one of the two out",
         );
     }
     if spec.auth.is_some() && !spec.url.username().is_empty() {
-        table.advise(
+        table.warning_at(
             "url",
             "the user in `url` has no use: `auth` wins over it".into(),
             "leave the user out of `url`",

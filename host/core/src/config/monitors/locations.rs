@@ -1,8 +1,8 @@
 //! `locations` and `down_in`: from where a monitor is looked at, and in how many of these places it has to be down.
 
+use super::super::kinds::{At, Integer, List, ValueError};
 use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{At, Integer, List, Refusal};
 use crate::judgement::locations::majority;
 use crate::monitor::{Location, NoLocation, Policy};
 
@@ -35,11 +35,11 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
     if let Some(down_in) = policy.down_in {
         if locations.is_empty() {
             let hint = "add `locations = [\"fra\", \"nyc\"]`, or leave it out";
-            table.advise("down_in", "`down_in` says nothing without `locations`".into(), hint);
+            table.warning_at("down_in", "`down_in` says nothing without `locations`".into(), hint);
         } else if usize::try_from(down_in).is_ok_and(|down_in| down_in > locations.len()) {
             let message = format!("`down_in` is {down_in}, and there are {} locations", locations.len());
             let hint = format!("write `down_in = {}`, or name more of them", majority(locations.len()));
-            table.complain("down_in", message, &hint);
+            table.error_at("down_in", message, &hint);
         }
     }
     locations
@@ -47,5 +47,5 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
 
 const LOCATION: Parsed<Location> =
     Parsed::new("NAME", "a location such as `fra`", "\"fra\"", |text, _, _| {
-        text.parse().map_err(|error: NoLocation| Refusal::Form(Some(error.to_string())))
+        text.parse().map_err(|error: NoLocation| ValueError::Form(Some(error.to_string())))
     });

@@ -1,8 +1,8 @@
 //! `parent`: what a monitor is reached through, and that nothing is reached through itself.
 
-use super::super::diagnostic::Notes;
+use super::super::diagnostic::Diagnostics;
+use super::super::kinds::{At, Text};
 use super::super::table::Table;
-use super::super::takes::{At, Text};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -36,7 +36,7 @@ impl Parents {
     }
 
     /// Reports each circle once, at the first of its monitors in the file.
-    pub(super) fn refuse_circles(&self, notes: &mut Notes) {
+    pub(super) fn refuse_circles(&self, notes: &mut Diagnostics) {
         let mut in_order: Vec<&String> = self.0.keys().collect();
         in_order.sort_by_key(|name| self.0[*name].1.start);
         let mut looked_at: BTreeSet<&str> = BTreeSet::new();

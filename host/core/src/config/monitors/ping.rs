@@ -1,7 +1,7 @@
 //! The keys of `type = "ping"`.
 
+use super::super::kinds::{Integer, Span};
 use super::super::table::Table;
-use super::super::takes::{Integer, Span};
 use super::super::values::HOSTNAME;
 use super::{Frame, MILLISECOND, degraded_above, latency_below, limit};
 use crate::duration;
@@ -47,14 +47,14 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec>
     if sending >= frame.timeout {
         let key = if table.span_of("spacing").is_some() { "spacing" } else { "count" };
         let (sending, timeout) = (duration::format(sending), duration::format(frame.timeout));
-        table.advise(
+        table.warning_at(
             key,
             format!("`count` times `spacing` takes `{sending}`, and `timeout` is `{timeout}`: the echoes are sent closer"),
             "send fewer, or closer, or make `timeout` longer",
         );
     }
     if ping.count == 1 {
-        table.advise(
+        table.warning_at(
             "jitter_below",
             "`jitter_below` has no use: with `count = 1` no round trip follows another".into(),
             "send more echoes, or leave it out",

@@ -1,8 +1,8 @@
 //! When a monitor is checked, and when what was found becomes an incident: the keys of its [`Policy`].
 
+use super::super::kinds::{Boolean, Integer, Span, ValueError};
 use super::super::parsed::Parsed;
 use super::super::table::Table;
-use super::super::takes::{Boolean, Integer, Refusal, Span};
 use super::{CHECK_MOST, DAY, MILLISECOND, SECOND, Surroundings};
 use crate::duration;
 use crate::monitor::{Policy, Window};
@@ -74,7 +74,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Po
         down_in: None,
     };
     if policy.remind.is_none() {
-        table.advise(
+        table.warning_at(
             "remind_most",
             "`remind_most` says nothing without `remind`".into(),
             "add `remind = \"1h\"`, or leave it out",
@@ -105,12 +105,12 @@ const WINDOW: Parsed<Window> =
     Parsed::new("N of N", "failures among checks such as `3 of 5`", "\"3 of 5\"", |text, _, _| window(text))
         .within("at most `20 of 20`");
 
-fn window(text: &str) -> Result<Window, Refusal> {
+fn window(text: &str) -> Result<Window, ValueError> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [failures, "of", of] = words.as_slice() else { return Err(Refusal::Form(None)) };
-    let number = |text: &str| text.parse::<u32>().map_err(|_| Refusal::Form(None));
+    let [failures, "of", of] = words.as_slice() else { return Err(ValueError::Form(None)) };
+    let number = |text: &str| text.parse::<u32>().map_err(|_| ValueError::Form(None));
     let (failures, of) = (number(failures)?, number(of)?);
-    let refuse = |hint: &str| Err(Refusal::Form(Some(hint.to_owned())));
+    let refuse = |hint: &str| Err(ValueError::Form(Some(hint.to_owned())));
     if failures == 0 {
         refuse("it takes a failure at least, such as `1 of 5`")
     } else if failures > of {

@@ -1,7 +1,7 @@
 //! The keys of `type = "tcp"`.
 
+use super::super::kinds::{Boolean, Choice};
 use super::super::table::Table;
-use super::super::takes::{Boolean, Choice};
 use super::super::values::{HOSTNAME, Port};
 use super::tls::{self, certificate_days, tls_version};
 use super::values::{Expected, Sent};
@@ -45,12 +45,12 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<TcpSpec> 
     };
     if tls == Some(false) && starttls.is_some() {
         let message = format!("`tls = false`, and {} asks for TLS", table.notes.name("starttls"));
-        table.complain("tls", message, "leave one of the two out");
+        table.error_at("tls", message, "leave one of the two out");
     }
     let secure = tls.unwrap_or(starttls.is_some());
     if !secure {
         for key in tls::KEYS.into_iter().chain(["tls_version", "certificate_days"]) {
-            table.complain(
+            table.error_at(
                 key,
                 format!("`{key}` has no use without TLS"),
                 "add `tls = true`, or `starttls` for a protocol that begins in the clear",

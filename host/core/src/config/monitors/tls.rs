@@ -1,8 +1,8 @@
 //! The keys of whatever may speak TLS.
 
+use super::super::kinds::{Boolean, Choice};
 use super::super::references::Reference;
 use super::super::table::Table;
-use super::super::takes::{Boolean, Choice};
 use super::super::values::HOSTNAME;
 use super::values::{Days, PEM, path};
 use crate::monitor::{CertificateDays, ClientIdentity, TlsSpec, TlsVersion};
@@ -41,7 +41,7 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> TlsSpec {
         &HOSTNAME,
     );
     if !verify {
-        table.advise(
+        table.warning_at(
             "verify",
             "`verify = false`: whoever is on the way can answer in the target's place".into(),
             "for an authority of your own, write `ca = \"/etc/ssl/own-ca.pem\"`",

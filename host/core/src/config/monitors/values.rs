@@ -1,10 +1,10 @@
 //! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
 
-use super::super::diagnostic::Notes;
+use super::super::diagnostic::Diagnostics;
 use super::super::key::{Typed, quoted, written};
+use super::super::kinds::{Integer, RawValue, Text, ValueError, ValueKind, hide_all, read_value};
 use super::super::parsed::Parsed;
 use super::super::references::{FROM_THE_ROOT, Reference};
-use super::super::takes::{Integer, Item, Refusal, Takes, Text, hide_all, read_value};
 use super::super::values::warn_of_password;
 use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::monitor::request;
@@ -23,8 +23,8 @@ struct Inner<'t> {
 }
 
 impl<'t> Inner<'t> {
-    fn new(item: Item<'t>, keys: &[&str], notes: &mut Notes) -> Result<Self, Refusal> {
-        let entries = item.value.as_table().ok_or(Refusal::Type)?;
+    fn new(item: RawValue<'t>, keys: &[&str], notes: &mut Diagnostics) -> Result<Self, ValueError> {
+        let entries = item.value.as_table().ok_or(ValueError::Type)?;
         let mut whole = true;
         for (key, value) in entries.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
             hide_all(value, notes);
@@ -32,21 +32,26 @@ impl<'t> Inner<'t> {
             notes.error(key.span(), message, Some(did_you_mean_or_all(key.get_ref(), keys.iter().copied())));
             whole = false;
         }
-        if whole { Ok(Self { entries }) } else { Err(Refusal::Reported) }
+        if whole { Ok(Self { entries }) } else { Err(ValueError::Reported) }
     }
 
     /// A key's value, when it is there.
-    fn read<K: Takes>(&self, key: &str, takes: &K, notes: &mut Notes) -> Result<Option<K::Value>, Refusal> {
+    fn read<K: ValueKind>(
+        &self,
+        key: &str,
+        takes: &K,
+        notes: &mut Diagnostics,
+    ) -> Result<Option<K::Value>, ValueError> {
         let Some(at) = self.entries.get(key) else { return Ok(None) };
-        read_value(key, false, at, takes, notes).map(Some).ok_or(Refusal::Reported)
+        read_value(key, false, at, takes, notes).map(Some).ok_or(ValueError::Reported)
     }
 }
 
 /// A text that parses into something of its own.
-fn parsed<T: FromStr<Err = String>>(text: &str, item: Item<'_>, what: &str) -> Result<T, Refusal> {
+fn parsed<T: FromStr<Err = String>>(text: &str, item: RawValue<'_>, what: &str) -> Result<T, ValueError> {
     text.parse::<T>().map_err(|error| {
         let message = format!("`{}` has {what} that is wrong: `{}`", item.key, printable(text, 100));
-        Refusal::Value(message, Some(printable(&error, 300)))
+        ValueError::Value(message, Some(printable(&error, 300)))
     })
 }
 
@@ -67,7 +72,7 @@ pub(super) const HEADER_CONDITION: Parsed<HeaderCondition> = Parsed::new(
 pub(super) const REGEX: Parsed<Pattern> =
     Parsed::new("REGEX", "a regular expression such as `'^ok$'`", "'^ok$'", |text, item, _| {
         if text.is_empty() || text.len() > 10_000 {
-            return Err(Refusal::Form(Some("it has 1 to 10000 bytes".into())));
+            return Err(ValueError::Form(Some("it has 1 to 10000 bytes".into())));
         }
         parsed(text, item, "a regular expression")
     });
@@ -76,9 +81,9 @@ pub(super) const REGEX: Parsed<Pattern> =
 pub(super) const SIZE: Parsed<u64> =
     Parsed::new("SIZE", "a size such as `\"64 KiB\"`, or a number of bytes", "\"64 KiB\"", |text, _, _| {
         let bytes = text.parse().ok().or_else(|| size::parse(text).ok());
-        bytes
-            .filter(|bytes| (1..=1 << 30).contains(bytes))
-            .ok_or_else(|| Refusal::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into())))
+        bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(|| {
+            ValueError::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into()))
+        })
     })
     .within("from 1 B to 1 GiB")
     .or_number();
@@ -86,10 +91,10 @@ pub(super) const SIZE: Parsed<u64> =
 /// `{ user = …, password = … }` or `{ bearer = … }`.
 pub(super) struct Credentials;
 
-impl Takes for Credentials {
+impl ValueKind for Credentials {
     type Value = Auth;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "`{ user = \"…\", password = … }` or `{ bearer = … }`".into()
     }
 
@@ -101,18 +106,18 @@ impl Takes for Credentials {
         "{ bearer = { env = \"NAME\" } }".into()
     }
 
-    fn hides(&self) -> bool {
+    fn is_secret(&self) -> bool {
         true
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Auth, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Auth, ValueError> {
         let inner = Inner::new(item, &["user", "password", "bearer"], notes)?;
         let secret = || Reference { literal: Text { most: 10_000, example: "…" }, secret: true };
         let user = inner.read("user", &Text { most: 200, example: "monitor" }, notes)?;
         let password = inner.read("password", &secret(), notes)?;
         let bearer = inner.read("bearer", &secret(), notes)?;
         if user.as_ref().is_some_and(|user| user.contains(':')) {
-            return Err(Refusal::Value(
+            return Err(ValueError::Value(
                 format!("the user in `{}` has a colon, which ends a user's name", item.key),
                 Some("write what is behind it as `password`".into()),
             ));
@@ -120,7 +125,7 @@ impl Takes for Credentials {
         match (user, password, bearer) {
             (Some(user), Some(password), None) => Ok(Auth::Basic { user, password }),
             (None, None, Some(token)) => Ok(Auth::Bearer { token }),
-            _ => Err(Refusal::Value(
+            _ => Err(ValueError::Value(
                 "`auth` takes either `user` and `password`, or `bearer`".into(),
                 Some(format!(
                     "write `auth = {{ user = \"NAME\", password = {{ env = \"NAME\" }} }}` or `auth = {}`",
@@ -136,7 +141,7 @@ pub(in crate::config) const fn path(what: &'static str, example: &'static str) -
     Parsed::new("FILE", what, example, |text, item, notes| {
         Text { most: 4_000, example: "" }.parse(item, notes)?;
         let path = PathBuf::from(text);
-        if path.is_absolute() { Ok(path) } else { Err(Refusal::Form(Some(FROM_THE_ROOT.into()))) }
+        if path.is_absolute() { Ok(path) } else { Err(ValueError::Form(Some(FROM_THE_ROOT.into()))) }
     })
 }
 
@@ -147,7 +152,7 @@ pub(super) const PEM: Parsed<String> =
             return Ok(text.to_owned());
         }
         let forms = "`{ file = \"path\" }`, `{ env = \"NAME\" }` or PEM";
-        Err(Refusal::Value(
+        Err(ValueError::Value(
             format!("`{}` is no key: it takes {forms}", item.key),
             Some(format!("for a path, write `{} = {{ file = \"path\" }}`", item.key)),
         ))
@@ -159,10 +164,10 @@ pub(super) struct Days;
 /// Ten years: longer than any certificate that is still issued.
 const DAYS_MOST: u16 = 3_650;
 
-impl Takes for Days {
+impl ValueKind for Days {
     type Value = CertificateDays;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         format!("a number of days up to {DAYS_MOST}, `{{ warning = 21, critical = 7 }}` or `false`")
     }
 
@@ -174,12 +179,12 @@ impl Takes for Days {
         Typed { value: "DAYS[,DAYS]", bare: true, ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<CertificateDays, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<CertificateDays, ValueError> {
         let days = Integer(0..=DAYS_MOST);
         let some = |days: Option<u16>| days.filter(|days| *days > 0);
         match item.value {
             DeValue::Boolean(false) => Ok(CertificateDays { warning: None, critical: None }),
-            DeValue::Boolean(true) => Err(Refusal::Value(
+            DeValue::Boolean(true) => Err(ValueError::Value(
                 format!("`{} = true` says no number of days", item.key),
                 Some(format!("write `{}`, or leave it out", written(item.key, "21"))),
             )),
@@ -191,7 +196,7 @@ impl Takes for Days {
                 let warning = some(inner.read("warning", &days, notes)?);
                 let critical = some(inner.read("critical", &days, notes)?);
                 match (warning, critical) {
-                    (Some(warning), Some(critical)) if critical >= warning => Err(Refusal::Value(
+                    (Some(warning), Some(critical)) if critical >= warning => Err(ValueError::Value(
                         format!("`critical` is `{critical}` days and `warning` only `{warning}`"),
                         Some("people are warned first: make `warning` the larger one".into()),
                     )),
@@ -207,12 +212,12 @@ const HEX: Parsed<String> =
     Parsed::new("HEX", "hexadecimal digits such as `\"0d 0a\"`", "\"0d 0a\"", |text, _, _| {
         let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         if digits.is_empty() || digits.len() > 20_000 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Err(Refusal::Form(None));
+            return Err(ValueError::Form(None));
         }
         if digits.len().is_multiple_of(2) {
             Ok(digits.to_ascii_lowercase())
         } else {
-            Err(Refusal::Form(Some("a byte has two digits".into())))
+            Err(ValueError::Form(Some("a byte has two digits".into())))
         }
     });
 
@@ -228,10 +233,10 @@ impl Sent {
     }
 }
 
-impl Takes for Sent {
+impl ValueKind for Sent {
     type Value = Bytes;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a text, `{ hex = \"0d 0a\" }`, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
     }
 
@@ -243,14 +248,14 @@ impl Takes for Sent {
         Self::text().example()
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Bytes, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Bytes, ValueError> {
         if item.value.as_table().is_some_and(|table| table.contains_key("hex")) {
             let hex = Inner::new(item, &["hex"], notes)?.read("hex", &HEX, notes)?;
-            return hex.map(Bytes::Hex).ok_or(Refusal::Type);
+            return hex.map(Bytes::Hex).ok_or(ValueError::Type);
         }
         match item.value {
             DeValue::String(_) | DeValue::Table(_) => Self::text().parse(item, notes).map(Bytes::Text),
-            _ => Err(Refusal::Type),
+            _ => Err(ValueError::Type),
         }
     }
 }
@@ -258,10 +263,10 @@ impl Takes for Sent {
 /// What must come: a text, a pattern or bytes.
 pub(super) struct Expected;
 
-impl Takes for Expected {
+impl ValueKind for Expected {
     type Value = ExpectedBytes;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a text, `{ matches = '^220 ' }` or `{ hex = \"0d 0a\" }`".into()
     }
 
@@ -273,7 +278,7 @@ impl Takes for Expected {
         quoted("220 ")
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<ExpectedBytes, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<ExpectedBytes, ValueError> {
         if item.value.as_str().is_some() {
             let text = Text { most: TEXT_MOST, example: "220 " };
             return text.parse(item, notes).map(ExpectedBytes::Text);
@@ -284,7 +289,7 @@ impl Takes for Expected {
         match (matches, hex) {
             (Some(pattern), None) => Ok(ExpectedBytes::Matches(pattern)),
             (None, Some(hex)) => Ok(ExpectedBytes::Hex(hex)),
-            _ => Err(Refusal::Value(
+            _ => Err(ValueError::Value(
                 format!("`{}` takes either `matches` or `hex`", item.key),
                 Some(format!("write `{} = {{ matches = '^220 ' }}`", item.key)),
             )),
@@ -297,10 +302,10 @@ pub(in crate::config) struct Proxy {
     pub(in crate::config) socks: bool,
 }
 
-impl Takes for Proxy {
+impl ValueKind for Proxy {
     type Value = String;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         let socks = if self.socks { " or `socks5://127.0.0.1:1080`" } else { "" };
         format!("a proxy such as `http://proxy.example.com:3128`{socks}")
     }
@@ -313,15 +318,15 @@ impl Takes for Proxy {
         Typed { value: "URL", ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
         let secret = text.contains('@');
         if secret {
             notes.secret(item.span());
         }
         let refuse = |hint: &str| {
             let hint = Some(hint.to_owned());
-            if secret { Refusal::without_value(item, self, hint) } else { Refusal::Form(hint) }
+            if secret { ValueError::without_value(item, self, hint) } else { ValueError::Form(hint) }
         };
         let url = request::proxy(text).map_err(refuse)?;
         if !self.socks && url.scheme() != "http" {
@@ -341,6 +346,6 @@ pub(super) const RESOLVER: Parsed<SocketAddr> = Parsed::new(
     "\"192.0.2.53\"",
     |text, _, _| {
         let form = "an address, and perhaps a port that is not 0";
-        name_server(text).ok_or_else(|| Refusal::Form(Some(form.into())))
+        name_server(text).ok_or_else(|| ValueError::Form(Some(form.into())))
     },
 );

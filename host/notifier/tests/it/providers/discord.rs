@@ -1,6 +1,6 @@
 //! Discord's webhooks.
 
-use super::{body, golden, golden_events, path, refusals, reply, reply_with, tell, told};
+use super::{announced, body, golden, golden_events, path, refusals, reply, reply_with, tell};
 use crate::support::{settings, text};
 use std::time::Duration;
 use uptime_core::event::EventType;
@@ -23,25 +23,25 @@ async fn every_event() {
 #[tokio::test]
 async fn a_thread_and_a_name() {
     let given = with([("thread_id", text("42")), ("username", text("watch"))]);
-    let told = tell("discord", &given, &told(EventType::Up), Some("98"), &[reply(200, SENT)]).await;
-    assert_eq!(told.result.expect("accepted").remote_id.as_deref(), Some("99"));
-    golden("discord/thread-and-name", &told.sent[0]);
+    let announced = tell("discord", &given, &announced(EventType::Up), Some("98"), &[reply(200, SENT)]).await;
+    assert_eq!(announced.result.expect("accepted").remote_id.as_deref(), Some("99"));
+    golden("discord/thread-and-name", &announced.sent[0]);
 }
 
 #[tokio::test]
 async fn in_a_forum_each_incident_has_its_post() {
     let forum = with([("thread_name", text("{monitor}: incident"))]);
-    let opening = tell("discord", &forum, &told(EventType::Down), None, &[reply(200, SENT)]).await;
+    let opening = tell("discord", &forum, &announced(EventType::Down), None, &[reply(200, SENT)]).await;
     assert_eq!(opening.result.expect("accepted").remote_id.as_deref(), Some("77"));
     golden("discord/forum-opening", &opening.sent[0]);
 
-    let end = tell("discord", &forum, &told(EventType::Up), Some("77"), &[reply(200, SENT)]).await;
+    let end = tell("discord", &forum, &announced(EventType::Up), Some("77"), &[reply(200, SENT)]).await;
     end.result.expect("accepted");
     assert_eq!(path(&end.sent[0]), "/api/webhooks/1/token?wait=true&thread_id=77");
     assert_eq!(body(&end.sent[0]).get("thread_name"), None);
 
     let replies = [reply(404, NO_THREAD), reply(200, SENT)];
-    let end = tell("discord", &forum, &told(EventType::Up), Some("77"), &replies).await;
+    let end = tell("discord", &forum, &announced(EventType::Up), Some("77"), &replies).await;
     let detail = end.result.expect("accepted").detail;
     assert_eq!(detail.as_deref(), Some("the incident's post is gone: sent as another one"));
     assert_eq!(body(&end.sent[1])["thread_name"], "shop: incident");
@@ -49,13 +49,13 @@ async fn in_a_forum_each_incident_has_its_post() {
 
 #[tokio::test]
 async fn a_thread_that_is_gone_is_left_out_once() {
-    let (thread, down) = (with([("thread_id", text("42"))]), told(EventType::Down));
-    let told = tell("discord", &thread, &down, None, &[reply(404, NO_THREAD), reply(200, SENT)]).await;
-    let detail = told.result.expect("accepted").detail;
+    let (thread, down) = (with([("thread_id", text("42"))]), announced(EventType::Down));
+    let announced = tell("discord", &thread, &down, None, &[reply(404, NO_THREAD), reply(200, SENT)]).await;
+    let detail = announced.result.expect("accepted").detail;
     assert_eq!(detail.as_deref(), Some("the thread is gone: sent to the channel itself"));
-    assert_eq!(path(&told.sent[1]), "/api/webhooks/1/token?wait=true");
-    let told = tell("discord", &thread, &down, None, &[reply(404, NO_THREAD)]).await;
-    assert_eq!((told.result.expect_err("gone").channel_broken(), told.sent.len()), (true, 2));
+    assert_eq!(path(&announced.sent[1]), "/api/webhooks/1/token?wait=true");
+    let announced = tell("discord", &thread, &down, None, &[reply(404, NO_THREAD)]).await;
+    assert_eq!((announced.result.expect_err("gone").channel_broken(), announced.sent.len()), (true, 2));
 }
 
 #[tokio::test]
@@ -110,22 +110,22 @@ async fn the_last_free_message_asks_for_a_pause() {
     for (remaining, pause) in [("0", Some(Duration::from_millis(1_500))), ("3", None)] {
         let headers = [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset-after", "1.5")];
         let replies = [reply_with(200, &headers, SENT)];
-        let told = tell("discord", &with([]), &told(EventType::Down), None, &replies).await;
-        assert_eq!(told.result.expect("accepted").pause, pause);
+        let announced = tell("discord", &with([]), &announced(EventType::Down), None, &replies).await;
+        assert_eq!(announced.result.expect("accepted").pause, pause);
     }
 }
 
 #[tokio::test]
 async fn the_limits_hold_whatever_comes_in() {
-    let mut down = told(EventType::Down);
+    let mut down = announced(EventType::Down);
     let endless = "*".repeat(10_000);
     down.monitor.name.clone_from(&endless);
     down.monitor.target = format!("https://{endless}");
     down.monitor.group = Some("@everyone".into());
     down.monitor.tags = [(endless.clone(), endless.clone())].into();
     down.outcome.as_mut().expect("an outcome").message = endless;
-    let told = tell("discord", &with([]), &down, None, &[reply(200, SENT)]).await;
-    let body = body(&told.sent[0]);
+    let announced = tell("discord", &with([]), &down, None, &[reply(200, SENT)]).await;
+    let body = body(&announced.sent[0]);
     let length = |value: &serde_json::Value| value.as_str().expect("a text").encode_utf16().count();
     assert!((1_000..=2_000).contains(&length(&body["content"])));
     assert_eq!(body["allowed_mentions"], serde_json::json!({"parse": []}));

@@ -1,6 +1,6 @@
 //! Matrix's client-server API.
 
-use super::{golden, golden_events, refusals, reply, tell, told};
+use super::{announced, golden, golden_events, refusals, reply, tell};
 use crate::support::{settings, text};
 use uptime_core::event::EventType;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings};
@@ -24,9 +24,10 @@ async fn every_event() {
 async fn a_quiet_answer_to_the_opening() {
     let mut quiet = room();
     quiet.extend(settings([("quiet", ResolvedSetting::Boolean(true))]));
-    let told = tell("matrix", &quiet, &told(EventType::Up), Some("$first"), &[reply(200, SENT)]).await;
-    assert_eq!(told.result.expect("accepted").remote_id.as_deref(), Some("$made-up"));
-    golden("matrix/quiet-answer", &told.sent[0]);
+    let announced =
+        tell("matrix", &quiet, &announced(EventType::Up), Some("$first"), &[reply(200, SENT)]).await;
+    assert_eq!(announced.result.expect("accepted").remote_id.as_deref(), Some("$made-up"));
+    golden("matrix/quiet-answer", &announced.sent[0]);
 }
 
 #[tokio::test]

@@ -18,16 +18,16 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use uptime_core::ErrorClass::{Permanent, Transient};
 use uptime_core::event::{Event, EventType};
-use uptime_core::rehearsal;
-use uptime_notifier::rehearsal::{Rehearsed, Reply, SentRequest};
-use uptime_notifier::{Before, Delivery, Limits, NotifierHost, ResolvedSettings};
+use uptime_core::samples;
+use uptime_notifier::scripted::{Reply, Sample, SentRequest};
+use uptime_notifier::{Delivery, Earlier, Limits, NotifierHost, ResolvedSettings};
 
 /// The plugins that are part of the program.
 static HOST: LazyLock<NotifierHost> = LazyLock::new(|| support::host(Limits::default(), []));
 
 /// What is told.
-fn told(kind: EventType) -> Event {
-    rehearsal::event(kind)
+fn announced(kind: EventType) -> Event {
+    samples::event(kind)
 }
 
 fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
@@ -36,7 +36,7 @@ fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
 
 fn reply_with(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Reply::Answer { status, headers, body: body.into(), truncated: false }
+    Reply::Response { status, headers, body: body.into(), truncated: false }
 }
 
 /// Tells an event as an answer to `opening`, and is answered with `replies`.
@@ -46,10 +46,10 @@ async fn tell(
     event: &Event,
     opening: Option<&str>,
     replies: &[Reply],
-) -> Rehearsed {
-    let before = Before { first_remote_id: opening, last_remote_id: opening, ..Before::default() };
+) -> Sample {
+    let before = Earlier { first_remote_id: opening, last_remote_id: opening, ..Earlier::default() };
     let delivery = Delivery { before, ..support::delivery(notifier, settings, &[], event) };
-    HOST.rehearse(delivery, replies).await
+    HOST.run_scripted(delivery, replies).await
 }
 
 fn body(sent: &SentRequest) -> Value {
@@ -102,16 +102,16 @@ fn readable(sent: &SentRequest) -> Value {
 /// Tells every event that is rehearsed, and holds the requests against one golden file.
 async fn golden_events(notifier: &str, settings: &ResolvedSettings, accepted: Reply) {
     let mut requests = serde_json::Map::new();
-    for it in rehearsal::all() {
+    for it in samples::all() {
         let delivery = Delivery {
             digest: it.digest.as_ref(),
-            before: Before { worst: it.told, ..Before::default() },
+            before: Earlier { worst: it.announced, ..Earlier::default() },
             attempt: it.attempt,
             ..support::delivery(notifier, settings, &[], &it.event)
         };
-        let rehearsed = HOST.rehearse(delivery, std::slice::from_ref(&accepted)).await;
-        rehearsed.result.expect("accepted");
-        let mut sent: Vec<Value> = rehearsed.sent.iter().map(readable).collect();
+        let samples = HOST.run_scripted(delivery, std::slice::from_ref(&accepted)).await;
+        samples.result.expect("accepted");
+        let mut sent: Vec<Value> = samples.sent.iter().map(readable).collect();
         let shown = if sent.len() == 1 { sent.remove(0) } else { Value::Array(sent) };
         requests.insert(it.name.to_owned(), shown);
     }
@@ -124,8 +124,8 @@ type Row = (Reply, &'static str, Option<u64>);
 /// Tells an event for each row, and each is one request.
 async fn refusals(notifier: &str, settings: &ResolvedSettings, rows: impl IntoIterator<Item = Row>) {
     for (reply, words, after_ms) in rows {
-        let rehearsed = tell(notifier, settings, &told(EventType::Down), None, &[reply]).await;
-        let error = rehearsed.result.expect_err(words);
+        let samples = tell(notifier, settings, &announced(EventType::Down), None, &[reply]).await;
+        let error = samples.result.expect_err(words);
         assert_eq!(error.to_string(), format!("`{notifier}` {words}"));
         let (class, broken) = match words.split(": ").next() {
             Some("was refused" | "found nobody there") => (Permanent, true),
@@ -133,7 +133,7 @@ async fn refusals(notifier: &str, settings: &ResolvedSettings, rows: impl IntoIt
             _ => (Permanent, false),
         };
         assert_eq!(
-            (error.class(), error.retry_after(), error.channel_broken(), rehearsed.sent.len()),
+            (error.class(), error.retry_after(), error.channel_broken(), samples.sent.len()),
             (class, after_ms.map(Duration::from_millis), broken, 1),
             "{words}"
         );

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use uptime_core::digest;
 use uptime_core::event::{EventType, Severity};
 use uptime_core::id::{DeliveryId, IncidentId};
-use uptime_core::rehearsal;
-use uptime_core::review::Part;
-use uptime_notifier::{Before, Delivery, ResolvedSettings};
+use uptime_core::recheck::Part;
+use uptime_core::samples;
+use uptime_notifier::{Delivery, Earlier, ResolvedSettings};
 
 const ACCEPTED: &str = r#"{"status":"success","message":"Event processed","dedup_key":"x"}"#;
 
@@ -22,26 +22,26 @@ async fn every_event() {
 }
 
 /// A notice of the monitor `name`; incidents have numbers of their own.
-fn part(name: &str, number: i64, kind: EventType, told: Option<Severity>) -> Part {
-    let mut event = rehearsal::event(kind);
+fn part(name: &str, number: i64, kind: EventType, announced: Option<Severity>) -> Part {
+    let mut event = samples::event(kind);
     event.monitor.name = name.into();
     event.incident.as_mut().expect("an incident").id = IncidentId(number);
-    Part { event, is_all_of_it: false, told }
+    Part { event, is_all_of_it: false, announced }
 }
 
 /// Tells a digest by as many calls as that takes, and gives the bodies.
-async fn told(delivery_id: u128, parts: Vec<Part>) -> Vec<serde_json::Value> {
+async fn announced(delivery_id: u128, parts: Vec<Part>) -> Vec<serde_json::Value> {
     let delivery_id = DeliveryId(uuid::Uuid::from_u128(delivery_id));
     let (part, digest) = digest::compose(delivery_id, parts).expect("parts");
     let given = service();
     let (mut bodies, mut progress): (Vec<_>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
-        let before = Before { worst: part.told, progress: progress.as_deref(), ..Before::default() };
+        let before = Earlier { worst: part.announced, progress: progress.as_deref(), ..Earlier::default() };
         let try_ = delivery("pagerduty", &given, &[], &part.event);
         let try_ = Delivery { digest: digest.as_ref(), before, ..try_ };
-        let told = HOST.rehearse(try_, &[reply(202, ACCEPTED)]).await;
-        bodies.extend(told.sent.iter().map(body));
-        match told.result {
+        let announced = HOST.run_scripted(try_, &[reply(202, ACCEPTED)]).await;
+        bodies.extend(announced.sent.iter().map(body));
+        match announced.result {
             Ok(_) => return bodies,
             Err(error) => {
                 assert!(error.to_string().ends_with("alerts are told so far"), "{error}");
@@ -56,8 +56,9 @@ async fn every_alert_that_digests_open_is_closed_by_digests() {
     let mut open: BTreeMap<String, u32> = BTreeMap::new();
     let mut opened = 0;
     let names: Vec<String> = (0..16).map(|n| format!("monitor {n}")).collect();
-    let all =
-        |kind, told| names.iter().zip(1..).map(|(name, n)| part(name, n, kind, told)).collect::<Vec<_>>();
+    let all = |kind, announced| {
+        names.iter().zip(1..).map(|(name, n)| part(name, n, kind, announced)).collect::<Vec<_>>()
+    };
     let red = Some(Severity::Down);
     let digests = [
         all(EventType::Down, None),
@@ -77,7 +78,7 @@ async fn every_alert_that_digests_open_is_closed_by_digests() {
         (3..16).map(|n| part(&format!("monitor {n}"), n + 1, EventType::Up, red)).collect(),
     ];
     for (n, parts) in digests.into_iter().enumerate() {
-        for body in told(n as u128, parts).await {
+        for body in announced(n as u128, parts).await {
             assert_eq!(body["routing_key"], "r0uting\"key");
             let key = body["dedup_key"].as_str().expect("a key").to_owned();
             match body["event_action"].as_str().expect("an action") {

@@ -1,6 +1,6 @@
 //! Slack's incoming webhooks and `chat.postMessage`.
 
-use super::{body, golden, golden_events, refusals, reply, reply_with, tell, told};
+use super::{announced, body, golden, golden_events, refusals, reply, reply_with, tell};
 use crate::support::{settings, text};
 use serde_json::{Value, json};
 use uptime_core::ErrorClass::Permanent;
@@ -25,14 +25,14 @@ async fn every_event() {
 #[tokio::test]
 async fn a_bot_answers_the_opening_in_its_thread() {
     let opening = Some("1776132845.000100");
-    let told = tell("slack", &bot(), &told(EventType::Up), opening, &[reply(200, SENT)]).await;
-    assert_eq!(told.result.expect("accepted").remote_id.as_deref(), Some("1776133097.000200"));
-    golden("slack/bot-recovery", &told.sent[0]);
+    let announced = tell("slack", &bot(), &announced(EventType::Up), opening, &[reply(200, SENT)]).await;
+    assert_eq!(announced.result.expect("accepted").remote_id.as_deref(), Some("1776133097.000200"));
+    golden("slack/bot-recovery", &announced.sent[0]);
 }
 
 #[tokio::test]
 async fn what_can_be_mended_is_mended_once() {
-    let up = told(EventType::Up);
+    let up = announced(EventType::Up);
     for (word, key, note) in [
         ("thread_not_found", "thread_ts", "the thread takes no answer: sent to the channel itself"),
         ("invalid_blocks", "blocks", "the blocks were not understood: sent as plain text"),
@@ -47,7 +47,7 @@ async fn what_can_be_mended_is_mended_once() {
         assert_eq!((given_up.result.expect_err(word).class(), given_up.sent.len()), (Permanent, 2));
     }
     let replies = [reply(400, "invalid_blocks"), reply(200, "ok")];
-    let mended = tell("slack", &webhook(), &told(EventType::Down), None, &replies).await;
+    let mended = tell("slack", &webhook(), &announced(EventType::Down), None, &replies).await;
     mended.result.expect("accepted");
     golden("slack/plain-text", &mended.sent[1]);
 }
@@ -102,15 +102,15 @@ async fn each_word_of_chat_post_message() {
 
 #[tokio::test]
 async fn the_limits_hold_whatever_comes_in() {
-    let mut up = told(EventType::Up);
+    let mut up = announced(EventType::Up);
     let endless = "&".repeat(10_000);
     up.monitor.name.clone_from(&endless);
     up.monitor.target.clone_from(&endless);
     up.monitor.group = Some("<!channel>".into());
     up.monitor.tags = [(endless.clone(), endless.clone())].into();
     up.outcome.as_mut().expect("an outcome").message = endless;
-    let told = tell("slack", &webhook(), &up, None, &[reply(200, "ok")]).await;
-    let body = body(&told.sent[0]);
+    let announced = tell("slack", &webhook(), &up, None, &[reply(200, "ok")]).await;
+    let body = body(&announced.sent[0]);
     let length = |value: &Value| value.as_str().expect("a text").chars().count();
     assert!((700..=3_000).contains(&length(&body["blocks"][0]["text"]["text"])));
     let blocks = body["attachments"][0]["blocks"].as_array().expect("blocks");

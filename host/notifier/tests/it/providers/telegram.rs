@@ -1,11 +1,11 @@
 //! Telegram's Bot API.
 
-use super::{body, golden, golden_events, refusals, reply, reply_with, tell, told};
+use super::{announced, body, golden, golden_events, refusals, reply, reply_with, tell};
 use crate::support::{settings, text};
 use serde_json::{Value, json};
 use uptime_core::ErrorClass::Permanent;
 use uptime_core::event::EventType;
-use uptime_notifier::rehearsal::Reply;
+use uptime_notifier::scripted::Reply;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings};
 
 const SENT: &str = r#"{"ok":true,"result":{"message_id":815}}"#;
@@ -34,9 +34,9 @@ async fn every_setting_and_an_answer_to_the_opening() {
         ("silent", ResolvedSetting::Boolean(true)),
         ("protect_content", ResolvedSetting::Boolean(true)),
     ]);
-    let told = tell("telegram", &all, &told(EventType::Up), Some("814"), &[reply(200, SENT)]).await;
-    assert_eq!(told.result.expect("accepted").remote_id.as_deref(), Some("815"));
-    golden("telegram/every-setting", &told.sent[0]);
+    let announced = tell("telegram", &all, &announced(EventType::Up), Some("814"), &[reply(200, SENT)]).await;
+    assert_eq!(announced.result.expect("accepted").remote_id.as_deref(), Some("815"));
+    golden("telegram/every-setting", &announced.sent[0]);
 }
 
 #[tokio::test]
@@ -47,20 +47,21 @@ async fn a_chat_that_moved_is_followed_once_and_reported() {
         &json!({"migrate_to_chat_id": -1_001_234_567_890_i64}),
     );
     let replies = [moved.clone(), reply(200, SENT)];
-    let followed = tell("telegram", &bot([]), &told(EventType::Up), Some("814"), &replies).await;
+    let followed = tell("telegram", &bot([]), &announced(EventType::Up), Some("814"), &replies).await;
     let receipt = followed.result.expect("accepted");
     assert_eq!(receipt.replaced, settings([("chat_id", text("-1001234567890"))]));
     assert_eq!(receipt.detail.as_deref(), Some("the chat has moved: set chat_id to \"-1001234567890\""));
     let again = body(&followed.sent[1]);
     assert_eq!((&again["chat_id"], again.get("reply_parameters")), (&json!(-1_001_234_567_890_i64), None));
 
-    let given_up = tell("telegram", &bot([]), &told(EventType::Up), None, &[moved]).await;
+    let given_up = tell("telegram", &bot([]), &announced(EventType::Up), None, &[moved]).await;
     assert_eq!((given_up.result.expect_err("moved on").class(), given_up.sent.len()), (Permanent, 2));
 }
 
 #[tokio::test]
 async fn what_can_be_mended_is_mended_once() {
-    let (topic, down) = (bot([("message_thread_id", ResolvedSetting::Integer(5))]), told(EventType::Down));
+    let (topic, down) =
+        (bot([("message_thread_id", ResolvedSetting::Integer(5))]), announced(EventType::Down));
     for (description, key, note) in [
         (
             "Bad Request: message thread not found",
@@ -149,7 +150,7 @@ async fn each_refusal() {
 
 #[tokio::test]
 async fn a_text_is_below_3900_units_whatever_comes_in() {
-    let mut down = told(EventType::Down);
+    let mut down = announced(EventType::Down);
     let endless = "👾".repeat(5_000);
     down.monitor.name.clone_from(&endless);
     down.monitor.target.clone_from(&endless);
@@ -158,7 +159,7 @@ async fn a_text_is_below_3900_units_whatever_comes_in() {
     let outcome = down.outcome.as_mut().expect("an outcome");
     (outcome.expected, outcome.got) = (Some(endless.clone()), Some(endless.clone()));
     outcome.message = endless;
-    let told = tell("telegram", &bot([]), &down, None, &[reply(200, SENT)]).await;
-    let units = body(&told.sent[0])["text"].as_str().expect("a text").encode_utf16().count();
+    let announced = tell("telegram", &bot([]), &down, None, &[reply(200, SENT)]).await;
+    let units = body(&announced.sent[0])["text"].as_str().expect("a text").encode_utf16().count();
     assert!((2_000..3_900).contains(&units), "{units}");
 }

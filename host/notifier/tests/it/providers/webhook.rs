@@ -1,12 +1,12 @@
 //! Any receiver of Standard Webhooks. (Signatures are recomputed in `delivery`; the specification's vector is a test of
 //! the plugin's own.)
 
-use super::{body, golden, golden_events, refusals, reply, reply_with, tell, told};
+use super::{announced, body, golden, golden_events, refusals, reply, reply_with, tell};
 use crate::support::{settings, text};
 use std::collections::BTreeMap;
 use uptime_core::event::EventType;
 use uptime_core::secret::Secret;
-use uptime_notifier::rehearsal::SentRequest;
+use uptime_notifier::scripted::SentRequest;
 use uptime_notifier::{ResolvedSetting, ResolvedSettings};
 
 fn hook<const N: usize>(more: [(&str, ResolvedSetting); N]) -> ResolvedSettings {
@@ -40,16 +40,16 @@ async fn a_shape_of_the_receivers_own() {
         (plain, EventType::Up, "webhook/own-text"),
         (form, EventType::Down, "webhook/own-form"),
     ] {
-        let told = tell("webhook", &given, &told(kind), None, &[reply(204, "")]).await;
-        told.result.expect("accepted");
-        golden(name, &told.sent[0]);
+        let announced = tell("webhook", &given, &announced(kind), None, &[reply(204, "")]).await;
+        announced.result.expect("accepted");
+        golden(name, &announced.sent[0]);
     }
 }
 
 #[tokio::test]
 async fn the_id_is_the_same_over_all_tries_and_a_rotation_signs_twice() {
     let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "the old one"].map(Secret::new).to_vec();
-    let (given, down) = (hook([("secret", ResolvedSetting::List(secrets))]), told(EventType::Down));
+    let (given, down) = (hook([("secret", ResolvedSetting::List(secrets))]), announced(EventType::Down));
     let first = tell("webhook", &given, &down, None, &[reply(503, "")]).await;
     first.result.expect_err("a 503");
     let second = tell("webhook", &given, &down, None, &[reply(200, "")]).await;
@@ -67,16 +67,16 @@ async fn the_id_is_the_same_over_all_tries_and_a_rotation_signs_twice() {
 #[tokio::test]
 async fn a_secret_that_is_no_base64_is_told_before_anything_is_sent() {
     let given = hook([("secret", text("whsec_%%%"))]);
-    let told = tell("webhook", &given, &told(EventType::Down), None, &[reply(200, "")]).await;
-    let error = told.result.expect_err("no such secret");
+    let announced = tell("webhook", &given, &announced(EventType::Down), None, &[reply(200, "")]).await;
+    let error = announced.result.expect_err("no such secret");
     assert!(error.channel_broken() && error.to_string().contains("base64"), "{error}");
-    assert!(told.sent.is_empty());
+    assert!(announced.sent.is_empty());
 }
 
 #[tokio::test]
 async fn a_body_is_below_20_kb_whatever_comes_in() {
     for text in ["👾", "\u{1}", "x"] {
-        let mut down = told(EventType::Down);
+        let mut down = announced(EventType::Down);
         let endless = text.repeat(30_000);
         down.monitor.name.clone_from(&endless);
         down.monitor.target.clone_from(&endless);
@@ -85,10 +85,10 @@ async fn a_body_is_below_20_kb_whatever_comes_in() {
         let outcome = down.outcome.as_mut().expect("an outcome");
         (outcome.expected, outcome.got) = (Some(endless.clone()), Some(endless.clone()));
         outcome.message = endless;
-        let told = tell("webhook", &hook([]), &down, None, &[reply(204, "")]).await;
-        told.result.expect("accepted");
-        assert!(told.sent[0].body.len() <= 20_000, "{}", told.sent[0].body.len());
-        assert_eq!(body(&told.sent[0])["type"], "down");
+        let announced = tell("webhook", &hook([]), &down, None, &[reply(204, "")]).await;
+        announced.result.expect("accepted");
+        assert!(announced.sent[0].body.len() <= 20_000, "{}", announced.sent[0].body.len());
+        assert_eq!(body(&announced.sent[0])["type"], "down");
     }
 }
 

@@ -13,17 +13,17 @@ use uptime_core::config::{self, Config};
 use uptime_core::decision::{Decisions, FinishedCheck, KnownIncident, Needs, Surroundings, judge};
 use uptime_core::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use uptime_core::id::{ChannelId, DeliveryId, IncidentId, MonitorId, NotificationId};
-use uptime_core::incident::{By, Deed};
+use uptime_core::incident::{By, IncidentAction};
 use uptime_core::judgement::{Failures, Recent, State, Status};
 use uptime_core::maintenance::Maintenance;
 use uptime_core::monitor::{HttpVersion, Location, TlsVersion};
 use uptime_core::notifier::{Description, Field, FieldKind};
 use uptime_core::secret::SecretRef;
-use uptime_store::catalogue::{Absent, Wanted};
+use uptime_store::apply::{DesiredState, Removal};
 use uptime_store::liveness::SchedulerHeartbeat;
 use uptime_store::notifications::{DeliveryEnd, DeliveryTry, Notice};
+use uptime_store::own_network::BlindMoment;
 use uptime_store::queue::{Claim, ClaimRequest, Job, JobFailure};
-use uptime_store::sight::BlindMoment;
 use uptime_store::workers::Heartbeat;
 use uptime_store::{MONITOR_CHECKS, NOTIFICATIONS, Store};
 use uptime_tests::TestDatabase;
@@ -82,8 +82,8 @@ pub(super) fn config() -> Config {
         hosts: vec!["https://example.com".into()],
         digests: true,
     };
-    let reading = config::read(include_str!("../../golden/file.toml"), std::slice::from_ref(&described));
-    reading.config.unwrap_or_else(|| panic!("the file is right: {:?}", reading.diagnostics))
+    let summaries = config::read(include_str!("../../golden/file.toml"), std::slice::from_ref(&described));
+    summaries.config.unwrap_or_else(|| panic!("the file is right: {:?}", summaries.diagnostics))
 }
 
 fn at(second: i64) -> Timestamp {
@@ -113,32 +113,32 @@ pub(super) async fn rows() -> Map<String, Value> {
     // While there is no channel that could hear of it.
     let blind =
         |moment: BlindMoment| Event::about_network(EventType::Blind, "host", "away".into(), moment.now);
-    store.tell_blind("host", Duration::from_secs(1), blind).await.expect("it is blind");
+    store.enqueue_blind("host", Duration::from_secs(1), blind).await.expect("it is blind");
     let stalled = |now| Event::about_checks(EventType::Stalled, MONITOR_CHECKS, "silent".into(), now);
-    store.tell_stalled(MONITOR_CHECKS, Duration::ZERO, stalled).await.expect("it has stalled");
+    store.enqueue_stalled(MONITOR_CHECKS, Duration::ZERO, stalled).await.expect("it has stalled");
     let config = config();
-    let wanted = Wanted {
+    let wanted = DesiredState {
         maintenance: Some(&config.maintenance),
-        ..file(&config.channels, &config.monitors, Absent::Keep)
+        ..file(&config.channels, &config.monitors, Removal::Keep)
     };
     store.apply(wanted, false).await.expect("applied");
-    let by_hand = Maintenance { monitors: vec!["ping".into()], ..config.maintenance[0].1.clone() };
-    store.add_maintenance("by-hand", &by_hand).await.expect("a window");
+    let by_operator = Maintenance { monitors: vec!["ping".into()], ..config.maintenance[0].1.clone() };
+    store.add_maintenance("by-hand", &by_operator).await.expect("a window");
     checks(&store, &database).await;
     notices(&store).await;
     deliveries(&store).await;
-    for deed in [
-        Deed::Acknowledge { lasting: Some(Duration::from_hours(1)) },
-        Deed::Comment,
-        Deed::Mute,
-        Deed::Unmute,
-        Deed::Unacknowledge,
+    for action in [
+        IncidentAction::Acknowledge { lasting: Some(Duration::from_hours(1)) },
+        IncidentAction::Comment,
+        IncidentAction::Mute,
+        IncidentAction::Unmute,
+        IncidentAction::Unacknowledge,
     ] {
         let by = By { who: "ada", note: Some("a note") };
-        store.do_to_incident(IncidentId(1), deed, by).await.expect("it is done");
+        store.do_to_incident(IncidentId(1), action, by).await.expect("it is done");
     }
     let by = By { who: "ada", note: None };
-    store.do_to_incident(IncidentId(3), Deed::Resolve, by).await.expect("it is over");
+    store.do_to_incident(IncidentId(3), IncidentAction::Resolve, by).await.expect("it is over");
     let worker = Heartbeat {
         worker: Uuid::from_u128(7),
         queue: NOTIFICATIONS,
@@ -257,7 +257,7 @@ async fn record(store: &Store, job: &Job, location: Option<&str>, report: CheckR
 }
 
 /// HTTP with everything that it can see.
-fn hop_report(distrusted: bool) -> CheckReport {
+fn hop_report(untrusted: bool) -> CheckReport {
     let failure = Failure::new(FailureClass::Status, "the answer is 503")
         .with("2xx", "503")
         .with_excerpt("<h1>Unavailable</h1>", 0);
@@ -272,7 +272,7 @@ fn hop_report(distrusted: bool) -> CheckReport {
     };
     let tls = TlsEvidence {
         version: Some(TlsVersion::Tls13),
-        distrust: distrusted.then(|| Failure::new(FailureClass::TlsExpired, "it ended yesterday")),
+        trust_failure: untrusted.then(|| Failure::new(FailureClass::TlsExpired, "it ended yesterday")),
         chain: vec![certificate("CN=example.com"), certificate("CN=Authority")],
         asks_for_client: true,
         authority: None,
@@ -367,7 +367,7 @@ fn event(kind: EventType, number: u8) -> Event {
 }
 
 async fn deliveries(store: &Store) {
-    let request = ClaimRequest { lanes: Some((100, &[])), ..request(NOTIFICATIONS, 5) };
+    let request = ClaimRequest { keys: Some((100, &[])), ..request(NOTIFICATIONS, 5) };
     let learned = BTreeMap::from([("text".into(), Setting::Text(SecretRef::Literal("moved".into())))]);
     let mut ends = vec![
         DeliveryEnd::Delivered { remote_id: Some("message 7".into()), learned, pause: None },
@@ -395,7 +395,7 @@ async fn deliveries(store: &Store) {
         let tried = DeliveryTry {
             claim: job.claim,
             notification: NotificationId(job.subject.expect("a notification")),
-            channel: ChannelId(job.lane.expect("a channel")),
+            channel: ChannelId(job.concurrency_key.expect("a channel")),
             started_at: at(40).saturating_add(SignedDuration::from_secs(1)).expect("an instant"),
             took: Duration::from_millis(120),
             status: Some(200),
@@ -403,7 +403,7 @@ async fn deliveries(store: &Store) {
             outcome,
             end,
             progress: None,
-            told: None,
+            sent_event: None,
             muted: Vec::new(),
             is_probe: false,
         };

@@ -2,7 +2,7 @@
 //! Each notification gets it exactly once, however many ask for it; what a worker has in hand is left to it. A dry run does all
 //! of it and takes it back, so it says what would be.
 
-use super::{Asked, find, none_has, notifications};
+use super::{Requested, find, none_has, notifications};
 use crate::confirm::confirm;
 use crate::exit::{CommandError, Exit};
 use crate::output::Printer;
@@ -12,11 +12,11 @@ use std::time::Duration;
 use tracing::info;
 use uptime_core::id::NotificationId;
 use uptime_core::notification::NotificationState;
-use uptime_store::by_hand::{Again, Discarded, Name, Selection};
+use uptime_store::by_operator::{Again, Discarded, Name, Selection};
 use uptime_store::failed::Retried;
 use uptime_store::{Store, StoreError};
 
-pub enum Deed {
+pub enum NotificationAction {
     Retry {
         /// Of all: those in this state.
         state: NotificationState,
@@ -30,7 +30,7 @@ pub enum Deed {
     },
 }
 
-enum Fate {
+enum ActionResult {
     Done,
     /// It had nothing to say any more, and is done with: no reason for an error, as with `queue retry`.
     Dropped(&'static str),
@@ -40,7 +40,7 @@ enum Fate {
     Is(NotificationState),
 }
 
-impl Deed {
+impl NotificationAction {
     fn done(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "put back",
@@ -71,15 +71,15 @@ impl Deed {
     }
 
     /// Why one that is in another state is left.
-    fn left(&self, fate: &Fate) -> Option<String> {
+    fn left(&self, result: &ActionResult) -> Option<String> {
         let only = match self {
             Self::Retry { .. } => "only what failed or was muted can be tried again",
             Self::Discard { .. } => "only what is queued or failed can be discarded",
         };
-        match fate {
-            Fate::Done | Fate::Dropped(_) => None,
-            Fate::Runs => Some("left: it is being delivered at this moment".into()),
-            Fate::Is(state) => Some(format!("left: it is {state}, and {only}")),
+        match result {
+            ActionResult::Done | ActionResult::Dropped(_) => None,
+            ActionResult::Runs => Some("left: it is being delivered at this moment".into()),
+            ActionResult::Is(state) => Some(format!("left: it is {state}, and {only}")),
         }
     }
 
@@ -89,7 +89,7 @@ impl Deed {
         ids: &[NotificationId],
         by: &str,
         dry_run: bool,
-    ) -> Result<Vec<(NotificationId, Fate)>, StoreError> {
+    ) -> Result<Vec<(NotificationId, ActionResult)>, StoreError> {
         Ok(match self {
             Self::Retry { .. } => {
                 let again = store.retry_notifications(ids, dry_run).await?;
@@ -113,7 +113,7 @@ impl Deed {
     }
 }
 
-impl From<Again> for Fate {
+impl From<Again> for ActionResult {
     fn from(again: Again) -> Self {
         match again {
             Again::Retried(Retried::PutBack) => Self::Done,
@@ -124,7 +124,7 @@ impl From<Again> for Fate {
     }
 }
 
-impl From<Discarded> for Fate {
+impl From<Discarded> for ActionResult {
     fn from(end: Discarded) -> Self {
         match end {
             Discarded::Done => Self::Done,
@@ -139,51 +139,51 @@ const SUPERSEDED: &str = "a later notification of its incident was delivered or 
 /// Does it to those that were named, or to all of a channel, or of all channels.
 pub async fn run(
     store: &Store,
-    deed: &Deed,
-    (asked, channel): (Asked, Option<&str>),
+    action: &NotificationAction,
+    (asked, channel): (Requested, Option<&str>),
     dry_run: bool,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     match asked {
-        Asked::Named(names) => named(store, deed, &names, dry_run, printer).await,
-        Asked::All => all(store, deed, channel, dry_run, printer).await,
+        Requested::Named(names) => named(store, action, &names, dry_run, printer).await,
+        Requested::All => all(store, action, channel, dry_run, printer).await,
     }
 }
 
 /// What was named has to be there, and to be done.
 async fn named(
     store: &Store,
-    deed: &Deed,
+    action: &NotificationAction,
     names: &[Name],
     dry_run: bool,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     let (ids, missing) = find(store, names).await?;
-    let by = match deed {
-        Deed::Discard { .. } if !dry_run && !ids.is_empty() => {
-            let planned = deed.to(store, &ids, "", true).await?;
-            let count = planned.iter().filter(|(_, fate)| matches!(fate, Fate::Done)).count();
-            deed.permit(u64::try_from(count).unwrap_or(u64::MAX), "")?
+    let by = match action {
+        NotificationAction::Discard { .. } if !dry_run && !ids.is_empty() => {
+            let planned = action.to(store, &ids, "", true).await?;
+            let count = planned.iter().filter(|(_, result)| matches!(result, ActionResult::Done)).count();
+            action.permit(u64::try_from(count).unwrap_or(u64::MAX), "")?
         }
-        Deed::Discard { .. } | Deed::Retry { .. } => String::new(),
+        NotificationAction::Discard { .. } | NotificationAction::Retry { .. } => String::new(),
     };
     let would = if dry_run { "would be " } else { "" };
     let (mut changed, mut dropped, mut left) = (0_u64, 0_u64, Vec::new());
-    for (id, fate) in deed.to(store, &ids, &by, dry_run).await? {
-        let line = match fate {
-            Fate::Done => {
+    for (id, result) in action.to(store, &ids, &by, dry_run).await? {
+        let line = match result {
+            ActionResult::Done => {
                 changed += 1;
                 if !dry_run {
-                    info!(notification = id.0, "notification {} by hand", deed.done());
+                    info!(notification = id.0, "notification {} by hand", action.done());
                 }
-                format!("{would}{}", deed.done())
+                format!("{would}{}", action.done())
             }
-            Fate::Dropped(why) => {
+            ActionResult::Dropped(why) => {
                 dropped += 1;
                 format!("{would}dropped: {why}")
             }
             other => {
-                let why = deed.left(&other).unwrap_or_default();
+                let why = action.left(&other).unwrap_or_default();
                 left.push((id, why.clone()));
                 why
             }
@@ -199,8 +199,9 @@ async fn named(
             Name::Delivery(id) => json!(id),
         });
         let missing: Vec<Value> = missing.collect();
-        let mut answer = json!({ deed.key(): changed, "left": left, "missing": missing, "dry_run": dry_run });
-        if matches!(deed, Deed::Retry { .. }) {
+        let mut answer =
+            json!({ action.key(): changed, "left": left, "missing": missing, "dry_run": dry_run });
+        if matches!(action, NotificationAction::Retry { .. }) {
             answer["dropped"] = dropped.into();
         }
         printer.object(answer);
@@ -217,53 +218,53 @@ async fn named(
 
 async fn all(
     store: &Store,
-    deed: &Deed,
+    action: &NotificationAction,
     channel: Option<&str>,
     dry_run: bool,
     printer: &Printer,
 ) -> Result<Exit, CommandError> {
     // What comes after the question is not what was asked about.
     let as_of = store.instant_before(Duration::ZERO).await?;
-    let which = Selection { channel, states: deed.states(), as_of };
+    let which = Selection { channel, states: action.states(), as_of };
     let total = store.count_notifications(which).await?;
     let by = if dry_run || total == 0 {
         String::new()
     } else {
         let of = channel.map(|channel| format!(" of `{channel}`")).unwrap_or_default();
-        deed.permit(total, &of)?
+        action.permit(total, &of)?
     };
     let (mut changed, mut dropped, mut running, mut after) = (0_u64, 0_u64, 0_u64, None);
-    let bar = printer.progress(deed.progress(), total);
+    let bar = printer.progress(action.progress(), total);
     loop {
         let ids = store.next_notifications(which, after).await?;
         let Some(last) = ids.last() else { break };
         after = Some(*last);
-        for (_, fate) in deed.to(store, &ids, &by, dry_run).await? {
-            match fate {
-                Fate::Done => changed += 1,
-                Fate::Dropped(_) => dropped += 1,
-                Fate::Runs => running += 1,
+        for (_, result) in action.to(store, &ids, &by, dry_run).await? {
+            match result {
+                ActionResult::Done => changed += 1,
+                ActionResult::Dropped(_) => dropped += 1,
+                ActionResult::Runs => running += 1,
                 // Somebody else was quicker.
-                Fate::Is(_) => {}
+                ActionResult::Is(_) => {}
             }
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
     if !dry_run {
-        info!(channel, changed, dropped, running, "notifications {} by hand", deed.done());
+        info!(channel, changed, dropped, running, "notifications {} by hand", action.done());
     }
-    let (key, beside, word, why) = match deed {
-        Deed::Retry { .. } => ("dropped", dropped, "dropped", format!(": {SUPERSEDED}")),
-        Deed::Discard { .. } => ("running", running, "being delivered", String::new()),
+    let (key, beside, word, why) = match action {
+        NotificationAction::Retry { .. } => ("dropped", dropped, "dropped", format!(": {SUPERSEDED}")),
+        NotificationAction::Discard { .. } => ("running", running, "being delivered", String::new()),
     };
-    let done = format!("{}{}", if dry_run { "would be " } else { "" }, deed.done());
+    let done = format!("{}{}", if dry_run { "would be " } else { "" }, action.done());
     let more = match beside {
         0 => String::new(),
         count => format!("; {} {word}{why}", notifications(count)),
     };
     printer.done(
-        json!({ deed.key(): changed, key: beside, "left": [], "missing": [], "dry_run": dry_run }),
+        json!({ action.key(): changed, key: beside, "left": [], "missing": [], "dry_run": dry_run }),
         format!("{done}\t{changed}\t{word}\t{beside}"),
         format!("{} {done}{more}", notifications(changed)),
     );

@@ -11,20 +11,20 @@ use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
 use uptime_core::notification::NotificationState;
 use uptime_store::Store;
-use uptime_store::by_hand::{Notification, Try};
-use uptime_store::incidents::story::{Entry, Story, What};
-use uptime_store::reading::IncidentSummary;
+use uptime_store::by_operator::{Notification, Try};
+use uptime_store::incidents::timeline::{Timeline, TimelineEntry, What};
+use uptime_store::summaries::IncidentSummary;
 
 pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Exit, CommandError> {
-    let Some(story) = store.incident_story(id).await? else {
+    let Some(timeline) = store.incident_timeline(id).await? else {
         return Err(CommandError::new(Exit::No, format!("there is no incident {id}")).hint(UNKNOWN_HINT));
     };
     let outstanding = store.outstanding().await?.by_incident.get(&id).copied().unwrap_or_default();
     if printer.is_json() {
-        printer.json(&json(&story, outstanding));
+        printer.json(&json(&timeline, outstanding));
         return Ok(Exit::Ok);
     }
-    let (incident, now) = (&story.incident, store.now().await?);
+    let (incident, now) = (&timeline.incident, store.now().await?);
     if printer.is_terminal() {
         printer.line(title(incident));
     } else {
@@ -36,24 +36,26 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
         printer.fact(11, name, &value);
     }
     if printer.is_terminal() {
-        for line in timeline(&story) {
+        for line in timeline_lines(&timeline) {
             printer.line(line);
         }
     } else {
         printer.line("");
-        for entry in &story.entries {
+        for entry in &timeline.entries {
             printer.line(format!("{}\t{}", rfc3339(entry.at), columns(entry)));
         }
     }
-    if story.checks_left_out > 0 {
-        printer
-            .warning(format!("the checks are cut: {} more rows of them are left out", story.checks_left_out));
+    if timeline.checks_left_out > 0 {
+        printer.warning(format!(
+            "the checks are cut: {} more rows of them are left out",
+            timeline.checks_left_out
+        ));
     }
     Ok(Exit::Ok)
 }
 
-fn json(story: &Story, outstanding: u32) -> Value {
-    let incident = &story.incident;
+fn json(timeline: &Timeline, outstanding: u32) -> Value {
+    let incident = &timeline.incident;
     let mut summary = super::json(incident);
     summary["target"] = incident.target.as_str().into();
     summary["class"] = incident.class.as_str().into();
@@ -63,13 +65,13 @@ fn json(story: &Story, outstanding: u32) -> Value {
     summary["outstanding"] = outstanding.into();
     summary["opened_at"] = rfc3339(incident.opened_at).into();
     summary["resolved_at"] = incident.resolved_at.map(rfc3339).into();
-    let timeline: Vec<Value> = story.entries.iter().map(entry_json).collect();
+    let entries: Vec<Value> = timeline.entries.iter().map(entry_json).collect();
     json!({
-        "schema_version": 1, "incident": summary, "timeline": timeline, "checks_left_out": story.checks_left_out,
+        "schema_version": 1, "incident": summary, "timeline": entries, "checks_left_out": timeline.checks_left_out,
     })
 }
 
-fn entry_json(entry: &Entry) -> Value {
+fn entry_json(entry: &TimelineEntry) -> Value {
     let at = rfc3339(entry.at);
     match &entry.what {
         What::Checks { location, count, until, outcome, degraded, class, message, last_message } => json!({
@@ -132,7 +134,7 @@ fn summary(
 }
 
 /// What happened, for a program: a word first.
-fn columns(entry: &Entry) -> String {
+fn columns(entry: &TimelineEntry) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let of = |notice: &Notification| format!("{}\t{}\t{}", notice.id, notice.channel, notice.event);
     match &entry.what {
@@ -169,17 +171,17 @@ fn title(incident: &IncidentSummary) -> String {
 }
 
 /// What happened, for a person: a day above its entries.
-fn timeline(story: &Story) -> Vec<String> {
-    let (incident, mut lines) = (&story.incident, Vec::new());
+fn timeline_lines(timeline: &Timeline) -> Vec<String> {
+    let (incident, mut lines) = (&timeline.incident, Vec::new());
     let mut day = String::new();
-    for entry in &story.entries {
+    for entry in &timeline.entries {
         let date = entry.at.strftime("%Y-%m-%d").to_string();
         if date != day {
             lines.push(String::new());
             lines.push(format!("  {FAINT}{date}, UTC{FAINT:#}"));
             day = date;
         }
-        let (word, style, text) = sentence(entry);
+        let (word, style, text) = entry_line(entry);
         let time = entry.at.strftime("%H:%M:%S");
         lines.push(
             format!("  {FAINT}{time}{FAINT:#}  {style}{word:<14}{style:#}  {}", beside(BEFORE, &text))
@@ -195,7 +197,7 @@ fn timeline(story: &Story) -> Vec<String> {
 }
 
 /// A word, its colour, and the rest.
-fn sentence(entry: &Entry) -> (String, Style, String) {
+fn entry_line(entry: &TimelineEntry) -> (String, Style, String) {
     match &entry.what {
         What::Checks { location, outcome, degraded, .. } => {
             let style = match (outcome.as_str(), degraded) {

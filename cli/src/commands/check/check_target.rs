@@ -11,7 +11,7 @@ use uptime_core::monitor::{CheckSpec, Monitor, Policy};
 use uptime_core::target;
 use uptime_core::text::did_you_mean;
 
-pub(super) struct Subject {
+pub(super) struct CheckTarget {
     /// As it was typed, so that an answer finds its question, but for what may be a secret.
     pub(super) shown: String,
     pub(super) spec: CheckSpec,
@@ -19,12 +19,12 @@ pub(super) struct Subject {
 }
 
 /// All that is asked for, with the flags.
-pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>, CommandError> {
+pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<CheckTarget>, CommandError> {
     let mut of_file = None;
     let mut subjects = Vec::with_capacity(args.targets.len());
     for typed in &args.targets {
         let mut subject = match target::parse(typed) {
-            Ok(spec) => Subject { shown: target::shown(typed), spec, timeout: Policy::default().timeout },
+            Ok(spec) => CheckTarget { shown: target::shown(typed), spec, timeout: Policy::default().timeout },
             Err(error) => {
                 // A name has no scheme.
                 if of_file.is_none() && !typed.contains("://") {
@@ -37,7 +37,7 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Subject>
                     unknown.hint(did_you_mean(typed, names).unwrap_or_else(|| error.hint()))
                 })?;
                 let Monitor { name, check, policy, .. } = found.clone();
-                Subject { shown: name, spec: check, timeout: policy.timeout }
+                CheckTarget { shown: name, spec: check, timeout: policy.timeout }
             }
         };
         if flags::any(args) {
@@ -67,7 +67,7 @@ fn read_file(global: &Global) -> Result<Option<(String, Vec<Monitor>)>, CommandE
     let Some(path) = locate::find(global) else { return Ok(None) };
     let text = locate::text(&path, global)?;
     let silent: Vec<String> =
-        config::first_look(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
+        config::config_outline(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
     let reading = config::read(&text, Notifiers { described: &[], silent: &silent });
     let config = reading.config.ok_or_else(|| {
         CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))

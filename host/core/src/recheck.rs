@@ -14,7 +14,7 @@ pub const OVERTAKEN: &str = "a newer notice of the same monitor was told";
 /// What is true of a notice's incident and of its channel now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
-pub struct Circumstances {
+pub struct IncidentNow {
     /// When the incident ended, if it has.
     pub ended_at: Option<Timestamp>,
     pub severity: Option<Severity>,
@@ -34,7 +34,7 @@ pub struct Circumstances {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Review {
+pub enum Recheck {
     /// It is told, in these words.
     Tell(Part),
     /// It is not told. Why.
@@ -47,7 +47,7 @@ pub struct Part {
     /// It is the first that is told of an outage that is over.
     pub is_all_of_it: bool,
     /// The worst that its channel was told before of the same incident; `None`: nothing.
-    pub told: Option<Severity>,
+    pub announced: Option<Severity>,
 }
 
 /// A digest, beside the event that stands for it.
@@ -60,7 +60,7 @@ pub struct Digest {
 }
 
 /// Why a notice of an incident must not be sent as things stand; `None`: it may.
-pub fn objection(kind: EventType, now: &Circumstances) -> Option<&'static str> {
+pub fn objection(kind: EventType, now: &IncidentNow) -> Option<&'static str> {
     if now.muted {
         return Some("the incident is muted");
     }
@@ -86,13 +86,13 @@ pub fn objection(kind: EventType, now: &Circumstances) -> Option<&'static str> {
     }
 }
 
-pub fn review(mut event: Event, now: &Circumstances) -> Review {
+pub fn recheck_before_send(mut event: Event, now: &IncidentNow) -> Recheck {
     if event.incident.is_none() {
-        return Review::Tell(Part { event, is_all_of_it: false, told: None });
+        return Recheck::Tell(Part { event, is_all_of_it: false, announced: None });
     }
-    let told = now.worst_told;
+    let announced = now.worst_told;
     if let Some(reason) = objection(event.kind, now) {
-        return Review::Mute(reason);
+        return Recheck::Mute(reason);
     }
     match (event.kind, now.ended_at) {
         // Nothing else will say so to this channel.
@@ -101,12 +101,12 @@ pub fn review(mut event: Event, now: &Circumstances) -> Review {
         }
         (EventType::Up, _) if !now.opening_told => {
             say_all_of_it(&mut event, now.severity);
-            return Review::Tell(Part { event, is_all_of_it: true, told });
+            return Recheck::Tell(Part { event, is_all_of_it: true, announced });
         }
         _ => {}
     }
     let is_all_of_it = now.ended_at.is_some() && event.kind != EventType::Up && !now.opening_told;
-    Review::Tell(Part { event, is_all_of_it, told })
+    Recheck::Tell(Part { event, is_all_of_it, announced })
 }
 
 fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
@@ -155,48 +155,48 @@ mod tests {
         let ended_at = (kind == EventType::Up).then(|| at(252));
         let incident = Some(EventIncident::new(IncidentId(1), at(0), ended_at, 3));
         let outcome = Some(EventOutcome::new("status", "the status is 503"));
-        Event { kind, at: at(252), incident, outcome, ..crate::rehearsal::event(EventType::Down) }
+        Event { kind, at: at(252), incident, outcome, ..crate::samples::event(EventType::Down) }
     }
 
-    fn is_muted(kind: EventType, now: Circumstances) -> bool {
-        matches!(review(event(kind), &now), Review::Mute(_))
+    fn is_muted(kind: EventType, now: IncidentNow) -> bool {
+        matches!(recheck_before_send(event(kind), &now), Recheck::Mute(_))
     }
 
     #[test]
     fn mute_takes_everything_and_acknowledgement_what_nags() {
         for kind in EventType::ALL.iter().copied() {
-            let muted = Circumstances { muted: true, opening_told: true, ..Circumstances::default() };
+            let muted = IncidentNow { muted: true, opening_told: true, ..IncidentNow::default() };
             assert!(is_muted(kind, muted), "{kind}");
             let acknowledged =
-                Circumstances { acknowledged: true, opening_told: true, ..Circumstances::default() };
+                IncidentNow { acknowledged: true, opening_told: true, ..IncidentNow::default() };
             let nags = matches!(kind, EventType::Reminder | EventType::Critical);
             assert_eq!(is_muted(kind, acknowledged), nags, "{kind}");
         }
         let without = Event { incident: None, ..event(EventType::Certificate) };
-        let muted = Circumstances { muted: true, ..Circumstances::default() };
-        assert!(matches!(review(without, &muted), Review::Tell(_)));
+        let muted = IncidentNow { muted: true, ..IncidentNow::default() };
+        assert!(matches!(recheck_before_send(without, &muted), Recheck::Tell(_)));
     }
 
     #[test]
     fn what_is_over_is_not_told_as_if_it_went_on() {
-        let over = Circumstances { ended_at: Some(at(252)), ..Circumstances::default() };
+        let over = IncidentNow { ended_at: Some(at(252)), ..IncidentNow::default() };
         for kind in [EventType::Reminder, EventType::Critical] {
-            assert!(is_muted(kind, Circumstances { opening_told: true, ..over }), "{kind}");
+            assert!(is_muted(kind, IncidentNow { opening_told: true, ..over }), "{kind}");
         }
         assert!(is_muted(EventType::Reminder, over));
         for kind in [EventType::Down, EventType::Degraded, EventType::Critical] {
-            assert!(is_muted(kind, Circumstances { recovery_due: true, ..over }), "{kind}");
+            assert!(is_muted(kind, IncidentNow { recovery_due: true, ..over }), "{kind}");
             // To a channel that wants no recoveries it is told with its end.
-            let tell = |now| match review(event(kind), &now) {
-                Review::Tell(part) => part,
-                Review::Mute(_) => panic!("{kind} is lost"),
+            let tell = |now| match recheck_before_send(event(kind), &now) {
+                Recheck::Tell(part) => part,
+                Recheck::Mute(_) => panic!("{kind} is lost"),
             };
             let Part { event, is_all_of_it, .. } = tell(over);
             let incident = event.incident.expect("an incident");
             assert_eq!((incident.ended_at, incident.duration_s), (Some(at(252)), Some(252)));
             assert!(is_all_of_it);
             assert_eq!(event.outcome.expect("an outcome").message, "the status is 503");
-            let unseen = tell(Circumstances { end_unseen: true, ..over }).event.outcome.expect("an outcome");
+            let unseen = tell(IncidentNow { end_unseen: true, ..over }).event.outcome.expect("an outcome");
             assert_eq!(unseen.message, "no check has seen it up; it was: the status is 503");
         }
     }
@@ -204,16 +204,16 @@ mod tests {
     #[test]
     fn a_recovery_without_an_opening_says_when_it_was() {
         let over =
-            Circumstances { ended_at: Some(at(252)), severity: Some(Severity::Down), ..Default::default() };
-        let message = |now: Circumstances| match review(event(EventType::Up), &now) {
-            Review::Tell(part) => part.event.outcome.map(|outcome| outcome.message),
-            Review::Mute(_) => None,
+            IncidentNow { ended_at: Some(at(252)), severity: Some(Severity::Down), ..Default::default() };
+        let message = |now: IncidentNow| match recheck_before_send(event(EventType::Up), &now) {
+            Recheck::Tell(part) => part.event.outcome.map(|outcome| outcome.message),
+            Recheck::Mute(_) => None,
         };
         let when = "down from 2023-11-14 22:13:20 UTC to 2023-11-14 22:17:32 UTC (told only now)";
         assert_eq!(message(over), Some(format!("{when}: the status is 503")));
-        let told = Circumstances { opening_told: true, ..over };
-        assert_eq!(message(told).as_deref(), Some("the status is 503"));
-        let degraded = Circumstances { severity: Some(Severity::Degraded), ..over };
+        let announced = IncidentNow { opening_told: true, ..over };
+        assert_eq!(message(announced).as_deref(), Some("the status is 503"));
+        let degraded = IncidentNow { severity: Some(Severity::Degraded), ..over };
         assert!(message(degraded).expect("told").starts_with("degraded from "));
     }
 }

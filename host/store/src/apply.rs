@@ -4,7 +4,7 @@
 //! Every row remembers where it came from, so that applying a file never touches what a command line brought in.
 //! Applying the same thing twice changes nothing.
 
-pub use crate::applied::{Applied, Change, ChangeKind, Source};
+pub use crate::applied::{Applied, AppliedChange, ChangeKind, Source};
 pub use crate::incidents::unwatched::Ended;
 
 use crate::applied::moved;
@@ -23,7 +23,7 @@ use uptime_core::schedule::{first_check_after, phase};
 
 /// What becomes of the rows of a source that it no longer names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absent {
+pub enum Removal {
     Keep,
     /// They stay, with their history, and are not active.
     Disable,
@@ -33,7 +33,7 @@ pub enum Absent {
 
 /// The wanted state of one source.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct DesiredState<'a> {
     pub source: Source,
     pub channels: &'a [Channel],
     /// All its monitors; their channels may be of any source.
@@ -41,12 +41,12 @@ pub struct Wanted<'a> {
     /// All its maintenance windows, by name; `None`: they are not its business.
     pub maintenance: Option<&'a [(String, Maintenance)]>,
     /// What becomes of the others of this source.
-    pub absent: Absent,
+    pub removal: Removal,
 }
 
 impl Store {
     /// Makes the rows of a source what is wanted. With `dry_run` everything is done and taken back.
-    pub async fn apply(&self, wanted: Wanted<'_>, dry_run: bool) -> Result<Applied> {
+    pub async fn apply(&self, wanted: DesiredState<'_>, dry_run: bool) -> Result<Applied> {
         let mut transaction = self.sessions.begin().await?;
         // Two at once would both add; the second waits and finds nothing left to do.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('uptime.apply'))")
@@ -99,7 +99,11 @@ fn differing<'w>(existing: &Existing, wanted: &'w Value, source: Source) -> (Vec
     (columns, keys)
 }
 
-async fn apply_channels(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
+async fn apply_channels(
+    connection: &mut Session,
+    wanted: DesiredState<'_>,
+    applied: &mut Applied,
+) -> Result<()> {
     let mut existing = existing(connection, CHANNELS).await?;
     for channel in wanted.channels {
         let columns = channel_columns(channel);
@@ -107,7 +111,7 @@ async fn apply_channels(connection: &mut Session, wanted: Wanted<'_>, applied: &
             None => (ChangeKind::Add, Vec::new()),
             Some(row) => match differing(&row, &columns, wanted.source) {
                 (changed, _) if changed.is_empty() => continue,
-                (_, keys) => (ChangeKind::Change, keys),
+                (_, keys) => (ChangeKind::AppliedChange, keys),
             },
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
@@ -127,18 +131,22 @@ async fn apply_channels(connection: &mut Session, wanted: Wanted<'_>, applied: &
         // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in hand.
         let wake = sqlx::query(
             "UPDATE jobs SET available_at = now() WHERE id IN (
-               SELECT j.id FROM jobs j JOIN channels c ON c.id = j.lane
+               SELECT j.id FROM jobs j JOIN channels c ON c.id = j.concurrency_key
                WHERE c.name = $1 AND j.queue = 'notifications' AND j.reserved_until IS NULL AND j.available_at > now()
                FOR UPDATE OF j SKIP LOCKED)",
         );
         bind!(wake, &channel.name).execute(&mut *connection).await?;
-        applied.changes.push(Change { kind, table: "channel", name: channel.name.clone(), keys });
+        applied.changes.push(AppliedChange { kind, table: "channel", name: channel.name.clone(), keys });
     }
-    let gone = absent(existing, wanted.source);
-    settle_absent(connection, "channel", gone, wanted.absent, applied).await
+    let gone = removal(existing, wanted.source);
+    settle_absent(connection, "channel", gone, wanted.removal, applied).await
 }
 
-async fn apply_monitors(connection: &mut Session, wanted: Wanted<'_>, applied: &mut Applied) -> Result<()> {
+async fn apply_monitors(
+    connection: &mut Session,
+    wanted: DesiredState<'_>,
+    applied: &mut Applied,
+) -> Result<()> {
     let mut existing = existing(connection, MONITORS).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
@@ -154,7 +162,7 @@ async fn apply_monitors(connection: &mut Session, wanted: Wanted<'_>, applied: &
             None => (ChangeKind::Add, Vec::new(), Vec::new()),
             Some(row) => match differing(row, &columns, wanted.source) {
                 (changed, _) if changed.is_empty() => continue,
-                (changed, keys) => (ChangeKind::Change, changed, keys),
+                (changed, keys) => (ChangeKind::AppliedChange, changed, keys),
             },
         };
         let upsert = sqlx::query_scalar(
@@ -205,12 +213,12 @@ async fn apply_monitors(connection: &mut Session, wanted: Wanted<'_>, applied: &
             left.push(id);
         }
         children.push((id, monitor.parent.as_deref()));
-        applied.changes.push(Change { kind, table: "monitor", name: monitor.name.clone(), keys });
+        applied.changes.push(AppliedChange { kind, table: "monitor", name: monitor.name.clone(), keys });
     }
     drop_waiting_checks(connection, &left).await?;
     set_parents(connection, &children).await?;
-    let gone = absent(existing, wanted.source);
-    settle_absent(connection, "monitor", gone, wanted.absent, applied).await?;
+    let gone = removal(existing, wanted.source);
+    settle_absent(connection, "monitor", gone, wanted.removal, applied).await?;
     // Of all that are disabled by now, by whatever: so the property heals itself.
     applied.ended.extend(unwatched::end(connection, &[]).await?);
     Ok(())
@@ -264,7 +272,7 @@ async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)])
 }
 
 /// The rows of `source` among `left`, which nobody asked for.
-fn absent(left: HashMap<String, Existing>, source: Source) -> BTreeMap<String, Existing> {
+fn removal(left: HashMap<String, Existing>, source: Source) -> BTreeMap<String, Existing> {
     left.into_iter().filter(|(_, row)| row.source == source.as_str()).collect()
 }
 
@@ -272,29 +280,29 @@ async fn settle_absent(
     connection: &mut Session,
     table: &'static str,
     gone: BTreeMap<String, Existing>,
-    absent: Absent,
+    removal: Removal,
     applied: &mut Applied,
 ) -> Result<()> {
     let ids: Vec<i64> = gone.values().map(|row| row.id).collect();
-    if absent == Absent::Keep || ids.is_empty() {
+    if removal == Removal::Keep || ids.is_empty() {
         applied.unwanted.extend(gone.into_keys().map(|name| format!("{table} {name}")));
         return Ok(());
     }
     if table == "monitor" {
         drop_waiting_checks(connection, &ids).await?;
     }
-    if (absent, table) == (Absent::Remove, "monitor") {
+    if (removal, table) == (Removal::Remove, "monitor") {
         applied.ended.extend(unwatched::end(connection, &ids).await?);
     }
-    let statements: &[&'static str] = match (absent, table) {
-        (Absent::Remove, "monitor") => &[
+    let statements: &[&'static str] = match (removal, table) {
+        (Removal::Remove, "monitor") => &[
             "UPDATE incidents i SET monitor_name = m.name, target = m.target FROM monitors m
              WHERE m.id = i.monitor_id AND m.id = ANY ($1)",
             "DELETE FROM monitors WHERE id = ANY ($1) RETURNING id",
         ],
-        (Absent::Remove, _) => &[
-            "DELETE FROM jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
-            "DELETE FROM failed_jobs WHERE queue = 'notifications' AND lane = ANY ($1)",
+        (Removal::Remove, _) => &[
+            "DELETE FROM jobs WHERE queue = 'notifications' AND concurrency_key = ANY ($1)",
+            "DELETE FROM failed_jobs WHERE queue = 'notifications' AND concurrency_key = ANY ($1)",
             include_str!("../queries/leave_channels.sql"),
             "DELETE FROM channels WHERE id = ANY ($1) RETURNING id",
         ],
@@ -309,7 +317,7 @@ async fn settle_absent(
         settled = bind!(sqlx::query_scalar(statement), &ids).fetch_all(&mut *connection).await?;
     }
     let is_settled = |(_, row): &(String, Existing)| settled.contains(&row.id);
-    let removed = |(name, _)| Change { kind: ChangeKind::Remove, table, name, keys: Vec::new() };
+    let removed = |(name, _)| AppliedChange { kind: ChangeKind::Remove, table, name, keys: Vec::new() };
     applied.changes.extend(gone.into_iter().filter(is_settled).map(removed));
     Ok(())
 }
@@ -324,10 +332,10 @@ async fn drop_waiting_checks(connection: &mut Session, monitors: &[i64]) -> Resu
 }
 
 fn channel_columns(channel: &Channel) -> Value {
-    let Channel { notifier, enabled, settings, filter, allow, limits, flow, proxy, .. } = channel;
+    let Channel { notifier, enabled, settings, filter, allow, limits, digest_policy, proxy, .. } = channel;
     json!({
         "allow": allow,
-        "digest": flow,
+        "digest": digest_policy,
         "enabled": enabled,
         "filter": filter,
         "limits": limits,

@@ -8,10 +8,10 @@ use crate::output::Printer;
 use std::path::Path;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, Limit, LimitChanges};
-use uptime_notifier::{Examination, NotifierError, NotifierHost, PluginSource, is_built_in};
+use uptime_notifier::{Inspection, NotifierError, NotifierHost, PluginSource, is_built_in};
 
 /// A component on its way to become a plugin.
-pub(super) struct Candidate {
+pub(super) struct LoadedPlugin {
     pub(super) host: NotifierHost,
     /// What the host, and its errors, know it by.
     pub(super) name: String,
@@ -19,7 +19,7 @@ pub(super) struct Candidate {
     pub(super) description: Description,
 }
 
-impl Candidate {
+impl LoadedPlugin {
     /// Loads a component as a worker would, and asks it what it is. `path` is where it lies, or what it was made of.
     pub(super) async fn load(
         global: &Global,
@@ -35,8 +35,8 @@ impl Candidate {
         let size = bytes.len();
         let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
         let host = NotifierHost::with_plugins(file::host_options(global), [source])?;
-        let examined = examine(&host, &name, size, printer).await?;
-        let description = Description { name: examined.own_name, ..examined.description };
+        let inspected = inspect(&host, &name, size, printer).await?;
+        let description = Description { name: inspected.own_name, ..inspected.description };
         Ok(Self { host, name, description })
     }
 
@@ -47,21 +47,21 @@ impl Candidate {
 }
 
 /// Asks a plugin what it is. A component with a language's runtime in it takes half a minute to compile: it is said.
-pub(super) async fn examine(
+pub(super) async fn inspect(
     host: &NotifierHost,
     name: &str,
     size: usize,
     printer: &Printer,
-) -> Result<Examination, NotifierError> {
+) -> Result<Inspection, NotifierError> {
     let steps = (size > 1 << 20).then(|| printer.steps());
     if let Some(steps) = &steps {
         steps.step(&format!("compiling {} MiB", size.div_ceil(1 << 20)));
     }
-    let examined = host.examine(name).await;
+    let inspected = host.inspect(name).await;
     if let Some(steps) = steps {
         steps.done();
     }
-    examined
+    inspected
 }
 
 /// What is wrong with what a plugin says of itself, though the host can live with it.

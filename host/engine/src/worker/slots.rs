@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 
 /// What a job holds while it runs, whatever its queue bounds.
 #[derive(Default)]
-pub struct Place(Option<Box<dyn Any + Send>>);
+pub struct Permit(Option<Box<dyn Any + Send>>);
 
-impl Place {
+impl Permit {
     /// A place that is left when `held` is dropped.
     pub fn holding(held: impl Any + Send) -> Self {
         Self(Some(Box::new(held)))
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Place").field(&self.0.is_some()).finish()
     }
@@ -26,31 +26,31 @@ impl fmt::Debug for Place {
 
 /// The jobs of a worker that wait for their place.
 #[derive(Debug, Default)]
-pub struct Parking {
-    parked: AtomicUsize,
+pub struct Slots {
+    yielded: AtomicUsize,
     pub(super) came: Notify,
     /// The worker stops: nobody begins any more.
     pub(super) closed: CancellationToken,
 }
 
-impl Parking {
+impl Slots {
     /// A job is parked for as long as the answer is kept.
-    pub fn park(&self) -> Parked<'_> {
-        self.parked.fetch_add(1, Ordering::Relaxed);
+    pub fn yield_slot(&self) -> Yielded<'_> {
+        self.yielded.fetch_add(1, Ordering::Relaxed);
         self.came.notify_one();
-        Parked(self)
+        Yielded(self)
     }
 
-    pub fn parked(&self) -> usize {
-        self.parked.load(Ordering::Relaxed)
+    pub fn yielded(&self) -> usize {
+        self.yielded.load(Ordering::Relaxed)
     }
 }
 
 #[derive(Debug)]
-pub struct Parked<'p>(&'p Parking);
+pub struct Yielded<'p>(&'p Slots);
 
-impl Drop for Parked<'_> {
+impl Drop for Yielded<'_> {
     fn drop(&mut self) {
-        self.0.parked.fetch_sub(1, Ordering::Relaxed);
+        self.0.yielded.fetch_sub(1, Ordering::Relaxed);
     }
 }

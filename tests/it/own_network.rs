@@ -122,7 +122,7 @@ fn what_one_worker_leaves_blind_the_next_one_sees() {
     let worker = installation.start(["worker", "monitor-checks"]);
     assert_eq!(types(&block_on(sink.wait_for(1))), ["blind"]);
     assert_eq!(worker.terminate(), 0);
-    let is_blind = "SELECT count(*) FROM host_sight WHERE blind_since IS NOT NULL";
+    let is_blind = "SELECT count(*) FROM host_network WHERE blind_since IS NOT NULL";
     assert_eq!(installation.database.value(is_blind), "1");
     let worker = installation.start(["worker", "monitor-checks"]);
     worker.wait_for_log("as was told before");

@@ -5,19 +5,19 @@ use std::time::Duration;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::IncidentId;
 use uptime_store::Store;
-use uptime_store::sight::Blind;
+use uptime_store::own_network::Blind;
 
 fn about(kind: EventType) -> Event {
     Event { incident: None, ..event(kind, IncidentId(0)) }
 }
 
 async fn blind(store: &Store, host: &str, asked_ago: Duration) -> Blind {
-    store.tell_blind(host, asked_ago, |_| about(EventType::Blind)).await.expect("a query")
+    store.enqueue_blind(host, asked_ago, |_| about(EventType::Blind)).await.expect("a query")
 }
 
 /// Whom it told, when it was news.
 async fn seeing(store: &Store, host: &str) -> Option<Vec<String>> {
-    let told = store.tell_seeing(host, |_| about(EventType::Seeing)).await.expect("a query");
+    let told = store.enqueue_seeing(host, |_| about(EventType::Seeing)).await.expect("a query");
     told.map(|(_, channels)| channels)
 }
 

@@ -7,46 +7,46 @@ use crate::output::{BAD, FAINT, GOOD, ODD, Printer, rfc3339};
 use anstyle::Style;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
-use uptime_core::config::FirstLook;
+use uptime_core::config::ConfigOutline;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Field, Limit, Measure, Place};
 use uptime_core::size;
 use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
-use uptime_notifier::{CLEARED_MIN, Examination, NotifierError, NotifierHost, Origin, PluginSource};
+use uptime_notifier::{CLEARED_MIN, Inspection, NotifierError, NotifierHost, Origin, PluginSource};
 
-pub(super) struct Card {
+pub(super) struct PluginReport {
     pub(super) source: PluginSource,
     /// Of an added one.
     pub(super) grant: Option<Grant>,
-    pub(super) examined: Result<Examination, NotifierError>,
+    pub(super) inspected: Result<Inspection, NotifierError>,
     /// What it would be found to be, if it were trusted.
-    pub(super) unproved: Option<Examination>,
+    pub(super) unproved: Option<Inspection>,
     /// The channels of the file that use it.
     pub(super) channels: Vec<String>,
 }
 
-impl Card {
+impl PluginReport {
     /// Looks at a plugin of the host's.
     pub(super) async fn of(
         source: PluginSource,
         grant: Option<Grant>,
         notifiers: &NotifierHost,
-        look: &FirstLook,
+        outline: &ConfigOutline,
     ) -> Self {
-        let examined = notifiers.examine(&source.name).await;
+        let inspected = notifiers.inspect(&source.name).await;
         let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
-        let channels = look.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
-        Self { source, grant, examined, unproved: None, channels }
+        let channels = outline.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+        Self { source, grant, inspected, unproved: None, channels }
     }
 
     /// What is known of it, trusted or not.
-    fn known(&self) -> Option<&Examination> {
-        self.examined.as_ref().ok().or(self.unproved.as_ref())
+    fn known(&self) -> Option<&Inspection> {
+        self.inspected.as_ref().ok().or(self.unproved.as_ref())
     }
 
     pub(super) fn state(&self) -> (&'static str, Style) {
-        match &self.examined {
+        match &self.inspected {
             Ok(_) => ("ok", GOOD),
             Err(NotifierError::Untrusted { .. }) => ("untrusted", BAD),
             Err(_) => ("broken", BAD),
@@ -60,8 +60,8 @@ impl Card {
 
     /// Its SHA-256 as it is now, as far as it is known.
     pub(super) fn sha256(&self) -> Option<&str> {
-        match &self.examined {
-            Ok(examined) => Some(&examined.sha256),
+        match &self.inspected {
+            Ok(inspected) => Some(&inspected.sha256),
             Err(NotifierError::Untrusted { found, .. }) => Some(found),
             Err(_) => None,
         }
@@ -98,7 +98,7 @@ impl Card {
             })
             .collect();
         let known = self.known();
-        let failed = self.examined.as_ref().err();
+        let failed = self.inspected.as_ref().err();
         let settings = known.map(|known| {
             let fields = known.description.fields.iter();
             fields.map(field_json).collect::<Vec<_>>()
@@ -146,7 +146,7 @@ impl Card {
         }
         rows.push(("origin", self.origin(printer), plain));
         rows.push(("state", state.to_owned(), style));
-        if let Err(error) = &self.examined {
+        if let Err(error) = &self.inspected {
             rows.push(("why", error.to_string(), plain));
             rows.extend(error.hint().map(|hint| ("hint", hint, plain)));
         }
@@ -224,8 +224,8 @@ impl Card {
     }
 
     /// What it was found to be, or why it can't be used.
-    pub(super) fn examined(&self) -> Result<&Examination, CommandError> {
-        self.examined.as_ref().map_err(|error| {
+    pub(super) fn inspected(&self) -> Result<&Inspection, CommandError> {
+        self.inspected.as_ref().map_err(|error| {
             let exit = error.class().into();
             CommandError { hint: error.hint(), ..CommandError::new(exit, error.to_string()) }
         })

@@ -6,14 +6,14 @@ use crate::output::Printer;
 use serde_json::{Value, json};
 use tracing::info;
 use uptime_core::id::IncidentId;
-use uptime_core::incident::{By, Deed, Refusal};
+use uptime_core::incident::{ActionRefused, By, IncidentAction};
 use uptime_store::Store;
 use uptime_store::incidents::Outcome;
 
 pub async fn run(
     store: &Store,
     ids: Vec<IncidentId>,
-    deed: Deed,
+    action: IncidentAction,
     who: &str,
     note: Option<&str>,
     printer: &Printer,
@@ -26,30 +26,30 @@ pub async fn run(
             continue;
         }
         asked.push(id);
-        let outcome = match store.do_to_incident(id, deed, By { who, note }).await {
+        let outcome = match store.do_to_incident(id, action, By { who, note }).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 failures.insert(0, CommandError::from(error));
                 break;
             }
         };
-        let mut json = json!({ "id": id, "action": deed.as_str(), "by": who, "note": note });
+        let mut json = json!({ "id": id, "action": action.as_str(), "by": who, "note": note });
         match outcome {
-            Outcome::Done { monitor, told } => {
+            Outcome::Done { monitor, channels_told } => {
                 info!(
                     incident = id.0,
                     monitor,
                     who,
                     note,
-                    told = told.join(","),
+                    channels_told = channels_told.join(","),
                     "incident {}",
-                    deed.as_str()
+                    action.as_str()
                 );
                 json["done"] = true.into();
                 json["monitor"] = monitor.as_str().into();
-                json["told"] = told.as_slice().into();
+                json["told"] = channels_told.as_slice().into();
                 if !printer.is_json() {
-                    say(id, &monitor, deed, who, &told, printer);
+                    print_done(id, &monitor, action, who, &channels_told, printer);
                 }
             }
             Outcome::Refused { monitor, refusal } => {
@@ -79,36 +79,46 @@ pub async fn run(
     last.map_or(Ok(Exit::Ok), Err)
 }
 
-fn say(id: IncidentId, monitor: &str, deed: Deed, who: &str, told: &[String], printer: &Printer) {
+fn print_done(
+    id: IncidentId,
+    monitor: &str,
+    action: IncidentAction,
+    who: &str,
+    channels_told: &[String],
+    printer: &Printer,
+) {
     if !printer.is_terminal() {
-        printer.line(format!("{id}\t{}\t{monitor}\t{}", deed.as_str(), told.join(",")));
+        printer.line(format!("{id}\t{}\t{monitor}\t{}", action.as_str(), channels_told.join(",")));
         return;
     }
-    let done = match deed {
-        Deed::Acknowledge { lasting: None } => format!("{who} takes care of it until it ends"),
-        Deed::Acknowledge { lasting: Some(lasting) } => {
+    let done = match action {
+        IncidentAction::Acknowledge { lasting: None } => format!("{who} takes care of it until it ends"),
+        IncidentAction::Acknowledge { lasting: Some(lasting) } => {
             format!("{who} takes care of it for {}", uptime_core::duration::format(lasting))
         }
-        Deed::Unacknowledge => "nobody takes care of it any more, and reminders go on".into(),
-        Deed::Mute => "nothing more will be told of it, not even its end".into(),
-        Deed::Unmute => "it is told of again".into(),
-        Deed::Resolve => format!("ended by {who}"),
-        Deed::Comment => "noted".into(),
+        IncidentAction::Unacknowledge => "nobody takes care of it any more, and reminders go on".into(),
+        IncidentAction::Mute => "nothing more will be told of it, not even its end".into(),
+        IncidentAction::Unmute => "it is told of again".into(),
+        IncidentAction::Resolve => format!("ended by {who}"),
+        IncidentAction::Comment => "noted".into(),
     };
-    let told = match (deed.event_type(), told) {
+    let channels_told = match (action.event_type(), channels_told) {
         (None, _) => String::new(),
         (Some(_), []) => "; nobody will be told".into(),
-        (Some(_), told) => format!("; will be told: {}", told.join(", ")),
+        (Some(_), channels_told) => format!("; will be told: {}", channels_told.join(", ")),
     };
-    printer.line(format!("incident {id} of {monitor}: {done}{told}"));
+    printer.line(format!("incident {id} of {monitor}: {done}{channels_told}"));
 }
 
-fn hint(id: IncidentId, refusal: &Refusal) -> String {
+fn hint(id: IncidentId, refusal: &ActionRefused) -> String {
     match refusal {
-        Refusal::Acknowledged { .. } => {
+        ActionRefused::Acknowledged { .. } => {
             format!("`uptime incident unack {id}` first, if somebody else does now")
         }
-        Refusal::Ended { .. } | Refusal::NotAcknowledged | Refusal::Muted { .. } | Refusal::NotMuted => {
+        ActionRefused::Ended { .. }
+        | ActionRefused::NotAcknowledged
+        | ActionRefused::Muted { .. }
+        | ActionRefused::NotMuted => {
             format!("`uptime incident show {id}` prints all details")
         }
     }

@@ -15,14 +15,14 @@ pub const GATHERING: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Flow {
+pub struct DigestPolicy {
     /// So many messages one by one; 0: all of them, never together.
     pub digest_after: u32,
     #[serde(with = "as_ms")]
     pub digest_within: Duration,
 }
 
-impl Default for Flow {
+impl Default for DigestPolicy {
     fn default() -> Self {
         Self { digest_after: 10, digest_within: Duration::from_mins(1) }
     }
@@ -30,14 +30,14 @@ impl Default for Flow {
 
 /// What was left of a channel's tokens at an instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bucket {
+pub struct TokenBucket {
     pub tokens: f64,
     pub at: Timestamp,
 }
 
 /// What still waits for the same channel of the same incident, the youngest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub enum Pending {
     Nothing,
     /// A notice that goes by itself.
     Single,
@@ -46,37 +46,37 @@ pub enum Before {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Route {
     Single,
     /// With the others of the channel's digest.
     Digest,
 }
 
-impl Flow {
+impl DigestPolicy {
     /// The way of a notice, and what it leaves in the bucket (`None`: full).
-    pub fn way(
+    pub fn route(
         &self,
         kind: EventType,
-        before: Before,
-        bucket: Option<Bucket>,
+        pending: Pending,
+        bucket: Option<TokenBucket>,
         now: Timestamp,
-    ) -> (Way, Option<Bucket>) {
+    ) -> (Route, Option<TokenBucket>) {
         // A clock that went back fills nothing for the time that it was ahead, and from now on as ever.
-        let bucket = bucket.map(|bucket| Bucket { at: bucket.at.min(now), ..bucket });
-        if before == Before::InDigest {
-            return (Way::Digest, bucket);
+        let bucket = bucket.map(|bucket| TokenBucket { at: bucket.at.min(now), ..bucket });
+        if pending == Pending::InDigest {
+            return (Route::Digest, bucket);
         }
         if self.digest_after == 0 || !counts(kind) {
-            return (Way::Single, bucket);
+            return (Route::Single, bucket);
         }
         let tokens = bucket.map_or(f64::from(self.digest_after), |bucket| self.filled(bucket, now));
         if tokens >= 1.0 {
-            return (Way::Single, Some(Bucket { tokens: tokens - 1.0, at: now }));
+            return (Route::Single, Some(TokenBucket { tokens: tokens - 1.0, at: now }));
         }
-        (if before == Before::Single { Way::Single } else { Way::Digest }, bucket)
+        (if pending == Pending::Single { Route::Single } else { Route::Digest }, bucket)
     }
 
-    fn filled(&self, bucket: Bucket, now: Timestamp) -> f64 {
+    fn filled(&self, bucket: TokenBucket, now: Timestamp) -> f64 {
         let most = f64::from(self.digest_after);
         if self.digest_within.is_zero() {
             return most;
@@ -111,22 +111,22 @@ mod tests {
         Timestamp::from_millisecond(1_700_000_000_000 + ms).expect("an instant")
     }
 
-    fn ways(flow: Flow, instants: impl IntoIterator<Item = i64>) -> Vec<Way> {
+    fn ways(digest_policy: DigestPolicy, instants: impl IntoIterator<Item = i64>) -> Vec<Route> {
         let mut bucket = None;
         let mut ways = Vec::new();
         for ms in instants {
-            let (way, left) = flow.way(EventType::Down, Before::Nothing, bucket, at(ms));
+            let (route, left) = digest_policy.route(EventType::Down, Pending::Nothing, bucket, at(ms));
             bucket = left;
-            ways.push(way);
+            ways.push(route);
         }
         ways
     }
 
     #[test]
     fn ten_go_by_themselves_and_the_eleventh_does_not() {
-        let told = ways(Flow::default(), [0; 11]);
-        assert!(told[..10].iter().all(|way| *way == Way::Single));
-        assert_eq!(told[10], Way::Digest);
+        let told = ways(DigestPolicy::default(), [0; 11]);
+        assert!(told[..10].iter().all(|route| *route == Route::Single));
+        assert_eq!(told[10], Route::Digest);
     }
 
     #[test]
@@ -135,58 +135,66 @@ mod tests {
         let mut instants = vec![0; 10];
         instants.extend([5_999, 6_000, 6_001, 600_000]);
         instants.extend([600_000; 10]);
-        let told = ways(Flow::default(), instants);
-        assert_eq!(told[10..14], [Way::Digest, Way::Single, Way::Digest, Way::Single]);
-        assert_eq!(told[14..23], [Way::Single; 9]);
-        assert_eq!(told[23], Way::Digest);
+        let told = ways(DigestPolicy::default(), instants);
+        assert_eq!(told[10..14], [Route::Digest, Route::Single, Route::Digest, Route::Single]);
+        assert_eq!(told[14..23], [Route::Single; 9]);
+        assert_eq!(told[23], Route::Digest);
     }
 
     #[test]
     fn a_clock_that_goes_back_gives_no_tokens() {
         let mut instants = vec![0; 10];
         instants.extend([-3_600_000, -3_600_000]);
-        assert_eq!(ways(Flow::default(), instants.clone())[10..], [Way::Digest; 2]);
+        assert_eq!(ways(DigestPolicy::default(), instants.clone())[10..], [Route::Digest; 2]);
         instants.push(-3_600_000 + 6_000);
-        assert_eq!(ways(Flow::default(), instants)[12..], [Way::Single], "and it fills from then on");
+        assert_eq!(
+            ways(DigestPolicy::default(), instants)[12..],
+            [Route::Single],
+            "and it fills from then on"
+        );
     }
 
     #[test]
     fn zero_never_makes_a_digest() {
-        let flow = Flow { digest_after: 0, ..Flow::default() };
-        assert_eq!(ways(flow, [0; 100]), [Way::Single; 100]);
+        let digest_policy = DigestPolicy { digest_after: 0, ..DigestPolicy::default() };
+        assert_eq!(ways(digest_policy, [0; 100]), [Route::Single; 100]);
     }
 
     #[test]
     fn what_follows_goes_the_way_of_what_waits() {
-        let empty = Some(Bucket { tokens: 0.0, at: at(0) });
-        let flow = Flow::default();
-        let way = |before, bucket| flow.way(EventType::Up, before, bucket, at(0)).0;
-        assert_eq!(way(Before::Single, empty), Way::Single);
-        assert_eq!(way(Before::InDigest, None), Way::Digest);
-        let never = Flow { digest_after: 0, ..flow };
-        assert_eq!(never.way(EventType::Up, Before::InDigest, None, at(0)).0, Way::Digest);
+        let empty = Some(TokenBucket { tokens: 0.0, at: at(0) });
+        let digest_policy = DigestPolicy::default();
+        let route = |pending, bucket| digest_policy.route(EventType::Up, pending, bucket, at(0)).0;
+        assert_eq!(route(Pending::Single, empty), Route::Single);
+        assert_eq!(route(Pending::InDigest, None), Route::Digest);
+        let never = DigestPolicy { digest_after: 0, ..digest_policy };
+        assert_eq!(never.route(EventType::Up, Pending::InDigest, None, at(0)).0, Route::Digest);
     }
 
     #[test]
     fn what_is_about_the_monitor_itself_passes() {
-        let empty = Some(Bucket { tokens: 0.0, at: at(0) });
+        let empty = Some(TokenBucket { tokens: 0.0, at: at(0) });
         for kind in EventType::ALL.iter().copied() {
-            let expected = if counts(kind) { Way::Digest } else { Way::Single };
-            assert_eq!(Flow::default().way(kind, Before::Nothing, empty, at(0)).0, expected, "{kind}");
+            let expected = if counts(kind) { Route::Digest } else { Route::Single };
+            assert_eq!(
+                DigestPolicy::default().route(kind, Pending::Nothing, empty, at(0)).0,
+                expected,
+                "{kind}"
+            );
         }
     }
 
     #[test]
     fn digests_keep_their_distance() {
-        let flow = Flow::default();
-        assert_eq!(flow.due_at(at(0), None), at(10_000));
-        assert_eq!(flow.due_at(at(0), Some(at(-1_000))), at(59_000));
-        assert_eq!(flow.due_at(at(0), Some(at(-3_600_000))), at(10_000));
-        assert_eq!(flow.due_at(at(0), Some(at(3_600_000))), at(120_000), "a clock that went back");
+        let digest_policy = DigestPolicy::default();
+        assert_eq!(digest_policy.due_at(at(0), None), at(10_000));
+        assert_eq!(digest_policy.due_at(at(0), Some(at(-1_000))), at(59_000));
+        assert_eq!(digest_policy.due_at(at(0), Some(at(-3_600_000))), at(10_000));
+        assert_eq!(digest_policy.due_at(at(0), Some(at(3_600_000))), at(120_000), "a clock that went back");
     }
 
     #[test]
     fn an_old_row_has_the_defaults() {
-        assert_eq!(serde_json::from_str::<Flow>("{}").expect("a flow"), Flow::default());
+        assert_eq!(serde_json::from_str::<DigestPolicy>("{}").expect("a flow"), DigestPolicy::default());
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::bindings::uptime::notifier::http::HttpError;
 use crate::delivery::{Delivery, Receipt};
-use crate::egress::{Answer, EgressError, HttpBackend, Inbound, Outbound, Policy};
+use crate::egress::{EgressError, HttpBackend, Inbound, Outbound, Policy, ResponseFuture};
 use crate::error::NotifierError;
 use crate::host::NotifierHost;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    Answer {
+    Response {
         status: u16,
         headers: Vec<(String, String)>,
         /// The body; what is over the plugin's limit is cut off.
@@ -49,7 +49,7 @@ pub struct SentRequest {
 }
 
 #[derive(Debug)]
-pub struct Rehearsed {
+pub struct Sample {
     pub sent: Vec<SentRequest>,
     /// What the worker would have made of it.
     pub result: Result<Receipt, NotifierError>,
@@ -57,10 +57,10 @@ pub struct Rehearsed {
 
 impl NotifierHost {
     /// Runs a delivery without a network: requests are answered with `replies`, one each, the last of them from then on.
-    pub async fn rehearse(&self, delivery: Delivery<'_>, replies: &[Reply]) -> Rehearsed {
+    pub async fn run_scripted(&self, delivery: Delivery<'_>, replies: &[Reply]) -> Sample {
         let script = ScriptedHttp::new(replies);
         let result = self.inner.deliver(delivery, Box::new(script.clone()), Arc::default()).await;
-        Rehearsed { sent: script.sent(), result }
+        Sample { sent: script.sent(), result }
     }
 }
 
@@ -85,7 +85,7 @@ impl ScriptedHttp {
         let reply = self.replies.get(sent.len()).or(self.replies.last()).cloned();
         sent.push(self::sent(request));
         match reply {
-            Some(Reply::Answer { status, headers, mut body, truncated }) => {
+            Some(Reply::Response { status, headers, mut body, truncated }) => {
                 let truncated = truncated || body.len() > request.response_body;
                 body.truncate(request.response_body);
                 Ok(Inbound { status, headers: header_map(&headers), body, truncated })
@@ -97,7 +97,7 @@ impl ScriptedHttp {
 }
 
 impl HttpBackend for ScriptedHttp {
-    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> Answer<'a> {
+    fn send<'a>(&'a mut self, policy: &'a Policy, request: Outbound) -> ResponseFuture<'a> {
         let admitted = policy.admit(&request.url).map_err(EgressError::Denied);
         Box::pin(std::future::ready(admitted.and_then(|_| Ok(self.answer(&request)?))))
     }

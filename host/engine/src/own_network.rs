@@ -2,11 +2,11 @@
 //!
 //! One loop asks (`ask`), and nobody else, so however many checks fail at once, the witnesses are asked once for all of them
 //! and not more often than [`PACE`]. A check that failed waits for an answer that is about its failure
-//! ([`Sight::confirm`]). Another loop says in the database that we are blind and that we see again (`tell`): a database
+//! ([`NetworkProbe::confirm`]). Another loop says in the database that we are blind and that we see again (`announce_changes`): a database
 //! that does not answer holds up no answer. While we are blind the witnesses are asked again and again, and no failure
 //! counts. Witnesses that can't be asked at all (no permission to ping) decide nothing: the failures stand.
 
-use crate::{Activity, Observer, patience};
+use crate::{Activity, Observer, db_timeout};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::convert::Infallible;
@@ -15,12 +15,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 use uptime_check::Checker;
-use uptime_core::check::{CheckReport, Outcome, Testimony};
+use uptime_core::check::{CheckReport, Outcome, ProbeResult};
 use uptime_core::duration;
 use uptime_core::event::{Event, EventType};
 use uptime_core::monitor::CheckSpec;
 use uptime_core::witness;
-use uptime_store::sight::{Blind, BlindMoment};
+use uptime_store::own_network::{Blind, BlindMoment};
 use uptime_store::{Store, StoreError};
 
 /// How long a witness has for its answer.
@@ -40,17 +40,17 @@ pub(crate) const ANSWER_MAX: Duration = PACE.saturating_add(WITNESS_TIMEOUT).sat
 
 /// The witnesses, and what they said last.
 #[derive(Debug)]
-pub struct Sight {
+pub struct NetworkProbe {
     host: String,
     witnesses: Vec<CheckSpec>,
     /// The earliest question whose answer somebody waits for.
     wanted: watch::Sender<Instant>,
-    answers: watch::Sender<Option<Answer>>,
+    answers: watch::Sender<Option<ProbeAnswer>>,
 }
 
 /// What the witnesses said to one question.
 #[derive(Clone, Debug)]
-struct Answer {
+struct ProbeAnswer {
     asked_at: Instant,
     answered_at: Instant,
     verdict: Verdict,
@@ -66,7 +66,7 @@ enum Verdict {
     CannotTell(String),
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// Whether it decides about a check that failed between `began` and `ended`. That we were blind at any time of the
     /// check is enough to doubt it; that we saw must be newer than the failure.
     fn is_about(&self, began: Instant, ended: Instant) -> bool {
@@ -77,7 +77,7 @@ impl Answer {
     }
 }
 
-impl Sight {
+impl NetworkProbe {
     /// The sight of this host, whose name is `host`. `None` without witnesses: then each failure is believed.
     pub fn new(host: String, witnesses: Vec<CheckSpec>) -> Option<Self> {
         if witnesses.is_empty() {
@@ -107,10 +107,10 @@ impl Sight {
     ) -> CheckReport {
         let ended = Instant::now();
         let Some(failure) = &report.failure else { return report };
-        let words = if witness::is_explained_by_blindness(&report) {
+        let reason = if witness::is_explained_by_blindness(&report) {
             match timeout_at(deadline.into(), self.answer_about(began, ended)).await {
-                Ok(Answer { verdict: Verdict::Sees(_) | Verdict::CannotTell(_), .. }) => return report,
-                Ok(Answer { verdict: Verdict::Blind(words), .. }) => words,
+                Ok(ProbeAnswer { verdict: Verdict::Sees(_) | Verdict::CannotTell(_), .. }) => return report,
+                Ok(ProbeAnswer { verdict: Verdict::Blind(reason), .. }) => reason,
                 // Whoever sees has an answer at once.
                 Err(_) => format!("its witnesses did not answer in the time that was left: {}", self.names()),
             }
@@ -118,21 +118,24 @@ impl Sight {
             // A proxy without the world behind it says 502, a captive portal has a certificate: nothing counts while we
             // are blind.
             match self.answers.borrow().as_ref() {
-                Some(Answer { verdict: Verdict::Blind(words), .. }) if report.outcome() == Outcome::Down => {
-                    words.clone()
+                Some(ProbeAnswer { verdict: Verdict::Blind(reason), .. })
+                    if report.outcome() == Outcome::Down =>
+                {
+                    reason.clone()
                 }
                 _ => return report,
             }
         };
-        CheckReport { failure: Some(witness::blind(failure, &words)), ..report }
+        CheckReport { failure: Some(witness::blind(failure, &reason)), ..report }
     }
 
-    async fn answer_about(&self, began: Instant, ended: Instant) -> Answer {
+    async fn answer_about(&self, began: Instant, ended: Instant) -> ProbeAnswer {
         let mut answers = self.answers.subscribe();
         let after = witness::asked_after(began, ended);
         self.wanted.send_if_modified(|wanted| after > std::mem::replace(wanted, after.max(*wanted)));
-        let decides =
-            |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.is_about(began, ended));
+        let decides = |answer: &Option<ProbeAnswer>| {
+            answer.as_ref().is_some_and(|answer| answer.is_about(began, ended))
+        };
         match answers.wait_for(decides).await.map(|answer| answer.clone()) {
             Ok(Some(answer)) => answer,
             // The sender is ours, and what was waited for is there.
@@ -147,7 +150,7 @@ impl Sight {
     /// Asks the witnesses when that is wanted, and says what changes, for as long as it is awaited. Asks at once: what an
     /// earlier worker left unsaid is said now.
     pub async fn watch(&self, store: &Store, checker: &Checker, observer: &Observer) -> Infallible {
-        tokio::join!(self.ask(checker), self.tell(store, observer)).0
+        tokio::join!(self.ask(checker), self.announce_changes(store, observer)).0
     }
 
     async fn ask(&self, checker: &Checker) -> Infallible {
@@ -167,7 +170,7 @@ impl Sight {
             let asked_at = Instant::now();
             last = Some(asked_at);
             let verdict = self.question(checker).await;
-            self.answers.send_replace(Some(Answer { asked_at, answered_at: Instant::now(), verdict }));
+            self.answers.send_replace(Some(ProbeAnswer { asked_at, answered_at: Instant::now(), verdict }));
         }
     }
 
@@ -181,11 +184,11 @@ impl Sight {
         let (mut silent, mut not_asked) = (Vec::new(), Vec::new());
         while let Some((witness, report)) = asking.next().await {
             let target = witness.target();
-            let words = report.failure.as_ref().map_or("", |failure| failure.message.as_str());
+            let reason = report.failure.as_ref().map_or("", |failure| failure.message.as_str());
             match witness::testimony(&report) {
-                Testimony::Answered => return Verdict::Sees(target),
-                Testimony::Silent => silent.push(target),
-                Testimony::NotAsked => not_asked.push(format!("{target}: {words}")),
+                ProbeResult::Answered => return Verdict::Sees(target),
+                ProbeResult::Silent => silent.push(target),
+                ProbeResult::NotAsked => not_asked.push(format!("{target}: {reason}")),
             }
         }
         if silent.is_empty() {
@@ -196,26 +199,28 @@ impl Sight {
     }
 
     /// Says each change once, in the database and to the observer.
-    async fn tell(&self, store: &Store, observer: &Observer) {
+    async fn announce_changes(&self, store: &Store, observer: &Observer) {
         let mut answers = self.answers.subscribe();
         // What is known to be in the database.
-        let mut told: Option<bool> = None;
+        let mut announced: Option<bool> = None;
         let mut cannot_tell = false;
         loop {
             let answer = answers.borrow_and_update().clone();
             let said = match answer {
-                Some(Answer { verdict: Verdict::CannotTell(why), .. }) => {
+                Some(ProbeAnswer { verdict: Verdict::CannotTell(why), .. }) => {
                     if !std::mem::replace(&mut cannot_tell, true) {
                         warn!(why, "no witness can be asked: every failure counts");
                     }
                     Ok(())
                 }
-                Some(Answer { asked_at, verdict: Verdict::Blind(words), .. }) if told != Some(true) => {
-                    let said = self.say_blind(store, observer, asked_at, &words).await;
-                    said.map(|is_known| told = is_known.then_some(true).or(told))
+                Some(ProbeAnswer { asked_at, verdict: Verdict::Blind(reason), .. })
+                    if announced != Some(true) =>
+                {
+                    let said = self.say_blind(store, observer, asked_at, &reason).await;
+                    said.map(|is_known| announced = is_known.then_some(true).or(announced))
                 }
-                Some(Answer { verdict: Verdict::Sees(by), .. }) if told != Some(false) => {
-                    self.say_seeing(store, observer, &by).await.map(|()| told = Some(false))
+                Some(ProbeAnswer { verdict: Verdict::Sees(by), .. }) if announced != Some(false) => {
+                    self.say_seeing(store, observer, &by).await.map(|()| announced = Some(false))
                 }
                 Some(_) | None => Ok(()),
             };
@@ -224,8 +229,10 @@ impl Sight {
                 Err(_) => sleep(TELL_AGAIN).await,
                 Ok(()) if answers.changed().await.is_err() => return,
                 Ok(()) => {
-                    cannot_tell &=
-                        matches!(&*answers.borrow(), Some(Answer { verdict: Verdict::CannotTell(_), .. }));
+                    cannot_tell &= matches!(
+                        &*answers.borrow(),
+                        Some(ProbeAnswer { verdict: Verdict::CannotTell(_), .. })
+                    );
                 }
             }
         }
@@ -237,24 +244,24 @@ impl Sight {
         store: &Store,
         observer: &Observer,
         asked_at: Instant,
-        words: &str,
+        reason: &str,
     ) -> Result<bool, StoreError> {
         let event = |moment: BlindMoment| {
-            let message = format!("{words}; no incident opens until one of them does");
+            let message = format!("{reason}; no incident opens until one of them does");
             Event::about_network(EventType::Blind, &self.host, message, moment.now)
         };
-        let said = patience::goodbye(store.tell_blind(&self.host, asked_at.elapsed(), event)).await?;
+        let said = db_timeout::goodbye(store.enqueue_blind(&self.host, asked_at.elapsed(), event)).await?;
         match &said {
             Blind::Told(channels) => {
                 warn!(
                     host = self.host,
-                    why = words,
+                    why = reason,
                     channels = channels.join(", "),
                     "blind: this machine's network is away"
                 );
-                observer(Activity::Blind { host: self.host.clone(), why: words.to_owned() });
+                observer(Activity::Blind { host: self.host.clone(), why: reason.to_owned() });
             }
-            Blind::Known => info!(host = self.host, why = words, "blind, as was told before"),
+            Blind::Known => info!(host = self.host, why = reason, "blind, as was told before"),
             Blind::Outdated => {}
         }
         Ok(said != Blind::Outdated)
@@ -270,7 +277,7 @@ impl Sight {
             );
             Event::about_network(EventType::Seeing, &self.host, message, moment.now)
         };
-        let said = patience::goodbye(store.tell_seeing(&self.host, event)).await?;
+        let said = db_timeout::goodbye(store.enqueue_seeing(&self.host, event)).await?;
         if let Some((moment, channels)) = said {
             let blind_for = lasted(moment);
             info!(

@@ -7,7 +7,7 @@ use uptime_core::event::EventType;
 use uptime_core::id::{DeliveryId, IncidentId, NotificationId};
 use uptime_core::notification::NotificationState as State;
 use uptime_store::Store;
-use uptime_store::by_hand::{Again, Discarded, Name, NotificationFilter, Selection};
+use uptime_store::by_operator::{Again, Discarded, Name, NotificationFilter, Selection};
 use uptime_store::failed::Retried;
 use uptime_tests::TestDatabase;
 use uuid::Uuid;
@@ -32,11 +32,11 @@ async fn notifications(states: &[&str]) -> (TestDatabase, Store) {
         ));
     }
     database.query(
-        "INSERT INTO failed_jobs (id, queue, subject, lane, order_key, payload, attempts, claims, errors, created_at)
+        "INSERT INTO failed_jobs (id, queue, subject, concurrency_key, order_key, payload, attempts, claims, errors, created_at)
          SELECT 1000 + id, 'notifications', id, channel_id,
                 (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id, '{}', 3, 3, '[]', now()
          FROM notifications WHERE state = 'failed';
-         INSERT INTO jobs (queue, subject, lane, order_key)
+         INSERT INTO jobs (queue, subject, concurrency_key, order_key)
          SELECT 'notifications', id, channel_id, (SELECT i.monitor_id FROM incidents i WHERE i.id = incident_id) || ':' || channel_id
          FROM notifications WHERE state = 'queued'",
     );
@@ -137,7 +137,7 @@ async fn what_failed_or_was_muted_gets_another_chance_and_the_rest_stays() {
     assert_eq!(
         database.value(
             "SELECT count(*) FROM jobs j JOIN notifications n ON n.id = j.subject
-                        WHERE j.lane = n.channel_id AND j.order_key = (SELECT i.monitor_id FROM incidents i WHERE i.id = n.incident_id) || ':' || n.channel_id"
+                        WHERE j.concurrency_key = n.channel_id AND j.order_key = (SELECT i.monitor_id FROM incidents i WHERE i.id = n.incident_id) || ':' || n.channel_id"
         ),
         "4"
     );
@@ -246,7 +246,7 @@ async fn operators_at_once_do_each_once() {
         "INSERT INTO notifications (delivery_id, channel_id, event, sequence, snapshot, state)
          SELECT gen_random_uuid(), channel_id, 'down', 0, snapshot, CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'muted' END
          FROM notifications, generate_series(2, {MANY}) n;
-         INSERT INTO failed_jobs (id, queue, subject, lane, payload, attempts, errors, created_at)
+         INSERT INTO failed_jobs (id, queue, subject, concurrency_key, payload, attempts, errors, created_at)
          SELECT 100000 + id, 'notifications', id, channel_id, '{{}}', 3, '[]', now() FROM notifications WHERE state = 'failed'"
     ));
     let which = async |store: Store, discards: bool| {
@@ -282,8 +282,8 @@ async fn operators_at_once_do_each_once() {
     // One tries again what another discards: whatever comes of each, its job and its state agree.
     database.query(
         "UPDATE notifications SET state = 'failed' WHERE id % 2 = 0;
-         INSERT INTO failed_jobs (id, queue, subject, lane, payload, attempts, errors, created_at)
-         SELECT id, queue, subject, lane, payload, 3, '[]', now() FROM jobs WHERE subject % 2 = 0;
+         INSERT INTO failed_jobs (id, queue, subject, concurrency_key, payload, attempts, errors, created_at)
+         SELECT id, queue, subject, concurrency_key, payload, 3, '[]', now() FROM jobs WHERE subject % 2 = 0;
          DELETE FROM jobs WHERE subject % 2 = 0",
     );
     let (one, other) =

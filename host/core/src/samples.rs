@@ -8,9 +8,9 @@ use crate::check::{Certificate, Failure, FailureClass, TlsEvidence};
 use crate::digest;
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
-use crate::incident::{By, Deed, Incident, Mark};
+use crate::incident::{By, Incident, IncidentAction, Mark};
 use crate::monitor::CertificateDays;
-use crate::review::{Circumstances, Digest, Part, Review, review};
+use crate::recheck::{Digest, IncidentNow, Part, Recheck, recheck_before_send};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -25,13 +25,13 @@ const DELIVERY: DeliveryId = DeliveryId(Uuid::from_u128(0x018f_2b3c_0000_7000_80
 
 /// What is told, and what its channel was told before.
 #[derive(Clone, Debug)]
-pub struct Rehearsed {
+pub struct Sample {
     /// The event's type, or the word for its form.
     pub name: &'static str,
     /// What is told.
     pub event: Event,
-    /// As [`Part::told`].
-    pub told: Option<Severity>,
+    /// As [`Part::announced`].
+    pub announced: Option<Severity>,
     /// Of a digest.
     pub digest: Option<Digest>,
     /// Which try it is.
@@ -39,19 +39,19 @@ pub struct Rehearsed {
 }
 
 /// Each type of event; forms that the type alone does not tell; and one whose texts a stranger wrote to break a message.
-pub fn all() -> Vec<Rehearsed> {
-    let one = |name, (event, told): (Event, _)| Rehearsed {
+pub fn all() -> Vec<Sample> {
+    let one = |name, (event, announced): (Event, _)| Sample {
         name,
         event: event.sent_as(DELIVERY),
-        told,
+        announced,
         digest: None,
         attempt: 1,
     };
     let mut all: Vec<_> = EventType::ALL.iter().map(|kind| one(kind.as_str(), of_type(*kind))).collect();
-    all.push(Rehearsed { attempt: 2, ..one("down-again", of_type(EventType::Down)) });
-    all.extend(forms().map(|(name, event, told)| one(name, (event, told))));
+    all.push(Sample { attempt: 2, ..one("down-again", of_type(EventType::Down)) });
+    all.extend(forms().map(|(name, event, announced)| one(name, (event, announced))));
     all.extend(
-        digests().map(|(name, (part, digest))| Rehearsed { digest, ..one(name, (part.event, part.told)) }),
+        digests().map(|(name, (part, digest))| Sample { digest, ..one(name, (part.event, part.announced)) }),
     );
     all.push(one("strange-texts", (strange(), None)));
     all
@@ -93,10 +93,10 @@ pub(crate) fn incident(severity: Severity) -> Incident {
 }
 
 const ADA: By<'_> = By { who: "ada", note: Some("the new release, on it") };
-const ACKNOWLEDGE: Deed = Deed::Acknowledge { lasting: None };
+const ACKNOWLEDGE: IncidentAction = IncidentAction::Acknowledge { lasting: None };
 
-fn done(deed: Deed, incident: &Incident) -> Event {
-    deed.event(ADA, incident, at(90)).expect("because such deeds are told")
+fn done(action: IncidentAction, incident: &Incident) -> Event {
+    action.event(ADA, incident, at(90)).expect("because such deeds are told")
 }
 
 fn told_of(incident: &Incident, kind: EventType, second: i64) -> Event {
@@ -174,7 +174,7 @@ fn certificate() -> EventOutcome {
     };
     let shown = TlsEvidence {
         version: None,
-        distrust: None,
+        trust_failure: None,
         chain: vec![shown],
         authority: None,
         asks_for_client: false,
@@ -184,10 +184,10 @@ fn certificate() -> EventOutcome {
 }
 
 /// A notice, as it is told when its turn has come.
-fn looked_at(event: Event, now: &Circumstances) -> Part {
-    match review(event, now) {
-        Review::Tell(part) => part,
-        Review::Mute(reason) => unreachable!("it is told, although {reason}"),
+fn looked_at(event: Event, now: &IncidentNow) -> Part {
+    match recheck_before_send(event, now) {
+        Recheck::Tell(part) => part,
+        Recheck::Mute(reason) => unreachable!("it is told, although {reason}"),
     }
 }
 
@@ -197,10 +197,10 @@ fn forms() -> impl Iterator<Item = (&'static str, Event, Option<Severity>)> {
         acknowledged: Some(Mark { by: "ada".into(), at: at(90), until: None }),
         ..incident(Severity::Down)
     };
-    let over = Circumstances {
+    let over = IncidentNow {
         ended_at: Some(at(LASTED_S)),
         severity: Some(Severity::Down),
-        ..Circumstances::default()
+        ..IncidentNow::default()
     };
     let mut linked = told_of(&down, EventType::Down, 20);
     if let Some(incident) = &mut linked.incident {
@@ -217,11 +217,11 @@ fn forms() -> impl Iterator<Item = (&'static str, Event, Option<Severity>)> {
         ("down-over", looked_at(told_of(&down, EventType::Down, 20), &over).event, None),
         ("reminder-degraded", told_of(&degraded, EventType::Reminder, 3_600), yellow),
         ("acknowledged-degraded", done(ACKNOWLEDGE, &degraded), yellow),
-        ("released", done(Deed::Unacknowledge, &taken), red),
+        ("released", done(IncidentAction::Unacknowledge, &taken), red),
         ("flapping-end-down", still_down, red),
         ("up-degraded", told_of(&degraded, EventType::Up, LASTED_S), yellow),
         ("up-all-of-it", looked_at(told_of(&down, EventType::Up, LASTED_S), &over).event, None),
-        ("resolved", done(Deed::Resolve, &taken), red),
+        ("resolved", done(IncidentAction::Resolve, &taken), red),
         ("unwatched", down.unwatched(at(LASTED_S)), red),
     ]
     .into_iter()
@@ -231,8 +231,8 @@ fn digests() -> impl Iterator<Item = (&'static str, (Part, Option<Digest>))> {
     let part = |name: &str, number: i64, kind, second| {
         let mut about = incident(Severity::Down);
         (about.monitor.name, about.id) = (name.into(), IncidentId(number));
-        let told = (kind == EventType::Up).then_some(Severity::Down);
-        Part { event: told_of(&about, kind, second), is_all_of_it: false, told }
+        let announced = (kind == EventType::Up).then_some(Severity::Down);
+        Part { event: told_of(&about, kind, second), is_all_of_it: false, announced }
     };
     let many = |kind, second| {
         ["shop", "mail", "news"].iter().zip(7..).map(move |(name, id)| part(name, id, kind, second))

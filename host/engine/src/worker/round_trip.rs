@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uptime_core::id::JobId;
-use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest, Job, LaneLoad};
+use uptime_store::queue::{Claim, ClaimFrom, ClaimRequest, Job, KeyLoad};
 use uptime_store::{Store, StoreError};
 
-pub(super) struct Turn<H: Handler> {
+pub(super) struct RoundTrip<H: Handler> {
     pub store: Store,
     pub handler: Arc<H>,
     pub finished: Vec<Finished<H::Done>>,
@@ -21,21 +21,21 @@ pub(super) struct Turn<H: Handler> {
     pub done: Vec<Claim>,
     /// Claimed, and not to be run by us after all.
     pub returned: Vec<Claim>,
-    pub wish: Option<Wish>,
+    pub claim_plan: Option<ClaimPlan>,
     /// How many jobs this turn has settled.
     pub settled: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct ClaimPlan {
     pub limit: usize,
     pub worker: Option<i32>,
     pub lease: Duration,
-    pub lanes: Option<(usize, Vec<LaneLoad>)>,
+    pub keys: Option<(usize, Vec<KeyLoad>)>,
     pub from: ClaimFrom,
 }
 
-pub(super) struct Claimed<W> {
+pub(super) struct ClaimedBatch<W> {
     /// When it was asked for: the lease is counted from here, so that ours ends before the database's.
     pub asked_at: Instant,
     pub limit: usize,
@@ -46,9 +46,9 @@ pub(super) struct Claimed<W> {
     pub next_in: Option<Duration>,
 }
 
-impl<H: Handler> Turn<H> {
+impl<H: Handler> RoundTrip<H> {
     /// Does all of it. After an error what was not settled is still here.
-    pub async fn run(&mut self) -> Result<Option<Claimed<H::Work>>, StoreError> {
+    pub async fn run(&mut self) -> Result<Option<ClaimedBatch<H::Work>>, StoreError> {
         if !self.returned.is_empty() {
             self.store.release(&self.returned).await?;
             self.returned.clear();
@@ -59,8 +59,8 @@ impl<H: Handler> Turn<H> {
             self.finished.clear();
             self.done.extend(done);
         }
-        match self.wish.take() {
-            Some(wish) => self.claim(wish).await.map(Some),
+        match self.claim_plan.take() {
+            Some(claim_plan) => self.claim(claim_plan).await.map(Some),
             None if self.done.is_empty() => Ok(None),
             None => {
                 self.store.complete(&self.done).await?;
@@ -70,24 +70,24 @@ impl<H: Handler> Turn<H> {
         }
     }
 
-    async fn claim(&mut self, wish: Wish) -> Result<Claimed<H::Work>, StoreError> {
-        let Wish { limit, worker, lease, lanes, from } = wish;
+    async fn claim(&mut self, claim_plan: ClaimPlan) -> Result<ClaimedBatch<H::Work>, StoreError> {
+        let ClaimPlan { limit, worker, lease, keys, from } = claim_plan;
         let asked_at = Instant::now();
         let queue = self.handler.queue();
-        let lanes = lanes.as_ref().map(|(per_lane, load)| (*per_lane, load.as_slice()));
-        let request = ClaimRequest { queue, done: &self.done, limit, worker, lease, lanes, from };
+        let keys = keys.as_ref().map(|(per_key, load)| (*per_key, load.as_slice()));
+        let request = ClaimRequest { queue, done: &self.done, limit, worker, lease, keys, from };
         let jobs = self.store.claim(&request).await?;
         self.ended();
         // They are to be given back until somebody has them in hand: this may end at each of the following waits. If the
         // database can't be told then, their leases will tell it.
-        let in_hand = self.returned.len();
+        let running = self.returned.len();
         self.returned.extend(jobs.iter().map(|job| job.claim));
         let work = if jobs.is_empty() { HashMap::new() } else { self.handler.load(&jobs).await? };
         // Without an answer it is `sleep` that says when to look again.
         let next_in =
             if jobs.len() < limit { self.store.next_ready_in(queue).await.ok().flatten() } else { None };
-        self.returned.truncate(in_hand);
-        Ok(Claimed { asked_at, limit, from, jobs, work, next_in })
+        self.returned.truncate(running);
+        Ok(ClaimedBatch { asked_at, limit, from, jobs, work, next_in })
     }
 
     fn ended(&mut self) {
@@ -124,7 +124,7 @@ impl LowWater {
         }
     }
 
-    pub fn claimed<W>(&mut self, claimed: &Claimed<W>) {
+    pub fn claimed<W>(&mut self, claimed: &ClaimedBatch<W>) {
         if claimed.from == ClaimFrom::Front {
             self.front_at = Some(claimed.asked_at);
         }
@@ -143,13 +143,13 @@ mod tests {
         let job = |second: &i64| Job {
             claim: Claim { id: JobId(*second), number: 1, attempts: 1 },
             subject: None,
-            lane: None,
+            concurrency_key: None,
             payload: Ok(serde_json::Value::Null),
             available_at: at(*second),
             claimed_at: at(*second),
             lease: Duration::from_secs(90),
         };
-        low_water.claimed(&Claimed::<()> {
+        low_water.claimed(&ClaimedBatch::<()> {
             asked_at: Instant::now(),
             limit,
             from: low_water.from(),

@@ -37,7 +37,7 @@ rows! {
 
     struct Sees {
         moment: BlindMoment,
-        told: Vec<i64>,
+        channels_told: Vec<i64>,
     }
 
     struct Channel {
@@ -61,7 +61,7 @@ pub enum Blind {
 impl Store {
     /// Since when `host` is blind, as far as anybody said.
     pub async fn blind_since(&self, host: &str) -> Result<Option<Timestamp>> {
-        let query = sqlx::query_as("SELECT blind_since FROM host_sight WHERE host = $1");
+        let query = sqlx::query_as("SELECT blind_since FROM host_network WHERE host = $1");
         let since: Option<(Option<jiff_sqlx::Timestamp>,)> =
             bind!(query, host).fetch_optional(&self.sessions).await?;
         Ok(since.and_then(|(since,)| since).map(jiff_sqlx::Timestamp::to_jiff))
@@ -69,7 +69,7 @@ impl Store {
 
     /// `host` is blind: its witnesses were asked so long ago, and none has answered. When that is news, enqueues a
     /// notification for each enabled channel that wants this event.
-    pub async fn tell_blind(
+    pub async fn enqueue_blind(
         &self,
         host: &str,
         asked_ago: Duration,
@@ -84,31 +84,36 @@ impl Store {
             return Ok(if turned.blind_since.is_some() { Blind::Known } else { Blind::Outdated });
         };
         let moment = BlindMoment { now, since };
-        let (told, names) = tell(&mut transaction, Some(&order(host)), None, &event(moment)).await?;
-        let query = sqlx::query("UPDATE host_sight SET told = $2 WHERE host = $1");
-        bind!(query, host, told).execute(&mut transaction).await?;
+        let (channels_told, names) =
+            enqueue_notices(&mut transaction, Some(&order(host)), None, &event(moment)).await?;
+        let query = sqlx::query("UPDATE host_network SET channels_told = $2 WHERE host = $1");
+        bind!(query, host, channels_told).execute(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Blind::Told(names))
     }
 
     /// `host` sees. When that is news, enqueues a notification for each channel that was told that it is blind, and that wants
     /// this event. Gives since when it was blind, and whom it will tell; `None`: it was no news.
-    pub async fn tell_seeing(
+    pub async fn enqueue_seeing(
         &self,
         host: &str,
         event: impl FnOnce(BlindMoment) -> Event,
     ) -> Result<Option<(BlindMoment, Vec<String>)>> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(
-            "WITH was AS (SELECT host, blind_since, told FROM host_sight WHERE host = $1 AND blind_since IS NOT NULL FOR UPDATE)
-             UPDATE host_sight s SET blind_since = NULL, told = '{}', seen_at = now() FROM was
-             WHERE s.host = was.host RETURNING was.blind_since, was.told, now() AS now",
+            "WITH was AS (SELECT host, blind_since, channels_told FROM host_network WHERE host = $1 AND blind_since IS NOT NULL FOR UPDATE)
+             UPDATE host_network s SET blind_since = NULL, channels_told = '{}', seen_at = now() FROM was
+             WHERE s.host = was.host RETURNING was.blind_since, was.channels_told, now() AS now",
         );
-        let Some(Sees { moment, told }) = bind!(query, host).fetch_optional(&mut transaction).await? else {
+        let Some(Sees { moment, channels_told }) =
+            bind!(query, host).fetch_optional(&mut transaction).await?
+        else {
             transaction.commit().await?;
             return Ok(None);
         };
-        let (_, names) = tell(&mut transaction, Some(&order(host)), Some(told), &event(moment)).await?;
+        let (_, names) =
+            enqueue_notices(&mut transaction, Some(&order(host)), Some(channels_told), &event(moment))
+                .await?;
         transaction.commit().await?;
         Ok(Some((moment, names)))
     }
@@ -120,18 +125,18 @@ fn order(host: &str) -> String {
 }
 
 /// A notification, before all that waits, for each enabled channel that wants the event; those of one `order` come one after the
-/// other. Of an end, for each of `told`, who heard of the beginning: one that is disabled by now is looked at again when it is
+/// other. Of an end, for each of `channels_told`, who heard of the beginning: one that is disabled by now is looked at again when it is
 /// delivered. Gives the channels' ids and names.
-pub(crate) async fn tell(
+pub(crate) async fn enqueue_notices(
     transaction: &mut Session,
     order: Option<&str>,
-    told: Option<Vec<i64>>,
+    channels_told: Option<Vec<i64>>,
     event: &Event,
 ) -> Result<(Vec<i64>, Vec<String>)> {
     let query = sqlx::query_as(
         "SELECT id, name, filter FROM channels WHERE CASE WHEN $1::bigint[] IS NULL THEN enabled ELSE id = ANY ($1) END ORDER BY name",
     );
-    let channels: Vec<Channel> = bind!(query, told).fetch_all(&mut *transaction).await?;
+    let channels: Vec<Channel> = bind!(query, channels_told).fetch_all(&mut *transaction).await?;
     let (mut ids, mut names) = (Vec::new(), Vec::new());
     for channel in channels.into_iter().filter(|channel| channel.filter.wants(event)) {
         let event = event.sent_as(DeliveryId(Uuid::now_v7()));

@@ -15,7 +15,7 @@ const TURN_MAX: Duration = Duration::from_secs(30);
 /// How long what is under way may still take after a stop.
 const AFTER_STOP: Duration = Duration::from_secs(5);
 
-pub(crate) async fn turn<T>(
+pub(crate) async fn round_trip<T>(
     work: impl Future<Output = Result<T, StoreError>>,
     stop: &CancellationToken,
 ) -> Result<T, StoreError> {
@@ -52,13 +52,13 @@ pub(crate) struct Outage {
     by: &'static str,
     store: Store,
     /// Whether it goes on, and whether it needs somebody.
-    told: Option<bool>,
+    reported: Option<bool>,
 }
 
 impl Outage {
     /// None, in the loop of this name.
     pub fn of(by: &'static str, store: Store) -> Self {
-        Self { by, store, told: None }
+        Self { by, store, reported: None }
     }
 
     /// The database could not do it once more. Gives back an error that is not waited for.
@@ -71,7 +71,7 @@ impl Outage {
             info!(queue = by, %error, "statements are prepared anew");
             return Ok(());
         }
-        if self.told.is_some_and(|told| told == needs_operator) {
+        if self.reported.is_some_and(|reported| reported == needs_operator) {
             debug!(queue = by, %error, "database still away");
             return Ok(());
         }
@@ -80,14 +80,14 @@ impl Outage {
         } else {
             warn!(queue = by, %error, hint = error.hint(), "database away: waiting for it, nothing is lost");
         }
-        self.told = Some(needs_operator);
+        self.reported = Some(needs_operator);
         observer(Activity::DatabaseAway { queue: by, reason: error.to_string(), needs_operator });
         Ok(())
     }
 
     pub fn ends(&mut self, observer: &Observer) {
         self.store.set_has_worked();
-        if self.told.take().is_some() {
+        if self.reported.take().is_some() {
             info!(queue = self.by, "database back");
             observer(Activity::DatabaseBack { queue: self.by });
         }

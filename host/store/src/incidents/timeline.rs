@@ -4,9 +4,9 @@
 //! Each part is kept where it belongs (`check_results`, `incident_events`, `notifications`, `delivery_attempts`); here they
 //! are put together for somebody who asks. Checks in a row that found the same are one entry, so a night of them is a line.
 
-use crate::by_hand::{Notification, NotificationFilter, Try};
-use crate::reading::{IncidentFilter, IncidentSummary};
+use crate::by_operator::{Notification, NotificationFilter, Try};
 use crate::row::{Field, bind};
+use crate::summaries::{IncidentFilter, IncidentSummary};
 use crate::{Result, Store};
 use jiff::Timestamp;
 use sqlx::Row;
@@ -19,17 +19,17 @@ const MOST: i64 = 1_000;
 
 /// An incident and all that happened to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Story {
+pub struct Timeline {
     /// What it is about, and how it is now.
     pub incident: IncidentSummary,
     /// What happened, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimelineEntry>,
     /// Rows of checks after the last one that is told.
     pub checks_left_out: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct TimelineEntry {
     /// When; of several checks, when the first of them began.
     pub at: Timestamp,
     pub what: What,
@@ -82,7 +82,7 @@ impl What {
 
 impl Store {
     /// The incident's story, if there is such an incident.
-    pub async fn incident_story(&self, id: IncidentId) -> Result<Option<Story>> {
+    pub async fn incident_timeline(&self, id: IncidentId) -> Result<Option<Timeline>> {
         let filter = IncidentFilter { id: Some(id), ..IncidentFilter::default() };
         let Some(incident) = self.incidents(filter, 1).await?.pop() else { return Ok(None) };
         let mut entries = self.incident_events(&incident).await?;
@@ -94,7 +94,8 @@ impl Store {
         for (id, tried) in self.tries_of(&ids).await? {
             let notice = notices.iter().find(|notice| notice.id == id).cloned();
             entries.extend(
-                notice.map(|notice| Entry { at: tried.started_at, what: What::Try { notice, tried } }),
+                notice
+                    .map(|notice| TimelineEntry { at: tried.started_at, what: What::Try { notice, tried } }),
             );
         }
         entries.extend(checks);
@@ -102,23 +103,23 @@ impl Store {
             notices
                 .into_iter()
                 .rev()
-                .map(|notice| Entry { at: notice.created_at, what: What::Notice(notice) }),
+                .map(|notice| TimelineEntry { at: notice.created_at, what: What::Notice(notice) }),
         );
         // Stable: what has the same instant and rank stays in the order in which it was written.
         entries.sort_by_key(|entry| (entry.at, entry.what.rank()));
-        Ok(Some(Story { incident, entries, checks_left_out }))
+        Ok(Some(Timeline { incident, entries, checks_left_out }))
     }
 
     /// What was decided and done, by time. Of an incident from before this was kept, its opening and its end.
-    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<Entry>> {
+    async fn incident_events(&self, incident: &IncidentSummary) -> Result<Vec<TimelineEntry>> {
         let query = "SELECT at, kind, who, note FROM incident_events WHERE incident_id = $1 ORDER BY id";
         let rows = bind!(sqlx::query(query), incident.id).fetch_all(&self.sessions).await?;
         let read = |row: &PgRow| {
             let (kind, who, note) = (row.try_get("kind")?, row.try_get("who")?, row.try_get("note")?);
-            Ok(Entry { at: Field::read(row, "at")?, what: What::Event { kind, who, note } })
+            Ok(TimelineEntry { at: Field::read(row, "at")?, what: What::Event { kind, who, note } })
         };
         let mut entries = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
-        let known = |word: &str, entries: &[Entry]| {
+        let known = |word: &str, entries: &[TimelineEntry]| {
             entries.iter().any(|entry| matches!(&entry.what, What::Event { kind, .. } if kind == word))
         };
         if !known("opened", &entries) {
@@ -136,7 +137,7 @@ impl Store {
         &self,
         incident: &IncidentSummary,
         decided: &[Timestamp],
-    ) -> Result<(Vec<Entry>, u64)> {
+    ) -> Result<(Vec<TimelineEntry>, u64)> {
         let query = sqlx::query(include_str!("../../queries/incident_checks.sql"));
         let rows = bind!(query, incident.id, incident.started_at, incident.resolved_at, decided, MOST)
             .fetch_all(&self.sessions)
@@ -147,7 +148,7 @@ impl Store {
     }
 }
 
-fn checks(row: &PgRow) -> Result<Entry> {
+fn checks(row: &PgRow) -> Result<TimelineEntry> {
     let what = What::Checks {
         location: row.try_get("location")?,
         count: Field::read(row, "checks")?,
@@ -158,9 +159,9 @@ fn checks(row: &PgRow) -> Result<Entry> {
         message: row.try_get("message")?,
         last_message: row.try_get("last_message")?,
     };
-    Ok(Entry { at: Field::read(row, "at")?, what })
+    Ok(TimelineEntry { at: Field::read(row, "at")?, what })
 }
 
-fn event(at: Timestamp, kind: &str, who: Option<String>) -> Entry {
-    Entry { at, what: What::Event { kind: kind.into(), who, note: None } }
+fn event(at: Timestamp, kind: &str, who: Option<String>) -> TimelineEntry {
+    TimelineEntry { at, what: What::Event { kind: kind.into(), who, note: None } }
 }

@@ -12,5 +12,5 @@ forgotten AS (
   FROM ended e WHERE l.monitor_id = e.monitor_id)
 UPDATE monitor_states s
 SET status = 'unknown', since = NULL, streak = 0, streak_since = NULL, downs = 0, downs_since = NULL, failures = 0,
-    window_recent = 1, window_failed_at = NULL, incident_id = NULL, severity = NULL, told = NULL, reminders = 0
+    window_recent = 1, window_failed_at = NULL, incident_id = NULL, severity = NULL, announced_severity = NULL, reminders = 0
 FROM ended e WHERE s.monitor_id = e.monitor_id

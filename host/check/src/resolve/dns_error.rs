@@ -1,7 +1,7 @@
 //! What it means, and whose fault it is, that a name server gives no addresses.
 
-use super::question::Unanswered;
-use super::server::{Trouble, mnemonic};
+use super::question::QueryError;
+use super::server::{DnsError, mnemonic};
 use crate::errno;
 use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ pub(crate) fn shown(server: SocketAddr) -> String {
 }
 
 /// A trouble that is the target's own, whoever was asked.
-pub(crate) fn of_name(host: &str, trouble: &Trouble) -> Failure {
-    let words = match trouble {
-        Trouble::NotAName => "it is no name that can be looked up",
-        Trouble::Circle => "its names lead in a circle",
-        Trouble::TooLong => "it leads over too many other names",
-        Trouble::NoSuchName | Trouble::Code(_) | Trouble::Unanswered(_) => "no such name",
+pub(crate) fn of_name(host: &str, dns_error: &DnsError) -> Failure {
+    let words = match dns_error {
+        DnsError::NotAName => "it is no name that can be looked up",
+        DnsError::Circle => "its names lead in a circle",
+        DnsError::TooLong => "it leads over too many other names",
+        DnsError::NoSuchName | DnsError::Code(_) | DnsError::QueryError(_) => "no such name",
     };
     Failure::new(FailureClass::Dns, format!("looking up `{host}`: {words}"))
 }
@@ -35,34 +35,34 @@ pub(super) fn zone_is_silent(host: &str) -> Failure {
 }
 
 /// What `server` said to `host`; `works`: it knows the root's name servers.
-pub(super) fn failure(host: &str, server: SocketAddr, trouble: &Trouble, works: bool) -> Failure {
+pub(super) fn failure(host: &str, server: SocketAddr, dns_error: &DnsError, works: bool) -> Failure {
     let who = shown(server);
-    let (class, words) = match trouble {
-        Trouble::Code(code) if works => return zone_fails(host, *code),
-        Trouble::Code(code) => (
+    let (class, words) = match dns_error {
+        DnsError::Code(code) if works => return zone_fails(host, *code),
+        DnsError::Code(code) => (
             FailureClass::Resolver,
             format!("{who} answered {} to this and to the question for the root", mnemonic(*code)),
         ),
-        Trouble::Unanswered(why) => {
+        DnsError::QueryError(why) => {
             // Whatever became of the question, it was not the target that was asked.
             let failure = unanswered(&format!("looking up `{host}`"), server, why);
             let class = if failure.class.is_ours() { failure.class } else { FailureClass::Resolver };
             return Failure { class, ..failure };
         }
-        Trouble::NotAName | Trouble::NoSuchName | Trouble::Circle | Trouble::TooLong => {
-            return of_name(host, trouble);
+        DnsError::NotAName | DnsError::NoSuchName | DnsError::Circle | DnsError::TooLong => {
+            return of_name(host, dns_error);
         }
     };
     Failure::new(class, format!("looking up `{host}`: {words}"))
 }
 
 /// The failure of `doing`, if `server` itself is the target.
-pub(crate) fn unanswered(doing: &str, server: SocketAddr, why: &Unanswered) -> Failure {
+pub(crate) fn unanswered(doing: &str, server: SocketAddr, why: &QueryError) -> Failure {
     let who = shown(server);
     let (how, error) = match why {
-        Unanswered::Io(error) => ("", error),
-        Unanswered::Tcp(error) => (" over TCP", error),
-        Unanswered::Garbage(words) => {
+        QueryError::Io(error) => ("", error),
+        QueryError::Tcp(error) => (" over TCP", error),
+        QueryError::Garbage(words) => {
             return Failure::new(FailureClass::Protocol, format!("{doing}: {who} {words}"));
         }
     };

@@ -278,7 +278,7 @@ async fn end(transaction: Session, dry_run: bool) -> Result<()> {
 }
 
 rows! {
-    struct Found {
+    struct LockedNotification {
         id: i64,
         state: NotificationState,
         /// Whose job it is: its digest's, or its own.
@@ -286,11 +286,14 @@ rows! {
     }
 }
 
-async fn look_at(connection: &mut Session, ids: &[NotificationId]) -> Result<HashMap<i64, Found>> {
+async fn look_at(
+    connection: &mut Session,
+    ids: &[NotificationId],
+) -> Result<HashMap<i64, LockedNotification>> {
     let query = sqlx::query_as(
         "SELECT id, state, coalesce(digest_id, id) AS carrier FROM notifications WHERE id = ANY ($1)",
     );
-    let found: Vec<Found> = bind!(query, ids).fetch_all(connection).await?;
+    let found: Vec<LockedNotification> = bind!(query, ids).fetch_all(connection).await?;
     Ok(found.into_iter().map(|found| (found.id, found)).collect())
 }
 
@@ -329,7 +332,7 @@ async fn lock_states<T: Param<Sql = i64> + Copy>(
 }
 
 /// The notifications whose job a worker has in hand. The other jobs are locked, so that none takes them.
-async fn running(connection: &mut Session, found: &HashMap<i64, Found>) -> Result<HashSet<i64>> {
+async fn running(connection: &mut Session, found: &HashMap<i64, LockedNotification>) -> Result<HashSet<i64>> {
     let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
     let free = sqlx::query_scalar(
         "SELECT subject FROM jobs

@@ -3,7 +3,7 @@
 //! Every refusal reads the same: `` `interval` takes a duration such as `30s`, not an integer ``, and a hint that
 //! can be pasted. This file has the kinds that any program has; `values.rs` has the ones of this domain.
 
-use super::diagnostic::Notes;
+use super::diagnostic::Diagnostics;
 use super::key::{Typed, quoted, written};
 use crate::duration;
 use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
@@ -13,11 +13,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub(super) trait Takes {
+pub(super) trait ValueKind {
     type Value;
 
     /// What it is, after "takes": `a duration such as …`.
-    fn words(&self) -> String;
+    fn describe(&self) -> String;
 
     /// What holds beyond that, after the words: `from 1 to 20`.
     fn limits(&self) -> Option<String> {
@@ -28,12 +28,12 @@ pub(super) trait Takes {
     fn example(&self) -> String;
 
     /// The right value, as TOML, where it can be told from the wrong one.
-    fn repaired(&self, _wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, _wrong: &DeValue<'_>) -> Option<String> {
         None
     }
 
     /// Whether a value must not be shown.
-    fn hides(&self) -> bool {
+    fn is_secret(&self) -> bool {
         false
     }
 
@@ -42,17 +42,17 @@ pub(super) trait Takes {
         Typed::default()
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal>;
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError>;
 }
 
 /// A kind whose values can be shown as a default.
-pub(super) trait Shown: Takes {
+pub(super) trait Described: ValueKind {
     /// A value as a person would write it.
     fn show(&self, value: &Self::Value) -> String;
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Item<'t> {
+pub(super) struct RawValue<'t> {
     /// The key that it is for.
     pub(super) key: &'t str,
     /// Whether it is one of several in a list.
@@ -61,13 +61,13 @@ pub(super) struct Item<'t> {
     pub(super) at: &'t Spanned<DeValue<'t>>,
 }
 
-impl Item<'_> {
+impl RawValue<'_> {
     pub(super) fn span(&self) -> Range<usize> {
         self.at.span()
     }
 }
 
-pub(super) enum Refusal {
+pub(super) enum ValueError {
     Type,
     /// It is no such thing; with the way out, if that is more than an example.
     Form(Option<String>),
@@ -76,23 +76,23 @@ pub(super) enum Refusal {
     Reported,
 }
 
-impl Refusal {
+impl ValueError {
     /// It is no such thing, and must not be shown.
-    pub(super) fn without_value<K: Takes>(item: Item<'_>, takes: &K, hint: Option<String>) -> Self {
-        Self::Value(format!("`{}` takes {}, not this", item.key, takes.words()), hint)
+    pub(super) fn without_value<K: ValueKind>(item: RawValue<'_>, takes: &K, hint: Option<String>) -> Self {
+        Self::Value(format!("`{}` takes {}, not this", item.key, takes.describe()), hint)
     }
 }
 
 /// Reads a value and reports what is wrong with it.
-pub(super) fn read_value<'t, K: Takes>(
+pub(super) fn read_value<'t, K: ValueKind>(
     key: &str,
     in_list: bool,
     at: &'t Spanned<DeValue<'t>>,
     takes: &K,
-    notes: &mut Notes,
+    notes: &mut Diagnostics,
 ) -> Option<K::Value> {
     let value = at.get_ref();
-    if takes.hides() {
+    if takes.is_secret() {
         hide(at, notes);
     }
     if let Some(span) = first_nul(at) {
@@ -103,39 +103,41 @@ pub(super) fn read_value<'t, K: Takes>(
         notes.error(span, message, Some(hint.to_owned()));
         return None;
     }
-    let refusal = match takes.parse(Item { key, in_list, value, at }, notes) {
+    let refusal = match takes.parse(RawValue { key, in_list, value, at }, notes) {
         Ok(parsed) => {
             if let Some(text) = value.as_str() {
-                warn_of_placeholder(key, text, at.span(), takes.hides(), notes);
+                warn_of_placeholder(key, text, at.span(), takes.is_secret(), notes);
             }
             return Some(parsed);
         }
         Err(refusal) => refusal,
     };
     let write = || {
-        let repaired = if takes.hides() { None } else { takes.repaired(value) };
-        let right = repaired.unwrap_or_else(|| takes.example());
+        let suggestion = if takes.is_secret() { None } else { takes.suggestion(value) };
+        let right = suggestion.unwrap_or_else(|| takes.example());
         if in_list { format!("write `{right}`") } else { format!("write `{}`", written(key, &right)) }
     };
     let key = printable(key, 60);
     let (message, hint) = match refusal {
-        Refusal::Reported => return None,
-        Refusal::Type => (format!("`{key}` takes {}, not {}", takes.words(), found(value)), Some(write())),
-        Refusal::Form(hint) => {
+        ValueError::Reported => return None,
+        ValueError::Type => {
+            (format!("`{key}` takes {}, not {}", takes.describe(), found(value)), Some(write()))
+        }
+        ValueError::Form(hint) => {
             let got = match value {
-                _ if takes.hides() => "this".to_owned(),
+                _ if takes.is_secret() => "this".to_owned(),
                 DeValue::String(text) if text.is_empty() => "an empty text".to_owned(),
                 DeValue::String(text) => format!("`{}`", printable(text, 60)),
                 DeValue::Integer(number) => format!("`{}`", printable(&number.to_string(), 60)),
                 other => found(other).to_owned(),
             };
             let what = match (value, takes.limits()) {
-                (DeValue::Integer(_), Some(limits)) => format!("{} {limits}", takes.words()),
-                _ => takes.words(),
+                (DeValue::Integer(_), Some(limits)) => format!("{} {limits}", takes.describe()),
+                _ => takes.describe(),
             };
             (format!("`{key}` takes {what}, not {got}"), Some(hint.unwrap_or_else(write)))
         }
-        Refusal::Value(message, hint) => (message, hint),
+        ValueError::Value(message, hint) => (message, hint),
     };
     notes.error(at.span(), message, hint);
     None
@@ -173,7 +175,7 @@ pub(super) fn placeholder(text: &str) -> Option<(String, &str)> {
 }
 
 /// Other programs fill in `${NAME}`. Here a text is what it is, and would be sent so.
-fn warn_of_placeholder(key: &str, text: &str, at: Range<usize>, is_hidden: bool, notes: &mut Notes) {
+fn warn_of_placeholder(key: &str, text: &str, at: Range<usize>, is_hidden: bool, notes: &mut Diagnostics) {
     let Some((shown, name)) = placeholder(text) else { return };
     let key = printable(key, 60);
     let (shown, reference) = if is_hidden { (shown.replace(name, "…"), "NAME") } else { (shown, name) };
@@ -185,7 +187,7 @@ fn warn_of_placeholder(key: &str, text: &str, at: Range<usize>, is_hidden: bool,
 }
 
 /// Keeps a value from being shown; where it is kept (`{ env = "NAME" }`) may be seen.
-fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
+fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Diagnostics) {
     match at.get_ref() {
         DeValue::Array(items) => items.iter().for_each(|item| hide(item, notes)),
         DeValue::Table(table) if table.keys().all(|key| matches!(key.get_ref().as_ref(), "env" | "file")) => {
@@ -196,7 +198,7 @@ fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
 }
 
 /// Keeps every text and number in a value from being shown.
-pub(super) fn hide_all(at: &Spanned<DeValue<'_>>, notes: &mut Notes) {
+pub(super) fn hide_all(at: &Spanned<DeValue<'_>>, notes: &mut Diagnostics) {
     match at.get_ref() {
         DeValue::Array(items) => items.iter().for_each(|item| hide_all(item, notes)),
         DeValue::Table(table) => table.values().for_each(|item| hide_all(item, notes)),
@@ -219,10 +221,10 @@ pub(super) fn found(value: &DeValue<'_>) -> &'static str {
 
 pub(super) struct Boolean;
 
-impl Takes for Boolean {
+impl ValueKind for Boolean {
     type Value = bool;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "`true` or `false`".into()
     }
 
@@ -230,7 +232,7 @@ impl Takes for Boolean {
         "true".into()
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         match wrong.as_str()?.to_lowercase().as_str() {
             "true" | "yes" | "on" => Some("true".into()),
             "false" | "no" | "off" => Some("false".into()),
@@ -242,12 +244,12 @@ impl Takes for Boolean {
         Typed { value: "", bare: true, ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<bool, Refusal> {
-        item.value.as_bool().ok_or(Refusal::Type)
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<bool, ValueError> {
+        item.value.as_bool().ok_or(ValueError::Type)
     }
 }
 
-impl Shown for Boolean {
+impl Described for Boolean {
     fn show(&self, value: &bool) -> String {
         value.to_string()
     }
@@ -255,10 +257,10 @@ impl Shown for Boolean {
 
 pub(super) struct Integer<N>(pub(super) RangeInclusive<N>);
 
-impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
+impl<N: Copy + Display + PartialOrd + TryFrom<i64>> ValueKind for Integer<N> {
     type Value = N;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a whole number".into()
     }
 
@@ -270,7 +272,7 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
         self.0.start().to_string()
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         let number = wrong.as_str()?.trim_matches([' ', '%']).parse::<i64>().ok()?;
         N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
     }
@@ -279,17 +281,19 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Takes for Integer<N> {
         Typed { value: "N", bare: true, ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<N, Refusal> {
-        let number = item.value.as_integer().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<N, ValueError> {
+        let number = item.value.as_integer().ok_or(ValueError::Type)?;
         let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
         let fits =
             number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
         let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
-        fits.ok_or_else(|| Refusal::Form(Some(format!("write `{}`", written(item.key, &bound.to_string())))))
+        fits.ok_or_else(|| {
+            ValueError::Form(Some(format!("write `{}`", written(item.key, &bound.to_string()))))
+        })
     }
 }
 
-impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Shown for Integer<N> {
+impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Described for Integer<N> {
     fn show(&self, value: &N) -> String {
         value.to_string()
     }
@@ -297,10 +301,10 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> Shown for Integer<N> {
 
 pub(super) struct Span(pub(super) RangeInclusive<Duration>);
 
-impl Takes for Span {
+impl ValueKind for Span {
     type Value = Duration;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a duration such as `30s`".into()
     }
 
@@ -313,7 +317,7 @@ impl Takes for Span {
         quoted(&duration::format(if self.0.contains(&example) { example } else { *self.0.start() }))
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         let number = match wrong {
             DeValue::Integer(number) => number.as_str(),
             DeValue::String(text) => text.trim(),
@@ -327,36 +331,36 @@ impl Takes for Span {
         Typed { value: "D", ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<Duration, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<Duration, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
         let bare = text.trim().parse::<u64>().is_ok();
         let units = "write a number and a unit, such as `500ms`, `30s`, `5m`, `1h30m` or `7d`".to_owned();
-        let value = duration::parse(text).map_err(|_| Refusal::Form((!bare).then_some(units)))?;
+        let value = duration::parse(text).map_err(|_| ValueError::Form((!bare).then_some(units)))?;
         within(item, value, &self.0, "duration", duration::format)
     }
 }
 
 /// Refuses what is out of bounds.
 pub(super) fn within<T: Copy + PartialOrd>(
-    item: Item<'_>,
+    item: RawValue<'_>,
     value: T,
     range: &RangeInclusive<T>,
     noun: &str,
     show: fn(T) -> String,
-) -> Result<T, Refusal> {
+) -> Result<T, ValueError> {
     if range.contains(&value) {
         return Ok(value);
     }
     let bound = if value < *range.start() { *range.start() } else { *range.end() };
     let (least, most) = (show(*range.start()), show(*range.end()));
     let got = printable(item.value.as_str().unwrap_or_default(), 60);
-    Err(Refusal::Value(
+    Err(ValueError::Value(
         format!("`{}` takes a {noun} from `{least}` to `{most}`, not `{got}`", item.key),
         Some(format!("write `{}`", written(item.key, &quoted(&show(bound))))),
     ))
 }
 
-impl Shown for Span {
+impl Described for Span {
     fn show(&self, value: &Duration) -> String {
         duration::format(*value)
     }
@@ -370,10 +374,10 @@ pub(super) struct Text {
     pub(super) example: &'static str,
 }
 
-impl Takes for Text {
+impl ValueKind for Text {
     type Value = String;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         "a text".into()
     }
 
@@ -385,14 +389,14 @@ impl Takes for Text {
         quoted(self.example)
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         as_text(wrong)
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<String, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<String, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
         if text.is_empty() {
-            return Err(Refusal::Value(
+            return Err(ValueError::Value(
                 format!("`{}` is empty", item.key),
                 Some("write a text, or leave the key out".into()),
             ));
@@ -400,7 +404,7 @@ impl Takes for Text {
         let length = text.chars().count();
         if length > self.most {
             let message = format!("`{}` has {length} characters, and {} are the most", item.key, self.most);
-            return Err(Refusal::Value(message, Some("make it shorter".into())));
+            return Err(ValueError::Value(message, Some("make it shorter".into())));
         }
         Ok(text.to_owned())
     }
@@ -441,10 +445,10 @@ impl<T> Choice<T> {
     }
 }
 
-impl<T: Clone> Takes for Choice<T> {
+impl<T: Clone> ValueKind for Choice<T> {
     type Value = T;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         if self.is_short() { self.all() } else { format!("a word such as `{}`", self.0[0].0) }
     }
 
@@ -456,7 +460,7 @@ impl<T: Clone> Takes for Choice<T> {
         quoted(self.0.first().map_or("", |(word, _)| word))
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         as_text(wrong).filter(|text| self.0.iter().any(|(word, _)| quoted(word) == *text))
     }
 
@@ -465,13 +469,13 @@ impl<T: Clone> Takes for Choice<T> {
         Typed { value: "WORD", words, commas: true, ..Typed::default() }
     }
 
-    fn parse(&self, item: Item<'_>, _: &mut Notes) -> Result<T, Refusal> {
-        let text = item.value.as_str().ok_or(Refusal::Type)?;
+    fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<T, ValueError> {
+        let text = item.value.as_str().ok_or(ValueError::Type)?;
         if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
             return Ok(value.clone());
         }
         let words = self.0.iter().map(|(word, _)| word.as_str());
-        Err(Refusal::Form(if self.is_short() {
+        Err(ValueError::Form(if self.is_short() {
             did_you_mean(text, words)
         } else {
             Some(did_you_mean_or_all(text, words))
@@ -479,7 +483,7 @@ impl<T: Clone> Takes for Choice<T> {
     }
 }
 
-impl<T: Clone + PartialEq> Shown for Choice<T> {
+impl<T: Clone + PartialEq> Described for Choice<T> {
     fn show(&self, value: &T) -> String {
         self.0.iter().find(|(_, other)| other == value).map_or_else(String::new, |(word, _)| quoted(word))
     }
@@ -497,19 +501,19 @@ pub(super) fn some<K>(of: K) -> List<K> {
     List { of, count: 1..=50, or_one: true }
 }
 
-impl<K: Takes> Takes for List<K> {
+impl<K: ValueKind> ValueKind for List<K> {
     type Value = Vec<K::Value>;
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         if self.or_one {
-            format!("{}, or a list of them", self.of.words())
+            format!("{}, or a list of them", self.of.describe())
         } else {
             format!("a list such as `{}`", self.example())
         }
     }
 
     fn limits(&self) -> Option<String> {
-        let each = (!self.or_one).then(|| format!("each {}", self.of.words()));
+        let each = (!self.or_one).then(|| format!("each {}", self.of.describe()));
         let count = format!("at most {} of them", self.count.end());
         let parts: Vec<String> = each.into_iter().chain(self.of.limits()).chain([count]).collect();
         Some(parts.join(", "))
@@ -519,8 +523,8 @@ impl<K: Takes> Takes for List<K> {
         if self.or_one { self.of.example() } else { format!("[{}]", self.of.example()) }
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
-        let one = self.of.repaired(wrong);
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
+        let one = self.of.suggestion(wrong);
         match wrong {
             _ if self.or_one => one,
             DeValue::String(text) => {
@@ -530,20 +534,20 @@ impl<K: Takes> Takes for List<K> {
         }
     }
 
-    fn hides(&self) -> bool {
-        self.of.hides()
+    fn is_secret(&self) -> bool {
+        self.of.is_secret()
     }
 
     fn typed(&self) -> Typed {
         Typed { is_list: true, ..self.of.typed() }
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
         let Some(items) = item.value.as_array() else {
             return if self.or_one {
                 self.of.parse(item, notes).map(|one| vec![one])
             } else {
-                Err(Refusal::Type)
+                Err(ValueError::Type)
             };
         };
         if !self.count.contains(&items.len()) {
@@ -553,21 +557,21 @@ impl<K: Takes> Takes for List<K> {
                 let (count, most) = (items.len(), self.count.end());
                 (format!("`{}` has {count} values, and {most} are the most", item.key), "leave some out")
             };
-            return Err(Refusal::Value(message, Some(hint.into())));
+            return Err(ValueError::Value(message, Some(hint.into())));
         }
         let values: Vec<_> = items.iter().map(|at| read_value(item.key, true, at, &self.of, notes)).collect();
-        values.into_iter().collect::<Option<_>>().ok_or(Refusal::Reported)
+        values.into_iter().collect::<Option<_>>().ok_or(ValueError::Reported)
     }
 }
 
 /// A value, and where it is.
 pub(super) struct At<K>(pub(super) K);
 
-impl<K: Takes> Takes for At<K> {
+impl<K: ValueKind> ValueKind for At<K> {
     type Value = (K::Value, Range<usize>);
 
-    fn words(&self) -> String {
-        self.0.words()
+    fn describe(&self) -> String {
+        self.0.describe()
     }
 
     fn limits(&self) -> Option<String> {
@@ -578,15 +582,15 @@ impl<K: Takes> Takes for At<K> {
         self.0.example()
     }
 
-    fn repaired(&self, wrong: &DeValue<'_>) -> Option<String> {
-        self.0.repaired(wrong)
+    fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
+        self.0.suggestion(wrong)
     }
 
-    fn hides(&self) -> bool {
-        self.0.hides()
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
     }
 
-    fn parse(&self, item: Item<'_>, notes: &mut Notes) -> Result<Self::Value, Refusal> {
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
         self.0.parse(item, notes).map(|value| (value, item.span()))
     }
 }
