@@ -173,7 +173,7 @@ CREATE TABLE jobs (
   id             bigint GENERATED ALWAYS AS IDENTITY,
   queue          text NOT NULL,
   subject        bigint,                -- what it is about (a monitor, a notification); unique while it waits or runs
-  concurrency_key           bigint,                -- shares a bound with others of its lane (a channel)
+  concurrency_key           bigint,                -- shares a bound with others of its key (a channel)
   order_key      text,                  -- jobs of one key run one after the other, by subject (what a channel is told of a monitor)
   payload        jsonb NOT NULL DEFAULT '{}',
   attempts       integer NOT NULL DEFAULT 0,  -- runs that count; a retry begins at 0 again
@@ -241,7 +241,7 @@ CREATE TABLE workers (
   version       text NOT NULL,
   started_at    timestamptz NOT NULL,
   seen_at       timestamptz NOT NULL,
-  running       integer NOT NULL,       -- jobs in hand
+  running       integer NOT NULL,       -- jobs in flight
   number        integer GENERATED ALWAYS AS IDENTITY UNIQUE,
   process_space text,                   -- processes of one space see each other by pid; NULL: unknown
   paused        boolean NOT NULL DEFAULT false,  -- by a signal: it claims nothing

@@ -74,12 +74,12 @@ BEGIN
                FOR UPDATE SKIP LOCKED);
 END $$;
 
--- As find_jobs, for a queue whose jobs share lanes and have an order:
---   of a lane no more than `per_lane` run in this process, busy_lanes and busy_running being what is in flight now;
+-- As find_jobs, for a queue whose jobs share concurrency keys and have an order:
+--   of a key no more than `per_lane` run in this process, busy_lanes and busy_running being what is in flight now;
 --   a job waits while an older one with its order_key is there, so a recovery never overtakes the opening; and of one order
 --   nothing runs beside another, for what is sent again may be older than what is under way;
 --   a probe (a payload) that waits holds nobody up.
--- Only the first `ranked_most` ready jobs of lanes with room are ranked, so that a long backlog costs no more than a short one.
+-- Only the first `ranked_most` ready jobs of keys with room are ranked, so that a long backlog costs no more than a short one.
 CREATE OR REPLACE FUNCTION find_jobs_by_key(of_queue text, most bigint, per_key bigint, busy_keys bigint[], busy_running bigint[],
                                               ranked_most bigint, done_ids bigint[], done_claims integer[])
 RETURNS tid[]
@@ -118,7 +118,7 @@ BEGIN
                LIMIT most);
 END $$;
 
--- As `find_jobs_in_lanes`, but a channel that is paused or fails has one job in hand, in all processes together, until one
+-- As `find_jobs_in_lanes`, but a channel that is paused or fails has one job in flight, in all processes together, until one
 -- gets through: its row is locked while one is chosen, and a channel whose row somebody else holds is left to them.
 CREATE OR REPLACE FUNCTION find_jobs_of_channels(of_queue text, most bigint, per_key bigint, busy_keys bigint[], busy_running bigint[],
                                       ranked_most bigint, done_ids bigint[], done_claims integer[])

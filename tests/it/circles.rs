@@ -72,7 +72,7 @@ fn sources(root: &Path) -> BTreeMap<Module, Vec<String>> {
     modules
 }
 
-fn tokens(source: &str) -> Vec<String> {
+pub(crate) fn tokens(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let mut tokens: Vec<String> = Vec::new();
     for line in source.lines().map(|line| line.split("//").next().unwrap_or_default()) {

@@ -41,3 +41,4 @@ mod torture;
 mod unable;
 mod up;
 mod upgrade;
+mod words;

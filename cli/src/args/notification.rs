@@ -58,7 +58,7 @@ pub enum NotificationCommand {
     },
     /// Discard queued and failed notifications
     ///
-    /// What a worker has in hand is left to it; who discarded the rest is kept with it. When an incident's opening is discarded, its end is told all the same, and
+    /// What a worker is running is left to it; who discarded the rest is kept with it. When an incident's opening is discarded, its end is told all the same, and
     /// says from when to when it was down.
     #[command(override_usage = "uptime notification discard [OPTIONS] <ID>...\n       \
                                 uptime notification discard [OPTIONS] all --channel <NAME>")]

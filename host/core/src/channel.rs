@@ -17,7 +17,7 @@ pub struct Channel {
     pub name: String,
     /// The plugin that speaks for it.
     pub notifier: String,
-    /// A disabled channel is told nothing.
+    /// A disabled channel gets no messages.
     pub enabled: bool,
     /// The notifier's own settings, by key.
     pub settings: Settings,

@@ -170,7 +170,7 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let url = root.table("database", |table| {
         table.optional(
             "url",
-            "Where the database is; `DATABASE_URL` comes before it.",
+            "URL of the database. `DATABASE_URL` takes precedence.",
             "a PostgreSQL of its own, started when it is needed",
             &Reference { literal: DATABASE_URL, secret: false },
         )

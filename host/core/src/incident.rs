@@ -1,6 +1,6 @@
 //! What people do with an incident: acknowledge it, mute it, end it, say something of it.
 //!
-//! Pure: whether a deed makes sense for an incident as it is, and what is told of it. The store asks under the lock of the
+//! Pure: whether an action makes sense for an incident as it is, and what is told of it. The store asks under the lock of the
 //! monitor's state, so of two people who come at once exactly one does it, and the other hears who was quicker.
 
 use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, Severity};
@@ -116,7 +116,7 @@ impl IncidentAction {
         match self {
             Self::Acknowledge { .. } => Some(EventType::Acknowledged),
             Self::Resolve => Some(EventType::Up),
-            // It is open as before, and nobody has it in hand.
+            // It is open as before, and nobody takes care of it.
             Self::Unacknowledge => Some(EventType::Reminder),
             Self::Mute | Self::Unmute | Self::Comment => None,
         }

@@ -79,7 +79,7 @@ pub struct Policy {
     pub remind: Option<Duration>,
     #[serde(default)]
     pub remind_most: u32,
-    /// Whether a monitor that goes up and down too often is told as that, instead of each time.
+    /// Send one `flapping-start` and one `flapping-end` for a monitor that goes up and down too often, not every change.
     #[serde(default)]
     pub flapping: bool,
     /// In how many of its locations it has to be down to be down; `None`: in more than half.

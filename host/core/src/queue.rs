@@ -109,9 +109,9 @@ pub struct QueueSection {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
-    /// From one look at an empty queue to the next, when nothing wakes the worker earlier.
+    /// Polling interval when the queue is empty and nothing wakes the worker.
     pub sleep: Duration,
-    /// Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.
+    /// Attempts before a job moves to the failed list; 0 means no limit.
     pub tries: u32,
     /// The longest that one attempt may take.
     pub timeout: Duration,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 const STARTED_S: i64 = 1_776_132_845;
 const LASTED_S: i64 = 252;
 
-/// The installation that rehearsed events are of.
+/// The installation that sample events are of.
 pub const INSTALLATION: Uuid = Uuid::from_u128(0x018f_2b3c_0000_7000_8000_0000_0000_00ff);
 
 const DELIVERY: DeliveryId = DeliveryId(Uuid::from_u128(0x018f_2b3c_0000_7000_8000_0000_0000_0001));
@@ -96,7 +96,7 @@ const ADA: By<'_> = By { who: "ada", note: Some("the new release, on it") };
 const ACKNOWLEDGE: IncidentAction = IncidentAction::Acknowledge { lasting: None };
 
 fn done(action: IncidentAction, incident: &Incident) -> Event {
-    action.event(ADA, incident, at(90)).expect("because such deeds are told")
+    action.event(ADA, incident, at(90)).expect("because such actions are told")
 }
 
 fn told_of(incident: &Incident, kind: EventType, second: i64) -> Event {

@@ -48,7 +48,7 @@ struct Options {
     /// How long the sink waits before it answers
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
-    /// Deliveries that the worker has in hand at once
+    /// Deliveries that the worker runs at once
     #[arg(long, default_value_t = 1_000)]
     concurrency: u32,
     /// Be the sink of another process

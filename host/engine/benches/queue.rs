@@ -56,7 +56,7 @@ struct Options {
     /// Workers in this process
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// Jobs that one worker has in hand at once
+    /// Jobs that one worker runs at once
     #[arg(long, default_value_t = 1_000)]
     concurrency: u32,
     /// Number of connections that enqueue

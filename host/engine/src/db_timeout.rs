@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 use uptime_store::{Store, StoreError};
 
-/// How long one turn with the database may take.
+/// How long one round trip to the database may take.
 const TURN_MAX: Duration = Duration::from_secs(30);
 
 /// How long what is under way may still take after a stop.

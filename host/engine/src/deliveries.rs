@@ -34,7 +34,7 @@ use uuid::Uuid;
 /// How many deliveries of one channel run at once in a process: a channel that hangs holds no more slots than these.
 const PER_CHANNEL: usize = 4;
 
-/// How old news may become while a provider asks for patience, its plugin is in quarantine or this host has no network,
+/// How old news may become while a provider asks to wait, its plugin is in quarantine or this host has no network,
 /// which uses up no try.
 const PROVIDER_WAIT_MAX: Duration = Duration::from_hours(24);
 

@@ -1,7 +1,7 @@
 //! How many checks go to one host at once, and how many there are in all.
 //!
 //! A host is its name or address as the monitor has it. A job whose host is full waits for it in the order of arrival, and
-//! gives its slot of the worker to others meanwhile (it is [yielded](Parking)), so a slow host with hundreds of monitors takes
+//! gives its slot of the worker to others meanwhile (it is [yielded](Slots)), so a slow host with hundreds of monitors takes
 //! no more than its share. A job whose host has room waits for descriptors, if those are short. Both are lateness, never the
 //! target's latency: the check has not begun.
 

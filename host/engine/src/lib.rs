@@ -93,7 +93,7 @@ pub enum Activity {
         queue: &'static str,
         /// Jobs that were settled in it.
         settled: u64,
-        /// Jobs that it has in hand.
+        /// Jobs that it is running.
         running: usize,
     },
     /// A loop turned: it is not stuck. Comes every few seconds, more seldom while the database does not answer.

@@ -78,7 +78,7 @@ impl ProbeAnswer {
 }
 
 impl NetworkProbe {
-    /// The sight of this host, whose name is `host`. `None` without witnesses: then each failure is believed.
+    /// The view of this host's network, whose name is `host`. `None` without witnesses: then each failure is believed.
     pub fn new(host: String, witnesses: Vec<CheckSpec>) -> Option<Self> {
         if witnesses.is_empty() {
             return None;

@@ -47,7 +47,7 @@ pub trait Handler: Send + Sync + 'static {
 
     fn queue(&self) -> &'static str;
 
-    /// For a queue with lanes and an order: how many jobs of a lane may run at once in this process.
+    /// For a queue with concurrency keys and an order: how many jobs of a key may run at once in this process.
     fn per_key(&self) -> Option<usize> {
         None
     }

@@ -185,7 +185,7 @@ async fn a_paused_queue_gives_nothing_until_it_goes_on() {
     assert_eq!(place.work(until_empty()).await.settled, 3);
 }
 
-/// Its sleep is from one look for jobs to the next; a sign of life comes in between.
+/// Its sleep is from one look for jobs to the next; a heartbeat comes in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_wake_up() {
     let place = Permit::with_jobs(&[]).await;
@@ -198,7 +198,7 @@ async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        within(DEADLINE, seen, || "a second sign of life".into()).await;
+        within(DEADLINE, seen, || "a second heartbeat".into()).await;
         place.database.query("INSERT INTO queue_controls (queue, restart_asked_at) VALUES ('q', now())");
     };
     let (summary, ()) = tokio::join!(place.work(WorkerOptions { settings, ..options }), asking);
@@ -217,7 +217,7 @@ async fn a_restart_reaches_those_that_work_and_none_that_begin_afterwards() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             },
-            || "a sign of life".into(),
+            || "a heartbeat".into(),
         )
         .await;
         place.store.restart_workers(QUEUE).await.expect("asked")

@@ -1,6 +1,6 @@
 //! What plugins keep from one call to the next: tokens that providers gave, of each channel its own.
 //!
-//! In memory alone, and bounded; a plugin is content when it is gone. A dry run and a rehearsal keep nothing beyond themselves,
+//! In memory alone, and bounded; a plugin is content when it is gone. A dry run and a scripted run keep nothing beyond themselves,
 //! since the answers that they get are made up.
 
 use std::collections::HashMap;

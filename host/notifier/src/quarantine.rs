@@ -2,7 +2,7 @@
 //! that work, and its messages their tries.
 //!
 //! ```text
-//!  open ──failures in a row──▶ quarantined ──time is over──▶ on probation ──success──▶ open
+//!  open ──failures in a row──▶ quarantined ──time is over──▶ half open ──success──▶ open
 //!                                   ▲                              │
 //!                                   └─────────one failure──────────┘ (twice as long, at most an hour)
 //! ```
@@ -22,7 +22,7 @@ const SHORTEST: Duration = Duration::from_mins(1);
 /// However often it has failed.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How long the others wait for the one call on probation, whose end may never be heard of.
+/// How long the others wait for the one call half open, whose end may never be heard of.
 const HALF_OPEN: Duration = Duration::from_mins(2);
 
 /// The failures of one plugin by channel, those of no channel among them. There is none of who has succeeded last.
@@ -35,7 +35,7 @@ struct BreakerState {
     failures: u32,
     /// The current or the last quarantine, until when and how long it is.
     open_until: Option<(Instant, Duration)>,
-    /// Until when the others wait for the call that is on probation.
+    /// Until when the others wait for the call that is half open.
     half_open: Option<Instant>,
 }
 

@@ -1,8 +1,8 @@
-//! A rehearsal: a plugin runs for real, and a script speaks for the provider.
+//! A scripted run: a plugin runs for real, and a script speaks for the provider.
 //!
 //! What `uptime plugin test` stands on. Everything but the network is what a delivery has: the component in its sandbox,
 //! the check of its settings, references, limits and the grants. Nothing is sent; the requests are kept as they would
-//! have gone out, values in their places, so the settings of a rehearsal have to be made up ones.
+//! have gone out, values in their places, so the settings of a scripted run have to be made up ones.
 
 use crate::bindings::uptime::notifier::http::HttpError;
 use crate::delivery::{Delivery, Receipt};
@@ -64,7 +64,7 @@ impl NotifierHost {
     }
 }
 
-/// The provider of a rehearsal.
+/// The provider of a scripted run.
 #[derive(Clone)]
 pub(crate) struct ScriptedHttp {
     replies: Vec<Reply>,

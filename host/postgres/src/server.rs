@@ -284,7 +284,7 @@ fn write_access_files(layout: &Layout) -> Result<(), PostgresError> {
     Layout::write_for_server(&layout.ident_file(), &ident)
 }
 
-/// Fast shutdown: sessions are ended, everything is written. At the end of the patience, an immediate one.
+/// Fast shutdown: sessions are ended, everything is written. At the deadline, an immediate one.
 fn stop_process(layout: &Layout, pid: u32, deadline: Deadline) -> Result<(), PostgresError> {
     // The file goes a moment before the process does.
     let is_running = || postmaster::serves(pid, layout);

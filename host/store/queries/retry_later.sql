@@ -1,5 +1,5 @@
 -- Puts claimed jobs back to run again after a while, fenced by the claim. Each failure is kept with its attempt; one that
--- does not count (the provider asked for patience) takes its attempt back.
+-- does not count (the provider asked to wait) takes its attempt back.
 UPDATE jobs j
 SET reserved_until = NULL,
     attempts = j.attempts - CASE WHEN f.counts THEN 0 ELSE 1 END,

@@ -2,7 +2,7 @@
 -- state row enqueues the slot and moves it, in one statement; the unique subject keeps a backlog from growing. $1: seconds
 -- ahead that are covered too.
 --   A slot that is past moves on even when a check of the monitor waits or runs: that check stands for it.
---   A slot ahead whose monitor has a check in hand stays: `chain_until` lets the worker that ends the check enqueue it.
+--   A slot ahead whose monitor has a check in flight stays: `chain_until` lets the worker that ends the check enqueue it.
 -- A slot that was missed by more than an interval becomes the newest one that is past, and so does one that lies further
 -- ahead than it can: the clock was wrong when it was made.
 WITH due AS MATERIALIZED (

@@ -128,7 +128,7 @@ async fn apply_channels(
         );
         let source = wanted.source.as_str();
         bind!(upsert, &channel.name, &columns, source).execute(&mut *connection).await?;
-        // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in hand.
+        // What waits for its old hours, or for the end of a pause, is looked at again. Nobody waits for a job in flight.
         let wake = sqlx::query(
             "UPDATE jobs SET available_at = now() WHERE id IN (
                SELECT j.id FROM jobs j JOIN channels c ON c.id = j.concurrency_key

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  failed, muted ── retry ──▶ queued      the failed job goes back, or a new one is made
-//!  queued, failed ─ discard ▶ discarded   its job goes; what a worker has in hand is left to it
+//!  queued, failed ─ discard ▶ discarded   its job goes; what a worker is running is left to it
 //! ```
 //! A digest's job is its members': what is done to the digest is done to them, and a retry of one is a retry of its digest.
 //! Locks are taken in the order failed jobs, notifications, jobs. A worker that records tries holds them the other way round:
@@ -121,7 +121,7 @@ pub enum Again {
 pub enum Discarded {
     /// Nobody will be told.
     Done,
-    /// A worker has it in hand at this moment.
+    /// A worker is running it.
     Runs,
     /// It is neither queued nor failed, but in this state.
     Is(NotificationState),
@@ -331,7 +331,7 @@ async fn lock_states<T: Param<Sql = i64> + Copy>(
     Ok(bind!(query, ids, states).fetch_all(connection).await?)
 }
 
-/// The notifications whose job a worker has in hand. The other jobs are locked, so that none takes them.
+/// The notifications whose job a worker is running. The other jobs are locked, so that none takes them.
 async fn running(connection: &mut Session, found: &HashMap<i64, LockedNotification>) -> Result<HashSet<i64>> {
     let carriers: Vec<i64> = found.values().map(|found| found.carrier).collect();
     let free = sqlx::query_scalar(

@@ -1,6 +1,6 @@
-//! What people do with incidents, and an incident's whole story ([`timeline`]).
+//! What people do with incidents, and an incident's whole timeline ([`timeline`]).
 //!
-//! A deed is one transaction under the lock of the monitor's state, taken before the incident's like everybody does: so no
+//! An action is one transaction under the lock of the monitor's state, taken before the incident's like everybody does: so no
 //! check judges beside it, and of two people exactly one does it. What it changes, what is kept of it (`incident_events`) and
 //! what is told of it commit together. Whether it makes sense, and what is told, are the domain's to say
 //! ([`uptime_core::incident`]). What becomes of the incidents of monitors that are watched no more is in `unwatched`.
@@ -74,7 +74,7 @@ async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incide
     row.map(|row| read(&row)).transpose()
 }
 
-/// Writes what the deed changes in the incident and, for its end, in what the judgement remembers.
+/// Writes what the action changes in the incident and, for its end, in what the judgement remembers.
 async fn change(connection: &mut Session, id: IncidentId, action: IncidentAction, who: &str) -> Result<()> {
     let change = match action {
         IncidentAction::Acknowledge { lasting } => bind!(
@@ -108,7 +108,7 @@ async fn change(connection: &mut Session, id: IncidentId, action: IncidentAction
     Ok(())
 }
 
-/// Enqueues what is told of the deed, for each channel that has heard of the incident and wants such events. Of a muted
+/// Enqueues what is told of the action, for each channel that has heard of the incident and wants such events. Of a muted
 /// incident nothing will be told: that is looked at again at delivery, and kept there.
 async fn enqueue_notices(
     connection: &mut Session,

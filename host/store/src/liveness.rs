@@ -1,7 +1,7 @@
 //! Signs that the whole of it lives: the schedulers' heartbeats, monitors whose results are overdue, and who was told so.
 //!
 //! ```text
-//!           tell_stalled                  tell_stalled, after some patience: a `stalled` to each channel that wants it
+//!           tell_stalled                  tell_stalled, after a while: a `stalled` to each channel that wants it
 //!   running ─────────────▶ overdue ────────────────────────────────────────────────────────────────────────▶ stalled
 //!      ◀──────────────────────┘                                                                                │
 //!      ◀─────────── tell_running: a `running` to each of those channels ───────────────────────────────────────┘

@@ -48,7 +48,7 @@ pub enum DeliveryEnd {
     Retry {
         after: Duration,
         error: String,
-        /// Whether a try is used up: patience that somebody asked for uses up none.
+        /// Whether a try is used up: a wait that the provider asked for uses up none.
         counts: bool,
         /// The provider asked the whole channel to wait for so long.
         pause: Option<Duration>,
@@ -189,7 +189,7 @@ impl Store {
         Ok(recorded)
     }
 
-    /// Marks the notifications of buried delivery jobs as failed; for jobs that end without a try. Gives back the jobs
+    /// Marks the notifications of delivery jobs that moved to the failed list as failed; for jobs that end without a try. Gives back the jobs
     /// that were ours. `pauses` as for [`record_deliveries`](Self::record_deliveries).
     pub async fn fail_notifications(
         &self,

@@ -121,7 +121,7 @@ impl Store {
 
 /// Its end never overtakes its beginning.
 fn order(host: &str) -> String {
-    format!("sight of {host}")
+    format!("network of {host}")
 }
 
 /// A notification, before all that waits, for each enabled channel that wants the event; those of one `order` come one after the

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  enqueue ──▶ waiting ──claim──▶ reserved ──complete──▶ gone
-//!                 ▲                 │ │ └──bury──▶ failed ──retry_failed──▶ waiting (attempts 0, same id)
+//!                 ▲                 │ │ └move to failed ▶ failed ──retry_failed──▶ waiting (attempts 0, same id)
 //!                 ├──release────────┘ │
 //!                 └──retry_later──────┘            a lease that runs out, or whose worker is dead (bury_workers):
 //!                                                  claimable again, attempts counted
@@ -57,7 +57,7 @@ impl Job {
     }
 }
 
-/// How many of a lane are running in this process.
+/// How many of a key are running in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyLoad {
     pub concurrency_key: i64,
@@ -75,7 +75,7 @@ pub struct ClaimRequest<'a> {
     pub worker: Option<i32>,
     /// For so long, or for a job's own timeout and [`CHECK_MARGIN`] where that is less.
     pub lease: Duration,
-    /// For a queue with lanes and order: how many of a lane may run at once in this process, and how many do.
+    /// For a queue with concurrency keys and an order: how many of a key may run at once in this process, and how many do.
     pub keys: Option<(usize, &'a [KeyLoad])>,
     /// For a queue without: where in the order of due instants it begins.
     pub from: ClaimFrom,
@@ -195,9 +195,9 @@ const CLAIM: &str =
     claim!("find_jobs($1, $2, coalesce($5, now() - make_interval(secs => $6)), $3, $4), $7, $8, $9");
 const CLAIM_BY_KEY: &str = claim!("find_jobs_of_channels($1, $2, $5, $6, $7, $8, $3, $4), $9, $10, $11");
 
-/// How many ready jobs of a queue with lanes a claim looks at: so many times what it may take, but no fewer and no more than
-/// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a lane that is full after this
-/// claim is found by the next, which leaves that lane out.
+/// How many ready jobs of a queue with concurrency keys a claim looks at: so many times what it may take, but no fewer and no more than
+/// these. More would cost a claim of few jobs more than the jobs themselves; what is behind a key that is full after this
+/// claim is found by the next, which leaves that key out.
 const RANKED_PER_JOB: i64 = 8;
 const RANKED_FEWEST: i64 = 200;
 const RANKED_MOST: i64 = 2_000;

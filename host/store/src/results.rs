@@ -63,7 +63,7 @@ impl Store {
         Ok((ResultsTransaction { transaction, chained }, known))
     }
 
-    /// Has these monitors checked now, as far as they have no check in hand. A hint, in a transaction of its own: who loses
+    /// Has these monitors checked now, as far as they have no check in flight. A hint, in a transaction of its own: who loses
     /// it is looked at when its slot comes.
     pub async fn check_now(&self, monitors: &[MonitorId]) -> Result<()> {
         if monitors.is_empty() {

@@ -65,7 +65,7 @@ type Step = Either<PgQueryResult, PgRow>;
 
 impl Sessions {
     /// A pool of at most so many connections. The first one says at once why there is none; the pool would try again until its
-    /// patience ends.
+    /// deadline ends.
     pub async fn open(url: &str, connections: u32) -> Result<Self> {
         let hosts: Hosts = url.parse()?;
         let endpoint = hosts.find().await?;

@@ -1,4 +1,4 @@
-//! `uptime incident show`: an incident's whole story, for a person or a program.
+//! `uptime incident show`: an incident's whole timeline, for a person or a program.
 
 use super::{UNKNOWN_HINT, lasted, severity_style, state, state_style};
 use crate::commands::notification::{came_of, ms};

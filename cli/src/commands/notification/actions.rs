@@ -1,5 +1,5 @@
 //! `uptime notification retry` and `discard`: another chance for what failed or was muted, or none for what waits or failed.
-//! Each notification gets it exactly once, however many ask for it; what a worker has in hand is left to it. A dry run does all
+//! Each notification gets it exactly once, however many ask for it; what a worker is running is left to it. A dry run does all
 //! of it and takes it back, so it says what would be.
 
 use super::{Requested, find, none_has, notifications};
@@ -34,9 +34,9 @@ enum ActionResult {
     Done,
     /// It had nothing to say any more, and is done with: no reason for an error, as with `queue retry`.
     Dropped(&'static str),
-    /// A worker has it in hand.
+    /// A worker is running it.
     Runs,
-    /// It is in a state that the deed is not for.
+    /// It is in a state that the action is not for.
     Is(NotificationState),
 }
 

@@ -1,4 +1,4 @@
-//! `uptime plugin test`: a rehearsal of a component, in the sandbox that workers run it in.
+//! `uptime plugin test`: a scripted run of a component, in the sandbox that workers run it in.
 //!
 //! Three things are looked at: what it says of itself, the requests that it would send for each type of event, and what
 //! it makes of each kind of answer. The first difference ends nothing: an author sees all of them at once.
@@ -153,7 +153,7 @@ impl DryRun {
         )))
     }
 
-    /// Each event that is rehearsed.
+    /// Each sample event.
     async fn requests(&self, golden: &Path, update: bool) -> Result<Vec<Finding>, CommandError> {
         let mut findings = Vec::new();
         for event in samples::all() {

@@ -1,4 +1,4 @@
-//! `uptime queue failed`: the list, and the whole story of one.
+//! `uptime queue failed`: the list, and the all details of one.
 
 use super::none_has;
 use crate::exit::{CommandError, Exit};

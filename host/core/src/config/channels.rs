@@ -36,8 +36,8 @@ pub(super) fn read(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Vec<Re
 fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Option<ReadChannel> {
     let described = notifiers.described.iter().map(|notifier| notifier.name.as_str());
     let names = described.chain(notifiers.silent.iter().map(String::as_str)).collect();
-    let notifier = table.required("notifier", "The plugin that delivers.", &NotifierName(names));
-    let enabled = table.or("enabled", "A disabled channel is told nothing.", true, &Boolean);
+    let notifier = table.required("notifier", "Plugin that delivers the messages.", &NotifierName(names));
+    let enabled = table.or("enabled", "A disabled channel gets no messages.", true, &Boolean);
     let events = table.optional(
         "events",
         "What it wants to hear. `up` and `acknowledged` are told to whoever heard of the incident, so beside them goes one of \
@@ -50,40 +50,40 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
     }
     let severities = table.optional(
         "severities",
-        "How bad what it hears of is: good to know, worse than it should be, down, down for long. It hears of an end \
-         if it heard of the beginning.",
+        "Severities to send: good to know, worse than it should be, down, down for long. The end of an incident is \
+         sent where its beginning was.",
         "all",
         &List { of: Choice::of(Severity::ALL), count: 1..=4, or_one: false },
     );
     let hours = table.optional(
         "hours",
-        "When it may be told; outside of these hours what it wants to hear waits until they begin.",
+        "When messages may be sent; outside these hours they wait until the hours begin.",
         "always",
         &HOURS,
     );
     let groups = table.optional(
         "groups",
-        "It hears of monitors of these groups alone.",
+        "Only events of monitors in these groups.",
         "all groups",
         &List { of: At(super::monitors::group()), count: 1..=100, or_one: false },
     );
     let tags = table.optional(
         "tags",
-        "It hears alone of monitors that have each of these tags.",
+        "Only events of monitors with all of these tags.",
         "all monitors",
         &super::monitors::tags(),
     );
     let allow = table.optional(
         "allow",
-        "Where its notifier may send requests beyond what the notifier asks for; plain HTTP and private addresses \
-         need it.",
+        "Origins that its notifier may send requests to beyond its own; plain HTTP and private addresses must be \
+         listed.",
         "nowhere else",
         &List { of: GRANT, count: 0..=20, or_one: false },
     );
     let proxy = table.optional(
         "proxy",
-        "The HTTP proxy that its requests go through. What the notifier may reach stays as it is; a name that this host \
-         can't look up is left to the proxy.",
+        "HTTP proxy for its requests. What the notifier may reach stays the same; a name that this host can't resolve \
+         is left to the proxy.",
         "none",
         &Reference { literal: Proxy { socks: false }, secret: false },
     );
@@ -127,8 +127,8 @@ fn digest_policy(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> D
     let alone = notifier.filter(|notifier| !notifier.digests);
     let digest_after = table.or(
         "digest_after",
-        "So many messages of incidents in `digest_within` one by one; what is more than that goes together in one; 0: never \
-         together.",
+        "Incident messages within `digest_within` that are sent one by one; more are combined into a digest; 0: never \
+         combined.",
         if alone.is_some() { 0 } else { defaults.digest_after },
         &Integer(0..=1_000),
     );
@@ -140,7 +140,7 @@ fn digest_policy(table: &mut Table<'_, '_>, notifier: Option<&Description>) -> D
         digest_after,
         digest_within: table.or(
             "digest_within",
-            "The time that `digest_after` is about, and the least between two that go together.",
+            "Period that `digest_after` counts in, and minimum time between two digests.",
             defaults.digest_within,
             &Span(Duration::from_secs(1)..=Duration::from_hours(24)),
         ),

@@ -32,15 +32,16 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
         witnesses: table
             .optional(
                 "witnesses",
-                "What is asked whether our own network is up, when a check fails as it would without one. While none \
-                 of them answers, no incident opens. They are well chosen when they are never all away at once.",
+                "Targets that show whether our own network is up. They are asked when a check fails in a way that a \
+                 lost network explains; while none of them answers, no incident opens. Choose targets that are never \
+                 all down at once.",
                 "every failure is the target's",
                 &List { of: TARGET, count: 1..=10, or_one: false },
             )
             .unwrap_or_default(),
         per_host: table.or(
             "per_host",
-            "The most checks of one worker at once to one host, as its name or address is written; more wait.",
+            "Concurrent checks of one worker against one host, by its name or address as written; more wait.",
             ChecksSection::default().per_host,
             &Integer(1..=10_000),
         ),

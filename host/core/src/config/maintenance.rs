@@ -24,19 +24,19 @@ pub(super) fn read(root: &mut Table<'_, '_>, monitors: &BTreeSet<String>) -> Vec
 fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Option<ReadWindow> {
     let named = table.optional(
         "monitors",
-        "The monitors that it is for, by name; `groups` and `tags` add others.",
+        "Monitors that it covers, by name; `groups` and `tags` add others.",
         "those of `groups` and `tags`; without these, all",
         &List { of: At(Text { most: 100, example: "shop" }), count: 1..=10_000, or_one: false },
     );
     let groups = table.optional(
         "groups",
-        "It is for each monitor of these groups.",
+        "Covers every monitor in these groups.",
         "those of `monitors` and `tags`; without these, all",
         &List { of: At(super::monitors::group()), count: 1..=100, or_one: false },
     );
     let tags = table.optional(
         "tags",
-        "It is for each monitor that has all of these tags.",
+        "Covers every monitor with all of these tags.",
         "those of `monitors` and `groups`; without these, all",
         &super::monitors::tags(),
     );
@@ -61,9 +61,9 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
 }
 
 fn when(table: &mut Table<'_, '_>) -> Option<When> {
-    let hours = table.optional("hours", "When it recurs.", "it is once, from `from` to `until`", &HOURS);
-    let from = table.optional("from", "When it begins, if it is once.", "it recurs, by `hours`", &MOMENT);
-    let until = table.optional("until", "When it ends, if it is once.", "it recurs, by `hours`", &MOMENT);
+    let hours = table.optional("hours", "Recurring hours.", "it is once, from `from` to `until`", &HOURS);
+    let from = table.optional("from", "Start of a one-time window.", "it recurs, by `hours`", &MOMENT);
+    let until = table.optional("until", "End of a one-time window.", "it recurs, by `hours`", &MOMENT);
     let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZONE);
     let [recurs, begins, ends, zoned] =
         ["hours", "from", "until", "timezone"].map(|key| table.span_of(key).is_some());

@@ -77,14 +77,10 @@ fn monitor(
     let locations = locations::read(table, &mut policy);
     let channels = channels(table, surroundings);
     let parent = parents.read(name, table, &surroundings.monitors);
-    let group = table.optional(
-        "group",
-        "For channels that want some groups alone, and for displays.",
-        "none",
-        &group(),
-    );
+    let group =
+        table.optional("group", "Group, for channels that filter by group and for lists.", "none", &group());
     let tags =
-        table.optional("tags", "For channels that want some tags alone, and for displays.", "none", &tags());
+        table.optional("tags", "Tags, for channels that filter by tag and for lists.", "none", &tags());
     let frame = Frame { lookup: lookup(table), timeout: policy.timeout };
     let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
@@ -102,7 +98,7 @@ fn monitor(
 }
 
 fn kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
-    table.required("type", "The kind of check.", &Choice::new(READERS.map(|(word, _)| (word, word))))
+    table.required("type", "Type of check.", &Choice::new(READERS.map(|(word, _)| (word, word))))
 }
 
 /// The check alone of a monitor, and its deadline.
@@ -116,7 +112,7 @@ pub(super) fn read_check(table: &mut Table<'_, '_>) -> Option<(CheckSpec, Durati
 fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<String> {
     let named = table.optional(
         "channels",
-        "Who is told, by name; an empty list: nobody.",
+        "Channels to notify, by name; an empty list: none.",
         "all channels of the file",
         &List { of: At(Text { most: 100, example: "ops" }), count: 0..=100, or_one: false },
     );

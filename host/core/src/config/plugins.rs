@@ -61,19 +61,20 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> Vec<PluginSection> {
 fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
     let file = table.optional(
         "file",
-        "Its component, relative to this file.",
+        "Component file, relative to this file.",
         "the built-in plugin of this name, or the one added with `uptime plugin add`",
         &Text { most: 4_000, example: "plugins/hello.wasm" },
     );
     let sha256 = table.optional(
         "sha256",
-        "The SHA-256 of the component that is trusted; it goes with `file`.",
+        "SHA-256 of the trusted component; only with `file`.",
         "nothing is trusted",
         &SHA256,
     );
     let allow = table.optional(
         "allow",
-        "Where it may send requests, plain HTTP and private addresses too; a built-in one also where it asks to.",
+        "Origins it may send requests to, plain HTTP and private addresses included; a built-in plugin also reaches \
+         its own.",
         "what was granted when it was added",
         &List { of: GRANT, count: 0..=20, or_one: false },
     );

@@ -20,37 +20,38 @@ fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
     let section = QueueSection {
         sleep: table.optional(
             "sleep",
-            "From one look at an empty queue to the next, when nothing wakes the worker earlier.",
+            "Polling interval when the queue is empty and nothing wakes the worker.",
             &long(defaults.sleep),
             &Span(Duration::from_millis(10)..=HOUR),
         ),
         tries: table.optional(
             "tries",
-            "Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.",
+            "Attempts before a job moves to the failed list; 0 means no limit.",
             &format!("`{}`", defaults.tries),
             &Integer(0..=1_000),
         ),
         timeout: table.optional(
             "timeout",
-            "The longest that one attempt may take; below `retry_after`.",
+            "Time limit for one attempt; must be below `retry_after`.",
             &long(defaults.timeout),
             &Span(SECOND..=HOUR),
         ),
         backoff: table.optional(
             "backoff",
-            "From a failed attempt to the next; a list says it for the first, the second and so on.",
+            "Delay before each retry; a list gives the first, the second and so on, and its last value repeats.",
             &long(defaults.backoff[0]),
             &List { of: Span(Duration::ZERO..=DAY), count: 1..=20, or_one: true },
         ),
         retry_after: table.optional(
             "retry_after",
-            "A claimed job whose worker is not heard of for so long is claimed again.",
+            "Lease of a claimed job: it is claimed again when its worker has sent no heartbeat for this long.",
             &long(defaults.retry_after),
             &Span(2 * SECOND..=DAY),
         ),
         concurrency: table.optional(
             "concurrency",
-            "Jobs that one worker has in hand at once. Of `notifications`: each channel that has none in hand gets a slot beyond \
+            "Jobs that one worker runs at once. Of `notifications`: each channel that has none in hand gets a slot \
+             beyond \
              these, up to four times as many.",
             &format!("`{}`", defaults.concurrency),
             &Integer(1..=10_000),
@@ -58,8 +59,8 @@ fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
         probe: if kind.has_probes {
             table.optional(
                 "probe",
-                "Pause before a failing channel is tried again with its oldest notice that is still true; a list says it for \
-                 the first probe, the second and so on.",
+                "Pause before a failing channel is probed with its oldest notice that is still true; a list gives the \
+                 first pause, the second and so on.",
                 "`1m`, doubled up to `1h`",
                 &List { of: Span(Duration::from_millis(10)..=DAY), count: 1..=20, or_one: true },
             )

@@ -24,8 +24,8 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
         allow_env: table
             .optional(
                 "allow_env",
-                "Environment variables of this host's processes that channels and monitors in the database may name. \
-                 Those that stand in this file need no entry.",
+                "Environment variables of this host that channels and monitors in the database may refer to. \
+                 Variables that this file names need no entry.",
                 "those that stand in this file",
                 &List { of: VARIABLE, count: 0..=1_000, or_one: false },
             )
@@ -33,8 +33,8 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
         allow_files: table
             .optional(
                 "allow_files",
-                "Folders of this host, or single files, that channels and monitors in the database may name files of. \
-                 Files that stand in this file need no entry.",
+                "Folders and files of this host that channels and monitors in the database may refer to. Files that \
+                 this file names need no entry.",
                 "files that stand in this file",
                 &List { of: PATH, count: 0..=1_000, or_one: false },
             )

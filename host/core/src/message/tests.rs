@@ -12,7 +12,7 @@ fn event(kind: EventType) -> Event {
     samples::event(kind)
 }
 
-/// Each rehearsed event by its name.
+/// Each sample event by its name.
 fn all() -> HashMap<&'static str, samples::Sample> {
     samples::all().into_iter().map(|samples| (samples.name, samples)).collect()
 }

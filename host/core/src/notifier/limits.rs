@@ -54,31 +54,31 @@ const MINUTE: u64 = 60 * SECOND;
 
 limits! {
     Cpu = "cpu": Duration, 500, 10..=MINUTE,
-        "CPU time of a call; waiting for a provider does not count.";
+        "CPU time of one call; waiting for a provider does not count.";
     Timeout = "timeout": Duration, 45 * SECOND, 100..=10 * MINUTE,
-        "From a call to its return, everything in it; the queue's `timeout` holds too.";
+        "Time limit for one call, waiting included; the queue's `timeout` applies too.";
     Memory = "memory": Size, 16 * MIB, MIB..=1_024 * MIB,
-        "Memory of a call.";
+        "Memory of one call.";
     TableEntries = "table_entries": Count, 20_000, 100..=10_000_000,
-        "Entries in all tables of a call together.";
+        "Entries in all tables of one call.";
     Requests = "requests": Count, 8, 1..=1_000,
-        "Requests of a call.";
+        "Requests of one call.";
     RequestTimeout = "request_timeout": Duration, 20 * SECOND, 100..=10 * MINUTE,
-        "From a request's start to the end of its answer.";
+        "Time limit for one request and its response.";
     RequestBody = "request_body": Size, 256 * KIB, KIB..=64 * MIB,
-        "The body of a request.";
+        "Size of a request's body.";
     ResponseBody = "response_body": Size, 64 * KIB, KIB..=64 * MIB,
-        "So much of an answer's body is read.";
+        "Bytes that are read of a response's body.";
     LogLines = "log_lines": Count, 50, 0..=10_000,
-        "Log lines of a call; what is over is dropped.";
+        "Log lines of one call; more are dropped.";
     LogLineChars = "log_line_chars": Count, 500, 20..=10_000,
-        "Characters of a log line; what is over is cut off.";
+        "Characters of one log line; more are cut off.";
     HandedOver = "handed_over": Size, 8 * MIB, 64 * KIB..=256 * MIB,
-        "What a plugin may hand over to the host at once.";
+        "Size of what a plugin may pass to the host at once.";
     Concurrency = "concurrency": Count, 1_024, 1..=10_000,
-        "Calls of the plugin at the same time; what is over waits.";
+        "Concurrent calls of the plugin; more wait.";
     Failures = "failures": Count, 5, 0..=1_000,
-        "Crashes and the like in a row after which the plugin is in quarantine; 0: never.";
+        "Consecutive crashes and exceeded limits that put the plugin in quarantine; 0: never.";
 }
 
 impl Limit {

@@ -30,7 +30,7 @@ use uptime_store::{Store, StoreError};
 /// The most jobs that one claim takes.
 const BATCH: usize = 500;
 
-/// How many jobs may be parked for each slot, or be in hand as the first of their lanes: one thing that is busy does not have
+/// How many jobs may have yielded each slot, or be in flight as the first of their keys: one thing that is busy does not have
 /// the whole queue claimed.
 const PER_SLOT: usize = 4;
 
@@ -45,7 +45,7 @@ pub(super) struct Fetcher<H: Handler> {
     options: WorkerOptions,
     observer: Observer,
     began: Instant,
-    /// What runs, with its lane. By claim: after a suspension a job may be claimed anew while its old run still ends.
+    /// What runs, with its concurrency key. By claim: after a suspension a job may be claimed anew while its old run still ends.
     running: HashMap<Claim, Option<i64>>,
     tasks: JoinSet<Finished<H::Done>>,
     /// Which of them wait for their place.
@@ -247,8 +247,8 @@ impl<H: Handler> Fetcher<H> {
         self.concurrency.saturating_sub(in_slots).min(room)
     }
 
-    /// Of a queue with lanes: how many jobs of a lane may be in hand, and how many more are claimed now. A quarter of the slots, and
-    /// as many as [`PER_SLOT`] says beyond them, is for lanes that have none in hand: one that hangs takes none from others.
+    /// Of a queue with concurrency keys: how many jobs of a key may be in flight, and how many more are claimed now. A quarter of the slots, and
+    /// as many as [`PER_SLOT`] says beyond them, is for keys that have none in flight: one that hangs takes none from others.
     fn share(&self, per_key: usize) -> (usize, usize) {
         let running = self.running.len();
         let shared = (self.concurrency - self.concurrency / 4).saturating_sub(running);
@@ -314,7 +314,7 @@ impl<H: Handler> Fetcher<H> {
             Ok(turned) => turned,
             Err(error) => {
                 // A bug in a handler. What it was to settle has gone with it, and comes back when its lease runs out.
-                error!(queue = self.handler.queue(), %error, "a turn with the database panicked");
+                error!(queue = self.handler.queue(), %error, "a round trip to the database panicked");
                 return Ok(None);
             }
         };
@@ -367,7 +367,7 @@ impl<H: Handler> Fetcher<H> {
                 to_run.push(runnable);
             }
         }
-        // There may be more when the claim was full, before the mark where it began, or behind a lane that is full now.
+        // There may be more when the claim was full, before the mark where it began, or behind a key that is full now.
         let may_be_more = count == limit || matches!(from, ClaimFrom::Instant(_)) || (count > 0 && has_keys);
         if may_be_more && self.room() > 0 && !self.ends {
             // Beside the jobs, not after them.

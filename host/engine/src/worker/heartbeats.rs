@@ -1,4 +1,4 @@
-//! A worker's heartbeats: that it lives, and what it hears in return. Beside its turns, so that one that takes long does not
+//! A worker's heartbeats: that it lives, and what it hears in return. Beside its round trips, so that one that takes long does not
 //! make the worker look dead. Whoever sees that others are dead frees their jobs.
 
 use super::neighbours;

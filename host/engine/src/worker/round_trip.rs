@@ -78,7 +78,7 @@ impl<H: Handler> RoundTrip<H> {
         let request = ClaimRequest { queue, done: &self.done, limit, worker, lease, keys, from };
         let jobs = self.store.claim(&request).await?;
         self.ended();
-        // They are to be given back until somebody has them in hand: this may end at each of the following waits. If the
+        // They are to be given back until somebody is running them: this may end at each of the following waits. If the
         // database can't be told then, their leases will tell it.
         let running = self.returned.len();
         self.returned.extend(jobs.iter().map(|job| job.claim));

@@ -34,7 +34,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// A job is parked for as long as the answer is kept.
+    /// A job has yielded its slot for as long as the answer is kept.
     pub fn yield_slot(&self) -> Yielded<'_> {
         self.yielded.fetch_add(1, Ordering::Relaxed);
         self.came.notify_one();

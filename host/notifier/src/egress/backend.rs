@@ -1,4 +1,4 @@
-//! Who answers a plugin's requests: the network, a dry run, or the script of a [samples](crate::rehearsal).
+//! Who answers a plugin's requests: the network, a dry run, or the script of a [scripted run](crate::scripted).
 
 use super::{Egress, EgressError, Inbound, Outbound, Policy};
 use http::HeaderMap;

@@ -14,7 +14,7 @@ use sqlx::postgres::PgRow;
 use uptime_core::check::Outcome;
 use uptime_core::id::{IncidentId, NotificationId};
 
-/// So many rows of checks and so many notices are told, the first ones; a story that is longer says so.
+/// So many rows of checks and so many notices are told, the first ones; a timeline that is longer says so.
 const MOST: i64 = 1_000;
 
 /// An incident and all that happened to it.
@@ -81,7 +81,7 @@ impl What {
 }
 
 impl Store {
-    /// The incident's story, if there is such an incident.
+    /// The incident's timeline, if there is such an incident.
     pub async fn incident_timeline(&self, id: IncidentId) -> Result<Option<Timeline>> {
         let filter = IncidentFilter { id: Some(id), ..IncidentFilter::default() };
         let Some(incident) = self.incidents(filter, 1).await?.pop() else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! What a channel is still to be told: read, decided by the domain ([`uptime_core::reconcile`]), written.
 //!
 //! Called within the transaction that changes what the decision is about, under the lock of the channel's row. What an operator
-//! has in hand at this moment is passed over, and so is what a worker is sending: each ends in a decision of its own.
+//! is running is passed over, and so is what a worker is sending: each ends in a decision of its own.
 //!
 //! A probe is a job for a notification that stays failed, and in the failed list, until the probe gets through. It has the order
 //! of that notification's own job.
@@ -224,7 +224,7 @@ async fn probe_job(connection: &mut Session, carrier: Option<i64>) -> Result<Opt
     Ok(is_there.then_some(Probe { carrier, is_running: true }))
 }
 
-/// Locks the carriers that have failed, with their failed jobs and their members, and gives those that nobody else has in hand.
+/// Locks the carriers that have failed, with their failed jobs and their members, and gives those that nobody else is running.
 async fn lock_free(
     connection: &mut Session,
     all: &[Announcement],

@@ -119,7 +119,7 @@ async fn what_a_host_sees_keeps_its_order_as_a_probe_and_when_it_is_told_again()
     let about = |kind| move |_| Event { incident: None, ..event(kind, IncidentId(0)) };
     store.enqueue_blind("h", Duration::ZERO, about(EventType::Blind)).await.expect("told");
     assert_eq!(deliver(&store, away).await, ["blind of a"]);
-    let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'sight of h:' || concurrency_key";
+    let in_order = "SELECT concat_ws(' ', count(*), bool_or(payload ? 'probe')) FROM jobs WHERE order_key = 'network of h:' || concurrency_key";
     assert_eq!(database.value(in_order), "1 t");
     store.channel_delivered(stored_channel(&store, "ops").await.id).await.expect("noted");
     assert_eq!(database.value(in_order), "1 f");

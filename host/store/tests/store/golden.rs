@@ -1,4 +1,4 @@
-//! What is stored is read for ever: `tests/golden/rows.json` has rows of each table as the program of schema version 8, the
+//! What is stored is read for ever: `tests/golden/rows.json` has rows of each table as the program of schema version 9, the
 //! first that is read for ever, wrote them, made of `tests/golden/file.toml` by [`written`]. They are never written again. Rows
 //! of a newer form get a file of their own beside them.
 
@@ -133,7 +133,7 @@ async fn stored_incidents_and_failed_jobs_are_shown() {
     let incidents = store.incidents(IncidentFilter::default(), 100).await.expect("incidents");
     assert_eq!(incidents.len(), golden()["incidents"].as_array().expect("rows").len());
     for incident in incidents {
-        let timeline = store.incident_timeline(incident.id).await.expect("a story").expect("it is there");
+        let timeline = store.incident_timeline(incident.id).await.expect("a timeline").expect("it is there");
         assert!(!timeline.entries.is_empty(), "{timeline:?}");
     }
     let failed = store.failed_jobs(None, 100).await.expect("failed jobs");

@@ -1,4 +1,4 @@
-//! What people do with incidents: each deed, what is kept and told of it, and two people at once.
+//! What people do with incidents: each action, what is kept and told of it, and two people at once.
 
 use crate::{store, until_wait, watch};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub async fn incident() -> (TestDatabase, Store, IncidentId) {
 }
 
 pub async fn does(store: &Store, id: IncidentId, action: IncidentAction, who: &str) -> Outcome {
-    store.do_to_incident(id, action, By { who, note: Some("because") }).await.expect("a deed")
+    store.do_to_incident(id, action, By { who, note: Some("because") }).await.expect("an action")
 }
 
 pub fn done(channels_told: &[&str]) -> Outcome {
@@ -275,7 +275,7 @@ async fn a_story_has_all_that_happened_in_order() {
     );
     does(&store, id, IncidentAction::Comment, "anna").await;
     does(&store, id, IncidentAction::Resolve, "bob").await;
-    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a timeline");
     let lines: Vec<String> = timeline
         .entries
         .iter()
@@ -313,7 +313,7 @@ async fn a_story_has_all_that_happened_in_order() {
     assert_eq!(store.incident_timeline(IncidentId(id.0 + 1)).await.expect("a query"), None);
     // Of an incident from before its events were kept.
     database.query("DELETE FROM incident_events");
-    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a timeline");
     let kinds = timeline.entries.iter().filter_map(|entry| match &entry.what {
         What::Event { kind, who, .. } => Some((kind.as_str(), who.as_deref())),
         _ => None,

@@ -73,7 +73,7 @@ async fn each_location_goes_on_from_slot_to_slot_by_itself() {
     assert_eq!(slots, "fra true, nyc false");
     let grid = "SELECT bool_and(extract(epoch FROM available_at)::bigint % 10 = 0) FROM jobs WHERE available_at > now()";
     assert_eq!(database.value(grid), "t");
-    assert_eq!(store.schedule(MINUTE).await.expect("scheduled").enqueued, 0, "a check of each is in hand");
+    assert_eq!(store.schedule(MINUTE).await.expect("scheduled").enqueued, 0, "a check of each is in flight");
     // A location that has lost its check gets the scheduler's next slot.
     database.query("DELETE FROM jobs WHERE queue = 'monitor-checks:nyc'");
     database.query("UPDATE monitor_states SET chain_until = NULL");
@@ -94,7 +94,7 @@ async fn a_recheck_and_what_is_known_are_the_locations_own() {
                  FROM monitor_locations";
     assert_eq!(database.value(known), "fra down 7 down, nyc");
     assert_eq!(database.value("SELECT location FROM check_results"), "fra");
-    // What is asked for at once is asked of each: of one that waits it comes earlier, of one that runs it is in hand.
+    // What is asked for at once is asked of each: of one that waits it comes earlier, of one that runs it is in flight.
     store.check_now(&[uptime_core::id::MonitorId(fra.subject.expect("a monitor"))]).await.expect("woken");
     assert_eq!(database.value("SELECT count(*) FROM jobs WHERE available_at <= now()"), "2");
     assert_eq!(database.value(JOBS), "monitor-checks:fra");

@@ -67,7 +67,7 @@ async fn until_wait(database: &TestDatabase, sessions: usize) {
     uptime_tests::within(uptime_tests::DEADLINE, waited, || "those who wait".into()).await;
 }
 
-/// For jobs of a queue without lanes, in nobody's name.
+/// For jobs of a queue without concurrency keys, in nobody's name.
 fn request(queue: &str, limit: usize) -> ClaimRequest<'_> {
     ClaimRequest { queue, done: &[], limit, worker: None, lease: LEASE, keys: None, from: ClaimFrom::Front }
 }

@@ -22,7 +22,7 @@ async fn size(store: &Store, queue: &str) -> QueueSize {
     store.queue_sizes(&[queue.to_owned()]).await.expect("sizes").remove(0)
 }
 
-/// A row as a worker writes it, with a sign of life so many seconds ago.
+/// A row as a worker writes it, with a heartbeat so many seconds ago.
 fn worker(database: &TestDatabase, queue: &str, seen_s_ago: u32) {
     database.query(&format!(
         "INSERT INTO workers (id, queue, host, pid, version, started_at, seen_at, running)

@@ -46,7 +46,7 @@ async fn each_change_is_told_once_and_the_end_to_those_who_heard_the_beginning()
     assert_eq!(blind(&store, "h", Duration::ZERO).await, Blind::Told(vec!["ops".into()]));
     let told =
         "SELECT string_agg(n.event, ',' ORDER BY n.id) FROM notifications n JOIN jobs j ON j.subject = n.id
-                WHERE j.order_key = 'sight of h:' || n.channel_id";
+                WHERE j.order_key = 'network of h:' || n.channel_id";
     assert_eq!(database.value(told), "blind,seeing,blind", "in one order");
 }
 

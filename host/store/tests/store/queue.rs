@@ -70,7 +70,7 @@ async fn a_release_does_not_count() {
 #[tokio::test]
 async fn a_lane_is_bounded_and_an_order_is_kept() {
     let (database, store) = store().await;
-    // Lane 1 has ten jobs, lane 2 two; the jobs of lane 2 have an order.
+    // Key 1 has ten jobs, key 2 two; the jobs of key 2 have an order.
     database.query(
         "INSERT INTO jobs (queue, concurrency_key, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
          INSERT INTO jobs (queue, subject, concurrency_key, order_key) VALUES ('q', 2, 2, 'x'), ('q', 1, 2, 'x')",
@@ -82,7 +82,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
     let first = by_concurrency_key(&[]).await;
     let of_key =
         |concurrency_key| first.iter().filter(|job| job.concurrency_key == Some(concurrency_key)).count();
-    assert_eq!((of_key(1), of_key(2)), (4, 1), "four of a lane, and one of an order");
+    assert_eq!((of_key(1), of_key(2)), (4, 1), "four of a key, and one of an order");
     assert!(
         by_concurrency_key(&[
             KeyLoad { concurrency_key: 1, running: 4 },
@@ -101,7 +101,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         3
     );
 
-    let ordered = first.iter().find(|job| job.concurrency_key == Some(2)).expect("one of lane 2");
+    let ordered = first.iter().find(|job| job.concurrency_key == Some(2)).expect("one of key 2");
     // A failure that will be tried again still comes first.
     let again = JobFailure {
         claim: ordered.claim,

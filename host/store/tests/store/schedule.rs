@@ -1,4 +1,4 @@
-//! Which slots become jobs, and which stay for the worker that has a check in hand.
+//! Which slots become jobs, and which stay for the worker that has a check in flight.
 
 use crate::{claim, store, watch};
 use std::time::Duration;

@@ -120,7 +120,7 @@ async fn a_turn_reads_no_more_of_a_sudden_backlog_than_it_takes() {
             counted(&database, &sql, least).await
         };
         let (ready, by_id) = (read("jobs_ready", 30).await, read("jobs_pkey", 20).await);
-        // The claim in lanes ranks the first two thousand.
+        // The claim by key ranks the first two thousand.
         assert!(ready < 5_000, "{ready} of 20,000 entries read for three claims of 10 ({statistics})");
         assert!(by_id < 5_000, "{by_id} of 20,000 entries read by id ({statistics})");
         assert_eq!(

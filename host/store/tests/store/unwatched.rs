@@ -120,7 +120,7 @@ async fn what_was_told_outlives_the_monitor_and_the_channel() {
     let listed = listed.expect("a list");
     assert_eq!((listed[0].monitor.as_str(), listed[0].target.as_str()), ("a", "tcp://127.0.0.1:9"));
     assert_eq!(store.monitor_names().await.expect("names"), ["a"]);
-    let timeline = store.incident_timeline(id).await.expect("a query").expect("a story");
+    let timeline = store.incident_timeline(id).await.expect("a query").expect("a timeline");
     assert_eq!(timeline.incident.id, id);
     let found = store.notifications(NotificationFilter::default(), 9).await.expect("a list");
     let shown: Vec<_> = found

@@ -62,7 +62,7 @@ pub fn compare(path: &Path, text: &str, update: bool) -> std::io::Result<Compari
     }
 }
 
-/// The files in the folder that are of no event that is rehearsed; `update` removes them.
+/// The files in the folder that are of no sample event; `update` removes them.
 pub(super) fn of_no_event(folder: &Path, update: bool) -> std::io::Result<Vec<Finding>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! `plugin-test.toml`: what a rehearsal has to know of a plugin.
+//! `plugin-test.toml`: what a scripted run has to know of a plugin.
 //!
 //! The file lies beside the component. Without it, settings are made up from what the plugin says of itself, and the
 //! provider accepts a message with a bare 200. Its values are made up too: what is sent is shown, and kept in files.

@@ -12,14 +12,14 @@ const MOST: usize = 20;
 pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Location> {
     let named = table.optional(
         "locations",
-        "From where it is looked at: the workers that were started with these names as their `--location`.",
+        "Locations to check from: the workers started with one of these names as `--location`.",
         "workers without a `--location`",
         &List { of: At(LOCATION), count: 1..=MOST, or_one: true },
     );
     policy.down_in = table.optional(
         "down_in",
-        "In how many of its `locations` it has to be down to be down. Of those from which nothing is heard for 5 intervals none \
-         counts.",
+        "Number of `locations` that must find it down. A location that has not reported for 5 intervals does not \
+         count.",
         "more than half of them",
         &Integer(1..=20),
     );

@@ -21,7 +21,7 @@ impl Parents {
     ) -> Option<String> {
         let (parent, span) = table.optional(
             "parent",
-            "The monitor of what it is reached through: while that is down, nothing is told of this one.",
+            "Monitor that this one is reached through: while that one is down, nothing is sent about this one.",
             "none",
             &At(Text { most: 100, example: "router" }),
         )?;

@@ -99,7 +99,7 @@ fn readable(sent: &SentRequest) -> Value {
     json!({ "method": sent.method, "path": path(sent), "headers": headers, "body": body })
 }
 
-/// Tells every event that is rehearsed, and holds the requests against one golden file.
+/// Tells every sample event, and holds the requests against one golden file.
 async fn golden_events(notifier: &str, settings: &ResolvedSettings, accepted: Reply) {
     let mut requests = serde_json::Map::new();
     for it in samples::all() {
