@@ -1,5 +1,7 @@
 //! What the README says is there.
 
+use crate::dependencies::packages;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -88,16 +90,14 @@ fn the_two_commands_of_the_readme_are_scripts_that_run() {
 #[test]
 fn the_map_of_the_readme_names_every_package() {
     let text = readme();
-    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().expect("cargo metadata");
-    let root = metadata.workspace_root.as_std_path();
-    let missing: BTreeSet<String> = metadata
-        .packages
-        .iter()
-        .filter_map(|package| {
-            package.manifest_path.as_std_path().parent()?.strip_prefix(root).ok()?.to_str().map(str::to_owned)
-        })
-        .filter(|folder| !text.contains(folder.as_str()))
-        .collect();
+    let folder = |package: &Value| {
+        let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
+        let folder =
+            manifest.parent().expect("a folder").strip_prefix(root().canonicalize().expect("the root"));
+        folder.expect("below the root").to_string_lossy().into_owned()
+    };
+    let missing: BTreeSet<String> =
+        packages().iter().map(folder).filter(|folder| !text.contains(folder.as_str())).collect();
     assert!(missing.is_empty(), "the README's map lacks {missing:?}");
 }
 
