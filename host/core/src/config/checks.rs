@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostics;
 use super::kinds::{Integer, List, RawValue, ValueError, ValueKind};
 use super::parsed::Parsed;
-use super::table::Table;
+use super::table::{Table, keys};
 use super::values::has_user;
 use crate::address::{self, AddressClass};
 use crate::monitor::CheckSpec;
@@ -28,22 +28,16 @@ impl Default for ChecksSection {
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
-    root.table("checks", |table| ChecksSection {
-        witnesses: table
-            .optional(
-                "witnesses",
-                "What is asked whether our own network is up, when a check fails as it would without one. While none \
-                 of them answers, no incident opens. They are well chosen when they are never all away at once.",
-                "every failure is the target's",
-                &List { of: TARGET, count: 1..=10, or_one: false },
-            )
-            .unwrap_or_default(),
-        per_host: table.or(
-            "per_host",
-            "The most checks of one worker at once to one host, as its name or address is written; more wait.",
-            ChecksSection::default().per_host,
-            &Integer(1..=10_000),
-        ),
+    let targets = List { of: TARGET, count: 1..=10, or_one: false };
+    root.table("checks", |table| {
+        keys! { table:
+            /// What is asked whether our own network is up, when a check fails as it would without one. While none of
+            /// them answers, no incident opens. They are well chosen when they are never all away at once.
+            let witnesses = optional("every failure is the target's", &targets).unwrap_or_default();
+            /// The most checks of one worker at once to one host, as its name or address is written; more wait.
+            let per_host = or(ChecksSection::default().per_host, &Integer(1..=10_000));
+        }
+        ChecksSection { witnesses, per_host }
     })
 }
 
@@ -55,11 +49,11 @@ fn witness(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Ch
     if has_user(text) {
         // Nobody logs in at a witness, and a password must not be shown.
         notes.secret(item.span());
-        let message = format!("`{}` takes {}, without a user", item.key, TARGET.describe());
-        return Err(ValueError::Value(message, Some("leave out what comes before the `@`".into())));
+        let message = format!("`{}` takes {}, without a user", item.key, TARGET.said().words);
+        return Err(ValueError::value(message, "leave out what comes before the `@`"));
     }
     let spec = target::parse(text).map_err(|error| {
-        ValueError::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
+        ValueError::value(printable(&error.to_string(), 200), printable(&error.hint(), 200))
     })?;
     if stays_here(&spec) {
         let shown = printable(&target::shown(text), 80);

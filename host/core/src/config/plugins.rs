@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostics;
 use super::kinds::{List, Text, ValueError};
 use super::limits::{self, Whose};
 use super::parsed::Parsed;
-use super::table::Table;
+use super::table::{Table, keys};
 use super::values::GRANT;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};
@@ -59,34 +59,25 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> Vec<PluginSection> {
 }
 
 fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
-    let file = table.optional(
-        "file",
-        "Its component, relative to this file.",
-        "the built-in plugin of this name, or the one added with `uptime plugin add`",
-        &Text { most: 4_000, example: "plugins/hello.wasm" },
-    );
-    let sha256 = table.optional(
-        "sha256",
-        "The SHA-256 of the component that is trusted; it goes with `file`.",
-        "nothing is trusted",
-        &SHA256,
-    );
-    let allow = table.optional(
-        "allow",
-        "Where it may send requests, plain HTTP and private addresses too; a built-in one also where it asks to.",
-        "what was granted when it was added",
-        &List { of: GRANT, count: 0..=20, or_one: false },
-    );
+    let component = Text { most: 4_000, example: "plugins/hello.wasm" };
+    keys! { table:
+        /// Its component, relative to this file.
+        let file = optional("the built-in plugin of this name, or the one added with `uptime plugin add`", &component);
+        /// The SHA-256 of the component that is trusted; it goes with `file`.
+        let sha256 = optional("nothing is trusted", &SHA256);
+        /// Where it may send requests, plain HTTP and private addresses too; a built-in one also where it asks to.
+        let allow = optional("what was granted when it was added", &List { of: GRANT, count: 0..=20, or_one: false });
+    }
     let limits = limits::read(table, Whose::Plugin);
     let problem = name_problem(name).filter(|_| table.is_there());
     if let Some(problem) = problem {
         let message = format!("`{}` can't be the name of a plugin: a name {problem}", printable(name, 60));
         table.notes.error(table.span(), message, Some("write `[plugins.hello]`".into()));
     }
-    if let (None, Some(_), Some(span)) = (&file, &sha256, table.span_of("sha256")) {
+    if file.is_none() && sha256.is_some() {
         let message = "`sha256` is there, and no `file` that it is of".to_owned();
         let hint = "add `file = \"plugins/hello.wasm\"`, or leave it out: what was added is trusted already";
-        table.notes.error(span, message, Some(hint.into()));
+        table.error_at("sha256", message, hint);
     }
     let file = file.map(PathBuf::from);
     problem.is_none().then(|| PluginSection { name: name.to_owned(), file, sha256, allow, limits })
@@ -97,7 +88,7 @@ const SHA256: Parsed<String> =
         if text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(text.to_ascii_lowercase());
         }
-        Err(ValueError::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
+        Err(ValueError::form("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`"))
     });
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `[queues.NAME]`: what the file says of a queue's workers.
 
 use super::kinds::{Integer, List, Span};
-use super::table::Table;
+use super::table::{Table, keys};
 use crate::duration;
 use crate::queue::{QUEUES, QueueKind, QueueSection, QueueSettings, Queues};
 use std::time::Duration;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -17,56 +18,30 @@ pub(super) fn read(queues: &mut Table<'_, '_>) -> Queues {
 fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
     let defaults = QueueSettings::defaults(kind.name);
     let long = |duration: Duration| format!("`{}`", duration::format(duration));
-    let section = QueueSection {
-        sleep: table.optional(
-            "sleep",
-            "From one look at an empty queue to the next, when nothing wakes the worker earlier.",
-            &long(defaults.sleep),
-            &Span(Duration::from_millis(10)..=HOUR),
-        ),
-        tries: table.optional(
-            "tries",
-            "Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.",
-            &format!("`{}`", defaults.tries),
-            &Integer(0..=1_000),
-        ),
-        timeout: table.optional(
-            "timeout",
-            "The longest that one attempt may take; below `retry_after`.",
-            &long(defaults.timeout),
-            &Span(SECOND..=HOUR),
-        ),
-        backoff: table.optional(
-            "backoff",
-            "From a failed attempt to the next; a list says it for the first, the second and so on.",
-            &long(defaults.backoff[0]),
-            &List { of: Span(Duration::ZERO..=DAY), count: 1..=20, or_one: true },
-        ),
-        retry_after: table.optional(
-            "retry_after",
-            "A claimed job whose worker is not heard of for so long is claimed again.",
-            &long(defaults.retry_after),
-            &Span(2 * SECOND..=DAY),
-        ),
-        concurrency: table.optional(
-            "concurrency",
-            "Jobs that one worker has in hand at once. Of `notifications`: each channel that has none in hand gets a slot beyond \
-             these, up to four times as many.",
-            &format!("`{}`", defaults.concurrency),
-            &Integer(1..=10_000),
-        ),
-        probe: if kind.has_probes {
-            table.optional(
-                "probe",
-                "Pause before a failing channel is tried again with its oldest notice that is still true; a list says it for \
-                 the first probe, the second and so on.",
-                "`1m`, doubled up to `1h`",
-                &List { of: Span(Duration::from_millis(10)..=DAY), count: 1..=20, or_one: true },
-            )
-        } else {
-            None
-        },
-    };
+    let pauses = |least| List { of: Span(least..=DAY), count: 1..=20, or_one: true };
+    let mut section = QueueSection::default();
+    keys! { table:
+        /// From one look at an empty queue to the next, when nothing wakes the worker earlier.
+        section.sleep = optional(&long(defaults.sleep), &Span(10 * MILLISECOND..=HOUR));
+        /// Attempts, the first one too, before a job goes to the failed list; 0 is unlimited.
+        section.tries = optional(&format!("`{}`", defaults.tries), &Integer(0..=1_000));
+        /// The longest that one attempt may take; below `retry_after`.
+        section.timeout = optional(&long(defaults.timeout), &Span(SECOND..=HOUR));
+        /// From a failed attempt to the next; a list says it for the first, the second and so on.
+        section.backoff = optional(&long(defaults.backoff[0]), &pauses(Duration::ZERO));
+        /// A claimed job whose worker is not heard of for so long is claimed again.
+        section.retry_after = optional(&long(defaults.retry_after), &Span(2 * SECOND..=DAY));
+        /// Jobs that one worker has in hand at once. Of `notifications`: each channel that has none in hand gets a slot
+        /// beyond these, up to four times as many.
+        section.concurrency = optional(&format!("`{}`", defaults.concurrency), &Integer(1..=10_000));
+    }
+    if kind.has_probes {
+        keys! { table:
+            /// Pause before a failing channel is tried again with its oldest notice that is still true; a list says it
+            /// for the first probe, the second and so on.
+            section.probe = optional("`1m`, doubled up to `1h`", &pauses(10 * MILLISECOND));
+        }
+    }
     if let Err(conflict) = defaults.with(&section).check() {
         let span =
             table.span_of("timeout").or_else(|| table.span_of("retry_after")).unwrap_or_else(|| table.span());
