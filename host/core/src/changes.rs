@@ -4,6 +4,7 @@
 //! six dots, whatever it was and is.
 
 use crate::duration;
+use crate::target;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,22 +103,10 @@ fn shown(column: &str, key: &str, value: &Value) -> String {
             duration::format(Duration::from_millis(ms.as_u64().unwrap_or_default()))
         }
         Value::String(_) | Value::Array(_) if column == "settings" || SECRET.contains(&first) => MASK.into(),
-        Value::String(url) if key == "url" => {
-            url.split(['?', '#']).next().map(without_user).unwrap_or_default()
-        }
+        Value::String(url) if key == "url" => target::shown(url),
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(|value| shown("", "", value)).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
-    }
-}
-
-fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            format!("{scheme}://{}{path}", authority.rsplit('@').next().unwrap_or(authority))
-        }
-        None => url.to_owned(),
     }
 }
 

@@ -68,7 +68,6 @@ pub struct ChannelFilter {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub severities: Option<Vec<Severity>>,
     /// Monitors of these groups; `None`: all.
-    #[serde(default)]
     pub groups: Option<Vec<String>>,
     /// Monitors with each of these tags.
     #[serde(default)]
@@ -94,12 +93,10 @@ impl ChannelFilter {
     /// Whether a channel with this filter wants to hear `event`.
     pub fn wants(&self, event: &Event) -> bool {
         let monitor = &event.monitor;
+        let is_in = |groups: &Vec<String>| monitor.group.as_ref().is_some_and(|group| groups.contains(group));
         self.wants_event(event.kind)
             && self.severities.as_ref().is_none_or(|severities| severities.contains(&event.severity))
-            && self
-                .groups
-                .as_ref()
-                .is_none_or(|groups| monitor.group.as_ref().is_some_and(|group| groups.contains(group)))
+            && self.groups.as_ref().is_none_or(is_in)
             && self.tags.iter().all(|(key, value)| monitor.tags.get(key) == Some(value))
     }
 }

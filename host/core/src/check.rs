@@ -55,13 +55,8 @@ impl Failure {
     /// A failure with a message made safe to print: control characters become spaces, and it is cut to
     /// [`Failure::MESSAGE_MAX`].
     pub fn new(class: FailureClass, message: impl AsRef<str>) -> Self {
-        Self {
-            class,
-            message: printable(message.as_ref(), Self::MESSAGE_MAX),
-            expected: None,
-            got: None,
-            excerpt: None,
-        }
+        let message = printable(message.as_ref(), Self::MESSAGE_MAX);
+        Self { class, message, expected: None, got: None, excerpt: None }
     }
 
     /// Adds what was expected and what came instead, each made safe like the message.
@@ -94,7 +89,6 @@ pub struct CheckReport {
     pub warnings: Vec<Failure>,
     /// The connections, in order; the last one's answer is what was judged. None where nothing was begun.
     pub hops: Vec<Hop>,
-    #[serde(default)]
     pub echoes: Option<Echoes>,
     /// From the check's start to its end, all hops.
     #[serde(with = "as_ms")]
@@ -193,18 +187,5 @@ mod tests {
         assert_eq!(Failure::new(FailureClass::Assertion, "").with_excerpt("", 5).excerpt, None);
         let short = Failure::new(FailureClass::Assertion, "").with_excerpt("ab", 1).excerpt;
         assert_eq!(short.as_deref(), Some("ab"));
-    }
-
-    #[test]
-    fn the_class_in_json_is_the_class_in_the_database() {
-        for class in [
-            FailureClass::Dns,
-            FailureClass::TlsUnknownIssuer,
-            FailureClass::FirstByteTimeout,
-            FailureClass::Settings,
-            FailureClass::Unsupported,
-        ] {
-            assert_eq!(serde_json::to_value(class).expect("a unit variant serializes"), class.as_str());
-        }
     }
 }

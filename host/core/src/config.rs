@@ -46,7 +46,7 @@ use diagnostic::{Diagnostics, Lines};
 use references::Reference;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use table::Table;
+use table::{Table, keys};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use values::DATABASE_URL;
@@ -108,13 +108,8 @@ impl Reading {
     pub fn complaint(&self, path: &[&str], message: &str, hint: Option<&str>) -> Diagnostic {
         let found = (1..=path.len()).rev().find_map(|length| self.position_of(&path[..length]));
         let hint = hint.map(|hint| printable(hint, 300));
-        Lines::new(&self.text).diagnose(
-            Level::Error,
-            printable(message, 300),
-            hint,
-            found.unwrap_or(0..0),
-            &self.secrets,
-        )
+        let (message, found) = (printable(message, 300), found.unwrap_or_default());
+        Lines::new(&self.text).diagnose(Level::Error, message, hint, found, &self.secrets)
     }
 }
 
@@ -127,21 +122,9 @@ pub struct Notifiers<'n> {
     pub silent: &'n [String],
 }
 
-impl<'n> From<&'n [Description]> for Notifiers<'n> {
-    fn from(described: &'n [Description]) -> Self {
-        Self { described, silent: &[] }
-    }
-}
-
-impl<'n> From<&'n Vec<Description>> for Notifiers<'n> {
-    fn from(described: &'n Vec<Description>) -> Self {
-        described.as_slice().into()
-    }
-}
-
-impl<'n, const N: usize> From<&'n [Description; N]> for Notifiers<'n> {
-    fn from(described: &'n [Description; N]) -> Self {
-        described.as_slice().into()
+impl<'n, D: AsRef<[Description]> + ?Sized> From<&'n D> for Notifiers<'n> {
+    fn from(described: &'n D) -> Self {
+        Self { described: described.as_ref(), silent: &[] }
     }
 }
 
@@ -168,12 +151,12 @@ pub fn read<'n>(text: &str, notifiers: impl Into<Notifiers<'n>>) -> Reading {
 
 fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     let url = root.table("database", |table| {
-        table.optional(
-            "url",
-            "URL of the database. `DATABASE_URL` takes precedence.",
-            "a PostgreSQL of its own, started when it is needed",
-            &Reference { literal: DATABASE_URL, secret: false },
-        )
+        let place = Reference { literal: DATABASE_URL, secret: false };
+        keys! { table:
+            /// URL of the database. `DATABASE_URL` takes precedence.
+            let url = optional("a PostgreSQL of its own, started when it is needed", &place);
+        }
+        url
     });
     let queues = root.table("queues", queues::read);
     let checks = checks::read(root);
@@ -194,11 +177,8 @@ fn read_file(root: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> Config {
     for (group, span) in of_channels.chain(windows.iter().flat_map(|found| &found.groups)) {
         if !groups.contains(group.as_str()) {
             let message = format!("no monitor of the file is in the group `{}`", printable(group, 60));
-            root.notes.warning(
-                span.clone(),
-                message,
-                Some(did_you_mean_or_all(group, groups.iter().copied())),
-            );
+            let hint = did_you_mean_or_all(group, groups.iter().copied());
+            root.notes.warning(span.clone(), message, Some(hint));
         }
     }
     root.finish();

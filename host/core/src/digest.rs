@@ -9,7 +9,7 @@ use crate::event::{Event, EventMonitor, EventOutcome, EventType, Severity};
 use crate::id::{DeliveryId, IncidentId};
 use crate::incident::{BY_OPERATOR, UNWATCHED};
 use crate::recheck::{Digest, Part, span, utc};
-use crate::text::cut;
+use crate::text::{capital, cut};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
@@ -191,8 +191,7 @@ fn by_monitor(parts: &[Part]) -> Vec<MonitorSummary> {
     for part in parts {
         let summary = Summary::of(&part.event, part.is_all_of_it);
         let place = (summary != Summary::Certificate)
-            .then(|| *places.entry(&part.event.monitor.name).or_insert(items.len()))
-            .filter(|place| *place < items.len());
+            .then(|| *places.entry(&part.event.monitor.name).or_insert(items.len()));
         let part = part.clone();
         match place.and_then(|place| items.get_mut(place)) {
             None => items.push(MonitorSummary { part, summary, before: Vec::new() }),
@@ -234,11 +233,10 @@ fn alone(item: MonitorSummary, delivery_id: DeliveryId) -> Part {
 }
 
 fn counts(items: &[MonitorSummary]) -> String {
-    let counts: Vec<String> = by_summary(items)
-        .iter()
-        .map(|(summary, items)| format!("{} {}", items.len(), summary.describe(items.len() > 1)))
-        .collect();
-    counts.join(", ")
+    let count = |(summary, items): (Summary, Vec<&MonitorSummary>)| {
+        format!("{} {}", items.len(), summary.describe(items.len() > 1))
+    };
+    by_summary(items).into_iter().map(count).collect::<Vec<_>>().join(", ")
 }
 
 fn by_summary(items: &[MonitorSummary]) -> BTreeMap<Summary, Vec<&MonitorSummary>> {
@@ -302,11 +300,6 @@ fn before(item: &MonitorSummary) -> Option<String> {
     }
     let was = if event.severity == Severity::Degraded { "degraded" } else { "down" };
     Some(format!("before that {was} {}", span(first)))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn common_group(items: &[MonitorSummary]) -> Option<String> {
@@ -403,29 +396,48 @@ mod tests {
             (vec![ended()], "1 down, 1 no longer degraded. MAIL; no longer degraded: shop"),
             (vec![whole], "1 down, 1 was degraded. MAIL; was degraded: shop (WHEN)"),
             (vec![by_operator], "1 down, 1 resolved by hand. MAIL; resolved by hand: shop (resolved by ada)"),
+            (vec![gone(shop(Up, 1))], "1 down, 1 no longer watched. MAIL; no longer watched: shop"),
             (vec![is_handled], "1 down, 1 taken care of. MAIL; taken care of: shop (ada)"),
         ] {
             assert_eq!(of_shop(parts), said.replace("MAIL", "Down: mail (503)").replace("WHEN", WHEN));
         }
     }
 
+    fn gone(mut part: Part) -> Part {
+        part.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
+        part
+    }
+
     #[test]
-    fn how_many_are_what_is_said_where_the_kind_does_not_say_it() {
-        let digest = |parts: Vec<Part>| {
-            let digest = composed(parts);
-            (digest.kind, got(&digest).map(str::to_owned))
-        };
-        let two = |kind| vec![part(kind, "shop", 1), part(kind, "mail", 2)];
-        assert_eq!(digest(two(EventType::Down)), (EventType::Down, None));
-        assert_eq!(digest(two(EventType::Up)), (EventType::Up, None));
-        let whole = |part: Part| Part { is_all_of_it: true, ..part };
-        assert_eq!(
-            digest(two(EventType::Up).into_iter().map(whole).collect()),
-            (EventType::Up, Some("all were down".into()))
-        );
+    fn the_kind_is_the_worst_and_how_many_are_what_is_said_where_it_does_not_say_it() {
+        use EventType::{Degraded, Down, FlappingEnd, Reminder, Up};
+        let two = |kind| [part(kind, "shop", 1), part(kind, "mail", 2)];
+        let whole = |part| Part { is_all_of_it: true, ..part };
         let steady = |part| with_severity(part, Severity::Info);
-        let steady: Vec<Part> = two(EventType::FlappingEnd).into_iter().map(steady).collect();
-        assert_eq!(digest(steady), (EventType::FlappingEnd, None));
+        let up = || part(Up, "news", 3);
+        let degraded = with_severity(part(Degraded, "blog", 3), Severity::Degraded);
+        for (parts, said) in [
+            (two(Down), "down (down), -"),
+            (two(Reminder), "reminder (down), -"),
+            ([up(), part(Down, "shop", 1)], "down (down), 1 down, 1 up again"),
+            ([up(), degraded], "degraded (degraded), 1 degraded, 1 up again"),
+            // Recoveries alone are good news.
+            (two(Up), "up (info), -"),
+            (two(Up).map(whole), "up (info), all were down"),
+            (
+                two(Up).map(|part| with_severity(part, Severity::Degraded)),
+                "up (info), all no longer degraded",
+            ),
+            (two(FlappingEnd).map(steady), "flapping-end (info), -"),
+            // Or a message would say that they are up.
+            (two(Up).map(gone), "up (info), all no longer watched"),
+            ([gone(part(Up, "shop", 1)), up()], "up (info), 1 no longer watched, 1 up again"),
+        ] {
+            let event = composed(parts.into());
+            let counts = got(&event).unwrap_or("-");
+            assert_eq!(format!("{} ({}), {counts}", event.kind, event.severity), said);
+        }
+        assert!(compose(id(), Vec::new()).is_none());
     }
 
     fn message(event: &Event) -> &str {
@@ -456,21 +468,6 @@ mod tests {
     }
 
     #[test]
-    fn a_common_kind_stays_and_recoveries_alone_are_good_news() {
-        let kind =
-            |parts: Vec<Part>| compose(id(), parts).map(|(part, _)| (part.event.kind, part.event.severity));
-        let (up, down) = (|n| part(EventType::Up, "a", n), |n| part(EventType::Down, "b", n));
-        let other = part(EventType::Up, "c", 2);
-        assert_eq!(kind(vec![up(1), other]), Some((EventType::Up, Severity::Info)));
-        assert_eq!(kind(vec![up(1), down(2)]), Some((EventType::Down, Severity::Down)));
-        let degraded = with_severity(part(EventType::Degraded, "c", 3), Severity::Degraded);
-        assert_eq!(kind(vec![up(1), degraded]), Some((EventType::Degraded, Severity::Degraded)));
-        let reminders = vec![part(EventType::Reminder, "a", 1), part(EventType::Reminder, "b", 2)];
-        assert_eq!(kind(reminders), Some((EventType::Reminder, Severity::Down)));
-        assert_eq!(kind(Vec::new()), None);
-    }
-
-    #[test]
     fn only_outages_are_counted_as_down() {
         use EventType::{Degraded, Down, FlappingEnd, Reminder};
         for kind in EventType::ALL.iter().copied() {
@@ -480,20 +477,6 @@ mod tests {
             let (said, is_down) = (message(&digest), [Down, FlappingEnd, Reminder].contains(&kind));
             assert_eq!(said.starts_with("1 down,"), is_down, "{kind}: {said}");
         }
-    }
-
-    #[test]
-    fn what_nobody_watches_is_not_up_again() {
-        let gone = |name, incident| {
-            let mut gone = part(EventType::Up, name, incident);
-            gone.event.outcome.as_mut().expect("an outcome").class = UNWATCHED.into();
-            gone
-        };
-        let digest = composed(vec![gone("shop", 1), part(EventType::Up, "blog", 2)]);
-        let describe = "1 no longer watched, 1 up again. No longer watched: shop; up again: blog";
-        assert_eq!((digest.kind, message(&digest)), (EventType::Up, describe));
-        let digest = composed(vec![gone("shop", 1), gone("blog", 2)]);
-        assert_eq!(got(&digest), Some("all no longer watched"), "or a message would say that they are up");
     }
 
     #[test]

@@ -320,12 +320,8 @@ const FLAPPING: &str = "flapping";
 
 impl From<&Failure> for EventOutcome {
     fn from(failure: &Failure) -> Self {
-        Self {
-            class: failure.class.as_str().to_owned(),
-            expected: failure.expected.clone(),
-            got: failure.got.clone(),
-            message: failure.message.clone(),
-        }
+        let Failure { class, message, expected, got, .. } = failure.clone();
+        Self { class: class.as_str().to_owned(), expected, got, message }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Egress grants: `scheme://host[:port]`, the host perhaps with `*.` as its first label.
 
 use crate::address::{AddressClass, classify};
+use crate::words::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use url::Url;
@@ -19,12 +20,8 @@ impl HostGrant {
     /// The grant that covers exactly the origin of `url`; `None` when it is not http or https.
     pub fn origin_of(url: &Url) -> Option<Self> {
         matches!(url.scheme(), "http" | "https").then_some(())?;
-        Some(Self {
-            scheme: url.scheme().to_owned(),
-            host: url.host_str()?.to_owned(),
-            any_subdomain: false,
-            port: url.port_or_known_default()?,
-        })
+        let (scheme, host) = (url.scheme().to_owned(), url.host_str()?.to_owned());
+        Some(Self { scheme, host, any_subdomain: false, port: url.port_or_known_default()? })
     }
 
     /// Why it opens nothing, where it names an address that is never open to a plugin.
@@ -71,11 +68,8 @@ impl std::str::FromStr for HostGrant {
             return Err(wrong("`*.` may only begin the host"));
         }
         let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))?;
-        if !matches!(url.path(), "" | "/")
-            || url.query().is_some()
-            || url.fragment().is_some()
-            || !url.username().is_empty()
-        {
+        let has_more = url.query().is_some() || url.fragment().is_some() || !url.username().is_empty();
+        if has_more || !matches!(url.path(), "" | "/") {
             return Err(wrong("it may have a scheme, a host and a port, nothing else"));
         }
         if any_subdomain && !matches!(url.host(), Some(url::Host::Domain(_))) {
@@ -97,19 +91,7 @@ impl fmt::Display for HostGrant {
     }
 }
 
-impl TryFrom<String> for HostGrant {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<HostGrant> for String {
-    fn from(grant: HostGrant) -> Self {
-        grant.to_string()
-    }
-}
+as_text!(HostGrant);
 
 #[cfg(test)]
 mod tests {
@@ -117,25 +99,16 @@ mod tests {
 
     #[test]
     fn a_grant_covers_its_origin_alone() {
-        for (grant, inside, outside) in [
-            (
-                "https://discord.com",
-                "https://discord.com/api https://discord.com:443/api",
-                "https://discord.com:8443/api http://discord.com/api https://discord.com.evil.example/ \
-                 https://evil-discord.com/",
-            ),
-            (
-                "https://*.example.com",
-                "https://a.b.example.com/",
-                "https://example.com/ https://notexample.com/",
-            ),
-            (
-                "http://127.0.0.1:9000",
-                "http://127.0.0.1:9000/x http://2130706433:9000/x",
-                "http://127.0.0.1/",
-            ),
-            ("http://[::1]:9000", "http://[0:0::1]:9000/", "http://[::2]:9000/"),
-        ] {
+        let cases = "\
+            https://discord.com covers https://discord.com/api https://discord.com:443/api and not \
+              https://discord.com:8443/api http://discord.com/api https://discord.com.evil.example/ \
+              https://evil-discord.com/
+            https://*.example.com covers https://a.b.example.com/ and not https://example.com/ https://notexample.com/
+            http://127.0.0.1:9000 covers http://127.0.0.1:9000/x http://2130706433:9000/x and not http://127.0.0.1/
+            http://[::1]:9000 covers http://[0:0::1]:9000/ and not http://[::2]:9000/";
+        for case in cases.lines().map(str::trim) {
+            let (grant, urls) = case.split_once(" covers ").expect(case);
+            let (inside, outside) = urls.split_once(" and not ").expect(case);
             let grant: HostGrant = grant.parse().expect(grant);
             for (urls, covered) in [(inside, true), (outside, false)] {
                 for url in urls.split(' ') {

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
-macro_rules! row_id {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
-        $(#[$doc])*
+macro_rules! ids {
+    ($($(#[doc = $doc:literal])* $name:ident($of:ty)),+ $(,)?) => {$(
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub i64);
+        pub struct $name(pub $of);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,26 +19,17 @@ macro_rules! row_id {
     )+};
 }
 
-row_id! {
+ids! {
     /// A row of `monitors`.
-    MonitorId,
+    MonitorId(i64),
     /// A row of `channels`.
-    ChannelId,
+    ChannelId(i64),
     /// A row of `incidents`.
-    IncidentId,
+    IncidentId(i64),
     /// A row of `notifications`.
-    NotificationId,
+    NotificationId(i64),
     /// A row of `jobs`; kept when the job moves to `failed_jobs`.
-    JobId,
-}
-
-/// Names one notification to its receiver, the same over all tries: the receiver's idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeliveryId(pub Uuid);
-
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+    JobId(i64),
+    /// Names one notification to its receiver, the same over all tries: the receiver's idempotency key.
+    DeliveryId(Uuid),
 }

@@ -271,48 +271,54 @@ mod tests {
     #[test]
     fn an_acknowledgement_and_an_end_are_told_and_the_rest_is_not() {
         let taken = Incident { acknowledged: Some(mark("bob", None)), ..incident() };
-        let tell = |action: IncidentAction, incident: &Incident, note| {
-            let by = By { who: "anna", note };
-            action.event(by, incident, at(220))
-        };
-        let told = |action, incident: &Incident, note| {
-            let event = tell(action, incident, note).expect("it is told");
-            let (kept, cause) = (event.incident.expect("an incident"), event.outcome.expect("a cause"));
-            assert_eq!((kept.failures, kept.duration_s), (4, kept.ended_at.map(|_| 120)));
-            assert_eq!(cause.got.as_deref(), Some("503"));
-            let by_operator = cause.class == BY_OPERATOR;
-            (event.kind, event.severity, kept.acknowledged_by, kept.ended_at, by_operator, cause.message)
-        };
-        let (anna, bob, ended) = (Some("anna".to_owned()), Some("bob".to_owned()), Some(at(220)));
-        let is = |words: &str| words.to_owned();
-        assert_eq!(
-            told(ACKNOWLEDGE, &incident(), Some("on it")),
-            (
-                EventType::Acknowledged,
-                Severity::Down,
-                anna,
-                None,
-                false,
-                is("answered 503; anna says: on it")
-            )
-        );
-        let words = is("answered 503; bob takes care of it no more; anna says: off to bed");
-        assert_eq!(
-            told(IncidentAction::Unacknowledge, &taken, Some("off to bed")),
-            (EventType::Reminder, Severity::Down, None, None, false, words)
-        );
-        for (note, says) in [(None, ""), (Some("a false alarm"), "; anna says: a false alarm")] {
-            let words = format!("resolved by anna, and no check has seen it up{says}; it was: answered 503");
-            assert_eq!(
-                told(IncidentAction::Resolve, &taken, note),
-                (EventType::Up, Severity::Info, bob.clone(), ended, true, words)
-            );
-        }
-
         let degraded = Incident { severity: Severity::Degraded, ..incident() };
-        for action in [ACKNOWLEDGE, IncidentAction::Resolve] {
-            let event = tell(action, &degraded, None).expect("it is told");
-            assert_eq!(event.severity, Severity::Degraded, "a message can say what it was");
+        let tell = |action: IncidentAction, incident: &Incident, note| {
+            let event = action.event(By { who: "anna", note }, incident, at(220))?;
+            let (kept, cause) = (event.incident.expect("an incident"), event.outcome.expect("a cause"));
+            let ended = (event.kind == EventType::Up).then(|| (at(220), 120));
+            assert_eq!((kept.failures, kept.ended_at.zip(kept.duration_s)), (4, ended));
+            assert_eq!(cause.got.as_deref(), Some("503"));
+            let in_charge = kept.acknowledged_by.unwrap_or("nobody".into());
+            let words = format!("{} ({}), {in_charge} in charge", event.kind, event.severity);
+            Some(format!("{words}: {}: {}", cause.class, cause.message))
+        };
+        let by_operator = "resolved: resolved by anna, and no check has seen it up";
+        for (action, incident, note, told) in [
+            (
+                ACKNOWLEDGE,
+                &incident(),
+                Some("on it"),
+                "acknowledged (down), anna in charge: STATUS; anna says: on it",
+            ),
+            (
+                IncidentAction::Unacknowledge,
+                &taken,
+                Some("off to bed"),
+                "reminder (down), nobody in charge: STATUS; bob takes care of it no more; anna says: off to bed",
+            ),
+            (
+                IncidentAction::Resolve,
+                &taken,
+                None,
+                "up (info), bob in charge: BY_HAND; it was: answered 503",
+            ),
+            (
+                IncidentAction::Resolve,
+                &taken,
+                Some("a false alarm"),
+                "up (info), bob in charge: BY_HAND; anna says: a false alarm; it was: answered 503",
+            ),
+            // A message can say what it was.
+            (ACKNOWLEDGE, &degraded, None, "acknowledged (degraded), anna in charge: STATUS"),
+            (
+                IncidentAction::Resolve,
+                &degraded,
+                None,
+                "up (degraded), nobody in charge: BY_HAND; it was: answered 503",
+            ),
+        ] {
+            let told = told.replace("STATUS", "status: answered 503").replace("BY_HAND", by_operator);
+            assert_eq!(tell(action, incident, note), Some(told));
         }
         for action in [IncidentAction::Mute, IncidentAction::Unmute, IncidentAction::Comment] {
             assert_eq!(tell(action, &taken, Some("why")), None);

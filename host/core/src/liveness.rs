@@ -151,34 +151,24 @@ pub const NAMES: usize = 5;
 impl Stall {
     /// In words: how many, which, and why if that is known.
     pub fn in_words(&self, scheduling: &Scheduling, now: Timestamp) -> String {
-        let mut words = format!(
-            "{} of {} monitor{} had no result for {STALE_INTERVALS} intervals: {}",
-            self.stale,
-            self.of,
-            if self.of == 1 { " has" } else { "s have" },
-            self.names.join(", ")
-        );
-        if self.stale > self.names.len() {
-            let _ = write!(words, " and {} more", self.stale - self.names.len());
+        let Self { stale, of, names, .. } = self;
+        let monitors = if *of == 1 { "monitor has" } else { "monitors have" };
+        let mut words = format!("{stale} of {of} {monitors} had no result for {STALE_INTERVALS} intervals: ");
+        words += &names.join(", ");
+        if *stale > names.len() {
+            let _ = write!(words, " and {} more", stale - names.len());
         }
-        match scheduling {
+        let why = match scheduling {
             Scheduling::Dead(last) => {
-                let silent = elapsed(last.seen_at, now);
-                let silent = Duration::from_secs(silent.as_secs());
-                let _ = write!(
-                    words,
-                    "; the scheduler on {} was last heard {} ago",
-                    last.host,
-                    duration::format(silent)
-                );
+                let silent = Duration::from_secs(elapsed(last.seen_at, now).as_secs());
+                let silent = duration::format(silent);
+                format!("; the scheduler on {} was last heard {silent} ago", last.host)
             }
-            Scheduling::None => words.push_str("; no scheduler runs"),
-            Scheduling::Running if self.workers == 0 => {
-                let _ = write!(words, "; no worker works on `{}`", self.queue);
-            }
-            Scheduling::Running => {}
-        }
-        words
+            Scheduling::None => "; no scheduler runs".to_owned(),
+            Scheduling::Running if self.workers == 0 => format!("; no worker works on `{}`", self.queue),
+            Scheduling::Running => String::new(),
+        };
+        words + &why
     }
 }
 

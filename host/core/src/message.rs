@@ -25,8 +25,6 @@ use std::time::Duration;
 pub const HEADLINE_MAX: usize = 250;
 /// The longest cause.
 pub const CAUSE_MAX: usize = 600;
-/// The most facts.
-pub const FACTS_MAX: usize = 10;
 /// The longest text of a fact.
 pub const FACT_MAX: usize = 200;
 /// The longest address among the facts: five times that, all escaped, fits Slack's fields.

@@ -150,15 +150,9 @@ impl QueueSettings {
     /// settings of [`NOTIFICATIONS`], the careful ones.
     pub fn defaults(name: &str) -> Self {
         let QueueKind { sleep, tries, timeout, concurrency, .. } = *kind(name).unwrap_or(&QUEUES[1]);
-        Self {
-            sleep,
-            tries,
-            timeout,
-            backoff: vec![5 * SECOND],
-            retry_after: 90 * SECOND,
-            concurrency,
-            probe: [1, 2, 4, 8, 16, 32, 60].map(Duration::from_mins).into(),
-        }
+        let (backoff, retry_after) = (vec![5 * SECOND], 90 * SECOND);
+        let probe = [1, 2, 4, 8, 16, 32, 60].map(Duration::from_mins).into();
+        Self { sleep, tries, timeout, backoff, retry_after, concurrency, probe }
     }
 
     /// These, where `section` says nothing.

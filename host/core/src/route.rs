@@ -111,53 +111,32 @@ mod tests {
         Timestamp::from_millisecond(1_700_000_000_000 + ms).expect("an instant")
     }
 
-    fn ways(digest_policy: DigestPolicy, instants: impl IntoIterator<Item = i64>) -> Vec<Route> {
+    fn ways(digest_policy: DigestPolicy, instants: impl IntoIterator<Item = i64>) -> String {
         let mut bucket = None;
-        let mut ways = Vec::new();
-        for ms in instants {
+        let route = |ms| {
             let (route, left) = digest_policy.route(EventType::Down, Pending::Nothing, bucket, at(ms));
             bucket = left;
-            ways.push(route);
+            if route == Route::Single { 'S' } else { 'D' }
+        };
+        instants.into_iter().map(route).collect()
+    }
+
+    #[test]
+    fn ten_go_by_themselves_and_then_as_many_as_the_time_since_gives() {
+        let an_hour_ago = -3_600_000;
+        for (then, told) in [
+            (vec![0], "D"),
+            // One token in 6 s, and not over the brim.
+            (vec![5_999, 6_000, 6_001], "DSD"),
+            (vec![600_000; 11], "SSSSSSSSSSD"),
+            // A clock that goes back gives none, and the bucket fills from then on.
+            (vec![an_hour_ago, an_hour_ago, an_hour_ago + 6_000], "DDS"),
+        ] {
+            let instants = [vec![0; 10], then.clone()].concat();
+            assert_eq!(ways(DigestPolicy::default(), instants), format!("SSSSSSSSSS{told}"), "{then:?}");
         }
-        ways
-    }
-
-    #[test]
-    fn ten_go_by_themselves_and_the_eleventh_does_not() {
-        let told = ways(DigestPolicy::default(), [0; 11]);
-        assert!(told[..10].iter().all(|route| *route == Route::Single));
-        assert_eq!(told[10], Route::Digest);
-    }
-
-    #[test]
-    fn the_bucket_fills_steadily_and_not_over_its_brim() {
-        // One token in 6 s.
-        let mut instants = vec![0; 10];
-        instants.extend([5_999, 6_000, 6_001, 600_000]);
-        instants.extend([600_000; 10]);
-        let told = ways(DigestPolicy::default(), instants);
-        assert_eq!(told[10..14], [Route::Digest, Route::Single, Route::Digest, Route::Single]);
-        assert_eq!(told[14..23], [Route::Single; 9]);
-        assert_eq!(told[23], Route::Digest);
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_gives_no_tokens() {
-        let mut instants = vec![0; 10];
-        instants.extend([-3_600_000, -3_600_000]);
-        assert_eq!(ways(DigestPolicy::default(), instants.clone())[10..], [Route::Digest; 2]);
-        instants.push(-3_600_000 + 6_000);
-        assert_eq!(
-            ways(DigestPolicy::default(), instants)[12..],
-            [Route::Single],
-            "and it fills from then on"
-        );
-    }
-
-    #[test]
-    fn zero_never_makes_a_digest() {
-        let digest_policy = DigestPolicy { digest_after: 0, ..DigestPolicy::default() };
-        assert_eq!(ways(digest_policy, [0; 100]), [Route::Single; 100]);
+        let never = DigestPolicy { digest_after: 0, ..DigestPolicy::default() };
+        assert_eq!(ways(never, [0; 100]), "S".repeat(100));
     }
 
     #[test]

@@ -172,13 +172,7 @@ fn certificate() -> EventOutcome {
         sha256: "0".repeat(64),
         counts: true,
     };
-    let shown = TlsEvidence {
-        version: None,
-        trust_failure: None,
-        chain: vec![shown],
-        authority: None,
-        asks_for_client: false,
-    };
+    let shown = TlsEvidence { chain: vec![shown], ..TlsEvidence::default() };
     let judged = CertificateDays::default().judge(&shown, "shop.example.com", now);
     EventOutcome::from(&judged.expect("because it has days left").expect("because they are few"))
 }

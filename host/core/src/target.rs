@@ -2,8 +2,8 @@
 
 use crate::monitor::request::has_placeholder;
 use crate::monitor::{
-    CertificateDays, CheckSpec, DnsExpect, DnsSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec,
-    RecordType, TcpSpec, TlsSpec,
+    CheckSpec, DnsExpect, DnsSpec, HttpExpect, HttpSpec, HttpVersions, Lookup, PingSpec, RecordType, TcpSpec,
+    TlsSpec,
 };
 use crate::text::alternatives;
 use crate::uri;
@@ -12,48 +12,18 @@ use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 use url::Url;
 
+/// Why a text is no target. It is named as [`shown`] has it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TargetError {
-    /// It is an address without the kind of check.
-    #[error("`{target}` has no scheme")]
-    NoScheme {
-        /// What was given, as [`shown`] has it.
-        target: String,
-    },
-    #[error("`{target}` is no target: {reason}")]
-    NotAUrl {
-        /// What was given, as [`shown`] has it.
-        target: String,
-        reason: String,
-    },
-    #[error("`{target}` has the scheme `{scheme}`, which no check speaks")]
-    Scheme {
-        /// What was given, as [`shown`] has it.
-        target: String,
-        scheme: String,
-    },
-    /// A part is missing, or one is there that the kind of check has no use for.
-    #[error("`{target}` {problem}")]
-    Part {
-        /// What was given, as [`shown`] has it.
-        target: String,
-        problem: &'static str,
-        /// An example.
-        form: &'static str,
-    },
+#[error("`{target}` {problem}")]
+pub struct TargetError {
+    target: String,
+    problem: String,
+    hint: String,
 }
 
 impl TargetError {
     pub fn hint(&self) -> String {
-        match self {
-            Self::NoScheme { target } => {
-                let others: Vec<String> = FORMS[1..].iter().map(|form| format!("{}://", form.kind)).collect();
-                let others = alternatives(others.iter().map(String::as_str));
-                format!("write `https://{target}`, or {others} in front")
-            }
-            Self::NotAUrl { .. } | Self::Scheme { .. } => format!("write {}", forms()),
-            Self::Part { form, .. } => format!("write it like `{form}`"),
-        }
+        self.hint.clone()
     }
 }
 
@@ -68,22 +38,16 @@ struct Form {
 
 /// The first is the web's; of the others the type is the scheme.
 const FORMS: [Form; 4] = [
-    Form::new("http", &["http", "https"], "https://example.com/health", http_target),
-    Form::new("tcp", &["tcp"], "tcp://example.com:5432", tcp_target),
-    Form::new("ping", &["ping"], "ping://example.com", ping_target),
-    Form::new("dns", &["dns"], "dns://example.com?type=MX", dns_target),
+    Form {
+        kind: "http",
+        schemes: &["http", "https"],
+        example: "https://example.com/health",
+        read: http_target,
+    },
+    Form { kind: "tcp", schemes: &["tcp"], example: "tcp://example.com:5432", read: tcp_target },
+    Form { kind: "ping", schemes: &["ping"], example: "ping://example.com", read: ping_target },
+    Form { kind: "dns", schemes: &["dns"], example: "dns://example.com?type=MX", read: dns_target },
 ];
-
-impl Form {
-    const fn new(
-        kind: &'static str,
-        schemes: &'static [&'static str],
-        example: &'static str,
-        read: fn(&Url) -> Result<CheckSpec, &'static str>,
-    ) -> Self {
-        Self { kind, schemes, example, read }
-    }
-}
 
 /// An example of a target of each type of check.
 pub fn forms() -> String {
@@ -100,16 +64,20 @@ pub fn schemes(kind: &str) -> &'static [&'static str] {
 /// # Errors
 /// [`TargetError`], whose [`hint`](TargetError::hint) shows the forms.
 pub fn parse(target: &str) -> Result<CheckSpec, TargetError> {
-    let shown = || shown(target);
+    let shown = shown(target);
+    let wrong = |problem, hint| TargetError { target: shown.clone(), problem, hint };
+    let no_form = |problem: String| wrong(problem, format!("write {}", forms()));
     if !target.contains("://") {
-        return Err(TargetError::NoScheme { target: shown() });
+        let others: Vec<String> = FORMS[1..].iter().map(|form| format!("{}://", form.kind)).collect();
+        let others = alternatives(others.iter().map(String::as_str));
+        return Err(wrong("has no scheme".into(), format!("write `https://{shown}`, or {others} in front")));
     }
-    let url = Url::parse(target.trim())
-        .map_err(|error| TargetError::NotAUrl { target: shown(), reason: error.to_string() })?;
-    let Some(form) = FORMS.iter().find(|form| form.schemes.contains(&url.scheme())) else {
-        return Err(TargetError::Scheme { target: shown(), scheme: url.scheme().into() });
+    let url = Url::parse(target.trim()).map_err(|error| no_form(format!("is no target: {error}")))?;
+    let scheme = url.scheme();
+    let Some(form) = FORMS.iter().find(|form| form.schemes.contains(&scheme)) else {
+        return Err(no_form(format!("has the scheme `{scheme}`, which no check speaks")));
     };
-    (form.read)(&url).map_err(|problem| TargetError::Part { target: shown(), problem, form: form.example })
+    (form.read)(&url).map_err(|problem| wrong(problem.into(), format!("write it like `{}`", form.example)))
 }
 
 fn http_target(url: &Url) -> Result<CheckSpec, &'static str> {
@@ -207,20 +175,7 @@ pub fn http(url: Url) -> HttpSpec {
 
 /// A connection, in the clear, over which nothing is said.
 pub fn tcp(host: String, port: u16) -> TcpSpec {
-    TcpSpec {
-        host,
-        port,
-        lookup: Lookup::default(),
-        tls: None,
-        starttls: None,
-        banner: None,
-        send: None,
-        expect: None,
-        tls_version: None,
-        certificate_days: CertificateDays::default(),
-        latency_below: None,
-        degraded_above: None,
-    }
+    TcpSpec { host, port, ..TcpSpec::default() }
 }
 
 /// Three echoes, of which one must come back.
@@ -228,8 +183,8 @@ pub fn ping(host: String) -> PingSpec {
     PingSpec {
         host,
         count: 3,
-        spacing: PingSpec::SPACING,
-        size: PingSpec::SIZE,
+        spacing: PingSpec::spacing(),
+        size: PingSpec::size(),
         loss_below: 100,
         loss_degraded: None,
         latency_below: None,
@@ -244,13 +199,8 @@ pub fn ping(host: String) -> PingSpec {
 /// Those records of a name, of which there must be one; of an address those of its name for `PTR`.
 pub fn dns(host: String, record: Option<RecordType>) -> DnsSpec {
     let usual = if host.parse::<IpAddr>().is_ok() { RecordType::Ptr } else { RecordType::A };
-    DnsSpec {
-        host,
-        record: record.unwrap_or(usual),
-        authoritative: false,
-        lookup: Lookup::default(),
-        expect: DnsExpect::default(),
-    }
+    let (lookup, expect) = (Lookup::default(), DnsExpect::default());
+    DnsSpec { host, record: record.unwrap_or(usual), authoritative: false, lookup, expect }
 }
 
 /// A name server's address, perhaps with a port; 53 when it says none.
@@ -272,13 +222,17 @@ mod tests {
             ("http://127.0.0.1:8080/health?deep=1", "http", "http://127.0.0.1:8080/health"),
             ("tcp://db.internal:5432", "tcp", "tcp://db.internal:5432"),
             ("tcp://[::1]:22", "tcp", "tcp://[::1]:22"),
+            ("https://user:word@example.com/a?token=1#x", "http", "https://example.com/a"),
+            ("https://[::1]/", "http", "https://[::1]/"),
             ("ping://192.0.2.1", "ping", "ping://192.0.2.1"),
+            ("ping://[fe80::1]", "ping", "ping://[fe80::1]"),
             ("dns://example.com", "dns", "dns://example.com?type=A"),
             ("dns://_dmarc.example.com?type=txt", "dns", "dns://_dmarc.example.com?type=TXT"),
             ("dns://[2001:db8::1]", "dns", "dns://[2001:db8::1]?type=PTR"),
         ] {
             let spec = parse(text).expect(text);
             assert_eq!((spec.kind(), spec.target().as_str()), (kind, target));
+            assert_eq!(parse(target).expect(target).target(), target, "what is shown is a target again");
         }
     }
 

@@ -34,6 +34,12 @@ pub fn cut(text: &str, max: usize) -> String {
     format!("{kept}…")
 }
 
+/// `text` with a capital letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// [`printable`] and inert: a provider that looks for them finds no address with a scheme, no name to mention and no
 /// e-mail address. An invisible character (U+2060) stands behind each `@` and before the slashes of `://`: what a monitored
 /// server writes into a message could lead its readers elsewhere, or call them. Names of hosts are left, to be copied.

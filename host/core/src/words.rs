@@ -1,4 +1,5 @@
-//! Enums whose variants have one word each: in the file, in JSON, in the database and on the screen.
+//! What has one text everywhere: in the file, in JSON, in the database and on the screen. Enums with a word for each
+//! variant, and types that are parsed.
 
 macro_rules! words {
     (
@@ -43,4 +44,24 @@ macro_rules! words {
     };
 }
 
+/// For `#[serde(into = "String", try_from = "String")]`: as `Display` writes it, and `FromStr` reads it.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = <Self as ::std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use as_text;
 pub(crate) use words;

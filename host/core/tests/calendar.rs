@@ -16,24 +16,16 @@ struct Place {
 }
 
 const PLACES: [Place; 4] = [
-    Place {
-        zone: "Europe/Berlin",
-        offset: 60,
-        changes: &[("2026-03-29T01:00:00Z", 120), ("2026-10-25T01:00:00Z", 60)],
-    },
-    Place {
-        zone: "America/New_York",
-        offset: -300,
-        changes: &[("2026-03-08T07:00:00Z", -240), ("2026-11-01T06:00:00Z", -300)],
-    },
-    Place {
-        zone: "Australia/Lord_Howe",
-        offset: 660,
-        changes: &[("2026-04-04T15:00:00Z", 630), ("2026-10-03T15:30:00Z", 660)],
-    },
+    place("Europe/Berlin", 60, &[("2026-03-29T01:00:00Z", 120), ("2026-10-25T01:00:00Z", 60)]),
+    place("America/New_York", -300, &[("2026-03-08T07:00:00Z", -240), ("2026-11-01T06:00:00Z", -300)]),
+    place("Australia/Lord_Howe", 660, &[("2026-04-04T15:00:00Z", 630), ("2026-10-03T15:30:00Z", 660)]),
     // The clock is never set there: the middle of the walk is any day, and the offset stays.
-    Place { zone: "Asia/Jakarta", offset: 420, changes: &[("2026-06-30T17:00:00Z", 420)] },
+    place("Asia/Jakarta", 420, &[("2026-06-30T17:00:00Z", 420)]),
 ];
+
+const fn place(zone: &'static str, offset: i32, changes: &'static [(&'static str, i32)]) -> Place {
+    Place { zone, offset, changes }
+}
 
 const DAY: i32 = 1_440;
 /// How far the walk goes to both sides of a change.

@@ -26,7 +26,7 @@ enum Step {
     Channel,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Incident {
     monitor: usize,
     ended: bool,
@@ -63,16 +63,9 @@ impl World {
 
     fn announce(&mut self, event: EventType, incident: usize) {
         let id = self.notices.len();
-        let notice = Notice {
-            id: NotificationId(i64::try_from(id).expect("few")),
-            event,
-            about: Self::name(self.incidents[incident].monitor),
-            incident: Some(IncidentId(i64::try_from(incident).expect("few"))),
-            progress: Progress::Queued,
-            setbacks: 0,
-            now: IncidentNow::default(),
-            is_over: false,
-        };
+        let [row, of] = [id, incident].map(|number| i64::try_from(number).expect("few"));
+        let about = Self::name(self.incidents[incident].monitor);
+        let notice = Notice { about, ..notice(row, event, of, Progress::Queued) };
         self.notices.push((notice, Some(Progress::Queued)));
         self.jobs.push(Job { notice: id, due: self.now, tries: 0, is_probe: false });
         if self.fails {
@@ -87,23 +80,21 @@ impl World {
     fn circumstances(&self, notice: usize) -> IncidentNow {
         let incident = self.incident_of(notice);
         let (about, row) = (self.notices[notice].0.about.clone(), &self.incidents[incident]);
-        let of_it = |other: usize| self.incident_of(other) == incident;
         let is = |other: usize, progress| self.notices[other].1 == Some(progress);
+        let event = |other: usize| self.notices[other].0.event;
         let all = || 0..self.notices.len();
+        let mut of_it = all().filter(|other| self.incident_of(*other) == incident);
+        let is_told =
+            |other: usize| is(other, Progress::Delivered) && EventType::HEARD_BY.contains(&event(other));
+        let ends = |other: usize| {
+            event(other) == EventType::Up && (is(other, Progress::Delivered) || is(other, Progress::Queued))
+        };
         IncidentNow {
             ended_at: row.ended.then_some(jiff::Timestamp::UNIX_EPOCH),
             muted: row.muted,
             acknowledged: row.acknowledged && !row.ended,
-            opening_told: all().any(|other| {
-                of_it(other)
-                    && is(other, Progress::Delivered)
-                    && EventType::HEARD_BY.contains(&self.notices[other].0.event)
-            }),
-            recovery_due: all().any(|other| {
-                of_it(other)
-                    && self.notices[other].0.event == EventType::Up
-                    && (is(other, Progress::Delivered) || is(other, Progress::Queued))
-            }),
+            opening_told: of_it.clone().any(is_told),
+            recovery_due: of_it.any(ends),
             overtaken: all().any(|other| {
                 other > notice && is(other, Progress::Delivered) && self.notices[other].0.about == about
             }),
@@ -195,23 +186,17 @@ impl World {
                     self.incidents[incident].ended = true;
                     self.announce(EventType::Up, incident);
                 } else {
-                    self.incidents.push(Incident {
-                        monitor,
-                        ended: false,
-                        acknowledged: false,
-                        muted: false,
-                    });
+                    self.incidents.push(Incident { monitor, ..Incident::default() });
                     self.open.insert(monitor, self.incidents.len() - 1);
                     self.announce(EventType::Down, self.incidents.len() - 1);
                 }
             }
             Step::Escalate(monitor) => {
                 let Some(&incident) = self.open.get(&monitor) else { return };
-                let is = |notice: &Notice, event| {
-                    notice.event == event
-                        && notice.incident == Some(IncidentId(i64::try_from(incident).expect("few")))
+                let is_known = |id: usize| {
+                    self.incident_of(id) == incident && self.notices[id].0.event == EventType::Critical
                 };
-                let is_new = !self.notices.iter().any(|(notice, _)| is(notice, EventType::Critical));
+                let is_new = !(0..self.notices.len()).any(is_known);
                 if is_new && !self.incidents[incident].acknowledged {
                     self.announce(EventType::Critical, incident);
                 }
@@ -262,11 +247,10 @@ impl World {
                 _ => {}
             }
         }
-        let left = self.notices.iter().filter(|(notice, progress)| {
-            let incident = usize::try_from(notice.incident.expect("one").0).expect("few");
-            *progress == Some(Progress::Failed) && !self.incidents[incident].muted
-        });
-        assert_eq!(left.count(), 0, "something is outstanding");
+        let is_left = |id: usize| {
+            self.notices[id].1 == Some(Progress::Failed) && !self.incidents[self.incident_of(id)].muted
+        };
+        assert!(!(0..self.notices.len()).any(is_left), "something is outstanding");
     }
 }
 

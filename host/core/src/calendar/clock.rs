@@ -41,6 +41,11 @@ pub(super) fn wrong(message: String, hint: impl Into<String>) -> NotHours {
     NotHours { message, hint: hint.into() }
 }
 
+/// Something that is wrong with a part of the text.
+pub(super) fn wrong_part(part: &str, problem: &str, hint: impl Into<String>) -> NotHours {
+    wrong(format!("`{}` {problem}", printable(part, 60)), hint)
+}
+
 impl FromStr for Clock {
     type Err = NotHours;
 
@@ -49,12 +54,8 @@ impl FromStr for Clock {
             let fits = (least..=2).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
             if fits { digits.parse().ok() } else { None }
         };
-        let refuse = || {
-            wrong(
-                format!("`{}` is no time of a day", printable(text, 60)),
-                "write hours and minutes from `00:00` to `24:00`",
-            )
-        };
+        let form = "write hours and minutes from `00:00` to `24:00`";
+        let refuse = || wrong_part(text, "is no time of a day", form);
         let (hours, minutes) = text.split_once(':').ok_or_else(refuse)?;
         let (hours, minutes) = (number(hours, 1).ok_or_else(refuse)?, number(minutes, 2).ok_or_else(refuse)?);
         if minutes > 59 {

@@ -34,7 +34,7 @@ impl Range {
 #[serde(try_from = "String", into = "String")]
 pub struct Hours {
     /// By `from`, so that what is made of them day by day is in order.
-    ranges: Vec<Range>,
+    pub(super) ranges: Vec<Range>,
     zone: Zone,
 }
 
@@ -49,11 +49,6 @@ impl Hours {
         }
         ranges.sort_by_key(|range| range.from);
         Some(Self { ranges, zone })
-    }
-
-    /// Its ranges, the earliest of a day first.
-    pub fn ranges(&self) -> &[Range] {
-        &self.ranges
     }
 
     pub fn zone(&self) -> &Zone {

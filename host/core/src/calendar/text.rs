@@ -4,22 +4,20 @@
 //! begin anew; times without days are those of each day; without a zone they are UTC's. What is written is read
 //! again as the same, which is how the database keeps it.
 
-use super::clock::{Clock, NotHours, wrong};
+use super::clock::{Clock, NotHours, wrong, wrong_part};
 use super::days::{Days, WEEKDAYS};
 use super::hours::{Hours, Range};
 use super::zone::{UnknownZone, Zone};
-use crate::text::{did_you_mean, printable};
+use crate::text::did_you_mean;
+use crate::words::as_text;
 use std::fmt;
 use std::str::FromStr;
 
 /// Both ends of `08:00-18:00`.
 fn times(text: &str) -> Result<(Clock, Clock), NotHours> {
-    let (from, until) = text.split_once('-').ok_or_else(|| {
-        wrong(
-            format!("`{}` is one time and not two", printable(text, 60)),
-            "write the first and the last, such as `08:00-18:00`",
-        )
-    })?;
+    let form = "write the first and the last, such as `08:00-18:00`";
+    let ends = text.split_once('-');
+    let (from, until) = ends.ok_or_else(|| wrong_part(text, "is one time and not two", form))?;
     let (from, until): (Clock, Clock) = (from.parse()?, until.parse()?);
     if from == Clock::END {
         return Err(wrong("a day ends at `24:00`, and nothing begins then".into(), "write `00:00`"));
@@ -38,20 +36,14 @@ impl FromStr for Days {
         }
         let (first, last) = text.split_once('-').unwrap_or((&text, &text));
         if first.starts_with(|c: char| c.is_ascii_digit()) {
+            let form = "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`";
             let number = |digits: &str| {
-                digits.parse().ok().filter(|day| (1..=31).contains(day)).ok_or_else(|| {
-                    wrong(
-                        format!("`{}` is no day of a month", printable(digits, 60)),
-                        "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`",
-                    )
-                })
+                let day = digits.parse().ok().filter(|day| (1..=31).contains(day));
+                day.ok_or_else(|| wrong_part(digits, "is no day of a month", form))
             };
             let (first, last): (u32, u32) = (number(first)?, number(last)?);
             if last < first {
-                return Err(wrong(
-                    format!("`{}` goes backwards", printable(&text, 60)),
-                    format!("write `{last}-{first}`"),
-                ));
+                return Err(wrong_part(&text, "goes backwards", format!("write `{last}-{first}`")));
             }
             let numbers = (first..=last).fold(0, |numbers, day| numbers | 1 << day);
             return Ok(Self::Month { numbers, last: false });
@@ -74,7 +66,7 @@ fn weekday(text: &str) -> Result<usize, NotHours> {
     place(&WEEKDAYS).or_else(|| place(&LONG)).ok_or_else(|| {
         let near = did_you_mean(text, WEEKDAYS.into_iter().chain(LONG).chain(["last"]));
         let all = "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`";
-        wrong(format!("`{}` is no day", printable(text, 60)), near.unwrap_or_else(|| all.into()))
+        wrong_part(text, "is no day", near.unwrap_or_else(|| all.into()))
     })
 }
 
@@ -102,8 +94,8 @@ impl FromStr for Hours {
         let mut waiting = false;
         for word in text.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty()) {
             if let Some(zone) = &zone {
-                let message = format!("`{}` comes after the time zone `{zone}`", printable(word, 60));
-                return Err(wrong(message, "the time zone comes last, and there is one for all"));
+                let problem = format!("comes after the time zone `{zone}`");
+                return Err(wrong_part(word, &problem, "the time zone comes last, and there is one for all"));
             }
             if word.contains(':') {
                 let (from, until) = times(word)?;
@@ -117,30 +109,24 @@ impl FromStr for Hours {
                 days = Some(match days.filter(|_| waiting) {
                     None => more,
                     Some(days) => days.with(more).ok_or_else(|| {
-                        let message = format!(
-                            "`{}` puts days of the week and of the month together",
-                            printable(word, 60)
-                        );
-                        wrong(message, "write times between them; a time has minutes, such as `08:00-18:00`")
+                        let problem = "puts days of the week and of the month together";
+                        let hint = "write times between them; a time has minutes, such as `08:00-18:00`";
+                        wrong_part(word, problem, hint)
                     })?,
                 });
                 waiting = true;
             }
         }
-        if waiting || ranges.is_empty() {
-            return Err(wrong(
-                "there are no times".into(),
-                "write them after the days, such as `mon-fri 08:00-18:00`",
-            ));
+        let form = "write them after the days, such as `mon-fri 08:00-18:00`";
+        let no_times = || wrong("there are no times".into(), form);
+        if waiting {
+            return Err(no_times());
         }
         if ranges.len() > MOST {
-            return Err(wrong(
-                format!("there are {} times, and {MOST} are the most", ranges.len()),
-                "join some",
-            ));
+            let message = format!("there are {} times, and {MOST} are the most", ranges.len());
+            return Err(wrong(message, "join some"));
         }
-        Self::new(ranges, zone.unwrap_or_default())
-            .ok_or_else(|| wrong("there are no times".into(), "write some, such as `08:00-18:00`"))
+        Self::new(ranges, zone.unwrap_or_default()).ok_or_else(no_times)
     }
 }
 
@@ -167,7 +153,7 @@ fn is_zone(word: &str) -> bool {
 
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, range) in self.ranges().iter().enumerate() {
+        for (place, range) in self.ranges.iter().enumerate() {
             let (days, parted) = (range.days.to_string(), if place == 0 { "" } else { ", " });
             let days = match days.as_str() {
                 // Days that came before would be meant.
@@ -181,19 +167,7 @@ impl fmt::Display for Hours {
     }
 }
 
-impl TryFrom<String> for Hours {
-    type Error = NotHours;
-
-    fn try_from(text: String) -> Result<Self, NotHours> {
-        text.parse()
-    }
-}
-
-impl From<Hours> for String {
-    fn from(hours: Hours) -> Self {
-        hours.to_string()
-    }
-}
+as_text!(Hours);
 
 #[cfg(test)]
 mod tests {
@@ -222,48 +196,32 @@ mod tests {
         }
     }
 
+    /// Hours, what is wrong with them, and the way out.
+    const WRONG: &str = "
+        mon-fri: there are no times: write them after the days, such as `mon-fri 08:00-18:00`
+        mon-fri 08:00: `08:00` is one time and not two: write the first and the last, such as `08:00-18:00`
+        mon-fri 8-18: `8-18` puts days of the week and of the month together: \
+            write times between them; a time has minutes, such as `08:00-18:00`
+        08:00-25:00: `25:00` is no time of a day: write hours and minutes from `00:00` to `24:00`
+        08:60-18:00: `08:60` is no time of a day: write hours and minutes from `00:00` to `24:00`
+        24:00-06:00: a day ends at `24:00`, and nothing begins then: write `00:00`
+        mon-fry 08:00-18:00: `fry` is no day: did you mean `fri`?
+        wekend 08:00-18:00: `wekend` is no day: write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`
+        32 08:00-18:00: `32` is no day of a month: \
+            write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`
+        7-1 08:00-18:00: `7-1` goes backwards: write `1-7`
+        08:00-18:00 Europe/Berlim: there is no time zone `Europe/Berlim`: did you mean `Europe/Berlin`?
+        08:00-18:00 Berlin: there is no time zone `Berlin`: did you mean `Europe/Berlin`?
+        08:00-18:00 UTC mon: `mon` comes after the time zone `UTC`: the time zone comes last, and there is one for all";
+
     #[test]
     fn what_is_wrong_is_named_with_the_way_out() {
-        let days_first = "write them after the days, such as `mon-fri 08:00-18:00`";
-        let of_a_day = "write hours and minutes from `00:00` to `24:00`";
-        let berlin = "did you mean `Europe/Berlin`?";
-        for (text, message, hint) in [
-            ("", "there are no times", days_first),
-            ("mon-fri", "there are no times", days_first),
-            (
-                "mon-fri 08:00",
-                "`08:00` is one time and not two",
-                "write the first and the last, such as `08:00-18:00`",
-            ),
-            (
-                "mon-fri 8-18",
-                "`8-18` puts days of the week and of the month together",
-                "write times between them; a time has minutes, such as `08:00-18:00`",
-            ),
-            ("08:00-25:00", "`25:00` is no time of a day", of_a_day),
-            ("08:60-18:00", "`08:60` is no time of a day", of_a_day),
-            ("24:00-06:00", "a day ends at `24:00`, and nothing begins then", "write `00:00`"),
-            ("mon-fry 08:00-18:00", "`fry` is no day", "did you mean `fri`?"),
-            (
-                "wekend 08:00-18:00",
-                "`wekend` is no day",
-                "write `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`",
-            ),
-            (
-                "32 08:00-18:00",
-                "`32` is no day of a month",
-                "write a number from 1 to 31, or `last`; a time has minutes, such as `08:00`",
-            ),
-            ("7-1 08:00-18:00", "`7-1` goes backwards", "write `1-7`"),
-            ("08:00-18:00 Europe/Berlim", "there is no time zone `Europe/Berlim`", berlin),
-            ("08:00-18:00 Berlin", "there is no time zone `Berlin`", berlin),
-            (
-                "08:00-18:00 UTC mon",
-                "`mon` comes after the time zone `UTC`",
-                "the time zone comes last, and there is one for all",
-            ),
-        ] {
-            assert_eq!(text.parse::<Hours>(), Err(wrong(message.into(), hint)), "{text}");
+        assert!("".parse::<Hours>().is_err_and(|wrong| wrong.message == "there are no times"));
+        for case in WRONG.lines().map(str::trim).filter(|case| !case.is_empty()) {
+            let parts: Vec<&str> = case.split(": ").collect();
+            let [text, message, hint] = parts[..] else { panic!("{case}") };
+            let message = message.to_owned();
+            assert_eq!(text.parse::<Hours>(), Err(wrong(message, hint)), "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! compiled in. That look-up is the one thing here that is not pure, and what it finds does not depend on `now`.
 
 use crate::text::{did_you_mean, printable};
+use crate::words::as_text;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
@@ -67,19 +68,7 @@ impl FromStr for Zone {
     }
 }
 
-impl TryFrom<String> for Zone {
-    type Error = UnknownZone;
-
-    fn try_from(name: String) -> Result<Self, UnknownZone> {
-        name.parse()
-    }
-}
-
-impl From<Zone> for String {
-    fn from(zone: Zone) -> Self {
-        zone.name().to_owned()
-    }
-}
+as_text!(Zone);
 
 fn hint(name: &str) -> String {
     let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();

@@ -24,20 +24,16 @@ pub struct Phases {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// HTTP's URL, for people: without userinfo, query and fragment.
-    #[serde(default)]
     pub url: Option<String>,
     /// The address that was spoken to, or tried last. Behind a proxy the proxy's.
     pub address: Option<IpAddr>,
     pub status_code: Option<u16>,
     /// The size of HTTP's body, decompressed where it was judged: as much of it as was read.
-    #[serde(default)]
     pub body_bytes: Option<u64>,
-    #[serde(default)]
     pub http_version: Option<HttpVersion>,
     /// How the answer departs from the standard where it was taken all the same, as curl and browsers take it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deviations: Vec<Cow<'static, str>>,
-    #[serde(default)]
     pub tls: Option<TlsEvidence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsEvidence>,
@@ -61,7 +57,7 @@ pub struct DnsEvidence {
     pub over_tcp: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsEvidence {
     pub version: Option<TlsVersion>,
     /// Why the certificate is not trusted; `None`: it is. With `verify = false` this is all that becomes of it.

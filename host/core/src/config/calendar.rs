@@ -13,7 +13,7 @@ pub(super) const HOURS: Parsed<Hours> = Parsed::new(
     "\"mon-fri 08:00-18:00 Europe/Berlin\"",
     |text, item, _| {
         text.parse().map_err(|wrong: NotHours| {
-            ValueError::Value(format!("in `{}`, {}", item.key, wrong.message), Some(wrong.hint))
+            ValueError::value(format!("in `{}`, {}", item.key, wrong.message), wrong.hint)
         })
     },
 )
@@ -25,9 +25,7 @@ pub(super) const ZONE: Parsed<Zone> = Parsed::new(
     "ZONE",
     "the name of a time zone such as `Europe/Berlin`",
     "\"Europe/Berlin\"",
-    |text, _, _| {
-        text.parse().map_err(|error: UnknownZone| ValueError::Value(error.to_string(), Some(error.hint)))
-    },
+    |text, _, _| text.parse().map_err(|error: UnknownZone| ValueError::value(error.to_string(), error.hint)),
 );
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +46,10 @@ pub(super) const MOMENT: Parsed<PointInTime> = Parsed::new(
 
 fn moment(text: &str) -> Result<PointInTime, ValueError> {
     if !text.contains('-') && text.contains(':') {
-        let hint = "for a window that recurs, write `hours = \"02:00-04:00\"`";
-        return Err(ValueError::Form(Some(hint.into())));
+        return Err(ValueError::form("for a window that recurs, write `hours = \"02:00-04:00\"`"));
     }
     if text.contains('[') || text.contains('/') {
-        return Err(ValueError::Form(Some("the time zone is a key of its own, `timezone`".into())));
+        return Err(ValueError::form("the time zone is a key of its own, `timezone`"));
     }
     let instant = text.parse().map(PointInTime::Instant);
     instant.or_else(|_| text.parse().map(PointInTime::Reading)).map_err(|_| ValueError::Form(None))

@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostics;
 use super::kinds::{Integer, List, RawValue, ValueError, ValueKind};
 use super::parsed::Parsed;
-use super::table::Table;
+use super::table::{Table, keys};
 use super::values::has_user;
 use crate::address::{self, AddressClass};
 use crate::monitor::CheckSpec;
@@ -14,7 +14,8 @@ use std::net::IpAddr;
 /// What the file says of all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChecksSection {
-    /// What is asked whether our own network is up, when a check fails in a way that a dead network would explain. None:
+    /// What is asked whether our own network is up, when a check fails in a way that a dead network would explain.
+    /// None:
     /// each failure is believed.
     pub witnesses: Vec<CheckSpec>,
     /// The most checks at once of one worker to one host.
@@ -28,23 +29,17 @@ impl Default for ChecksSection {
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>) -> ChecksSection {
-    root.table("checks", |table| ChecksSection {
-        witnesses: table
-            .optional(
-                "witnesses",
-                "Targets that show whether our own network is up. They are asked when a check fails in a way that a \
-                 lost network explains; while none of them answers, no incident opens. Choose targets that are never \
-                 all down at once.",
-                "every failure is the target's",
-                &List { of: TARGET, count: 1..=10, or_one: false },
-            )
-            .unwrap_or_default(),
-        per_host: table.or(
-            "per_host",
-            "Concurrent checks of one worker against one host, by its name or address as written; more wait.",
-            ChecksSection::default().per_host,
-            &Integer(1..=10_000),
-        ),
+    let targets = List { of: TARGET, count: 1..=10, or_one: false };
+    root.table("checks", |table| {
+        keys! { table:
+            /// Targets that show whether our own network is up. They are asked when a check fails in a way that a
+            /// lost network explains; while none of them answers, no incident opens. Choose targets that are never
+            /// all down at once.
+            let witnesses = optional("every failure is the target's", &targets).unwrap_or_default();
+            /// Concurrent checks of one worker against one host, by its name or address as written; more wait.
+            let per_host = or(ChecksSection::default().per_host, &Integer(1..=10_000));
+        }
+        ChecksSection { witnesses, per_host }
     })
 }
 
@@ -56,11 +51,11 @@ fn witness(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Ch
     if has_user(text) {
         // Nobody logs in at a witness, and a password must not be shown.
         notes.secret(item.span());
-        let message = format!("`{}` takes {}, without a user", item.key, TARGET.describe());
-        return Err(ValueError::Value(message, Some("leave out what comes before the `@`".into())));
+        let message = format!("`{}` takes {}, without a user", item.key, TARGET.said().words);
+        return Err(ValueError::value(message, "leave out what comes before the `@`"));
     }
     let spec = target::parse(text).map_err(|error| {
-        ValueError::Value(printable(&error.to_string(), 200), Some(printable(&error.hint(), 200)))
+        ValueError::value(printable(&error.to_string(), 200), printable(&error.hint(), 200))
     })?;
     if stays_here(&spec) {
         let shown = printable(&target::shown(text), 80);

@@ -148,15 +148,8 @@ impl<'t> Lines<'t> {
             .collect();
         // A byte order mark is no character that anybody counts.
         let before = self.text[range.start..start.max(range.start)].chars().filter(|c| *c != '\u{feff}');
-        Diagnostic {
-            level,
-            message,
-            hint,
-            span: start..end,
-            line: line + 1,
-            column: before.count() + 1,
-            masked,
-        }
+        let (span, line, column) = (start..end, line + 1, before.count() + 1);
+        Diagnostic { level, message, hint, span, line, column, masked }
     }
 }
 

@@ -1,13 +1,12 @@
 //! `[heartbeat]`: an outside service that notices when this installation falls silent.
 
 use super::diagnostic::Diagnostics;
-use super::key::written;
-use super::kinds::{RawValue, ValueError, ValueKind};
+use super::kinds::{RawValue, ValueError};
 use super::parsed::Parsed;
 use super::references::Reference;
-use super::table::Table;
+use super::table::{Table, keys};
+use super::values::secret_url;
 use crate::secret::SecretRef;
-use url::Url;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeartbeatSection {
@@ -16,14 +15,13 @@ pub struct HeartbeatSection {
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>) -> HeartbeatSection {
-    root.table("heartbeat", |table| HeartbeatSection {
-        url: table.optional(
-            "url",
-            "URL that the scheduler requests after its runs, at most every 15 s, while checks have results and notifications \
-             go out. An outside service (Healthchecks and its like) alerts when the requests stop.",
-            "none",
-            &Reference { literal: WEB_URL, secret: false },
-        ),
+    root.table("heartbeat", |table| {
+        keys! { table:
+            /// URL that the scheduler requests after its runs, at most every 15 s, while checks have results and
+            /// notifications go out. An outside service (Healthchecks and its like) alerts when the requests stop.
+            let url = optional("none", &Reference { literal: WEB_URL, secret: false });
+        }
+        HeartbeatSection { url }
     })
 }
 
@@ -36,10 +34,5 @@ const WEB_URL: Parsed<String> = Parsed::new(
 );
 
 fn web_url(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
-    notes.secret(item.span());
-    if Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-        return Ok(text.to_owned());
-    }
-    let right = written(item.key, &WEB_URL.example());
-    Err(ValueError::without_value(item, &WEB_URL, Some(format!("write `{right}`"))))
+    secret_url(text, item, &["http", "https"], &WEB_URL, notes).map(|_| text.to_owned())
 }

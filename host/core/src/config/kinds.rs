@@ -7,6 +7,7 @@ use super::diagnostic::Diagnostics;
 use super::key::{Typed, quoted, written};
 use crate::duration;
 use crate::text::{alternatives, did_you_mean, did_you_mean_or_all, printable};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
@@ -16,16 +17,8 @@ use toml::de::DeValue;
 pub(super) trait ValueKind {
     type Value;
 
-    /// What it is, after "takes": `a duration such as …`.
-    fn describe(&self) -> String;
-
-    /// What holds beyond that, after the words: `from 1 to 20`.
-    fn limits(&self) -> Option<String> {
-        None
-    }
-
-    /// A value, as TOML.
-    fn example(&self) -> String;
+    /// What messages, hints and the reference say of it.
+    fn said(&self) -> Said;
 
     /// The right value, as TOML, where it can be told from the wrong one.
     fn suggestion(&self, _wrong: &DeValue<'_>) -> Option<String> {
@@ -37,12 +30,37 @@ pub(super) trait ValueKind {
         false
     }
 
+    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError>;
+}
+
+/// What is said of a kind of values.
+pub(super) struct Said {
+    /// What it is, after "takes": `a duration such as …`.
+    pub(super) words: String,
+    /// What holds beyond that, after the words: `from 1 to 20`; empty: nothing.
+    pub(super) limits: String,
+    /// A value, as TOML.
+    pub(super) example: String,
     /// How a value is given as a flag.
-    fn typed(&self) -> Typed {
-        Typed::default()
+    pub(super) typed: Typed,
+}
+
+impl Said {
+    /// `place` stands for a value in the help of a flag.
+    pub(super) fn new(place: &'static str, words: impl Into<String>, example: impl Into<String>) -> Self {
+        let typed = Typed { value: place, ..Typed::default() };
+        Self { words: words.into(), limits: String::new(), example: example.into(), typed }
     }
 
-    fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError>;
+    pub(super) fn within(self, limits: impl Into<String>) -> Self {
+        Self { limits: limits.into(), ..self }
+    }
+
+    /// A number or a boolean stands without quotes.
+    pub(super) fn bare(mut self) -> Self {
+        self.typed.bare = true;
+        self
+    }
 }
 
 /// A kind whose values can be shown as a default.
@@ -77,9 +95,17 @@ pub(super) enum ValueError {
 }
 
 impl ValueError {
+    pub(super) fn form(hint: impl Into<String>) -> Self {
+        Self::Form(Some(hint.into()))
+    }
+
+    pub(super) fn value(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Value(message.into(), Some(hint.into()))
+    }
+
     /// It is no such thing, and must not be shown.
     pub(super) fn without_value<K: ValueKind>(item: RawValue<'_>, takes: &K, hint: Option<String>) -> Self {
-        Self::Value(format!("`{}` takes {}, not this", item.key, takes.describe()), hint)
+        Self::Value(format!("`{}` takes {}, not this", item.key, takes.said().words), hint)
     }
 }
 
@@ -93,7 +119,7 @@ pub(super) fn read_value<'t, K: ValueKind>(
 ) -> Option<K::Value> {
     let value = at.get_ref();
     if takes.is_secret() {
-        hide(at, notes);
+        hide(at, true, notes);
     }
     if let Some(span) = first_nul(at) {
         // Nor does anything that is asked or told take one: texts end there.
@@ -112,17 +138,15 @@ pub(super) fn read_value<'t, K: ValueKind>(
         }
         Err(refusal) => refusal,
     };
-    let write = || {
-        let suggestion = if takes.is_secret() { None } else { takes.suggestion(value) };
-        let right = suggestion.unwrap_or_else(|| takes.example());
-        if in_list { format!("write `{right}`") } else { format!("write `{}`", written(key, &right)) }
-    };
+    let Said { words, limits, example, .. } = takes.said();
+    let suggestion = if takes.is_secret() { None } else { takes.suggestion(value) };
+    let right = suggestion.unwrap_or(example);
+    let write =
+        if in_list { format!("write `{right}`") } else { format!("write `{}`", written(key, &right)) };
     let key = printable(key, 60);
     let (message, hint) = match refusal {
         ValueError::Reported => return None,
-        ValueError::Type => {
-            (format!("`{key}` takes {}, not {}", takes.describe(), found(value)), Some(write()))
-        }
+        ValueError::Type => (format!("`{key}` takes {words}, not {}", found(value)), Some(write)),
         ValueError::Form(hint) => {
             let got = match value {
                 _ if takes.is_secret() => "this".to_owned(),
@@ -131,11 +155,9 @@ pub(super) fn read_value<'t, K: ValueKind>(
                 DeValue::Integer(number) => format!("`{}`", printable(&number.to_string(), 60)),
                 other => found(other).to_owned(),
             };
-            let what = match (value, takes.limits()) {
-                (DeValue::Integer(_), Some(limits)) => format!("{} {limits}", takes.describe()),
-                _ => takes.describe(),
-            };
-            (format!("`{key}` takes {what}, not {got}"), Some(hint.unwrap_or_else(write)))
+            let is_bounded = matches!(value, DeValue::Integer(_)) && !limits.is_empty();
+            let what = if is_bounded { format!("{words} {limits}") } else { words };
+            (format!("`{key}` takes {what}, not {got}"), Some(hint.unwrap_or(write)))
         }
         ValueError::Value(message, hint) => (message, hint),
     };
@@ -153,7 +175,8 @@ fn first_nul(at: &Spanned<DeValue<'_>>) -> Option<Range<usize>> {
     }
 }
 
-/// The first place that other programs fill in, as it is written, and its name: `${NAME}`, `${NAME:-default}`, or `$NAME`
+/// The first place that other programs fill in, as it is written, and its name: `${NAME}`, `${NAME:-default}`, or
+/// `$NAME`
 /// as a word or a part of a path.
 pub(super) fn placeholder(text: &str) -> Option<(String, &str)> {
     let braced = text.split("${").skip(1).find_map(|rest| {
@@ -186,22 +209,14 @@ fn warn_of_placeholder(key: &str, text: &str, at: Range<usize>, is_hidden: bool,
     );
 }
 
-/// Keeps a value from being shown; where it is kept (`{ env = "NAME" }`) may be seen.
-fn hide(at: &Spanned<DeValue<'_>>, notes: &mut Diagnostics) {
+/// Keeps every text and number in a value from being shown; `but_places`: where it is kept (`{ env = "NAME" }`) may be
+/// seen.
+pub(super) fn hide(at: &Spanned<DeValue<'_>>, but_places: bool, notes: &mut Diagnostics) {
+    let is_place = |key: &Spanned<Cow<'_, str>>| matches!(key.get_ref().as_ref(), "env" | "file");
     match at.get_ref() {
-        DeValue::Array(items) => items.iter().for_each(|item| hide(item, notes)),
-        DeValue::Table(table) if table.keys().all(|key| matches!(key.get_ref().as_ref(), "env" | "file")) => {
-        }
-        DeValue::Table(table) => table.values().for_each(|item| hide(item, notes)),
-        _ => notes.secret(at.span()),
-    }
-}
-
-/// Keeps every text and number in a value from being shown.
-pub(super) fn hide_all(at: &Spanned<DeValue<'_>>, notes: &mut Diagnostics) {
-    match at.get_ref() {
-        DeValue::Array(items) => items.iter().for_each(|item| hide_all(item, notes)),
-        DeValue::Table(table) => table.values().for_each(|item| hide_all(item, notes)),
+        DeValue::Array(items) => items.iter().for_each(|item| hide(item, but_places, notes)),
+        DeValue::Table(table) if but_places && table.keys().all(is_place) => {}
+        DeValue::Table(table) => table.values().for_each(|item| hide(item, but_places, notes)),
         _ => notes.secret(at.span()),
     }
 }
@@ -224,12 +239,8 @@ pub(super) struct Boolean;
 impl ValueKind for Boolean {
     type Value = bool;
 
-    fn describe(&self) -> String {
-        "`true` or `false`".into()
-    }
-
-    fn example(&self) -> String {
-        "true".into()
+    fn said(&self) -> Said {
+        Said::new("", "`true` or `false`", "true").bare()
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -238,10 +249,6 @@ impl ValueKind for Boolean {
             "false" | "no" | "off" => Some("false".into()),
             _ => None,
         }
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "", bare: true, ..Typed::default() }
     }
 
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<bool, ValueError> {
@@ -260,25 +267,14 @@ pub(super) struct Integer<N>(pub(super) RangeInclusive<N>);
 impl<N: Copy + Display + PartialOrd + TryFrom<i64>> ValueKind for Integer<N> {
     type Value = N;
 
-    fn describe(&self) -> String {
-        "a whole number".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("from {} to {}", self.0.start(), self.0.end()))
-    }
-
-    fn example(&self) -> String {
-        self.0.start().to_string()
+    fn said(&self) -> Said {
+        let (least, most) = (self.0.start(), self.0.end());
+        Said::new("N", "a whole number", least.to_string()).within(format!("from {least} to {most}")).bare()
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         let number = wrong.as_str()?.trim_matches([' ', '%']).parse::<i64>().ok()?;
         N::try_from(number).ok().filter(|number| self.0.contains(number)).map(|number| number.to_string())
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "N", bare: true, ..Typed::default() }
     }
 
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<N, ValueError> {
@@ -287,9 +283,7 @@ impl<N: Copy + Display + PartialOrd + TryFrom<i64>> ValueKind for Integer<N> {
         let fits =
             number.and_then(|number| N::try_from(number).ok()).filter(|number| self.0.contains(number));
         let bound = if number.is_some_and(|number| number <= 0) { self.0.start() } else { self.0.end() };
-        fits.ok_or_else(|| {
-            ValueError::Form(Some(format!("write `{}`", written(item.key, &bound.to_string()))))
-        })
+        fits.ok_or_else(|| ValueError::form(format!("write `{}`", written(item.key, &bound.to_string()))))
     }
 }
 
@@ -304,17 +298,11 @@ pub(super) struct Span(pub(super) RangeInclusive<Duration>);
 impl ValueKind for Span {
     type Value = Duration;
 
-    fn describe(&self) -> String {
-        "a duration such as `30s`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("from {} to {}", duration::format(*self.0.start()), duration::format(*self.0.end())))
-    }
-
-    fn example(&self) -> String {
+    fn said(&self) -> Said {
         let example = Duration::from_secs(30);
-        quoted(&duration::format(if self.0.contains(&example) { example } else { *self.0.start() }))
+        let example = if self.0.contains(&example) { example } else { *self.0.start() };
+        let [least, most, example] = [*self.0.start(), *self.0.end(), example].map(duration::format);
+        Said::new("D", "a duration such as `30s`", quoted(&example)).within(format!("from {least} to {most}"))
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -325,10 +313,6 @@ impl ValueKind for Span {
         };
         let seconds = number.parse().ok().map(Duration::from_secs)?;
         self.0.contains(&seconds).then(|| quoted(&format!("{number}s")))
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "D", ..Typed::default() }
     }
 
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<Duration, ValueError> {
@@ -354,10 +338,8 @@ pub(super) fn within<T: Copy + PartialOrd>(
     let bound = if value < *range.start() { *range.start() } else { *range.end() };
     let (least, most) = (show(*range.start()), show(*range.end()));
     let got = printable(item.value.as_str().unwrap_or_default(), 60);
-    Err(ValueError::Value(
-        format!("`{}` takes a {noun} from `{least}` to `{most}`, not `{got}`", item.key),
-        Some(format!("write `{}`", written(item.key, &quoted(&show(bound))))),
-    ))
+    let message = format!("`{}` takes a {noun} from `{least}` to `{most}`, not `{got}`", item.key);
+    Err(ValueError::value(message, format!("write `{}`", written(item.key, &quoted(&show(bound))))))
 }
 
 impl Described for Span {
@@ -377,16 +359,8 @@ pub(super) struct Text {
 impl ValueKind for Text {
     type Value = String;
 
-    fn describe(&self) -> String {
-        "a text".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {} characters", self.most))
-    }
-
-    fn example(&self) -> String {
-        quoted(self.example)
+    fn said(&self) -> Said {
+        Said::new("TEXT", "a text", quoted(self.example)).within(format!("at most {} characters", self.most))
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -396,15 +370,13 @@ impl ValueKind for Text {
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<String, ValueError> {
         let text = item.value.as_str().ok_or(ValueError::Type)?;
         if text.is_empty() {
-            return Err(ValueError::Value(
-                format!("`{}` is empty", item.key),
-                Some("write a text, or leave the key out".into()),
-            ));
+            let message = format!("`{}` is empty", item.key);
+            return Err(ValueError::value(message, "write a text, or leave the key out"));
         }
         let length = text.chars().count();
         if length > self.most {
             let message = format!("`{}` has {length} characters, and {} are the most", item.key, self.most);
-            return Err(ValueError::Value(message, Some("make it shorter".into())));
+            return Err(ValueError::value(message, "make it shorter"));
         }
         Ok(text.to_owned())
     }
@@ -420,23 +392,17 @@ fn as_text(wrong: &DeValue<'_>) -> Option<String> {
     }
 }
 
-pub(super) struct Choice<T>(pub(super) Vec<(String, T)>);
+pub(super) struct Choice<T>(Vec<(String, T)>);
 
-impl<T: Copy> Choice<T> {
-    pub(super) fn new(words: impl IntoIterator<Item = (&'static str, T)>) -> Self {
-        Self(words.into_iter().map(|(word, value)| (word.to_owned(), value)).collect())
-    }
-}
-
-impl<T: Copy + ToString> Choice<T> {
+impl<T: Clone + ToString> Choice<T> {
     pub(super) fn of(all: &[T]) -> Self {
-        Self(all.iter().map(|value| (value.to_string(), *value)).collect())
+        Self(all.iter().map(|value| (value.to_string(), value.clone())).collect())
     }
 }
 
 impl<T> Choice<T> {
-    fn all(&self) -> String {
-        format!("one of {}", alternatives(self.0.iter().map(|(word, _)| word.as_str())))
+    fn describe(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(word, _)| word.as_str())
     }
 
     /// Whether all the words fit into a message.
@@ -448,25 +414,18 @@ impl<T> Choice<T> {
 impl<T: Clone> ValueKind for Choice<T> {
     type Value = T;
 
-    fn describe(&self) -> String {
-        if self.is_short() { self.all() } else { format!("a word such as `{}`", self.0[0].0) }
-    }
-
-    fn limits(&self) -> Option<String> {
-        (!self.is_short()).then(|| self.all())
-    }
-
-    fn example(&self) -> String {
-        quoted(self.0.first().map_or("", |(word, _)| word))
+    fn said(&self) -> Said {
+        let all = format!("one of {}", alternatives(self.describe()));
+        let example = self.describe().next().unwrap_or_default();
+        let such_as = format!("a word such as `{example}`");
+        let (words, limits) = if self.is_short() { (all, String::new()) } else { (such_as, all) };
+        let typed = self.describe().map(str::to_owned).collect();
+        let typed = Typed { value: "WORD", words: typed, commas: true, ..Typed::default() };
+        Said { words, limits, example: quoted(example), typed }
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
         as_text(wrong).filter(|text| self.0.iter().any(|(word, _)| quoted(word) == *text))
-    }
-
-    fn typed(&self) -> Typed {
-        let words = self.0.iter().map(|(word, _)| word.clone()).collect();
-        Typed { value: "WORD", words, commas: true, ..Typed::default() }
     }
 
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<T, ValueError> {
@@ -474,12 +433,8 @@ impl<T: Clone> ValueKind for Choice<T> {
         if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
             return Ok(value.clone());
         }
-        let words = self.0.iter().map(|(word, _)| word.as_str());
-        Err(ValueError::Form(if self.is_short() {
-            did_you_mean(text, words)
-        } else {
-            Some(did_you_mean_or_all(text, words))
-        }))
+        let all = (!self.is_short()).then(|| did_you_mean_or_all(text, self.describe()));
+        Err(ValueError::Form(all.or_else(|| did_you_mean(text, self.describe()))))
     }
 }
 
@@ -504,23 +459,16 @@ pub(super) fn some<K>(of: K) -> List<K> {
 impl<K: ValueKind> ValueKind for List<K> {
     type Value = Vec<K::Value>;
 
-    fn describe(&self) -> String {
-        if self.or_one {
-            format!("{}, or a list of them", self.of.describe())
+    fn said(&self) -> Said {
+        let Said { words, limits, example, typed } = self.of.said();
+        let (each, words, example) = if self.or_one {
+            (String::new(), format!("{words}, or a list of them"), example)
         } else {
-            format!("a list such as `{}`", self.example())
-        }
-    }
-
-    fn limits(&self) -> Option<String> {
-        let each = (!self.or_one).then(|| format!("each {}", self.of.describe()));
-        let count = format!("at most {} of them", self.count.end());
-        let parts: Vec<String> = each.into_iter().chain(self.of.limits()).chain([count]).collect();
-        Some(parts.join(", "))
-    }
-
-    fn example(&self) -> String {
-        if self.or_one { self.of.example() } else { format!("[{}]", self.of.example()) }
+            (format!("each {words}"), format!("a list such as `[{example}]`"), format!("[{example}]"))
+        };
+        let mut parts = vec![each, limits, format!("at most {} of them", self.count.end())];
+        parts.retain(|part| !part.is_empty());
+        Said { words, limits: parts.join(", "), example, typed: Typed { is_list: true, ..typed } }
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -538,17 +486,11 @@ impl<K: ValueKind> ValueKind for List<K> {
         self.of.is_secret()
     }
 
-    fn typed(&self) -> Typed {
-        Typed { is_list: true, ..self.of.typed() }
-    }
-
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
-        let Some(items) = item.value.as_array() else {
-            return if self.or_one {
-                self.of.parse(item, notes).map(|one| vec![one])
-            } else {
-                Err(ValueError::Type)
-            };
+        let items = match item.value.as_array() {
+            Some(items) => items,
+            None if self.or_one => return self.of.parse(item, notes).map(|one| vec![one]),
+            None => return Err(ValueError::Type),
         };
         if !self.count.contains(&items.len()) {
             let (message, hint) = if items.is_empty() {
@@ -557,7 +499,7 @@ impl<K: ValueKind> ValueKind for List<K> {
                 let (count, most) = (items.len(), self.count.end());
                 (format!("`{}` has {count} values, and {most} are the most", item.key), "leave some out")
             };
-            return Err(ValueError::Value(message, Some(hint.into())));
+            return Err(ValueError::value(message, hint));
         }
         let values: Vec<_> = items.iter().map(|at| read_value(item.key, true, at, &self.of, notes)).collect();
         values.into_iter().collect::<Option<_>>().ok_or(ValueError::Reported)
@@ -570,16 +512,8 @@ pub(super) struct At<K>(pub(super) K);
 impl<K: ValueKind> ValueKind for At<K> {
     type Value = (K::Value, Range<usize>);
 
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-
-    fn limits(&self) -> Option<String> {
-        self.0.limits()
-    }
-
-    fn example(&self) -> String {
-        self.0.example()
+    fn said(&self) -> Said {
+        Said { typed: Typed::default(), ..self.0.said() }
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {

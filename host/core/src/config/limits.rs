@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostics;
 use super::key::quoted;
-use super::kinds::{Integer, RawValue, Span, ValueError, ValueKind, within};
+use super::kinds::{Integer, RawValue, Said, Span, ValueError, ValueKind, within};
 use super::table::Table;
 use crate::notifier::{Limit, LimitChanges, Measure};
 use crate::size;
@@ -56,16 +56,9 @@ struct Size(RangeInclusive<u64>);
 impl ValueKind for Size {
     type Value = u64;
 
-    fn describe(&self) -> String {
-        "a size such as `64 MiB`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("from {} to {}", size::format(*self.0.start()), size::format(*self.0.end())))
-    }
-
-    fn example(&self) -> String {
-        quoted(&size::format(*self.0.end()))
+    fn said(&self) -> Said {
+        let [least, most] = [*self.0.start(), *self.0.end()].map(size::format);
+        Said::new("TEXT", "a size such as `64 MiB`", quoted(&most)).within(format!("from {least} to {most}"))
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {

@@ -2,7 +2,8 @@
 
 use super::calendar::{HOURS, MOMENT, PointInTime, ZONE};
 use super::kinds::{At, List, Text};
-use super::table::Table;
+use super::monitors::{groups, tags};
+use super::table::{Table, keys};
 use crate::calendar::{Zone, span};
 use crate::maintenance::{Maintenance, When};
 use crate::text::{did_you_mean_or_all, printable};
@@ -22,26 +23,18 @@ pub(super) fn read(root: &mut Table<'_, '_>, monitors: &BTreeSet<String>) -> Vec
 }
 
 fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Option<ReadWindow> {
-    let named = table.optional(
-        "monitors",
-        "Monitors that it covers, by name; `groups` and `tags` add others.",
-        "those of `groups` and `tags`; without these, all",
-        &List { of: At(Text { most: 100, example: "shop" }), count: 1..=10_000, or_one: false },
-    );
-    let groups = table.optional(
-        "groups",
-        "Covers every monitor in these groups.",
-        "those of `monitors` and `tags`; without these, all",
-        &List { of: At(super::monitors::group()), count: 1..=100, or_one: false },
-    );
-    let tags = table.optional(
-        "tags",
-        "Covers every monitor with all of these tags.",
-        "those of `monitors` and `groups`; without these, all",
-        &super::monitors::tags(),
-    );
+    let names = List { of: At(Text { most: 100, example: "shop" }), count: 1..=10_000, or_one: false };
+    keys! { table:
+        /// Monitors that it covers, by name; `groups` and `tags` add others.
+        let monitors = optional("those of `groups` and `tags`; without these, all", &names);
+        /// Covers every monitor in these groups.
+        let groups = optional("those of `monitors` and `tags`; without these, all", &groups()).unwrap_or_default();
+        /// Covers every monitor with all of these tags.
+        let tags = optional("those of `monitors` and `groups`; without these, all", &tags()).unwrap_or_default();
+    }
+    let named = monitors.unwrap_or_default();
     let mut monitors = Vec::new();
-    for (monitor, span) in named.into_iter().flatten() {
+    for (monitor, span) in named {
         if known.contains(&monitor) {
             monitors.push(monitor);
         } else {
@@ -49,22 +42,23 @@ fn window(name: &str, table: &mut Table<'_, '_>, known: &BTreeSet<String>) -> Op
             table.notes.error(span, format!("there is no monitor `{}`", printable(&monitor, 60)), Some(hint));
         }
     }
-    let when = when(table);
-    let groups = groups.unwrap_or_default();
-    let window = Maintenance {
-        monitors,
-        groups: groups.iter().map(|(group, _)| group.clone()).collect(),
-        tags: tags.unwrap_or_default(),
-        when: when?,
-    };
+    let when = when(table)?;
+    let names = groups.iter().map(|(group, _)| group.clone()).collect();
+    let window = Maintenance { monitors, groups: names, tags, when };
     Some(ReadWindow { name: name.to_owned(), window, groups })
 }
 
 fn when(table: &mut Table<'_, '_>) -> Option<When> {
-    let hours = table.optional("hours", "Recurring hours.", "it is once, from `from` to `until`", &HOURS);
-    let from = table.optional("from", "Start of a one-time window.", "it recurs, by `hours`", &MOMENT);
-    let until = table.optional("until", "End of a one-time window.", "it recurs, by `hours`", &MOMENT);
-    let zone = table.optional("timezone", "Time zone of `from` and `until`.", "`UTC`", &ZONE);
+    keys! { table:
+        /// Recurring hours.
+        let hours = optional("it is once, from `from` to `until`", &HOURS);
+        /// Start of a one-time window.
+        let from = optional("it recurs, by `hours`", &MOMENT);
+        /// End of a one-time window.
+        let until = optional("it recurs, by `hours`", &MOMENT);
+        /// Time zone of `from` and `until`.
+        let timezone = optional("`UTC`", &ZONE);
+    }
     let [recurs, begins, ends, zoned] =
         ["hours", "from", "until", "timezone"].map(|key| table.span_of(key).is_some());
     match (recurs, begins, ends) {
@@ -82,8 +76,8 @@ fn when(table: &mut Table<'_, '_>) -> Option<When> {
             None
         }
         // What was refused has been reported.
-        (false, true, true) if zoned && zone.is_none() => None,
-        (false, true, true) => once(table, from?, until?, zone),
+        (false, true, true) if zoned && timezone.is_none() => None,
+        (false, true, true) => once(table, from?, until?, timezone),
         (false, true, false) => missing(table, "until", "2026-12-02T06:00"),
         (false, false, true) => missing(table, "from", "2026-12-01T22:00"),
         (false, false, false) => missing(table, "hours", "sun 02:00-04:00"),

@@ -15,7 +15,7 @@ mod tests;
 
 use super::kinds::{At, Boolean, Choice, List, Span, Text};
 use super::references::Map;
-use super::table::Table;
+use super::table::{Table, keys};
 use crate::duration;
 use crate::monitor::{CheckSpec, Conflict, IpFamily, Lookup, Monitor};
 use crate::text::{did_you_mean_or_all, printable};
@@ -27,6 +27,7 @@ pub(super) use values::{Proxy, path};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 /// The longest that a check may take, and so the longest that is worth comparing with.
 const CHECK_MOST: Duration = Duration::from_mins(10);
@@ -56,8 +57,12 @@ pub(super) fn read(root: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec
     monitors
 }
 
-pub(super) fn group() -> Text {
+fn group() -> Text {
     Text { most: 100, example: "shop" }
+}
+
+pub(super) fn groups() -> List<At<Text>> {
+    List { of: At(group()), count: 1..=100, or_one: false }
 }
 
 pub(super) fn tags() -> Map<Text> {
@@ -71,16 +76,20 @@ fn monitor(
     parents: &mut parents::Parents,
 ) -> Option<Monitor> {
     let kind = kind(table);
-    let enabled =
-        table.or("enabled", "A disabled monitor keeps its history and is not checked.", true, &Boolean);
+    keys! { table:
+        /// A disabled monitor keeps its history and is not checked.
+        let enabled = or(true, &Boolean);
+    }
     let mut policy = policy::read(table, surroundings);
     let locations = locations::read(table, &mut policy);
     let channels = channels(table, surroundings);
     let parent = parents.read(name, table, &surroundings.monitors);
-    let group =
-        table.optional("group", "Group, for channels that filter by group and for lists.", "none", &group());
-    let tags =
-        table.optional("tags", "Tags, for channels that filter by tag and for lists.", "none", &tags());
+    keys! { table:
+        /// Group, for channels that filter by group and for lists.
+        let group = optional("none", &group());
+        /// Tags, for channels that filter by tag and for lists.
+        let tags = optional("none", &tags()).unwrap_or_default();
+    }
     let frame = Frame { lookup: lookup(table), timeout: policy.timeout };
     let check = kind.map(|kind| check(kind, table, &frame));
     if kind.is_none() || table.has_unknown() {
@@ -93,12 +102,12 @@ fn monitor(
             table.accept_keys_of_other_types();
         }
     }
-    let (name, tags) = (name.to_owned(), tags.unwrap_or_default());
+    let name = name.to_owned();
     Some(Monitor { name, enabled, check: check??, policy, channels, locations, parent, group, tags })
 }
 
 fn kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
-    table.required("type", "Type of check.", &Choice::new(READERS.map(|(word, _)| (word, word))))
+    table.required("type", "Type of check.", &Choice::of(&READERS.map(|(word, _)| word)))
 }
 
 /// The check alone of a monitor, and its deadline.
@@ -110,13 +119,12 @@ pub(super) fn read_check(table: &mut Table<'_, '_>) -> Option<(CheckSpec, Durati
 }
 
 fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<String> {
-    let named = table.optional(
-        "channels",
-        "Channels to notify, by name; an empty list: none.",
-        "all channels of the file",
-        &List { of: At(Text { most: 100, example: "ops" }), count: 0..=100, or_one: false },
-    );
-    let Some(named) = named else { return surroundings.channels.iter().cloned().collect() };
+    let names = List { of: At(Text { most: 100, example: "ops" }), count: 0..=100, or_one: false };
+    keys! { table:
+        /// Channels to notify, by name; an empty list: none.
+        let channels = optional("all channels of the file", &names);
+    }
+    let Some(named) = channels else { return surroundings.channels.iter().cloned().collect() };
     let mut channels: Vec<String> = Vec::with_capacity(named.len());
     for (name, span) in named {
         let shown = printable(&name, 60);
@@ -128,11 +136,8 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             };
             table.notes.error(span, format!("there is no channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
-            table.notes.error(
-                span,
-                format!("the channel `{shown}` is there twice"),
-                Some("remove one".into()),
-            );
+            let message = format!("the channel `{shown}` is there twice");
+            table.notes.error(span, message, Some("remove one".into()));
         } else {
             channels.push(name);
         }
@@ -143,7 +148,7 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
 fn check(kind: &str, table: &mut Table<'_, '_>, frame: &Frame) -> Option<CheckSpec> {
     let (_, read) = READERS.iter().find(|(word, _)| *word == kind)?;
     let spec = read(table, frame)?;
-    for Conflict { keys: [key, _], message, hint } in spec.conflicts(table.notes) {
+    for Conflict { key, message, hint } in spec.conflicts(table.notes) {
         table.error_at(key, message, &hint);
     }
     Some(spec)
@@ -156,29 +161,24 @@ struct Frame {
 }
 
 fn lookup(table: &mut Table<'_, '_>) -> Lookup {
-    let ip = table.or(
-        "ip",
-        "Addresses to use; `all` checks each, and each must be up.",
-        IpFamily::default(),
-        &Choice::of(IpFamily::ALL),
-    );
-    let resolver = table.optional(
-        "resolver",
-        "Recursive name server to ask; one that serves only its own zones has no answer for other names. A `dns` \
-         check without `authoritative` checks it.",
-        "this machine's own resolver",
-        &RESOLVER,
-    );
+    keys! { table:
+        /// Addresses to use; `all` checks each, and each must be up.
+        let ip = or(IpFamily::default(), &Choice::of(IpFamily::ALL));
+        /// Recursive name server to ask; one that serves only its own zones has no answer for other names. A `dns`
+        /// check without `authoritative` checks it.
+        let resolver = optional("this machine's own resolver", &RESOLVER);
+    }
     Lookup { ip, resolver }
 }
 
-fn latency_below(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> Option<Duration> {
-    let doc = format!("Down unless {what} is below this.");
-    limit(table, frame, "latency_below", &doc, "no limit but `timeout`")
-}
-
-fn degraded_above(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> Option<Duration> {
-    limit(table, frame, "degraded_above", &format!("Degraded when {what} is above this."), "never")
+/// `latency_below` and `degraded_above`.
+fn latency(table: &mut Table<'_, '_>, frame: &Frame, what: &str) -> [Option<Duration>; 2] {
+    let down = format!("Down unless {what} is below this.");
+    let degraded = format!("Degraded when {what} is above this.");
+    [
+        limit(table, frame, "latency_below", &down, "no limit but `timeout`"),
+        limit(table, frame, "degraded_above", &degraded, "never"),
+    ]
 }
 
 /// A limit on a time that is measured. Warns of one that the deadline comes before.
@@ -186,11 +186,8 @@ fn limit(table: &mut Table<'_, '_>, frame: &Frame, key: &str, doc: &str, absent:
     let limit = table.optional(key, doc, absent, &Span(MILLISECOND..=CHECK_MOST));
     if let Some(limit) = limit.filter(|limit| *limit >= frame.timeout) {
         let (limit, timeout) = (duration::format(limit), duration::format(frame.timeout));
-        table.warning_at(
-            key,
-            format!("`{key}` is `{limit}`, and `timeout`, `{timeout}`, ends the check before"),
-            "make it shorter than `timeout`, or leave it out",
-        );
+        let message = format!("`{key}` is `{limit}`, and `timeout`, `{timeout}`, ends the check before");
+        table.warning_at(key, message, "make it shorter than `timeout`, or leave it out");
     }
     limit
 }

@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostics;
 use super::key::Typed;
-use super::kinds::{RawValue, ValueError, ValueKind};
+use super::kinds::{RawValue, Said, ValueError, ValueKind};
 use toml::de::DeValue;
 
 /// A kind of values that are written as a text.
@@ -10,21 +10,21 @@ pub(super) struct Parsed<T> {
     what: &'static str,
     limits: &'static str,
     example: &'static str,
-    value: &'static str,
+    place: &'static str,
     is_secret: bool,
     takes_numbers: bool,
     parse: fn(&str, RawValue<'_>, &mut Diagnostics) -> Result<T, ValueError>,
 }
 
 impl<T> Parsed<T> {
-    /// `value` is its place in a help text, `what` what it is, after "takes", `example` a value as TOML.
+    /// `place` stands for it in a help text, `what` what it is, after "takes", `example` a value as TOML.
     pub(super) const fn new(
-        value: &'static str,
+        place: &'static str,
         what: &'static str,
         example: &'static str,
         parse: fn(&str, RawValue<'_>, &mut Diagnostics) -> Result<T, ValueError>,
     ) -> Self {
-        Self { what, limits: "", example, value, is_secret: false, takes_numbers: false, parse }
+        Self { what, limits: "", example, place, is_secret: false, takes_numbers: false, parse }
     }
 
     /// What holds beyond `what`.
@@ -45,24 +45,13 @@ impl<T> Parsed<T> {
 impl<T> ValueKind for Parsed<T> {
     type Value = T;
 
-    fn describe(&self) -> String {
-        self.what.into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        (!self.limits.is_empty()).then(|| self.limits.to_owned())
-    }
-
-    fn example(&self) -> String {
-        self.example.into()
+    fn said(&self) -> Said {
+        let said = Said::new(self.place, self.what, self.example).within(self.limits);
+        Said { typed: Typed { commas: self.takes_numbers, ..said.typed }, ..said }
     }
 
     fn is_secret(&self) -> bool {
         self.is_secret
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: self.value, commas: self.takes_numbers, ..Typed::default() }
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<T, ValueError> {

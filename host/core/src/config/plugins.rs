@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostics;
 use super::kinds::{List, Text, ValueError};
 use super::limits::{self, Whose};
 use super::parsed::Parsed;
-use super::table::Table;
+use super::table::{Table, keys};
 use super::values::GRANT;
 use crate::grant::HostGrant;
 use crate::notifier::{LimitChanges, name_problem};
@@ -59,35 +59,26 @@ pub(super) fn read(root: &mut Table<'_, '_>) -> Vec<PluginSection> {
 }
 
 fn section(name: &str, table: &mut Table<'_, '_>) -> Option<PluginSection> {
-    let file = table.optional(
-        "file",
-        "Component file, relative to this file.",
-        "the built-in plugin of this name, or the one added with `uptime plugin add`",
-        &Text { most: 4_000, example: "plugins/hello.wasm" },
-    );
-    let sha256 = table.optional(
-        "sha256",
-        "SHA-256 of the trusted component; only with `file`.",
-        "nothing is trusted",
-        &SHA256,
-    );
-    let allow = table.optional(
-        "allow",
-        "Origins it may send requests to, plain HTTP and private addresses included; a built-in plugin also reaches \
-         its own.",
-        "what was granted when it was added",
-        &List { of: GRANT, count: 0..=20, or_one: false },
-    );
+    let component = Text { most: 4_000, example: "plugins/hello.wasm" };
+    keys! { table:
+        /// Component file, relative to this file.
+        let file = optional("the built-in plugin of this name, or the one added with `uptime plugin add`", &component);
+        /// SHA-256 of the trusted component; only with `file`.
+        let sha256 = optional("nothing is trusted", &SHA256);
+        /// Origins it may send requests to, plain HTTP and private addresses included; a built-in plugin also reaches
+        /// its own.
+        let allow = optional("what was granted when it was added", &List { of: GRANT, count: 0..=20, or_one: false });
+    }
     let limits = limits::read(table, Whose::Plugin);
     let problem = name_problem(name).filter(|_| table.is_there());
     if let Some(problem) = problem {
         let message = format!("`{}` can't be the name of a plugin: a name {problem}", printable(name, 60));
         table.notes.error(table.span(), message, Some("write `[plugins.hello]`".into()));
     }
-    if let (None, Some(_), Some(span)) = (&file, &sha256, table.span_of("sha256")) {
+    if file.is_none() && sha256.is_some() {
         let message = "`sha256` is there, and no `file` that it is of".to_owned();
         let hint = "add `file = \"plugins/hello.wasm\"`, or leave it out: what was added is trusted already";
-        table.notes.error(span, message, Some(hint.into()));
+        table.error_at("sha256", message, hint);
     }
     let file = file.map(PathBuf::from);
     problem.is_none().then(|| PluginSection { name: name.to_owned(), file, sha256, allow, limits })
@@ -98,7 +89,7 @@ const SHA256: Parsed<String> =
         if text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Ok(text.to_ascii_lowercase());
         }
-        Err(ValueError::Form(Some("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`".into())))
+        Err(ValueError::form("`sha256sum FILE` prints it, and `uptime plugin inspect FILE`"))
     });
 
 #[cfg(test)]

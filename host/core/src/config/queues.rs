@@ -1,11 +1,12 @@
 //! `[queues.NAME]`: what the file says of a queue's workers.
 
 use super::kinds::{Integer, List, Span};
-use super::table::Table;
+use super::table::{Table, keys};
 use crate::duration;
 use crate::queue::{QUEUES, QueueKind, QueueSection, QueueSettings, Queues};
 use std::time::Duration;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -17,57 +18,30 @@ pub(super) fn read(queues: &mut Table<'_, '_>) -> Queues {
 fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
     let defaults = QueueSettings::defaults(kind.name);
     let long = |duration: Duration| format!("`{}`", duration::format(duration));
-    let section = QueueSection {
-        sleep: table.optional(
-            "sleep",
-            "Polling interval when the queue is empty and nothing wakes the worker.",
-            &long(defaults.sleep),
-            &Span(Duration::from_millis(10)..=HOUR),
-        ),
-        tries: table.optional(
-            "tries",
-            "Attempts before a job moves to the failed list; 0 means no limit.",
-            &format!("`{}`", defaults.tries),
-            &Integer(0..=1_000),
-        ),
-        timeout: table.optional(
-            "timeout",
-            "Time limit for one attempt; must be below `retry_after`.",
-            &long(defaults.timeout),
-            &Span(SECOND..=HOUR),
-        ),
-        backoff: table.optional(
-            "backoff",
-            "Delay before each retry; a list gives the first, the second and so on, and its last value repeats.",
-            &long(defaults.backoff[0]),
-            &List { of: Span(Duration::ZERO..=DAY), count: 1..=20, or_one: true },
-        ),
-        retry_after: table.optional(
-            "retry_after",
-            "Lease of a claimed job: it is claimed again when its worker has sent no heartbeat for this long.",
-            &long(defaults.retry_after),
-            &Span(2 * SECOND..=DAY),
-        ),
-        concurrency: table.optional(
-            "concurrency",
-            "Jobs that one worker runs at once. Of `notifications`: each channel that has none in hand gets a slot \
-             beyond \
-             these, up to four times as many.",
-            &format!("`{}`", defaults.concurrency),
-            &Integer(1..=10_000),
-        ),
-        probe: if kind.has_probes {
-            table.optional(
-                "probe",
-                "Pause before a failing channel is probed with its oldest notice that is still true; a list gives the \
-                 first pause, the second and so on.",
-                "`1m`, doubled up to `1h`",
-                &List { of: Span(Duration::from_millis(10)..=DAY), count: 1..=20, or_one: true },
-            )
-        } else {
-            None
-        },
-    };
+    let pauses = |least| List { of: Span(least..=DAY), count: 1..=20, or_one: true };
+    let mut section = QueueSection::default();
+    keys! { table:
+        /// Polling interval when the queue is empty and nothing wakes the worker.
+        section.sleep = optional(&long(defaults.sleep), &Span(10 * MILLISECOND..=HOUR));
+        /// Attempts before a job moves to the failed list; 0 means no limit.
+        section.tries = optional(&format!("`{}`", defaults.tries), &Integer(0..=1_000));
+        /// Time limit for one attempt; must be below `retry_after`.
+        section.timeout = optional(&long(defaults.timeout), &Span(SECOND..=HOUR));
+        /// Delay before each retry; a list gives the first, the second and so on, and its last value repeats.
+        section.backoff = optional(&long(defaults.backoff[0]), &pauses(Duration::ZERO));
+        /// Lease of a claimed job: it is claimed again when its worker has sent no heartbeat for this long.
+        section.retry_after = optional(&long(defaults.retry_after), &Span(2 * SECOND..=DAY));
+        /// Jobs that one worker runs at once. Of `notifications`: a channel that has none running gets a
+        /// slot beyond these, up to four times as many.
+        section.concurrency = optional(&format!("`{}`", defaults.concurrency), &Integer(1..=10_000));
+    }
+    if kind.has_probes {
+        keys! { table:
+            /// Pause before a failing channel is probed with its oldest notice that is still true; a list gives the
+            /// first pause, the second and so on.
+            section.probe = optional("`1m`, doubled up to `1h`", &pauses(10 * MILLISECOND));
+        }
+    }
     if let Err(conflict) = defaults.with(&section).check() {
         let span =
             table.span_of("timeout").or_else(|| table.span_of("retry_after")).unwrap_or_else(|| table.span());

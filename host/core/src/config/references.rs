@@ -3,10 +3,9 @@
 //! A value that is written where only its place should be (`{ env = "the token itself" }`) is treated as a secret.
 
 use super::diagnostic::Diagnostics;
-use super::key::Typed;
-use super::kinds::{RawValue, ValueError, ValueKind, hide_all, read_value};
+use super::kinds::{RawValue, Said, ValueError, ValueKind, hide, read_value};
 use super::parsed::Parsed;
-use crate::monitor::request::{self, HEADER_MOST, HeaderName};
+use crate::monitor::request::{self, HEADER_MOST};
 use crate::secret::SecretRef;
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,20 +24,12 @@ pub(super) struct Reference<K> {
 impl<K: ValueKind> ValueKind for Reference<K> {
     type Value = SecretRef;
 
-    fn describe(&self) -> String {
-        if self.secret {
-            "a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
-        } else {
-            format!("{}, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`", self.literal.describe())
-        }
-    }
-
-    fn limits(&self) -> Option<String> {
-        self.literal.limits()
-    }
-
-    fn example(&self) -> String {
-        if self.secret { "{ env = \"NAME\" }".into() } else { self.literal.example() }
+    fn said(&self) -> Said {
+        let said = self.literal.said();
+        let secret = ("a secret".into(), "{ env = \"NAME\" }".into());
+        let (what, example) = if self.secret { secret } else { (said.words, said.example) };
+        let words = format!("{what}, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`");
+        Said { words, example, ..said }
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -47,10 +38,6 @@ impl<K: ValueKind> ValueKind for Reference<K> {
 
     fn is_secret(&self) -> bool {
         self.secret
-    }
-
-    fn typed(&self) -> Typed {
-        self.literal.typed()
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<SecretRef, ValueError> {
@@ -86,7 +73,7 @@ fn external_reference(
     };
     let mut entries = table.iter();
     let (Some((kind, at)), None) = (entries.next(), entries.next()) else {
-        hide_all(item.at, notes);
+        hide(item.at, false, notes);
         return refuse("takes either `env` or `file`", None);
     };
     match (kind.get_ref().as_ref(), at.get_ref().as_str()) {
@@ -94,7 +81,7 @@ fn external_reference(
         ("file", Some(path)) if Path::new(path).is_absolute() => {
             return Ok(SecretRef::File { file: path.into() });
         }
-        _ => hide_all(at, notes),
+        _ => hide(at, false, notes),
     }
     match kind.get_ref().as_ref() {
         "env" => refuse(
@@ -149,16 +136,9 @@ const MAP_MOST: usize = 50;
 impl<K: ValueKind> ValueKind for Map<K> {
     type Value = BTreeMap<String, K::Value>;
 
-    fn describe(&self) -> String {
-        format!("a table such as `{}`", self.example)
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {MAP_MOST} keys"))
-    }
-
-    fn example(&self) -> String {
-        self.example.into()
+    fn said(&self) -> Said {
+        let words = format!("a table such as `{}`", self.example);
+        Said::new("TEXT", words, self.example).within(format!("at most {MAP_MOST} keys"))
     }
 
     fn is_secret(&self) -> bool {
@@ -166,29 +146,44 @@ impl<K: ValueKind> ValueKind for Map<K> {
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
-        let table = item.value.as_table().ok_or(ValueError::Type)?;
-        if table.len() > MAP_MOST {
-            let message = format!("`{}` has {} keys, and {MAP_MOST} are the most", item.key, table.len());
-            return Err(ValueError::Value(message, None));
-        }
-        let mut values = BTreeMap::new();
-        let mut whole = true;
-        for (key, at) in table {
-            if key.get_ref().is_empty()
-                || key.get_ref().chars().count() > 100
-                || key.get_ref().chars().any(char::is_control)
-            {
-                let message = format!("a key in `{}` is empty, too long or has control characters", item.key);
-                notes.error(key.span(), message, Some("write 1 to 100 characters".into()));
-                whole = false;
-            }
-            match read_value(key.get_ref(), false, at, &self.of, notes) {
-                Some(value) => whole &= values.insert(key.get_ref().clone().into_owned(), value).is_none(),
-                None => whole = false,
-            }
-        }
-        whole.then_some(values).ok_or(ValueError::Reported)
+        let problem = |key: &str| {
+            let is_wrong = key.is_empty() || key.chars().count() > 100 || key.chars().any(char::is_control);
+            let message = format!("a key in `{}` is empty, too long or has control characters", item.key);
+            is_wrong.then_some((message, "write 1 to 100 characters"))
+        };
+        entries(item, "keys", notes, problem, |key, at, notes| read_value(key, false, at, &self.of, notes))
     }
+}
+
+/// Reads each entry of a table that is a value. `problem` says what is wrong with a key, and the way out.
+fn entries<V>(
+    item: RawValue<'_>,
+    noun: &str,
+    notes: &mut Diagnostics,
+    mut problem: impl FnMut(&str) -> Option<(String, &'static str)>,
+    read: impl Fn(&str, &Spanned<DeValue<'_>>, &mut Diagnostics) -> Option<V>,
+) -> Result<BTreeMap<String, V>, ValueError> {
+    let table = item.value.as_table().ok_or(ValueError::Type)?;
+    if table.len() > MAP_MOST {
+        let message = format!("`{}` has {} {noun}, and {MAP_MOST} are the most", item.key, table.len());
+        return Err(ValueError::Value(message, None));
+    }
+    // In the file's order, so that the second of two is the one too many.
+    let mut in_order: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
+    in_order.sort_by_key(|(key, _)| key.span().start);
+    let (mut values, mut whole) = (BTreeMap::new(), true);
+    for (key, at) in in_order {
+        let name: &str = key.get_ref();
+        if let Some((message, hint)) = problem(name) {
+            notes.error(key.span(), message, Some(hint.to_owned()));
+            whole = false;
+        }
+        match read(name, at, notes) {
+            Some(value) => drop(values.insert(name.to_owned(), value)),
+            None => whole = false,
+        }
+    }
+    whole.then_some(values).ok_or(ValueError::Reported)
 }
 
 /// Headers of a request. Their values are never shown.
@@ -200,18 +195,11 @@ const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-
 impl ValueKind for Headers {
     type Value = BTreeMap<String, SecretRef>;
 
-    fn describe(&self) -> String {
-        format!("a table such as `{}`", self.example())
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!(
-            "at most {MAP_MOST} headers, each a text, `{{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"
-        ))
-    }
-
-    fn example(&self) -> String {
-        "{ Authorization = { env = \"NAME\" } }".into()
+    fn said(&self) -> Said {
+        let example = "{ Authorization = { env = \"NAME\" } }";
+        let each = "each a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+        Said::new("TEXT", format!("a table such as `{example}`"), example)
+            .within(format!("at most {MAP_MOST} headers, {each}"))
     }
 
     fn is_secret(&self) -> bool {
@@ -219,43 +207,18 @@ impl ValueKind for Headers {
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Self::Value, ValueError> {
-        let table = item.value.as_table().ok_or(ValueError::Type)?;
-        if table.len() > MAP_MOST {
-            let message = format!("`{}` has {} headers, and {MAP_MOST} are the most", item.key, table.len());
-            return Err(ValueError::Value(message, None));
-        }
-        let mut headers: BTreeMap<String, SecretRef> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let mut whole = true;
-        // In the file's order, so that the second of two is the one too many.
-        let mut entries: Vec<(&Spanned<_>, &Spanned<DeValue<'_>>)> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        for (key, at) in entries {
-            let name: &str = key.get_ref();
-            let lower = name.to_ascii_lowercase();
-            let shown = printable(name, 60);
-            let problem = if let Err(wrong) = request::header_name(name) {
-                let what = if wrong == HeaderName::Ours { "the header " } else { "" };
-                Some((format!("{what}`{shown}` {}", wrong.problem()), wrong.hint()))
-            } else if !seen.insert(lower.clone()) {
-                Some((
-                    format!("the header `{shown}` is there twice"),
-                    "the case of its letters makes no difference: remove one",
-                ))
-            } else {
-                None
-            };
-            if let Some((message, hint)) = problem {
-                notes.error(key.span(), message, Some(hint.to_owned()));
-                whole = false;
-            }
-            let secret = SECRET.contains(&lower.as_str());
-            match read_value(name, false, at, &Reference { literal: HEADER_VALUE, secret }, notes) {
-                Some(value) => drop(headers.insert(name.to_owned(), value)),
-                None => whole = false,
-            }
-        }
-        whole.then_some(headers).ok_or(ValueError::Reported)
+        let problem = |name: &str| {
+            request::header_problem(name).or_else(|| {
+                let message = format!("the header `{}` is there twice", printable(name, 60));
+                let is_first = seen.insert(name.to_ascii_lowercase());
+                (!is_first).then_some((message, "the case of its letters makes no difference: remove one"))
+            })
+        };
+        entries(item, "headers", notes, problem, |name, at, notes| {
+            let secret = SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+            read_value(name, false, at, &Reference { literal: HEADER_VALUE, secret }, notes)
+        })
     }
 }
 
@@ -265,6 +228,6 @@ const HEADER_VALUE: Parsed<String> = Parsed::new("VALUE", "a text", "\"…\"", |
         return Ok(text.to_owned());
     }
     let message = format!("the header `{}` is longer than {HEADER_MOST} bytes or has a line break", item.key);
-    Err(ValueError::Value(message, Some("a header's value is one line".into())))
+    Err(ValueError::value(message, "a header's value is one line"))
 })
 .hidden();

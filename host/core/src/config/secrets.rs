@@ -5,7 +5,7 @@ use super::kinds::{List, ValueError};
 use super::monitors::path;
 use super::parsed::Parsed;
 use super::references::is_variable;
-use super::table::Table;
+use super::table::{Table, keys};
 use crate::channel::{Setting, Settings};
 use crate::secret::SecretRef;
 use crate::secret::access::Access;
@@ -20,25 +20,18 @@ pub struct SecretsSection {
 }
 
 pub(super) fn read(root: &mut Table<'_, '_>) -> SecretsSection {
-    root.table("secrets", |table| SecretsSection {
-        allow_env: table
-            .optional(
-                "allow_env",
-                "Environment variables of this host that channels and monitors in the database may refer to. \
-                 Variables that this file names need no entry.",
-                "those that stand in this file",
-                &List { of: VARIABLE, count: 0..=1_000, or_one: false },
-            )
-            .unwrap_or_default(),
-        allow_files: table
-            .optional(
-                "allow_files",
-                "Folders and files of this host that channels and monitors in the database may refer to. Files that \
-                 this file names need no entry.",
-                "files that stand in this file",
-                &List { of: PATH, count: 0..=1_000, or_one: false },
-            )
-            .unwrap_or_default(),
+    let variables = List { of: VARIABLE, count: 0..=1_000, or_one: false };
+    let paths = List { of: PATH, count: 0..=1_000, or_one: false };
+    root.table("secrets", |table| {
+        keys! { table:
+            /// Environment variables of this host that channels and monitors in the database may refer to. Variables
+            /// that this file names need no entry.
+            let allow_env = optional("those that stand in this file", &variables).unwrap_or_default();
+            /// Folders and files of this host that channels and monitors in the database may refer to. Files that
+            /// this file names need no entry.
+            let allow_files = optional("files that stand in this file", &paths).unwrap_or_default();
+        }
+        SecretsSection { allow_env, allow_files }
     })
 }
 

@@ -6,12 +6,34 @@
 
 use super::diagnostic::Diagnostics;
 use super::key::KeyDoc;
-use super::kinds::{Described, ValueKind, found, hide_all, placeholder, read_value, some};
+use super::kinds::{Described, Said, ValueKind, found, hide, placeholder, read_value, some};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// Reads keys of a table, one after the other: `let size = or(56, &Integer(24..=1472));` is [`Table::or`] of the key
+/// `size`, and `ping.size = …` the same into a field. The comment above is what the reference says of the key.
+macro_rules! keys {
+    ($table:ident:) => {};
+    (
+        $table:ident: $(#[doc = $doc:literal])+
+        let $key:ident = $read:ident($($with:expr),+)$(.$then:ident($($by:expr)?))*; $($more:tt)*
+    ) => {
+        let $key = $table.$read(stringify!($key), concat!($($doc),+).trim_start(), $($with),+)$(.$then($($by)?))*;
+        keys!($table: $($more)*);
+    };
+    (
+        $table:ident: $(#[doc = $doc:literal])+
+        $to:ident.$key:ident = $read:ident($($with:expr),+)$(.$then:ident($($by:expr)?))*; $($more:tt)*
+    ) => {
+        $to.$key = $table.$read(stringify!($key), concat!($($doc),+).trim_start(), $($with),+)$(.$then($($by)?))*;
+        keys!($table: $($more)*);
+    };
+}
+
+pub(super) use keys;
 
 /// What a reader sees of a table.
 pub(super) struct Table<'n, 't> {
@@ -52,7 +74,7 @@ impl<'n, 't> Table<'n, 't> {
     pub(super) fn required<K: ValueKind>(&mut self, key: &str, doc: &str, takes: &K) -> Option<K::Value> {
         self.ask(key, doc, None, takes);
         if self.entries.is_some_and(|entries| !entries.contains_key(key)) {
-            let hint = format!("add `{key} = {}`", takes.example());
+            let hint = format!("add `{key} = {}`", takes.said().example);
             self.notes.error(self.span.clone(), format!("{} has no `{key}`", self.name()), Some(hint));
         }
         self.value(key, takes)
@@ -161,6 +183,13 @@ impl<'n, 't> Table<'n, 't> {
         }
     }
 
+    /// Advises against keys without which everything would be the same.
+    pub(super) fn useless(&mut self, keys: &[&str], why: &str, hint: &str) {
+        for key in keys {
+            self.warning_at(key, format!("`{key}` has no use: {why}"), hint);
+        }
+    }
+
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
@@ -208,15 +237,16 @@ impl<'n, 't> Table<'n, 't> {
     fn ask<K: ValueKind>(&mut self, key: &str, doc: &str, default: Option<&str>, takes: &K) {
         self.asked.push(key.to_owned());
         if let Some(docs) = &mut self.notes.docs {
-            let limits = takes.limits().map(|limits| format!(", {limits}")).unwrap_or_default();
+            let Said { words, limits, typed, .. } = takes.said();
+            let comma = if limits.is_empty() { "" } else { ", " };
             docs.push(KeyDoc {
                 table: self.path.join("."),
                 when: self.when.clone(),
                 key: key.to_owned(),
-                takes: format!("{}{limits}", takes.describe()),
+                takes: format!("{words}{comma}{limits}"),
                 default: default.map(str::to_owned),
                 doc: doc.to_owned(),
-                typed: takes.typed(),
+                typed,
             });
         }
     }
@@ -268,7 +298,7 @@ impl<'n, 't> Table<'n, 't> {
                 continue;
             }
             // It may be the slip of a secret's key.
-            hide_all(value, self.notes);
+            hide(value, false, self.notes);
             let hint = match self
                 .keys_of_other_types
                 .iter()

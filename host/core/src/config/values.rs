@@ -1,8 +1,8 @@
 //! What keys of this domain take: URLs, hosts, ports, statuses, grants.
 
 use super::diagnostic::Diagnostics;
-use super::key::{Typed, quoted, written};
-use super::kinds::{RawValue, ValueError, ValueKind};
+use super::key::{quoted, written};
+use super::kinds::{RawValue, Said, ValueError, ValueKind};
 use super::parsed::Parsed;
 use crate::grant::HostGrant;
 use crate::monitor::{StatusRule, request};
@@ -54,16 +54,9 @@ impl Address {
 impl ValueKind for Address {
     type Value = Url;
 
-    fn describe(&self) -> String {
-        "a URL such as `https://example.com/health`".into()
-    }
-
-    fn example(&self) -> String {
-        quoted("https://example.com/health")
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "URL", ..Typed::default() }
+    fn said(&self) -> Said {
+        let example = "https://example.com/health";
+        Said::new("URL", format!("a URL such as `{example}`"), quoted(example))
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Url, ValueError> {
@@ -101,7 +94,7 @@ fn hostname(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<S
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             notes.secret(item.span());
-            let message = format!("`{}` takes {}, not a URL", item.key, HOSTNAME.describe());
+            let message = format!("`{}` takes {}, not a URL", item.key, HOSTNAME.said().words);
             return Err(ValueError::Value(message, None));
         }
         let host = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
@@ -111,17 +104,17 @@ fn hostname(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<S
     }
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     if let Some(bare) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok()) {
-        return Err(ValueError::Form(Some(format!("write the address without brackets: `{bare}`"))));
+        return Err(ValueError::form(format!("write the address without brackets: `{bare}`")));
     }
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Ok(address.to_string());
     }
     if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
         let right = written(item.key, &printable(&quoted(host), 80));
-        return Err(ValueError::Form(Some(format!("write `{right}`; the port `{port}` is no part of it"))));
+        return Err(ValueError::form(format!("write `{right}`; the port `{port}` is no part of it")));
     }
     if request::has_placeholder(text) {
-        return Err(ValueError::Form(Some(request::NOT_FILLED_IN.into())));
+        return Err(ValueError::form(request::NOT_FILLED_IN));
     }
     match Host::parse(text) {
         Ok(host) if text.len() <= 253 => Ok(host.to_string()),
@@ -134,16 +127,8 @@ pub(super) struct Port;
 impl ValueKind for Port {
     type Value = u16;
 
-    fn describe(&self) -> String {
-        "a port".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some("from 1 to 65535".into())
-    }
-
-    fn example(&self) -> String {
-        "5432".into()
+    fn said(&self) -> Said {
+        Said::new("TEXT", "a port", "5432").within("from 1 to 65535")
     }
 
     fn suggestion(&self, wrong: &DeValue<'_>) -> Option<String> {
@@ -160,7 +145,7 @@ impl ValueKind for Port {
 /// `200`, `2xx` or `200-299`.
 pub(super) const STATUS: Parsed<StatusRule> =
     Parsed::new("STATUS", "a status such as `200`, `\"2xx\"` or `\"200-299\"`", "\"2xx\"", |text, _, _| {
-        text.parse().map_err(|_| ValueError::Form(Some("a status is from 100 to 599".into())))
+        text.parse().map_err(|_| ValueError::form("a status is from 100 to 599"))
     })
     .or_number();
 
@@ -175,23 +160,14 @@ pub(super) const GRANT: Parsed<HostGrant> = Parsed::new(
 fn grant(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<HostGrant, ValueError> {
     if text.contains('@') {
         notes.secret(item.span());
-        return Err(ValueError::Value(
-            format!("`{}` takes {}, not credentials", item.key, GRANT.describe()),
-            Some("write the scheme, the host and the port alone".into()),
-        ));
+        let message = format!("`{}` takes {}, not credentials", item.key, GRANT.said().words);
+        return Err(ValueError::value(message, "write the scheme, the host and the port alone"));
     }
-    let grant: HostGrant = text.parse().map_err(|_| {
-        ValueError::Form(Some(
-            "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host".into(),
-        ))
-    })?;
-    match grant.never_opens() {
-        Some(class) => Err(ValueError::Value(
-            format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key),
-            Some("take it out".into()),
-        )),
-        None => Ok(grant),
-    }
+    let form = "a scheme, a host and perhaps a port, nothing else; `*.` may begin the host";
+    let grant: HostGrant = text.parse().map_err(|_| ValueError::form(form))?;
+    let Some(class) = grant.never_opens() else { return Ok(grant) };
+    let message = format!("`{}` can't open `{grant}`: a {class} address is never open to a plugin", item.key);
+    Err(ValueError::value(message, "take it out"))
 }
 
 pub(super) const DATABASE_URL: Parsed<String> = Parsed::new(
@@ -202,16 +178,27 @@ pub(super) const DATABASE_URL: Parsed<String> = Parsed::new(
 );
 
 fn database_url(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
-    notes.secret(item.span());
-    let right = written(item.key, &DATABASE_URL.example());
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
-    let Some(url) = url else {
-        return Err(ValueError::without_value(item, &DATABASE_URL, Some(format!("write `{right}`"))));
-    };
+    let url = secret_url(text, item, &["postgres", "postgresql"], &DATABASE_URL, notes)?;
     if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
-        warn_of_password(item, &right, notes);
+        warn_of_password(item, &written(item.key, &DATABASE_URL.said().example), notes);
     }
     Ok(text.to_owned())
+}
+
+/// A URL that is never shown.
+pub(super) fn secret_url(
+    text: &str,
+    item: RawValue<'_>,
+    schemes: &[&str],
+    takes: &Parsed<String>,
+    notes: &mut Diagnostics,
+) -> Result<Url, ValueError> {
+    notes.secret(item.span());
+    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()));
+    url.ok_or_else(|| {
+        let right = written(item.key, &takes.said().example);
+        ValueError::without_value(item, takes, Some(format!("write `{right}`")))
+    })
 }
 
 /// The name of a notifier, one of those that are there.
@@ -220,16 +207,9 @@ pub(super) struct NotifierName<'n>(pub(super) Vec<&'n str>);
 impl ValueKind for NotifierName<'_> {
     type Value = String;
 
-    fn describe(&self) -> String {
-        "the name of a notifier".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        (!self.0.is_empty()).then(|| alternatives(self.0.iter().copied()))
-    }
-
-    fn example(&self) -> String {
-        quoted(self.0.first().unwrap_or(&"webhook"))
+    fn said(&self) -> Said {
+        let example = quoted(self.0.first().unwrap_or(&"webhook"));
+        Said::new("TEXT", "the name of a notifier", example).within(alternatives(self.0.iter().copied()))
     }
 
     fn parse(&self, item: RawValue<'_>, _: &mut Diagnostics) -> Result<String, ValueError> {
@@ -238,6 +218,6 @@ impl ValueKind for NotifierName<'_> {
             return Ok(name.to_owned());
         }
         let message = format!("there is no notifier `{}`", printable(name, 60));
-        Err(ValueError::Value(message, Some(did_you_mean_or_all(name, self.0.iter().copied()))))
+        Err(ValueError::value(message, did_you_mean_or_all(name, self.0.iter().copied())))
     }
 }

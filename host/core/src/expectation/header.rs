@@ -1,6 +1,7 @@
 //! Conditions on a header of an answer.
 
 use super::{CONDITION_MOST, Mismatch, Pattern, Regexes, Test};
+use crate::words::as_text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use std::fmt;
@@ -29,15 +30,7 @@ impl HeaderCondition {
         if let Test::Matches(pattern) = &self.test { Some(pattern) } else { None }
     }
 
-    /// Whether it holds of the header's lines, of which there may be none; patterns are compiled each time.
-    ///
-    /// # Errors
-    /// What was expected and what is there.
-    pub fn judge(&self, lines: &[&str]) -> Result<(), Mismatch> {
-        self.judge_with(lines, &Pattern::compile)
-    }
-
-    /// [`HeaderCondition::judge`] with patterns that somebody has compiled.
+    /// Whether it holds of the header's lines, of which there may be none, with patterns that somebody has compiled.
     ///
     /// # Errors
     /// What was expected and what is there.
@@ -103,19 +96,7 @@ impl FromStr for HeaderCondition {
     }
 }
 
-impl TryFrom<String> for HeaderCondition {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<HeaderCondition> for String {
-    fn from(condition: HeaderCondition) -> Self {
-        condition.to_string()
-    }
-}
+as_text!(HeaderCondition);
 
 impl fmt::Display for HeaderCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,7 +135,7 @@ mod tests {
             ("X-A =~ '^text/'", &["a", "b"], false),
         ] {
             let condition: HeaderCondition = text.parse().expect(text);
-            assert_eq!(condition.judge(lines).is_ok(), holds, "{text} {lines:?}");
+            assert_eq!(condition.judge_with(lines, &Pattern::compile).is_ok(), holds, "{text} {lines:?}");
         }
     }
 
@@ -162,12 +143,12 @@ mod tests {
     fn a_mismatch_says_which_lines_came() {
         let condition: HeaderCondition = "Content-Type contains \"json\"".parse().expect("a condition");
         assert_eq!(condition.name(), "Content-Type");
-        let mismatch = condition.judge(&["text/html", "x"]).expect_err("no JSON");
+        let mismatch = condition.judge_with(&["text/html", "x"], &Pattern::compile).expect_err("no JSON");
         assert_eq!(
             (mismatch.expected.as_str(), mismatch.got.as_str()),
             ("Content-Type contains 'json'", "`text/html`, `x`")
         );
-        assert_eq!(condition.judge(&[]).expect_err("nothing").got, "no such header");
+        assert_eq!(condition.judge_with(&[], &Pattern::compile).expect_err("nothing").got, "no such header");
     }
 
     #[test]
@@ -207,7 +188,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in any::<String>(), line in any::<String>()) {
             if let Ok(condition) = text.parse::<HeaderCondition>() {
-                let _ = condition.judge(&[&line]);
+                let _ = condition.judge_with(&[&line], &Pattern::compile);
             }
         }
     }

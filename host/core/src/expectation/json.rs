@@ -1,6 +1,7 @@
 //! Conditions on an answer that is JSON.
 
 use super::{CONDITION_MOST, Mismatch, Pattern, Regexes, Test};
+use crate::words::as_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -35,15 +36,7 @@ struct Subject {
 const NESTED_MOST: usize = 6;
 
 impl JsonCondition {
-    /// Whether it holds of an answer; patterns are compiled each time.
-    ///
-    /// # Errors
-    /// What was expected and what is there.
-    pub fn judge(&self, answer: &Value) -> Result<(), Mismatch> {
-        self.judge_with(answer, &Pattern::compile)
-    }
-
-    /// [`JsonCondition::judge`] with patterns that somebody has compiled.
+    /// Whether it holds of an answer, with patterns that somebody has compiled.
     ///
     /// # Errors
     /// What was expected and what is there.
@@ -206,19 +199,7 @@ fn bounded(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-impl TryFrom<String> for JsonCondition {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<JsonCondition> for String {
-    fn from(condition: JsonCondition) -> Self {
-        condition.to_string()
-    }
-}
+as_text!(JsonCondition);
 
 impl fmt::Display for JsonCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,75 +225,28 @@ mod tests {
             "items": [{"id": 1, "ok": true}, {"id": 2, "ok": false}], "tags": ["a", 1], "empty": [],
             "it's": "\"quoted\"", "at": "2026-11-24T10:00:00Z", "deep": {"list": [[1, {"a": 1.0}]]}
         });
-        for (text, holds) in [
-            ("$ exists", true),
-            ("$.status exists", true),
-            ("$.none exists", true),
-            ("$.nowhere exists", false),
-            ("$.nowhere absent", true),
-            ("$.none absent", false),
-            ("$.status == 'ok'", true),
-            ("$.Über_Größe absent", true),
-            ("$.status=='ok'", true),
-            (r#"$.status == "ok""#, true),
-            (r#"$.status == "\u006fk""#, true),
-            ("$.status == 'OK'", false),
-            ("$.status != 'down'", true),
-            ("$.status != 'ok'", false),
-            ("$.nowhere != 'ok'", false),
-            ("$.n == 3", true),
-            ("$.n == 3.0", true),
-            ("$.n == '3'", false),
-            ("$.n != '3'", true),
-            ("$.half == 5e-1", true),
-            ("$.big == 9007199254740993", true),
-            ("$.big == 9007199254740992", false),
-            ("$.big > 9007199254740992", true),
-            ("$.none == null", true),
-            ("$.on == true", true),
-            ("$.on == 1", false),
-            ("$.n < 3", false),
-            ("$.n <= 3", true),
-            ("$.n>3", false),
-            ("$.n >= 3", true),
-            ("$.n < '4'", false),
-            ("$.status < 4", false),
-            ("$.on > 0", false),
-            ("$.at >= '2026-11-24'", true),
-            ("$.at < '2026-11-24'", false),
-            ("$.status contains 'k'", true),
-            ("$.status contains 'x'", false),
-            ("$.status contains 1", false),
-            ("$.tags contains 'a'", true),
-            ("$.tags contains 1.0", true),
-            ("$.tags contains '1'", false),
-            ("$.n contains 3", false),
-            (r"$.at =~ '^\d{4}-'", true),
-            ("$.at =~ '^[a-z]'", false),
-            ("$.n =~ '3'", false),
-            ("$.items[0].id == 1", true),
-            ("$.items[-1].id == 2", true),
-            ("$.items[*].id > 0", true),
-            ("$.items[*].ok == true", false),
-            ("$.items[?@.ok == false] absent", false),
-            ("$.items[?@.id > 5] absent", true),
-            ("$.items[?(@.id == 2 && @.ok == false)].id == 2", true),
-            ("$..ok exists", true),
-            ("$.empty[*] == 1", false),
-            ("$['it\\'s'] == '\"quoted\"'", true),
-            (r#"$["it's"] contains 'quoted'"#, true),
-            ("$.deep == {\"list\": [[1.0, {\"a\": 1}]]}", true),
-            ("$.deep == {\"list\": [[1.0, {\"a\": 2}]]}", false),
-            ("length($.items) == 2", true),
-            ("length($.items)>=3", false),
-            ("length( $.status ) == 2", true),
-            ("length($.items[*]) == 2", true),
-            ("length($) > 5", true),
-            ("length($.n) == 1", false),
-            ("length($.nowhere) == 0", false),
-            ("length($.empty) == 0", true),
-        ] {
-            assert_eq!(condition(text).judge(&answer).is_ok(), holds, "{text}");
+        let these_hold = r#"
+            $ exists; $.status exists; $.none exists; $.nowhere absent; $.status == 'ok'
+            $.Über_Größe absent; $.status=='ok'; $.status == "ok"; $.status == "\u006fk"; $.status != 'down'
+            $.n == 3; $.n == 3.0; $.n != '3'; $.half == 5e-1; $.big == 9007199254740993
+            $.big > 9007199254740992; $.none == null; $.on == true; $.n <= 3; $.n >= 3
+            $.at >= '2026-11-24'; $.status contains 'k'; $.tags contains 'a'; $.tags contains 1.0
+            $.at =~ '^\d{4}-'; $.items[0].id == 1; $.items[-1].id == 2; $.items[*].id > 0
+            $.items[?@.id > 5] absent; $.items[?(@.id == 2 && @.ok == false)].id == 2; $..ok exists
+            $['it\'s'] == '"quoted"'; $["it's"] contains 'quoted'; $.deep == {"list": [[1.0, {"a": 1}]]}
+            length($.items) == 2; length( $.status ) == 2; length($.items[*]) == 2; length($) > 5
+            length($.empty) == 0"#;
+        let these_do_not = r#"
+            $.nowhere exists; $.none absent; $.status == 'OK'; $.status != 'ok'; $.nowhere != 'ok'
+            $.n == '3'; $.big == 9007199254740992; $.on == 1; $.n < 3; $.n>3; $.n < '4'; $.status < 4
+            $.on > 0; $.at < '2026-11-24'; $.status contains 'x'; $.status contains 1; $.tags contains '1'
+            $.n contains 3; $.at =~ '^[a-z]'; $.n =~ '3'; $.items[*].ok == true
+            $.items[?@.ok == false] absent; $.empty[*] == 1; $.deep == {"list": [[1.0, {"a": 2}]]}
+            length($.items)>=3; length($.n) == 1; length($.nowhere) == 0"#;
+        for (texts, hold) in [(these_hold, true), (these_do_not, false)] {
+            for text in texts.split(['\n', ';']).map(str::trim).filter(|text| !text.is_empty()) {
+                assert_eq!(condition(text).judge_with(&answer, &Pattern::compile).is_ok(), hold, "{text}");
+            }
         }
     }
 
@@ -328,7 +262,7 @@ mod tests {
             ("length($.n) > 2", "length($.n) > 2", "3, which has no length"),
             ("$.many == 1", "$.many == 1", "a list of 9 items"),
         ] {
-            let mismatch = condition(text).judge(&answer).expect_err(text);
+            let mismatch = condition(text).judge_with(&answer, &Pattern::compile).expect_err(text);
             assert_eq!((mismatch.expected.as_str(), mismatch.got.as_str()), (expected, got));
         }
     }
@@ -407,7 +341,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "(length\\()?\\$[ -~]{0,40}", answer in any::<i64>()) {
             if let Ok(condition) = text.parse::<JsonCondition>() {
-                let _ = condition.judge(&json!({"a": [answer, {"b": null}]}));
+                let _ = condition.judge_with(&json!({"a": [answer, {"b": null}]}), &Pattern::compile);
             }
         }
     }

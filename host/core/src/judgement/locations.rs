@@ -208,12 +208,8 @@ impl<'l> Balance<'l> {
 
     /// The most failures in a row in one of them.
     fn failures(&self) -> u32 {
-        self.decided
-            .iter()
-            .filter(|state| is_troubled(state.status))
-            .map(|state| state.failures)
-            .max()
-            .unwrap_or(0)
+        let troubled = self.decided.iter().filter(|state| is_troubled(state.status));
+        troubled.map(|state| state.failures).max().unwrap_or(0)
     }
 
     /// While it is not down, failures that decide nothing yet are a doubt for those that are reached through it.
@@ -237,42 +233,28 @@ fn is_troubled(status: Status) -> bool {
 
 impl Judging<'_> {
     fn apply_level(&mut self, level: Level, balance: &Balance<'_>) {
-        let failures = balance.failures().max(1);
-        let down_since = || balance.since(balance.needed, is_down).unwrap_or(self.at);
-        let troubled_since = || balance.since(balance.needed, is_troubled).unwrap_or(self.at);
+        let (failures, at) = (balance.failures().max(1), self.at);
+        let down_since = || balance.since(balance.needed, is_down).unwrap_or(at);
+        let troubled_since = || balance.since(balance.needed, is_troubled).unwrap_or(at);
         // Fewer than `needed` fail from when so many don't.
         let quorum_up = balance.quorum_up();
         let not_down_since = || balance.since(quorum_up, |status| !is_down(status));
         let well_since = || balance.since(quorum_up, |status| !is_troubled(status));
         match (self.state.status, level) {
             (Status::Unknown | Status::Up, Level::Up) => {
-                let since = self.state.since.or_else(well_since).unwrap_or(self.at);
-                self.be_up(since);
+                self.be_up(self.state.since.or_else(well_since).unwrap_or(at));
             }
             (Status::Unknown | Status::Up, Level::Degraded) => {
-                let since = troubled_since();
-                self.open(Severity::Degraded, since, failures);
+                self.open(Severity::Degraded, troubled_since(), failures);
             }
-            (Status::Unknown | Status::Up, Level::Down) => {
-                let since = down_since();
-                self.open(Severity::Down, since, failures);
-            }
-            (Status::Degraded, Level::Down) => {
-                let since = down_since();
-                self.worsen(since, failures);
-            }
+            (Status::Unknown | Status::Up, Level::Down) => self.open(Severity::Down, down_since(), failures),
+            (Status::Degraded, Level::Down) => self.worsen(down_since(), failures),
             (Status::Degraded, Level::Degraded) | (Status::Down, Level::Down) => {
                 self.state.failures = self.state.failures.max(failures);
                 self.escalate();
             }
-            (Status::Degraded, Level::Up) => {
-                let since = self.end(well_since());
-                self.resolve(since);
-            }
-            (Status::Down, Level::Up) => {
-                let since = self.end(not_down_since());
-                self.resolve(since);
-            }
+            (Status::Degraded, Level::Up) => self.resolve(self.end(well_since())),
+            (Status::Down, Level::Up) => self.resolve(self.end(not_down_since())),
             (Status::Down, Level::Degraded) => {
                 let since = self.end(not_down_since());
                 self.resolve(since);
@@ -283,8 +265,7 @@ impl Judging<'_> {
 
     /// The end of the open incident. Where it ends because a location no longer counts, nothing happened but this check.
     fn end(&self, since: Option<Timestamp>) -> Timestamp {
-        since
-            .filter(|since| self.state.since.is_none_or(|started_at| *since >= started_at))
-            .unwrap_or(self.at)
+        let is_after = |since: &Timestamp| self.state.since.is_none_or(|started_at| *since >= started_at);
+        since.filter(is_after).unwrap_or(self.at)
     }
 }

@@ -56,12 +56,8 @@ impl State {
     /// After a person ended the incident: only a fresh confirmation opens another one.
     #[must_use]
     pub fn ended_by_operator(self) -> Self {
-        Self {
-            recent: self.recent,
-            flapping: self.flapping,
-            last_slot_at: self.last_slot_at,
-            ..Self::default()
-        }
+        let Self { recent, flapping, last_slot_at, .. } = self;
+        Self { recent, flapping, last_slot_at, ..Self::default() }
     }
 
     /// Without what happened in a row.

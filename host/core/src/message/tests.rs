@@ -83,18 +83,11 @@ fn what_a_channel_hears_first_opens() {
 
 #[test]
 fn a_key_pairs_an_opening_with_its_end_and_is_no_other_installations() {
+    use EventType::{Acknowledged, Critical, Degraded, FlappingEnd, FlappingStart, Reminder, Up};
     let key = |event: &Event| key(event, samples::INSTALLATION);
     let of = |kind| key(&event(kind));
     let down = of(EventType::Down);
-    let of_monitors = [
-        EventType::Up,
-        EventType::Degraded,
-        EventType::Critical,
-        EventType::Reminder,
-        EventType::Acknowledged,
-        EventType::FlappingStart,
-        EventType::FlappingEnd,
-    ];
+    let of_monitors = [Up, Degraded, Critical, Reminder, Acknowledged, FlappingStart, FlappingEnd];
     for kind in of_monitors {
         assert_eq!(of(kind), down, "{kind}");
     }

@@ -19,8 +19,8 @@ pub trait Words {
 /// Two settings that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The keys, as [`Words`] has them; the first is the one to point at.
-    pub keys: [&'static str; 2],
+    /// The key to point at, as [`Words`] has it.
+    pub key: &'static str,
     /// One line: what contradicts what.
     pub message: String,
     /// One line: the way out.
@@ -42,8 +42,8 @@ pub struct Conflicts<'w> {
 }
 
 impl Conflicts<'_> {
-    pub(super) fn add(&mut self, keys: [&'static str; 2], message: String, hint: impl Into<String>) {
-        self.conflicts.push(Conflict { keys, message, hint: hint.into() });
+    pub(super) fn add(&mut self, [key, _]: [&'static str; 2], message: String, hint: impl Into<String>) {
+        self.conflicts.push(Conflict { key, message, hint: hint.into() });
     }
 
     pub(super) fn names(&self, keys: [&'static str; 2]) -> [String; 2] {
@@ -83,118 +83,5 @@ impl Conflicts<'_> {
         let message = format!("{ip} is `{wanted}`, and {target} is an IPv{other} address");
         let right = self.words.with("ip", &format!("\"{other}\""));
         self.add(["ip", key], message, format!("write {right}, or leave it out"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::monitor::{HttpSpec, HttpVersions};
-    use crate::protocol::{HttpVersion, TlsVersion};
-    use crate::target;
-
-    struct Plain;
-
-    impl Words for Plain {
-        fn name(&self, key: &str) -> String {
-            key.to_owned()
-        }
-
-        fn with(&self, key: &str, value: &str) -> String {
-            format!("{key} {value}")
-        }
-    }
-
-    fn http(target: &str, change: impl FnOnce(&mut HttpSpec)) -> Vec<[&'static str; 2]> {
-        let mut spec = target::parse(target).expect(target);
-        if let CheckSpec::Http(http) = &mut spec {
-            change(http);
-        }
-        spec.conflicts(&Plain).into_iter().map(|conflict| conflict.keys).collect()
-    }
-
-    const NONE: [[&str; 2]; 0] = [];
-
-    #[test]
-    fn an_address_has_one_family() {
-        for (target, ip, is_conflict) in [
-            ("https://192.0.2.1/", IpFamily::V6, true),
-            ("https://[2001:db8::1]/", IpFamily::V4, true),
-            ("https://[2001:db8::1]/", IpFamily::V6, false),
-            ("https://192.0.2.1/", IpFamily::All, false),
-            ("https://a.example/", IpFamily::V6, false),
-            ("tcp://192.0.2.1:22", IpFamily::V6, true),
-            ("tcp://[2001:db8::1]:22", IpFamily::V4, true),
-            ("ping://192.0.2.1", IpFamily::V6, true),
-            ("ping://192.0.2.1", IpFamily::V4, false),
-        ] {
-            let mut spec = target::parse(target).expect(target);
-            match &mut spec {
-                CheckSpec::Http(http) => http.lookup.ip = ip,
-                CheckSpec::Tcp(tcp) => tcp.lookup.ip = ip,
-                CheckSpec::Ping(ping) => ping.lookup.ip = ip,
-                CheckSpec::Dns(dns) => dns.lookup.ip = ip,
-            }
-            let keys: Vec<&str> = spec.conflicts(&Plain).iter().map(|conflict| conflict.keys[0]).collect();
-            assert_eq!(keys, if is_conflict { vec!["ip"] } else { vec![] }, "{target} {ip:?}");
-        }
-        let proxied = |http: &mut HttpSpec| {
-            http.lookup.ip = IpFamily::V6;
-            http.proxy = Some(crate::secret::SecretRef::Literal("http://p.example:3128".into()));
-        };
-        assert_eq!(http("http://192.0.2.1/", proxied), NONE);
-        let mut zoned = target::ping("fe80::1%eth0".into());
-        zoned.lookup.ip = IpFamily::V4;
-        assert_eq!(CheckSpec::Ping(zoned).conflicts(&Plain).len(), 1);
-    }
-
-    #[test]
-    fn a_final_url_must_be_within_reach() {
-        let ends = |target: &str, place: &str, redirects, downgrade| {
-            http(target, |http| {
-                http.expect.final_url = place.parse().ok();
-                (http.redirects, http.downgrade) = (redirects, downgrade);
-            })
-        };
-        let (web, plain) = ("https://a.example/", "http://a.example/");
-        let stays = [["expect.final_url", "redirects"]];
-        let secure = [["expect.final_url", "url"]];
-        assert_eq!(ends(web, "https://a.example/end", 0, false), stays);
-        assert_eq!(ends(web, "https://a.example/?q", 0, false), stays);
-        assert_eq!(ends(plain, web, 0, false), stays);
-        assert_eq!(ends(web, "https://a.example/end", 1, false), NONE);
-        assert_eq!(ends("https://u:p@a.example/?q", "https://a.example:443/?q#f", 0, false), NONE);
-        assert_eq!(ends(web, plain, 5, false), secure);
-        assert_eq!(ends(web, plain, 5, true), NONE);
-        assert_eq!(ends(plain, web, 5, false), NONE);
-    }
-
-    #[test]
-    fn what_needs_tls_is_not_asked_of_an_answer_in_the_clear() {
-        let wants = |target: &str, versions, redirects, place: Option<&str>| {
-            http(target, |http| {
-                (http.versions, http.redirects) = (versions, redirects);
-                http.expect.http_version = vec![HttpVersion::Http2];
-                http.expect.final_url = place.and_then(|place| place.parse().ok());
-            })
-        };
-        let (web, plain) = ("https://a.example/", "http://a.example/");
-        let clear = [["expect.http_version", "url"]];
-        assert_eq!(wants(plain, HttpVersions::Auto, 0, None), clear);
-        assert_eq!(wants(plain, HttpVersions::Auto, 5, Some("http://a.example/end")), clear);
-        // A redirect may lead to `https`, and there it is spoken.
-        assert_eq!(wants(plain, HttpVersions::Auto, 5, None), NONE);
-        assert_eq!(wants(plain, HttpVersions::Http2, 0, None), NONE);
-        assert_eq!(wants(web, HttpVersions::Auto, 0, None), NONE);
-        assert_eq!(wants(web, HttpVersions::Http1, 0, None), [["http_version", "expect.http_version"]]);
-
-        let tls = |target: &str, redirects| {
-            http(target, |http| {
-                http.redirects = redirects;
-                http.expect.tls_version = Some(TlsVersion::Tls13);
-            })
-        };
-        assert_eq!(tls(plain, 0), [["expect.tls_version", "url"]]);
-        assert_eq!((tls(plain, 5), tls(web, 0)), (NONE.to_vec(), NONE.to_vec()));
     }
 }

@@ -27,25 +27,23 @@ pub struct DnsSpec {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DnsExpect {
-    #[serde(default)]
     pub rcode: Rcode,
     /// As [`RecordType::answer`] writes them; none of them: there must be no record. `None`: any record will do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answers: Option<Vec<String>>,
-    #[serde(default)]
     pub answers_match: AnswersMatch,
     /// Whether the resolver must have validated the answer (RFC 4035, 3.2.3).
-    #[serde(default)]
     pub ad: bool,
     /// Down unless the time to live of each record is above it.
-    #[serde(default, with = "as_optional_ms")]
+    #[serde(with = "as_optional_ms")]
     pub ttl_above: Option<Duration>,
     /// Down unless the check's total is below it.
-    #[serde(default, with = "as_optional_ms")]
+    #[serde(with = "as_optional_ms")]
     pub latency_below: Option<Duration>,
     /// Degraded when the check's total is above it.
-    #[serde(default, with = "as_optional_ms")]
+    #[serde(with = "as_optional_ms")]
     pub degraded_above: Option<Duration>,
 }
 

@@ -8,7 +8,7 @@ use crate::expectation::{HeaderCondition, JsonCondition, Pattern};
 use crate::protocol::{HttpVersion, TlsVersion};
 use crate::secret::SecretRef;
 use crate::uri;
-use crate::words::words;
+use crate::words::{as_text, words};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -233,19 +233,7 @@ impl std::str::FromStr for StatusRule {
     }
 }
 
-impl TryFrom<String> for StatusRule {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<StatusRule> for String {
-    fn from(rule: StatusRule) -> Self {
-        rule.to_string()
-    }
-}
+as_text!(StatusRule);
 
 impl fmt::Display for StatusRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

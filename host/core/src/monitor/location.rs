@@ -1,6 +1,7 @@
 //! Where a check runs from, for monitors that are looked at from several places.
 
 use crate::queue::MONITOR_CHECKS;
+use crate::words::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -45,19 +46,7 @@ impl FromStr for Location {
     }
 }
 
-impl TryFrom<String> for Location {
-    type Error = NoLocation;
-
-    fn try_from(text: String) -> Result<Self, NoLocation> {
-        text.parse()
-    }
-}
-
-impl From<Location> for String {
-    fn from(location: Location) -> Self {
-        location.0
-    }
-}
+as_text!(Location);
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,10 +13,10 @@ pub struct PingSpec {
     /// Echoes sent; 1 to 20.
     pub count: u8,
     /// From one echo to the next, when the deadline leaves room for it.
-    #[serde(default = "spacing", with = "as_ms")]
+    #[serde(default = "PingSpec::spacing", with = "as_ms")]
     pub spacing: Duration,
     /// Bytes of each echo's payload; 24 to 1472, of which the first 24 make it ours.
-    #[serde(default = "size")]
+    #[serde(default = "PingSpec::size")]
     pub size: u16,
     /// Down at this share of lost echoes or more, in percent; 100: only when none comes back.
     pub loss_below: u8,
@@ -44,10 +44,14 @@ pub struct PingSpec {
 
 impl PingSpec {
     /// From one echo to the next, when nobody says it.
-    pub const SPACING: Duration = Duration::from_millis(200);
+    pub(crate) fn spacing() -> Duration {
+        Duration::from_millis(200)
+    }
 
     /// Bytes of payload, when nobody says it: as many as `ping` sends.
-    pub const SIZE: u16 = 56;
+    pub(crate) fn size() -> u16 {
+        56
+    }
 }
 
 impl Spec for PingSpec {
@@ -78,12 +82,4 @@ impl Spec for PingSpec {
             found.never_degraded(["loss_degraded", "loss_below"], &degraded.to_string(), &below.to_string());
         }
     }
-}
-
-fn spacing() -> Duration {
-    PingSpec::SPACING
-}
-
-fn size() -> u16 {
-    PingSpec::SIZE
 }

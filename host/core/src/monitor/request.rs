@@ -2,6 +2,7 @@
 //!
 //! The file and the command line ask here, so that both take the same. No answer quotes a value: it may be a secret.
 
+use crate::text::printable;
 use crate::uri;
 use url::Url;
 
@@ -12,42 +13,17 @@ const OURS: [&str; 7] =
 /// The longest value of a header, in bytes.
 pub const HEADER_MOST: usize = 8_000;
 
-/// Why a name can't be that of a header that is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderName {
-    Malformed,
-    /// It says how the message is framed.
-    Ours,
-}
-
-impl HeaderName {
-    /// What is wrong, after the name.
-    pub fn problem(self) -> &'static str {
-        match self {
-            Self::Malformed => "is no name of a header",
-            Self::Ours => "is set by `uptime` itself",
-        }
-    }
-
-    pub fn hint(self) -> &'static str {
-        match self {
-            Self::Malformed => "letters, digits and `-`, such as `X-Api-Key`",
-            Self::Ours => "leave it out",
-        }
-    }
-}
-
-/// Looks at a header's name.
-///
-/// # Errors
-/// Why it can't be sent.
-pub fn header_name(name: &str) -> Result<(), HeaderName> {
+/// Why a name can't be that of a header that is sent, and the way out.
+pub(crate) fn header_problem(name: &str) -> Option<(String, &'static str)> {
     // RFC 9110's `token`.
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let shown = printable(name, 60);
     if name.is_empty() || name.len() > 100 || !name.chars().all(is_token) {
-        return Err(HeaderName::Malformed);
+        let hint = "letters, digits and `-`, such as `X-Api-Key`";
+        return Some((format!("`{shown}` is no name of a header"), hint));
     }
-    if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) { Err(HeaderName::Ours) } else { Ok(()) }
+    let is_ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+    is_ours.then(|| (format!("the header `{shown}` is set by `uptime` itself"), "leave it out"))
 }
 
 /// Whether a text can be a header's value: RFC 9110's `field-value`, of at most [`HEADER_MOST`] bytes.
@@ -91,12 +67,13 @@ mod tests {
 
     #[test]
     fn headers_are_what_a_request_can_carry() {
-        assert_eq!(header_name("X-Api-Key"), Ok(()));
+        let problem = |name: &str| header_problem(name).map(|(_, hint)| hint);
+        assert_eq!(problem("X-Api-Key"), None);
         for wrong in ["", "X Key", "X:", "Schlüssel", &"x".repeat(101)] {
-            assert_eq!(header_name(wrong), Err(HeaderName::Malformed), "{wrong}");
+            assert!(problem(wrong).is_some_and(|hint| hint.starts_with("letters")), "{wrong}");
         }
         for ours in ["Content-Length", "TE", "connection"] {
-            assert_eq!(header_name(ours), Err(HeaderName::Ours), "{ours}");
+            assert_eq!(problem(ours), Some("leave it out"), "{ours}");
         }
         assert!(is_header_value("") && is_header_value("a\tb ä"));
         assert!(!is_header_value("a\r\nb") && !is_header_value(&"x".repeat(HEADER_MOST + 1)));

@@ -10,8 +10,8 @@ use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A TCP check: the connection must come about, and what is expected over it must come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A TCP check: the connection must come about, and what is expected over it must come. By default nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpSpec {
     /// A name or an address, IPv6 without brackets.
     pub host: String,

@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TlsSpec {
     /// `false`: a certificate that is not trusted is told of, and is no failure.
-    #[serde(default = "yes")]
     pub verify: bool,
     /// A PEM file with the authorities that are trusted, in place of this machine's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// Who we are, for targets that want to know.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientIdentity>,
     /// The name that is asked for and that the certificate must have, in place of the host's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
 }
 
@@ -35,10 +35,6 @@ impl TlsSpec {
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// A certificate of ours and its key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientIdentity {
@@ -52,10 +48,8 @@ pub struct ClientIdentity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateDays {
     /// Degraded with fewer days left.
-    #[serde(default)]
     pub warning: Option<u16>,
     /// Down with fewer days left.
-    #[serde(default)]
     pub critical: Option<u16>,
 }
 
@@ -138,7 +132,7 @@ mod tests {
             counts: *counts,
         };
         let chain = ends.iter().map(certificate).collect();
-        TlsEvidence { version: None, trust_failure: None, chain, authority: None, asks_for_client: false }
+        TlsEvidence { chain, ..TlsEvidence::default() }
     }
 
     #[test]

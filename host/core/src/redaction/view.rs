@@ -177,53 +177,30 @@ fn backslash(text: &[u8]) -> Undone {
     }
 }
 
-/// Entities that stand for what a secret may have in it; letters and digits have none.
-const NAMED: [(&[u8], u8); 36] = [
-    (b"amp", b'&'),
-    (b"lt", b'<'),
-    (b"gt", b'>'),
-    (b"quot", b'"'),
-    (b"apos", b'\''),
-    (b"nbsp", b' '),
-    (b"Tab", b'\t'),
-    (b"NewLine", b'\n'),
-    (b"excl", b'!'),
-    (b"num", b'#'),
-    (b"dollar", b'$'),
-    (b"percnt", b'%'),
-    (b"lpar", b'('),
-    (b"rpar", b')'),
-    (b"ast", b'*'),
-    (b"plus", b'+'),
-    (b"comma", b','),
-    (b"dash", b'-'),
-    (b"hyphen", b'-'),
-    (b"period", b'.'),
-    (b"sol", b'/'),
-    (b"colon", b':'),
-    (b"semi", b';'),
-    (b"equals", b'='),
-    (b"quest", b'?'),
-    (b"commat", b'@'),
-    (b"lsqb", b'['),
-    (b"lbrack", b'['),
-    (b"bsol", b'\\'),
-    (b"rsqb", b']'),
-    (b"rbrack", b']'),
-    (b"Hat", b'^'),
-    (b"lowbar", b'_'),
-    (b"grave", b'`'),
-    (b"lcub", b'{'),
-    (b"rcub", b'}'),
-];
+/// Entities that stand for what a secret may have in it, each with its character behind it; letters and digits have
+/// none.
+const NAMED: &[u8] = b"amp& lt< gt> quot\" apos' excl! num# dollar$ percnt% lpar( rpar) ast* plus+ comma, dash- \
+    hyphen- period. sol/ colon: semi; equals= quest? commat@ lsqb[ lbrack[ bsol\\ rsqb] rbrack] Hat^ lowbar_ grave` \
+    lcub{ rcub}";
+
+fn named(name: &[u8]) -> Option<u8> {
+    match name {
+        b"nbsp" => Some(b' '),
+        b"Tab" => Some(b'\t'),
+        b"NewLine" => Some(b'\n'),
+        _ => NAMED.split(|byte| *byte == b' ').find_map(|known| match known.strip_prefix(name)? {
+            [byte] => Some(*byte),
+            _ => None,
+        }),
+    }
+}
 
 fn entity(text: &[u8]) -> Undone {
     const LONGEST: usize = 10;
     let rest = &text[1..];
     let Some(digits) = rest.strip_prefix(b"#") else {
         let end = rest.iter().take(LONGEST).position(|byte| *byte == b';')?;
-        let (_, byte) = NAMED.iter().find(|(name, _)| *name == &rest[..end])?;
-        return Some((u32::from(*byte), end + 2, false));
+        return Some((named(&rest[..end])?.into(), end + 2, false));
     };
     let (digits, radix, before) = match digits.first() {
         Some(b'x' | b'X') => (&digits[1..], 16, 3),

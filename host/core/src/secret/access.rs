@@ -7,7 +7,6 @@
 
 use super::SecretRef;
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
@@ -47,15 +46,8 @@ impl Access {
     /// For a host without a configuration file: the values of [`ALLOW_ENV`] and [`ALLOW_FILES`].
     pub fn from_environment(variables: &str, folders: &str) -> Self {
         let mut access = Self::empty(GivenBy::Environment);
-        let entries = |text: &str, separator| -> Vec<String> {
-            text.split(separator)
-                .map(str::trim)
-                .filter(|entry| !entry.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
-        access.variables.extend(entries(variables, ','));
-        let folders = entries(folders, ':').into_iter().map(PathBuf::from);
+        access.variables.extend(entries(variables, ',').map(str::to_owned));
+        let folders = entries(folders, ':').map(PathBuf::from);
         access.folders.extend(folders.filter(|folder| folder.is_absolute()));
         access
     }
@@ -85,7 +77,8 @@ impl Access {
         }
         let names = self.variables.iter().cloned().chain([name.to_owned()]).collect();
         let way_out = self.line("allow_env", ALLOW_ENV, ",", names);
-        Err(Denied { what: What::Variable(name.to_owned()), way_out })
+        let message = format!("{NOT_ALLOWED} the environment variable `{name}`");
+        Err(Denied { message, way_out })
     }
 
     /// Whether a row may name this file, as far as its path tells.
@@ -95,7 +88,7 @@ impl Access {
         if self.is_operator() || is_within || self.stands(path) {
             return Ok(());
         }
-        Err(self.denied(What::File(path.to_owned()), path))
+        Err(self.denied(format!("{NOT_ALLOWED} the file `{}`", path.display()), path))
     }
 
     /// Whether the allowed `path` may lead to the file `target`, which has no link in its path. `unlinked` is `path` with
@@ -112,7 +105,9 @@ impl Access {
         if self.is_operator() || is_within || is_itself || self.stands(target) {
             return Ok(());
         }
-        Err(self.denied(What::Link(path.to_owned(), target.to_owned()), target))
+        let (link, to) = (path.display(), target.display());
+        let place = format!("the file `{link}` is a link to `{to}`");
+        Err(self.denied(format!("{place}, which this host does not allow the database to use"), target))
     }
 
     /// The folders, and single files, whose content rows may name.
@@ -128,9 +123,9 @@ impl Access {
         self.standing.contains(&SecretRef::File { file: path.to_owned() })
     }
 
-    fn denied(&self, what: What, path: &Path) -> Denied {
+    fn denied(&self, message: String, path: &Path) -> Denied {
         let all = self.folders().chain([path]).map(|path| path.display().to_string()).collect();
-        Denied { what, way_out: self.line("allow_files", ALLOW_FILES, ":", all) }
+        Denied { message, way_out: self.line("allow_files", ALLOW_FILES, ":", all) }
     }
 
     fn line(&self, key: &str, variable: &str, separator: &str, entries: Vec<String>) -> String {
@@ -147,11 +142,15 @@ impl Access {
     }
 }
 
+fn entries(list: &str, separator: char) -> impl Iterator<Item = &str> {
+    list.split(separator).map(str::trim).filter(|entry| !entry.is_empty())
+}
+
 /// A reference that this host does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{what}")]
+#[error("{message}")]
 pub struct Denied {
-    what: What,
+    message: String,
     way_out: String,
 }
 
@@ -162,31 +161,7 @@ impl Denied {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
-    Variable(String),
-    File(PathBuf),
-    Link(PathBuf, PathBuf),
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Variable(name) => {
-                write!(f, "this host does not allow the database to use the environment variable `{name}`")
-            }
-            Self::File(path) => {
-                write!(f, "this host does not allow the database to use the file `{}`", path.display())
-            }
-            Self::Link(path, target) => write!(
-                f,
-                "the file `{}` is a link to `{}`, which this host does not allow the database to use",
-                path.display(),
-                target.display()
-            ),
-        }
-    }
-}
+const NOT_ALLOWED: &str = "this host does not allow the database to use";
 
 #[cfg(test)]
 mod tests {

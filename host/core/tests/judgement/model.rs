@@ -19,7 +19,7 @@ pub enum Severity {
     Critical,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     pub interval: i64,
     pub confirm: usize,
@@ -93,7 +93,7 @@ pub struct Held {
     pub by_parent: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Model {
     pub rules: Rules,
     seen: Vec<Seen>,
@@ -110,16 +110,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(rules: Rules) -> Self {
-        Self {
-            rules,
-            seen: Vec::new(),
-            anew: 0,
-            window_from: 0,
-            unknown: true,
-            incidents: Vec::new(),
-            flapping: false,
-            announced_severity: Vec::new(),
-        }
+        Self { rules, unknown: true, ..Self::default() }
     }
 
     pub fn open(&self) -> Option<usize> {

@@ -11,6 +11,7 @@ use uptime_core::judgement::{StateChange, Status};
 use uptime_core::monitor::Policy;
 
 /// All that was found out, became of it, and was told, of one monitor.
+#[derive(Default)]
 pub struct Promises {
     policy: Policy,
     /// It was another one before: then nothing is exact, for what was nearly enough may be enough and more.
@@ -31,36 +32,11 @@ pub struct Promises {
 
 impl Promises {
     /// What a run must have met.
-    pub const KINDS: [&str; 13] = [
-        "opened",
-        "opened in the window",
-        "degraded",
-        "worsened",
-        "escalated",
-        "resolved",
-        "ended by hand",
-        "flapping begun",
-        "told when critical already",
-        "ends owed",
-        "reminders",
-        "never told",
-        "critical told",
-    ];
+    pub const KINDS: &str = "opened, opened in the window, degraded, worsened, escalated, resolved, ended by hand, \
+        flapping begun, told when critical already, ends owed, reminders, never told, critical told";
 
     pub fn new(policy: &Policy) -> Self {
-        Self {
-            policy: policy.clone(),
-            was_another: false,
-            last_slot: None,
-            counted: Vec::new(),
-            open: None,
-            status: Status::Unknown,
-            downs: Vec::new(),
-            flapping: false,
-            announced_severity: Vec::new(),
-            incidents: 0,
-            tally: BTreeMap::new(),
-        }
+        Self { policy: policy.clone(), ..Self::default() }
     }
 
     /// From now on another policy holds.
@@ -144,12 +120,8 @@ impl Promises {
         prop_assert!(downs < confirm || status == Status::Down, "{} downs, and it is {:?}", downs, status);
         // The first of them may have been needed to end an outage.
         let late = degraded >= confirm + recover - 1;
-        prop_assert!(
-            self.was_another || !late || status == Status::Degraded,
-            "{} degraded, and it is {:?}",
-            degraded,
-            status
-        );
+        let is_late = late && !self.was_another && status != Status::Degraded;
+        prop_assert!(!is_late, "{degraded} degraded, and it is {status:?}");
         prop_assert!(not_down < recover || status != Status::Down, "{} not down, and it is down", not_down);
         prop_assert!(ups < recover || status == Status::Up, "{} ups, and it is {:?}", ups, status);
         // And not before.
@@ -196,10 +168,8 @@ impl Promises {
         is_handled: bool,
     ) -> TestCaseResult {
         prop_assert!(!held.maintenance || notices.is_empty(), "told during maintenance: {:?}", notices);
-        prop_assert!(
-            !flapping || notices.iter().all(|notice| *notice == Notice::FlappingStart),
-            "told while it flaps: {notices:?}"
-        );
+        let is_quiet = notices.iter().all(|notice| *notice == Notice::FlappingStart);
+        prop_assert!(!flapping || is_quiet, "told while it flaps: {notices:?}");
         for notice in notices {
             let flaps = flaps(&self.announced_severity);
             match *notice {
@@ -240,10 +210,8 @@ impl Promises {
                     prop_assert!(!held.by_parent && !is_handled, "a reminder that nobody wants");
                     prop_assert!(!self.severities(incident).is_empty(), "a reminder of what nobody knows");
                     prop_assert!(number <= self.policy.remind_most && self.policy.remind.is_some());
-                    let later = number..=self.policy.remind_most;
-                    let is_late = later
-                        .map(|number| Notice::Reminder(incident, number))
-                        .any(|later| self.was_told(later));
+                    let was_told = |number| self.was_told(Notice::Reminder(incident, number));
+                    let is_late = (number..=self.policy.remind_most).any(was_told);
                     prop_assert!(!is_late, "a reminder comes behind a later one");
                     self.count("reminders");
                 }
@@ -279,13 +247,8 @@ impl Promises {
             }
             let ends =
                 self.announced_severity.iter().filter(|notice| **notice == Notice::End(incident)).count();
-            prop_assert_eq!(
-                ends,
-                usize::from(!announced_severity.is_empty() && !is_open),
-                "ends of {}: {:?}",
-                incident,
-                self.announced_severity
-            );
+            let due = usize::from(!announced_severity.is_empty() && !is_open);
+            prop_assert_eq!(ends, due, "ends of {}: {:?}", incident, self.announced_severity);
             prop_assert!(!is_open || !announced_severity.is_empty(), "an incident is open and nobody knows");
         }
         // Whoever heard that it is steady and down hears that it is over.

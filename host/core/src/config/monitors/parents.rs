@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::Diagnostics;
 use super::super::kinds::{At, Text};
-use super::super::table::Table;
+use super::super::table::{Table, keys};
 use crate::text::{did_you_mean_or_all, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -19,12 +19,11 @@ impl Parents {
         table: &mut Table<'_, '_>,
         known: &BTreeSet<String>,
     ) -> Option<String> {
-        let (parent, span) = table.optional(
-            "parent",
-            "Monitor that this one is reached through: while that one is down, nothing is sent about this one.",
-            "none",
-            &At(Text { most: 100, example: "router" }),
-        )?;
+        keys! { table:
+            /// Monitor that this one is reached through: while that one is down, nothing is sent about this one.
+            let parent = optional("none", &At(Text { most: 100, example: "router" }));
+        }
+        let (parent, span) = parent?;
         if parent != name && !known.contains(&parent) {
             let others = known.iter().map(String::as_str).filter(|other| *other != name);
             let message = format!("there is no monitor `{}`", printable(&parent, 60));

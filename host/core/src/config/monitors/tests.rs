@@ -1,14 +1,10 @@
 //! Each key of a check, and what they say to each other.
 
-use crate::config::{Level, read};
-use crate::monitor::{
-    AnswersMatch, Auth, Bytes, CertificateDays, CheckSpec, ClientIdentity, DnsExpect, DnsSpec, ExpectedBytes,
-    HttpSpec, HttpVersion, HttpVersions, IpFamily, Lookup, PingSpec, Rcode, RecordType, StartTls, TcpSpec,
-    TlsSpec, TlsVersion,
-};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::{Level, file_of, read};
+use crate::monitor::{CertificateDays, CheckSpec, IpFamily};
 use crate::notifier::Description;
-use crate::secret::SecretRef;
-use std::time::Duration;
+use crate::target;
 
 const NONE: &[Description] = &[];
 
@@ -18,50 +14,19 @@ fn check(text: &str) -> CheckSpec {
     reading.config.expect("a file without errors").monitors.remove(0).check
 }
 
-fn http(text: &str) -> HttpSpec {
-    match check(&format!("type = \"http\"\n{text}")) {
-        CheckSpec::Http(spec) => spec,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn tcp(text: &str) -> TcpSpec {
-    match check(&format!("type = \"tcp\"\nhost = \"a.example\"\nport = 25\n{text}")) {
-        CheckSpec::Tcp(spec) => spec,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn ping(text: &str) -> PingSpec {
-    match check(&format!("type = \"ping\"\nhost = \"a.example\"\n{text}")) {
-        CheckSpec::Ping(spec) => spec,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn dns(text: &str) -> DnsSpec {
-    match check(&format!("type = \"dns\"\n{text}")) {
-        CheckSpec::Dns(spec) => spec,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn env(name: &str) -> SecretRef {
-    SecretRef::Env { env: name.into() }
-}
-
-fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
-}
-
-fn shown<T: ToString>(all: &[T]) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// What the file says, and how that is stored: it is read for ever. What is not there is the default.
+fn is_stored(text: &str, stored: &str) {
+    let check = check(text);
+    let stored: serde_json::Value = serde_json::from_str(stored).expect(stored);
+    assert_eq!(serde_json::to_value(&check).expect("it is stored"), stored, "{text}");
+    assert_eq!(serde_json::from_value::<CheckSpec>(stored).expect("it reads"), check, "{text}");
 }
 
 #[test]
 fn each_key_of_http_reads() {
-    let spec = http(
+    is_stored(
         r#"
+        type = "http"
         url = "https://a.example/"
         auth = { user = "monitor", password = { env = "PASSWORD" } }
         http_version = "2"
@@ -86,63 +51,53 @@ fn each_key_of_http_reads() {
         latency_below = "2s"
         degraded_above = "1s"
         "#,
+        r#"{"type": "http", "url": "https://a.example/", "method": "GET", "headers": {},
+            "auth": {"basic": {"user": "monitor", "password": {"env": "PASSWORD"}}}, "versions": "2",
+            "compression": true, "redirects": 5, "downgrade": true, "redirect_to_private": true,
+            "proxy": {"env": "PROXY"}, "lookup": {"ip": "any"},
+            "tls": {"verify": true, "ca": "/etc/ca.pem", "server_name": "inner.example",
+                "client": {"certificate": "/etc/client.pem", "key": {"file": "/etc/client.key"}}},
+            "expect": {"status": ["200", "3xx"], "body_contains": [], "body_not_contains": [],
+                "body_matches": ["^\\d+$", "b"], "json": ["$.status == 'ok'", "length($.items) > 0"],
+                "headers": ["Content-Type contains 'json'"], "size_below": 65536, "final_url": "https://a.example/end",
+                "http_version": ["1.1", "2"], "tls_version": "1.3", "certificate_days": {"warning": 21, "critical": 7},
+                "latency_below": 2000, "degraded_above": 1000}}"#,
     );
-    assert_eq!(spec.auth, Some(Auth::Basic { user: "monitor".into(), password: env("PASSWORD") }));
-    assert_eq!(
-        (spec.versions, spec.compression, spec.downgrade, spec.redirect_to_private),
-        (HttpVersions::Http2, true, true, true)
+    is_stored(
+        "type = 'http'\nurl = 'https://a.example/'\nmethod = 'PUT'\nbody = 'x'\nauth = { bearer = { env = 'TOKEN' } }\n\
+         ip = 'all'\nresolver = '[2001:db8::53]:5353'\nexpect = { body_contains = 'a', body_not_contains = ['b'] }",
+        r#"{"type": "http", "url": "https://a.example/", "method": "PUT", "headers": {}, "body": "x",
+            "auth": {"bearer": {"token": {"env": "TOKEN"}}}, "versions": "auto", "compression": false, "redirects": 5,
+            "downgrade": false, "lookup": {"ip": "all", "resolver": "[2001:db8::53]:5353"}, "tls": {"verify": true},
+            "expect": {"status": ["2xx"], "body_contains": ["a"], "body_not_contains": ["b"], "body_matches": [],
+                "http_version": [], "certificate_days": {"warning": 14, "critical": null},
+                "latency_below": null, "degraded_above": null}}"#,
     );
-    assert_eq!(spec.proxy, Some(env("PROXY")));
-    let client = ClientIdentity {
-        certificate: "/etc/client.pem".into(),
-        key: SecretRef::File { file: "/etc/client.key".into() },
-    };
-    let tls = TlsSpec {
-        verify: true,
-        ca: Some("/etc/ca.pem".into()),
-        client: Some(client),
-        server_name: Some("inner.example".into()),
-    };
-    assert_eq!(spec.tls, tls);
-    let expect = spec.expect;
-    assert_eq!(shown(&expect.status), "200; 3xx");
-    assert_eq!(shown(&expect.body_matches), r"^\d+$; b");
-    assert_eq!(shown(&expect.json), "$.status == 'ok'; length($.items) > 0");
-    assert_eq!(shown(&expect.headers), "Content-Type contains 'json'");
-    assert_eq!(expect.size_below, Some(64 << 10));
-    assert_eq!(expect.final_url.map(String::from).as_deref(), Some("https://a.example/end"));
-    assert_eq!(expect.http_version, [HttpVersion::Http11, HttpVersion::Http2]);
-    assert_eq!(expect.tls_version, Some(TlsVersion::Tls13));
-    assert_eq!(expect.certificate_days, CertificateDays { warning: Some(21), critical: Some(7) });
-    assert_eq!((expect.latency_below, expect.degraded_above), (Some(ms(2_000)), Some(ms(1_000))));
-
-    let spec = http(
-        "url = \"https://a.example/\"\nauth = { bearer = { env = \"TOKEN\" } }\nip = \"all\"\nresolver = \"[2001:db8::53]:5353\"",
-    );
-    assert_eq!(spec.auth, Some(Auth::Bearer { token: env("TOKEN") }));
-    assert_eq!(spec.lookup.ip, IpFamily::All);
-    assert_eq!(spec.lookup.resolver, "[2001:db8::53]:5353".parse().ok());
 }
 
 #[test]
 fn certificates_days_have_three_forms() {
-    let days = |text: &str| {
-        let days = http(&format!("url = \"https://a.example/\"\nexpect = {{ certificate_days = {text} }}"))
-            .expect
-            .certificate_days;
-        (days.warning, days.critical)
-    };
-    assert_eq!(days("30"), (Some(30), None));
-    for off in ["0", "false", "{ warning = 0 }", "{}"] {
-        assert_eq!(days(off), (None, None), "{off}");
+    for (text, warning, critical) in [
+        ("30", Some(30), None),
+        ("0", None, None),
+        ("false", None, None),
+        ("{ warning = 0 }", None, None),
+        ("{}", None, None),
+        ("{ critical = 3 }", None, Some(3)),
+    ] {
+        let web =
+            format!("type = 'http'\nurl = 'https://a.example/'\nexpect = {{ certificate_days = {text} }}");
+        assert_eq!(check(&web).certificate_days(), Some(CertificateDays { warning, critical }), "{text}");
     }
-    assert_eq!(days("{ critical = 3 }"), (None, Some(3)));
-    assert_eq!(CertificateDays::default(), http("url = \"https://a.example/\"").expect.certificate_days);
 }
 
 #[test]
 fn each_key_of_tcp_reads() {
-    let spec = tcp(r#"
+    is_stored(
+        r#"
+        type = "tcp"
+        host = "a.example"
+        port = 25
         starttls = "smtp"
         verify = true
         server_name = "mail.example"
@@ -154,27 +109,32 @@ fn each_key_of_tcp_reads() {
         latency_below = "2s"
         degraded_above = "500ms"
         resolver = "192.0.2.53"
-        "#);
-    assert_eq!(spec.starttls, Some(StartTls::Smtp));
-    assert_eq!(spec.tls.and_then(|tls| tls.server_name).as_deref(), Some("mail.example"));
-    assert_eq!(spec.banner, Some(ExpectedBytes::Matches("^220 ".parse().expect("a pattern"))));
-    assert_eq!(spec.send, Some(Bytes::Hex("515549540d0a".into())));
-    assert_eq!(spec.expect, Some(ExpectedBytes::Text("221".into())));
-    assert_eq!(spec.tls_version, Some(TlsVersion::Tls12));
-    assert_eq!(spec.certificate_days, CertificateDays { warning: Some(30), critical: None });
-    assert_eq!((spec.latency_below, spec.degraded_above), (Some(ms(2_000)), Some(ms(500))));
-    assert_eq!(spec.lookup.resolver, "192.0.2.53:53".parse().ok());
-
-    assert_eq!(tcp("tls = true").tls, Some(TlsSpec::default()));
-    assert_eq!(tcp("send = { env = \"LOGIN\" }").send, Some(Bytes::Text(env("LOGIN"))));
-    assert_eq!(tcp("expect = { hex = \"ff\" }").expect, Some(ExpectedBytes::Hex("ff".into())));
-    assert_eq!(tcp("").tls, None);
+        "#,
+        r#"{"type": "tcp", "host": "a.example", "port": 25, "lookup": {"ip": "any", "resolver": "192.0.2.53:53"},
+            "tls": {"verify": true, "server_name": "mail.example"}, "starttls": "smtp", "banner": {"matches": "^220 "},
+            "send": {"hex": "515549540d0a"}, "expect": {"text": "221"}, "tls_version": "1.2",
+            "certificate_days": {"warning": 30, "critical": null}, "latency_below": 2000, "degraded_above": 500}"#,
+    );
+    for (keys, stored) in [
+        ("tls = true", r#""tls": {"verify": true}"#),
+        ("send = { env = \"LOGIN\" }", r#""send": {"text": {"env": "LOGIN"}}"#),
+        ("expect = { hex = \"ff\" }", r#""expect": {"hex": "ff"}"#),
+    ] {
+        let least = r#""type": "tcp", "host": "a.example", "port": 25, "lookup": {"ip": "any"}, "latency_below": null,
+            "degraded_above": null, "certificate_days": {"warning": 14, "critical": null}"#;
+        is_stored(
+            &format!("type = \"tcp\"\nhost = \"a.example\"\nport = 25\n{keys}"),
+            &format!("{{{least}, {stored}}}"),
+        );
+    }
 }
 
 #[test]
 fn each_key_of_ping_reads() {
-    let spec = ping(
+    is_stored(
         r#"
+        type = "ping"
+        host = "a.example"
         count = 10
         spacing = "100ms"
         size = 1000
@@ -186,13 +146,9 @@ fn each_key_of_ping_reads() {
         max_below = "400ms"
         jitter_below = "30ms"
         "#,
-    );
-    assert_eq!((spec.count, spec.spacing, spec.size), (10, Duration::from_millis(100), 1000));
-    assert_eq!((spec.loss_below, spec.loss_degraded), (50, Some(20)));
-    assert_eq!((spec.latency_below, spec.degraded_above), (Some(ms(100)), Some(ms(50))));
-    assert_eq!(
-        (spec.min_below, spec.max_below, spec.jitter_below),
-        (Some(ms(40)), Some(ms(400)), Some(ms(30)))
+        r#"{"type": "ping", "host": "a.example", "count": 10, "spacing": 100, "size": 1000, "loss_below": 50,
+            "loss_degraded": 20, "latency_below": 100, "degraded_above": 50, "min_below": 40, "max_below": 400,
+            "jitter_below": 30, "lookup": {"ip": "any"}}"#,
     );
 }
 
@@ -206,31 +162,15 @@ fn said(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the keys of a check say to each other. A line has the check and its keys (` ; ` is a line's end in the file), and the one
-/// behind it what is said; nothing is said of those that go together.
+/// What the keys of a check say to each other, beside what `tests/it/invalid` has. A line has the check and its keys (`
+/// ; ` is a line's end in the file), and the one behind it what is said; nothing is said of those that go together.
 const SAID: &str = r#"
 web: expect = { degraded_above = "2s", latency_below = "2s" }
     error: `degraded_above` is `2s`, and from `latency_below`, `2s`, on it is down
-web: timeout = "5s" ; expect = { latency_below = "5s" }
-    warning: `latency_below` is `5s`, and `timeout`, `5s`, ends the check before
-web: proxy = "http://p.example:3128" ; ip = "4"
-    warning: `ip` has no use: with `proxy` it is the proxy that looks up the name
-web: proxy = "http://p.example:3128" ; resolver = "192.0.2.53"
-    warning: `resolver` has no use: with `proxy` it is the proxy that looks up the name
-web: proxy = "http://u:p@p.example:3128"
-    warning: `proxy` has a password in it
-web: verify = false
-    warning: `verify = false`: whoever is on the way can answer in the target's place
-web: client_key = { file = "/k" }
-    error: `client_key` needs `client_certificate`
-web: client_certificate = "/c"
-    error: `client_certificate` needs `client_key`
+echo: loss_degraded = 50 ; loss_below = 50
+    error: `loss_degraded` is `50`, and from `loss_below`, `50`, on it is down
 web: auth = { bearer = { env = "A" } } ; headers = { authorization = { env = "A" } }
     warning: `auth` has no use: the header `Authorization` in `headers` wins over it
-web: method = "HEAD" ; expect = { json = "$ exists" }
-    error: `method` is `HEAD`, whose answer has no body, and `json` asks for something in it
-web: http_version = "1.1" ; expect = { http_version = "2" }
-    error: `http_version` speaks no version that `http_version` in `expect` wants
 web: http_version = "2" ; expect = { http_version = ["1.0", "1.1"] }
     error: `http_version` speaks no version that `http_version` in `expect` wants
 web: expect = { body_contains = "not ok", body_not_contains = "ok" }
@@ -239,30 +179,8 @@ web: redirects = 0 ; downgrade = true
     warning: `downgrade` has no use: with `redirects = 0` no redirect is followed
 web: redirects = 0 ; redirect_to_private = true
     warning: `redirect_to_private` has no use: with `redirects = 0` no redirect is followed
-web: expect = { certificate_days = { warning = 3, critical = 7 } }
-    error: `critical` is `7` days and `warning` only `3`
-plain: ca = "/c"
-    warning: `ca` has no use: `url` is plain `http`, and with `redirects = 0` it stays so
-web: expect = { final_url = "https://a.example/end" } ; redirects = 0
-    error: `final_url` is another place than `url`, and `redirects` is `0`: nothing leads there
-plain: expect = { http_version = "2" }
-    error: `http_version` in `expect` wants HTTP/2, which without TLS is spoken only when asked for
-address: ip = "6"
-    error: `ip` is `6`, and `host` is an IPv4 address
-web: ca = "own-ca.pem"
-    error: `ca` takes an absolute path such as `/etc/ssl/own-ca.pem`, not `own-ca.pem`
-web: client_certificate = "/c" ; client_key = { file = "k" }
-    error: `client_key` takes an absolute path in `file`
-port: tls = false ; starttls = "imap"
-    error: `tls = false`, and `starttls` asks for TLS
-port: certificate_days = 21
-    error: `certificate_days` has no use without TLS
-port: ca = "/c"
-    error: `ca` has no use without TLS
-echo: loss_degraded = 50 ; loss_below = 50
-    error: `loss_degraded` is `50`, and from `loss_below`, `50`, on it is down
-echo: count = 20 ; spacing = "1s"
-    warning: `count` times `spacing` takes `19s`, and `timeout` is `10s`: the echoes are sent closer
+user: auth = { bearer = { env = "A" } }
+    warning: the user in `url` has no use: `auth` wins over it
 echo: jitter_below = "10s"
     warning: `jitter_below` is `10s`, and `timeout`, `10s`, ends the check before
 echo: count = 1 ; jitter_below = "1s"
@@ -281,10 +199,9 @@ fn keys_that_contradict_each_other_are_named_both_and_others_are_let_alone() {
         let (check, keys) = case.split_once(": ").expect(case);
         let start = match check {
             "web" => "type = \"http\"\nurl = \"https://a.example/\"\n",
+            "user" => "type = \"http\"\nurl = \"https://u@a.example/\"\n",
             "clear" => "type = \"http\"\nurl = \"http://a.example/\"\n",
-            "plain" => "type = \"http\"\nurl = \"http://a.example/\"\nredirects = 0\n",
             "port" => "type = \"tcp\"\nhost = \"a.example\"\nport = 25\n",
-            "address" => "type = \"tcp\"\nhost = \"192.0.2.1\"\nport = 25\n",
             "echo" => "type = \"ping\"\nhost = \"a.example\"\n",
             other => panic!("{other}"),
         };
@@ -293,9 +210,59 @@ fn keys_that_contradict_each_other_are_named_both_and_others_are_let_alone() {
     }
 }
 
+/// Targets, keys of theirs (` ; ` is a line's end in the file), and how the error begins that says which contradict
+/// each other.
+const AGAINST: &str = r#"
+https://192.0.2.1/ ip = "6" => `ip` is `6`
+https://[2001:db8::1]/ ip = "4" => `ip` is `4`
+https://[2001:db8::1]/ ip = "6"
+https://192.0.2.1/ ip = "all"
+https://a.example/ ip = "6"
+http://192.0.2.1/ ip = "6" ; proxy = "http://p.example:3128"
+tcp://192.0.2.1:22 ip = "6" => `ip` is `6`
+tcp://[2001:db8::1]:22 ip = "4" => `ip` is `4`
+ping://192.0.2.1 ip = "6" => `ip` is `6`
+ping://192.0.2.1 ip = "4"
+https://a.example/ redirects = 0 ; expect.final_url = "https://a.example/end" => `final_url` is another place
+https://a.example/ redirects = 0 ; expect.final_url = "https://a.example/?q" => `final_url` is another place
+http://a.example/ redirects = 0 ; expect.final_url = "https://a.example/" => `final_url` is another place
+https://a.example/ redirects = 1 ; expect.final_url = "https://a.example/end"
+https://u:p@a.example/?q redirects = 0 ; expect.final_url = "https://a.example:443/?q#f"
+https://a.example/ expect.final_url = "http://a.example/" => `final_url` is plain `http`
+https://a.example/ expect.final_url = "http://a.example/" ; downgrade = true
+http://a.example/ expect.final_url = "https://a.example/"
+http://a.example/ redirects = 0 ; expect.http_version = "2" => `http_version` in `expect` wants HTTP/2
+http://a.example/ expect.http_version = "2" ; expect.final_url = "http://a.example/end" => `http_version` in `expect`
+http://a.example/ expect.http_version = "2"
+http://a.example/ redirects = 0 ; expect.http_version = "2" ; http_version = "2"
+https://a.example/ redirects = 0 ; expect.http_version = "2"
+https://a.example/ redirects = 0 ; expect.http_version = "2" ; http_version = "1.1" => `http_version` speaks no version
+http://a.example/ redirects = 0 ; expect.tls_version = "1.3" => `tls_version` asks for TLS
+http://a.example/ expect.tls_version = "1.3"
+https://a.example/ redirects = 0 ; expect.tls_version = "1.3"
+"#;
+
+#[test]
+fn what_no_target_could_be_is_refused_and_nothing_else() {
+    for case in AGAINST.trim().lines() {
+        let (target, keys) = case.split_once(' ').expect(case);
+        let (keys, begins) = keys.split_once(" => ").unwrap_or((keys, ""));
+        let file = file_of(&target::parse(target).expect(target)) + &keys.replace(" ; ", "\n");
+        let errors = read(&file, NONE).diagnostics.into_iter().filter(|found| found.level == Level::Error);
+        let errors: Vec<String> = errors.map(|found| found.message).collect();
+        let is_it = errors.iter().all(|error| error.starts_with(begins));
+        assert!(is_it && errors.len() == usize::from(!begins.is_empty()), "{case}: {errors:?}");
+    }
+    let mut zoned = target::ping("fe80::1%eth0".into());
+    zoned.lookup.ip = IpFamily::V4;
+    assert_eq!(CheckSpec::Ping(zoned).conflicts(&Diagnostics::default()).len(), 1);
+}
+
 #[test]
 fn each_key_of_dns_reads() {
-    let spec = dns(r#"
+    is_stored(
+        r#"
+        type = "dns"
         host = "Shop.example."
         record = "MX"
         authoritative = true
@@ -308,24 +275,23 @@ fn each_key_of_dns_reads() {
         ttl_above = "5m"
         latency_below = "2s"
         degraded_above = "1s"
-        "#);
-    let answers = ["10 mail.shop.example", "20 mail.other.example"].map(str::to_owned);
-    let expect = DnsExpect {
-        rcode: Rcode::NoError,
-        answers: Some(answers.into()),
-        answers_match: AnswersMatch::Exact,
-        ad: false,
-        ttl_above: Some(ms(300_000)),
-        latency_below: Some(ms(2_000)),
-        degraded_above: Some(ms(1_000)),
-    };
-    let lookup = Lookup { ip: IpFamily::V4, resolver: "192.0.2.53:53".parse().ok() };
-    let host = "shop.example.".to_owned();
-    assert_eq!(spec, DnsSpec { host, record: RecordType::Mx, authoritative: true, lookup, expect });
-    assert_eq!(dns("host = '_dmarc.a.example'").record, RecordType::A);
-    assert_eq!(dns("host = '2001:db8::1'").record, RecordType::Ptr);
-    let spec = dns("host = '_dmarc.a.example'\nrecord = 'TXT'\nexpect = { answers = [], ad = true }");
-    assert_eq!((spec.expect.answers, spec.expect.ad), (Some(Vec::new()), true));
+        "#,
+        r#"{"type": "dns", "host": "shop.example.", "record": "MX", "authoritative": true,
+            "lookup": {"ip": "4", "resolver": "192.0.2.53:53"},
+            "expect": {"rcode": "NOERROR", "answers": ["10 mail.shop.example", "20 mail.other.example"],
+                "answers_match": "exact", "ad": false, "ttl_above": 300000, "latency_below": 2000,
+                "degraded_above": 1000}}"#,
+    );
+    is_stored(
+        "type = 'dns'\nhost = '_dmarc.a.example'\nrecord = 'TXT'\nexpect = { answers = [], ad = true }",
+        r#"{"type": "dns", "host": "_dmarc.a.example", "record": "TXT", "authoritative": false, "lookup": {"ip": "any"},
+            "expect": {"rcode": "NOERROR", "answers": [], "answers_match": "all", "ad": true,
+                "ttl_above": null, "latency_below": null, "degraded_above": null}}"#,
+    );
+    let least = |host: &str| check(&format!("type = 'dns'\nhost = '{host}'"));
+    assert_eq!(least("2001:db8::1").target(), "dns://[2001:db8::1]?type=PTR");
+    let stored = r#"{"type":"dns","host":"a.example","record":"A"}"#;
+    assert_eq!(serde_json::from_str::<CheckSpec>(stored).expect("it reads"), least("a.example"));
     for (keys, message) in [
         ("record = 'A'\nexpect = { answers = 'a.example' }", "error: `a.example` is no data of a record `A`"),
         ("ip = '4'", "warning: `ip` has no use: without `authoritative = true` no name server is looked up"),
@@ -342,25 +308,4 @@ fn each_key_of_dns_reads() {
     }
     let message = "error: `record` is `MX`, and `host` is an address, which has only `PTR`";
     assert_eq!(said("type = 'dns'\nhost = '192.0.2.1'\nrecord = 'MX'"), [message]);
-}
-
-/// What was stored is read for ever.
-#[test]
-fn a_stored_dns_check_is_what_the_file_says() {
-    let least = dns("host = 'a.example'");
-    let stored = r#"{"type":"dns","host":"a.example","record":"A"}"#;
-    assert_eq!(serde_json::from_str::<CheckSpec>(stored).expect("it reads"), CheckSpec::Dns(least));
-    let full = dns(
-        "host = 'a.example'\nrecord = 'SRV'\nauthoritative = true\nip = '6'\nresolver = '192.0.2.53'\n\
-         expect = { answers = '1 2 3 b.example', answers_match = 'any', ttl_above = '1m', latency_below = '2s' }",
-    );
-    let stored = serde_json::json!({
-        "type": "dns", "host": "a.example", "record": "SRV", "authoritative": true,
-        "lookup": { "ip": "6", "resolver": "192.0.2.53:53" },
-        "expect": {
-            "rcode": "NOERROR", "answers": ["1 2 3 b.example"], "answers_match": "any", "ad": false,
-            "ttl_above": 60_000, "latency_below": 2_000, "degraded_above": null,
-        },
-    });
-    assert_eq!(serde_json::to_value(CheckSpec::Dns(full)).expect("it is stored"), stored);
 }

@@ -1,8 +1,8 @@
 //! What keys of checks take: conditions, patterns, bytes, sizes, credentials, certificates' days, proxies, name servers.
 
 use super::super::diagnostic::Diagnostics;
-use super::super::key::{Typed, quoted, written};
-use super::super::kinds::{Integer, RawValue, Text, ValueError, ValueKind, hide_all, read_value};
+use super::super::key::{quoted, written};
+use super::super::kinds::{Integer, RawValue, Said, Text, ValueError, ValueKind, hide, read_value};
 use super::super::parsed::Parsed;
 use super::super::references::{FROM_THE_ROOT, Reference};
 use super::super::values::warn_of_password;
@@ -17,41 +17,39 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 
-/// A table that is a value: one of its keys that is none is an error.
-struct Inner<'t> {
-    entries: &'t DeTable<'t>,
+/// A table that is a value: one of its keys that is none of `keys` is an error.
+fn inner<'t>(
+    item: RawValue<'t>,
+    keys: &[&str],
+    notes: &mut Diagnostics,
+) -> Result<&'t DeTable<'t>, ValueError> {
+    let table = item.value.as_table().ok_or(ValueError::Type)?;
+    let mut whole = true;
+    for (key, value) in table.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
+        hide(value, false, notes);
+        let message = format!("unknown key `{}` in `{}`", printable(key.get_ref(), 60), item.key);
+        notes.error(key.span(), message, Some(did_you_mean_or_all(key.get_ref(), keys.iter().copied())));
+        whole = false;
+    }
+    if whole { Ok(table) } else { Err(ValueError::Reported) }
 }
 
-impl<'t> Inner<'t> {
-    fn new(item: RawValue<'t>, keys: &[&str], notes: &mut Diagnostics) -> Result<Self, ValueError> {
-        let entries = item.value.as_table().ok_or(ValueError::Type)?;
-        let mut whole = true;
-        for (key, value) in entries.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
-            hide_all(value, notes);
-            let message = format!("unknown key `{}` in `{}`", printable(key.get_ref(), 60), item.key);
-            notes.error(key.span(), message, Some(did_you_mean_or_all(key.get_ref(), keys.iter().copied())));
-            whole = false;
-        }
-        if whole { Ok(Self { entries }) } else { Err(ValueError::Reported) }
-    }
-
-    /// A key's value, when it is there.
-    fn read<K: ValueKind>(
-        &self,
-        key: &str,
-        takes: &K,
-        notes: &mut Diagnostics,
-    ) -> Result<Option<K::Value>, ValueError> {
-        let Some(at) = self.entries.get(key) else { return Ok(None) };
-        read_value(key, false, at, takes, notes).map(Some).ok_or(ValueError::Reported)
-    }
+/// The value of a key of such a table, when it is there.
+fn part<K: ValueKind>(
+    table: &DeTable<'_>,
+    key: &str,
+    takes: &K,
+    notes: &mut Diagnostics,
+) -> Result<Option<K::Value>, ValueError> {
+    let Some(at) = table.get(key) else { return Ok(None) };
+    read_value(key, false, at, takes, notes).map(Some).ok_or(ValueError::Reported)
 }
 
 /// A text that parses into something of its own.
 fn parsed<T: FromStr<Err = String>>(text: &str, item: RawValue<'_>, what: &str) -> Result<T, ValueError> {
     text.parse::<T>().map_err(|error| {
         let message = format!("`{}` has {what} that is wrong: `{}`", item.key, printable(text, 100));
-        ValueError::Value(message, Some(printable(&error, 300)))
+        ValueError::value(message, printable(&error, 300))
     })
 }
 
@@ -72,7 +70,7 @@ pub(super) const HEADER_CONDITION: Parsed<HeaderCondition> = Parsed::new(
 pub(super) const REGEX: Parsed<Pattern> =
     Parsed::new("REGEX", "a regular expression such as `'^ok$'`", "'^ok$'", |text, item, _| {
         if text.is_empty() || text.len() > 10_000 {
-            return Err(ValueError::Form(Some("it has 1 to 10000 bytes".into())));
+            return Err(ValueError::form("it has 1 to 10000 bytes"));
         }
         parsed(text, item, "a regular expression")
     });
@@ -81,9 +79,8 @@ pub(super) const REGEX: Parsed<Pattern> =
 pub(super) const SIZE: Parsed<u64> =
     Parsed::new("SIZE", "a size such as `\"64 KiB\"`, or a number of bytes", "\"64 KiB\"", |text, _, _| {
         let bytes = text.parse().ok().or_else(|| size::parse(text).ok());
-        bytes.filter(|bytes| (1..=1 << 30).contains(bytes)).ok_or_else(|| {
-            ValueError::Form(Some("write a number of bytes, or one with `KiB` or `MiB`".into()))
-        })
+        let fits = bytes.filter(|bytes| (1..=1 << 30).contains(bytes));
+        fits.ok_or_else(|| ValueError::form("write a number of bytes, or one with `KiB` or `MiB`"))
     })
     .within("from 1 B to 1 GiB")
     .or_number();
@@ -94,16 +91,10 @@ pub(super) struct Credentials;
 impl ValueKind for Credentials {
     type Value = Auth;
 
-    fn describe(&self) -> String {
-        "`{ user = \"…\", password = … }` or `{ bearer = … }`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some("`password` and `bearer` each a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into())
-    }
-
-    fn example(&self) -> String {
-        "{ bearer = { env = \"NAME\" } }".into()
+    fn said(&self) -> Said {
+        let words = "`{ user = \"…\", password = … }` or `{ bearer = … }`";
+        Said::new("TEXT", words, "{ bearer = { env = \"NAME\" } }")
+            .within("`password` and `bearer` each a secret, `{ env = \"NAME\" }` or `{ file = \"path\" }`")
     }
 
     fn is_secret(&self) -> bool {
@@ -111,26 +102,22 @@ impl ValueKind for Credentials {
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Auth, ValueError> {
-        let inner = Inner::new(item, &["user", "password", "bearer"], notes)?;
+        let table = inner(item, &["user", "password", "bearer"], notes)?;
         let secret = || Reference { literal: Text { most: 10_000, example: "…" }, secret: true };
-        let user = inner.read("user", &Text { most: 200, example: "monitor" }, notes)?;
-        let password = inner.read("password", &secret(), notes)?;
-        let bearer = inner.read("bearer", &secret(), notes)?;
+        let user = part(table, "user", &Text { most: 200, example: "monitor" }, notes)?;
+        let password = part(table, "password", &secret(), notes)?;
+        let bearer = part(table, "bearer", &secret(), notes)?;
         if user.as_ref().is_some_and(|user| user.contains(':')) {
-            return Err(ValueError::Value(
-                format!("the user in `{}` has a colon, which ends a user's name", item.key),
-                Some("write what is behind it as `password`".into()),
-            ));
+            let message = format!("the user in `{}` has a colon, which ends a user's name", item.key);
+            return Err(ValueError::value(message, "write what is behind it as `password`"));
         }
         match (user, password, bearer) {
             (Some(user), Some(password), None) => Ok(Auth::Basic { user, password }),
             (None, None, Some(token)) => Ok(Auth::Bearer { token }),
-            _ => Err(ValueError::Value(
-                "`auth` takes either `user` and `password`, or `bearer`".into(),
-                Some(format!(
-                    "write `auth = {{ user = \"NAME\", password = {{ env = \"NAME\" }} }}` or `auth = {}`",
-                    self.example()
-                )),
+            _ => Err(ValueError::value(
+                "`auth` takes either `user` and `password`, or `bearer`",
+                "write `auth = { user = \"NAME\", password = { env = \"NAME\" } }` or \
+                 `auth = { bearer = { env = \"NAME\" } }`",
             )),
         }
     }
@@ -141,7 +128,7 @@ pub(in crate::config) const fn path(what: &'static str, example: &'static str) -
     Parsed::new("FILE", what, example, |text, item, notes| {
         Text { most: 4_000, example: "" }.parse(item, notes)?;
         let path = PathBuf::from(text);
-        if path.is_absolute() { Ok(path) } else { Err(ValueError::Form(Some(FROM_THE_ROOT.into()))) }
+        if path.is_absolute() { Ok(path) } else { Err(ValueError::form(FROM_THE_ROOT)) }
     })
 }
 
@@ -151,11 +138,10 @@ pub(super) const PEM: Parsed<String> =
         if text.contains("-----BEGIN ") {
             return Ok(text.to_owned());
         }
-        let forms = "`{ file = \"path\" }`, `{ env = \"NAME\" }` or PEM";
-        Err(ValueError::Value(
-            format!("`{}` is no key: it takes {forms}", item.key),
-            Some(format!("for a path, write `{} = {{ file = \"path\" }}`", item.key)),
-        ))
+        let key = item.key;
+        let message =
+            format!("`{key}` is no key: it takes `{{ file = \"path\" }}`, `{{ env = \"NAME\" }}` or PEM");
+        Err(ValueError::value(message, format!("for a path, write `{key} = {{ file = \"path\" }}`")))
     });
 
 /// A number of days, or two.
@@ -167,16 +153,10 @@ const DAYS_MOST: u16 = 3_650;
 impl ValueKind for Days {
     type Value = CertificateDays;
 
-    fn describe(&self) -> String {
-        format!("a number of days up to {DAYS_MOST}, `{{ warning = 21, critical = 7 }}` or `false`")
-    }
-
-    fn example(&self) -> String {
-        "21".into()
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "DAYS[,DAYS]", bare: true, ..Typed::default() }
+    fn said(&self) -> Said {
+        let words =
+            format!("a number of days up to {DAYS_MOST}, `{{ warning = 21, critical = 7 }}` or `false`");
+        Said::new("DAYS[,DAYS]", words, "21").bare()
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<CertificateDays, ValueError> {
@@ -184,21 +164,21 @@ impl ValueKind for Days {
         let some = |days: Option<u16>| days.filter(|days| *days > 0);
         match item.value {
             DeValue::Boolean(false) => Ok(CertificateDays { warning: None, critical: None }),
-            DeValue::Boolean(true) => Err(ValueError::Value(
+            DeValue::Boolean(true) => Err(ValueError::value(
                 format!("`{} = true` says no number of days", item.key),
-                Some(format!("write `{}`, or leave it out", written(item.key, "21"))),
+                format!("write `{}`, or leave it out", written(item.key, "21")),
             )),
             DeValue::Integer(_) => {
                 Ok(CertificateDays { warning: some(Some(days.parse(item, notes)?)), critical: None })
             }
             _ => {
-                let inner = Inner::new(item, &["warning", "critical"], notes)?;
-                let warning = some(inner.read("warning", &days, notes)?);
-                let critical = some(inner.read("critical", &days, notes)?);
+                let table = inner(item, &["warning", "critical"], notes)?;
+                let warning = some(part(table, "warning", &days, notes)?);
+                let critical = some(part(table, "critical", &days, notes)?);
                 match (warning, critical) {
-                    (Some(warning), Some(critical)) if critical >= warning => Err(ValueError::Value(
+                    (Some(warning), Some(critical)) if critical >= warning => Err(ValueError::value(
                         format!("`critical` is `{critical}` days and `warning` only `{warning}`"),
-                        Some("people are warned first: make `warning` the larger one".into()),
+                        "people are warned first: make `warning` the larger one",
                     )),
                     _ => Ok(CertificateDays { warning, critical }),
                 }
@@ -217,7 +197,7 @@ const HEX: Parsed<String> =
         if digits.len().is_multiple_of(2) {
             Ok(digits.to_ascii_lowercase())
         } else {
-            Err(ValueError::Form(Some("a byte has two digits".into())))
+            Err(ValueError::form("a byte has two digits"))
         }
     });
 
@@ -236,21 +216,14 @@ impl Sent {
 impl ValueKind for Sent {
     type Value = Bytes;
 
-    fn describe(&self) -> String {
-        "a text, `{ hex = \"0d 0a\" }`, `{ env = \"NAME\" }` or `{ file = \"path\" }`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {TEXT_MOST} characters"))
-    }
-
-    fn example(&self) -> String {
-        Self::text().example()
+    fn said(&self) -> Said {
+        let words = "a text, `{ hex = \"0d 0a\" }`, `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+        Said { words: words.into(), ..Self::text().said() }
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Bytes, ValueError> {
         if item.value.as_table().is_some_and(|table| table.contains_key("hex")) {
-            let hex = Inner::new(item, &["hex"], notes)?.read("hex", &HEX, notes)?;
+            let hex = part(inner(item, &["hex"], notes)?, "hex", &HEX, notes)?;
             return hex.map(Bytes::Hex).ok_or(ValueError::Type);
         }
         match item.value {
@@ -263,35 +236,31 @@ impl ValueKind for Sent {
 /// What must come: a text, a pattern or bytes.
 pub(super) struct Expected;
 
+impl Expected {
+    const TEXT: Text = Text { most: TEXT_MOST, example: "220 " };
+}
+
 impl ValueKind for Expected {
     type Value = ExpectedBytes;
 
-    fn describe(&self) -> String {
-        "a text, `{ matches = '^220 ' }` or `{ hex = \"0d 0a\" }`".into()
-    }
-
-    fn limits(&self) -> Option<String> {
-        Some(format!("at most {TEXT_MOST} characters"))
-    }
-
-    fn example(&self) -> String {
-        quoted("220 ")
+    fn said(&self) -> Said {
+        let words = "a text, `{ matches = '^220 ' }` or `{ hex = \"0d 0a\" }`";
+        Said { words: words.into(), ..Self::TEXT.said() }
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<ExpectedBytes, ValueError> {
         if item.value.as_str().is_some() {
-            let text = Text { most: TEXT_MOST, example: "220 " };
-            return text.parse(item, notes).map(ExpectedBytes::Text);
+            return Self::TEXT.parse(item, notes).map(ExpectedBytes::Text);
         }
-        let inner = Inner::new(item, &["matches", "hex"], notes)?;
-        let matches = inner.read("matches", &REGEX, notes)?;
-        let hex = inner.read("hex", &HEX, notes)?;
+        let table = inner(item, &["matches", "hex"], notes)?;
+        let matches = part(table, "matches", &REGEX, notes)?;
+        let hex = part(table, "hex", &HEX, notes)?;
         match (matches, hex) {
             (Some(pattern), None) => Ok(ExpectedBytes::Matches(pattern)),
             (None, Some(hex)) => Ok(ExpectedBytes::Hex(hex)),
-            _ => Err(ValueError::Value(
+            _ => Err(ValueError::value(
                 format!("`{}` takes either `matches` or `hex`", item.key),
-                Some(format!("write `{} = {{ matches = '^220 ' }}`", item.key)),
+                format!("write `{} = {{ matches = '^220 ' }}`", item.key),
             )),
         }
     }
@@ -305,17 +274,10 @@ pub(in crate::config) struct Proxy {
 impl ValueKind for Proxy {
     type Value = String;
 
-    fn describe(&self) -> String {
+    fn said(&self) -> Said {
+        let example = "http://proxy.example.com:3128";
         let socks = if self.socks { " or `socks5://127.0.0.1:1080`" } else { "" };
-        format!("a proxy such as `http://proxy.example.com:3128`{socks}")
-    }
-
-    fn example(&self) -> String {
-        quoted("http://proxy.example.com:3128")
-    }
-
-    fn typed(&self) -> Typed {
-        Typed { value: "URL", ..Typed::default() }
+        Said::new("URL", format!("a proxy such as `{example}`{socks}"), quoted(example))
     }
 
     fn parse(&self, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<String, ValueError> {
@@ -346,6 +308,6 @@ pub(super) const RESOLVER: Parsed<SocketAddr> = Parsed::new(
     "\"192.0.2.53\"",
     |text, _, _| {
         let form = "an address, and perhaps a port that is not 0";
-        name_server(text).ok_or_else(|| ValueError::Form(Some(form.into())))
+        name_server(text).ok_or_else(|| ValueError::form(form))
     },
 );
