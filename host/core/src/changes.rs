@@ -4,6 +4,7 @@
 //! six dots, whatever it was and is.
 
 use crate::duration;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +35,7 @@ const SECRET: &[&str] = &["headers", "auth", "proxy", "send", "body", "client_ke
 /// What stands for a text that may be a secret.
 const MASK: &str = "••••••";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyChange {
     /// As the file calls it, such as `expect.status`.
     pub key: String,
