@@ -223,25 +223,17 @@ pub struct ScheduleArgs {
 #[derive(Debug, Subcommand)]
 pub enum WorkerCommand {
     /// Run the checks of monitors
-    MonitorChecks {
-        #[command(flatten)]
-        worker: WorkerArgs,
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
+    MonitorChecks(CheckWorkerArgs),
     /// Deliver notifications to channels
     Notifications(WorkerArgs),
     /// Run checks and deliver notifications in one process
-    All {
-        #[command(flatten)]
-        worker: WorkerArgs,
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
+    All(CheckWorkerArgs),
 }
 
-#[derive(Clone, Debug, ClapArgs)]
-pub struct PlaceArgs {
+#[derive(Debug, ClapArgs)]
+pub struct CheckWorkerArgs {
+    #[command(flatten)]
+    pub worker: WorkerArgs,
     /// Run only checks of monitors that list this location in `locations`
     #[arg(long, value_name = "NAME", env = env::LOCATION, hide_env_values = true)]
     pub location: Option<Location>,

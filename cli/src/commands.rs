@@ -17,68 +17,60 @@ mod service;
 mod up;
 mod worker;
 
-use crate::args::{Args, Command, Global};
+use crate::args::{Args, Command, MonitorCommand};
 use crate::config::file;
 use crate::config::locate;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::prelude::*;
 use crate::runtime::database::{Database, MissingDatabase};
-use uptime_core::text::{did_you_mean, printable};
-use uptime_store::Store;
 
 /// Runs the command that was asked for.
-pub async fn run(args: Args, printer: &Printer) -> Result<Exit, CommandError> {
-    let Args { global, command } = args;
+pub async fn run(args: Args, printer: &Printer) -> Result<Exit> {
+    let Args { ref global, command } = args;
     if command.creates()
-        && let Ok(dir) = locate::data_dir(&global)
+        && let Ok(dir) = locate::data_dir(global)
         && let Err(error) = uptime_postgres::create_data_dir(&dir)
     {
         // Who needs more of it than the cache of compiled plugins says so.
         tracing::debug!(%error, "no data directory");
     }
     match command {
-        Command::Check(args) => check::run(&global, &args, printer).await,
-        Command::Up(args) => up::run(&global, args, printer).await,
+        Command::Check(args) => check::run(global, &args, printer).await,
+        Command::Up(args) => up::run(global, args, printer).await,
         Command::Init(args) => config::init(&args, printer),
-        Command::Apply(args) => apply::run(&global, &args, printer).await,
-        Command::Schedule(args) => schedule::run(&global, &args, printer).await,
-        Command::Worker(command) => worker::run(&global, command, printer).await,
-        Command::Queue(command) => {
-            ask(&global, printer, async |store| queue::run(store, command, printer).await).await
-        }
-        Command::Monitor(command) => monitor::run(&global, &command, printer).await,
-        Command::Channel(command) => channel::run(&global, command, printer).await,
-        Command::Maintenance(command) => {
-            ask(&global, printer, async |store| maintenance::run(store, command, printer).await).await
-        }
-        Command::Incident(command) => {
-            ask(&global, printer, async |store| incident::run(store, command, printer).await).await
-        }
-        Command::Notification(command) => {
-            ask(&global, printer, async |store| notification::run(store, command, printer).await).await
-        }
-        Command::Plugin(command) => plugin::run(&global, command, printer).await,
-        Command::Config(command) => config::run(&global, &command, printer).await,
-        Command::Db(command) => db::run(&global, &command, printer).await,
-        Command::Service(command) => service::run(&global, &command, printer).await,
+        Command::Apply(args) => apply::run(global, &args, printer).await,
+        Command::Schedule(args) => schedule::run(global, &args, printer).await,
+        Command::Worker(command) => worker::run(global, command, printer).await,
+        Command::Queue(command) => ask(global, printer, command, queue::run).await,
+        Command::Monitor(MonitorCommand::List) => ask(global, printer, global, monitor::list).await,
+        Command::Channel(command) => ask(global, printer, (global, command), channel::run).await,
+        Command::Maintenance(command) => ask(global, printer, command, maintenance::run).await,
+        Command::Incident(command) => ask(global, printer, command, incident::run).await,
+        Command::Notification(command) => ask(global, printer, command, notification::run).await,
+        Command::Plugin(command) => plugin::run(global, command, printer).await,
+        Command::Config(command) => config::run(global, &command, printer).await,
+        Command::Db(command) => db::run(global, &command, printer).await,
+        Command::Service(command) => service::run(global, &command, printer).await,
         Command::Completions { shell } => Ok(help::completions(shell, printer)),
         Command::Help { topic } => help::run(&topic, printer),
     }
 }
 
-/// Asks the database something, for a command that ends then.
-async fn ask<T>(
+/// Runs a command that asks the database something, and ends then.
+async fn ask<C>(
     global: &Global,
     printer: &Printer,
-    what: impl AsyncFnOnce(&Store) -> Result<T, CommandError>,
-) -> Result<T, CommandError> {
-    let notifiers = file::notifiers(global)?;
-    let file = file::read(global, &notifiers).await?;
+    command: C,
+    run: impl AsyncFnOnce(&Store, C, &Printer) -> Result<Exit>,
+) -> Result<Exit> {
+    let file = file::read(global, &file::notifiers(global)?).await?;
     let choice = file::database(global, file.as_ref())?;
     let database = Database::open(choice, MissingDatabase::Refuse, 2, printer, true).await?;
-    let answer = what(&database.store).await;
-    database.close().await;
-    answer
+    database.during(async |database| run(&database.store, command, printer).await).await
+}
+
+/// Which channels will be told of something.
+fn will_be_told(told: &[String]) -> String {
+    if told.is_empty() { "nobody will be told".into() } else { format!("will be told: {}", told.join(", ")) }
 }
 
 /// The way out for a name that there is not: the one that was meant, and which there are.
@@ -97,7 +89,7 @@ fn hint_of_known(wrong: &str, known: &[String]) -> String {
 const NAMES_MAX: usize = 20;
 
 /// A name that nothing has is a slip of the keys: an empty answer would say something else.
-fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError> {
+fn require(kind: &str, name: &str, known: &[String]) -> Result<()> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
@@ -106,5 +98,5 @@ fn require(kind: &str, name: &str, known: &[String]) -> Result<(), CommandError>
 
 /// The one answer to an unknown name, whatever it was to name.
 fn unknown(kind: &str, name: &str, hint: String) -> CommandError {
-    CommandError::new(Exit::Usage, format!("there is no {kind} `{}`", printable(name, 100))).hint(hint)
+    usage_error(format!("there is no {kind} `{}`", printable(name, 100))).hint(hint)
 }

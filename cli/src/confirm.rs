@@ -1,16 +1,15 @@
 //! Before something is destroyed: ask on a terminal, need `--yes` elsewhere. Nothing ever waits in cron.
 
-use crate::exit::{CommandError, Exit};
+use crate::exit::{Result, answer_no, usage_error};
 use crate::output::{say, stderr_is_terminal};
 use std::io::{BufRead, IsTerminal};
 
-pub fn confirm(what: &str, yes: bool) -> Result<(), CommandError> {
+pub fn confirm(what: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());
     }
     if !(std::io::stdin().is_terminal() && stderr_is_terminal()) {
-        return Err(CommandError::new(Exit::Usage, format!("{what}, and nobody is there to be asked"))
-            .hint("add `--yes`"));
+        return Err(usage_error(format!("{what}, and nobody is there to be asked")).hint("add `--yes`"));
     }
     say(&format!("{what}. Go on? [y/N] "))?;
     let mut answer = String::new();
@@ -18,5 +17,5 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), CommandError> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    Err(CommandError::new(Exit::No, "nothing was changed"))
+    Err(answer_no("nothing was changed"))
 }

@@ -5,8 +5,8 @@
 //! check` and every command that reads the file print it to stderr. (`annotate-snippets` draws richer pictures, but
 //! neither this form nor masked text.)
 
+use crate::output::many;
 use anstyle::{AnsiColor, Style};
-use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar;
 use uptime_core::config::{Diagnostic, Level};
 use uptime_core::text::is_safe;
@@ -25,79 +25,36 @@ const PLACE: Style = AnsiColor::Blue.on_default().bold();
 
 /// Renders what is wrong with the file `file_name`, whose content is `text`. Nothing wrong renders as nothing.
 pub fn render(file_name: &str, text: &str, diagnostics: &[Diagnostic], color: bool) -> String {
-    let mut page = Page { text: String::new(), color };
-    for diagnostic in diagnostics.iter().take(SHOWN) {
-        page.diagnostic(file_name, text, diagnostic);
-    }
-    page.summary(file_name, diagnostics);
-    page.text
+    let shown = diagnostics.iter().take(SHOWN).map(|diagnostic| rendered(file_name, text, diagnostic));
+    let page: String = shown.chain(summary(file_name, diagnostics)).collect();
+    if color { page } else { anstream::adapter::strip_str(&page).to_string() }
 }
 
-struct Page {
-    text: String,
-    color: bool,
+fn rendered(file_name: &str, text: &str, diagnostic: &Diagnostic) -> String {
+    let Diagnostic { level, message, hint, line, column, .. } = diagnostic;
+    let (word, style) = named(*level);
+    let gutter = " ".repeat(line.to_string().len());
+    let place = format!("{gutter}{PLACE}-->{PLACE:#} {file_name}:{line}:{column}");
+    let Excerpt { line: shown, before, marked } = Excerpt::of(text, diagnostic);
+    let (before, carets) = (" ".repeat(before), "^".repeat(marked));
+    let bar = format!("{PLACE}{gutter} |{PLACE:#}");
+    let excerpt =
+        format!("{bar}\n{PLACE}{line} |{PLACE:#} {shown}\n{bar} {before}{style}{carets}{style:#}\n");
+    let excerpt = if shown.trim().is_empty() { "" } else { &excerpt };
+    let hint = hint.as_ref().map(|hint| format!("{HINT}hint{HINT:#}: {hint}\n")).unwrap_or_default();
+    format!("{style}{word}{style:#}: {message}\n{place}\n{excerpt}{hint}\n")
 }
 
-impl Page {
-    fn diagnostic(&mut self, file_name: &str, text: &str, diagnostic: &Diagnostic) {
-        let Diagnostic { level, message, hint, line, column, .. } = diagnostic;
-        let (word, style) = named(*level);
-        let number = line.to_string();
-        let gutter = " ".repeat(number.len());
-        let excerpt = Excerpt::of(text, diagnostic);
-        self.painted(style, word);
-        self.push(&format!(": {message}\n{gutter}"));
-        self.painted(PLACE, "-->");
-        self.push(&format!(" {file_name}:{line}:{column}\n"));
-        if !excerpt.line.trim().is_empty() {
-            self.painted(PLACE, &format!("{gutter} |"));
-            self.push("\n");
-            self.painted(PLACE, &format!("{number} |"));
-            self.push(&format!(" {}\n", excerpt.line));
-            self.painted(PLACE, &format!("{gutter} |"));
-            self.push(&format!(" {}", " ".repeat(excerpt.before)));
-            self.painted(style, &"^".repeat(excerpt.marked));
-            self.push("\n");
-        }
-        if let Some(hint) = hint {
-            self.painted(HINT, "hint");
-            self.push(&format!(": {hint}\n"));
-        }
-        self.push("\n");
-    }
-
-    fn summary(&mut self, file_name: &str, diagnostics: &[Diagnostic]) {
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error).count();
-        let warnings = diagnostics.len() - errors;
-        let count = |count: usize, word: &str| match count {
-            0 => None,
-            1 => Some(format!("1 {word}")),
-            _ => Some(format!("{count} {word}s")),
-        };
-        let counts: Vec<String> =
-            count(errors, "error").into_iter().chain(count(warnings, "warning")).collect();
-        if counts.is_empty() {
-            return;
-        }
-        let (word, style) = named(if errors > 0 { Level::Error } else { Level::Warning });
-        let hidden = diagnostics.len().saturating_sub(SHOWN);
-        let shown =
-            if hidden > 0 { format!(", of which the first {SHOWN} are shown") } else { String::new() };
-        self.painted(style, word);
-        self.push(&format!(": `{file_name}` has {}{shown}\n", counts.join(" and ")));
-    }
-
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    fn painted(&mut self, style: Style, text: &str) {
-        if self.color {
-            write!(self.text, "{style}{text}{style:#}").expect("writing into a text can't fail");
-        } else {
-            self.push(text);
-        }
-    }
+fn summary(file_name: &str, diagnostics: &[Diagnostic]) -> Option<String> {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error).count();
+    let counts = [(errors, "error"), (diagnostics.len() - errors, "warning")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| many(count, word)).collect();
+    let (word, style) = named(if errors > 0 { Level::Error } else { Level::Warning });
+    let cut = format!(", of which the first {SHOWN} are shown");
+    let cut = if diagnostics.len() > SHOWN { &cut } else { "" };
+    let has = counts.join(" and ");
+    (!has.is_empty()).then(|| format!("{style}{word}{style:#}: `{file_name}` has {has}{cut}\n"))
 }
 
 fn named(level: Level) -> (&'static str, Style) {

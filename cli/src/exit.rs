@@ -1,6 +1,7 @@
 //! Exit codes, and the errors that a command ends with. `uptime help exit-codes` prints the table from here.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 use uptime_core::ErrorClass;
 use uptime_core::queue::TimeoutConflict;
@@ -58,6 +59,8 @@ impl From<ErrorClass> for Exit {
     }
 }
 
+pub type Result<T, E = CommandError> = std::result::Result<T, E>;
+
 /// Why a command ended: `error: …`, perhaps more lines, and `hint: …`.
 #[derive(Debug)]
 pub struct CommandError {
@@ -80,6 +83,25 @@ impl CommandError {
         self.hint = Some(hint.into());
         self
     }
+}
+
+macro_rules! constructors {
+    ($($name:ident: $exit:ident),+) => {$(
+        pub fn $name(message: impl Into<String>) -> CommandError {
+            CommandError::new(Exit::$exit, message)
+        }
+    )+};
+}
+
+constructors!(answer_no: No, usage_error: Usage, unavailable: Unavailable, bug: Bug, config_error: Config);
+
+/// What a file that can't be read means for a command that was given it.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
+    config_error(format!("`{}` can't be read: {error}", path.display()))
+}
+
+pub fn unwritable(path: &Path, error: &std::io::Error) -> CommandError {
+    config_error(format!("`{}` can't be written: {error}", path.display()))
 }
 
 impl fmt::Display for CommandError {

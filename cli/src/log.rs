@@ -1,15 +1,15 @@
 //! What is logged, and how: to stderr, never to stdout.
 
-use crate::args::{Color, Global, LogFormat};
-use crate::exit::{CommandError, Exit};
+use crate::args::{Color, LogFormat};
 use crate::output::{LogWriter, stderr_is_terminal};
+use crate::prelude::*;
 use tracing_subscriber::EnvFilter;
 
 /// Sets the process's log up; `default` is what is logged when nobody says anything.
-pub fn init(global: &Global, default: &str) -> Result<(), CommandError> {
+pub fn init(global: &Global, default: &str) -> Result<()> {
     let filter = global.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(filter).map_err(|error| {
-        CommandError::new(Exit::Usage, format!("`--log {filter}` can't be read: {error}"))
+        usage_error(format!("`--log {filter}` can't be read: {error}"))
             .hint("write a level such as `debug`, or levels by module: `warn,uptime_engine=debug`")
     })?;
     let ansi = match global.color {

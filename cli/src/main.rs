@@ -9,6 +9,7 @@ mod env;
 mod exit;
 mod log;
 mod output;
+mod prelude;
 mod runtime;
 mod usage;
 mod who;

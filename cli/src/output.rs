@@ -11,12 +11,12 @@ pub use safe::{LogWriter, plain};
 pub use table::Cell;
 
 use crate::args::{Color, Format, Global};
-use crate::exit::{CommandError, Exit};
+use crate::exit::{CommandError, Exit, Result};
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,9 @@ pub struct Printer {
 
 /// A column of a list: its header, and what a row has there.
 pub type Column<T> = (&'static str, fn(&T, &Printer) -> Cell);
+
+/// What there is to say of one thing, by name; `None`: nothing.
+pub type Facts = Vec<(&'static str, Option<String>)>;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that writes")]
 fn stdout() -> anstream::AutoStream<std::io::Stdout> {
@@ -113,9 +116,18 @@ impl Printer {
         self.terminal
     }
 
+    /// Whether a person reads the answer.
+    pub fn is_for_person(&self) -> bool {
+        self.terminal && !self.is_json()
+    }
+
     /// One line of data.
     pub fn line(&self, line: impl AsRef<str>) {
         self.write(&safe::styled(line.as_ref()));
+    }
+
+    pub fn lines(&self, lines: impl IntoIterator<Item = impl AsRef<str>>) {
+        lines.into_iter().for_each(|line| self.line(line));
     }
 
     /// Text that came from outside (a plugin, a provider, a target): as [`Printer::line`], and without any style.
@@ -135,7 +147,7 @@ impl Printer {
     }
 
     /// Whether all of the answer was written. A reader that went away has what it wanted.
-    pub fn finish(&self) -> Result<(), CommandError> {
+    pub fn finish(&self) -> Result<()> {
         let flushed = stdout().flush().err();
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failed.or(flushed) {
@@ -152,8 +164,8 @@ impl Printer {
     }
 
     pub fn error(&self, error: &CommandError) {
-        if let Some(json) = error.json.as_ref().filter(|_| self.is_json()) {
-            self.json(json);
+        if let Some(json) = error.json.clone().filter(|_| self.is_json()) {
+            self.object(json);
         }
         if let Some(rendered) = &error.rendered {
             let _ = say(rendered);
@@ -170,9 +182,18 @@ impl Printer {
     }
 
     /// `hint: …`, for the person at the terminal; nothing elsewhere.
-    pub fn hint(&self, hint: &str) {
-        if self.terminal && !self.is_json() {
-            self.note(hint_line(hint));
+    pub fn hint(&self, hint: impl AsRef<str>) {
+        if self.is_for_person() {
+            self.note(hint_line(hint.as_ref()));
+        }
+    }
+
+    /// What a person is told below a list: that it is empty, or how to go on.
+    pub fn below_list(&self, empty: &str, hint: Option<String>) {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None if self.is_for_person() => self.note(empty),
+            None => {}
         }
     }
 
@@ -185,35 +206,31 @@ impl Printer {
         }
     }
 
+    /// An answer: an object for a program, else what `text` writes.
+    pub fn answer(&self, json: Value, text: impl FnOnce()) {
+        if self.is_json() { self.object(json) } else { text() }
+    }
+
     /// What a command did: an object, columns in a pipe, or a sentence for a person.
     pub fn done(&self, json: Value, columns: impl AsRef<str>, sentence: impl AsRef<str>) {
-        if self.is_json() {
-            self.object(json);
-        } else {
-            self.line(if self.terminal { sentence.as_ref() } else { columns.as_ref() });
-        }
+        self.answer(json, || self.line(if self.terminal { sentence.as_ref() } else { columns.as_ref() }));
     }
 
     /// As [`Printer::done`], of several things: JSON is a list of this name.
-    pub fn each_done(&self, name: &str, done: Vec<(Value, String, String)>) {
+    pub fn each_done(&self, name: &str, done: &[(Value, String, String)]) {
         if self.is_json() {
-            self.list(name, &[], &done, |(json, ..)| json.clone());
+            self.list(name, &[], done, |(json, ..)| json.clone());
         } else {
             for (json, columns, sentence) in done {
-                self.done(json, columns, sentence);
+                self.done(json.clone(), columns, sentence);
             }
         }
     }
 
-    /// An object with the version of its schema.
+    /// An object on one line, with the version of its schema.
     pub fn object(&self, mut fields: Value) {
         fields["schema_version"] = 1.into();
-        self.json(&fields);
-    }
-
-    /// A JSON object on one line.
-    pub fn json(&self, value: &Value) {
-        self.write(&safe::json(&value.to_string()));
+        self.write(&safe::json(&fields.to_string()));
     }
 
     fn table<T>(&self, columns: &[Column<T>], rows: &[T]) {
@@ -248,6 +265,18 @@ impl Printer {
         if self.terminal { format!("{} ({})", ago(at, now), rfc3339(at)) } else { rfc3339(at) }
     }
 
+    /// One thing: on a terminal `title` and its facts; in a pipe the facts, those that the title says first.
+    pub fn details(&self, title: &str, said: &[(&str, &str)], width: usize, facts: Facts) {
+        if self.terminal {
+            self.line(title);
+        } else {
+            self.lines(said.iter().map(|(name, value)| format!("{name}\t{value}")));
+        }
+        for (name, value) in facts.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            self.fact(width, name, &value);
+        }
+    }
+
     /// A name, padded to `width`, and a value on as many lines as it needs; in a pipe two columns.
     pub fn fact(&self, width: usize, name: &str, value: &str) {
         if self.terminal {
@@ -268,32 +297,28 @@ impl Printer {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(total).with_message(what.to_owned());
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {bar:30.cyan/dim} {human_pos} of {human_len} {eta:.dim}")
-        {
-            bar.set_style(style);
-        }
-        bar
+        formed(bar, "{msg} {bar:30.cyan/dim} {human_pos} of {human_len} {eta:.dim}")
     }
 
     /// A picture that is drawn again and again in the same place, where a person sees it; `None` elsewhere.
     pub fn live(&self) -> Option<Live> {
-        let seen = self.terminal && !self.is_json();
-        seen.then(|| Live { terminal: console::Term::buffered_stdout(), drawn: 0 })
+        self.is_for_person().then(|| Live { terminal: console::Term::buffered_stdout(), drawn: 0 })
     }
 
-    /// A spinner on stderr, on a terminal; elsewhere each step is a line.
-    pub fn steps(&self) -> Steps {
-        if !stderr_is_terminal() {
-            return Steps { bar: None, printer: self.clone() };
+    /// A spinner on stderr, on a terminal; elsewhere each step is a line. Those that are not `shown` are seen nowhere.
+    pub fn steps(&self, shown: bool) -> Steps {
+        if !shown || !stderr_is_terminal() {
+            return Steps { bar: None, printer: shown.then(|| self.clone()) };
         }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
-            bar.set_style(style);
-        }
+        let bar = formed(ProgressBar::new_spinner(), "{spinner:.cyan} {msg} {elapsed:.dim}");
         bar.enable_steady_tick(Duration::from_millis(100));
-        Steps { bar: Some(bar), printer: self.clone() }
+        Steps { bar: Some(bar), printer: None }
     }
+}
+
+/// `bar` as `template` has it.
+pub fn formed(bar: ProgressBar, template: &str) -> ProgressBar {
+    if let Ok(style) = ProgressStyle::with_template(template) { bar.with_style(style) } else { bar }
 }
 
 pub fn hint_line(hint: &str) -> String {
@@ -389,15 +414,13 @@ pub fn line_width() -> usize {
 #[derive(Debug)]
 pub struct Steps {
     bar: Option<ProgressBar>,
-    printer: Printer,
+    printer: Option<Printer>,
 }
 
 impl Steps {
     pub fn step(&self, what: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(what.to_owned()),
-            None => self.printer.note(what),
-        }
+        self.bar.iter().for_each(|bar| bar.set_message(what.to_owned()));
+        self.printer.iter().for_each(|printer| printer.note(what));
     }
 
     pub fn done(self) {
@@ -446,9 +469,28 @@ pub fn grouped(number: i64) -> String {
 }
 
 /// `1 job`, `1,204 jobs`.
-pub fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(i64::try_from(count).unwrap_or(i64::MAX)))
+pub fn counted(count: impl TryInto<i64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(i64::MAX);
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// `1 check`, `1204 checks`.
+pub fn many(count: impl Copy + Display + PartialEq + From<u8>, what: &str) -> String {
+    let plural = if count == 1_u8.into() { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// Names as `` `a`, `b` ``.
+pub fn listed(names: impl IntoIterator<Item = impl Display>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// An object, and the fields of another in it.
+pub fn with(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
 }
 
 /// Milliseconds with one decimal: `12.3`.

@@ -2,13 +2,12 @@
 
 use crate::args;
 use crate::env;
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 
 /// The name that was given, else the environment's: whoever became root is still who they are.
-pub fn who(by: Option<String>) -> Result<String, CommandError> {
+pub fn who(by: Option<String>) -> Result<String> {
     let known = || env::WHO.iter().find_map(|name| args::name(&std::env::var(name).ok()?).ok());
     by.or_else(known).ok_or_else(|| {
-        CommandError::new(Exit::Usage, format!("none of {} says who does this", env::WHO.join(", ")))
-            .hint("add `--by NAME`")
+        usage_error(format!("none of {} says who does this", env::WHO.join(", "))).hint("add `--by NAME`")
     })
 }

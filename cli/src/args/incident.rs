@@ -34,8 +34,9 @@ pub enum IncidentCommand {
     },
     /// Acknowledge incidents: no more reminders or `critical`; notified channels learn who took over
     Ack {
-        #[command(flatten)]
-        which: Which,
+        /// Ids of the incidents
+        #[arg(required = true, value_name = "ID", value_parser = incident_id)]
+        ids: Vec<IncidentId>,
         /// Acknowledge for this time; then reminders continue
         #[arg(long = "for", value_name = "D", value_parser = lasting)]
         lasting: Option<Duration>,
@@ -68,16 +69,10 @@ pub enum IncidentCommand {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Which {
+pub struct ActArgs {
     /// Ids of the incidents
     #[arg(required = true, value_name = "ID", value_parser = incident_id)]
     pub ids: Vec<IncidentId>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct ActArgs {
-    #[command(flatten)]
-    pub which: Which,
     #[command(flatten)]
     pub by: ByArgs,
 }

@@ -1,16 +1,14 @@
 //! `uptime apply`: the database becomes what the file says.
 
-use crate::args::{ApplyArgs, Global};
+use crate::args::ApplyArgs;
+use crate::commands::will_be_told;
 use crate::config::file;
-use crate::confirm::confirm;
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, GOOD, ODD, Printer};
+use crate::prelude::*;
 use crate::runtime::database::{self, Database};
-use serde_json::json;
 use uptime_core::changes::KeyChange;
 use uptime_store::apply::{Applied, AppliedChange, ChangeKind, DesiredState, Ended, Removal, Source};
 
-pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result<Exit> {
     let notifiers = file::notifiers(global)?;
     let file = file::require(global, &notifiers).await?;
     file::warn(Some(&file), printer);
@@ -25,9 +23,7 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
         maintenance: Some(&file.config.maintenance),
         removal: if args.prune { Removal::Remove } else { Removal::Keep },
     };
-    let outcome = apply(&database, wanted, args, printer).await;
-    database.close().await;
-    outcome
+    database.during(async |database| apply(database, wanted, args, printer).await).await
 }
 
 async fn apply(
@@ -35,50 +31,28 @@ async fn apply(
     wanted: DesiredState<'_>,
     args: &ApplyArgs,
     printer: &Printer,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit> {
     if args.prune && !args.dry_run {
-        let planned = database.store.apply(wanted, true).await?;
-        let gone: Vec<&AppliedChange> =
-            planned.changes.iter().filter(|change| change.kind == ChangeKind::Remove).collect();
-        if !gone.is_empty() {
-            let names: Vec<String> =
-                gone.iter().map(|change| format!("{} {}", change.table, change.name)).collect();
+        let planned = database.store.apply(wanted, true).await?.changes;
+        let gone = planned.iter().filter(|change| change.kind == ChangeKind::Remove);
+        let names: Vec<String> = gone.map(|change| format!("{} {}", change.table, change.name)).collect();
+        if !names.is_empty() {
             let what = format!("this removes {}; incidents and what was told stay", names.join(", "));
             confirm(&what, args.yes)?;
         }
     }
     let applied = database.store.apply(wanted, args.dry_run).await?;
-    print(printer, &applied, args.dry_run);
+    let change = |change: &AppliedChange| {
+        let keys: Vec<_> = change.keys.iter().map(|key| &key.key).collect();
+        with(json!(change), json!({ "keys": keys }))
+    };
+    let changes: Vec<_> = applied.changes.iter().map(change).collect();
+    let json = with(json!(applied), json!({ "changes": changes, "dry_run": args.dry_run }));
+    printer.answer(json, || print(printer, &applied, args.dry_run));
     Ok(Exit::Ok)
 }
 
 fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
-    if printer.is_json() {
-        let changes: Vec<_> = applied
-            .changes
-            .iter()
-            .map(|change| {
-                let keys: Vec<_> = change.keys.iter().map(|key| &key.key).collect();
-                let values = change
-                    .keys
-                    .iter()
-                    .map(|KeyChange { key, old, new }| json!({ "key": key, "old": old, "new": new }));
-                json!({
-                    "change": word(change.kind), "kind": change.table, "name": change.name, "keys": keys,
-                    "values": values.collect::<Vec<_>>(),
-                })
-            })
-            .collect();
-        let ended: Vec<_> = applied
-            .ended
-            .iter()
-            .map(|ended| json!({ "id": ended.incident, "monitor": ended.monitor, "told": ended.channels_told }))
-            .collect();
-        printer.json(&json!({
-            "schema_version": 1, "dry_run": dry_run, "changes": changes, "unwanted": applied.unwanted, "ended": ended,
-        }));
-        return;
-    }
     for change in &applied.changes {
         let (sign, style) = match change.kind {
             ChangeKind::Add => ('+', GOOD),
@@ -87,8 +61,8 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         };
         printer.line(format!("{style}{sign} {} {}{style:#}", change.table, change.name));
         for KeyChange { key, old, new } in &change.keys {
-            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".into());
-            printer.line(format!("    {key}: {} → {}", shown(old), shown(new)));
+            let [old, new] = [old, new].map(|value| value.as_deref().unwrap_or("not set"));
+            printer.line(format!("    {key}: {old} → {new}"));
         }
     }
     if applied.changes.is_empty() {
@@ -97,11 +71,7 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         printer.note("nothing was changed: this was a dry run");
     }
     for Ended { incident, monitor, channels_told } in &applied.ended {
-        let channels_told = if channels_told.is_empty() {
-            "nobody will be told".into()
-        } else {
-            format!("will be told: {}", channels_told.join(", "))
-        };
+        let channels_told = will_be_told(channels_told);
         printer.note(format!(
             "incident {incident} of {monitor} ends, which is no longer watched; {channels_told}"
         ));
@@ -110,13 +80,5 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
         printer
             .warning(format!("no longer in the file, but still in effect: {}", applied.unwanted.join(", ")));
         printer.note("hint: `uptime apply --prune` removes them");
-    }
-}
-
-fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Add => "add",
-        ChangeKind::AppliedChange => "change",
-        ChangeKind::Remove => "remove",
     }
 }

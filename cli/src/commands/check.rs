@@ -9,13 +9,11 @@ mod flags;
 mod nagios;
 mod repeat;
 
-use crate::args::{CheckArgs, Global};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::args::CheckArgs;
+use crate::prelude::*;
 use crate::runtime::descriptors;
 use check_target::CheckTarget;
 pub use check_target::monitors_of_file;
-use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use uptime_check::Checker;
@@ -24,39 +22,34 @@ use uptime_core::monitor::CheckSpec;
 use uptime_core::secret::access::Access;
 use uptime_core::target;
 
-pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &CheckArgs, printer: &Printer) -> Result<Exit> {
     if args.nagios {
-        let found = once(global, args).await;
-        return Ok(
-            found.map_or_else(|error| nagios::refuse(&error, printer), |all| nagios::print(&all, printer))
-        );
+        return Ok(match once(global, args).await {
+            Ok(all) => nagios::print(&all, printer),
+            Err(error) => nagios::refuse(&error, printer),
+        });
     }
+    let subjects = check_target::subjects(global, args)?;
     if args.count.is_some() || args.interval.is_some() {
-        let subjects = shared(check_target::subjects(global, args)?);
         return repeat::run(args, &Runner::new()?, &subjects, printer).await;
     }
-    let subjects = shared(check_target::subjects(global, args)?);
-    let steps = printer.is_terminal().then(|| printer.steps());
-    if let Some(steps) = &steps {
-        steps.step("checking");
-    }
+    let steps = printer.steps(printer.is_terminal());
+    steps.step("checking");
     let (mut outcomes, mut entries) = (Vec::new(), Vec::new());
     for running in Runner::new()?.begin(&subjects) {
         let checked = ended(running).await?;
         outcomes.push(checked.report.outcome());
         if printer.streams() { display::list(printer, &[checked]) } else { entries.push(checked) }
     }
-    if let Some(steps) = steps {
-        steps.done();
-    }
+    steps.done();
     if !printer.streams() {
         display::list(printer, &entries);
     }
     Ok(exit(&outcomes))
 }
 
-async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>, CommandError> {
-    let subjects = shared(check_target::subjects(global, args)?);
+async fn once(global: &Global, args: &CheckArgs) -> Result<Vec<Checked>> {
+    let subjects = check_target::subjects(global, args)?;
     let mut all = Vec::with_capacity(subjects.len());
     for running in Runner::new()?.begin(&subjects) {
         all.push(ended(running).await?);
@@ -71,10 +64,6 @@ struct Checked {
     at: jiff::Timestamp,
 }
 
-fn shared(subjects: Vec<CheckTarget>) -> Vec<Arc<CheckTarget>> {
-    subjects.into_iter().map(Arc::new).collect()
-}
-
 /// What checks run on: the engine, and as much room as there are descriptors for.
 struct Runner {
     checker: Checker,
@@ -82,7 +71,7 @@ struct Runner {
 }
 
 impl Runner {
-    fn new() -> Result<Self, CommandError> {
+    fn new() -> Result<Self> {
         let room = descriptors::raise().checks_at_once(descriptors::open().unwrap_or_default());
         // What is checked stands on the command line or in the operator's own file.
         let checker = descriptors::checker(Access::operator())?;
@@ -107,8 +96,8 @@ impl Runner {
     }
 }
 
-async fn ended(running: JoinHandle<Checked>) -> Result<Checked, CommandError> {
-    running.await.map_err(|error| CommandError::new(Exit::Bug, format!("a check: {error}")))
+async fn ended(running: JoinHandle<Checked>) -> Result<Checked> {
+    running.await.map_err(|error| bug(format!("a check: {error}")))
 }
 
 /// By the worst of all: one that was down is down, whatever came after.
@@ -123,12 +112,9 @@ fn exit(outcomes: &[Outcome]) -> Exit {
 }
 
 /// Each target as a check; the first that is none is the error.
-pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>, CommandError> {
+pub fn parse(targets: &[String]) -> Result<Vec<CheckSpec>> {
     targets
         .iter()
-        .map(|text| {
-            target::parse(text)
-                .map_err(|error| CommandError::new(Exit::Usage, error.to_string()).hint(error.hint()))
-        })
+        .map(|text| target::parse(text).map_err(|error| usage_error(error.to_string()).hint(error.hint())))
         .collect()
 }

@@ -1,26 +1,21 @@
 //! `uptime db`: where the database is, how it is, and its schema.
 
-use crate::args::{DbCommand, Global};
+use crate::args::DbCommand;
 use crate::config::file::{self, DatabaseChoice};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::prelude::*;
 use crate::runtime::database::{Database, MissingDatabase, no_database};
-use serde_json::json;
 use uptime_postgres::ServerState;
-use uptime_store::Store;
 
-pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Result<Exit> {
     let notifiers = file::notifiers(global)?;
     let file = file::read(global, &notifiers).await?;
     let choice = file::database(global, file.as_ref())?;
     match command {
         DbCommand::Migrate => {
             let database = Database::open(choice, MissingDatabase::Create, 2, printer, false).await?;
-            let version = database.store.version().await;
-            database.close().await;
-            let version = version?;
-            let line = format!("the schema has version {version}");
-            printer.done(json!({ "version": version }), &line, &line);
+            let version = database.during(version).await?;
+            let line = || printer.line(format!("the schema has version {version}"));
+            printer.answer(json!({ "version": version }), line);
             Ok(Exit::Ok)
         }
         DbCommand::Status => status(choice, printer).await,
@@ -29,7 +24,11 @@ pub async fn run(global: &Global, command: &DbCommand, printer: &Printer) -> Res
     }
 }
 
-async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
+async fn version(database: &Database) -> Result<i64> {
+    Ok(database.store.version().await?)
+}
+
+async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit> {
     let (kind, place, state, pid) = match &choice {
         DatabaseChoice::Url(_) => ("url", None, "foreign", None),
         DatabaseChoice::Embedded(data_dir) => {
@@ -50,31 +49,25 @@ async fn status(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, Comma
         DatabaseChoice::Embedded(_) if state != "running" => None,
         _ => {
             let database = Database::open(choice, MissingDatabase::Refuse, 1, printer, true).await?;
-            let version = database.store.version().await;
-            database.close().await;
-            Some(version?)
+            Some(database.during(version).await?)
         }
     };
-    if printer.is_json() {
-        printer.object(json!({
-            "database": kind, "directory": place, "server": state, "pid": pid,
-            "version": version, "known_version": Store::known_version(),
-        }));
-        return Ok(Exit::Ok);
-    }
-    printer.line(format!("database\t{kind}"));
-    if let Some(place) = place {
-        printer.line(format!("directory\t{place}"));
-    }
-    let pid = pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-    printer.line(format!("server\t{state}{pid}"));
-    if let Some(version) = version {
-        printer.line(format!("schema\tversion {version}, this uptime knows {}", Store::known_version()));
-    }
+    let known = Store::known_version();
+    let json = json!({
+        "database": kind, "directory": place, "server": state, "pid": pid, "version": version,
+        "known_version": known,
+    });
+    printer.answer(json, || {
+        let pid = pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        let place = place.map(|place| format!("directory\t{place}"));
+        let schema = version.map(|version| format!("schema\tversion {version}, this uptime knows {known}"));
+        let lines = [Some(format!("database\t{kind}")), place, Some(format!("server\t{state}{pid}")), schema];
+        lines.iter().flatten().for_each(|line| printer.line(line));
+    });
     Ok(Exit::Ok)
 }
 
-fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> {
+fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit> {
     let DatabaseChoice::Embedded(data_dir) = choice else {
         return Err(not_ours("its URL may hold a password, and is yours already"));
     };
@@ -83,21 +76,21 @@ fn url(choice: DatabaseChoice, printer: &Printer) -> Result<Exit, CommandError> 
             printer.line(url);
             Ok(Exit::Ok)
         }
-        _ => Err(CommandError::new(Exit::No, "the embedded PostgreSQL does not run now")
+        _ => Err(answer_no("the embedded PostgreSQL does not run now")
             .hint("it runs while a worker, a scheduler or `uptime up` does")),
     }
 }
 
-fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit, CommandError> {
+fn stop(choice: DatabaseChoice, force: bool, printer: &Printer) -> Result<Exit> {
     let DatabaseChoice::Embedded(data_dir) = choice else {
         return Err(not_ours("stop it where it was started"));
     };
     let stopped = uptime_postgres::stop(&data_dir, force)?;
-    let line = if stopped { "stopped" } else { "it did not run" };
-    printer.done(json!({ "stopped": stopped }), line, line);
+    let line = || printer.line(if stopped { "stopped" } else { "it did not run" });
+    printer.answer(json!({ "stopped": stopped }), line);
     Ok(Exit::Ok)
 }
 
 fn not_ours(hint: &str) -> CommandError {
-    CommandError::new(Exit::Usage, "the database is not the embedded one").hint(hint)
+    usage_error("the database is not the embedded one").hint(hint)
 }

@@ -1,11 +1,8 @@
 //! `uptime help` and `uptime completions`: the guides, and the tables that are kept in code.
 
 use crate::env;
-use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Column, Printer};
+use crate::prelude::*;
 use crate::usage;
-use anstyle::Style;
-use serde_json::json;
 
 /// The guides by topic, as they stand in `cli/guide`.
 const GUIDES: [(&str, &str); 7] = [
@@ -18,7 +15,7 @@ const GUIDES: [(&str, &str); 7] = [
     ("queues", include_str!("../../guide/queues.md")),
 ];
 
-pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
+pub fn run(topic: &[String], printer: &Printer) -> Result<Exit> {
     match topic.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["exit-codes"] => {
             let columns: &[Column<(Exit, &str)>] = &[
@@ -45,11 +42,7 @@ pub fn run(topic: &[String], printer: &Printer) -> Result<Exit, CommandError> {
             let mut found = &mut command;
             for name in names {
                 found = found.find_subcommand_mut(name).ok_or_else(|| {
-                    CommandError::new(
-                        Exit::Usage,
-                        format!("there is no command or topic `{}`", names.join(" ")),
-                    )
-                    .hint(format!(
+                    usage_error(format!("there is no command or topic `{}`", names.join(" "))).hint(format!(
                         "`uptime help` lists the commands; topics are {}, exit-codes and env",
                         GUIDES.map(|(name, _)| name).join(", ")
                     ))

@@ -5,72 +5,55 @@ mod timeline;
 
 use crate::args::IncidentCommand;
 use crate::commands::require;
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, rfc3339, span};
+use crate::output::span;
+use crate::prelude::*;
 use crate::who::who;
-use anstyle::Style;
-use serde_json::{Value, json};
 use uptime_core::duration::elapsed;
-use uptime_core::incident::IncidentAction;
-use uptime_store::Store;
+use uptime_core::id::IncidentId;
+use uptime_core::incident::{By, IncidentAction};
 use uptime_store::summaries::{IncidentFilter, IncidentSummary};
 
-pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit> {
     let (ids, action, by, note) = match command {
         IncidentCommand::List { open, monitor, limit } => {
             let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
             return list(store, filter, limit, printer).await;
         }
         IncidentCommand::Show { id } => return timeline::show(store, id, printer).await,
-        IncidentCommand::Ack { which, lasting, until_recovery: _, by } => {
-            (which.ids, IncidentAction::Acknowledge { lasting }, by.by, by.note)
+        IncidentCommand::Ack { ids, lasting, until_recovery: _, by } => {
+            (ids, IncidentAction::Acknowledge { lasting }, by.by, by.note)
         }
-        IncidentCommand::Unack(act) => (act.which.ids, IncidentAction::Unacknowledge, act.by.by, act.by.note),
-        IncidentCommand::Mute(act) => (act.which.ids, IncidentAction::Mute, act.by.by, act.by.note),
-        IncidentCommand::Unmute(act) => (act.which.ids, IncidentAction::Unmute, act.by.by, act.by.note),
-        IncidentCommand::Resolve(act) => (act.which.ids, IncidentAction::Resolve, act.by.by, act.by.note),
+        IncidentCommand::Unack(act) => (act.ids, IncidentAction::Unacknowledge, act.by.by, act.by.note),
+        IncidentCommand::Mute(act) => (act.ids, IncidentAction::Mute, act.by.by, act.by.note),
+        IncidentCommand::Unmute(act) => (act.ids, IncidentAction::Unmute, act.by.by, act.by.note),
+        IncidentCommand::Resolve(act) => (act.ids, IncidentAction::Resolve, act.by.by, act.by.note),
         IncidentCommand::Comment { id, text, by } => (vec![id], IncidentAction::Comment, by, Some(text)),
     };
-    actions::run(store, ids, action, &who(by)?, note.as_deref(), printer).await
+    actions::run(store, &ids, action, By { who: &who(by)?, note: note.as_deref() }, printer).await
 }
 
-async fn list(
-    store: &Store,
-    filter: IncidentFilter<'_>,
-    limit: i64,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+async fn list(store: &Store, filter: IncidentFilter<'_>, limit: i64, printer: &Printer) -> Result<Exit> {
     if let Some(monitor) = filter.monitor {
         require("monitor", monitor, &store.monitor_names().await?)?;
     }
     let incidents = store.incidents(filter, limit).await?;
     printer.list("incidents", COLUMNS, &incidents, json);
-    match incidents.as_slice() {
-        [] if printer.is_terminal() && !printer.is_json() => printer.note("no incidents"),
-        [] => {}
-        [incident, ..] => {
-            printer.hint(&format!("`uptime incident show {}` prints its timeline", incident.id));
-        }
-    }
+    let hint = |first: &IncidentSummary| format!("`uptime incident show {}` prints its timeline", first.id);
+    printer.below_list("no incidents", incidents.first().map(hint));
     Ok(Exit::Ok)
 }
 
 fn json(incident: &IncidentSummary) -> Value {
-    let (acknowledged, muted) = (incident.acknowledged.as_ref(), incident.muted.as_ref());
+    let IncidentSummary { id, monitor, severity, cause, acknowledged, muted, .. } = incident;
+    let (acknowledged, muted) = (acknowledged.as_ref(), muted.as_ref());
     json!({
-        "id": incident.id,
-        "monitor": incident.monitor,
-        "state": state(incident),
-        "severity": incident.severity,
-        "cause": incident.cause,
-        "started_at": rfc3339(incident.started_at),
-        "ended_at": incident.ended_at.map(rfc3339),
+        "id": id, "monitor": monitor, "state": state(incident), "severity": severity, "cause": cause,
+        "started_at": rfc3339(incident.started_at), "ended_at": incident.ended_at.map(rfc3339),
         "resolved_by": incident.resolved_by,
         "acknowledged_by": acknowledged.map(|mark| &mark.by),
         "acknowledged_at": acknowledged.map(|mark| rfc3339(mark.at)),
         "acknowledged_until": acknowledged.and_then(|mark| mark.until).map(rfc3339),
-        "muted_by": muted.map(|mark| &mark.by),
-        "muted_at": muted.map(|mark| rfc3339(mark.at)),
+        "muted_by": muted.map(|mark| &mark.by), "muted_at": muted.map(|mark| rfc3339(mark.at)),
     })
 }
 
@@ -127,4 +110,6 @@ fn lasted(incident: &IncidentSummary) -> String {
 }
 
 /// What is said of an id that there is not.
-const UNKNOWN_HINT: &str = "`uptime incident list` lists them";
+fn unknown(id: IncidentId) -> CommandError {
+    answer_no(format!("there is no incident {id}")).hint("`uptime incident list` lists them")
+}

@@ -2,29 +2,17 @@
 
 use crate::args::{MaintenanceAdd, MaintenanceCommand};
 use crate::commands::unknown;
-use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Column, GOOD, ODD, Printer, rfc3339};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::prelude::*;
 use std::collections::BTreeMap;
 use uptime_core::maintenance::{Maintenance, When};
-use uptime_core::text::did_you_mean;
-use uptime_store::Store;
 use uptime_store::maintenance::{MaintenanceRow, Said};
 
-pub async fn run(
-    store: &Store,
-    command: MaintenanceCommand,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: MaintenanceCommand, printer: &Printer) -> Result<Exit> {
     match command {
-        MaintenanceCommand::List => list(store, printer).await,
-        MaintenanceCommand::Add(args) => add(store, args, printer).await,
-        MaintenanceCommand::Remove { name } => remove(store, &name, printer).await,
+        MaintenanceCommand::List => {}
+        MaintenanceCommand::Add(args) => return add(store, args, printer).await,
+        MaintenanceCommand::Remove { name } => return remove(store, &name, printer).await,
     }
-}
-
-async fn list(store: &Store, printer: &Printer) -> Result<Exit, CommandError> {
     let (windows, now) = (store.maintenance_windows().await?, store.now().await?);
     if windows.is_empty() && !printer.is_json() {
         printer.note("no maintenance: `uptime maintenance add NAME --monitor NAME --for 1h` begins one");
@@ -103,56 +91,55 @@ fn concerned(window: &Maintenance) -> String {
     if all.is_empty() { "all".into() } else { all.join(", ") }
 }
 
-async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<Exit, CommandError> {
+async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<Exit> {
     let MaintenanceAdd { name, monitor, group, all: _, r#for, until, hours } = args;
     if name.trim().is_empty()
         || name.trim() != name
         || name.chars().count() > 100
         || name.contains(char::is_control)
     {
-        return Err(CommandError::new(Exit::Usage, "that is no name for a window")
+        return Err(usage_error("that is no name for a window")
             .hint("a name has 1 to 100 characters, and no spaces around them"));
     }
     let monitors = store.monitor_summaries().await?;
-    let names = || monitors.iter().map(|monitor| monitor.name.as_str());
-    if let Some(unknown) = monitor.iter().find(|name| names().all(|known| known != name.as_str())) {
-        return Err(unknown_of("monitor", unknown, did_you_mean(unknown, names())));
-    }
-    let groups = || monitors.iter().filter_map(|monitor| monitor.group.as_deref());
-    if let Some(unknown) = group.iter().find(|name| groups().all(|known| known != name.as_str())) {
-        return Err(unknown_of("group", unknown, did_you_mean(unknown, groups())));
+    let names: Vec<&str> = monitors.iter().map(|monitor| monitor.name.as_str()).collect();
+    let groups = monitors.iter().filter_map(|monitor| monitor.group.as_deref()).collect();
+    for (kind, given, known) in [("monitor", &monitor, names), ("group", &group, groups)] {
+        if let Some(name) = given.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(unknown_of(kind, name, did_you_mean(name, known)));
+        }
     }
     let now = store.now().await?;
     let when = match (r#for, until, hours) {
         (_, _, Some(hours)) => When::Hours(hours),
         (Some(lasts), _, _) => {
-            let until =
-                jiff::SignedDuration::try_from(lasts).ok().and_then(|lasts| now.checked_add(lasts).ok());
-            When::Once { from: now, until: until.unwrap_or(Timestamp::MAX) }
+            When::Once { from: now, until: now.checked_add(lasts).unwrap_or(Timestamp::MAX) }
         }
         (None, until, None) => When::Once { from: now, until: until.unwrap_or(now) },
     };
     if let When::Once { from, until } = when
         && until <= from
     {
-        return Err(CommandError::new(Exit::Usage, "the window is over before it begins")
-            .hint("write a later `--until`, or `--for 1h`"));
+        return Err(
+            usage_error("the window is over before it begins").hint("write a later `--until`, or `--for 1h`")
+        );
     }
     let window = Maintenance { monitors: monitor, groups: group, tags: BTreeMap::new(), when };
-    let (word, sentence) = match store.add_maintenance(&name, &window).await? {
-        Said::Done => ("added", format!("maintenance `{name}` for {}", concerned(&window))),
-        Said::Replaced => ("replaced", format!("maintenance `{name}` is now for {}", concerned(&window))),
+    let (word, is) = match store.add_maintenance(&name, &window).await? {
+        Said::Done => ("added", ""),
+        Said::Replaced => ("replaced", "is now "),
         Said::OfTheFile | Said::NotThere => {
             return Err(of_the_file(&name, "change it there, then `uptime apply`"));
         }
     };
     let json = json!({ "name": name, "change": word, "until": window.covers(now).map(rfc3339) });
+    let sentence = format!("maintenance `{name}` {is}for {}", concerned(&window));
     printer.done(json, format!("{name}\t{word}"), sentence);
-    printer.hint(&format!("`uptime maintenance remove '{name}'` ends it"));
+    printer.hint(format!("`uptime maintenance remove '{name}'` ends it"));
     Ok(Exit::Ok)
 }
 
-async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit, CommandError> {
+async fn remove(store: &Store, name: &str, printer: &Printer) -> Result<Exit> {
     match store.remove_maintenance(name).await? {
         Said::OfTheFile => Err(of_the_file(name, "take it out there, then `uptime apply`")),
         Said::NotThere => {
@@ -175,5 +162,5 @@ fn unknown_of(what: &str, name: &str, hint: Option<String>) -> CommandError {
 }
 
 fn of_the_file(name: &str, hint: &str) -> CommandError {
-    CommandError::new(Exit::No, format!("maintenance `{name}` stands in the file")).hint(hint)
+    answer_no(format!("maintenance `{name}` stands in the file")).hint(hint)
 }

@@ -1,38 +1,28 @@
 //! `uptime monitor`: what is watched, and how it is.
 
-use crate::args::{Global, MonitorCommand};
-use crate::commands::{ask, check};
-use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Column, FAINT, Printer, ms, rfc3339, state_style};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::commands::check;
+use crate::output::{ms, state_style};
+use crate::prelude::*;
 use std::collections::BTreeSet;
 use uptime_core::liveness::{Freshness, STALE_INTERVALS};
 use uptime_store::maintenance::MaintenanceRow;
 use uptime_store::summaries::{LocationSummary, MonitorSummary};
 
-pub async fn run(global: &Global, command: &MonitorCommand, printer: &Printer) -> Result<Exit, CommandError> {
-    let MonitorCommand::List = command;
-    let (monitors, windows, now) = ask(global, printer, async |store| {
-        Ok((store.monitor_summaries().await?, store.maintenance_windows().await?, store.now().await?))
-    })
-    .await?;
-    let left_over: Option<Vec<String>> = left_over(global, &monitors);
-    let listed: Vec<Listed> = monitors
-        .into_iter()
-        .map(|monitor| Listed {
-            maintenance: covering(&monitor, &windows, now),
-            in_file: left_over.as_ref().map(|names| !names.contains(&monitor.name)),
-            monitor,
-        })
-        .collect();
+pub async fn list(store: &Store, global: &Global, printer: &Printer) -> Result<Exit> {
+    let (monitors, windows) = (store.monitor_summaries().await?, store.maintenance_windows().await?);
+    let (now, left_over) = (store.now().await?, left_over(global, &monitors));
+    let listed = |monitor: MonitorSummary| Listed {
+        maintenance: covering(&monitor, &windows, now),
+        in_file: left_over.as_ref().map(|names| !names.contains(&monitor.name)),
+        monitor,
+    };
+    let listed: Vec<Listed> = monitors.into_iter().map(listed).collect();
     if listed.is_empty() && !printer.is_json() {
         printer.note("no monitors: `uptime apply` brings in those of the file");
     }
     printer.list("monitors", COLUMNS, &listed, Listed::json);
     if let Some(names) = left_over.filter(|names| !names.is_empty()) {
-        let names = names.join(", ");
-        printer.warning(format!("no longer in the file, but still watched: {names}"));
+        printer.warning(format!("no longer in the file, but still watched: {}", names.join(", ")));
         printer.hint("`uptime apply --prune` removes what is no longer in the file");
     }
     Ok(Exit::Ok)
@@ -47,14 +37,9 @@ fn left_over(global: &Global, monitors: &[MonitorSummary]) -> Option<Vec<String>
 }
 
 /// The window that a monitor is in, the one that lasts longest, and when that is over.
-fn covering(
-    monitor: &MonitorSummary,
-    windows: &[MaintenanceRow],
-    now: Timestamp,
-) -> Option<(String, Timestamp)> {
-    let concerning = windows
-        .iter()
-        .filter(|row| row.window.concerns(&monitor.name, monitor.group.as_deref(), &monitor.tags));
+fn covering(of: &MonitorSummary, windows: &[MaintenanceRow], now: Timestamp) -> Option<(String, Timestamp)> {
+    let concerning =
+        windows.iter().filter(|row| row.window.concerns(&of.name, of.group.as_deref(), &of.tags));
     let covering = concerning.filter_map(|row| Some((row.name.clone(), row.window.covers(now)?)));
     covering.max_by_key(|(_, until)| *until)
 }
@@ -104,32 +89,31 @@ const COLUMNS: &[Column<Listed>] = &[
     ("why", |one, _| why(&one.monitor).in_style(FAINT)),
 ];
 
+fn is_stale(freshness: Freshness) -> bool {
+    matches!(freshness, Freshness::Stale(_))
+}
+
 fn location(summary: &LocationSummary) -> Value {
     let LocationSummary { local, freshness, last_check_at, last_outcome, last_message } = summary;
+    let state = if is_stale(*freshness) { "stale" } else { local.state.status.as_str() };
     json!({
-        "name": local.location.as_str(),
-        "state": if matches!(freshness, Freshness::Stale(_)) { "stale" } else { local.state.status.as_str() },
-        "since": local.state.since.map(rfc3339),
-        "last_check_at": last_check_at.map(rfc3339),
-        "last_outcome": last_outcome,
-        "last_message": last_message,
+        "name": local.location.as_str(), "state": state, "since": local.state.since.map(rfc3339),
+        "last_check_at": last_check_at.map(rfc3339), "last_outcome": last_outcome, "last_message": last_message,
     })
 }
 
 /// Why a monitor is shown as it is: first what has no results, then what its locations say; the last message is one's alone.
 fn why(monitor: &MonitorSummary) -> Cell {
     let message = monitor.last_message.as_deref().unwrap_or_default();
-    if matches!(monitor.freshness, Freshness::Stale(_)) {
+    if is_stale(monitor.freshness) {
         return Cell::cut(format!("no result for {STALE_INTERVALS} intervals; was {}", monitor.state));
     }
-    let is_stale = |summary: &&LocationSummary| matches!(summary.freshness, Freshness::Stale(_));
-    let stale: Vec<&str> =
-        monitor.locations.iter().filter(is_stale).map(|summary| summary.local.location.as_str()).collect();
+    if monitor.locations.is_empty() {
+        return Cell::cause(message);
+    }
+    let stale = monitor.locations.iter().filter(|summary| is_stale(summary.freshness));
+    let stale: Vec<&str> = stale.map(|summary| summary.local.location.as_str()).collect();
     let stale = (!stale.is_empty()).then(|| format!("stale in {}", stale.join(", ")));
-    let words: Vec<&str> = [stale.as_deref(), monitor.seen.as_deref(), Some(message)]
-        .into_iter()
-        .flatten()
-        .filter(|words| !words.is_empty())
-        .collect();
-    if monitor.locations.is_empty() { Cell::cause(message) } else { Cell::cut(words.join(" · ")) }
+    let words = [stale.as_deref(), monitor.seen.as_deref(), Some(message)].into_iter().flatten();
+    Cell::cut(words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" · "))
 }

@@ -5,21 +5,14 @@ mod show;
 
 use crate::args::{NotificationCommand, notification_name};
 use crate::commands::require;
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, counted, rfc3339};
+use crate::output::counted;
+use crate::prelude::*;
 use actions::NotificationAction;
-use anstyle::Style;
-use serde_json::{Value, json};
 use uptime_core::id::NotificationId;
 use uptime_core::notification::NotificationState;
-use uptime_store::Store;
 use uptime_store::by_operator::{Name, Notification, NotificationFilter, Try};
 
-pub async fn run(
-    store: &Store,
-    command: NotificationCommand,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: NotificationCommand, printer: &Printer) -> Result<Exit> {
     match command {
         NotificationCommand::List { channel, state, incident, event, limit } => {
             let filter =
@@ -42,11 +35,8 @@ pub async fn run(
             match (&asked, &channel) {
                 (Requested::Named(_), Some(_)) => return Err(only_with_all("`--channel` goes")),
                 (Requested::All, None) => {
-                    let error =
-                        CommandError::new(Exit::Usage, "`all` is not enough to discard notifications");
-                    return Err(
-                        error.hint("name their channel: `uptime notification discard all --channel NAME`")
-                    );
+                    return Err(usage_error("`all` is not enough to discard notifications")
+                        .hint("name their channel: `uptime notification discard all --channel NAME`"));
                 }
                 (Requested::Named(_), None) | (Requested::All, Some(_)) => {}
             }
@@ -63,7 +53,7 @@ enum Requested {
 }
 
 impl Requested {
-    fn parse(words: &[String]) -> Result<Self, CommandError> {
+    fn parse(words: &[String]) -> Result<Self> {
         if words == ["all"] {
             return Ok(Self::All);
         }
@@ -71,7 +61,7 @@ impl Requested {
         for word in words {
             let name = notification_name(word).map_err(|hint| {
                 let word = uptime_core::text::printable(word, 100);
-                CommandError::new(Exit::Usage, format!("`{word}` is no notification")).hint(hint)
+                usage_error(format!("`{word}` is no notification")).hint(hint)
             })?;
             // Named twice is meant once.
             if !names.contains(&name) {
@@ -83,48 +73,31 @@ impl Requested {
 }
 
 fn only_with_all(what: &str) -> CommandError {
-    CommandError::new(Exit::Usage, format!("{what} with `all`, not with ids"))
+    usage_error(format!("{what} with `all`, not with ids"))
         .hint("`uptime notification list --channel NAME` shows those of a channel")
 }
 
-async fn require_channel(store: &Store, channel: Option<&str>) -> Result<(), CommandError> {
+async fn require_channel(store: &Store, channel: Option<&str>) -> Result<()> {
     let Some(channel) = channel else { return Ok(()) };
     let known: Vec<String> = store.channels().await?.into_iter().map(|channel| channel.name).collect();
     require("channel", channel, &known)
 }
 
-async fn list(
-    store: &Store,
-    filter: NotificationFilter<'_>,
-    limit: i64,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+async fn list(store: &Store, filter: NotificationFilter<'_>, limit: i64, printer: &Printer) -> Result<Exit> {
     require_channel(store, filter.channel).await?;
     let notifications = store.notifications(filter, limit).await?;
     printer.list("notifications", COLUMNS, &notifications, json);
-    match notifications.as_slice() {
-        [] if printer.is_terminal() && !printer.is_json() => printer.note("no notifications"),
-        [] => {}
-        [first, ..] => {
-            printer.hint(&format!("`uptime notification show {}` prints all details", first.id));
-        }
-    }
+    let hint = |first: &Notification| format!("`uptime notification show {}` prints all details", first.id);
+    printer.below_list("no notifications", notifications.first().map(hint));
     Ok(Exit::Ok)
 }
 
 fn json(notification: &Notification) -> Value {
+    let Notification { id, delivery, channel, event, monitor, incident, digest, state, .. } = notification;
     json!({
-        "id": notification.id,
-        "delivery_id": notification.delivery,
-        "channel": notification.channel,
-        "event": notification.event,
-        "monitor": notification.monitor,
-        "incident_id": notification.incident,
-        "digest_id": notification.digest,
-        "state": notification.state,
-        "attempts": notification.attempts,
-        "last_error": notification.last_error,
-        "created_at": rfc3339(notification.created_at),
+        "id": id, "delivery_id": delivery, "channel": channel, "event": event, "monitor": monitor,
+        "incident_id": incident, "digest_id": digest, "state": state, "attempts": notification.attempts,
+        "last_error": notification.last_error, "created_at": rfc3339(notification.created_at),
         "delivered_at": notification.delivered_at.map(rfc3339),
     })
 }
@@ -151,7 +124,7 @@ fn state_style(state: NotificationState) -> Style {
 }
 
 /// What there is by each name, in the order of the names, and those that nothing has.
-async fn find(store: &Store, names: &[Name]) -> Result<(Vec<NotificationId>, Vec<Name>), CommandError> {
+async fn find(store: &Store, names: &[Name]) -> Result<(Vec<NotificationId>, Vec<Name>)> {
     let known = store.notifications_named(names).await?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in names {
@@ -176,24 +149,29 @@ pub fn came_of(tried: &Try) -> String {
     format!("{came} {} ms{status}", ms(tried))
 }
 
+pub fn try_json(tried: &Try) -> Value {
+    json!({
+        "attempt": tried.attempt, "at": rfc3339(tried.started_at), "duration_ms": ms(tried),
+        "outcome": tried.outcome, "status_code": tried.status, "message": tried.message,
+    })
+}
+
 /// How long a try took, in milliseconds.
 pub fn ms(tried: &Try) -> u64 {
     u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn none_has(missing: &[Name]) -> CommandError {
-    let names: Vec<String> = missing
-        .iter()
-        .map(|name| match name {
-            Name::Id(id) => id.to_string(),
-            Name::Delivery(id) => id.to_string(),
-        })
-        .collect();
-    CommandError::new(Exit::No, format!("no notification has the id {}", names.join(", ")))
+    let name = |name: &Name| match name {
+        Name::Id(id) => id.to_string(),
+        Name::Delivery(id) => id.to_string(),
+    };
+    let names: Vec<String> = missing.iter().map(name).collect();
+    answer_no(format!("no notification has the id {}", names.join(", ")))
         .hint("`uptime notification list` lists them")
 }
 
 /// `1 notification`, `1,204 notifications`.
-fn notifications(count: u64) -> String {
+fn notifications(count: impl TryInto<i64>) -> String {
     counted(count, "notification")
 }

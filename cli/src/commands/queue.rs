@@ -10,13 +10,12 @@ mod retry;
 
 use crate::args::{QueueCommand, QueuesArgs};
 use crate::commands::require;
-use crate::exit::{CommandError, Exit};
-use crate::output::{Printer, counted};
+use crate::output::counted;
+use crate::prelude::*;
 use uptime_core::id::JobId;
-use uptime_store::Store;
 use uptime_store::failed::Selection;
 
-pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit> {
     require_known(store, named(&command)).await?;
     match command {
         QueueCommand::Monitor { queues, max, max_wait, no_event, watch } => {
@@ -42,7 +41,7 @@ pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Res
             forget::flush(store, None, hours, (None, dry_run), printer).await
         }
         QueueCommand::Clear { queue, yes, dry_run } => {
-            clear::clear(store, &queue, (yes, dry_run), printer).await
+            clear::clear(store, &queue, yes, dry_run, printer).await
         }
         QueueCommand::Pause(QueuesArgs { queues }) => control::pause(store, &queues, true, printer).await,
         QueueCommand::Resume(QueuesArgs { queues }) => control::pause(store, &queues, false, printer).await,
@@ -66,7 +65,7 @@ fn named(command: &QueueCommand) -> &[String] {
 }
 
 /// A queue that there is not is a slip of the keys: waiting for its jobs, or pausing it, would say nothing.
-async fn require_known(store: &Store, names: &[String]) -> Result<(), CommandError> {
+async fn require_known(store: &Store, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
@@ -81,11 +80,11 @@ fn missing<'a>(which: &'a Selection, found: &[JobId]) -> Vec<&'a JobId> {
 
 fn none_has(missing: &[&JobId]) -> CommandError {
     let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    CommandError::new(Exit::No, format!("no failed job has the id {}", ids.join(", ")))
+    answer_no(format!("no failed job has the id {}", ids.join(", ")))
         .hint("`uptime queue failed` lists them; somebody else may have retried it")
 }
 
 /// `1 job`, `1,204 jobs`.
-fn jobs(count: u64) -> String {
+fn jobs(count: impl TryInto<i64>) -> String {
     counted(count, "job")
 }

@@ -1,16 +1,12 @@
 //! `uptime schedule`: enqueues what is due. Silent when all is well.
 
-use crate::args::{Global, ScheduleArgs};
+use crate::args::ScheduleArgs;
 use crate::config::file::{self, ConfigFile};
-use crate::exit::{CommandError, Exit};
-use crate::output::{Column, Printer, rfc3339};
+use crate::prelude::*;
 use crate::runtime::database::{Database, MissingDatabase};
 use crate::runtime::descriptors::checker;
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::service::{Round, Service};
-use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
 use uptime_core::monitor::CheckSpec;
 use uptime_core::secret::access::Access;
 use uptime_core::target;
@@ -24,40 +20,36 @@ const CRON_MINUTE: Duration = Duration::from_mins(1);
 /// The shortest beat of a loop. Slots between two beats are met all the same: it sleeps until the next.
 const EVERY_MIN: Duration = Duration::from_millis(100);
 
-pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<Exit> {
     if args.every.is_some_and(|every| every < EVERY_MIN) {
-        return Err(CommandError::new(Exit::Usage, "`--every` is below 100ms").hint("write `--every 1s`"));
+        return Err(usage_error("`--every` is below 100ms").hint("write `--every 1s`"));
     }
     match args.every {
-        Some(every) => again_and_again(global, args, every, printer).await?,
+        Some(every) => in_a_loop(global, args, every, printer).await?,
         None => once(global, args, printer).await?,
     }
     Ok(Exit::Ok)
 }
 
-async fn once(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<(), CommandError> {
+async fn once(global: &Global, args: &ScheduleArgs, printer: &Printer) -> Result<()> {
     let file = file::read(global, &file::notifiers(global)?).await?;
     let choice = file::database(global, file.as_ref())?;
     let heartbeat = heartbeat(file.as_ref())?;
     let missing = if args.dry_run { MissingDatabase::Refuse } else { MissingDatabase::Create };
     let database = Database::open(choice, missing, 2, printer, true).await?;
     let horizon = args.horizon.unwrap_or(CRON_MINUTE);
-    let outcome = if args.dry_run {
-        dry_run(&database, horizon, printer).await
-    } else {
-        let scheduled = scheduler::schedule_once(&database.store, horizon, heartbeat.as_ref()).await;
-        scheduled.map(|_| ()).map_err(CommandError::from)
-    };
-    database.close().await;
-    outcome
+    database
+        .during(async |Database { store, .. }| {
+            if args.dry_run {
+                return dry_run(store, horizon, printer).await;
+            }
+            scheduler::schedule_once(store, horizon, heartbeat.as_ref()).await?;
+            Ok(())
+        })
+        .await
 }
 
-async fn again_and_again(
-    global: &Global,
-    args: &ScheduleArgs,
-    every: Duration,
-    printer: &Printer,
-) -> Result<(), CommandError> {
+async fn in_a_loop(global: &Global, args: &ScheduleArgs, every: Duration, printer: &Printer) -> Result<()> {
     let mut service = Service::new(global, printer)?;
     service.file = file::read(global, &service.notifiers).await?;
     let choice = file::database(global, service.file.as_ref())?;
@@ -76,11 +68,9 @@ async fn again_and_again(
 }
 
 /// Where the file has the heartbeat go.
-pub fn heartbeat(file: Option<&ConfigFile>) -> Result<Option<Heartbeat>, CommandError> {
+pub fn heartbeat(file: Option<&ConfigFile>) -> Result<Option<Heartbeat>> {
     let Some(reference) = file.and_then(|file| file.config.heartbeat.url.as_ref()) else { return Ok(None) };
-    let wrong = |why: String, hint: String| {
-        CommandError::new(Exit::Config, format!("`[heartbeat] url`: {why}")).hint(hint)
-    };
+    let wrong = |why: String, hint: String| config_error(format!("`[heartbeat] url`: {why}")).hint(hint);
     let url = uptime_check::secrets::resolve_line(reference, &Access::operator())
         .map_err(|error| wrong(error.to_string(), error.hint()))?;
     // What is wrong with it could show it.
@@ -93,8 +83,8 @@ pub fn heartbeat(file: Option<&ConfigFile>) -> Result<Option<Heartbeat>, Command
     }
 }
 
-async fn dry_run(database: &Database, horizon: Duration, printer: &Printer) -> Result<(), CommandError> {
-    let due = database.store.due(horizon).await?;
+async fn dry_run(store: &Store, horizon: Duration, printer: &Printer) -> Result<()> {
+    let due = store.due(horizon).await?;
     let columns: &[Column<DueMonitor>] = &[
         ("slot", |due, printer| printer.time(Some(due.slot_at)).into()),
         ("monitor", |due, _| due.name.as_str().into()),

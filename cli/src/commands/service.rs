@@ -10,11 +10,10 @@ mod supervisor;
 mod systemd;
 mod windows;
 
-use crate::args::{Global, ServiceArgs, ServiceCommand};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::args::{ServiceArgs, ServiceCommand};
+use crate::prelude::*;
 use installation::Installation;
-use serde_json::json;
+use serde::Serialize;
 use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS};
 
 /// What is printed for one kind of supervision.
@@ -28,7 +27,7 @@ struct Printed {
 }
 
 /// A file that somebody else reads.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct Definition {
     path: String,
     content: String,
@@ -80,7 +79,7 @@ impl Processes {
     }
 }
 
-pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -> Result<Exit> {
     let (find, mut is_written) = (Installation::find, false);
     let printed = match command {
         ServiceCommand::Supervisor { service, user, logs } => {
@@ -108,15 +107,12 @@ pub async fn run(global: &Global, command: &ServiceCommand, printer: &Printer) -
 fn show(printed: &Printed, is_written: bool, printer: &Printer) {
     match printed.files.as_slice() {
         files if printer.is_json() => {
-            let json = |file: &Definition| json!({ "path": file.path, "content": file.content });
-            printer.list("files", &[], files, json);
+            printer.list("files", &[], files, |file| json!(file));
         }
         files if is_written => files.iter().for_each(|file| printer.line(&file.path)),
         [file] => printer.line(file.content.trim_end()),
         files => {
-            for file in files {
-                printer.line(format!("# {}\n{}", file.path, file.content));
-            }
+            printer.lines(files.iter().map(|file| format!("# {}\n{}", file.path, file.content)));
             printer.line("# As root:");
             printed.commands.iter().for_each(|command| printer.line(format!("#   {command}")));
         }
@@ -126,9 +122,4 @@ fn show(printed: &Printed, is_written: bool, printer: &Printer) {
         printer.note("Next, as root:");
         printed.commands.iter().for_each(|command| printer.note(format!("  {command}")));
     }
-}
-
-/// Joined as `A`, `B`.
-fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

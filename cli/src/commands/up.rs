@@ -2,13 +2,12 @@
 
 mod display;
 
-use crate::args::{Global, UpArgs, WorkerArgs};
+use crate::args::{UpArgs, WorkerArgs};
 use crate::commands::check::parse;
 use crate::commands::schedule::heartbeat;
 use crate::commands::worker::options;
 use crate::config::file::{self, ConfigFile};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::prelude::*;
 use crate::runtime::database::{self, Database};
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::service::{Queues, Round, Service};
@@ -16,8 +15,6 @@ use crate::runtime::signals;
 use display::Display;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uptime_core::channel::{Channel, ChannelFilter, Setting};
@@ -31,7 +28,6 @@ use uptime_core::schedule::fingerprint;
 use uptime_core::secret::SecretRef;
 use uptime_engine::lateness;
 use uptime_engine::scheduler::{LoopOptions, SCHEDULE};
-use uptime_store::Store;
 use uptime_store::apply::{DesiredState, Removal, Source};
 use url::Url;
 
@@ -44,7 +40,7 @@ const SCHEDULE_EVERY: Duration = Duration::from_secs(1);
 /// How often targets may be checked; the file's limits.
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 
-pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: UpArgs, printer: &Printer) -> Result<Exit> {
     let mut service = Service::new(global, printer)?;
     service.restarts = true;
     let paused = signals::paused()?;
@@ -111,16 +107,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(
-        args: &UpArgs,
-        file: Option<&ConfigFile>,
-        paused: &watch::Receiver<bool>,
-    ) -> Result<Self, CommandError> {
+    fn new(args: &UpArgs, file: Option<&ConfigFile>, paused: &watch::Receiver<bool>) -> Result<Self> {
         let of_command_line = from_command_line(args, file)?;
         let of_file =
             file.map(|file| (file.config.channels.clone(), file.config.monitors.clone())).unwrap_or_default();
         if of_command_line.1.is_empty() && of_file.1.is_empty() {
-            return Err(CommandError::new(Exit::Usage, "there is nothing to watch")
+            return Err(usage_error("there is nothing to watch")
                 .hint("name a target: `uptime up https://example.com`, or write a file: `uptime init`"));
         }
         // The file's and the defaults' settings, but for the grace.
@@ -134,7 +126,7 @@ impl Plan {
 
     /// Brings it into the database. What an earlier command line watched and this one does not keeps its history and
     /// rests, or goes on: `earlier`.
-    async fn apply(&self, store: &Store, earlier: Removal) -> Result<(), CommandError> {
+    async fn apply(&self, store: &Store, earlier: Removal) -> Result<()> {
         for (source, (channels, monitors), maintenance, removal) in [
             (Source::File, &self.of_file, self.maintenance.as_deref(), Removal::Keep),
             (Source::CommandLine, &self.of_command_line, None, earlier),
@@ -146,19 +138,14 @@ impl Plan {
 }
 
 /// The channels and monitors that the command line names.
-fn from_command_line(
-    args: &UpArgs,
-    file: Option<&ConfigFile>,
-) -> Result<(Vec<Channel>, Vec<Monitor>), CommandError> {
+fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Channel>, Vec<Monitor>)> {
     if !INTERVAL.contains(&args.interval) {
-        return Err(CommandError::new(Exit::Usage, "`--interval` is not from a second to seven days")
-            .hint("write `--interval 30s`"));
+        let error = usage_error("`--interval` is not from a second to seven days");
+        return Err(error.hint("write `--interval 30s`"));
     }
-    let of_file: Vec<&str> = file
-        .map(|file| file.config.channels.iter().map(|channel| channel.name.as_str()).collect())
-        .unwrap_or_default();
-    let mut channels = Vec::new();
-    let mut told: Vec<String> = Vec::new();
+    let of_file = file.into_iter().flat_map(|file| &file.config.channels);
+    let of_file: Vec<&str> = of_file.map(|channel| channel.name.as_str()).collect();
+    let (mut channels, mut told) = (Vec::new(), Vec::new());
     for notify in &args.notify {
         if notify.contains("://") {
             let channel = webhook(notify)?;
@@ -167,16 +154,9 @@ fn from_command_line(
         } else if of_file.contains(&notify.as_str()) {
             told.push(notify.clone());
         } else {
-            let known = if of_file.is_empty() {
-                "the file has none".to_owned()
-            } else {
-                format!("the file has {}", of_file.join(", "))
-            };
-            return Err(CommandError::new(
-                Exit::Usage,
-                format!("`--notify {notify}` names no channel and is no URL"),
-            )
-            .hint(known));
+            let known = if of_file.is_empty() { "none".to_owned() } else { of_file.join(", ") };
+            let error = usage_error(format!("`--notify {notify}` names no channel and is no URL"));
+            return Err(error.hint(format!("the file has {known}")));
         }
     }
     if args.notify.is_empty() {
@@ -212,10 +192,9 @@ fn from_command_line(
 }
 
 /// A webhook to an address, named after it: two command lines at once may tell two. That the operator typed it is the grant for its origin, plain or private as it may be.
-fn webhook(text: &str) -> Result<Channel, CommandError> {
+fn webhook(text: &str) -> Result<Channel> {
     let wrong = |why: String| {
-        CommandError::new(Exit::Usage, format!("`--notify`: {why}"))
-            .hint("give an address such as `https://example.com/hook`")
+        usage_error(format!("`--notify`: {why}")).hint("give an address such as `https://example.com/hook`")
     };
     let url = Url::parse(text).map_err(|error| wrong(format!("the address can't be read: {error}")))?;
     let grant = HostGrant::origin_of(&url)

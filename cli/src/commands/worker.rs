@@ -1,34 +1,31 @@
 //! `uptime worker`: runs the jobs of one queue, or of both.
 
-use crate::args::{Global, WorkerArgs, WorkerCommand};
+use crate::args::{WorkerArgs, WorkerCommand};
 use crate::config::file::{self, ConfigFile};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
+use crate::prelude::*;
 use crate::runtime::database::{Database, MissingDatabase};
 use crate::runtime::heartbeat::Heartbeats;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::service::{Queues, Round, Service};
 use crate::runtime::{listen, signals};
-use std::sync::Arc;
 use tokio::sync::watch;
 use uptime_core::monitor::Location;
 use uptime_core::queue::{MONITOR_CHECKS, NOTIFICATIONS, QueueSection, QueueSettings, is_checks, names};
 use uptime_engine::worker::WorkerOptions;
 use uptime_engine::{Observer, lateness};
-use uptime_store::Store;
 
 /// Connections: what settles and claims, what listens, and for deliveries what records them side by side.
 const CONNECTIONS: u32 = 8;
 
-pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> Result<Exit> {
     let mut service = Service::new(global, printer)?;
     let paused = signals::paused()?;
     service.file = file::read(global, &service.notifiers).await?;
     file::warn(service.file.as_ref(), printer);
     let (args, queues, location) = match command {
-        WorkerCommand::MonitorChecks { worker, place } => (worker, vec![MONITOR_CHECKS], place.location),
+        WorkerCommand::MonitorChecks(args) => (args.worker, vec![MONITOR_CHECKS], args.location),
         WorkerCommand::Notifications(worker) => (worker, vec![NOTIFICATIONS], None),
-        WorkerCommand::All { worker, place } => (worker, names().into(), place.location),
+        WorkerCommand::All(args) => (args.worker, names().into(), args.location),
     };
     // Before the database is waited for: whoever took the port already is to be known at once.
     let listener = match args.listen {
@@ -72,10 +69,10 @@ pub async fn run(global: &Global, command: WorkerCommand, printer: &Printer) -> 
 }
 
 /// The queues of a command's that `--queue` chooses; all of them when it is not there.
-fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>, CommandError> {
+fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>> {
     let find = |name: &String| {
         of.iter().copied().find(|queue| queue == name).ok_or_else(|| {
-            CommandError::new(Exit::Usage, format!("this worker has no queue `{name}`"))
+            usage_error(format!("this worker has no queue `{name}`"))
                 .hint(format!("it works on {}; `uptime worker all` works on every queue", of.join(" and ")))
         })
     };
@@ -83,7 +80,7 @@ fn chosen(of: &[&'static str], names: &[String]) -> Result<Vec<&'static str>, Co
 }
 
 /// A name that no monitor has may be a slip of the keys; or the file comes later.
-async fn warn_of_unknown(location: &Location, store: &Store) -> Result<(), CommandError> {
+async fn warn_of_unknown(location: &Location, store: &Store) -> Result<()> {
     let known = store.locations().await?;
     if !known.contains(location.as_str()) {
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -107,7 +104,7 @@ pub fn options(
     file: Option<&ConfigFile>,
     args: &WorkerArgs,
     paused: &watch::Receiver<bool>,
-) -> Result<Queues, CommandError> {
+) -> Result<Queues> {
     let flags = QueueSection {
         sleep: args.sleep,
         tries: args.tries,

@@ -4,14 +4,11 @@
 //! others it is a warning: a worker that did not start because of one plugin would tell nobody anything.
 
 use super::{locate, plugins};
-use crate::args::Global;
 use crate::diagnostic;
-use crate::exit::{CommandError, Exit};
-use crate::output::{self, Printer};
+use crate::output;
+use crate::prelude::*;
 use crate::{COMPILE_PLUGIN, env};
-use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use tracing::info;
 use uptime_check::{files, secrets};
 use uptime_core::channel::{Channel, Setting, Settings};
@@ -20,7 +17,7 @@ use uptime_core::redaction::Redactor;
 use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
 use uptime_engine::deliveries::{referenced, resolve_settings};
-use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, ResolvedSettings};
+use uptime_notifier::{Compiler, HostOptions, NotifierError, NotifierHost, PluginSource, ResolvedSettings};
 
 /// A shorter secret is no secret in the midst of words: it would be told by what is missing from them.
 const SHOWN_BYTES: usize = 6;
@@ -41,13 +38,18 @@ pub struct ConfigFile {
 }
 
 /// The notifiers: those that are built in, were added, and are of the file.
-pub fn notifiers(global: &Global) -> Result<NotifierHost, CommandError> {
+pub fn notifiers(global: &Global) -> Result<NotifierHost> {
     Ok(NotifierHost::with_plugins(host_options(global), plugins::sources(global))?)
+}
+
+/// A host of the built-in plugins and this one.
+pub fn host_of(global: &Global, plugin: PluginSource) -> Result<NotifierHost> {
+    Ok(NotifierHost::with_plugins(host_options(global), [plugin])?)
 }
 
 /// A plugin host's set-up, with the cache of compiled plugins in the data directory. That is native code: where somebody
 /// else could put some there, and where there is no data directory yet, plugins are compiled in memory.
-pub fn host_options(global: &Global) -> HostOptions {
+fn host_options(global: &Global) -> HostOptions {
     let data_dir = locate::data_dir(global).ok().filter(|dir| uptime_postgres::is_closed(dir));
     HostOptions {
         cache_dir: data_dir.map(|dir| dir.join("plugins")),
@@ -68,22 +70,18 @@ enum Asks {
 
 /// Reads the file, if there is one. Every error in it is in the answer, rendered. A plugin that is gone or broken is only
 /// a warning: all others go on.
-pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>, CommandError> {
-    match locate::find(global) {
-        Some(path) => read_path(global, &path, notifiers, Asks::Nothing).await.map(Some),
-        None => Ok(None),
-    }
+pub async fn read(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>> {
+    read_found(global, notifiers, Asks::Nothing).await
 }
 
 /// As [`read`], for who makes channels of it: a notifier that is not there is an error, most likely a word misspelt.
-pub async fn read_to_apply(
-    global: &Global,
-    notifiers: &NotifierHost,
-) -> Result<Option<ConfigFile>, CommandError> {
-    match locate::find(global) {
-        Some(path) => read_path(global, &path, notifiers, Asks::Present).await.map(Some),
-        None => Ok(None),
-    }
+pub async fn read_to_apply(global: &Global, notifiers: &NotifierHost) -> Result<Option<ConfigFile>> {
+    read_found(global, notifiers, Asks::Present).await
+}
+
+async fn read_found(global: &Global, notifiers: &NotifierHost, asks: Asks) -> Result<Option<ConfigFile>> {
+    let Some(path) = locate::find(global) else { return Ok(None) };
+    read_path(global, &path, notifiers, asks).await.map(Some)
 }
 
 /// The secrets of this host that rows of the database may refer to.
@@ -106,34 +104,28 @@ pub enum DatabaseChoice {
 }
 
 /// The database: the environment, then the file, then our own.
-pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseChoice, CommandError> {
+pub fn database(global: &Global, file: Option<&ConfigFile>) -> Result<DatabaseChoice> {
     if let Some((_, url)) = env::database() {
         return Ok(DatabaseChoice::Url(Secret::new(url)));
     }
     if let Some(reference) = file.and_then(|file| file.config.database.url.as_ref()) {
-        let url = secrets::resolve_line(reference, &Access::operator()).map_err(|error| {
-            CommandError::new(Exit::Config, format!("`[database] url`: {error}")).hint(error.hint())
-        })?;
+        let url = secrets::resolve_line(reference, &Access::operator())
+            .map_err(|error| config_error(format!("`[database] url`: {error}")).hint(error.hint()))?;
         return Ok(DatabaseChoice::Url(url));
     }
     locate::data_dir(global).map(DatabaseChoice::Embedded)
 }
 
 /// The file, which a command can't do without, and which has to be right.
-pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile, CommandError> {
+pub async fn require(global: &Global, notifiers: &NotifierHost) -> Result<ConfigFile> {
     let path = locate::find(global).ok_or_else(|| {
-        CommandError::new(Exit::Config, "there is no configuration file")
+        config_error("there is no configuration file")
             .hint("`uptime init` writes one; `--config FILE` names one that is elsewhere")
     })?;
     read_path(global, &path, notifiers, Asks::Working).await
 }
 
-async fn read_path(
-    global: &Global,
-    path: &Path,
-    notifiers: &NotifierHost,
-    asks: Asks,
-) -> Result<ConfigFile, CommandError> {
+async fn read_path(global: &Global, path: &Path, notifiers: &NotifierHost, asks: Asks) -> Result<ConfigFile> {
     let text = locate::text(path, global)?;
     info!(file = %std::path::absolute(path).unwrap_or_default().display(), "configuration file");
     let outline = config::config_outline(&text);
@@ -151,9 +143,9 @@ async fn read_path(
         }
         for channel in config.channels.iter().filter(|channel| asked.is_described(&channel.notifier)) {
             match notifier_word(&reading, channel, access, notifiers, asks).await {
-                Ok(word) => {
-                    diagnostics.extend(word.problems);
-                    complaints.extend(word.refused);
+                Ok((problems, refused)) => {
+                    diagnostics.extend(problems);
+                    complaints.extend(refused);
                 }
                 Err(error) => complaints.push(plugins::complaint_of_channel(&reading, &channel.name, &error)),
             }
@@ -171,21 +163,12 @@ async fn read_path(
     if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
         return Err(CommandError {
             rendered: Some(rendered),
-            json: Some(as_json(path, &diagnostics)),
-            ..CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
+            json: Some(json!({ "file": path.display().to_string(), "diagnostics": diagnostics })),
+            ..config_error(format!("`{}` has errors", path.display()))
         });
     }
-    let config =
-        reading.config.ok_or_else(|| CommandError::new(Exit::Bug, "a file without errors has no content"))?;
+    let config = reading.config.ok_or_else(|| bug("a file without errors has no content"))?;
     Ok(ConfigFile { path: path.to_owned(), config, warnings: (!rendered.is_empty()).then_some(rendered) })
-}
-
-/// What is wrong with a channel's settings.
-struct NotifierWord {
-    /// What its notifier says of them.
-    problems: Vec<Diagnostic>,
-    /// Addresses to which the channel may not send.
-    refused: Vec<Diagnostic>,
 }
 
 /// What is wrong with a channel's settings, each at its place in the file: what its notifier says of them, and an address that
@@ -197,7 +180,7 @@ async fn notifier_word(
     access: &Access,
     notifiers: &NotifierHost,
     asks: Asks,
-) -> Result<NotifierWord, NotifierError> {
+) -> Result<(Vec<Diagnostic>, Vec<Diagnostic>), NotifierError> {
     let (mut here, mut settings) = (Settings::new(), ResolvedSettings::new());
     for (key, setting) in &channel.settings {
         let one = Settings::from([(key.clone(), setting.clone())]);
@@ -240,7 +223,7 @@ async fn notifier_word(
         let level = if passes { Level::Warning } else { Level::Error };
         Diagnostic { level, ..complaint(key, &message, None) }
     });
-    Ok(NotifierWord { problems: problems.collect(), refused })
+    Ok((problems.collect(), refused))
 }
 
 /// The files and variables of workers that are not right on this machine, each once. Only warnings: the workers may run
@@ -278,18 +261,4 @@ fn missing_files(reading: &Reading, config: &Config, access: &Access) -> Vec<Dia
         }
     }
     warnings
-}
-
-fn as_json(path: &Path, diagnostics: &[Diagnostic]) -> serde_json::Value {
-    let level = |level| if level == Level::Error { "error" } else { "warning" };
-    let diagnostics: Vec<_> = diagnostics
-        .iter()
-        .map(|diagnostic| {
-            json!({
-                "level": level(diagnostic.level), "line": diagnostic.line, "column": diagnostic.column,
-                "message": diagnostic.message, "hint": diagnostic.hint,
-            })
-        })
-        .collect();
-    json!({ "schema_version": 1, "file": path.display().to_string(), "diagnostics": diagnostics })
 }

@@ -1,18 +1,16 @@
 //! Where things are: the data directory, and the configuration file, which is believed only where nobody else can have
 //! written it.
 
-use crate::args::Global;
 use crate::env;
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 use etcetera::BaseStrategy;
 use nix::unistd::{Gid, Group, Uid, User};
 use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 /// The data directory: `--data-dir` or its variable, else the user's, as root the system's.
-pub fn data_dir(global: &Global) -> Result<PathBuf, CommandError> {
+pub fn data_dir(global: &Global) -> Result<PathBuf> {
     if let Some(dir) = &global.data_dir {
         return std::path::absolute(dir).map_err(CommandError::from);
     }
@@ -21,7 +19,7 @@ pub fn data_dir(global: &Global) -> Result<PathBuf, CommandError> {
         return Ok(PathBuf::from("/var/lib/uptime"));
     }
     etcetera::choose_base_strategy().map(|base| base.data_dir().join("uptime")).map_err(|error| {
-        CommandError::new(Exit::Config, format!("no data directory: {error}"))
+        config_error(format!("no data directory: {error}"))
             .hint(format!("name one: `--data-dir DIR`, or set {}", env::DATA_DIR))
     })
 }
@@ -43,9 +41,9 @@ pub fn find(global: &Global) -> Option<PathBuf> {
 
 /// The file's text. One that was found, not named, is believed only where nobody but this user and root can have
 /// written it, as by `sudo` and `ssh`; one that was named may be anybody's, and no more than that.
-pub fn text(path: &Path, global: &Global) -> Result<String, CommandError> {
+pub fn text(path: &Path, global: &Global) -> Result<String> {
     let unreadable = |error: std::io::Error| {
-        CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
+        config_error(format!("`{}` can't be read: {error}", path.display()))
             .hint("`uptime init` writes a starter file; `--config FILE` names another")
     };
     let mut file = File::open(path).map_err(unreadable)?;
@@ -58,18 +56,15 @@ pub fn text(path: &Path, global: &Global) -> Result<String, CommandError> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
-        CommandError::new(
-            Exit::Config,
-            format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()),
-        )
-        .hint("save it as UTF-8")
+        config_error(format!("`{}` is not UTF-8 text: line {line} has other bytes", path.display()))
+            .hint("save it as UTF-8")
     })
 }
 
 /// Refuses a file that somebody else could have written. `found` is what was opened, whatever has its name by now.
-fn check_author(path: &Path, found: &Metadata, is_named: bool) -> Result<(), CommandError> {
+fn check_author(path: &Path, found: &Metadata, is_named: bool) -> Result<()> {
     let refused = |reason: String, hint: String| {
-        Err(CommandError::new(Exit::Config, format!("`{}` is not used: {reason}", path.display())).hint(hint))
+        Err(config_error(format!("`{}` is not used: {reason}", path.display())).hint(hint))
     };
     let (own, shown) = (rustix::process::geteuid().as_raw(), path.display());
     if !is_named {
@@ -104,6 +99,10 @@ fn is_own_group(found: &Metadata) -> bool {
 }
 
 fn user_name(uid: u32) -> String {
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    user.map_or_else(|| format!("user {uid}"), |user| user.name)
+    name_of(uid).unwrap_or_else(|| format!("user {uid}"))
+}
+
+/// The user's name, if there is one.
+pub fn name_of(uid: u32) -> Option<String> {
+    Some(User::from_uid(Uid::from_raw(uid)).ok()??.name)
 }

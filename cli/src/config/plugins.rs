@@ -5,16 +5,14 @@
 //! file speaks of are asked for their description.
 
 use super::locate;
-use crate::args::Global;
-use crate::exit::CommandError;
+use crate::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use uptime_core::config::{ConfigOutline, Diagnostic, Notifiers, PluginSection, Reading, config_outline};
 use uptime_core::notifier::Description;
 use uptime_notifier::registry::{Installed, Registry, RegistryError};
 use uptime_notifier::{Component, NotifierError, NotifierHost, Origin, PluginSource, is_built_in};
 
-pub fn registry(global: &Global) -> Result<Registry, CommandError> {
+pub fn registry(global: &Global) -> Result<Registry> {
     Ok(Registry::of(&locate::data_dir(global)?))
 }
 
@@ -22,6 +20,17 @@ pub fn registry(global: &Global) -> Result<Registry, CommandError> {
 pub fn outline(global: &Global) -> ConfigOutline {
     let text = locate::find(global).and_then(|path| locate::text(&path, global).ok());
     text.map(|text| config_outline(&text)).unwrap_or_default()
+}
+
+/// The channels of the file that use a plugin.
+pub fn users(outline: &ConfigOutline, plugin: &str) -> Vec<String> {
+    let uses = outline.channels.iter().filter(|(_, notifier)| notifier == plugin);
+    uses.map(|(channel, _)| channel.clone()).collect()
+}
+
+/// Whether the file brings a plugin of this name along.
+pub fn is_of_file(outline: &ConfigOutline, plugin: &str) -> bool {
+    outline.plugins.iter().any(|section| section.name == plugin && section.file.is_some())
 }
 
 /// The plugins of this process. One that can't be read keeps no other from being there.
@@ -100,7 +109,7 @@ impl PluginAnswers {
 }
 
 /// Asks the plugins that are built in and those that the file uses or brings along.
-pub async fn ask(notifiers: &NotifierHost, outline: &ConfigOutline) -> Result<PluginAnswers, CommandError> {
+pub async fn ask(notifiers: &NotifierHost, outline: &ConfigOutline) -> Result<PluginAnswers> {
     let used: BTreeSet<&str> = outline.channels.iter().map(|(_, notifier)| notifier.as_str()).collect();
     let mut asked = PluginAnswers::default();
     for source in notifiers.sources() {

@@ -1,15 +1,13 @@
 //! The database of a command: somebody's server, or our own, which is started when needed and kept alive.
 
 use crate::config::file::DatabaseChoice;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use crate::prelude::*;
+use std::sync::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uptime_postgres::{Lease, Options, PostgresError, Progress};
-use uptime_store::{Store, StoreError};
+use uptime_store::StoreError;
 
 /// How long after a failed start the next is tried.
 const RESTART_AFTER: Duration = Duration::from_secs(2);
@@ -45,7 +43,7 @@ impl Database {
         connections: u32,
         printer: &Printer,
         quiet: bool,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self> {
         let data_dir = match choice {
             DatabaseChoice::Url(url) => {
                 let place = "where `DATABASE_URL` or `[database] url` leads";
@@ -55,7 +53,7 @@ impl Database {
             DatabaseChoice::Embedded(data_dir) => data_dir,
         };
         let place = format!("in `{}`", data_dir.display());
-        let steps = (!quiet).then(|| printer.steps());
+        let steps = printer.steps(!quiet);
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel::<Progress>();
         let starting = tokio::task::spawn_blocking(move || {
             let options = Options { create: missing == MissingDatabase::Create, ..Options::new(data_dir) };
@@ -65,13 +63,9 @@ impl Database {
             })
         });
         while let Some(progress) = told.recv().await {
-            if let Some(steps) = &steps {
-                steps.step(progress.as_str());
-            }
+            steps.step(progress.as_str());
         }
-        if let Some(steps) = steps {
-            steps.done();
-        }
+        steps.done();
         let lease = match starting.await {
             Ok(Err(PostgresError::NoDatabase { .. })) => return Err(no_database(&place)),
             started => joined(started)?,
@@ -111,6 +105,13 @@ impl Database {
         told
     }
 
+    /// Lets go of it after `work`, whatever came of that.
+    pub async fn during<T>(self, work: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+        let done = work(&self).await;
+        self.close().await;
+        done
+    }
+
     /// Lets go of it. The last user of our own server stops it.
     pub async fn close(self) {
         self.store.close().await;
@@ -126,7 +127,7 @@ async fn open_store(
     place: &str,
     connections: u32,
     printer: &Printer,
-) -> Result<Store, CommandError> {
+) -> Result<Store> {
     match Store::open_existing(url, connections).await {
         Err(StoreError::NoSchema) if missing == MissingDatabase::Create => {
             let store = Store::open(url, connections).await?;
@@ -143,14 +144,14 @@ async fn open_store(
 
 /// Whoever reads an empty database made for the occasion would believe that nothing is watched.
 pub fn no_database(place: &str) -> CommandError {
-    CommandError::new(Exit::Unavailable, format!("there is no database {place}")).hint(
+    unavailable(format!("there is no database {place}")).hint(
         "set `DATABASE_URL`, or `--data-dir DIR`, to the one that the workers use, or run this as their user; \
          `uptime db migrate` creates a new one",
     )
 }
 
 impl Embedded {
-    async fn ensure_running(&self) -> Result<(), CommandError> {
+    async fn ensure_running(&self) -> Result<()> {
         let lease = Arc::clone(&self.lease);
         joined(
             tokio::task::spawn_blocking(move || {
@@ -172,9 +173,9 @@ impl Embedded {
     }
 }
 
-fn joined<T>(ended: Result<Result<T, PostgresError>, tokio::task::JoinError>) -> Result<T, CommandError> {
+fn joined<T>(ended: Result<Result<T, PostgresError>, tokio::task::JoinError>) -> Result<T> {
     match ended {
         Ok(result) => Ok(result?),
-        Err(error) => Err(CommandError::new(Exit::Bug, format!("the embedded PostgreSQL's keeper: {error}"))),
+        Err(error) => Err(bug(format!("the embedded PostgreSQL's keeper: {error}"))),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What would have to fail for want of one waits instead. `worker`, `up` and `check` use it.
 
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use uptime_check::{Checker, DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CHECK};
 use uptime_core::secret::access::Access;
@@ -48,7 +48,7 @@ impl Descriptors {
 }
 
 /// The check engine, with the secrets of this host that checks may refer to.
-pub fn checker(access: Access) -> Result<Checker, CommandError> {
+pub fn checker(access: Access) -> Result<Checker> {
     let checker =
         Checker::new().map_err(|error| CommandError::new(error.class().into(), error.to_string()))?;
     let checker = checker.with_access(access);

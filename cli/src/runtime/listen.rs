@@ -6,7 +6,7 @@
 
 use super::heartbeat::Heartbeats;
 use super::metrics::Metrics;
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -18,7 +18,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -37,23 +36,19 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 /// Prometheus asks for the exposition format in this version.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| {
-        let (exit, hint) = match error.kind() {
-            io::ErrorKind::AddrInUse => (
-                Exit::Unavailable,
-                "another process has it: `--listen` takes another port, one for each worker",
-            ),
+        let message = format!("`--listen {address}`: {error}");
+        match error.kind() {
+            io::ErrorKind::AddrInUse => unavailable(message)
+                .hint("another process has it: `--listen` takes another port, one for each worker"),
             io::ErrorKind::PermissionDenied => {
-                (Exit::Unavailable, "ports below 1024 are for root: take a higher one")
+                unavailable(message).hint("ports below 1024 are for root: take a higher one")
             }
-            _ => (
-                Exit::Usage,
-                "the address has to be one of this machine's; a port alone is taken on 127.0.0.1",
-            ),
-        };
-        CommandError::new(exit, format!("`--listen {address}`: {error}")).hint(hint)
+            _ => usage_error(message)
+                .hint("the address has to be one of this machine's; a port alone is taken on 127.0.0.1"),
+        }
     })
 }
 

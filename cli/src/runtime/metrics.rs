@@ -5,12 +5,12 @@
 //! database has. What is true at this moment (in flight, waiting, blind, descriptors) is looked at when somebody asks.
 
 use super::descriptors::{self, Descriptors};
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uptime_engine::hosts::Bounds;
@@ -23,15 +23,20 @@ use uptime_store::notifications::DeliveryEnd;
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// So many labels, each with its value.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 /// A process's metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    checks: Family<OfChecks, Counter>,
+    checks: Family<Labels<2>, Counter>,
     durations: Histogram,
     late: Histogram,
-    deliveries: Family<OfDeliveries, Counter>,
-    jobs: Family<OfQueue, Counter>,
+    deliveries: Family<Labels<2>, Counter>,
+    jobs: Family<Labels<1>, Counter>,
+    running: Family<Labels<1>, Gauge>,
+    behind: Gauge,
     now: Now,
     /// Where what is true at this moment is looked up; the handler of each round has its own.
     sources: Arc<Mutex<Sources>>,
@@ -40,16 +45,14 @@ pub struct Metrics {
 }
 
 /// What is looked at when somebody asks.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Now {
     in_flight: Gauge,
-    waiting: Family<WaitingOn, Gauge>,
+    waiting: Family<Labels<1>, Gauge>,
     blind: Gauge,
     stalled: Gauge,
-    behind: Gauge,
-    descriptors_open: Gauge,
-    descriptors_limit: Gauge,
-    running: Family<OfQueue, Gauge>,
+    open: Gauge,
+    limit: Gauge,
 }
 
 #[derive(Default)]
@@ -58,87 +61,55 @@ struct Sources {
     own_network: Option<Arc<NetworkProbe>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfChecks {
-    outcome: &'static str,
-    class: &'static str,
+/// A metric of `registry`.
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfDeliveries {
-    event: &'static str,
-    end: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfQueue {
-    queue: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WaitingOn {
-    on: &'static str,
+fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let metric = Histogram::new(SECONDS);
+    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
 }
 
 impl Metrics {
     /// With the stalls that this process knows of.
     pub fn new(descriptors: Descriptors, stalls: Stalls) -> Self {
         let mut registry = Registry::with_prefix("uptime");
-        let (checks, deliveries, jobs) = (Family::default(), Family::default(), Family::default());
-        let (durations, late) = (Histogram::new(SECONDS), Histogram::new(SECONDS));
-        let now = Now::default();
-        registry.register(
-            "checks",
-            "Checks that were recorded, by outcome and failure class",
-            checks.clone(),
-        );
-        registry.register_with_unit(
-            "check_duration",
-            "Latency of a check: the time that it took, of a ping the mean round trip",
-            Unit::Seconds,
-            durations.clone(),
-        );
-        registry.register_with_unit(
-            "check_late",
-            "How long after its slot a check began",
-            Unit::Seconds,
-            late.clone(),
-        );
-        registry.register(
-            "deliveries",
-            "Tries to deliver a notification, by event and end",
-            deliveries.clone(),
-        );
-        registry.register("jobs", "Jobs that were settled, by queue", jobs.clone());
-        registry.register("jobs_in_hand", "Jobs that are claimed and not settled", now.running.clone());
-        registry.register("checks_in_flight", "Checks that run", now.in_flight.clone());
-        registry.register(
-            "checks_waiting",
-            "Checks that were claimed and wait for their host or for descriptors",
-            now.waiting.clone(),
-        );
-        registry.register("blind", "1 while no witness answers: no failure counts", now.blind.clone());
-        registry.register(
-            "checks_stalled",
-            "1 while monitors have had no result for 3 intervals, and at least a minute",
-            now.stalled.clone(),
-        );
-        registry.register("falling_behind", "1 while checks begin late", now.behind.clone());
-        registry.register("descriptors_open", "File descriptors in use", now.descriptors_open.clone());
-        registry.register(
-            "descriptors_limit",
-            "File descriptors that may be in use; 0 is unlimited",
-            now.descriptors_limit.clone(),
-        );
+        let all = &mut registry;
+        // In the order in which they are exported.
+        let checks = registered(all, "checks", "Checks that were recorded, by outcome and failure class");
+        let latency = "Latency of a check: the time that it took, of a ping the mean round trip";
+        let durations = seconds(all, "check_duration", latency);
+        let late = seconds(all, "check_late", "How long after its slot a check began");
+        let deliveries = registered(all, "deliveries", "Tries to deliver a notification, by event and end");
+        let jobs = registered(all, "jobs", "Jobs that were settled, by queue");
+        let running = registered(all, "jobs_in_hand", "Jobs that are claimed and not settled");
+        let in_flight = registered(all, "checks_in_flight", "Checks that run");
+        let waits = "Checks that were claimed and wait for their host or for descriptors";
+        let waiting = registered(all, "checks_waiting", waits);
+        let blind = registered(all, "blind", "1 while no witness answers: no failure counts");
+        let stalls_for = "1 while monitors have had no result for 3 intervals, and at least a minute";
+        let stalled = registered(all, "checks_stalled", stalls_for);
+        let behind = registered(all, "falling_behind", "1 while checks begin late");
+        let open = registered(all, "descriptors_open", "File descriptors in use");
+        let limited = "File descriptors that may be in use; 0 is unlimited";
+        let limit = registered(all, "descriptors_limit", limited);
+        let now = Now { in_flight, waiting, blind, stalled, open, limit };
+        let (registry, sources) = (Arc::new(registry), Arc::default());
         Self {
-            registry: Arc::new(registry),
+            registry,
             checks,
             durations,
             late,
             deliveries,
             jobs,
+            running,
+            behind,
             now,
-            sources: Arc::default(),
+            sources,
             stalls,
             descriptors,
         }
@@ -162,7 +133,7 @@ impl Metrics {
         match activity {
             Activity::Checked { report, late, .. } => {
                 let class = report.failure.as_ref().map_or("", |failure| failure.class.as_str());
-                self.checks.get_or_create(&OfChecks { outcome: report.outcome().as_str(), class }).inc();
+                self.checks.get_or_create(&[("outcome", report.outcome().as_str()), ("class", class)]).inc();
                 if let Some(latency) = report.latency() {
                     self.durations.observe(latency.as_secs_f64());
                 }
@@ -176,40 +147,35 @@ impl Metrics {
                     DeliveryEnd::Muted { .. } => "muted",
                     DeliveryEnd::Waits { .. } => "waits",
                 };
-                self.deliveries.get_or_create(&OfDeliveries { event: event.as_str(), end }).inc();
+                self.deliveries.get_or_create(&[("event", event.as_str()), ("end", end)]).inc();
             }
             Activity::Settled { queue, settled, running } => {
-                self.jobs.get_or_create(&OfQueue { queue }).inc_by(*settled);
-                self.now.running.get_or_create(&OfQueue { queue }).set(number(*running));
+                self.jobs.get_or_create(&[("queue", *queue)]).inc_by(*settled);
+                self.running.get_or_create(&[("queue", *queue)]).set(number(*running));
             }
-            Activity::FallingBehind { .. } => {
-                self.now.behind.set(1);
-            }
-            Activity::KeepingUp => {
-                self.now.behind.set(0);
-            }
+            Activity::FallingBehind { .. } => _ = self.behind.set(1),
+            Activity::KeepingUp => _ = self.behind.set(0),
             _ => {}
         }
     }
 
     /// All of it, in the exposition format.
     pub fn encode(&self) -> String {
-        let Now { in_flight, waiting, blind, stalled, descriptors_open, descriptors_limit, .. } = &self.now;
+        let Now { in_flight, waiting, blind, stalled, open, limit } = &self.now;
         {
             let sources = lock(&self.sources);
             if let Some(load) = sources.bounds.as_ref().map(|bounds| bounds.load()) {
                 let value = |count: &AtomicUsize| number(count.load(Ordering::Relaxed));
                 in_flight.set(value(&load.running));
-                waiting.get_or_create(&WaitingOn { on: "host" }).set(value(&load.waiting_for_host));
-                waiting
-                    .get_or_create(&WaitingOn { on: "descriptors" })
-                    .set(value(&load.waiting_for_descriptors));
+                let wait = |on, count| waiting.get_or_create(&[("on", on)]).set(value(count));
+                wait("host", &load.waiting_for_host);
+                wait("descriptors", &load.waiting_for_descriptors);
             }
             blind.set(sources.own_network.as_ref().is_some_and(|own_network| own_network.is_blind()).into());
         }
         stalled.set(self.stalls.first().is_some().into());
-        descriptors_open.set(number(descriptors::open().unwrap_or_default()));
-        descriptors_limit.set(number(self.descriptors.limit.unwrap_or_default()));
+        open.set(number(descriptors::open().unwrap_or_default()));
+        limit.set(number(self.descriptors.limit.unwrap_or_default()));
         let mut text = String::new();
         // Writing to a text does not fail.
         let _ = text::encode(&mut text, &self.registry);

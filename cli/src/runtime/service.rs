@@ -6,13 +6,10 @@ use super::descriptors::{self, Descriptors};
 use super::heartbeat::Heartbeats;
 use super::metrics::Metrics;
 use super::signals;
-use crate::args::Global;
 use crate::config::file::{self, ConfigFile};
-use crate::exit::CommandError;
-use crate::output::Printer;
+use crate::prelude::*;
 use futures_util::future::join_all;
 use std::pin::pin;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uptime_core::config::ChecksSection;
 use uptime_core::queue::{QueueSettings, is_checks};
@@ -25,7 +22,7 @@ use uptime_engine::scheduler::{LoopOptions, schedule_loop};
 use uptime_engine::worker::{self, WorkerOptions, host_name};
 use uptime_engine::{Activity, Observer};
 use uptime_notifier::NotifierHost;
-use uptime_store::{Store, StoreError};
+use uptime_store::StoreError;
 
 /// What a process has open when it can't be counted.
 const SURELY_OPEN: u64 = 16;
@@ -65,7 +62,7 @@ enum Ended {
 
 impl<'a> Service<'a> {
     /// Listens for signals first: a stop that comes while it starts is a stop in order, too.
-    pub fn new(global: &'a Global, printer: &'a Printer) -> Result<Self, CommandError> {
+    pub fn new(global: &'a Global, printer: &'a Printer) -> Result<Self> {
         Ok(Self {
             global,
             printer,
@@ -85,9 +82,9 @@ impl<'a> Service<'a> {
         database: &Database,
         heartbeats: Heartbeats,
         mut planned: P,
-        plan: impl Fn(Option<&ConfigFile>) -> Result<P, CommandError>,
-        begin: impl AsyncFn(&P, &CancellationToken) -> Result<Round<F>, CommandError>,
-    ) -> Result<(), CommandError> {
+        plan: impl Fn(Option<&ConfigFile>) -> Result<P>,
+        begin: impl AsyncFn(&P, &CancellationToken) -> Result<Round<F>>,
+    ) -> Result<()> {
         let away = database.keep_alive(self.stop.clone());
         loop {
             let stop = self.stop.child_token();
@@ -134,10 +131,7 @@ impl<'a> Service<'a> {
     }
 
     /// Reads the file again, for `plan`, and looks again which plugins there are.
-    async fn reread<P>(
-        &mut self,
-        plan: impl Fn(Option<&ConfigFile>) -> Result<P, CommandError>,
-    ) -> Result<P, CommandError> {
+    async fn reread<P>(&mut self, plan: impl Fn(Option<&ConfigFile>) -> Result<P>) -> Result<P> {
         let notifiers = file::notifiers(self.global)?;
         let file = file::read(self.global, &notifiers).await?;
         let planned = plan(file.as_ref())?;
@@ -170,7 +164,7 @@ impl Crew {
         queues: Queues,
         scheduler: Option<LoopOptions>,
         stop: CancellationToken,
-    ) -> Result<Ended, CommandError> {
+    ) -> Result<Ended> {
         let scheduling = async {
             let Some(options) = scheduler else { return Ok(()) };
             let observer = Arc::clone(&self.observer);
@@ -192,7 +186,7 @@ impl Crew {
     }
 
     /// Runs a worker for each queue; when one ends with an error, or to be restarted, the others are stopped too.
-    async fn work(&self, queues: Queues, stop: CancellationToken) -> Result<Ended, CommandError> {
+    async fn work(&self, queues: Queues, stop: CancellationToken) -> Result<Ended> {
         for (queue, _) in &queues {
             self.heartbeats.begins(queue);
         }
@@ -220,14 +214,12 @@ impl Crew {
         queue: &'static str,
         mut options: WorkerOptions,
         stop: CancellationToken,
-    ) -> Result<Ended, CommandError> {
+    ) -> Result<Ended> {
         let (store, observer) = (self.store.clone(), Arc::clone(&self.observer));
         let ended = if is_checks(queue) {
             let QueueSettings { tries, backoff, .. } = options.settings.clone();
-            let (checker, own_network) = (
-                descriptors::checker(self.access.clone())?,
-                NetworkProbe::new(host_name(), self.checks.witnesses.clone()).map(Arc::new),
-            );
+            let checker = descriptors::checker(self.access.clone())?;
+            let own_network = NetworkProbe::new(host_name(), self.checks.witnesses.clone()).map(Arc::new);
             // What can't run is left to others, and waits in the queue.
             let slots = &mut options.settings.concurrency;
             *slots = u32::try_from(self.at_once).map_or(*slots, |at_once| at_once.min(*slots));
@@ -236,16 +228,9 @@ impl Crew {
             if let Some(metrics) = &self.metrics {
                 metrics.look_at(Arc::clone(&bounds), own_network.clone());
             }
-            let handler = Checks::new(
-                queue,
-                store.clone(),
-                checker.clone(),
-                bounds,
-                own_network.clone(),
-                Arc::clone(&observer),
-                tries,
-                backoff,
-            );
+            let (seen, told) = (own_network.clone(), Arc::clone(&observer));
+            let handler =
+                Checks::new(queue, store.clone(), checker.clone(), bounds, seen, told, tries, backoff);
             let working = worker::run(store.clone(), Arc::new(handler), options, Arc::clone(&observer), stop);
             match own_network {
                 None => working.await,
@@ -275,10 +260,8 @@ pub fn checks_at_once(descriptors: Descriptors, connections: u32, queues: &Queue
     // One more connection listens.
     let others = descriptors::open().unwrap_or(SURELY_OPEN) + u64::from(connections) + 1 + deliveries;
     let at_once = descriptors.checks_at_once(others);
-    let wanted = queues
-        .iter()
-        .find(|(queue, _)| is_checks(queue))
-        .map(|(_, options)| usize::try_from(options.settings.concurrency).unwrap_or(usize::MAX));
+    let of_checks = queues.iter().find(|(queue, _)| is_checks(queue));
+    let wanted = of_checks.map(|(_, options)| options.settings.concurrency.try_into().unwrap_or(usize::MAX));
     if let (Some(limit), Some(wanted)) = (descriptors.limit, wanted) {
         if at_once < wanted {
             tracing::warn!(

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Who signals a process and then its group, as `timeout` does, asks once.
@@ -33,15 +33,13 @@ pub fn stop() -> io::Result<CancellationToken> {
         };
         next().await;
         token.cancel();
+        // Until then it is deaf.
         let deaf = async {
             loop {
                 next().await;
             }
         };
-        tokio::select! {
-            () = sleep(ONCE) => {}
-            () = deaf => {}
-        }
+        let _: Result<(), _> = timeout(ONCE, deaf).await;
         exit(next().await)
     });
     Ok(stop)

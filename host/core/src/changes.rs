@@ -5,6 +5,7 @@
 
 use crate::duration;
 use crate::target;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +36,7 @@ const SECRET: &[&str] = &["headers", "auth", "proxy", "send", "body", "client_ke
 /// What stands for a text that may be a secret.
 const MASK: &str = "••••••";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyChange {
     /// As the file calls it, such as `expect.status`.
     pub key: String,

@@ -1,6 +1,7 @@
 //! Where rows come from, and what applying a file or a command line did to them.
 
 use crate::incidents::unwatched::Ended;
+use serde::Serialize;
 use uptime_core::changes::KeyChange;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +21,22 @@ impl Source {
 }
 
 /// What was done, or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AppliedChange {
+    #[serde(rename = "change")]
     pub kind: ChangeKind,
     /// `channel`, `monitor` or `maintenance`.
+    #[serde(rename = "kind")]
     pub table: &'static str,
     pub name: String,
     /// For a change: the keys that differ.
+    #[serde(rename = "values")]
     pub keys: Vec<KeyChange>,
 }
 
 /// The sign in front of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     Add,
     AppliedChange,
@@ -39,7 +44,7 @@ pub enum ChangeKind {
     Remove,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Applied {
     /// Each change, channels first, by name.
     pub changes: Vec<AppliedChange>,

@@ -14,6 +14,7 @@ use crate::row::{Param, bind, rows};
 use crate::session::Session;
 use crate::{NOTIFICATIONS, Result, Store, notifications};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::event::EventType;
@@ -90,7 +91,8 @@ pub struct NotificationFilter<'a> {
 }
 
 /// What people call a notification by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Name {
     /// Its id, as lists show it.
     Id(NotificationId),

@@ -1,15 +1,13 @@
 //! What is checked: a target that was typed, or a monitor of the file by its name.
 
 use super::flags;
-use crate::args::{CheckArgs, Global};
+use crate::args::CheckArgs;
 use crate::commands::service::quote;
 use crate::config::locate;
-use crate::exit::{CommandError, Exit};
-use std::time::Duration;
+use crate::prelude::*;
 use uptime_core::config::{self, Notifiers};
 use uptime_core::monitor::{CheckSpec, Monitor, Policy};
 use uptime_core::target;
-use uptime_core::text::did_you_mean;
 
 pub(super) struct CheckTarget {
     /// As it was typed, so that an answer finds its question, but for what may be a secret.
@@ -19,7 +17,7 @@ pub(super) struct CheckTarget {
 }
 
 /// All that is asked for, with the flags.
-pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<CheckTarget>, CommandError> {
+pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<Arc<CheckTarget>>> {
     let mut of_file = None;
     let mut subjects = Vec::with_capacity(args.targets.len());
     for typed in &args.targets {
@@ -32,7 +30,7 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<CheckTar
                 }
                 let monitors = || of_file.iter().flat_map(|(_, monitors)| monitors);
                 let found = monitors().find(|monitor| monitor.name == *typed).ok_or_else(|| {
-                    let unknown = CommandError::new(Exit::Usage, error.to_string());
+                    let unknown = usage_error(error.to_string());
                     let names = monitors().map(|monitor| monitor.name.as_str());
                     unknown.hint(did_you_mean(typed, names).unwrap_or_else(|| error.hint()))
                 })?;
@@ -52,25 +50,25 @@ pub(super) fn subjects(global: &Global, args: &CheckArgs) -> Result<Vec<CheckTar
             let base = flags::Base { file, name, spec: &subject.spec };
             (subject.spec, subject.timeout) = flags::read(args, &base)?;
         }
-        subjects.push(subject);
+        subjects.push(Arc::new(subject));
     }
     flags::refuse_unused(args, &subjects.iter().map(|subject| &subject.spec).collect::<Vec<_>>())?;
     Ok(subjects)
 }
 
 /// The file's monitors, without a look at its plugins: nothing is told to anybody.
-pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>, CommandError> {
+pub fn monitors_of_file(global: &Global) -> Result<Option<Vec<Monitor>>> {
     Ok(read_file(global)?.map(|(_, monitors)| monitors))
 }
 
-fn read_file(global: &Global) -> Result<Option<(String, Vec<Monitor>)>, CommandError> {
+fn read_file(global: &Global) -> Result<Option<(String, Vec<Monitor>)>> {
     let Some(path) = locate::find(global) else { return Ok(None) };
     let text = locate::text(&path, global)?;
-    let silent: Vec<String> =
-        config::config_outline(&text).channels.into_iter().map(|(_, notifier)| notifier).collect();
+    let channels = config::config_outline(&text).channels.into_iter();
+    let silent: Vec<String> = channels.map(|(_, notifier)| notifier).collect();
     let reading = config::read(&text, Notifiers { described: &[], silent: &silent });
     let config = reading.config.ok_or_else(|| {
-        CommandError::new(Exit::Config, format!("`{}` has errors", path.display()))
+        config_error(format!("`{}` has errors", path.display()))
             .hint(format!("{} says which", look_over(global)))
     })?;
     Ok(Some((text, config.monitors)))

@@ -4,12 +4,9 @@
 //! line of tab-separated columns, of which more may come at the end. The JSON is a contract, to which keys may be added.
 
 use super::Checked;
-use crate::output::{Cell, Column, FAINT, Printer, beside, milliseconds, ms, rfc3339, state_style};
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::time::Duration;
-use uptime_core::check::{DnsEvidence, Echoes, Failure, Hop, Phases, TlsEvidence};
-use uptime_core::text::printable;
+use crate::output::{beside, many, milliseconds, ms, state_style};
+use crate::prelude::*;
+use uptime_core::check::{Certificate, DnsEvidence, Echoes, Failure, Hop, Phases, TlsEvidence};
 
 /// Writes what was found, in the form that was asked for.
 pub(super) fn list(printer: &Printer, all: &[Checked]) {
@@ -21,15 +18,8 @@ pub(super) fn list(printer: &Printer, all: &[Checked]) {
         if nth > 0 {
             printer.line("");
         }
-        for line in block(checked) {
-            printer.line(line);
-        }
+        printer.lines(block(checked));
     }
-}
-
-/// `up`, `degraded`, `down` or `inconclusive`.
-pub(super) fn word(checked: &Checked) -> &'static str {
-    if checked.report.is_degraded() { "degraded" } else { checked.report.outcome().as_str() }
 }
 
 /// How many days until the first of all certificates ends; 0 on its last day, below when it has ended.
@@ -48,8 +38,14 @@ pub(super) fn loss(echoes: Echoes) -> u32 {
     (lost * 100).checked_div(echoes.sent).unwrap_or(0)
 }
 
+/// Why it is as it is, else what was seen.
+pub(super) fn why(checked: &Checked) -> String {
+    let seen = || evidence(checked).join(", ");
+    checked.report.trouble().map_or_else(seen, |trouble| trouble.message.clone())
+}
+
 /// What was seen, in a few words each: status, versions, the certificate, echoes, time.
-pub(super) fn evidence(checked: &Checked) -> Vec<String> {
+fn evidence(checked: &Checked) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(hop) = checked.report.hops.last() {
         words.extend(hop.status_code.map(|status| status.to_string()));
@@ -58,12 +54,8 @@ pub(super) fn evidence(checked: &Checked) -> Vec<String> {
         words.extend(hop.dns.as_ref().map(dns_words));
     }
     words.extend(days_left(checked).map(|days| format!("certificate {}", left(days))));
-    words.extend(
-        checked
-            .report
-            .echoes
-            .map(|echoes| format!("{} of {} echoes, {} % lost", echoes.received, echoes.sent, loss(echoes))),
-    );
+    let echoes = |of: Echoes| format!("{} of {} echoes, {} % lost", of.received, of.sent, loss(of));
+    words.extend(checked.report.echoes.map(echoes));
     let of_what = if checked.report.echoes.is_some() { "round trip " } else { "" };
     words.extend(checked.report.latency().map(|latency| format!("{of_what}{} ms", ms(latency))));
     words
@@ -84,10 +76,7 @@ fn tls_words(tls: &TlsEvidence) -> String {
 }
 
 fn dns_words(dns: &DnsEvidence) -> String {
-    let records = match dns.answers.len() {
-        1 => "1 record".into(),
-        count => format!("{count} records"),
-    };
+    let records = many(dns.answers.len(), "record");
     let ttl = dns.ttl_s.map(|ttl| format!("TTL {ttl} s"));
     let flag = |name: &str, is_set: bool| is_set.then(|| name.to_owned());
     let flags = [flag("AA", dns.authoritative), flag("AD", dns.authenticated), flag("TCP", dns.over_tcp)];
@@ -112,7 +101,7 @@ fn named(checked: &Checked, phases: Phases) -> String {
 
 /// What a pipe gets; on a terminal a check is a block.
 const COLUMNS: &[Column<Checked>] = &[
-    ("outcome", |checked, _| word(checked).into()),
+    ("outcome", |checked, _| checked.report.word().into()),
     ("target", |checked, _| checked.subject.shown.as_str().into()),
     ("ms", |checked, _| checked.report.latency().map(ms).unwrap_or_default().into()),
     ("phases", |checked, _| named(checked, checked.report.phases()).into()),
@@ -136,9 +125,9 @@ const INDENT: usize = 14;
 
 fn block(checked: &Checked) -> Vec<String> {
     let report = &checked.report;
-    let style = state_style(word(checked));
-    let shown = printable(&checked.subject.shown, 2_000);
-    let mut lines = vec![format!("{style}{:INDENT$}{style:#}{shown}", word(checked))];
+    let (word, shown) = (report.word(), printable(&checked.subject.shown, 2_000));
+    let style = state_style(word);
+    let mut lines = vec![format!("{style}{word:INDENT$}{style:#}{shown}")];
     let mut say = |name: &str, text: &str| {
         lines.push(format!("{FAINT}{:INDENT$}{FAINT:#}{}", format!("  {name}"), beside(INDENT, text)));
     };
@@ -150,7 +139,7 @@ fn block(checked: &Checked) -> Vec<String> {
         }
     }
     say("seen", &evidence(checked).join(", "));
-    if let [.., last] = report.hops.as_slice() {
+    if let Some(last) = report.hops.last() {
         if report.hops.len() > 1 {
             for (nth, hop) in report.hops.iter().enumerate() {
                 say(&format!("hop {}", nth + 1), &hop_words(checked, hop));
@@ -173,12 +162,9 @@ fn block(checked: &Checked) -> Vec<String> {
             say("certificate", &format!("{}, by {}, until {end}", certificate.subject, certificate.issuer));
         }
     }
-    for record in report.hops.last().and_then(|hop| hop.dns.as_ref()).iter().flat_map(|dns| &dns.answers) {
-        say("record", record);
-    }
-    for deviation in report.hops.iter().flat_map(|hop| &hop.deviations) {
-        say("deviation", deviation);
-    }
+    let dns = report.hops.last().and_then(|hop| hop.dns.as_ref());
+    dns.iter().flat_map(|dns| &dns.answers).for_each(|record| say("record", record));
+    report.hops.iter().flat_map(|hop| &hop.deviations).for_each(|deviation| say("deviation", deviation));
     if let Some(trips) = report.echoes.and_then(|echoes| echoes.round_trips) {
         let [min, mean, max, jitter] = [trips.min, trips.mean, trips.max, trips.jitter].map(ms);
         say("trips ms", &format!("min {min}, mean {mean}, max {max}, jitter {jitter}"));
@@ -209,92 +195,66 @@ fn hop_words(checked: &Checked, hop: &Hop) -> String {
 }
 
 pub(super) fn json(checked: &Checked) -> Value {
-    let report = &checked.report;
-    let failure = report.failure.as_ref();
+    let (report, at) = (&checked.report, checked.at);
     let last = report.hops.last();
-    json!({
-        "target": checked.subject.shown,
-        "type": checked.subject.spec.kind(),
-        "at": rfc3339(checked.at),
-        "outcome": report.outcome(),
-        "degraded": report.is_degraded(),
-        "class": failure.map(|failure| failure.class.as_str()),
-        "message": failure.map(|failure| failure.message.as_str()),
-        "expected": failure.and_then(|failure| failure.expected.as_deref()),
-        "got": failure.and_then(|failure| failure.got.as_deref()),
-        "excerpt": failure.and_then(|failure| failure.excerpt.as_deref()),
-        "warnings": report.warnings.iter().map(failure_json).collect::<Vec<_>>(),
-        "address": report.address(),
-        "status": report.status_code(),
-        "http_version": last.and_then(|hop| hop.http_version),
+    let hop = |hop: &Hop| {
+        json!({
+            "address": hop.address, "status": hop.status_code, "http_version": hop.http_version, "dns": hop.dns,
+            "tls": hop.tls.as_ref().map(|tls| tls_json(tls, at)), "phases": phases_json(hop.phases),
+        })
+    };
+    let hops =
+        report.hops.iter().map(|one| with(hop(one), json!({ "url": one.url, "deviations": one.deviations })));
+    let echoes = report.echoes.map(|echoes| {
+        let trips = echoes.round_trips;
+        let trips = trips.map(|trips| [trips.min, trips.mean, trips.max, trips.jitter].map(milliseconds));
+        let [min, mean, max, jitter] = trips.map_or([None; 4], |trips| trips.map(Some));
+        json!({
+            "sent": echoes.sent, "received": echoes.received, "loss_percent": loss(echoes),
+            "min_ms": min, "mean_ms": mean, "max_ms": max, "jitter_ms": jitter,
+        })
+    });
+    let whole = json!({
+        "target": checked.subject.shown, "type": checked.subject.spec.kind(), "at": rfc3339(at),
+        "outcome": report.outcome(), "degraded": report.is_degraded(),
         "final_url": last.and_then(|hop| hop.url.as_deref()),
-        "latency_ms": report.latency().map(milliseconds),
-        "total_ms": milliseconds(report.total),
-        "phases": phases_json(report.phases()),
-        "tls": last.and_then(|hop| hop.tls.as_ref()).map(|tls| tls_json(tls, checked.at)),
-        "dns": last.and_then(|hop| hop.dns.as_ref()),
-        "hops": report.hops.iter().map(|hop| json!({
-            "url": hop.url,
-            "address": hop.address,
-            "status": hop.status_code,
-            "http_version": hop.http_version,
-            "deviations": hop.deviations,
-            "tls": hop.tls.as_ref().map(|tls| tls_json(tls, checked.at)),
-            "dns": hop.dns,
-            "phases": phases_json(hop.phases),
-        })).collect::<Vec<_>>(),
-        "echoes": report.echoes.map(|echoes| {
-            let trip = |of: fn(uptime_core::check::RoundTrips) -> Duration| {
-                echoes.round_trips.map(|trips| milliseconds(of(trips)))
-            };
-            json!({
-                "sent": echoes.sent,
-                "received": echoes.received,
-                "loss_percent": loss(echoes),
-                "min_ms": trip(|trips| trips.min),
-                "mean_ms": trip(|trips| trips.mean),
-                "max_ms": trip(|trips| trips.max),
-                "jitter_ms": trip(|trips| trips.jitter),
-            })
-        }),
-    })
+        "latency_ms": report.latency().map(milliseconds), "total_ms": milliseconds(report.total),
+        "warnings": report.warnings.iter().map(|warning| failure_json(Some(warning))).collect::<Vec<_>>(),
+        "hops": hops.collect::<Vec<_>>(), "echoes": echoes,
+    });
+    with(with(whole, hop(last.unwrap_or(&Hop::default()))), failure_json(report.failure.as_ref()))
 }
 
-fn failure_json(failure: &Failure) -> Value {
+fn failure_json(failure: Option<&Failure>) -> Value {
     json!({
-        "class": failure.class.as_str(),
-        "message": failure.message,
-        "expected": failure.expected,
-        "got": failure.got,
-        "excerpt": failure.excerpt,
+        "class": failure.map(|failure| failure.class), "message": failure.map(|failure| &failure.message),
+        "expected": failure.and_then(|failure| failure.expected.as_ref()),
+        "got": failure.and_then(|failure| failure.got.as_ref()),
+        "excerpt": failure.and_then(|failure| failure.excerpt.as_ref()),
     })
 }
 
 fn phases_json(phases: Phases) -> Value {
-    let ms = |took: Option<Duration>| took.map(milliseconds);
+    let Phases { dns, connect, tls, first_byte, transfer } = phases;
+    let [dns, connect, tls, first_byte, transfer] =
+        [dns, connect, tls, first_byte, transfer].map(|took| took.map(milliseconds));
     json!({
-        "dns_ms": ms(phases.dns),
-        "connect_ms": ms(phases.connect),
-        "tls_ms": ms(phases.tls),
-        "first_byte_ms": ms(phases.first_byte),
-        "transfer_ms": ms(phases.transfer),
+        "dns_ms": dns, "connect_ms": connect, "tls_ms": tls, "first_byte_ms": first_byte, "transfer_ms": transfer,
     })
 }
 
 fn tls_json(tls: &TlsEvidence, at: Timestamp) -> Value {
+    let certificate = |one: &Certificate| {
+        json!({
+            "subject": one.subject, "issuer": one.issuer, "names": one.names, "sha256": one.sha256,
+            "not_before": rfc3339(one.not_before), "not_after": rfc3339(one.not_after),
+        })
+    };
     json!({
-        "version": tls.version,
-        "trusted": tls.trust_failure.is_none(),
-        "distrust": tls.trust_failure.as_ref().map(failure_json),
+        "version": tls.version, "trusted": tls.trust_failure.is_none(),
+        "distrust": tls.trust_failure.as_ref().map(|trust_failure| failure_json(Some(trust_failure))),
         "days_left": tls.first_to_end().map(|certificate| days(at, certificate.not_after)),
-        "chain": tls.chain.iter().map(|certificate| json!({
-            "subject": certificate.subject,
-            "issuer": certificate.issuer,
-            "names": certificate.names,
-            "not_before": rfc3339(certificate.not_before),
-            "not_after": rfc3339(certificate.not_after),
-            "sha256": certificate.sha256,
-        })).collect::<Vec<_>>(),
+        "chain": tls.chain.iter().map(certificate).collect::<Vec<_>>(),
     })
 }
 

@@ -5,7 +5,7 @@
 //! message quotes what may be a secret.
 
 use crate::args::{CheckArgs, FLAGS, Flag, For, Form};
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uptime_check::{files, secrets};
@@ -13,7 +13,6 @@ use uptime_core::config::{Given, quoted, read_over};
 use uptime_core::monitor::{CheckSpec, request};
 use uptime_core::secret::access::Access;
 use uptime_core::secret::{Secret, SecretRef};
-use uptime_core::text::did_you_mean;
 
 /// What is read over: a monitor of a file.
 pub(super) struct Base<'b> {
@@ -28,10 +27,7 @@ pub(super) fn any(args: &CheckArgs) -> bool {
 }
 
 /// The check of `base` with the flags, and its deadline.
-pub(super) fn read(
-    args: &CheckArgs,
-    base: &Base<'_>,
-) -> Result<(CheckSpec, std::time::Duration), CommandError> {
+pub(super) fn read(args: &CheckArgs, base: &Base<'_>) -> Result<(CheckSpec, Duration)> {
     let kind = base.spec.kind();
     let mut given = given(args, kind)?;
     let speaks_tls = base.spec.tls().is_some()
@@ -44,27 +40,22 @@ pub(super) fn read(
     let names = given.iter().map(|given| (given.key.clone(), given.flag.clone()));
     let known = FLAGS.iter().rev().filter_map(|flag| Some((flag.key(kind)?.to_owned(), shown(flag))));
     let known: BTreeMap<String, String> = known.chain(names).collect();
-    let (spec, timeout) = read_over(base.file, base.name, &given, known).map_err(|error| {
-        let wrong = usage(error.message);
-        match error.hint {
-            Some(hint) => wrong.hint(hint),
-            None => wrong,
-        }
-    })?;
+    let (spec, timeout) = read_over(base.file, base.name, &given, known)
+        .map_err(|error| CommandError { hint: error.hint, ..usage_error(error.message) })?;
     let problems = spec.tls().map(|tls| files::problems(tls, &Access::operator())).unwrap_or_default();
     for problem in problems {
         if let Some(Given { flag, .. }) = given.iter().find(|given| given.key == problem.key) {
-            return Err(usage(format!("`{flag}`: {}", problem.message)).hint(problem.hint));
+            return Err(usage_error(format!("`{flag}`: {}", problem.message)).hint(problem.hint));
         }
     }
     Ok((spec, timeout))
 }
 
 /// Refuses the first flag that none of `specs` has a use for.
-pub(super) fn refuse_unused(args: &CheckArgs, specs: &[&CheckSpec]) -> Result<(), CommandError> {
+pub(super) fn refuse_unused(args: &CheckArgs, specs: &[&CheckSpec]) -> Result<()> {
     for (flag, _) in &args.keys.0 {
         if !specs.iter().any(|spec| has_use(flag, spec)) {
-            return Err(usage(format!("`{}` has no use for these targets", shown(flag)))
+            return Err(usage_error(format!("`{}` has no use for these targets", shown(flag)))
                 .hint(format!("it is for {}", flag.whom().words())));
         }
     }
@@ -73,9 +64,9 @@ pub(super) fn refuse_unused(args: &CheckArgs, specs: &[&CheckSpec]) -> Result<()
         let of_key = |flag: &&Flag| specs.iter().any(|spec| flag.key(spec.kind()) == Some(key));
         if !FLAGS.iter().filter(of_key).any(|flag| specs.iter().any(|spec| has_use(flag, spec))) {
             let keys = specs.iter().flat_map(|spec| FLAGS.iter().filter_map(|flag| flag.key(spec.kind())));
-            return Err(usage(format!("`--set {key}` has no use for these targets")).hint(
-                did_you_mean(key, keys).unwrap_or_else(|| "`uptime config schema` lists the keys".into()),
-            ));
+            let lists = || "`uptime config schema` lists the keys".to_owned();
+            return Err(usage_error(format!("`--set {key}` has no use for these targets"))
+                .hint(did_you_mean(key, keys).unwrap_or_else(lists)));
         }
     }
     Ok(())
@@ -93,79 +84,19 @@ fn shown(flag: &Flag) -> String {
     format!("--{}", flag.long)
 }
 
-fn usage(message: impl Into<String>) -> CommandError {
-    CommandError::new(Exit::Usage, message)
-}
-
 /// What was given of the keys that the kind of check has.
-fn given(args: &CheckArgs, kind: &str) -> Result<Vec<Given>, CommandError> {
+fn given(args: &CheckArgs, kind: &str) -> Result<Vec<Given>> {
     let mut all: Vec<Given> = Vec::new();
     for (flag, values) in &args.keys.0 {
         let Some(key) = flag.key(kind) else { continue };
-        let flag_name = shown(flag);
-        let mut add = |key: &str, value: String, adds: bool| {
-            all.push(Given { key: key.to_owned(), flag: flag_name.clone(), value, adds });
-        };
-        let value = values.first().map_or("true", String::as_str);
-        match flag.form {
-            Form::Value if flag.typed.is_list => {
-                let values: Vec<String> = values.iter().map(|value| flag.typed.toml(value)).collect();
-                add(key, format!("[{}]", values.join(", ")), key != "expect.status");
-            }
-            Form::Value => add(key, flag.typed.toml(value), false),
-            Form::Data => add(key, quoted(value), false),
-            Form::Not => add(key, "false".into(), false),
-            Form::Path => add(key, path(value)?, false),
-            Form::File => add(key, format!("{{ file = {} }}", path(value)?), false),
-            Form::Env => {
-                let secret = value_of(&flag_name, value)?;
-                if key == "proxy" {
-                    // The file's reader sees the name alone.
-                    request::proxy(secret.expose().trim())
-                        .map_err(|why| usage(format!("`{flag_name}` names no proxy")).hint(why))?;
-                }
-                add(key, reference(value), false);
-            }
-            // The first of them replaces what there is.
-            Form::Part(part) => add(key, format!("{{ {part} = {} }}", quoted(value)), false),
-            Form::PartEnv(part) => {
-                value_of(&flag_name, value)?;
-                add(key, format!("{{ {part} = {} }}", reference(value)), part == "password");
-            }
-            Form::Header => {
-                for value in values {
-                    let (name, value) = value.split_once(':').ok_or_else(|| {
-                        usage("`--header` takes a name, a colon and a value")
-                            .hint("write `--header \"NAME: VALUE\"`")
-                    })?;
-                    add(key, format!("{{ {} = {} }}", quoted(name.trim()), quoted(value.trim())), true);
-                }
-            }
-            Form::HeaderEnv => {
-                for value in values {
-                    let (name, variable) = value.split_once('=').ok_or_else(|| {
-                        usage("`--header-env` takes a name, `=` and a variable")
-                            .hint("write `--header-env NAME=VARIABLE`")
-                    })?;
-                    value_of(&flag_name, variable)?;
-                    add(key, format!("{{ {} = {} }}", quoted(name.trim()), reference(variable)), true);
-                }
-            }
-            Form::Days => match value.split_once(',') {
-                Some((warning, critical)) => {
-                    let [warning, critical] = [warning, critical].map(|days| flag.typed.toml(days));
-                    add(key, format!("{{ warning = {warning}, critical = {critical} }}"), false);
-                }
-                None => add(key, flag.typed.toml(value), false),
-            },
-            Form::Escaped => add(
-                key,
-                bytes(&escaped(value).map_err(|why| {
-                    usage(format!("`{flag_name}`: {why}"))
-                        .hint("in single quotes the shell leaves backslashes alone")
-                })?),
-                false,
-            ),
+        let mut add = |(value, adds)| all.push(Given { key: key.to_owned(), flag: shown(flag), value, adds });
+        if flag.form == Form::Value && flag.typed.is_list {
+            let values: Vec<String> = values.iter().map(|value| flag.typed.toml(value)).collect();
+            add((format!("[{}]", values.join(", ")), key != "expect.status"));
+        } else if values.is_empty() {
+            add(written(flag, key, "true")?);
+        } else {
+            values.iter().try_for_each(|value| written(flag, key, value).map(&mut add))?;
         }
     }
     for text in &args.set {
@@ -184,31 +115,81 @@ fn given(args: &CheckArgs, kind: &str) -> Result<Vec<Given>, CommandError> {
     Ok(all)
 }
 
-fn set(text: &str) -> Result<(&str, &str), CommandError> {
-    text.split_once('=')
-        .ok_or_else(|| usage("`--set` takes a key, `=` and a value").hint("write `--set expect.status=204`"))
+/// The value of a flag as the file has it, and whether it is added to what there is.
+fn written(flag: &Flag, key: &str, value: &str) -> Result<(String, bool)> {
+    let name = shown(flag);
+    let replaces = match flag.form {
+        Form::Value => flag.typed.toml(value),
+        Form::Data => quoted(value),
+        Form::Not => "false".into(),
+        Form::Path => path(value)?,
+        Form::File => format!("{{ file = {} }}", path(value)?),
+        Form::Env => {
+            let (secret, reference) = variable(&name, value)?;
+            if key == "proxy" {
+                // The file's reader sees the name alone.
+                request::proxy(secret.expose().trim())
+                    .map_err(|why| usage_error(format!("`{name}` names no proxy")).hint(why))?;
+            }
+            reference
+        }
+        // The first of them replaces what there is.
+        Form::Part(part) => format!("{{ {part} = {} }}", quoted(value)),
+        Form::PartEnv(part) => {
+            return Ok((format!("{{ {part} = {} }}", variable(&name, value)?.1), part == "password"));
+        }
+        Form::Header => {
+            let takes = "`--header` takes a name, a colon and a value";
+            let (field, value) = parts(value, ':', takes, "write `--header \"NAME: VALUE\"`")?;
+            return Ok((format!("{{ {} = {} }}", quoted(field.trim()), quoted(value.trim())), true));
+        }
+        Form::HeaderEnv => {
+            let takes = "`--header-env` takes a name, `=` and a variable";
+            let (field, named) = parts(value, '=', takes, "write `--header-env NAME=VARIABLE`")?;
+            return Ok((format!("{{ {} = {} }}", quoted(field.trim()), variable(&name, named)?.1), true));
+        }
+        Form::Days => match value.split_once(',') {
+            Some((warning, critical)) => {
+                let [warning, critical] = [warning, critical].map(|days| flag.typed.toml(days));
+                format!("{{ warning = {warning}, critical = {critical} }}")
+            }
+            None => flag.typed.toml(value),
+        },
+        Form::Escaped => bytes(&escaped(value).map_err(|why| {
+            usage_error(format!("`{name}`: {why}"))
+                .hint("in single quotes the shell leaves backslashes alone")
+        })?),
+    };
+    Ok((replaces, false))
+}
+
+/// What stands before and after a sign.
+fn parts<'v>(value: &'v str, sign: char, takes: &str, hint: &str) -> Result<(&'v str, &'v str)> {
+    value.split_once(sign).ok_or_else(|| usage_error(takes).hint(hint))
+}
+
+fn set(text: &str) -> Result<(&str, &str)> {
+    parts(text, '=', "`--set` takes a key, `=` and a value", "write `--set expect.status=204`")
 }
 
 /// The file's paths are absolute.
-fn path(text: &str) -> Result<String, CommandError> {
-    let path = std::path::absolute(text).map_err(|error| usage(format!("`{text}` is no path: {error}")))?;
+fn path(text: &str) -> Result<String> {
+    let path =
+        std::path::absolute(text).map_err(|error| usage_error(format!("`{text}` is no path: {error}")))?;
     Ok(quoted(&path.to_string_lossy()))
 }
 
-fn reference(variable: &str) -> String {
-    format!("{{ env = {} }}", quoted(variable))
-}
-
-/// What the variable has that a flag names.
-fn value_of(flag: &str, variable: &str) -> Result<Secret, CommandError> {
+/// What the variable has that a flag names, and the file's reference to it.
+fn variable(flag: &str, variable: &str) -> Result<(Secret, String)> {
     // Somebody may have written the value where its name belongs.
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if variable.is_empty() || !variable.chars().all(is_name) {
-        return Err(usage(format!("`{flag}` takes the name of an environment variable"))
+        return Err(usage_error(format!("`{flag}` takes the name of an environment variable"))
             .hint("letters, digits and `_`: the variable's name, not its value"));
     }
-    secrets::resolve_line(&SecretRef::Env { env: variable.to_owned() }, &Access::operator())
-        .map_err(|error| usage(format!("`{flag}`: {error}")).hint(error.hint()))
+    let secret = secrets::resolve_line(&SecretRef::Env { env: variable.to_owned() }, &Access::operator())
+        .map_err(|error| usage_error(format!("`{flag}`: {error}")).hint(error.hint()))?;
+    Ok((secret, format!("{{ env = {} }}", quoted(variable))))
 }
 
 /// Bytes as the file takes them, who has no text with a NUL in it.

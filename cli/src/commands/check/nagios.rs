@@ -5,12 +5,9 @@
 //! sums up, and one for each follows.
 
 use super::{Checked, display};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use std::time::Duration;
+use crate::prelude::*;
 use uptime_core::check::Outcome;
 use uptime_core::monitor::{CertificateDays, CheckSpec};
-use uptime_core::text::printable;
 
 /// What a plugin says; the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,52 +28,33 @@ impl State {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    /// Its word, and its code. The codes are Nagios'; 1 and 2 mean something else everywhere else.
+    fn shown(self) -> (&'static str, Exit) {
         match self {
-            Self::Ok => "OK",
-            Self::Warning => "WARNING",
-            Self::Critical => "CRITICAL",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-
-    /// The codes are Nagios'; 1 and 2 mean something else everywhere else.
-    fn exit(self) -> Exit {
-        match self {
-            Self::Ok => Exit::Ok,
-            Self::Warning => Exit::No,
-            Self::Critical => Exit::Usage,
-            Self::Unknown => Exit::Unknown,
+            Self::Ok => ("OK", Exit::Ok),
+            Self::Warning => ("WARNING", Exit::No),
+            Self::Critical => ("CRITICAL", Exit::Usage),
+            Self::Unknown => ("UNKNOWN", Exit::Unknown),
         }
     }
 }
 
 pub(super) fn print(all: &[Checked], printer: &Printer) -> Exit {
-    let (lines, exit) = lines(all);
-    for line in lines {
-        printer.line(line);
-    }
-    exit
-}
-
-fn lines(all: &[Checked]) -> (Vec<String>, Exit) {
     let worst = all.iter().map(State::of).max().unwrap_or(State::Unknown);
     if let [only] = all {
-        return (vec![with_data(text(only, false), &performance(only, None))], worst.exit());
+        printer.line(with_data(text(only, false), &performance(only, None)));
+        return worst.shown().1;
     }
     let well = all.iter().filter(|checked| State::of(checked) == State::Ok).count();
-    let mut first = format!("UPTIME {} - {well} of {} ok", worst.as_str(), all.len());
+    let mut first = format!("UPTIME {} - {well} of {} ok", worst.shown().0, all.len());
     if let Some(bad) = all.iter().find(|checked| State::of(checked) == worst && worst != State::Ok) {
         first = format!("{first}, {}: {}", plain(&bad.subject.shown), why(bad));
     }
     let performance: Vec<String> =
         all.iter().flat_map(|checked| performance(checked, Some(&checked.subject.shown))).collect();
-    (
-        std::iter::once(with_data(first, &performance))
-            .chain(all.iter().map(|checked| text(checked, true)))
-            .collect(),
-        worst.exit(),
-    )
+    printer.line(with_data(first, &performance));
+    printer.lines(all.iter().map(|checked| text(checked, true)));
+    worst.shown().1
 }
 
 /// A bar without anything behind it is no performance data.
@@ -88,22 +66,18 @@ fn with_data(line: String, performance: &[String]) -> String {
 pub(super) fn refuse(error: &CommandError, printer: &Printer) -> Exit {
     printer.line(format!("UPTIME UNKNOWN - {}", plain(&error.message)));
     printer.error(error);
-    State::Unknown.exit()
+    State::Unknown.shown().1
 }
 
 fn text(checked: &Checked, with_target: bool) -> String {
     let kind = checked.subject.spec.kind().to_uppercase();
     let target = if with_target { format!("{}: ", plain(&checked.subject.shown)) } else { String::new() };
-    format!("{kind} {} - {target}{}", State::of(checked).as_str(), why(checked))
+    format!("{kind} {} - {target}{}", State::of(checked).shown().0, why(checked))
 }
 
 /// What is to be said, without what steers Nagios.
 fn why(checked: &Checked) -> String {
-    let seen = display::evidence(checked).join(", ");
-    match checked.report.trouble() {
-        Some(trouble) => plain(&trouble.message),
-        None => plain(&seen),
-    }
+    plain(&display::why(checked))
 }
 
 /// A bar would begin the performance data.

@@ -4,13 +4,10 @@
 
 use super::{CheckTarget, Checked, Runner, display, ended, exit};
 use crate::args::CheckArgs;
-use crate::exit::{CommandError, Exit};
-use crate::output::{FAINT, Printer, milliseconds, ms, rfc3339, state_style};
+use crate::output::{many, milliseconds, ms, state_style};
+use crate::prelude::*;
 use crate::runtime::signals;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use uptime_core::check::Outcome;
 
@@ -22,14 +19,11 @@ pub(super) async fn run(
     runner: &Runner,
     subjects: &[Arc<CheckTarget>],
     printer: &Printer,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit> {
     let whole = printer.is_json() && !printer.streams();
     if whole && args.count.is_none() {
-        return Err(CommandError::new(
-            Exit::Usage,
-            "`--format json` is one answer, and without `--count` there is no end",
-        )
-        .hint("write `--format ndjson`, or add `--count N`"));
+        return Err(usage_error("`--format json` is one answer, and without `--count` there is no end")
+            .hint("write `--format ndjson`, or add `--count N`"));
     }
     let interval = args.interval.unwrap_or(INTERVAL);
     let stop = signals::stop()?;
@@ -38,11 +32,7 @@ pub(super) async fn run(
     let mut round = 0;
     let mut due = Instant::now();
     while args.count.is_none_or(|count| round < count) && printer.is_read() {
-        let stopped = tokio::select! {
-            () = stop.cancelled() => true,
-            () = sleep_until(due) => false,
-        };
-        if stopped {
+        if stop.run_until_cancelled(sleep_until(due)).await.is_none() {
             break;
         }
         // A round that took longer than the interval moves those after it.
@@ -71,9 +61,9 @@ pub(super) async fn run(
     let summary: Vec<Value> =
         subjects.iter().zip(&tallies).map(|(subject, counts)| counts.json(&subject.shown)).collect();
     if whole {
-        printer.json(&json!({ "schema_version": 1, "checks": kept, "summary": summary }));
+        printer.object(json!({ "checks": kept, "summary": summary }));
     } else if printer.streams() {
-        printer.json(&json!({ "schema_version": 1, "summary": summary }));
+        printer.object(json!({ "summary": summary }));
     } else {
         for (subject, counts) in subjects.iter().zip(&tallies) {
             let text = counts.text(&subject.shown);
@@ -85,12 +75,8 @@ pub(super) async fn run(
 }
 
 fn line(checked: &Checked, printer: &Printer) -> String {
-    let word = display::word(checked);
+    let (word, why) = (checked.report.word(), display::why(checked));
     let (shown, took) = (&checked.subject.shown, checked.report.latency().map(ms).unwrap_or_default());
-    let why = match checked.report.trouble() {
-        Some(trouble) => trouble.message.clone(),
-        None => display::evidence(checked).join(", "),
-    };
     if !printer.is_terminal() {
         return [&rfc3339(checked.at), word, shown, &took, &why].join("\t");
     }
@@ -144,11 +130,8 @@ impl Counts {
             let [min, mean, max] = times.map(ms);
             format!("; min {min}, mean {mean}, max {max} ms")
         });
-        let checks = if self.checks == 1 { "check" } else { "checks" };
-        format!(
-            "{target}: {} {checks}, {} up{degraded}, {} down{unknown}{times}",
-            self.checks, self.up, self.down
-        )
+        let (checks, up, down) = (many(self.checks, "check"), self.up, self.down);
+        format!("{target}: {checks}, {up} up{degraded}, {down} down{unknown}{times}")
     }
 
     fn json(&self, target: &str) -> Value {

@@ -1,40 +1,38 @@
 //! What people do with incidents, one after the other: each is done or refused by itself, and said as soon as it is.
 
-use super::UNKNOWN_HINT;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use serde_json::{Value, json};
+use super::unknown;
+use crate::commands::will_be_told;
+use crate::prelude::*;
+use std::collections::HashSet;
 use tracing::info;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::{ActionRefused, By, IncidentAction};
-use uptime_store::Store;
 use uptime_store::incidents::Outcome;
 
 pub async fn run(
     store: &Store,
-    ids: Vec<IncidentId>,
+    ids: &[IncidentId],
     action: IncidentAction,
-    who: &str,
-    note: Option<&str>,
+    by: By<'_>,
     printer: &Printer,
-) -> Result<Exit, CommandError> {
-    let mut asked = Vec::new();
-    let (mut done, mut failures) = (Vec::new(), Vec::new());
-    for id in ids {
-        // Named twice is meant once.
-        if asked.contains(&id) {
-            continue;
-        }
-        asked.push(id);
-        let outcome = match store.do_to_incident(id, action, By { who, note }).await {
+) -> Result<Exit> {
+    let (By { who, note }, word) = (by, action.as_str());
+    let (mut asked, mut done, mut failures) = (HashSet::new(), Vec::new(), Vec::new());
+    // Named twice is meant once.
+    for id in ids.iter().copied().filter(|id| asked.insert(id.0)) {
+        let outcome = match store.do_to_incident(id, action, by).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 failures.insert(0, CommandError::from(error));
                 break;
             }
         };
-        let mut json = json!({ "id": id, "action": action.as_str(), "by": who, "note": note });
-        match outcome {
+        let mut refuse = |error: CommandError| {
+            let message = error.message.clone();
+            failures.push(error);
+            json!({ "done": false, "error": message })
+        };
+        let came = match outcome {
             Outcome::Done { monitor, channels_told } => {
                 info!(
                     incident = id.0,
@@ -42,39 +40,28 @@ pub async fn run(
                     who,
                     note,
                     channels_told = channels_told.join(","),
-                    "incident {}",
-                    action.as_str()
+                    "incident {word}"
                 );
-                json["done"] = true.into();
-                json["monitor"] = monitor.as_str().into();
-                json["told"] = channels_told.as_slice().into();
                 if !printer.is_json() {
                     print_done(id, &monitor, action, who, &channels_told, printer);
                 }
+                json!({ "done": true, "monitor": monitor, "told": channels_told })
             }
             Outcome::Refused { monitor, refusal } => {
-                let error = format!("incident {id} of `{monitor}` {refusal}");
-                json["done"] = false.into();
-                json["monitor"] = monitor.into();
-                json["error"] = error.as_str().into();
-                failures.push(CommandError::new(Exit::No, error).hint(hint(id, &refusal)));
+                let error = answer_no(format!("incident {id} of `{monitor}` {refusal}"));
+                with(refuse(error.hint(hint(id, &refusal))), json!({ "monitor": monitor }))
             }
-            Outcome::Unknown => {
-                let error = format!("there is no incident {id}");
-                json["done"] = false.into();
-                json["error"] = error.as_str().into();
-                failures.push(CommandError::new(Exit::No, error).hint(UNKNOWN_HINT));
-            }
-        }
-        done.push(json);
+            Outcome::Unknown => refuse(unknown(id)),
+        };
+        done.push(with(json!({ "id": id, "action": word, "by": who, "note": note }), came));
     }
     if printer.is_json() {
         printer.list("incidents", &[], &done, Value::clone);
     }
     // The last one is said by the caller, like that of any command.
     let last = failures.pop();
-    for failure in failures {
-        printer.error(&failure);
+    for failure in &failures {
+        printer.error(failure);
     }
     last.map_or(Ok(Exit::Ok), Err)
 }
@@ -102,24 +89,14 @@ fn print_done(
         IncidentAction::Resolve => format!("ended by {who}"),
         IncidentAction::Comment => "noted".into(),
     };
-    let channels_told = match (action.event_type(), channels_told) {
-        (None, _) => String::new(),
-        (Some(_), []) => "; nobody will be told".into(),
-        (Some(_), channels_told) => format!("; will be told: {}", channels_told.join(", ")),
-    };
+    let channels_told =
+        action.event_type().map(|_| format!("; {}", will_be_told(channels_told))).unwrap_or_default();
     printer.line(format!("incident {id} of {monitor}: {done}{channels_told}"));
 }
 
 fn hint(id: IncidentId, refusal: &ActionRefused) -> String {
-    match refusal {
-        ActionRefused::Acknowledged { .. } => {
-            format!("`uptime incident unack {id}` first, if somebody else does now")
-        }
-        ActionRefused::Ended { .. }
-        | ActionRefused::NotAcknowledged
-        | ActionRefused::Muted { .. }
-        | ActionRefused::NotMuted => {
-            format!("`uptime incident show {id}` prints all details")
-        }
+    if matches!(refusal, ActionRefused::Acknowledged { .. }) {
+        return format!("`uptime incident unack {id}` first, if somebody else does now");
     }
+    format!("`uptime incident show {id}` prints all details")
 }

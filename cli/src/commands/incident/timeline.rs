@@ -1,49 +1,33 @@
 //! `uptime incident show`: an incident's whole timeline, for a person or a program.
 
-use super::{UNKNOWN_HINT, lasted, severity_style, state, state_style};
-use crate::commands::notification::{came_of, ms};
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, FAINT, GOOD, HINT, ODD, Printer, beside, rfc3339};
-use anstyle::Style;
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use super::{lasted, severity_style, state, state_style, unknown};
+use crate::commands::notification::{came_of, ms, try_json};
+use crate::output::{Facts, beside};
+use crate::prelude::*;
 use uptime_core::id::IncidentId;
 use uptime_core::incident::Mark;
 use uptime_core::notification::NotificationState;
-use uptime_store::Store;
 use uptime_store::by_operator::{Notification, Try};
 use uptime_store::incidents::timeline::{Timeline, TimelineEntry, What};
 use uptime_store::summaries::IncidentSummary;
 
-pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Exit, CommandError> {
-    let Some(timeline) = store.incident_timeline(id).await? else {
-        return Err(CommandError::new(Exit::No, format!("there is no incident {id}")).hint(UNKNOWN_HINT));
-    };
+pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Exit> {
+    let timeline = store.incident_timeline(id).await?.ok_or_else(|| unknown(id))?;
     let outstanding = store.outstanding().await?.by_incident.get(&id).copied().unwrap_or_default();
     if printer.is_json() {
-        printer.json(&json(&timeline, outstanding));
+        printer.object(json(&timeline, outstanding));
         return Ok(Exit::Ok);
     }
-    let (incident, now) = (&timeline.incident, store.now().await?);
+    let (incident, now, id) = (&timeline.incident, store.now().await?, id.to_string());
+    let said = [("id", &*id), ("state", state(incident)), ("severity", incident.severity.as_str())];
+    let facts = summary(incident, outstanding, |at| printer.instant(at, now));
+    printer.details(&title(incident), &said, 11, facts);
     if printer.is_terminal() {
-        printer.line(title(incident));
-    } else {
-        printer.fact(0, "id", &incident.id.to_string());
-        printer.fact(0, "state", state(incident));
-        printer.fact(0, "severity", incident.severity.as_str());
-    }
-    for (name, value) in summary(incident, outstanding, |at| printer.instant(at, now)) {
-        printer.fact(11, name, &value);
-    }
-    if printer.is_terminal() {
-        for line in timeline_lines(&timeline) {
-            printer.line(line);
-        }
+        printer.lines(timeline_lines(&timeline));
     } else {
         printer.line("");
-        for entry in &timeline.entries {
-            printer.line(format!("{}\t{}", rfc3339(entry.at), columns(entry)));
-        }
+        let line = |entry: &TimelineEntry| format!("{}\t{}", rfc3339(entry.at), columns(entry));
+        printer.lines(timeline.entries.iter().map(line));
     }
     if timeline.checks_left_out > 0 {
         printer.warning(format!(
@@ -56,44 +40,42 @@ pub async fn show(store: &Store, id: IncidentId, printer: &Printer) -> Result<Ex
 
 fn json(timeline: &Timeline, outstanding: u32) -> Value {
     let incident = &timeline.incident;
-    let mut summary = super::json(incident);
-    summary["target"] = incident.target.as_str().into();
-    summary["class"] = incident.class.as_str().into();
-    summary["expected"] = incident.expected.as_deref().into();
-    summary["got"] = incident.got.as_deref().into();
-    summary["failures"] = incident.failures.into();
-    summary["outstanding"] = outstanding.into();
-    summary["opened_at"] = rfc3339(incident.opened_at).into();
-    summary["resolved_at"] = incident.resolved_at.map(rfc3339).into();
-    let entries: Vec<Value> = timeline.entries.iter().map(entry_json).collect();
+    let details = json!({
+        "target": incident.target, "class": incident.class, "expected": incident.expected, "got": incident.got,
+        "failures": incident.failures, "outstanding": outstanding, "opened_at": rfc3339(incident.opened_at),
+        "resolved_at": incident.resolved_at.map(rfc3339),
+    });
     json!({
-        "schema_version": 1, "incident": summary, "timeline": entries, "checks_left_out": timeline.checks_left_out,
+        "incident": with(super::json(incident), details), "checks_left_out": timeline.checks_left_out,
+        "timeline": timeline.entries.iter().map(entry_json).collect::<Vec<_>>(),
     })
 }
 
 fn entry_json(entry: &TimelineEntry) -> Value {
-    let at = rfc3339(entry.at);
-    match &entry.what {
+    let of = |notice: &Notification| {
+        json!({
+            "notification_id": notice.id, "delivery_id": notice.delivery, "channel": notice.channel,
+            "event": notice.event,
+        })
+    };
+    let what = match &entry.what {
         What::Checks { location, count, until, outcome, degraded, class, message, last_message } => json!({
-            "at": at, "kind": "checks", "location": location, "count": count, "until": rfc3339(*until), "outcome": outcome, "degraded": degraded,
-            "class": class, "message": message, "last_message": last_message,
+            "kind": "checks", "location": location, "count": count, "until": rfc3339(*until), "outcome": outcome,
+            "degraded": degraded, "class": class, "message": message, "last_message": last_message,
         }),
-        What::Event { kind, who, note } => json!({ "at": at, "kind": kind, "who": who, "note": note }),
-        What::Notice(notice) => json!({
-            "at": at, "kind": "notice", "notification_id": notice.id, "delivery_id": notice.delivery,
-            "channel": notice.channel, "event": notice.event, "state": notice.state, "attempts": notice.attempts,
-            "digest_id": notice.digest,
-        }),
-        What::Try { notice, tried } if !tried.was_made() => json!({
-            "at": at, "kind": "not-told", "notification_id": notice.id, "delivery_id": notice.delivery,
-            "channel": notice.channel, "event": notice.event, "outcome": tried.outcome, "message": why_none(notice, tried),
-        }),
-        What::Try { notice, tried } => json!({
-            "at": at, "kind": "try", "notification_id": notice.id, "delivery_id": notice.delivery,
-            "channel": notice.channel, "event": notice.event, "attempt": tried.attempt,
-            "duration_ms": ms(tried), "outcome": tried.outcome, "status_code": tried.status, "message": tried.message,
-        }),
-    }
+        What::Event { kind, who, note } => json!({ "kind": kind, "who": who, "note": note }),
+        What::Notice(notice) => {
+            let came =
+                json!({ "state": notice.state, "attempts": notice.attempts, "digest_id": notice.digest });
+            with(with(of(notice), came), json!({ "kind": "notice" }))
+        }
+        What::Try { notice, tried } if !tried.was_made() => {
+            let why = json!({ "outcome": tried.outcome, "message": why_none(notice, tried) });
+            with(with(of(notice), why), json!({ "kind": "not-told" }))
+        }
+        What::Try { notice, tried } => with(with(of(notice), try_json(tried)), json!({ "kind": "try" })),
+    };
+    with(what, json!({ "at": rfc3339(entry.at) }))
 }
 
 /// Why no try was made. One of an earlier version left the reason of what it muted at the notice alone.
@@ -102,35 +84,27 @@ fn why_none<'a>(notice: &'a Notification, tried: &'a Try) -> Option<&'a str> {
 }
 
 /// What there is to say of the incident itself, by name.
-fn summary(
-    incident: &IncidentSummary,
-    outstanding: u32,
-    when: impl Fn(Timestamp) -> String,
-) -> Vec<(&'static str, String)> {
+fn summary(incident: &IncidentSummary, outstanding: u32, when: impl Fn(Timestamp) -> String) -> Facts {
     let mark = |mark: &Mark| {
         let until = mark.until.map(|until| format!(", until {}", when(until))).unwrap_or_default();
         format!("{}, {}{until}", mark.by, when(mark.at))
     };
-    let mut all = vec![
-        ("monitor", incident.monitor.clone()),
-        ("target", incident.target.clone()),
-        ("cause", incident.cause.clone()),
-    ];
-    if let (Some(expected), Some(got)) = (&incident.expected, &incident.got) {
-        all.push(("expected", expected.clone()));
-        all.push(("got", got.clone()));
-    }
-    all.push(("failures", incident.failures.to_string()));
-    all.push(("started", when(incident.started_at)));
-    if let Some(ended_at) = incident.ended_at {
-        all.push(("ended", when(ended_at)));
-        all.push(("lasted", lasted(incident)));
-    }
-    all.extend(incident.resolved_by.clone().map(|by| ("resolved by", by)));
-    all.extend(incident.acknowledged.as_ref().map(|ack| ("ack", mark(ack))));
-    all.extend(incident.muted.as_ref().map(|muted| ("muted", mark(muted))));
-    all.extend((outstanding > 0).then(|| ("outstanding", outstanding.to_string())));
-    all
+    let (expected, got) = incident.expected.clone().zip(incident.got.clone()).unzip();
+    vec![
+        ("monitor", Some(incident.monitor.clone())),
+        ("target", Some(incident.target.clone())),
+        ("cause", Some(incident.cause.clone())),
+        ("expected", expected),
+        ("got", got),
+        ("failures", Some(incident.failures.to_string())),
+        ("started", Some(when(incident.started_at))),
+        ("ended", incident.ended_at.map(&when)),
+        ("lasted", incident.ended_at.map(|_| lasted(incident))),
+        ("resolved by", incident.resolved_by.clone()),
+        ("ack", incident.acknowledged.as_ref().map(mark)),
+        ("muted", incident.muted.as_ref().map(mark)),
+        ("outstanding", (outstanding > 0).then(|| outstanding.to_string())),
+    ]
 }
 
 /// What happened, for a program: a word first.
@@ -161,12 +135,8 @@ const BEFORE: usize = 2 + 8 + 2 + 14 + 2;
 
 fn title(incident: &IncidentSummary) -> String {
     let style = severity_style(incident);
-    let end = if incident.ended_at.is_some() {
-        let style = state_style(incident);
-        format!(", {style}{}{style:#}", state(incident))
-    } else {
-        String::new()
-    };
+    let (state, ended) = (state(incident), state_style(incident));
+    let end = incident.ended_at.map(|_| format!(", {ended}{state}{ended:#}")).unwrap_or_default();
     format!("incident {style}{}{style:#}: {style}{}{style:#}{end}", incident.id, incident.severity)
 }
 

@@ -1,44 +1,33 @@
 //! `uptime notification show`: what was to be told, and each try with the provider's words.
 
-use super::{came_of, ms, none_has, state_style};
-use crate::exit::{CommandError, Exit};
-use crate::output::{FAINT, GOOD, HINT, ODD, Printer, rfc3339};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use super::{came_of, ms, none_has, state_style, try_json};
+use crate::output::Facts;
+use crate::prelude::*;
 use uptime_core::event::EventType;
 use uptime_core::notification::NotificationState;
-use uptime_store::Store;
 use uptime_store::by_operator::{Name, Notification, NotificationFilter, Try};
 
-pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, CommandError> {
-    let Some(id) = store.notifications_named(&[name]).await?.remove(&name) else {
-        return Err(none_has(&[name]));
-    };
+pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit> {
+    let none = || none_has(&[name]);
+    let id = store.notifications_named(&[name]).await?.remove(&name).ok_or_else(none)?;
     let filter = NotificationFilter { ids: Some(&[id]), ..NotificationFilter::default() };
-    let Some(notification) = store.notifications(filter, 1).await?.pop() else {
-        return Err(none_has(&[name]));
-    };
+    let notification = store.notifications(filter, 1).await?.pop().ok_or_else(none)?;
     let tries: Vec<Try> = store.tries_of(&[id]).await?.into_iter().map(|(_, tried)| tried).collect();
     if printer.is_json() {
-        printer.json(&json(&notification, &tries));
+        printer.object(json(&notification, &tries));
         return Ok(Exit::Ok);
     }
-    let (terminal, now) = (printer.is_terminal(), store.now().await?);
-    let when = |at| printer.instant(at, now);
-    if terminal {
-        let style = state_style(notification.state);
-        printer.line(format!("notification {id}: {style}{}{style:#}", notification.state));
-    } else {
-        printer.fact(0, "id", &id.to_string());
-        printer.fact(0, "state", notification.state.as_str());
-    }
-    for (name, value) in what(&notification, when) {
-        printer.fact(WIDTH, name, &value);
-    }
+    let (terminal, now, state) = (printer.is_terminal(), store.now().await?, notification.state);
+    let (when, style, id) = (|at| printer.instant(at, now), state_style(state), id.to_string());
+    let title = format!("notification {id}: {style}{state}{style:#}");
+    let said = [("id", &*id), ("state", state.as_str())];
+    printer.details(&title, &said, WIDTH, what(&notification, when));
     for tried in &tries {
         if terminal { details(tried, when, printer) } else { printer.line(columns(tried)) }
     }
-    if let Some(command) = retry_command(&notification) {
+    if matches!(state, NotificationState::Failed | NotificationState::Muted) {
+        let id = notification.digest.unwrap_or(notification.id);
+        let command = format!("uptime notification retry {id}");
         printer.fact(WIDTH, "retry", &if terminal { format!("{HINT}{command}{HINT:#}") } else { command });
     }
     Ok(Exit::Ok)
@@ -48,49 +37,33 @@ pub async fn show(store: &Store, name: Name, printer: &Printer) -> Result<Exit, 
 const WIDTH: usize = 10;
 
 fn json(notification: &Notification, tries: &[Try]) -> Value {
-    let tries: Vec<Value> = tries
-        .iter()
-        .map(|tried| {
-            json!({
-                "attempt": tried.attempt, "at": rfc3339(tried.started_at), "duration_ms": ms(tried),
-                "outcome": tried.outcome, "status_code": tried.status, "message": tried.message,
-            })
-        })
-        .collect();
-    let mut whole = super::json(notification);
-    whole["message"] = notification.message.as_deref().into();
-    whole["remote_id"] = notification.remote_id.as_deref().into();
-    whole["members"] = notification.members.into();
-    whole["tries"] = tries.into();
-    json!({ "schema_version": 1, "notification": whole })
+    let Notification { message, remote_id, members, .. } = notification;
+    let tries: Vec<Value> = tries.iter().map(try_json).collect();
+    let details = json!({ "message": message, "remote_id": remote_id, "members": members, "tries": tries });
+    json!({ "notification": with(super::json(notification), details) })
 }
 
 /// What there is to say of it, by name.
-fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Vec<(&'static str, String)> {
-    let mut what = vec![
-        ("delivery", notification.delivery.to_string()),
-        ("channel", notification.channel.clone()),
-        ("event", notification.event.clone()),
-    ];
-    what.extend(notification.monitor.clone().map(|monitor| ("monitor", monitor)));
-    what.extend(notification.incident.map(|incident| ("incident", incident.to_string())));
+fn what(notification: &Notification, when: impl Fn(Timestamp) -> String) -> Facts {
     // An end bears the words of the opening: they say what is over, not what is.
-    let words = if is_end(&notification.event) { "cause" } else { "message" };
-    what.extend(notification.message.clone().map(|message| (words, message)));
-    if let Some(digest) = notification.digest {
-        what.push(("digest", digest.to_string()));
-    }
-    if notification.members > 0 {
-        what.push(("members", notification.members.to_string()));
-    }
-    // Of one that failed its tries say it.
-    let reason = notification.last_error.clone().filter(|_| is_given_up(notification.state));
-    what.extend(reason.map(|reason| ("reason", reason)));
-    what.push(("attempts", notification.attempts.to_string()));
-    what.push(("created", when(notification.created_at)));
-    what.extend(notification.delivered_at.map(|at| ("delivered", when(at))));
-    what.extend(notification.remote_id.clone().map(|id| ("remote id", id)));
-    what
+    let words = if notification.event == EventType::Up.as_str() { "cause" } else { "message" };
+    // Where nobody will be told and nothing went wrong; of one that failed its tries say it.
+    let is_given_up = matches!(notification.state, NotificationState::Muted | NotificationState::Discarded);
+    vec![
+        ("delivery", Some(notification.delivery.to_string())),
+        ("channel", Some(notification.channel.clone())),
+        ("event", Some(notification.event.clone())),
+        ("monitor", notification.monitor.clone()),
+        ("incident", notification.incident.map(|incident| incident.to_string())),
+        (words, notification.message.clone()),
+        ("digest", notification.digest.map(|digest| digest.to_string())),
+        ("members", (notification.members > 0).then(|| notification.members.to_string())),
+        ("reason", notification.last_error.clone().filter(|_| is_given_up)),
+        ("attempts", Some(notification.attempts.to_string())),
+        ("created", Some(when(notification.created_at))),
+        ("delivered", notification.delivered_at.map(when)),
+        ("remote id", notification.remote_id.clone()),
+    ]
 }
 
 /// A try, for a person.
@@ -116,18 +89,4 @@ fn columns(tried: &Try) -> String {
     } else {
         format!("not-told\t{at}\t{outcome}\t{words}")
     }
-}
-
-fn is_end(event: &str) -> bool {
-    event == EventType::Up.as_str()
-}
-
-/// Whether nobody will be told, and nothing went wrong.
-fn is_given_up(state: NotificationState) -> bool {
-    matches!(state, NotificationState::Muted | NotificationState::Discarded)
-}
-
-fn retry_command(notification: &Notification) -> Option<String> {
-    let may = matches!(notification.state, NotificationState::Failed | NotificationState::Muted);
-    may.then(|| format!("uptime notification retry {}", notification.digest.unwrap_or(notification.id)))
 }

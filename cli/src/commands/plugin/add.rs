@@ -3,20 +3,15 @@
 use super::granted;
 use super::loaded::inspect;
 use super::report::PluginReport;
-use crate::args::{AddArgs, Global};
+use crate::args::AddArgs;
 use crate::config::{file, plugins};
-use crate::confirm::confirm;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use jiff::Timestamp;
-use serde_json::json;
+use crate::prelude::*;
 use uptime_core::config::ConfigOutline;
 use uptime_core::notifier::name_problem;
-use uptime_core::text::printable;
-use uptime_notifier::registry::{Grant, Installed, read_component};
-use uptime_notifier::{NotifierHost, Origin, PluginSource, is_built_in};
+use uptime_notifier::registry::{Grant, read_component};
+use uptime_notifier::{Origin, PluginSource, is_built_in};
 
-pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<Exit> {
     let registry = plugins::registry(global)?;
     let bytes = read_component(&args.file)?;
     let file_name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -27,14 +22,13 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
     let provisional = args.name.clone().unwrap_or_else(|| printable(&file_name, 60));
     let mut source = PluginSource { limits, allow, ..PluginSource::of_bytes(provisional, bytes.clone()) };
     // Compiles it into the cache, too, so that no worker has to.
-    let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
+    let notifiers = file::host_of(global, source.clone())?;
     let inspected = inspect(&notifiers, &source.name, bytes.len(), printer).await?;
     source.name = args.name.clone().unwrap_or_else(|| inspected.own_name.clone());
     check_name(&source.name)?;
     let before = registry.find(&source.name)?;
     let kept = before.as_ref().and_then(|before| before.grant.as_ref());
-    (source.allow, source.limits) =
-        granted(kept.map(|grant| (grant.allow.as_slice(), &grant.limits)), &args.grants)?;
+    (source.allow, source.limits) = granted(kept, &args.grants)?;
     let outline = plugins::outline(global);
     let grant = Grant {
         sha256: inspected.sha256.clone(),
@@ -43,8 +37,7 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
         allow: source.allow.clone(),
         limits: source.limits.clone(),
     };
-    let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
-    let channels = outline.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+    let channels = plugins::users(&outline, &source.name);
     let report = PluginReport {
         channels,
         grant: Some(grant.clone()),
@@ -53,44 +46,27 @@ pub async fn run(global: &Global, args: &AddArgs, printer: &Printer) -> Result<E
         source,
     };
     if let Some(before) = &before {
-        let old = old_card(global, before).await?;
+        let (source, grant) = (before.source(), before.grant.clone());
+        let notifiers = file::host_of(global, source.clone())?;
+        let old = PluginReport::of(source, grant, &notifiers, &ConfigOutline::default()).await;
         confirm(&replaces(&old, &report), args.yes)?;
     }
     let name = report.source.name.as_str();
     registry.put(name, &bytes, &grant)?;
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "replaced": before.is_some(), "plugin": report.json() }));
-    } else {
-        report.print(printer);
-    }
+    report.answer(json!({ "replaced": before.is_some() }), printer);
     say_next(&report, &outline, before.is_some(), printer);
     Ok(Exit::Ok)
 }
 
-fn check_name(name: &str) -> Result<(), CommandError> {
+fn check_name(name: &str) -> Result<()> {
     let shown = printable(name, 60);
     if is_built_in(name) {
-        return Err(CommandError::new(
-            Exit::Usage,
-            format!("`{shown}` is built in, and nothing takes its place"),
-        )
-        .hint(format!("give yours a name of its own: `--name my-{shown}`")));
+        return Err(usage_error(format!("`{shown}` is built in, and nothing takes its place"))
+            .hint(format!("give yours a name of its own: `--name my-{shown}`")));
     }
-    match name_problem(name) {
-        Some(problem) => Err(CommandError::new(
-            Exit::Usage,
-            format!("`{shown}` can't be the name of a plugin: a name {problem}"),
-        )
-        .hint("give it another: `--name hello`")),
-        None => Ok(()),
-    }
-}
-
-/// The plugin that is there, looked at.
-async fn old_card(global: &Global, before: &Installed) -> Result<PluginReport, CommandError> {
-    let source = before.source();
-    let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
-    Ok(PluginReport::of(source, before.grant.clone(), &notifiers, &ConfigOutline::default()).await)
+    let Some(problem) = name_problem(name) else { return Ok(()) };
+    Err(usage_error(format!("`{shown}` can't be the name of a plugin: a name {problem}"))
+        .hint("give it another: `--name hello`"))
 }
 
 /// What replacing `old` by `new` changes.
@@ -101,38 +77,23 @@ fn replaces(old: &PluginReport, new: &PluginReport) -> String {
     };
     let sha256 = |report: &PluginReport| report.sha256().map_or("unknown", |sha256| &sha256[..12]).to_owned();
     let asked_before = old.hosts();
-    let more: Vec<String> = new
-        .hosts()
-        .into_iter()
-        .filter(|(host, _)| asked_before.iter().all(|(before, _)| before != host))
-        .map(|(host, _)| format!("`{host}`"))
-        .collect();
-    let asks = if more.is_empty() {
-        "no new hosts are asked for".to_owned()
-    } else {
-        format!("it now asks for {}", more.join(", "))
+    let is_new = |host: &String| asked_before.iter().all(|(before, _)| before != host);
+    let asks = match listed(new.hosts().into_iter().map(|(host, _)| host).filter(is_new)) {
+        none if none.is_empty() => "no new hosts are asked for".to_owned(),
+        more => format!("it now asks for {more}"),
     };
     let grants = match new.source.allow.as_slice() {
         [] => "nothing is granted".to_owned(),
-        allow => {
-            let allow: Vec<String> = allow.iter().map(|grant| format!("`{grant}`")).collect();
-            format!("granted: {}", allow.join(", "))
-        }
+        allow => format!("granted: {}", listed(allow)),
     };
-    format!(
-        "this replaces `{}` {} ({}) by {} ({}); {asks}; {grants}",
-        new.source.name,
-        version(old),
-        sha256(old),
-        version(new),
-        sha256(new),
-    )
+    let [old, becomes] = [old, new].map(|report| format!("{} ({})", version(report), sha256(report)));
+    format!("this replaces `{}` {old} by {becomes}; {asks}; {grants}", new.source.name)
 }
 
 /// What the operator does next, or should know.
 fn say_next(report: &PluginReport, outline: &ConfigOutline, replaced: bool, printer: &Printer) {
     let name = report.source.name.as_str();
-    if outline.plugins.iter().any(|section| section.name == name && section.file.is_some()) {
+    if plugins::is_of_file(outline, name) {
         printer.warning(format!("the file brings a `{name}` of its own, which comes before this one"));
     }
     let ungranted: Vec<String> =
@@ -144,11 +105,9 @@ fn say_next(report: &PluginReport, outline: &ConfigOutline, replaced: bool, prin
     }
     debug_assert!(report.source.origin == Origin::Installed);
     report.remains_possible().into_iter().for_each(|line| printer.note(line));
-    if replaced {
-        printer.note(format!(
-            "`{name}` is replaced. Workers that run take it after SIGHUP, or `uptime queue restart`"
-        ));
+    printer.note(if replaced {
+        format!("`{name}` is replaced. Workers that run take it after SIGHUP, or `uptime queue restart`")
     } else {
-        printer.note(format!("`{name}` is added. Next: `notifier = \"{name}\"` in a channel's table"));
-    }
+        format!("`{name}` is added. Next: `notifier = \"{name}\"` in a channel's table")
+    });
 }

@@ -1,17 +1,13 @@
 //! `uptime plugin list`: what there is, and how it is.
 
 use super::report::PluginReport;
-use crate::args::Global;
 use crate::config::{file, plugins};
-use crate::exit::{CommandError, Exit};
-use crate::output::{Cell, Column, Printer};
-use anstyle::Style;
-use uptime_core::text::printable;
+use crate::prelude::*;
 
 /// As much of a SHA-256 as a person compares.
 const SHORT: usize = 12;
 
-pub async fn run(global: &Global, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, printer: &Printer) -> Result<Exit> {
     let notifiers = file::notifiers(global)?;
     let outline = plugins::outline(global);
     let added = plugins::registry(global).and_then(|registry| Ok(registry.installed()?)).unwrap_or_default();

@@ -1,11 +1,8 @@
 //! A component that is no plugin yet, for the commands of those who write one: loaded in a host of its own, in the same
 //! sandbox in which workers run it, and asked what it is.
 
-use crate::args::Global;
 use crate::config::file;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use std::path::Path;
+use crate::prelude::*;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Description, Limit, LimitChanges};
 use uptime_notifier::{Inspection, NotifierError, NotifierHost, PluginSource, is_built_in};
@@ -27,14 +24,14 @@ impl LoadedPlugin {
         bytes: Vec<u8>,
         mut limits: LimitChanges,
         printer: &Printer,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self> {
         // All that is wrong with it is to be seen, however often it crashes.
         limits.set(Limit::Failures, 0).expect("because it may be switched off");
         let name = std::path::absolute(path).unwrap_or_default();
         let name = name.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
         let size = bytes.len();
         let source = PluginSource { limits, ..PluginSource::of_bytes(name.clone(), bytes) };
-        let host = NotifierHost::with_plugins(file::host_options(global), [source])?;
+        let host = file::host_of(global, source)?;
         let inspected = inspect(&host, &name, size, printer).await?;
         let description = Description { name: inspected.own_name, ..inspected.description };
         Ok(Self { host, name, description })
@@ -53,14 +50,10 @@ pub(super) async fn inspect(
     size: usize,
     printer: &Printer,
 ) -> Result<Inspection, NotifierError> {
-    let steps = (size > 1 << 20).then(|| printer.steps());
-    if let Some(steps) = &steps {
-        steps.step(&format!("compiling {} MiB", size.div_ceil(1 << 20)));
-    }
+    let steps = printer.steps(size > 1 << 20);
+    steps.step(&format!("compiling {} MiB", size.div_ceil(1 << 20)));
     let inspected = host.inspect(name).await;
-    if let Some(steps) = steps {
-        steps.done();
-    }
+    steps.done();
     inspected
 }
 
@@ -79,11 +72,6 @@ pub(super) fn description_problems(description: &Description) -> Vec<String> {
     let silent = description.fields.iter().filter(|field| field.help.trim().is_empty());
     problems.extend(silent.map(|field| format!("the setting `{}` has no help", field.key)));
     problems
-}
-
-/// What a file that can't be read means for a command that was given it.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::new(Exit::Config, format!("`{}` can't be read: {error}", path.display()))
 }
 
 #[cfg(test)]

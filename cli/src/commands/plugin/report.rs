@@ -2,16 +2,14 @@
 //!
 //! What a plugin says of itself is a stranger's text: one line, no control characters, cut.
 
-use crate::exit::CommandError;
-use crate::output::{BAD, FAINT, GOOD, ODD, Printer, rfc3339};
-use anstyle::Style;
-use serde_json::{Value, json};
+use crate::config::plugins;
+use crate::prelude::*;
+use std::collections::BTreeMap;
 use unicode_width::UnicodeWidthStr;
 use uptime_core::config::ConfigOutline;
 use uptime_core::grant::HostGrant;
 use uptime_core::notifier::{Field, Limit, Measure, Place};
 use uptime_core::size;
-use uptime_core::text::printable;
 use uptime_notifier::registry::Grant;
 use uptime_notifier::{CLEARED_MIN, Inspection, NotifierError, NotifierHost, Origin, PluginSource};
 
@@ -35,8 +33,7 @@ impl PluginReport {
         outline: &ConfigOutline,
     ) -> Self {
         let inspected = notifiers.inspect(&source.name).await;
-        let uses = |(_, notifier): &&(String, String)| *notifier == source.name;
-        let channels = outline.channels.iter().filter(uses).map(|(channel, _)| channel.clone()).collect();
+        let channels = plugins::users(outline, &source.name);
         Self { source, grant, inspected, unproved: None, channels }
     }
 
@@ -81,50 +78,38 @@ impl PluginReport {
     }
 
     pub(super) fn json(&self) -> Value {
-        let hosts: Vec<_> = self
-            .hosts()
-            .into_iter()
-            .map(|(host, granted)| json!({ "host": host, "granted": granted }))
-            .collect();
-        let limits: serde_json::Map<String, Value> = Limit::ALL
-            .iter()
-            .map(|&limit| {
-                let value = self.source.limits.get(limit).unwrap_or(limit.default_value());
-                let shown = match limit.measure() {
-                    Measure::Count => value.into(),
-                    Measure::Duration | Measure::Size => limit.show(value).into(),
-                };
-                (limit.as_str().to_owned(), shown)
-            })
-            .collect();
-        let known = self.known();
-        let failed = self.inspected.as_ref().err();
-        let settings = known.map(|known| {
-            let fields = known.description.fields.iter();
-            fields.map(field_json).collect::<Vec<_>>()
-        });
+        let Self { source, grant, channels, .. } = self;
+        let hosts =
+            self.hosts().into_iter().map(|(host, granted)| json!({ "host": host, "granted": granted }));
+        let limit = |limit: Limit| {
+            let value = source.limits.get(limit).unwrap_or(limit.default_value());
+            let is_count = limit.measure() == Measure::Count;
+            (limit.as_str(), if is_count { value.into() } else { limit.show(value).into() })
+        };
+        let limits: BTreeMap<&str, Value> = Limit::ALL.iter().copied().map(limit).collect();
+        let (known, grant, failed) = (self.known(), grant.as_ref(), self.inspected.as_ref().err());
+        let fields = known.map(|known| known.description.fields.iter());
         json!({
-            "name": self.source.name,
+            "name": source.name, "origin": source.origin.as_str(), "allow": source.allow, "channels": channels,
+            "state": self.state().0, "sha256": self.sha256(), "limits": limits,
+            "hosts": hosts.collect::<Vec<_>>(),
             "version": known.map(|_| self.version()),
             "summary": known.map(|known| printable(&known.description.summary, 300)),
-            "origin": self.source.origin.as_str(),
-            "state": self.state().0,
-            "reason": failed.map(ToString::to_string),
-            "hint": failed.and_then(NotifierError::hint),
-            "sha256": self.sha256(),
             "size": known.map(|known| known.size),
-            "interface": known.map(|known| known.interface.clone()),
-            "hosts": hosts,
-            "allow": self.source.allow,
-            "limits": limits,
-            "settings": settings,
-            "channels": self.channels,
-            "source": self.grant.as_ref().map(|grant| grant.source.clone()),
-            "granted_at": self.grant.as_ref().map(|grant| rfc3339(grant.granted_at)),
+            "interface": known.map(|known| &known.interface),
+            "settings": fields.map(|fields| fields.map(field_json).collect::<Vec<_>>()),
+            "reason": failed.map(ToString::to_string), "hint": failed.and_then(NotifierError::hint),
+            "source": grant.map(|grant| &grant.source),
+            "granted_at": grant.map(|grant| rfc3339(grant.granted_at)),
         })
     }
 
-    pub(super) fn print(&self, printer: &Printer) {
+    /// Shows it; in JSON beside `more`.
+    pub(super) fn answer(&self, more: Value, printer: &Printer) {
+        printer.answer(with(json!({ "plugin": self.json() }), more), || self.print(printer));
+    }
+
+    fn print(&self, printer: &Printer) {
         let rows = self.rows(printer);
         let width = rows.iter().map(|(label, ..)| label.width()).max().unwrap_or_default();
         for (label, text, style) in rows {
@@ -137,25 +122,22 @@ impl PluginReport {
     }
 
     fn rows(&self, printer: &Printer) -> Vec<(&'static str, String, Style)> {
-        let plain = Style::new();
-        let (state, style) = self.state();
-        let mut rows = vec![("name", self.source.name.clone(), plain.bold())];
-        if let Some(known) = self.known() {
-            rows.push(("version", self.version(), plain));
-            rows.push(("summary", printable(&known.description.summary, 300), plain));
-        }
-        rows.push(("origin", self.origin(printer), plain));
-        rows.push(("state", state.to_owned(), style));
-        if let Err(error) = &self.inspected {
-            rows.push(("why", error.to_string(), plain));
-            rows.extend(error.hint().map(|hint| ("hint", hint, plain)));
-        }
-        rows.extend(self.sha256().map(|sha256| ("sha256", sha256.to_owned(), plain)));
-        if let Some(known) = self.known() {
-            let bytes = u64::try_from(known.size).unwrap_or(u64::MAX);
-            rows.push(("size", size::format(bytes), plain));
-            rows.push(("interface", known.interface.clone(), plain));
-        }
+        let (plain, (state, style)) = (Style::new(), self.state());
+        let (known, failed) = (self.known(), self.inspected.as_ref().err());
+        let facts = [
+            ("name", Some(self.source.name.clone()), plain.bold()),
+            ("version", known.map(|_| self.version()), plain),
+            ("summary", known.map(|known| printable(&known.description.summary, 300)), plain),
+            ("origin", Some(self.origin(printer)), plain),
+            ("state", Some(state.to_owned()), style),
+            ("why", failed.map(ToString::to_string), plain),
+            ("hint", failed.and_then(NotifierError::hint), plain),
+            ("sha256", self.sha256().map(str::to_owned), plain),
+            ("size", known.map(|known| size::format(known.size.try_into().unwrap_or(u64::MAX))), plain),
+            ("interface", known.map(|known| known.interface.clone()), plain),
+        ];
+        let facts = facts.into_iter().filter_map(|(name, text, style)| Some((name, text?, style)));
+        let mut rows: Vec<_> = facts.collect();
         for (host, granted) in self.hosts() {
             let (word, style) = if granted { ("granted", GOOD) } else { ("asked for, not granted", ODD) };
             rows.push(("host", format!("{host}  {word}"), style));
@@ -190,10 +172,7 @@ impl PluginReport {
         let (signing, sent): (Vec<_>, Vec<_>) = fields
             .filter(|field| !field.places.is_empty())
             .partition(|field| field.places.contains(&Place::Signature));
-        let keys = |fields: &[&Field]| {
-            let keys: Vec<_> = fields.iter().map(|field| format!("`{}`", field.key)).collect();
-            keys.join(", ")
-        };
+        let keys = |fields: &[&Field]| listed(fields.iter().map(|field| &field.key));
         if !sent.is_empty() {
             lines.push(format!(
                 "of {} it sees a placeholder; the host it goes to sees the value. `{name}` can learn it only from an answer of that \
@@ -224,7 +203,7 @@ impl PluginReport {
     }
 
     /// What it was found to be, or why it can't be used.
-    pub(super) fn inspected(&self) -> Result<&Inspection, CommandError> {
+    pub(super) fn inspected(&self) -> Result<&Inspection> {
         self.inspected.as_ref().map_err(|error| {
             let exit = error.class().into();
             CommandError { hint: error.hint(), ..CommandError::new(exit, error.to_string()) }

@@ -7,17 +7,15 @@ mod golden;
 mod plan;
 
 use super::build::allow;
-use super::loaded::{LoadedPlugin, description_problems, unreadable};
-use crate::args::{Global, TestArgs};
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, FAINT, GOOD, ODD, Printer, plain};
-use golden::Comparison;
+use super::loaded::{LoadedPlugin, description_problems};
+use crate::args::TestArgs;
+use crate::output::plain;
+use crate::prelude::*;
 use jiff::SignedDuration;
-use plan::Plan;
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use plan::{FILE, Plan};
+use serde::Serialize;
 use uptime_core::grant::HostGrant;
-use uptime_core::notifier::{Description, LimitChanges};
+use uptime_core::notifier::{Description, Limit, LimitChanges};
 use uptime_core::samples;
 use uptime_notifier::registry::{RegistryError, read_component};
 use uptime_notifier::scripted::{Reply, Sample};
@@ -26,6 +24,7 @@ use uptime_notifier::{Delivery, Earlier, ResolvedSettings, conformance};
 /// An event is told so long after it was decided.
 const LATER: SignedDuration = SignedDuration::from_secs(1);
 
+#[derive(Serialize)]
 struct Finding {
     /// What: an event, an answer.
     name: String,
@@ -39,13 +38,9 @@ impl Finding {
     fn is_well(&self) -> bool {
         matches!(self.state, "ok" | "written" | "removed")
     }
-
-    fn json(&self) -> Value {
-        json!({ "name": self.name, "state": self.state, "lines": self.lines })
-    }
 }
 
-pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<Exit> {
     let bytes = read_component(&args.file).map_err(|error| match error {
         RegistryError::Files { error, .. } => unreadable(&args.file, &error)
             .hint("`uptime plugin build DIR` makes a component of a plugin's folder"),
@@ -65,16 +60,10 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
 
     let wrong = problems.len() + requests.iter().chain(&answers).filter(|finding| !finding.is_well()).count();
     let description = &dry_run.loaded.description;
-    if printer.is_json() {
-        printer.json(&json!({
-            "schema_version": 1,
-            "plugin": description,
-            "problems": problems,
-            "requests": requests.iter().map(Finding::json).collect::<Vec<_>>(),
-            "answers": answers.iter().map(Finding::json).collect::<Vec<_>>(),
-            "wrong": wrong,
-        }));
-    } else {
+    let json = json!({
+        "plugin": description, "problems": problems, "requests": requests, "answers": answers, "wrong": wrong,
+    });
+    printer.answer(json, || {
         introduce(description, &problems, printer);
         printer.line("\nRequests");
         for finding in &requests {
@@ -82,9 +71,7 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
         }
         printer.line("\nAnswers");
         let shown = |finding: &&Finding| args.verbose || !finding.is_well() || !finding.lines.is_empty();
-        for finding in answers.iter().filter(shown) {
-            line(finding, printer);
-        }
+        answers.iter().filter(shown).for_each(|finding| line(finding, printer));
         let well = answers.iter().filter(|finding| finding.is_well()).count();
         printer.line(format!("{well} of {} are understood", answers.len()));
         match wrong {
@@ -96,7 +83,7 @@ pub async fn run(global: &Global, args: &TestArgs, printer: &Printer) -> Result<
         } else if wrong == 0 {
             printer.note(format!("Next: `uptime plugin add {}{}`", args.file.display(), dry_run.grants()));
         }
-    }
+    });
     Ok(if wrong == 0 { Exit::Ok } else { Exit::No })
 }
 
@@ -112,10 +99,9 @@ struct DryRun {
 impl DryRun {
     /// What to grant it when it is added.
     fn grants(&self) -> String {
-        let limits = self.plan.limits.iter();
-        let limits =
-            limits.map(|(limit, value)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value)));
-        allow(&self.loaded.description) + &limits.collect::<String>()
+        let flag =
+            |(limit, value): (Limit, _)| format!(" --limit {}='{}'", limit.as_str(), limit.show(value));
+        allow(&self.loaded.description) + &self.plan.limits.iter().map(flag).collect::<String>()
     }
 
     async fn play(&self, it: &samples::Sample, reply: Reply) -> Sample {
@@ -140,96 +126,78 @@ impl DryRun {
     }
 
     /// Settings that the plugin refuses would make a failure of everything else.
-    async fn settings_are_good(&self) -> Result<(), CommandError> {
+    async fn settings_are_good(&self) -> Result<()> {
         let problems = self.loaded.host.validate(&self.loaded.name, &self.settings).await?;
         if problems.is_empty() {
             return Ok(());
         }
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let message = format!("the plugin refuses the settings to rehearse with: {}", problems.join("; "));
-        Err(CommandError::new(Exit::No, message).hint(format!(
-            "write made-up ones that it takes into the table `[settings]` of `{}`",
-            plan::FILE
-        )))
+        Err(answer_no(message)
+            .hint(format!("write made-up ones that it takes into the table `[settings]` of `{FILE}`")))
     }
 
     /// Each sample event.
-    async fn requests(&self, golden: &Path, update: bool) -> Result<Vec<Finding>, CommandError> {
+    async fn requests(&self, golden: &Path, update: bool) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for event in samples::all() {
             let name = event.name;
             let Sample { sent, result } = self.play(&event, self.plan.accepted()).await;
             let finding = |state, lines| Finding { name: name.to_owned(), state, lines };
-            if let Err(error) = result {
-                findings.push(finding("failed", vec![error.to_string()]));
+            let failed = match result {
+                Err(error) => Some(error.to_string()),
+                Ok(_) if sent.is_empty() => Some("it sends nothing, and says that it was accepted".into()),
+                Ok(_) => None,
+            };
+            if let Some(why) = failed {
+                findings.push(finding("failed", vec![why]));
                 continue;
             }
-            if sent.is_empty() {
-                findings
-                    .push(finding("failed", vec!["it sends nothing, and says that it was accepted".into()]));
-                continue;
-            }
-            let path: PathBuf = golden.join(format!("{name}.http"));
-            let text = golden::shown(&sent);
-            let compared =
-                golden::compare(&path, &text, update).map_err(|error| unreadable(&path, &error))?;
-            findings.push(match compared {
-                Comparison::Same => finding("ok", vec![]),
-                Comparison::Written => finding("written", vec![]),
-                Comparison::New => finding("new", text.lines().map(|line| format!("+ {line}")).collect()),
-                Comparison::Differs(lines) => finding("differs", lines),
-            });
+            let path = golden.join(format!("{name}.http"));
+            let compared = golden::compare(&path, &golden::shown(&sent), update);
+            let (state, lines) = compared.map_err(|error| unreadable(&path, &error))?;
+            findings.push(finding(state, lines));
         }
         findings.extend(golden::of_no_event(golden, update).map_err(|error| unreadable(golden, &error))?);
         Ok(findings)
     }
 
     /// The provider's own good answer, and the conformance table.
-    async fn answers(&self) -> Result<Vec<Finding>, CommandError> {
-        let bug = |message: String| CommandError::new(Exit::Bug, message);
+    async fn answers(&self) -> Result<Vec<Finding>> {
         let rows = conformance::rows().map_err(bug)?;
         for (name, exception) in &self.plan.differs {
             if !rows.iter().any(|row| &row.name == name) {
-                return Err(CommandError::new(
-                    Exit::Config,
-                    format!("`{}`: no answer has the name `{name}`", plan::FILE),
-                )
-                .hint("`--verbose` lists the answers"));
+                return Err(config_error(format!("`{FILE}`: no answer has the name `{name}`"))
+                    .hint("`--verbose` lists the answers"));
             }
-            if !conformance::WORDS.contains(&exception.expect.as_str()) {
-                return Err(CommandError::new(
-                    Exit::Config,
-                    format!("`{}`: `{}` is no word for a result", plan::FILE, exception.expect),
-                )
-                .hint(format!("the words are {}", conformance::WORDS.join(", "))));
+            let expect = exception.expect.as_str();
+            if !conformance::WORDS.contains(&expect) {
+                return Err(config_error(format!("`{FILE}`: `{expect}` is no word for a result"))
+                    .hint(format!("the words are {}", conformance::WORDS.join(", "))));
             }
         }
         let all = samples::all();
         let event = &all[0];
         let accepted = self.play(event, self.plan.accepted()).await.result;
-        let mut findings = vec![Finding {
-            name: "the provider's own answer".into(),
-            state: if accepted.is_ok() { "ok" } else { "differs" },
-            lines: accepted.err().map(|error| format!("expected `accepted`: {error}")).into_iter().collect(),
-        }];
+        let finding = |name: &str, difference: Option<String>, because| Finding {
+            name: name.to_owned(),
+            state: if difference.is_some() { "differs" } else { "ok" },
+            lines: difference.or(because).into_iter().collect(),
+        };
+        let difference = accepted.err().map(|error| format!("expected `accepted`: {error}"));
+        let mut findings = vec![finding("the provider's own answer", difference, None)];
         for row in &rows {
             let result = self.play(event, row.reply().map_err(bug)?).await.result;
             let exception = self.plan.differs.get(&row.name);
-            let difference = match exception {
-                Some(_) if row.difference(&row.expect, &result).is_none() => {
-                    Some(format!("`{}` says that this differs, and it does not", plan::FILE))
-                }
-                Some(exception) => row.difference(&exception.expect, &result),
-                None => row.difference(&row.expect, &result),
+            let difference = match (exception, row.difference(&row.expect, &result)) {
+                (Some(_), None) => Some(format!("`{FILE}` says that this differs, and it does not")),
+                (Some(exception), _) => row.difference(&exception.expect, &result),
+                (None, difference) => difference,
             };
             let because = exception.map(|exception| {
                 format!("`{}` in place of `{}`: {}", exception.expect, row.expect, exception.because)
             });
-            findings.push(Finding {
-                name: row.name.clone(),
-                state: if difference.is_some() { "differs" } else { "ok" },
-                lines: difference.or(because).into_iter().collect(),
-            });
+            findings.push(finding(&row.name, difference, because));
         }
         Ok(findings)
     }
@@ -241,19 +209,14 @@ fn introduce(description: &Description, problems: &[String], printer: &Printer) 
     for field in &description.fields {
         let required = if field.required { ", required" } else { "" };
         let default = field.default.as_ref().map(|words| format!(" [default: {words}]")).unwrap_or_default();
-        let kind = field.kind.as_str();
-        printer.line(format!(
-            "  {:width$}  {}{FAINT} ({kind}{required}){default}{FAINT:#}",
-            field.key, field.help
-        ));
+        let (key, help, kind) = (&field.key, &field.help, field.kind.as_str());
+        printer.line(format!("  {key:width$}  {help}{FAINT} ({kind}{required}){default}{FAINT:#}"));
     }
     match description.hosts.as_slice() {
         [] => printer.line("asks for no host beside those of its settings"),
         hosts => printer.line(format!("asks for {}", hosts.join(", "))),
     }
-    for problem in problems {
-        printer.line(format!("{BAD}wrong{BAD:#}    {problem}"));
-    }
+    printer.lines(problems.iter().map(|problem| format!("{BAD}wrong{BAD:#}    {problem}")));
 }
 
 fn line(finding: &Finding, printer: &Printer) {

@@ -2,24 +2,20 @@
 
 use super::report::PluginReport;
 use super::{added, granted};
-use crate::args::{Global, TrustArgs};
+use crate::args::TrustArgs;
 use crate::config::{file, plugins};
-use crate::confirm::confirm;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use jiff::Timestamp;
-use serde_json::json;
+use crate::prelude::*;
 use uptime_notifier::registry::Grant;
-use uptime_notifier::{Component, NotifierHost, PluginSource, sha256};
+use uptime_notifier::{Component, PluginSource, sha256};
 
-pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result<Exit> {
     let registry = plugins::registry(global)?;
     let installed = added(&registry, &args.name)?;
     // What is shown, trusted and kept are these bytes, whatever becomes of the file meanwhile.
     let bytes = installed.component()?;
     let found = sha256(&bytes);
     let before = installed.grant.as_ref();
-    let (allow, limits) = granted(before.map(|grant| (grant.allow.as_slice(), &grant.limits)), &args.grants)?;
+    let (allow, limits) = granted(before, &args.grants)?;
     let grant = Grant {
         sha256: found.clone(),
         source: before.map_or_else(|| "unknown".into(), |grant| grant.source.clone()),
@@ -29,7 +25,7 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
     };
     let component = Component::Bytes(bytes.clone().into());
     let source = PluginSource { component, allow, limits, ..installed.source() };
-    let notifiers = NotifierHost::with_plugins(file::host_options(global), [source.clone()])?;
+    let notifiers = file::host_of(global, source.clone())?;
     let report = PluginReport::of(source, Some(grant.clone()), &notifiers, &plugins::outline(global)).await;
     report.inspected()?;
     let trusted = before.map(|grant| grant.sha256.as_str());
@@ -39,22 +35,15 @@ pub async fn run(global: &Global, args: &TrustArgs, printer: &Printer) -> Result
             Some(trusted) => format!("in place of {trusted}"),
             None => "and what it was granted can't be read and is gone".to_owned(),
         };
-        let version = report.version();
-        confirm(
-            &format!("this trusts `{}` {version} as it is now, {found}, {instead}", args.name),
-            args.yes,
-        )?;
+        let (name, version) = (&args.name, report.version());
+        confirm(&format!("this trusts `{name}` {version} as it is now, {found}, {instead}"), args.yes)?;
     }
-    let changed =
-        !is_same || before.is_none_or(|before| before.allow != grant.allow || before.limits != grant.limits);
+    let grants_more = |before: &Grant| before.allow != grant.allow || before.limits != grant.limits;
+    let changed = !is_same || before.is_none_or(grants_more);
     if changed {
         registry.put(&args.name, &bytes, &grant)?;
     }
-    if printer.is_json() {
-        printer.json(&json!({ "schema_version": 1, "changed": changed, "plugin": report.json() }));
-    } else {
-        report.print(printer);
-    }
+    report.answer(json!({ "changed": changed }), printer);
     let name = &args.name;
     printer.note(if changed {
         format!(

@@ -1,22 +1,12 @@
 //! `uptime queue clear`: what waits in a queue is deleted; what runs is left to its workers.
 
 use super::jobs;
-use crate::confirm::confirm;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use serde_json::json;
-use std::time::Duration;
+use crate::prelude::*;
 use uptime_core::queue::kind;
-use uptime_store::Store;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::control::Cleared;
 
-pub async fn clear(
-    store: &Store,
-    queue: &str,
-    (yes, dry_run): (bool, bool),
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn clear(store: &Store, queue: &str, yes: bool, dry_run: bool, printer: &Printer) -> Result<Exit> {
     // What comes after the question is not what was asked about.
     let as_of = store.instant_before(Duration::ZERO).await?;
     let before = size(store, queue).await?;
@@ -27,14 +17,8 @@ pub async fn clear(
     }
     let waiting = (before.ready + before.delayed).unsigned_abs();
     if waiting > 0 {
-        confirm(
-            &format!(
-                "this deletes {} waiting in `{queue}`{}",
-                jobs(waiting),
-                kind(queue).map_or("", |kind| kind.clearing)
-            ),
-            yes,
-        )?;
+        let and = kind(queue).map_or("", |kind| kind.clearing);
+        confirm(&format!("this deletes {} waiting in `{queue}`{and}", jobs(waiting)), yes)?;
     }
     let bar = printer.progress("deleting", waiting);
     let (mut cleared, mut position) = (Cleared::default(), None);
@@ -49,20 +33,17 @@ pub async fn clear(
     Ok(Exit::Ok)
 }
 
-async fn size(store: &Store, queue: &str) -> Result<QueueSize, CommandError> {
+async fn size(store: &Store, queue: &str) -> Result<QueueSize> {
     let sizes = store.queue_sizes(&[queue.to_owned()]).await?;
-    sizes.into_iter().next().ok_or_else(|| CommandError::new(Exit::Bug, format!("`{queue}` has no size")))
+    sizes.into_iter().next().ok_or_else(|| bug(format!("`{queue}` has no size")))
 }
 
 fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Printer) {
     let Cleared { ready, delayed } = cleared;
     let deleted = ready + delayed;
     let word = if dry_run { "would be deleted" } else { "deleted" };
-    let parts = if ready > 0 && delayed > 0 {
-        format!(" ({} ready, {} delayed)", printer.number(ready), printer.number(delayed))
-    } else {
-        String::new()
-    };
+    let parts = format!(" ({} ready, {} delayed)", printer.number(ready), printer.number(delayed));
+    let parts = if ready > 0 && delayed > 0 { &parts } else { "" };
     let run = match reserved {
         0 => "none runs".into(),
         1 => "1 still runs".into(),
@@ -74,6 +55,6 @@ fn say(queue: &str, cleared: Cleared, reserved: i64, dry_run: bool, printer: &Pr
             "dry_run": dry_run,
         }),
         format!("{queue}\t{word}\t{deleted}\tstill run\t{reserved}"),
-        format!("{} {word} from `{queue}`{parts}; {run}", jobs(deleted.unsigned_abs())),
+        format!("{} {word} from `{queue}`{parts}; {run}", jobs(deleted)),
     );
 }

@@ -1,17 +1,9 @@
 //! `uptime queue pause`, `resume` and `restart`: what operators say to workers on any host, through the database.
 
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use serde_json::json;
-use uptime_store::Store;
+use crate::prelude::*;
 
 /// Pauses these queues, or lets them go on.
-pub async fn pause(
-    store: &Store,
-    queues: &[String],
-    paused: bool,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn pause(store: &Store, queues: &[String], paused: bool, printer: &Printer) -> Result<Exit> {
     let mut done = Vec::new();
     for queue in queues {
         let changed =
@@ -25,15 +17,15 @@ pub async fn pause(
         let json = json!({ "queue": queue, "paused": paused, "changed": changed });
         done.push((json, format!("{queue}\t{word}"), format!("`{queue}` {sentence}")));
     }
-    printer.each_done("queues", done);
+    printer.each_done("queues", &done);
     if paused {
-        printer.hint(&format!("`uptime queue resume {}` lets it go on", queues.join(" ")));
+        printer.hint(format!("`uptime queue resume {}` lets it go on", queues.join(" ")));
     }
     Ok(Exit::Ok)
 }
 
 /// Asks the workers of these queues, of all if none is named.
-pub async fn restart(store: &Store, queues: Vec<String>, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn restart(store: &Store, queues: Vec<String>, printer: &Printer) -> Result<Exit> {
     let queues = if queues.is_empty() { store.known_queues().await? } else { queues };
     let mut done = Vec::new();
     for queue in &queues {
@@ -46,6 +38,6 @@ pub async fn restart(store: &Store, queues: Vec<String>, printer: &Printer) -> R
         let json = json!({ "queue": queue, "workers": asked });
         done.push((json, format!("{queue}\tworkers asked\t{asked}"), sentence));
     }
-    printer.each_done("queues", done);
+    printer.each_done("queues", &done);
     Ok(Exit::Ok)
 }

@@ -1,22 +1,14 @@
 //! `uptime queue failed`: the list, and the all details of one.
 
 use super::none_has;
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Column, FAINT, HINT, Printer, ago, rfc3339};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::output::ago;
+use crate::prelude::*;
 use uptime_core::id::JobId;
-use uptime_store::Store;
 use uptime_store::failed::FailedJob;
 use uptime_store::notifications::OutstandingCounts;
 
 /// The failed list, newest first.
-pub async fn list(
-    store: &Store,
-    queue: Option<&str>,
-    limit: i64,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn list(store: &Store, queue: Option<&str>, limit: i64, printer: &Printer) -> Result<Exit> {
     let jobs = store.failed_jobs(queue, limit).await?;
     let counts = store.outstanding().await?;
     printer.list("jobs", COLUMNS, &jobs, |job| json(job, &counts));
@@ -28,21 +20,16 @@ pub async fn list(
         };
         printer.note(what);
     }
-    match jobs.as_slice() {
-        [] if printer.is_terminal() && !printer.is_json() => printer.note("no failed jobs"),
-        [] => {}
-        [job, ..] => {
-            printer.hint(&format!("`uptime queue failed {}` prints all details", job.id));
-            printer.hint(&format!(
-                "`{}` tries it again, `uptime queue retry all` tries all",
-                retry_command(job)
-            ));
-        }
+    let hint = |job: &FailedJob| format!("`uptime queue failed {}` prints all details", job.id);
+    printer.below_list("no failed jobs", jobs.first().map(hint));
+    if let Some(job) = jobs.first() {
+        let retry = retry_command(job);
+        printer.hint(format!("`{retry}` tries it again, `uptime queue retry all` tries all"));
     }
     Ok(Exit::Ok)
 }
 
-pub async fn show(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn show(store: &Store, ids: &[JobId], printer: &Printer) -> Result<Exit> {
     let jobs = store.failed_jobs_by_id(ids).await?;
     if printer.is_json() {
         let counts = store.outstanding().await?;

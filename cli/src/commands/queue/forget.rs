@@ -1,22 +1,12 @@
 //! `uptime queue forget`, `flush` and `prune-failed`: failed jobs that get no other chance.
 
 use super::{jobs, missing, none_has};
-use crate::confirm::confirm;
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use serde_json::json;
-use std::time::Duration;
+use crate::prelude::*;
 use uptime_core::id::JobId;
 use uptime_store::failed::Selection;
-use uptime_store::{Store, StoreError};
 
 /// Deletes the named ones. Their names are the question's answer: none is asked.
-pub async fn forget(
-    store: &Store,
-    ids: &[JobId],
-    dry_run: bool,
-    printer: &Printer,
-) -> Result<Exit, CommandError> {
+pub async fn forget(store: &Store, ids: &[JobId], dry_run: bool, printer: &Printer) -> Result<Exit> {
     let which = Selection::of(ids);
     let found = if dry_run {
         store.failed_jobs_by_id(ids).await?.into_iter().map(|job| job.id).collect()
@@ -24,13 +14,10 @@ pub async fn forget(
         delete(store, &which, 0, printer).await?.1
     };
     let missing = missing(&which, &found);
-    if printer.is_json() {
-        printer.object(json!({ "deleted": found.len(), "missing": missing, "dry_run": dry_run }));
-    } else {
-        for id in &found {
-            printer.line(format!("{id}\t{}", if dry_run { "would be deleted" } else { "deleted" }));
-        }
-    }
+    printer.answer(json!({ "deleted": found.len(), "missing": missing, "dry_run": dry_run }), || {
+        let word = if dry_run { "would be deleted" } else { "deleted" };
+        printer.lines(found.iter().map(|id| format!("{id}\t{word}")));
+    });
     if missing.is_empty() { Ok(Exit::Ok) } else { Err(none_has(&missing)) }
 }
 
@@ -42,7 +29,7 @@ pub async fn flush(
     hours: i64,
     (yes, dry_run): (Option<bool>, bool),
     printer: &Printer,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit> {
     // By the database's clock.
     let failed_by = store.instant_before(Duration::from_hours(hours.unsigned_abs())).await?;
     let which = Selection { queue, failed_by: Some(failed_by), ..Selection::default() };
@@ -70,7 +57,7 @@ async fn delete(
     which: &Selection,
     total: u64,
     printer: &Printer,
-) -> Result<(u64, Vec<JobId>), StoreError> {
+) -> Result<(u64, Vec<JobId>)> {
     let bar = printer.progress("deleting", total);
     let (mut count, mut found, mut after) = (0, Vec::new(), None);
     loop {

@@ -1,25 +1,20 @@
 //! `uptime queue monitor`: what is in the queues, whether somebody works on them, and what slows them down.
 
 use super::busy;
-use crate::exit::{CommandError, Exit};
-use crate::output::{BAD, Cell, Column, FAINT, GOOD, ODD, Printer, hint_line, rfc3339, span};
+use crate::output::{hint_line, span};
+use crate::prelude::*;
 use crate::runtime::signals;
-use anstyle::Style;
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
+use std::time::Instant;
 use uptime_core::ErrorClass;
 use uptime_core::duration;
 use uptime_core::liveness::{Scheduler, Scheduling, Stall, Standstill};
 use uptime_core::monitor::Location;
 use uptime_core::queue::{MONITOR_CHECKS, is_checks, kind};
-use uptime_core::text::printable;
+use uptime_store::StoreError;
 use uptime_store::liveness::Liveness;
 use uptime_store::operations::QueueSize;
 use uptime_store::operations::busy::Told;
 use uptime_store::operations::vacuum::{DeadRows, Holder, OldestSnapshot};
-use uptime_store::{Store, StoreError};
 
 /// From how many dead rows on they are felt, if they can't be removed.
 const DEAD_ROWS_FELT: i64 = 10_000;
@@ -55,13 +50,11 @@ struct QueueSnapshot {
 }
 
 /// One look; exit 1 when a queue is over its limit or stands still, or when checks are not scheduled or have no results.
-pub async fn once(store: &Store, options: &MonitorOptions, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn once(store: &Store, options: &MonitorOptions, printer: &Printer) -> Result<Exit> {
     let snapshot = QueueSnapshot::take(store, options).await?;
     snapshot.print(printer, None);
-    if printer.is_terminal() && !printer.is_json() {
-        for note in snapshot.notes(printer) {
-            printer.note(note);
-        }
+    if printer.is_for_person() {
+        snapshot.notes(printer).iter().for_each(|note| printer.note(note));
     }
     Ok(if snapshot.is_well() { Exit::Ok } else { Exit::No })
 }
@@ -72,7 +65,7 @@ pub async fn watch(
     options: &MonitorOptions,
     every: Duration,
     printer: &Printer,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit> {
     let stop = signals::stop()?;
     let mut live = printer.live();
     let footer =
@@ -80,25 +73,25 @@ pub async fn watch(
     let mut last = Vec::new();
     while printer.is_read() {
         let began = Instant::now();
-        let Some(looked) = unless_stopped(&stop, QueueSnapshot::take(store, options)).await else { break };
+        let Some(looked) = stop.run_until_cancelled(QueueSnapshot::take(store, options)).await else { break };
         // One that failed cost the database nothing.
         let rest = if looked.is_ok() { every.max(began.elapsed() * RESTS) } else { every };
         match (looked, &mut live) {
             (Ok(snapshot), Some(live)) => {
                 last = snapshot.lines(printer);
-                live.draw(&with(&last, footer("")))?;
+                live.draw(&[&last[..], &[footer("")]].concat())?;
             }
             (Ok(snapshot), None) => snapshot.print(printer, Some(snapshot.at)),
             // The next look has another try: somebody who watches wants to see it come back.
             (Err(error), Some(live)) if error.class() == ErrorClass::Transient => {
-                live.draw(&with(&last, footer(&format!("  {BAD}{error}{BAD:#}"))))?;
+                live.draw(&[&last[..], &[footer(&format!("  {BAD}{error}{BAD:#}"))]].concat())?;
             }
             (Err(error), None) if error.class() == ErrorClass::Transient => {
                 printer.warning(error.to_string());
             }
             (Err(error), _) => return Err(error.into()),
         }
-        if unless_stopped(&stop, tokio::time::sleep(rest)).await.is_none() {
+        if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
             break;
         }
     }
@@ -107,17 +100,6 @@ pub async fn watch(
         live.draw(&last)?;
     }
     Ok(Exit::Ok)
-}
-
-fn with(lines: &[String], footer: String) -> Vec<String> {
-    lines.iter().cloned().chain([footer]).collect()
-}
-
-async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        () = stop.cancelled() => None,
-        done = work => Some(done),
-    }
 }
 
 /// As in Laravel: all rows count, and the limit itself is over it.
@@ -147,21 +129,15 @@ impl QueueSnapshot {
             }
             store.forget_busy(&below).await?;
         }
-        Ok(Self {
-            at: Timestamp::now(),
-            sizes,
-            dead,
-            liveness,
-            announced,
-            max: options.max,
-            max_wait: options.max_wait,
-        })
+        let MonitorOptions { max, max_wait, .. } = *options;
+        Ok(Self { at: Timestamp::now(), sizes, dead, liveness, announced, max, max_wait })
     }
 
     fn is_well(&self) -> bool {
-        self.sizes.iter().all(|size| !is_over(size, self.max) && self.standstill(size).is_none())
-            && self.dead_scheduler().is_none()
-            && self.sizes.iter().all(|size| self.stall(&size.queue).is_none())
+        let is_well = |size: &QueueSize| {
+            !is_over(size, self.max) && self.standstill(size).is_none() && self.stall(&size.queue).is_none()
+        };
+        self.sizes.iter().all(is_well) && self.dead_scheduler().is_none()
     }
 
     /// The scheduler that is dead, where its checks are looked at.
@@ -183,20 +159,15 @@ impl QueueSnapshot {
     /// Writes it as data. `at`: of one look among many, when it was.
     fn print(&self, printer: &Printer, at: Option<Timestamp>) {
         if printer.is_json() && !printer.streams() {
-            let mut answer = self.json(at);
-            answer["queues"] = self.rows().map(|row| row.json()).collect();
-            printer.object(answer);
-            return;
+            let queues: Vec<Value> = self.rows().map(|row| row.json()).collect();
+            return printer.object(with(self.json(at), json!({ "queues": queues })));
         }
         let mut columns = columns().to_vec();
         if at.is_some() {
             columns.insert(0, ("at", |row, _| rfc3339(row.snapshot.at).into()));
         }
-        printer.list("queues", &columns, &self.rows().collect::<Vec<_>>(), |row| {
-            let mut json = self.json(at);
-            extend(&mut json, row.json());
-            json
-        });
+        let rows: Vec<Row<'_>> = self.rows().collect();
+        printer.list("queues", &columns, &rows, |row| with(self.json(at), row.json()));
     }
 
     fn lines(&self, printer: &Printer) -> Vec<String> {
@@ -217,15 +188,12 @@ impl QueueSnapshot {
             Scheduling::None => ("none", None),
         };
         let oldest = self.dead.oldest.as_ref();
-        let mut json = json!({
+        let json = json!({
             "scheduler": state, "scheduler_seen_at": seen_at.map(rfc3339), "dead_rows": self.dead.rows,
             "oldest_snapshot_s": oldest.and_then(|oldest| oldest.age).map(|age| tenths(age.as_secs_f64())),
             "oldest_snapshot_by": oldest.map(|oldest| name(&oldest.holder)),
         });
-        if let Some(at) = at {
-            json["at"] = rfc3339(at).into();
-        }
-        json
+        with(json, at.map(|at| json!({ "at": rfc3339(at) })).unwrap_or_default())
     }
 
     /// What is wrong with a queue, the worst first.
@@ -249,11 +217,10 @@ impl QueueSnapshot {
         for size in &self.sizes {
             let queue = size.queue.as_str();
             if is_over(size, self.max) {
+                let ([jobs, max], announced) =
+                    ([size.size(), self.max].map(|n| printer.number(n)), self.told_of(queue));
                 notes.push(format!(
-                    "`{BAD}{queue}{BAD:#}` has {} jobs, and its limit is {}{}",
-                    printer.number(size.size()),
-                    printer.number(self.max),
-                    self.told_of(queue)
+                    "`{BAD}{queue}{BAD:#}` has {jobs} jobs, and its limit is {max}{announced}"
                 ));
             }
             if size.paused_at.is_some() && size.ready > 0 {
@@ -271,29 +238,23 @@ impl QueueSnapshot {
                 notes.push(hint_line(&nobody_works_on(queue)));
             }
             if let Some(Standstill::Waits(wait)) = self.standstill(size) {
+                let (wait, max) = (span(wait.as_secs()), duration::format(self.max_wait));
                 notes.push(format!(
-                    "`{BAD}{queue}{BAD:#}`: the oldest ready job has waited {}, and `--max-wait` is {}",
-                    span(wait.as_secs()),
-                    duration::format(self.max_wait)
+                    "`{BAD}{queue}{BAD:#}`: the oldest ready job has waited {wait}, and `--max-wait` is {max}"
                 ));
             }
             if let Some(stall) = self.stall(queue) {
-                notes.push(format!(
-                    "`{BAD}{queue}{BAD:#}` has stalled: {}",
-                    stall.in_words(&self.liveness.scheduling, self.liveness.now)
-                ));
+                let why = stall.in_words(&self.liveness.scheduling, self.liveness.now);
+                notes.push(format!("`{BAD}{queue}{BAD:#}` has stalled: {why}"));
             }
         }
         if let Some(last) = self.dead_scheduler() {
-            notes.push(format!(
-                "{BAD}no scheduler runs{BAD:#}: the one on {} (pid {}) was last heard {}",
-                last.host,
-                last.pid,
-                printer.time(Some(last.seen_at))
-            ));
-            let way_out =
+            let (host, pid, seen) = (&last.host, last.pid, printer.time(Some(last.seen_at)));
+            let runs =
                 if last.is_loop { "`uptime schedule --every 1s` runs one" } else { "see whether cron runs" };
-            notes.push(hint_line(way_out));
+            let none = format!("{BAD}no scheduler runs{BAD:#}");
+            notes.push(format!("{none}: the one on {host} (pid {pid}) was last heard {seen}"));
+            notes.push(hint_line(runs));
         }
         notes.extend(self.dead_note(printer));
         notes
@@ -321,14 +282,9 @@ impl QueueSnapshot {
             }
             _ => return Vec::new(),
         };
-        vec![
-            format!(
-                "{ODD}{} dead rows{ODD:#} slow the queues down: {} has kept them {since}",
-                printer.number(self.dead.rows),
-                name(&oldest.holder)
-            ),
-            hint_line(&way_out(oldest)),
-        ]
+        let (rows, by) = (printer.number(self.dead.rows), name(&oldest.holder));
+        let dead = format!("{ODD}{rows} dead rows{ODD:#} slow the queues down: {by} has kept them {since}");
+        vec![dead, hint_line(&way_out(oldest))]
     }
 }
 
@@ -393,13 +349,12 @@ fn count(count: i64, style: Style, printer: &Printer) -> Cell {
 }
 
 fn nobody_works_on(queue: &str) -> String {
-    if let Some(location) = Location::of_queue(queue) {
-        format!("nobody works on `{queue}`: `uptime worker {MONITOR_CHECKS} --location {location}` does")
-    } else if kind(queue).is_some() {
-        format!("nobody works on `{queue}`: `uptime worker {queue}` does")
-    } else {
-        format!("nobody works on `{queue}`, and `uptime` has no worker for it")
-    }
+    let who = match Location::of_queue(queue) {
+        Some(location) => format!(": `uptime worker {MONITOR_CHECKS} --location {location}` does"),
+        None if kind(queue).is_some() => format!(": `uptime worker {queue}` does"),
+        None => ", and `uptime` has no worker for it".into(),
+    };
+    format!("nobody works on `{queue}`{who}")
 }
 
 fn name(holder: &Holder) -> String {
@@ -433,10 +388,4 @@ fn way_out(oldest: &OldestSnapshot) -> String {
 
 fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
-}
-
-fn extend(object: &mut Value, more: Value) {
-    if let (Value::Object(fields), Value::Object(more)) = (object, more) {
-        fields.extend(more);
-    }
 }

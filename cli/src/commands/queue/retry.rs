@@ -2,11 +2,8 @@
 //! a few, and what is done stays done when it is broken off.
 
 use super::{jobs, missing, none_has};
-use crate::exit::{CommandError, Exit};
-use crate::output::Printer;
-use serde_json::json;
+use crate::prelude::*;
 use uptime_core::id::JobId;
-use uptime_store::Store;
 use uptime_store::failed::{Retried, Selection};
 
 /// A person is shown each of so many jobs; of more, how many there were.
@@ -20,21 +17,14 @@ const ENDS: [(Retried, &str, Option<&str>); 3] = [
 ];
 
 /// Which jobs the words of the command line mean.
-pub fn selection(
-    ids: &[String],
-    queue: Option<String>,
-    range: Option<&str>,
-) -> Result<Selection, CommandError> {
+pub fn selection(ids: &[String], queue: Option<String>, range: Option<&str>) -> Result<Selection> {
     let range = range.map(parse_range).transpose()?;
-    let ids = if range.is_some() || ids == ["all"] {
-        None
-    } else {
-        Some(ids.iter().map(|id| job_id(id)).collect::<Result<Vec<_>, _>>()?)
-    };
+    let is_all = range.is_some() || ids == ["all"];
+    let ids = (!is_all).then(|| ids.iter().map(|id| job_id(id)).collect::<Result<_>>()).transpose()?;
     Ok(Selection { ids, range, queue, failed_by: None })
 }
 
-pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Result<Exit, CommandError> {
+pub async fn retry(store: &Store, which: &Selection, printer: &Printer) -> Result<Exit> {
     let total = store.count_failed(which).await?;
     let too_many = printer.is_terminal() && total > LINES_MAX;
     let lines = !printer.is_json() && !too_many;
@@ -81,21 +71,16 @@ fn summary(counts: &[u64]) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn job_id(text: &str) -> Result<JobId, CommandError> {
+fn job_id(text: &str) -> Result<JobId> {
     text.parse().map(JobId).map_err(|_| {
-        CommandError::new(Exit::Usage, format!("`{text}` is no job id"))
+        usage_error(format!("`{text}` is no job id"))
             .hint("give ids as `uptime queue failed` shows them, or `all`")
     })
 }
 
-fn parse_range(range: &str) -> Result<std::ops::RangeInclusive<JobId>, CommandError> {
-    let wrong = || {
-        CommandError::new(Exit::Usage, format!("`{range}` is no range of ids")).hint("write it as `10-20`")
-    };
+fn parse_range(range: &str) -> Result<std::ops::RangeInclusive<JobId>> {
+    let wrong = || usage_error(format!("`{range}` is no range of ids")).hint("write it as `10-20`");
     let (first, last) = range.split_once('-').ok_or_else(wrong)?;
     let (first, last) = (job_id(first).map_err(|_| wrong())?, job_id(last).map_err(|_| wrong())?);
-    if first > last {
-        return Err(wrong());
-    }
-    Ok(first..=last)
+    if first > last { Err(wrong()) } else { Ok(first..=last) }
 }

@@ -1,7 +1,7 @@
 //! Lines for a crontab: the scheduler, a look at the queues, and the old failed jobs. In them `%` would end the command.
 
-use super::installation::{DatabaseSource, Installation};
-use super::{Definition, Printed, listed, quote};
+use super::installation::Installation;
+use super::{Definition, Printed, quote};
 
 /// How long a worker that cron starts claims jobs. What it runs then has the rest of the minute, and `--grace`.
 const WORKER_SECONDS: &str = "55s";
@@ -11,13 +11,12 @@ const WEEK: &str = "168";
 
 pub fn lines(installation: &Installation) -> Printed {
     let line = |command: &[&str]| {
-        let line = quote::shell_line(&installation.command(command));
-        quote::cron(&match &installation.database {
-            DatabaseSource::Variable { name, url } => format!("{name}={} {line}", quote::shell(url)),
-            _ => line,
-        })
+        let set =
+            installation.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
+        quote::cron(&(set.unwrap_or_default() + &quote::shell_line(&installation.command(command))))
     };
-    let hint = hint(installation);
+    let hint =
+        installation.secrets_hint("Write NAME=value above these lines; a crontab is its owner's alone");
     let content = format!(
         include_str!("crontab"),
         this = quote::shell_line(&installation.command(&["service", "cron"])),
@@ -30,15 +29,4 @@ pub fn lines(installation: &Installation) -> Printed {
     );
     let file = Definition { path: "crontab".into(), content };
     Printed { files: vec![file], hints: hint.into_iter().collect(), ..Printed::default() }
-}
-
-fn hint(installation: &Installation) -> Option<String> {
-    let secrets = installation.secrets();
-    if secrets.is_empty() {
-        return None;
-    }
-    let names = listed(&secrets);
-    Some(format!(
-        "not printed here: {names}. Write NAME=value above these lines; a crontab is its owner's alone"
-    ))
 }

@@ -3,14 +3,12 @@
 //! What is printed depends on nothing that a service's process would not have: paths are absolute, the data directory is
 //! named. Secrets stay where they are; a definition says how they are given.
 
-use crate::args::Global;
 use crate::config::file::{self, ConfigFile};
 use crate::config::locate;
 use crate::env;
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Component;
 use uptime_core::secret::SecretRef;
 use url::Url;
 
@@ -50,6 +48,13 @@ pub enum DatabaseSource {
     },
 }
 
+impl DatabaseSource {
+    /// The variable that a definition sets, and its value.
+    pub fn variable(&self) -> Option<(&str, &str)> {
+        if let Self::Variable { name, url } = self { Some((name, url)) } else { None }
+    }
+}
+
 impl Installation {
     /// Looks at what there is. `root_becomes` is the user for definitions that root asks for; `None`: root.
     pub async fn find(
@@ -57,7 +62,7 @@ impl Installation {
         binary: Option<&Path>,
         user: Option<&str>,
         root_becomes: Option<&str>,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self> {
         let notifiers = file::notifiers(global)?;
         let file = file::read(global, &notifiers).await?;
         let binary = match binary {
@@ -108,6 +113,12 @@ impl Installation {
         database.into_iter().chain(self.variables.iter().map(String::as_str)).collect()
     }
 
+    /// What to do about them, if there are any.
+    pub fn secrets_hint(&self, what: &str) -> Option<String> {
+        let secrets = listed(self.secrets());
+        (!secrets.is_empty()).then(|| format!("not printed here: {secrets}. {what}"))
+    }
+
     /// Which database it is, for a comment; `place` is where a variable is set.
     pub fn database_words(&self, place: &str) -> String {
         let data_dir = &self.data_dir;
@@ -142,28 +153,25 @@ impl Installation {
 
 /// The name of the user who asks; the number of one without.
 fn caller() -> String {
-    let asked = Command::new("id").arg("-un").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let name = asked.ok().filter(|output| output.status.success());
-    let name = name.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string())
+    let uid = rustix::process::geteuid().as_raw();
+    locate::name_of(uid).unwrap_or_else(|| uid.to_string())
 }
 
 fn not_found(path: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::new(Exit::Usage, format!("`{}` can't be found: {error}", path.display()))
-        .hint("write the path without `..`")
+    usage_error(format!("`{}` can't be found: {error}", path.display())).hint("write the path without `..`")
 }
 
-fn check_user(user: &str) -> Result<(), CommandError> {
+fn check_user(user: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "_-.@\\".contains(c);
     if !user.is_empty() && !user.starts_with('-') && user.chars().all(plain) {
         return Ok(());
     }
-    Err(CommandError::new(Exit::Usage, format!("`--user {}` is no user's name", user.escape_debug()))
+    Err(usage_error(format!("`--user {}` is no user's name", user.escape_debug()))
         .hint("`id -un` prints yours"))
 }
 
 /// A path as it can stand in a definition, whoever reads it where.
-pub fn absolute(path: &Path) -> Result<String, CommandError> {
+pub fn absolute(path: &Path) -> Result<String> {
     let named = std::path::absolute(path)?;
     // systemd takes no way up, and which way is up the links on the path decide.
     let goes_up = named.components().any(|part| part == Component::ParentDir);
@@ -173,7 +181,7 @@ pub fn absolute(path: &Path) -> Result<String, CommandError> {
     });
     text.map(str::to_owned).ok_or_else(|| {
         let message = format!("`{}` can't be written into a definition", path.display());
-        CommandError::new(Exit::Usage, message)
+        usage_error(message)
             .hint("use a path of UTF-8 text without control characters, with neither a blank nor a backslash at its end")
     })
 }

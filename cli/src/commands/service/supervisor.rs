@@ -1,11 +1,10 @@
 //! Programs for supervisor. Its configuration replaces `%(name)s`, splits commands as a shell does, and ends a value at a
 //! blank before `;` or `#`.
 
-use super::installation::{DatabaseSource, Installation, absolute};
-use super::{Definition, Printed, Processes, listed, quote};
+use super::installation::{Installation, absolute};
+use super::{Definition, Printed, Processes, quote};
 use crate::args::ServiceArgs;
-use crate::exit::{CommandError, Exit};
-use std::path::Path;
+use crate::prelude::*;
 
 /// Where Debian's package has its logs.
 const DEBIAN_LOGS: &str = "/var/log/supervisor";
@@ -13,15 +12,8 @@ const DEBIAN_LOGS: &str = "/var/log/supervisor";
 /// Where a configuration is looked for: Debian's place, and Fedora's.
 const INCLUDED: [&str; 2] = ["/etc/supervisor/conf.d/uptime.conf", "/etc/supervisord.d/uptime.ini"];
 
-pub fn programs(
-    installation: &Installation,
-    service: &ServiceArgs,
-    logs: Option<&Path>,
-) -> Result<Printed, CommandError> {
-    let logs = match logs {
-        Some(logs) => absolute(logs)?,
-        None => default_logs(installation),
-    };
+pub fn programs(installation: &Installation, service: &ServiceArgs, logs: Option<&Path>) -> Result<Printed> {
+    let logs = logs.map_or_else(|| Ok(default_logs(installation)), absolute)?;
     // Nothing can be quoted there; and in a log's path names are replaced twice.
     refuse("logs", &logs, &["%", " ;", " #"])?;
     refuse("config", installation.directory(), &[" ;", " #"])?;
@@ -37,6 +29,7 @@ pub fn programs(
         notes = notes(installation, &hints),
         programs = names.join(","),
     );
+    let variable = |(name, url)| format!("environment={name}=\"{}\"\n", quote::supervisor_value(url));
     for each in &processes {
         content += &format!(
             include_str!("program.ini"),
@@ -45,7 +38,7 @@ pub fn programs(
             count = each.count,
             directory = quote::supervisor_value(installation.directory()),
             user = installation.user,
-            environment = environment(installation),
+            environment = installation.database.variable().map(variable).unwrap_or_default(),
             logs = logs,
         );
     }
@@ -60,35 +53,19 @@ fn default_logs(installation: &Installation) -> String {
     format!("{}/log", installation.data_dir)
 }
 
-fn refuse(flag: &str, path: &str, signs: &[&str]) -> Result<(), CommandError> {
+fn refuse(flag: &str, path: &str, signs: &[&str]) -> Result<()> {
     let Some(sign) = signs.iter().find(|sign| path.contains(*sign)) else { return Ok(()) };
-    Err(CommandError::new(
-        Exit::Usage,
-        format!("`{path}` has `{sign}`, which supervisor does not take there"),
-    )
-    .hint(format!("name a folder without it: `--{flag}`")))
-}
-
-fn environment(installation: &Installation) -> String {
-    match &installation.database {
-        DatabaseSource::Variable { name, url } => {
-            format!("environment={name}=\"{}\"\n", quote::supervisor_value(url))
-        }
-        _ => String::new(),
-    }
+    Err(usage_error(format!("`{path}` has `{sign}`, which supervisor does not take there"))
+        .hint(format!("name a folder without it: `--{flag}`")))
 }
 
 /// What this installation needs beside the configuration.
 fn hints(installation: &Installation, logs: &str) -> Vec<String> {
-    let mut hints = Vec::new();
-    let secrets = installation.secrets();
-    if !secrets.is_empty() {
-        hints.push(format!(
-            "not printed here: {}. Set it for supervisord, whose processes inherit it, or name a file in uptime.toml, \
-             as `{{ file = \"/etc/uptime/secret\" }}`",
-            listed(&secrets)
-        ));
-    }
+    let secrets = installation.secrets_hint(
+        "Set it for supervisord, whose processes inherit it, or name a file in uptime.toml, \
+         as `{ file = \"/etc/uptime/secret\" }`",
+    );
+    let mut hints: Vec<String> = secrets.into_iter().collect();
     if !installation.is_own {
         let (user, data_dir) = (quote::shell(&installation.user), quote::shell(&installation.data_dir));
         hints

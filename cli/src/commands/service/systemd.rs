@@ -3,12 +3,11 @@
 //! `unit.service` says why each setting is there. The scheduler starts first and stops last, so that the embedded database is
 //! its child, which has no capability at all.
 
-use super::installation::{DatabaseSource, Installation, absolute};
-use super::{Definition, Printed, Processes, listed, quote};
+use super::installation::{Installation, absolute};
+use super::{Definition, Printed, Processes, quote};
 use crate::args::ServiceArgs;
-use crate::exit::{CommandError, Exit};
+use crate::prelude::*;
 use std::fs;
-use std::path::Path;
 
 /// Whom root's units run as.
 pub const USER: &str = "uptime";
@@ -30,13 +29,9 @@ const TMP: &str = "/tmp";
 const SCHEDULE: &str = "uptime-schedule.service";
 
 /// The units. `into` is the folder that they are about to be written into.
-pub fn units(
-    installation: &Installation,
-    service: &ServiceArgs,
-    into: Option<&Path>,
-) -> Result<Printed, CommandError> {
+pub fn units(installation: &Installation, service: &ServiceArgs, into: Option<&Path>) -> Result<Printed> {
     if installation.user == "root" {
-        return Err(CommandError::new(Exit::Usage, "units that run as root would not be confined")
+        return Err(usage_error("units that run as root would not be confined")
             .hint("name another user: `--user uptime`"));
     }
     let folder = into.map_or(Ok(FOLDER.to_owned()), absolute)?;
@@ -54,22 +49,16 @@ pub fn units(
 }
 
 /// Writes them, over none that is not ours.
-pub fn write(files: &[Definition], folder: &Path) -> Result<(), CommandError> {
-    let wrong = |path: &str, error: &std::io::Error| {
-        CommandError::new(Exit::Config, format!("`{path}` can't be written: {error}"))
-    };
-    fs::create_dir_all(folder).map_err(|error| wrong(&folder.display().to_string(), &error))?;
-    let is_foreign = |file: &&Definition| {
-        Path::new(&file.path).exists()
-            && fs::read_to_string(&file.path).map_or(true, |there| !there.starts_with(MARK))
-    };
-    if let Some(foreign) = files.iter().find(is_foreign) {
-        let path = &foreign.path;
-        return Err(CommandError::new(Exit::Config, format!("`{path}` is there, and not printed by uptime"))
+pub fn write(files: &[Definition], folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    let is_ours = |path: &str| fs::read_to_string(path).is_ok_and(|there| there.starts_with(MARK));
+    let is_foreign = |file: &&Definition| Path::new(&file.path).exists() && !is_ours(&file.path);
+    if let Some(Definition { path, .. }) = files.iter().find(is_foreign) {
+        return Err(config_error(format!("`{path}` is there, and not printed by uptime"))
             .hint(format!("move it away: `mv {0} {0}.old`", quote::shell(path))));
     }
     for file in files {
-        fs::write(&file.path, &file.content).map_err(|error| wrong(&file.path, &error))?;
+        fs::write(&file.path, &file.content).map_err(|error| unwritable(Path::new(&file.path), &error))?;
     }
     Ok(())
 }
@@ -91,6 +80,7 @@ fn unit(installation: &Installation, processes: &Processes) -> String {
     };
     let secrets = installation.secrets();
     let needed = format!("\n# Needed: {}.", listed(&secrets));
+    let variable = |(name, url)| format!("Environment={}\n", quote::systemd(&format!("{name}={url}")));
     // With a /tmp of its own each unit would look for the socket where it is not.
     let shares_tmp = socket_is_in_tmp(&installation.data_dir) || below(&[TMP, "/var/tmp"]);
     format!(
@@ -102,7 +92,7 @@ fn unit(installation: &Installation, processes: &Processes) -> String {
         directory = quote::systemd_value(installation.directory()),
         database = installation.database_words("the file below"),
         secrets = if secrets.is_empty() { "" } else { &needed },
-        environment = environment(installation),
+        environment = installation.database.variable().map(variable).unwrap_or_default(),
         files = if is_checks { 65_536 } else { 8_192 },
         why_capabilities = if is_checks { " Pings may need raw sockets." } else { "" },
         capabilities = if is_checks { "CAP_NET_RAW" } else { "" },
@@ -110,15 +100,6 @@ fn unit(installation: &Installation, processes: &Processes) -> String {
         home = if below(&["/home", "/root", "/run/user"]) { "read-only" } else { "yes" },
         tmp = if shares_tmp { "no" } else { "yes" },
     )
-}
-
-fn environment(installation: &Installation) -> String {
-    match &installation.database {
-        DatabaseSource::Variable { name, url } => {
-            format!("Environment={}\n", quote::systemd(&format!("{name}={url}")))
-        }
-        _ => String::new(),
-    }
 }
 
 /// The data directory's name below [`STATE`].
@@ -158,11 +139,9 @@ fn commands(installation: &Installation, service: &ServiceArgs, into: Option<&Pa
         let command = ["service", "systemd", "--user", &installation.user].into_iter().chain(counts);
         let location = service.location.iter().flat_map(|location| ["--location", location.as_str()]);
         let command: Vec<&str> = command.chain(location).chain(["--into", FOLDER]).collect();
-        let variable = match &installation.database {
-            DatabaseSource::Variable { name, url } => format!("{name}={} ", quote::shell(url)),
-            _ => String::new(),
-        };
-        commands.push(format!("{variable}{}", quote::shell_line(&installation.command(&command))));
+        let set =
+            installation.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
+        commands.push(set.unwrap_or_default() + &quote::shell_line(&installation.command(&command)));
     }
     commands.push("systemctl daemon-reload".into());
     commands.push("systemctl enable --now uptime.target".into());
@@ -170,13 +149,8 @@ fn commands(installation: &Installation, service: &ServiceArgs, into: Option<&Pa
 }
 
 fn hints(installation: &Installation) -> Vec<String> {
-    let secrets = installation.secrets();
-    let secrets = (!secrets.is_empty()).then(|| {
-        format!(
-            "not printed here: {}. Write it into /etc/uptime/environment, made by \
-             `install -D -m 600 /dev/null /etc/uptime/environment`",
-            listed(&secrets)
-        )
-    });
+    let secrets = installation.secrets_hint(
+        "Write it into /etc/uptime/environment, made by `install -D -m 600 /dev/null /etc/uptime/environment`",
+    );
     secrets.into_iter().chain(installation.closed_hint()).collect()
 }

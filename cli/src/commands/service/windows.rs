@@ -3,18 +3,13 @@
 
 use super::installation::{DatabaseSource, database_source};
 use super::{Definition, Printed, Processes, quote};
-use crate::args::{Global, ServiceArgs};
-use crate::exit::{CommandError, Exit};
-use std::path::Path;
+use crate::args::ServiceArgs;
+use crate::prelude::*;
 
 const BINARY: &str = r"C:\Program Files\uptime\uptime.exe";
 const DATA_DIR: &str = r"C:\ProgramData\uptime";
 
-pub fn commands(
-    global: &Global,
-    service: &ServiceArgs,
-    logs: Option<&Path>,
-) -> Result<Printed, CommandError> {
+pub fn commands(global: &Global, service: &ServiceArgs, logs: Option<&Path>) -> Result<Printed> {
     let this = std::env::current_exe().ok().filter(|_| cfg!(windows));
     let binary = match service.binary.as_deref() {
         Some(binary) => named("binary", binary)?,
@@ -44,13 +39,17 @@ pub fn commands(
             let numbered = each.is_worker();
             let name = if numbered { format!("{}-{number}", each.name) } else { each.name.clone() };
             let what = if numbered { format!("{} {number}", each.what) } else { each.what.to_owned() };
+            let environment = |(variable, url)| {
+                let variable = quote::windows(&format!("{variable}={url}"));
+                format!("nssm set {name} AppEnvironmentExtra {variable}\n")
+            };
             content += &format!(
                 include_str!("service.cmd"),
                 binary = quote::windows(&binary),
                 parameters = words.join(" "),
                 what = what,
                 directory = quote::windows(directory),
-                environment = environment(&source, &name),
+                environment = source.variable().map(environment).unwrap_or_default(),
                 log = quote::windows(&format!(r"{logs}\{name}.log")),
                 name = name,
             );
@@ -61,26 +60,15 @@ pub fn commands(
 }
 
 /// A path of Windows that batch and NSSM leave as it is.
-fn named(flag: &str, path: &Path) -> Result<String, CommandError> {
+fn named(flag: &str, path: &Path) -> Result<String> {
     let text = path.to_str().filter(|text| {
         let is_absolute = text.get(1..3) == Some(r":\") || text.starts_with(r"\\");
         is_absolute && !text.ends_with('\\') && !text.chars().any(|c| c.is_control() || "\"%".contains(c))
     });
     text.map(str::to_owned).ok_or_else(|| {
         let message = format!("`--{flag} {}` is no path for a Windows service", path.display());
-        CommandError::new(Exit::Usage, message)
-            .hint(r"write it as `C:\Program Files\uptime\uptime.exe`, without `%` and quotes")
+        usage_error(message).hint(r"write it as `C:\Program Files\uptime\uptime.exe`, without `%` and quotes")
     })
-}
-
-fn environment(source: &DatabaseSource, name: &str) -> String {
-    match source {
-        DatabaseSource::Variable { name: variable, url } => {
-            let variable = quote::windows(&format!("{variable}={url}"));
-            format!("nssm set {name} AppEnvironmentExtra {variable}\n")
-        }
-        _ => String::new(),
-    }
 }
 
 /// There is no embedded database on Windows.

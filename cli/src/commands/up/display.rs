@@ -1,20 +1,15 @@
 //! What `uptime up` shows: a live table below the events on a terminal, one line an event elsewhere.
 
 use crate::output::{
-    BAD, FAINT, GOOD, ODD, Printer, beside, milliseconds, ms, plain, rfc3339, span, state_style,
-    stderr_is_terminal, write_above,
+    beside, formed, many, milliseconds, ms, plain, span, state_style, stderr_is_terminal, write_above,
 };
-use anstyle::Style;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use crate::prelude::*;
+use indicatif::{MultiProgress, ProgressBar};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use uptime_core::check::{CheckReport, Outcome};
 use uptime_core::duration::elapsed;
-use uptime_core::text::printable;
 use uptime_engine::Activity;
 use uptime_store::notifications::DeliveryEnd;
 use uptime_store::summaries::MonitorSummary;
@@ -58,10 +53,9 @@ struct Table {
 
 impl Display {
     pub fn new(monitors: Vec<MonitorSummary>, printer: &Printer) -> Self {
-        let live = printer.is_terminal() && stderr_is_terminal() && !printer.is_json();
+        let live = printer.is_for_person() && stderr_is_terminal();
         let monitors: Vec<MonitorSummary> = monitors.into_iter().filter(|monitor| monitor.enabled).collect();
-        let plural = if monitors.len() == 1 { "" } else { "s" };
-        printer.note(format!("watching {} target{plural}; Ctrl-C stops", monitors.len()));
+        printer.note(format!("watching {}; Ctrl-C stops", many(monitors.len(), "target")));
         let name_width = monitors.iter().map(|monitor| monitor.name.len()).max().unwrap_or(0).min(NAME_MAX);
         let mut rows = Rows::default();
         for monitor in monitors {
@@ -95,18 +89,15 @@ impl Display {
             Activity::Opened { monitor, incident, severity, cause, started_at } => {
                 let word = severity.as_str();
                 self.set_state(monitor, word);
-                let why = cause.as_ref().map(|cause| cause.message.as_str()).unwrap_or_default();
-                let json = json!({
-                    "event": word, "monitor": monitor, "incident_id": incident, "cause": why,
-                    "started_at": rfc3339(*started_at),
-                });
-                self.print_change(BAD, word, monitor, why, &json);
+                let (why, at) = (cause.as_ref().map_or("", |cause| &cause.message), rfc3339(*started_at));
+                let json =
+                    json!({ "monitor": monitor, "incident_id": incident, "cause": why, "started_at": at });
+                self.print_change(BAD, word, word, monitor, why, json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
-                let lasted = elapsed(*started_at, *ended_at);
-                let json = json!({ "event": "up", "monitor": monitor, "incident_id": incident });
-                self.over("up", monitor, "down", lasted, json);
+                let json = json!({ "monitor": monitor, "incident_id": incident });
+                self.over("up", monitor, "down", elapsed(*started_at, *ended_at), json);
             }
             Activity::Delivery { channel, monitor, event, end } => {
                 self.delivery(channel, monitor, event.as_str(), end);
@@ -115,67 +106,58 @@ impl Display {
                 self.behind.store(true, Ordering::Relaxed);
                 let worst_s = worst.as_secs();
                 let what = format!("{late} of {of} checks began late, up to {}", span(worst_s));
-                let json =
-                    json!({ "event": "falling-behind", "late": late, "checks": of, "worst_s": worst_s });
-                self.event(&format!("{ODD}behind{ODD:#}\t{what}"), &json);
+                let json = json!({ "late": late, "checks": of, "worst_s": worst_s });
+                self.event("falling-behind", &format!("{ODD}behind{ODD:#}\t{what}"), json);
             }
             Activity::KeepingUp => {
                 self.behind.store(false, Ordering::Relaxed);
-                self.event("keeping up again", &json!({ "event": "keeping-up" }));
+                self.event("keeping-up", "keeping up again", json!({}));
             }
             Activity::Blind { host, why } => {
-                self.print_change(
-                    ODD,
-                    "blind",
-                    host,
-                    why,
-                    &json!({ "event": "blind", "host": host, "message": why }),
-                );
+                self.print_change(ODD, "blind", "blind", host, why, json!({ "host": host, "message": why }));
             }
             Activity::Seeing { host, blind_for } => {
-                self.over("seeing", host, "blind", *blind_for, json!({ "event": "seeing", "host": host }));
+                self.over("seeing", host, "blind", *blind_for, json!({ "host": host }));
             }
             Activity::Stalled { queue, why } => {
                 self.print_change(
                     BAD,
                     "stalled",
+                    "stalled",
                     queue,
                     why,
-                    &json!({ "event": "stalled", "queue": queue, "message": why }),
+                    json!({ "queue": queue, "message": why }),
                 );
             }
             Activity::Running { queue, stalled_for } => {
-                let json = json!({ "event": "running", "queue": queue });
-                self.over("running", queue, "stalled", *stalled_for, json);
+                self.over("running", queue, "stalled", *stalled_for, json!({ "queue": queue }));
             }
             Activity::DatabaseAway { queue, reason, needs_operator } => {
                 let style = if *needs_operator { BAD } else { ODD };
-                let json = json!({ "event": "database-away", "queue": queue, "reason": reason });
-                self.print_change(style, "database away", queue, reason, &json);
+                let json = json!({ "queue": queue, "reason": reason });
+                self.print_change(style, "database-away", "database away", queue, reason, json);
             }
             Activity::DatabaseBack { queue } => {
-                let json = json!({ "event": "database-back", "queue": queue });
-                self.event(&format!("database back\t{queue}"), &json);
+                self.event("database-back", &format!("database back\t{queue}"), json!({ "queue": queue }));
             }
         }
     }
 
     /// That something is so now.
-    fn print_change(&self, style: Style, word: &str, of: &str, why: &str, json: &Value) {
-        self.event(&format!("{style}{word}{style:#}\t{of}\t{why}"), json);
+    fn print_change(&self, style: Style, event: &str, word: &str, of: &str, why: &str, json: Value) {
+        self.event(event, &format!("{style}{word}{style:#}\t{of}\t{why}"), json);
     }
 
     /// That something is over, and how long it lasted.
-    fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, mut json: Value) {
-        json["duration_s"] = lasted.as_secs().into();
-        self.print_change(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), &json);
+    fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, json: Value) {
+        let json = with(json, json!({ "duration_s": lasted.as_secs() }));
+        self.print_change(GOOD, word, word, of, &format!("was {was} for {}", span(lasted.as_secs())), json);
     }
 
     /// Says that the end was asked for, and what it waits for.
     pub fn stopping(&self) {
-        let text =
-            format!("{FAINT}stopping: waiting for running jobs (press Ctrl-C again to quit now){FAINT:#}");
-        self.event(&text, &json!({ "event": "stopping" }));
+        let text = "stopping: waiting for running jobs (press Ctrl-C again to quit now)";
+        self.event("stopping", &format!("{FAINT}{text}{FAINT:#}"), json!({}));
     }
 
     /// Ends the live table; what was known last stays on the screen.
@@ -209,9 +191,12 @@ impl Display {
             let why = why.unwrap_or_default();
             let latency = report.latency().map(|latency| format!("{} ms", ms(latency))).unwrap_or_default();
             let text = format!("check {style}{word}{style:#}\t{monitor}\t{latency}\t{why}");
-            let [latency_ms, total_ms] =
-                [report.latency(), Some(report.total)].map(|took| took.map(milliseconds));
-            self.event(text.trim_end(), &json!({ "event": "check", "monitor": monitor, "outcome": report.outcome(), "degraded": report.is_degraded(), "latency_ms": latency_ms, "total_ms": total_ms, "message": why }));
+            let json = json!({
+                "monitor": monitor, "outcome": report.outcome(), "degraded": report.is_degraded(),
+                "latency_ms": report.latency().map(milliseconds), "total_ms": milliseconds(report.total),
+                "message": why,
+            });
+            self.event("check", text.trim_end(), json);
         }
     }
 
@@ -224,26 +209,22 @@ impl Display {
             DeliveryEnd::Waits { reason, .. } => ("waits", FAINT, reason.as_str()),
         };
         let text = format!("{style}{word}{style:#}\t{event} of {monitor} to {channel}\t{error}");
-        self.event(text.trim_end(), &json!({ "event": "delivery", "state": word, "type": event, "monitor": monitor, "channel": channel, "error": error }));
+        let json = json!({
+            "state": word, "type": event, "monitor": monitor, "channel": channel, "error": error,
+        });
+        self.event("delivery", text.trim_end(), json);
     }
 
-    fn event(&self, text: &str, json: &Value) {
+    fn event(&self, event: &str, text: &str, json: Value) {
         let now = Timestamp::now();
-        match &self.table {
-            Some(_) => {
-                let time = now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
-                let text = beside(time.len() + 1, &text.replace('\t', "  "));
-                self.printer.note(format!("{FAINT}{time}{FAINT:#} {text}"));
-            }
-            None if self.printer.is_json() => {
-                let mut json = json.clone();
-                if let Value::Object(fields) = &mut json {
-                    fields.insert("schema_version".into(), 1.into());
-                    fields.insert("at".into(), rfc3339(now).into());
-                }
-                self.printer.json(&json);
-            }
-            None => self.printer.line(format!("{}\t{text}", rfc3339(now))),
+        if self.table.is_some() {
+            let time = now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string();
+            let text = beside(time.len() + 1, &text.replace('\t', "  "));
+            self.printer.note(format!("{FAINT}{time}{FAINT:#} {text}"));
+        } else {
+            let at = rfc3339(now);
+            let line = || self.printer.line(format!("{at}\t{text}"));
+            self.printer.answer(with(json, json!({ "event": event, "at": at })), line);
         }
     }
 
@@ -347,11 +328,7 @@ fn room(height: usize, monitors: usize) -> usize {
 }
 
 fn line() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_msg}") {
-        bar.set_style(style);
-    }
-    bar
+    formed(ProgressBar::new_spinner(), "{prefix}  {wide_msg}")
 }
 
 #[cfg(test)]

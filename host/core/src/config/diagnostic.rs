@@ -5,10 +5,12 @@
 //! shows the line can leave them out. Messages never quote a secret.
 
 use super::key::{Flags, KeyDoc};
+use serde::Serialize;
 use std::ops::Range;
 
 /// Whether the file can be used in spite of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The file is not used.
     Error,
@@ -17,7 +19,7 @@ pub enum Level {
 }
 
 /// One thing that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     pub level: Level,
     /// What is wrong: one line, lower case, the thing in backticks.
@@ -25,12 +27,14 @@ pub struct Diagnostic {
     /// The way out: one line, often something to paste.
     pub hint: Option<String>,
     /// Where, in bytes of the text; inside the text, on character boundaries, perhaps empty.
+    #[serde(skip)]
     pub span: Range<usize>,
     /// The line of the span's start, from 1.
     pub line: usize,
     /// The character in that line, from 1.
     pub column: usize,
     /// Bytes of the text, on that line, that hold secrets and must not be shown. Sorted, apart from each other.
+    #[serde(skip)]
     pub masked: Vec<Range<usize>>,
 }
 

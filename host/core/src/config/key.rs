@@ -1,8 +1,9 @@
 //! What is known of a key: what the reference says of it, how it is given as a flag, and what it is called there.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyDoc {
     /// Its table, such as `monitors.NAME.expect`.
     pub table: String,
@@ -14,6 +15,7 @@ pub struct KeyDoc {
     pub default: Option<String>,
     /// What it is for: a sentence.
     pub doc: String,
+    #[serde(skip)]
     pub typed: Typed,
 }
 

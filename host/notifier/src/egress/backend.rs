@@ -2,6 +2,7 @@
 
 use super::{Egress, EgressError, Inbound, Outbound, Policy};
 use http::HeaderMap;
+use serde::Serialize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +25,7 @@ impl HttpBackend for Arc<Egress> {
 }
 
 /// A request as it would be sent, secrets masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestPreview {
     pub method: String,
     pub url: String,

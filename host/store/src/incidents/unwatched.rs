@@ -9,11 +9,13 @@ use crate::Result;
 use crate::notifications::enqueue_all;
 use crate::row::bind;
 use crate::session::Session;
+use serde::Serialize;
 use uptime_core::id::IncidentId;
 
 /// An incident that ended because nobody looks any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ended {
+    #[serde(rename = "id")]
     pub incident: IncidentId,
     pub monitor: String,
     /// These channels will be told, by name.

@@ -1,12 +1,11 @@
 //! Python: componentize-py puts the module `plugin` into a component together with `CPython`.
 
 use super::{absolute, componentizer};
-use crate::exit::CommandError;
-use std::path::{Path, PathBuf};
+use crate::prelude::*;
 use std::process::Command;
 
 /// The component of the module `plugin` in `dir`.
-pub(super) fn build(dir: &Path) -> Result<Vec<u8>, CommandError> {
+pub(super) fn build(dir: &Path) -> Result<Vec<u8>> {
     let own = absolute(&dir.join(".venv/bin/componentize-py"));
     let program = if own.is_file() { own } else { PathBuf::from("componentize-py") };
     let shown = dir.display();

@@ -1,19 +1,17 @@
 //! Rust: cargo compiles the plugin for `wasm32-unknown-unknown`, and its module becomes a component.
 
 use super::{absolute, tool};
-use crate::exit::{CommandError, Exit};
-use serde_json::Value;
-use std::path::{Path, PathBuf};
+use crate::prelude::*;
 use std::process::Command;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The component of the package in `dir`.
-pub(super) fn build(dir: &Path) -> Result<Vec<u8>, CommandError> {
+pub(super) fn build(dir: &Path) -> Result<Vec<u8>> {
     // Cargo would say so after all that it compiles for this machine.
     if target_is_missing(dir) {
         let message = format!("Rust's target `{TARGET}` is not installed");
-        return Err(CommandError::new(Exit::Unavailable, message).hint(format!(
+        return Err(unavailable(message).hint(format!(
             "`rustup target add {TARGET}`; without rustup it is a package, Debian's `libstd-rust-dev-wasm32`"
         )));
     }
@@ -24,15 +22,12 @@ pub(super) fn build(dir: &Path) -> Result<Vec<u8>, CommandError> {
     let messages = tool(&mut cargo, "install Rust: https://rustup.rs")?;
     let manifest = absolute(&dir.join("Cargo.toml"));
     let module = module(&String::from_utf8_lossy(&messages), &manifest).ok_or_else(|| {
-        CommandError::new(
-            Exit::Config,
-            format!("`{}` makes no WebAssembly module", dir.join("Cargo.toml").display()),
-        )
-        .hint("its `[lib]` needs `crate-type = [\"cdylib\", \"rlib\"]`")
+        config_error(format!("`{}` makes no WebAssembly module", dir.join("Cargo.toml").display()))
+            .hint("its `[lib]` needs `crate-type = [\"cdylib\", \"rlib\"]`")
     })?;
-    let bytes = std::fs::read(&module).map_err(|error| super::unreadable(&module, &error))?;
+    let bytes = std::fs::read(&module).map_err(|error| unreadable(&module, &error))?;
     uptime_notifier::componentize(&bytes).map_err(|error| {
-        CommandError::new(Exit::No, format!("the module makes no component: {error}"))
+        answer_no(format!("the module makes no component: {error}"))
             .hint("does the plugin say `export!(ITS_TYPE);`?")
     })
 }

@@ -12,16 +12,6 @@ use uptime_notifier::scripted::SentRequest;
 /// Lines around a difference that are shown with it.
 const AROUND: usize = 2;
 
-/// What came of holding requests against a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    Same,
-    Written,
-    New,
-    /// The lines that differ, ` `, `-` or `+` before each.
-    Differs(Vec<String>),
-}
-
 pub fn shown(requests: &[SentRequest]) -> String {
     requests.iter().map(request).collect::<Vec<_>>().join("\n###\n")
 }
@@ -43,22 +33,23 @@ fn request(request: &SentRequest) -> String {
     text
 }
 
-/// Holds `text` against the file, or writes it there.
-pub fn compare(path: &Path, text: &str, update: bool) -> std::io::Result<Comparison> {
+/// Holds `text` against the file, or writes it there. Gives the state of a [`Finding`], and the lines that differ, ` `,
+/// `-` or `+` before each.
+pub fn compare(path: &Path, text: &str, update: bool) -> std::io::Result<(&'static str, Vec<String>)> {
     let kept = match super::plan::text_of(path) {
         Ok(kept) => Some(kept),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     match kept {
-        Some(kept) if kept == text => Ok(Comparison::Same),
+        Some(kept) if kept == text => Ok(("ok", Vec::new())),
         _ if update => {
             std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
             std::fs::write(path, text)?;
-            Ok(Comparison::Written)
+            Ok(("written", Vec::new()))
         }
-        Some(kept) => Ok(Comparison::Differs(difference(&kept, text))),
-        None => Ok(Comparison::New),
+        Some(kept) => Ok(("differs", difference(&kept, text))),
+        None => Ok(("new", difference("", text))),
     }
 }
 
@@ -160,11 +151,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("golden/down.http");
         let compare = |text, update| compare(&path, text, update).expect("it can be read");
-        assert_eq!(compare("a\n", false), Comparison::New);
-        assert_eq!(compare("a\n", true), Comparison::Written);
-        assert_eq!(compare("a\n", false), Comparison::Same);
-        assert_eq!(compare("b\n", false), Comparison::Differs(vec!["- a".into(), "+ b".into()]));
-        assert_eq!(compare("b\n", true), Comparison::Written);
+        assert_eq!(compare("a\n", false), ("new", vec!["+ a".to_owned()]));
+        assert_eq!(compare("a\n", true), ("written", vec![]));
+        assert_eq!(compare("a\n", false), ("ok", vec![]));
+        assert_eq!(compare("b\n", false), ("differs", vec!["- a".into(), "+ b".into()]));
+        assert_eq!(compare("b\n", true), ("written", vec![]));
         assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "b\n");
     }
 }
