@@ -3,16 +3,15 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use crate::installation::Installation;
-use crate::pipeline::file;
+use crate::pipeline::shop;
 use rustix::process::geteuid;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Output;
 use tempfile::TempDir;
 use uptime_postgres::Options;
-use uptime_tests::{HttpTarget, Reply, TestDatabase, WebhookSink, block_on};
+use uptime_tests::{TestDatabase, block_on};
 
 const UNAVAILABLE: i32 = 69;
 const CONFIG: i32 = 78;
@@ -20,40 +19,44 @@ const CONFIG: i32 = 78;
 /// A user who is neither root nor the one who runs the tests.
 const STRANGER: &str = "nobody";
 
-/// Commands that only look; each of them with what it takes.
-const READING: &[&[&str]] = &[
-    &["monitor", "list"],
-    &["channel", "list"],
-    &["incident", "list"],
-    &["incident", "show", "1"],
-    &["notification", "list"],
-    &["maintenance", "list"],
-    &["queue", "monitor"],
-    &["queue", "failed"],
-    &["queue", "retry", "all"],
-    &["apply", "--dry-run"],
-    &["schedule", "--dry-run"],
-    &["db", "status"],
+/// Commands that only look.
+const READING: &[&str] = &[
+    "monitor list",
+    "channel list",
+    "incident list",
+    "incident show 1",
+    "notification list",
+    "maintenance list",
+    "queue monitor",
+    "queue failed",
+    "queue retry all",
+    "apply --dry-run",
+    "schedule --dry-run",
+    "db status",
 ];
 
 /// The binary in a folder, with nothing of this machine's.
-fn uptime(folder: &Path, args: &[&str]) -> std::process::Command {
+fn uptime(folder: &Path, line: &str) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_uptime"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.args(line.split(' ')).current_dir(folder).env_clear().env("PATH", path);
     command.env("HOME", folder).env("UPTIME_DATA_DIR", folder.join("data"));
     command
 }
 
-fn run(folder: &Path, args: &[&str]) -> Output {
-    uptime(folder, args).output().expect("the binary runs")
+/// What it says on stderr when it ends with this code.
+#[track_caller]
+fn run(folder: &Path, exit: i32, line: &str) -> String {
+    ends(&mut uptime(folder, line), exit)
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+#[track_caller]
+fn ends(command: &mut std::process::Command, exit: i32) -> String {
+    let output = command.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(exit), "{command:?}: {said}");
+    assert!(exit == 0 || output.stdout.is_empty(), "{command:?}");
+    said
 }
 
 fn id(what: &str) -> u32 {
@@ -85,74 +88,66 @@ fn a_strangers_file_is_not_used_unless_it_is_named() {
     let folder = open_folder();
     let path = folder.path().join("uptime.toml");
     chown(&path, Some(id("-u")), Some(id("-g"))).expect("root may");
-    for args in [["config", "check"], ["monitor", "list"], ["db", "migrate"], ["worker", "all"]] {
-        let output = run(folder.path(), &args);
-        assert_eq!(output.status.code(), Some(CONFIG), "{args:?}: {}", stderr(&output));
+    for line in ["config check", "monitor list", "db migrate", "worker all"] {
+        let said = run(folder.path(), CONFIG, line);
         let expected = format!(
             "error: `uptime.toml` is not used: it belongs to {STRANGER}, neither to you nor to root\n"
         );
-        assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
-        assert!(stderr(&output).contains("--config uptime.toml"), "{}", stderr(&output));
+        assert!(said.starts_with(&expected) && said.contains("--config uptime.toml"), "{said}");
     }
-    let output = run(folder.path(), &["config", "check", "--config", "uptime.toml"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    run(folder.path(), 0, "config check --config uptime.toml");
 
     // Who laid a link chose what is behind it.
     let own = folder.path().join("own.toml");
     fs::write(&own, "").expect("written");
     fs::remove_file(&path).expect("removed");
     symlink(&own, &path).expect("a link");
-    assert_eq!(run(folder.path(), &["config", "check"]).status.code(), Some(0));
+    run(folder.path(), 0, "config check");
     lchown(&path, Some(id("-u")), None).expect("root may");
-    let output = run(folder.path(), &["config", "check"]);
-    assert_eq!(output.status.code(), Some(CONFIG), "{}", stderr(&output));
+    run(folder.path(), CONFIG, "config check");
 }
 
 #[test]
 fn a_file_that_others_can_write_is_not_used() {
     let folder = open_folder();
     let path = folder.path().join("uptime.toml");
-    let refused = |args: &[&str], reason: &str, hint: &str| {
-        let output = run(folder.path(), args);
-        assert_eq!(output.status.code(), Some(CONFIG), "{}", stderr(&output));
-        for words in [reason, hint] {
-            assert!(stderr(&output).contains(words), "{}", stderr(&output));
-        }
+    let refused = |line: &str, reason: &str, hint: &str| {
+        let said = run(folder.path(), CONFIG, line);
+        assert!(said.contains(reason) && said.contains(hint), "{said}");
     };
     fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("chmod");
-    refused(&["config", "check"], "anybody can write to it", "`chmod o-w uptime.toml`");
-    refused(
-        &["config", "check", "--config", "uptime.toml"],
-        "anybody can write to it",
-        "`chmod o-w uptime.toml`",
-    );
+    for line in ["config check", "config check --config uptime.toml"] {
+        refused(line, "anybody can write to it", "`chmod o-w uptime.toml`");
+    }
     fs::set_permissions(&path, Permissions::from_mode(0o660)).expect("chmod");
     if is_root() {
-        assert_eq!(run(folder.path(), &["config", "check"]).status.code(), Some(0), "root's group is root");
+        // Root's group is root.
+        run(folder.path(), 0, "config check");
         chown(&path, None, Some(id("-g"))).expect("root may");
-        refused(&["config", "check"], "its group can write to it", "`chmod g-w uptime.toml`");
+        refused("config check", "its group can write to it", "`chmod g-w uptime.toml`");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("chmod");
-    let output = run(folder.path(), &["config", "check", "--log", "uptime=info"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains(&path.display().to_string()), "it says which: {}", stderr(&output));
+    let said = run(folder.path(), 0, "config check --log uptime=info");
+    assert!(said.contains(&path.display().to_string()), "it says which: {said}");
+}
+
+/// All that only look say that there is no database, and how one is made.
+fn none_is_there(folder: &Path) {
+    let data = folder.join("data");
+    for line in READING {
+        let said = run(folder, UNAVAILABLE, line);
+        let expected = format!("error: there is no database in `{}`\nhint: ", data.display());
+        assert!(said.starts_with(&expected) && said.contains("DATABASE_URL"), "{line}: {said}");
+    }
 }
 
 #[test]
 fn who_only_looks_makes_no_database() {
     let folder = open_folder();
-    for args in READING {
-        let output = run(folder.path(), args);
-        assert_eq!(output.status.code(), Some(UNAVAILABLE), "{args:?}: {}", stderr(&output));
-        let expected =
-            format!("error: there is no database in `{}`\nhint: ", folder.path().join("data").display());
-        assert!(stderr(&output).starts_with(&expected), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("DATABASE_URL"), "{}", stderr(&output));
-        assert!(output.stdout.is_empty(), "{args:?}");
-    }
+    none_is_there(folder.path());
     // The registry of plugins and the check of a file have no need of one either.
-    for args in [["plugin", "list"], ["config", "check"]] {
-        assert_eq!(run(folder.path(), &args).status.code(), Some(0), "{args:?}");
+    for line in ["plugin list", "config check"] {
+        run(folder.path(), 0, line);
     }
     assert!(!folder.path().join("data").exists(), "something was made");
 }
@@ -161,68 +156,59 @@ fn who_only_looks_makes_no_database() {
 #[test]
 fn a_cluster_without_its_database_is_left_so_by_who_only_looks() {
     let folder = open_folder();
-    assert_eq!(run(folder.path(), &["db", "migrate"]).status.code(), Some(0));
+    run(folder.path(), 0, "db migrate");
     let data = folder.path().join("data");
     let lease = uptime_postgres::acquire(&Options::new(&data), &|_| ()).expect("a lease");
     lease.session("postgres").expect("a session").query("DROP DATABASE uptime").expect("dropped");
-    let refused = |args: &[&str]| {
-        let output = run(folder.path(), args);
-        assert_eq!(output.status.code(), Some(UNAVAILABLE), "{args:?}: {}", stderr(&output));
-        let expected = format!("error: there is no database in `{}`\nhint: ", data.display());
-        assert!(stderr(&output).starts_with(&expected), "{args:?}: {}", stderr(&output));
-    };
-    for args in READING {
-        refused(args);
-    }
+    none_is_there(folder.path());
     lease.session("uptime").expect_err("it was made");
     lease.release().expect("released");
-    refused(&["monitor", "list"]);
+    let said = run(folder.path(), UNAVAILABLE, "monitor list");
+    assert!(
+        said.starts_with(&format!("error: there is no database in `{}`\nhint: ", data.display())),
+        "{said}"
+    );
     let server = uptime_postgres::status(&data).expect("a status").server;
     assert_eq!(server, uptime_postgres::ServerState::Stopped);
 
-    let output = run(folder.path(), &["apply"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains("created the tables of a new database"), "{}", stderr(&output));
+    let said = run(folder.path(), 0, "apply");
+    assert!(said.contains("created the tables of a new database"), "{said}");
 }
 
 #[test]
 fn an_empty_database_is_none_for_who_only_looks() {
     let installation = Installation::on(block_on(TestDatabase::empty()));
     let relations = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-    for args in READING {
-        let output = installation.command([]).args(*args).output().expect("the binary runs");
-        assert_eq!(output.status.code(), Some(UNAVAILABLE), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("there is no database"), "{args:?}: {}", stderr(&output));
+    for line in READING {
+        let said = installation.complaint(UNAVAILABLE, line);
+        assert!(said.contains("there is no database"), "{line}: {said}");
     }
-    assert_eq!(installation.database.value(relations), "0");
+    installation.holds(relations, "0");
     // Who may not make the tables says who may.
     installation.database.query("CREATE ROLE cannot_create; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
-    let output = as_role(&installation, "cannot_create", &["apply"]);
-    assert_eq!(output.status.code(), Some(CONFIG), "{}", stderr(&output));
+    let said = as_role(&installation, "cannot_create", CONFIG, "apply");
     for words in ["schema is not up to date, and this role may not change it", "uptime db migrate"] {
-        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert!(said.contains(words), "{said}");
     }
-    assert_eq!(installation.database.value(relations), "0");
+    installation.holds(relations, "0");
 
-    let applied = installation.command(["apply"]).assert().success();
-    assert!(stderr(applied.get_output()).contains("created the tables of a new database"));
-    installation.command(["monitor", "list"]).assert().success();
+    assert!(installation.complaint(0, "apply").contains("created the tables of a new database"));
+    installation.run(0, "monitor list");
     // One of before the first release is refused by whoever looks at it or would bring it up to date.
     installation.database.query("UPDATE _sqlx_migrations SET version = 7");
-    for args in [["monitor", "list"], ["db", "migrate"]] {
-        let output = installation.command(args).output().expect("the binary runs");
-        assert_eq!(output.status.code(), Some(CONFIG), "{}", stderr(&output));
+    for line in ["monitor list", "db migrate"] {
+        let said = installation.complaint(CONFIG, line);
         for words in ["schema version 7, from before the first release", "hint: name an empty database"] {
-            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+            assert!(said.contains(words), "{said}");
         }
     }
 }
 
 /// A command in sessions that have the rights of a role.
-fn as_role(installation: &Installation, role: &str, args: &[&str]) -> Output {
-    let mut command = installation.command([]);
-    command.args(args).env("DATABASE_URL", url_of(installation, role));
-    command.output().expect("the binary runs")
+#[track_caller]
+fn as_role(installation: &Installation, role: &str, exit: i32, line: &str) -> String {
+    let folder = installation.file().with_file_name("");
+    ends(uptime(&folder, line).env("DATABASE_URL", url_of(installation, role)), exit)
 }
 
 fn url_of(installation: &Installation, role: &str) -> String {
@@ -232,16 +218,14 @@ fn url_of(installation: &Installation, role: &str) -> String {
 /// What the guide grants a worker is what workers get by with.
 #[test]
 fn workers_do_all_of_it_with_the_rights_that_the_guide_gives_them() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (target, sink, installation) = shop();
     let guide = include_str!("../../cli/guide/deploying.md");
     let (_, after) = guide.split_once("```sql\n").expect("the guide has the grants");
     let (grants, _) = after.split_once("```").expect("a block ends");
     installation.database.query(grants);
     let rights =
         "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'uptime_worker'";
-    assert_eq!(installation.database.value(rights), "f");
+    installation.holds(rights, "f");
     for statement in
         ["CREATE TABLE x()", "DROP TABLE jobs", "ALTER TABLE jobs ADD x int", "DELETE FROM _sqlx_migrations"]
     {
@@ -253,19 +237,13 @@ fn workers_do_all_of_it_with_the_rights_that_the_guide_gives_them() {
     let url = url_of(&installation, "uptime_worker");
     let worker = installation.start_as("worker", &["worker", "all"], &[("DATABASE_URL", &url)]);
     block_on(target.wait_for_requests(2));
-    target.answer(Reply::status(503));
+    target.down();
     block_on(sink.wait_for(1));
     target.up();
     block_on(sink.wait_for(2));
     // What operators ask and say needs no more.
-    for args in [
-        &["monitor", "list"][..],
-        &["queue", "monitor"],
-        &["incident", "list"],
-        &["queue", "pause", "notifications"],
-    ] {
-        let output = as_role(&installation, "uptime_worker", args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    for line in ["monitor list", "queue monitor", "incident list", "queue pause notifications"] {
+        as_role(&installation, "uptime_worker", 0, line);
     }
     let log = worker.log();
     assert_eq!(worker.terminate(), 0);
@@ -283,10 +261,9 @@ fn root_leaves_a_users_data_directory_to_the_user() {
     fs::create_dir(&data).expect("a folder");
     let (uid, gid) = (id("-u"), id("-g"));
     chown(&data, Some(uid), Some(gid)).expect("root may");
-    for args in [["config", "check"], ["db", "migrate"], ["monitor", "list"]] {
-        let output = run(folder.path(), &args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
-        assert!(!stderr(&output).contains("WARN"), "{args:?}: {}", stderr(&output));
+    for line in ["config check", "db migrate", "monitor list"] {
+        let said = run(folder.path(), 0, line);
+        assert!(!said.contains("WARN"), "{line}: {said}");
     }
     let mut folders = vec![data];
     while let Some(folder) = folders.pop() {
@@ -298,8 +275,7 @@ fn root_leaves_a_users_data_directory_to_the_user() {
             }
         }
     }
-    for args in [["monitor", "list"], ["apply", "--dry-run"], ["db", "status"]] {
-        let output = uptime(folder.path(), &args).uid(uid).gid(gid).output().expect("the user may run it");
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    for line in ["monitor list", "apply --dry-run", "db status"] {
+        ends(uptime(folder.path(), line).uid(uid).gid(gid), 0);
     }
 }

@@ -1,18 +1,15 @@
 //! More checks than there is room for, of descriptors or at one host: those that wait are late, and nothing else.
 
 use crate::installation::Installation;
+use crate::notices::monitor;
 use std::time::Duration;
 use uptime_tests::HttpTarget;
 
 /// Monitors of a target, each with a path of its own.
 fn monitors(prefix: &str, count: usize, target: &HttpTarget) -> String {
     let url = target.url();
-    let monitor = |n| {
-        format!(
-            "[monitors.{prefix}{n}]\ntype = \"http\"\nurl = \"{url}{n}\"\ninterval = \"1h\"\ntimeout = \"1500ms\"\nconfirm = 1\n\n"
-        )
-    };
-    (0..count).map(monitor).collect()
+    let keys = "interval = \"1h\"\ntimeout = \"1500ms\"\nconfirm = 1\n";
+    (0..count).map(|n| monitor(&format!("{prefix}{n}"), &format!("{url}{n}"), keys)).collect()
 }
 
 fn make_due(installation: &Installation, like: &str, seconds_ago: u32) {
@@ -38,10 +35,10 @@ fn two_hundred_monitors_are_well_with_sixty_four_descriptors() {
     worker.wait_for_log("fewer checks at once than asked for");
     assert_eq!(worker.wait(), 0);
     let outcomes = "SELECT string_agg(DISTINCT outcome, ',') || ' ' || count(*) FROM check_results";
-    assert_eq!(installation.database.value(outcomes), "up 200");
+    installation.holds(outcomes, "up 200");
     // Who waited for a descriptor was late, and its target no slower for it.
     let late = "SELECT max(late_us) > 1000000 AND max(total_us) < 1500000 FROM check_results";
-    assert_eq!(installation.database.value(late), "t");
+    installation.holds(late, "t");
 }
 
 #[test]
@@ -56,15 +53,8 @@ fn a_slow_host_has_its_share_and_waiting_for_it_is_lateness() {
     make_due(&installation, "slow%", 5);
     make_due(&installation, "other%", 0);
     // The last one waits for six seconds, and a job may run for two.
-    let worker = installation.start([
-        "worker",
-        "monitor-checks",
-        "--concurrency",
-        "20",
-        "--timeout",
-        "2s",
-        "--stop-when-empty",
-    ]);
+    let worker = "worker monitor-checks --concurrency 20 --timeout 2s --stop-when-empty";
+    let worker = installation.start_as("worker", &worker.split(' ').collect::<Vec<_>>(), &[]);
     let of = |name: &str| {
         format!(
             "SELECT count(*) FROM check_results r JOIN monitors m ON m.id = r.monitor_id WHERE m.name LIKE '{name}' AND outcome = 'up'"
@@ -75,14 +65,14 @@ fn a_slow_host_has_its_share_and_waiting_for_it_is_lateness() {
     assert!(slow_by_now <= 20, "{slow_by_now} of the slow host came first");
     assert_eq!(worker.wait(), 0);
     assert_eq!(installation.database.value(&of("slow%")), "60");
-    assert_eq!(installation.database.value("SELECT count(*) FROM check_results WHERE outcome <> 'up'"), "0");
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    installation.holds("SELECT count(*) FROM check_results WHERE outcome <> 'up'", "0");
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
     // Each takes half a second; the clocks of two claims differ by a few milliseconds.
     let at_once = "SELECT max(n) FROM (
         SELECT count(*) AS n FROM check_results a JOIN check_results b
           ON b.started_at <= a.started_at AND b.started_at + (b.total_us - 100000) * interval '1 us' > a.started_at
         WHERE a.total_us > 400000 AND b.total_us > 400000 GROUP BY a.monitor_id) overlapping";
-    assert_eq!(installation.database.value(at_once), "5");
+    installation.holds(at_once, "5");
     let late = "SELECT max(late_us) > 4000000 AND max(total_us) < 1500000 FROM check_results";
-    assert_eq!(installation.database.value(late), "t");
+    installation.holds(late, "t");
 }

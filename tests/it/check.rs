@@ -1,8 +1,21 @@
 //! `uptime check`: without a database, for people, scripts and programs.
 
+use crate::session::{Scene, sessions};
 use assert_cmd::Command;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use uptime_tests::{DeafTarget, DnsRecord, DnsReply, HttpTarget, NameServer, Reply, TcpTarget};
+
+sessions! { "check":
+    what_is_no_target_is_a_usage_error_with_a_way_out on Scene::bare("");
+    a_flag_that_no_target_has_a_use_for_is_a_usage_error on Scene::bare("");
+    nagios_gets_unknown_for_what_is_ours_and_for_a_wrong_command_line on Scene::with_file(SECRET);
+    a_wrong_value_is_a_usage_error_before_anything_is_checked on Scene::bare("");
+    a_file_that_is_wrong_is_named_with_a_way_out on Scene::with_file("[monitors.shop]\ntype = \"http\"\n");
+}
+
+const SECRET: &str = "[monitors.shop]\ntype = \"http\"\nurl = \"http://127.0.0.1:9/\"\n\
+                      headers = { X-Key = { env = \"NO_SUCH_VARIABLE\" } }\n";
 
 fn check(targets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
@@ -15,7 +28,7 @@ fn outcomes_and_phases_are_printed_and_one_that_is_down_is_exit_1() {
     let (http, tcp) = (HttpTarget::start(), TcpTarget::start());
     let tcp_target = format!("tcp://{}", tcp.address());
     let output = check(&[&http.url(), &tcp_target, "--json"]).assert().code(0);
-    let answer: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+    let answer: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
     assert_eq!(answer["schema_version"], 1);
     for (check, kind) in answer["checks"].as_array().expect("a list").iter().zip(["http", "tcp"]) {
         assert_eq!((check["type"].as_str(), check["outcome"].as_str()), (Some(kind), Some("up")));
@@ -28,10 +41,9 @@ fn outcomes_and_phases_are_printed_and_one_that_is_down_is_exit_1() {
     }
 
     http.answer(Reply::status(503));
-    let output = check(&[&http.url(), &tcp_target]).assert().code(1);
-    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    let (text, code) = said(&mut check(&[&http.url(), &tcp_target]));
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!((lines[0][0], lines[1][0]), ("down", "up"), "{text}");
+    assert_eq!((code, lines[0][0], lines[1][0]), (1, "down", "up"), "{text}");
     assert!(lines[0][5].contains("503"), "{text}");
 }
 
@@ -47,17 +59,6 @@ fn a_target_that_never_answers_ends_within_its_timeout_and_a_second() {
 }
 
 #[test]
-fn what_is_no_target_is_a_usage_error_with_a_way_out() {
-    let output = check(&["example.com"]).assert().code(2);
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert_eq!(
-        said,
-        "error: `example.com` has no scheme\n\
-         hint: write `https://example.com`, or `tcp://`, `ping://` or `dns://` in front\n"
-    );
-}
-
-#[test]
 fn a_name_server_is_asked_over_udp_and_then_over_tcp() {
     let server = NameServer::start(|question| {
         let data = b"\x04v=sp\x06f1 all".to_vec();
@@ -70,21 +71,25 @@ fn a_name_server_is_asked_over_udp_and_then_over_tcp() {
     });
     let resolver = format!("resolver={}", server.address());
     let target = ["dns://_spf.shop.example?type=TXT", "--set", &resolver];
-    let (text, code) = said(check(&target).args(["--expect-answers", "v=spf1 all", "--json"]));
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let found = &answer["checks"][0];
+    let (found, code) = found(check(&target).args(["--expect-answers", "v=spf1 all"]));
     assert_eq!((code, found["type"].as_str(), found["target"].as_str()), (0, Some("dns"), Some(target[0])));
     assert_eq!(
         found["dns"],
-        serde_json::json!({
+        json!({
             "rcode": "NOERROR", "answers": ["v=spf1 all"], "ttl_s": 300, "authoritative": false,
             "authenticated": false, "over_tcp": true,
         })
     );
-    assert!(found["phases"]["first_byte_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{text}");
+    assert!(found["phases"]["first_byte_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{found}");
     let (text, code) = said(check(&target).args(["--expect-rcode", "NXDOMAIN", "--nagios"]));
     let why = format!("DNS CRITICAL - TXT of `_spf.shop.example`: {} answered NOERROR", server.address());
     assert!(code == 2 && text.starts_with(&why), "{text}");
+}
+
+/// The first check of its answer in JSON, and the exit code.
+fn found(command: &mut Command) -> (Value, i32) {
+    let (text, code) = said(command.arg("--json"));
+    (serde_json::from_str::<Value>(&text).expect("JSON")["checks"][0].clone(), code)
 }
 
 /// What was written to stdout, and the exit code.
@@ -98,9 +103,7 @@ fn what_is_expected_decides_and_is_told_with_what_came() {
     let http = HttpTarget::start();
     http.answer(Reply::status(404));
     check(&[&http.url(), "--expect-status", "2xx,404"]).assert().code(0);
-    let (text, code) = said(check(&[&http.url(), "--expect-status", "200-204"]).arg("--json"));
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let found = &answer["checks"][0];
+    let (found, code) = found(&mut check(&[&http.url(), "--expect-status", "200-204"]));
     assert_eq!((code, found["expected"].as_str(), found["got"].as_str()), (1, Some("200-204"), Some("404")));
     assert_eq!((found["status"].as_u64(), found["degraded"].as_bool()), (Some(404), Some(false)));
     assert_eq!(found["hops"].as_array().map(Vec::len), Some(1));
@@ -109,20 +112,6 @@ fn what_is_expected_decides_and_is_told_with_what_came() {
     http.answer(Reply::status(200));
     check(&[&http.url(), "--expect-no-body", "no such text"]).assert().code(0);
     check(&[&http.url(), "--expect-body", "no such text"]).assert().code(1);
-}
-
-#[test]
-fn a_flag_that_no_target_has_a_use_for_is_a_usage_error() {
-    let output = check(&["ping://127.0.0.1", "--expect-status", "200"]).assert().code(2);
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert_eq!(
-        said,
-        "error: `--expect-status` has no use for these targets\n\
-         hint: it is for `http://` and `https://`\n"
-    );
-    let output = check(&["https://a.example/", "--expect-json", "$.status = 'ok'"]).assert().code(2);
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert!(said.contains("`=` is no operator: write `==`"), "{said}");
 }
 
 #[test]
@@ -155,28 +144,6 @@ fn nagios_gets_a_line_with_performance_data_and_its_own_exit_codes() {
 }
 
 #[test]
-fn nagios_gets_unknown_for_what_is_ours_and_for_a_wrong_command_line() {
-    let http = HttpTarget::start();
-    let (_folder, file) = in_file(&format!(
-        "[monitors.shop]\ntype = \"http\"\nurl = \"{}\"\nheaders = {{ X-Key = {{ env = \"{MISSING}\" }} }}\n",
-        http.url()
-    ));
-    let (text, code) = said(check(&["shop", "--nagios", "--config"]).arg(&file));
-    assert!(text.starts_with("HTTP UNKNOWN - "), "{text}");
-    assert_eq!(code, 3);
-    for wrong in [&["--pings", "2"][..], &["--no-such-flag"], &["--count", "2"], &["--bearer-env", MISSING]] {
-        let (text, code) = said(check(&[&http.url(), "--nagios"]).args(wrong));
-        assert!(text.starts_with("UPTIME UNKNOWN - ") && text.lines().count() == 1, "{wrong:?}: {text}");
-        assert_eq!(code, 3, "{wrong:?}");
-    }
-    let (text, code) = said(check(&["nothing"]).arg("--nagios"));
-    assert_eq!((text.as_str(), code), ("UPTIME UNKNOWN - `nothing` has no scheme\n", 3));
-    let (text, code) = said(check(&[]).arg("--nagios"));
-    let reason = "UPTIME UNKNOWN - the following required arguments were not provided: <TARGET>...\n";
-    assert_eq!((text.as_str(), code), (reason, 3));
-}
-
-#[test]
 fn nagios_gets_no_bar_where_nothing_was_measured() {
     let (text, code) = said(&mut check(&["ping://no-such-host.invalid", "--nagios", "--timeout", "5s"]));
     assert!(text.starts_with("PING ") && !text.contains('|'), "{text}");
@@ -205,54 +172,6 @@ fn a_query_and_a_user_are_shown_nowhere() {
     }
 }
 
-/// No variable of this name is set anywhere.
-const MISSING: &str = "UPTIME_TEST_NO_SUCH_VARIABLE";
-
-#[test]
-fn a_wrong_value_is_a_usage_error_before_anything_is_checked() {
-    let http = HttpTarget::start();
-    let (folder, no_pem) = in_file("no certificate");
-    let no_pem = no_pem.to_str().expect("a path of text");
-    let gone = folder.path().join("gone.pem");
-    let gone = gone.to_str().expect("a path of text");
-    let missing_header = format!("X-Key={MISSING}");
-    for wrong in [
-        &["--proxy", "ftp://p.example"][..],
-        &["--proxy-env", MISSING],
-        &["--header", "no colon"],
-        &["--header", "Content-Length: 3"],
-        &["--header-env", &missing_header],
-        &["--bearer-env", MISSING],
-        &["--user", "u", "--password-env", MISSING],
-        &["--ca", gone],
-        &["--ca", no_pem],
-        &["--client-certificate", no_pem, "--client-key", gone],
-        &["--method", "HEAD", "--expect-body", "ok"],
-        &["--ip", "6"],
-    ] {
-        let output = check(&[&http.url()]).args(wrong).assert().code(2);
-        let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-        assert!(said.starts_with("error: `--") && said.contains("\nhint: "), "{wrong:?}: {said}");
-    }
-    assert_eq!(http.requests(), 0);
-}
-
-#[test]
-fn a_file_that_is_wrong_is_named_with_a_way_out() {
-    let (folder, file) = in_file("[monitors.shop]\ntype = \"http\"\n");
-    let path = file.to_str().expect("a path of text");
-    let output = check(&["shop", "--config", path]).assert().code(78);
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert_eq!(
-        said,
-        format!("error: `{path}` has errors\nhint: `uptime config check --config {path}` says which\n")
-    );
-    let gone = folder.path().join("gone.toml");
-    let output = check(&["shop", "--config"]).arg(gone).assert().code(78);
-    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert!(said.contains("\nhint: `uptime init` writes a starter file; "), "{said}");
-}
-
 /// A file with this text, in a folder that lives as long as its handle.
 fn in_file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -264,8 +183,7 @@ fn in_file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 #[test]
 fn a_pings_latency_is_its_mean_round_trip() {
     let ping = |args: &[&str]| said(check(&["ping://127.0.0.1", "--pings", "3"]).args(args)).0;
-    let answer: serde_json::Value = serde_json::from_str(&ping(&["--json"])).expect("JSON");
-    let found = &answer["checks"][0];
+    let (found, _) = found(&mut check(&["ping://127.0.0.1", "--pings", "3"]));
     if found["class"] == "permission" {
         return;
     }
@@ -277,8 +195,7 @@ fn a_pings_latency_is_its_mean_round_trip() {
     let line = ping(&[]);
     assert!(line.split('\t').nth(2).is_some_and(is_short), "{line}");
     let summary = ping(&["--count", "1", "--format", "ndjson"]);
-    let summary: serde_json::Value =
-        serde_json::from_str(summary.lines().last().expect("a line")).expect("JSON");
+    let summary: Value = serde_json::from_str(summary.lines().last().expect("a line")).expect("JSON");
     assert!(summary["summary"][0]["max_ms"].as_f64().is_some_and(|ms| ms < 200.0), "{summary}");
     let nagios = ping(&["--nagios"]);
     let round_trip = |from: &str, to: &str| {
@@ -297,8 +214,7 @@ fn repeated_checks_are_a_line_each_and_a_summary() {
     let http = HttpTarget::start();
     let repeated = ["--count", "3", "--interval", "10ms"];
     let (text, code) = said(check(&[&http.url(), "--format", "ndjson"]).args(repeated));
-    let lines: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!((code, lines.len()), (0, 4), "{text}");
     assert!(lines[..3].iter().all(|line| line["outcome"] == "up" && line["schema_version"] == 1), "{text}");
     let summary = &lines[3]["summary"][0];
@@ -314,7 +230,7 @@ fn repeated_checks_are_a_line_each_and_a_summary() {
     assert_eq!(summary, format!("{}: 3 checks, 0 up, 3 down\n", http.url()));
 
     let (text, _) = said(check(&[&http.url(), "--json"]).args(repeated));
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("one JSON");
+    let answer: Value = serde_json::from_str(&text).expect("one JSON");
     assert_eq!(answer["checks"].as_array().map(Vec::len), Some(3));
     check(&[&http.url(), "--json", "--interval", "1s"]).assert().code(2);
 }
@@ -341,11 +257,9 @@ fn conditions_on_json_and_headers_decide() {
     http.answer(Reply::ok().body(r#"{"status": "ok", "items": [{"ok": true}, {"ok": false}]}"#));
     let ok = ["--expect-json", "$.status == 'ok'", "--expect-json", "length($.items) == 2"];
     check(&[&http.url()]).args(ok).args(["--expect-header", "Content-Length > 10"]).assert().code(0);
-    let (text, code) = said(&mut check(&[&http.url(), "--json", "--expect-json", "$.items[*].ok == true"]));
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let found = &answer["checks"][0];
-    assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{text}");
-    assert_eq!(found["got"].as_str(), Some("false at `$['items'][1]['ok']`"), "{text}");
+    let (found, code) = found(&mut check(&[&http.url(), "--expect-json", "$.items[*].ok == true"]));
+    assert_eq!((code, found["class"].as_str()), (1, Some("assertion")), "{found}");
+    assert_eq!(found["got"].as_str(), Some("false at `$['items'][1]['ok']`"), "{found}");
     check(&[&http.url(), "--expect-header", "X-None exists"]).assert().code(1);
     check(&[&http.url(), "--set", "expect.json=$.status == 'ok'"]).assert().code(0);
     check(&[&http.url(), "--set", "expect.json=$.status == 'no'"]).assert().code(1);
@@ -361,9 +275,7 @@ fn a_target_that_is_slower_than_it_should_be_is_degraded_and_up() {
     let (text, code) = said(check(&[&http.url(), "--nagios"]).args(slow));
     assert!(text.starts_with("HTTP WARNING - "), "{text}");
     assert_eq!(code, 1);
-    let (text, _) = said(check(&[&http.url(), "--json"]).args(slow));
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let found = &answer["checks"][0];
-    assert_eq!((found["outcome"].as_str(), found["degraded"].as_bool()), (Some("up"), Some(true)), "{text}");
-    assert_eq!(found["warnings"][0]["class"], "latency", "{text}");
+    let (found, _) = found(check(&[&http.url()]).args(slow));
+    assert_eq!((found["outcome"].as_str(), found["degraded"].as_bool()), (Some("up"), Some(true)), "{found}");
+    assert_eq!(found["warnings"][0]["class"], "latency", "{found}");
 }

@@ -3,25 +3,26 @@
 //! `invalid/` has the broken files, each with the exact words that `uptime` has for it; `UPDATE_GOLDEN=1` writes
 //! them anew, to be read before they are committed. A new message begins with a new file there.
 
-use crate::installation::Installation;
+use crate::installation::{FOREIGN, Installation};
 use assert_cmd::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 /// The exit code of a configuration that is not used.
 const CONFIGURATION: i32 = 78;
 
-/// Runs `uptime config check` on a file of `folder`, as a user does who stands there.
-fn check(folder: &Path, file: &str) -> Output {
+/// The exit code of `uptime config check` on a file of `folder`, as a user does who stands there; stdout, and stderr.
+fn check(folder: &Path, file: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptime"));
     command.args(["config", "check", "--config", file]).current_dir(folder);
-    // No plugin of this machine is looked at.
-    command.env("UPTIME_DATA_DIR", env!("CARGO_TARGET_TMPDIR"));
-    for variable in ["CLICOLOR_FORCE", "DATABASE_URL", "NO_COLOR", "UPTIME_CONFIG", "UPTIME_DATABASE_URL"] {
+    for variable in FOREIGN {
         command.env_remove(variable);
     }
-    command.output().expect("the binary runs")
+    // No plugin of this machine is looked at.
+    command.env("UPTIME_DATA_DIR", env!("CARGO_TARGET_TMPDIR"));
+    let output = command.output().expect("the binary runs");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+    (output.status.code(), out, err)
 }
 
 fn invalid() -> PathBuf {
@@ -32,10 +33,6 @@ fn in_folder(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("uptime.toml"), text).expect("the file is written");
     folder
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
 }
 
 #[test]
@@ -52,18 +49,14 @@ fn each_broken_file_has_its_exact_message() {
     let mut wrong = Vec::new();
     for path in files {
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-        let output = check(&folder, name);
+        let (exit, out, err) = check(&folder, name);
         let golden = path.with_extension("stderr");
         if update {
-            fs::write(&golden, stderr(&output)).expect("the golden file is written");
+            fs::write(&golden, &err).expect("the golden file is written");
         }
         let expected = fs::read_to_string(&golden).unwrap_or_default();
-        if output.status.code() != Some(CONFIGURATION) {
-            wrong.push(format!("{name}: exit {:?}\n{}", output.status.code(), stderr(&output)));
-        } else if stderr(&output) != expected {
-            wrong.push(format!("{name}: expected\n{expected}\ngot\n{}", stderr(&output)));
-        } else if !output.stdout.is_empty() {
-            wrong.push(format!("{name}: something on stdout"));
+        if (exit, out.as_str(), &err) != (Some(CONFIGURATION), "", &expected) {
+            wrong.push(format!("{name}: expected\n{expected}\ngot, with exit {exit:?}\n{out}{err}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -90,14 +83,10 @@ fn a_warning_does_not_stop_anybody() {
     let folder = in_folder(
         "[channels.ops]\nnotifier = \"discord\"\nwebhook_url = \"https://discord.com/never-shown\"\n",
     );
-    let output = check(folder.path(), "uptime.toml");
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(
-        stderr(&output).starts_with("warning: the secret `webhook_url` is written in the file\n"),
-        "{}",
-        stderr(&output)
-    );
-    assert!(!stderr(&output).contains("never-shown"));
+    let (exit, _, said) = check(folder.path(), "uptime.toml");
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(said.starts_with("warning: the secret `webhook_url` is written in the file\n"), "{said}");
+    assert!(!said.contains("never-shown"), "{said}");
 }
 
 /// The workers may run elsewhere, where the files are.
@@ -116,9 +105,8 @@ fn files_that_are_not_right_here_are_warned_of_once() {
         monitor("d", &format!("headers = {{ X-Key = {{ file = \"{}\" }} }}", at("key"))),
     ];
     fs::write(at("uptime.toml"), text.concat()).expect("the file is written");
-    let output = check(folder.path(), "uptime.toml");
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let said = stderr(&output);
+    let (exit, _, said) = check(folder.path(), "uptime.toml");
+    assert_eq!(exit, Some(0), "{said}");
     let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning: `")).collect();
     let gone = |key: &str, name: &str| {
         format!(
@@ -155,9 +143,7 @@ fn what_is_in_a_secrets_file_is_looked_over() {
         (" \n", 0, "is empty", ""),
     ] {
         fs::write(&path, content).expect("it is written");
-        let output = installation.command(["config", "check"]).output().expect("it runs");
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{content:?}: {said}");
+        let said = installation.complaint(code, "config check");
         let path = path.display();
         let told = [
             (of_monitor, format!("`{path}` {of_monitor}")),
@@ -168,13 +154,13 @@ fn what_is_in_a_secrets_file_is_looked_over() {
         }
         assert_eq!(said.is_empty(), of_monitor.is_empty(), "{content:?}: {said}");
         assert!(!said.contains("•••"), "{said}");
-        installation.command(["notification", "list"]).assert().success();
+        installation.run(0, "notification list");
     }
 }
 
 #[test]
 fn the_starter_is_right() {
     let folder = in_folder(uptime_core::config::STARTER);
-    let output = check(folder.path(), "uptime.toml");
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let (exit, _, said) = check(folder.path(), "uptime.toml");
+    assert_eq!((exit, said.as_str()), (Some(0), ""));
 }

@@ -1,7 +1,7 @@
 //! Promises 2 and 4: what is killed in the middle loses nothing, and what comes twice bears the same delivery id.
 
-use crate::installation::Installation;
-use crate::notices::{self, Notice, WORKER};
+use crate::installation::{Installation, terminate_all};
+use crate::notices::{self, Notice, WORKER, monitor, types};
 use crate::pipeline::file;
 use std::sync::Arc;
 use uptime_tests::{HttpTarget, Reply, Rng, TestDatabase, TestServer, WebhookSink, block_on};
@@ -10,31 +10,31 @@ use uptime_tests::{HttpTarget, Reply, Rng, TestDatabase, TestServer, WebhookSink
 const SHORT_LEASES: &str = "[queues.monitor-checks]\ntries = 2\ntimeout = \"2s\"\nretry_after = \"7s\"\n\
                             [queues.notifications]\ntimeout = \"2s\"\nretry_after = \"7s\"\nbackoff = \"100ms\"\n\n";
 
+fn with_short_leases(installation: Installation) -> (HttpTarget, WebhookSink, Installation) {
+    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
+    installation.apply(&format!("{SHORT_LEASES}{}", file(&target, &[("ops", &sink)])));
+    (target, sink, installation)
+}
+
 #[test]
 fn a_check_worker_killed_between_claim_and_commit_loses_nothing() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&format!("{SHORT_LEASES}{}", file(&target, &[("ops", &sink)])));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let checks = installation.start(["worker", "monitor-checks"]);
-    let _notifications = installation.start(["worker", "notifications"]);
+    let (target, sink, installation) = with_short_leases(Installation::new());
+    let [_scheduler, checks, _notifications] = installation.start_each();
     block_on(target.wait_for_requests(2));
 
     // The target holds the check, so the worker dies with the job claimed and nothing committed.
     target.hang();
     block_on(target.more_requests(1));
     checks.kill();
-    assert_eq!(installation.database.value("SELECT attempts FROM jobs WHERE queue = 'monitor-checks'"), "1");
+    installation.holds("SELECT attempts FROM jobs WHERE queue = 'monitor-checks'", "1");
 
     target.let_go();
     target.answer(Reply::status(503));
     let _checks = installation.start(["worker", "monitor-checks"]);
-    let received = block_on(sink.wait_for(1));
-    assert_eq!(received[0].json()["type"], "down");
+    block_on(sink.wait_for(1));
     target.up();
-    let received = block_on(sink.wait_for(2));
-    assert_eq!(received[1].json()["type"], "up");
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    assert_eq!(types(&block_on(sink.wait_for(2))), ["down", "up"]);
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
 }
 
 #[test]
@@ -54,40 +54,30 @@ fn a_check_whose_tries_are_spent_is_in_the_failed_list_and_the_monitor_goes_on()
 
     let _checks = installation.start(["worker", "monitor-checks"]);
     installation.wait_for("SELECT count(*) FROM failed_jobs", "1");
-    let failed = installation.json(["queue", "failed"]);
-    assert_eq!(failed["jobs"][0]["subject"], "monitor shop_front");
-    assert_eq!(
-        failed["jobs"][0]["error"],
-        "gave no sign of its end 1 times: its worker died, or lost the database"
-    );
+    let failed = &installation.json(["queue", "failed"])["jobs"][0];
+    let error = "gave no sign of its end 1 times: its worker died, or lost the database";
+    assert_eq!((&failed["subject"], &failed["error"]), (&"monitor shop_front".into(), &error.into()));
     block_on(target.more_requests(2));
 }
 
 #[test]
 fn a_delivery_worker_killed_between_send_and_record_sends_again_under_the_same_id() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&format!("{SHORT_LEASES}{}", file(&target, &[("ops", &sink)])));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _checks = installation.start(["worker", "monitor-checks"]);
-    let notifications = installation.start(["worker", "notifications"]);
+    let (target, sink, installation) = with_short_leases(Installation::new());
+    let [_scheduler, _checks, notifications] = installation.start_each();
 
     // The sink has the message, and the worker dies before it hears so.
     sink.answer_next([Reply::ok().held()]);
     target.answer(Reply::status(503));
     block_on(sink.wait_for(1));
     notifications.kill();
-    assert_eq!(installation.database.value("SELECT state FROM notifications"), "queued");
+    installation.holds("SELECT state FROM notifications", "queued");
 
     let _notifications = installation.start(["worker", "notifications"]);
     block_on(sink.wait_for(2));
     target.up();
     let received = block_on(sink.wait_for(3));
+    assert_eq!(types(&received), ["down", "down", "up"]);
     let told: Vec<_> = received.iter().map(uptime_tests::Received::json).collect();
-    assert_eq!(
-        told.iter().map(|event| event["type"].as_str()).collect::<Vec<_>>(),
-        [Some("down"), Some("down"), Some("up")]
-    );
     assert_eq!(told[0]["delivery_id"], told[1]["delivery_id"]);
     assert_ne!(told[1]["delivery_id"], told[2]["delivery_id"]);
     installation.wait_for("SELECT string_agg(state, ',') FROM notifications", "delivered,delivered");
@@ -96,29 +86,23 @@ fn a_delivery_worker_killed_between_send_and_record_sends_again_under_the_same_i
 #[test]
 fn a_database_that_stops_and_starts_in_the_middle_loses_nothing() {
     let server = Arc::new(TestServer::start());
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::on(block_on(TestDatabase::empty_on(&server)));
-    installation.apply(&format!("{SHORT_LEASES}{}", file(&target, &[("ops", &sink)])));
-    let scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let workers = installation.start(["worker", "all"]);
+    let (target, sink, installation) =
+        with_short_leases(Installation::on(block_on(TestDatabase::empty_on(&server))));
+    let [scheduler, workers] = installation.start_all();
     block_on(target.wait_for_requests(2));
 
     server.stop();
     target.answer(Reply::status(503));
     server.start_again();
-    let received = block_on(sink.wait_for(1));
-    assert_eq!(received[0].json()["type"], "down");
+    block_on(sink.wait_for(1));
 
     server.kill();
     target.up();
     server.start_again();
-    let received = block_on(sink.wait_for(2));
-    assert_eq!(received[1].json()["type"], "up");
+    block_on(sink.wait_for(2));
     block_on(target.more_requests(2));
-    assert_eq!(sink.received().len(), 2, "told once each");
-    for process in [scheduler, workers] {
-        assert_eq!(process.terminate(), 0);
-    }
+    assert_eq!(types(&sink.received()), ["down", "up"], "told once each");
+    terminate_all([scheduler, workers]);
 }
 
 /// Runs a worker of `queue` again and again, which dies each time that a job has `arrived` for the nth time, while others
@@ -138,7 +122,7 @@ fn killed_by_a_job(
         arrived(nth);
         installation.wait_for(others_are_done, "t");
         worker.kill();
-        installation.wait_for("SELECT string_agg(attempts::text, ',') FROM jobs", &nth.to_string());
+        installation.wait_for("SELECT string_agg(attempts::text, ',') FROM jobs", nth);
         // Its lease runs out.
         installation.database.query("UPDATE jobs SET reserved_until = now() - interval '1 second'");
     }
@@ -148,13 +132,9 @@ fn killed_by_a_job(
     installation.wait_for(others_are_done, "t");
     installation.wait_for("SELECT count(*) FROM jobs", "0");
     assert_eq!(worker.terminate(), 0);
-    let failed = installation.json(["queue", "failed"]);
-    let job = &failed["jobs"][0];
-    assert_eq!(
-        job["error"],
-        format!("gave no sign of its end {TRIES} times: its worker died, or lost the database")
-    );
-    assert_eq!(job["attempts"], TRIES, "{job}");
+    let job = &installation.json(["queue", "failed"])["jobs"][0];
+    let error = format!("gave no sign of its end {TRIES} times: its worker died, or lost the database");
+    assert_eq!((&job["error"], &job["attempts"]), (&error.into(), &TRIES.into()), "{job}");
 }
 
 #[test]
@@ -178,7 +158,7 @@ fn a_delivery_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on
     assert_eq!(killer.received().len(), 3);
     assert_eq!(sink.received().len(), 4 * 3);
     let states = "SELECT string_agg(DISTINCT state, ',' ORDER BY state) FROM notifications";
-    assert_eq!(installation.database.value(states), "delivered,failed");
+    installation.holds(states, "delivered,failed");
 }
 
 #[test]
@@ -186,10 +166,8 @@ fn a_check_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on() 
     let (killer, target) = (HttpTarget::start(), HttpTarget::start());
     killer.hang();
     let installation = Installation::new();
-    let monitors = [("killer", &killer), ("shop", &target)].map(|(name, target)| {
-        let url = target.url();
-        format!("[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1h\"\ntimeout = \"20s\"\n")
-    });
+    let keys = "interval = \"1h\"\ntimeout = \"20s\"\n";
+    let monitors = [monitor("killer", &killer.url(), keys), monitor("shop", &target.url(), keys)];
     installation.apply(&format!("[queues.monitor-checks]\ntries = 3\n\n{}", monitors.concat()));
     let enqueue = |name: &str| {
         installation.database.query(&format!(
@@ -205,11 +183,8 @@ fn a_check_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on() 
         |nth| block_on(killer.wait_for_requests(nth)),
     );
     assert_eq!(killer.requests(), 3);
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM check_results"),
-        "4",
-        "all of them the shop's"
-    );
+    // All of them the shop's.
+    installation.holds("SELECT count(*) FROM check_results", "4");
     assert_eq!(installation.json(["queue", "failed"])["jobs"][0]["subject"], "monitor killer");
 }
 
@@ -217,11 +192,8 @@ fn a_check_that_kills_its_worker_ends_in_the_failed_list_and_the_others_go_on() 
 fn what_cannot_be_read_fails_its_own_job_and_no_other_of_the_batch() {
     let (target, sink) = (HttpTarget::start(), WebhookSink::start());
     let installation = Installation::new();
-    let monitor = |name: &str| {
-        let url = target.url();
-        format!("[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1h\"\n")
-    };
-    let monitors = ["fine", "policy", "spec", "state", "well"].map(monitor);
+    let monitors = ["fine", "policy", "spec", "state", "well"]
+        .map(|name| monitor(name, &target.url(), "interval = \"1h\"\n"));
     let channels = ["torn", "whole"].map(|name| notices::channel(name, &sink));
     installation.apply(&[channels.concat(), monitors.concat()].concat());
     let notices = ["torn", "whole", "whole", "whole"].map(|name| Notice::new(&mut Rng::new(), name));
@@ -242,9 +214,9 @@ fn what_cannot_be_read_fails_its_own_job_and_no_other_of_the_batch() {
     assert_eq!(worker.wait(), 0);
     let left = "SELECT string_agg(concat_ws(' ', queue, subject, payload, errors), '; ') FROM jobs";
     // A word that is unknown here is left to the newer release that wrote it.
-    assert_eq!(installation.database.value(left), "monitor-checks 4 {}");
+    installation.holds(left, "monitor-checks 4 {}");
     let checked = "SELECT string_agg(m.name, ',' ORDER BY m.name) FROM check_results JOIN monitors m ON m.id = monitor_id";
-    assert_eq!(installation.database.value(checked), "fine,well");
+    installation.holds(checked, "fine,well");
     assert_eq!(sink.received().len(), 2);
     let failed = installation.json(["queue", "failed"]);
     let jobs = failed["jobs"].as_array().expect("a list");

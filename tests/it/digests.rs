@@ -1,7 +1,8 @@
 //! Many at once go together: one message for what is more than a channel is to get one by one, and a crash between sending it
 //! and recording it loses none of them.
 
-use crate::installation::Installation;
+use crate::installation::{Installation, Process};
+use crate::notices::{EAGER, monitor};
 use std::collections::BTreeSet;
 use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
 
@@ -10,24 +11,17 @@ const MONITORS: usize = 16;
 /// What goes one by one before the rest goes together.
 const SINGLES: usize = 3;
 
-fn file(target: &HttpTarget, sink: &WebhookSink) -> String {
-    of_channel(target, sink, &format!("notifier = \"webhook\"\nurl = \"{}\"", sink.url()), SINGLES)
-}
+const WAITING: usize = MONITORS - SINGLES;
 
 /// With a channel that has these keys, and so many messages one by one.
-fn of_channel(target: &HttpTarget, sink: &WebhookSink, keys: &str, singles: usize) -> String {
+fn file(target: &HttpTarget, sink: &WebhookSink, keys: &str, singles: usize) -> String {
     let origin = sink.origin();
     let channel = format!(
         "[queues.notifications]\ntries = 5\ntimeout = \"1s\"\nretry_after = \"6s\"\nbackoff = \"50ms\"\nsleep = \"200ms\"\n\n\
          [channels.ops]\n{keys}\nallow = [\"{origin}\"]\n\
          digest_after = {singles}\ndigest_within = \"1h\"\n\n"
     );
-    let monitors = (0..MONITORS).map(|n| {
-        let url = target.url();
-        format!(
-            "[monitors.m{n:02}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\n"
-        )
-    });
+    let monitors = (0..MONITORS).map(|n| monitor(&format!("m{n:02}"), &target.url(), EAGER));
     channel + &monitors.collect::<String>()
 }
 
@@ -43,24 +37,29 @@ fn id(received: &Received) -> String {
     received.header("webhook-id").expect("each delivery has its id").to_owned()
 }
 
+/// In which state the openings are that go together.
+fn wait_for_members(installation: &Installation, state: &str) {
+    let sql = "SELECT string_agg(DISTINCT state, ',') || ' ' || count(*) FROM notifications
+               WHERE digest_id IS NOT NULL AND event = 'down'";
+    installation.wait_for(sql, format!("{state} {WAITING}"));
+}
+
+/// All monitors have gone down: the first ones were told of, and the digest of the rest is waiting.
+fn all_down() -> (HttpTarget, WebhookSink, Installation, [Process; 3]) {
+    let (target, sink, installation) = (HttpTarget::start(), WebhookSink::start(), Installation::new());
+    let keys = format!("notifier = \"webhook\"\nurl = \"{}\"", sink.url());
+    installation.apply(&file(&target, &sink, &keys, SINGLES));
+    let running = installation.start_each();
+    block_on(target.wait_for_requests(MONITORS));
+    target.down();
+    wait_for_members(&installation, "queued");
+    installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", SINGLES);
+    (target, sink, installation, running)
+}
+
 #[test]
 fn what_is_too_much_goes_together_and_a_crash_while_it_is_sent_loses_none() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &sink));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _checks = installation.start(["worker", "monitor-checks"]);
-    let worker = installation.start(["worker", "notifications"]);
-    block_on(target.wait_for_requests(MONITORS));
-    target.answer(Reply::status(503));
-    block_on(sink.wait_for(SINGLES));
-    let waiting = (MONITORS - SINGLES).to_string();
-    installation.wait_for(
-        "SELECT count(*) FROM notifications WHERE digest_id IS NOT NULL AND state = 'queued' AND event = 'down'",
-        &waiting,
-    );
-    installation
-        .wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", &SINGLES.to_string());
+    let (target, sink, installation, [_scheduler, _checks, worker]) = all_down();
 
     // The worker dies when its message has arrived and before it knows.
     sink.answer(Reply::ok().held());
@@ -74,22 +73,18 @@ fn what_is_too_much_goes_together_and_a_crash_while_it_is_sent_loses_none() {
     for digest in [&first, &again] {
         let event = digest.json();
         assert_eq!(event["type"], "down");
-        assert_eq!(event["monitor"]["name"], format!("{} monitors", MONITORS - SINGLES));
+        assert_eq!(event["monitor"]["name"], format!("{WAITING} monitors"));
         assert_eq!(event["monitor"]["type"], "digest");
         let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
-        assert!(words.starts_with(&format!("{} down. Down: m", MONITORS - SINGLES)), "{words}");
+        assert!(words.starts_with(&format!("{WAITING} down. Down: m")), "{words}");
     }
-    installation.wait_for(
-        "SELECT count(*) FROM notifications WHERE state = 'delivered' AND event = 'down'",
-        &(MONITORS + 1).to_string(),
-    );
+    let downs = "SELECT count(*) FROM notifications WHERE state = 'delivered' AND event = 'down'";
+    installation.wait_for(downs, MONITORS + 1);
 
     // The recoveries: none of them is missing, and none comes twice.
     target.up();
-    installation.wait_for(
-        "SELECT count(*) FROM notifications WHERE event = 'up' AND NOT is_digest",
-        &MONITORS.to_string(),
-    );
+    installation
+        .wait_for("SELECT count(*) FROM notifications WHERE event = 'up' AND NOT is_digest", MONITORS);
     let_digests_go(&installation);
     installation.wait_for("SELECT count(*) FROM notifications WHERE state <> 'delivered'", "0");
     let digest = sink.received().pop().expect("the last").json();
@@ -102,23 +97,10 @@ fn what_is_too_much_goes_together_and_a_crash_while_it_is_sent_loses_none() {
 
 #[test]
 fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_along() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &sink));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _checks = installation.start(["worker", "monitor-checks"]);
-    let _worker = installation.start(["worker", "notifications"]);
-    block_on(target.wait_for_requests(MONITORS));
-    target.answer(Reply::status(503));
-    let waiting = (MONITORS - SINGLES).to_string();
-    let members =
-        "SELECT count(*) FROM notifications WHERE digest_id IS NOT NULL AND event = 'down' AND state = ";
-    installation.wait_for(&format!("{members} 'queued'"), &waiting);
-    installation
-        .wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", &SINGLES.to_string());
+    let (target, sink, installation, _running) = all_down();
     sink.answer(Reply::status(400));
     let_digests_go(&installation);
-    installation.wait_for(&format!("{members} 'failed'"), &waiting);
+    wait_for_members(&installation, "failed");
     let failed = installation.json(["queue", "failed"]);
     let jobs = failed["jobs"].as_array().expect("a list");
     assert_eq!(jobs.len(), 1, "{failed}");
@@ -129,13 +111,13 @@ fn a_digest_that_failed_is_one_line_of_the_failed_list_and_takes_its_members_alo
     installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "0");
     sink.answer(Reply::ok());
     installation.command(["queue", "retry", "all"]).assert().success();
-    installation.wait_for(&format!("{members} 'muted'"), &waiting);
+    wait_for_members(&installation, "muted");
     let_digests_go(&installation);
     installation
         .wait_for("SELECT count(*) FROM notifications WHERE state NOT IN ('delivered', 'muted')", "0");
     let event = sink.received().pop().expect("the last").json();
     let words = event["outcome"]["message"].as_str().unwrap_or_default().to_owned();
-    assert!(words.starts_with(&format!("{waiting} were down, {SINGLES} up again. Were down: m")), "{words}");
+    assert!(words.starts_with(&format!("{WAITING} were down, {SINGLES} up again. Were down: m")), "{words}");
 }
 
 /// `PagerDuty` as strict as it can be: what is not open is neither acknowledged nor resolved.
@@ -170,15 +152,14 @@ fn a_pager_opens_and_closes_each_alert_of_its_digests() {
     let keys =
         format!("notifier = \"pagerduty\"\nrouting_key = \"r0uting-key\"\nbase_url = \"{}\"", sink.origin());
     // Eight requests in a call take their time on a busy machine.
-    let file = of_channel(&target, &sink, &keys, 1)
+    let text = file(&target, &sink, &keys, 1)
         .replace("\"1s\"\nretry_after = \"6s\"", "\"20s\"\nretry_after = \"60s\"");
-    installation.apply(&file.replace("confirm = 1", "confirm = 1\ncritical_failures = 8"));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _worker = installation.start(["worker", "all"]);
+    installation.apply(&text.replace("confirm = 1", "confirm = 1\ncritical_failures = 8"));
+    let _running = installation.start_all();
     block_on(target.wait_for_requests(MONITORS));
     let mut pager = Pager::default();
     let mut all_is_told_of = |query: &str| {
-        installation.wait_for(query, &MONITORS.to_string());
+        installation.wait_for(query, MONITORS);
         let_digests_go(&installation);
         installation
             .wait_for("SELECT count(*) FROM notifications WHERE state NOT IN ('delivered', 'muted')", "0");
@@ -199,6 +180,6 @@ fn a_pager_opens_and_closes_each_alert_of_its_digests() {
     assert_eq!(acknowledged, 1);
     // A digest of more than eight takes several calls.
     let tries = "SELECT max(attempt) FROM delivery_attempts WHERE outcome <> 'delivered'";
-    assert_eq!(installation.database.value(tries), "1");
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    installation.holds(tries, "1");
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
 }

@@ -1,7 +1,8 @@
 //! Promises 2 and 4 over a failover: another server is the primary from now on, and has all that was committed.
 
-use crate::installation::{Installation, Process};
-use std::collections::BTreeMap;
+use crate::installation::{Installation, Process, terminate_all};
+use crate::notices::{monitor, told, webhook};
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 use uptime_tests::{HttpTarget, Relay, ReplicationServer, Reply, WebhookSink, block_on};
 
@@ -22,18 +23,15 @@ impl Scene {
     fn on(url: String) -> Self {
         let (targets, sink) = ((0..MONITORS).map(|_| HttpTarget::start()).collect(), WebhookSink::start());
         let scene = Self { targets, sink, installation: Installation::new(), url };
-        let (url, origin) = (scene.sink.url(), scene.sink.origin());
+        let channel = webhook("ops", &scene.sink, "digest_after = 0");
         let head = format!(
             "[queues.notifications]\ntimeout = \"2s\"\nretry_after = \"8s\"\nbackoff = \"100ms\"\n\
              [queues.monitor-checks]\ntimeout = \"2s\"\nretry_after = \"8s\"\n\
-             [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\ndigest_after = 0\n"
+             {channel}"
         );
         let monitors = scene.targets.iter().enumerate().map(|(number, target)| {
-            format!(
-                "[monitors.m{number}]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\ntimeout = \"900ms\"\nconfirm = 1\n\
-                 flapping = false\n",
-                target.url()
-            )
+            let keys = "interval = \"1s\"\ntimeout = \"900ms\"\nconfirm = 1\nflapping = false\n";
+            monitor(&format!("m{number}"), &target.url(), keys)
         });
         let file: Vec<String> = std::iter::once(head).chain(monitors).collect();
         scene.installation.write(&file.concat());
@@ -58,16 +56,18 @@ impl Scene {
 
     /// What each monitor's receiver was told, in order. What came twice bears the same delivery id, and counts once.
     fn told(&self) -> BTreeMap<String, Vec<String>> {
-        let mut told: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        for event in self.sink.received().iter().map(uptime_tests::Received::json) {
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let one = (text(&event["delivery_id"]), text(&event["type"]));
-            let of = told.entry(text(&event["monitor"]["name"])).or_default();
-            if !of.contains(&one) {
-                of.push(one);
-            }
+        let (mut received, mut seen) = (self.sink.received(), HashSet::new());
+        received.retain(|received| seen.insert(received.header("webhook-id").map(str::to_owned)));
+        told(&received)
+    }
+
+    /// All come back, and each monitor was told of once each.
+    fn recovers(&self) {
+        self.change(true, 0..MONITORS);
+        self.wait(0..MONITORS, 2);
+        for (name, told) in self.told() {
+            assert_eq!(told, ["down", "up"], "{name}");
         }
-        told.into_iter().map(|(name, of)| (name, of.into_iter().map(|(_, kind)| kind).collect())).collect()
     }
 
     /// Waits until each monitor of these has been told of as often as that.
@@ -113,15 +113,9 @@ fn of_two_hosts_the_one_that_is_promoted_is_found() {
     let took = promoted_at.elapsed();
     assert!(took < BACK_WITHIN, "back only after {took:?}");
 
-    scene.change(true, 0..MONITORS);
-    scene.wait(0..MONITORS, 2);
-    for (name, told) in scene.told() {
-        assert_eq!(told, ["down", "up"], "{name}");
-    }
+    scene.recovers();
     assert_eq!(second.query("SELECT count(*) FROM failed_jobs"), "0");
-    for process in processes {
-        assert_eq!(process.terminate(), 0);
-    }
+    terminate_all(processes);
 }
 
 #[test]
@@ -150,14 +144,8 @@ fn sessions_at_a_server_that_became_a_standby_are_closed() {
     scene.wait(0..MONITORS, 1);
     let took = led_at.elapsed();
     assert!(took < BACK_WITHIN, "told only after {took:?}");
-    scene.change(true, 0..MONITORS);
-    scene.wait(0..MONITORS, 2);
-    for (name, told) in scene.told() {
-        assert_eq!(told, ["down", "up"], "{name}");
-    }
+    scene.recovers();
     let old = first.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'uptime'");
     assert_eq!(old, "0", "sessions that are left at the standby");
-    for process in processes {
-        assert_eq!(process.terminate(), 0);
-    }
+    terminate_all(processes);
 }

@@ -2,17 +2,18 @@
 
 use assert_cmd::Command;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uptime_tests::{DEADLINE, TestDatabase, block_on};
 
 /// The variables that would lead a test's process to somebody's files or database.
-const FOREIGN: &[&str] = &[
+pub const FOREIGN: &[&str] = &[
     "CLICOLOR_FORCE",
     "DATABASE_URL",
     "NO_COLOR",
@@ -92,11 +93,46 @@ impl Installation {
         let mut command = std::process::Command::new(program);
         command.args(words);
         self.surround(&mut command);
+        let folder = self.binary.parent().and_then(Path::to_str).expect("a path of text");
+        command.env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap_or_default()));
         command.env("UPTIME", &self.binary).env("TERM", "xterm-256color").env("USER", "anna");
         let output = Command::from_std(command).timeout(DEADLINE).output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).expect("text").replace("\r\n", "\n");
         (output.status.code().expect("it ended by itself"), said)
+    }
+
+    /// Runs a command line, its words parted by blanks, which ends with this code. Gives stdout and stderr.
+    #[track_caller]
+    pub fn run(&self, exit: i32, line: &str) -> (String, String) {
+        // A component that may not be compiled is tried with the lowest priority: on a busy machine that takes time.
+        let mut command = self.command([]);
+        command.args(line.split(' ')).timeout(Duration::from_mins(5));
+        let output = command.output().expect("the binary runs");
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+        assert_eq!(output.status.code(), Some(exit), "uptime {line}: {out}{err}");
+        (out, err)
+    }
+
+    /// What a command line that ends with this code says on stderr.
+    #[track_caller]
+    pub fn complaint(&self, exit: i32, line: &str) -> String {
+        self.run(exit, line).1
+    }
+
+    /// Asserts that a command line ends with this code, and says all these words on stderr.
+    #[track_caller]
+    pub fn says(&self, exit: i32, line: &str, all: &[&str]) {
+        let said = self.complaint(exit, line);
+        for words in all {
+            assert!(said.contains(words), "uptime {line}: `{words}` is not in\n{said}");
+        }
+    }
+
+    /// Asserts what the answer of a query is.
+    #[track_caller]
+    pub fn holds(&self, sql: &str, expected: impl Display) {
+        assert_eq!(self.database.value(sql), expected.to_string(), "{sql}");
     }
 
     pub fn json<const N: usize>(&self, args: [&str; N]) -> serde_json::Value {
@@ -110,16 +146,38 @@ impl Installation {
         self.start_as(&args.join("-").replace('/', "_"), &args, &[])
     }
 
+    /// A scheduler, and a worker of all queues.
+    pub fn start_all(&self) -> [Process; 2] {
+        [self.start(["schedule", "--every", "200ms"]), self.start(["worker", "all"])]
+    }
+
+    /// A scheduler, and a worker of each queue: checks, then notifications.
+    pub fn start_each(&self) -> [Process; 3] {
+        [
+            self.start(["schedule", "--every", "200ms"]),
+            self.start(["worker", "monitor-checks"]),
+            self.start(["worker", "notifications"]),
+        ]
+    }
+
     /// As [`start`](Self::start), with a log of the name `log`, and with variables.
     pub fn start_as(&self, log: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
-        self.spawn(std::process::Command::new(&self.binary), log, args, variables)
+        self.spawn(std::process::Command::new(&self.binary), log, args, variables, Stdio::null())
     }
 
     /// As [`start`](Self::start), and it may open no more than so many files.
     pub fn start_with_descriptors(&self, limit: u32, args: &[&str]) -> Process {
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(&self.binary);
-        self.spawn(shell, "limited", args, &[])
+        self.spawn(shell, "limited", args, &[], Stdio::null())
+    }
+
+    /// As [`start`](Self::start), with what it prints.
+    pub fn start_and_read(&self, args: &[&str]) -> (Process, Lines<BufReader<ChildStdout>>) {
+        let uptime = std::process::Command::new(&self.binary);
+        let mut process = self.spawn(uptime, "read", args, &[], Stdio::piped());
+        let stdout = process.child.stdout.take().expect("a pipe");
+        (process, BufReader::new(stdout).lines())
     }
 
     fn spawn(
@@ -128,24 +186,25 @@ impl Installation {
         log: &str,
         args: &[&str],
         variables: &[(&str, &str)],
+        stdout: Stdio,
     ) -> Process {
         let log = self.folder.path().join(format!("{log}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
         self.surround(&mut command);
         command.args(args).envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(file);
         let child = command.spawn().expect("the binary starts");
         Process { child, log, name: args.join(" ") }
     }
 
     /// Waits until a query's answer is `expected`.
-    pub fn wait_for(&self, sql: &str, expected: &str) {
+    pub fn wait_for(&self, sql: &str, expected: impl Display) {
         self.wait_for_within(DEADLINE, sql, expected);
     }
 
     /// As [`wait_for`](Self::wait_for), with a deadline of one's own.
-    pub fn wait_for_within(&self, limit: Duration, sql: &str, expected: &str) {
-        let began = Instant::now();
+    pub fn wait_for_within(&self, limit: Duration, sql: &str, expected: impl Display) {
+        let (began, expected) = (Instant::now(), expected.to_string());
         loop {
             let answer = self.database.value(sql);
             if answer == expected {
@@ -155,6 +214,16 @@ impl Installation {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// SIGTERM to each, one after the other: all end well.
+pub fn terminate_all(processes: impl IntoIterator<Item = Process>) {
+    processes.into_iter().for_each(|process| assert_eq!(process.terminate(), 0));
+}
+
+/// All end well by themselves.
+pub fn wait_for_all(processes: impl IntoIterator<Item = Process>) {
+    processes.into_iter().for_each(|process| assert_eq!(process.wait(), 0));
 }
 
 /// A running `uptime`. Killed when the test is over.

@@ -78,12 +78,11 @@ fn an_address_that_cannot_be_taken_is_said() {
     let installation = Installation::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let said = installation.command(["worker", "monitor-checks", "--listen", &port]).assert().code(69);
-    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
-    assert!(said.contains(&format!("error: `--listen 127.0.0.1:{port}`: ")), "{said}");
-    assert!(said.contains("hint: another process has it"), "{said}");
-    installation.command(["worker", "monitor-checks", "--listen", "192.0.2.1:9"]).assert().code(2);
-    installation.command(["worker", "monitor-checks", "--listen", "localhost"]).assert().code(2);
+    let error = format!("error: `--listen 127.0.0.1:{port}`: ");
+    let listen = "worker monitor-checks --listen";
+    installation.says(69, &format!("{listen} {port}"), &[&error, "hint: another process has it"]);
+    installation.run(2, &format!("{listen} 192.0.2.1:9"));
+    installation.run(2, &format!("{listen} localhost"));
 }
 
 #[test]

@@ -3,15 +3,11 @@
 
 use crate::installation::{Installation, Process};
 use crate::listen::{address, get};
-use crate::pipeline::file;
+use crate::notices::types;
+use crate::pipeline::{file, shop};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::time::Duration;
-use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
-
-fn types(received: &[Received]) -> Vec<Value> {
-    received.iter().map(|received| received.json()["type"].clone()).collect()
-}
+use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 
 /// A minute passes for what was noted of the checks, once none is in hand.
 fn a_minute_passes(installation: &Installation) {
@@ -23,9 +19,7 @@ fn a_minute_passes(installation: &Installation) {
 
 #[test]
 fn a_scheduler_that_was_killed_is_told_and_shown() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (target, sink, installation) = shop();
     let scheduler = installation.start(["schedule", "--every", "200ms"]);
     let checks = installation.start(["worker", "monitor-checks", "--listen", "0"]);
     let _notifications = installation.start(["worker", "notifications"]);
@@ -55,11 +49,8 @@ fn a_scheduler_that_was_killed_is_told_and_shown() {
     let stalled = received[0].json();
     assert_eq!(stalled["type"], "stalled", "{stalled}");
     let message = stalled["outcome"]["message"].as_str().expect("a text");
-    assert!(
-        message
-            .starts_with("1 of 1 monitor has had no result for 3 intervals: shop_front; the scheduler on "),
-        "{message}"
-    );
+    let why = "1 of 1 monitor has had no result for 3 intervals: shop_front; the scheduler on ";
+    assert!(message.starts_with(why), "{message}");
     let began = std::time::Instant::now();
     while get(&address(&checks), "/healthz").0 != "503" {
         assert!(began.elapsed() < uptime_tests::DEADLINE, "a stall that was told is not well");
@@ -89,7 +80,7 @@ fn a_scheduler_that_is_stopped_in_order_is_not_dead() {
     // Whoever schedules: there are no results.
     installation.command(["queue", "monitor"]).assert().code(1);
     installation.command(["schedule"]).assert().success();
-    assert_eq!(installation.database.value("SELECT is_loop FROM schedulers"), "f");
+    installation.holds("SELECT is_loop FROM schedulers", "f");
 }
 
 #[test]
@@ -113,19 +104,7 @@ fn a_worker_that_a_signal_has_paused_is_not_ok() {
     installation.command(["queue", "monitor"]).assert().code(0);
 }
 
-#[test]
-fn what_has_waited_too_long_is_exit_1() {
-    let installation = Installation::new();
-    installation.database.query(
-        "INSERT INTO jobs (queue, available_at) VALUES ('notifications', now() - interval '100 s');
-         INSERT INTO workers (id, queue, host, pid, version, started_at, seen_at, running)
-         VALUES (gen_random_uuid(), 'notifications', 'h', 1, '0', now(), now() + interval '1 h', 0)",
-    );
-    installation.command(["queue", "monitor"]).assert().code(0);
-    installation.command(["queue", "monitor", "--max-wait", "100s"]).assert().code(1);
-    installation.database.query("UPDATE jobs SET available_at = available_at - interval '20 s'");
-    installation.command(["queue", "monitor"]).assert().code(1);
-}
+const ATTEMPTS: &str = "SELECT attempts FROM jobs WHERE queue = 'monitor-checks'";
 
 /// Two workers of the queue, of which the first has a check in hand, which the target holds.
 fn with_a_check_in_hand(installation: &Installation, target: &HttpTarget) -> (Process, Process) {
@@ -148,12 +127,8 @@ fn a_worker_on_the_same_host_takes_over_as_soon_as_another_was_killed() {
     let (first, _second) = with_a_check_in_hand(&installation, &target);
     first.kill();
     // At the next heartbeat, long before three are missed.
-    installation.wait_for_within(
-        Duration::from_secs(8),
-        "SELECT attempts FROM jobs WHERE queue = 'monitor-checks'",
-        "2",
-    );
-    assert_eq!(installation.database.value("SELECT count(*) FROM workers"), "1");
+    installation.wait_for_within(Duration::from_secs(8), ATTEMPTS, "2");
+    installation.holds("SELECT count(*) FROM workers", "1");
 }
 
 #[test]
@@ -165,11 +140,7 @@ fn elsewhere_a_worker_that_was_killed_is_dead_after_three_missed_heartbeats() {
     installation.database.query("UPDATE workers SET process_space = id::text");
     installation.database.query("UPDATE jobs SET reserved_until = now() + interval '90 s'");
     first.kill();
-    installation.wait_for_within(
-        Duration::from_secs(25),
-        "SELECT attempts FROM jobs WHERE queue = 'monitor-checks'",
-        "2",
-    );
+    installation.wait_for_within(Duration::from_secs(25), ATTEMPTS, "2");
 }
 
 #[test]
@@ -183,27 +154,20 @@ fn the_heartbeat_outside_comes_while_all_is_well() {
     assert_eq!((received[0].method.as_str(), received[0].path.as_str()), ("GET", "/ping/5ecret"));
 
     // Nobody delivers: silence, and the log says why, without the URL.
-    installation
-        .database
+    let database = &installation.database;
+    database
         .query("INSERT INTO jobs (queue, available_at) VALUES ('notifications', now() - interval '3 min')");
-    let output = installation.command(["schedule", "--log", "warn"]).output().expect("it runs");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && log.contains("nobody works on `notifications`"), "{log}");
-    installation.database.query("DELETE FROM jobs WHERE queue = 'notifications'");
+    installation.says(0, "schedule --log warn", &["nobody works on `notifications`"]);
+    database.query("DELETE FROM jobs WHERE queue = 'notifications'");
 
     // Who does not take it holds nothing up, and the token is not shown.
     outside.answer(Reply::status(404));
-    let output = installation.command(["schedule", "--log", "warn"]).output().expect("it runs");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && log.contains("the request failed: status"), "{log}");
-    assert!(!log.contains("5ecret"), "{log}");
+    let log = installation.complaint(0, "schedule --log warn");
+    assert!(log.contains("the request failed: status") && !log.contains("5ecret"), "{log}");
 
     // Checks without results: silence.
-    installation
-        .database
-        .query("UPDATE monitor_states SET awaited_since = now() - interval '60 s', last_check_at = NULL");
+    database.query("UPDATE monitor_states SET awaited_since = now() - interval '60 s', last_check_at = NULL");
     let before = outside.received().len();
-    let output = installation.command(["schedule", "--log", "warn"]).output().expect("it runs");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("has had no result for 3 intervals"));
+    installation.says(0, "schedule --log warn", &["has had no result for 3 intervals"]);
     assert_eq!(outside.received().len(), before);
 }

@@ -1,22 +1,36 @@
 //! A monitor that is looked at from three places, by workers of their own, and is down when two of them say so.
 
 use crate::installation::{Installation, Process};
+use crate::notices::webhook;
 use serde_json::Value;
 use uptime_tests::{HttpTarget, Received, WebhookSink, block_on};
 
 /// A monitor whose target is told where each request comes from.
 fn file(target: &HttpTarget, sink: &WebhookSink, more: &str) -> String {
+    let (channel, url) = (webhook("hook", sink, ""), target.url());
     format!(
-        "[channels.hook]\nnotifier = \"webhook\"\nurl = \"{}\"\nallow = [\"{}\"]\n\
-         [monitors.site]\ntype = \"http\"\nurl = \"{}\"\nheaders = {{ x-from = {{ env = \"FROM\" }} }}\n\
-         interval = \"1s\"\nretry_interval = \"200ms\"\nconfirm = 2\n{more}",
-        sink.url(),
-        sink.origin(),
-        target.url(),
+        "{channel}[monitors.site]\ntype = \"http\"\nurl = \"{url}\"\nheaders = {{ x-from = {{ env = \"FROM\" }} }}\n\
+         interval = \"1s\"\nretry_interval = \"200ms\"\nconfirm = 2\n{more}"
     )
 }
 
 const THREE: &str = "locations = [\"fra\", \"nyc\", \"sgp\"]\n";
+
+/// With such a monitor, a scheduler, and somebody who delivers.
+fn watched(more: &str) -> (HttpTarget, WebhookSink, Installation, [Process; 2]) {
+    let (target, sink, installation) = (HttpTarget::start(), WebhookSink::start(), Installation::new());
+    installation.apply(&file(&target, &sink, more));
+    let running = [
+        installation.start(["schedule", "--every", "200ms"]),
+        installation.start(["worker", "notifications"]),
+    ];
+    (target, sink, installation, running)
+}
+
+/// The end of the message that says what each location has seen.
+fn ends_with(event: &Value, words: &str) -> bool {
+    event["outcome"]["message"].as_str().is_some_and(|message| message.ends_with(words))
+}
 
 fn worker(installation: &Installation, location: &str) -> Process {
     let args = ["worker", "monitor-checks", "--location", location];
@@ -30,31 +44,29 @@ fn told(sink: &WebhookSink, count: usize) -> Vec<Value> {
 /// Waits until so many of the locations say this of it.
 fn wait_for_locations(installation: &Installation, status: &str, count: usize) {
     let sql = format!("SELECT count(*) FROM monitor_locations WHERE memory ->> 'status' = '{status}'");
-    installation.wait_for(&sql, &count.to_string());
+    installation.wait_for(&sql, count);
 }
 
-/// Waits until each location has looked again.
-fn wait_for_another_look(installation: &Installation) {
+/// Waits until the locations of such a name have looked again.
+fn wait_for_another_look(installation: &Installation, like: &str) {
     let now = installation.database.value("SELECT now()");
-    let sql = format!("SELECT count(*) FROM monitor_locations WHERE last_check_at > '{now}'");
-    let all = installation.database.value("SELECT count(*) FROM monitor_locations");
-    installation.wait_for(&sql, &all);
+    let sql = format!(
+        "SELECT bool_and(last_check_at > '{now}') FROM monitor_locations WHERE location LIKE '{like}'"
+    );
+    installation.wait_for(&sql, "t");
 }
 
 #[test]
 fn two_of_three_locations_make_an_outage_and_one_does_not() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &sink, THREE));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _deliveries = installation.start(["worker", "notifications"]);
+    let (target, sink, installation, _running) = watched(THREE);
     let [_fra, _nyc, sgp] = ["fra", "nyc", "sgp"].map(|location| worker(&installation, location));
     wait_for_locations(&installation, "up", 3);
 
     target.down_from(&["nyc"]);
     wait_for_locations(&installation, "down", 1);
-    wait_for_another_look(&installation);
-    assert_eq!(installation.database.value("SELECT count(*) FROM incidents"), "0", "one of three is down");
+    wait_for_another_look(&installation, "%");
+    // One of three is down.
+    installation.holds("SELECT count(*) FROM incidents", "0");
     let listed = installation.json(["monitor", "list"]);
     assert_eq!(listed["monitors"][0]["state"], "up");
     let states: Vec<_> =
@@ -64,36 +76,30 @@ fn two_of_three_locations_make_an_outage_and_one_does_not() {
     target.down_from(&["fra", "nyc"]);
     let down = told(&sink, 1).remove(0);
     assert_eq!((down["type"].as_str(), down["monitor"]["name"].as_str()), (Some("down"), Some("site")));
-    let message = down["outcome"]["message"].as_str().expect("words");
-    assert!(message.ends_with("(down in fra, nyc; up in sgp)"), "{message}");
+    assert!(ends_with(&down, "(down in fra, nyc; up in sgp)"), "{down}");
     let outage = "SELECT started_at >= (SELECT min(started_at) FROM check_results WHERE location = 'fra' AND outcome = 'down')
                      AND started_at <= opened_at FROM incidents";
-    assert_eq!(installation.database.value(outage), "t", "it begins where the second location fails");
+    // It begins where the second location fails.
+    installation.holds(outage, "t");
 
     target.down_from(&["nyc"]);
     let up = told(&sink, 2).remove(1);
-    let words = up["outcome"]["message"].as_str().expect("words");
     let ends = "(down in fra, nyc; up in sgp); now down in nyc; up in fra, sgp";
-    assert!(up["type"] == "up" && words.ends_with(ends), "{up}");
-    wait_for_another_look(&installation);
+    assert!(up["type"] == "up" && ends_with(&up, ends), "{up}");
+    wait_for_another_look(&installation, "%");
     assert_eq!(sink.received().len(), 2, "and nothing else is told");
 
-    let text = installation.command(["incident", "show", "1"]).output().expect("it runs");
-    let text = String::from_utf8(text.stdout).expect("text");
+    let text = installation.run(0, "incident show 1").0;
     assert!(text.contains("fra") && text.contains("sgp"), "{text}");
     let others =
         "SELECT count(*) FROM check_results WHERE location IS NULL OR location NOT IN ('fra', 'nyc', 'sgp')";
-    assert_eq!(installation.database.value(others), "0");
+    installation.holds(others, "0");
     assert_eq!(sgp.terminate(), 0);
 }
 
 #[test]
 fn who_is_silent_does_not_count() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &sink, THREE));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _deliveries = installation.start(["worker", "notifications"]);
+    let (target, sink, installation, _running) = watched(THREE);
     let _fra = worker(&installation, "fra");
     let [nyc, sgp] = ["nyc", "sgp"].map(|location| worker(&installation, location));
     wait_for_locations(&installation, "up", 3);
@@ -103,11 +109,10 @@ fn who_is_silent_does_not_count() {
     wait_for_locations(&installation, "down", 1);
     // Both were up a moment ago; five intervals later their word is too old.
     let down = told(&sink, 1).remove(0);
-    let message = down["outcome"]["message"].as_str().expect("words");
-    assert!(message.ends_with("(down in fra; nothing from nyc, sgp)"), "{message}");
+    assert!(ends_with(&down, "(down in fra; nothing from nyc, sgp)"), "{down}");
     let since = "SELECT opened_at - greatest(n.last_check_at, s.last_check_at) > interval '4 seconds'
                  FROM incidents, monitor_locations n, monitor_locations s WHERE n.location = 'nyc' AND s.location = 'sgp'";
-    assert_eq!(installation.database.value(since), "t");
+    installation.holds(since, "t");
 
     // One that comes back is heard.
     let _nyc = worker(&installation, "nyc");
@@ -117,11 +122,7 @@ fn who_is_silent_does_not_count() {
 
 #[test]
 fn a_monitor_changes_its_locations() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &sink, ""));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _deliveries = installation.start(["worker", "notifications"]);
+    let (target, sink, installation, _running) = watched("");
     let _home = installation.start_as("home", &["worker", "monitor-checks"], &[("FROM", "home")]);
     installation.wait_for("SELECT status FROM monitor_states", "up");
 
@@ -130,16 +131,14 @@ fn a_monitor_changes_its_locations() {
     target.down_from(&["home", "nyc"]);
     let _fra = worker(&installation, "fra");
     wait_for_locations(&installation, "up", 1);
-    wait_for_another_look_of(&installation, "fra");
-    assert_eq!(installation.database.value("SELECT status FROM monitor_states"), "up");
-    let idle = installation.command(["queue", "monitor"]).output().expect("it runs");
-    let idle = String::from_utf8(idle.stdout).expect("text") + &String::from_utf8_lossy(&idle.stderr);
+    wait_for_another_look(&installation, "fra");
+    installation.holds("SELECT status FROM monitor_states", "up");
+    let idle = installation.run(1, "queue monitor").0;
     assert!(idle.contains("monitor-checks:nyc"), "its checks wait: {idle}");
 
     let _nyc = worker(&installation, "nyc");
     let down = told(&sink, 1).remove(0);
-    let message = down["outcome"]["message"].as_str().expect("words");
-    assert!(message.ends_with("(down in nyc; up in fra)"), "{message}");
+    assert!(ends_with(&down, "(down in nyc; up in fra)"), "{down}");
 
     // Somebody ends it: a fresh confirmation from there opens another.
     installation.command(["incident", "resolve", "1", "--by", "ann"]).assert().success();
@@ -147,7 +146,7 @@ fn a_monitor_changes_its_locations() {
     let confirmed = "SELECT count(*) >= 2 FROM check_results, incidents i
                      WHERE location = 'nyc' AND outcome = 'down' AND i.id = 2
                        AND check_results.started_at BETWEEN i.started_at AND i.opened_at";
-    assert_eq!(installation.database.value(confirmed), "t");
+    installation.holds(confirmed, "t");
 
     // And back, where it is down as well; the incident stays one.
     installation.apply(&file(&target, &sink, ""));
@@ -156,21 +155,8 @@ fn a_monitor_changes_its_locations() {
         &format!("SELECT count(*) >= 2 FROM check_results WHERE location IS NULL AND started_at > '{now}'"),
         "t",
     );
-    assert_eq!(installation.database.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL"), "1");
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM jobs WHERE queue LIKE 'monitor-checks:%'"),
-        "0"
-    );
+    installation.holds("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "1");
+    installation.holds("SELECT count(*) FROM jobs WHERE queue LIKE 'monitor-checks:%'", "0");
     target.down_from(&[]);
     installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "0");
-}
-
-fn wait_for_another_look_of(installation: &Installation, location: &str) {
-    let now = installation.database.value("SELECT now()");
-    installation.wait_for(
-        &format!(
-            "SELECT count(*) FROM monitor_locations WHERE location = '{location}' AND last_check_at > '{now}'"
-        ),
-        "1",
-    );
 }

@@ -35,6 +35,7 @@ mod readme;
 mod schedule;
 mod secrets;
 mod service;
+mod session;
 mod snapshots;
 mod stops;
 mod torture;

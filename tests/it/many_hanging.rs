@@ -1,6 +1,7 @@
 //! More channels that hang than a worker has slots: the good one is told at once.
 
 use crate::installation::Installation;
+use crate::notices::{EAGER, monitor, types, webhook};
 use std::time::Duration;
 use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 
@@ -8,13 +9,7 @@ use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 const HANGING: usize = 40;
 const MONITORS: usize = 3;
 const SOON: Duration = Duration::from_secs(1);
-
-fn channel(name: &str, sink: &WebhookSink) -> String {
-    let (url, origin) = (sink.url(), sink.origin());
-    format!(
-        "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\ndigest_after = 0\n\n"
-    )
-}
+const SINGLE: &str = "digest_after = 0\n";
 
 #[test]
 fn the_good_channel_is_told_while_forty_others_hang() {
@@ -25,18 +20,12 @@ fn the_good_channel_is_told_while_forty_others_hang() {
     }
     let installation = Installation::new();
     let mut tables: Vec<String> =
-        hanging.iter().enumerate().map(|(n, sink)| channel(&format!("hanging-{n}"), sink)).collect();
-    tables.push(channel("zz-good", &good));
-    tables.extend((0..MONITORS).map(|n| {
-        let url = target.url();
-        format!(
-            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\nflapping = false\n\n"
-        )
-    }));
+        hanging.iter().enumerate().map(|(n, sink)| webhook(&format!("hanging-{n}"), sink, SINGLE)).collect();
+    tables.push(webhook("zz-good", &good, SINGLE));
+    let keys = format!("{EAGER}flapping = false\n");
+    tables.extend((0..MONITORS).map(|n| monitor(&format!("m{n}"), &target.url(), &keys)));
     installation.apply(&tables.concat());
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _checks = installation.start(["worker", "monitor-checks"]);
-    let _notifications = installation.start(["worker", "notifications"]);
+    let _running = installation.start_each();
     block_on(target.wait_for_requests(MONITORS));
     target.down();
     let told = block_on(good.wait_for(MONITORS));
@@ -50,7 +39,7 @@ fn the_good_channel_is_told_while_forty_others_hang() {
     let before = good.received().len();
     target.up();
     let ups = block_on(good.wait_for(before + MONITORS));
-    assert_eq!(ups[before..].iter().filter(|received| received.json()["type"] == "up").count(), MONITORS);
+    assert_eq!(types(&ups[before..]).iter().filter(|kind| *kind == "up").count(), MONITORS);
     let changed = installation.database.value(
         "SELECT max(extract(epoch FROM n.delivered_at - n.created_at))::text FROM notifications n JOIN channels c ON c.id = n.channel_id
          WHERE c.name = 'zz-good' AND n.event = 'up' AND n.state = 'delivered'",

@@ -1,6 +1,8 @@
 //! Notifications and their jobs as the product commits them, without a check that causes each.
 
-use uptime_tests::{Rng, WebhookSink};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use uptime_tests::{Received, Rng, WebhookSink};
 
 /// The variable that names a worker, and the header in which its deliveries and checks bear the name. A secret is
 /// resolved by the process that uses it, so what arrives tells who sent it.
@@ -26,13 +28,41 @@ impl Notice {
     }
 }
 
-/// A channel of the file that tells the sink, and which worker did.
-pub fn channel(name: &str, sink: &WebhookSink) -> String {
+/// A channel of the file that tells the sink, with more keys.
+pub fn webhook(name: &str, sink: &WebhookSink, more: &str) -> String {
     let (url, origin) = (sink.url(), sink.origin());
-    format!(
-        "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\
-         headers = {{ {WORKER_HEADER} = {{ env = \"{WORKER}\" }} }}\n\n"
-    )
+    format!("[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n{more}\n")
+}
+
+/// Keys of a monitor that is checked every second, and is down after one failure.
+pub const EAGER: &str = "interval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 1\n";
+
+/// An HTTP monitor of the file, with more keys.
+pub fn monitor(name: &str, url: &str, more: &str) -> String {
+    format!("[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\n{more}\n")
+}
+
+/// A channel that tells the sink which worker did, too.
+pub fn channel(name: &str, sink: &WebhookSink) -> String {
+    webhook(name, sink, &format!("headers = {{ {WORKER_HEADER} = {{ env = \"{WORKER}\" }} }}\n"))
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The types of these messages, in the order in which they came. For one monitor: several have no order among them.
+pub fn types(received: &[Received]) -> Vec<String> {
+    received.iter().map(|received| word(&received.json()["type"])).collect()
+}
+
+/// The types of the messages about each monitor, in the order in which they came.
+pub fn told(received: &[Received]) -> BTreeMap<String, Vec<String>> {
+    let mut told = BTreeMap::<_, Vec<_>>::new();
+    for event in received.iter().map(Received::json) {
+        told.entry(word(&event["monitor"]["name"])).or_default().push(word(&event["type"]));
+    }
+    told
 }
 
 /// The statements that commit these with their jobs, in this order, and announce them: one transaction.

@@ -5,8 +5,8 @@
 //! `UPTIME_OUTAGES=1000 UPTIME_OUTAGES_SEED=7 cargo test --release --workspace outages`.
 
 use crate::installation::Installation;
+use crate::notices::{self, webhook};
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 use uptime_tests::{HttpTarget, Reply, Rng, Seed, WebhookSink};
@@ -33,19 +33,15 @@ struct History {
 
 impl History {
     fn text(&self, nth: usize, target: &HttpTarget) -> String {
-        let (url, origin) = (self.sink.url(), self.sink.origin());
         // Some get a digest where there is much to be told at once.
         let digest = if nth.is_multiple_of(4) { "digest_after = 2\ndigest_within = \"1s\"\n" } else { "" };
-        let mut text = format!(
-            "[channels.c{nth}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\nevents = [\"down\", \"up\"]\n{digest}\n"
-        );
+        let mut text =
+            webhook(&format!("c{nth}"), &self.sink, &format!("events = [\"down\", \"up\"]\n{digest}"));
         for monitor in 0..MONITORS {
-            let _ = write!(
-                text,
-                "[monitors.m{nth}-{monitor}]\ntype = \"http\"\nurl = \"{}\"\nheaders = {{ x-from = \"m{nth}-{monitor}\" }}\n\
-                 interval = \"1s\"\ntimeout = \"5s\"\nconfirm = 1\nflapping = false\nchannels = [\"c{nth}\"]\n\n",
-                target.url()
-            );
+            let name = format!("m{nth}-{monitor}");
+            let keys = "interval = \"1s\"\ntimeout = \"5s\"\nconfirm = 1\nflapping = false\n";
+            let keys = format!("{keys}headers = {{ x-from = \"{name}\" }}\nchannels = [\"c{nth}\"]\n");
+            text += &notices::monitor(&name, &target.url(), &keys);
         }
         text
     }
@@ -78,15 +74,11 @@ impl History {
 }
 
 fn set(target: &HttpTarget, histories: &[History]) {
-    let down: Vec<String> = histories
-        .iter()
-        .enumerate()
-        .flat_map(|(nth, history)| {
-            (0..MONITORS)
-                .filter(|monitor| history.down[*monitor])
-                .map(move |monitor| format!("m{nth}-{monitor}"))
-        })
-        .collect();
+    let of = |(nth, history): (usize, &History)| {
+        let down: Vec<usize> = (0..MONITORS).filter(|monitor| history.down[*monitor]).collect();
+        down.into_iter().map(move |monitor| format!("m{nth}-{monitor}"))
+    };
+    let down: Vec<String> = histories.iter().enumerate().flat_map(of).collect();
     target.down_from(&down.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -101,9 +93,7 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
     let installation = Installation::new();
     let texts = histories.iter().enumerate().map(|(nth, history)| history.text(nth, &target));
     installation.apply(&format!("{QUEUE}{}", texts.collect::<String>()));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _checks = installation.start(["worker", "monitor-checks"]);
-    let _notifications = installation.start(["worker", "notifications"]);
+    let _running = installation.start_each();
     let _others = installation.start_as("others", &["worker", "notifications"], &[]);
     let unchecked = "SELECT count(*) FROM monitor_states WHERE last_check_at IS NULL";
     installation.wait_for_within(BACK_WITHIN, unchecked, "0");
@@ -147,12 +137,8 @@ fn nothing_is_outstanding_after_the_channels_are_back() {
         assert!(wrong.is_empty(), "{name}: {wrong:?}");
     }
     for (nth, history) in histories.iter().enumerate() {
-        let came: HashSet<String> = history
-            .sink
-            .received()
-            .iter()
-            .filter_map(|one| one.header("webhook-id").map(str::to_owned))
-            .collect();
+        let came = history.sink.received();
+        let came: HashSet<&str> = came.iter().filter_map(|one| one.header("webhook-id")).collect();
         let told = installation.database.query(&format!(
             "SELECT coalesce(d.delivery_id, n.delivery_id)::text FROM notifications n LEFT JOIN notifications d ON d.id = n.digest_id
              JOIN channels c ON c.id = n.channel_id WHERE c.name = 'c{nth}' AND n.state = 'delivered'"

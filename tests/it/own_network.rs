@@ -1,23 +1,27 @@
 //! Witnesses: a network of ours that is away is told once and opens nothing, whatever seems to be down meanwhile.
 
-use crate::installation::Installation;
+use crate::installation::{Installation, terminate_all};
+use crate::notices::{told, types, webhook};
 use serde_json::Value;
 use uptime_tests::{DeafTarget, Received, TcpTarget, WebhookSink, block_on};
 
 /// A file with one target that is checked every second, these witnesses, and a webhook.
 fn file(target: &DeafTarget, witnesses: &[String], sink: &WebhookSink) -> String {
-    let (port, url, origin) = (target.address().port(), sink.url(), sink.origin());
+    let (port, ops) = (target.address().port(), webhook("ops", sink, ""));
+    let boss = webhook("boss", sink, "events = [\"down\"]");
     format!(
-        "[checks]\nwitnesses = {witnesses:?}\n\n\
-         [channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\n\
-         [channels.boss]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\nevents = [\"down\"]\n\n\
+        "[checks]\nwitnesses = {witnesses:?}\n\n{ops}{boss}\
          [monitors.shop]\ntype = \"tcp\"\nhost = \"127.0.0.1\"\nport = {port}\ninterval = \"1s\"\ntimeout = \"500ms\"\n\
          confirm = 1\nchannels = [\"ops\"]\n"
     )
 }
 
-fn types(received: &[Received]) -> Vec<Value> {
-    received.iter().map(|received| received.json()["type"].clone()).collect()
+/// Waits until it is told that the network is back, and that the shop is down: two matters without an order between them.
+fn sees_again(sink: &WebhookSink) -> Value {
+    let received = block_on(sink.wait_for(3));
+    let told = told(&received);
+    assert_eq!((told["uptime"].join(" "), told["shop"].join(" ")), ("blind seeing".into(), "down".into()));
+    received.iter().map(Received::json).find(|event| event["type"] == "seeing").expect("it was told")
 }
 
 #[test]
@@ -51,31 +55,20 @@ fn while_no_witness_answers_nothing_opens_and_that_is_told_once() {
     let (ours, found) = message.split_once("; the check had found: ").expect("both are said");
     assert!(ours.contains(&witness.url()) && ours.contains(&other.url()), "{message}");
     assert!(found.contains("no answer within 500ms"), "{message}");
-    assert_eq!(installation.database.value("SELECT count(*) FROM incidents"), "0");
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM check_results WHERE outcome <> 'inconclusive'"),
-        "0"
-    );
+    installation.holds("SELECT count(*) FROM incidents", "0");
+    installation.holds("SELECT count(*) FROM check_results WHERE outcome <> 'inconclusive'", "0");
     assert_eq!(types(&sink.received()), ["blind"]);
 
     // It refuses, and that is an answer. What is down all the same is told now.
     witness.refuse();
-    let mut received = block_on(sink.wait_for(3));
-    // Two matters, each with an order of its own.
-    received[1..].sort_by_key(|told| told.json()["type"] == "down");
-    assert_eq!(types(&received), ["blind", "seeing", "down"]);
-    let seeing = received[1].json();
+    let seeing = sees_again(&sink);
     let message = seeing["outcome"]["message"].as_str().expect("a text");
     assert!(message.starts_with(&format!("{} answers again after ", witness.url())), "{message}");
-    assert_eq!(
-        installation.database.value("SELECT string_agg(class, ',') FROM incidents"),
-        "connect_timeout"
-    );
-    for worker in checks {
-        assert_eq!(worker.terminate(), 0);
-    }
-    let told = "SELECT string_agg(event, ',' ORDER BY id) FROM notifications";
-    assert_eq!(installation.database.value(told), "blind,seeing,down");
+    installation.holds("SELECT string_agg(class, ',') FROM incidents", "connect_timeout");
+    terminate_all(checks);
+    // The order of what is down is its own.
+    let told = "SELECT string_agg(event, ',' ORDER BY event = 'down', id) FROM notifications";
+    installation.holds(told, "blind,seeing,down");
 }
 
 #[test]
@@ -85,15 +78,11 @@ fn a_witness_that_refuses_proves_the_network() {
     refusing.close();
     let installation = Installation::new();
     installation.apply(&file(&target, &[deaf.url(), refusing.url()], &sink));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _workers = installation.start(["worker", "all"]);
+    let _running = installation.start_all();
     let received = block_on(sink.wait_for(1));
     assert_eq!(types(&received), ["down"]);
     assert_eq!(received[0].json()["outcome"]["class"], "connect_timeout");
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM check_results WHERE outcome <> 'down'"),
-        "0"
-    );
+    installation.holds("SELECT count(*) FROM check_results WHERE outcome <> 'down'", "0");
 }
 
 #[test]
@@ -105,7 +94,7 @@ fn a_notice_that_does_not_get_out_of_a_blind_host_keeps_its_tries() {
     installation.apply(&format!("{queue}{}", file(&target, &[witness.url()], &sink)));
     let _workers = installation.start(["worker", "all"]);
     installation.wait_for("SELECT count(*) >= 3 FROM delivery_attempts WHERE outcome = 'transient'", "t");
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
     sink.open();
     assert_eq!(types(&block_on(sink.wait_for(1))), ["blind"]);
     witness.refuse();
@@ -123,12 +112,12 @@ fn what_one_worker_leaves_blind_the_next_one_sees() {
     assert_eq!(types(&block_on(sink.wait_for(1))), ["blind"]);
     assert_eq!(worker.terminate(), 0);
     let is_blind = "SELECT count(*) FROM host_network WHERE blind_since IS NOT NULL";
-    assert_eq!(installation.database.value(is_blind), "1");
+    installation.holds(is_blind, "1");
     let worker = installation.start(["worker", "monitor-checks"]);
     worker.wait_for_log("as was told before");
     witness.refuse();
     assert_eq!(types(&block_on(sink.wait_for(2))), ["blind", "seeing"]);
-    assert_eq!(installation.database.value(is_blind), "0");
+    installation.holds(is_blind, "0");
 }
 
 #[test]
@@ -139,6 +128,6 @@ fn everything_in_one_process_has_witnesses_too() {
     let up = installation.start(["up"]);
     assert_eq!(types(&block_on(sink.wait_for(1))), ["blind"]);
     witness.refuse();
-    assert_eq!(types(&block_on(sink.wait_for(3))), ["blind", "seeing", "down"]);
+    sees_again(&sink);
     assert_eq!(up.terminate(), 0);
 }

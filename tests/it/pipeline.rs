@@ -1,17 +1,14 @@
 //! The whole way, with separate processes as in production: a target goes down and comes back, and each channel is
 //! told exactly once of each.
 
-use crate::installation::Installation;
-use crate::notices::{Notice, enqueue};
-use serde_json::Value;
+use crate::installation::{Installation, terminate_all};
+use crate::notices::{Notice, enqueue, types, webhook};
+use serde_json::{Value, json};
 use uptime_tests::{HttpTarget, Reply, Rng, WebhookSink, block_on};
 
 /// A file with one monitor that is checked every second, and two webhooks.
 pub fn file(target: &HttpTarget, sinks: &[(&str, &WebhookSink)]) -> String {
-    let channels = sinks.iter().map(|(name, sink)| {
-        let (url, origin) = (sink.url(), sink.origin());
-        format!("[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\n\n")
-    });
+    let channels = sinks.iter().map(|(name, sink)| webhook(name, sink, ""));
     let url = target.url();
     let monitor = format!(
         "[monitors.shop_front]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nconfirm = 2\n\
@@ -20,8 +17,11 @@ pub fn file(target: &HttpTarget, sinks: &[(&str, &WebhookSink)]) -> String {
     channels.chain([monitor]).collect::<Vec<_>>().concat()
 }
 
-fn types(received: &[uptime_tests::Received]) -> Vec<String> {
-    received.iter().map(|received| received.json()["type"].as_str().unwrap_or_default().to_owned()).collect()
+/// An installation with that file, of which the channel `ops` is told.
+pub fn shop() -> (HttpTarget, WebhookSink, Installation) {
+    let (target, sink, installation) = (HttpTarget::start(), WebhookSink::start(), Installation::new());
+    installation.apply(&file(&target, &[("ops", &sink)]));
+    (target, sink, installation)
 }
 
 #[test]
@@ -29,35 +29,29 @@ fn down_and_up_reach_each_channel_once_and_in_order() {
     let (target, ops, boss) = (HttpTarget::start(), WebhookSink::start(), WebhookSink::start());
     let installation = Installation::new();
     installation.apply(&file(&target, &[("ops", &ops), ("boss", &boss)]));
-    let scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let checks = installation.start(["worker", "monitor-checks"]);
-    let notifications = installation.start(["worker", "notifications"]);
+    let [scheduler, checks, notifications] = installation.start_each();
 
     block_on(target.wait_for_requests(2));
     assert!(ops.received().is_empty(), "nothing has happened yet");
     target.answer(Reply::status(503));
-    block_on(ops.wait_for(1));
-    block_on(boss.wait_for(1));
+    let _ = [&ops, &boss].map(|sink| block_on(sink.wait_for(1)));
     // Some more failures, so that a second notice would have the time to come.
     block_on(target.more_requests(3));
     target.up();
-    let received = block_on(ops.wait_for(2));
-    block_on(boss.wait_for(2));
+    let [received, _] = [&ops, &boss].map(|sink| block_on(sink.wait_for(2)));
     block_on(target.more_requests(2));
 
     for sink in [&ops, &boss] {
         assert_eq!(types(&sink.received()), ["down", "up"]);
     }
     let (down, up) = (received[0].json(), received[1].json());
+    let (url, tags) = (target.url(), json!({ "team": "a" }));
+    let monitor =
+        json!({ "name": "shop_front", "type": "http", "target": url, "group": "web", "tags": tags });
     for event in [&down, &up] {
-        assert_eq!(event["monitor"]["name"], "shop_front");
-        assert_eq!(event["monitor"]["type"], "http");
-        assert_eq!(event["monitor"]["target"], target.url());
-        assert_eq!(event["monitor"]["group"], "web");
-        assert_eq!(event["monitor"]["tags"]["team"], "a");
-        assert_eq!(event["outcome"]["class"], "status");
-        assert_eq!(event["outcome"]["expected"], "2xx");
-        assert_eq!(event["outcome"]["got"], "503");
+        assert_eq!(event["monitor"], monitor);
+        let outcome = ["class", "expected", "got"].map(|key| event["outcome"][key].as_str());
+        assert_eq!(outcome, [Some("status"), Some("2xx"), Some("503")]);
     }
     assert_eq!(down["severity"], "down");
     assert!(down["incident"]["ended_at"].is_null());
@@ -70,21 +64,16 @@ fn down_and_up_reach_each_channel_once_and_in_order() {
 
     // What an operator sees of it.
     let incidents = installation.json(["incident", "list"]);
-    assert_eq!(incidents["incidents"][0]["monitor"], "shop_front");
-    assert_eq!(incidents["incidents"][0]["state"], "recovered");
+    let incident = &incidents["incidents"][0];
+    assert_eq!((&incident["monitor"], &incident["state"]), (&"shop_front".into(), &"recovered".into()));
     let monitors = installation.json(["monitor", "list"]);
     assert_eq!(monitors["monitors"][0]["state"], "up");
     let queues = installation.json(["queue", "monitor"]);
     assert_eq!(queues["queues"].as_array().map(Vec::len), Some(2));
     assert_eq!(queues["queues"][1]["failed"], 0);
 
-    for process in [scheduler, checks, notifications] {
-        assert_eq!(process.terminate(), 0);
-    }
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"),
-        "0"
-    );
+    terminate_all([scheduler, checks, notifications]);
+    installation.holds("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL", "0");
 }
 
 #[test]
@@ -93,8 +82,7 @@ fn a_channel_that_hangs_harms_that_channel_alone() {
     hanging.answer(Reply::ok().held());
     let installation = Installation::new();
     installation.apply(&file(&target, &[("aaa_hanging", &hanging), ("good", &good)]));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _workers = installation.start(["worker", "all"]);
+    let _running = installation.start_all();
 
     target.answer(Reply::status(500));
     block_on(good.wait_for(1));
@@ -116,11 +104,11 @@ fn what_is_critical_when_it_is_told_is_one_message() {
     // One of them does not hear of what is critical, and needs the other word.
     installation.apply(&text.replacen("\nallow", "\nevents = [\"down\", \"up\"]\nallow", 1));
     installation.command(["maintenance", "add", "move", "--all", "--for", "2h"]).assert().success();
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _workers = installation.start(["worker", "all"]);
+    let _running = installation.start_all();
     target.answer(Reply::status(500));
     installation.wait_for("SELECT string_agg(severity, ',') FROM incidents", "critical");
-    assert_eq!(installation.database.value("SELECT count(*) FROM notifications"), "0", "nothing is told yet");
+    // Nothing is told yet.
+    installation.holds("SELECT count(*) FROM notifications", "0");
     installation.command(["maintenance", "remove", "move"]).assert().success();
     block_on(ops.wait_for(1));
     target.up();
@@ -135,8 +123,7 @@ fn a_delivery_that_fails_is_tried_again_then_kept_and_can_be_retried() {
     let installation = Installation::new();
     let text = file(&target, &[("ops", &sink)]);
     installation.apply(&format!("[queues.notifications]\ntries = 2\nbackoff = \"100ms\"\n\n{text}"));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _workers = installation.start(["worker", "all"]);
+    let _running = installation.start_all();
 
     target.answer(Reply::status(500));
     let received = block_on(sink.wait_for(2));
@@ -165,8 +152,7 @@ fn a_file_without_channels_watches_all_the_same() {
     let target = HttpTarget::start();
     let installation = Installation::new();
     installation.apply(&file(&target, &[]));
-    let _scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let _workers = installation.start(["worker", "all"]);
+    let _running = installation.start_all();
     target.answer(Reply::status(500));
     installation.wait_for("SELECT count(*) FROM incidents", "1");
     target.up();
@@ -201,15 +187,13 @@ fn a_target_that_hangs_is_down_even_when_its_job_may_not_wait_for_it() {
     let _scheduler = installation.start(["schedule", "--every", "200ms"]);
     let _worker = installation.start(["worker", "monitor-checks", "--timeout", "1s"]);
     installation.wait_for("SELECT count(*) FROM incidents WHERE class = 'first_byte_timeout'", "1");
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
 }
 
 /// A receiver refuses a signature that is too old, or of the future.
 #[test]
 fn a_notice_is_signed_by_the_clock_of_the_database() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (_target, sink, installation) = shop();
     // Sessions with this path are a day ahead of their host.
     installation.database.query(
         "CREATE SCHEMA tomorrow;

@@ -8,7 +8,6 @@ use assert_cmd::Command;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::time::Duration;
 use uptime_tests::{WebhookSink, block_on};
 
@@ -53,12 +52,12 @@ fn author(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// What is said on stdout, and on stderr, by a command that ends with this code.
+#[track_caller]
+fn ends(command: &mut Command, exit: i32) -> (String, String) {
+    let output = command.assert().code(exit).get_output().clone();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    (out, err)
 }
 
 fn edit(file: &Path, from: &str, to: &str) {
@@ -69,8 +68,7 @@ fn edit(file: &Path, from: &str, to: &str) {
 
 /// The commands of `uptime help plugins`, as words: those of its shell blocks that are ours.
 fn guide() -> Vec<Vec<String>> {
-    let printed = Command::new(env!("CARGO_BIN_EXE_uptime")).args(["help", "plugins"]).assert().success();
-    let text = stdout(printed.get_output());
+    let (text, _) = ends(Command::new(env!("CARGO_BIN_EXE_uptime")).args(["help", "plugins"]), 0);
     let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
     let lines = blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("uptime plugin "));
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
@@ -101,26 +99,21 @@ fn a_stranger_has_a_working_notifier_in_ten_minutes() {
         "\"text\": event.message.headline,",
         "\"text\": format!(\"Hello, {}\", event.message.headline),",
     );
-    let built = author(&step("build")).assert().success();
-    assert!(
-        stdout(built.get_output()).starts_with("built hello/hello.wasm, "),
-        "{}",
-        stdout(built.get_output())
-    );
+    let (out, err) = ends(&mut author(&step("build")), 0);
+    assert!(out.starts_with("built hello/hello.wasm, "), "{out}");
     // Cargo's own words.
-    assert!(stderr(built.get_output()).contains("hello v0.1.0"), "{}", stderr(built.get_output()));
+    assert!(err.contains("hello v0.1.0"), "{err}");
 
     let component = "hello/hello.wasm";
     author(&["test", component]).assert().code(1);
     author(&step("test")).assert().success();
-    let tested = author(&["test", component]).assert().success();
-    assert!(stdout(tested.get_output()).contains("all tests pass"), "{}", stdout(tested.get_output()));
+    let (out, _) = ends(&mut author(&["test", component]), 0);
+    assert!(out.contains("all tests pass"), "{out}");
     let kept = fs::read_to_string(folder.join("hello/golden/down.http")).expect("a request");
     assert!(kept.contains("\"text\": \"Hello, "), "{kept}");
     // A line changed without a word to the test is found.
     edit(&folder.join("hello/golden/up.http"), "Hello, ", "Good day, ");
-    let tested = author(&["test", component]).assert().code(1);
-    let shown = stdout(tested.get_output());
+    let (shown, _) = ends(&mut author(&["test", component]), 1);
     assert!(shown.contains("differs  up") && shown.contains("+   \"text\": \"Hello, "), "{shown}");
 
     author(&step("add")).env("UPTIME_DATA_DIR", folder.join("data")).assert().success();
@@ -144,23 +137,16 @@ fn a_target_that_is_missing_is_named_with_the_command_that_adds_it() {
     let installed = std::process::Command::new("rustc")
         .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
         .output()
-        .is_ok_and(|output| Path::new(stdout(&output).trim()).is_dir());
+        .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
     if installed {
         say("skipped: the target is installed");
         return;
     }
-    let failed = author(folder.path(), &["build", "hello"])
-        .env_remove("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS")
-        .assert()
-        .code(69);
-    let said = stderr(failed.get_output());
-    assert!(
-        said.starts_with(
-            "error: Rust's target `wasm32-unknown-unknown` is not installed\nhint: `rustup target add \
-             wasm32-unknown-unknown`; without rustup"
-        ),
-        "before anything is compiled: {said}"
-    );
+    let mut build = author(folder.path(), &["build", "hello"]);
+    let (_, said) = ends(build.env_remove("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS"), 69);
+    let missing = "error: Rust's target `wasm32-unknown-unknown` is not installed\nhint: `rustup target add \
+                   wasm32-unknown-unknown`; without rustup";
+    assert!(said.starts_with(missing), "before anything is compiled: {said}");
 }
 
 #[test]
@@ -168,12 +154,8 @@ fn what_is_there_already_is_not_written_over() {
     let folder = tempfile::tempdir().expect("a folder");
     author(folder.path(), &["new", "hello", "--lang", "js"]).assert().success();
     let before = fs::read_to_string(folder.path().join("hello/plugin.js")).expect("it is there");
-    let refused = author(folder.path(), &["new", "hello"]).assert().code(78);
-    assert!(
-        stderr(refused.get_output()).contains("`hello` is there already"),
-        "{}",
-        stderr(refused.get_output())
-    );
+    let (_, said) = ends(&mut author(folder.path(), &["new", "hello"]), 78);
+    assert!(said.contains("`hello` is there already"), "{said}");
     assert_eq!(fs::read_to_string(folder.path().join("hello/plugin.js")).expect("it is there"), before);
     for name in ["Hello", "2fast", "telegram", "a/b", "a b"] {
         author(folder.path(), &["new", name]).assert().code(2);
@@ -190,11 +172,11 @@ fn a_tool_that_is_missing_is_named_with_the_command_that_installs_it() {
     ] {
         let name = format!("hello-{language}");
         author(folder.path(), &["new", &name, "--lang", language]).assert().success();
-        let failed = author(folder.path(), &["build", &name]).env("PATH", "/nowhere").assert().code(69);
-        assert!(stderr(failed.get_output()).contains(hint), "{}", stderr(failed.get_output()));
+        let (_, said) = ends(author(folder.path(), &["build", &name]).env("PATH", "/nowhere"), 69);
+        assert!(said.contains(hint), "{said}");
     }
-    let failed = author(folder.path(), &["build", "."]).assert().code(78);
-    assert!(stderr(failed.get_output()).contains("is no plugin's folder"), "{}", stderr(failed.get_output()));
+    let (_, said) = ends(&mut author(folder.path(), &["build", "."]), 78);
+    assert!(said.contains("is no plugin's folder"), "{said}");
 }
 
 /// The plugins that are part of the program, by the same command that authors have.
@@ -203,40 +185,35 @@ fn a_rehearsal_says_what_is_wrong() {
     let folder = tempfile::tempdir().expect("a folder");
     let component = folder.path().join("slack.wasm");
     fs::copy(root().join("plugins/built/slack.wasm"), &component).expect("a component");
+    let test = |args: &[&str], exit| ends(&mut author(folder.path(), &[&["test"], args].concat()), exit);
     // It needs a webhook or a bot's token, which nobody can make up from its description.
-    let refused = author(folder.path(), &["test", "slack.wasm"]).assert().code(1);
-    assert!(stderr(refused.get_output()).contains("plugin-test.toml"), "{}", stderr(refused.get_output()));
+    let (_, said) = test(&["slack.wasm"], 1);
+    assert!(said.contains("plugin-test.toml"), "{said}");
 
-    // A provider whose answer the plugin does not take for success.
     let plan = |body: &str, more: &str| {
         let text = format!(
             "[settings]\nwebhook_url = \"https://hooks.slack.com/services/T/B/made-up\"\n[accepted]\nbody = \"{body}\"\n{more}"
         );
         fs::write(folder.path().join("plugin-test.toml"), text).expect("a file");
     };
-    plan("no_service", "");
-    let differs = author(folder.path(), &["test", "slack.wasm", "--update"]).assert().code(1);
-    assert!(
-        stdout(differs.get_output()).contains("differs  the provider's own answer"),
-        "{}",
-        stdout(differs.get_output())
-    );
-
-    // An exception that is none.
-    plan("ok", "[differs.\"status 503\"]\nexpect = \"permanent\"\nbecause = \"it is not so\"\n");
-    let differs = author(folder.path(), &["test", "slack.wasm", "--update"]).assert().code(1);
-    assert!(stdout(differs.get_output()).contains("differs  status 503"), "{}", stdout(differs.get_output()));
-    plan("ok", "[differs.\"status 1\"]\nexpect = \"permanent\"\nbecause = \"it is not so\"\n");
-    author(folder.path(), &["test", "slack.wasm"]).assert().code(78);
-    plan("ok", "[limits]\nmemory = \"lots\"\n");
-    author(folder.path(), &["test", "slack.wasm"]).assert().code(78);
-
-    let output = author(folder.path(), &["test", "missing.wasm"]).assert().code(78);
-    assert!(
-        stderr(output.get_output()).contains("`missing.wasm` can't be read"),
-        "{}",
-        stderr(output.get_output())
-    );
+    let differs = |case: u16| {
+        format!("[differs.\"status {case}\"]\nexpect = \"permanent\"\nbecause = \"it is not so\"\n")
+    };
+    for (body, more, what) in [
+        // A provider whose answer the plugin does not take for success, and an exception that is none.
+        ("no_service", String::new(), "differs  the provider's own answer"),
+        ("ok", differs(503), "differs  status 503"),
+    ] {
+        plan(body, &more);
+        let (shown, _) = test(&["slack.wasm", "--update"], 1);
+        assert!(shown.contains(what), "{shown}");
+    }
+    for more in [differs(1), "[limits]\nmemory = \"lots\"\n".to_owned()] {
+        plan("ok", &more);
+        test(&["slack.wasm"], 78);
+    }
+    let (_, said) = test(&["missing.wasm"], 78);
+    assert!(said.contains("`missing.wasm` can't be read"), "{said}");
 }
 
 /// Builds an example with its language's own tools, which are brought in once where that is possible, and rehearses it
@@ -256,24 +233,21 @@ fn example(language: &str, name: &str, install: impl FnOnce(&Path) -> std::proce
         match install(&folder).output() {
             Ok(output) if output.status.success() => fs::write(&installed, "").expect("a file"),
             Ok(output) => {
-                return say(&format!(
-                    "skipped, the tools for {language} are not to be had: {}",
-                    stderr(&output)
-                ));
+                let why = String::from_utf8_lossy(&output.stderr);
+                return say(&format!("skipped, the tools for {language} are not to be had: {why}"));
             }
             Err(error) => return say(&format!("skipped, there are no tools for {language}: {error}")),
         }
     }
-    let built = author(&folder, &["build"]).assert().success();
-    assert!(stderr(built.get_output()).contains("compiling "), "{}", stderr(built.get_output()));
+    let (_, said) = ends(&mut author(&folder, &["build"]), 0);
+    assert!(said.contains("compiling "), "{said}");
     let golden = source.join("golden");
     let component = format!("{name}.wasm");
     let mut test = author(&folder, &["test", &component, "--golden", golden.to_str().expect("a path")]);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         test.arg("--update");
     }
-    let tested = test.output().expect("it runs");
-    assert!(tested.status.success(), "{}{}", stdout(&tested), stderr(&tested));
+    ends(&mut test, 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod file;
 mod folder;
 
 use crate::installation::Installation;
-use crate::notices::{Notice, enqueue};
+use crate::notices::{Notice, enqueue, types};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use uptime_tests::{Rng, WebhookSink, block_on};
 
 /// The exit code of a configuration that has to be changed.
 const CONFIGURATION: i32 = 78;
+
+const ADD: &str = "plugin add hello.wasm --name hello";
 
 /// A component that delivers: the built-in webhook, as a stranger's.
 fn component() -> Vec<u8> {
@@ -38,7 +40,7 @@ fn installed(installation: &Installation, name: &str) -> PathBuf {
 /// Writes `hello.wasm` and adds it as `hello`.
 fn add(installation: &Installation) {
     fs::write(place(installation, "hello.wasm"), component()).expect("the component is written");
-    installation.command(["plugin", "add", "hello.wasm", "--name", "hello"]).assert().success();
+    installation.run(0, ADD);
 }
 
 fn known(installation: &Installation, name: &str) -> Value {
@@ -46,15 +48,6 @@ fn known(installation: &Installation, name: &str) -> Value {
     assert_eq!(all["schema_version"], 1);
     let all = all["plugins"].as_array().expect("plugins");
     all.iter().find(|plugin| plugin["name"] == name).cloned().unwrap_or(Value::Null)
-}
-
-/// The exit code and what is said on stderr.
-fn ends<const N: usize>(installation: &Installation, args: [&str; N]) -> (i32, String) {
-    // A component that may not be compiled is tried with the lowest priority: on a busy machine that takes its time.
-    let limit = std::time::Duration::from_mins(5);
-    let output = installation.command(args).timeout(limit).output().expect("the binary runs");
-    let said = String::from_utf8(output.stderr).expect("text");
-    (output.status.code().expect("it ends by itself"), said)
 }
 
 /// A channel that tells `sink` by the plugin `notifier`.
@@ -81,89 +74,66 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     );
 
     // The channel names a plain address on this machine, which nobody has allowed.
-    let (exit, said) = ends(&installation, ["apply"]);
-    assert_eq!(exit, CONFIGURATION, "{said}");
-    assert!(
-        said.contains(&format!(
-            "hint: if it should: `allow = [\"{}\"]` in the channel's table",
-            sink.origin()
-        )),
-        "{said}"
-    );
     let origin = sink.origin();
-    installation.command(["plugin", "trust", "hello", "--allow", &origin]).assert().success();
-    installation.command(["apply"]).assert().success();
-    installation.command(["channel", "test", "ops"]).assert().success();
+    let hint = format!("hint: if it should: `allow = [\"{origin}\"]` in the channel's table");
+    installation.says(CONFIGURATION, "apply", &[&hint]);
+    installation.run(0, &format!("plugin trust hello --allow {origin}"));
+    installation.run(0, "apply");
+    installation.run(0, "channel test ops");
     assert_eq!(sink.received().len(), 1);
 
     // Somebody changes it.
     fs::write(installed(&installation, "hello"), changed(b'a')).expect("it is changed");
-    let (exit, said) = ends(&installation, ["channel", "test", "ops"]);
-    assert_eq!(exit, CONFIGURATION, "{said}");
-    assert!(said.contains("the plugin `hello` is not the one that is trusted: its SHA-256 is `"), "{said}");
-    assert!(said.contains("`uptime plugin trust hello` trusts it"), "{said}");
+    let changed = "the plugin `hello` is not the one that is trusted: its SHA-256 is `";
+    installation.says(CONFIGURATION, "channel test ops", &[changed, "`uptime plugin trust hello` trusts it"]);
     let shown = known(&installation, "hello");
     assert_eq!(shown["state"], "untrusted");
     assert_ne!(shown["sha256"], hello["sha256"]);
-    let (exit, said) = ends(&installation, ["config", "check"]);
-    assert_eq!(exit, CONFIGURATION);
-    assert!(said.contains("uptime.toml:2:12"), "it points at the channel's notifier: {said}");
+    // It points at the channel's notifier.
+    installation.says(CONFIGURATION, "config check", &["uptime.toml:2:12"]);
     assert_eq!(sink.received().len(), 1, "nothing is sent by what nobody trusts");
 
     // All others are told; its own channel is broken, and says why.
     let mut rng = Rng::with_seed(1);
     let notices = ["ops", "bystander"].map(|channel| Notice::new(&mut rng, channel));
     installation.database.query(&enqueue(&notices));
-    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
-    let told: Vec<_> = other.received().iter().map(|told| told.json()["type"].to_string()).collect();
-    assert_eq!(told.len(), 2, "its own, and that the other channel is broken: {told:?}");
-    assert!(told.contains(&"\"channel-broken\"".to_owned()), "{told:?}");
+    installation.run(0, "worker notifications --stop-when-empty");
+    // Its own, and that the other channel is broken.
+    let mut told = types(&other.received());
+    told.sort();
+    assert_eq!(told, ["certificate", "channel-broken"]);
     let why = installation.database.value("SELECT broken_reason FROM channels WHERE name = 'ops'");
     assert!(why.contains("not the one that is trusted"), "{why}");
 
-    let (exit, said) = ends(&installation, ["plugin", "trust", "hello"]);
-    assert_eq!(exit, 2, "{said}");
-    assert!(said.contains("and nobody is there to be asked\nhint: add `--yes`"), "{said}");
+    installation.says(2, "plugin trust hello", &["and nobody is there to be asked\nhint: add `--yes`"]);
     assert_eq!(known(&installation, "hello")["state"], "untrusted");
-    installation.command(["plugin", "trust", "hello", "--yes"]).assert().success();
-    installation.command(["channel", "test", "ops"]).assert().success();
+    installation.run(0, "plugin trust hello --yes");
+    installation.run(0, "channel test ops");
     assert_eq!(sink.received().len(), 2, "with the grants that it had");
 
-    let (exit, said) = ends(&installation, ["plugin", "remove", "hello", "--yes"]);
-    assert_eq!((exit, said.contains("`hello` is used by `ops`")), (1, true), "{said}");
-    installation.command(["plugin", "remove", "hello", "--yes", "--force"]).assert().success();
+    installation.says(1, "plugin remove hello --yes", &["`hello` is used by `ops`"]);
+    installation.run(0, "plugin remove hello --yes --force");
     assert_eq!(known(&installation, "hello"), Value::Null);
     // Who makes channels of the file is told; all others go on.
-    let (exit, said) = ends(&installation, ["config", "check"]);
-    assert_eq!(exit, 78, "{said}");
+    let said = installation.complaint(CONFIGURATION, "config check");
     assert!(said.contains("`uptime plugin add FILE` adds another") || said.contains("there is no"), "{said}");
-    assert_eq!(ends(&installation, ["channel", "list"]).0, 0);
-    assert_eq!(ends(&installation, ["worker", "notifications", "--stop-when-empty"]).0, 0);
-    assert_eq!(ends(&installation, ["plugin", "remove", "hello", "--yes"]).0, 2);
+    installation.run(0, "channel list");
+    installation.run(0, "worker notifications --stop-when-empty");
+    installation.run(2, "plugin remove hello --yes");
 }
 
 #[test]
 fn a_plugin_is_replaced_after_a_question_and_keeps_its_grants() {
     let installation = Installation::new();
     add(&installation);
-    installation
-        .command(["plugin", "trust", "hello", "--allow", "https://a.example", "--limit", "cpu=2s"])
-        .assert()
-        .success();
+    installation.run(0, "plugin trust hello --allow https://a.example --limit cpu=2s");
     let telegram = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/built/telegram.wasm");
     fs::copy(telegram, place(&installation, "hello.wasm")).expect("another component");
-    let again = ["plugin", "add", "hello.wasm", "--name", "hello"];
-    let (exit, said) = ends(&installation, again);
-    assert_eq!(exit, 2, "{said}");
-    assert!(said.contains("this replaces `hello` 0.1.0 ("), "{said}");
-    assert!(
-        said.contains(
-            "it now asks for `https://api.telegram.org`; granted: `https://a.example`, and nobody is there to be asked"
-        ),
-        "{said}"
-    );
+    let asks =
+        "it now asks for `https://api.telegram.org`; granted: `https://a.example`, and nobody is there";
+    installation.says(2, ADD, &["this replaces `hello` 0.1.0 (", asks]);
     assert_eq!(known(&installation, "hello")["settings"][0]["key"], "url", "it is still the old one");
-    installation.command(again).arg("--yes").assert().success();
+    installation.run(0, &format!("{ADD} --yes"));
     let hello = known(&installation, "hello");
     assert_eq!(hello["settings"][0]["key"], "bot_token");
     assert_eq!(hello["hosts"][0]["granted"], false, "what is asked for is not what is granted");
@@ -178,23 +148,19 @@ fn what_is_no_plugin_is_not_added() {
     fs::write(place(&installation, "cut.wasm"), &component()[..1_000]).expect("a file");
     fs::write(place(&installation, "text.wasm"), "hello").expect("a file");
     for (args, exit, expected) in [
-        (["text.wasm", "--name", "a"], CONFIGURATION, "the plugin `a` can't be loaded: it is no WebAssembly"),
-        (["cut.wasm", "--name", "a"], CONFIGURATION, "the plugin `a` can't be loaded: "),
-        (["nowhere.wasm", "--name", "a"], CONFIGURATION, "`nowhere.wasm`: No such file or directory"),
-        (["good.wasm", "--name", "../a"], 2, "`../a` can't be the name of a plugin: a name begins with"),
-        (["good.wasm", "--name", "slack"], 2, "`slack` is built in, and nothing takes its place"),
-        (["good.wasm", "--limit", "cpu=5m"], 2, "`cpu` goes from `10ms` to `1m`, not `5m`"),
-        (["good.wasm", "--limit", "disk=5"], 2, "there is no limit `disk`; there are cpu, timeout,"),
-        (["good.wasm", "--allow", "a.example"], 2, "`a.example` is no grant: it names no scheme"),
+        ("text.wasm --name a", CONFIGURATION, "the plugin `a` can't be loaded: it is no WebAssembly"),
+        ("cut.wasm --name a", CONFIGURATION, "the plugin `a` can't be loaded: "),
+        ("nowhere.wasm --name a", CONFIGURATION, "`nowhere.wasm`: No such file or directory"),
+        ("good.wasm --name ../a", 2, "`../a` can't be the name of a plugin: a name begins with"),
+        ("good.wasm --name slack", 2, "`slack` is built in, and nothing takes its place"),
+        ("good.wasm --limit cpu=5m", 2, "`cpu` goes from `10ms` to `1m`, not `5m`"),
+        ("good.wasm --limit disk=5", 2, "there is no limit `disk`; there are cpu, timeout,"),
+        ("good.wasm --allow a.example", 2, "`a.example` is no grant: it names no scheme"),
+        // It calls itself what a built-in one is called.
+        ("good.wasm", 2, "`--name my-webhook`"),
     ] {
-        let [file, flag, value] = args;
-        let (code, said) = ends(&installation, ["plugin", "add", file, flag, value, "--yes"]);
-        assert_eq!(code, exit, "{args:?}: {said}");
-        assert!(said.contains(expected), "{args:?}: {said}");
+        installation.says(exit, &format!("plugin add {args} --yes"), &[expected]);
     }
-    // It calls itself what a built-in one is called.
-    let (code, said) = ends(&installation, ["plugin", "add", "good.wasm"]);
-    assert_eq!((code, said.contains("`--name my-webhook`")), (2, true), "{said}");
     assert!(!place(&installation, "data").join("plugins/installed").exists(), "nothing was written");
 }
 
@@ -210,23 +176,19 @@ fn a_component_is_looked_at_before_it_is_a_plugin() {
         "{plugin}"
     );
     assert_eq!(known(&installation, "hello"), Value::Null, "looking adds nothing");
-    let (exit, said) = ends(&installation, ["plugin", "inspect", "webhok"]);
-    assert_eq!((exit, said.contains("did you mean `webhook`?")), (CONFIGURATION, true), "{said}");
+    installation.says(CONFIGURATION, "plugin inspect webhok", &["did you mean `webhook`?"]);
 }
 
 #[test]
 fn whoever_adds_a_plugin_is_told_what_it_can_do_all_the_same() {
     let installation = Installation::new();
     fs::write(place(&installation, "hello.wasm"), component()).expect("a component");
-    let (exit, said) = ends(&installation, ["plugin", "add", "hello.wasm", "--name", "hello"]);
-    assert_eq!(exit, 0, "{said}");
-    for words in [
+    let all = [
         "`hello` sees each message (names, targets and failures of monitors) and its settings, but for secrets",
         "of `headers` it sees a placeholder; the host it goes to sees the value",
         "it can have anything signed with `secret`, and try guesses against the signature",
-    ] {
-        assert!(said.contains(words), "{said}");
-    }
+    ];
+    installation.says(0, ADD, &all);
 }
 
 #[test]
@@ -255,11 +217,7 @@ fn a_pipe_in_a_plugins_place_hangs_nothing() {
     let path = pipe.to_str().expect("text");
     for file in [path, "/dev/zero", "/dev/tty", "/"] {
         for command in ["inspect", "add", "test"] {
-            let mut command = installation.command(["plugin", command, file]);
-            let output = command.timeout(std::time::Duration::from_mins(1)).output().expect("it ends");
-            let said = String::from_utf8(output.stderr).expect("text");
-            assert_eq!(output.status.code(), Some(CONFIGURATION), "{file}: {said}");
-            assert!(said.contains(file), "{file}: {said}");
+            installation.says(CONFIGURATION, &format!("plugin {command} {file}"), &[file]);
         }
     }
     add(&installation);
@@ -268,12 +226,11 @@ fn a_pipe_in_a_plugins_place_hangs_nothing() {
         let kept = fs::read(&file).expect("the file");
         fs::remove_file(&file).expect("the file");
         fs::rename(&pipe, &file).expect("the pipe");
-        let (exit, said) = ends(&installation, ["plugin", "inspect", "hello"]);
-        assert_eq!(exit, CONFIGURATION, "{name}: {said}");
+        installation.run(CONFIGURATION, "plugin inspect hello");
         fs::rename(&file, &pipe).expect("the pipe");
         fs::write(&file, kept).expect("the file");
     }
-    installation.command(["plugin", "inspect", "hello"]).assert().success();
+    installation.run(0, "plugin inspect hello");
 }
 
 /// Half a million functions: 1.5 MB that took gigabytes to compile.
@@ -307,16 +264,10 @@ fn expensive() -> Vec<u8> {
 fn what_is_expensive_to_compile_is_refused_once() {
     let installation = Installation::new();
     fs::write(place(&installation, "bomb.wasm"), expensive()).expect("written");
-    let (exit, said) = ends(&installation, ["plugin", "inspect", "bomb.wasm"]);
-    assert_eq!(exit, CONFIGURATION, "{said}");
-    let (exit, said) = ends(&installation, ["plugin", "add", "bomb.wasm", "--name", "bomb"]);
-    assert_eq!(exit, CONFIGURATION, "{said}");
-    assert!(said.contains("`bomb` can't be loaded: compiling it takes more than the "), "{said}");
+    installation.run(CONFIGURATION, "plugin inspect bomb.wasm");
+    let refused = "`bomb` can't be loaded: compiling it takes more than the ";
+    installation.says(CONFIGURATION, "plugin add bomb.wasm --name bomb", &[refused]);
     let refusals = fs::read_dir(place(&installation, "data").join("plugins")).expect("the cache");
-    let refusals = refusals.filter(|entry| {
-        entry
-            .as_ref()
-            .is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "refused"))
-    });
-    assert_eq!(refusals.count(), 1);
+    let paths = refusals.map(|entry| entry.expect("an entry").path());
+    assert_eq!(paths.filter(|path| path.extension().is_some_and(|kind| kind == "refused")).count(), 1);
 }

@@ -1,6 +1,7 @@
 //! Behind a pooler in transaction mode everything works, by polling: nothing of ours outlives a transaction.
 
-use crate::installation::{Installation, Process};
+use crate::installation::{Installation, Process, terminate_all, wait_for_all};
+use crate::notices::types;
 use crate::pipeline::file;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -86,9 +87,7 @@ fn everything_works_behind_a_pooler_in_transaction_mode() {
     // Both find an empty database, and one waits for the other.
     let migrating: Vec<Process> =
         (0..2).map(|n| start(&format!("migrate-{n}"), &["db", "migrate"])).collect();
-    for process in migrating {
-        assert_eq!(process.wait(), 0);
-    }
+    wait_for_all(migrating);
     installation.write(&file(&target, &[("ops", &ops), ("boss", &boss)]));
     command(&["apply"]).assert().success();
 
@@ -99,15 +98,10 @@ fn everything_works_behind_a_pooler_in_transaction_mode() {
         .collect();
     block_on(target.wait_for_requests(2));
     target.answer(Reply::status(503));
-    block_on(ops.wait_for(1));
-    block_on(boss.wait_for(1));
+    let _ = [&ops, &boss].map(|sink| block_on(sink.wait_for(1)));
     target.up();
-    block_on(ops.wait_for(2));
-    block_on(boss.wait_for(2));
-    for sink in [&ops, &boss] {
-        let told: Vec<_> = sink.received().iter().map(|received| received.json()["type"].clone()).collect();
-        assert_eq!(told, ["down", "up"]);
-    }
+    let received = [&ops, &boss].map(|sink| block_on(sink.wait_for(2)));
+    assert!(received.iter().all(|received| types(received) == ["down", "up"]), "{received:?}");
 
     command(&["queue", "pause", "monitor-checks"]).assert().success();
     command(&["queue", "monitor"]).assert().success();
@@ -123,9 +117,7 @@ fn everything_works_behind_a_pooler_in_transaction_mode() {
             "a restart asked through the database reaches a worker that only polls\n{log}"
         );
     }
-    for scheduler in schedulers {
-        assert_eq!(scheduler.terminate(), 0);
-    }
-    assert_eq!(installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
-    assert_eq!(installation.database.value("SELECT count(*) FROM workers"), "0");
+    terminate_all(schedulers);
+    installation.holds("SELECT count(*) FROM failed_jobs", "0");
+    installation.holds("SELECT count(*) FROM workers", "0");
 }

@@ -51,14 +51,8 @@ fn an_answer_that_is_shown_steers_no_terminal() {
     });
     let installation = Installation::new();
     for form in [&["--color", "always"][..], &["--json"], &["--nagios"]] {
-        let mut command = installation.command([
-            "check",
-            target.as_str(),
-            "--expect-banner",
-            "220 ready",
-            "--timeout",
-            "1s",
-        ]);
+        let mut command =
+            installation.command(["check", &target, "--timeout", "1s", "--expect-banner", "220 ready"]);
         let output = command.args(form).output().expect("it runs");
         let stripped = console_free(output);
         assert_safe(&stripped, "banner");

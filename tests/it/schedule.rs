@@ -1,6 +1,6 @@
 //! Promise 1: a slot is enqueued at most once by any number of schedulers, and a backlog never grows.
 
-use crate::installation::Installation;
+use crate::installation::{Installation, wait_for_all};
 
 fn monitors(count: usize) -> String {
     let monitor =
@@ -14,11 +14,9 @@ fn eight_schedulers_at_once_make_one_job_for_each_due_monitor() {
     installation.apply(&monitors(500));
     installation.database.query("UPDATE monitor_states SET next_check_at = now() - interval '1 second'");
     let running: Vec<_> = (0..8).map(|_| installation.start(["schedule", "--horizon", "0s"])).collect();
-    for process in running {
-        assert_eq!(process.wait(), 0);
-    }
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "500");
-    assert_eq!(installation.database.value("SELECT count(DISTINCT subject) FROM jobs"), "500");
+    wait_for_all(running);
+    installation.holds("SELECT count(*) FROM jobs", "500");
+    installation.holds("SELECT count(DISTINCT subject) FROM jobs", "500");
 }
 
 #[test]
@@ -29,14 +27,9 @@ fn a_backlog_never_grows() {
         installation.database.query("UPDATE monitor_states SET next_check_at = now() - interval '1 day'");
         installation.command(["schedule"]).assert().success().stdout("").stderr("");
     }
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "3");
+    installation.holds("SELECT count(*) FROM jobs", "3");
     // What was missed for a day is one slot, the newest.
-    assert_eq!(
-        installation
-            .database
-            .value("SELECT count(*) FROM jobs WHERE available_at < now() - interval '1 hour'"),
-        "0"
-    );
+    installation.holds("SELECT count(*) FROM jobs WHERE available_at < now() - interval '1 hour'", "0");
 }
 
 #[test]
@@ -72,5 +65,5 @@ fn a_dry_run_says_what_is_due_and_enqueues_nothing() {
     installation.apply(&monitors(2));
     let due = installation.json(["schedule", "--dry-run"]);
     assert_eq!(due["due"].as_array().map(Vec::len), Some(2));
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "0");
+    installation.holds("SELECT count(*) FROM jobs", "0");
 }

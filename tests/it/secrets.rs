@@ -1,25 +1,16 @@
 //! Rows of the database and the secrets of a host: what a worker reads for them, and what it does not.
 
 use crate::installation::Installation;
+use crate::notices::{self, webhook};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc;
 use uptime_tests::{DEADLINE, HttpTarget, Reply, WebhookSink};
 
-fn hook(name: &str, sink: &WebhookSink, more: &str) -> String {
-    format!(
-        "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{}/{name}\"\nallow = [\"{}\"]\n{more}\n",
-        sink.origin(),
-        sink.origin()
-    )
-}
-
 fn monitor(target: &HttpTarget, more: &str) -> String {
-    format!(
-        "[monitors.shop]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\ntimeout = \"900ms\"\nconfirm = 1\n{more}\n",
-        target.url()
-    )
+    let keys = "interval = \"1s\"\ntimeout = \"900ms\"\nconfirm = 1\n";
+    notices::monitor("shop", &target.url(), &format!("{keys}{more}\n"))
 }
 
 /// The state and the reason that `channel list` has for the only channel.
@@ -29,6 +20,16 @@ fn channel(installation: &Installation) -> (String, String) {
     (text("state"), text("broken_reason"))
 }
 
+/// Waits until the notice was refused with these words, and waits.
+fn wait_for_refusal(installation: &Installation, words: &str) {
+    installation.wait_for(
+        &format!("SELECT count(*) FROM notifications WHERE state = 'queued' AND last_error LIKE '%{words}%'"),
+        1,
+    );
+}
+
+const DELIVERED: &str = "SELECT count(*) FROM notifications WHERE state = 'delivered'";
+
 #[test]
 fn rows_can_read_nothing_that_the_hosts_own_file_does_not_name() {
     let installation = Installation::new();
@@ -36,7 +37,7 @@ fn rows_can_read_nothing_that_the_hosts_own_file_does_not_name() {
     target.down();
     let kept = installation.file().with_file_name("kept");
     fs::write(&kept, "of-this-host\n").expect("a file");
-    installation.apply(&format!("{}{}", hook("ops", &sink, ""), monitor(&target, "")));
+    installation.apply(&format!("{}{}", webhook("ops", &sink, ""), monitor(&target, "")));
     // Whoever can write the table asks for a file and a variable that the file does not have.
     let refer = |reference: &str| {
         installation.database.query(&format!(
@@ -47,33 +48,23 @@ fn rows_can_read_nothing_that_the_hosts_own_file_does_not_name() {
     refer(&file);
     let _schedule = installation.start(["schedule", "--every", "200ms"]);
     let worker = installation.start_as("worker", &["worker", "all"], &[("STOLEN", "of-the-environment")]);
-    let queued =
-        "SELECT count(*) FROM notifications WHERE state = 'queued' AND last_error LIKE '%does not allow%'";
-    installation.wait_for(queued, "1");
+    wait_for_refusal(&installation, "does not allow");
     let (state, reason) = channel(&installation);
     assert_eq!(state, "broken", "{reason}");
     let line = format!("allow_files = [\"{}\"]", kept.display());
     assert!(reason.contains(&line) && reason.contains("uptime.toml"), "the line to add is there: {reason}");
     // It waits, and uses up no try.
-    assert_eq!(
-        installation.database.value("SELECT max(attempts) FROM jobs WHERE queue = 'notifications'"),
-        "0"
-    );
+    installation.holds("SELECT max(attempts) FROM jobs WHERE queue = 'notifications'", "0");
     refer("{\"env\": \"STOLEN\"}");
-    installation.wait_for(
-        "SELECT count(*) FROM notifications WHERE state = 'queued' AND last_error LIKE '%allow_env = [\"STOLEN\"]%'",
-        "1",
-    );
+    wait_for_refusal(&installation, "allow_env = [\"STOLEN\"]");
     assert_eq!(sink.received().len(), 0, "nothing was sent without it");
     // `channel test` is asked as the worker is.
-    let tested = installation.command(["channel", "test", "ops"]).output().expect("it runs");
-    let said = String::from_utf8_lossy(&tested.stderr).into_owned();
-    assert!(!tested.status.success() && said.contains("allow_env = [\"STOLEN\"]"), "{said}");
+    installation.says(1, "channel test ops", &["allow_env = [\"STOLEN\"]"]);
     // The line that was printed lets what waits through.
     let text = fs::read_to_string(installation.file()).expect("the file");
     installation.write(&format!("[secrets]\nallow_env = [\"STOLEN\"]\n{text}"));
     worker.hang_up();
-    installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", "1");
+    installation.wait_for(DELIVERED, 1);
     assert_eq!(sink.received()[0].header("x-stolen"), Some("of-the-environment"));
     assert_eq!(channel(&installation).0, "ok");
 }
@@ -110,21 +101,15 @@ fn a_host_without_a_file_has_its_list_in_the_environment() {
     let (sink, target) = (WebhookSink::start(), HttpTarget::start());
     target.down();
     let headers = "headers = { X-Key = { env = \"KEY\" } }";
-    installation.apply(&format!("{}{}", hook("ops", &sink, headers), monitor(&target, "")));
+    installation.apply(&format!("{}{}", webhook("ops", &sink, headers), monitor(&target, "")));
     fs::remove_file(installation.file()).expect("the workers' host has no file");
     let _schedule = installation.start(["schedule", "--every", "200ms"]);
     let worker = installation.start_as("first", &["worker", "all"], &[("KEY", "value\n")]);
-    installation.wait_for(
-        "SELECT count(*) FROM notifications WHERE state = 'queued' AND last_error LIKE '%UPTIME_ALLOW_ENV=KEY%'",
-        "1",
-    );
+    wait_for_refusal(&installation, "UPTIME_ALLOW_ENV=KEY");
     worker.terminate();
-    let _worker = installation.start_as(
-        "second",
-        &["worker", "all"],
-        &[("KEY", "value\n"), ("UPTIME_ALLOW_ENV", "OTHER,KEY")],
-    );
-    installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", "1");
+    let variables = [("KEY", "value\n"), ("UPTIME_ALLOW_ENV", "OTHER,KEY")];
+    let _worker = installation.start_as("second", &["worker", "all"], &variables);
+    installation.wait_for(DELIVERED, 1);
     assert_eq!(sink.received()[0].header("x-key"), Some("value"), "without the newline");
 }
 
@@ -132,7 +117,7 @@ fn a_host_without_a_file_has_its_list_in_the_environment() {
 fn a_channel_is_untried_until_something_was_delivered() {
     let installation = Installation::new();
     let sink = WebhookSink::start();
-    let file = hook("ops", &sink, "");
+    let file = webhook("ops", &sink, "");
     installation.apply(&file);
     assert_eq!(channel(&installation).0, "untried");
     installation.command(["channel", "test", "ops"]).assert().success();
@@ -144,16 +129,13 @@ fn a_channel_is_untried_until_something_was_delivered() {
 #[test]
 fn a_channel_in_trouble_says_so() {
     let (installation, sink) = (Installation::new(), WebhookSink::start());
-    installation.apply(&hook("ops", &sink, ""));
+    installation.apply(&webhook("ops", &sink, ""));
     installation.command(["channel", "test", "ops"]).assert().success();
-    let list = || installation.command(["channel", "list"]).assert().success().get_output().stdout.clone();
-    let is = |row: &str| assert_eq!(String::from_utf8_lossy(&list()), format!("ops\twebhook\t{row}\n"));
+    let is = |row: &str| assert_eq!(installation.run(0, "channel list").0, format!("ops\twebhook\t{row}\n"));
     installation.database.query("UPDATE channels SET learned = '{\"secret\": \"\"}', learned_at = now()");
     is("ok\tits provider refuses `secret`: left out, and tried again later");
-    assert_eq!(
-        installation.json(["channel", "list"])["channels"][0]["left_out"],
-        serde_json::json!(["secret"])
-    );
+    let list = installation.json(["channel", "list"]);
+    assert_eq!(list["channels"][0]["left_out"], serde_json::json!(["secret"]));
     // A probe failed after `apply` had taken the flag away.
     installation.database.query("UPDATE channels SET failing_since = now()");
     is("broken\tits last messages failed: `uptime queue failed` has them");
@@ -190,7 +172,7 @@ fn a_notice_goes_through_its_channels_proxy() {
     assert!(head.starts_with("POST http://hooks.invalid:8088/x HTTP/1.1\r\n"), "{head}");
     // me:pass
     assert!(head.to_ascii_lowercase().contains("\r\nproxy-authorization: basic bwu6cgfzcw==\r\n"), "{head}");
-    installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", "1");
+    installation.wait_for(DELIVERED, 1);
 }
 
 /// What a target gives back of a secret, in the writings that programs have for it.

@@ -65,13 +65,9 @@ fn systemd_has_nothing_to_say_against_the_units() {
     let into = units.to_str().expect("text");
     let written =
         stdout(&mut odd.service(&["systemd", "--user", "uptime", "--notifications", "4", "--into", into]));
-    let names = [
-        "uptime.target",
-        "uptime-schedule.service",
-        "uptime-monitor-checks@.service",
-        "uptime-notifications@.service",
-    ];
-    let paths: Vec<PathBuf> = names.map(|name| units.join(name)).into();
+    let names =
+        "uptime.target uptime-schedule.service uptime-monitor-checks@.service uptime-notifications@.service";
+    let paths: Vec<PathBuf> = names.split(' ').map(|name| units.join(name)).collect();
     assert_eq!(written.lines().map(PathBuf::from).collect::<Vec<_>>(), paths);
     let verdict = run(Command::new("systemd-analyze").arg("verify").args(&paths));
     assert_eq!(String::from_utf8_lossy(&verdict.stderr), "");
@@ -117,10 +113,8 @@ fn units_are_printed_again_over_ours_and_never_over_anothers() {
     fs::write(units.join("uptime.target"), "[Unit]\n").expect("another's");
     let said = write().assert().code(78);
     let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
-    assert!(
-        said.contains("uptime.target` is there, and not printed by uptime\nhint: move it away"),
-        "{said}"
-    );
+    let is_there = "uptime.target` is there, and not printed by uptime\nhint: move it away";
+    assert!(said.contains(is_there), "{said}");
     assert_eq!(fs::read_to_string(units.join("uptime.target")).expect("it is there"), "[Unit]\n");
     assert!(!units.join("uptime-schedule.service").exists(), "nothing is written when not all can be");
 }
@@ -202,19 +196,8 @@ send = { env = "GREETING" }
     installation.write(text);
     let printed = stdout(&mut installation.command(["service", "systemd"]));
     let needed = printed.lines().find(|line| line.starts_with("# Needed: ")).expect("a line");
-    let names = [
-        "CLIENT_KEY",
-        "GREETING",
-        "HEADER",
-        "HOOK",
-        "HOOK_HEADER",
-        "PASSWORD",
-        "PROXY",
-        "SECRET_NEW",
-        "SECRET_OLD",
-        "TOKEN",
-    ];
-    for name in names {
+    let names = "CLIENT_KEY GREETING HEADER HOOK HOOK_HEADER PASSWORD PROXY SECRET_NEW SECRET_OLD TOKEN";
+    for name in names.split(' ') {
         assert!(needed.contains(&format!("`{name}`")), "{name} is not in\n{needed}");
     }
 }

@@ -3,7 +3,7 @@
 //! `UPTIME_TORTURE_STOPS=200 UPTIME_TORTURE_SEED=7 cargo test --release --workspace stop_at_any_moment`.
 
 use crate::installation::{Installation, Process};
-use crate::notices::{self, Notice, WORKER, WORKER_HEADER};
+use crate::notices::{self, Notice, WORKER, WORKER_HEADER, monitor};
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::thread::sleep;
@@ -15,31 +15,40 @@ const SHORT_LEASES: &str = "[queues.monitor-checks]\ntries = 3\ntimeout = \"2s\"
                             [queues.notifications]\ntimeout = \"2s\"\nretry_after = \"7s\"\nsleep = \"1s\"\n\n";
 
 /// All that work leaves behind.
-const TRACES: &str = "SELECT 'check_results', t::text FROM check_results t
-  UNION ALL SELECT 'monitor_states', t::text FROM monitor_states t
-  UNION ALL SELECT 'incidents', t::text FROM incidents t
-  UNION ALL SELECT 'notifications', t::text FROM notifications t
-  UNION ALL SELECT 'delivery_attempts', t::text FROM delivery_attempts t
-  UNION ALL SELECT 'channels', t::text FROM channels t
-  UNION ALL SELECT 'jobs', t::text FROM jobs t
-  UNION ALL SELECT 'failed_jobs', t::text FROM failed_jobs t
-  ORDER BY 1, 2";
+fn traces(installation: &Installation) -> Vec<String> {
+    let tables =
+        "check_results monitor_states incidents notifications delivery_attempts channels jobs failed_jobs";
+    let rows = tables.split(' ').map(|table| format!("SELECT '{table} ' || t::text FROM {table} t"));
+    let rows = rows.collect::<Vec<_>>().join(" UNION ALL ");
+    installation.database.query(&format!("{rows} ORDER BY 1")).concat().into_iter().flatten().collect()
+}
 
 fn worker(installation: &Installation, name: &str, args: &[&str]) -> Process {
     installation.start_as(name, &[&["worker"], args].concat(), &[(WORKER, name)])
 }
 
-fn monitor(name: &str, url: &str) -> String {
-    format!(
-        "[monitors.{name}]\ntype = \"http\"\nurl = \"{url}\"\ninterval = \"1h\"\ntimeout = \"1500ms\"\nconfirm = 1\n\n"
-    )
-}
+const HOURLY: &str = "interval = \"1h\"\ntimeout = \"1500ms\"\nconfirm = 1\n";
 
 /// A check for each monitor that has none. Gives how many.
 fn enqueue_checks(installation: &Installation) -> usize {
     let sql = "INSERT INTO jobs (queue, subject) SELECT 'monitor-checks', id FROM monitors
                ON CONFLICT (queue, subject) WHERE subject IS NOT NULL DO NOTHING RETURNING id";
     installation.database.query(sql).len()
+}
+
+/// Commits so many notices to `ops`.
+fn tell(installation: &Installation, count: usize) {
+    let notices: Vec<_> = (0..count).map(|_| Notice::new(&mut Rng::new(), "ops")).collect();
+    installation.database.query(&notices::enqueue(&notices));
+}
+
+/// A notice to `ops`, whose sink answers so.
+fn with_a_notice(queues: &str, answer: Reply) -> (WebhookSink, Installation) {
+    let (sink, installation) = (WebhookSink::start(), Installation::new());
+    sink.answer(answer);
+    installation.apply(&format!("{queues}{}", notices::channel("ops", &sink)));
+    tell(&installation, 1);
+    (sink, installation)
 }
 
 // ── at any moment ───────────────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +95,7 @@ fn stop_often(stops: usize, mut rng: Rng) -> Seen {
     let sink = WebhookSink::start();
     let installation = Installation::new();
     let channels = CHANNELS.iter().map(|name| notices::channel(name, &sink));
-    let monitors = (0..40).map(|n| monitor(&format!("m{n}"), &sink.origin()));
+    let monitors = (0..40).map(|n| monitor(&format!("m{n}"), &sink.origin(), HOURLY));
     installation.apply(&channels.chain(monitors).collect::<String>());
     let (mut seen, mut checks, mut told) = (Seen::default(), 0, HashSet::new());
     while seen.moments < stops {
@@ -105,7 +114,7 @@ fn stop_often(stops: usize, mut rng: Rng) -> Seen {
 
     sink.answer(Reply::ok());
     assert_eq!(worker(&installation, "last", &["all", "--stop-when-empty"]).wait(), 0);
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs"), "0");
+    installation.holds("SELECT count(*) FROM jobs", "0");
     assert_eq!(installation.database.value("SELECT count(*) FROM check_results"), checks.to_string());
     let delivered = "SELECT count(*) FROM notifications WHERE state = 'delivered'";
     assert_eq!(installation.database.value(delivered), told.len().to_string());
@@ -139,14 +148,10 @@ fn stop_once(installation: &Installation, rng: &mut Rng, seen: &mut Seen) {
         seen.longest = seen.longest.max(took);
         seen.released += released(&process.log());
     }
-    for (nothing, sql) in [
-        ("a lease", "SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"),
-        ("an attempt", "SELECT count(*) FROM jobs WHERE attempts <> 0"),
-        ("a failed job", "SELECT count(*) FROM failed_jobs"),
-    ] {
-        let left = installation.database.value(sql);
-        assert_eq!(left, "0", "{name} left {nothing} behind:\n{}", process.log());
-    }
+    // Leases, attempts, failed jobs.
+    let left = "SELECT concat_ws(' ', count(reserved_until), coalesce(sum(attempts), 0),
+                                 (SELECT count(*) FROM failed_jobs)) FROM jobs";
+    assert_eq!(installation.database.value(left), "0 0 0", "{name} left this behind:\n{}", process.log());
 }
 
 /// How many jobs a worker says that it gave back.
@@ -161,12 +166,7 @@ fn released(log: &str) -> usize {
 
 #[test]
 fn a_second_signal_ends_a_worker_at_once() {
-    let sink = WebhookSink::start();
-    sink.answer(Reply::ok().held());
-    let installation = Installation::new();
-    installation.apply(&notices::channel("ops", &sink));
-    let mut rng = Rng::new();
-    installation.database.query(&notices::enqueue(&[Notice::new(&mut rng, "ops")]));
+    let (sink, installation) = with_a_notice("", Reply::ok().held());
     let mut process = worker(&installation, "asked-twice", &["notifications"]);
     block_on(sink.wait_for(1));
     let began = Instant::now();
@@ -181,7 +181,7 @@ fn a_second_signal_ends_a_worker_at_once() {
     assert_eq!(code, 128 + 15);
     assert!(began.elapsed() < Duration::from_secs(10), "it waited for its grace all the same");
     // Its lease heals it.
-    assert_eq!(installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until > now()"), "1");
+    installation.holds("SELECT count(*) FROM jobs WHERE reserved_until > now()", "1");
 }
 
 #[test]
@@ -190,10 +190,8 @@ fn a_worker_that_is_paused_by_a_signal_claims_nothing_until_it_may_go_on() {
     let sink = WebhookSink::start();
     let installation = Installation::new();
     installation.apply(&notices::channel("ops", &sink));
-    let mut rng = Rng::new();
-    let mut tell_all = |so_far: usize| -> Vec<String> {
-        let notices: Vec<_> = (0..EACH).map(|_| Notice::new(&mut rng, "ops")).collect();
-        installation.database.query(&notices::enqueue(&notices));
+    let tell_all = |so_far: usize| -> Vec<String> {
+        tell(&installation, EACH);
         let received = block_on(sink.wait_for(so_far + EACH));
         let by = received[so_far..].iter().filter_map(|received| received.header(WORKER_HEADER));
         by.map(str::to_owned).collect()
@@ -241,7 +239,7 @@ fn stopped_check() {
     let installation = Installation::new();
     installation.apply(&format!(
         "{SHORT_LEASES}{}[channels.ops]\nnotifier = \"webhook\"\nurl = \"https://ops.invalid/\"\n",
-        monitor("shop", &target.url())
+        monitor("shop", &target.url(), HOURLY)
     ));
     // To the one it will say that all is well, when the other has seen that it is not.
     target.answer_next([Reply::ok().held(), Reply::status(503)]);
@@ -252,60 +250,52 @@ fn stopped_check() {
     let other = worker(&installation, "other", &["monitor-checks"]);
     installation.wait_for("SELECT count(*) FROM incidents", "1");
     assert_eq!(other.terminate(), 0);
-    let before = installation.database.query(TRACES);
+    let before = traces(&installation);
 
     target.let_go();
     stopped.signal(Signal::CONT);
     stopped.wait_for_log("lease lost");
     assert_eq!(stopped.terminate(), 0);
-    assert_eq!(installation.database.query(TRACES), before);
-    assert_eq!(installation.database.value("SELECT string_agg(outcome, ',') FROM check_results"), "down");
+    assert_eq!(traces(&installation), before);
+    installation.holds("SELECT string_agg(outcome, ',') FROM check_results", "down");
 }
 
 /// The other still has the job in hand when the one goes on.
 fn stopped_delivery() {
-    let sink = WebhookSink::start();
-    sink.answer(Reply::ok().held());
-    let installation = Installation::new();
-    let channel = notices::channel("ops", &sink);
-    installation.apply(&format!("{SHORT_LEASES}{channel}"));
-    installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "ops")]));
+    let (sink, installation) = with_a_notice(SHORT_LEASES, Reply::ok().held());
     let stopped = worker(&installation, "stopped", &["notifications"]);
     block_on(sink.wait_for(1));
     stopped.stop();
     // With a lease that lasts.
-    installation.write(&channel);
+    installation.write(&notices::channel("ops", &sink));
     let other = worker(&installation, "other", &["notifications"]);
     block_on(sink.wait_for(2));
-    let before = installation.database.query(TRACES);
+    let before = traces(&installation);
 
     stopped.signal(Signal::CONT);
     stopped.wait_for_log("lease lost");
     assert_eq!(stopped.terminate(), 0);
-    assert_eq!(installation.database.query(TRACES), before);
+    assert_eq!(traces(&installation), before);
     sink.let_go();
     installation.wait_for("SELECT state FROM notifications", "delivered");
     assert_eq!(other.terminate(), 0);
     let tries = "SELECT string_agg(outcome, ',') FROM delivery_attempts";
-    assert_eq!(installation.database.value(tries), "delivered");
+    installation.holds(tries, "delivered");
 }
 
 #[test]
 fn an_answer_that_comes_when_somebody_else_has_the_job_is_not_recorded() {
-    let sink = WebhookSink::start();
+    let (sink, installation) = with_a_notice("", Reply::ok());
     sink.answer_next([Reply::ok().held()]);
-    let installation = Installation::new();
-    installation.apply(&notices::channel("ops", &sink));
-    installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "ops")]));
     let worker = worker(&installation, "late", &["notifications"]);
     block_on(sink.wait_for(1));
     // As another worker claims it, for whose clock the lease has run out.
     let claim = "UPDATE jobs SET attempts = attempts + 1, claims = claims + 1, reserved_until = now() + interval '1 minute'";
     installation.database.query(claim);
-    let before = installation.database.query(TRACES);
+    let before = traces(&installation);
     sink.let_go();
     worker.wait_for_log("lease lost");
-    assert_eq!(installation.database.query(TRACES), before);
+    assert_eq!(traces(&installation), before);
 
     // That one has died, and it comes once more.
     installation.database.query(
@@ -313,16 +303,13 @@ fn an_answer_that_comes_when_somebody_else_has_the_job_is_not_recorded() {
     );
     installation.wait_for("SELECT state FROM notifications", "delivered");
     assert_eq!(worker.terminate(), 0);
-    assert_eq!(installation.database.value("SELECT attempts FROM notifications"), "1");
+    installation.holds("SELECT attempts FROM notifications", "1");
     assert_eq!(sink.received().len(), 2);
 }
 
 /// What a worker has locked when it is stopped, or its host is cut off, is nobody's after a while.
 fn stopped_transaction() {
-    let sink = WebhookSink::start();
-    let installation = Installation::new();
-    installation.apply(&format!("{SHORT_LEASES}{}", notices::channel("ops", &sink)));
-    installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "ops")]));
+    let (sink, installation) = with_a_notice(SHORT_LEASES, Reply::ok());
     // It has ended its job, and comes no further for somebody who holds the notification.
     let mut somebody = installation.database.session();
     somebody.query("BEGIN; SELECT FROM notifications FOR UPDATE").expect("a lock");
@@ -337,11 +324,11 @@ fn stopped_transaction() {
     let other = worker(&installation, "other", &["notifications"]);
     installation.wait_for("SELECT state FROM notifications", "delivered");
     assert_eq!(other.terminate(), 0);
-    assert_eq!(installation.database.value("SELECT count(*) FROM delivery_attempts"), "1");
+    installation.holds("SELECT count(*) FROM delivery_attempts", "1");
 
     // And goes on as if nothing had been.
     stopped.signal(Signal::CONT);
-    installation.database.query(&notices::enqueue(&[Notice::new(&mut Rng::new(), "ops")]));
+    tell(&installation, 1);
     let received = block_on(sink.wait_for(3));
     let by: Vec<_> = received.iter().filter_map(|received| received.header(WORKER_HEADER)).collect();
     assert_eq!(by, ["stopped", "other", "stopped"]);

@@ -15,7 +15,8 @@ mod told;
 
 use crate::installation::{Installation, Process};
 use crate::notices::{WORKER, WORKER_HEADER};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -89,6 +90,14 @@ impl Crashes {
     }
 }
 
+impl fmt::Display for Crashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (workers, servers) = (self.workers.len(), self.server.len());
+        let turned_away = self.turned_away;
+        write!(f, "{workers} workers killed, {turned_away} turned away, PostgreSQL killed {servers} times")
+    }
+}
+
 /// A request that came, and the worker that sent it.
 #[derive(Clone, Debug)]
 struct Effect {
@@ -97,9 +106,14 @@ struct Effect {
 }
 
 impl Effect {
-    fn of(received: &Received) -> Self {
-        let worker = received.header(WORKER_HEADER).expect("each request names its worker").to_owned();
-        Self { at: received.at, worker }
+    /// The requests that bear the same key, in the order in which they came.
+    fn by(key: impl Fn(&Received) -> &str, received: &[Received]) -> BTreeMap<String, Vec<Self>> {
+        let mut effects = BTreeMap::<_, Vec<_>>::new();
+        for received in received {
+            let worker = received.header(WORKER_HEADER).expect("each request names its worker").to_owned();
+            effects.entry(key(received).to_owned()).or_default().push(Self { at: received.at, worker });
+        }
+        effects
     }
 }
 

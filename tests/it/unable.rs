@@ -2,14 +2,12 @@
 
 use crate::installation::Installation;
 use crate::listen::{address, get};
-use crate::pipeline::file;
-use uptime_tests::{HttpTarget, Reply, TestServer, WebhookSink, block_on};
+use crate::pipeline::shop;
+use uptime_tests::{Reply, TestServer, block_on};
 
 #[test]
 fn a_full_disk_is_an_error_that_names_it_until_there_is_space() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (target, sink, installation) = shop();
     let database = &installation.database;
     let scheduler = installation.start(["schedule", "--every", "200ms"]);
     let worker = installation.start(["worker", "all", "--listen", "0"]);
@@ -33,10 +31,7 @@ fn a_full_disk_is_an_error_that_names_it_until_there_is_space() {
     }
     let (status, why) = get(&address, "/healthz");
     assert!(status == "503" && why.contains("disk is full"), "{status} {why}");
-    let once = installation.command(["schedule"]).output().expect("it runs");
-    assert_eq!(once.status.code(), Some(69));
-    let said = String::from_utf8_lossy(&once.stderr);
-    assert!(said.contains("disk is full") && said.contains("hint: free space"), "{said}");
+    installation.says(69, "schedule", &["disk is full", "hint: free space"]);
 
     target.answer(Reply::status(500));
     database.query("DROP FUNCTION full_disk CASCADE");
@@ -54,9 +49,7 @@ fn of_a_database_that_takes_no_writes_the_refusal_is_what_is_said() {
     let installation = Installation::new();
     let name = installation.database.name();
     installation.database.query(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"));
-    let once = installation.command(["schedule"]).output().expect("it runs");
-    assert_eq!(once.status.code(), Some(69));
-    let said = String::from_utf8_lossy(&once.stderr);
+    let said = installation.complaint(69, "schedule");
     assert!(said.starts_with("error: the database takes no writes"), "{said}");
     let scheduler = installation.start(["schedule", "--every", "200ms"]);
     scheduler.wait_for_log("database away");
@@ -70,9 +63,7 @@ type Step<'a> = &'a dyn Fn();
 /// Each ended all of them for good.
 #[test]
 fn a_database_or_a_table_that_is_gone_for_a_moment_is_waited_for() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (target, sink, installation) = shop();
     let scheduler = installation.start(["schedule", "--every", "200ms"]);
     let worker = installation.start(["worker", "all", "--listen", "0"]);
     let address = address(&worker);

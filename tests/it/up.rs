@@ -1,6 +1,7 @@
 //! `uptime up`: everything in one process.
 
 use crate::installation::Installation;
+use crate::session::{Scene, sessions};
 use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 
 #[test]
@@ -20,22 +21,12 @@ fn a_target_and_an_address_are_all_it_takes() {
     // Another command line rests what this one watched, and keeps its history.
     let other = HttpTarget::start();
     installation.command(["up", &other.url(), "--for", "1s"]).assert().success();
-    assert_eq!(
-        installation.database.value("SELECT string_agg(enabled::text, ',' ORDER BY id) FROM monitors"),
-        "false,true"
-    );
-    assert_eq!(installation.database.value("SELECT count(*) FROM incidents"), "1");
+    installation.holds("SELECT string_agg(enabled::text, ',' ORDER BY id) FROM monitors", "false,true");
+    installation.holds("SELECT count(*) FROM incidents", "1");
 }
 
-#[test]
-fn nothing_to_watch_says_what_to_do() {
-    let installation = Installation::new();
-    let said = installation.command(["up"]).assert().code(2);
-    assert_eq!(
-        String::from_utf8_lossy(&said.get_output().stderr),
-        "error: there is nothing to watch\n\
-         hint: name a target: `uptime up https://example.com`, or write a file: `uptime init`\n"
-    );
+sessions! { "up":
+    nothing_to_watch_says_what_to_do on Scene::bare("");
 }
 
 #[test]
@@ -48,10 +39,7 @@ fn a_second_one_rests_nobodys_targets() {
     let other = installation.start(["up", &twice[0], &twice[1], "--interval", "1s"]);
     block_on(second.wait_for_requests(4));
     block_on(first.more_requests(2));
-    assert_eq!(
-        installation.database.value("SELECT count(*) FROM monitors WHERE enabled"),
-        "3",
-        "each target is one"
-    );
+    // Each target is one.
+    installation.holds("SELECT count(*) FROM monitors WHERE enabled", "3");
     assert_eq!((one.terminate(), other.terminate()), (0, 0));
 }

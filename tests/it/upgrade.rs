@@ -1,8 +1,9 @@
 //! A newer release under running workers: its migrations change tables and indexes while statements are prepared, and it
 //! writes what an older worker does not know. That one goes on with what it knows, and leaves the rest to the newer.
 
-use crate::installation::Installation;
-use crate::pipeline::file;
+use crate::installation::{Installation, terminate_all};
+use crate::notices::types;
+use crate::pipeline::{file, shop};
 use uptime_tests::{HttpTarget, Reply, WebhookSink, block_on};
 
 const TABLES: &str = "SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class c
@@ -14,8 +15,7 @@ fn tables_that_change_under_running_workers_cost_no_notice() {
     let installation = Installation::new();
     let text = file(&target, &[("ops", &sink)]) + "flapping = false\n";
     installation.apply(&text.replacen("\nallow", "\ndigest_after = 0\nallow", 1));
-    let scheduler = installation.start(["schedule", "--every", "200ms"]);
-    let worker = installation.start(["worker", "all"]);
+    let [scheduler, worker] = installation.start_all();
     let database = &installation.database;
     let mut told = 0;
     let mut flip = |status: u16| {
@@ -42,23 +42,19 @@ fn tables_that_change_under_running_workers_cost_no_notice() {
     );
     [500, 200].into_iter().for_each(&mut flip);
 
-    let kinds: Vec<_> = sink.received().iter().map(|received| received.json()["type"].clone()).collect();
+    let kinds = types(&sink.received());
     assert!(kinds.chunks(2).all(|pair| pair == ["down", "up"]), "{kinds:?}");
     assert_eq!(database.value("SELECT count(*) FROM failed_jobs"), "0");
     // Those that begin now are refused.
     installation.command(["schedule"]).assert().code(78);
     let log = worker.log();
     assert!(log.contains("statements are prepared anew") && !log.contains("away"), "{log}");
-    for process in [scheduler, worker] {
-        assert_eq!(process.terminate(), 0);
-    }
+    terminate_all([scheduler, worker]);
 }
 
 #[test]
 fn what_a_newer_release_wrote_is_left_to_it() {
-    let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let installation = Installation::new();
-    installation.apply(&file(&target, &[("ops", &sink)]));
+    let (target, sink, installation) = shop();
     let database = &installation.database;
     // A channel that wants an event of the newer release, a queue of its own, and a check of another type.
     database.query("UPDATE channels SET filter = '{\"events\": [\"down\", \"up\", \"of-a-newer\"]}'");
@@ -95,8 +91,8 @@ fn what_a_newer_release_wrote_is_left_to_it() {
     database.query("UPDATE notifications SET snapshot = jsonb_set(snapshot, '{type}', '\"test\"') WHERE event = 'of-a-newer'");
     database.query("UPDATE jobs SET available_at = now() WHERE reserved_until IS NULL");
     let received = block_on(sink.wait_for(3));
-    let mut kinds: Vec<_> = received[1..].iter().map(|received| received.json()["type"].clone()).collect();
-    kinds.sort_by_key(ToString::to_string);
+    let mut kinds = types(&received[1..]);
+    kinds.sort();
     assert_eq!(kinds, ["test", "up"]);
     assert_eq!(database.value("SELECT count(*) FROM failed_jobs"), "0");
 }

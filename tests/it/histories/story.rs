@@ -3,6 +3,7 @@
 use super::Watched;
 use super::model::{Held, Level, Model, Notice, Severity};
 use crate::installation::Installation;
+use crate::notices::webhook;
 use std::collections::{BTreeMap, HashMap};
 use uptime_tests::{Received, Rng, WebhookSink};
 
@@ -20,11 +21,8 @@ const MAINTENANCE: &str =
 
 /// The channels' part of the file.
 pub fn channels(sink: &WebhookSink) -> String {
-    let (url, origin) = (sink.url(), sink.origin());
     let channel = |(name, events): &(&str, &[&str])| {
-        format!(
-            "[channels.{name}]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\nevents = {events:?}\ndigest_after = 0\n\n"
-        )
+        webhook(name, sink, &format!("events = {events:?}\ndigest_after = 0\n"))
     };
     CHANNELS.iter().map(channel).collect()
 }

@@ -1,6 +1,6 @@
 //! `[plugins.NAME]`, and limits for a plugin and for a channel. (What is wrong with such a table: `tests/it/invalid`.)
 
-use super::{CONFIGURATION, bystander, changed, channel, component, ends, known, place};
+use super::{CONFIGURATION, bystander, changed, channel, component, known, place};
 use crate::installation::Installation;
 use std::fs;
 use uptime_tests::WebhookSink;
@@ -24,28 +24,26 @@ fn a_plugin_of_the_file_is_used_as_long_as_it_is_the_one() {
         sink.origin()
     );
     installation.apply(&(table + &channel("ops", "hello", &sink, "") + &bystander(&other)));
-    installation.command(["channel", "test", "ops"]).assert().success();
+    installation.run(0, "channel test ops");
     let hello = known(&installation, "hello");
     assert_eq!((&hello["origin"], &hello["state"]), (&"file".into(), &"ok".into()), "{hello}");
 
     fs::write(&path, changed(b'a')).expect("another component");
     let found = sha256(&installation, "plugins/hello.wasm");
-    let (exit, said) = ends(&installation, ["config", "check"]);
-    assert_eq!(exit, CONFIGURATION, "{said}");
-    assert!(said.contains(&format!("its SHA-256 is `{found}`, and `{trusted}` is trusted")), "{said}");
-    assert!(said.contains(&format!("hint: if it is the one you want: `sha256 = \"{found}\"`")), "{said}");
-    assert_eq!(ends(&installation, ["apply"]).0, CONFIGURATION);
-    assert_eq!(ends(&installation, ["channel", "test", "ops"]).0, CONFIGURATION);
+    let other = format!("its SHA-256 is `{found}`, and `{trusted}` is trusted");
+    let hint = format!("hint: if it is the one you want: `sha256 = \"{found}\"`");
+    installation.says(CONFIGURATION, "config check", &[&other, &hint]);
+    installation.run(CONFIGURATION, "apply");
+    installation.run(CONFIGURATION, "channel test ops");
     assert_eq!(sink.received().len(), 1);
     // It is nobody else's trouble.
-    installation.command(["channel", "test", "bystander"]).assert().success();
-    installation.command(["worker", "notifications", "--stop-when-empty"]).assert().success();
+    installation.run(0, "channel test bystander");
+    installation.run(0, "worker notifications --stop-when-empty");
 
-    let (exit, said) = ends(&installation, ["plugin", "trust", "hello"]);
-    assert_eq!(exit, 2, "{said}");
+    installation.run(2, "plugin trust hello");
     let text = fs::read_to_string(installation.file()).expect("the file");
     installation.apply(&text.replace(&trusted, &found));
-    installation.command(["channel", "test", "ops"]).assert().success();
+    installation.run(0, "channel test ops");
 }
 
 #[test]
@@ -60,27 +58,24 @@ fn the_file_moves_limits_for_a_plugin_and_for_a_channel() {
             + &channel("small", "webhook", &sink, &body)
             + &channel("large", "webhook", &sink, &more)),
     );
-    let (exit, said) = ends(&installation, ["channel", "test", "small"]);
-    assert!(exit != 0 && said.contains("a body of 3000 bytes is over the limit of 2048"), "{said}");
-    installation.command(["channel", "test", "large"]).assert().success();
+    let fails = |name: &str, words: &str| {
+        let tested = installation.command(["channel", "test", name]).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&tested.stderr).into_owned();
+        assert!(!tested.status.success() && said.contains(words), "{said}");
+    };
+    fails("small", "a body of 3000 bytes is over the limit of 2048");
+    installation.run(0, "channel test large");
     assert_eq!(sink.received().len(), 1);
-    assert_eq!(
-        installation.database.value("SELECT limits FROM channels WHERE name = 'large'"),
-        "{\"request_body\": \"4 KiB\"}"
-    );
+    let limits = "SELECT limits FROM channels WHERE name = 'large'";
+    installation.holds(limits, "{\"request_body\": \"4 KiB\"}");
     assert_eq!(known(&installation, "webhook")["limits"]["request_body"], "2 KiB");
     let text = fs::read_to_string(installation.file()).expect("the file");
     installation.write(&text.replace("\"4 KiB\"", "\"1 KiB\""));
-    installation
-        .command(["apply"])
-        .assert()
-        .success()
-        .stdout("~ channel large\n    limits.request_body: 4 KiB → 1 KiB\n");
-    let (exit, said) = ends(&installation, ["channel", "test", "large"]);
-    assert!(exit != 0 && said.contains("a body of 3000 bytes is over the limit of 1024"), "{said}");
+    let change = "~ channel large\n    limits.request_body: 4 KiB → 1 KiB\n";
+    assert_eq!(installation.run(0, "apply").0, change);
+    fails("large", "a body of 3000 bytes is over the limit of 1024");
     // A megabyte of memory is less than it begins with.
     installation.write(&text.replace("request_body = \"4 KiB\"", "memory = \"1 MiB\""));
-    installation.command(["apply"]).assert().success();
-    let (_, said) = ends(&installation, ["channel", "test", "large"]);
-    assert!(said.contains("the plugin `webhook` wanted more than its 1024 KiB of memory"), "{said}");
+    installation.run(0, "apply");
+    fails("large", "the plugin `webhook` wanted more than its 1024 KiB of memory");
 }

@@ -1,7 +1,7 @@
 //! What lies in the data directory: who may write there, what a damaged file does, and two operators at once.
 
-use super::{add, changed, component, ends, installed, known, place};
-use crate::installation::Installation;
+use super::{add, changed, component, installed, known, place};
+use crate::installation::{Installation, wait_for_all};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -21,8 +21,7 @@ fn nothing_is_trusted_where_others_can_write() {
     assert_eq!(hello["state"], "broken", "{hello}");
     assert!(hello["reason"].as_str().is_some_and(|why| why.contains("can be written by others")), "{hello}");
     assert_eq!(known(&installation, "webhook")["state"], "ok");
-    let (exit, said) = ends(&installation, ["plugin", "add", "hello.wasm", "--name", "other"]);
-    assert_eq!((exit, said.contains("`chmod go-w ")), (78, true), "{said}");
+    installation.says(78, "plugin add hello.wasm --name other", &["`chmod go-w "]);
     set_mode(&folder, 0o700);
     assert_eq!(known(&installation, "hello")["state"], "ok");
 }
@@ -48,10 +47,7 @@ fn what_lies_in_the_cache_is_no_code_unless_it_was_compiled_here() {
     // In a folder of everybody's, a file that is whole may still be anybody's.
     set_mode(&cache, 0o777);
     fs::write(&compiled, b"").expect("a forged file");
-    let output = installation.command(["plugin", "inspect", "hello"]).output().expect("the binary runs");
-    assert!(output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("others can write to it"), "{said}");
+    installation.says(0, "plugin inspect hello", &["others can write to it"]);
     assert_eq!(fs::read(&compiled).expect("a file"), b"", "nothing is read or written there");
 }
 
@@ -63,20 +59,17 @@ fn a_grant_that_can_not_be_read_breaks_its_plugin_alone() {
     for damaged in ["sha256 = ", "sha256 = \"x\"\nevil = 1\n", ""] {
         fs::write(&grant, damaged).expect("a damaged grant");
         let hello = known(&installation, "hello");
-        assert_eq!(hello["state"], "broken", "{hello}");
-        assert!(
-            hello["hint"].as_str().is_some_and(|hint| hint.contains("`uptime plugin trust hello`")),
-            "{hello}"
-        );
+        let hint = hello["hint"].as_str().unwrap_or_default();
+        assert!(hello["state"] == "broken" && hint.contains("`uptime plugin trust hello`"), "{hello}");
         assert_eq!(known(&installation, "slack")["state"], "ok");
     }
     fs::remove_file(&grant).expect("it is there");
     assert_eq!(known(&installation, "hello")["state"], "broken");
-    installation.command(["plugin", "trust", "hello", "--yes"]).assert().success();
+    installation.run(0, "plugin trust hello --yes");
     assert_eq!(known(&installation, "hello")["state"], "ok");
     fs::remove_file(installed(&installation, "hello")).expect("it is there");
     assert_eq!(known(&installation, "hello")["state"], "broken");
-    installation.command(["plugin", "remove", "hello", "--yes"]).assert().success();
+    installation.run(0, "plugin remove hello --yes");
 }
 
 #[test]
@@ -94,9 +87,7 @@ fn of_two_operators_at_once_each_brings_in_a_whole_plugin() {
             installation.start_as(&format!("operator-{nth}"), &args, &[])
         })
         .collect();
-    for operator in operators {
-        assert_eq!(operator.wait(), 0);
-    }
+    wait_for_all(operators);
     assert_eq!(known(&installation, "hello")["state"], "ok");
     let folder = place(&installation, "data").join("plugins/installed");
     let mut left: Vec<_> =

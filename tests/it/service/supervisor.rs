@@ -113,8 +113,7 @@ fn keep_telling(odd: &Odd, until: &Receiver<()>) -> Vec<Notice> {
 #[test]
 fn the_programs_come_back_when_killed_and_a_rolling_restart_loses_nothing() {
     let (target, sink) = (HttpTarget::start(), WebhookSink::start());
-    let monitor =
-        format!("[monitors.shop]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\n", target.url());
+    let monitor = notices::monitor("shop", &target.url(), "interval = \"1s\"\n");
     let odd = Odd::new(&format!("{}{monitor}", notices::channel("ops", &sink)));
     let logs = odd.installation.file().with_file_name("logs");
     let programs = |logs: &Path| stdout(odd.service(&["supervisor"]).arg("--logs").arg(logs));
@@ -168,7 +167,7 @@ fn the_programs_come_back_when_killed_and_a_rolling_restart_loses_nothing() {
     });
     let count = told.len().to_string();
     odd.installation.wait_for("SELECT count(*) FROM notifications WHERE state = 'delivered'", &count);
-    assert_eq!(odd.installation.database.value("SELECT count(*) FROM failed_jobs"), "0");
+    odd.installation.holds("SELECT count(*) FROM failed_jobs", "0");
     let mut expected: Vec<String> = told.into_iter().map(|notice| notice.delivery_id).collect();
     let received = sink.received();
     let delivery_id = |received: &uptime_tests::Received| received.header("webhook-id").map(str::to_owned);
@@ -186,8 +185,5 @@ fn the_programs_come_back_when_killed_and_a_rolling_restart_loses_nothing() {
     }
     let last_words = fs::read_to_string(log(names[0])).expect("a log");
     assert!(last_words.contains("worker stopped"), "it was given the time to stop: {last_words}");
-    assert_eq!(
-        odd.installation.database.value("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL"),
-        "0"
-    );
+    odd.installation.holds("SELECT count(*) FROM jobs WHERE reserved_until IS NOT NULL", "0");
 }

@@ -2,8 +2,9 @@
 //! monitor's state, the incident's change and the notifications it causes are there together or not at all.
 
 use super::{Crashes, Crew, Effect, LEASE, count, installation};
+use crate::installation::Installation;
 use crate::notices::{WORKER, WORKER_HEADER};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -108,20 +109,20 @@ pub(super) fn torture(seed: &Seed, mut rng: Rng, duration: Duration) {
 
     let results = results(&installation);
     seed.say(&format!(
-        "checks: {} jobs: {} results, {} failed; {} effects; {} incidents; {} killed, {} turned away, PostgreSQL killed {} times",
-        count(&installation, "SELECT count(*) FROM ledger WHERE what = 'enqueued' AND queue = 'monitor-checks'"),
+        "checks: {} jobs: {} results, {} failed; {} effects; {} incidents; {crashes}",
+        count(
+            &installation,
+            "SELECT count(*) FROM ledger WHERE what = 'enqueued' AND queue = 'monitor-checks'"
+        ),
         results.values().sum::<usize>(),
         count(&installation, "SELECT count(*) FROM failed_jobs"),
         target.received().len(),
         count(&installation, "SELECT count(*) FROM incidents"),
-        crashes.workers.len(),
-        crashes.turned_away,
-        crashes.server.len(),
     ));
     for (promise, sql) in BROKEN {
         assert_eq!(count(&installation, sql), 0, "{promise}: {sql}");
     }
-    for (monitor, effects) in effects(&target) {
+    for (monitor, effects) in Effect::by(|received| received.path.trim_matches('/'), &target.received()) {
         let recorded = results.get(&monitor).copied().unwrap_or(0);
         let hits = crashes_that_hit(&crashes, &effects);
         assert!(
@@ -132,21 +133,12 @@ pub(super) fn torture(seed: &Seed, mut rng: Rng, duration: Duration) {
     }
 }
 
-fn results(installation: &crate::installation::Installation) -> HashMap<String, usize> {
+fn results(installation: &Installation) -> HashMap<String, usize> {
     let rows = installation.database.query(
         "SELECT m.name, count(*) FROM check_results r JOIN monitors m ON m.id = r.monitor_id GROUP BY m.name",
     );
     let result = |row: Vec<Option<String>>| Some((row[0].clone()?, row[1].as_deref()?.parse().ok()?));
     rows.into_iter().filter_map(result).collect()
-}
-
-/// The requests for each monitor, in the order in which they came.
-fn effects(target: &WebhookSink) -> BTreeMap<String, Vec<Effect>> {
-    let mut effects: BTreeMap<String, Vec<Effect>> = BTreeMap::new();
-    for received in target.received() {
-        effects.entry(received.path.trim_matches('/').to_owned()).or_default().push(Effect::of(&received));
-    }
-    effects
 }
 
 /// A monitor's checks come one after the other, so a crash hits at most one of them: a worker's last one when it was

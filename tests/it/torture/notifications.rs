@@ -1,14 +1,14 @@
 //! The queue `notifications`: committed steadily to four channels, with and without an order, of which one fails now and
 //! then by itself.
 
-use super::{Crew, Effect, count, installation};
+use super::{Crew, Effect, installation};
 use crate::installation::Installation;
 use crate::notices::{self, Notice};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use uptime_tests::{DEADLINE, Reply, Rng, Seed, TestServer, WebhookSink};
+use uptime_tests::{DEADLINE, Received, Reply, Rng, Seed, TestServer, WebhookSink};
 
 /// How long what is left may take once nothing is killed any more: a lease or two for each try, and the work.
 const DRAIN_MAX: Duration = Duration::from_mins(1);
@@ -142,32 +142,23 @@ pub(super) fn torture(seed: &Seed, mut rng: Rng, duration: Duration) {
     installation.wait_for_within(DRAIN_MAX, left, "0");
     crew.terminate();
 
-    let mut effects: BTreeMap<String, Vec<Effect>> = BTreeMap::new();
-    for received in sinks.iter().flat_map(WebhookSink::received) {
-        let id = received.header("webhook-id").expect("each delivery has its id").to_owned();
-        effects.entry(id).or_default().push(Effect::of(&received));
-    }
+    let received: Vec<Received> = sinks.iter().flat_map(WebhookSink::received).collect();
+    let effects = Effect::by(|one| one.header("webhook-id").expect("each delivery has its id"), &received);
     let ends = ends(&installation);
     let failed = ends.values().filter(|end| end.state == "failed").count();
     seed.say(&format!(
-        "notifications: {} jobs: {} delivered, {failed} failed; {} effects; {} workers killed, {} turned away, PostgreSQL killed {} times, {unanswered} commits unanswered",
+        "notifications: {} jobs: {} delivered, {failed} failed; {} effects; {crashes}, {unanswered} commits unanswered",
         committed.len(),
         ends.len() - failed,
         effects.values().map(Vec::len).sum::<usize>(),
-        crashes.workers.len(),
-        crashes.turned_away,
-        crashes.server.len(),
     ));
 
     // Enqueued = completed + failed, each once, and nothing else. One that failed may be its channel's probe, a job again.
-    assert_eq!(count(&installation, "SELECT count(*) FROM notifications"), committed.len());
-    assert_eq!(
-        count(&installation, "SELECT count(DISTINCT subject) FROM ledger WHERE what = 'ended'"),
-        committed.len()
-    );
+    installation.holds("SELECT count(*) FROM notifications", committed.len());
+    installation.holds("SELECT count(DISTINCT subject) FROM ledger WHERE what = 'ended'", committed.len());
     let left =
         "SELECT count(*) FROM (SELECT subject FROM failed_jobs UNION SELECT subject FROM jobs) left_over";
-    assert_eq!(count(&installation, left), failed);
+    installation.holds(left, failed);
     for (nth, notice) in committed.iter().enumerate() {
         let end = ends.get(&notice.delivery_id).unwrap_or_else(|| panic!("{notice:?} was lost"));
         let effects = effects.get(&notice.delivery_id).map_or(&[][..], Vec::as_slice);

@@ -3,7 +3,7 @@
 //! bears the same delivery id.
 
 use super::{Crew, installation};
-use crate::notices::{WORKER, WORKER_HEADER};
+use crate::notices::{WORKER, WORKER_HEADER, monitor, webhook};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::thread::sleep;
@@ -25,18 +25,13 @@ struct Change {
 }
 
 fn file(targets: &[HttpTarget], sink: &WebhookSink) -> String {
-    let (url, origin) = (sink.url(), sink.origin());
-    let channel = format!(
-        "[channels.ops]\nnotifier = \"webhook\"\nurl = \"{url}\"\nallow = [\"{origin}\"]\ndigest_after = 0\n\n"
-    );
-    let monitor = |(n, target): (usize, &HttpTarget)| {
-        format!(
-            "[monitors.m{n}]\ntype = \"http\"\nurl = \"{}\"\ninterval = \"1s\"\nconfirm = 2\nflapping = false\n\
-             retry_interval = \"500ms\"\nheaders = {{ {WORKER_HEADER} = {{ env = \"{WORKER}\" }} }}\n\n",
-            target.url()
-        )
+    let channel = webhook("ops", sink, "digest_after = 0\n");
+    let watched = |(n, target): (usize, &HttpTarget)| {
+        let keys = "interval = \"1s\"\nconfirm = 2\nflapping = false\nretry_interval = \"500ms\"\n";
+        let keys = format!("{keys}headers = {{ {WORKER_HEADER} = {{ env = \"{WORKER}\" }} }}\n");
+        monitor(&format!("m{n}"), &target.url(), &keys)
     };
-    targets.iter().enumerate().map(monitor).fold(channel, |file, monitor| file + &monitor)
+    targets.iter().enumerate().map(watched).fold(channel, |file, watched| file + &watched)
 }
 
 /// Each target changes every 4 to 12 s.
