@@ -24,7 +24,7 @@ CREATE TABLE channels (
   created_at    timestamptz NOT NULL DEFAULT now(),
   updated_at    timestamptz NOT NULL DEFAULT now(),
   -- its budget of single messages, and the digest of those that are over it
-  flow          jsonb NOT NULL DEFAULT '{"digest_after": 10, "digest_within": 60000}',
+  digest_policy jsonb NOT NULL DEFAULT '{"digest_after": 10, "digest_within": 60000}',
   tokens        double precision,       -- what was left of the budget at tokens_at; NULL: all
   tokens_at     timestamptz,
   digest_at     timestamptz,            -- when the last digest was due

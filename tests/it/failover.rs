@@ -1,7 +1,7 @@
 //! Promises 2 and 4 over a failover: another server is the primary from now on, and has all that was committed.
 
 use crate::installation::{Installation, Process, terminate_all};
-use crate::notices::{monitor, told, webhook};
+use crate::notices::{heard, monitor, webhook};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 use uptime_tests::{HttpTarget, Relay, ReplicationServer, Reply, WebhookSink, block_on};
@@ -55,17 +55,17 @@ impl Scene {
     }
 
     /// What each monitor's receiver was told, in order. What came twice bears the same delivery id, and counts once.
-    fn told(&self) -> BTreeMap<String, Vec<String>> {
+    fn heard(&self) -> BTreeMap<String, Vec<String>> {
         let (mut received, mut seen) = (self.sink.received(), HashSet::new());
         received.retain(|received| seen.insert(received.header("webhook-id").map(str::to_owned)));
-        told(&received)
+        heard(&received)
     }
 
     /// All come back, and each monitor was told of once each.
     fn recovers(&self) {
         self.change(true, 0..MONITORS);
         self.wait(0..MONITORS, 2);
-        for (name, told) in self.told() {
+        for (name, told) in self.heard() {
             assert_eq!(told, ["down", "up"], "{name}");
         }
     }
@@ -74,7 +74,7 @@ impl Scene {
     fn wait(&self, which: std::ops::Range<usize>, notices: usize) {
         let began = Instant::now();
         loop {
-            let told = self.told();
+            let told = self.heard();
             let of = |number: usize| told.get(&format!("m{number}")).map_or(0, Vec::len);
             if which.clone().all(|number| of(number) >= notices) {
                 return;

@@ -10,7 +10,7 @@ use uptime_tests::{HttpTarget, Received, Reply, WebhookSink, block_on};
 /// How long the good channel may be behind the others' trouble.
 const SOON: Duration = Duration::from_secs(1);
 
-fn told(received: &Received) -> String {
+fn heard(received: &Received) -> String {
     let event = received.json();
     let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     format!("{} {}", word(&event["type"]), word(&event["monitor"]["name"]))
@@ -42,7 +42,7 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     let troubled = [&hanging, &failing, &limited, &gone].map(|sink| block_on(sink.wait_for(1)).remove(0).at);
     let first = troubled.iter().min().expect("four");
     // Each is a matter of its own, and has no order among them.
-    let mut received: Vec<(String, &Received)> = received.iter().map(|one| (told(one), one)).collect();
+    let mut received: Vec<(String, &Received)> = received.iter().map(|one| (heard(one), one)).collect();
     received.sort_by(|one, other| one.0.cmp(&other.0));
     for (received, (what, kind, why)) in received.iter().zip([
         ("channel-broken failing", "channel", "500"),
@@ -90,18 +90,18 @@ fn four_in_trouble_and_the_good_one_hears_of_everything() {
     failing.answer(Reply::ok());
     installation.command(["channel", "test", "failing"]).assert().success();
     let received = block_on(failing.wait_for(4));
-    assert_eq!(received[2..].iter().map(told).collect::<Vec<_>>(), ["test test", "down shop"]);
+    assert_eq!(received[2..].iter().map(heard).collect::<Vec<_>>(), ["test test", "down shop"]);
 
     // One that works again is no longer flagged, and is told what nobody could tell it: when it was.
     gone.answer(Reply::ok());
     target.up();
     let up = block_on(gone.wait_for(2)).remove(1);
-    assert_eq!(told(&up), "up shop");
+    assert_eq!(heard(&up), "up shop");
     let words = up.json()["outcome"]["message"].as_str().unwrap_or_default().to_owned();
     assert!(words.starts_with("down from ") && words.contains(" (told only now): "), "{words}");
     installation.wait_for("SELECT count(*) FROM channels WHERE name = 'gone' AND broken_at IS NULL", "1");
     let up = block_on(good.wait_for(5)).remove(4);
-    assert_eq!(told(&up), "up shop");
+    assert_eq!(heard(&up), "up shop");
     assert!(!up.json()["outcome"]["message"].as_str().unwrap_or_default().contains("told only now"));
 }
 

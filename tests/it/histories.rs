@@ -9,14 +9,14 @@
 #[expect(dead_code, reason = "the core's own tests use the rest")]
 #[path = "../../host/core/tests/judgement/model.rs"]
 mod model;
-mod story;
+mod timeline;
 
 use crate::installation::{Installation, Process};
 use model::{Level, Rules};
 use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use story::{Act, Timeline};
+use timeline::{Act, Timeline};
 use uptime_tests::{DEADLINE, HttpTarget, Reply, Rng, Seed, WebhookSink};
 
 /// Monitors by themselves, whose slots lie a little behind: silences, and slots that are not the newest, come as the script wants.
@@ -65,7 +65,7 @@ impl Watched {
             (failures, failures + rng.usize(..=6))
         });
         let rules = Rules {
-            interval: if family.is_some() { 3600 } else { 1 } * story::SECOND,
+            interval: if family.is_some() { 3600 } else { 1 } * timeline::SECOND,
             confirm: rng.usize(1..=3),
             recover: rng.usize(1..=3),
             window,
@@ -82,7 +82,7 @@ impl Watched {
     /// Its part of the file.
     fn text(&self, all: &[Self]) -> String {
         let Rules { confirm, recover, window, critical_failures, flapping, .. } = self.rules;
-        let interval = self.rules.interval / story::SECOND;
+        let interval = self.rules.interval / timeline::SECOND;
         let parent =
             self.parent.map(|parent| format!("parent = \"{}\"\n", all[parent].name)).unwrap_or_default();
         let window =
@@ -109,13 +109,13 @@ impl Watched {
     }
 
     /// Has it answer so, and gives the slot of the check that will hear it, in the words of the database.
-    fn turn(&mut self, rng: &mut Rng, since: Instant) -> String {
+    fn step(&mut self, rng: &mut Rng, since: Instant) -> String {
         self.target.answer(match self.level {
             Level::Up => Reply::ok(),
             Level::Degraded => Reply::ok().after(SLOW + Duration::from_millis(20)),
             Level::Down => Reply::status(503),
         });
-        if self.parent.is_some() || self.rules.interval > story::SECOND {
+        if self.parent.is_some() || self.rules.interval > timeline::SECOND {
             return "now()".to_owned();
         }
         // Slots stay behind the clock, or nobody would claim them, and not a minute behind, or they would be looked for last.
@@ -178,7 +178,7 @@ fn due(queue: &str) -> String {
 /// Checks of these, and nothing more is due in the end: whatever the engine wanted to look at beside them was looked at.
 fn round(workers: &mut Workers<'_>, watched: &mut [Watched], chosen: &[usize], rng: &mut Rng, kill: bool) {
     let rows = chosen.iter().map(|nth| {
-        let slot = watched[*nth].turn(rng, workers.since);
+        let slot = watched[*nth].step(rng, workers.since);
         format!("('{}', {slot})", watched[*nth].name)
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
@@ -215,7 +215,7 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
         (0..ALONE + FAMILIES * (1 + CHILDREN)).map(|nth| Watched::new(nth, &mut rng)).collect();
     let sink = WebhookSink::start();
     let text = watched.iter().map(|monitor| monitor.text(&watched)).collect::<String>();
-    let text = format!("{FILE}{}{text}", story::channels(&sink));
+    let text = format!("{FILE}{}{text}", timeline::channels(&sink));
     let installation = Installation::new();
     installation.apply(&text);
     // The scheduler never ran: nothing is due but what the script wants, and what the engine wants to be looked at.
@@ -223,7 +223,7 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
         "UPDATE monitor_states SET next_check_at = now();
          CREATE TABLE script AS SELECT now() - interval '50 seconds' AS first",
     );
-    let mut story = Timeline::new(&installation, &text);
+    let mut timeline = Timeline::new(&installation, &text);
     let mut workers = Workers::start(&installation);
     let mut refused = 0;
     let until = Instant::now() + duration;
@@ -240,10 +240,10 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
         round(&mut workers, &mut watched, &chosen, &mut rng, kill);
         if rng.u8(..8) == 0 {
             let act = Act::any(&mut rng);
-            story.act(act, &watched[rng.usize(..watched.len())].name);
+            timeline.act(act, &watched[rng.usize(..watched.len())].name);
         }
     }
-    story.act(Act::Maintenance(false), "");
+    timeline.act(Act::Maintenance(false), "");
     for monitor in &mut watched {
         monitor.level = Level::Up;
     }
@@ -262,6 +262,6 @@ fn histories_through_killed_workers_tell_what_the_model_tells() {
         assert_eq!(process.terminate(), 0, "{queue}");
     }
     // Who is killed has four messages of each channel on their way at most.
-    let told = story.compare(&watched, &sink.received(), 4 * story::CHANNELS.len() * killed + refused);
+    let told = timeline.compare(&watched, &sink.received(), 4 * timeline::CHANNELS.len() * killed + refused);
     seed.say(&format!("{told}; {killed} workers killed, {refused} sends refused"));
 }

@@ -37,7 +37,7 @@ fn worker(installation: &Installation, location: &str) -> Process {
     installation.start_as(location, &args, &[("FROM", location)])
 }
 
-fn told(sink: &WebhookSink, count: usize) -> Vec<Value> {
+fn heard(sink: &WebhookSink, count: usize) -> Vec<Value> {
     block_on(sink.wait_for(count)).iter().map(Received::json).collect()
 }
 
@@ -74,7 +74,7 @@ fn two_of_three_locations_make_an_outage_and_one_does_not() {
     assert_eq!(states, ["up", "down", "up"]);
 
     target.down_from(&["fra", "nyc"]);
-    let down = told(&sink, 1).remove(0);
+    let down = heard(&sink, 1).remove(0);
     assert_eq!((down["type"].as_str(), down["monitor"]["name"].as_str()), (Some("down"), Some("site")));
     assert!(ends_with(&down, "(down in fra, nyc; up in sgp)"), "{down}");
     let outage = "SELECT started_at >= (SELECT min(started_at) FROM check_results WHERE location = 'fra' AND outcome = 'down')
@@ -83,7 +83,7 @@ fn two_of_three_locations_make_an_outage_and_one_does_not() {
     installation.holds(outage, "t");
 
     target.down_from(&["nyc"]);
-    let up = told(&sink, 2).remove(1);
+    let up = heard(&sink, 2).remove(1);
     let ends = "(down in fra, nyc; up in sgp); now down in nyc; up in fra, sgp";
     assert!(up["type"] == "up" && ends_with(&up, ends), "{up}");
     wait_for_another_look(&installation, "%");
@@ -108,7 +108,7 @@ fn who_is_silent_does_not_count() {
     target.down_from(&["fra"]);
     wait_for_locations(&installation, "down", 1);
     // Both were up a moment ago; five intervals later their word is too old.
-    let down = told(&sink, 1).remove(0);
+    let down = heard(&sink, 1).remove(0);
     assert!(ends_with(&down, "(down in fra; nothing from nyc, sgp)"), "{down}");
     let since = "SELECT opened_at - greatest(n.last_check_at, s.last_check_at) > interval '4 seconds'
                  FROM incidents, monitor_locations n, monitor_locations s WHERE n.location = 'nyc' AND s.location = 'sgp'";
@@ -117,7 +117,7 @@ fn who_is_silent_does_not_count() {
     // One that comes back is heard.
     let _nyc = worker(&installation, "nyc");
     let _sgp = worker(&installation, "sgp");
-    assert_eq!(told(&sink, 2)[1]["type"], "up");
+    assert_eq!(heard(&sink, 2)[1]["type"], "up");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_monitor_changes_its_locations() {
     assert!(idle.contains("monitor-checks:nyc"), "its checks wait: {idle}");
 
     let _nyc = worker(&installation, "nyc");
-    let down = told(&sink, 1).remove(0);
+    let down = heard(&sink, 1).remove(0);
     assert!(ends_with(&down, "(down in nyc; up in fra)"), "{down}");
 
     // Somebody ends it: a fresh confirmation from there opens another.

@@ -57,7 +57,7 @@ pub fn types(received: &[Received]) -> Vec<String> {
 }
 
 /// The types of the messages about each monitor, in the order in which they came.
-pub fn told(received: &[Received]) -> BTreeMap<String, Vec<String>> {
+pub fn heard(received: &[Received]) -> BTreeMap<String, Vec<String>> {
     let mut told = BTreeMap::<_, Vec<_>>::new();
     for event in received.iter().map(Received::json) {
         told.entry(word(&event["monitor"]["name"])).or_default().push(word(&event["type"]));

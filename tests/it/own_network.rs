@@ -1,7 +1,7 @@
 //! Witnesses: a network of ours that is away is told once and opens nothing, whatever seems to be down meanwhile.
 
 use crate::installation::{Installation, terminate_all};
-use crate::notices::{told, types, webhook};
+use crate::notices::{heard, types, webhook};
 use serde_json::Value;
 use uptime_tests::{DeafTarget, Received, TcpTarget, WebhookSink, block_on};
 
@@ -19,7 +19,7 @@ fn file(target: &DeafTarget, witnesses: &[String], sink: &WebhookSink) -> String
 /// Waits until it is told that the network is back, and that the shop is down: two matters without an order between them.
 fn sees_again(sink: &WebhookSink) -> Value {
     let received = block_on(sink.wait_for(3));
-    let told = told(&received);
+    let told = heard(&received);
     assert_eq!((told["uptime"].join(" "), told["shop"].join(" ")), ("blind seeing".into(), "down".into()));
     received.iter().map(Received::json).find(|event| event["type"] == "seeing").expect("it was told")
 }

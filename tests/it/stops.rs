@@ -37,7 +37,7 @@ fn enqueue_checks(installation: &Installation) -> usize {
 }
 
 /// Commits so many notices to `ops`.
-fn tell(installation: &Installation, count: usize) {
+fn notify(installation: &Installation, count: usize) {
     let notices: Vec<_> = (0..count).map(|_| Notice::new(&mut Rng::new(), "ops")).collect();
     installation.database.query(&notices::enqueue(&notices));
 }
@@ -47,7 +47,7 @@ fn with_a_notice(queues: &str, answer: Reply) -> (WebhookSink, Installation) {
     let (sink, installation) = (WebhookSink::start(), Installation::new());
     sink.answer(answer);
     installation.apply(&format!("{queues}{}", notices::channel("ops", &sink)));
-    tell(&installation, 1);
+    notify(&installation, 1);
     (sink, installation)
 }
 
@@ -191,7 +191,7 @@ fn a_worker_that_is_paused_by_a_signal_claims_nothing_until_it_may_go_on() {
     let installation = Installation::new();
     installation.apply(&notices::channel("ops", &sink));
     let tell_all = |so_far: usize| -> Vec<String> {
-        tell(&installation, EACH);
+        notify(&installation, EACH);
         let received = block_on(sink.wait_for(so_far + EACH));
         let by = received[so_far..].iter().filter_map(|received| received.header(WORKER_HEADER));
         by.map(str::to_owned).collect()
@@ -328,7 +328,7 @@ fn stopped_transaction() {
 
     // And goes on as if nothing had been.
     stopped.signal(Signal::CONT);
-    tell(&installation, 1);
+    notify(&installation, 1);
     let received = block_on(sink.wait_for(3));
     let by: Vec<_> = received.iter().filter_map(|received| received.header(WORKER_HEADER)).collect();
     assert_eq!(by, ["stopped", "other", "stopped"]);

@@ -9,9 +9,9 @@
 //! within a lease after it, or the server was down between the job's first and last effect. So no job has more effects
 //! than those recorded and one for each crash that hit it.
 
+mod changes;
 mod checks;
 mod notifications;
-mod told;
 
 use crate::installation::{Installation, Process};
 use crate::notices::{WORKER, WORKER_HEADER};
@@ -53,7 +53,7 @@ fn torture_loses_nothing() {
 #[test]
 fn workers_that_die_take_no_alert_with_them() {
     let seed = Seed::of("told", "UPTIME_TORTURE_SEED");
-    told::torture(&seed, seed.rng(), duration());
+    changes::torture(&seed, seed.rng(), duration());
 }
 
 fn duration() -> Duration {

@@ -100,7 +100,9 @@ fn definitions(tokens: &[String]) -> Vec<String> {
             }
             _ => match types.last() {
                 Some((1, true)) if after.is_some_and(|after| after == ":") => names.push(token.clone()),
-                Some((1, false)) if matches!(before, Some("{" | "," | "]")) => names.push(token.clone()),
+                Some((1, false)) if matches!(before, Some("{" | "," | "]")) && token != "#" => {
+                    names.push(token.clone());
+                }
                 _ => {}
             },
         }

@@ -60,8 +60,8 @@ impl Redaction {
         let Failure { message, expected, got, excerpt, .. } = failure;
         *message = self.redact_own_text(message);
         *expected = expected.take().map(|expected| self.redact_own_text(&expected));
-        for redact_target_text in [got, excerpt] {
-            *redact_target_text = redact_target_text.take().map(|text| self.redact_target_text(&text));
+        for text in [got, excerpt] {
+            *text = text.take().map(|text| self.redact_target_text(&text));
         }
     }
 }

@@ -174,6 +174,6 @@ mod tests {
 
     #[test]
     fn an_old_row_has_the_defaults() {
-        assert_eq!(serde_json::from_str::<DigestPolicy>("{}").expect("a flow"), DigestPolicy::default());
+        assert_eq!(serde_json::from_str::<DigestPolicy>("{}").expect("a policy"), DigestPolicy::default());
     }
 }

@@ -57,7 +57,7 @@ impl Trap {
         ] {
             fs::write(trap.treasure(name), text).expect("written");
         }
-        trap.before = trap.look();
+        trap.before = trap.listing();
         trap.make(&trap.place.data_dir());
         Some(trap)
     }
@@ -99,7 +99,7 @@ impl Trap {
     }
 
     /// All that can be seen of root's folder: names, owners, modes, contents.
-    fn look(&self) -> Vec<String> {
+    fn listing(&self) -> Vec<String> {
         let mut seen = Vec::new();
         let mut folders = vec![self.treasure("")];
         while let Some(folder) = folders.pop() {
@@ -132,7 +132,7 @@ impl Trap {
     }
 
     fn is_untouched(&self) {
-        assert_eq!(self.look(), self.before, "root was led into its own folder");
+        assert_eq!(self.listing(), self.before, "root was led into its own folder");
     }
 
     /// What lies in the data directory is its owner's.

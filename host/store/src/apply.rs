@@ -116,13 +116,13 @@ async fn apply_channels(
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         let upsert = sqlx::query(
-            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, flow, proxy)
+            "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, digest_policy, proxy)
              SELECT $1, c.notifier, c.enabled, c.settings, c.filter, c.allow, c.limits, $3, c.digest, coalesce(c.proxy, 'null')
              FROM jsonb_to_record($2) c(notifier text, enabled boolean, settings jsonb, filter jsonb, allow text[], limits jsonb,
                                         digest jsonb, proxy jsonb)
              ON CONFLICT (name) DO UPDATE SET notifier = EXCLUDED.notifier, enabled = EXCLUDED.enabled,
                settings = EXCLUDED.settings, filter = EXCLUDED.filter, allow = EXCLUDED.allow,
-               limits = EXCLUDED.limits, source = EXCLUDED.source, flow = EXCLUDED.flow, proxy = EXCLUDED.proxy, tokens = NULL, tokens_at = NULL,
+               limits = EXCLUDED.limits, source = EXCLUDED.source, digest_policy = EXCLUDED.digest_policy, proxy = EXCLUDED.proxy, tokens = NULL, tokens_at = NULL,
                learned = '{}', paused_until = NULL, broken_at = NULL, broken_reason = NULL, delivered_at = NULL,
                updated_at = now()",
         );
@@ -362,7 +362,7 @@ fn monitor_columns(monitor: &Monitor) -> Value {
 }
 
 const CHANNELS: &str =
-    "SELECT id, name, source, jsonb_build_object('allow', allow, 'digest', flow, 'enabled', enabled, 'filter', filter,
+    "SELECT id, name, source, jsonb_build_object('allow', allow, 'digest', digest_policy, 'enabled', enabled, 'filter', filter,
             'limits', limits, 'notifier', notifier, 'proxy', proxy, 'settings', settings) AS columns
      FROM channels";
 

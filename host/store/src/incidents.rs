@@ -69,7 +69,7 @@ async fn lock(connection: &mut Session, id: IncidentId) -> Result<Option<(Incide
     let state = "SELECT FROM monitor_states WHERE monitor_id = (SELECT monitor_id FROM incidents WHERE id = $1) FOR UPDATE";
     bind!(sqlx::query(state), id).execute(&mut *connection).await?;
     let incident =
-        concat!(include_str!("../queries/incidents_in_hand.sql"), "WHERE i.id = $1 FOR UPDATE OF i");
+        concat!(include_str!("../queries/handled_incidents.sql"), "WHERE i.id = $1 FOR UPDATE OF i");
     let row = bind!(sqlx::query(incident), id).fetch_optional(connection).await?;
     row.map(|row| read(&row)).transpose()
 }

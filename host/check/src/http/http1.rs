@@ -195,13 +195,13 @@ mod tests {
     /// What is read of `answer` when it comes in pieces of so many bytes.
     async fn read(answer: &[u8], piece: usize) -> Result<(u16, Vec<u8>, Vec<&'static str>), ReadError> {
         // No more is under way than one piece.
-        let (ours, mut redact_target_text) = tokio::io::duplex(piece);
+        let (ours, mut theirs) = tokio::io::duplex(piece);
         let mut http1 = Http1::over(ours);
         let serve = async move {
             for piece in answer.chunks(piece) {
-                let _ = redact_target_text.write_all(piece).await;
+                let _ = theirs.write_all(piece).await;
             }
-            drop(redact_target_text);
+            drop(theirs);
             std::future::pending().await
         };
         let ask = async {

@@ -69,15 +69,15 @@ static SCHEMES: [(SignatureScheme, &[Algorithm]); 3] = [
     (SignatureScheme::ECDSA_NISTP521_SHA512, &[&P521_SHA512, &P384_SHA512, &P256_SHA512]),
 ];
 
-/// `redact_target_text`, which are preferred, and ours. Called once: the lists must live for ever.
-fn with_ours(redact_target_text: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
-    let mut all = redact_target_text.all.to_vec();
-    let mut mapping = redact_target_text.mapping.to_vec();
-    for (scheme, ours) in SCHEMES {
-        all.extend(ours);
+/// `theirs`, which are preferred, and `SCHEMES`. Called once: the lists must live for ever.
+fn with_ours(theirs: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
+    let mut all = theirs.all.to_vec();
+    let mut mapping = theirs.mapping.to_vec();
+    for (scheme, own) in SCHEMES {
+        all.extend(own);
         match mapping.iter_mut().find(|(known, _)| *known == scheme) {
-            Some((_, algorithms)) => *algorithms = [*algorithms, ours].concat().leak(),
-            None => mapping.push((scheme, ours)),
+            Some((_, algorithms)) => *algorithms = [*algorithms, own].concat().leak(),
+            None => mapping.push((scheme, own)),
         }
     }
     WebPkiSupportedAlgorithms { all: all.leak(), mapping: mapping.leak() }
@@ -88,7 +88,7 @@ fn with_ours(redact_target_text: WebPkiSupportedAlgorithms) -> WebPkiSupportedAl
 struct P521;
 
 struct Exchange {
-    ours: p521::SecretKey,
+    own: p521::SecretKey,
     public: Vec<u8>,
 }
 
@@ -98,9 +98,9 @@ impl SupportedKxGroup for P521 {
         provider().secure_random.fill(&mut bytes)?;
         // It has 521 bits.
         bytes[0] &= 1;
-        let ours = p521::SecretKey::from_slice(&bytes).map_err(|_| TlsError::FailedToGetRandomBytes)?;
-        let public = ours.public_key().to_sec1_point(false).as_bytes().to_vec();
-        Ok(Box::new(Exchange { ours, public }))
+        let own = p521::SecretKey::from_slice(&bytes).map_err(|_| TlsError::FailedToGetRandomBytes)?;
+        let public = own.public_key().to_sec1_point(false).as_bytes().to_vec();
+        Ok(Box::new(Exchange { own, public }))
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
@@ -113,10 +113,9 @@ impl SupportedKxGroup for P521 {
 }
 
 impl ActiveKeyExchange for Exchange {
-    fn complete(self: Box<Self>, redact_target_text: &[u8]) -> Result<SharedSecret, TlsError> {
-        let redact_target_text = p521::PublicKey::from_sec1_bytes(redact_target_text)
-            .map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
-        let shared = redact_target_text.to_projective() * *self.ours.to_nonzero_scalar();
+    fn complete(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, TlsError> {
+        let theirs = p521::PublicKey::from_sec1_bytes(theirs).map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = theirs.to_projective() * *self.own.to_nonzero_scalar();
         Ok(SharedSecret::from(&shared.to_affine().x()[..]))
     }
 
@@ -157,11 +156,8 @@ mod tests {
         assert_eq!(shared.secret_bytes(), other.complete(&of_one).expect("a point").secret_bytes());
         let mut beside = of_one.clone();
         beside[132] ^= 1;
-        for redact_target_text in [&beside[..], &of_one[..132], &[0], &[]] {
-            assert!(
-                P521.start().expect("a key").complete(redact_target_text).is_err(),
-                "{redact_target_text:?}"
-            );
+        for theirs in [&beside[..], &of_one[..132], &[0], &[]] {
+            assert!(P521.start().expect("a key").complete(theirs).is_err(), "{theirs:?}");
         }
     }
 }

@@ -41,12 +41,12 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         let notifier = required(&NotifierName(names));
         /// A disabled channel gets no messages.
         let enabled = or(true, &Boolean);
-        /// What it wants to hear. `up` and `acknowledged` are told to whoever heard of the incident, so beside them
-        /// goes one of `down`, `degraded`, `critical`, `reminder` and `flapping-end`.
-        let events = optional("all events", &describe(EventType::ALL));
+        /// Event types to send. `up` and `acknowledged` go to the channels that got the incident's opening, so beside
+        /// them goes one of `down`, `degraded`, `critical`, `reminder` and `flapping-end`.
+        let events = optional("all events", &words(EventType::ALL));
         /// Severities to send: good to know, worse than it should be, down, down for long. The end of an incident is
         /// sent where its beginning was.
-        let severities = optional("all", &describe(Severity::ALL));
+        let severities = optional("all", &words(Severity::ALL));
         /// When messages may be sent; outside these hours they wait until the hours begin.
         let hours = optional("always", &HOURS);
         /// Only events of monitors in these groups.

@@ -401,7 +401,7 @@ impl<T: Clone + ToString> Choice<T> {
 }
 
 impl<T> Choice<T> {
-    fn describe(&self) -> impl Iterator<Item = &str> {
+    fn words(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(word, _)| word.as_str())
     }
 
@@ -415,11 +415,11 @@ impl<T: Clone> ValueKind for Choice<T> {
     type Value = T;
 
     fn said(&self) -> Said {
-        let all = format!("one of {}", alternatives(self.describe()));
-        let example = self.describe().next().unwrap_or_default();
+        let all = format!("one of {}", alternatives(self.words()));
+        let example = self.words().next().unwrap_or_default();
         let such_as = format!("a word such as `{example}`");
         let (words, limits) = if self.is_short() { (all, String::new()) } else { (such_as, all) };
-        let typed = self.describe().map(str::to_owned).collect();
+        let typed = self.words().map(str::to_owned).collect();
         let typed = Typed { value: "WORD", words: typed, commas: true, ..Typed::default() };
         Said { words, limits, example: quoted(example), typed }
     }
@@ -433,8 +433,8 @@ impl<T: Clone> ValueKind for Choice<T> {
         if let Some((_, value)) = self.0.iter().find(|(word, _)| word == text) {
             return Ok(value.clone());
         }
-        let all = (!self.is_short()).then(|| did_you_mean_or_all(text, self.describe()));
-        Err(ValueError::Form(all.or_else(|| did_you_mean(text, self.describe()))))
+        let all = (!self.is_short()).then(|| did_you_mean_or_all(text, self.words()));
+        Err(ValueError::Form(all.or_else(|| did_you_mean(text, self.words()))))
     }
 }
 

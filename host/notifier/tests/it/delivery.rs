@@ -2,7 +2,7 @@
 
 use crate::hostile::case::{NAME, build};
 use crate::log::Log;
-use crate::support::{Answer, Sink, delivery, event, host, settings, status, text};
+use crate::support::{Behaviour, Sink, delivery, event, host, settings, status, text};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
@@ -278,7 +278,7 @@ async fn a_plugin_that_tells_its_settings_tells_no_secret() {
 async fn an_echo_tells_no_secret_and_nothing_of_a_request_is_logged() {
     let (log, _guard) = Log::capture();
     let host = host(Limits::default(), []);
-    let echo = Answer::Status(
+    let echo = Behaviour::Status(
         400,
         vec![("x-echo", CANARY.into())],
         format!("bad key {CANARY} or {}", CANARY.replace('"', "\\\"")),
@@ -329,7 +329,7 @@ async fn compiled_plugins_are_kept_for_the_next_process() {
 #[tokio::test]
 async fn a_plugin_has_its_number_of_calls_at_a_time() {
     let host = host(Limits { concurrency: 1, ..Limits::default() }, []);
-    let sink = Sink::start([Answer::Hang]).await;
+    let sink = Sink::start([Behaviour::Hang]).await;
     let webhook = settings([("url", text(sink.url("/")))]);
     let (allow, down) = (sink.grant(), event(EventType::Down));
     host.describe("webhook").await.expect("compiled");

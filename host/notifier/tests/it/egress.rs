@@ -3,7 +3,7 @@
 use crate::alone::alone;
 use crate::hostile::case::{NAME, build};
 use crate::log::Log;
-use crate::support::{Answer, Sink, delivery, event, host, settings, text};
+use crate::support::{Behaviour, Sink, delivery, event, host, settings, text};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use uptime_core::ErrorClass;
 use uptime_core::event::EventType;
@@ -110,7 +110,8 @@ async fn a_redirect_leads_nowhere() {
     let elsewhere = format!("http://127.0.0.1:{}/", forbidden.port());
     for code in [301, 302, 303, 307, 308] {
         let sink =
-            Sink::start([Answer::Status(code, vec![("location", elsewhere.clone())], String::new())]).await;
+            Sink::start([Behaviour::Status(code, vec![("location", elsewhere.clone())], String::new())])
+                .await;
         let webhook = settings([("url", text(sink.url("/")))]);
         let mut allow = sink.grant();
         allow.push(elsewhere.parse().expect("a grant"));

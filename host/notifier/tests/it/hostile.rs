@@ -7,7 +7,9 @@ mod server;
 
 use crate::alone::alone;
 use crate::log::Log;
-use crate::support::{Answer, Sink, delivery, event, host, host_with_cache, settings, status, text, tight};
+use crate::support::{
+    Behaviour, Sink, delivery, event, host, host_with_cache, settings, status, text, tight,
+};
 use case::{Case, Function, NAME};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -20,13 +22,17 @@ use uptime_notifier::{Delivery, Limits, NotifierError, NotifierHost};
 const SLACK: Duration = Duration::from_secs(5);
 
 /// Calls the plugin `hostile`.
-async fn call(case: &Case, host: &NotifierHost, allow: &[HostGrant]) -> Result<case::Answer, NotifierError> {
+async fn call(
+    case: &Case,
+    host: &NotifierHost,
+    allow: &[HostGrant],
+) -> Result<case::Returned, NotifierError> {
     match case.function {
-        Function::Describe => host.describe(NAME).await.map(case::Answer::Described),
-        Function::Validate => host.validate(NAME, &case.settings).await.map(case::Answer::Validated),
+        Function::Describe => host.describe(NAME).await.map(case::Returned::Described),
+        Function::Validate => host.validate(NAME, &case.settings).await.map(case::Returned::Validated),
         Function::Notify => {
             let event = event(EventType::Down);
-            host.notify(delivery(NAME, &case.settings, allow, &event)).await.map(case::Answer::Delivered)
+            host.notify(delivery(NAME, &case.settings, allow, &event)).await.map(case::Returned::Delivered)
         }
     }
 }
@@ -180,7 +186,7 @@ fn descriptors() -> usize {
 
 #[tokio::test]
 async fn a_provider_that_hangs_costs_its_time_and_no_more() {
-    let sink = Sink::start([Answer::Hang, Answer::Hang, status(200, "")]).await;
+    let sink = Sink::start([Behaviour::Hang, Behaviour::Hang, status(200, "")]).await;
     let webhook = settings([("url", text(sink.url("/")))]);
     let limits = Limits { request_timeout: Duration::from_millis(200), ..tight() };
     let patient = host(limits, []);

@@ -36,7 +36,7 @@ impl Arrived {
 
 /// What the sink does with a request.
 #[derive(Clone)]
-pub(crate) enum Answer {
+pub(crate) enum Behaviour {
     Status(u16, Vec<(&'static str, String)>, String),
     Hang,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) async fn start(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(script: impl IntoIterator<Item = Behaviour>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let arrived = Arc::new(Mutex::new(Vec::new()));
@@ -85,7 +85,7 @@ impl Sink {
 async fn answer(
     request: hyper::Request<Incoming>,
     recorded: Arc<Mutex<Vec<Arrived>>>,
-    script: Arc<Mutex<VecDeque<Answer>>>,
+    script: Arc<Mutex<VecDeque<Behaviour>>>,
 ) -> Result<hyper::Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -100,9 +100,9 @@ async fn answer(
         body: body.to_vec(),
     });
     let next = script.lock().expect("no panic while it was held").pop_front();
-    let (status, headers, body) = match next.unwrap_or(Answer::Status(204, vec![], String::new())) {
-        Answer::Status(status, headers, body) => (status, headers, Bytes::from(body)),
-        Answer::Hang => std::future::pending().await,
+    let (status, headers, body) = match next.unwrap_or(Behaviour::Status(204, vec![], String::new())) {
+        Behaviour::Status(status, headers, body) => (status, headers, Bytes::from(body)),
+        Behaviour::Hang => std::future::pending().await,
     };
     let mut response = hyper::Response::builder().status(status);
     for (name, value) in headers {
@@ -111,8 +111,8 @@ async fn answer(
     Ok(response.body(Full::new(body)).expect("a response"))
 }
 
-pub(crate) fn status(status: u16, body: &str) -> Answer {
-    Answer::Status(status, vec![], body.to_owned())
+pub(crate) fn status(status: u16, body: &str) -> Behaviour {
+    Behaviour::Status(status, vec![], body.to_owned())
 }
 
 /// An event with something in each field.

@@ -25,7 +25,7 @@ pub struct Ended {
 /// Ends the incidents of all monitors that are disabled, and of those that are about to be removed. Gives those that were open.
 pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec<Ended>> {
     let watched_no_more = sqlx::query(concat!(
-        include_str!("../../queries/incidents_in_hand.sql"),
+        include_str!("../../queries/handled_incidents.sql"),
         "WHERE i.id IN (SELECT o.id FROM incidents o WHERE o.ended_at IS NULL
                         UNION SELECT unnest(held.unannounced_ends) FROM monitor_states held WHERE held.unannounced_ends IS NOT NULL)
            AND (NOT m.enabled OR m.id = ANY ($1))

@@ -164,7 +164,7 @@ impl Locked {
 /// Locks the channels in the order of their ids, so that of two batches none waits for the other in a circle.
 async fn lock(connection: &mut Session, ids: &[ChannelId]) -> Result<HashMap<ChannelId, Locked>> {
     let query = sqlx::query(
-        "SELECT id, flow, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now,
+        "SELECT id, digest_policy, filter->>'hours' AS hours, tokens, tokens_at, digest_id, digest_at, now() AS now,
                 failing_since IS NOT NULL OR probe_id IS NOT NULL AS fails
          FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
     );

@@ -40,7 +40,7 @@ pub(super) async fn read(
     let query = sqlx::query_as(
         "SELECT id, severity, class, cause, expected, got, started_at, down_at, opened_at, ended_at, failures,
                 CASE WHEN held.it THEN acknowledged_by END AS acknowledged_by,
-                held.it OR muted_at IS NOT NULL AS in_hand
+                held.it OR muted_at IS NOT NULL AS is_handled
          FROM incidents, LATERAL (SELECT acknowledged_at IS NOT NULL AND coalesce(acknowledged_until > now(), true) AS it) held
          WHERE id = ANY ($1)",
     );

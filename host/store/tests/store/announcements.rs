@@ -24,7 +24,7 @@ async fn incidents() -> (TestDatabase, Store) {
     (database, store)
 }
 
-async fn tell(store: &Store, kind: EventType, incident: i64, monitor: &str) {
+async fn enqueue_notice(store: &Store, kind: EventType, incident: i64, monitor: &str) {
     let mut event = event(kind, IncidentId(incident));
     event.monitor.name = monitor.to_owned();
     let channel = stored_channel(store, "ops").await.id;
@@ -71,7 +71,7 @@ fn states(database: &TestDatabase) -> String {
 async fn a_failing_channel_is_probed_with_its_oldest_notice_and_told_the_rest_when_it_works() {
     let (database, store) = incidents().await;
     for (incident, monitor) in [(1, "a"), (2, "b"), (3, "c")] {
-        tell(&store, EventType::Down, incident, monitor).await;
+        enqueue_notice(&store, EventType::Down, incident, monitor).await;
     }
     assert_eq!(deliver(&store, away).await, ["down of a", "down of b", "down of c"]);
     assert_eq!(jobs(&database), "60 1 3", "one probe for all, and the failed list has all");
@@ -87,7 +87,7 @@ async fn a_failing_channel_is_probed_with_its_oldest_notice_and_told_the_rest_wh
 
     // What is no longer so is not what a channel is tried with, and who was told nothing hears of it in one message.
     database.query("UPDATE incidents SET ended_at = now(), resolved_at = now() WHERE id = 1");
-    tell(&store, EventType::Up, 1, "a").await;
+    enqueue_notice(&store, EventType::Up, 1, "a").await;
     assert_eq!(states(&database), "down failed, down failed, down failed, up queued");
     assert_eq!(deliver(&store, away).await, ["up of a"]);
     assert_eq!(jobs(&database), "120 1 4");
@@ -101,8 +101,8 @@ async fn a_failing_channel_is_probed_with_its_oldest_notice_and_told_the_rest_wh
 #[tokio::test]
 async fn a_test_by_hand_that_gets_through_releases_what_is_outstanding() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
-    tell(&store, EventType::Down, 2, "b").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 2, "b").await;
     assert_eq!(deliver(&store, away).await, ["down of a", "down of b"]);
     let channel = || async { stored_channel(&store, "ops").await };
     assert!(channel().await.broken_at.is_some());
@@ -129,23 +129,23 @@ async fn what_a_host_sees_keeps_its_order_as_a_probe_and_when_it_is_told_again()
 async fn what_is_told_of_a_removed_monitors_incident_has_an_order() {
     let (database, store) = incidents().await;
     database.query("UPDATE incidents SET monitor_id = NULL WHERE id = 1");
-    tell(&store, EventType::Up, 1, "a").await;
+    enqueue_notice(&store, EventType::Up, 1, "a").await;
     assert_eq!(database.value("SELECT order_key = 'incident-1:' || concurrency_key FROM jobs"), "t");
 }
 
 #[tokio::test]
 async fn the_end_of_an_incident_goes_before_the_next_one_of_its_monitor() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     assert_eq!(deliver(&store, delivered).await, ["down of a"]);
     database.query(
         "UPDATE incidents SET ended_at = now(), resolved_at = now() WHERE id = 1;
          INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
          SELECT monitor_id, 'down', 'refused', 'refused', now(), 3 FROM incidents WHERE id = 1",
     );
-    tell(&store, EventType::Up, 1, "a").await;
+    enqueue_notice(&store, EventType::Up, 1, "a").await;
     assert_eq!(deliver(&store, away).await, ["up of a"]);
-    tell(&store, EventType::Down, 4, "a").await;
+    enqueue_notice(&store, EventType::Down, 4, "a").await;
     assert_eq!(jobs(&database), "2 0", "no probe: both wait in their order");
     assert_eq!(deliver(&store, delivered).await, ["up of a", "down of a"]);
 }
@@ -154,10 +154,10 @@ async fn the_end_of_an_incident_goes_before_the_next_one_of_its_monitor() {
 async fn a_message_that_is_refused_is_not_sent_again_with_each_that_gets_through() {
     let (database, store) = incidents().await;
     let refused = || DeliveryEnd::Failed { error: "400".into(), channel_broken: false };
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     assert_eq!(deliver(&store, refused).await, ["down of a"]);
     assert_eq!(database.value("SELECT count(*) FROM channels WHERE failing_since IS NOT NULL"), "0");
-    tell(&store, EventType::Down, 2, "b").await;
+    enqueue_notice(&store, EventType::Down, 2, "b").await;
     assert_eq!(deliver(&store, delivered).await, ["down of b"]);
     assert_eq!(jobs(&database), "60 1 1");
     for _ in 0..30 {
@@ -170,7 +170,7 @@ async fn a_message_that_is_refused_is_not_sent_again_with_each_that_gets_through
 #[tokio::test]
 async fn a_probe_that_only_a_newer_worker_can_run_is_put_back() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     deliver(&store, away).await;
     let_probe_go(&database);
     let (job, due) = claim_in_order(&store).await.remove(0);
@@ -197,9 +197,9 @@ async fn a_probe_that_only_a_newer_worker_can_run_is_put_back() {
 #[tokio::test]
 async fn what_is_told_again_goes_the_way_of_what_waits_already_and_before_it() {
     let (database, store) = incidents().await;
-    database.query(r#"UPDATE channels SET flow = '{"digest_after": 1, "digest_within": 86400000}'"#);
-    tell(&store, EventType::Down, 1, "a").await;
-    tell(&store, EventType::Down, 2, "b").await;
+    database.query(r#"UPDATE channels SET digest_policy = '{"digest_after": 1, "digest_within": 86400000}'"#);
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 2, "b").await;
     database.query("UPDATE jobs SET available_at = now()");
     assert_eq!(deliver(&store, away).await.len(), 2, "a notice and a digest");
     database.query(
@@ -208,7 +208,7 @@ async fn what_is_told_again_goes_the_way_of_what_waits_already_and_before_it() {
          SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors WHERE name = 'b';
          UPDATE channels SET tokens = NULL",
     );
-    tell(&store, EventType::Down, 4, "b").await;
+    enqueue_notice(&store, EventType::Down, 4, "b").await;
     database.query("UPDATE jobs SET available_at = now()");
     deliver(&store, delivered).await;
     let told = "SELECT string_agg(incident_id::text, ' ' ORDER BY delivered_at) FROM notifications
@@ -220,7 +220,7 @@ async fn what_is_told_again_goes_the_way_of_what_waits_already_and_before_it() {
 async fn no_way_of_sending_again_overtakes() {
     for by_queue in [true, false] {
         let (database, store) = incidents().await;
-        tell(&store, EventType::Down, 1, "a").await;
+        enqueue_notice(&store, EventType::Down, 1, "a").await;
         assert_eq!(deliver(&store, away).await, ["down of a"]);
         // A newer incident of the same monitor was told, and the channel was not reconciled.
         database.query(
@@ -247,7 +247,7 @@ async fn no_way_of_sending_again_overtakes() {
 #[tokio::test]
 async fn an_operators_retry_sends_a_probe_now_and_once() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     assert_eq!(deliver(&store, away).await, ["down of a"]);
     let retried = store.retry_failed(&Selection::default(), None).await.expect("a retry");
     assert_eq!(retried.iter().map(|(_, retried)| *retried).collect::<Vec<_>>(), [Retried::PutBack]);
@@ -259,7 +259,7 @@ async fn an_operators_retry_sends_a_probe_now_and_once() {
 #[tokio::test]
 async fn a_cleared_queue_gets_its_probe_back() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     deliver(&store, away).await;
     database.query("DELETE FROM jobs; DELETE FROM failed_jobs");
     store.ensure_probes().await.expect("asked");
@@ -272,7 +272,7 @@ async fn a_cleared_queue_gets_its_probe_back() {
 #[tokio::test]
 async fn what_is_left_when_a_channel_works_is_probed() {
     let (database, store) = incidents().await;
-    tell(&store, EventType::Down, 1, "a").await;
+    enqueue_notice(&store, EventType::Down, 1, "a").await;
     deliver(&store, away).await;
     database.query("DELETE FROM jobs; UPDATE channels SET failing_since = NULL, probes = 0, probe_id = NULL");
     store.ensure_probes().await.expect("asked");
@@ -284,7 +284,7 @@ async fn what_is_left_when_a_channel_works_is_probed() {
 async fn after_a_pause_one_goes_first_in_all_processes_and_the_rest_once_it_got_through() {
     let (database, store) = incidents().await;
     for (incident, monitor) in [(1, "a"), (2, "b"), (3, "c")] {
-        tell(&store, EventType::Down, incident, monitor).await;
+        enqueue_notice(&store, EventType::Down, incident, monitor).await;
     }
     database.query("UPDATE channels SET paused_until = now() - interval '1 s'");
     let first = claim_in_order(&store).await;

@@ -21,17 +21,17 @@ async fn installation(singles: u32) -> (TestDatabase, Store) {
     let names: Vec<String> = (0..INCIDENTS).map(|n| format!("m{n}")).collect();
     watch(&store, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let digest_policy = DigestPolicy { digest_after: singles, digest_within: Duration::from_hours(24) };
-    let digest_policy = serde_json::to_string(&digest_policy).expect("a flow serializes");
+    let digest_policy = serde_json::to_string(&digest_policy).expect("a policy serializes");
     database.query(&format!(
         "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
          SELECT id, 'down', 'status', '503', now(), 1 FROM monitors ORDER BY id;
-         UPDATE channels SET flow = '{digest_policy}'"
+         UPDATE channels SET digest_policy = '{digest_policy}'"
     ));
     (database, store)
 }
 
 /// Commits notices as a batch of checks does.
-async fn tell(store: &Store, notices: Vec<(i64, EventType, i64)>) {
+async fn enqueue_notices(store: &Store, notices: Vec<(i64, EventType, i64)>) {
     let notice = |(incident, kind, sequence)| {
         let event = event(kind, IncidentId(incident));
         Notice { channel: ChannelId(1), event, sequence }
@@ -48,14 +48,15 @@ fn let_go(database: &TestDatabase) {
 #[tokio::test]
 async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
     let (database, store) = installation(1).await;
-    tell(&store, vec![(1, EventType::Down, 0), (2, EventType::Down, 0), (3, EventType::Down, 0)]).await;
+    enqueue_notices(&store, vec![(1, EventType::Down, 0), (2, EventType::Down, 0), (3, EventType::Down, 0)])
+        .await;
     assert_eq!(database.value("SELECT count(*) FROM jobs WHERE available_at <= now()"), "1");
     assert_eq!(
         database.value("SELECT count(*) FROM jobs WHERE available_at BETWEEN now() + interval '8 s' AND now() + interval '10 s'"),
         "1"
     );
     // The recovery of one that waits in it goes along.
-    tell(&store, vec![(2, EventType::Up, 0)]).await;
+    enqueue_notices(&store, vec![(2, EventType::Up, 0)]).await;
     let_go(&database);
     let claimed = claim_in_order(&store).await;
     let members = |due: &DueDelivery| due.members.as_ref().map(Vec::len);
@@ -63,7 +64,7 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
     let (job, digest) = &claimed[1];
 
     // It is being sent: what follows one of its members follows it.
-    tell(&store, vec![(3, EventType::Up, 0)]).await;
+    enqueue_notices(&store, vec![(3, EventType::Up, 0)]).await;
     assert_eq!(
         database.value("SELECT count(*) FROM jobs WHERE available_at > now() + interval '23 h'"),
         "1",
@@ -83,13 +84,13 @@ async fn what_comes_while_a_digest_is_sent_goes_into_the_next_one() {
 #[tokio::test]
 async fn a_digest_that_is_discarded_takes_no_more_members() {
     let (database, store) = installation(1).await;
-    tell(&store, vec![(1, EventType::Down, 0), (2, EventType::Down, 0)]).await;
+    enqueue_notices(&store, vec![(1, EventType::Down, 0), (2, EventType::Down, 0)]).await;
     database.query(
         "UPDATE notifications SET state = 'discarded' WHERE is_digest;
          DELETE FROM jobs WHERE order_key LIKE 'digest:%'",
     );
     assert_eq!(database.value("SELECT count(*) FROM notifications WHERE state = 'discarded'"), "2");
-    tell(&store, vec![(3, EventType::Down, 0)]).await;
+    enqueue_notices(&store, vec![(3, EventType::Down, 0)]).await;
     assert_eq!(database.value("SELECT count(*) FROM jobs WHERE order_key LIKE 'digest:%'"), "1");
     assert_eq!(
         database.value("SELECT count(*) FROM notifications m JOIN notifications d ON d.id = m.digest_id WHERE d.state = 'queued'"),
@@ -129,7 +130,7 @@ async fn nothing_is_lost_or_out_of_order_whatever_dies_where() {
                         })
                     })
                     .collect();
-                tell(&store, batch).await;
+                enqueue_notices(&store, batch).await;
             }
             if rng.bool() {
                 let_go(&database);

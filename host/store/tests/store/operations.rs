@@ -238,7 +238,7 @@ async fn a_queue_that_two_clear_and_one_works_on_loses_each_job_once() {
 }
 
 /// What `queue monitor` does when the queue `q` is over its limit; the channel `boss` does not want to hear of it.
-async fn tell(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
+async fn enqueue(store: &Store, limit: i64) -> (Told, Option<BusyMoment>) {
     let moment = std::sync::Mutex::new(None);
     let busy = |at: BusyMoment| {
         *moment.lock().expect("no panic") = Some(at);
@@ -261,8 +261,8 @@ async fn a_busy_queue_is_told_once_again_after_an_hour_and_anew_when_it_was_belo
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     boss_is_deaf(&database);
-    assert_eq!(tell(&store, 5).await.0, ops());
-    assert_eq!(tell(&store, 5).await.0, Told::Already);
+    assert_eq!(enqueue(&store, 5).await.0, ops());
+    assert_eq!(enqueue(&store, 5).await.0, Told::Already);
     assert_eq!(
         database.value(
             "SELECT concat_ws(' ', c.name, n.event, n.state, j.queue, j.concurrency_key = c.id, j.order_key IS NULL, n.incident_id IS NULL)
@@ -272,17 +272,17 @@ async fn a_busy_queue_is_told_once_again_after_an_hour_and_anew_when_it_was_belo
     );
 
     database.query("UPDATE queue_controls SET busy_since = now() - interval '2 h', busy_told_at = now() - interval '59 min'");
-    assert_eq!(tell(&store, 5).await.0, Told::Already);
+    assert_eq!(enqueue(&store, 5).await.0, Told::Already);
     database.query("UPDATE queue_controls SET busy_told_at = now() - interval '61 min'");
-    let (told, moment) = tell(&store, 5).await;
+    let (told, moment) = enqueue(&store, 5).await;
     assert_eq!(told, ops());
     let moment = moment.expect("an event was asked for");
     assert_eq!(elapsed(moment.since, moment.now).as_secs() / 3_600, 2, "it has been so all the time");
-    assert_eq!(tell(&store, 5).await.0, Told::Already);
+    assert_eq!(enqueue(&store, 5).await.0, Told::Already);
 
     let below = size(&store, "q").await;
     store.forget_busy(&[&below]).await.expect("forgotten");
-    assert_eq!(tell(&store, 5).await.0, ops());
+    assert_eq!(enqueue(&store, 5).await.0, ops());
     assert_eq!(database.value("SELECT count(*) FROM notifications"), "3");
 }
 
@@ -291,25 +291,25 @@ async fn a_look_with_a_higher_limit_does_not_forget_what_was_told_about_a_lower_
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     database.query("INSERT INTO jobs (queue) SELECT 'q' FROM generate_series(1, 7)");
-    assert!(matches!(tell(&store, 5).await.0, Told::Channels(_)));
+    assert!(matches!(enqueue(&store, 5).await.0, Told::Channels(_)));
     store.forget_busy(&[&size(&store, "q").await]).await.expect("not forgotten");
-    assert_eq!(tell(&store, 5).await.0, Told::Already);
+    assert_eq!(enqueue(&store, 5).await.0, Told::Already);
     database.query("DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE queue = 'q' LIMIT 3)");
     store.forget_busy(&[&size(&store, "q").await]).await.expect("forgotten");
-    assert!(matches!(tell(&store, 5).await.0, Told::Channels(_)));
+    assert!(matches!(enqueue(&store, 5).await.0, Told::Channels(_)));
 }
 
 #[tokio::test]
 async fn what_nobody_wants_to_hear_is_told_to_the_first_who_does() {
     let (database, store) = store().await;
-    assert_eq!(tell(&store, 5).await.0, Told::Nobody, "there is no channel");
+    assert_eq!(enqueue(&store, 5).await.0, Told::Nobody, "there is no channel");
     watch(&store, &["a"]).await;
     database.query("UPDATE channels SET enabled = false WHERE name = 'ops'");
     boss_is_deaf(&database);
-    assert_eq!(tell(&store, 5).await.0, Told::Nobody);
+    assert_eq!(enqueue(&store, 5).await.0, Told::Nobody);
     assert_eq!(database.value("SELECT count(*) FROM notifications"), "0");
     database.query("UPDATE channels SET enabled = true");
-    assert_eq!(tell(&store, 5).await.0, ops());
+    assert_eq!(enqueue(&store, 5).await.0, ops());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,7 +320,7 @@ async fn of_two_looks_at_once_one_tells() {
         let looks: Vec<_> = (0..4)
             .map(|_| {
                 let store = store.clone();
-                tokio::spawn(async move { tell(&store, 5).await.0 })
+                tokio::spawn(async move { enqueue(&store, 5).await.0 })
             })
             .collect();
         let mut telling = 0;
@@ -341,7 +341,7 @@ async fn it_goes_before_the_backlog_that_it_is_about_but_not_before_a_provider_a
         "INSERT INTO jobs (queue, concurrency_key, available_at) SELECT 'notifications', 0, now() - interval '1 h' FROM generate_series(1, 9)",
     );
     database.query("UPDATE channels SET paused_until = now() + interval '5 min' WHERE name = 'boss'");
-    assert_eq!(tell(&store, 5).await.0, Told::Channels(vec!["boss".into(), "ops".into()]));
+    assert_eq!(enqueue(&store, 5).await.0, Told::Channels(vec!["boss".into(), "ops".into()]));
     let request = ClaimRequest { keys: Some((1, &[])), ..request(NOTIFICATIONS, 1) };
     let first = store.claim(&request).await.expect("a claim").remove(0);
     let concurrency_key = database.value("SELECT id FROM channels WHERE name = 'ops'");

@@ -13,7 +13,7 @@ use uptime_store::notifications::Notice;
 use uptime_tests::TestDatabase;
 
 /// An incident of `a`, and a notice of this kind for `ops`.
-async fn told(kind: EventType) -> (TestDatabase, Store) {
+async fn notified(kind: EventType) -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a"]).await;
     open_incidents(&database);
@@ -46,7 +46,7 @@ async fn who_heard_nothing_but_a_reminder_hears_the_end() {
     for (kind, hears) in
         [(EventType::Reminder, true), (EventType::FlappingEnd, true), (EventType::FlappingStart, false)]
     {
-        let (_database, store) = told(kind).await;
+        let (_database, store) = notified(kind).await;
         let needs = Needs { heard_of: [IncidentId(1)].into(), ..Needs::default() };
         let told = surroundings(&store, needs).await.heard_of;
         assert_eq!(told.get(&IncidentId(1)).map_or(0, Vec::len), usize::from(hears), "{kind}");
@@ -55,7 +55,7 @@ async fn who_heard_nothing_but_a_reminder_hears_the_end() {
 
 #[tokio::test]
 async fn changed_hours_reach_what_waits_for_the_old_ones() {
-    let (database, store) = told(EventType::Down).await;
+    let (database, store) = notified(EventType::Down).await;
     database.query("UPDATE jobs SET available_at = now() + interval '8 hours' WHERE queue = 'notifications'");
     let waits = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND available_at > now()";
     watch(&store, &["a"]).await;

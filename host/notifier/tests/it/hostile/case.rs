@@ -87,7 +87,7 @@ impl Case {
     }
 
     /// The call has ended as the file says.
-    pub(crate) fn judge(&self, outcome: &Result<Answer, NotifierError>, log: &str) {
+    pub(crate) fn judge(&self, outcome: &Result<Returned, NotifierError>, log: &str) {
         let found = match outcome {
             Ok(answer) => answer.to_string(),
             Err(error) => format!("{}: {error}", kind(error)),
@@ -116,13 +116,13 @@ impl Case {
     }
 }
 
-pub(crate) enum Answer {
+pub(crate) enum Returned {
     Described(Description),
     Validated(Vec<ConfigProblem>),
     Delivered(Receipt),
 }
 
-impl std::fmt::Display for Answer {
+impl std::fmt::Display for Returned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Described(it) => {

@@ -46,7 +46,7 @@ const TABLES: [&str; 20] = [
     "workers",
     "queue_controls",
     "queue_throughput",
-    "host_sight",
+    "host_network",
     "schedulers",
     "check_stalls",
     "check_results",

@@ -126,8 +126,8 @@ impl<'a> Timeline<'a> {
     pub fn compare(&self, watched: &[Watched], received: &[Received], repetitions: usize) -> String {
         let happened = self.happened(watched);
         let checks = happened.iter().filter(|(_, what)| matches!(what, Happened::Checked { .. })).count();
-        let (models, expected) = tell(watched, happened);
-        let told = self.told();
+        let (models, expected) = replay(watched, happened);
+        let told = self.announced();
         for (monitor, model) in watched.iter().zip(&models) {
             let incidents = self.incidents(&monitor.name);
             let of_model: Vec<_> = model
@@ -192,7 +192,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// What was committed to be told, in order, by channel and monitor.
-    fn told(&self) -> BTreeMap<(String, String), Vec<Told>> {
+    fn announced(&self) -> BTreeMap<(String, String), Vec<Told>> {
         let rows = self.installation.database.query(
             "WITH numbered AS (SELECT id, acknowledged_at IS NOT NULL AS acknowledged,
                                       row_number() OVER (PARTITION BY monitor_id ORDER BY id) - 1 AS nth FROM incidents)
@@ -230,7 +230,7 @@ struct Told {
 /// What each channel is to be told of each monitor, in order.
 type Expected = BTreeMap<(String, String), Vec<(String, Option<usize>)>>;
 
-fn tell(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, Expected) {
+fn replay(watched: &[Watched], happened: Vec<(String, Happened)>) -> (Vec<Model>, Expected) {
     let places: HashMap<&str, usize> =
         watched.iter().enumerate().map(|(nth, monitor)| (monitor.name.as_str(), nth)).collect();
     let mut models: Vec<Model> = watched.iter().map(|monitor| Model::new(monitor.rules)).collect();

@@ -19,7 +19,7 @@ const KILLED_EVERY: Duration = Duration::from_millis(500);
 
 /// A target that went down or came back.
 #[derive(Clone, Copy, Debug)]
-struct Change {
+struct TargetChange {
     at: Instant,
     is_down: bool,
 }
@@ -35,16 +35,16 @@ fn file(targets: &[HttpTarget], sink: &WebhookSink) -> String {
 }
 
 /// Each target changes every 4 to 12 s.
-fn change(targets: &[HttpTarget], mut rng: Rng, until: Instant) -> Vec<Vec<Change>> {
+fn change(targets: &[HttpTarget], mut rng: Rng, until: Instant) -> Vec<Vec<TargetChange>> {
     let mut pause = || Duration::from_millis(rng.u64(4_000..=12_000));
     let mut next: Vec<Instant> = targets.iter().map(|_| Instant::now() + pause()).collect();
-    let mut changes: Vec<Vec<Change>> = vec![Vec::new(); targets.len()];
+    let mut changes: Vec<Vec<TargetChange>> = vec![Vec::new(); targets.len()];
     while Instant::now() < until {
         for (n, target) in
             targets.iter().enumerate().filter(|(n, _)| next[*n] <= Instant::now()).collect::<Vec<_>>()
         {
             let is_down = changes[n].len().is_multiple_of(2);
-            changes[n].push(Change { at: Instant::now(), is_down });
+            changes[n].push(TargetChange { at: Instant::now(), is_down });
             if is_down {
                 target.down();
             } else {
@@ -58,8 +58,8 @@ fn change(targets: &[HttpTarget], mut rng: Rng, until: Instant) -> Vec<Vec<Chang
 }
 
 /// The messages of each monitor in the order in which they came, without those that came again.
-fn told(received: &[Received]) -> BTreeMap<usize, Vec<Change>> {
-    let (mut told, mut seen) = (BTreeMap::<usize, Vec<Change>>::new(), HashSet::new());
+fn heard(received: &[Received]) -> BTreeMap<usize, Vec<TargetChange>> {
+    let (mut told, mut seen) = (BTreeMap::<usize, Vec<TargetChange>>::new(), HashSet::new());
     for received in received {
         let event = received.json();
         if !seen.insert(event["delivery_id"].to_string()) {
@@ -72,7 +72,7 @@ fn told(received: &[Received]) -> BTreeMap<usize, Vec<Change>> {
             Some("up") => false,
             other => panic!("{other:?} was told of {name}"),
         };
-        told.entry(monitor).or_default().push(Change { at: received.at, is_down });
+        told.entry(monitor).or_default().push(TargetChange { at: received.at, is_down });
     }
     told
 }
@@ -107,7 +107,7 @@ pub(super) fn torture(seed: &Seed, mut rng: Rng, duration: Duration) {
     });
     // The last ones have their time, too.
     sleep(TOLD_WITHIN);
-    let told = told(&sink.received());
+    let told = heard(&sink.received());
     crew.terminate();
 
     let (mut all, mut in_time, mut slowest) = (0, 0, Duration::ZERO);
@@ -116,7 +116,7 @@ pub(super) fn torture(seed: &Seed, mut rng: Rng, duration: Duration) {
         let told = told.get(&monitor).unwrap_or(&none);
         for (nth, message) in told.iter().enumerate() {
             assert_eq!(message.is_down, nth % 2 == 0, "m{monitor}: {told:?}");
-            let so_far = |changes: &[Change]| {
+            let so_far = |changes: &[TargetChange]| {
                 changes
                     .iter()
                     .filter(|change| change.is_down == message.is_down && change.at <= message.at)
