@@ -56,7 +56,7 @@ fn print(printer: &Printer, applied: &Applied, dry_run: bool) {
     for change in &applied.changes {
         let (sign, style) = match change.kind {
             ChangeKind::Add => ('+', GOOD),
-            ChangeKind::AppliedChange => ('~', ODD),
+            ChangeKind::Alter => ('~', ODD),
             ChangeKind::Remove => ('-', BAD),
         };
         printer.line(format!("{style}{sign} {} {}{style:#}", change.table, change.name));

@@ -39,7 +39,8 @@ pub struct AppliedChange {
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     Add,
-    AppliedChange,
+    #[serde(rename = "change")]
+    Alter,
     /// It goes, or is disabled.
     Remove,
 }

@@ -111,7 +111,7 @@ async fn apply_channels(
             None => (ChangeKind::Add, Vec::new()),
             Some(row) => match differing(&row, &columns, wanted.source) {
                 (changed, _) if changed.is_empty() => continue,
-                (_, keys) => (ChangeKind::AppliedChange, keys),
+                (_, keys) => (ChangeKind::Alter, keys),
             },
         };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
@@ -162,7 +162,7 @@ async fn apply_monitors(
             None => (ChangeKind::Add, Vec::new(), Vec::new()),
             Some(row) => match differing(row, &columns, wanted.source) {
                 (changed, _) if changed.is_empty() => continue,
-                (changed, keys) => (ChangeKind::AppliedChange, changed, keys),
+                (changed, keys) => (ChangeKind::Alter, changed, keys),
             },
         };
         let upsert = sqlx::query_scalar(

@@ -113,10 +113,9 @@ pub(crate) async fn apply(
         let (kind, keys) = match existing.remove(name) {
             None => (ChangeKind::Add, Vec::new()),
             Some((before, of)) if before == spec && of == source.as_str() => continue,
-            Some((before, of)) => (
-                ChangeKind::AppliedChange,
-                [changes("maintenance", &before, &spec), moved(&of, source)].concat(),
-            ),
+            Some((before, of)) => {
+                (ChangeKind::Alter, [changes("maintenance", &before, &spec), moved(&of, source)].concat())
+            }
         };
         let query = sqlx::query(
             "INSERT INTO maintenance_windows (name, spec, source) VALUES ($1, $2, $3)

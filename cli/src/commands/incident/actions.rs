@@ -34,14 +34,7 @@ pub async fn run(
         };
         let came = match outcome {
             Outcome::Done { monitor, channels_told } => {
-                info!(
-                    incident = id.0,
-                    monitor,
-                    who,
-                    note,
-                    channels_told = channels_told.join(","),
-                    "incident {word}"
-                );
+                info!(incident = id.0, monitor, who, note, told = channels_told.join(","), "incident {word}");
                 if !printer.is_json() {
                     print_done(id, &monitor, action, who, &channels_told, printer);
                 }

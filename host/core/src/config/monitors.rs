@@ -95,7 +95,7 @@ fn monitor(
     if kind.is_none() || table.has_unknown() {
         for (other, _) in READERS.iter().filter(|(other, _)| Some(*other) != kind) {
             table.keys_of_other_types(&format!("type = \"{other}\""), |table| {
-                drop(self::check(other, table, &frame))
+                drop(self::check(other, table, &frame));
             });
         }
         if kind.is_none() && !table.is_reference() {

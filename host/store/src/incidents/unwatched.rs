@@ -19,6 +19,7 @@ pub struct Ended {
     pub incident: IncidentId,
     pub monitor: String,
     /// These channels will be told, by name.
+    #[serde(rename = "told")]
     pub channels_told: Vec<String>,
 }
 

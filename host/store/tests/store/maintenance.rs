@@ -26,7 +26,7 @@ async fn apply(
 fn said(applied: &Applied) -> Vec<String> {
     let sign = |kind| match kind {
         ChangeKind::Add => '+',
-        ChangeKind::AppliedChange => '~',
+        ChangeKind::Alter => '~',
         ChangeKind::Remove => '-',
     };
     let changes = applied.changes.iter();
