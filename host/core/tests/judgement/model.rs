@@ -316,7 +316,7 @@ impl Model {
         match told_of(&self.announced_severity, open).max() {
             None => self.announced_severity.push(Notice::Opening(open, basis)),
             Some(announced_severity) if announced_severity < basis => {
-                self.announced_severity.push(Notice::Worse(open))
+                self.announced_severity.push(Notice::Worse(open));
             }
             Some(_) => {}
         }
