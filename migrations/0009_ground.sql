@@ -109,9 +109,9 @@ CREATE TABLE monitor_states (
   window_failed_at timestamptz[],                   -- when the failures in it began
   severity         text,                            -- of the open incident
   -- what was announced, so that what is held back is told later
-  announced_severity             text,                            -- the severity that was told of the open incident
-  unannounced_ends             bigint[],                        -- incidents that ended, whose opening was told and whose end is held
-  flapping_announced    boolean NOT NULL DEFAULT false,
+  announced_severity text,                          -- the severity that was told of the open incident
+  unannounced_ends bigint[],                        -- incidents that ended, whose opening was told and whose end is held
+  flapping_announced boolean NOT NULL DEFAULT false,
   reminders        integer NOT NULL DEFAULT 0,
   timeout_ms       integer,                         -- of its check, for its jobs
   awaited_since    timestamptz NOT NULL DEFAULT now()  -- a result is: it was added, enabled or changed
@@ -173,7 +173,7 @@ CREATE TABLE jobs (
   id             bigint GENERATED ALWAYS AS IDENTITY,
   queue          text NOT NULL,
   subject        bigint,                -- what it is about (a monitor, a notification); unique while it waits or runs
-  concurrency_key           bigint,                -- shares a bound with others of its key (a channel)
+  concurrency_key bigint,               -- shares a bound with others of its key (a channel)
   order_key      text,                  -- jobs of one key run one after the other, by subject (what a channel is told of a monitor)
   payload        jsonb NOT NULL DEFAULT '{}',
   attempts       integer NOT NULL DEFAULT 0,  -- runs that count; a retry begins at 0 again
@@ -198,7 +198,7 @@ CREATE TABLE failed_jobs (
   id         bigint PRIMARY KEY,        -- the id that it had as a job
   queue      text NOT NULL,
   subject    bigint,
-  concurrency_key       bigint,
+  concurrency_key bigint,
   order_key  text,
   payload    jsonb NOT NULL,
   attempts   integer NOT NULL,
@@ -266,7 +266,7 @@ CREATE TABLE check_stalls (
   queue         text PRIMARY KEY,
   overdue_since timestamptz,            -- the first look that found monitors stale
   stalled_at    timestamptz,            -- NULL: its checks have results, or nobody was told yet
-  channels_told          bigint[] NOT NULL DEFAULT '{}'  -- the channels that were told so, and are owed the end
+  channels_told bigint[] NOT NULL DEFAULT '{}'  -- the channels that were told so, and are owed the end
 );
 
 -- One worker of all looks for stalls every few seconds.
@@ -281,7 +281,7 @@ INSERT INTO stall_looks DEFAULT VALUES;
 CREATE TABLE host_network (
   host        text PRIMARY KEY,
   blind_since timestamptz,              -- NULL: it sees
-  channels_told        bigint[] NOT NULL DEFAULT '{}',  -- the channels that were told so, and are owed the end
+  channels_told bigint[] NOT NULL DEFAULT '{}',  -- the channels that were told so, and are owed the end
   seen_at     timestamptz               -- when it saw again for the last time
 );
 
