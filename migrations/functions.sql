@@ -118,7 +118,7 @@ BEGIN
                LIMIT most);
 END $$;
 
--- As `find_jobs_in_lanes`, but a channel that is paused or fails has one job in flight, in all processes together, until one
+-- As `find_jobs_by_key`, but a channel that is paused or fails has one job in flight, in all processes together, until one
 -- gets through: its row is locked while one is chosen, and a channel whose row somebody else holds is left to them.
 CREATE OR REPLACE FUNCTION find_jobs_of_channels(of_queue text, most bigint, per_key bigint, busy_keys bigint[], busy_running bigint[],
                                       ranked_most bigint, done_ids bigint[], done_claims integer[])

@@ -386,11 +386,11 @@ impl Outcome {
 
     fn is_reminder_due(&self, known: &Known) -> bool {
         let due = reminder_due(&self.check.monitor.policy, self.state.since, known.now);
-        self.may_remind() && due > self.announced.reminders && !self.is_in_hand(&known.incidents)
+        self.may_remind() && due > self.announced.reminders && !self.is_handled(&known.incidents)
     }
 
     /// Whether a person takes care of the open incident, or wants to hear nothing of it.
-    fn is_in_hand(&self, incidents: &Incidents) -> bool {
+    fn is_handled(&self, incidents: &Incidents) -> bool {
         self.open().and_then(|(id, _)| incidents.get(&id)).is_some_and(|incident| incident.is_handled)
     }
 

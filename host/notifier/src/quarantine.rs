@@ -2,9 +2,9 @@
 //! that work, and its messages their tries.
 //!
 //! ```text
-//!  open ──failures in a row──▶ quarantined ──time is over──▶ half open ──success──▶ open
-//!                                   ▲                              │
-//!                                   └─────────one failure──────────┘ (twice as long, at most an hour)
+//!  closed ──failures in a row──▶ open (quarantine) ──time is over──▶ half open ──success──▶ closed
+//!                                  ▲                                     │
+//!                                  └─────────────one failure─────────────┘ (twice as long, at most an hour)
 //! ```
 //! It is the plugin's own failures that count (a crash, a limit overdrawn, an answer that can't be read), not a provider's.
 //! They count for the channel: what one channel's settings or limits make of a plugin harms no other channel. A plugin that

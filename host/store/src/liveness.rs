@@ -1,13 +1,13 @@
 //! Signs that the whole of it lives: the schedulers' heartbeats, monitors whose results are overdue, and who was told so.
 //!
 //! ```text
-//!           tell_stalled                  tell_stalled, after a while: a `stalled` to each channel that wants it
+//!         enqueue_stalled              enqueue_stalled, after a while: a `stalled` to each channel that wants it
 //!   running ─────────────▶ overdue ────────────────────────────────────────────────────────────────────────▶ stalled
 //!      ◀──────────────────────┘                                                                                │
-//!      ◀─────────── tell_running: a `running` to each of those channels ───────────────────────────────────────┘
+//!      ◀──────── enqueue_running: a `running` to each of those channels ───────────────────────────────────────┘
 //! ```
 //! The state is a row for each queue of checks, so for each location. It changes with the notifications in one transaction
-//! under the row's lock, as with [`own_network`](crate::sight).
+//! under the row's lock, as with [`own_network`](crate::own_network).
 
 use crate::row::{bind, columns, optional, rows};
 use crate::{Result, Store, own_network};

@@ -1,10 +1,10 @@
 //! Whether a host sees: that its own network is away is told once, and that it is back once, by however many workers.
 //!
 //! ```text
-//!           tell_blind: a `blind` to each channel that wants it
+//!           enqueue_blind: a `blind` to each channel that wants it
 //!   sees ───────────────────────────────────────────────────────▶ blind
 //!     ◀──────────────────────────────────────────────────────────
-//!           tell_seeing: a `seeing` to each of those channels
+//!           enqueue_seeing: a `seeing` to each of those channels
 //! ```
 //! The state is a row for each host, and it changes with the notifications in one transaction under the row's lock. A worker
 //! that stops while its host is blind leaves the row, and the next one takes it up. A host's two notices for a channel have

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  enqueue ──▶ waiting ──claim──▶ reserved ──complete──▶ gone
-//!                 ▲                 │ │ └move to failed ▶ failed ──retry_failed──▶ waiting (attempts 0, same id)
+//!                 ▲                 │ │ └──fail────▶ failed ──retry_failed──▶ waiting (attempts 0, same id)
 //!                 ├──release────────┘ │
-//!                 └──retry_later──────┘            a lease that runs out, or whose worker is dead (bury_workers):
+//!                 └──retry_later──────┘            a lease that runs out, or whose worker is dead (remove_workers):
 //!                                                  claimable again, attempts counted
 //! ```
 //!

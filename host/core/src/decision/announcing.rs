@@ -71,7 +71,7 @@ impl Announcing<'_> {
         if suppression == Suppression::Nothing && !flapping {
             self.draft_certificates(outcome);
         }
-        let is_handled = outcome.is_in_hand(&self.incidents);
+        let is_handled = outcome.is_handled(&self.incidents);
         let facts = Facts {
             open,
             ended,

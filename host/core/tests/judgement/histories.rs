@@ -278,13 +278,13 @@ impl Monitor {
             &announced_severity,
             held,
             self.state.flapping,
-            self.is_in_hand(now),
+            self.is_handled(now),
         )?;
         prop_assert_eq!(announced_severity, self.model.announce(now, held), "notices");
         Ok(())
     }
 
-    fn is_in_hand(&self, now: i64) -> bool {
+    fn is_handled(&self, now: i64) -> bool {
         self.model.open().is_some_and(|open| {
             let incident = &self.model.incidents[open];
             incident.muted || incident.acknowledged_until.is_some_and(|until| now < until)
@@ -448,7 +448,7 @@ impl World {
         let now = at(self.now);
         let of = |number: usize| MonitorId(i64::try_from(number).expect("few"));
         let monitor = &mut self.monitors[number];
-        let is_handled = monitor.is_in_hand(self.now);
+        let is_handled = monitor.is_handled(self.now);
         let incidents = (0..).map(|place| id(number, place)).zip(&monitor.incidents);
         let incidents =
             incidents.map(|(id, known)| (id, KnownIncident { is_handled, ..known.clone() })).collect();
