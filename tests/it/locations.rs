@@ -143,10 +143,14 @@ fn a_monitor_changes_its_locations() {
     // Somebody ends it: a fresh confirmation from there opens another.
     installation.command(["incident", "resolve", "1", "--by", "ann"]).assert().success();
     installation.wait_for("SELECT count(*) FROM incidents WHERE ended_at IS NULL", "1");
-    let confirmed = "SELECT count(*) >= 2 FROM check_results, incidents i
-                     WHERE location = 'nyc' AND outcome = 'down' AND i.id = 2
-                       AND check_results.started_at BETWEEN i.started_at AND i.opened_at";
-    installation.holds(confirmed, "t");
+    // A check that was under way at that moment counts as one of the two.
+    let confirmed = "SELECT concat_ws(' ', count(*) >= 2, count(*), i.id, i.started_at, i.opened_at, min(r.started_at), max(r.started_at))
+                     FROM incidents i LEFT JOIN check_results r
+                       ON r.location = 'nyc' AND r.outcome = 'down'
+                      AND r.started_at BETWEEN i.started_at - interval '50 ms' AND i.opened_at
+                     WHERE i.ended_at IS NULL GROUP BY i.id";
+    let confirmed = installation.database.value(confirmed);
+    assert!(confirmed.starts_with("t "), "{confirmed}");
 
     // And back, where it is down as well; the incident stays one.
     installation.apply(&file(&target, &sink, ""));
