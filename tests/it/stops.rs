@@ -67,18 +67,18 @@ struct Seen {
 
 #[test]
 fn a_stop_at_any_moment_leaves_no_lease_behind_and_counts_no_attempt() {
-    const KEYS: usize = 4;
+    const THREADS: usize = 4;
     let seed = Seed::of("stops at any moment", "UPTIME_TORTURE_SEED");
     let text = std::env::var("UPTIME_TORTURE_STOPS").unwrap_or_default();
     let stops: usize = text.parse().unwrap_or(40);
     let mut rng = seed.rng();
-    let rngs: Vec<Rng> = (0..KEYS).map(|_| rng.fork()).collect();
+    let rngs: Vec<Rng> = (0..THREADS).map(|_| rng.fork()).collect();
     let seen: Vec<Seen> = std::thread::scope(|scope| {
-        let keys: Vec<_> =
-            rngs.into_iter().map(|rng| scope.spawn(move || stop_often(stops.div_ceil(KEYS), rng))).collect();
-        keys.into_iter()
-            .map(|concurrency_key| concurrency_key.join().expect("a lane has seen no fault"))
-            .collect()
+        let threads: Vec<_> = rngs
+            .into_iter()
+            .map(|rng| scope.spawn(move || stop_often(stops.div_ceil(THREADS), rng)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("it has seen no fault")).collect()
     });
     let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
     let released = sum(|seen| seen.released);

@@ -68,13 +68,13 @@ impl Handler for Scripted {
     }
 }
 
-struct Permit {
+struct Setup {
     database: Arc<TestDatabase>,
     store: Store,
     handler: Arc<Scripted>,
 }
 
-impl Permit {
+impl Setup {
     async fn with_jobs(payloads: &[&str]) -> Self {
         let database = TestDatabase::from_template("store", async |url| {
             Store::open(&url, 2).await.expect("the schema is made").close().await;
@@ -127,11 +127,11 @@ fn until_empty() -> WorkerOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_and_a_timeout_end_their_own_job_alone() {
-    let place = Permit::with_jobs(&["panic", "hang", "nothing", "nothing"]).await;
-    let summary = place.work(until_empty()).await;
+    let setup = Setup::with_jobs(&["panic", "hang", "nothing", "nothing"]).await;
+    let summary = setup.work(until_empty()).await;
     assert_eq!((summary.settled, summary.released), (4, 0));
-    assert_eq!(place.left(), "0");
-    let failed = place.store.failed_jobs(None, 10).await.expect("a list");
+    assert_eq!(setup.left(), "0");
+    let failed = setup.store.failed_jobs(None, 10).await.expect("a list");
     let mut errors: Vec<_> = failed.iter().map(|job| job.errors[0].error.as_str()).collect();
     errors.sort_unstable();
     assert_eq!(errors, ["did not end within 1s", "panicked: as it was told"]);
@@ -139,91 +139,91 @@ async fn a_panic_and_a_timeout_end_their_own_job_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_jobs_are_in_hand_than_there_are_slots() {
-    let place = Permit::with_jobs(&["nothing"; 200]).await;
+    let setup = Setup::with_jobs(&["nothing"; 200]).await;
     let options = until_empty();
     let settings = QueueSettings { concurrency: 7, ..options.settings.clone() };
-    let summary = place.work(WorkerOptions { settings, ..options }).await;
-    assert_eq!((summary.settled, place.left().as_str()), (200, "0"));
-    let most = place.handler.most_at_once.load(Ordering::SeqCst);
+    let summary = setup.work(WorkerOptions { settings, ..options }).await;
+    assert_eq!((summary.settled, setup.left().as_str()), (200, "0"));
+    let most = setup.handler.most_at_once.load(Ordering::SeqCst);
     assert!((2..=7).contains(&most), "{most} at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn empty_is_what_is_empty_from_its_front_on() {
     // With one slot each claim is a full one, and the next begins where it began.
-    let place = Permit::with_jobs(&["nothing", "nothing", "enqueue an old one"]).await;
+    let setup = Setup::with_jobs(&["nothing", "nothing", "enqueue an old one"]).await;
     let options = until_empty();
     let settings = QueueSettings { concurrency: 1, ..options.settings.clone() };
-    place.work(WorkerOptions { settings, ..options }).await;
-    assert_eq!(place.left(), "0");
+    setup.work(WorkerOptions { settings, ..options }).await;
+    assert_eq!(setup.left(), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_after_so_many_jobs() {
-    let place = Permit::with_jobs(&["nothing"; 10]).await;
-    let summary = place.work(WorkerOptions { max_jobs: Some(3), ..until_empty() }).await;
-    assert_eq!((summary.settled, place.left().as_str()), (3, "7"));
-    assert_eq!(place.database.value("SELECT count(*) FROM jobs WHERE attempts > 0"), "0");
+    let setup = Setup::with_jobs(&["nothing"; 10]).await;
+    let summary = setup.work(WorkerOptions { max_jobs: Some(3), ..until_empty() }).await;
+    assert_eq!((summary.settled, setup.left().as_str()), (3, "7"));
+    assert_eq!(setup.database.value("SELECT count(*) FROM jobs WHERE attempts > 0"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_by_itself_when_it_holds_too_much_memory() {
-    let place = Permit::with_jobs(&[]).await;
+    let setup = Setup::with_jobs(&[]).await;
     let began = std::time::Instant::now();
-    place.work(WorkerOptions { max_memory: Some(1), stop_when_empty: false, ..until_empty() }).await;
+    setup.work(WorkerOptions { max_memory: Some(1), stop_when_empty: false, ..until_empty() }).await;
     assert!(began.elapsed().as_secs() < 20);
-    place.work(WorkerOptions { max_memory: Some(1 << 40), ..until_empty() }).await;
+    setup.work(WorkerOptions { max_memory: Some(1 << 40), ..until_empty() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_gives_nothing_until_it_goes_on() {
-    let place = Permit::with_jobs(&["nothing"; 3]).await;
-    place.store.pause_queue(QUEUE).await.expect("paused");
-    assert_eq!(place.work(until_empty()).await.settled, 0);
-    assert_eq!(place.left(), "3");
-    place.store.resume_queue(QUEUE).await.expect("resumed");
-    assert_eq!(place.work(until_empty()).await.settled, 3);
+    let setup = Setup::with_jobs(&["nothing"; 3]).await;
+    setup.store.pause_queue(QUEUE).await.expect("paused");
+    assert_eq!(setup.work(until_empty()).await.settled, 0);
+    assert_eq!(setup.left(), "3");
+    setup.store.resume_queue(QUEUE).await.expect("resumed");
+    assert_eq!(setup.work(until_empty()).await.settled, 3);
 }
 
 /// Its sleep is from one look for jobs to the next; a heartbeat comes in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_sleeps_for_long_is_seen_and_hears_of_a_restart_without_a_wake_up() {
-    let place = Permit::with_jobs(&[]).await;
+    let setup = Setup::with_jobs(&[]).await;
     let options = WorkerOptions { stop_when_empty: false, ..until_empty() };
     let settings = QueueSettings { sleep: Duration::from_hours(1), ..options.settings.clone() };
     let asking = async {
         let signed = "SELECT count(*) FROM workers WHERE seen_at > started_at";
         let seen = async {
-            while place.database.value(signed) == "0" {
+            while setup.database.value(signed) == "0" {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         within(DEADLINE, seen, || "a second heartbeat".into()).await;
-        place.database.query("INSERT INTO queue_controls (queue, restart_asked_at) VALUES ('q', now())");
+        setup.database.query("INSERT INTO queue_controls (queue, restart_asked_at) VALUES ('q', now())");
     };
-    let (summary, ()) = tokio::join!(place.work(WorkerOptions { settings, ..options }), asking);
+    let (summary, ()) = tokio::join!(setup.work(WorkerOptions { settings, ..options }), asking);
     assert!(summary.restart);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_reaches_those_that_work_and_none_that_begin_afterwards() {
-    let place = Permit::with_jobs(&["nothing"]).await;
+    let setup = Setup::with_jobs(&["nothing"]).await;
     let endless = WorkerOptions { stop_when_empty: false, ..until_empty() };
     let asking = async {
         within(
             DEADLINE,
             async {
-                while place.database.value("SELECT count(*) FROM workers") == "0" {
+                while setup.database.value("SELECT count(*) FROM workers") == "0" {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             },
             || "a heartbeat".into(),
         )
         .await;
-        place.store.restart_workers(QUEUE).await.expect("asked")
+        setup.store.restart_workers(QUEUE).await.expect("asked")
     };
-    let (summary, asked) = tokio::join!(place.work(endless), asking);
+    let (summary, asked) = tokio::join!(setup.work(endless), asking);
     assert_eq!((summary.restart, asked), (true, 1));
-    assert_eq!(place.database.value("SELECT count(*) FROM workers"), "0", "it has signed off");
-    assert!(!place.work(until_empty()).await.restart);
+    assert_eq!(setup.database.value("SELECT count(*) FROM workers"), "0", "it has signed off");
+    assert!(!setup.work(until_empty()).await.restart);
 }

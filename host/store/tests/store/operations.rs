@@ -97,7 +97,7 @@ async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     let (database, store) = store().await;
     database.query("INSERT INTO jobs (queue, concurrency_key) VALUES ('q', 1), ('r', 1)");
     let mut wakeups = store.wakeups().await.expect("a listener").expect("no pooler");
-    let by_concurrency_key = async || {
+    let claim_by_key = async || {
         let request = ClaimRequest { keys: Some((4, &[])), ..request("q", 9) };
         store.claim(&request).await.expect("a claim").len()
     };
@@ -105,12 +105,12 @@ async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     let since = size(&store, "q").await.paused_at;
     assert!(!store.pause_queue("q").await.expect("paused"), "it was so already");
     assert_eq!(size(&store, "q").await.paused_at, since, "since when, too");
-    assert_eq!((claim(&store, "q", 9).await.len(), by_concurrency_key().await), (0, 0));
+    assert_eq!((claim(&store, "q", 9).await.len(), claim_by_key().await), (0, 0));
     assert_eq!(claim(&store, "r", 9).await.len(), 1, "the others go on");
 
     assert!(store.resume_queue("q").await.expect("resumed"));
     assert!(!store.resume_queue("q").await.expect("resumed"), "it goes on already");
-    assert_eq!(by_concurrency_key().await, 1);
+    assert_eq!(claim_by_key().await, 1);
     let mut heard = Vec::new();
     for _ in 0..3 {
         heard.push(within(DEADLINE, wakeups.next(), || format!("more than {heard:?}")).await.expect("heard"));
@@ -344,11 +344,8 @@ async fn it_goes_before_the_backlog_that_it_is_about_but_not_before_a_provider_a
     assert_eq!(enqueue(&store, 5).await.0, Told::Channels(vec!["boss".into(), "ops".into()]));
     let request = ClaimRequest { keys: Some((1, &[])), ..request(NOTIFICATIONS, 1) };
     let first = store.claim(&request).await.expect("a claim").remove(0);
-    let concurrency_key = database.value("SELECT id FROM channels WHERE name = 'ops'");
-    assert_eq!(
-        first.concurrency_key.map(|concurrency_key| concurrency_key.to_string()),
-        Some(concurrency_key)
-    );
+    let ops = database.value("SELECT id FROM channels WHERE name = 'ops'");
+    assert_eq!(first.concurrency_key.map(|key| key.to_string()), Some(ops));
     assert_eq!(
         database.value(
             "SELECT count(*) FROM jobs j JOIN channels c ON c.id = j.concurrency_key AND c.name = 'boss' AND j.available_at = c.paused_until"

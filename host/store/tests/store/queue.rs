@@ -75,16 +75,15 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         "INSERT INTO jobs (queue, concurrency_key, order_key) SELECT 'q', 1, NULL FROM generate_series(1, 10);
          INSERT INTO jobs (queue, subject, concurrency_key, order_key) VALUES ('q', 2, 2, 'x'), ('q', 1, 2, 'x')",
     );
-    let by_concurrency_key = async |load: &[KeyLoad]| {
+    let claim_by_key = async |load: &[KeyLoad]| {
         let request = ClaimRequest { keys: Some((4, load)), ..request("q", 100) };
         store.claim(&request).await.expect("a claim")
     };
-    let first = by_concurrency_key(&[]).await;
-    let of_key =
-        |concurrency_key| first.iter().filter(|job| job.concurrency_key == Some(concurrency_key)).count();
+    let first = claim_by_key(&[]).await;
+    let of_key = |key| first.iter().filter(|job| job.concurrency_key == Some(key)).count();
     assert_eq!((of_key(1), of_key(2)), (4, 1), "four of a key, and one of an order");
     assert!(
-        by_concurrency_key(&[
+        claim_by_key(&[
             KeyLoad { concurrency_key: 1, running: 4 },
             KeyLoad { concurrency_key: 2, running: 1 }
         ])
@@ -92,7 +91,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         .is_empty()
     );
     assert_eq!(
-        by_concurrency_key(&[
+        claim_by_key(&[
             KeyLoad { concurrency_key: 1, running: 1 },
             KeyLoad { concurrency_key: 2, running: 1 }
         ])
@@ -110,17 +109,17 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
         error: "no".into(),
     };
     store.fail(&[again]).await.expect("a query");
-    assert!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
+    assert!(claim_by_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
     database.query("DELETE FROM jobs WHERE order_key = 'x' AND available_at > now()");
-    assert_eq!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(), 1);
+    assert_eq!(claim_by_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(), 1);
     // What is sent again is older than what runs: it waits for that to end, and so does a probe.
     database.query(
         "INSERT INTO jobs (queue, subject, concurrency_key, order_key, payload)
          VALUES ('q', 0, 2, 'x', '{}'), ('q', -1, 2, 'x', '{\"probe\": true}')",
     );
-    assert!(by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
+    assert!(claim_by_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.is_empty());
     database.query("UPDATE jobs SET reserved_until = NULL WHERE order_key = 'x'");
-    let next = by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await;
+    let next = claim_by_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await;
     assert_eq!(
         next.iter().map(|job| job.subject).collect::<Vec<_>>(),
         [Some(0)],
@@ -135,11 +134,7 @@ async fn a_lane_is_bounded_and_an_order_is_kept() {
              UPDATE jobs SET available_at = {due}, reserved_until = {lease} WHERE order_key = 'x';
              INSERT INTO jobs (queue, subject, concurrency_key, order_key) VALUES ('q', 3, 2, 'x')"
         ));
-        assert_eq!(
-            by_concurrency_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(),
-            claimed,
-            "{due}"
-        );
+        assert_eq!(claim_by_key(&[KeyLoad { concurrency_key: 1, running: 4 }]).await.len(), claimed, "{due}");
     }
 }
 
