@@ -12,10 +12,10 @@ pub async fn run(global: &Global, args: &ApplyArgs, printer: &Printer) -> Result
     let notifiers = file::notifiers(global)?;
     let file = file::require(global, &notifiers).await?;
     file::warn(Some(&file), printer);
-    let removal =
+    let missing =
         if args.dry_run { database::MissingDatabase::Refuse } else { database::MissingDatabase::Create };
     let choice = file::database(global, Some(&file))?;
-    let database = Database::open(choice, removal, 2, printer, true).await?;
+    let database = Database::open(choice, missing, 2, printer, true).await?;
     let wanted = DesiredState {
         source: Source::File,
         channels: &file.config.channels,

@@ -35,7 +35,7 @@ enum ActionResult {
     Is(NotificationState),
 }
 
-type Fates = Vec<(NotificationId, ActionResult)>;
+type ActionResults = Vec<(NotificationId, ActionResult)>;
 
 impl NotificationAction {
     /// The words for that it was done, in text and as a key of JSON, and for that it goes on.
@@ -62,7 +62,13 @@ impl NotificationAction {
         format!("left: it is {state}, and {only}")
     }
 
-    async fn to(&self, store: &Store, ids: &[NotificationId], by: &str, dry_run: bool) -> Result<Fates> {
+    async fn to(
+        &self,
+        store: &Store,
+        ids: &[NotificationId],
+        by: &str,
+        dry_run: bool,
+    ) -> Result<ActionResults> {
         if let Self::Discard { .. } = self {
             let result = |end| match end {
                 Discarded::Done => ActionResult::Done,
@@ -115,7 +121,7 @@ pub async fn run(
     let of = channel.map(|channel| format!(" of `{channel}`")).unwrap_or_default();
     let by = if dry_run || total == 0 { String::new() } else { action.permit(total, &of)? };
     let (mut changed, mut dropped, mut running, mut after) = (0_u64, 0_u64, 0_u64, None);
-    let [done, deed_key, progress] = action.words();
+    let [done, done_key, progress] = action.words();
     let bar = printer.progress(progress, total);
     loop {
         let ids = store.next_notifications(which, after).await?;
@@ -146,7 +152,7 @@ pub async fn run(
         count => format!("; {} {word}{why}", notifications(count)),
     };
     printer.done(
-        json!({ deed_key: changed, key: beside, "left": [], "missing": [], "dry_run": dry_run }),
+        json!({ done_key: changed, key: beside, "left": [], "missing": [], "dry_run": dry_run }),
         format!("{done}\t{changed}\t{word}\t{beside}"),
         format!("{} {done}{more}", notifications(changed)),
     );

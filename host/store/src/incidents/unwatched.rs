@@ -43,7 +43,7 @@ pub(crate) async fn end(connection: &mut Session, removed: &[i64]) -> Result<Vec
         }
     }
     let incidents: Vec<IncidentId> = ended.iter().map(|ended| ended.incident).collect();
-    let end_watch = sqlx::query(include_str!("../../queries/lose_sight.sql"));
+    let end_watch = sqlx::query(include_str!("../../queries/end_watch.sql"));
     bind!(end_watch, incidents, removed).execute(&mut *connection).await?;
     let forget = sqlx::query(include_str!("../../queries/forget_unwatched.sql"));
     bind!(forget, removed).execute(&mut *connection).await?;
