@@ -75,7 +75,7 @@ BEGIN
 END $$;
 
 -- As find_jobs, for a queue whose jobs share concurrency keys and have an order:
---   of a key no more than `per_lane` run in this process, busy_lanes and busy_running being what is in flight now;
+--   of a key no more than `per_key` run in this process, busy_keys and busy_running being what is in flight now;
 --   a job waits while an older one with its order_key is there, so a recovery never overtakes the opening; and of one order
 --   nothing runs beside another, for what is sent again may be older than what is under way;
 --   a probe (a payload) that waits holds nobody up.

@@ -40,7 +40,7 @@ pub struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The configuration file [default: ./uptime.toml, the user's, /etc/uptime/uptime.toml]
+    /// Configuration file [default: the first of ./uptime.toml, the user's file, /etc/uptime/uptime.toml]
     #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Directory of the embedded PostgreSQL and of added plugins
@@ -314,7 +314,7 @@ pub enum ConfigCommand {
 pub enum DbCommand {
     /// Create the schema, or bring it up to date
     Migrate,
-    /// Print where the database is and its state
+    /// Print the database's location and state
     Status,
     /// Print the embedded database's URL while it runs
     Url,

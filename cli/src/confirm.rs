@@ -9,7 +9,7 @@ pub fn confirm(what: &str, yes: bool) -> Result<()> {
         return Ok(());
     }
     if !(std::io::stdin().is_terminal() && stderr_is_terminal()) {
-        return Err(usage_error(format!("{what}, and nobody is there to be asked")).hint("add `--yes`"));
+        return Err(usage_error(format!("{what}; there is no terminal to confirm it")).hint("add `--yes`"));
     }
     say(&format!("{what}. Go on? [y/N] "))?;
     let mut answer = String::new();

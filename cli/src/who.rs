@@ -8,6 +8,6 @@ use crate::prelude::*;
 pub fn who(by: Option<String>) -> Result<String> {
     let known = || env::WHO.iter().find_map(|name| args::name(&std::env::var(name).ok()?).ok());
     by.or_else(known).ok_or_else(|| {
-        usage_error(format!("none of {} says who does this", env::WHO.join(", "))).hint("add `--by NAME`")
+        usage_error(format!("none of {} names you", env::WHO.join(", "))).hint("add `--by NAME`")
     })
 }

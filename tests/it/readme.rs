@@ -94,7 +94,9 @@ fn the_map_of_the_readme_names_every_package() {
         let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
         let folder =
             manifest.parent().expect("a folder").strip_prefix(root().canonicalize().expect("the root"));
-        folder.expect("below the root").to_string_lossy().into_owned()
+        let folder = folder.expect("below the root").to_string_lossy().into_owned();
+        // The notifiers are one entry.
+        if folder.starts_with("plugins/") { "`plugins`".into() } else { folder }
     };
     let missing: BTreeSet<String> =
         packages().iter().map(folder).filter(|folder| !text.contains(folder.as_str())).collect();

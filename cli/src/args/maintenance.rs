@@ -10,7 +10,7 @@ use uptime_core::calendar::Hours;
 pub enum MaintenanceCommand {
     /// List all maintenance windows
     List,
-    /// Begin a maintenance window now, or plan a recurring one
+    /// Add a maintenance window: one that starts now, or a recurring one
     Add(MaintenanceAdd),
     /// Remove a maintenance window
     Remove {

@@ -38,8 +38,8 @@ pub enum NotificationCommand {
     },
     /// Send failed and muted notifications again
     ///
-    /// One that is not wanted (its channel is disabled, its incident is muted) is muted again when it is to be delivered. One
-    /// after which a later one of its incident was delivered is dropped: nobody is told "down" of what is up.
+    /// A notification is muted again at its delivery while its channel is disabled or its incident is muted. It is dropped if a
+    /// later one of the same incident was already delivered: nobody is told "down" of what is up.
     #[command(override_usage = "uptime notification retry [OPTIONS] <ID>...\n       \
                                 uptime notification retry [OPTIONS] all")]
     Retry {

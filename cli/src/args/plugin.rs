@@ -43,7 +43,7 @@ pub enum PluginCommand {
 
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// File with the component
+    /// Component file
     pub file: PathBuf,
     /// Name of the plugin [default: the name in its description]
     #[arg(long)]

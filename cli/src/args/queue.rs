@@ -15,14 +15,13 @@ const WATCH_LEAST: Duration = Duration::from_millis(100);
 pub enum QueueCommand {
     /// Print the queues' sizes and states; exit 1 when one is over its limit or stands still, or checks have no results
     ///
-    /// A queue's state is `ok`, `paused` (the queue, or each of its workers by SIGUSR2), or, with exit 1: `over` (its limit),
-    /// `idle` (jobs are ready, and nobody works), `waits` (the oldest ready job has waited for `--max-wait`) or `stalled`
-    /// (monitors have had no result for 3 intervals, and at least a minute). Exit 1 too when the scheduler is dead: a loop that
-    /// was not heard for 15 s, or cron for 3 minutes.
+    /// A queue is `ok` or `paused` (itself, or each of its workers by SIGUSR2). Exit 1 when it is `over` its limit, `idle`
+    /// (jobs are ready and no worker runs), `waits` (the oldest ready job has waited for `--max-wait`) or `stalled` (monitors
+    /// have had no result for 3 intervals and at least a minute). Exit 1 too when the scheduler is dead: a loop sent no
+    /// heartbeat for 15 s, or cron none for 3 minutes.
     ///
-    /// A queue that is at or over its limit is told, as `queue-busy`, to each enabled channel that wants such events, and
-    /// whose `groups` and `tags`, if it has any, do not keep it to certain monitors: once when a look finds it over, again
-    /// after an hour, and anew after a look that found it below.
+    /// A queue at or over its limit sends `queue-busy` to each enabled channel that wants this event and has neither `groups`
+    /// nor `tags`. The event is sent when the limit is reached, and again after an hour.
     Monitor {
         /// Names of queues [default: all]
         #[arg(value_name = "QUEUE")]

@@ -80,7 +80,7 @@ pub async fn run(store: &Store, command: (&Global, ChannelCommand), printer: &Pr
 fn refused(channel: &ChannelRow, error: DeliveryError) -> CommandError {
     let error = CommandError::from(error);
     let exit = if error.exit == Exit::Config { Exit::Config } else { Exit::No };
-    let message = format!("channel `{}` was not told: {}", channel.name, error.message);
+    let message = format!("channel `{}` did not get the message: {}", channel.name, error.message);
     CommandError { exit, message, ..error }
 }
 

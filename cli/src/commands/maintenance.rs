@@ -120,9 +120,8 @@ async fn add(store: &Store, args: MaintenanceAdd, printer: &Printer) -> Result<E
     if let When::Once { from, until } = when
         && until <= from
     {
-        return Err(
-            usage_error("the window is over before it begins").hint("write a later `--until`, or `--for 1h`")
-        );
+        return Err(usage_error("the end of the window must be after its start")
+            .hint("write a later `--until`, or `--for 1h`"));
     }
     let window = Maintenance { monitors: monitor, groups: group, tags: BTreeMap::new(), when };
     let (word, is) = match store.add_maintenance(&name, &window).await? {

@@ -140,7 +140,7 @@ impl Plan {
 /// The channels and monitors that the command line names.
 fn from_command_line(args: &UpArgs, file: Option<&ConfigFile>) -> Result<(Vec<Channel>, Vec<Monitor>)> {
     if !INTERVAL.contains(&args.interval) {
-        let error = usage_error("`--interval` is not from a second to seven days");
+        let error = usage_error("`--interval` must be between 1s and 7d");
         return Err(error.hint("write `--interval 30s`"));
     }
     let of_file = file.into_iter().flat_map(|file| &file.config.channels);

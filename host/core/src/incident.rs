@@ -43,7 +43,7 @@ pub struct By<'a> {
 pub struct Mark {
     pub by: String,
     pub at: Timestamp,
-    /// Up to when it holds; `None`: until the incident ends.
+    /// When it expires; `None`: when the incident ends.
     pub until: Option<Timestamp>,
 }
 

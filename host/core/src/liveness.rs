@@ -111,7 +111,7 @@ impl Scheduler {
     }
 }
 
-/// What is known of the scheduling of checks.
+/// Whether a scheduler runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scheduling {
     /// One at least is heard.

@@ -129,7 +129,7 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
     } else if !name.starts_with(is_plain) {
         Some("begins with a small letter or a digit")
     } else if !name.chars().all(|c| is_plain(c) || matches!(c, '-' | '_')) {
-        Some("has small letters, digits, `-` and `_`, nothing else")
+        Some("has lower-case letters, digits, `-` and `_`, nothing else")
     } else {
         None
     }

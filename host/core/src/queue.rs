@@ -117,7 +117,7 @@ pub struct QueueSettings {
     pub timeout: Duration,
     /// From a failed attempt to the next: the first after the first, and so on; the last one stays.
     pub backoff: Vec<Duration>,
-    /// A claimed job of which nothing is heard for so long is claimed again. Longer than `timeout`.
+    /// Lease of a claimed job: when it ends, another worker may claim the job. Longer than `timeout`.
     pub retry_after: Duration,
     pub concurrency: u32,
     /// Of `notifications`: pauses before a failing channel is tried again; the last one repeats.

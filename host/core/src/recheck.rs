@@ -1,8 +1,9 @@
 //! What is looked at again when a notice's turn has come: is it still wanted, and is it still the whole truth?
 //!
 //! A notice is a snapshot and may have waited: for a provider, for a channel's hours, in the failed list. What people said
-//! meanwhile (acknowledged, muted) and that the incident is over decide here, and nowhere else. Nobody is told "down" of what
-//! is known to be up, and an outage of which nobody was told is told as what it was: down from … to ….
+//! meanwhile (acknowledged, muted) and that the incident is over are looked at once more here, before it is sent. Nobody is
+//! told "down" of what is known to be up, and an outage of which nobody was told is told as what it was: down from … to ….
+//! Whether an end is due at all is decided before, in `announcement.rs` and `decision/announcing.rs`.
 
 use crate::duration::elapsed_s;
 use crate::event::{Event, EventIncident, EventType, Severity};

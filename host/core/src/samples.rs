@@ -154,7 +154,7 @@ fn of_type(kind: EventType) -> (Event, Option<Severity>) {
             (Event::queue_busy("notifications", counts, words, at(20)), None)
         }
         EventType::ChannelBroken => {
-            let words = "`slack` found nobody there: status 404: no_service";
+            let words = "`slack` did not find the destination: status 404: no_service";
             (Event::channel_broken("ops", "slack", words, at(20)), None)
         }
         EventType::Test => (Event::test(at(20)), None),

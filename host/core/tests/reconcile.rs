@@ -51,7 +51,7 @@ struct World {
     /// `None`: nobody is told of it any more.
     notices: Vec<(Notice, Option<Progress>)>,
     jobs: Vec<Job>,
-    announced_severity: Vec<usize>,
+    delivered: Vec<usize>,
     fails: bool,
     probes: u32,
 }
@@ -163,7 +163,7 @@ impl World {
             }
         } else if self.works {
             self.notices[id].1 = Some(Progress::Delivered);
-            self.announced_severity.push(id);
+            self.delivered.push(id);
             (self.fails, self.probes) = (false, 0);
             self.reconcile(Occasion::GotThrough);
             return;
@@ -216,24 +216,23 @@ impl World {
     }
 
     fn check(&self) {
-        let told_of = |incident: usize| {
-            self.announced_severity.iter().filter(move |id| self.incident_of(**id) == incident)
-        };
+        let told_of =
+            |incident: usize| self.delivered.iter().filter(move |id| self.incident_of(**id) == incident);
         assert_eq!(
-            self.announced_severity.iter().collect::<HashSet<_>>().len(),
-            self.announced_severity.len(),
+            self.delivered.iter().collect::<HashSet<_>>().len(),
+            self.delivered.len(),
             "one was told twice"
         );
-        for (place, id) in self.announced_severity.iter().enumerate() {
+        for (place, id) in self.delivered.iter().enumerate() {
             let about = &self.notices[*id].0.about;
-            let later = self.announced_severity[place..]
+            let later = self.delivered[place..]
                 .iter()
                 .find(|later| *later < id && self.notices[**later].0.about == *about);
             assert_eq!(later, None, "it was told after {id}, which is newer");
         }
         for (incident, row) in self.incidents.iter().enumerate().filter(|(_, row)| !row.muted) {
             let last = told_of(incident).next_back().map(|id| self.notices[*id].0.event);
-            let overtaken = self.announced_severity.iter().any(|id| {
+            let overtaken = self.delivered.iter().any(|id| {
                 self.incident_of(*id) > incident && self.notices[*id].0.about == Self::name(row.monitor)
             });
             match last {

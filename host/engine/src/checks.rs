@@ -37,7 +37,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// A handler for a worker on `queue` with these tries and backoff. Each failure is believed, unless there is a `own_network`,
+    /// A handler for a worker on `queue` with these tries and backoff. Each failure is believed, unless there is an `own_network`,
     /// which then has to be [watched](NetworkProbe::watch) beside the worker.
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own, and there is one caller")]
     pub fn new(

@@ -31,7 +31,7 @@ impl std::fmt::Display for ConfigProblem {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NotifierError {
-    #[error("there is no notifier `{name}`")]
+    #[error("unknown notifier `{name}`")]
     Unknown { name: String, known: Vec<String> },
     /// The channel's settings are wrong.
     #[error("the settings for `{notifier}` are wrong: {}", list(problems))]
@@ -43,7 +43,7 @@ pub enum NotifierError {
     #[error("`{notifier}` was refused: {message}")]
     Unauthorized { notifier: String, message: String },
     /// The destination is not there, or no longer.
-    #[error("`{notifier}` found nobody there: {message}")]
+    #[error("`{notifier}` did not find the destination: {message}")]
     Gone { notifier: String, message: String },
     /// Too many messages; the whole channel should wait.
     #[error("`{notifier}` was told to slow down: {message}")]
@@ -56,7 +56,7 @@ pub enum NotifierError {
         progress: Option<Vec<u8>>,
     },
     /// It may work later.
-    #[error("`{notifier}` did not deliver: {message}")]
+    #[error("`{notifier}` could not deliver for now: {message}")]
     Transient {
         notifier: String,
         message: String,

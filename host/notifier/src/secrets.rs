@@ -128,7 +128,7 @@ impl Binding {
 
     fn refused(&self, part: &dyn std::fmt::Display) -> String {
         let places: Vec<_> = self.places.iter().map(|(place, _)| place.to_string()).collect();
-        format!("the secret `{}` may not stand in {part}, but {}", self.key, places.join("; "))
+        format!("the secret `{}` must not be used in {part}, but {}", self.key, places.join("; "))
     }
 }
 
@@ -378,7 +378,7 @@ impl References {
                 return Ok(body);
             }
             if entry.key.is_some() {
-                return Err(format!("a derived key may not stand in {part}"));
+                return Err(format!("a derived key must not be used in {part}"));
             }
             entry.permit(&part, |binding| binding.allows(url, part))?;
             Ok(replace(&body, reference, escape.apply(entry.value.expose()).as_bytes()))

@@ -23,7 +23,7 @@ const BUILT_IN: [(&str, &[u8]); 7] = [
     ("webhook", include_bytes!("../../../plugins/built/webhook.wasm")),
 ];
 
-/// Whether a plugin of this name is part of the program.
+/// Whether a plugin of this name is built in.
 pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
 }

@@ -39,7 +39,7 @@ rows! {
         pub incident: Option<IncidentId> = "incident_id",
         pub state: NotificationState,
         pub attempts: u32,
-        /// Why the last one that failed did; of one that nobody is told any more, why.
+        /// The error of the last failed attempt, or why the notification was muted or discarded.
         pub last_error: Option<String>,
         /// The provider's name for the message.
         pub remote_id: Option<String>,
@@ -47,7 +47,7 @@ rows! {
         pub digest: Option<NotificationId> = "digest_id",
         /// For a digest: how many go out with it.
         pub members: u32,
-        /// When it was decided.
+        /// When the notification was enqueued.
         pub created_at: Timestamp,
         pub delivered_at: Option<Timestamp>,
     }

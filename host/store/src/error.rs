@@ -53,7 +53,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A row has a word that a newer release has written.
-    #[error("`{column}` of {row} is of a newer `uptime`: {reason}")]
+    #[error("`{column}` of {row} was written by a newer `uptime`: {reason}")]
     NewerRow {
         column: String,
         /// The row, as a person would name it.

@@ -44,7 +44,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct FailedNotification {
         pub id: NotificationId = "notification_id",
-        /// The event's type, as text: a newer release may have told what this one does not know.
+        /// The event's type. Text, because a newer release may have written one that this does not know.
         pub event: String,
         /// The monitor's name, as it was then.
         pub monitor: String,

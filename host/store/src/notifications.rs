@@ -38,7 +38,7 @@ use uptime_core::reconcile::Occasion;
 #[derive(Clone, Debug)]
 pub enum DeliveryEnd {
     Delivered {
-        /// Its name for the message.
+        /// The provider's id of the message.
         remote_id: Option<String>,
         /// Settings that it replaced, to be used from now on.
         learned: Settings,

@@ -8,9 +8,9 @@
 //!                                                  claimable again, attempts counted
 //! ```
 //!
-//! Invariant: whoever holds `(id, number)` as it was claimed may end the job; everyone else touches no row. The number only
-//! grows: it survives a release, a failure and a retry by hand. A worker that was away beyond its lease finds that out by an
-//! empty answer.
+//! Invariant: of all workers only the one that holds `(id, number)` as it was claimed may end the job. The number only grows: it
+//! survives a release, a failure and a retry by hand. A worker that was away beyond its lease finds that out by an empty
+//! answer. Besides workers, `apply` (a monitor or channel that is gone) and `queue clear` delete jobs.
 
 pub use uptime_core::queue::Claim;
 
@@ -202,7 +202,7 @@ const RANKED_PER_JOB: i64 = 8;
 const RANKED_FEWEST: i64 = 200;
 const RANKED_MOST: i64 = 2_000;
 
-/// Deletes finished jobs within a transaction of the caller's.
+/// Deletes finished jobs in the caller's transaction.
 pub(crate) async fn complete(connection: &mut Session, claims: &[Claim]) -> Result<HashSet<JobId>> {
     let (ids, numbers) = columns(claims);
     let complete = sqlx::query_scalar("SELECT complete_jobs($1, $2)");
@@ -210,7 +210,7 @@ pub(crate) async fn complete(connection: &mut Session, claims: &[Claim]) -> Resu
     Ok(ids.into_iter().map(JobId).collect())
 }
 
-/// Records failures within a transaction of the caller's.
+/// Records failures in the caller's transaction.
 pub(crate) async fn fail(connection: &mut Session, failures: &[JobFailure]) -> Result<HashSet<JobId>> {
     let (again, never): (Vec<_>, Vec<_>) =
         failures.iter().partition::<Vec<&JobFailure>, _>(|failure| failure.retry_after.is_some());

@@ -49,7 +49,7 @@ rows! {
     /// How a monitor is from one of its locations.
     #[derive(Clone, Debug, PartialEq)]
     pub struct LocationSummary {
-        /// What is known of it there.
+        /// The monitor's state as seen from this location.
         pub local: LocalState,
         /// Whether that is still true.
         pub freshness: Freshness,

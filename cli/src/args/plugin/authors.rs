@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// Its name, as in a channel's `notifier = "NAME"`: lower-case letters, digits and `-`
+    /// Name of the plugin, as in a channel's `notifier = "NAME"`: lower-case letters, digits and `-`
     pub name: String,
-    /// What it is written in
+    /// Language of the plugin
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     pub lang: Language,
-    /// Where to [default: ./NAME]
+    /// Directory to create [default: ./NAME]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -24,22 +24,22 @@ pub enum Language {
 
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// The plugin's folder: with a Cargo.toml, a package.json or a requirements.txt
+    /// Directory of the plugin: has a Cargo.toml, a package.json or a requirements.txt
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The component, as `uptime plugin build` writes it
+    /// Component file, written by `uptime plugin build`
     pub file: PathBuf,
-    /// Where the expected requests are [default: `golden` beside FILE]
+    /// Directory of the expected requests [default: `golden` beside FILE]
     #[arg(long, value_name = "DIR")]
     pub golden: Option<PathBuf>,
-    /// Write the expected requests anew; read them before you commit them
+    /// Write the expected requests again; read them before you commit them
     #[arg(long)]
     pub update: bool,
-    /// List each answer, not only those that differ
+    /// List every answer, also those that do not differ
     #[arg(long)]
     pub verbose: bool,
 }

@@ -41,11 +41,10 @@ fn channel(name: &str, table: &mut Table<'_, '_>, notifiers: Notifiers<'_>) -> O
         let notifier = required(&NotifierName(names));
         /// A disabled channel gets no messages.
         let enabled = or(true, &Boolean);
-        /// Event types to send. `up` and `acknowledged` go to the channels that got the incident's opening, so beside
-        /// them goes one of `down`, `degraded`, `critical`, `reminder` and `flapping-end`.
+        /// Event types to send. `up` and `acknowledged` go to the channels that got the incident's opening, so list
+        /// at least one of `down`, `degraded`, `critical`, `reminder` and `flapping-end` beside them.
         let events = optional("all events", &words(EventType::ALL));
-        /// Severities to send: good to know, worse than it should be, down, down for long. The end of an incident is
-        /// sent where its beginning was.
+        /// Severities to send, from the least to the worst. The end of an incident is sent where its beginning was.
         let severities = optional("all", &words(Severity::ALL));
         /// When messages may be sent; outside these hours they wait until the hours begin.
         let hours = optional("always", &HOURS);

@@ -15,8 +15,7 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChecksSection {
     /// What is asked whether our own network is up, when a check fails in a way that a dead network would explain.
-    /// None:
-    /// each failure is believed.
+    /// Empty: each failure is believed.
     pub witnesses: Vec<CheckSpec>,
     /// The most checks at once of one worker to one host.
     pub per_host: u32,
@@ -51,7 +50,7 @@ fn witness(text: &str, item: RawValue<'_>, notes: &mut Diagnostics) -> Result<Ch
     if has_user(text) {
         // Nobody logs in at a witness, and a password must not be shown.
         notes.secret(item.span());
-        let message = format!("`{}` takes {}, without a user", item.key, TARGET.said().words);
+        let message = format!("`{}` takes {} without a user name", item.key, TARGET.said().words);
         return Err(ValueError::value(message, "leave out what comes before the `@`"));
     }
     let spec = target::parse(text).map_err(|error| {

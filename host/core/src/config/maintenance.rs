@@ -10,7 +10,7 @@ use crate::text::{did_you_mean_or_all, printable};
 use std::collections::BTreeSet;
 use std::ops;
 
-/// A window, and where the groups are that it names.
+/// A window, with the place in the file of each group that it names.
 pub(super) struct ReadWindow {
     pub(super) name: String,
     pub(super) window: Maintenance,

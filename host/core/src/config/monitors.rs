@@ -134,9 +134,9 @@ fn channels(table: &mut Table<'_, '_>, surroundings: &Surroundings) -> Vec<Strin
             } else {
                 did_you_mean_or_all(&name, surroundings.channels.iter().map(String::as_str))
             };
-            table.notes.error(span, format!("there is no channel `{shown}`"), Some(hint));
+            table.notes.error(span, format!("unknown channel `{shown}`"), Some(hint));
         } else if channels.contains(&name) {
-            let message = format!("the channel `{shown}` is there twice");
+            let message = format!("the channel `{shown}` is listed twice");
             table.notes.error(span, message, Some("remove one".into()));
         } else {
             channels.push(name);

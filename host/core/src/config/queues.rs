@@ -29,7 +29,8 @@ fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
         section.timeout = optional(&long(defaults.timeout), &Span(SECOND..=HOUR));
         /// Delay before each retry; a list gives the first, the second and so on, and its last value repeats.
         section.backoff = optional(&long(defaults.backoff[0]), &pauses(Duration::ZERO));
-        /// Lease of a claimed job: it is claimed again when its worker has sent no heartbeat for this long.
+        /// Lease of a claimed job: when it ends, another worker may claim the job. The job of a worker that died is free
+        /// before.
         section.retry_after = optional(&long(defaults.retry_after), &Span(2 * SECOND..=DAY));
         /// Jobs that one worker runs at once. Of `notifications`: a channel that has none running gets a
         /// slot beyond these, up to four times as many.
@@ -37,8 +38,8 @@ fn section(kind: &QueueKind, table: &mut Table<'_, '_>) -> QueueSection {
     }
     if kind.has_probes {
         keys! { table:
-            /// Pause before a failing channel is probed with its oldest notice that is still true; a list gives the
-            /// first pause, the second and so on.
+            /// Delay before a failing channel is tried again with its oldest undelivered notification; a list gives the
+            /// first delay, the second and so on, and its last value repeats.
             section.probe = optional("`1m`, doubled up to `1h`", &pauses(10 * MILLISECOND));
         }
     }

@@ -210,7 +210,7 @@ impl ValueKind for Headers {
         let mut seen = BTreeSet::new();
         let problem = |name: &str| {
             request::header_problem(name).or_else(|| {
-                let message = format!("the header `{}` is there twice", printable(name, 60));
+                let message = format!("the header `{}` is listed twice", printable(name, 60));
                 let is_first = seen.insert(name.to_ascii_lowercase());
                 (!is_first).then_some((message, "the case of its letters makes no difference: remove one"))
             })

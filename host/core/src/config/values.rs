@@ -73,7 +73,7 @@ impl ValueKind for Address {
     }
 }
 
-/// Whether a user, and so perhaps a password, stands before the host of a URL.
+/// Whether a URL has a user name, and so perhaps a password.
 pub(super) fn has_user(text: &str) -> bool {
     let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
     authority.is_some_and(|authority| authority.contains('@'))
@@ -217,7 +217,7 @@ impl ValueKind for NotifierName<'_> {
         if self.0.contains(&name) {
             return Ok(name.to_owned());
         }
-        let message = format!("there is no notifier `{}`", printable(name, 60));
+        let message = format!("unknown notifier `{}`", printable(name, 60));
         Err(ValueError::value(message, did_you_mean_or_all(name, self.0.iter().copied())))
     }
 }

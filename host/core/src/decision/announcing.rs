@@ -173,15 +173,15 @@ impl Announcing<'_> {
                     .any(|(beside, (event, _))| beside.says(notice) && channel.filter.wants(event))
         };
         for (notice, (event, sequence)) in &drafts {
-            let mut announced_severity = interested.clone();
+            let mut recipients = interested.clone();
             // A recovery is sent if and only if the opening was due: to those, whatever the monitor's group and tags are by now.
             if let announcement::Notice::End(incident) = notice {
-                announced_severity = self.around.heard_of.get(incident).cloned().unwrap_or_default();
-                announced_severity.retain(|channel| channel.filter.wants_event(event.kind));
+                recipients = self.around.heard_of.get(incident).cloned().unwrap_or_default();
+                recipients.retain(|channel| channel.filter.wants_event(event.kind));
             } else {
-                announced_severity.retain(|channel| channel.filter.wants(event));
+                recipients.retain(|channel| channel.filter.wants(event));
             }
-            for channel in announced_severity.iter().filter(|channel| !is_said(channel, *notice)) {
+            for channel in recipients.iter().filter(|channel| !is_said(channel, *notice)) {
                 self.notify(channel, event, *sequence);
             }
         }

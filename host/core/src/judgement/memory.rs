@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-/// The last outcomes, one bit each: whether it was down.
+/// The last outcomes, one bit each, 1 for down, behind a leading 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
 pub struct Recent(u32);

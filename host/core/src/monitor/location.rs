@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub struct Location(String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a location has 1 to {} small letters, digits and `-`", Location::LONGEST)]
+#[error("a location has 1 to {} lower-case letters, digits and `-`", Location::LONGEST)]
 pub struct NoLocation;
 
 impl Location {

@@ -268,19 +268,9 @@ impl Monitor {
     }
 
     /// What was told after a check.
-    fn announced_severity(
-        &mut self,
-        now: i64,
-        announced_severity: Vec<model::Notice>,
-        held: Held,
-    ) -> TestCaseResult {
-        self.promises.announced_severity(
-            &announced_severity,
-            held,
-            self.state.flapping,
-            self.is_handled(now),
-        )?;
-        prop_assert_eq!(announced_severity, self.model.announce(now, held), "notices");
+    fn announced(&mut self, now: i64, notices: Vec<model::Notice>, held: Held) -> TestCaseResult {
+        self.promises.announced(&notices, held, self.state.flapping, self.is_handled(now))?;
+        prop_assert_eq!(notices, self.model.announce(now, held), "notices");
         Ok(())
     }
 
@@ -309,15 +299,10 @@ impl Monitor {
             Step::Resolve => {
                 self.incidents[open].ended_at = Some(at(now));
                 self.state = self.state.clone().ended_by_operator();
-                let announced_severity =
-                    self.announced.announced_severity.take().map(|_| model::Notice::End(open));
+                let notice = self.announced.announced_severity.take().map(|_| model::Notice::End(open));
                 self.announced.reminders = 0;
-                prop_assert_eq!(
-                    announced_severity,
-                    self.model.resolve(now),
-                    "what is told of an end by hand"
-                );
-                self.promises.ended_by_operator(announced_severity)?;
+                prop_assert_eq!(notice, self.model.resolve(now), "what is told of an end by hand");
+                self.promises.ended_by_operator(notice)?;
                 return self.compare();
             }
             Step::Check { .. } | Step::Maintenance(_) | Step::Apply => {}
@@ -412,7 +397,7 @@ impl World {
                 let (now, slot) = (self.now, self.now - slot_late_by);
                 let before = self.monitors[monitor].remembered(monitor);
                 self.monitors[monitor].check(slot, now, found)?;
-                let announced_severity = self.decide(monitor, before, slot, found)?;
+                let notices = self.decide(monitor, before, slot, found)?;
                 if monitor == 0 {
                     let (child, above) = self.monitors.split_first_mut().expect("there is one");
                     let since = |open: usize| {
@@ -424,11 +409,7 @@ impl World {
                     };
                     let by_parent = above.iter().any(holds);
                     let by_parent = by_parent || !matches!(found, Finding::Down | Finding::Degraded);
-                    child.announced_severity(
-                        now,
-                        announced_severity,
-                        Held { maintenance: self.maintenance, by_parent },
-                    )?;
+                    child.announced(now, notices, Held { maintenance: self.maintenance, by_parent })?;
                 }
             }
             of_person => self.monitors[0].person(self.now, of_person)?,
@@ -501,7 +482,7 @@ impl World {
         monitor.announced = outcome.announced.clone();
         monitor.compare()?;
         let open = monitor.open();
-        let mut announced_severity = Vec::new();
+        let mut notices = Vec::new();
         for notice in decisions.notices {
             let about = notice.event.incident.map(|incident| incident.id);
             let incident =
@@ -510,7 +491,7 @@ impl World {
                 let heard = about.and_then(|id| self.heard.get(&id));
                 heard.is_some_and(|heard| heard.iter().any(|listener| listener.id == notice.channel))
             };
-            announced_severity.push(match notice.event.kind {
+            notices.push(match notice.event.kind {
                 EventType::FlappingStart => model::Notice::FlappingStart,
                 EventType::FlappingEnd => model::Notice::FlappingEnd { open },
                 EventType::Up => model::Notice::End(incident),
@@ -529,7 +510,7 @@ impl World {
                 heard.extend(self.listeners.iter().filter(|listener| listener.id == notice.channel).cloned());
             }
         }
-        Ok(announced_severity)
+        Ok(notices)
     }
 }
 

@@ -70,6 +70,6 @@ fn a_clock_that_went_back_makes_nothing_last_long() {
         is_handled: false,
         suppression: Suppression::Nothing,
     };
-    let announced_severity = Announced { announced_severity: Some(Severity::Down), ..Announced::default() };
-    assert_eq!(announce(announced_severity, &facts, &policy).1, [], "nor is it time for a reminder");
+    let announced = Announced { announced_severity: Some(Severity::Down), ..Announced::default() };
+    assert_eq!(announce(announced, &facts, &policy).1, [], "nor is it time for a reminder");
 }

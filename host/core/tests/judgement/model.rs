@@ -67,8 +67,8 @@ pub enum Notice {
 }
 
 /// The severities that were told of an incident, in order.
-pub fn told_of(announced_severity: &[Notice], incident: usize) -> impl Iterator<Item = Severity> {
-    announced_severity.iter().filter_map(move |notice| match *notice {
+pub fn told_of(notices: &[Notice], incident: usize) -> impl Iterator<Item = Severity> {
+    notices.iter().filter_map(move |notice| match *notice {
         Notice::Opening(of, severity) if of == incident => Some(severity),
         Notice::Worse(of) if of == incident => Some(Severity::Down),
         Notice::Critical(of) if of == incident => Some(Severity::Critical),
@@ -77,8 +77,8 @@ pub fn told_of(announced_severity: &[Notice], incident: usize) -> impl Iterator<
 }
 
 /// Whether the last that was told of flapping is that it began.
-pub fn flaps(announced_severity: &[Notice]) -> Option<bool> {
-    announced_severity.iter().rev().find_map(|notice| match notice {
+pub fn flaps(notices: &[Notice]) -> Option<bool> {
+    notices.iter().rev().find_map(|notice| match notice {
         Notice::FlappingStart => Some(true),
         Notice::FlappingEnd { .. } => Some(false),
         _ => None,
@@ -105,7 +105,7 @@ pub struct Model {
     unknown: bool,
     pub incidents: Vec<Incident>,
     pub flapping: bool,
-    pub announced_severity: Vec<Notice>,
+    pub notices: Vec<Notice>,
 }
 
 impl Model {
@@ -280,13 +280,13 @@ impl Model {
     }
 
     pub fn announce(&mut self, now: i64, held: Held) -> Vec<Notice> {
-        let before = self.announced_severity.len();
-        let flaps = flaps(&self.announced_severity);
+        let before = self.notices.len();
+        let flaps = flaps(&self.notices);
         let open = self.open();
         // That it is steady again tells of what is open as well, so it waits with that.
         let waits = held.maintenance || held.by_parent && !self.flapping && open.is_some();
         if !waits && self.flapping != (flaps == Some(true)) {
-            self.announced_severity.push(if self.flapping {
+            self.notices.push(if self.flapping {
                 Notice::FlappingStart
             } else {
                 Notice::FlappingEnd { open }
@@ -296,35 +296,35 @@ impl Model {
             for ended in 0..self.incidents.len() {
                 let is_over = self.incidents[ended].ended_at.is_some();
                 if is_over
-                    && told_of(&self.announced_severity, ended).max().is_some()
-                    && !self.announced_severity.contains(&Notice::End(ended))
+                    && told_of(&self.notices, ended).max().is_some()
+                    && !self.notices.contains(&Notice::End(ended))
                 {
-                    self.announced_severity.push(Notice::End(ended));
+                    self.notices.push(Notice::End(ended));
                 }
             }
             if let Some(open) = open.filter(|_| !held.by_parent) {
                 self.announce_open(open, now, before);
             }
         }
-        self.announced_severity[before..].to_vec()
+        self.notices[before..].to_vec()
     }
 
     fn announce_open(&mut self, open: usize, now: i64, before: usize) {
         let incident = self.incidents[open];
         let cared_for = incident.muted || incident.acknowledged_until.is_some_and(|until| now < until);
         let basis = incident.severity.min(Severity::Down);
-        match told_of(&self.announced_severity, open).max() {
-            None => self.announced_severity.push(Notice::Opening(open, basis)),
-            Some(announced_severity) if announced_severity < basis => {
-                self.announced_severity.push(Notice::Worse(open));
+        match told_of(&self.notices, open).max() {
+            None => self.notices.push(Notice::Opening(open, basis)),
+            Some(severity) if severity < basis => {
+                self.notices.push(Notice::Worse(open));
             }
             Some(_) => {}
         }
         if incident.severity == Severity::Critical
-            && told_of(&self.announced_severity, open).max() < Some(Severity::Critical)
+            && told_of(&self.notices, open).max() < Some(Severity::Critical)
             && !cared_for
         {
-            self.announced_severity.push(Notice::Critical(open));
+            self.notices.push(Notice::Critical(open));
         }
         let due = (1..=self.rules.remind_most)
             .filter(|number| {
@@ -334,8 +334,8 @@ impl Model {
             .unwrap_or_default();
         if due > incident.reminded && !cared_for {
             self.incidents[open].reminded = due;
-            if self.announced_severity.len() == before {
-                self.announced_severity.push(Notice::Reminder(open, due));
+            if self.notices.len() == before {
+                self.notices.push(Notice::Reminder(open, due));
             }
         }
     }
@@ -346,8 +346,8 @@ impl Model {
         self.incidents[open].ended_at = Some(now);
         self.anew = self.seen.len();
         self.unknown = true;
-        let end = told_of(&self.announced_severity, open).max().map(|_| Notice::End(open));
-        self.announced_severity.extend(end);
+        let end = told_of(&self.notices, open).max().map(|_| Notice::End(open));
+        self.notices.extend(end);
         end
     }
 }

@@ -25,7 +25,7 @@ pub struct Promises {
     /// Since the last silence: whether it was down.
     downs: Vec<bool>,
     flapping: bool,
-    announced_severity: Vec<Notice>,
+    notices: Vec<Notice>,
     incidents: usize,
     tally: BTreeMap<&'static str, u64>,
 }
@@ -151,16 +151,16 @@ impl Promises {
     }
 
     fn was_told(&self, notice: Notice) -> bool {
-        self.announced_severity.contains(&notice)
+        self.notices.contains(&notice)
     }
 
     /// The severities that were told of an incident, in order.
     fn severities(&self, incident: usize) -> Vec<Severity> {
-        told_of(&self.announced_severity, incident).collect()
+        told_of(&self.notices, incident).collect()
     }
 
     /// Nothing that is held is told, and nothing is told twice or out of turn.
-    pub fn announced_severity(
+    pub fn announced(
         &mut self,
         notices: &[Notice],
         held: Held,
@@ -171,7 +171,7 @@ impl Promises {
         let is_quiet = notices.iter().all(|notice| *notice == Notice::FlappingStart);
         prop_assert!(!flapping || is_quiet, "told while it flaps: {notices:?}");
         for notice in notices {
-            let flaps = flaps(&self.announced_severity);
+            let flaps = flaps(&self.notices);
             match *notice {
                 Notice::FlappingStart => prop_assert_ne!(flaps, Some(true), "told to flap twice"),
                 Notice::FlappingEnd { open } => {
@@ -216,17 +216,17 @@ impl Promises {
                     self.count("reminders");
                 }
             }
-            self.announced_severity.push(*notice);
+            self.notices.push(*notice);
         }
         Ok(())
     }
 
-    pub fn ended_by_operator(&mut self, announced_severity: Option<Notice>) -> TestCaseResult {
+    pub fn ended_by_operator(&mut self, notice: Option<Notice>) -> TestCaseResult {
         prop_assert!(self.open.take().is_some(), "what is not open ended");
         self.counted.clear();
         self.status = Status::Unknown;
         self.count("ended by hand");
-        self.announced_severity.extend(announced_severity);
+        self.notices.extend(notice);
         Ok(())
     }
 
@@ -234,25 +234,24 @@ impl Promises {
     /// that is over.
     pub fn in_the_end(&mut self) -> TestCaseResult {
         for incident in 0..self.incidents {
-            let (announced_severity, is_open) =
+            let (severities, is_open) =
                 (self.severities(incident), incident + 1 == self.incidents && self.open.is_some());
             prop_assert!(
-                announced_severity.is_sorted() && announced_severity.len() <= 3,
+                severities.is_sorted() && severities.len() <= 3,
                 "{:?} was told of {}",
-                announced_severity,
+                severities,
                 incident
             );
-            if announced_severity.is_empty() {
+            if severities.is_empty() {
                 self.count("never told");
             }
-            let ends =
-                self.announced_severity.iter().filter(|notice| **notice == Notice::End(incident)).count();
-            let due = usize::from(!announced_severity.is_empty() && !is_open);
-            prop_assert_eq!(ends, due, "ends of {}: {:?}", incident, self.announced_severity);
-            prop_assert!(!is_open || !announced_severity.is_empty(), "an incident is open and nobody knows");
+            let ends = self.notices.iter().filter(|notice| **notice == Notice::End(incident)).count();
+            let due = usize::from(!severities.is_empty() && !is_open);
+            prop_assert_eq!(ends, due, "ends of {}: {:?}", incident, self.notices);
+            prop_assert!(!is_open || !severities.is_empty(), "an incident is open and nobody knows");
         }
         // Whoever heard that it is steady and down hears that it is over.
-        for notice in &self.announced_severity {
+        for notice in &self.notices {
             if let Notice::FlappingEnd { open: Some(incident) } = notice {
                 prop_assert!(!self.severities(*incident).is_empty(), "steady and down, and then silence");
             }

@@ -1,7 +1,7 @@
 ;; Puts a secret that it only signs with into the path of a request.
 ;; expect: delivered
 ;; settings: key=s3cret-canary
-;; seen: the secret `key` may not stand in the path, but in no request: as the key of signatures
+;; seen: the secret `key` must not be used in the path, but in no request: as the key of signatures
 
 (data (i32.const 400) "key")
 (data (i32.const 88) "\00\02\00\00\01\00\00\00")

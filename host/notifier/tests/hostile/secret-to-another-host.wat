@@ -1,7 +1,7 @@
 ;; Puts a secret that is for the path of another host into that of this one, to which it may send.
 ;; expect: delivered
 ;; settings: key=s3cret-canary
-;; seen: the secret `key` may not stand in the path, but in the path, to https://api.example
+;; seen: the secret `key` must not be used in the path, but in the path, to https://api.example
 
 (data (i32.const 400) "key")
 (data (i32.const 88) "\00\02\00\00\01\00\00\00")

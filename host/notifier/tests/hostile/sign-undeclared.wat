@@ -1,7 +1,7 @@
 ;; Wants a signature by a secret that is an address.
 ;; expect: delivered
 ;; settings: key=https://hooks.example/s3cret-canary
-;; seen: the secret `key` may not stand in a signature, but as the address that requests go to
+;; seen: the secret `key` must not be used in a signature, but as the address that requests go to
 
 (data (i32.const 400) "key")
 (data (i32.const 88) "\00\02\00\00\01\00\00\00")

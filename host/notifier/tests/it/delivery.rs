@@ -130,7 +130,9 @@ async fn nobody_there_is_transient() {
         .expect_err("refused");
     assert_eq!(error.class(), ErrorClass::Transient, "{error}");
     assert!(
-        error.to_string().starts_with(&format!("`webhook` did not deliver: no connection to {free}: ")),
+        error
+            .to_string()
+            .starts_with(&format!("`webhook` could not deliver for now: no connection to {free}: ")),
         "{error}"
     );
 }
@@ -185,7 +187,7 @@ async fn settings_are_held_against_the_description() {
     let error = host.validate("telegrm", &settings([])).await.expect_err("no such notifier");
     assert_eq!(
         (error.to_string().as_str(), error.hint().as_deref()),
-        ("there is no notifier `telegrm`", Some("did you mean `telegram`?"))
+        ("unknown notifier `telegrm`", Some("did you mean `telegram`?"))
     );
     assert_eq!(
         host.validate("webhook", &settings([("secret", text("x"))])).await.expect("validated"),

@@ -194,7 +194,7 @@ async fn a_provider_that_hangs_costs_its_time_and_no_more() {
         .notify(delivery("webhook", &webhook, &sink.grant(), &event(EventType::Up)))
         .await
         .expect_err("hangs");
-    assert_eq!(error.to_string(), "`webhook` did not deliver: no complete answer in time");
+    assert_eq!(error.to_string(), "`webhook` could not deliver for now: no complete answer in time");
     assert_eq!(error.class(), ErrorClass::Transient);
 
     let brief = host(Limits { wall_clock: Duration::from_millis(200), ..tight() }, []);

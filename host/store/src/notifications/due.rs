@@ -27,7 +27,7 @@ rows! {
         /// The plugin that speaks for it.
         pub notifier: String,
         pub enabled: bool,
-        /// Egress beyond what the notifier asks for.
+        /// Origins that are granted beyond those that the notifier asks for.
         pub allow: Vec<HostGrant>,
         /// What a call for it may use up, over what its notifier may.
         pub limits: LimitChanges,

@@ -54,11 +54,11 @@ pub(super) async fn load(
             column(&limits, |(_, fingerprint, _)| fingerprint.as_str()),
             column(&limits, |(_, _, days)| u32::from(*days)),
         );
-        let announced_severity: Vec<(i64, String, i32)> = query.fetch_all(&mut *connection).await?;
+        let told: Vec<(i64, String, i32)> = query.fetch_all(&mut *connection).await?;
         let limit = |(monitor, fingerprint, days)| {
             (MonitorId(monitor), fingerprint, u16::try_from(days).unwrap_or(u16::MAX))
         };
-        around.certificates = announced_severity.into_iter().map(limit).collect();
+        around.certificates = told.into_iter().map(limit).collect();
     }
     let mut monitors = needs.channels_of;
     monitors.extend(needs.certificates.difference(&around.certificates).map(|(monitor, _, _)| *monitor));

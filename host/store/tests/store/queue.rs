@@ -68,7 +68,7 @@ async fn a_release_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_lane_is_bounded_and_an_order_is_kept() {
+async fn a_key_is_bounded_and_an_order_is_kept() {
     let (database, store) = store().await;
     // Key 1 has ten jobs, key 2 two; the jobs of key 2 have an order.
     database.query(

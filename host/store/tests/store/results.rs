@@ -84,10 +84,10 @@ async fn a_row_that_can_not_be_read_fails_alone_and_says_what_it_is() {
     let error = |id| monitors[&MonitorId(id)].as_ref().expect_err("it can't be read");
     assert!(error(2).is_for_newer() && !error(3).is_for_newer() && error(3).is_about_values());
     let says = |id, words: &str| assert!(error(id).to_string().starts_with(words), "{}", error(id));
-    says(2, "`check_spec` of monitor `b` is of a newer `uptime`: unknown variant `gopher`");
+    says(2, "`check_spec` of monitor `b` was written by a newer `uptime`: unknown variant `gopher`");
     says(3, "`policy` of monitor `c` can't be read: invalid type");
     let error = store.begin_results(&[], &[MonitorId(3)]).await.expect_err("an unknown word");
-    let said = "`severity` of the state of monitor 3 is of a newer `uptime`: `odd` is unknown here";
+    let said = "`severity` of the state of monitor 3 was written by a newer `uptime`: `odd` is unknown here";
     assert_eq!(error.to_string(), said);
 }
 

@@ -30,7 +30,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<DnsSpec> 
 
 fn expect(table: &mut Table<'_, '_>, frame: &Frame, record: RecordType) -> DnsExpect {
     keys! { table:
-        /// Response code.
+        /// Expected response code.
         let rcode = or(Rcode::default(), &Choice::of(Rcode::ALL));
     }
     let answers = answers(table, record);

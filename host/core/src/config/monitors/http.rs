@@ -26,7 +26,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<HttpSpec>
         let body = optional("none", &Text { most: 100_000, example: "{}" });
         /// Credentials; they are not sent to another origin after a redirect.
         let auth = optional("nobody", &Credentials);
-        /// HTTP version to use; `auto` is over TLS the one that the target prefers.
+        /// HTTP version to use; with TLS, `auto` is the version that the target prefers.
         let http_version = or(HttpVersions::default(), &Choice::of(HttpVersions::ALL));
         /// Request a compressed response.
         let compression = or(false, &Boolean);

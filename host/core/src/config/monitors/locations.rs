@@ -21,7 +21,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, policy: &mut Policy) -> Vec<Locati
     let mut known: Vec<Location> = Vec::new();
     for (location, span) in locations {
         if known.contains(&location) {
-            let message = format!("the location `{location}` is there twice");
+            let message = format!("the location `{location}` is listed twice");
             table.notes.error(span, message, Some("remove one".into()));
         } else {
             known.push(location);

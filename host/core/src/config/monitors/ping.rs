@@ -39,7 +39,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, frame: &Frame) -> Option<PingSpec>
         let key = if table.span_of("spacing").is_some() { "spacing" } else { "count" };
         let (sending, timeout) = (duration::format(sending), duration::format(frame.timeout));
         let message = format!(
-            "`count` times `spacing` takes `{sending}`, and `timeout` is `{timeout}`: the echoes are sent closer"
+            "`count` times `spacing` takes `{sending}`, and `timeout` is `{timeout}`: echo requests will be sent closer together"
         );
         table.warning_at(key, message, "send fewer, or closer, or make `timeout` longer");
     }

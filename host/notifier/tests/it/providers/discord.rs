@@ -81,7 +81,7 @@ async fn each_refusal() {
         ),
         (
             reply(404, r#"{"message": "Unknown Webhook", "code": 10015}"#),
-            "found nobody there: status 404: Unknown Webhook (code 10015)",
+            "did not find the destination: status 404: Unknown Webhook (code 10015)",
             None,
         ),
         (

@@ -45,7 +45,7 @@ async fn each_refusal() {
         ),
         (
             reply(404, r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#),
-            "found nobody there: status 404: Unrecognized request",
+            "did not find the destination: status 404: Unrecognized request",
             None,
         ),
     ];

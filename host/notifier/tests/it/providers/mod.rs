@@ -128,7 +128,7 @@ async fn refusals(notifier: &str, settings: &ResolvedSettings, rows: impl IntoIt
         let error = samples.result.expect_err(words);
         assert_eq!(error.to_string(), format!("`{notifier}` {words}"));
         let (class, broken) = match words.split(": ").next() {
-            Some("was refused" | "found nobody there") => (Permanent, true),
+            Some("was refused" | "did not find the destination") => (Permanent, true),
             Some("was told to slow down" | "did not deliver") => (Transient, false),
             _ => (Permanent, false),
         };

@@ -59,12 +59,20 @@ async fn each_refusal_of_a_webhook() {
         (reply(400, "invalid_payload"), "can't deliver: status 400: invalid_payload", None),
         (reply(400, "no_text"), "can't deliver: status 400: no_text", None),
         (reply(400, "invalid_token"), "was refused: status 400: invalid_token", None),
-        (reply(400, "user_not_found"), "found nobody there: status 400: user_not_found", None),
+        (reply(400, "user_not_found"), "did not find the destination: status 400: user_not_found", None),
         (reply(403, "action_prohibited"), "was refused: status 403: action_prohibited", None),
-        (reply(404, "channel_not_found"), "found nobody there: status 404: channel_not_found", None),
-        (reply(404, "no_service"), "found nobody there: status 404: no_service", None),
-        (reply(404, "no_team"), "found nobody there: status 404: no_team", None),
-        (reply(410, "channel_is_archived"), "found nobody there: status 410: channel_is_archived", None),
+        (
+            reply(404, "channel_not_found"),
+            "did not find the destination: status 404: channel_not_found",
+            None,
+        ),
+        (reply(404, "no_service"), "did not find the destination: status 404: no_service", None),
+        (reply(404, "no_team"), "did not find the destination: status 404: no_team", None),
+        (
+            reply(410, "channel_is_archived"),
+            "did not find the destination: status 410: channel_is_archived",
+            None,
+        ),
         (reply(500, "rollup_error"), "did not deliver: status 500: rollup_error", None),
         (limited("rate_limited"), "was told to slow down: status 429: rate_limited", Some(30_000)),
         (
@@ -72,7 +80,7 @@ async fn each_refusal_of_a_webhook() {
             "was told to slow down: status 429: rate_limited",
             Some(30_000),
         ),
-        (reply(200, "no_service"), "found nobody there: Slack said: no_service", None),
+        (reply(200, "no_service"), "did not find the destination: Slack said: no_service", None),
         (
             reply(200, "<html>welcome"),
             "did not deliver: status 200, but the answer is not Slack's: <html>welcome",
@@ -93,7 +101,7 @@ async fn each_word_of_chat_post_message() {
         (said("ratelimited"), "was told to slow down: Slack said: ratelimited", None),
         (said("invalid_auth"), "was refused: Slack said: invalid_auth", None),
         (said("not_in_channel"), "was refused: Slack said: not_in_channel", None),
-        (said("channel_not_found"), "found nobody there: Slack said: channel_not_found", None),
+        (said("channel_not_found"), "did not find the destination: Slack said: channel_not_found", None),
         (said("msg_too_long"), "can't deliver: Slack said: msg_too_long", None),
         (reply(503, "down"), "did not deliver: status 503: down", None),
     ];

@@ -112,10 +112,10 @@ async fn each_refusal() {
             "was refused: status 403: Forbidden: bot was kicked from the supergroup chat",
             None,
         ),
-        (refusal(404, "Not Found"), "found nobody there: status 404: Not Found", None),
+        (refusal(404, "Not Found"), "did not find the destination: status 404: Not Found", None),
         (
             refusal(400, "Bad Request: chat not found"),
-            "found nobody there: status 400: Bad Request: chat not found",
+            "did not find the destination: status 400: Bad Request: chat not found",
             None,
         ),
         (

@@ -102,7 +102,7 @@ async fn each_refusal() {
         ),
         (reply(400, "what?"), "can't deliver: status 400: what?", None),
         (reply(401, ""), "was refused: status 401", None),
-        (reply(410, "bye\nbye"), "found nobody there: status 410: bye bye", None),
+        (reply(410, "bye\nbye"), "did not find the destination: status 410: bye bye", None),
         (reply_with(429, &[("retry-after", "2")], ""), "was told to slow down: status 429", Some(2_000)),
         (
             reply_with(429, &[("retry-after", "9999")], ""),
