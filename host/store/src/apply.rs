@@ -85,7 +85,7 @@ rows! {
         id: i64,
         name: String,
         source: String,
-        /// Those that may differ, as JSON: a hundred thousand rows as values would take a gigabyte.
+        /// Those that may differ, as JSON.
         columns: String,
     }
 }
@@ -115,7 +115,9 @@ async fn apply_channels(
     wanted: DesiredState<'_>,
     applied: &mut Applied,
 ) -> Result<()> {
-    let mut existing = existing(connection, CHANNELS).await?;
+    let rows: Vec<Existing> = sqlx::query_as(CHANNELS).fetch_all(&mut *connection).await?;
+    let mut existing: HashMap<String, Existing> =
+        rows.into_iter().map(|row| (row.name.clone(), row)).collect();
     for channel in wanted.channels {
         let columns = channel_columns(channel);
         let (kind, keys) = match existing.remove(&channel.name) {
@@ -219,12 +221,6 @@ fn channel_columns(channel: &Channel) -> Value {
 }
 
 const CHANNELS: &str =
-    "SELECT id, name, source, jsonb_build_object('allow', allow, 'digest', digest_policy, 'enabled', enabled, 'filter', filter,
+    "SELECT id, name, source, json_build_object('allow', allow, 'digest', digest_policy, 'enabled', enabled, 'filter', filter,
             'limits', limits, 'notifier', notifier, 'proxy', proxy, 'settings', settings)::text AS columns
      FROM channels";
-
-/// The rows of a table, by name.
-async fn existing(connection: &mut Session, table: &'static str) -> Result<HashMap<String, Existing>> {
-    let rows: Vec<Existing> = sqlx::query_as(table).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
-}

@@ -1,13 +1,15 @@
 //! The monitors of a source. Each kind of row is written by one statement for many of them.
 
-use super::{DesiredState, differing, existing, removal, settle_absent};
+use super::{DesiredState, Existing, differing, removal, settle_absent};
 use crate::Result;
 use crate::applied::{Applied, AppliedChange, ChangeKind, Source};
 use crate::incidents::unwatched;
 use crate::row::{bind, column, write_rows};
 use crate::session::Session;
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
+use uptime_core::changes::KeyChange;
 use uptime_core::duration::to_ms;
 use uptime_core::monitor::{Location, Monitor};
 use uptime_core::schedule::{first_check_after, phase};
@@ -32,25 +34,21 @@ pub(super) async fn apply(
     wanted: DesiredState<'_>,
     applied: &mut Applied,
 ) -> Result<()> {
-    let mut existing = existing(connection, MONITORS).await?;
     let channel_ids: HashMap<String, i64> = sqlx::query_as("SELECT name, id FROM channels")
         .fetch_all(&mut *connection)
         .await?
         .into_iter()
         .collect();
+    let (mut existing, left) = compare(connection, wanted).await?;
     let (mut differ, mut added) = (Vec::new(), 0);
     for monitor in wanted.monitors {
-        let columns = monitor_columns(monitor);
-        let (kind, changed, keys) = match existing.remove(&monitor.name) {
-            None => (ChangeKind::Add, Vec::new(), Vec::new()),
-            Some(row) => match differing(&row, &columns, wanted.source)? {
-                (changed, _) if changed.is_empty() => continue,
-                (changed, keys) => (ChangeKind::Alter, changed, keys),
-            },
+        let (kind, is_soon, is_awaited, keys) = match existing.remove(monitor.name.as_str()) {
+            None => (ChangeKind::Add, true, true, Vec::new()),
+            Some(Compared::Same) => continue,
+            Some(Compared::Differs { is_soon, is_awaited, keys }) => {
+                (ChangeKind::Alter, is_soon, is_awaited, keys)
+            }
         };
-        let is_soon =
-            changed.is_empty() || ["check", "enabled", "locations"].iter().any(|key| changed.contains(key));
-        let is_awaited = is_soon || changed.contains(&"policy");
         differ.push(MonitorChange { id: 0, monitor, ordinal: is_soon.then_some(added), is_awaited });
         added += usize::from(is_soon);
         applied.changes.push(AppliedChange { kind, table: "monitor", name: monitor.name.clone(), keys });
@@ -64,11 +62,45 @@ pub(super) async fn apply(
         drop_waiting_checks(connection, &left).await?;
     }
     set_parents(connection, &differ).await?;
-    let gone = removal(existing, wanted.source);
+    let gone = removal(left, wanted.source);
     settle_absent(connection, "monitor", gone, wanted.removal, applied).await?;
     // Of all that are disabled by now, by whatever: so the property heals itself.
     applied.ended.extend(unwatched::end(connection, &[]).await?);
     Ok(())
+}
+
+/// What a wanted monitor is in the database.
+enum Compared {
+    Same,
+    Differs { is_soon: bool, is_awaited: bool, keys: Vec<KeyChange> },
+}
+
+/// The wanted monitors that are there, by name, and the rows that are not wanted. One row at a time: a hundred thousand would
+/// take a gigabyte, and are compared while the database reads on.
+async fn compare<'a>(
+    connection: &mut Session,
+    wanted: DesiredState<'a>,
+) -> Result<(HashMap<&'a str, Compared>, HashMap<String, Existing>)> {
+    let by_name: HashMap<&str, &Monitor> =
+        wanted.monitors.iter().map(|monitor| (monitor.name.as_str(), monitor)).collect();
+    let (mut compared, mut left) = (HashMap::with_capacity(by_name.len()), HashMap::new());
+    let mut rows = sqlx::query_as(MONITORS).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let row: Existing = row;
+        let Some((name, monitor)) = by_name.get_key_value(row.name.as_str()) else {
+            left.insert(row.name.clone(), row);
+            continue;
+        };
+        let columns = monitor_columns(monitor);
+        let (changed, keys) = differing(&row, &columns, wanted.source)?;
+        let has = |key| changed.contains(&key);
+        let is_soon = has("check") || has("enabled") || has("locations");
+        let is_awaited = is_soon || has("policy");
+        let is =
+            if changed.is_empty() { Compared::Same } else { Compared::Differs { is_soon, is_awaited, keys } };
+        compared.insert(*name, is);
+    }
+    Ok((compared, left))
 }
 
 async fn write_monitors(
@@ -226,7 +258,7 @@ fn monitor_columns(monitor: &Monitor) -> Value {
 }
 
 const MONITORS: &str =
-    "SELECT m.id, m.name, m.source, jsonb_build_object('check', m.check_spec, 'enabled', m.enabled, 'group', m.group_name,
+    "SELECT m.id, m.name, m.source, json_build_object('check', m.check_spec, 'enabled', m.enabled, 'group', m.group_name,
             'parent', p.name, 'policy', m.policy, 'tags', m.tags, 'channels', coalesce(c.names, '{}'),
             'locations', coalesce(l.names, '{}'))::text AS columns
      FROM monitors m LEFT JOIN monitors p ON p.id = m.parent_id
