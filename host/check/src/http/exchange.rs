@@ -14,14 +14,13 @@ use http::{HeaderMap, Request, StatusCode};
 use std::future::{poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Context;
 use uptime_core::check::Failure;
 use uptime_core::monitor::HttpVersion;
 
 /// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-type Http2 = h2::client::Connection<Wire<Stream>, Bytes>;
+type Http2 = h2::client::Connection<Stream, Bytes>;
 
 /// A connection that takes one request.
 pub(super) struct Connection {
@@ -43,6 +42,7 @@ pub(super) struct TargetResponse {
     pub(super) status: StatusCode,
     pub(super) version: HttpVersion,
     pub(super) headers: HeaderMap,
+    /// The body's; HTTP/2 alone has one.
     stream: Option<h2::RecvStream>,
     connection: Connection,
 }
@@ -66,13 +66,12 @@ impl Connection {
                 .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))
                 .initial_window_size(HTTP2_WINDOW_BYTES)
                 .initial_connection_window_size(HTTP2_WINDOW_BYTES)
-                .handshake(Wire { stream, marks: Arc::clone(&marks), is_marking: false })
+                .handshake(stream)
                 .await
                 .map_err(|error| fault::http2(about, &error))?;
             Protocol::Http2 { sender, connection: Some(connection) }
         } else {
-            let wire = Wire { stream, marks: Arc::clone(&marks), is_marking: true };
-            Protocol::Http1(Http1::over(wire))
+            Protocol::Http1(Http1::over(Wire { stream, marks: Arc::clone(&marks) }))
         };
         Ok(Self { protocol, marks })
     }
@@ -169,11 +168,12 @@ impl TargetResponse {
 
     /// The next bytes of the body; `None`: there are no more.
     async fn chunk(&mut self, about: &RequestContext) -> Option<Result<Bytes, Failure>> {
-        match (&mut self.connection.protocol, &mut self.stream) {
-            (Protocol::Http1(http1), _) => {
+        match &mut self.connection.protocol {
+            Protocol::Http1(http1) => {
                 http1.chunk().await.map_err(|trouble| fault::http1(about, &trouble)).transpose()
             }
-            (Protocol::Http2 { connection, .. }, Some(stream)) => {
+            Protocol::Http2 { connection, .. } => {
+                let stream = self.stream.as_mut()?;
                 let bytes = drive(connection, stream.data()).await?;
                 if let Ok(bytes) = &bytes {
                     // It fails only for more than was taken.
@@ -181,26 +181,19 @@ impl TargetResponse {
                 }
                 Some(bytes.map_err(|error| fault::http2(about, &error)))
             }
-            // HTTP/2's answer has a stream.
-            (Protocol::Http2 { .. }, None) => None,
         }
     }
 }
 
-/// Runs the connection and what depends on it in one task.
+/// Runs the connection and what depends on it in one task. The connection's error, if it has one, also comes to whoever
+/// waits for an answer. A finished connection must not be polled again.
 async fn drive<C: Future + Unpin, F: Future>(connection: &mut Option<C>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        advance(connection, cx);
+        if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+            *connection = None;
+        }
         future.as_mut().poll(cx)
     })
     .await
-}
-
-/// Lets the connection do what it can. Its error, if it has one, also comes to whoever waits for an answer. A finished
-/// connection must not be polled again.
-fn advance<C: Future + Unpin>(connection: &mut Option<C>, cx: &mut Context<'_>) {
-    if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
-        *connection = None;
-    }
 }
