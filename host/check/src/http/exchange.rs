@@ -47,13 +47,16 @@ pub(super) struct TargetResponse {
     connection: Connection,
 }
 
-/// As much of a body as was read, as it came.
+/// A body, as it came or in its plain form.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Body {
-    /// Empty unless it was asked for.
-    pub(super) kept: Vec<u8>,
+    /// The first of its bytes, as many as were asked for.
+    pub(super) bytes: Vec<u8>,
+    /// How many there are, or were counted.
     pub(super) length: u64,
-    /// There was more than the limit.
+    /// `bytes` are the beginning of more.
     pub(super) cut: bool,
+    pub(super) deviation: Option<&'static str>,
 }
 
 impl Connection {
@@ -144,7 +147,7 @@ impl TargetResponse {
         keep: usize,
         about: &RequestContext,
     ) -> Result<Body, Failure> {
-        let mut body = Body { kept: Vec::new(), length: 0, cut: false };
+        let mut body = Body::default();
         while let Some(bytes) = self.chunk(about).await {
             let bytes = bytes.map_err(|failure| {
                 Failure::new(
@@ -154,13 +157,13 @@ impl TargetResponse {
             })?;
             let room = max - body.length;
             let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-            let kept = fitting.min(keep - body.kept.len());
-            body.kept.extend_from_slice(&bytes[..kept]);
+            let kept = fitting.min(keep - body.bytes.len());
+            body.bytes.extend_from_slice(&bytes[..kept]);
+            body.cut |= kept < bytes.len();
             body.length += fitting as u64;
             self.connection.marks.add_body_bytes(fitting as u64);
             if bytes.len() > fitting {
-                body.cut = true;
-                return Ok(body);
+                break;
             }
         }
         Ok(body)
