@@ -193,8 +193,8 @@ fn is_zlib(bytes: &[u8]) -> bool {
         if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
 }
 
-/// How the body comes, in the order in which it was done to it, and how that departs from the standard. `Err`: in one that is
-/// not known here.
+/// How the body comes, in the order in which it was done to it, and how that departs from the standard. `Err`: in one
+/// that is not known here.
 pub(super) fn codings(headers: &HeaderMap) -> Result<(Vec<Coding>, Option<&'static str>), String> {
     let (mut codings, mut deviation) = (Vec::new(), None);
     // What was done for the connection was done last.

@@ -80,8 +80,8 @@ impl IoTimestamps {
     }
 }
 
-/// A connection that marks when bytes go over it. Over HTTP/2's also bytes go that belong to no request, so there the exchange
-/// marks for itself.
+/// A connection that marks when bytes go over it. With HTTP/2 also bytes that belong to no request go over it, so there
+/// the exchange marks for itself.
 pub(super) struct Wire<S> {
     pub(super) stream: S,
     pub(super) marks: Arc<IoTimestamps>,

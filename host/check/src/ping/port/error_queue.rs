@@ -28,8 +28,8 @@ pub(super) fn enable(socket: &Socket, version: Version) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the oldest entry, an echo that can't be delivered, and who says so: `None` for one about something else, an error
-/// that would block when there is none.
+/// Takes the oldest entry, an echo that can't be delivered, and who says so: `None` for one about something else, an
+/// error that would block when there is none.
 pub(super) fn take(
     socket: &UdpSocket,
     version: Version,
