@@ -21,7 +21,7 @@ use crate::resolve::HostLookup;
 use crate::shared::Shared;
 use crate::tls::{self, Alpn};
 use crate::trace::Trace;
-use decode::{BodyLimits, COMPRESSED_MAX_BYTES, Codings, Plain};
+use decode::{BodyLimits, COMPRESSED_MAX_BYTES};
 use exchange::{Body, Connection, TargetResponse};
 use fault::RequestContext;
 use http::HeaderValue;
@@ -206,7 +206,7 @@ impl Check<'_> {
     async fn judge_body(
         &self,
         judge: &Judge<'_>,
-        plain: Plain,
+        plain: Body,
         content_type: String,
         trace: &mut Trace,
     ) -> Result<(), Failure> {
@@ -240,20 +240,19 @@ impl Check<'_> {
         answer: &mut TargetResponse,
         request: &Request,
         trace: &mut Trace,
-    ) -> Result<Option<Plain>, Failure> {
+    ) -> Result<Option<Body>, Failure> {
         let about = request.subject();
         let (limit, wants_text) = (self.spec.expect.size_below, judge.wants_text());
         if !wants_text && limit.is_none() {
             trace.hop.body_bytes = Some(answer.read_body(BODY_MAX_BYTES as u64, 0, &about).await?.length);
             return Ok(None);
         }
-        let codings = decode::codings(&answer.headers).map_err(|how| {
+        let (codings, deviation) = decode::codings(&answer.headers).map_err(|how| {
             about.failure(
                 FailureClass::Protocol,
                 &format!("the body comes encoded as {how}, which is not known here"),
             )
         })?;
-        let Codings { codings, deviation } = codings;
         note(trace, deviation.as_slice());
         let count = limit.unwrap_or(BODY_MAX_BYTES as u64);
         let keep = if wants_text { BODY_MAX_BYTES } else { 0 };
@@ -261,8 +260,7 @@ impl Check<'_> {
             let headers = &answer.headers;
             let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
             judge.size(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))?;
-            let Body { kept, length, cut } = answer.read_body(count, keep, &about).await?;
-            Plain { cut: cut || length > kept.len() as u64, bytes: kept, length, deviation: None }
+            answer.read_body(count, keep, &about).await?
         } else {
             let most = count.clamp(BODY_MAX_BYTES as u64, COMPRESSED_MAX_BYTES);
             let body = answer.read_body(most, usize::try_from(most).unwrap_or(usize::MAX), &about).await?;

@@ -45,14 +45,10 @@ pub struct Checker {
     shared: Arc<Shared>,
 }
 
-/// Why there can be no [`Checker`].
+/// Why there can be no [`Checker`]: the TLS library refuses its own settings.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CheckerError {
-    /// The TLS library refuses its own settings.
-    #[error("TLS can't be set up: {0}")]
-    Tls(#[from] rustls::Error),
-}
+#[error("TLS can't be set up: {0}")]
+pub struct CheckerError(#[from] rustls::Error);
 
 impl CheckerError {
     /// Nothing from outside goes into these settings.

@@ -193,42 +193,24 @@ fn is_zlib(bytes: &[u8]) -> bool {
         if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Codings {
-    /// In the order in which it was done to it.
-    pub(super) codings: Vec<Coding>,
-    pub(super) deviation: Option<&'static str>,
-}
-
-/// How the body comes. `Err`: in one that is not known here.
-pub(super) fn codings(headers: &HeaderMap) -> Result<Codings, String> {
-    let mut found = Codings { codings: Vec::new(), deviation: None };
+/// How the body comes, in the order in which it was done to it, and how that departs from the standard. `Err`: in one
+/// that is not known here.
+pub(super) fn codings(headers: &HeaderMap) -> Result<(Vec<Coding>, Option<&'static str>), String> {
+    let (mut codings, mut deviation) = (Vec::new(), None);
     // What was done for the connection was done last.
     let transfer = words(headers, &TRANSFER_ENCODING).into_iter().filter(|name| name != "chunked");
     for name in words(headers, &CONTENT_ENCODING).into_iter().chain(transfer) {
         match Coding::parse(&name) {
-            Some(coding) => found.codings.push(coding),
+            Some(coding) => codings.push(coding),
             None if UNKNOWN.contains(&name.as_str()) => return Err(format!("`{name}`")),
-            None if name != "identity" => found.deviation = Some(NO_CODING),
+            None if name != "identity" => deviation = Some(NO_CODING),
             None => {}
         }
     }
-    match found.codings.len() {
-        ..=CODINGS_MAX => Ok(found),
+    match codings.len() {
+        ..=CODINGS_MAX => Ok((codings, deviation)),
         many => Err(format!("{many} ways at once")),
     }
-}
-
-/// A body in its plain form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plain {
-    /// The first of its bytes.
-    pub(super) bytes: Vec<u8>,
-    /// How many there are, or were counted.
-    pub(super) length: u64,
-    /// `bytes` are the beginning of more.
-    pub(super) cut: bool,
-    pub(super) deviation: Option<&'static str>,
 }
 
 /// How far somebody wants to see a body.
@@ -248,15 +230,15 @@ pub(super) async fn decode(
     codings: Vec<Coding>,
     wanted: BodyLimits,
     about: &RequestContext,
-) -> Result<Plain, Failure> {
+) -> Result<Body, Failure> {
     let whole = !body.cut;
-    let decoded = tokio::task::spawn_blocking(move || unpack(&body.kept, whole, &codings, wanted)).await;
+    let decoded = tokio::task::spawn_blocking(move || unpack(&body.bytes, whole, &codings, wanted)).await;
     let decoded = decoded.map_err(|_| about.failure(FailureClass::Resources, "its decoding broke off"))?;
     decoded.map_err(|words| about.failure(FailureClass::Protocol, &words))
 }
 
-fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: BodyLimits) -> Result<Plain, String> {
-    let mut plain = Plain { bytes: Vec::new(), length: 0, cut: !whole, deviation: None };
+fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: BodyLimits) -> Result<Body, String> {
+    let mut plain = Body { cut: !whole, ..Body::default() };
     // A body of no bytes is no gzip, and is sent as such by those who compress by a filter.
     if bytes.is_empty() {
         return Ok(plain);
@@ -273,7 +255,7 @@ fn unpack(bytes: &[u8], whole: bool, codings: &[Coding], wanted: BodyLimits) -> 
     }
 }
 
-fn read_through(bytes: &[u8], codings: &[Coding], wanted: BodyLimits, plain: &mut Plain) -> io::Result<()> {
+fn read_through(bytes: &[u8], codings: &[Coding], wanted: BodyLimits, plain: &mut Body) -> io::Result<()> {
     let lacks_trailer = Cell::new(false);
     let mut source: Box<dyn Read + '_> = Box::new(bytes);
     for coding in codings.iter().rev() {
@@ -355,10 +337,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("identity, BR"));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
-        let found = |codings, deviation| Ok(Codings { codings, deviation });
-        assert_eq!(codings(&headers), found(vec![Coding::Brotli, Coding::Gzip], None));
+        assert_eq!(codings(&headers), Ok((vec![Coding::Brotli, Coding::Gzip], None)));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("utf-8, None"));
-        assert_eq!(codings(&headers), found(vec![Coding::Brotli, Coding::Gzip], Some(NO_CODING)));
+        assert_eq!(codings(&headers), Ok((vec![Coding::Brotli, Coding::Gzip], Some(NO_CODING))));
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert_eq!(codings(&headers), Err("3 ways at once".to_owned()));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));

@@ -14,14 +14,13 @@ use http::{HeaderMap, Request, StatusCode};
 use std::future::{poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Context;
 use uptime_core::check::Failure;
 use uptime_core::monitor::HttpVersion;
 
 /// How much of an answer HTTP/2 lets a target send before we have read it. Most answers need no second window.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-type Http2 = h2::client::Connection<Wire<Stream>, Bytes>;
+type Http2 = h2::client::Connection<Stream, Bytes>;
 
 /// A connection that takes one request.
 pub(super) struct Connection {
@@ -43,17 +42,21 @@ pub(super) struct TargetResponse {
     pub(super) status: StatusCode,
     pub(super) version: HttpVersion,
     pub(super) headers: HeaderMap,
+    /// The body's; HTTP/2 alone has one.
     stream: Option<h2::RecvStream>,
     connection: Connection,
 }
 
-/// As much of a body as was read, as it came.
+/// A body, as it came or in its plain form.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Body {
-    /// Empty unless it was asked for.
-    pub(super) kept: Vec<u8>,
+    /// The first of its bytes, as many as were asked for.
+    pub(super) bytes: Vec<u8>,
+    /// How many there are, or were counted.
     pub(super) length: u64,
-    /// There was more than the limit.
+    /// `bytes` are the beginning of more.
     pub(super) cut: bool,
+    pub(super) deviation: Option<&'static str>,
 }
 
 impl Connection {
@@ -66,13 +69,12 @@ impl Connection {
                 .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))
                 .initial_window_size(HTTP2_WINDOW_BYTES)
                 .initial_connection_window_size(HTTP2_WINDOW_BYTES)
-                .handshake(Wire { stream, marks: Arc::clone(&marks), is_marking: false })
+                .handshake(stream)
                 .await
                 .map_err(|error| fault::http2(about, &error))?;
             Protocol::Http2 { sender, connection: Some(connection) }
         } else {
-            let wire = Wire { stream, marks: Arc::clone(&marks), is_marking: true };
-            Protocol::Http1(Http1::over(wire))
+            Protocol::Http1(Http1::over(Wire { stream, marks: Arc::clone(&marks) }))
         };
         Ok(Self { protocol, marks })
     }
@@ -145,7 +147,7 @@ impl TargetResponse {
         keep: usize,
         about: &RequestContext,
     ) -> Result<Body, Failure> {
-        let mut body = Body { kept: Vec::new(), length: 0, cut: false };
+        let mut body = Body::default();
         while let Some(bytes) = self.chunk(about).await {
             let bytes = bytes.map_err(|failure| {
                 Failure::new(
@@ -155,13 +157,13 @@ impl TargetResponse {
             })?;
             let room = max - body.length;
             let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-            let kept = fitting.min(keep - body.kept.len());
-            body.kept.extend_from_slice(&bytes[..kept]);
+            let kept = fitting.min(keep - body.bytes.len());
+            body.bytes.extend_from_slice(&bytes[..kept]);
+            body.cut |= kept < bytes.len();
             body.length += fitting as u64;
             self.connection.marks.add_body_bytes(fitting as u64);
             if bytes.len() > fitting {
-                body.cut = true;
-                return Ok(body);
+                break;
             }
         }
         Ok(body)
@@ -169,11 +171,12 @@ impl TargetResponse {
 
     /// The next bytes of the body; `None`: there are no more.
     async fn chunk(&mut self, about: &RequestContext) -> Option<Result<Bytes, Failure>> {
-        match (&mut self.connection.protocol, &mut self.stream) {
-            (Protocol::Http1(http1), _) => {
+        match &mut self.connection.protocol {
+            Protocol::Http1(http1) => {
                 http1.chunk().await.map_err(|trouble| fault::http1(about, &trouble)).transpose()
             }
-            (Protocol::Http2 { connection, .. }, Some(stream)) => {
+            Protocol::Http2 { connection, .. } => {
+                let stream = self.stream.as_mut()?;
                 let bytes = drive(connection, stream.data()).await?;
                 if let Ok(bytes) = &bytes {
                     // It fails only for more than was taken.
@@ -181,26 +184,19 @@ impl TargetResponse {
                 }
                 Some(bytes.map_err(|error| fault::http2(about, &error)))
             }
-            // HTTP/2's answer has a stream.
-            (Protocol::Http2 { .. }, None) => None,
         }
     }
 }
 
-/// Runs the connection and what depends on it in one task.
+/// Runs the connection and what depends on it in one task. The connection's error, if it has one, also comes to whoever
+/// waits for an answer. A finished connection must not be polled again.
 async fn drive<C: Future + Unpin, F: Future>(connection: &mut Option<C>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        advance(connection, cx);
+        if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+            *connection = None;
+        }
         future.as_mut().poll(cx)
     })
     .await
-}
-
-/// Lets the connection do what it can. Its error, if it has one, also comes to whoever waits for an answer. A finished
-/// connection must not be polled again.
-fn advance<C: Future + Unpin>(connection: &mut Option<C>, cx: &mut Context<'_>) {
-    if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
-        *connection = None;
-    }
 }

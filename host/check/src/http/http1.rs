@@ -15,7 +15,7 @@ use http::Request;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 const READ_BYTES: usize = 16 * 1024;
@@ -159,14 +159,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 
     /// Sends what can be sent, and waits for more of the answer. 0: there is no more.
     async fn fill(&mut self) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_fill(cx)).await
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_send(cx);
-        self.came.reserve(READ_BYTES);
-        let read = ready!(pin!(self.stream.read_buf(&mut self.came)).poll(cx));
-        Poll::Ready(read)
+        poll_fn(|cx| {
+            self.poll_send(cx);
+            self.came.reserve(READ_BYTES);
+            pin!(self.stream.read_buf(&mut self.came)).poll(cx)
+        })
+        .await
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) {

@@ -4,8 +4,7 @@
 //! request keeps secret.
 
 use super::charset;
-use super::decode::Plain;
-use super::exchange::TargetResponse;
+use super::exchange::{Body, TargetResponse};
 use super::request::Request;
 use crate::shared::Patterns;
 use http::HeaderMap;
@@ -131,7 +130,7 @@ impl Judge<'_> {
 
     /// Judges the body's text, as its `content_type` says to read it. It may be read in more than one way; then what must
     /// be in it may be in any, and what must not be in it in none.
-    pub(super) fn body(&self, plain: &Plain, content_type: &str) -> Result<(), Failure> {
+    pub(super) fn body(&self, plain: &Body, content_type: &str) -> Result<(), Failure> {
         let what = if plain.cut { "the first MiB of the body" } else { "the body" };
         let readings = charset::readings(&plain.bytes, content_type);
         let readings: Vec<Text<'_>> =

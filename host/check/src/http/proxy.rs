@@ -154,7 +154,7 @@ impl Proxy {
         let stream = match &self.kind {
             Kind::Http { login } => self.connect_http(stream, &target, login.as_ref()).await,
             Kind::Socks5 { login } => {
-                let stream = Wire { stream, marks, is_marking: true };
+                let stream = Wire { stream, marks };
                 self.connect_socks5(stream, (host, port), &target, login.as_ref()).await
             }
         };

@@ -189,22 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn methods_change_as_the_status_says() {
-        for (status, before, after, with_body) in [
-            (301, Method::POST, Method::GET, false),
-            (302, Method::POST, Method::GET, false),
-            (302, Method::PUT, Method::PUT, true),
-            (303, Method::PUT, Method::GET, false),
-            (303, Method::HEAD, Method::HEAD, true),
-            (307, Method::POST, Method::POST, true),
-            (308, Method::POST, Method::POST, true),
-        ] {
-            let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(method(status, &before), (after, with_body), "{status} {before}");
-        }
-    }
-
-    #[test]
     fn only_a_redirect_with_a_location_is_followed() {
         let mut spec = uptime_core::target::http(url("http://a.example/"));
         let mut headers = HeaderMap::new();

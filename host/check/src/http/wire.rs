@@ -80,12 +80,11 @@ impl IoTimestamps {
     }
 }
 
-/// A connection that marks when bytes go over it.
+/// A connection that marks when bytes go over it. With HTTP/2 also bytes that belong to no request go over it, so there
+/// the exchange marks for itself.
 pub(super) struct Wire<S> {
     pub(super) stream: S,
     pub(super) marks: Arc<IoTimestamps>,
-    /// With HTTP/2 also bytes that belong to no request go over it, so there the exchange marks for itself.
-    pub(super) is_marking: bool,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
@@ -96,7 +95,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if self.is_marking && buf.filled().len() > before {
+        if buf.filled().len() > before {
             self.marks.received();
         }
         read
@@ -106,22 +105,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.mark_sent(&written);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.marks.sent();
+        }
         written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.mark_sent(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -130,14 +117,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl<S> Wire<S> {
-    fn mark_sent(&self, written: &Poll<io::Result<usize>>) {
-        if self.is_marking && matches!(written, Poll::Ready(Ok(_))) {
-            self.marks.sent();
-        }
     }
 }
 

@@ -211,7 +211,11 @@ impl Reader {
             }
             for _ in 0..READ_AT_ONCE {
                 match self.socket.try_recv_from(&mut packet) {
-                    Ok((length, from)) => self.hand_over(&packet[..length], from.ip()),
+                    Ok((length, from)) => {
+                        if let Some(answer) = icmp::parse(self.version, &packet[..length]) {
+                            self.hand_over(answer, from.ip());
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // The error of an echo, which the queue of errors tells better. It is gone by having been read.
                     Err(_) => {}
@@ -222,26 +226,20 @@ impl Reader {
         }
     }
 
-    fn hand_over(&self, packet: &[u8], from: IpAddr) {
+    fn hand_over(&self, answer: EchoAnswer<'_>, from: IpAddr) {
         let now = Instant::now();
-        match icmp::parse(self.version, packet) {
-            Some(EchoAnswer::Reply { echo, payload }) => {
+        match answer {
+            EchoAnswer::Reply { echo, payload } => {
                 let Some(token) = self.echo_id.token(echo, payload) else { return };
                 arrive(&self.pending, (from, echo.sequence), Some(token), |pending| {
                     EchoEvent::Reply(pending.place, now.saturating_duration_since(pending.sent_at))
                 });
             }
-            Some(EchoAnswer::Undeliverable { echo, destination, reason }) => {
-                self.undeliverable(echo, destination, from, reason);
+            EchoAnswer::Undeliverable { echo, destination, reason } if echo.ident == self.echo_id.ident => {
+                let key = (destination, echo.sequence);
+                arrive(&self.pending, key, None, |_| EchoEvent::Undeliverable(from, reason));
             }
-            None => {}
-        }
-    }
-
-    fn undeliverable(&self, echo: Echo, destination: IpAddr, from: IpAddr, reason: &'static str) {
-        if echo.ident == self.echo_id.ident {
-            let key = (destination, echo.sequence);
-            arrive(&self.pending, key, None, |_| EchoEvent::Undeliverable(from, reason));
+            EchoAnswer::Undeliverable { .. } => {}
         }
     }
 
@@ -252,8 +250,8 @@ impl Reader {
         while let Ok(taken) =
             self.socket.try_io(Interest::ERROR, || error_queue::take(&self.socket, self.version, packet))
         {
-            if let Some(told) = taken {
-                self.undeliverable(told.echo, told.destination, told.from, told.reason);
+            if let Some((answer, from)) = taken {
+                self.hand_over(answer, from);
             }
         }
     }

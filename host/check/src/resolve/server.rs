@@ -45,7 +45,7 @@ pub(super) async fn addresses(
         IpFamily::V6 => aaaa.await,
         IpFamily::All => {
             let (a, aaaa) = tokio::join!(a, aaaa);
-            all_addresses(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
+            both(a, aaaa, false, v6_first)
         }
         IpFamily::Any => {
             tokio::pin!(a, aaaa);
@@ -59,7 +59,7 @@ pub(super) async fn addresses(
                     (a, aaaa)
                 }
             };
-            whatever(a, aaaa).map(|(a, aaaa)| in_order(a, aaaa, v6_first))
+            both(a, aaaa, true, v6_first)
         }
     }
 }
@@ -74,28 +74,18 @@ async fn other(one: &AddressResult, other: impl Future<Output = AddressResult>) 
     other.await
 }
 
-/// Both versions when nothing may be missing. A server that denies the name for the one version and knows it for the
-/// other is an old fault (RFC 4074, 4.2): it has no such address.
-fn all_addresses(a: AddressResult, aaaa: AddressResult) -> Result<(Vec<IpAddr>, Vec<IpAddr>), DnsError> {
+/// Both versions, or the one that has something: when that is enough, and when the server denies the name for the other
+/// version alone, which is an old fault (RFC 4074, 4.2): it has no such address.
+fn both(a: AddressResult, aaaa: AddressResult, one_is_enough: bool, v6_first: bool) -> AddressResult {
     match (a, aaaa) {
-        (Ok(a), Ok(aaaa)) => Ok((a, aaaa)),
-        (Ok(a), Err(DnsError::NoSuchName)) if !a.is_empty() => Ok((a, Vec::new())),
-        (Err(DnsError::NoSuchName), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
+        (Ok(a), Ok(aaaa)) => Ok(if v6_first { [aaaa, a].concat() } else { [a, aaaa].concat() }),
+        (Ok(found), Err(dns_error)) | (Err(dns_error), Ok(found))
+            if !found.is_empty() && (one_is_enough || matches!(dns_error, DnsError::NoSuchName)) =>
+        {
+            Ok(found)
+        }
         (Err(dns_error), _) | (_, Err(dns_error)) => Err(dns_error),
     }
-}
-
-/// Both versions when one that has something is enough.
-fn whatever(a: AddressResult, aaaa: AddressResult) -> Result<(Vec<IpAddr>, Vec<IpAddr>), DnsError> {
-    match (a, aaaa) {
-        (Ok(a), Err(_)) if !a.is_empty() => Ok((a, Vec::new())),
-        (Err(_), Ok(aaaa)) if !aaaa.is_empty() => Ok((Vec::new(), aaaa)),
-        (a, aaaa) => all_addresses(a, aaaa),
-    }
-}
-
-fn in_order(a: Vec<IpAddr>, aaaa: Vec<IpAddr>, v6_first: bool) -> Vec<IpAddr> {
-    if v6_first { [aaaa, a].concat() } else { [a, aaaa].concat() }
 }
 
 /// The labels of `host` as they stand: any bytes (RFC 2181, 11), of which what a host's name should look like is no part.

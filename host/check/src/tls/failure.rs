@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError, OtherError, PeerIncompatible};
 use std::io;
-use uptime_core::check::{Certificate, Failure, FailureClass};
+use uptime_core::check::{Failure, FailureClass};
 
 /// Why the certificate of `host` is not trusted. `chain` is what the target showed.
 pub(super) fn trust_failure(host: &str, error: &TlsError, chain: &[CertificateInfo]) -> Failure {
@@ -26,19 +26,27 @@ pub(super) fn trust_failure(host: &str, error: &TlsError, chain: &[CertificateIn
             let words = format!("is not signed by `{issuer}`, whose name it bears");
             return of_certificate(FailureClass::TlsUnknownIssuer, host, &words);
         }
-        CertificateError::ExpiredContext { time, not_after } => {
-            let end = timestamp(*not_after);
-            let by = |certificate: &Certificate| certificate.not_after == end;
-            let words = whose(chain, by, |of| format!("{of}expired on {end}"));
-            return of_certificate(FailureClass::TlsExpired, host, &words)
-                .with(format!("valid on {}", timestamp(*time)), format!("valid until {end}"));
-        }
-        CertificateError::NotValidYetContext { time, not_before } => {
-            let start = timestamp(*not_before);
-            let by = |certificate: &Certificate| certificate.not_before == start;
-            let words = whose(chain, by, |of| format!("{of}is not valid before {start}"));
-            return of_certificate(FailureClass::TlsNotYetValid, host, &words)
-                .with(format!("valid on {}", timestamp(*time)), format!("valid from {start}"));
+        CertificateError::ExpiredContext { time, not_after: at }
+        | CertificateError::NotValidYetContext { time, not_before: at } => {
+            let (time, at) = (timestamp(*time), timestamp(*at));
+            let is_over = at < time;
+            let (class, is, until) = if is_over {
+                (FailureClass::TlsExpired, "expired on", "until")
+            } else {
+                (FailureClass::TlsNotYetValid, "is not valid before", "from")
+            };
+            let by = |read: &CertificateInfo| {
+                at == if is_over { read.certificate.not_after } else { read.certificate.not_before }
+            };
+            // It may be that of one above, whose time is not the target's own.
+            let whose = match chain.iter().position(by) {
+                Some(index) if index > 0 => {
+                    format!("comes from `{}`, whose own ", chain[index].certificate.subject)
+                }
+                _ => String::new(),
+            };
+            return of_certificate(class, host, &format!("{whose}{is} {at}"))
+                .with(format!("valid on {time}"), format!("valid {until} {at}"));
         }
         CertificateError::NotValidForNameContext { expected, .. } => {
             let names = own.map(|own| own.certificate.names.join(", ")).filter(|names| !names.is_empty());
@@ -147,21 +155,6 @@ fn unknown_issuer(host: &str, chain: &[CertificateInfo]) -> Failure {
     }
 }
 
-/// Says of a fault in time whether it is the target's own certificate or one above.
-fn whose(
-    chain: &[CertificateInfo],
-    is_it: impl Fn(&Certificate) -> bool,
-    words: impl Fn(&str) -> String,
-) -> String {
-    match chain.iter().map(|read| &read.certificate).position(is_it) {
-        Some(index) if index > 0 => {
-            let subject = &chain[index].certificate.subject;
-            words(&format!("comes from `{subject}`, whose own "))
-        }
-        _ => words(""),
-    }
-}
-
 fn algorithm(host: &str, chain: &[CertificateInfo]) -> Failure {
     let is_broken = |read: &&CertificateInfo| {
         let name = read.signed_with.to_ascii_lowercase();
@@ -211,16 +204,11 @@ pub(super) fn signature_failure(host: &str, error: &TlsError, own: Option<&Certi
     if let Some(failure) = own.and_then(|own| odd_rsa(host, own)) {
         return failure;
     }
+    let unproven = format!("`{host}` does not prove that it has the key of its certificate");
     match error {
-        TlsError::InvalidCertificate(CertificateError::BadSignature) => {
-            let message = format!("`{host}` does not prove that it has the key of its certificate");
-            Failure::new(FailureClass::TlsHandshake, message)
-        }
+        TlsError::InvalidCertificate(CertificateError::BadSignature) => handshake(unproven),
         TlsError::InvalidCertificate(_) => trust_failure(host, error, own.map_or(&[], std::slice::from_ref)),
-        error => {
-            let message = format!("`{host}` does not prove that it has the key of its certificate: {error}");
-            Failure::new(FailureClass::TlsHandshake, message)
-        }
+        error => handshake(format!("{unproven}: {error}")),
     }
 }
 
@@ -248,17 +236,11 @@ impl Attempt<'_> {
         match tls {
             TlsError::AlertReceived(alert) => self.refused(*alert),
             TlsError::InvalidMessage(_) if !self.answered => {
-                let message = format!("`{host}` does not speak TLS on this port");
-                Failure::new(FailureClass::TlsHandshake, message).with("TLS", "something else")
+                handshake(format!("`{host}` does not speak TLS on this port")).with("TLS", "something else")
             }
             TlsError::PeerIncompatible(reason) => incompatible(host, reason),
-            TlsError::NoCertificatesPresented => {
-                Failure::new(FailureClass::TlsHandshake, format!("`{host}` shows no certificate"))
-            }
-            other => Failure::new(
-                FailureClass::TlsHandshake,
-                format!("the TLS handshake with `{host}` failed: {other}"),
-            ),
+            TlsError::NoCertificatesPresented => handshake(format!("`{host}` shows no certificate")),
+            other => handshake(format!("the TLS handshake with `{host}` failed: {other}")),
         }
     }
 
@@ -285,8 +267,8 @@ impl Attempt<'_> {
                 Failure::new(class, message).with("a cipher suite in common", alert_name(alert))
             }
             Alert::NoApplicationProtocol => {
-                let message = format!("`{host}` speaks another protocol over TLS than was asked for");
-                Failure::new(FailureClass::TlsHandshake, message).with(self.protocols, "none of them")
+                handshake(format!("`{host}` speaks another protocol over TLS than was asked for"))
+                    .with(self.protocols, "none of them")
             }
             // What servers say, each in its own way, who have nothing for the name that they were asked for.
             Alert::AccessDenied | Alert::InternalError if !self.answered => {
@@ -294,14 +276,15 @@ impl Attempt<'_> {
                     "`{host}` ended the TLS handshake before it showed a certificate: perhaps it has none for `{}`",
                     self.name
                 );
-                Failure::new(FailureClass::TlsHandshake, message).with("a certificate", alert_name(alert))
+                handshake(message).with("a certificate", alert_name(alert))
             }
-            alert => {
-                let message = format!("`{host}` ended the TLS handshake: `{}`", alert_name(alert));
-                Failure::new(FailureClass::TlsHandshake, message)
-            }
+            alert => handshake(format!("`{host}` ended the TLS handshake: `{}`", alert_name(alert))),
         }
     }
+}
+
+fn handshake(message: String) -> Failure {
+    Failure::new(FailureClass::TlsHandshake, message)
 }
 
 fn old_versions(host: &str) -> Failure {
@@ -313,10 +296,9 @@ fn incompatible(host: &str, reason: &PeerIncompatible) -> Failure {
     match reason {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => old_versions(host),
-        reason => Failure::new(
-            FailureClass::TlsHandshake,
-            format!("`{host}` and this monitor have no way to speak TLS in common: {reason:?}"),
-        ),
+        reason => {
+            handshake(format!("`{host}` and this monitor have no way to speak TLS in common: {reason:?}"))
+        }
     }
 }
 

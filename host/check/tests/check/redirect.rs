@@ -56,20 +56,25 @@ async fn each_hop_is_evidence() {
 }
 
 #[tokio::test]
-async fn a_posts_body_goes_along_or_not() {
-    for (status, method, body) in [
-        ("303 See Other", "GET", false),
-        ("302 Found", "GET", false),
-        ("300 Multiple Choices", "POST", true),
-        ("308 Permanent Redirect", "POST", true),
+async fn method_and_body_change_as_the_status_says() {
+    for (status, before, after, body) in [
+        ("301 Moved Permanently", "POST", "GET", false),
+        ("302 Found", "POST", "GET", false),
+        ("302 Found", "PUT", "PUT", true),
+        ("303 See Other", "POST", "GET", false),
+        ("303 See Other", "PUT", "GET", false),
+        ("303 See Other", "HEAD", "HEAD", true),
+        ("300 Multiple Choices", "POST", "POST", true),
+        ("307 Temporary Redirect", "POST", "POST", true),
+        ("308 Permanent Redirect", "POST", "POST", true),
     ] {
         let target = Target::moved(status, "location: /there\r\n".into()).await;
         let mut spec = target.http("/");
-        (spec.method, spec.body) = ("POST".into(), Some("the body".into()));
+        (spec.method, spec.body) = (before.into(), Some("the body".into()));
         spec.headers.insert("Content-Type".into(), SecretRef::Literal("text/plain".into()));
         assert_up(&ask(spec).await);
         let asked = &target.requests()[1];
-        assert!(asked.starts_with(method), "{asked}");
+        assert!(asked.starts_with(after), "{status}: {asked}");
         assert_eq!((asked.contains("the body"), asked.contains("Content-Type")), (body, body), "{asked}");
     }
 }

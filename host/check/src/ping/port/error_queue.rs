@@ -1,7 +1,7 @@
 //! Linux's queue of the errors of a socket: where a datagram socket learns that an echo can't be delivered, and which
 //! one (ip(7), `IP_RECVERR`).
 
-use crate::icmp::{self, Echo, Version};
+use crate::icmp::{self, EchoAnswer, Version};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt::Ipv4RecvErr,
     sockopt::Ipv6RecvErr,
@@ -19,14 +19,6 @@ const BY_ICMP6: u8 = 3;
 /// Room for one error with the address of who says it, and for what else the kernel may add.
 const CONTROL_BYTES: usize = 256;
 
-/// One entry: an echo that can't be delivered.
-pub(super) struct Undelivered {
-    pub(super) echo: Echo,
-    pub(super) destination: IpAddr,
-    pub(super) from: IpAddr,
-    pub(super) reason: &'static str,
-}
-
 /// Has the kernel keep the errors of `socket`.
 pub(super) fn enable(socket: &Socket, version: Version) -> io::Result<()> {
     match version {
@@ -36,12 +28,13 @@ pub(super) fn enable(socket: &Socket, version: Version) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the oldest entry: `None` for one about something else, an error that would block when there is none.
+/// Takes the oldest entry, an echo that can't be delivered, and who says so: `None` for one about something else, an
+/// error that would block when there is none.
 pub(super) fn take(
     socket: &UdpSocket,
     version: Version,
     packet: &mut [u8],
-) -> io::Result<Option<Undelivered>> {
+) -> io::Result<Option<(EchoAnswer<'static>, IpAddr)>> {
     let mut control = [0; CONTROL_BYTES];
     let (said, destination, length) = {
         let mut buffers = [IoSliceMut::new(packet)];
@@ -56,7 +49,8 @@ pub(super) fn take(
     let (Some((from, reason)), Some(destination), Some(echo)) = (said, destination, echo) else {
         return Ok(None);
     };
-    Ok(Some(Undelivered { echo, destination, from: from.unwrap_or(destination), reason }))
+    let answer = EchoAnswer::Undeliverable { echo, destination, reason };
+    Ok(Some((answer, from.unwrap_or(destination))))
 }
 
 /// Who says that an echo can't be delivered, as far as it is known, and why.
