@@ -35,14 +35,6 @@ pub struct IncidentNow {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recheck {
-    /// It is told, in these words.
-    Tell(Part),
-    /// It is not told. Why.
-    Mute(&'static str),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub event: Event,
     /// It is the first that is told of an outage that is over.
@@ -87,13 +79,14 @@ pub fn objection(kind: EventType, now: &IncidentNow) -> Option<&'static str> {
     }
 }
 
-pub fn recheck_before_send(mut event: Event, now: &IncidentNow) -> Recheck {
+/// What is told as things stand now; the error: why it is not told.
+pub fn recheck_before_send(mut event: Event, now: &IncidentNow) -> Result<Part, &'static str> {
     if event.incident.is_none() {
-        return Recheck::Tell(Part { event, is_all_of_it: false, announced: None });
+        return Ok(Part { event, is_all_of_it: false, announced: None });
     }
     let announced = now.worst_told;
     if let Some(reason) = objection(event.kind, now) {
-        return Recheck::Mute(reason);
+        return Err(reason);
     }
     match (event.kind, now.ended_at) {
         // Nothing else will say so to this channel.
@@ -102,12 +95,12 @@ pub fn recheck_before_send(mut event: Event, now: &IncidentNow) -> Recheck {
         }
         (EventType::Up, _) if !now.opening_told => {
             say_all_of_it(&mut event, now.severity);
-            return Recheck::Tell(Part { event, is_all_of_it: true, announced });
+            return Ok(Part { event, is_all_of_it: true, announced });
         }
         _ => {}
     }
     let is_all_of_it = now.ended_at.is_some() && event.kind != EventType::Up && !now.opening_told;
-    Recheck::Tell(Part { event, is_all_of_it, announced })
+    Ok(Part { event, is_all_of_it, announced })
 }
 
 fn end(event: &mut Event, ended_at: Timestamp, unseen: bool) {
@@ -160,7 +153,7 @@ mod tests {
     }
 
     fn is_muted(kind: EventType, now: IncidentNow) -> bool {
-        matches!(recheck_before_send(event(kind), &now), Recheck::Mute(_))
+        recheck_before_send(event(kind), &now).is_err()
     }
 
     #[test]
@@ -175,7 +168,7 @@ mod tests {
         }
         let without = Event { incident: None, ..event(EventType::Certificate) };
         let muted = IncidentNow { muted: true, ..IncidentNow::default() };
-        assert!(matches!(recheck_before_send(without, &muted), Recheck::Tell(_)));
+        assert!(recheck_before_send(without, &muted).is_ok());
     }
 
     #[test]
@@ -188,10 +181,7 @@ mod tests {
         for kind in [EventType::Down, EventType::Degraded, EventType::Critical] {
             assert!(is_muted(kind, IncidentNow { recovery_due: true, ..over }), "{kind}");
             // To a channel that wants no recoveries it is told with its end.
-            let tell = |now| match recheck_before_send(event(kind), &now) {
-                Recheck::Tell(part) => part,
-                Recheck::Mute(_) => panic!("{kind} is lost"),
-            };
+            let tell = |now| recheck_before_send(event(kind), &now).expect("it is lost");
             let Part { event, is_all_of_it, .. } = tell(over);
             let incident = event.incident.expect("an incident");
             assert_eq!((incident.ended_at, incident.duration_s), (Some(at(252)), Some(252)));
@@ -206,9 +196,9 @@ mod tests {
     fn a_recovery_without_an_opening_says_when_it_was() {
         let over =
             IncidentNow { ended_at: Some(at(252)), severity: Some(Severity::Down), ..Default::default() };
-        let message = |now: IncidentNow| match recheck_before_send(event(EventType::Up), &now) {
-            Recheck::Tell(part) => part.event.outcome.map(|outcome| outcome.message),
-            Recheck::Mute(_) => None,
+        let message = |now| {
+            let part = recheck_before_send(event(EventType::Up), &now).ok()?;
+            part.event.outcome.map(|outcome| outcome.message)
         };
         let when = "down from 2023-11-14 22:13:20 UTC to 2023-11-14 22:17:32 UTC (told only now)";
         assert_eq!(message(over), Some(format!("{when}: the status is 503")));

@@ -10,7 +10,7 @@ use crate::event::{Event, EventIncident, EventMonitor, EventOutcome, EventType, 
 use crate::id::{DeliveryId, IncidentId};
 use crate::incident::{By, Incident, IncidentAction, Mark};
 use crate::monitor::CertificateDays;
-use crate::recheck::{Digest, IncidentNow, Part, Recheck, recheck_before_send};
+use crate::recheck::{Digest, IncidentNow, Part, recheck_before_send};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -179,10 +179,7 @@ fn certificate() -> EventOutcome {
 
 /// A notice, as it is told when its turn has come.
 fn looked_at(event: Event, now: &IncidentNow) -> Part {
-    match recheck_before_send(event, now) {
-        Recheck::Tell(part) => part,
-        Recheck::Mute(reason) => unreachable!("it is told, although {reason}"),
-    }
+    recheck_before_send(event, now).expect("because nothing is said against it")
 }
 
 fn forms() -> impl Iterator<Item = (&'static str, Event, Option<Severity>)> {

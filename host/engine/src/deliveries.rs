@@ -20,7 +20,7 @@ use uptime_core::duration::elapsed;
 use uptime_core::event::{Event, Severity};
 use uptime_core::id::{ChannelId, JobId, NotificationId};
 use uptime_core::queue::QueueSettings;
-use uptime_core::recheck::{Digest, Part, Recheck, recheck_before_send};
+use uptime_core::recheck::{Digest, Part, recheck_before_send};
 use uptime_core::secret::SecretRef;
 use uptime_core::secret::access::Access;
 use uptime_notifier::{
@@ -85,18 +85,14 @@ pub struct Message {
 /// Looks at a delivery again: at it, or at each member of a digest. The reason, when nobody wants it any more.
 fn look_again(due: &DueDelivery) -> Result<Message, &'static str> {
     let Some(members) = &due.members else {
-        return match recheck_before_send(due.event.clone(), &due.circumstances) {
-            Recheck::Tell(Part { event, announced, .. }) => {
-                Ok(Message { event, announced, digest: None, muted: Vec::new() })
-            }
-            Recheck::Mute(reason) => Err(reason),
-        };
+        let Part { event, announced, .. } = recheck_before_send(due.event.clone(), &due.circumstances)?;
+        return Ok(Message { event, announced, digest: None, muted: Vec::new() });
     };
     let (mut parts, mut muted) = (Vec::new(), Vec::new());
     for member in members {
         match recheck_before_send(member.event.clone(), &member.circumstances) {
-            Recheck::Tell(part) => parts.push(part),
-            Recheck::Mute(reason) => muted.push((member.notification, reason)),
+            Ok(part) => parts.push(part),
+            Err(reason) => muted.push((member.notification, reason)),
         }
     }
     match digest::compose(due.event.delivery_id, parts) {

@@ -299,7 +299,7 @@ impl<'n, 't> Table<'n, 't> {
             }
             // It may be the slip of a secret's key.
             hide(value, false, self.notes);
-            let hint = match self.keys_of_other_types.iter().find(|(known, _)| known == key.get_ref()) {
+            let hint = match self.keys_of_other_types.iter().find(|(other, _)| other == key.get_ref()) {
                 Some((key, when)) => format!("`{key}` is a key of `{when}`"),
                 None => did_you_mean_or_all(key.get_ref(), self.asked.iter().map(String::as_str)),
             };

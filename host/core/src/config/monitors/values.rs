@@ -53,19 +53,15 @@ fn parsed<T: FromStr<Err = String>>(text: &str, item: RawValue<'_>, what: &str) 
     })
 }
 
-pub(super) const JSON_CONDITION: Parsed<JsonCondition> = Parsed::new(
-    "CONDITION",
-    "a condition such as `$.status == 'ok'`",
-    "\"$.status == 'ok'\"",
-    |text, item, _| parsed(text, item, "a condition"),
-);
+const fn condition<T: FromStr<Err = String>>(what: &'static str, example: &'static str) -> Parsed<T> {
+    Parsed::new("CONDITION", what, example, |text, item, _| parsed(text, item, "a condition"))
+}
 
-pub(super) const HEADER_CONDITION: Parsed<HeaderCondition> = Parsed::new(
-    "CONDITION",
-    "a condition such as `Content-Type contains 'json'`",
-    "\"Content-Type contains 'json'\"",
-    |text, item, _| parsed(text, item, "a condition"),
-);
+pub(super) const JSON_CONDITION: Parsed<JsonCondition> =
+    condition("a condition such as `$.status == 'ok'`", "\"$.status == 'ok'\"");
+
+pub(super) const HEADER_CONDITION: Parsed<HeaderCondition> =
+    condition("a condition such as `Content-Type contains 'json'`", "\"Content-Type contains 'json'\"");
 
 pub(super) const REGEX: Parsed<Pattern> =
     Parsed::new("REGEX", "a regular expression such as `'^ok$'`", "'^ok$'", |text, item, _| {
