@@ -204,17 +204,8 @@ impl NotifierError {
 
     /// Whether no message at all gets through until somebody changes something: the channel is broken.
     pub fn channel_broken(&self) -> bool {
-        matches!(
-            self,
-            Self::Unknown { .. }
-                | Self::Config { .. }
-                | Self::Unauthorized { .. }
-                | Self::Gone { .. }
-                | Self::EgressDenied { .. }
-                | Self::BadComponent { .. }
-                | Self::Untrusted { .. }
-                | Self::Unreadable { .. }
-        )
+        self.class() == ErrorClass::Config
+            || matches!(self, Self::Unauthorized { .. } | Self::Gone { .. } | Self::EgressDenied { .. })
     }
 
     /// The way out, where an operator has one.

@@ -91,19 +91,6 @@ async fn inner_addresses_take_an_explicit_allowance_and_metadata_is_never_open()
 }
 
 #[tokio::test]
-async fn a_user_in_the_address_is_refused() {
-    let host = host(Limits::default(), []);
-    let forbidden = Forbidden::new();
-    let origin = format!("127.0.0.1:{}", forbidden.port());
-    let allow = format!("http://{origin}");
-    assert_eq!(
-        denied(&host, &format!("http://me:pw@{origin}/"), &[&allow]).await,
-        "an address may not hold a user; use a header"
-    );
-    forbidden.nobody_came();
-}
-
-#[tokio::test]
 async fn a_redirect_leads_nowhere() {
     let host = host(Limits::default(), []);
     let forbidden = Forbidden::new();
