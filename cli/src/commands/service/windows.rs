@@ -74,8 +74,8 @@ fn named(flag: &str, path: &Path) -> Result<String> {
 /// There is no embedded database on Windows.
 fn hint(source: &DatabaseSource) -> Option<String> {
     let variable = match source {
-        DatabaseSource::Variable { .. } => return None,
-        DatabaseSource::Secret { name } => format!("{name}, which is not printed here,"),
+        DatabaseSource::Variable { url: Some(_), .. } => return None,
+        DatabaseSource::Variable { name, url: None } => format!("{name}, which is not printed here,"),
         DatabaseSource::File | DatabaseSource::Embedded => "DATABASE_URL".into(),
     };
     Some(format!(

@@ -92,7 +92,7 @@ impl Display {
                 let (why, at) = (cause.as_ref().map_or("", |cause| &cause.message), rfc3339(*started_at));
                 let json =
                     json!({ "monitor": monitor, "incident_id": incident, "cause": why, "started_at": at });
-                self.print_change(BAD, word, word, monitor, why, json);
+                self.print_change(BAD, word, monitor, why, json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
@@ -114,20 +114,13 @@ impl Display {
                 self.event("keeping-up", "keeping up again", json!({}));
             }
             Activity::Blind { host, why } => {
-                self.print_change(ODD, "blind", "blind", host, why, json!({ "host": host, "message": why }));
+                self.print_change(ODD, "blind", host, why, json!({ "host": host, "message": why }));
             }
             Activity::Seeing { host, blind_for } => {
                 self.over("seeing", host, "blind", *blind_for, json!({ "host": host }));
             }
             Activity::Stalled { queue, why } => {
-                self.print_change(
-                    BAD,
-                    "stalled",
-                    "stalled",
-                    queue,
-                    why,
-                    json!({ "queue": queue, "message": why }),
-                );
+                self.print_change(BAD, "stalled", queue, why, json!({ "queue": queue, "message": why }));
             }
             Activity::Running { queue, stalled_for } => {
                 self.over("running", queue, "stalled", *stalled_for, json!({ "queue": queue }));
@@ -135,7 +128,7 @@ impl Display {
             Activity::DatabaseAway { queue, reason, needs_operator } => {
                 let style = if *needs_operator { BAD } else { ODD };
                 let json = json!({ "queue": queue, "reason": reason });
-                self.print_change(style, "database-away", "database away", queue, reason, json);
+                self.print_change(style, "database away", queue, reason, json);
             }
             Activity::DatabaseBack { queue } => {
                 self.event("database-back", &format!("database back\t{queue}"), json!({ "queue": queue }));
@@ -144,14 +137,14 @@ impl Display {
     }
 
     /// That something is so now.
-    fn print_change(&self, style: Style, event: &str, word: &str, of: &str, why: &str, json: Value) {
-        self.event(event, &format!("{style}{word}{style:#}\t{of}\t{why}"), json);
+    fn print_change(&self, style: Style, word: &str, of: &str, why: &str, json: Value) {
+        self.event(&word.replace(' ', "-"), &format!("{style}{word}{style:#}\t{of}\t{why}"), json);
     }
 
     /// That something is over, and how long it lasted.
     fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, json: Value) {
         let json = with(json, json!({ "duration_s": lasted.as_secs() }));
-        self.print_change(GOOD, word, word, of, &format!("was {was} for {}", span(lasted.as_secs())), json);
+        self.print_change(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), json);
     }
 
     /// Says that the end was asked for, and what it waits for.
