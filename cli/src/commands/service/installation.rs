@@ -3,6 +3,7 @@
 //! What is printed depends on nothing that a service's process would not have: paths are absolute, the data directory is
 //! named. Secrets stay where they are; a definition says how they are given.
 
+use super::quote;
 use crate::config::file::{self, ConfigFile};
 use crate::config::locate;
 use crate::env;
@@ -92,6 +93,12 @@ impl Installation {
         let data_dir = ["--data-dir", &self.data_dir];
         let words = [self.binary.as_str()].into_iter().chain(config).chain(data_dir);
         words.chain(command.iter().map(AsRef::as_ref)).map(str::to_owned).collect()
+    }
+
+    /// As a line of a shell, which says where the database is too.
+    pub fn shell_line(&self, command: &[&str]) -> String {
+        let set = self.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
+        set.unwrap_or_default() + &quote::shell_line(&self.command(command))
     }
 
     /// Where its processes work: paths in the file may be relative to it.
