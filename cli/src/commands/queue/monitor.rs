@@ -48,7 +48,7 @@ struct Row {
     standstill: Option<Standstill>,
     stall: Option<Stall>,
     /// What came of its being over, if channels are to be told.
-    told: Option<Told>,
+    announced: Option<Told>,
 }
 
 /// One look; exit 1 when a queue is over its limit or stands still, or when checks are not scheduled or have no results.
@@ -117,11 +117,11 @@ impl QueueSnapshot {
         let (at, mut rows) = (Timestamp::now(), Vec::new());
         for size in sizes {
             let is_over = size.size() >= max;
-            let told =
+            let announced =
                 if is_over && !no_event { Some(busy::announce(store, &size, max).await?) } else { None };
             let standstill = size.load().standstill(max_wait);
             let stall = liveness.stalls.iter().find(|stall| stall.queue == size.queue).cloned();
-            rows.push(Row { at, size, is_over, standstill, stall, told });
+            rows.push(Row { at, size, is_over, standstill, stall, announced });
         }
         if !no_event {
             let below: Vec<_> = rows.iter().filter(|row| !row.is_over).map(|row| &row.size).collect();
@@ -181,17 +181,19 @@ impl QueueSnapshot {
     /// What a person wants to know beside the numbers, and the way out.
     fn notes(&self, printer: &Printer) -> Vec<String> {
         let mut notes = Vec::new();
-        for Row { size, is_over, standstill, stall, told, .. } in &self.rows {
+        for Row { size, is_over, standstill, stall, announced, .. } in &self.rows {
             let queue = size.queue.as_str();
             if *is_over {
                 let [jobs, max] = [size.size(), self.max].map(|n| printer.number(n));
-                let told = match told {
+                let announced = match announced {
                     Some(Told::Channels(channels)) => format!("; told to {}", channels.join(", ")),
                     Some(Told::Already) => "; that was told within the last hour".into(),
                     Some(Told::Nobody) => "; no channel wants to hear of it".into(),
                     None => String::new(),
                 };
-                notes.push(format!("`{BAD}{queue}{BAD:#}` has {jobs} jobs, and its limit is {max}{told}"));
+                notes.push(format!(
+                    "`{BAD}{queue}{BAD:#}` has {jobs} jobs, and its limit is {max}{announced}"
+                ));
             }
             if size.paused_at.is_some() && size.ready > 0 {
                 let ago = printer.time(size.paused_at);
