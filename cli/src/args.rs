@@ -9,13 +9,13 @@ mod plugin;
 mod queue;
 
 pub use check::{CheckArgs, FLAGS, Flag, For, Form};
-pub use incident::{IncidentCommand, name};
+pub use incident::{ActArgs, IncidentCommand, name};
 pub use maintenance::{MaintenanceAdd, MaintenanceCommand};
 pub use notification::{NotificationCommand, notification_name};
 pub use plugin::{
     AddArgs, BuildArgs, GrantArgs, Language, NewArgs, PluginCommand, RemoveArgs, TestArgs, TrustArgs,
 };
-pub use queue::{QueueCommand, QueuesArgs};
+pub use queue::{MonitorArgs, QueueCommand, QueuesArgs};
 
 use crate::env;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};

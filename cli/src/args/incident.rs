@@ -34,9 +34,6 @@ pub enum IncidentCommand {
     },
     /// Acknowledge incidents: no more reminders or `critical`; notified channels learn who took over
     Ack {
-        /// Ids of the incidents
-        #[arg(required = true, value_name = "ID", value_parser = incident_id)]
-        ids: Vec<IncidentId>,
         /// Acknowledge for this time; then reminders continue
         #[arg(long = "for", value_name = "D", value_parser = lasting)]
         lasting: Option<Duration>,
@@ -44,7 +41,7 @@ pub enum IncidentCommand {
         #[arg(long, conflicts_with = "lasting")]
         until_recovery: bool,
         #[command(flatten)]
-        by: ByArgs,
+        act: ActArgs,
     },
     /// Take an acknowledgement back: reminders continue, and channels that heard of it are notified
     Unack(ActArgs),
@@ -73,12 +70,6 @@ pub struct ActArgs {
     /// Ids of the incidents
     #[arg(required = true, value_name = "ID", value_parser = incident_id)]
     pub ids: Vec<IncidentId>,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct ByArgs {
     /// Operator's name [default: `$SUDO_USER`, `$USER` or `$LOGNAME`]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub by: Option<String>,

@@ -22,23 +22,7 @@ pub enum QueueCommand {
     ///
     /// A queue at or over its limit sends `queue-busy` to each enabled channel that wants this event and has neither `groups`
     /// nor `tags`. The event is sent when the limit is reached, and again after an hour.
-    Monitor {
-        /// Names of queues [default: all]
-        #[arg(value_name = "QUEUE")]
-        queues: Vec<String>,
-        /// Alert at this many jobs, in whatever state
-        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..))]
-        max: i64,
-        /// Alert when the oldest ready job has waited this long
-        #[arg(long, value_name = "D", default_value = "2m", value_parser = duration)]
-        max_wait: Duration,
-        /// Do not send `queue-busy` events
-        #[arg(long)]
-        no_event: bool,
-        /// Refresh every 2 seconds, or at this interval
-        #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
-        watch: Option<Duration>,
-    },
+    Monitor(MonitorArgs),
     /// List the failed jobs
     Failed {
         /// Print all details of these jobs
@@ -120,6 +104,25 @@ pub enum QueueCommand {
         #[arg(value_name = "QUEUE")]
         queues: Vec<String>,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct MonitorArgs {
+    /// Names of queues [default: all]
+    #[arg(value_name = "QUEUE")]
+    pub queues: Vec<String>,
+    /// Alert at this many jobs, in whatever state
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub max: i64,
+    /// Alert when the oldest ready job has waited this long
+    #[arg(long, value_name = "D", default_value = "2m", value_parser = duration)]
+    pub max_wait: Duration,
+    /// Do not send `queue-busy` events
+    #[arg(long)]
+    pub no_event: bool,
+    /// Refresh every 2 seconds, or at this interval
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
+    pub watch: Option<Duration>,
 }
 
 #[derive(Debug, ClapArgs)]

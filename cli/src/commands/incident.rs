@@ -3,7 +3,7 @@
 mod actions;
 mod timeline;
 
-use crate::args::IncidentCommand;
+use crate::args::{ActArgs, IncidentCommand};
 use crate::commands::require;
 use crate::output::span;
 use crate::prelude::*;
@@ -14,22 +14,25 @@ use uptime_core::incident::{By, IncidentAction};
 use uptime_store::summaries::{IncidentFilter, IncidentSummary};
 
 pub async fn run(store: &Store, command: IncidentCommand, printer: &Printer) -> Result<Exit> {
-    let (ids, action, by, note) = match command {
+    let (act, action) = match command {
         IncidentCommand::List { open, monitor, limit } => {
             let filter = IncidentFilter { open, monitor: monitor.as_deref(), id: None };
             return list(store, filter, limit, printer).await;
         }
         IncidentCommand::Show { id } => return timeline::show(store, id, printer).await,
-        IncidentCommand::Ack { ids, lasting, until_recovery: _, by } => {
-            (ids, IncidentAction::Acknowledge { lasting }, by.by, by.note)
+        IncidentCommand::Ack { lasting, until_recovery: _, act } => {
+            (act, IncidentAction::Acknowledge { lasting })
         }
-        IncidentCommand::Unack(act) => (act.ids, IncidentAction::Unacknowledge, act.by.by, act.by.note),
-        IncidentCommand::Mute(act) => (act.ids, IncidentAction::Mute, act.by.by, act.by.note),
-        IncidentCommand::Unmute(act) => (act.ids, IncidentAction::Unmute, act.by.by, act.by.note),
-        IncidentCommand::Resolve(act) => (act.ids, IncidentAction::Resolve, act.by.by, act.by.note),
-        IncidentCommand::Comment { id, text, by } => (vec![id], IncidentAction::Comment, by, Some(text)),
+        IncidentCommand::Unack(act) => (act, IncidentAction::Unacknowledge),
+        IncidentCommand::Mute(act) => (act, IncidentAction::Mute),
+        IncidentCommand::Unmute(act) => (act, IncidentAction::Unmute),
+        IncidentCommand::Resolve(act) => (act, IncidentAction::Resolve),
+        IncidentCommand::Comment { id, text, by } => {
+            (ActArgs { ids: vec![id], by, note: Some(text) }, IncidentAction::Comment)
+        }
     };
-    actions::run(store, &ids, action, By { who: &who(by)?, note: note.as_deref() }, printer).await
+    let by = By { who: &who(act.by)?, note: act.note.as_deref() };
+    actions::run(store, &act.ids, action, by, printer).await
 }
 
 async fn list(store: &Store, filter: IncidentFilter<'_>, limit: i64, printer: &Printer) -> Result<Exit> {

@@ -8,7 +8,7 @@ mod forget;
 mod monitor;
 mod retry;
 
-use crate::args::{QueueCommand, QueuesArgs};
+use crate::args::{MonitorArgs, QueueCommand, QueuesArgs};
 use crate::commands::require;
 use crate::output::counted;
 use crate::prelude::*;
@@ -18,13 +18,10 @@ use uptime_store::failed::Selection;
 pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Result<Exit> {
     require_known(store, named(&command)).await?;
     match command {
-        QueueCommand::Monitor { queues, max, max_wait, no_event, watch } => {
-            let asked = monitor::MonitorOptions { queues, max, max_wait, tells: !no_event };
-            match watch {
-                None => monitor::once(store, &asked, printer).await,
-                Some(every) => monitor::watch(store, &asked, every, printer).await,
-            }
-        }
+        QueueCommand::Monitor(args) => match args.watch {
+            None => monitor::once(store, &args, printer).await,
+            Some(every) => monitor::watch(store, &args, every, printer).await,
+        },
         QueueCommand::Failed { ids, queue, limit } if ids.is_empty() => {
             failed::list(store, queue.as_deref(), limit, printer).await
         }
@@ -52,7 +49,7 @@ pub async fn run(store: &Store, command: QueueCommand, printer: &Printer) -> Res
 /// The queues that a command names.
 fn named(command: &QueueCommand) -> &[String] {
     match command {
-        QueueCommand::Monitor { queues, .. }
+        QueueCommand::Monitor(MonitorArgs { queues, .. })
         | QueueCommand::Pause(QueuesArgs { queues })
         | QueueCommand::Resume(QueuesArgs { queues })
         | QueueCommand::Restart { queues } => queues,

@@ -35,34 +35,29 @@ struct Definition {
 
 /// Processes that run on, and are the same.
 #[derive(Debug)]
-struct Processes {
+struct Processes<'s> {
     name: String,
     what: &'static str,
-    command: Vec<String>,
+    command: Vec<&'s str>,
     count: u32,
 }
 
-impl Processes {
+impl<'s> Processes<'s> {
     /// Those of an installation, the scheduler first. A host may have none of a kind.
-    fn of(service: &ServiceArgs) -> Vec<Self> {
+    fn of(service: &'s ServiceArgs) -> Vec<Self> {
         let check = ["worker", MONITOR_CHECKS];
         let of_location = service.location.iter().flat_map(|location| ["--location", location.as_str()]);
         let check: Vec<&str> = check.into_iter().chain(of_location).collect();
+        let deliver = vec!["worker", NOTIFICATIONS];
+        let of = |name, what, command, count| Self { name: format!("uptime-{name}"), what, command, count };
         let all = [
-            ("schedule", "scheduler", vec!["schedule", "--every", "1s"], 1),
-            (MONITOR_CHECKS, "check worker", check, service.checks),
-            (NOTIFICATIONS, "notification worker", vec!["worker", NOTIFICATIONS], service.notifications),
+            of("schedule", "scheduler", vec!["schedule", "--every", "1s"], 1),
+            of(MONITOR_CHECKS, "check worker", check, service.checks),
+            of(NOTIFICATIONS, "notification worker", deliver, service.notifications),
         ];
         // The others are where the database is.
-        let is_wanted = |name| service.location.is_none() || name == MONITOR_CHECKS;
-        let some = all.into_iter().filter(|(name, .., count)| *count > 0 && is_wanted(*name));
-        let named = |(name, what, command, count): (&str, _, Vec<&str>, _)| Self {
-            name: format!("uptime-{name}"),
-            what,
-            command: command.into_iter().map(str::to_owned).collect(),
-            count,
-        };
-        some.map(named).collect()
+        let is_wanted = |each: &Self| service.location.is_none() || each.command.contains(&MONITOR_CHECKS);
+        all.into_iter().filter(|each| each.count > 0 && is_wanted(each)).collect()
     }
 
     fn in_words(service: &ServiceArgs) -> String {
@@ -75,7 +70,7 @@ impl Processes {
 
     /// Of workers there may be several; of the scheduler one is enough.
     fn is_worker(&self) -> bool {
-        self.command.first().is_some_and(|word| word == "worker")
+        self.command.first() == Some(&"worker")
     }
 }
 

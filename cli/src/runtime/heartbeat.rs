@@ -77,14 +77,9 @@ impl Heartbeats {
         }
     }
 
-    /// A loop begins, perhaps again.
-    pub fn begins(&self, name: &str) {
-        self.lock().set_ended(name, false);
-    }
-
-    /// A loop has done what it was to do; it need not turn any more.
-    pub fn ends(&self, name: &str) {
-        self.lock().set_ended(name, true);
+    /// A loop begins, perhaps again; or it has done what it was to do, and need not turn any more.
+    pub fn set_ended(&self, name: &str, ended: bool) {
+        self.lock().set_ended(name, ended);
     }
 
     /// What keeps this installation from being well: a loop of this process that stands still, a database that does not

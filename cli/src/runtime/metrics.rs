@@ -37,22 +37,16 @@ pub struct Metrics {
     jobs: Family<Labels<1>, Counter>,
     running: Family<Labels<1>, Gauge>,
     behind: Gauge,
-    now: Now,
-    /// Where what is true at this moment is looked up; the handler of each round has its own.
-    sources: Arc<Mutex<Sources>>,
-    stalls: Stalls,
-    descriptors: Descriptors,
-}
-
-/// What is looked at when somebody asks.
-#[derive(Clone)]
-struct Now {
     in_flight: Gauge,
     waiting: Family<Labels<1>, Gauge>,
     blind: Gauge,
     stalled: Gauge,
     open: Gauge,
     limit: Gauge,
+    /// Where what is true at this moment is looked up; the handler of each round has its own.
+    sources: Arc<Mutex<Sources>>,
+    stalls: Stalls,
+    descriptors: Descriptors,
 }
 
 #[derive(Default)]
@@ -79,37 +73,39 @@ impl Metrics {
     pub fn new(descriptors: Descriptors, stalls: Stalls) -> Self {
         let mut registry = Registry::with_prefix("uptime");
         let all = &mut registry;
-        // In the order in which they are exported.
-        let checks = registered(all, "checks", "Checks that were recorded, by outcome and failure class");
-        let latency = "Latency of a check: the time that it took, of a ping the mean round trip";
-        let durations = seconds(all, "check_duration", latency);
-        let late = seconds(all, "check_late", "How long after its slot a check began");
-        let deliveries = registered(all, "deliveries", "Tries to deliver a notification, by event and end");
-        let jobs = registered(all, "jobs", "Jobs that were settled, by queue");
-        let running = registered(all, "jobs_in_hand", "Jobs that are claimed and not settled");
-        let in_flight = registered(all, "checks_in_flight", "Checks that run");
-        let waits = "Checks that were claimed and wait for their host or for descriptors";
-        let waiting = registered(all, "checks_waiting", waits);
-        let blind = registered(all, "blind", "1 while no witness answers: no failure counts");
-        let stalls_for = "1 while monitors have had no result for 3 intervals, and at least a minute";
-        let stalled = registered(all, "checks_stalled", stalls_for);
-        let behind = registered(all, "falling_behind", "1 while checks begin late");
-        let open = registered(all, "descriptors_open", "File descriptors in use");
-        let limited = "File descriptors that may be in use; 0 is unlimited";
-        let limit = registered(all, "descriptors_limit", limited);
-        let now = Now { in_flight, waiting, blind, stalled, open, limit };
-        let (registry, sources) = (Arc::new(registry), Arc::default());
         Self {
-            registry,
-            checks,
-            durations,
-            late,
-            deliveries,
-            jobs,
-            running,
-            behind,
-            now,
-            sources,
+            // In the order in which they are exported.
+            checks: registered(all, "checks", "Checks that were recorded, by outcome and failure class"),
+            durations: seconds(
+                all,
+                "check_duration",
+                "Latency of a check: the time that it took, of a ping the mean round trip",
+            ),
+            late: seconds(all, "check_late", "How long after its slot a check began"),
+            deliveries: registered(all, "deliveries", "Tries to deliver a notification, by event and end"),
+            jobs: registered(all, "jobs", "Jobs that were settled, by queue"),
+            running: registered(all, "jobs_in_hand", "Jobs that are claimed and not settled"),
+            in_flight: registered(all, "checks_in_flight", "Checks that run"),
+            waiting: registered(
+                all,
+                "checks_waiting",
+                "Checks that were claimed and wait for their host or for descriptors",
+            ),
+            blind: registered(all, "blind", "1 while no witness answers: no failure counts"),
+            stalled: registered(
+                all,
+                "checks_stalled",
+                "1 while monitors have had no result for 3 intervals, and at least a minute",
+            ),
+            behind: registered(all, "falling_behind", "1 while checks begin late"),
+            open: registered(all, "descriptors_open", "File descriptors in use"),
+            limit: registered(
+                all,
+                "descriptors_limit",
+                "File descriptors that may be in use; 0 is unlimited",
+            ),
+            sources: Arc::default(),
+            registry: Arc::new(registry),
             stalls,
             descriptors,
         }
@@ -161,21 +157,21 @@ impl Metrics {
 
     /// All of it, in the exposition format.
     pub fn encode(&self) -> String {
-        let Now { in_flight, waiting, blind, stalled, open, limit } = &self.now;
         {
             let sources = lock(&self.sources);
             if let Some(load) = sources.bounds.as_ref().map(|bounds| bounds.load()) {
                 let value = |count: &AtomicUsize| number(count.load(Ordering::Relaxed));
-                in_flight.set(value(&load.running));
-                let wait = |on, count| waiting.get_or_create(&[("on", on)]).set(value(count));
+                self.in_flight.set(value(&load.running));
+                let wait = |on, count| self.waiting.get_or_create(&[("on", on)]).set(value(count));
                 wait("host", &load.waiting_for_host);
                 wait("descriptors", &load.waiting_for_descriptors);
             }
-            blind.set(sources.own_network.as_ref().is_some_and(|own_network| own_network.is_blind()).into());
+            let is_blind = sources.own_network.as_ref().is_some_and(|own_network| own_network.is_blind());
+            self.blind.set(is_blind.into());
         }
-        stalled.set(self.stalls.first().is_some().into());
-        open.set(number(descriptors::open().unwrap_or_default()));
-        limit.set(number(self.descriptors.limit.unwrap_or_default()));
+        self.stalled.set(self.stalls.first().is_some().into());
+        self.open.set(number(descriptors::open().unwrap_or_default()));
+        self.limit.set(number(self.descriptors.limit.unwrap_or_default()));
         let mut text = String::new();
         // Writing to a text does not fail.
         let _ = text::encode(&mut text, &self.registry);

@@ -10,6 +10,7 @@ use crate::config::file::{self, ConfigFile};
 use crate::prelude::*;
 use futures_util::future::join_all;
 use std::pin::pin;
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use uptime_core::config::ChecksSection;
 use uptime_core::queue::{QueueSettings, is_checks};
@@ -31,7 +32,7 @@ pub struct Service<'a> {
     global: &'a Global,
     printer: &'a Printer,
     pub stop: CancellationToken,
-    reload: signals::Reload,
+    reload: Signal,
     pub descriptors: Descriptors,
     pub notifiers: NotifierHost,
     pub file: Option<ConfigFile>,
@@ -67,7 +68,7 @@ impl<'a> Service<'a> {
             global,
             printer,
             stop: signals::stop()?,
-            reload: signals::Reload::new()?,
+            reload: signals::reload()?,
             descriptors: descriptors::raise(),
             notifiers: file::notifiers(global)?,
             file: None,
@@ -108,7 +109,7 @@ impl<'a> Service<'a> {
             let mut running = pin!(crew.run(queues, scheduler, stop.clone()));
             let (ended, reloads) = tokio::select! {
                 ended = &mut running => (ended, false),
-                () = self.reload.asked() => {
+                _ = self.reload.recv() => {
                     heartbeats.reloading();
                     stop.cancel();
                     (running.await, true)
@@ -188,13 +189,13 @@ impl Crew {
     /// Runs a worker for each queue; when one ends with an error, or to be restarted, the others are stopped too.
     async fn work(&self, queues: Queues, stop: CancellationToken) -> Result<Ended> {
         for (queue, _) in &queues {
-            self.heartbeats.begins(queue);
+            self.heartbeats.set_ended(queue, false);
         }
         let running = queues.into_iter().map(|(queue, options)| {
             let stop = stop.clone();
             async move {
                 let ended = self.run_queue(queue, options, stop.clone()).await;
-                self.heartbeats.ends(queue);
+                self.heartbeats.set_ended(queue, true);
                 if !matches!(ended, Ok(Ended::Done)) {
                     stop.cancel();
                 }

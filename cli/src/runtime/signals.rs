@@ -89,17 +89,7 @@ pub fn paused() -> io::Result<watch::Receiver<bool>> {
     Ok(paused)
 }
 
-/// SIGHUP, from here on.
-pub struct Reload(Signal);
-
-impl Reload {
-    pub fn new() -> io::Result<Self> {
-        signal(SignalKind::hangup()).map(Self)
-    }
-
-    /// The next time that somebody asks.
-    pub async fn asked(&mut self) {
-        // The stream ends with the process.
-        let _ = self.0.recv().await;
-    }
+/// SIGHUP, from here on. The stream ends with the process.
+pub fn reload() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }

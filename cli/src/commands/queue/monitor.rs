@@ -1,6 +1,7 @@
 //! `uptime queue monitor`: what is in the queues, whether somebody works on them, and what slows them down.
 
 use super::busy;
+use crate::args::MonitorArgs;
 use crate::output::{hint_line, span};
 use crate::prelude::*;
 use crate::runtime::signals;
@@ -28,30 +29,31 @@ const SNAPSHOT_FAR_BEHIND: i32 = 1_000;
 /// Who watches rests so many times as long as a look took: ten million rows are not counted every other second.
 const RESTS: u32 = 9;
 
-pub struct MonitorOptions {
-    pub queues: Vec<String>,
-    /// The limit of jobs, itself over it.
-    pub max: i64,
-    /// How long the oldest ready job may wait, itself too long.
-    pub max_wait: Duration,
-    /// Whether channels are told of a queue that is over it.
-    pub tells: bool,
-}
-
 struct QueueSnapshot {
     at: Timestamp,
-    sizes: Vec<QueueSize>,
+    rows: Vec<Row>,
     dead: DeadRows,
     liveness: Liveness,
-    /// For each queue over the limit what came of it, if channels are to be told.
-    announced: Vec<(String, Told)>,
     max: i64,
     max_wait: Duration,
 }
 
+/// A queue, as a look found it.
+struct Row {
+    /// When the look was.
+    at: Timestamp,
+    size: QueueSize,
+    /// As in Laravel: all rows count, and the limit itself is over it.
+    is_over: bool,
+    standstill: Option<Standstill>,
+    stall: Option<Stall>,
+    /// What came of its being over, if channels are to be told.
+    announced: Option<Told>,
+}
+
 /// One look; exit 1 when a queue is over its limit or stands still, or when checks are not scheduled or have no results.
-pub async fn once(store: &Store, options: &MonitorOptions, printer: &Printer) -> Result<Exit> {
-    let snapshot = QueueSnapshot::take(store, options).await?;
+pub async fn once(store: &Store, args: &MonitorArgs, printer: &Printer) -> Result<Exit> {
+    let snapshot = QueueSnapshot::take(store, args).await?;
     snapshot.print(printer, None);
     if printer.is_for_person() {
         snapshot.notes(printer).iter().for_each(|note| printer.note(note));
@@ -60,12 +62,7 @@ pub async fn once(store: &Store, options: &MonitorOptions, printer: &Printer) ->
 }
 
 /// A look every so often, until a signal, or until nobody reads any more: in place where a person sees it, one after the other elsewhere.
-pub async fn watch(
-    store: &Store,
-    options: &MonitorOptions,
-    every: Duration,
-    printer: &Printer,
-) -> Result<Exit> {
+pub async fn watch(store: &Store, args: &MonitorArgs, every: Duration, printer: &Printer) -> Result<Exit> {
     let stop = signals::stop()?;
     let mut live = printer.live();
     let footer =
@@ -73,7 +70,7 @@ pub async fn watch(
     let mut last = Vec::new();
     while printer.is_read() {
         let began = Instant::now();
-        let Some(looked) = stop.run_until_cancelled(QueueSnapshot::take(store, options)).await else { break };
+        let Some(looked) = stop.run_until_cancelled(QueueSnapshot::take(store, args)).await else { break };
         // One that failed cost the database nothing.
         let rest = if looked.is_ok() { every.max(began.elapsed() * RESTS) } else { every };
         match (looked, &mut live) {
@@ -102,17 +99,13 @@ pub async fn watch(
     Ok(Exit::Ok)
 }
 
-/// As in Laravel: all rows count, and the limit itself is over it.
-fn is_over(size: &QueueSize, max: i64) -> bool {
-    size.size() >= max
-}
-
 impl QueueSnapshot {
-    async fn take(store: &Store, options: &MonitorOptions) -> Result<Self, StoreError> {
-        let mut sizes = store.queue_sizes(&options.queues).await?;
+    async fn take(store: &Store, args: &MonitorArgs) -> Result<Self, StoreError> {
+        let MonitorArgs { max, max_wait, no_event, .. } = *args;
+        let mut sizes = store.queue_sizes(&args.queues).await?;
         let dead = store.dead_rows().await?;
         let liveness = store.liveness().await?;
-        if options.queues.is_empty() {
+        if args.queues.is_empty() {
             // Of a queue that has stalled there may be nothing to count.
             let is_missing = |stall: &&Stall| sizes.iter().all(|size| size.queue != stall.queue);
             let missing: Vec<String> =
@@ -121,63 +114,52 @@ impl QueueSnapshot {
                 sizes.extend(store.queue_sizes(&missing).await?);
             }
         }
-        let mut announced = Vec::new();
-        if options.tells {
-            let (over, below): (Vec<_>, Vec<_>) = sizes.iter().partition(|size| is_over(size, options.max));
-            for size in over {
-                announced.push((size.queue.clone(), busy::announce(store, size, options.max).await?));
-            }
+        let (at, mut rows) = (Timestamp::now(), Vec::new());
+        for size in sizes {
+            let is_over = size.size() >= max;
+            let announced =
+                if is_over && !no_event { Some(busy::announce(store, &size, max).await?) } else { None };
+            let standstill = size.load().standstill(max_wait);
+            let stall = liveness.stalls.iter().find(|stall| stall.queue == size.queue).cloned();
+            rows.push(Row { at, size, is_over, standstill, stall, announced });
+        }
+        if !no_event {
+            let below: Vec<_> = rows.iter().filter(|row| !row.is_over).map(|row| &row.size).collect();
             store.forget_busy(&below).await?;
         }
-        let MonitorOptions { max, max_wait, .. } = *options;
-        Ok(Self { at: Timestamp::now(), sizes, dead, liveness, announced, max, max_wait })
+        Ok(Self { at, rows, dead, liveness, max, max_wait })
     }
 
     fn is_well(&self) -> bool {
-        let is_well = |size: &QueueSize| {
-            !is_over(size, self.max) && self.standstill(size).is_none() && self.stall(&size.queue).is_none()
-        };
-        self.sizes.iter().all(is_well) && self.dead_scheduler().is_none()
+        let is_well = |row: &Row| !row.is_over && row.standstill.is_none() && row.stall.is_none();
+        self.rows.iter().all(is_well) && self.dead_scheduler().is_none()
     }
 
     /// The scheduler that is dead, where its checks are looked at.
     fn dead_scheduler(&self) -> Option<&Scheduler> {
         match &self.liveness.scheduling {
-            Scheduling::Dead(last) if self.sizes.iter().any(|size| is_checks(&size.queue)) => Some(last),
+            Scheduling::Dead(last) if self.rows.iter().any(|row| is_checks(&row.size.queue)) => Some(last),
             _ => None,
         }
-    }
-
-    fn standstill(&self, size: &QueueSize) -> Option<Standstill> {
-        size.load().standstill(self.max_wait)
-    }
-
-    fn stall(&self, queue: &str) -> Option<&Stall> {
-        self.liveness.stalls.iter().find(|stall| stall.queue == queue)
     }
 
     /// Writes it as data. `at`: of one look among many, when it was.
     fn print(&self, printer: &Printer, at: Option<Timestamp>) {
         if printer.is_json() && !printer.streams() {
-            let queues: Vec<Value> = self.rows().map(|row| row.json()).collect();
+            let queues: Vec<Value> = self.rows.iter().map(Row::json).collect();
             return printer.object(with(self.json(at), json!({ "queues": queues })));
         }
-        let mut columns = columns().to_vec();
+        let mut columns = COLUMNS.to_vec();
         if at.is_some() {
-            columns.insert(0, ("at", |row, _| rfc3339(row.snapshot.at).into()));
+            columns.insert(0, ("at", |row, _| rfc3339(row.at).into()));
         }
-        let rows: Vec<Row<'_>> = self.rows().collect();
-        printer.list("queues", &columns, &rows, |row| with(self.json(at), row.json()));
+        printer.list("queues", &columns, &self.rows, |row| with(self.json(at), row.json()));
     }
 
     fn lines(&self, printer: &Printer) -> Vec<String> {
-        let mut lines = printer.rows(&columns(), &self.rows().collect::<Vec<_>>());
+        let mut lines = printer.rows(COLUMNS, &self.rows);
         lines.extend(self.notes(printer));
         lines
-    }
-
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.sizes.iter().map(|size| Row { snapshot: self, size })
     }
 
     /// What is no queue's alone.
@@ -196,29 +178,19 @@ impl QueueSnapshot {
         with(json, at.map(|at| json!({ "at": rfc3339(at) })).unwrap_or_default())
     }
 
-    /// What is wrong with a queue, the worst first.
-    fn states(&self, size: &QueueSize) -> Vec<&'static str> {
-        let standstill = self.standstill(size);
-        [
-            (is_over(size, self.max), "over"),
-            (self.stall(&size.queue).is_some(), "stalled"),
-            (standstill == Some(Standstill::Idle), "idle"),
-            (matches!(standstill, Some(Standstill::Waits(_))), "waits"),
-            (size.paused_at.is_some() || (size.workers > 0 && size.paused_workers == size.workers), "paused"),
-        ]
-        .into_iter()
-        .filter_map(|(is_so, word)| is_so.then_some(word))
-        .collect()
-    }
-
     /// What a person wants to know beside the numbers, and the way out.
     fn notes(&self, printer: &Printer) -> Vec<String> {
         let mut notes = Vec::new();
-        for size in &self.sizes {
+        for Row { size, is_over, standstill, stall, announced, .. } in &self.rows {
             let queue = size.queue.as_str();
-            if is_over(size, self.max) {
-                let ([jobs, max], announced) =
-                    ([size.size(), self.max].map(|n| printer.number(n)), self.told_of(queue));
+            if *is_over {
+                let [jobs, max] = [size.size(), self.max].map(|n| printer.number(n));
+                let announced = match announced {
+                    Some(Told::Channels(channels)) => format!("; told to {}", channels.join(", ")),
+                    Some(Told::Already) => "; that was told within the last hour".into(),
+                    Some(Told::Nobody) => "; no channel wants to hear of it".into(),
+                    None => String::new(),
+                };
                 notes.push(format!(
                     "`{BAD}{queue}{BAD:#}` has {jobs} jobs, and its limit is {max}{announced}"
                 ));
@@ -234,16 +206,16 @@ impl QueueSnapshot {
                     "{} of {} workers of `{queue}` are paused by SIGUSR2: SIGCONT lets them go on",
                     size.paused_workers, size.workers
                 )));
-            } else if self.standstill(size) == Some(Standstill::Idle) {
+            } else if *standstill == Some(Standstill::Idle) {
                 notes.push(hint_line(&nobody_works_on(queue)));
             }
-            if let Some(Standstill::Waits(wait)) = self.standstill(size) {
+            if let Some(Standstill::Waits(wait)) = standstill {
                 let (wait, max) = (span(wait.as_secs()), duration::format(self.max_wait));
                 notes.push(format!(
                     "`{BAD}{queue}{BAD:#}`: the oldest ready job has waited {wait}, and `--max-wait` is {max}"
                 ));
             }
-            if let Some(stall) = self.stall(queue) {
+            if let Some(stall) = stall {
                 let why = stall.in_words(&self.liveness.scheduling, self.liveness.now);
                 notes.push(format!("`{BAD}{queue}{BAD:#}` has stalled: {why}"));
             }
@@ -258,16 +230,6 @@ impl QueueSnapshot {
         }
         notes.extend(self.dead_note(printer));
         notes
-    }
-
-    /// Who is told that a queue is over its limit.
-    fn told_of(&self, queue: &str) -> String {
-        match self.announced.iter().find(|(name, _)| name == queue) {
-            Some((_, Told::Channels(channels))) => format!("; told to {}", channels.join(", ")),
-            Some((_, Told::Already)) => "; that was told within the last hour".into(),
-            Some((_, Told::Nobody)) => "; no channel wants to hear of it".into(),
-            None => String::new(),
-        }
     }
 
     /// Dead rows matter when there are many and somebody keeps them.
@@ -288,28 +250,31 @@ impl QueueSnapshot {
     }
 }
 
-/// A queue, as a look found it.
-struct Row<'a> {
-    snapshot: &'a QueueSnapshot,
-    size: &'a QueueSize,
-}
-
-impl Row<'_> {
+impl Row {
     fn json(&self) -> Value {
-        let Self { snapshot, size } = self;
-        let standstill = snapshot.standstill(size);
+        let Self { size, is_over, standstill, .. } = self;
         json!({
             "queue": size.queue, "ready": size.ready, "delayed": size.delayed, "reserved": size.reserved,
             "failed": size.failed, "oldest_wait_ms": size.oldest_wait_ms, "per_second": tenths(size.per_second),
-            "over_max": is_over(size, snapshot.max), "waits_too_long": matches!(standstill, Some(Standstill::Waits(_))),
-            "idle": standstill == Some(Standstill::Idle), "workers": size.workers,
+            "over_max": is_over, "waits_too_long": matches!(standstill, Some(Standstill::Waits(_))),
+            "idle": *standstill == Some(Standstill::Idle), "workers": size.workers,
             "paused_workers": size.paused_workers, "paused": size.paused_at.is_some(),
-            "stale_monitors": snapshot.stall(&size.queue).map_or(0, |stall| stall.stale),
+            "stale_monitors": self.stall.as_ref().map_or(0, |stall| stall.stale),
         })
     }
 
+    /// What is wrong with it, the worst first.
     fn state(&self, printer: &Printer) -> Cell {
-        let states = self.snapshot.states(self.size);
+        let size = &self.size;
+        let states = [
+            (self.is_over, "over"),
+            (self.stall.is_some(), "stalled"),
+            (self.standstill == Some(Standstill::Idle), "idle"),
+            (matches!(self.standstill, Some(Standstill::Waits(_))), "waits"),
+            (size.paused_at.is_some() || (size.workers > 0 && size.paused_workers == size.workers), "paused"),
+        ];
+        let states: Vec<&str> =
+            states.into_iter().filter_map(|(is_so, word)| is_so.then_some(word)).collect();
         let style = match states.first() {
             None => GOOD,
             Some(&"paused") => ODD,
@@ -321,28 +286,23 @@ impl Row<'_> {
     }
 }
 
-fn columns<'a>() -> [Column<Row<'a>>; 9] {
-    [
-        ("queue", |row, _| {
-            let style = if is_over(row.size, row.snapshot.max) { BAD } else { Style::new() };
-            Cell::styled(row.size.queue.as_str(), style)
-        }),
-        ("ready", |row, printer| count(row.size.ready, Style::new(), printer)),
-        ("delayed", |row, printer| count(row.size.delayed, Style::new(), printer)),
-        ("reserved", |row, printer| count(row.size.reserved, Style::new(), printer)),
-        ("failed", |row, printer| count(row.size.failed, ODD, printer)),
-        ("oldest", |row, _| match row.size.oldest_wait_ms {
-            Some(ms) => Cell::count(&span(ms.unsigned_abs() / 1_000)),
-            None => Cell::number("–", FAINT),
-        }),
-        ("per s", |row, _| {
-            let style = if row.size.per_second == 0.0 { FAINT } else { Style::new() };
-            Cell::number(format!("{:.1}", tenths(row.size.per_second)), style).spare()
-        }),
-        ("workers", |row, printer| count(row.size.workers, Style::new(), printer)),
-        ("state", |row, printer| row.state(printer)),
-    ]
-}
+const COLUMNS: &[Column<Row>] = &[
+    ("queue", |row, _| Cell::styled(row.size.queue.as_str(), if row.is_over { BAD } else { Style::new() })),
+    ("ready", |row, printer| count(row.size.ready, Style::new(), printer)),
+    ("delayed", |row, printer| count(row.size.delayed, Style::new(), printer)),
+    ("reserved", |row, printer| count(row.size.reserved, Style::new(), printer)),
+    ("failed", |row, printer| count(row.size.failed, ODD, printer)),
+    ("oldest", |row, _| match row.size.oldest_wait_ms {
+        Some(ms) => Cell::count(&span(ms.unsigned_abs() / 1_000)),
+        None => Cell::number("–", FAINT),
+    }),
+    ("per s", |row, _| {
+        let style = if row.size.per_second == 0.0 { FAINT } else { Style::new() };
+        Cell::number(format!("{:.1}", tenths(row.size.per_second)), style).spare()
+    }),
+    ("workers", |row, printer| count(row.size.workers, Style::new(), printer)),
+    ("state", Row::state),
+];
 
 fn count(count: i64, style: Style, printer: &Printer) -> Cell {
     Cell::number(printer.number(count), if count == 0 { FAINT } else { style })

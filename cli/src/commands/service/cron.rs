@@ -10,11 +10,7 @@ const WORKER_SECONDS: &str = "55s";
 const WEEK: &str = "168";
 
 pub fn lines(installation: &Installation) -> Printed {
-    let line = |command: &[&str]| {
-        let set =
-            installation.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
-        quote::cron(&(set.unwrap_or_default() + &quote::shell_line(&installation.command(command))))
-    };
+    let line = |command: &[&str]| quote::cron(&installation.shell_line(command));
     let hint =
         installation.secrets_hint("Write NAME=value above these lines; a crontab is its owner's alone");
     let content = format!(

@@ -3,6 +3,7 @@
 //! What is printed depends on nothing that a service's process would not have: paths are absolute, the data directory is
 //! named. Secrets stay where they are; a definition says how they are given.
 
+use super::quote;
 use crate::config::file::{self, ConfigFile};
 use crate::config::locate;
 use crate::env;
@@ -37,21 +38,17 @@ pub enum DatabaseSource {
     /// It is not told, and uses the embedded one.
     Embedded,
     File,
-    /// From this variable, whose value is no secret.
+    /// From this variable, whose value is a secret if it is not here.
     Variable {
         name: &'static str,
-        url: String,
-    },
-    /// From this variable, whose value is one.
-    Secret {
-        name: &'static str,
+        url: Option<String>,
     },
 }
 
 impl DatabaseSource {
     /// The variable that a definition sets, and its value.
     pub fn variable(&self) -> Option<(&str, &str)> {
-        if let Self::Variable { name, url } = self { Some((name, url)) } else { None }
+        if let Self::Variable { name, url: Some(url) } = self { Some((name, url)) } else { None }
     }
 }
 
@@ -98,6 +95,12 @@ impl Installation {
         words.chain(command.iter().map(AsRef::as_ref)).map(str::to_owned).collect()
     }
 
+    /// As a line of a shell, which says where the database is too.
+    pub fn shell_line(&self, command: &[&str]) -> String {
+        let set = self.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
+        set.unwrap_or_default() + &quote::shell_line(&self.command(command))
+    }
+
     /// Where its processes work: paths in the file may be relative to it.
     pub fn directory(&self) -> &str {
         let parent = self.config.as_deref().and_then(|config| Path::new(config).parent());
@@ -107,7 +110,7 @@ impl Installation {
     /// The variables that have to be given to its processes by hand.
     pub fn secrets(&self) -> Vec<&str> {
         let database = match self.database {
-            DatabaseSource::Secret { name } => Some(name),
+            DatabaseSource::Variable { name, url: None } => Some(name),
             _ => None,
         };
         database.into_iter().chain(self.variables.iter().map(String::as_str)).collect()
@@ -127,9 +130,7 @@ impl Installation {
                 format!("The database is the embedded one in {data_dir}, unless {place} sets DATABASE_URL.")
             }
             DatabaseSource::File => "The database is the one that the file names.".into(),
-            DatabaseSource::Variable { name, .. } | DatabaseSource::Secret { name } => {
-                format!("The database is the one that {name} names.")
-            }
+            DatabaseSource::Variable { name, .. } => format!("The database is the one that {name} names."),
         }
     }
 
@@ -189,10 +190,7 @@ pub fn absolute(path: &Path) -> Result<String> {
 /// How a process that has this process's environment and file learns where the database is.
 pub fn database_source(file: Option<&ConfigFile>) -> DatabaseSource {
     if let Some((name, url)) = env::database() {
-        return match without_secret(&url) {
-            Some(url) => DatabaseSource::Variable { name, url },
-            None => DatabaseSource::Secret { name },
-        };
+        return DatabaseSource::Variable { name, url: without_secret(&url) };
     }
     match file.and_then(|file| file.config.database.url.as_ref()) {
         Some(_) => DatabaseSource::File,

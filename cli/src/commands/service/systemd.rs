@@ -63,16 +63,16 @@ pub fn write(files: &[Definition], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn instances(processes: &Processes) -> Vec<String> {
+fn instances(processes: &Processes<'_>) -> Vec<String> {
     if !processes.is_worker() {
         return vec![SCHEDULE.to_owned()];
     }
     (1..=processes.count).map(|number| format!("{}@{number}.service", processes.name)).collect()
 }
 
-fn unit(installation: &Installation, processes: &Processes) -> String {
+fn unit(installation: &Installation, processes: &Processes<'_>) -> String {
     let is_worker = processes.is_worker();
-    let is_checks = processes.command.iter().any(|word| word == uptime_core::queue::MONITOR_CHECKS);
+    let is_checks = processes.command.contains(&uptime_core::queue::MONITOR_CHECKS);
     let paths = [&installation.binary, &installation.data_dir].into_iter().chain(&installation.config);
     let paths: Vec<&str> = paths.map(String::as_str).collect();
     let below = |folders: &[&str]| {
@@ -139,9 +139,7 @@ fn commands(installation: &Installation, service: &ServiceArgs, into: Option<&Pa
         let command = ["service", "systemd", "--user", &installation.user].into_iter().chain(counts);
         let location = service.location.iter().flat_map(|location| ["--location", location.as_str()]);
         let command: Vec<&str> = command.chain(location).chain(["--into", FOLDER]).collect();
-        let set =
-            installation.database.variable().map(|(name, url)| format!("{name}={} ", quote::shell(url)));
-        commands.push(set.unwrap_or_default() + &quote::shell_line(&installation.command(&command)));
+        commands.push(installation.shell_line(&command));
     }
     commands.push("systemctl daemon-reload".into());
     commands.push("systemctl enable --now uptime.target".into());

@@ -34,7 +34,7 @@ pub fn commands(global: &Global, service: &ServiceArgs, logs: Option<&Path>) -> 
     for each in Processes::of(service) {
         let words = ["--config", config.as_str(), "--data-dir", data_dir.as_str()].into_iter();
         let words: Vec<String> =
-            words.chain(each.command.iter().map(String::as_str)).map(quote::nssm_parameter).collect();
+            words.chain(each.command.iter().copied()).map(quote::nssm_parameter).collect();
         for number in 1..=each.count {
             let numbered = each.is_worker();
             let name = if numbered { format!("{}-{number}", each.name) } else { each.name.clone() };
@@ -74,8 +74,8 @@ fn named(flag: &str, path: &Path) -> Result<String> {
 /// There is no embedded database on Windows.
 fn hint(source: &DatabaseSource) -> Option<String> {
     let variable = match source {
-        DatabaseSource::Variable { .. } => return None,
-        DatabaseSource::Secret { name } => format!("{name}, which is not printed here,"),
+        DatabaseSource::Variable { url: Some(_), .. } => return None,
+        DatabaseSource::Variable { name, url: None } => format!("{name}, which is not printed here,"),
         DatabaseSource::File | DatabaseSource::Embedded => "DATABASE_URL".into(),
     };
     Some(format!(

@@ -5,7 +5,7 @@ use crate::output::{
 };
 use crate::prelude::*;
 use indicatif::{MultiProgress, ProgressBar};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uptime_core::check::{CheckReport, Outcome};
@@ -20,6 +20,8 @@ const NAME_MAX: usize = 48;
 /// Above the table some lines of a low terminal stay for the events.
 const EVENT_LINES: usize = 3;
 
+const RANKS: u8 = 5;
+
 pub struct Display {
     printer: Printer,
     rows: Mutex<Rows>,
@@ -28,14 +30,10 @@ pub struct Display {
     behind: AtomicBool,
 }
 
-/// All monitors, and the order in which they are shown.
+/// All monitors by name.
 #[derive(Default)]
-struct Rows {
-    by_name: BTreeMap<String, Row>,
-    worst_first: BTreeSet<(u8, String)>,
-}
+struct Rows(BTreeMap<String, Row>);
 
-#[derive(Clone)]
 struct Row {
     state: String,
     word: Option<&'static str>,
@@ -92,7 +90,7 @@ impl Display {
                 let (why, at) = (cause.as_ref().map_or("", |cause| &cause.message), rfc3339(*started_at));
                 let json =
                     json!({ "monitor": monitor, "incident_id": incident, "cause": why, "started_at": at });
-                self.print_change(BAD, word, word, monitor, why, json);
+                self.print_change(BAD, word, monitor, why, json);
             }
             Activity::Resolved { monitor, incident, started_at, ended_at } => {
                 self.set_state(monitor, "up");
@@ -114,20 +112,13 @@ impl Display {
                 self.event("keeping-up", "keeping up again", json!({}));
             }
             Activity::Blind { host, why } => {
-                self.print_change(ODD, "blind", "blind", host, why, json!({ "host": host, "message": why }));
+                self.print_change(ODD, "blind", host, why, json!({ "host": host, "message": why }));
             }
             Activity::Seeing { host, blind_for } => {
                 self.over("seeing", host, "blind", *blind_for, json!({ "host": host }));
             }
             Activity::Stalled { queue, why } => {
-                self.print_change(
-                    BAD,
-                    "stalled",
-                    "stalled",
-                    queue,
-                    why,
-                    json!({ "queue": queue, "message": why }),
-                );
+                self.print_change(BAD, "stalled", queue, why, json!({ "queue": queue, "message": why }));
             }
             Activity::Running { queue, stalled_for } => {
                 self.over("running", queue, "stalled", *stalled_for, json!({ "queue": queue }));
@@ -135,7 +126,7 @@ impl Display {
             Activity::DatabaseAway { queue, reason, needs_operator } => {
                 let style = if *needs_operator { BAD } else { ODD };
                 let json = json!({ "queue": queue, "reason": reason });
-                self.print_change(style, "database-away", "database away", queue, reason, json);
+                self.print_change(style, "database away", queue, reason, json);
             }
             Activity::DatabaseBack { queue } => {
                 self.event("database-back", &format!("database back\t{queue}"), json!({ "queue": queue }));
@@ -144,14 +135,14 @@ impl Display {
     }
 
     /// That something is so now.
-    fn print_change(&self, style: Style, event: &str, word: &str, of: &str, why: &str, json: Value) {
-        self.event(event, &format!("{style}{word}{style:#}\t{of}\t{why}"), json);
+    fn print_change(&self, style: Style, word: &str, of: &str, why: &str, json: Value) {
+        self.event(&word.replace(' ', "-"), &format!("{style}{word}{style:#}\t{of}\t{why}"), json);
     }
 
     /// That something is over, and how long it lasted.
     fn over(&self, word: &str, of: &str, was: &str, lasted: Duration, json: Value) {
         let json = with(json, json!({ "duration_s": lasted.as_secs() }));
-        self.print_change(GOOD, word, word, of, &format!("was {was} for {}", span(lasted.as_secs())), json);
+        self.print_change(GOOD, word, of, &format!("was {was} for {}", span(lasted.as_secs())), json);
     }
 
     /// Says that the end was asked for, and what it waits for.
@@ -237,19 +228,17 @@ impl Display {
 
 impl Rows {
     fn change(&mut self, monitor: &str, change: impl FnOnce(&mut Row)) {
-        let known = self.by_name.remove(monitor);
-        if let Some(row) = &known {
-            self.worst_first.remove(&(row.rank(), monitor.to_owned()));
-        }
-        let mut row = known.unwrap_or(Row { state: "unknown".into(), word: None, latency: None, why: None });
-        change(&mut row);
-        self.worst_first.insert((row.rank(), monitor.to_owned()));
-        self.by_name.insert(monitor.to_owned(), row);
+        let new = || Row { state: "unknown".into(), word: None, latency: None, why: None };
+        change(self.0.entry(monitor.to_owned()).or_insert_with(new));
+    }
+
+    fn worst_first(&self) -> impl Iterator<Item = (&String, &Row)> {
+        (0..RANKS).flat_map(|rank| self.0.iter().filter(move |(_, row)| row.rank() == rank))
     }
 
     fn summary(&self, shown: usize, late: bool) -> String {
-        let count = |state: &str| self.by_name.values().filter(|row| row.state == state).count();
-        let (all, up, degraded, down) = (self.by_name.len(), count("up"), count("degraded"), count("down"));
+        let count = |state: &str| self.0.values().filter(|row| row.state == state).count();
+        let (all, up, degraded, down) = (self.0.len(), count("up"), count("degraded"), count("down"));
         let as_well = if degraded > 0 { format!("{degraded} degraded, ") } else { String::new() };
         let more = if all > shown { format!(", {} not shown", all - shown) } else { String::new() };
         let late = if late { "; checks begin late" } else { "" };
@@ -259,7 +248,7 @@ impl Rows {
 }
 
 impl Row {
-    /// What needs a person comes first.
+    /// What needs a person comes first: one of [`RANKS`].
     fn rank(&self) -> u8 {
         match (self.state.as_str(), self.word) {
             ("down", _) => 0,
@@ -290,7 +279,7 @@ impl Table {
     }
 
     fn draw(&mut self, rows: &Rows, late: bool) {
-        let room = room(console::Term::stderr().size().0.into(), rows.by_name.len());
+        let room = room(console::Term::stderr().size().0.into(), rows.0.len());
         while self.lines.len() > room {
             if let Some(line) = self.lines.pop() {
                 self.all.remove(&line);
@@ -299,8 +288,7 @@ impl Table {
         while self.lines.len() < room {
             self.lines.push(self.all.insert_before(&self.summary, line()));
         }
-        for (line, (_, name)) in self.lines.iter().zip(&rows.worst_first) {
-            let Some(row) = rows.by_name.get(name) else { continue };
+        for (line, (name, row)) in self.lines.iter().zip(rows.worst_first()) {
             let width = self.name_width;
             let (prefix, message) = (format!("{:width$}", printable(name, width)), row.shown());
             if line.prefix() != prefix {
@@ -348,7 +336,7 @@ mod tests {
         ] {
             rows.change(name, |row| (row.state, row.word) = (state.into(), word));
         }
-        let order = |rows: &Rows| rows.worst_first.iter().map(|(_, name)| name.as_str()).collect::<String>();
+        let order = |rows: &Rows| rows.worst_first().map(|(name, _)| name.as_str()).collect::<String>();
         assert_eq!(order(&rows), "efdcba");
         let counts = "2 up, 1 degraded, 2 down, 1 unknown, 4 not shown; checks begin late";
         assert!(rows.summary(2, true).contains(counts), "{}", rows.summary(2, true));
