@@ -64,11 +64,7 @@ impl Store {
         if let Some(windows) = wanted.maintenance {
             maintenance::apply(&mut transaction, windows, wanted.source, &mut applied).await?;
         }
-        if dry_run {
-            transaction.rollback().await?;
-        } else {
-            transaction.commit().await?;
-        }
+        transaction.end(dry_run).await?;
         Ok(applied)
     }
 }
@@ -85,8 +81,14 @@ rows! {
     }
 }
 
-/// What of `existing` is not what is wanted: its columns, and the keys in them.
-fn differing<'w>(existing: &Existing, wanted: &'w Value, source: Source) -> (Vec<&'w str>, Vec<KeyChange>) {
+/// The change that makes a row what is wanted: its kind, the columns that differ, and the keys in them. `None`: it is so
+/// already.
+fn change(
+    existing: Option<Existing>,
+    wanted: &Value,
+    source: Source,
+) -> Option<(ChangeKind, Vec<&str>, Vec<KeyChange>)> {
+    let Some(existing) = existing else { return Some((ChangeKind::Add, Vec::new(), Vec::new())) };
     let old = |column: &str| existing.columns.get(column).unwrap_or(&Value::Null);
     let wanted = wanted.as_object().into_iter().flatten();
     let differing: Vec<_> = wanted.filter(|(column, value)| old(column) != *value).collect();
@@ -96,7 +98,7 @@ fn differing<'w>(existing: &Existing, wanted: &'w Value, source: Source) -> (Vec
     let moved = moved(&existing.source, source);
     columns.extend((!moved.is_empty()).then_some("source"));
     keys.extend(moved);
-    (columns, keys)
+    (!columns.is_empty()).then_some((ChangeKind::Alter, columns, keys))
 }
 
 async fn apply_channels(
@@ -107,13 +109,8 @@ async fn apply_channels(
     let mut existing = existing(connection, CHANNELS).await?;
     for channel in wanted.channels {
         let columns = channel_columns(channel);
-        let (kind, keys) = match existing.remove(&channel.name) {
-            None => (ChangeKind::Add, Vec::new()),
-            Some(row) => match differing(&row, &columns, wanted.source) {
-                (changed, _) if changed.is_empty() => continue,
-                (_, keys) => (ChangeKind::Alter, keys),
-            },
-        };
+        let row = existing.remove(&channel.name);
+        let Some((kind, _, keys)) = change(row, &columns, wanted.source) else { continue };
         // A changed channel gets a fresh start: what the provider said was about the old settings.
         let upsert = sqlx::query(
             "INSERT INTO channels (name, notifier, enabled, settings, filter, allow, limits, source, digest_policy, proxy)
@@ -138,8 +135,7 @@ async fn apply_channels(
         bind!(wake, &channel.name).execute(&mut *connection).await?;
         applied.changes.push(AppliedChange { kind, table: "channel", name: channel.name.clone(), keys });
     }
-    let gone = removal(existing, wanted.source);
-    settle_absent(connection, "channel", gone, wanted.removal, applied).await
+    settle_absent(connection, "channel", existing, wanted, applied).await
 }
 
 async fn apply_monitors(
@@ -157,14 +153,8 @@ async fn apply_monitors(
     let (mut children, mut left) = (Vec::new(), Vec::new());
     for monitor in wanted.monitors {
         let columns = monitor_columns(monitor);
-        let before = existing.remove(&monitor.name);
-        let (kind, changed, keys) = match &before {
-            None => (ChangeKind::Add, Vec::new(), Vec::new()),
-            Some(row) => match differing(row, &columns, wanted.source) {
-                (changed, _) if changed.is_empty() => continue,
-                (changed, keys) => (ChangeKind::Alter, changed, keys),
-            },
-        };
+        let row = existing.remove(&monitor.name);
+        let Some((kind, changed, keys)) = change(row, &columns, wanted.source) else { continue };
         let upsert = sqlx::query_scalar(
             "INSERT INTO monitors (name, enabled, check_spec, policy, target, group_name, tags, source)
              SELECT $1, m.enabled, m.check, m.policy, $3, m.group, m.tags, $4
@@ -217,8 +207,7 @@ async fn apply_monitors(
     }
     drop_waiting_checks(connection, &left).await?;
     set_parents(connection, &children).await?;
-    let gone = removal(existing, wanted.source);
-    settle_absent(connection, "monitor", gone, wanted.removal, applied).await?;
+    settle_absent(connection, "monitor", existing, wanted, applied).await?;
     // Of all that are disabled by now, by whatever: so the property heals itself.
     applied.ended.extend(unwatched::end(connection, &[]).await?);
     Ok(())
@@ -271,18 +260,16 @@ async fn set_parents(connection: &mut Session, children: &[(i64, Option<&str>)])
     Ok(())
 }
 
-/// The rows of `source` among `left`, which nobody asked for.
-fn removal(left: HashMap<String, Existing>, source: Source) -> BTreeMap<String, Existing> {
-    left.into_iter().filter(|(_, row)| row.source == source.as_str()).collect()
-}
-
+/// Settles the rows of the source among `left`, which nobody asked for.
 async fn settle_absent(
     connection: &mut Session,
     table: &'static str,
-    gone: BTreeMap<String, Existing>,
-    removal: Removal,
+    left: HashMap<String, Existing>,
+    DesiredState { source, removal, .. }: DesiredState<'_>,
     applied: &mut Applied,
 ) -> Result<()> {
+    let gone: BTreeMap<String, Existing> =
+        left.into_iter().filter(|(_, row)| row.source == source.as_str()).collect();
     let ids: Vec<i64> = gone.values().map(|row| row.id).collect();
     if removal == Removal::Keep || ids.is_empty() {
         applied.unwanted.extend(gone.into_keys().map(|name| format!("{table} {name}")));
