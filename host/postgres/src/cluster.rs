@@ -40,7 +40,7 @@ pub(crate) fn create(
     start: &StartLock,
 ) -> Result<(), PostgresError> {
     remove_unfinished(layout);
-    let unfinished = layout.base().join(format!("{UNFINISHED}{}", std::process::id()));
+    let unfinished = layout.base.join(format!("{UNFINISHED}{}", std::process::id()));
     Layout::make_private(&unfinished, layout.account.uid)?;
     let mut initdb = layout.account.command(&binaries.program("initdb"));
     initdb.arg("-D").arg(&unfinished).arg(format!("--username={}", crate::DATABASE));
@@ -60,10 +60,10 @@ pub(crate) fn create(
         let _ = fs::remove_dir_all(&unfinished);
         return Err(PostgresError::CreateFailed { cluster: layout.cluster(), output });
     }
-    let base = layout.base();
-    let directory = File::open(&base).map_err(PostgresError::io("open", &base))?;
+    let base = &layout.base;
+    let directory = File::open(base).map_err(PostgresError::io("open", base))?;
     if durable {
-        sync_at_once(&directory).map_err(PostgresError::io("sync", &base))?;
+        sync_at_once(&directory).map_err(PostgresError::io("sync", base))?;
     }
     fs::rename(&unfinished, layout.cluster()).map_err(PostgresError::io("rename", unfinished))?;
     if durable {
@@ -90,7 +90,7 @@ fn sync_at_once(_directory: &File) -> io::Result<()> {
 
 /// Removes what killed processes left. What can't be removed yet is tried again the next time.
 fn remove_unfinished(layout: &Layout) {
-    let Ok(entries) = layout.base().read_dir() else { return };
+    let Ok(entries) = layout.base.read_dir() else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
             && let Err(error) = fs::remove_dir_all(entry.path())

@@ -2,7 +2,7 @@
 //!
 //! In the data directory's `postgres` folder: `cluster` (PostgreSQL's own), `run` (the socket), the two locks, the
 //! server's log and its access files. All of it belongs to the server's account, and is touched as that account alone
-//! ([`Layout::act`]): when root visits the data directory of a user, what they have laid there leads root nowhere.
+//! ([`Account::act`]): when root visits the data directory of a user, what they have laid there leads root nowhere.
 
 use crate::account::Account;
 use crate::error::PostgresError;
@@ -24,7 +24,7 @@ const SOCKET_PATH_MAX: usize = 103;
 /// The paths of one data directory, absolute and without links, and who acts there.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    base: PathBuf,
+    pub(crate) base: PathBuf,
     pub(crate) account: Account,
 }
 
@@ -48,22 +48,9 @@ impl Layout {
         Ok(Self { account: place.enter()?, base: place.folder() })
     }
 
-    /// Does `work` as the account whose files these are.
-    pub(crate) fn act<P: Send, T: Send>(
-        &self,
-        on_progress: &dyn Fn(P),
-        work: impl FnOnce(&dyn Fn(P)) -> Result<T, PostgresError> + Send,
-    ) -> Result<T, PostgresError> {
-        self.account.act(on_progress, work)
-    }
-
     /// Whether a process ever made something here.
     pub(crate) fn exists(&self) -> bool {
         self.base.join("start.lock").exists()
-    }
-
-    pub(crate) fn base(&self) -> PathBuf {
-        self.base.clone()
     }
 
     pub(crate) fn cluster(&self) -> PathBuf {

@@ -139,7 +139,7 @@ pub fn acquire(options: &Options, on_progress: &dyn Fn(Progress)) -> Result<Leas
     } else {
         Layout::of(&options.data_dir)?.ok_or_else(|| PostgresError::no_database(&options.data_dir))?
     };
-    let (users, socket_dir) = layout.act(on_progress, |on_progress| {
+    let (users, socket_dir) = layout.account.act(on_progress, |on_progress| {
         let start = StartLock::take(&layout, deadline, || on_progress(Progress::WaitingForOther))?;
         // Registered before the server is looked for: if this process dies from here on, nobody waits for it.
         let users = UsersLock::join(&layout)?;
@@ -175,7 +175,7 @@ impl Lease {
     /// started it with a short socket path of its own choice.
     pub fn ensure_running(&mut self, on_progress: &dyn Fn(Progress)) -> Result<(), PostgresError> {
         let deadline = Deadline::new(self.options.timeout);
-        self.socket_dir = self.layout.act(on_progress, |on_progress| {
+        self.socket_dir = self.layout.account.act(on_progress, |on_progress| {
             let start = StartLock::take(&self.layout, deadline, || on_progress(Progress::WaitingForOther))?;
             let prefer = Some(self.socket_dir.as_path());
             server::ensure(&self.layout, &self.options, &start, deadline, prefer, on_progress)
@@ -187,7 +187,7 @@ impl Lease {
     pub fn release(self) -> Result<Released, PostgresError> {
         let deadline = Deadline::new(self.options.timeout);
         let Self { layout, users, .. } = self;
-        layout.act(&|()| (), |_| {
+        layout.account.act(&|()| (), |_| {
             let start = StartLock::take(&layout, deadline, || ())?;
             leave(&layout, users, &start, deadline)
         })
@@ -200,7 +200,7 @@ fn leave(
     start: &StartLock,
     deadline: Deadline,
 ) -> Result<Released, PostgresError> {
-    if !users.leave_as_last()? {
+    if !users.leave_as_last(layout)? {
         return Ok(Released::StillUsed);
     }
     server::stop(layout, start, deadline)?;
@@ -232,29 +232,23 @@ pub enum ServerState {
     },
 }
 
+impl Status {
+    fn stopped(folder: &Path, version: Option<String>) -> Self {
+        let (cluster, log) = (folder.join("cluster"), folder.join("server.log"));
+        Self { cluster, version, server: ServerState::Stopped, in_use: false, log }
+    }
+}
+
 /// Looks at a data directory and changes nothing.
 pub fn status(data_dir: &Path) -> Result<Status, PostgresError> {
     if let Some(layout) = Layout::of(data_dir)? {
-        return layout.act(&|()| (), |_| status_of(&layout));
+        return layout.account.act(&|()| (), |_| status_of(&layout));
     }
-    let folder = DataDirectory::find(data_dir)?.folder();
-    Ok(Status {
-        cluster: folder.join("cluster"),
-        version: None,
-        server: ServerState::Stopped,
-        in_use: false,
-        log: folder.join("server.log"),
-    })
+    Ok(Status::stopped(&DataDirectory::find(data_dir)?.folder(), None))
 }
 
 fn status_of(layout: &Layout) -> Result<Status, PostgresError> {
-    let mut status = Status {
-        cluster: layout.cluster(),
-        version: cluster::version(layout)?,
-        server: ServerState::Stopped,
-        in_use: false,
-        log: layout.log(),
-    };
+    let mut status = Status::stopped(&layout.base, cluster::version(layout)?);
     if !layout.exists() {
         return Ok(status);
     }
@@ -287,7 +281,7 @@ fn status_of(layout: &Layout) -> Result<Status, PostgresError> {
 pub fn stop(data_dir: &Path, force: bool) -> Result<bool, PostgresError> {
     let deadline = Deadline::new(Duration::from_mins(2));
     let Some(layout) = Layout::of(data_dir)? else { return Ok(false) };
-    layout.act(&|()| (), |_| {
+    layout.account.act(&|()| (), |_| {
         if !layout.exists() {
             return Ok(false);
         }

@@ -48,23 +48,22 @@ impl StartLock {
     ) -> Result<Self, PostgresError> {
         let mut on_wait = Some(on_wait);
         loop {
-            if let Some(lock) = Self::try_take(layout)? {
-                return Ok(lock);
+            let file = layout.open_lock("start.lock")?;
+            if try_lock(&file, layout)? {
+                return Ok(Self(file));
             }
             if let Some(on_wait) = on_wait.take() {
                 on_wait();
             }
             if deadline.is_over() {
-                return Err(PostgresError::Busy { directory: layout.base(), seconds: deadline.seconds() });
+                return Err(PostgresError::Busy {
+                    directory: layout.base.clone(),
+                    seconds: deadline.seconds(),
+                });
             }
             // `flock` knows no deadline, so it is asked again.
             thread::sleep(Duration::from_millis(10));
         }
-    }
-
-    fn try_take(layout: &Layout) -> Result<Option<Self>, PostgresError> {
-        let file = layout.open_lock("start.lock")?;
-        Ok(try_lock(&file, layout)?.then_some(Self(file)))
     }
 
     /// The lock as a child's stdin. A child that outlives this process holds it until it ends: nobody removes a
@@ -90,17 +89,13 @@ impl UsersLock {
     /// Registers a user. Called under the start lock, so nobody holds it exclusively.
     pub(crate) fn join(layout: &Layout) -> Result<Self, PostgresError> {
         let file = layout.open_lock("users.lock")?;
-        file.lock_shared().map_err(PostgresError::io("lock", layout.base().join("users.lock")))?;
+        file.lock_shared().map_err(PostgresError::io("lock", layout.base.join("users.lock")))?;
         Ok(Self(file))
     }
 
     /// Gives the mark back; whether it was the last. Called under the start lock.
-    pub(crate) fn leave_as_last(self) -> Result<bool, PostgresError> {
-        match self.0.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(PostgresError::io("lock", "users.lock")(error)),
-        }
+    pub(crate) fn leave_as_last(self, layout: &Layout) -> Result<bool, PostgresError> {
+        try_lock(&self.0, layout)
     }
 
     /// Whether there is a user. Called under the start lock.
@@ -121,6 +116,6 @@ fn try_lock(file: &File, layout: &Layout) -> Result<bool, PostgresError> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(PostgresError::io("lock a file in", layout.base())(error)),
+        Err(TryLockError::Error(error)) => Err(PostgresError::io("lock a file in", &layout.base)(error)),
     }
 }

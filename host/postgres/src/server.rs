@@ -259,11 +259,10 @@ fn server_arguments(layout: &Layout, options: &Options, major: u32, socket_dir: 
     // After a crash: one call instead of a thousand, 0.1 s against up to 5 s on a busy disk.
     let recovery = ("recovery_init_sync_method", "syncfs");
     let recovery = (cfg!(target_os = "linux") && major >= 14).then_some(&recovery);
-    let own_pid =
-        SETTINGS.iter().chain(recovery).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let own = SETTINGS.iter().chain(recovery).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut text = format!("-D {}", shell_quote(&layout.cluster().display().to_string()));
-    for (name, value) in own_pid.chain(options.settings.iter().cloned()).chain(fixed) {
+    for (name, value) in own.chain(options.settings.iter().cloned()).chain(fixed) {
         text.push_str(" -c ");
         text.push_str(&shell_quote(&format!("{name}={value}")));
     }
@@ -295,7 +294,7 @@ fn stop_process(layout: &Layout, pid: u32, deadline: Deadline) -> Result<(), Pos
             kill(Signal::QUIT)?;
             return Err(PostgresError::StopTimeout { pid, seconds: deadline.seconds() });
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(POLL);
     }
     Ok(())
 }

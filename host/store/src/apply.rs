@@ -70,11 +70,7 @@ impl Store {
         if let Some(windows) = wanted.maintenance {
             maintenance::apply(&mut transaction, windows, wanted.source, &mut applied).await?;
         }
-        if dry_run {
-            transaction.rollback().await?;
-        } else {
-            transaction.commit().await?;
-        }
+        transaction.end(dry_run).await?;
         Ok(applied)
     }
 }

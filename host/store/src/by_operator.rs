@@ -227,7 +227,7 @@ impl Store {
         bind!(members, renewed).execute(&mut transaction).await?;
         // Of those that somebody else was quicker with, what they are by now.
         let now = look_at(&mut transaction, ids).await?;
-        end(transaction, dry_run).await?;
+        transaction.end(dry_run).await?;
         let again = |id: &NotificationId| {
             let found = now.get(&id.0)?;
             let retried = outcomes.get(&found.carrier).copied();
@@ -270,13 +270,9 @@ impl Store {
             failed.iter().filter(|(subject, _)| done.contains(subject)).map(|(_, id)| *id).collect();
         let discard = sqlx::query(include_str!("../queries/discard_notifications.sql"));
         bind!(discard, done, jobs, format!("discarded by {by}")).execute(&mut transaction).await?;
-        end(transaction, dry_run).await?;
+        transaction.end(dry_run).await?;
         Ok(outcomes)
     }
-}
-
-async fn end(transaction: Session, dry_run: bool) -> Result<()> {
-    if dry_run { transaction.rollback().await } else { transaction.commit().await }
 }
 
 rows! {

@@ -57,7 +57,12 @@ impl Store {
         change(&mut transaction, id, action, by.who).await?;
         let event = "INSERT INTO incident_events (incident_id, kind, who, note) VALUES ($1, $2, $3, $4)";
         bind!(sqlx::query(event), id, action.as_str(), by.who, by.note).execute(&mut transaction).await?;
-        let channels_told = enqueue_notices(&mut transaction, &incident, action, by, now).await?;
+        let mut channels_told = Vec::new();
+        if let Some(event) = action.event(by, &incident, now) {
+            let notices;
+            (notices, channels_told) = notices_of(&mut transaction, &incident, &event).await?;
+            notifications::enqueue_all(&mut transaction, &notices).await?;
+        }
         transaction.commit().await?;
         Ok(Outcome::Done { monitor: incident.monitor.name, channels_told })
     }
@@ -108,21 +113,6 @@ async fn change(connection: &mut Session, id: IncidentId, action: IncidentAction
     Ok(())
 }
 
-/// Enqueues what is told of the action, for each channel that has heard of the incident and wants such events. Of a muted
-/// incident nothing will be told: that is looked at again at delivery, and kept there.
-async fn enqueue_notices(
-    connection: &mut Session,
-    incident: &Incident,
-    action: IncidentAction,
-    by: By<'_>,
-    now: Timestamp,
-) -> Result<Vec<String>> {
-    let Some(event) = action.event(by, incident, now) else { return Ok(Vec::new()) };
-    let (notices, channels_told) = notices_of(connection, incident, &event).await?;
-    notifications::enqueue_all(connection, &notices).await?;
-    Ok(channels_told)
-}
-
 rows! {
     /// A channel that has heard of an incident.
     struct Listener {
@@ -135,7 +125,8 @@ rows! {
     }
 }
 
-/// A notice for each channel that has heard of the incident and wants such events, and the names of those that will be told.
+/// A notice for each channel that has heard of the incident and wants such events, and the names of those that will be told. Of a
+/// muted incident nothing will be told: that is looked at again at delivery, and kept there.
 async fn notices_of(
     connection: &mut Session,
     incident: &Incident,

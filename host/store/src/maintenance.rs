@@ -10,7 +10,6 @@ use crate::session::Session;
 use crate::{Result, Store};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::types::Json;
 use std::collections::HashMap;
 use tracing::warn;
 use uptime_core::changes::changes;
@@ -52,7 +51,8 @@ impl Store {
              ON CONFLICT (name) DO UPDATE SET spec = EXCLUDED.spec, updated_at = now() WHERE w.source = EXCLUDED.source
              RETURNING xmax = 0",
         );
-        let added = bind!(query, name, Json(window), Source::CommandLine.as_str());
+        let spec = to_json("spec", || format!("`{name}`"), window)?;
+        let added = bind!(query, name, spec, Source::CommandLine.as_str());
         Ok(match added.fetch_optional(&self.sessions).await? {
             Some(true) => Said::Done,
             Some(false) => Said::Replaced,

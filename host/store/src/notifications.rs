@@ -85,22 +85,14 @@ impl DeliveryEnd {
 
     /// The failure of the delivery's job, if it is not done with. A probe's job is: what follows is decided anew.
     fn job_failure(&self, claim: Claim, is_probe: bool) -> Option<JobFailure> {
-        match self {
-            Self::Retry { .. } | Self::Failed { .. } if is_probe => None,
-            Self::Delivered { .. } | Self::Muted { .. } => None,
-            Self::Waits { for_so_long, reason } => Some(JobFailure {
-                claim,
-                retry_after: Some(*for_so_long),
-                counts: false,
-                error: reason.clone(),
-            }),
-            Self::Retry { after, error, counts, .. } => {
-                Some(JobFailure { claim, retry_after: Some(*after), counts: *counts, error: error.clone() })
-            }
-            Self::Failed { error, .. } => {
-                Some(JobFailure { claim, retry_after: None, counts: true, error: error.clone() })
-            }
-        }
+        let (retry_after, counts, error) = match self {
+            Self::Retry { .. } | Self::Failed { .. } if is_probe => return None,
+            Self::Delivered { .. } | Self::Muted { .. } => return None,
+            Self::Waits { for_so_long, reason } => (Some(*for_so_long), false, reason),
+            Self::Retry { after, error, counts, .. } => (Some(*after), *counts, error),
+            Self::Failed { error, .. } => (None, true, error),
+        };
+        Some(JobFailure { claim, retry_after, counts, error: error.clone() })
     }
 }
 

@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgRow;
-use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Row, Type};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -322,14 +321,6 @@ macro_rules! borrowed {
 }
 
 borrowed!(str, String, Value, [u8]);
-
-impl<T> Param for Json<T> {
-    type Sql = Self;
-
-    fn sql(self) -> Self {
-        self
-    }
-}
 
 columns!(EventMonitor { name, kind, target, group = "group_name", tags });
 columns!(EventOutcome { class, expected, got, message = "cause" });

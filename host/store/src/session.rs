@@ -58,8 +58,12 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
 }
 
-/// A statement without a name: parsed anew each time, gone with its transaction.
-struct Unnamed<Q>(Q);
+/// A statement that bears a name unless a pooler stands between: then it is parsed anew each time, and gone with its
+/// transaction.
+struct Statement<Q> {
+    query: Q,
+    pooled: bool,
+}
 
 type Step = Either<PgQueryResult, PgRow>;
 
@@ -152,26 +156,27 @@ impl Session {
         Ok(self.transaction.commit().await.inspect_err(|error| shared.note(error))?)
     }
 
-    pub async fn rollback(self) -> Result<()> {
-        Ok(self.transaction.rollback().await?)
+    /// Commits; of a dry run, takes everything back.
+    pub async fn end(self, dry_run: bool) -> Result<()> {
+        if dry_run { Ok(self.transaction.rollback().await?) } else { self.commit().await }
     }
 }
 
-impl<'q, Q: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<Q> {
+impl<'q, Q: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<Q> {
     fn sql(self) -> SqlStr {
-        self.0.sql()
+        self.query.sql()
     }
 
     fn statement(&self) -> Option<&PgStatement> {
-        self.0.statement()
+        self.query.statement()
     }
 
     fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-        self.0.take_arguments()
+        self.query.take_arguments()
     }
 
     fn persistent(&self) -> bool {
-        false
+        !self.pooled && self.query.persistent()
     }
 }
 
@@ -189,7 +194,8 @@ impl<'s> Executor<'s> for &'s Sessions {
                 return Ok(self.pool.fetch_many(query));
             }
             let mut transaction = self.pool.begin_with(BEGIN).await?;
-            let steps: Vec<Step> = (&mut *transaction).fetch_many(Unnamed(query)).try_collect().await?;
+            let query = Statement { query, pooled: true };
+            let steps: Vec<Step> = (&mut *transaction).fetch_many(query).try_collect().await?;
             transaction.commit().await?;
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)).boxed())
         };
@@ -207,7 +213,7 @@ impl<'s> Executor<'s> for &'s Sessions {
                 return self.pool.fetch_optional(query).await;
             }
             let mut transaction = self.pool.begin_with(BEGIN).await?;
-            let row = (&mut *transaction).fetch_optional(Unnamed(query)).await?;
+            let row = (&mut *transaction).fetch_optional(Statement { query, pooled: true }).await?;
             transaction.commit().await?;
             Ok(row)
         }
@@ -243,8 +249,7 @@ impl<'s> Executor<'s> for &'s mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let Session { transaction, pooled, shared } = self;
-        let steps =
-            if *pooled { transaction.fetch_many(Unnamed(query)) } else { transaction.fetch_many(query) };
+        let steps = transaction.fetch_many(Statement { query, pooled: *pooled });
         steps.inspect_err(move |error| shared.note(error)).boxed()
     }
 
@@ -254,11 +259,7 @@ impl<'s> Executor<'s> for &'s mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let Session { transaction, pooled, shared } = self;
-        let row = if *pooled {
-            transaction.fetch_optional(Unnamed(query))
-        } else {
-            transaction.fetch_optional(query)
-        };
+        let row = transaction.fetch_optional(Statement { query, pooled: *pooled });
         row.inspect_err(move |error| shared.note(error)).boxed()
     }
 

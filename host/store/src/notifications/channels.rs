@@ -5,11 +5,10 @@
 //! same transaction: so a notice of it that breaks its own channel is told to those that are left, and nothing goes round.
 
 use super::{DeliveryEnd, DeliveryTry, Notice, announcements, enqueue_all};
-use crate::row::{bind, rows};
+use crate::row::{bind, rows, to_json};
 use crate::session::Session;
 use crate::{NOTIFICATIONS, Result, Store};
 use jiff::Timestamp;
-use sqlx::types::Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use uptime_core::channel::ChannelFilter;
@@ -237,7 +236,8 @@ async fn note_one(connection: &mut Session, tried: &DeliveryTry) -> Result<()> {
     {
         let query =
             sqlx::query("UPDATE channels SET learned = learned || $2, learned_at = now() WHERE id = $1");
-        bind!(query, tried.channel, Json(learned)).execute(&mut *connection).await?;
+        let learned = to_json("learned", || format!("channel {}", tried.channel), learned)?;
+        bind!(query, tried.channel, learned).execute(&mut *connection).await?;
     }
     if let DeliveryEnd::Delivered { pause: Some(pause), .. } | DeliveryEnd::Retry { pause: Some(pause), .. } =
         &tried.end

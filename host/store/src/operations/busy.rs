@@ -11,18 +11,17 @@ use jiff::Timestamp;
 use std::time::Duration;
 use uptime_core::event::Event;
 
-/// When a queue was found over its limit, by the database's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BusyMoment {
-    pub now: Timestamp,
-    /// The first look that found it so.
-    pub since: Timestamp,
-}
-
 rows! {
+    /// When a queue was found over its limit, by the database's clock.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct BusyMoment {
+        pub now: Timestamp,
+        /// The first look that found it so.
+        pub since: Timestamp = "busy_since",
+    }
+
     struct OverLimit {
-        now: Timestamp,
-        busy_since: Timestamp,
+        moment: BusyMoment,
         was_told: bool,
     }
 }
@@ -50,13 +49,13 @@ impl Store {
     ) -> Result<Told> {
         let mut transaction = self.sessions.begin().await?;
         let query = sqlx::query_as(include_str!("../../queries/over_limit.sql"));
-        let over: OverLimit = bind!(query, queue, again_after).fetch_one(&mut transaction).await?;
-        if over.was_told {
+        let OverLimit { moment, was_told } =
+            bind!(query, queue, again_after).fetch_one(&mut transaction).await?;
+        if was_told {
             // Said at once: the row's lock is not to wait for a rollback.
             transaction.commit().await?;
             return Ok(Told::Already);
         }
-        let moment = BusyMoment { now: over.now, since: over.busy_since };
         let (_, told) = own_network::enqueue_notices(&mut transaction, None, None, &event(moment)).await?;
         if !told.is_empty() {
             let query = sqlx::query(

@@ -1,7 +1,7 @@
 //! What a channel is still to be told after deliveries to it failed, and what goes first to one that was told to wait.
 
 use crate::deliveries::{claim_in_order, delivered, record, tried};
-use crate::{PAUSES, enqueue, event, store, stored_channel, watch};
+use crate::{PAUSES, enqueue, event, open_incidents, store, stored_channel, watch};
 use std::time::Duration;
 use uptime_core::event::{Event, EventType};
 use uptime_core::id::{IncidentId, NotificationId};
@@ -16,11 +16,8 @@ use uptime_tests::TestDatabase;
 async fn incidents() -> (TestDatabase, Store) {
     let (database, store) = store().await;
     watch(&store, &["a", "b", "c"]).await;
-    database.query(
-        "DELETE FROM channels WHERE name <> 'ops';
-         INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
-         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors ORDER BY name",
-    );
+    database.query("DELETE FROM channels WHERE name <> 'ops'");
+    open_incidents(&database);
     (database, store)
 }
 

@@ -131,11 +131,11 @@ async fn enqueue(store: &Store, notices: impl IntoIterator<Item = Notice>) {
     transaction.commit(&Decisions { notices, ..Decisions::default() }).await.expect("a commit");
 }
 
-/// An incident of each monitor.
+/// An incident of each monitor, in the order of their names.
 fn open_incidents(database: &TestDatabase) {
     database.query(
         "INSERT INTO incidents (monitor_id, severity, class, cause, started_at, failures)
-         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors",
+         SELECT id, 'down', 'refused', 'refused', now(), 3 FROM monitors ORDER BY name",
     );
 }
 
