@@ -20,15 +20,15 @@
 mod header;
 mod json;
 mod literal;
+mod operator;
 mod pattern;
-mod test;
 
 pub use header::HeaderCondition;
 pub use json::JsonCondition;
 pub use pattern::Pattern;
 
+use operator::Test;
 use regex::Regex;
-use test::Test;
 
 /// The longest condition, in characters.
 pub const CONDITION_MOST: usize = 1_000;
