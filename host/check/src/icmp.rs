@@ -22,7 +22,7 @@ pub(crate) struct Echo {
 }
 
 /// An answer to an echo of somebody on this machine.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EchoAnswer<'packet> {
     /// The target sent it back.
     Reply { echo: Echo, payload: &'packet [u8] },
