@@ -105,7 +105,7 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     let why = installation.database.value("SELECT broken_reason FROM channels WHERE name = 'ops'");
     assert!(why.contains("not the one that is trusted"), "{why}");
 
-    installation.says(2, "plugin trust hello", &["and nobody is there to be asked\nhint: add `--yes`"]);
+    installation.says(2, "plugin trust hello", &["there is no terminal to confirm it\nhint: add `--yes`"]);
     assert_eq!(known(&installation, "hello")["state"], "untrusted");
     installation.run(0, "plugin trust hello --yes");
     installation.run(0, "channel test ops");
@@ -130,7 +130,7 @@ fn a_plugin_is_replaced_after_a_question_and_keeps_its_grants() {
     let telegram = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/built/telegram.wasm");
     fs::copy(telegram, place(&installation, "hello.wasm")).expect("another component");
     let asks =
-        "it now asks for `https://api.telegram.org`; granted: `https://a.example`, and nobody is there";
+        "it now asks for `https://api.telegram.org`; granted: `https://a.example`; there is no terminal";
     installation.says(2, ADD, &["this replaces `hello` 0.1.0 (", asks]);
     assert_eq!(known(&installation, "hello")["settings"][0]["key"], "url", "it is still the old one");
     installation.run(0, &format!("{ADD} --yes"));
