@@ -26,7 +26,8 @@ enum Summary {
     Down,
     Degraded,
     Flapping,
-    Certificate,
+    /// Counted for itself, beside what the monitor is.
+    Apart(EventType),
     Handled,
     Other,
     ByOperator,
@@ -53,7 +54,6 @@ impl Summary {
             EventType::FlappingEnd if event.severity == Severity::Info => Self::Steady,
             EventType::Critical => Self::Critical,
             EventType::FlappingStart => Self::Flapping,
-            EventType::Certificate => Self::Certificate,
             EventType::Acknowledged => Self::Handled,
             EventType::Down | EventType::Degraded | EventType::Reminder | EventType::FlappingEnd => {
                 if is_degraded {
@@ -62,13 +62,8 @@ impl Summary {
                     Self::Down
                 }
             }
-            EventType::Blind
-            | EventType::Seeing
-            | EventType::Stalled
-            | EventType::Running
-            | EventType::QueueBusy
-            | EventType::ChannelBroken
-            | EventType::Test => Self::Other,
+            kind if kind.counted().is_some() => Self::Apart(kind),
+            _ => Self::Other,
         }
     }
 
@@ -78,8 +73,7 @@ impl Summary {
             Self::Down => "down",
             Self::Degraded => "degraded",
             Self::Flapping => "flapping",
-            Self::Certificate if many => "certificates end soon",
-            Self::Certificate => "certificate ends soon",
+            Self::Apart(kind) => kind.counted().map_or("", |words| words[usize::from(many)]),
             Self::Handled => "taken care of",
             Self::Other if many => "other events",
             Self::Other => "other event",
@@ -190,7 +184,7 @@ fn by_monitor(parts: &[Part]) -> Vec<MonitorSummary> {
     let mut items: Vec<MonitorSummary> = Vec::new();
     for part in parts {
         let summary = Summary::of(&part.event, part.is_all_of_it);
-        let place = (summary != Summary::Certificate)
+        let place = (!matches!(summary, Summary::Apart(_)))
             .then(|| *places.entry(&part.event.monitor.name).or_insert(items.len()));
         let part = part.clone();
         match place.and_then(|place| items.get_mut(place)) {

@@ -51,21 +51,35 @@ impl EventType {
 
     /// What it is about.
     pub fn topic(self) -> Topic {
+        self.traits().0
+    }
+
+    /// What the kind alone says of an event: what it is about, the phase for a channel that was told before, and the symbol,
+    /// where it is not as bad as the severity says.
+    pub(crate) fn traits(self) -> (Topic, Phase, Option<&'static str>) {
         match self {
-            Self::Down
-            | Self::Up
-            | Self::Degraded
-            | Self::Critical
-            | Self::Reminder
-            | Self::FlappingStart
-            | Self::FlappingEnd
-            | Self::Acknowledged => Topic::Monitor,
-            Self::Certificate => Topic::Certificate,
-            Self::Blind | Self::Seeing => Topic::Network,
-            Self::Stalled | Self::Running => Topic::Checks,
-            Self::QueueBusy => Topic::Queue,
-            Self::ChannelBroken => Topic::Channel,
-            Self::Test => Topic::Test,
+            Self::Down | Self::Degraded | Self::Reminder => (Topic::Monitor, Phase::Continues, None),
+            Self::Critical => (Topic::Monitor, Phase::Continues, Some("🚨")),
+            Self::FlappingStart => (Topic::Monitor, Phase::Continues, Some("🔁")),
+            Self::FlappingEnd => (Topic::Monitor, Phase::Continues, Some("✅")),
+            Self::Acknowledged => (Topic::Monitor, Phase::Taken, Some("👤")),
+            Self::Up => (Topic::Monitor, Phase::Ends, Some("✅")),
+            Self::Certificate => (Topic::Certificate, Phase::Other, Some("🔒")),
+            Self::Blind => (Topic::Network, Phase::Opens, Some("🙈")),
+            Self::Seeing => (Topic::Network, Phase::Ends, Some("✅")),
+            Self::Stalled => (Topic::Checks, Phase::Opens, Some("🛑")),
+            Self::Running => (Topic::Checks, Phase::Ends, Some("✅")),
+            Self::QueueBusy => (Topic::Queue, Phase::Other, Some("⏳")),
+            Self::ChannelBroken => (Topic::Channel, Phase::Other, Some("📵")),
+            Self::Test => (Topic::Test, Phase::Other, Some("🔔")),
+        }
+    }
+
+    /// What a digest says of one, and of many, where events of this kind are counted for themselves.
+    pub(crate) fn counted(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Certificate => Some(["certificate ends soon", "certificates end soon"]),
+            _ => None,
         }
     }
 }
@@ -94,6 +108,23 @@ impl Topic {
     pub fn is_target(self) -> bool {
         matches!(self, Self::Monitor | Self::Certificate)
     }
+}
+
+/// Where in the life of what a key stands for an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It begins, or its channel hears of it for the first time.
+    Opens,
+    /// It goes on.
+    Continues,
+    /// It goes on, and somebody takes care of it.
+    Taken,
+    /// It goes on, and nobody takes care of it any more.
+    Released,
+    /// It is over.
+    Ends,
+    /// It has neither beginning nor end.
+    Other,
 }
 
 words! {

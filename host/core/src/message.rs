@@ -10,7 +10,8 @@ mod identity;
 mod json;
 mod words;
 
-pub use identity::{Phase, key, phase, worst};
+pub use crate::event::Phase;
+pub use identity::{key, phase, worst};
 pub use json::{JSON_MAX, json};
 pub use words::{cause, subject};
 

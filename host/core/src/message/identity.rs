@@ -3,51 +3,22 @@
 //! The key is the monitor's, not the incident's. What a channel is told of one monitor is in order, so that at most one
 //! thing is open there; and while a monitor flaps, the end of one incident and the beginning of the next are one message.
 
-use crate::event::{Event, EventType, Severity, Topic};
+use crate::event::{Event, EventType, Phase, Severity, Topic};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use uuid::Uuid;
 
-/// Where in the life of what a key stands for an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It begins, or its channel hears of it for the first time.
-    Opens,
-    /// It goes on.
-    Continues,
-    /// It goes on, and somebody takes care of it.
-    Taken,
-    /// It goes on, and nobody takes care of it any more.
-    Released,
-    /// It is over.
-    Ends,
-    /// It has neither beginning nor end.
-    Other,
-}
-
 /// The phase of an event for a channel that was told of its incident before, or was not.
 pub fn phase(event: &Event, is_told: bool) -> Phase {
-    let goes_on = if is_told { Phase::Continues } else { Phase::Opens };
-    if event.is_digest() {
-        return Phase::Other;
-    }
     match event.kind {
-        EventType::Up | EventType::Seeing | EventType::Running => Phase::Ends,
+        _ if event.is_digest() => Phase::Other,
         EventType::FlappingEnd if event.severity == Severity::Info => Phase::Ends,
         EventType::Down | EventType::Degraded | EventType::Critical if event.is_over() => Phase::Ends,
-        EventType::Blind | EventType::Stalled => Phase::Opens,
-        EventType::Acknowledged if is_told => Phase::Taken,
         EventType::Reminder if is_told && event.is_released() => Phase::Released,
-        EventType::Down
-        | EventType::Degraded
-        | EventType::Critical
-        | EventType::Reminder
-        | EventType::Acknowledged
-        | EventType::FlappingStart
-        | EventType::FlappingEnd => goes_on,
-        EventType::Certificate | EventType::QueueBusy | EventType::ChannelBroken | EventType::Test => {
-            Phase::Other
-        }
+        kind => match kind.traits().1 {
+            Phase::Continues | Phase::Taken if !is_told => Phase::Opens,
+            phase => phase,
+        },
     }
 }
 

@@ -115,20 +115,10 @@ pub(super) fn symbol(event: &Event) -> &'static str {
     let trouble = if event.severity == Severity::Degraded { "🟡" } else { "🔴" };
     match event.kind {
         EventType::Down | EventType::Degraded | EventType::Critical if event.is_over() => "⚪",
-        EventType::Down | EventType::Degraded | EventType::Reminder => trouble,
         EventType::FlappingEnd if event.severity != Severity::Info => trouble,
         EventType::Up if unseen_end(event).is_some() => "✋",
         EventType::Up if counts(event).is_some() => "⚪",
-        EventType::Up | EventType::FlappingEnd | EventType::Seeing | EventType::Running => "✅",
-        EventType::Critical => "🚨",
-        EventType::FlappingStart => "🔁",
-        EventType::Certificate => "🔒",
-        EventType::Acknowledged => "👤",
-        EventType::Blind => "🙈",
-        EventType::Stalled => "🛑",
-        EventType::QueueBusy => "⏳",
-        EventType::ChannelBroken => "📵",
-        EventType::Test => "🔔",
+        kind => kind.traits().2.unwrap_or(trouble),
     }
 }
 
