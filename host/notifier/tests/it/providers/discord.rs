@@ -99,8 +99,8 @@ async fn each_refusal() {
             "can't deliver: status 400: Invalid Form Body (code 50035)",
             None,
         ),
-        (reply(502, ""), "did not deliver: status 502", None),
-        (reply(204, ""), "did not deliver: status 204, but the answer is not Discord's: ", None),
+        (reply(502, ""), "could not deliver for now: status 502", None),
+        (reply(204, ""), "could not deliver for now: status 204, but the answer is not Discord's: ", None),
     ];
     refusals("discord", &with([]), rows).await;
 }

@@ -129,7 +129,7 @@ async fn refusals(notifier: &str, settings: &ResolvedSettings, rows: impl IntoIt
         assert_eq!(error.to_string(), format!("`{notifier}` {words}"));
         let (class, broken) = match words.split(": ").next() {
             Some("was refused" | "did not find the destination") => (Permanent, true),
-            Some("was told to slow down" | "did not deliver") => (Transient, false),
+            Some("was told to slow down" | "could not deliver for now") => (Transient, false),
             _ => (Permanent, false),
         };
         assert_eq!(

@@ -33,7 +33,7 @@ async fn each_refusal() {
         ),
         (
             reply(200, "<html>welcome"),
-            "did not deliver: status 200, but the answer is not ntfy's: <html>welcome",
+            "could not deliver for now: status 200, but the answer is not ntfy's: <html>welcome",
             None,
         ),
     ];

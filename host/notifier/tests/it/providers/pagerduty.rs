@@ -101,7 +101,7 @@ async fn each_refusal() {
         (reply(400, wrong), "was refused: status 400: Event object is invalid", None),
         (reply(400, other), "can't deliver: status 400: Event object is invalid", None),
         (reply(429, "{}"), "was told to slow down: status 429: {}", None),
-        (reply(500, ""), "did not deliver: status 500", None),
+        (reply(500, ""), "could not deliver for now: status 500", None),
     ];
     refusals("pagerduty", &service(), rows).await;
 }

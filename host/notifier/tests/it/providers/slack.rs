@@ -73,7 +73,7 @@ async fn each_refusal_of_a_webhook() {
             "did not find the destination: status 410: channel_is_archived",
             None,
         ),
-        (reply(500, "rollup_error"), "did not deliver: status 500: rollup_error", None),
+        (reply(500, "rollup_error"), "could not deliver for now: status 500: rollup_error", None),
         (limited("rate_limited"), "was told to slow down: status 429: rate_limited", Some(30_000)),
         (
             limited(r#"{"ok":false,"error":"rate_limited"}"#),
@@ -83,7 +83,7 @@ async fn each_refusal_of_a_webhook() {
         (reply(200, "no_service"), "did not find the destination: Slack said: no_service", None),
         (
             reply(200, "<html>welcome"),
-            "did not deliver: status 200, but the answer is not Slack's: <html>welcome",
+            "could not deliver for now: status 200, but the answer is not Slack's: <html>welcome",
             None,
         ),
     ];
@@ -94,16 +94,16 @@ async fn each_refusal_of_a_webhook() {
 async fn each_word_of_chat_post_message() {
     let said = |word: &str| reply(200, json!({"ok": false, "error": word}).to_string());
     let rows = [
-        (said("internal_error"), "did not deliver: Slack said: internal_error", None),
-        (said("fatal_error"), "did not deliver: Slack said: fatal_error", None),
-        (said("service_unavailable"), "did not deliver: Slack said: service_unavailable", None),
-        (said("request_timeout"), "did not deliver: Slack said: request_timeout", None),
+        (said("internal_error"), "could not deliver for now: Slack said: internal_error", None),
+        (said("fatal_error"), "could not deliver for now: Slack said: fatal_error", None),
+        (said("service_unavailable"), "could not deliver for now: Slack said: service_unavailable", None),
+        (said("request_timeout"), "could not deliver for now: Slack said: request_timeout", None),
         (said("ratelimited"), "was told to slow down: Slack said: ratelimited", None),
         (said("invalid_auth"), "was refused: Slack said: invalid_auth", None),
         (said("not_in_channel"), "was refused: Slack said: not_in_channel", None),
         (said("channel_not_found"), "did not find the destination: Slack said: channel_not_found", None),
         (said("msg_too_long"), "can't deliver: Slack said: msg_too_long", None),
-        (reply(503, "down"), "did not deliver: status 503: down", None),
+        (reply(503, "down"), "could not deliver for now: status 503: down", None),
     ];
     refusals("slack", &bot(), rows).await;
 }

@@ -133,15 +133,19 @@ async fn each_refusal() {
             "can't deliver: status 400: Bad Request: message is too long",
             None,
         ),
-        (refusal(500, "Internal Server Error"), "did not deliver: status 500: Internal Server Error", None),
+        (
+            refusal(500, "Internal Server Error"),
+            "could not deliver for now: status 500: Internal Server Error",
+            None,
+        ),
         (
             reply(200, "<html>welcome"),
-            "did not deliver: status 200, but the answer is not Telegram's: <html>welcome",
+            "could not deliver for now: status 200, but the answer is not Telegram's: <html>welcome",
             None,
         ),
         (
             reply(200, r#"{"ok":false}"#),
-            "did not deliver: status 200, but the answer is not Telegram's: {\"ok\":false}",
+            "could not deliver for now: status 200, but the answer is not Telegram's: {\"ok\":false}",
             None,
         ),
     ];

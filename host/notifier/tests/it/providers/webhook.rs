@@ -109,7 +109,7 @@ async fn each_refusal() {
             "was told to slow down: status 429",
             Some(3_600_000),
         ),
-        (reply(503, "busy"), "did not deliver: status 503: busy", None),
+        (reply(503, "busy"), "could not deliver for now: status 503: busy", None),
     ];
     refusals("webhook", &hook([]), rows).await;
 }
