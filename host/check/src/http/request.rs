@@ -424,7 +424,7 @@ mod tests {
         // Another host or port, with what a header or the URL says of us; and who has left does not come back.
         for (skip, way) in [
             (0, ["https://b.example/", "https://a.example/back"]),
-            (1, ["https://a.example:8443/", "https://a.example/"]),
+            (1, ["https://a.example:8443/", "https://a.example/back"]),
         ] {
             let mut request = request("https://us:er@a.example/", &configured[skip..]).expect("a request");
             request.redirect(StatusCode::FOUND, b"/same", AddressClass::Public).expect("the same origin");
