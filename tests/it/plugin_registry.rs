@@ -116,7 +116,10 @@ fn a_plugin_is_added_granted_changed_refused_trusted_and_removed() {
     assert_eq!(known(&installation, "hello"), Value::Null);
     // Who makes channels of the file is told; all others go on.
     let said = installation.complaint(CONFIGURATION, "config check");
-    assert!(said.contains("`uptime plugin add FILE` adds another") || said.contains("there is no"), "{said}");
+    assert!(
+        said.contains("`uptime plugin add FILE` adds another") || said.contains("unknown notifier `hello`"),
+        "{said}"
+    );
     installation.run(0, "channel list");
     installation.run(0, "worker notifications --stop-when-empty");
     installation.run(2, "plugin remove hello --yes");
